@@ -1,0 +1,3 @@
+"""Move internal DNS names by pull request; see README.md."""
+
+__version__ = "0.1.0"

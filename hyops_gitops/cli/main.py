@@ -1,0 +1,114 @@
+"""The command group and the one place where errors become exit codes."""
+
+import importlib
+import sys
+import traceback
+from collections.abc import Mapping
+from typing import cast
+
+import click
+
+from hyops_gitops import __version__
+from hyops_gitops.cli.output import echo_json
+from hyops_gitops.core.errors import EXIT_MEANINGS, Exit, HyopsError
+
+# Section -> command -> (module, attribute, one line of help). Modules are imported when their command runs: the hook
+# runs on every commit, and requests, jsonschema and dnspython cost more to import than most commands take to run.
+SECTIONS: Mapping[str, Mapping[str, tuple[str, str, str]]] = {
+    "Engineers": {
+        "validate": ("validate", "validate", "Check contracts and authority: syntax, schema, names, targets."),
+        "explain": ("explain", "explain", "Explain a validation rule or a guard."),
+        "plan": ("plan", "plan", "Show what an apply would change. Needs no credentials."),
+        "status": ("status", "status", "Compare what is intended, recorded and answered by each server."),
+    },
+    "Applier and operators": {
+        "apply": ("apply", "apply", "Apply the contracts of a commit to the primary, prove it by DNS, record it."),
+        "lab": ("lab", "lab", "Run a real local authority: a PowerDNS primary and its secondaries."),
+    },
+    "Auditors": {
+        "evidence": ("evidence", "evidence", "Start and verify the signed log."),
+    },
+}
+_COMMANDS = {name: spec for section in SECTIONS.values() for name, spec in section.items()}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands' one-line help without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """All command names, in the order of the sections."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import one command."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module, attribute, _ = _COMMANDS[cmd_name]
+        return cast(click.Command, getattr(importlib.import_module(f"hyops_gitops.cli.{module}"), attribute))
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The commands by the people who use them."""
+        for section, commands in SECTIONS.items():
+            with formatter.section(section):
+                formatter.write_dl([(name, help_line) for name, (_, _, help_line) in commands.items()])
+
+
+_EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {int(code):>3}  {meaning}" for code, meaning in EXIT_MEANINGS.items())
+
+
+@click.group(cls=LazyGroup, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="hyops-gitops")
+def cli() -> None:
+    """Move internal DNS names by pull request.
+
+    Endpoint contracts live as YAML in Git; `apply` carries them to the PowerDNS primary, proves by DNS who serves
+    them, and commits signed evidence back.
+    """
+
+
+def run() -> None:
+    """Console entry point: run one command and exit with a code from `core.errors.Exit`."""
+    sys.exit(int(execute(sys.argv[1:])))
+
+
+def execute(arguments: list[str]) -> int:
+    """Run one command line and return its exit code; nothing a user can cause leaves as a traceback."""
+    as_json = _asks_for_json(arguments)
+    try:
+        outcome: object = cli.main(arguments, prog_name="hyops-gitops", standalone_mode=False)
+    except click.exceptions.Exit as leave:
+        return leave.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return _fail(as_json, Exit.INTERRUPTED, "interrupted", "interrupted", "")
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "hyops-gitops"
+        hint = f"see {command} --help"
+        return _fail(as_json, Exit.USAGE, "usage", error.format_message(), hint)
+    except HyopsError as error:
+        return _fail(as_json, error.exit_code, error.code, error.message, error.hint)
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`); nothing is left to say, and nobody to say it to.
+        sys.stderr.close()
+        return Exit.OK
+    except Exception as error:  # noqa: BLE001 - the last resort: a bug must not look like an answer
+        if "-v" in arguments or "--verbose" in arguments:
+            traceback.print_exc()
+        hint = "this is a bug in hyops-gitops; run again with -v and report what it prints"
+        return _fail(as_json, Exit.BUG, "bug", f"{type(error).__name__}: {error}", hint)
+    return outcome if isinstance(outcome, int) else Exit.OK
+
+
+def _asks_for_json(arguments: list[str]) -> bool:
+    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
+    return any(one == "--format=json" or (one, following) == ("--format", "json") for one, following in pairs)
+
+
+def _fail(as_json: bool, code: Exit, slug: str, message: str, hint: str) -> int:  # noqa: FBT001
+    if as_json:
+        document = {"format": "hyops-error/1", "code": slug, "message": message, "hint": hint, "exit": int(code)}
+        echo_json(document)
+    else:
+        click.echo(f"error: {message}", err=True)
+        if hint:
+            click.echo(f"hint: {hint}", err=True)
+    return code

@@ -1,0 +1,155 @@
+"""The authority of one zone: who serves it, how changes to it are limited, where its log is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+from typing import Literal
+
+from hyops_gitops.core.document import Document
+
+Network = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class ServerAddress:
+    """Where a DNS server answers."""
+
+    host: str  # an address or a host name, IPv6 without brackets
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiEndpoint:
+    """A PowerDNS HTTP API. The key itself is never here, only the name of the variable that holds it."""
+
+    url: str  # scheme://host:port, without path
+    key_env: str
+    server_id: str
+    ca_file: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Primary:
+    """The writable primary."""
+
+    api: ApiEndpoint
+    site: str
+    dns: ServerAddress | None
+
+
+@dataclass(frozen=True, slots=True)
+class Secondary:
+    """A read-only secondary; with an API it can be asked to transfer at once."""
+
+    name: str
+    site: str
+    dns: ServerAddress
+    api: ApiEndpoint | None
+
+
+@dataclass(frozen=True, slots=True)
+class Resolver:
+    """A resolver that clients use."""
+
+    name: str
+    site: str
+    dns: ServerAddress
+
+
+@dataclass(frozen=True, slots=True)
+class TtlBounds:
+    """Seconds."""
+
+    minimum: int
+    maximum: int
+    default: int
+
+
+Role = Literal["primary", "secondaries", "resolvers"]
+
+
+@dataclass(frozen=True, slots=True)
+class Convergence:
+    """What has to serve a change, and for how long to wait for it."""
+
+    timeout_s: int
+    require: tuple[Role, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The limits under which changes are applied."""
+
+    ttl: TtlBounds
+    target_networks: tuple[Network, ...]  # empty: any address
+    max_replaces: int
+    max_deletes: int
+    max_change_percent: int
+    max_cutovers: int
+    cutover_required: Literal["warn", "enforce"]
+    readiness_unknown: Literal["refuse", "warn"]
+    zone_ownership: Literal["exclusive", "shared"]
+    replication: Literal["transfer", "native"]
+    overridable: frozenset[str]  # guard names
+    lease_s: int
+    convergence: Convergence
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceSettings:
+    """Where the log is."""
+
+    branch: str
+    remote: str | None  # None: local mode
+    genesis: str | None  # 64 hex digits; None: not initialised yet
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """One valid authority file."""
+
+    path: str
+    zone: str
+    environments: tuple[str, ...]  # without `shared`, which always exists
+    failure_domain: str
+    primary: Primary
+    secondaries: tuple[Secondary, ...]
+    resolvers: tuple[Resolver, ...]
+    policy: Policy
+    evidence: EvidenceSettings
+    document: Document
+
+    @property
+    def all_environments(self) -> tuple[str, ...]:
+        """Every label allowed between service and zone."""
+        return (*self.environments, "shared")
+
+
+# What an authority file without the key means; the schema's defaults say the same and a test compares them.
+POLICY_DEFAULTS: Mapping[str, object] = {
+    "max_replaces": 20,
+    "max_deletes": 5,
+    "max_change_percent": 30,
+    "max_cutovers": 200,
+    "cutover_required": "warn",
+    "readiness_unknown": "refuse",
+    "zone_ownership": "shared",
+    "replication": "transfer",
+    "lease_s": 120,
+}
+DEFAULT_OVERRIDABLE = (
+    "cutover-required",
+    "drift",
+    "foreign",
+    "held",
+    "history",
+    "max-change-percent",
+    "max-cutovers",
+    "max-deletes",
+    "max-replaces",
+    "readiness",
+    "restored",
+)

@@ -1,0 +1,77 @@
+"""Canonical JSON: the profile in which `jq -cS .`, Python and RFC 8785 agree byte for byte.
+
+Objects with ASCII keys, arrays, strings without U+007F and lone surrogates, integers below 2**53 in magnitude, true,
+false and null; keys sorted; no white space; UTF-8; one final LF. Everything else is refused rather than rounded.
+"""
+
+import hashlib
+import json
+from typing import cast
+
+from hyops_gitops.core.errors import InvalidData
+
+MAX_INTEGER = 2**53 - 1
+
+
+def canonical_json(value: object) -> bytes:
+    """The canonical bytes of a value, with the final LF.
+
+    Raises:
+        InvalidData: the value is outside the profile.
+    """
+    _check(value, "$")
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode() + b"\n"
+
+
+def sha256_hex(data: bytes) -> str:
+    """SHA-256 as 64 lower-case hex digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def parse_canonical(data: bytes) -> dict[str, object]:
+    """The object in these bytes, which must be its one canonical form.
+
+    Raises:
+        InvalidData: not JSON, not an object, or not canonical (duplicate keys and reformatting included).
+    """
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise InvalidData(f"not JSON: {error}", code="not-canonical") from None
+    if not isinstance(value, dict):
+        raise InvalidData("not a JSON object", code="not-canonical")
+    if canonical_json(value) != data:
+        raise InvalidData("not canonical JSON: differs from `jq -cS .`", code="not-canonical")
+    return cast("dict[str, object]", value)
+
+
+def _check(value: object, at: str) -> None:
+    match value:
+        case None | bool():
+            return
+        case int():
+            if abs(value) > MAX_INTEGER:
+                raise _outside(at, "an integer of 2**53 or more")
+        case str():
+            _check_text(value, at)
+        case dict():
+            for key, item in value.items():
+                if not isinstance(key, str) or not key.isascii():
+                    raise _outside(at, f"the key {key!r}")
+                _check_text(key, at)
+                _check(item, f"{at}.{key}")
+        case list() | tuple():
+            for index, item in enumerate(value):
+                _check(item, f"{at}[{index}]")
+        case _:
+            raise _outside(at, f"a {type(value).__name__}")
+
+
+def _check_text(text: str, at: str) -> None:
+    if "\x7f" in text or any("\ud800" <= char <= "\udfff" for char in text):
+        raise _outside(at, "U+007F or a lone surrogate")
+
+
+def _outside(at: str, what: str) -> InvalidData:
+    return InvalidData(f"{at}: {what} has no canonical JSON form", code="not-canonical")

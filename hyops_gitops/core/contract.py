@@ -1,0 +1,72 @@
+"""The endpoint contract: what a service's stable name is and where it points now (cutover contract, section 3)."""
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from hyops_gitops.core.document import Document
+from hyops_gitops.core.names import EndpointName
+from hyops_gitops.core.zone import RRset
+
+
+class TargetType(StrEnum):
+    """HybridOps' vocabulary: host and vip become A and AAAA, dns becomes CNAME."""
+
+    HOST = "host"
+    VIP = "vip"
+    DNS = "dns"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a name points: addresses in canonical text, or one name in lower case without the final dot."""
+
+    type: TargetType
+    values: tuple[str, ...]
+    port: int
+
+    def rrsets(self, owner: str, ttl: int) -> tuple[RRset, ...]:
+        """The RRsets that make `owner` point here: A and AAAA by address family, or one CNAME."""
+        if self.type is TargetType.DNS:
+            return (RRset.of(owner, "CNAME", ttl, self.values),)
+        by_type: dict[str, list[str]] = {}
+        for value in self.values:
+            by_type.setdefault(address_rrtype(value), []).append(value)
+        return tuple(RRset.of(owner, rrtype, ttl, values) for rrtype, values in sorted(by_type.items()))
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """One probe of `endpoint_readiness`, as written; its fields are those of the schema."""
+
+    type: str
+    options: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """One valid endpoint contract. Nobody after this looks at a dict again."""
+
+    path: str  # relative to the repository
+    name: EndpointName
+    target: Target
+    ttl: int  # seconds; the policy's default where the contract gives none
+    cutover_required: bool
+    protocol: str  # tcp or udp
+    sites: Mapping[str, Target]
+    home: str | None
+    readiness: tuple[Readiness, ...]
+    owner: str | None
+    description: str | None
+    source: str | None  # who published it, such as platform/postgresql-ha#instance
+    document: Document  # for the places of findings
+
+    def rrsets(self) -> tuple[RRset, ...]:
+        """The desired RRsets of this contract."""
+        return self.target.rrsets(str(self.name), self.ttl)
+
+
+def address_rrtype(address: str) -> str:
+    """`A` or `AAAA` by address family (RFC 1035 section 3.4.1, RFC 3596 section 2.1)."""
+    return "A" if ipaddress.ip_address(address).version == 4 else "AAAA"  # noqa: PLR2004 - the IP version

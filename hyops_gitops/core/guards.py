@@ -1,0 +1,181 @@
+"""Guards: what can refuse an apply, by name, and the one syntax that overrides one.
+
+`GUARD[:NAME]=REASON`, where NAME is a DNS name and REASON is kept as evidence. There is no global force: each use lifts
+one guard (for one name, where the guard is about names), and only guards in `policy.overridable` can be lifted.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from hyops_gitops.core.errors import UsageError
+from hyops_gitops.core.names import canonical_name
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """One guard, as `explain` shows it."""
+
+    name: str
+    about: str  # what it protects and when it refuses
+    overridable: bool  # whether policy.overridable may name it
+    per_name: bool = False  # whether an override names a DNS name
+
+
+_ALL = (
+    Guard("history", "the commit must equal or descend from the last applied one", overridable=True),
+    Guard(
+        "restored",
+        "the zone's anchor must name the last applied intent; it is older or missing, so the zone was "
+        "restored or rebuilt",
+        overridable=True,
+    ),
+    Guard(
+        "drift",
+        "a record we manage was changed outside the log, or is approved from a value that is not the live one",
+        overridable=True,
+        per_name=True,
+    ),
+    Guard(
+        "foreign",
+        "the name carries records that no contract owns and that conflict with the contract",
+        overridable=True,
+        per_name=True,
+    ),
+    Guard(
+        "held",
+        "the name was moved by break-glass or an automatic roll-back and waits for its contract to change",
+        overridable=True,
+        per_name=True,
+    ),
+    Guard("readiness", "a cutover's new target must be ready", overridable=True, per_name=True),
+    Guard(
+        "cutover-required",
+        "a target moves although its publisher promised that it is stable (endpoint_cutover_required: false)",
+        overridable=True,
+        per_name=True,
+    ),
+    Guard("max-replaces", "more endpoints would be replaced than policy.max_replaces", overridable=True),
+    Guard("max-deletes", "more endpoints would be deleted than policy.max_deletes", overridable=True),
+    Guard(
+        "max-change-percent",
+        "a larger share of the managed RRsets would change than policy.max_change_percent",
+        overridable=True,
+    ),
+    Guard(
+        "max-cutovers",
+        "more endpoints would move between their sites than policy.max_cutovers",
+        overridable=True,
+    ),
+    Guard("empty-tree", "there is no contract at all; that deletes every record we manage", overridable=True),
+    Guard("log-gap", "the zone's anchor is newer than the log: entries are missing", overridable=True),
+    Guard(
+        "occluded",
+        "the name is below a delegation or DNAME, so its records would never be served",
+        overridable=False,
+    ),
+    Guard(
+        "other-log",
+        "the zone's anchor belongs to another log: another repository writes this zone",
+        overridable=False,
+    ),
+    Guard(
+        "primary",
+        "the API must be a writable primary's; writes to a secondary are never right",
+        overridable=False,
+    ),
+    Guard(
+        "soa-edit-api",
+        "the zone's soa_edit_api must move the serial, else secondaries never learn of a change",
+        overridable=False,
+    ),
+    Guard(
+        "served-serial",
+        "the served serial must follow edits (edited_serial equals serial)",
+        overridable=False,
+    ),
+    Guard(
+        "primary-url",
+        "HYOPS_PRIMARY_URL, kept beside the API key, must equal primary.api_url",
+        overridable=False,
+    ),
+    Guard("dirty", "files under endpoints/ or authority/ are not committed", overridable=False),
+    Guard("mixed-commit", "one commit changes authority/ and endpoints/ together", overridable=False),
+    Guard(
+        "shallow",
+        "the clone's history is cut off, so nothing about the past can be concluded",
+        overridable=False,
+    ),
+    Guard("signing-key", "evidence must be signed by a key in authority/allowed_signers", overridable=False),
+    Guard("evidence-missing", "the log is not initialised, or its branch is gone", overridable=False),
+    Guard("evidence-exists", "a log exists already; genesis happens once", overridable=False),
+    Guard("evidence-invalid", "the log does not verify", overridable=False),
+    Guard(
+        "evidence-diverged",
+        "the local and the remote evidence branch do not descend from one another, or the branch was rewound",
+        overridable=False,
+    ),
+    Guard("open-intent", "an earlier apply has not written its result", overridable=False),
+    Guard("race", "another applier wrote first", overridable=False),
+    Guard("lease", "the time this intent may be carried out in is over", overridable=False),
+    Guard("clock", "this machine's clock is behind the log, or far from the API's", overridable=False),
+)
+
+GUARDS: dict[str, Guard] = {guard.name: guard for guard in _ALL}
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """One use of `GUARD[:NAME]=REASON`."""
+
+    guard: str
+    name: str | None
+    reason: str
+    source: str  # "option", "trailer", ...
+
+    @classmethod
+    def parse(cls, text: str, source: str = "option") -> "Override":
+        """Read one override.
+
+        Raises:
+            UsageError: wrong syntax, an unknown guard, one that cannot be overridden, or a missing reason or name.
+        """
+        target, equals, reason = text.partition("=")
+        guard_name, _, name = target.strip().partition(":")
+        guard = GUARDS.get(guard_name)
+        if guard is None:
+            raise UsageError(
+                f"override {text!r}: no guard is called {guard_name!r}",
+                code="bad-override",
+                hint=f"guards that can be overridden: {', '.join(overridable_guards())}",
+            )
+        if not guard.overridable:
+            raise UsageError(f"guard {guard_name!r} has no override", code="bad-override")
+        if not equals or not reason.strip():
+            raise UsageError(
+                f"override {text!r} has no reason",
+                code="bad-override",
+                hint=f"write {target}='why this is right'; the reason becomes evidence",
+            )
+        if guard.per_name != bool(name):
+            needed = "needs a DNS name" if guard.per_name else "takes no DNS name"
+            form = f"{guard_name}:NAME=REASON" if guard.per_name else f"{guard_name}=REASON"
+            raise UsageError(
+                f"override {text!r}: guard {guard_name!r} {needed}", code="bad-override", hint=f"write {form}"
+            )
+        return cls(guard_name, canonical_name(name) or None, reason.strip(), source)
+
+
+def overridable_guards() -> list[str]:
+    """The names `policy.overridable` may hold."""
+    return sorted(guard.name for guard in GUARDS.values() if guard.overridable)
+
+
+def override_line(guard: str, name: str | None = None) -> str:
+    """The exact option that lifts a guard; every refusal prints it."""
+    target = f"{guard}:{name}" if name else guard
+    return f"--override {target}='REASON'"
+
+
+def find_override(overrides: Iterable[Override], guard: str, name: str | None = None) -> Override | None:
+    """The override that lifts this guard (for this name), if one was given."""
+    return next((one for one in overrides if one.guard == guard and one.name == name), None)

@@ -1,0 +1,97 @@
+"""DNS names as text: lower case, no final dot, everywhere outside an adapter's border.
+
+Implements the naming rule of the cutover contract (section 4) on top of RFC 1123 section 2.1 host names.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+MAX_NAME_OCTETS = 253  # RFC 1035 section 2.3.4, in text form without the final dot
+MAX_LABEL_OCTETS = 63
+_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
+SHARED = "shared"
+MARKER_LABEL = "_hyops-gitops"
+
+
+def canonical_name(name: str) -> str:
+    r"""Lower case, without one final dot (an escaped `\.` at the end stays)."""
+    lowered = name.lower()
+    return lowered[:-1] if lowered.endswith(".") and not lowered.endswith("\\.") else lowered
+
+
+def absolute(name: str) -> str:
+    """The name with its final dot, as master files and the PowerDNS API write it."""
+    return name + "."
+
+
+def label_problem(label: str) -> str | None:
+    """Why this label is not an RFC 1123 host label in lower case, or None when it is one."""
+    if not label:
+        return "empty label"
+    if len(label.encode()) > MAX_LABEL_OCTETS:
+        return f"label {label[:20]!r}... has {len(label.encode())} octets, at most {MAX_LABEL_OCTETS} are allowed"
+    if label != label.lower():
+        return f"label {label!r} has upper-case letters"
+    if not _LABEL.fullmatch(label):
+        return f"label {label!r} may only hold letters, digits and hyphens, and not begin or end with a hyphen"
+    if label.startswith("xn--"):
+        return f"label {label!r} is an internationalised label"
+    return None
+
+
+def name_problem(name: str) -> str | None:
+    """Why this is not a lower-case host name without final dot, or None when it is one."""
+    if name.endswith("."):
+        return "the name ends in a dot"
+    if len(name.encode()) > MAX_NAME_OCTETS:
+        return f"the name has {len(name.encode())} octets, at most {MAX_NAME_OCTETS} are allowed"
+    return next((problem for label in name.split(".") if (problem := label_problem(label))), None)
+
+
+def is_below(name: str, ancestor: str) -> bool:
+    """Whether `name` is strictly below `ancestor`."""
+    return name.endswith("." + ancestor)
+
+
+def is_in_zone(name: str, zone: str) -> bool:
+    """Whether `name` is the zone's apex or below it."""
+    return name == zone or is_below(name, zone)
+
+
+def ancestors(name: str, zone: str) -> Iterator[str]:
+    """The names strictly between `name` and the apex, nearest first, then the apex itself."""
+    while name != zone and is_below(name, zone):
+        name = name.split(".", 1)[1]
+        yield name
+
+
+def is_marker(name: str, zone: str) -> bool:
+    """Whether the name carries an anchor, claim or tombstone: those are in no digest, plan or foreign count."""
+    return is_in_zone(name, f"{MARKER_LABEL}.{zone}")
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointName:
+    """`<service>.<env>.<zone>`, where env is one of the zone's environments or `shared`."""
+
+    service: str
+    environment: str
+    zone: str
+
+    def __str__(self) -> str:
+        return f"{self.service}.{self.environment}.{self.zone}"
+
+    @property
+    def contract_path(self) -> str:
+        """The one path a contract of this name may have."""
+        return f"endpoints/{self.environment}/{self.service}.yaml"
+
+
+def endpoint_name_of_path(path: str, zone: str) -> EndpointName | None:
+    """The name a contract at `endpoints/<env>/<service>.yaml` must have, or None for any other path."""
+    match path.split("/"):
+        case ["endpoints", environment, file] if file.endswith(".yaml"):
+            return EndpointName(file.removesuffix(".yaml"), environment, zone)
+        case _:
+            return None

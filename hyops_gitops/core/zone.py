@@ -1,0 +1,120 @@
+"""RRsets and zones as values, their canonical text and their digests.
+
+The canonical text of an RRset is one master-file line per record (RFC 1035 section 5.1), `owner ttl IN type rdata` with
+absolute owner, sorted by bytes. A zone's digest is the SHA-256 of those lines, each ended by LF, so that `sha256sum`
+of a zone file written by this program gives the digest itself. SOA, DNSSEC material, disabled records and our own
+markers are in no digest.
+"""
+
+import hashlib
+import ipaddress
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from hyops_gitops.core.names import absolute, canonical_name, is_marker
+
+# Made by the signer rather than by whoever edits the zone, and absent from the API's JSON where AXFR has them.
+DNSSEC_TYPES = frozenset({"RRSIG", "NSEC", "NSEC3", "NSEC3PARAM", "DNSKEY", "CDS", "CDNSKEY"})
+_NAME_RDATA_TYPES = frozenset({"CNAME", "NS", "DNAME", "PTR", "ALIAS"})
+
+Key = tuple[str, str]  # owner name, type
+
+
+def canonical_rdata(rrtype: str, rdata: str) -> str:
+    """The one spelling of this rdata that we compare: addresses by RFC 5952, names lower case and absolute."""
+    if rrtype in ("A", "AAAA"):
+        return canonical_address(rdata)
+    if rrtype in _NAME_RDATA_TYPES:
+        return absolute(canonical_name(rdata))
+    return rdata
+
+
+def canonical_address(text: str) -> str:
+    """An IP address as RFC 5952 spells it; text that is no address comes back unchanged."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return text
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        return f"::ffff:{address.ipv4_mapped}"  # spelled differently by Python before 3.13
+    return str(address)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RRset:
+    """All records of one owner name and type (RFC 2181 section 5), canonical and sorted.
+
+    Build it with `of`, which makes it canonical.
+    """
+
+    name: str
+    type: str
+    ttl: int  # seconds
+    rdata: tuple[str, ...]
+    disabled: tuple[str, ...] = ()  # rdata of records PowerDNS keeps but does not serve
+
+    @classmethod
+    def of(cls, name: str, rrtype: str, ttl: int, rdata: Iterable[str], disabled: Iterable[str] = ()) -> "RRset":
+        """An RRset from any spelling of its parts."""
+        return cls(
+            canonical_name(name),
+            rrtype,
+            ttl,
+            tuple(sorted({canonical_rdata(rrtype, value) for value in rdata})),
+            tuple(sorted({canonical_rdata(rrtype, value) for value in disabled})),
+        )
+
+    @property
+    def key(self) -> Key:
+        """Owner name and type."""
+        return (self.name, self.type)
+
+    def lines(self) -> Iterator[str]:
+        """One master-file line per served record."""
+        for value in self.rdata:
+            yield f"{absolute(self.name)} {self.ttl} IN {self.type} {value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """The RRsets of a zone that matter to us: no SOA, no DNSSEC material, no markers."""
+
+    apex: str
+    rrsets: Mapping[Key, RRset]
+
+    @classmethod
+    def of(cls, apex: str, rrsets: Iterable[RRset]) -> "Zone":
+        """A zone from RRsets, leaving out what is in no digest by type or by owner."""
+        return cls(
+            apex,
+            {
+                rrset.key: rrset
+                for rrset in rrsets
+                if rrset.type != "SOA" and rrset.type not in DNSSEC_TYPES and not is_marker(rrset.name, apex)
+            },
+        )
+
+    def lines(self) -> list[str]:
+        """The canonical lines, sorted by bytes."""
+        return sorted(line for rrset in self.rrsets.values() for line in rrset.lines())
+
+    def text(self) -> str:
+        """The canonical lines as a file."""
+        return "".join(f"{line}\n" for line in self.lines())
+
+    def digest(self) -> str:
+        """SHA-256 of `text()`, 64 lower-case hex digits."""
+        return hashlib.sha256(self.text().encode()).hexdigest()
+
+    def without(self, keys: Iterable[Key]) -> "Zone":
+        """This zone less those RRsets."""
+        gone = set(keys)
+        return Zone(self.apex, {key: rrset for key, rrset in self.rrsets.items() if key not in gone})
+
+    def with_rrsets(self, rrsets: Iterable[RRset]) -> "Zone":
+        """This zone with those RRsets put in place of any of the same key."""
+        return Zone(self.apex, {**self.rrsets, **{rrset.key: rrset for rrset in rrsets}})
+
+    def select(self, keys: Iterable[Key]) -> "Zone":
+        """Only those RRsets, where they exist."""
+        return Zone(self.apex, {key: self.rrsets[key] for key in keys if key in self.rrsets})

@@ -1,0 +1,1 @@
+"""A real local authority for demo, drill and tests."""

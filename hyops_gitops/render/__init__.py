@@ -1,0 +1,1 @@
+"""Values and events to text, JSON and other forms. Pure."""

@@ -1,0 +1,174 @@
+"""The Protocols that use-cases need from the outside. Adapters meet them structurally.
+
+Whatever leaves a port as an exception is a `core.errors.HyopsError`.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from hyops_gitops.core.authority import ServerAddress
+from hyops_gitops.core.zone import RRset
+
+
+class Clock(Protocol):
+    """Time, passed in."""
+
+    def now(self) -> datetime:
+        """UTC, aware."""
+
+    def monotonic(self) -> float:
+        """Seconds that never go back; only differences mean anything."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+
+
+# --- files of the repository
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One file of the tree below `endpoints/` or `authority/`, whatever it is.
+
+    Exactly one of `content` and `problem` is set; `problem` says why the content was not read (a link that leaves
+    the tree, a FIFO, a file over the size limit, ...).
+    """
+
+    path: str  # relative to the repository, with "/"
+    content: bytes | None
+    problem: str | None = None
+
+
+class SourceTree(Protocol):
+    """A readable tree: the work tree or one commit."""
+
+    def files(self) -> Iterable[SourceFile]:
+        """Every file under `endpoints/` and `authority/`, sorted by path."""
+
+
+# --- PowerDNS
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneHeader:
+    """A zone without its RRsets, as the API reports it."""
+
+    kind: str  # lower case: master, native, slave, producer, consumer (also primary, secondary)
+    serial: int
+    edited_serial: int
+    soa_edit_api: str  # "" when unset
+    masters: tuple[str, ...]
+    server_time: datetime | None  # the reply's Date header, whole seconds
+
+
+@dataclass(frozen=True, slots=True)
+class PatchReceipt:
+    """What a 204 said."""
+
+    new_serial: int | None  # X-PDNS-New-Serial; Old-Serial is wrong on 4.7 and never used
+
+
+@dataclass(frozen=True, slots=True)
+class RRsetKey:
+    """An RRset to delete."""
+
+    name: str
+    type: str
+
+
+class ZoneReader(Protocol):
+    """Reads one zone of one PowerDNS server. Has no method that writes."""
+
+    def header(self) -> ZoneHeader:
+        """The zone's header.
+
+        Raises:
+            OutsideFailure: unreachable, unauthorised, unknown zone, 5xx.
+        """
+
+    def rrsets(self) -> tuple[RRset, ...]:
+        """Every RRset of the zone, markers, SOA and DNSSEC types included, names canonical."""
+
+    def rrsets_at(self, names: Collection[str]) -> tuple[RRset, ...]:
+        """Every RRset at exactly these owner names."""
+
+
+class ZoneWriter(ZoneReader, Protocol):
+    """A reader that can also write."""
+
+    def patch(self, deletes: Sequence[RRsetKey], replaces: Sequence[RRset]) -> PatchReceipt:
+        """One PATCH: the deletes first, then the replaces, in one transaction. Sent once, never retried here.
+
+        Raises:
+            ServerRefused: 400, 404 or 422; nothing was stored.
+            ReplyLost: the request may have reached the server and no reply came, or it answered 5xx.
+            OutsideFailure: it certainly did not reach the server (connection refused), or 401.
+        """
+
+    def notify(self) -> None:
+        """Ask the primary to send NOTIFY now. Its 200 proves nothing."""
+
+
+class TransferRequester(Protocol):
+    """Asks a secondary to transfer the zone at once."""
+
+    def retrieve(self) -> None:
+        """PUT axfr-retrieve."""
+
+
+# --- DNS
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One DNS reply, or its absence."""
+
+    rcode: str  # NOERROR, NXDOMAIN, ...; "SILENT" when none came in time
+    authoritative: bool
+    rrsets: tuple[RRset, ...]  # of the answer section, all owners, names canonical
+    elapsed_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One DNS question."""
+
+    name: str
+    type: str
+
+
+class DnsClient(Protocol):
+    """Asks servers by address; never the system's resolver."""
+
+    def ask(
+        self,
+        server: ServerAddress,
+        questions: Sequence[Question],
+        *,
+        recursion_desired: bool,
+        timeout_s: float,
+    ) -> Mapping[Question, Answer]:
+        """Ask all questions at once; every question gets an Answer, silence included. Raises nothing for silence."""
+
+
+# --- signing
+
+
+class Signer(Protocol):
+    """Holds one signing key."""
+
+    def public_key(self) -> str:
+        """`<type> <base64>`, as in allowed_signers, without comment.
+
+        Raises:
+            Refused: guard `signing-key`: no key, unreadable, or locked.
+        """
+
+    def sign(self, message: bytes, namespace: str) -> bytes:
+        """The armored SSH signature, exactly as `ssh-keygen -Y sign` writes it.
+
+        Raises:
+            Refused: guard `signing-key`.
+        """
