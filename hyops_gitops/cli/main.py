@@ -1,6 +1,7 @@
 """The command group and the one place where errors become exit codes."""
 
 import importlib
+import itertools
 import sys
 import traceback
 from collections.abc import Mapping
@@ -99,11 +100,10 @@ def execute(arguments: list[str]) -> int:
 
 
 def _asks_for_json(arguments: list[str]) -> bool:
-    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
-    return any(one == "--format=json" or (one, following) == ("--format", "json") for one, following in pairs)
+    return "--format=json" in arguments or ("--format", "json") in itertools.pairwise(arguments)
 
 
-def _fail(as_json: bool, code: Exit, slug: str, message: str, hint: str) -> int:  # noqa: FBT001
+def _fail(as_json: bool, code: Exit, slug: str, message: str, hint: str) -> int:
     if as_json:
         document = {"format": "hyops-error/1", "code": slug, "message": message, "hint": hint, "exit": int(code)}
         echo_json(document)

@@ -172,3 +172,108 @@ class Signer(Protocol):
         Raises:
             Refused: guard `signing-key`.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A verified signature: who made it, as allowed_signers names them."""
+
+    principal: str
+    key: str  # `<type> <base64>`
+
+
+class Verifier(Protocol):
+    """Checks SSH signatures."""
+
+    def verify(self, message: bytes, signature: bytes, key: str, namespace: str) -> bool:
+        """Whether `signature` is a canonical SSH signature by `key` over `message` in `namespace`.
+
+        Raises:
+            OutsideFailure: the key type needs ssh-keygen and there is none.
+        """
+
+
+# --- Git
+
+
+@dataclass(frozen=True, slots=True)
+class CommitInfo:
+    """One commit of the contracts' branch."""
+
+    id: str
+    subject: str
+    author: str  # the name alone, never an e-mail address
+    time: datetime
+    changed: tuple[str, ...]  # paths that differ from the first parent
+
+
+class History(Protocol):
+    """The contracts' history."""
+
+    def resolve(self, revision: str) -> str:
+        """The full id of the commit a revision names.
+
+        Raises:
+            UsageError: there is no such commit.
+        """
+
+    def dirty_paths(self) -> tuple[str, ...]:
+        """Uncommitted and untracked paths under `endpoints/` and `authority/`."""
+
+    def is_shallow(self) -> bool:
+        """Whether the history is cut off."""
+
+    def is_ancestor(self, ancestor: str, descendant: str) -> bool:
+        """Whether `descendant` equals or descends from `ancestor`; False when either is unknown here."""
+
+    def first_parent_commits(self, after: str | None, upto: str) -> tuple[CommitInfo, ...]:
+        """The first-parent commits in (after, upto], oldest first, changed paths limited to endpoints/ and authority/."""
+
+    def tree(self, commit: str) -> SourceTree:
+        """The tree of one commit."""
+
+
+class EvidenceSnapshot(Protocol):
+    """The evidence branch at one commit."""
+
+    @property
+    def commit(self) -> str:
+        """The commit's full id."""
+
+    def paths(self) -> Sequence[str]:
+        """Every path, sorted.
+
+        Raises:
+            InvalidData: code `evidence-invalid`: the tree holds anything but ordinary files.
+        """
+
+    def read(self, paths: Collection[str]) -> Mapping[str, bytes]:
+        """The content of these paths; paths that do not exist are absent from the answer."""
+
+
+class EvidenceStore(Protocol):
+    """The branch that the log lives on."""
+
+    def recorded(self) -> EvidenceSnapshot | None:
+        """What this clone knows, without the network: the remote-tracking ref, else the local branch.
+
+        Raises:
+            Refused: guard `evidence-diverged`: both exist and neither descends from the other.
+        """
+
+    def fetch(self) -> EvidenceSnapshot | None:
+        """What the remote has now (in local mode, what this clone has), None when the branch does not exist there.
+
+        Raises:
+            OutsideFailure: the remote cannot be reached.
+            Refused: guard `evidence-diverged`: the remote's branch does not descend from what this clone knew.
+        """
+
+    def append(
+        self, parent: str | None, files: Mapping[str, bytes | None], subject: str, author: str, time: datetime
+    ) -> str:
+        """Commit these files (None deletes) on top of `parent` and make that commit the branch's head, at once or not at all.
+
+        Returns the new commit's id. Raises Refused with guard `race` when the branch is no longer at `parent`
+        (`parent` None: when it exists already), OutsideFailure when the remote cannot be reached.
+        """
