@@ -1,0 +1,131 @@
+"""The contracts' history, read with git plumbing. Reads only; meets the port `History`."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from hyops_gitops.adapters.git_process import Git
+from hyops_gitops.adapters.git_tree import WATCHED, CommitTree, is_full_id
+from hyops_gitops.core.errors import UsageError
+from hyops_gitops.usecases.ports import CommitInfo
+
+# Fields that cannot hold a line feed come first; `%s` is the subject folded into one line, whole.
+_LOG_FORMAT = "%H%n%P%n%ct%n%an%n%s"
+
+
+class GitRepository:
+    """One clone's commits, as seen from `root`, the directory that holds `authority/`.
+
+    `root` may lie below the repository's top: paths are always relative to `root`.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._git = Git(root)
+
+    def resolve(self, revision: str) -> str:
+        """The full id of the commit a revision names.
+
+        Raises:
+            UsageError: code `no-commit`: there is no such commit; code `no-repository`.
+        """
+        wrong = not revision or revision.startswith("-") or not revision.isprintable()
+        if not wrong:
+            result = self._git.attempt("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+            if result.ok:
+                return result.stdout.decode().strip()
+        raise UsageError(
+            f"no commit is called {revision!r} in this clone",
+            code="no-commit",
+            hint="`git log --oneline` lists the commits; `git fetch` brings newer ones",
+        )
+
+    def dirty_paths(self) -> tuple[str, ...]:
+        """Uncommitted and untracked paths under `endpoints/` and `authority/`, sorted; ignored files are not."""
+        output = self._git.output(
+            "status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames", "--", *WATCHED
+        )
+        prefix = self._prefix()
+        # Each record is two status letters, a space and the path from the repository's top.
+        paths = (_text(record[3:]).removeprefix(prefix) for record in output.split(b"\0")[:-1])
+        return tuple(sorted(paths))
+
+    def is_shallow(self) -> bool:
+        """Whether the history is cut off, or made to look different by grafts or replace references."""
+        if self._git.output("rev-parse", "--is-shallow-repository").strip() == b"true":
+            return True
+        if self._git.output("for-each-ref", "--count=1", "refs/replace/"):
+            return True
+        grafts = Path(_text(self._git.output("rev-parse", "--git-path", "info/grafts")).rstrip("\n"))
+        try:
+            return (self._git.root / grafts).stat().st_size > 0
+        except OSError:
+            return False
+
+    def is_ancestor(self, ancestor: str, descendant: str) -> bool:
+        """Whether `descendant` equals or descends from `ancestor`; False when either is unknown here."""
+        if not (is_full_id(ancestor) and is_full_id(descendant)):
+            return False
+        return self._git.attempt("merge-base", "--is-ancestor", ancestor, descendant).ok
+
+    def first_parent_commits(self, after: str | None, upto: str) -> tuple[CommitInfo, ...]:
+        """The first-parent commits in (after, upto], oldest first.
+
+        A merge's changed paths are those that differ from its first parent; a root commit changes all it holds.
+        """
+        exclude = [f"^{self.resolve(after)}"] if after is not None else []
+        output = self._git.output(
+            "log",
+            "-z",
+            "--first-parent",
+            "--reverse",
+            "--no-show-signature",
+            "--encoding=UTF-8",
+            f"--format=tformat:{_LOG_FORMAT}",
+            self.resolve(upto),
+            *exclude,
+            "--",
+        )
+        records = [_text(record).split("\n", 4) for record in output.split(b"\0")[:-1]]
+        changed = self._changed_paths({commit: parents.split()[:1] for commit, parents, *_ in records})
+        return tuple(
+            CommitInfo(commit, subject, author, datetime.fromtimestamp(int(seconds), UTC), changed.get(commit, ()))
+            for commit, _, seconds, author, subject in records
+        )
+
+    def tree(self, commit: str) -> CommitTree:
+        """The tree of one commit, named as `resolve` takes it."""
+        return CommitTree(self._git, self.resolve(commit))
+
+    def _changed_paths(self, first_parents: dict[str, list[str]]) -> dict[str, tuple[str, ...]]:
+        """The watched paths each commit changed against the parent given for it, in one process."""
+        # On standard input, the ids after a commit's stand in for its parents: a merge is compared with its first.
+        asked = "".join(f"{' '.join([commit, *parents])}\n" for commit, parents in first_parents.items())
+        output = self._git.output(
+            "diff-tree",
+            "--stdin",
+            "-r",
+            "-z",
+            "--root",
+            "--no-renames",
+            "--name-only",
+            "--relative",
+            "--ignore-submodules=none",
+            "--",
+            *WATCHED,
+            stdin=asked.encode(),
+        )
+        changed: dict[str, list[str]] = {}
+        paths: list[str] = []
+        for token in output.split(b"\0")[:-1]:
+            text = _text(token).lstrip("\n")
+            if text in first_parents:  # a watched path holds a slash, so it is never taken for a commit
+                paths = changed.setdefault(text, [])
+            else:
+                paths.append(text)
+        return {commit: tuple(sorted(of_commit)) for commit, of_commit in changed.items()}
+
+    def _prefix(self) -> str:
+        return _text(self._git.output("rev-parse", "--show-prefix")).rstrip("\n")
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "backslashreplace")
