@@ -25,6 +25,11 @@ class Document:
     data: object
     key_marks: Mapping[KeyPath, Mark]
     value_marks: Mapping[KeyPath, Mark]
+    faulty: frozenset[KeyPath] = frozenset()  # values that have a finding already: nothing more is said about them
+
+    def is_sound(self, *at: str | int) -> bool:
+        """Whether neither the value at this path nor one that holds it has a finding of form."""
+        return not self.faulty or not any(at[:length] in self.faulty for length in range(len(at) + 1))
 
     def value_mark(self, *at: str | int) -> Mark:
         """Where the value at this path stands, or the nearest enclosing value that exists."""

@@ -6,11 +6,12 @@ of a zone file written by this program gives the digest itself. SOA, DNSSEC mate
 markers are in no digest.
 """
 
-import hashlib
 import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from hyops_gitops.core.canonical import sha256_hex
+from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.names import absolute, canonical_name, is_marker
 
 # Made by the signer rather than by whoever edits the zone, and absent from the API's JSON where AXFR has them.
@@ -26,7 +27,12 @@ def canonical_rdata(rrtype: str, rdata: str) -> str:
         return canonical_address(rdata)
     if rrtype in _NAME_RDATA_TYPES:
         return absolute(canonical_name(rdata))
-    return rdata
+    return "".join(char if " " <= char < "\x7f" else _escaped(char) for char in rdata)
+
+
+def _escaped(char: str) -> str:
+    r"""A character outside printable ASCII as master files write its octets, `\DDD` (RFC 1035 section 5.1)."""
+    return "".join(f"\\{octet:03d}" for octet in char.encode("utf-8", "surrogateescape"))
 
 
 def canonical_address(text: str) -> str:
@@ -102,9 +108,22 @@ class Zone:
         """The canonical lines as a file."""
         return "".join(f"{line}\n" for line in self.lines())
 
+    @classmethod
+    def parse(cls, apex: str, text: str) -> "Zone":
+        """The zone whose `text()` this is.
+
+        Raises:
+            InvalidData: code `bad-zone-file`.
+        """
+        records: dict[Key, tuple[int, list[str]]] = {}
+        for number, line in enumerate(text.splitlines(), 1):
+            name, rrtype, ttl, rdata = parse_line(line, number)
+            records.setdefault((name, rrtype), (ttl, []))[1].append(rdata)
+        return cls.of(apex, (RRset.of(*key, ttl, rdata) for key, (ttl, rdata) in records.items()))
+
     def digest(self) -> str:
         """SHA-256 of `text()`, 64 lower-case hex digits."""
-        return hashlib.sha256(self.text().encode()).hexdigest()
+        return sha256_hex(self.text().encode())
 
     def without(self, keys: Iterable[Key]) -> "Zone":
         """This zone less those RRsets."""
@@ -115,6 +134,27 @@ class Zone:
         """This zone with those RRsets put in place of any of the same key."""
         return Zone(self.apex, {**self.rrsets, **{rrset.key: rrset for rrset in rrsets}})
 
+    def names(self) -> set[str]:
+        """Every owner name."""
+        return {name for name, _ in self.rrsets}
+
+    def at(self, name: str) -> Iterator[RRset]:
+        """The RRsets at one owner name, by type."""
+        return (self.rrsets[key] for key in sorted(key for key in self.rrsets if key[0] == name))
+
     def select(self, keys: Iterable[Key]) -> "Zone":
         """Only those RRsets, where they exist."""
         return Zone(self.apex, {key: self.rrsets[key] for key in keys if key in self.rrsets})
+
+
+def parse_line(line: str, number: int) -> tuple[str, str, int, str]:
+    """Owner, type, TTL and rdata of one canonical line.
+
+    Raises:
+        InvalidData: code `bad-zone-file`, naming the line's number.
+    """
+    match line.split(" ", 4):
+        case [owner, ttl, "IN", rrtype, rdata] if ttl.isascii() and ttl.isdigit():
+            return canonical_name(owner), rrtype, int(ttl), rdata
+        case _:
+            raise InvalidData(f"line {number} is not 'owner ttl IN type rdata'", code="bad-zone-file")

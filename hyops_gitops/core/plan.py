@@ -1,0 +1,174 @@
+"""The plan: what an apply would do, as a value, with its digest. How it comes about is `core.planning`."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from hyops_gitops.core.canonical import canonical_json, sha256_hex
+from hyops_gitops.core.guards import override_line
+from hyops_gitops.core.state import Managed, ManagedSet
+from hyops_gitops.core.zone import Key, RRset, Zone
+
+
+class Action(StrEnum):
+    """What happens to one RRset."""
+
+    CREATE = "create"
+    REPLACE = "replace"
+    DELETE = "delete"
+    ADOPT = "adopt"  # it is as the contract wants it, but not yet ours: nothing is written but anchor and claim
+    FORGET = "forget"  # neither wanted nor there any more: only our own record of it goes
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One RRset's way from `before` (observed) to `after` (desired). None is absence."""
+
+    action: Action
+    name: str
+    type: str
+    before: RRset | None
+    after: RRset | None
+    contract: str
+    cutover: bool  # the endpoint's target moves, as opposed to a new endpoint or a TTL
+
+    @property
+    def key(self) -> Key:
+        """Owner name and type."""
+        return (self.name, self.type)
+
+    @property
+    def writes(self) -> bool:
+        """Whether the RRset itself is written."""
+        return self.action in (Action.CREATE, Action.REPLACE, Action.DELETE)
+
+    def to_json(self) -> dict[str, object]:
+        """The shape used in `hyops-plan/1`, in receipts and in evidence."""
+        return {
+            "action": self.action.value,
+            "name": self.name,
+            "type": self.type,
+            "ttl": {"before": _ttl(self.before), "after": _ttl(self.after)},
+            "before": _rdata(self.before),
+            "after": _rdata(self.after),
+            "contract": self.contract,
+            "cutover": self.cutover,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """An RRset that is neither what we applied last nor what the contract asks for; left alone."""
+
+    name: str
+    type: str
+    recorded: RRset | None
+    observed: RRset | None
+    contract: str
+
+    def to_json(self) -> dict[str, object]:
+        """The shape used in `hyops-plan/1` and in evidence."""
+        return {
+            "name": self.name,
+            "type": self.type,
+            "ttl": {"recorded": _ttl(self.recorded), "observed": _ttl(self.observed)},
+            "recorded": _rdata(self.recorded),
+            "observed": _rdata(self.observed),
+            "contract": self.contract,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An endpoint that this apply leaves as it was applied last."""
+
+    name: str
+    contract: str
+    reason: str
+
+    def to_json(self) -> dict[str, object]:
+        """The shape used in `hyops-plan/1` and in evidence."""
+        return {"name": self.name, "contract": self.contract, "reason": self.reason}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A guard's no."""
+
+    guard: str
+    name: str | None
+    message: str
+    hint: str
+
+    @classmethod
+    def overridable(cls, guard: str, name: str | None, message: str) -> "Refusal":
+        """A refusal whose hint is the exact line that lifts it."""
+        return cls(guard, name, message, f"if this is right: {override_line(guard, name)}")
+
+    def to_json(self) -> dict[str, object]:
+        """The shape used in `hyops-plan/1`."""
+        return {"guard": self.guard, "name": self.name, "message": self.message, "hint": self.hint}
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something worth saying about a name that stops nothing."""
+
+    name: str
+    message: str
+
+    def to_json(self) -> dict[str, object]:
+        """The shape used in `hyops-plan/1`."""
+        return {"name": self.name, "message": self.message}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything one apply would do to one zone."""
+
+    zone: str
+    observed: Zone  # the whole zone the plan starts from
+    recorded: ManagedSet
+    changes: tuple[Change, ...]  # sorted by name and type
+    drift: tuple[Drift, ...] = ()
+    held: tuple[Held, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    notes: tuple[Note, ...] = ()
+    unmanaged: int = 0  # RRsets in the zone that no contract owns and nothing here touches
+    contracts: Mapping[Key, str] = field(default_factory=dict)  # desired RRset -> path of its contract
+
+    def expected_zone(self) -> Zone:
+        """The whole zone after this plan."""
+        written = [change for change in self.changes if change.writes]
+        return self.observed.without(change.key for change in written).with_rrsets(
+            change.after for change in written if change.after is not None
+        )
+
+    def expected_managed(self) -> ManagedSet:
+        """The managed set after this plan. An RRset taken over or moved gets the contract that asks for it now."""
+        changed = {change.key: change for change in self.changes}
+        kept = (
+            Managed(entry.rrset, self.contracts.get(key, entry.contract))
+            for key, entry in self.recorded.entries.items()
+            if key not in changed
+        )
+        new = (Managed(change.after, change.contract) for change in self.changes if change.after is not None)
+        return ManagedSet.of(self.zone, (*kept, *new))
+
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON of zone, base digest and changes: what a reviewer approves."""
+        return plan_digest(self.zone, self.observed.digest(), self.changes)
+
+
+def plan_digest(zone: str, zone_sha256: str, changes: Iterable[Change]) -> str:
+    """The digest of a plan, from what a plan document holds of it."""
+    document = {"zone": zone, "zone_sha256": zone_sha256, "changes": [change.to_json() for change in changes]}
+    return sha256_hex(canonical_json(document))
+
+
+def _ttl(rrset: RRset | None) -> int | None:
+    return rrset.ttl if rrset else None
+
+
+def _rdata(rrset: RRset | None) -> list[str]:
+    return list(rrset.rdata) if rrset else []
