@@ -1,7 +1,7 @@
 """The three-way plan: recorded (last applied), desired (contracts) and observed (the zone) per RRset.
 
-`verdict` is the table of design section 6 step 5; the rest carries its verdicts to changes, drift and refusals. A record
-set that is as desired although it was last applied otherwise, or never, is *adopted*: not written, but recorded as ours.
+`verdict` is the table of design section 6 step 5; the rest carries its verdicts to changes, drift and refusals. What is
+as desired although it was last applied otherwise, or never, is *adopted*: not written, but recorded as ours.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

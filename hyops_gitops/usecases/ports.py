@@ -4,11 +4,19 @@ Whatever leaves a port as an exception is a `core.errors.HyopsError`.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from hyops_gitops.core.authority import ServerAddress
+from hyops_gitops.core.exchange import (
+    Answer,
+    CommitInfo,
+    PatchReceipt,
+    Question,
+    RRsetKey,
+    SourceFile,
+    ZoneHeader,
+)
 from hyops_gitops.core.zone import RRset
 
 
@@ -28,19 +36,6 @@ class Clock(Protocol):
 # --- files of the repository
 
 
-@dataclass(frozen=True, slots=True)
-class SourceFile:
-    """One file of the tree below `endpoints/` or `authority/`, whatever it is.
-
-    Exactly one of `content` and `problem` is set; `problem` says why the content was not read (a link that leaves
-    the tree, a FIFO, a file over the size limit, ...).
-    """
-
-    path: str  # relative to the repository, with "/"
-    content: bytes | None
-    problem: str | None = None
-
-
 class SourceTree(Protocol):
     """A readable tree: the work tree or one commit."""
 
@@ -49,33 +44,6 @@ class SourceTree(Protocol):
 
 
 # --- PowerDNS
-
-
-@dataclass(frozen=True, slots=True)
-class ZoneHeader:
-    """A zone without its RRsets, as the API reports it."""
-
-    kind: str  # lower case: master, native, slave, producer, consumer (also primary, secondary)
-    serial: int
-    edited_serial: int
-    soa_edit_api: str  # "" when unset
-    masters: tuple[str, ...]
-    server_time: datetime | None  # the reply's Date header, whole seconds
-
-
-@dataclass(frozen=True, slots=True)
-class PatchReceipt:
-    """What a 204 said."""
-
-    new_serial: int | None  # X-PDNS-New-Serial; Old-Serial is wrong on 4.7 and never used
-
-
-@dataclass(frozen=True, slots=True)
-class RRsetKey:
-    """An RRset to delete."""
-
-    name: str
-    type: str
 
 
 class ZoneReader(Protocol):
@@ -121,24 +89,6 @@ class TransferRequester(Protocol):
 # --- DNS
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One DNS reply, or its absence."""
-
-    rcode: str  # NOERROR, NXDOMAIN, ...; "SILENT" when none came in time
-    authoritative: bool
-    rrsets: tuple[RRset, ...]  # of the answer section, all owners, names canonical
-    elapsed_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One DNS question."""
-
-    name: str
-    type: str
-
-
 class DnsClient(Protocol):
     """Asks servers by address; never the system's resolver."""
 
@@ -174,14 +124,6 @@ class Signer(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
-    """A verified signature: who made it, as allowed_signers names them."""
-
-    principal: str
-    key: str  # `<type> <base64>`
-
-
 class Verifier(Protocol):
     """Checks SSH signatures."""
 
@@ -194,17 +136,6 @@ class Verifier(Protocol):
 
 
 # --- Git
-
-
-@dataclass(frozen=True, slots=True)
-class CommitInfo:
-    """One commit of the contracts' branch."""
-
-    id: str
-    subject: str
-    author: str  # the name alone, never an e-mail address
-    time: datetime
-    changed: tuple[str, ...]  # paths that differ from the first parent
 
 
 class History(Protocol):
@@ -227,7 +158,7 @@ class History(Protocol):
         """Whether `descendant` equals or descends from `ancestor`; False when either is unknown here."""
 
     def first_parent_commits(self, after: str | None, upto: str) -> tuple[CommitInfo, ...]:
-        """The first-parent commits in (after, upto], oldest first, changed paths limited to endpoints/ and authority/."""
+        """The first-parent commits in (after, upto], oldest first; changed paths only of endpoints/ and authority/."""
 
     def tree(self, commit: str) -> SourceTree:
         """The tree of one commit."""

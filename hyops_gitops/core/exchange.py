@@ -1,0 +1,75 @@
+"""Values that cross the ports of `usecases.ports`: what adapters hand in and take."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from hyops_gitops.core.zone import RRset
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One file of the tree below `endpoints/` or `authority/`, whatever it is.
+
+    Exactly one of `content` and `problem` is set; `problem` says why the content was not read (a link that leaves
+    the tree, a FIFO, a file over the size limit, ...).
+    """
+
+    path: str  # relative to the repository, with "/"
+    content: bytes | None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneHeader:
+    """A zone without its RRsets, as the API reports it."""
+
+    kind: str  # lower case: master, native, slave, producer, consumer (also primary, secondary)
+    serial: int
+    edited_serial: int
+    soa_edit_api: str  # "" when unset
+    masters: tuple[str, ...]
+    server_time: datetime | None  # the reply's Date header, whole seconds
+
+
+@dataclass(frozen=True, slots=True)
+class PatchReceipt:
+    """What a 204 said."""
+
+    new_serial: int | None  # X-PDNS-New-Serial; Old-Serial is wrong on 4.7 and never used
+
+
+@dataclass(frozen=True, slots=True)
+class RRsetKey:
+    """An RRset to delete."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One DNS reply, or its absence."""
+
+    rcode: str  # NOERROR, NXDOMAIN, ...; "SILENT" when none came in time
+    authoritative: bool
+    rrsets: tuple[RRset, ...]  # of the answer section, all owners, names canonical
+    elapsed_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One DNS question."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommitInfo:
+    """One commit of the contracts' branch."""
+
+    id: str
+    subject: str
+    author: str  # the name alone, never an e-mail address
+    time: datetime
+    changed: tuple[str, ...]  # paths that differ from the first parent
