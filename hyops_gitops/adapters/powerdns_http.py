@@ -1,0 +1,205 @@
+"""One HTTP exchange with a PowerDNS API, and what can go wrong with it.
+
+The key reaches exactly the host it was given for: redirects are not followed, proxies, `.netrc` and CA settings of the
+environment are ignored, and no message or repr holds it. PowerDNS answers every request with `Connection: close`, so
+a session per request costs nothing and leaves no socket behind.
+
+Whether a request may have reached the server is known, not guessed: an upload notes when its first byte is taken,
+which happens only after the connection (and TLS) stands and the headers are out. Without its body PowerDNS does
+nothing (measured on 4.7.3), so an untouched upload was not sent.
+"""
+
+import io
+import re
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import requests
+
+from hyops_gitops import __version__
+from hyops_gitops.core.errors import OutsideFailure, ReplyLost
+
+CONNECT_TIMEOUT_S = 5.0
+MAX_REPLY_BYTES = 256 * 1024 * 1024  # about two million RRsets; PowerDNS sends 130 bytes for one
+_MAX_QUOTED_CHARACTERS = 300
+_KEY = re.compile(r"[\x21-\x7e]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back. A body longer than MAX_REPLY_BYTES is cut just above it."""
+
+    status: int
+    headers: Mapping[str, str]  # names in lower case
+    body: bytes
+
+
+class _Session(requests.Session):
+    """A session that does not even look where a redirect leads."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 - the signature of requests
+        """Nowhere."""
+        return None
+
+
+class _Upload(io.BytesIO):
+    """A request body that knows whether sending it has begun."""
+
+    begun = False
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """The next bytes."""
+        self.begun = True
+        return super().read(size)
+
+
+@dataclass(frozen=True, slots=True)
+class PowerDnsHttp:
+    """The API of one server.
+
+    Raises:
+        OutsideFailure: on creation: code `powerdns-key` for a key that no header can carry, `powerdns-url` for a URL
+            that is not scheme://host[:port].
+    """
+
+    url: str
+    api_key: str = field(repr=False)
+    ca_file: str | None
+    timeout_s: float  # between two bytes, not for the whole exchange
+
+    def __post_init__(self) -> None:
+        if not _KEY.fullmatch(self.api_key):
+            raise OutsideFailure(
+                "the API key is empty or holds spaces, line ends, control or non-ASCII characters",
+                code="powerdns-key",
+                hint="give the key alone; `read -r` and `$(cat FILE)` drop the line end of a key file",
+            )
+        if not _is_base_url(self.url):
+            raise OutsideFailure(
+                f"{quoted(self.url)} is not the base URL of an API, scheme://host:port with http or https",
+                code="powerdns-url",
+            )
+
+    def exchange(self, method: str, path: str, params: Mapping[str, str], body: bytes | None = None) -> Reply:
+        """Send one request, once.
+
+        Args:
+            method: HTTP method.
+            path: Below the base URL, beginning with `/`, already quoted.
+            params: Query parameters.
+            body: JSON to upload.
+
+        Raises:
+            OutsideFailure: no reply, and either nothing was uploaded or there was nothing to upload. Codes
+                `powerdns-unreachable`, `powerdns-connection-lost`, `powerdns-timeout`, `powerdns-tls`.
+            ReplyLost: no reply, and some of the body was sent; the same codes.
+        """
+        upload = None if body is None else _Upload(body)
+        headers = {
+            "X-API-Key": self.api_key,
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",  # a reply cannot grow in our memory
+            "Content-Type": "application/json",
+            "User-Agent": f"hyops-gitops/{__version__}",
+        }
+        try:
+            with _Session() as session:
+                session.trust_env = False
+                with session.request(
+                    method,
+                    self.url.rstrip("/") + path,
+                    params=params,
+                    data=upload,
+                    headers=headers,
+                    timeout=(min(CONNECT_TIMEOUT_S, self.timeout_s), self.timeout_s),
+                    verify=self.ca_file or True,
+                    allow_redirects=False,
+                    stream=True,
+                ) as response:
+                    lowered = {name.lower(): value for name, value in response.headers.items()}
+                    return Reply(response.status_code, lowered, _body(response))
+        except OSError as error:  # requests.RequestException is one
+            raise self._failure(error, sent=upload is not None and upload.begun) from error
+
+    def quote(self, text: str) -> str:
+        """Text from the server, safe to print: bounded, control characters escaped, never the key."""
+        return quoted(text.replace(self.api_key, "[api key]"))
+
+    def _failure(self, error: OSError, *, sent: bool) -> OutsideFailure:
+        kind = ReplyLost if sent else OutsideFailure
+        reason = self.quote(_root_reason(error))
+        match error:
+            case requests.exceptions.SSLError():
+                certificate = isinstance(_root(error), ssl.SSLCertVerificationError)
+                hint = "primary.ca_file names the CA that signed the API's certificate" if certificate else ""
+                return kind(f"TLS with PowerDNS at {self.url} failed: {reason}", code="powerdns-tls", hint=hint)
+            case requests.exceptions.Timeout():
+                during = "to the request" if not isinstance(error, requests.exceptions.ConnectTimeout) else "to connect"
+                return kind(f"PowerDNS at {self.url} did not answer {during} in time", code="powerdns-timeout")
+            case requests.exceptions.ConnectionError() if _never_connected(error):
+                return kind(f"cannot reach PowerDNS at {self.url}: {reason}", code="powerdns-unreachable")
+            case requests.exceptions.RequestException():
+                return kind(
+                    f"the connection to PowerDNS at {self.url} broke before the reply was complete: {reason}",
+                    code="powerdns-connection-lost",
+                )
+            case _:  # requests raises a bare OSError for a CA file that it cannot find
+                return kind(f"cannot set up TLS for {self.url}: {reason}", code="powerdns-tls")
+
+
+def quoted(text: str) -> str:
+    """Foreign text on one line: control characters escaped, and cut where it gets long."""
+    escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text.strip())
+    return escaped if len(escaped) <= _MAX_QUOTED_CHARACTERS else escaped[:_MAX_QUOTED_CHARACTERS] + "..."
+
+
+def _is_base_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises when it is no number
+    except ValueError:
+        return False
+    bare = not (parts.query or parts.fragment or parts.username or parts.password) and parts.path in ("", "/")
+    return bare and parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
+def _body(response: requests.Response) -> bytes:
+    body = bytearray()
+    try:
+        for chunk in response.iter_content(64 * 1024):
+            body += chunk
+            if len(body) > MAX_REPLY_BYTES:
+                break
+    except requests.RequestException:
+        if response.ok:
+            raise
+        # The status alone decides what an error means; a cut explanation must not turn it into something else.
+    return bytes(body)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and what caused it, outermost first."""
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__ or seen.__context__
+
+
+def _root(error: BaseException) -> BaseException:
+    return list(_chain(error))[-1]
+
+
+def _root_reason(error: BaseException) -> str:
+    root = _root(error)
+    if isinstance(root, ssl.SSLCertVerificationError):
+        return root.verify_message
+    if isinstance(root, OSError) and root.strerror:
+        return root.strerror.lower()
+    return str(root)
+
+
+def _never_connected(error: requests.exceptions.ConnectionError) -> bool:
+    # urllib3's NewConnectionError covers refused connections and names that do not resolve.
+    return any(type(link).__name__ in ("NewConnectionError", "NameResolutionError") for link in _chain(error))
