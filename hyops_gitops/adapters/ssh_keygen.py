@@ -1,0 +1,42 @@
+"""Runs ssh-keygen so that it can ask nobody anything."""
+
+import os
+import subprocess
+from collections.abc import Mapping
+
+from hyops_gitops.core.errors import OutsideFailure
+
+_TIMEOUT_S = 60.0  # long enough to touch a hardware key
+_KEPT_VARIABLES = ("HOME", "PATH", "SSH_AUTH_SOCK", "SSH_SK_PROVIDER", "SSH_SK_HELPER", "TMPDIR")
+
+
+def run_ssh_keygen(
+    *arguments: str, stdin: bytes = b"", environ: Mapping[str, str] = os.environ
+) -> subprocess.CompletedProcess[bytes]:
+    """One finished call, whatever its exit status.
+
+    Raises:
+        OutsideFailure: codes `no-ssh-keygen`, `ssh-keygen-timeout`.
+    """
+    environment = {name: environ[name] for name in _KEPT_VARIABLES if name in environ}
+    environment |= {"LC_ALL": "C", "TZ": "UTC", "SSH_ASKPASS_REQUIRE": "never"}
+    try:
+        return subprocess.run(
+            ["ssh-keygen", *arguments],
+            input=stdin,
+            capture_output=True,
+            env=environment,
+            timeout=_TIMEOUT_S,
+            check=False,
+            start_new_session=True,  # without a controlling terminal there is nothing to prompt on
+        )
+    except FileNotFoundError:
+        raise OutsideFailure(
+            "ssh-keygen is not installed", code="no-ssh-keygen", hint="install the package openssh-client"
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise OutsideFailure(
+            f"ssh-keygen took longer than {_TIMEOUT_S:.0f} s and was ended",
+            code="ssh-keygen-timeout",
+            hint="is an agent or a hardware key waiting for somebody?",
+        ) from None
