@@ -1,0 +1,125 @@
+"""What one PowerDNS of a lab needs before it starts: its configuration and, for gsqlite3, its database.
+
+Option names are those that 4.5 introduced; the older ones are gone from 4.9 on. Paths are relative to the server's
+folder, in which it runs.
+"""
+
+import contextlib
+import os
+import shutil
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+
+from hyops_gitops.core.errors import OutsideFailure
+from hyops_gitops.lab.files import write_private
+from hyops_gitops.lab.model import Backend, Lab, LabServer
+
+PROGRAM = "pdns_server"
+LOG_FILE = "log"
+_PACKAGES: Mapping[Backend, str] = {"gsqlite3": "pdns-backend-sqlite3", "lmdb": "pdns-backend-lmdb"}
+_SCHEMAS = (
+    Path("/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql"),
+    Path("/usr/share/doc/pdns-backend-sqlite3/schema.sqlite3.sql"),
+    Path("/usr/share/doc/pdns/schema.sqlite3.sql"),
+)
+_DATABASE = "pdns.sqlite3"
+_LMDB = "pdns.lmdb"
+# Everything a server's folder may hold that we or the server made.
+MADE = ("pdns.conf", LOG_FILE, f"{_DATABASE}*", f"{_LMDB}*", "pdns.controlsocket", "pdns.pid")
+
+
+def find_program(backend: Backend) -> str:
+    """The path of `pdns_server`.
+
+    Raises:
+        OutsideFailure: code `lab-no-powerdns`: the program or the backend is not installed.
+    """
+    path = os.environ.get("PATH", os.defpath)
+    program = shutil.which(PROGRAM, path=f"{path}:/usr/sbin:/usr/local/sbin")
+    if program is None:
+        raise _missing(f"{PROGRAM} is not installed", backend)
+    if backend == "gsqlite3" and _schema() is None:
+        raise _missing("PowerDNS's schema for the gsqlite3 backend is not installed", backend)
+    return program
+
+
+def missing_backend(log: str, backend: Backend) -> OutsideFailure | None:
+    """The error that a server's log shows when the backend's library is not there."""
+    if f"lib{backend}backend.so" in log and "Unable to load module" in log:
+        return _missing(f"PowerDNS's {backend} backend is not installed", backend)
+    return None
+
+
+def _missing(message: str, backend: Backend) -> OutsideFailure:
+    return OutsideFailure(
+        message, code="lab-no-powerdns", hint=f"on Debian and Ubuntu: apt-get install pdns-server {_PACKAGES[backend]}"
+    )
+
+
+def prepare(lab: Lab, server: LabServer, identity: str, settings: Mapping[str, str]) -> None:
+    """Make a server's folder, configuration and empty database.
+
+    Args:
+        lab: The lab, its addresses chosen.
+        server: Which of its servers.
+        identity: What it answers to `id.server` in class CHAOS.
+        settings: PowerDNS options that replace ours.
+    """
+    folder = lab.folder(server)
+    folder.mkdir(mode=0o700)
+    options = {**_common(lab, server), **_role(lab, server), **_storage(lab.backend), "server-id": identity, **settings}
+    write_private(folder / "pdns.conf", "".join(f"{name}={value}\n" for name, value in options.items()))
+    if lab.backend == "gsqlite3":
+        schema = _schema()
+        if schema is None:
+            raise _missing("PowerDNS's schema for the gsqlite3 backend is not installed", lab.backend)
+        with contextlib.closing(sqlite3.connect(folder / _DATABASE)) as database:
+            database.executescript(schema.read_text(encoding="utf-8"))
+
+
+def _common(lab: Lab, server: LabServer) -> dict[str, str]:
+    return {
+        "local-address": server.dns.host,
+        "local-port": str(server.dns.port),
+        # Transfers and NOTIFY come from the address that the other side allows.
+        "query-local-address": server.dns.host,
+        "socket-dir": ".",
+        "daemon": "no",
+        "guardian": "no",
+        "write-pid": "no",
+        "disable-syslog": "yes",
+        "security-poll-suffix": "",  # asks the Internet otherwise
+        "api": "yes",
+        "api-key": lab.api_key,
+        "webserver": "yes",
+        "webserver-address": server.api.host,
+        "webserver-port": str(server.api.port),
+        "webserver-allow-from": "127.0.0.0/8",
+    }
+
+
+def _role(lab: Lab, server: LabServer) -> dict[str, str]:
+    if server.role == "primary":
+        return {
+            "primary": "yes",
+            "default-soa-content": "ns1.@ hostmaster.@ 0 10800 3600 604800 300",
+            "only-notify": "",  # none but also-notify; NS names would be looked up outside otherwise
+            "also-notify": ",".join(str(secondary.dns) for secondary in lab.secondaries),
+            "allow-axfr-ips": ",".join(f"{secondary.dns.host}/32" for secondary in lab.secondaries),
+        }
+    return {
+        "secondary": "yes",
+        "allow-notify-from": f"{lab.primary.dns.host}/32",
+        "disable-axfr": "yes",
+    }
+
+
+def _storage(backend: Backend) -> dict[str, str]:
+    if backend == "gsqlite3":
+        return {"launch": "gsqlite3", "gsqlite3-database": _DATABASE, "gsqlite3-pragma-foreign-keys": "yes"}
+    return {"launch": "lmdb", "lmdb-filename": _LMDB, "lmdb-shards": "1"}
+
+
+def _schema() -> Path | None:
+    return next((path for path in _SCHEMAS if path.is_file()), None)

@@ -1,0 +1,127 @@
+"""The files a lab writes for its user: `authority.yaml` and `env`, and how any file is put in place."""
+
+import contextlib
+import io
+import os
+import tempfile
+from pathlib import Path
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.error import YAMLError
+
+from hyops_gitops.core.errors import InvalidData, OutsideFailure, UsageError
+from hyops_gitops.lab.model import Lab, LabServer
+
+AUTHORITY_FILE = "authority.yaml"
+ENV_FILE = "env"
+KEY_VARIABLE = "POWERDNS_API_KEY"
+_ALWAYS_WIDE = 10_000  # columns: ruamel folds long lines otherwise
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file only its owner can read: beside its place first, then renamed into it."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(temporary).replace(path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            Path(temporary).unlink()
+        raise
+
+
+def find_authority(repository: Path) -> Path:
+    """The repository's one authority file.
+
+    Raises:
+        UsageError: code `lab-authority`: there is none, or more than one.
+    """
+    found = sorted((repository / "authority").glob("*.yaml"))
+    if len(found) != 1:
+        names = ", ".join(path.name for path in found) or "none"
+        raise UsageError(
+            f"{repository / 'authority'} must hold exactly one .yaml file, found: {names}",
+            code="lab-authority",
+            hint="give the file with --authority FILE",
+        )
+    return found[0]
+
+
+def read_authority(path: Path) -> CommentedMap:
+    """An authority file with its comments, checked only as far as a lab needs it.
+
+    Raises:
+        OutsideFailure: code `lab-authority`: it cannot be read.
+        InvalidData: code `lab-authority`: it is not YAML, or has no `zone` and `primary`.
+    """
+    try:
+        document = _yaml().load(path.read_bytes())
+    except OSError as error:
+        raise OutsideFailure(f"cannot read {path}: {error.strerror}", code="lab-authority") from error
+    except (YAMLError, ValueError) as error:
+        raise InvalidData(f"{path} is not YAML", code="lab-authority", hint="see hyops-gitops validate") from error
+    match document:
+        case CommentedMap() if isinstance(document.get("zone"), str) and isinstance(
+            document.get("primary"), CommentedMap
+        ):
+            return document
+        case _:
+            hint = "see hyops-gitops validate"
+            raise InvalidData(f"{path} has no zone or no primary", code="lab-authority", hint=hint)
+
+
+def write_authority(lab: Lab, authority: CommentedMap) -> None:
+    """Write `authority.yaml`: the given authority, its comments included, with this lab's addresses."""
+    _point_to(lab, authority)
+    text = io.StringIO()
+    _yaml().dump(authority, text)
+    write_private(lab.directory / AUTHORITY_FILE, text.getvalue())
+
+
+def write_env(lab: Lab) -> None:
+    """Write `env`: lines to source. The key stands beside the URLs of the only servers it may be sent to."""
+    variables = {
+        KEY_VARIABLE: lab.api_key,
+        "HYOPS_PRIMARY_URL": lab.primary.api_url,
+        "HYOPS_SECONDARY_URLS": ",".join(server.api_url for server in lab.secondaries),
+    }
+    write_private(lab.directory / ENV_FILE, "".join(f"{name}={value}\n" for name, value in variables.items()))
+
+
+def _yaml() -> YAML:
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = _ALWAYS_WIDE
+    return yaml
+
+
+def _point_to(lab: Lab, authority: CommentedMap) -> None:
+    primary = authority["primary"]
+    primary.update(
+        api_url=lab.primary.api_url, api_key_env=KEY_VARIABLE, server_id="localhost", dns=str(lab.primary.dns)
+    )
+    primary.pop("ca_file", None)
+    originals = authority.get("secondaries") or []
+    authority["secondaries"] = [
+        _secondary(server, originals[position] if position < len(originals) else {})
+        for position, server in enumerate(lab.secondaries)
+    ]
+    authority.pop("resolvers", None)
+    if isinstance(evidence := authority.get("evidence"), CommentedMap):
+        evidence.pop("mirrors", None)
+    policy = authority.get("policy")
+    convergence = policy.get("convergence") if isinstance(policy, CommentedMap) else None
+    if isinstance(convergence, CommentedMap) and "resolvers" in (convergence.get("require") or []):
+        convergence["require"].remove("resolvers")
+
+
+def _secondary(server: LabServer, original: dict[str, object]) -> dict[str, object]:
+    return {
+        "name": original.get("name", server.name),
+        "site": original.get("site", "lab"),
+        "dns": str(server.dns),
+        "api_url": server.api_url,
+        "api_key_env": KEY_VARIABLE,
+    }

@@ -1,0 +1,67 @@
+"""Processes that outlive the command that started them, told apart by pid and start time (proc(5))."""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+_TERM_S = 5.0  # how long a process may take to end by itself
+_KILL_S = 5.0
+_POLL_S = 0.02
+_STAT_STARTTIME = 19  # field 22 of proc(5)'s stat, counted from the state, which is field 3
+
+Process = tuple[int, int]  # pid, start time in clock ticks since boot
+
+
+def spawn(program: str, arguments: list[str], folder: Path, log: Path) -> Process:
+    """Start a program in `folder`, in a session of its own, output to `log`.
+
+    Not `subprocess`: its object wants to be waited for, while this process is meant to live on. The shell only
+    changes the directory, for control sockets whose absolute path would be too long; `exec` keeps the pid.
+    """
+    pid = os.posix_spawn(
+        "/bin/sh",
+        ["sh", "-c", 'cd -- "$1" && shift && exec "$@"', "sh", str(folder), program, *arguments],
+        {"LC_ALL": "C", "PATH": os.environ.get("PATH", os.defpath)},
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+    )
+    return pid, _start_time(pid) or 0
+
+
+def is_running(process: Process) -> bool:
+    """Whether this very process still runs; a zombie does not."""
+    pid, started = process
+    if pid <= 0:
+        return False
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)  # reaps it, should it be a child of ours that has ended
+    return _start_time(pid) == started
+
+
+def stop(processes: Iterable[Process]) -> None:
+    """End these processes: asked first, then killed. Others that got their pid since are left alone."""
+    alive = [process for process in processes if is_running(process)]
+    for number, patience_s in ((signal.SIGTERM, _TERM_S), (signal.SIGKILL, _KILL_S)):
+        for pid, _ in alive:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+        deadline = time.monotonic() + patience_s
+        while (alive := [process for process in alive if is_running(process)]) and time.monotonic() < deadline:
+            time.sleep(_POLL_S)
+
+
+def _start_time(pid: int) -> int | None:
+    """Clock ticks from boot to this process's start, None when there is no such live process."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    fields = stat.rpartition(")")[2].split()  # the command's name, in brackets, may hold anything
+    return None if fields[0] in "ZX" else int(fields[_STAT_STARTTIME])

@@ -1,0 +1,78 @@
+"""Zones of a lab's servers, made through their API, and the proof that they are served."""
+
+import json
+import time
+from collections.abc import Callable
+
+from hyops_gitops.adapters.dns_client import PlainDnsClient
+from hyops_gitops.adapters.powerdns import PowerDnsTransferRequester
+from hyops_gitops.adapters.powerdns_http import PowerDnsHttp
+from hyops_gitops.core.errors import OutsideFailure
+from hyops_gitops.core.exchange import Question
+from hyops_gitops.core.names import absolute
+from hyops_gitops.lab.model import Lab, LabServer
+
+_API_TIMEOUT_S = 10.0
+_DNS_TIMEOUT_S = 0.5
+_TRANSFER_S = 20.0
+_POLL_S = 0.05
+_SOA_SERIAL = 2  # position in the rdata (RFC 1035 section 3.3.13)
+
+
+def create_zone(lab: Lab, zone: str, *, kind: str = "Master", soa_edit_api: str = "INCREASE") -> None:
+    """Make a zone with SOA and NS on the primary, and as a secondary zone on each secondary; wait until all serve it.
+
+    Args:
+        lab: A running lab.
+        zone: Canonical name.
+        kind: PowerDNS's word for what the primary's zone is.
+        soa_edit_api: How the API moves the serial.
+
+    Raises:
+        OutsideFailure: code `lab-zone`: a server refused it, or does not serve it in time.
+    """
+    names = [absolute(f"ns{number}.{zone}") for number, _ in enumerate(lab.servers, start=1)]
+    _post(lab, lab.primary, {"name": absolute(zone), "kind": kind, "soa_edit_api": soa_edit_api, "nameservers": names})
+    for server in lab.secondaries:
+        masters = [str(lab.primary.dns)]
+        _post(lab, server, {"name": absolute(zone), "kind": "Slave", "masters": masters, "nameservers": []})
+    wait_until(lambda: served_serial(lab.primary, zone) is not None, _TRANSFER_S, f"the primary to serve {zone}")
+    for server in lab.secondaries:
+        PowerDnsTransferRequester(server.api_url, "localhost", zone, lab.api_key).retrieve()
+    for server in lab.secondaries:
+        wait_until(
+            lambda server=server: served_serial(server, zone) is not None,  # type: ignore[misc]  # mypy types no default of a lambda
+            _TRANSFER_S,
+            f"{server.name} to have transferred {zone}",
+        )
+
+
+def served_serial(server: LabServer, zone: str) -> int | None:
+    """The serial of the SOA that a server gives with authority, None when it gives none."""
+    question = Question(zone, "SOA")
+    answers = PlainDnsClient().ask(server.dns, [question], recursion_desired=False, timeout_s=_DNS_TIMEOUT_S)
+    answer = answers[question]
+    if not answer.authoritative or not answer.rrsets:
+        return None
+    return int(answer.rrsets[0].rdata[0].split()[_SOA_SERIAL])
+
+
+def wait_until(holds: Callable[[], bool], timeout_s: float, what: str) -> None:
+    """Ask again and again until it holds.
+
+    Raises:
+        OutsideFailure: code `lab-zone`: it does not in time.
+    """
+    deadline = time.monotonic() + timeout_s
+    while not holds():
+        if time.monotonic() > deadline:
+            raise OutsideFailure(f"waited {timeout_s:g} s for {what}", code="lab-zone")
+        time.sleep(_POLL_S)
+
+
+def _post(lab: Lab, server: LabServer, zone: dict[str, object]) -> None:
+    http = PowerDnsHttp(server.api_url, lab.api_key, None, _API_TIMEOUT_S)
+    reply = http.exchange("POST", "/api/v1/servers/localhost/zones", {}, json.dumps(zone).encode())
+    if reply.status != 201:  # noqa: PLR2004 - "Created"
+        said = http.quote(reply.body.decode(errors="replace"))
+        raise OutsideFailure(f"{server.name} did not make {zone['name']} ({reply.status}): {said}", code="lab-zone")
