@@ -4,9 +4,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from hyops_gitops.adapters.git_process import Git
-from hyops_gitops.adapters.git_tree import WATCHED, CommitTree, is_full_id
+from hyops_gitops.adapters.git_tree import CommitTree, is_full_id
 from hyops_gitops.core.errors import UsageError
-from hyops_gitops.usecases.ports import CommitInfo
+from hyops_gitops.core.exchange import CommitInfo
+from hyops_gitops.core.rules.tree import ROOTS
 
 # Fields that cannot hold a line feed come first; `%s` is the subject folded into one line, whole.
 _LOG_FORMAT = "%H%n%P%n%ct%n%an%n%s"
@@ -27,11 +28,12 @@ class GitRepository:
         Raises:
             UsageError: code `no-commit`: there is no such commit; code `no-repository`.
         """
-        wrong = not revision or revision.startswith("-") or not revision.isprintable()
-        if not wrong:
-            result = self._git.attempt("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
-            if result.ok:
-                return result.stdout.decode().strip()
+        named = None
+        if revision and not revision.startswith("-") and revision.isprintable():
+            named = self._verified(revision)
+        commit = self._verified(f"{named}^{{commit}}") if named else None  # apart: `:/text` would swallow a suffix
+        if commit:
+            return commit
         raise UsageError(
             f"no commit is called {revision!r} in this clone",
             code="no-commit",
@@ -41,7 +43,7 @@ class GitRepository:
     def dirty_paths(self) -> tuple[str, ...]:
         """Uncommitted and untracked paths under `endpoints/` and `authority/`, sorted; ignored files are not."""
         output = self._git.output(
-            "status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames", "--", *WATCHED
+            "status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames", "--", *ROOTS
         )
         prefix = self._prefix()
         # Each record is two status letters, a space and the path from the repository's top.
@@ -110,7 +112,7 @@ class GitRepository:
             "--relative",
             "--ignore-submodules=none",
             "--",
-            *WATCHED,
+            *ROOTS,
             stdin=asked.encode(),
         )
         changed: dict[str, list[str]] = {}
@@ -122,6 +124,10 @@ class GitRepository:
             else:
                 paths.append(text)
         return {commit: tuple(sorted(of_commit)) for commit, of_commit in changed.items()}
+
+    def _verified(self, revision: str) -> str | None:
+        found = self._git.attempt("rev-parse", "--verify", "--quiet", "--end-of-options", revision)
+        return found.stdout.decode().strip() if found.ok else None
 
     def _prefix(self) -> str:
         return _text(self._git.output("rev-parse", "--show-prefix")).rstrip("\n")

@@ -43,6 +43,7 @@ _SETTINGS = (
     "core.quotePath=false",
     "core.fsmonitor=false",
     "core.hooksPath=/dev/null",
+    "core.splitIndex=false",
     "core.commitGraph=false",  # a cache that may disagree with the commits themselves
     "gc.auto=0",
     "maintenance.auto=false",

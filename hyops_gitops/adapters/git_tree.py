@@ -1,15 +1,13 @@
 """Reads trees and blobs of a repository as they are stored: no work tree, no filters, no line-ending conversion."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from hyops_gitops.adapters.git_process import Git
 from hyops_gitops.core.errors import OutsideFailure
-from hyops_gitops.usecases.ports import SourceFile
-
-MAX_SOURCE_OCTETS = 64 * 1024
-WATCHED = ("endpoints", "authority")  # the folders that say what is intended
+from hyops_gitops.core.exchange import SourceFile
+from hyops_gitops.core.rules.tree import MAX_FILE_BYTES, ROOTS
 
 SYMLINK = "120000"
 SUBMODULE = "160000"
@@ -22,7 +20,7 @@ _FULL_ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")  # SHA-1 or SHA-256
 class TreeEntry:
     """One leaf of a tree."""
 
-    path: bytes  # relative to the directory git runs in
+    path: bytes  # relative to the directory git runs in, or to the top for a whole tree
     mode: str  # six octal digits
     object_id: str
     size: int  # octets; 0 for a submodule
@@ -37,7 +35,7 @@ class CommitTree:
 
     def files(self) -> Iterator[SourceFile]:
         """Every file, sorted by path; links, submodules and what is too large come with a problem, unread."""
-        entries = list_tree(self.git, self.commit, WATCHED)
+        entries = list_tree(self.git, self.commit, ROOTS)
         problems = {entry.path: problem for entry in entries if (problem := _problem(entry)) is not None}
         contents = read_blobs(self.git, (entry.object_id for entry in entries if entry.path not in problems))
         files = [
@@ -56,9 +54,10 @@ def is_full_id(text: str) -> bool:
     return _FULL_ID.fullmatch(text) is not None
 
 
-def list_tree(git: Git, commit: str, paths: Iterable[str] = ()) -> list[TreeEntry]:
-    """Every leaf of a commit's tree, below those paths if any are given, in git's order."""
-    output = git.output("ls-tree", "-r", "-z", "-l", commit, "--", *paths)
+def list_tree(git: Git, commit: str, paths: Sequence[str] = ()) -> list[TreeEntry]:
+    """Every leaf of a commit's tree, in git's order; with paths, those below them, seen from git's directory."""
+    scope = ["--", *paths] if paths else ["--full-tree"]
+    output = git.output("ls-tree", "-r", "-z", "-l", commit, *scope)
     return [_entry(record) for record in output.split(b"\0")[:-1]]
 
 
@@ -97,13 +96,9 @@ def _entry(record: bytes) -> TreeEntry:
 
 def _problem(entry: TreeEntry) -> str | None:
     if entry.mode == SYMLINK:
-        return "a symbolic link, not an ordinary file"
+        return "is a symbolic link"
     if entry.mode == SUBMODULE:
-        return "a submodule, not an ordinary file"
-    if entry.size > MAX_SOURCE_OCTETS:
-        return f"{entry.size} octets, at most {MAX_SOURCE_OCTETS} are read"
-    try:
-        entry.path.decode()
-    except UnicodeDecodeError:
-        return "the file name is not valid UTF-8"
+        return "is a submodule"
+    if entry.size > MAX_FILE_BYTES:
+        return f"is larger than {MAX_FILE_BYTES // 1024} KiB"
     return None

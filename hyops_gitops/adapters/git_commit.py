@@ -1,0 +1,77 @@
+"""Makes commits out of bytes: blobs, a temporary index, a tree, a commit object. Moves no reference.
+
+The work tree, the index, HEAD and the user's identity take no part, and neither do filters, line-ending conversion,
+hooks or commit signing: the same parent, files, subject, author and time give the same commit id everywhere.
+"""
+
+import tempfile
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from hyops_gitops.adapters.git_process import Git
+
+NO_REPLY_ADDRESS = "noreply@hyops-gitops.invalid"
+
+
+def write_commit(
+    git: Git, parent: str | None, files: Mapping[str, bytes | None], subject: str, author: str, time: datetime
+) -> str:
+    """The id of a new commit: `parent`'s tree with these files written, or deleted where the content is None.
+
+    Args:
+        git: The repository to write objects to.
+        parent: A full commit id, or None for a root commit.
+        files: Contents by path from the top of the tree, with "/".
+        subject: The commit's message, one line.
+        author: The name of author and committer.
+        time: Aware; written in UTC.
+
+    Raises:
+        OutsideFailure: code `git-failed`: git refused a path, or could not write.
+    """
+    with tempfile.TemporaryDirectory(prefix="hyops-") as scratch:
+        folder = Path(scratch)
+        blobs = _write_blobs(git, folder, {path: data for path, data in files.items() if data is not None})
+        index = {"GIT_INDEX_FILE": str(folder / "index")}
+        git.output("read-tree", parent or "--empty", env=index)
+        git.output("update-index", "-z", "--index-info", stdin=_index_info(files, blobs), env=index)
+        tree = git.output("write-tree", env=index).decode().strip()
+    parents = ["-p", parent] if parent else []
+    made = git.output(
+        "-c",
+        "i18n.commitEncoding=UTF-8",
+        "commit-tree",
+        tree,
+        *parents,
+        stdin=f"{subject}\n".encode(),
+        env=identity(author, time),
+    )
+    return made.decode().strip()
+
+
+def identity(author: str, time: datetime) -> dict[str, str]:
+    """The environment that makes git write this author and committer, whoever runs it."""
+    date = f"@{int(time.astimezone(UTC).timestamp())} +0000"
+    return {
+        f"GIT_{role}_{part}": value
+        for role in ("AUTHOR", "COMMITTER")
+        for part, value in (("NAME", author), ("EMAIL", NO_REPLY_ADDRESS), ("DATE", date))
+    }
+
+
+def _write_blobs(git: Git, folder: Path, contents: Mapping[str, bytes]) -> dict[str, str]:
+    """Blob ids by path, all written by one process."""
+    names = [folder / f"blob{number}" for number in range(len(contents))]
+    for name, data in zip(names, contents.values(), strict=True):
+        name.write_bytes(data)
+    listed = "".join(f"{name}\n" for name in names).encode()
+    written = git.output("hash-object", "-w", "-t", "blob", "--no-filters", "--stdin-paths", stdin=listed)
+    return dict(zip(contents, written.decode().split(), strict=True))
+
+
+def _index_info(files: Mapping[str, bytes | None], blobs: Mapping[str, str]) -> bytes:
+    """The input of `update-index -z --index-info`; mode 0 deletes, whatever the id."""
+    width = len(next(iter(blobs.values()), "0" * 40))
+    records = (f"100644 {blobs[path]}" if path in blobs else f"0 {'0' * width}" for path in files)
+    return b"".join(f"{record}\t{path}\0".encode() for record, path in zip(records, files, strict=True))

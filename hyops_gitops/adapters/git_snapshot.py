@@ -1,0 +1,105 @@
+"""The evidence branch at one commit, and whether the commits before it only ever added."""
+
+from collections.abc import Collection, Mapping
+from functools import cached_property
+
+from hyops_gitops.adapters.git_process import Git
+from hyops_gitops.adapters.git_tree import ORDINARY, list_tree, read_blobs
+from hyops_gitops.core.errors import InvalidData
+
+_GROW_ONLY = ("log", "segments")
+_SHOWN = 5  # commits or paths named in one problem
+
+
+class GitSnapshot:
+    """One commit's whole tree. Meets `EvidenceSnapshot`."""
+
+    def __init__(self, git: Git, commit: str) -> None:
+        self.git = git
+        self._commit = commit
+
+    @property
+    def commit(self) -> str:
+        """The commit's full id."""
+        return self._commit
+
+    def paths(self) -> list[str]:
+        """Every path, sorted.
+
+        Raises:
+            InvalidData: code `evidence-invalid`: the tree holds anything but ordinary files with UTF-8 names.
+        """
+        return list(self._blobs)
+
+    def read(self, paths: Collection[str]) -> Mapping[str, bytes]:
+        """The content of these paths, all read by one process; paths that do not exist are absent."""
+        ids = {path: self._blobs[path] for path in paths if path in self._blobs}
+        contents = read_blobs(self.git, ids.values())
+        return {path: contents[object_id] for path, object_id in ids.items()}
+
+    @cached_property
+    def _blobs(self) -> dict[str, str]:
+        """Blob ids by path, sorted by path."""
+        blobs: dict[str, str] = {}
+        for entry in list_tree(self.git, self._commit):
+            path = entry.path.decode("utf-8", "backslashreplace")
+            if entry.mode != ORDINARY:
+                raise _invalid(f"{path!r} has mode {entry.mode}, not {ORDINARY}: not an ordinary file")
+            if path.encode() != entry.path:
+                raise _invalid(f"the file name {path!r} is not valid UTF-8")
+            blobs[path] = entry.object_id
+        return dict(sorted(blobs.items()))
+
+
+def history_is_linear(snapshot: GitSnapshot, since: str | None = None) -> list[str]:
+    """What is wrong with the commits up to this one; empty when they only ever added to the log.
+
+    Checked are: one root, no merges, and under `log/` and `segments/` nothing was ever modified, deleted or changed
+    in type. With `since`, a commit known to be good, only the commits after it are looked at, and it must be an
+    ancestor.
+    """
+    git, commit = snapshot.git, snapshot.commit
+    if since is not None and not git.attempt("merge-base", "--is-ancestor", since, commit).ok:
+        return [f"commit {commit[:12]} does not descend from {since[:12]}"]
+    scope = [commit, *([f"^{since}"] if since is not None else [])]
+    listed = [line.split() for line in git.output("rev-list", "--parents", *scope, "--").decode().splitlines()]
+    roots = [one for one, *parents in listed if not parents]
+    merges = [one for one, *parents in listed if len(parents) > 1]
+    problems = []
+    if len(roots) != (1 if since is None else 0):
+        problems.append(f"the branch has {len(roots)} root commits here: {_shortened(roots)}")
+    if merges:
+        problems.append(f"the branch holds merges: {_shortened(merges)}")
+    return problems + _rewritten(git, scope)
+
+
+def _rewritten(git: Git, scope: list[str]) -> list[str]:
+    output = git.output(
+        "log",
+        "-z",
+        "--full-history",
+        "--diff-merges=separate",
+        "--no-renames",
+        "--no-relative",
+        "--no-show-signature",
+        "--diff-filter=MDT",
+        "--name-only",
+        "--format=",
+        *scope,
+        "--",
+        *(f":(top){folder}" for folder in _GROW_ONLY),
+        env={"GIT_LITERAL_PATHSPECS": "0"},
+    )
+    paths = {token.decode("utf-8", "backslashreplace") for token in output.split(b"\0") if token.strip()}
+    if not paths:
+        return []
+    shown = ", ".join(repr(path) for path in sorted(paths)[:_SHOWN])
+    return [f"{len(paths)} files that may only be added were changed or deleted later: {shown}"]
+
+
+def _shortened(commits: list[str]) -> str:
+    return ", ".join(one[:12] for one in commits[:_SHOWN]) or "none"
+
+
+def _invalid(message: str) -> InvalidData:
+    return InvalidData(message, code="evidence-invalid")
