@@ -24,9 +24,9 @@ from hyops_gitops.adapters.powerdns_json import (
     error_text,
 )
 from hyops_gitops.core.errors import OutsideFailure, ReplyLost, ServerRefused
-from hyops_gitops.core.exchange import PatchReceipt, RRsetKey, ZoneHeader
+from hyops_gitops.core.exchange import PatchReceipt, ZoneHeader
 from hyops_gitops.core.names import absolute
-from hyops_gitops.core.zone import RRset
+from hyops_gitops.core.zone import Key, RRset
 
 DEFAULT_TIMEOUT_S = 30.0
 # webserver-max-bodysize is 2 MiB by default; what is larger gets the same "Bad Request" as broken JSON.
@@ -173,7 +173,7 @@ class PowerDnsWriter(PowerDnsReader):
 
     max_body_bytes = MAX_BODY_BYTES
 
-    def patch(self, deletes: Sequence[RRsetKey], replaces: Sequence[RRset]) -> PatchReceipt:
+    def patch(self, deletes: Sequence[Key], replaces: Sequence[RRset]) -> PatchReceipt:
         """One PATCH, which PowerDNS stores whole or not at all, in the order sent: deletes, then replaces.
 
         Raises:

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from hyops_gitops.adapters.powerdns_http import MAX_REPLY_BYTES, quoted
-from hyops_gitops.core.exchange import RRsetKey, ZoneHeader
+from hyops_gitops.core.exchange import ZoneHeader
 from hyops_gitops.core.names import absolute, canonical_name
-from hyops_gitops.core.zone import RRset
+from hyops_gitops.core.zone import Key, RRset
 
 ZoneJson = Mapping[str, object]
 # Line ends and controls would let one record pass as several lines of a zone file; lone surrogates have no encoding.
@@ -59,9 +59,9 @@ def decode_rrsets(zone: ZoneJson) -> Iterator[RRset]:
         yield RRset.of(_text(entry, "name"), _text(entry, "type"), _number(entry, "ttl"), served, disabled)
 
 
-def encode_patch(deletes: Sequence[RRsetKey], replaces: Sequence[RRset]) -> bytes:
+def encode_patch(deletes: Sequence[Key], replaces: Sequence[RRset]) -> bytes:
     """The body of a PATCH, deletes first."""
-    gone = [{"name": absolute(key.name), "type": key.type, "changetype": "DELETE"} for key in deletes]
+    gone = [{"name": absolute(name), "type": rrtype, "changetype": "DELETE"} for name, rrtype in deletes]
     return json.dumps({"rrsets": [*gone, *map(_replace, replaces)]}, separators=(",", ":")).encode()
 
 

@@ -39,14 +39,6 @@ class PatchReceipt:
 
 
 @dataclass(frozen=True, slots=True)
-class RRsetKey:
-    """An RRset to delete."""
-
-    name: str
-    type: str
-
-
-@dataclass(frozen=True, slots=True)
 class Answer:
     """One DNS reply, or its absence."""
 

@@ -13,11 +13,10 @@ from hyops_gitops.core.exchange import (
     CommitInfo,
     PatchReceipt,
     Question,
-    RRsetKey,
     SourceFile,
     ZoneHeader,
 )
-from hyops_gitops.core.zone import RRset
+from hyops_gitops.core.zone import Key, RRset
 
 
 class Clock(Protocol):
@@ -66,7 +65,7 @@ class ZoneReader(Protocol):
 class ZoneWriter(ZoneReader, Protocol):
     """A reader that can also write."""
 
-    def patch(self, deletes: Sequence[RRsetKey], replaces: Sequence[RRset]) -> PatchReceipt:
+    def patch(self, deletes: Sequence[Key], replaces: Sequence[RRset]) -> PatchReceipt:
         """One PATCH: the deletes first, then the replaces, in one transaction. Sent once, never retried here.
 
         Raises:
@@ -203,7 +202,7 @@ class EvidenceStore(Protocol):
     def append(
         self, parent: str | None, files: Mapping[str, bytes | None], subject: str, author: str, time: datetime
     ) -> str:
-        """Commit these files (None deletes) on top of `parent` and make that commit the branch's head, at once or not at all.
+        """Commit these files (None deletes) on top of `parent` as the branch's new head, at once or not at all.
 
         Returns the new commit's id. Raises Refused with guard `race` when the branch is no longer at `parent`
         (`parent` None: when it exists already), OutsideFailure when the remote cannot be reached.

@@ -1,0 +1,23 @@
+"""Free text on its way into the log, from which nothing can be taken out later."""
+
+import re
+
+MAX_TEXT = 200  # characters
+
+_EMAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
+# Formats by which secret scanners know a token: GitHub, GitLab, AWS, Slack, PEM, JWT, credentials in a URL, key=value.
+_SECRETS = re.compile(
+    r"gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{20,}|AKIA[0-9A-Z]{16}"
+    r"|xox[abprs]-[A-Za-z0-9-]{10,}|-----BEGIN [A-Z ]*PRIVATE KEY-----"
+    r"|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+"
+    r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
+    r"|(?i:(?<=password=)|(?<=secret=)|(?<=token=)|(?<=api_key=)|(?<=api-key=))[^\s&;,]+"
+)
+_MASK = "[masked]"
+
+
+def masked(text: str) -> str:
+    """One line of at most 200 characters without e-mail addresses, known secret formats and control characters."""
+    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    safe = _EMAIL.sub(_MASK, _SECRETS.sub(_MASK, line))
+    return safe if len(safe) <= MAX_TEXT else safe[: MAX_TEXT - 1] + "…"

@@ -1,0 +1,140 @@
+"""Looking at the primary: may it be written, what does its anchor say, what does the zone hold now."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from hyops_gitops.core.authority import Authority
+from hyops_gitops.core.errors import Refused
+from hyops_gitops.core.exchange import ZoneHeader
+from hyops_gitops.core.guards import override_line
+from hyops_gitops.core.log import Log
+from hyops_gitops.core.markers import Anchor, anchor_name
+from hyops_gitops.core.zone import Zone
+from hyops_gitops.usecases.ports import ZoneReader
+
+MAX_CLOCK_SKEW = timedelta(seconds=120)
+_PRIMARY_KINDS = ("master", "primary")
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """The zone as the primary's API shows it."""
+
+    header: ZoneHeader
+    anchor: "AnchorState"
+    zone: Zone
+    extent: Literal["whole", "touched"]  # whether all of it was read, or only the names in question
+
+
+AnchorState = Literal["current", "restored"]
+
+
+def check_header(header: ZoneHeader, authority: Authority) -> None:
+    """Whether this zone may be written through this API.
+
+    Raises:
+        Refused: guards `primary`, `soa-edit-api`, `served-serial`.
+    """
+    native_allowed = not authority.secondaries or authority.policy.replication == "native"
+    url = authority.primary.api.url
+    if header.kind not in _PRIMARY_KINDS and not (header.kind == "native" and native_allowed):
+        hint = "point primary.api_url at the writable primary; PowerDNS itself would accept the write and diverge"
+        if header.kind == "native":
+            hint = "make the zone's kind Primary, or say policy.replication: native where a database replicates it"
+        raise Refused(f"{url} holds {authority.zone} as kind {header.kind!r}", guard="primary", hint=hint)
+    if header.soa_edit_api.upper() in ("", "OFF"):
+        raise Refused(
+            f"soa_edit_api of {authority.zone} is {header.soa_edit_api or 'not set'}: its serial would not move",
+            guard="soa-edit-api",
+            hint=f"pdnsutil set-meta {authority.zone} SOA-EDIT-API INCREASE",
+        )
+    if header.edited_serial != header.serial:
+        raise Refused(
+            f"{authority.zone} serves serial {header.edited_serial} while its own is {header.serial}: "
+            "an edit would not move what secondaries see",
+            guard="served-serial",
+            hint=f"clear the zone's SOA-EDIT setting: pdnsutil set-meta {authority.zone} SOA-EDIT",
+        )
+
+
+def check_clock(now: datetime, head: datetime, server: datetime | None) -> None:
+    """Whether an entry may be signed with this clock.
+
+    Raises:
+        Refused: guard `clock`.
+    """
+    if now + timedelta(seconds=1) < head:
+        raise Refused(
+            f"this machine's clock is behind the log's newest entry ({head:%Y-%m-%dT%H:%M:%SZ})", guard="clock"
+        )
+    if server is not None and abs(now - server) > MAX_CLOCK_SKEW:
+        seconds = round((now - server).total_seconds())
+        raise Refused(
+            f"this machine's clock is {seconds:+d} s off the API's",
+            guard="clock",
+            hint="set both clocks by NTP; evidence is only as good as its times",
+        )
+
+
+def observe(reader: ZoneReader, log: Log, header: ZoneHeader, names: Collection[str]) -> Observation:
+    """Read what a plan needs: only the names in question while serial and anchor are those of the last result.
+
+    Raises:
+        Refused: guards `other-log`, `log-gap`.
+        OutsideFailure: as the reader does.
+    """
+    owner = anchor_name(log.zone)
+    seen = reader.rrsets_at({owner, *names})
+    anchors = [rrset for rrset in seen if rrset.key == (owner, "TXT")]
+    anchor = Anchor.parse(anchors[0]) if anchors else None
+    state = judge_anchor(anchor, log, present=bool(anchors))
+    last = log.last_applied
+    touched = Zone.of(log.zone, (rrset for rrset in seen if rrset.name in names))
+    known = Zone.of(log.zone, (rrset for rrset in log.observed.rrsets.values() if rrset.name in names))
+    trusted = state == "current" and last is not None and header.serial == last.result.after.serial
+    if trusted and touched.rrsets == known.rrsets:
+        return Observation(header, state, log.observed, "touched")
+    return Observation(header, state, Zone.of(log.zone, reader.rrsets()), "whole")
+
+
+def judge_anchor(anchor: Anchor | None, log: Log, *, present: bool) -> AnchorState:
+    """Whether the zone was last changed by the last intent that the log records as applied.
+
+    Raises:
+        Refused: `other-log` when the anchor is not of this log, `log-gap` when it is newer than the log.
+    """
+    last = log.last_applied
+    if anchor is None:
+        if present:
+            raise Refused(f"the anchor of {log.zone} is not one that this program writes", guard="other-log")
+        return "current" if last is None else "restored"
+    if last is not None and anchor == Anchor(last.intent_entry.seq, last.intent_entry.sha256):
+        return "current"
+    if anchor.seq > log.head.seq:
+        raise Refused(
+            f"the zone was last changed by entry {anchor.seq}, but this log ends at {log.head.seq}: it was rolled back, "
+            "or another repository writes this zone",
+            guard="log-gap",
+            hint="bring the missing entries back from a clone or mirror that has them",
+        )
+    if log.entries[anchor.seq - 1].sha256 != anchor.sha256:
+        raise Refused(
+            f"the anchor of {log.zone} names an entry {anchor.seq} that is not in this log: another repository writes "
+            "this zone",
+            guard="other-log",
+            hint="one zone has one log; find out whose anchor this is: dig TXT " + anchor_name(log.zone),
+        )
+    return "restored"
+
+
+def restored_refusal(log: Log) -> Refused:
+    """What to say when the zone was restored or rebuilt since the last applied intent."""
+    last = log.last_applied
+    seq = last.intent_entry.seq if last else 0
+    return Refused(
+        f"the anchor of {log.zone} is older than entry {seq} or missing: the zone was restored or rebuilt",
+        guard="restored",
+        hint=f"look at it with `plan --live`; to go on from what is there: {override_line('restored')}",
+    )

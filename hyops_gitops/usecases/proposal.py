@@ -1,0 +1,124 @@
+"""From a commit's contracts and the log to a plan: what `plan` shows is what `apply` would do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hyops_gitops.core.canonical import sha256_hex
+from hyops_gitops.core.contract import Contract
+from hyops_gitops.core.exchange import CommitInfo
+from hyops_gitops.core.findings import Finding, Severity
+from hyops_gitops.core.guards import Override
+from hyops_gitops.core.limits import Limits
+from hyops_gitops.core.plan import Plan
+from hyops_gitops.core.planning import Inputs, make_plan
+from hyops_gitops.core.state import Managed, ManagedSet
+from hyops_gitops.core.zone import Zone
+from hyops_gitops.usecases.validate import Validation
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """The contracts' tree as it was when it was last applied, or found to ask for nothing."""
+
+    files: Mapping[str, bytes]
+    limits: Limits | None  # of the authority file then; None when it had none that is valid
+    stable: frozenset[str]  # contracts that said endpoint_cutover_required: false
+
+
+@dataclass(frozen=True, slots=True)
+class Sorted:
+    """A commit's findings, by what they mean for an apply."""
+
+    blocking: tuple[Finding, ...]
+    held: Mapping[str, str]  # contract path -> its first finding
+
+
+def sort_findings(validation: Validation, past: Past | None) -> Sorted:
+    """Which findings stop an apply, and which only hold their own contract.
+
+    A finding holds its contract when that file is what it was when it was last applied; anything else stops: a changed
+    contract, a file that is not a contract, the authority, and everything before the first apply.
+    """
+    blocking: list[Finding] = []
+    held: dict[str, str] = {}
+    for finding in validation.findings:
+        if finding.severity is not Severity.ERROR:
+            continue
+        now = validation.files.get(finding.path)
+        unchanged = past is not None and now is not None and past.files.get(finding.path) == now
+        if unchanged and finding.path.startswith("endpoints/"):
+            held.setdefault(finding.path, f"{finding.rule}: {finding.message}")
+        else:
+            blocking.append(finding)
+    return Sorted(tuple(blocking), held)
+
+
+def propose(
+    validation: Validation,
+    limits: Limits,
+    *,
+    recorded: ManagedSet,
+    observed: Zone,
+    held: Mapping[str, str],
+    past: Past | None,
+    overrides: tuple[Override, ...] = (),
+) -> Plan:
+    """The plan for a validated tree."""
+    stable = {contract.path for contract in validation.contracts if not contract.cutover_required}
+    return make_plan(
+        Inputs(
+            recorded=recorded,
+            contracts=validation.contracts,
+            held=held,
+            observed=observed,
+            limits=limits if past is None or past.limits is None else limits.stricter(past.limits),
+            overrides=overrides,
+            promised_stable=frozenset(stable & past.stable) if past else frozenset(),
+        )
+    )
+
+
+def past_of(validation: Validation) -> Past:
+    """The past that a tree becomes."""
+    return Past(
+        validation.files,
+        Limits.of(validation.authority.policy) if validation.authority else None,
+        frozenset(contract.path for contract in validation.contracts if not contract.cutover_required),
+    )
+
+
+def names_in_question(contracts: tuple[Contract, ...], held: Mapping[str, str], recorded: ManagedSet) -> set[str]:
+    """The owner names whose contract asks for something else than what was applied last."""
+    wanted = {rrset.key: rrset for contract in contracts if contract.path not in held for rrset in contract.rrsets()}
+    kept = {key: entry.rrset for key, entry in recorded.entries.items() if entry.contract in held}
+    desired = {**kept, **wanted}
+    keys = desired.keys() | recorded.entries.keys()
+    return {key[0] for key in keys if desired.get(key) != recorded.rrset(key)}
+
+
+def rebased(recorded: ManagedSet, observed: Zone) -> ManagedSet:
+    """The managed set as the zone has it now: what planning starts from after a restore that somebody vouched for."""
+    return ManagedSet.of(
+        recorded.apex,
+        (
+            Managed(observed.rrsets[key], entry.contract)
+            for key, entry in recorded.entries.items()
+            if key in observed.rrsets
+        ),
+    )
+
+
+def manifest_sha256(files: Mapping[str, bytes]) -> str:
+    """The digest of a tree: of `SHA256  PATH` lines, sorted by path, as sha256sum prints them."""
+    lines = (f"{sha256_hex(content)}  {path}\n" for path, content in sorted(files.items()))
+    return sha256_hex("".join(lines).encode())
+
+
+def mixed_commits(commits: tuple[CommitInfo, ...]) -> list[CommitInfo]:
+    """Commits that change the authority and a contract together: nobody could review one without the other."""
+    return [
+        commit
+        for commit in commits
+        if any(path.startswith("authority/") for path in commit.changed)
+        and any(path.startswith("endpoints/") for path in commit.changed)
+    ]

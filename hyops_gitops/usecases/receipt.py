@@ -1,0 +1,83 @@
+"""What an apply came to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, assert_never
+
+from hyops_gitops.core.entries import Retirement, ServerReport
+from hyops_gitops.core.errors import Exit
+from hyops_gitops.core.plan import Plan
+
+Outcome = Literal["applied", "nothing", "refused", "failed", "unconfirmed"]
+
+
+@dataclass(frozen=True, slots=True)
+class EntryRef:
+    """One entry of the log."""
+
+    seq: int
+    sha256: str
+
+    def to_json(self) -> dict[str, object]:
+        """The shape used in receipts."""
+        return {"seq": self.seq, "sha256": self.sha256}
+
+    def __str__(self) -> str:
+        return f"{self.seq}:{self.sha256}"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The outcome of one apply, whatever it was."""
+
+    outcome: Outcome
+    commit: str
+    plan: Plan
+    reason: str = ""
+    serial_before: int | None = None
+    serial_after: int | None = None
+    intent: EntryRef | None = None
+    result: EntryRef | None = None
+    head: EntryRef | None = None
+    servers: tuple[ServerReport, ...] = ()
+    retire: tuple[Retirement, ...] = ()
+    timings_ms: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> Exit:
+        """What the process says."""
+        match self.outcome:
+            case "applied" | "nothing":
+                return Exit.OK
+            case "refused":
+                return Exit.REFUSED
+            case "failed":
+                return Exit.OUTSIDE
+            case "unconfirmed":
+                return Exit.UNCONFIRMED
+            case _:
+                assert_never(self.outcome)
+
+    def to_json(self) -> dict[str, object]:
+        """`hyops-apply/1`."""
+        return {
+            "format": "hyops-apply/1",
+            "outcome": self.outcome,
+            "reason": self.reason,
+            "zone": self.plan.zone,
+            "commit": self.commit,
+            "serial": {"before": self.serial_before, "after": self.serial_after},
+            "intent": self.intent.to_json() if self.intent else None,
+            "result": self.result.to_json() if self.result else None,
+            "head": self.head.to_json() if self.head else None,
+            "servers": [
+                {key: value for key, value in server.to_json().items() if key != "answers"} for server in self.servers
+            ],
+            "changes": [change.to_json() for change in self.plan.changes],
+            "drift": [drift.to_json() for drift in self.plan.drift],
+            "held": [held.to_json() for held in self.plan.held],
+            "refusals": [refusal.to_json() for refusal in self.plan.refusals],
+            "notes": [note.to_json() for note in self.plan.notes],
+            "retire": [one.to_json() for one in self.retire],
+            "timings_ms": dict(self.timings_ms),
+        }
