@@ -33,8 +33,11 @@ def find_program(backend: Backend) -> str:
     """The path of `pdns_server`.
 
     Raises:
-        OutsideFailure: code `lab-no-powerdns`: the program or the backend is not installed.
+        OutsideFailure: code `lab-no-powerdns`: the program or the backend is not installed; code `lab-platform`:
+            this is not Linux.
     """
+    if not Path("/proc/self/stat").exists():
+        raise OutsideFailure("the lab runs on Linux only: it tells its processes apart by /proc", code="lab-platform")
     path = os.environ.get("PATH", os.defpath)
     program = shutil.which(PROGRAM, path=f"{path}:/usr/sbin:/usr/local/sbin")
     if program is None:

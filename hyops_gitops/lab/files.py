@@ -9,7 +9,9 @@ from pathlib import Path
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
+from hyops_gitops.core.authority import ServerAddress
 from hyops_gitops.core.errors import InvalidData, OutsideFailure, UsageError
 from hyops_gitops.lab.model import Lab, LabServer
 
@@ -62,14 +64,11 @@ def read_authority(path: Path) -> CommentedMap:
         raise OutsideFailure(f"cannot read {path}: {error.strerror}", code="lab-authority") from error
     except (YAMLError, ValueError) as error:
         raise InvalidData(f"{path} is not YAML", code="lab-authority", hint="see hyops-gitops validate") from error
-    match document:
-        case CommentedMap() if isinstance(document.get("zone"), str) and isinstance(
-            document.get("primary"), CommentedMap
-        ):
+    if isinstance(document, CommentedMap):
+        zone, primary = document.get("zone"), document.get("primary")
+        if isinstance(zone, str) and isinstance(primary, CommentedMap):
             return document
-        case _:
-            hint = "see hyops-gitops validate"
-            raise InvalidData(f"{path} has no zone or no primary", code="lab-authority", hint=hint)
+    raise InvalidData(f"{path} has no zone or no primary", code="lab-authority", hint="see hyops-gitops validate")
 
 
 def write_authority(lab: Lab, authority: CommentedMap) -> None:
@@ -94,13 +93,14 @@ def _yaml() -> YAML:
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = _ALWAYS_WIDE
+    yaml.indent(mapping=2, sequence=4, offset=2)
     return yaml
 
 
 def _point_to(lab: Lab, authority: CommentedMap) -> None:
     primary = authority["primary"]
     primary.update(
-        api_url=lab.primary.api_url, api_key_env=KEY_VARIABLE, server_id="localhost", dns=str(lab.primary.dns)
+        api_url=lab.primary.api_url, api_key_env=KEY_VARIABLE, server_id="localhost", dns=_quoted(lab.primary.dns)
     )
     primary.pop("ca_file", None)
     originals = authority.get("secondaries") or []
@@ -121,7 +121,11 @@ def _secondary(server: LabServer, original: dict[str, object]) -> dict[str, obje
     return {
         "name": original.get("name", server.name),
         "site": original.get("site", "lab"),
-        "dns": str(server.dns),
+        "dns": _quoted(server.dns),
         "api_url": server.api_url,
         "api_key_env": KEY_VARIABLE,
     }
+
+
+def _quoted(address: ServerAddress) -> DoubleQuotedScalarString:
+    return DoubleQuotedScalarString(str(address))
