@@ -1,0 +1,148 @@
+"""The rules about the meaning of endpoint contracts, in words."""
+
+from hyops_gitops.core.rules.rule import Rule
+
+CONTRACT_RULES: tuple[Rule, ...] = (
+    Rule(
+        "name-syntax",
+        "endpoint_dns_name is a lower-case RFC 1123 host name without final dot, underscore or xn-- label.",
+        "One name has one spelling, so that review, diff and evidence can be compared by eye and by program.",
+        "Write letters, digits and hyphens in lower case, without final dot.",
+        "endpoint_dns_name: Postgres.prod.hyops.internal.",
+    ),
+    Rule(
+        "name-outside-zone",
+        "endpoint_dns_name lies in the zone of the authority file.",
+        "Only this zone is ours to write; public DNS is not.",
+        "Use a name under the zone.",
+        "endpoint_dns_name: postgres.prod.example.com",
+    ),
+    Rule(
+        "name-labels",
+        "endpoint_dns_name has exactly one label for the service and one for the environment before the zone.",
+        "The naming rule of the cutover contract (section 4) is <service>.<env>.<zone> or <service>.shared.<zone>.",
+        "Join the parts of the service name with hyphens; add the environment if it is missing.",
+        "endpoint_dns_name: db.postgres.prod.hyops.internal",
+    ),
+    Rule(
+        "name-environment",
+        "The environment label is one of the authority file's environments, or shared.",
+        "A mistyped environment makes a name that no client asks for.",
+        "Use one of the environments that the hint lists.",
+        "endpoint_dns_name: postgres.prd.hyops.internal",
+    ),
+    Rule(
+        "name-path",
+        "A contract for <service>.<env>.<zone> stands in endpoints/<env>/<service>.yaml.",
+        "Who reviews a path must be able to rely on which name it changes, and one name must have one file.",
+        "Move the file, or correct endpoint_dns_name.",
+        "endpoints/dev/postgres.yaml with endpoint_dns_name: postgres.prod.hyops.internal",
+    ),
+    Rule(
+        "name-duplicate",
+        "No two contracts define the same name.",
+        "Two contracts would overwrite each other for ever.",
+        "Correct endpoint_dns_name in the copy.",
+        "endpoints/prod/redis.yaml copied to cache.yaml with its endpoint_dns_name unchanged",
+    ),
+    Rule(
+        "target-type",
+        "host and vip point at addresses, dns at one name.",
+        "host and vip become A and AAAA records, dns becomes a CNAME; a CNAME cannot hold an address.",
+        "Correct endpoint_target or endpoint_target_type.",
+        "endpoint_target: db.example.com with endpoint_target_type: host",
+    ),
+    Rule(
+        "target-name",
+        "The target of a dns endpoint is a valid host name.",
+        "PowerDNS refuses the whole change for one malformed name.",
+        "Write the name in lower case, without final dot.",
+        "endpoint_target: bad_name.example.com",
+    ),
+    Rule(
+        "target-address",
+        "A target is an address that a client elsewhere can connect to.",
+        "Unspecified, multicast, broadcast, link-local, zone-scoped and IPv4-mapped addresses mean something else, or "
+        "nothing, on the client's machine.",
+        "Use the service's own unicast address.",
+        "endpoint_target: fe80::1%eth0",
+    ),
+    Rule(
+        "target-network",
+        "Each address lies in one of policy.target_networks.",
+        "An internal name must not be pointed at an address outside of the networks that were agreed on.",
+        "Correct the address, or have the network added to the authority file in a pull request of its own.",
+        "endpoint_target: 8.8.8.8",
+    ),
+    Rule(
+        "target-duplicate",
+        "A list of addresses holds each address once.",
+        "DNS stores it once; the second one is a typing mistake for another address.",
+        "Delete or correct the second one.",
+        "endpoint_target: [10.0.0.1, 10.0.0.1]",
+    ),
+    Rule(
+        "target-self",
+        "A name does not point at itself.",
+        "HybridOps publishes endpoint_target equal to endpoint_dns_name where a name exists; copied as it is, such a "
+        "contract points at itself and resolves nowhere.",
+        "Use the address that the publisher gives in endpoint_host, with endpoint_target_type host or vip.",
+        "endpoint_target equal to endpoint_dns_name",
+    ),
+    Rule(
+        "target-dangling",
+        "A dns target inside the zone is the name of another contract.",
+        "A CNAME to a name that does not exist answers NXDOMAIN.",
+        "Correct the name, or add the missing contract.",
+        "endpoint_target: postgress.prod.hyops.internal",
+    ),
+    Rule(
+        "target-deleted",
+        "A contract that another one points at is not deleted.",
+        "The other name would answer NXDOMAIN as soon as the deletion is applied.",
+        "Point the other contract elsewhere first, or keep this one.",
+        "deleting endpoints/prod/postgres.yaml while endpoints/prod/db.yaml points at it",
+    ),
+    Rule(
+        "target-loop",
+        "CNAMEs do not lead back to themselves.",
+        "A loop resolves nowhere (RFC 1034 section 3.6.2).",
+        "Point one of the members at an address.",
+        "a -> b -> a",
+    ),
+    Rule(
+        "ttl-bounds",
+        "endpoint_ttl lies within policy.ttl.",
+        "The TTL bounds how long clients keep the old target after a cutover.",
+        "Use a TTL within the bounds, or leave the key out for the default.",
+        "endpoint_ttl: 86400",
+    ),
+    Rule(
+        "site-active",
+        "One of endpoint_sites equals the contract's own target, type and port.",
+        "The active site is found by comparing; without it a failover cannot say where from.",
+        "Make endpoint_target one of the sites' targets.",
+        "endpoint_target: 10.0.0.9 with sites at 10.0.0.1 and 10.0.0.2",
+    ),
+    Rule(
+        "site-home",
+        "endpoint_home names one of endpoint_sites.",
+        "Failback goes there.",
+        "Name one of the sites, or add the site.",
+        "endpoint_home: onprm",
+    ),
+    Rule(
+        "readiness-udp",
+        "A udp endpoint's tcp, http and tls probes name their own port.",
+        "Nothing accepts TCP connections on a UDP port, so the probe would always say not ready.",
+        "Add `port`, or use {type: none, reason: ...}.",
+        "endpoint_protocol: udp with endpoint_readiness: [{type: tcp}]",
+    ),
+    Rule(
+        "readiness-none",
+        "A probe of type none stands alone.",
+        "Either readiness is checked, or there is a reason why it is not.",
+        "Delete the none entry or the others.",
+        "endpoint_readiness: [{type: tcp}, {type: none, reason: ...}]",
+    ),
+)

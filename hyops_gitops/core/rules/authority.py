@@ -1,0 +1,120 @@
+"""The meaning of the authority file: who is written to, and under which limits."""
+
+import re
+from collections.abc import Iterator
+from itertools import chain
+
+from hyops_gitops.core.document import Document, KeyPath
+from hyops_gitops.core.fields import Fields
+from hyops_gitops.core.findings import Finding
+from hyops_gitops.core.guards import GUARDS, overridable_guards
+from hyops_gitops.core.names import SHARED, label_problem, name_problem
+from hyops_gitops.core.rules.catalog import finding_at
+from hyops_gitops.core.rules.context import parse_network, suggestion, ttl_bounds
+from hyops_gitops.core.rules.servers import check_servers
+
+# git check-ref-format, less what only quoting could bring through a shell
+_BRANCH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(?:/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
+
+
+def check_authority(document: Document, *, in_tree: bool) -> Iterator[Finding]:
+    """Every rule about one authority file.
+
+    Args:
+        document: The file, its malformed values marked.
+        in_tree: Whether it is the repository's own file, whose name must say the zone.
+    """
+    fields = Fields(document)
+    yield from _check_zone(fields, in_tree)
+    yield from _check_environments(fields)
+    yield from _check_failure_domain(fields)
+    yield from check_servers(fields)
+    yield from _check_policy(fields)
+    yield from _check_convergence(fields)
+    yield from _check_branch(fields)
+
+
+def check_override(replacement: Document, own: Document | None) -> Iterator[Finding]:
+    """A file given in place of the repository's own is for the same zone and the same log."""
+    if own is None:
+        return
+    given, expected = Fields(replacement), Fields(own)
+    at: KeyPath
+    for at in (("zone",), ("evidence", "genesis")):
+        here, there = given.text(*at), expected.text(*at)
+        # A copy made before `evidence init` has no genesis: it then means the repository's.
+        if here is not None and here != there and (there is not None or at != ("zone",)):
+            message = f"{'.'.join(map(str, at))} is {here}, but the repository's {own.path} says {there or 'none'}"
+            hint = "--authority takes a file for the same zone and the same log"
+            yield finding_at("authority-override", replacement, at, message, hint)
+
+
+def _check_zone(fields: Fields, in_tree: bool) -> Iterator[Finding]:
+    zone = fields.text("zone")
+    if zone is None:
+        return
+    document = fields.document
+    if problem := name_problem(zone):
+        yield finding_at("authority-zone", document, ("zone",), f"{zone!r}: {problem}")
+    elif in_tree and document.path != f"authority/{zone}.yaml":
+        message = f"the authority file of {zone} must be authority/{zone}.yaml, not {document.path}"
+        yield finding_at("authority-file-name", document, ("zone",), message, "rename the file, or correct zone")
+
+
+def _check_environments(fields: Fields) -> Iterator[Finding]:
+    for index, name in fields.texts("environments"):
+        at = ("environments", index)
+        if name == SHARED:
+            hint = "delete it"
+            yield finding_at("authority-environment", fields.document, at, f"{SHARED} always exists", hint)
+        elif problem := label_problem(name):
+            yield finding_at("authority-environment", fields.document, at, problem)
+
+
+def _check_failure_domain(fields: Fields) -> Iterator[Finding]:
+    site, domain = fields.text("primary", "site"), fields.text("failure_domain")
+    if site is not None and site == domain:
+        message = f"the primary stands in the failure domain {domain}"
+        hint = "the authority must live outside of it (cutover contract, section 2.1)"
+        yield finding_at("authority-failure-domain", fields.document, ("primary", "site"), message, hint)
+
+
+def _check_policy(fields: Fields) -> Iterator[Finding]:
+    document = fields.document
+    bounds = ttl_bounds(fields)
+    if bounds is not None and not bounds.minimum <= bounds.default <= bounds.maximum:
+        message = f"min {bounds.minimum} <= default {bounds.default} <= max {bounds.maximum} does not hold"
+        yield finding_at("authority-ttl", document, ("policy", "ttl"), message)
+    for index, text in fields.texts("policy", "target_networks"):
+        if parse_network(text) is None:
+            message = f"{text!r} is no network in CIDR form, or has bits set beyond its prefix"
+            hint = "such as 10.0.0.0/8 or fd00::/8"
+            yield finding_at("authority-network", document, ("policy", "target_networks", index), message, hint)
+    for index, guard in fields.texts("policy", "overridable"):
+        if guard not in GUARDS or not GUARDS[guard].overridable:
+            what = "can never be overridden" if guard in GUARDS else "is no guard"
+            hint = suggestion(guard, overridable_guards(), "guards that can be overridden")
+            at = ("policy", "overridable", index)
+            yield finding_at("authority-overridable", document, at, f"{guard!r} {what}", hint)
+
+
+def _check_convergence(fields: Fields) -> Iterator[Finding]:
+    at = ("policy", "convergence", "require")
+    has_address = "dns" in fields.mapping("primary")
+    for index, role in fields.texts(*at):
+        if role == "primary" and not has_address and fields.mapping("primary"):
+            message = "the primary is required, but primary.dns is not given"
+            hint = "add primary.dns, or remove primary here"
+            yield finding_at("authority-convergence", fields.document, (*at, index), message, hint)
+
+
+def _check_branch(fields: Fields) -> Iterator[Finding]:
+    branch = fields.text("evidence", "branch")
+    if branch is None:
+        return
+    parts = branch.split("/")
+    endings = chain.from_iterable((part.endswith((".lock", ".")), ".." in part) for part in parts)
+    if not _BRANCH.fullmatch(branch) or any(endings) or parts[0] == "refs" or branch in ("HEAD", "main", "master"):
+        message = f"{branch!r} cannot be the branch of the log"
+        hint = "use a plain branch name of its own, such as evidence"
+        yield finding_at("authority-branch", fields.document, ("evidence", "branch"), message, hint)

@@ -1,0 +1,20 @@
+"""Every validation rule by id, and the one way to make a finding of a rule."""
+
+from hyops_gitops.core.document import Document, Mark
+from hyops_gitops.core.findings import Finding
+from hyops_gitops.core.rules.about_authority import AUTHORITY_RULES
+from hyops_gitops.core.rules.about_contracts import CONTRACT_RULES
+from hyops_gitops.core.rules.about_files import FILE_RULES
+from hyops_gitops.core.rules.rule import Rule
+
+RULES: dict[str, Rule] = {rule.id: rule for rule in (*FILE_RULES, *CONTRACT_RULES, *AUTHORITY_RULES)}
+
+
+def finding(rule: str, path: str, mark: Mark, message: str, hint: str = "") -> Finding:
+    """A finding with the severity its rule has in the catalogue."""
+    return Finding(path, mark.line, mark.column, rule, message, hint, RULES[rule].severity)
+
+
+def finding_at(rule: str, document: Document, at: tuple[str | int, ...], message: str, hint: str = "") -> Finding:
+    """A finding about the value at this path of a document."""
+    return finding(rule, document.path, document.value_mark(*at), message, hint)

@@ -1,0 +1,133 @@
+"""Where a contract may point: address or name as the type says, inside the agreed networks, and not at itself."""
+
+import ipaddress
+import re
+from collections.abc import Iterator
+
+from hyops_gitops.core.contract import TargetType
+from hyops_gitops.core.document import KeyPath
+from hyops_gitops.core.drafts import ContractDraft, TargetDraft
+from hyops_gitops.core.findings import Finding
+from hyops_gitops.core.names import canonical_name, name_problem
+from hyops_gitops.core.rules.catalog import finding_at
+from hyops_gitops.core.rules.context import ZoneContext
+from hyops_gitops.core.zone import canonical_address
+
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+_LIKE_AN_ADDRESS = re.compile(r"[0-9.]+(?:[:/][0-9]+)?|[0-9A-Fa-f:.\[\]]*:[0-9A-Fa-f:.\[\]]*(?:[%/].*)?")
+
+
+def check_targets(draft: ContractDraft, context: ZoneContext) -> Iterator[Finding]:
+    """The main target and those of the sites."""
+    for target in draft.targets():
+        yield from _check_target(draft, target, context)
+
+
+def check_ttl(draft: ContractDraft, context: ZoneContext) -> Iterator[Finding]:
+    """endpoint_ttl within policy.ttl."""
+    bounds = context.ttl
+    if draft.ttl is None or bounds is None or bounds.minimum <= draft.ttl <= bounds.maximum:
+        return
+    message = f"TTL {draft.ttl} s is outside policy.ttl, {bounds.minimum} to {bounds.maximum} s"
+    hint = f"leave endpoint_ttl out for the default of {bounds.default} s"
+    yield finding_at("ttl-bounds", draft.document, ("endpoint_ttl",), message, hint)
+
+
+def _check_target(draft: ContractDraft, target: TargetDraft, context: ZoneContext) -> Iterator[Finding]:
+    if target.type is TargetType.DNS and target.listed:
+        message = "a dns endpoint points at one name, not at a list"
+        yield finding_at("target-type", draft.document, target.at, message, "a list of addresses needs host or vip")
+        return
+    seen: dict[str, str] = {}
+    for at, value in target.values:
+        if draft.name is not None and canonical_name(value) == canonical_name(draft.name):
+            yield _points_at_itself(draft, at, value)
+        elif target.type is TargetType.DNS:
+            yield from _check_name(draft, at, value)
+        elif target.type is not None:
+            yield from _check_address(draft, at, value, target.type, context)
+            if (spelling := canonical_address(value)) in seen:
+                message = f"{value} is listed twice" + (
+                    f", first as {seen[spelling]}" if seen[spelling] != value else ""
+                )
+                yield finding_at("target-duplicate", draft.document, at, message, "delete or correct one of the two")
+            seen.setdefault(spelling, value)
+
+
+def _points_at_itself(draft: ContractDraft, at: KeyPath, value: str) -> Finding:
+    hint = (
+        "HybridOps publishes the name itself as endpoint_target; use the address in the publisher's endpoint_host, "
+        "with endpoint_target_type host or vip"
+    )
+    return finding_at("target-self", draft.document, at, f"{value} points at itself", hint)
+
+
+def _check_name(draft: ContractDraft, at: KeyPath, value: str) -> Iterator[Finding]:
+    if _parse(value) is not None:
+        message = f"endpoint_target_type is dns, but {value} is an address"
+        yield finding_at(
+            "target-type", draft.document, at, message, "an address needs endpoint_target_type host or vip"
+        )
+    elif problem := _host_name_problem(value):
+        message = f"{value!r} is no host name: {problem}"
+        yield finding_at(
+            "target-name", draft.document, at, message, "write the full name in lower case, without final dot"
+        )
+
+
+def _host_name_problem(name: str) -> str | None:
+    # Outside our zone internationalised labels are host names like any other.
+    problem = name_problem(".".join(label.removeprefix("xn--") or "-" for label in name.split(".")))
+    if problem is not None:
+        return problem
+    if "." not in name:
+        return "it has a single label"
+    return "its last label is a number" if name.rsplit(".", 1)[1].isdigit() else None
+
+
+def _check_address(
+    draft: ContractDraft, at: KeyPath, value: str, kind: TargetType, context: ZoneContext
+) -> Iterator[Finding]:
+    address = _parse(value)
+    if address is None:
+        yield _no_address(draft, at, value, kind)
+    elif problem := _address_problem(address):
+        hint = "use the service's own unicast address"
+        yield finding_at("target-address", draft.document, at, f"{value} {problem}", hint)
+    elif context.networks and not any(address in network for network in context.networks):
+        message = f"{value} is in none of policy.target_networks"
+        hint = f"allowed: {', '.join(map(str, context.networks))}"
+        yield finding_at("target-network", draft.document, at, message, hint)
+
+
+def _no_address(draft: ContractDraft, at: KeyPath, value: str, kind: TargetType) -> Finding:
+    if _LIKE_AN_ADDRESS.fullmatch(value):
+        message = f"{value!r} is not a valid IPv4 or IPv6 address"
+        hint = "write the address alone: the port goes into endpoint_port, a prefix length nowhere"
+        return finding_at("target-address", draft.document, at, message, hint if re.search("[:/]", value) else "")
+    message = f"endpoint_target_type is {kind}, but {value!r} is not an address"
+    hint = "a name needs endpoint_target_type dns; the address behind a published name is in endpoint_host"
+    return finding_at("target-type", draft.document, at, message, hint)
+
+
+def _parse(value: str) -> _Address | None:
+    try:
+        return ipaddress.ip_address(value)
+    except ValueError:
+        return None
+
+
+def _address_problem(address: _Address) -> str | None:
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.scope_id is not None:
+            return "has a zone id, which means something on one machine only"
+        if address.ipv4_mapped is not None:
+            return f"is an IPv4-mapped IPv6 address, write {address.ipv4_mapped}"
+    problems = (
+        (address.is_unspecified, "is the unspecified address"),
+        (address.is_multicast, "is a multicast address"),
+        (str(address) == "255.255.255.255", "is the broadcast address"),
+        (address.is_link_local, "is a link-local address"),
+        (address.version == 4 and int(address) >> 24 == 0, "is in 0.0.0.0/8, which means this network"),  # noqa: PLR2004
+    )
+    return next((text for wrong, text in problems if wrong), None)
