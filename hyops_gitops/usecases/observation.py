@@ -114,15 +114,15 @@ def judge_anchor(anchor: Anchor | None, log: Log, *, present: bool) -> AnchorSta
         return "current"
     if anchor.seq > log.head.seq:
         raise Refused(
-            f"the zone was last changed by entry {anchor.seq}, but this log ends at {log.head.seq}: it was rolled back, "
-            "or another repository writes this zone",
+            f"the zone was last changed by entry {anchor.seq}, but this log ends at {log.head.seq}: "
+            "it was rolled back, or another repository writes this zone",
             guard="log-gap",
             hint="bring the missing entries back from a clone or mirror that has them",
         )
     if log.entries[anchor.seq - 1].sha256 != anchor.sha256:
         raise Refused(
-            f"the anchor of {log.zone} names an entry {anchor.seq} that is not in this log: another repository writes "
-            "this zone",
+            f"the anchor of {log.zone} names an entry {anchor.seq} that this log does not have: "
+            "another repository writes this zone",
             guard="other-log",
             hint="one zone has one log; find out whose anchor this is: dig TXT " + anchor_name(log.zone),
         )

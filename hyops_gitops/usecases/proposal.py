@@ -1,11 +1,11 @@
 """From a commit's contracts and the log to a plan: what `plan` shows is what `apply` would do."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.contract import Contract
-from hyops_gitops.core.exchange import CommitInfo
+from hyops_gitops.core.exchange import CommitInfo, SourceFile
 from hyops_gitops.core.findings import Finding, Severity
 from hyops_gitops.core.guards import Override
 from hyops_gitops.core.limits import Limits
@@ -13,7 +13,8 @@ from hyops_gitops.core.plan import Plan
 from hyops_gitops.core.planning import Inputs, make_plan
 from hyops_gitops.core.state import Managed, ManagedSet
 from hyops_gitops.core.zone import Zone
-from hyops_gitops.usecases.validate import Validation
+from hyops_gitops.usecases.document_port import DocumentReader, SchemaChecker
+from hyops_gitops.usecases.validate import Validation, validate_tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +79,28 @@ def propose(
     )
 
 
-def past_of(validation: Validation) -> Past:
-    """The past that a tree becomes."""
-    return Past(
-        validation.files,
-        Limits.of(validation.authority.policy) if validation.authority else None,
-        frozenset(contract.path for contract in validation.contracts if not contract.cutover_required),
-    )
+def read_past(files: Mapping[str, bytes], now: Validation, read: DocumentReader, check: SchemaChecker) -> Past:
+    """What an earlier tree said, as far as it differs from the tree of `now`; the rest is known already."""
+    changed = {
+        path: content
+        for path, content in files.items()
+        if path.startswith("authority/") or now.files.get(path) != content
+    }
+    then = validate_tree(_Files(changed), read, check)
+    unchanged = {one.path for one in now.contracts if not one.cutover_required and one.path not in changed}
+    stable = unchanged | {one.path for one in then.contracts if not one.cutover_required}
+    return Past(files, Limits.of(then.authority.policy) if then.authority else None, frozenset(stable))
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """A tree of files in memory."""
+
+    contents: Mapping[str, bytes]
+
+    def files(self) -> Iterable[SourceFile]:
+        """All of them."""
+        return [SourceFile(path, content) for path, content in sorted(self.contents.items())]
 
 
 def names_in_question(contracts: tuple[Contract, ...], held: Mapping[str, str], recorded: ManagedSet) -> set[str]:

@@ -1,0 +1,54 @@
+"""When the old target of a moved endpoint may be switched off: once no cache can hold a record that names it.
+
+For every TTL the name was ever served with, a cache may hold it until the last authority server stopped serving it,
+plus that TTL (RFC 1034 section 3.6: a TTL bounds how long a record may be cached). The latest moment counts. While
+any authority server still serves the old record, or does not answer, it is unknown.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from hyops_gitops.core.entries import Retirement, ServerReport
+from hyops_gitops.core.log import Applied
+from hyops_gitops.core.plan import Change
+
+
+def retirements(
+    changes: Sequence[Change], accepted: datetime, servers: Iterable[ServerReport], past: Iterable[Applied]
+) -> tuple[Retirement, ...]:
+    """One retirement for each name whose target moved.
+
+    Args:
+        changes: What was applied.
+        accepted: When the primary accepted it.
+        servers: What every server answered in the end.
+        past: Every earlier applied intent.
+    """
+    names = sorted({change.name for change in changes if change.cutover and change.before is not None})
+    if not names:
+        return ()
+    stopped = stopped_serving(accepted, servers)
+    if stopped is None:
+        return tuple(Retirement(name, None) for name in names)
+    expiries = {name: [_expiry(stopped, change) for change in changes if change.name == name] for name in names}
+    for applied in past:
+        # A server that was behind then has caught up by now at the latest: it serves today's change.
+        when = stopped_serving(applied.result.accepted, applied.result.servers) or stopped
+        for change in applied.intent.changes:
+            if change.name in expiries:
+                expiries[change.name].append(_expiry(when, change))
+    return tuple(Retirement(name, max(expiries[name])) for name in names)
+
+
+def stopped_serving(accepted: datetime | None, servers: Iterable[ServerReport]) -> datetime | None:
+    """When the last authority server went over to an update, rounded up to whole seconds; None while one has not."""
+    authorities = [server for server in servers if server.role != "resolver"]
+    delays = [server.after_ms for server in authorities if server.after_ms is not None]
+    if accepted is None or len(delays) < len(authorities):
+        return None
+    latest = accepted + timedelta(milliseconds=max(delays, default=0))
+    return latest.replace(microsecond=0) + timedelta(seconds=1)
+
+
+def _expiry(when: datetime, change: Change) -> datetime:
+    return when + timedelta(seconds=change.before.ttl if change.before else 0)

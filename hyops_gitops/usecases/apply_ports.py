@@ -1,0 +1,52 @@
+"""What an apply is asked to do, and what it needs from the outside."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from hyops_gitops.core.authority import Authority, EvidenceSettings
+from hyops_gitops.core.exchange import SourceFile
+from hyops_gitops.core.guards import Override
+from hyops_gitops.usecases.document_port import DocumentReader, SchemaChecker
+from hyops_gitops.usecases.events import OnEvent
+from hyops_gitops.usecases.ports import (
+    Clock,
+    DnsClient,
+    EvidenceStore,
+    History,
+    Signer,
+    TransferRequester,
+    Verifier,
+    ZoneWriter,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyRequest:
+    """One call of apply."""
+
+    revision: str  # what to apply
+    work_tree_matters: bool  # whether uncommitted contracts refuse: nobody named a commit
+    overrides: tuple[Override, ...] = ()
+    authority_override: SourceFile | None = None
+    run: Mapping[str, str] = field(default_factory=dict)  # what is known about the run, for the log
+    tool: str = "hyops-gitops"
+    boot_id: str | None = None
+    pid: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyPorts:
+    """The outside. Functions open what only a validated authority file can name."""
+
+    read: DocumentReader
+    check: SchemaChecker
+    history: History
+    open_store: Callable[[EvidenceSettings], EvidenceStore]
+    open_primary: Callable[[Authority], ZoneWriter]
+    open_transfers: Callable[[Authority], tuple[TransferRequester, ...]]
+    open_signer: Callable[[], Signer]
+    verifier: Verifier
+    dns: DnsClient
+    clock: Clock
+    jitter: Callable[[], float]  # between 0 and 1
+    on_event: OnEvent

@@ -1,0 +1,80 @@
+"""What one PATCH carries, and the last look before it is sent."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from hyops_gitops.core.entries import Result
+from hyops_gitops.core.errors import Refused
+from hyops_gitops.core.log import Log
+from hyops_gitops.core.markers import Anchor, claim_name, expired_tombstones, tombstone
+from hyops_gitops.core.zone import Key, RRset, Zone
+from hyops_gitops.usecases.apply_preparation import Prepared
+from hyops_gitops.usecases.ports import Clock
+from hyops_gitops.usecases.sending import Update
+
+
+@dataclass(frozen=True, slots=True)
+class LastLook:
+    """Step 8's last look before a PATCH: is the intent still ours to carry out, and the zone what was planned on?"""
+
+    prepared: Prepared
+    intended: Log
+    clock: Clock
+    started: float
+
+    def __call__(self) -> str | None:
+        """The reason not to send, if there is one."""
+        if self.clock.monotonic() - self.started >= self.prepared.authority.policy.lease_s:
+            return "the lease of this intent is over"
+        try:
+            snapshot = self.prepared.store.fetch()
+        except Refused as error:
+            return error.message
+        if snapshot is None or snapshot.commit != self.intended.commit:
+            return "the log went on without this intent"
+        if self.prepared.primary.header().serial != self.prepared.observation.header.serial:
+            return self._moved()
+        return None
+
+    def _moved(self) -> str | None:
+        plan = self.prepared.plan
+        names = {change.name for change in plan.changes}
+        now = Zone.of(plan.zone, self.prepared.primary.rrsets_at(names))
+        then = plan.observed.select(key for key in plan.observed.rrsets if key[0] in names)
+        changed = sorted(
+            {key[0] for key in now.rrsets.keys() | then.rrsets.keys() if now.rrsets.get(key) != then.rrsets.get(key)}
+        )
+        return f"changed by somebody else since the plan: {', '.join(changed)}" if changed else None
+
+
+def update_of(prepared: Prepared, log: Log, intended: Log, now: datetime) -> Update:
+    """The one PATCH: deletes and replaces of the plan, the anchor, the claim, the old claim's tombstone."""
+    plan, zone, seq = prepared.plan, prepared.plan.zone, intended.head.seq
+    deletes: list[Key] = [change.key for change in plan.changes if change.writes and change.after is None]
+    replaces: list[RRset] = [change.after for change in plan.changes if change.writes and change.after is not None]
+    last = log.last_applied
+    if last is not None:
+        deletes.append((claim_name(zone, last.intent_entry.seq), "TXT"))
+        replaces.append(tombstone(zone, last.intent_entry.seq))
+        expired = expired_tombstones(_superseded(log), last.result_entry.envelope.time, now)
+        deletes += [(claim_name(zone, old), "CNAME") for old in expired]
+    replaces.append(Anchor(seq, intended.head.sha256).rrset(zone))
+    update = Update(zone, seq, intended.head.sha256, deletes, replaces)
+    return replace(update, replaces=(*replaces, update.claim))
+
+
+def _superseded(log: Log) -> list[tuple[int, datetime]]:
+    """Intents whose claim is, or may be, a tombstone, and since when."""
+    superseded: list[tuple[int, datetime]] = []
+    since: datetime | None = None
+    for entry in reversed(log.entries):
+        if not isinstance(entry.body, Result):
+            continue
+        time = entry.envelope.time
+        if entry.body.outcome != "applied":
+            superseded.append((entry.body.intent_seq, time))
+        else:
+            if since is not None:
+                superseded.append((entry.body.intent_seq, since))
+            since = time
+    return superseded
