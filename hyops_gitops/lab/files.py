@@ -127,5 +127,7 @@ def _secondary(server: LabServer, original: dict[str, object]) -> dict[str, obje
     }
 
 
-def _quoted(address: ServerAddress) -> DoubleQuotedScalarString:
-    return DoubleQuotedScalarString(str(address))
+def _quoted(address: ServerAddress) -> str:
+    # Plain, host:port has meanings in YAML 1.1; ruamel's scalar is a str that remembers its quotes.
+    scalar: str = DoubleQuotedScalarString(str(address))
+    return scalar
