@@ -145,7 +145,6 @@ def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
         for name, value in environ.items()
         if not name.startswith("GIT_") or name in _KEPT_VARIABLES or name.startswith(_KEPT_PREFIXES)
     }
-    kept.setdefault("GIT_SSH_COMMAND", "ssh -oBatchMode=yes")
     return {
         **kept,
         "LC_ALL": "C",

@@ -132,9 +132,20 @@ class RemoteBranch:
         )
 
     def _ask(self, *arguments: str) -> GitResult:
+        """A call over the network, whose every failure is the remote's."""
         try:
-            return self.git.attempt(*arguments, timeout_s=NETWORK_TIMEOUT_S)
+            return self.git.attempt(*arguments, env=self._ssh(), timeout_s=NETWORK_TIMEOUT_S)
+        except UsageError as failure:  # it is the remote that is no repository
+            return GitResult(-1, b"", failure.message)
         except OutsideFailure as failure:
             if failure.code != "git-timeout":
                 raise
             return GitResult(-1, b"", failure.message)
+
+    def _ssh(self) -> dict[str, str]:
+        """Keep ssh from asking anything, unless the user says how ssh is to be run."""
+        if not {"GIT_SSH", "GIT_SSH_COMMAND"}.isdisjoint(self.git.environ):
+            return {}
+        if self.git.attempt("config", "--get", "core.sshCommand").ok:
+            return {}
+        return {"GIT_SSH_COMMAND": "ssh -oBatchMode=yes"}

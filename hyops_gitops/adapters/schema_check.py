@@ -130,7 +130,7 @@ def _missing_keys(error: ValidationError, at: KeyPath) -> Iterator[_Defect]:
 def _bad_value(error: ValidationError, at: KeyPath, keyword: str) -> _Defect:
     name, value, schema = shown_path(at), error.instance, _schema(error)
     if keyword == "type":
-        message = f"{name}: got {describe(value)}, expected {expectation(schema)}"
+        message = f"{name}: got {describe(value)}, expected {expectation(schema) if at else 'a mapping'}"
         return _Defect(at, "schema-type", message, type_hint(value, error.validator_value))
     if keyword == "enum":
         allowed = [str(one) for one in cast("list[object]", error.validator_value)]

@@ -132,7 +132,7 @@ class _Builder:
             self._add("yaml-anchor", mark, f"the anchor &{anchor} is not allowed", hint)
         if (tag := getattr(event, "tag", None)) is not None:
             hint = "delete the tag; quote the value if text is meant"
-            self._fault(at, "yaml-tag", mark, f"the tag {str(tag)!r} is not allowed", hint)
+            self._fault(at, "yaml-tag", mark, f"the tag {_short_tag(str(tag))} is not allowed", hint)
 
     def _scalar(self, event: ScalarEvent, at: KeyPath, mark: Mark) -> object:
         text = str(event.value)
@@ -141,7 +141,7 @@ class _Builder:
             self._fault(at, "yaml-characters", mark, f"the value holds {unwanted}", "delete it")
         value = plain_value(text) if _is_plain(event) else text
         if isinstance(value, Ambiguous):
-            self._fault(at, "yaml-ambiguous", mark, f"{value.shown!r} is {value.why}", value.hint)
+            self._fault(at, "yaml-ambiguous", mark, value.message, value.hint)
             return text
         return value
 
@@ -207,16 +207,20 @@ class _Builder:
         self._add(rule, mark, message, hint)
 
     def _syntax(self, error: YAMLError, text: str) -> None:
-        problem = str(getattr(error, "problem", None) or error).splitlines()[0]
+        problem = str(getattr(error, "problem", None) or error).splitlines()[0].replace("in this context", "here")
         context = getattr(error, "context", None)
         start = getattr(error, "context_mark", None)
-        if context and start is not None:
+        if context and start is not None and "next token" not in context:
             problem = f"{problem}, {context} that begins on line {start.line + 1}"
         mark = _mark_of(getattr(error, "problem_mark", None))
         last = text.count("\n") + 1
         if mark.line >= last and start is not None:
             mark = _mark_of(start)  # "the end of the file" helps nobody; where the unfinished thing begins does
         self._add("yaml-syntax", mark, f"cannot be read as YAML: {problem}", _syntax_hint(problem, text, mark))
+
+
+def _short_tag(tag: str) -> str:
+    return tag.replace("tag:yaml.org,2002:", "!!")
 
 
 def _syntax_hint(problem: str, text: str, mark: Mark) -> str:

@@ -12,19 +12,29 @@ _LONGEST_SHOWN = 40
 _INTEGER = re.compile(rf"-?(?:0|[1-9][0-9]{{0,{MAX_DIGITS - 1}}})")
 _KEYWORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "": None}
 
+_NUMBER = "write a plain decimal number, or quote it if text is meant"
+_QUOTE = "quote it"
+
 _AMBIGUOUS = (
-    (re.compile(r"y|n|yes|no|on|off|true|false", re.IGNORECASE), "a boolean in some YAML versions"),
-    (re.compile(r"~|null", re.IGNORECASE), "nothing in some YAML versions"),
-    (re.compile(rf"-?[1-9][0-9]{{{MAX_DIGITS},}}"), f"a number of more than {MAX_DIGITS} digits"),
-    (re.compile(r"[-+]?[0-9]+"), "a number in a form that is read differently"),
-    (re.compile(r"[-+]?0(?:[oO]?[0-7_]+|[xX][0-9a-fA-F_]+|[bB][01_]+)"), "an octal, hexadecimal or binary number"),
-    (re.compile(r"[-+]?[0-9][0-9_]*"), "a number in some YAML versions"),
-    (re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?"), "a number of base 60 in some YAML versions"),
-    (re.compile(r"[-+]?(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)?"), "a floating-point number"),
-    (re.compile(r"[-+]?\.(?:inf|nan)", re.IGNORECASE), "a floating-point number"),
-    (re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt \t].*)?"), "a date in some YAML versions"),
-    (re.compile(r"="), "a special value in some YAML versions"),
+    (r"true|false", "is a boolean in some YAML versions", "write it in lower case, or quote it if text is meant"),
+    (r"y|yes|on", "is a boolean in some YAML versions", "write true, or quote it if text is meant"),
+    (r"n|no|off", "is a boolean in some YAML versions", "write false, or quote it if text is meant"),
+    (r"~|null", "is nothing in some YAML versions", "write null, or quote it if text is meant"),
+    (rf"-?[1-9][0-9]{{{MAX_DIGITS},}}", f"is a number of more than {MAX_DIGITS} digits", _QUOTE),
+    (r"[-+]?[0-9]+", "is read as different numbers by different YAML versions", _NUMBER),
+    (
+        r"[-+]?0(?:o[0-7_]+|x[0-9a-f_]+|b[01_]+)",
+        "is an octal, hexadecimal or binary number in some YAML versions",
+        _NUMBER,
+    ),
+    (r"[-+]?[0-9][0-9_]*", "is a number in some YAML versions", _NUMBER),
+    (r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?", "is a number of base 60 in some YAML versions", _QUOTE),
+    (r"[-+]?(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9][0-9_]*)(?:e[-+]?[0-9]+)?", "is a floating-point number", _NUMBER),
+    (r"[-+]?\.(?:inf|nan)", "is a floating-point number", _QUOTE),
+    (r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[t \t].*)?", "is a date in some YAML versions", _QUOTE),
+    (r"=", "has a special meaning in some YAML versions", _QUOTE),
 )
+_COMPILED = tuple((re.compile(pattern, re.IGNORECASE | re.ASCII), why, hint) for pattern, why, hint in _AMBIGUOUS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +43,13 @@ class Ambiguous:
 
     text: str
     why: str
+    hint: str  # how to write it so that everyone reads the same
 
     @property
-    def shown(self) -> str:
-        """The text, cut where it is long."""
-        return self.text if len(self.text) <= _LONGEST_SHOWN else f"{self.text[:_LONGEST_SHOWN]}..."
-
-    @property
-    def hint(self) -> str:
-        """How to write it so that everyone reads the same."""
-        lowered = self.text.lower()
-        if lowered in ("true", "false", "null"):
-            return f"write {lowered}"
-        return f'write "{self.shown}" if text is meant, else true, false, null or a plain decimal number'
+    def message(self) -> str:
+        """What to say about it; a long text is cut."""
+        shown = self.text if len(self.text) <= _LONGEST_SHOWN else f"{self.text[:_LONGEST_SHOWN]}..."
+        return f"{shown!r} {self.why}"
 
 
 def plain_value(text: str) -> str | int | bool | Ambiguous | None:
@@ -54,5 +58,7 @@ def plain_value(text: str) -> str | int | bool | Ambiguous | None:
         return _KEYWORDS[text]
     if _INTEGER.fullmatch(text):
         return int(text)
-    why = next((why for pattern, why in _AMBIGUOUS if pattern.fullmatch(text)), None)
-    return text if why is None else Ambiguous(text, why)
+    for pattern, why, hint in _COMPILED:
+        if pattern.fullmatch(text):
+            return Ambiguous(text, why, hint)
+    return text

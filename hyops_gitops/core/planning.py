@@ -128,20 +128,13 @@ def _desired(inputs: Inputs) -> ManagedSet:
 
 def _by_name(inputs: Inputs, desired: ManagedSet) -> Iterator[_Name]:
     """Every owner name that is ours or wanted, sorted."""
-    recorded, wanted = _index(inputs.recorded.zone), _index(desired.zone)
-    observed = _index(inputs.observed)
+    recorded, wanted = inputs.recorded.zone.by_name(), desired.zone.by_name()
+    observed = inputs.observed.by_name()
     contracts = {
         key[0]: entry.contract for managed in (inputs.recorded, desired) for key, entry in managed.entries.items()
     }
     for name in sorted(contracts):
         yield _Name(name, contracts[name], recorded.get(name, {}), wanted.get(name, {}), observed.get(name, {}))
-
-
-def _index(zone: Zone) -> dict[str, dict[str, RRset]]:
-    index: dict[str, dict[str, RRset]] = {}
-    for (name, rrtype), rrset in zone.rrsets.items():
-        index.setdefault(name, {})[rrtype] = rrset
-    return index
 
 
 _Outcome = Change | Drift | Refusal

@@ -138,9 +138,12 @@ class Zone:
         """Every owner name."""
         return {name for name, _ in self.rrsets}
 
-    def at(self, name: str) -> Iterator[RRset]:
-        """The RRsets at one owner name, by type."""
-        return (self.rrsets[key] for key in sorted(key for key in self.rrsets if key[0] == name))
+    def by_name(self) -> dict[str, dict[str, RRset]]:
+        """The RRsets by owner name, then by type."""
+        index: dict[str, dict[str, RRset]] = {}
+        for (name, rrtype), rrset in sorted(self.rrsets.items()):
+            index.setdefault(name, {})[rrtype] = rrset
+        return index
 
     def select(self, keys: Iterable[Key]) -> "Zone":
         """Only those RRsets, where they exist."""

@@ -28,11 +28,13 @@ from hyops_gitops.core.entries import (
     ZoneDigests,
 )
 from hyops_gitops.core.errors import HyopsError, OutsideFailure, Refused, Unconfirmed
+from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.exchange import Question
 from hyops_gitops.core.log import Log
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.masking import masked
 from hyops_gitops.core.plan import Plan
+from hyops_gitops.core.receipt import EntryRef, Outcome, Receipt
 from hyops_gitops.core.retirement import retirements
 from hyops_gitops.core.state import ManagedSet
 from hyops_gitops.core.summary import summarise
@@ -40,8 +42,6 @@ from hyops_gitops.core.zone import Zone
 from hyops_gitops.usecases.apply_ports import ApplyPorts, ApplyRequest
 from hyops_gitops.usecases.apply_preparation import Prepared, prepare
 from hyops_gitops.usecases.convergence import Expectation, Watch, servers_of
-from hyops_gitops.usecases.events import Step, Warned
-from hyops_gitops.usecases.receipt import EntryRef, Outcome, Receipt
 from hyops_gitops.usecases.sending import Sent, send
 from hyops_gitops.usecases.update import LastLook, update_of
 

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from hyops_gitops.core.authority import Authority, EvidenceSettings
+from hyops_gitops.core.events import OnEvent
 from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.guards import Override
 from hyops_gitops.usecases.document_port import DocumentReader, SchemaChecker
-from hyops_gitops.usecases.events import OnEvent
 from hyops_gitops.usecases.ports import (
     Clock,
     DnsClient,

@@ -7,6 +7,7 @@ from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.entries import AuthorityChange, AuthorityRef, ContractsRef, MergedCommit
 from hyops_gitops.core.errors import Refused
+from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.guards import find_override, override_line
 from hyops_gitops.core.json_fields import time_text
@@ -15,7 +16,6 @@ from hyops_gitops.core.log import Log
 from hyops_gitops.core.masking import masked
 from hyops_gitops.core.plan import Plan
 from hyops_gitops.usecases.apply_ports import ApplyPorts, ApplyRequest
-from hyops_gitops.usecases.events import Step, Warned
 from hyops_gitops.usecases.evidence_log import EntryWriter, read_signers, require_log
 from hyops_gitops.usecases.findings_error import FindingsError
 from hyops_gitops.usecases.observation import (

@@ -11,10 +11,10 @@ from threading import Event as Flag
 
 from hyops_gitops.core.authority import Authority, Role, ServerAddress
 from hyops_gitops.core.entries import ServerReport, ServerVerdict
+from hyops_gitops.core.events import OnEvent, ServerSeen
 from hyops_gitops.core.exchange import Answer, Question
 from hyops_gitops.core.plan import Change
 from hyops_gitops.core.zone import RRset
-from hyops_gitops.usecases.events import OnEvent, ServerSeen
 from hyops_gitops.usecases.ports import Clock, DnsClient
 
 _FIRST_PAUSE_S = 0.01

@@ -84,12 +84,16 @@ def validate_tree(
     own = next((forms.document("authority", sources[path]) for path in layout.authorities), None)
     replacement = None if authority_override is None else forms.document("authority", authority_override)
     used = own if authority_override is None else replacement
-    context = zone_context(used, layout.contracts)
+    foreign = tuple(check_override(replacement, own)) if replacement is not None and own is not None else ()
+    # Contracts are never measured by the authority file of another zone: that is one mistake, not one a contract.
+    context = zone_context(own if foreign else used, layout.contracts)
     drafts = forms.drafts(sources[path] for path in layout.contracts)
 
     findings = [
         *check_layout(layout),
-        *(_about_authority(own, replacement)),
+        *(() if own is None else check_authority(own, in_tree=True)),
+        *(() if replacement is None else check_authority(replacement, in_tree=False)),
+        *foreign,
         *_about_signers(sources.get(SIGNERS_PATH)),
         *(one for draft in drafts for one in _about_contract(draft, context)),
         *check_references(drafts, context, Deletions(since, _deleted(base, layout.contracts))),
@@ -161,14 +165,6 @@ def _about_contract(draft: ContractDraft, context: ZoneContext) -> Iterator[Find
     yield from misplaced
     if not misplaced:  # a wrong target is told once, not as a missing active site too
         yield from check_sites(draft)
-
-
-def _about_authority(own: Document | None, replacement: Document | None) -> Iterator[Finding]:
-    if own is not None:
-        yield from check_authority(own, in_tree=True)
-    if replacement is not None:
-        yield from check_authority(replacement, in_tree=False)
-        yield from check_override(replacement, own)
 
 
 def _about_signers(source: SourceFile | None) -> tuple[Finding, ...]:

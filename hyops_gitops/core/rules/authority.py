@@ -34,10 +34,8 @@ def check_authority(document: Document, *, in_tree: bool) -> Iterator[Finding]:
     yield from _check_branch(fields)
 
 
-def check_override(replacement: Document, own: Document | None) -> Iterator[Finding]:
+def check_override(replacement: Document, own: Document) -> Iterator[Finding]:
     """A file given in place of the repository's own is for the same zone and the same log."""
-    if own is None:
-        return
     given, expected = Fields(replacement), Fields(own)
     at: KeyPath
     for at in (("zone",), ("evidence", "genesis")):

@@ -36,7 +36,7 @@ def _check_in_zone(draft: ContractDraft, name: str, zone: str, context: ZoneCont
         return
     labels = name.removesuffix(zone).rstrip(".").split(".") if name != zone else []
     if len(labels) != _LABELS:
-        message = f"{name} has {len(labels)} labels before the zone {zone}, expected 2: service and environment"
+        message = f"{name} has {len(labels)} label(s) before the zone {zone}, expected 2: service and environment"
         yield finding_at("name-labels", draft.document, _AT, message, form)
         return
     parsed = EndpointName(labels[0], labels[1], zone)

@@ -2,13 +2,17 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from hyops_gitops.core.contract import TargetType
 from hyops_gitops.core.drafts import ContractDraft
 from hyops_gitops.core.findings import Finding
-from hyops_gitops.core.names import canonical_name, endpoint_name_of_path, is_in_zone
+from hyops_gitops.core.names import EndpointName, canonical_name, endpoint_name_of_path, is_in_zone
 from hyops_gitops.core.rules.catalog import finding_at
 from hyops_gitops.core.rules.context import ZoneContext, did_you_mean
+
+_MISTYPED = 2  # letters more or less
+_COMPARED = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,7 @@ def check_references(drafts: Sequence[ContractDraft], context: ZoneContext, dele
                 yield finding_at("target-deleted", draft.document, at, message, hint)
             else:
                 message = f"{target} is in the zone, but no contract defines it"
-                guess = did_you_mean(target, defined)
+                guess = _similar_name(target, defined)
                 hint = f"did you mean {guess}?" if guess else "add its contract, or correct the name"
                 yield finding_at("target-dangling", draft.document, at, message, hint)
     yield from _check_loops(drafts)
@@ -48,10 +52,25 @@ def defined_names(drafts: Sequence[ContractDraft], context: ZoneContext) -> Mapp
 
 
 def referred_paths(draft: ContractDraft, defined: Mapping[str, str], zone: str | None) -> frozenset[str]:
-    """The contracts this one points at."""
+    """The contracts this one points at, those that are not there (any more) included."""
     if zone is None:
         return frozenset()
-    return frozenset(defined[target] for _, target in _dns_targets(draft, zone) if target in defined)
+    targets = [target for _, target in _dns_targets(draft, zone)]
+    return frozenset(defined.get(target) or _expected_path(target, zone) for target in targets)
+
+
+def _expected_path(name: str, zone: str) -> str:
+    """Where the contract of this name would stand; a name of another shape gives a path that no contract has."""
+    service, _, environment = name.removesuffix(f".{zone}").partition(".")
+    return EndpointName(service, environment, zone).contract_path
+
+
+def _similar_name(name: str, defined: Mapping[str, str]) -> str | None:
+    """A defined name that differs by a typing mistake. Few are compared: comparing all with all takes minutes."""
+    near = (one for one in defined if one[0] == name[0] and abs(len(one) - len(name)) <= _MISTYPED)
+    service, _, rest = name.partition(".")
+    candidates = {one.removesuffix(f".{rest}"): one for one in islice(near, _COMPARED) if one.endswith(f".{rest}")}
+    return candidates.get(did_you_mean(service, candidates) or "")
 
 
 def _names_of_paths(paths: frozenset[str], zone: str) -> dict[str, str]:

@@ -72,9 +72,9 @@ def _url_problem(url: str) -> str | None:
     checks = (
         (parts.scheme not in ("http", "https"), "does not begin with http:// or https://"),
         (parts.username is not None or "@" in parts.netloc, "holds credentials"),
+        (not _is_host(host, bracketed="[" in parts.netloc), "has no valid host"),
         (parts.path not in ("", "/") or bool(parts.query or parts.fragment), "has a path, query or fragment"),
         (url.endswith(("/", "?", "#")), "ends in a delimiter"),
-        (not _is_host(host, bracketed="[" in parts.netloc), "has no valid host"),
         (port == 0 or parts.netloc.endswith(":"), "has no valid port"),
     )
     return next((problem for wrong, problem in checks if wrong), None)

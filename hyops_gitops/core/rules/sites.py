@@ -17,10 +17,8 @@ def check_sites(draft: ContractDraft) -> Iterator[Finding]:
         return
     active = _comparable(draft.target)
     if active is not None and all(_comparable(site) not in (active, None) for site in draft.sites.values()):
-        listed = "; ".join(
-            f"{name}: {', '.join(site.canonical_values())}" for name, site in sorted(draft.sites.items())
-        )
-        message = f"endpoint_target {', '.join(draft.target.canonical_values())} is none of endpoint_sites"
+        listed = "; ".join(f"{name}: {_shown(site)}" for name, site in sorted(draft.sites.items()))
+        message = f"{_shown(draft.target)} is none of endpoint_sites"
         yield finding_at("site-active", draft.document, draft.target.at, message, f"sites are {listed}")
 
 
@@ -45,6 +43,10 @@ def check_readiness(draft: ContractDraft) -> Iterator[Finding]:
             message = f"a {probe.type} probe cannot ask the udp port of this endpoint"
             hint = "give the probe its own port, or use {type: none, reason: ...}"
             yield finding_at("readiness-udp", draft.document, at, message, hint)
+
+
+def _shown(target: TargetDraft) -> str:
+    return f"{target.type} {', '.join(target.canonical_values())} port {target.port}"
 
 
 def _comparable(target: TargetDraft) -> tuple[TargetType, tuple[str, ...], int] | None:

@@ -77,7 +77,7 @@ def _check_name(draft: ContractDraft, at: KeyPath, value: str) -> Iterator[Findi
 
 def _host_name_problem(name: str) -> str | None:
     # Outside our zone internationalised labels are host names like any other.
-    problem = name_problem(".".join(label.removeprefix("xn--") or "-" for label in name.split(".")))
+    problem = name_problem(".".join(re.sub("^xn--", "xn", label) for label in name.split(".")))
     if problem is not None:
         return problem
     if "." not in name:

@@ -1,0 +1,30 @@
+"""Writing files: whole or not at all."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from hyops_gitops.core.errors import OutsideFailure
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write beside and rename, keeping the mode of a file that exists.
+
+    Raises:
+        OutsideFailure: code `cannot-write`.
+    """
+    try:
+        mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+        descriptor, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(beside).chmod(mode)
+            Path(beside).replace(path)
+        except BaseException:
+            Path(beside).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise OutsideFailure(f"cannot write {path}: {error.strerror}", code="cannot-write") from None

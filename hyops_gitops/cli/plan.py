@@ -1,0 +1,45 @@
+"""`plan`: what an apply would change."""
+
+from pathlib import Path
+
+import click
+
+from hyops_gitops.cli.options import common_options, find_repository
+from hyops_gitops.cli.output import echo, echo_json
+from hyops_gitops.cli.wiring import Wiring, authority_source, override_option, overrides_of
+from hyops_gitops.core.errors import Exit
+from hyops_gitops.render.reports import proposal_text
+from hyops_gitops.usecases.plan import PlanRequest, make_proposal
+
+
+@click.command()
+@click.option("--commit", "revision", metavar="REV", help="Plan this commit instead of the work tree.")
+@click.option("--live", is_flag=True, help="Compare with the primary instead of the signed log; needs its API key.")
+@click.option("--exit-code", "exit_code", is_flag=True, help="Exit 1 when there are changes, 3 when they are refused.")
+@override_option
+@common_options("json")
+def plan(
+    revision: str | None,
+    live: bool,
+    exit_code: bool,
+    override_texts: tuple[str, ...],
+    repo: Path | None,
+    authority_file: Path | None,
+    output_format: str,
+    **_common: object,
+) -> int:
+    """Show what an apply would change.
+
+    The base is the last signed evidence in this clone, so neither credentials nor a network are needed. Run
+    `git fetch origin evidence` to have the newest.
+    """
+    wiring = Wiring(find_repository(repo))
+    request = PlanRequest(revision, live, overrides_of(override_texts), authority_source(authority_file))
+    proposal = make_proposal(request, wiring.plan_ports())
+    if output_format == "json":
+        echo_json(proposal.to_json())
+    else:
+        echo(proposal_text(proposal))
+    if exit_code and proposal.plan.refusals:
+        return Exit.REFUSED
+    return Exit.NO if exit_code and proposal.plan.changes else Exit.OK

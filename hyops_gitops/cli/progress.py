@@ -1,0 +1,17 @@
+"""Progress on stderr while something long runs."""
+
+from hyops_gitops.cli.output import note
+from hyops_gitops.core.events import Event, ServerSeen, Step, Warned
+from hyops_gitops.render.findings import printable
+from hyops_gitops.render.reports import server_line
+
+
+def show_event(event: Event) -> None:
+    """One line for each event."""
+    match event:
+        case Step(text):
+            note(f"- {printable(text)}")
+        case Warned(text):
+            note(f"warning: {printable(text)}")
+        case ServerSeen(report):
+            note(f"  {printable(server_line(report))}")

@@ -1,0 +1,156 @@
+"""Adapters for the ports, opened as late as they can be: what a command does not use is not imported."""
+
+import os
+import random
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from hyops_gitops import __version__
+from hyops_gitops.adapters.clock import SystemClock
+from hyops_gitops.adapters.credentials import primary_key, secondary_key
+from hyops_gitops.adapters.git import GitRepository
+from hyops_gitops.adapters.git_evidence import GitEvidenceStore
+from hyops_gitops.adapters.schema_check import check_document
+from hyops_gitops.adapters.signing import signer_from_environment
+from hyops_gitops.adapters.verifying import SshVerifier
+from hyops_gitops.adapters.worktree import WorkTree, read_source
+from hyops_gitops.adapters.yaml_reader import read_document
+from hyops_gitops.core.authority import ApiEndpoint, Authority, EvidenceSettings
+from hyops_gitops.core.events import OnEvent
+from hyops_gitops.core.exchange import SourceFile
+from hyops_gitops.core.guards import Override
+from hyops_gitops.usecases.apply_ports import ApplyPorts
+from hyops_gitops.usecases.evidence_init import InitPorts
+from hyops_gitops.usecases.plan import PlanPorts
+from hyops_gitops.usecases.ports import EvidenceStore, Signer, TransferRequester, ZoneReader, ZoneWriter
+from hyops_gitops.usecases.status import StatusPorts
+
+TOOL = f"hyops-gitops {__version__}"
+
+override_option = click.option(
+    "--override",
+    "override_texts",
+    multiple=True,
+    metavar="GUARD[:NAME]=REASON",
+    help="Lift one guard, for this run; the reason becomes evidence. Repeatable.",
+)
+
+
+def overrides_of(texts: tuple[str, ...]) -> tuple[Override, ...]:
+    """The overrides given on the command line.
+
+    Raises:
+        UsageError: one of them is not `GUARD[:NAME]=REASON`.
+    """
+    return tuple(Override.parse(text) for text in texts)
+
+
+def authority_source(file: Path | None) -> SourceFile | None:
+    """The file given by `--authority`."""
+    return None if file is None else read_source(file.resolve(), str(file))
+
+
+class Wiring:
+    """The adapters for one repository and environment."""
+
+    def __init__(self, root: Path, environ: Mapping[str, str] | None = None) -> None:
+        self.root = root
+        self.environ = os.environ if environ is None else environ
+
+    def store(self, settings: EvidenceSettings) -> EvidenceStore:
+        """The evidence branch."""
+        return GitEvidenceStore(self.root, settings.branch, settings.remote)
+
+    def signer(self) -> Signer:
+        """The signing key."""
+        return signer_from_environment(self.environ)
+
+    def reader(self, authority: Authority) -> ZoneReader:
+        """The primary, to read."""
+        from hyops_gitops.adapters.powerdns import PowerDnsReader  # noqa: PLC0415 - requests costs 100 ms
+
+        api = authority.primary.api
+        key = primary_key(api, self.environ)
+        return PowerDnsReader(api.url, api.server_id, authority.zone, key, self._ca_file(api))
+
+    def writer(self, authority: Authority) -> ZoneWriter:
+        """The primary, to write."""
+        from hyops_gitops.adapters.powerdns import PowerDnsWriter  # noqa: PLC0415 - requests costs 100 ms
+
+        api = authority.primary.api
+        key = primary_key(api, self.environ)
+        return PowerDnsWriter(api.url, api.server_id, authority.zone, key, self._ca_file(api))
+
+    def transfers(self, authority: Authority) -> tuple[TransferRequester, ...]:
+        """The secondaries that can be asked to transfer at once."""
+        from hyops_gitops.adapters.powerdns import PowerDnsTransferRequester  # noqa: PLC0415 - requests costs 100 ms
+
+        apis = [secondary.api for secondary in authority.secondaries if secondary.api is not None]
+        keys = [(api, secondary_key(api, self.environ)) for api in apis]
+        return tuple(
+            PowerDnsTransferRequester(api.url, api.server_id, authority.zone, key, self._ca_file(api))
+            for api, key in keys
+            if key is not None
+        )
+
+    def plan_ports(self) -> PlanPorts:
+        """For `plan`."""
+        return PlanPorts(
+            read=read_document,
+            check=check_document,
+            history=GitRepository(self.root),
+            work_tree=WorkTree(self.root),
+            open_store=self.store,
+            open_reader=self.reader,
+            verifier=SshVerifier(),
+        )
+
+    def apply_ports(self, on_event: OnEvent) -> ApplyPorts:
+        """For `apply`."""
+        from hyops_gitops.adapters.dns_client import PlainDnsClient  # noqa: PLC0415 - dnspython costs 130 ms
+
+        return ApplyPorts(
+            read=read_document,
+            check=check_document,
+            history=GitRepository(self.root),
+            open_store=self.store,
+            open_primary=self.writer,
+            open_transfers=self.transfers,
+            open_signer=self.signer,
+            verifier=SshVerifier(),
+            dns=PlainDnsClient(),
+            clock=SystemClock(),
+            jitter=random.random,
+            on_event=on_event,
+        )
+
+    def init_ports(self) -> InitPorts:
+        """For `evidence init`."""
+        return InitPorts(
+            read=read_document,
+            check=check_document,
+            history=GitRepository(self.root),
+            open_store=self.store,
+            open_signer=self.signer,
+            clock=SystemClock(),
+            new_log_id=lambda: uuid.uuid4().hex,
+        )
+
+    def status_ports(self) -> StatusPorts:
+        """For `status`."""
+        from hyops_gitops.adapters.dns_client import PlainDnsClient  # noqa: PLC0415 - dnspython costs 130 ms
+
+        return StatusPorts(
+            read=read_document,
+            check=check_document,
+            history=GitRepository(self.root),
+            open_store=self.store,
+            verifier=SshVerifier(),
+            dns=PlainDnsClient(),
+        )
+
+    def _ca_file(self, api: ApiEndpoint) -> str | None:
+        return str(self.root / api.ca_file) if api.ca_file else None

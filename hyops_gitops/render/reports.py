@@ -1,0 +1,114 @@
+"""Plans, receipts, status and verification as text."""
+
+from collections.abc import Iterator
+
+from hyops_gitops.core.entries import ServerReport
+from hyops_gitops.core.json_fields import time_text
+from hyops_gitops.core.log import Reading
+from hyops_gitops.core.proposal import Proposal
+from hyops_gitops.core.receipt import Receipt
+from hyops_gitops.core.status import NameStatus, Status
+from hyops_gitops.render.changes import counts, plan_lines
+from hyops_gitops.render.findings import printable
+
+
+def proposal_text(proposal: Proposal) -> str:
+    """What an apply would change, and what that is based on."""
+    plan = proposal.plan
+    bases = {
+        "live": "the zone as the primary has it now",
+        "evidence": f"the signed log, entry {proposal.seq}",
+        "empty": "an empty zone: the log is not initialised",
+    }
+    what = f"work tree on {proposal.commit[:12]} (uncommitted changes)" if proposal.dirty else proposal.commit[:12]
+    lines = [
+        f"plan for {plan.zone}: {what} against {bases[proposal.source]}",
+        *plan_lines(plan),
+        f"{counts(plan.changes)}; {plan.unmanaged} unmanaged RRsets stay as they are",
+        f"digest {plan.digest()}",
+    ]
+    return "\n".join(lines)
+
+
+def receipt_text(receipt: Receipt) -> str:
+    """What an apply came to."""
+    lines = list(plan_lines(receipt.plan))
+    lines += map(server_line, receipt.servers)
+    for one in receipt.retire:
+        when = time_text(one.after) if one.after else "unknown: an authority server is stale or silent"
+        lines.append(f"{one.name}: the old target may be retired after {when}")
+    lines.append(_outcome_line(receipt))
+    if receipt.head:
+        lines.append(f"log head {receipt.head}")
+    return "\n".join(lines)
+
+
+def _outcome_line(receipt: Receipt) -> str:
+    commit = receipt.commit[:12]
+    match receipt.outcome:
+        case "applied":
+            serials = f"serial {receipt.serial_before} -> {receipt.serial_after}"
+            return f"applied {commit}: {len(receipt.plan.changes)} RRsets, {serials}, every required server serves it"
+        case "nothing":
+            return f"nothing to do: {receipt.plan.zone} is as {commit} asks"
+        case "refused":
+            return f"refused, nothing was changed: {printable(receipt.reason)}"
+        case "failed":
+            return f"failed, nothing was changed: {printable(receipt.reason)}"
+        case "unconfirmed":
+            return f"not confirmed: {printable(receipt.reason)}"
+
+
+def server_line(server: ServerReport) -> str:
+    """`secondary onprem (127.0.0.2:5301): converged after 34 ms`."""
+    when = "" if server.after_ms is None else f" after {server.after_ms} ms"
+    return f"{server.role} {server.name} ({server.address}): {server.verdict}{when}"
+
+
+def status_text(status: Status) -> str:
+    """A block for each name, and what could not be seen."""
+    blocks = ["\n".join(_name_lines(name)) for name in status.names]
+    notes = [f"not seen: {printable(reason)}" for reason in status.unseen]
+    return "\n".join([*blocks, *notes]) or "no endpoint is known"
+
+
+def _name_lines(name: NameStatus) -> Iterator[str]:
+    yield f"{name.name}: {'as intended' if name.agrees else 'DIFFERS'}"
+    yield f"  intended   {_targets(name.intended)}"
+    if name.recorded is not None:
+        since = f" (since entry {name.since_seq})" if name.since_seq else ""
+        yield f"  recorded   {_targets(name.recorded)}{since}"
+    for answer in name.answers:
+        said = "silent" if answer.verdict == "silent" else _targets(answer.rdata)
+        mark = "  <- differs" if answer.verdict == "differs" else ""
+        yield f"  {answer.role:<10} {said} ({answer.name}, {answer.address}){mark}"
+
+
+def _targets(rdata: tuple[str, ...]) -> str:
+    return " ".join(map(printable, rdata)) or "nothing"
+
+
+def reading_text(reading: Reading) -> str:
+    """Whether a log verifies, and why not."""
+    if reading.log is not None:
+        head = reading.log.head
+        open_intent = reading.log.open_intent
+        lines = [f"ok: {reading.entries} entries of {reading.log.zone} verify; head {head.seq}:{head.sha256}"]
+        if open_intent is not None:
+            lines.append(f"open: intent {open_intent.seq} has no result yet")
+        return "\n".join(lines)
+    problems = [f"{printable(one.where)}: {one.code}: {printable(one.message)}" for one in reading.problems]
+    return "\n".join([*problems, f"does not verify: {len(problems)} problems"])
+
+
+def reading_json(reading: Reading) -> dict[str, object]:
+    """`hyops-evidence-verify/1`."""
+    log = reading.log
+    return {
+        "format": "hyops-evidence-verify/1",
+        "ok": log is not None,
+        "entries": reading.entries,
+        "head": {"seq": log.head.seq, "sha256": log.head.sha256} if log else None,
+        "open_intent": log.open_intent.seq if log and log.open_intent else None,
+        "problems": [problem.to_json() for problem in reading.problems],
+    }

@@ -1,0 +1,53 @@
+"""Verifying the log in a clone, with nothing but the clone."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hyops_gitops.core.authority import EvidenceSettings
+from hyops_gitops.core.errors import InvalidData, Refused
+from hyops_gitops.core.exchange import SourceFile
+from hyops_gitops.core.log import Problem, Reading
+from hyops_gitops.usecases.document_port import DocumentReader, SchemaChecker
+from hyops_gitops.usecases.evidence_log import read_evidence, read_signers
+from hyops_gitops.usecases.findings_error import FindingsError
+from hyops_gitops.usecases.ports import EvidenceStore, SourceTree, Verifier
+from hyops_gitops.usecases.validate import validate_tree
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyPorts:
+    """What verifying needs from the outside."""
+
+    read: DocumentReader
+    check: SchemaChecker
+    tree: SourceTree  # for the signers and the pinned genesis
+    open_store: Callable[[EvidenceSettings], EvidenceStore]
+    verifier: Verifier
+
+
+def verify_log(ports: VerifyPorts, authority_override: SourceFile | None) -> Reading:
+    """Check the whole branch.
+
+    Raises:
+        FindingsError: the authority file is invalid.
+        Refused: guard `evidence-missing`: there is no branch to verify, or nothing pins its genesis.
+    """
+    validation = validate_tree(ports.tree, ports.read, ports.check, authority_override=authority_override)
+    authority = validation.authority
+    if authority is None:
+        raise FindingsError(validation.findings)
+    branch, remote = authority.evidence.branch, authority.evidence.remote
+    snapshot = ports.open_store(authority.evidence).recorded()
+    if snapshot is None:
+        hint = f"git fetch {remote} {branch}" if remote else "hyops-gitops evidence init"
+        raise Refused(f"there is no branch {branch!r} in this clone", guard="evidence-missing", hint=hint)
+    if authority.evidence.genesis is None:
+        raise Refused(
+            f"{authority.path} pins no evidence.genesis, so any log would do",
+            guard="evidence-missing",
+            hint="commit the line that `hyops-gitops evidence init` added",
+        )
+    try:
+        return read_evidence(snapshot, authority, read_signers(validation.files), ports.verifier)
+    except InvalidData as error:
+        return Reading(None, 0, (Problem("path", branch, error.message),))

@@ -1,0 +1,131 @@
+"""Plan: what an apply would change, from the last signed evidence (no credentials, no network) or from the primary."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from hyops_gitops.core.authority import Authority, EvidenceSettings
+from hyops_gitops.core.errors import Refused, UsageError
+from hyops_gitops.core.exchange import SourceFile
+from hyops_gitops.core.guards import Override, find_override
+from hyops_gitops.core.limits import Limits
+from hyops_gitops.core.log import Log
+from hyops_gitops.core.plan import Refusal
+from hyops_gitops.core.proposal import Proposal, Source
+from hyops_gitops.core.state import ManagedSet
+from hyops_gitops.core.zone import Zone
+from hyops_gitops.usecases.document_port import DocumentReader, SchemaChecker
+from hyops_gitops.usecases.evidence_log import read_signers, require_log
+from hyops_gitops.usecases.findings_error import FindingsError
+from hyops_gitops.usecases.observation import Observation, check_header, observe, restored_refusal
+from hyops_gitops.usecases.ports import EvidenceStore, History, SourceTree, Verifier, ZoneReader
+from hyops_gitops.usecases.proposal import Past, names_in_question, propose, read_past, rebased, sort_findings
+from hyops_gitops.usecases.validate import Validation, validate_tree
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRequest:
+    """One call of plan."""
+
+    revision: str | None  # None: the work tree
+    live: bool
+    overrides: tuple[Override, ...] = ()
+    authority_override: SourceFile | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanPorts:
+    """What a plan needs from the outside; nothing of it can write."""
+
+    read: DocumentReader
+    check: SchemaChecker
+    history: History
+    work_tree: SourceTree
+    open_store: Callable[[EvidenceSettings], EvidenceStore]
+    open_reader: Callable[[Authority], ZoneReader]
+    verifier: Verifier
+
+
+def make_proposal(request: PlanRequest, ports: PlanPorts) -> Proposal:
+    """Plan the work tree, or one commit. Writes nothing and, without `live`, asks nobody.
+
+    Raises:
+        FindingsError: contracts that an apply would change, or the authority, are invalid.
+        Refused: the log is missing or does not verify; with `live`, what an apply would refuse of the zone.
+    """
+    head = ports.history.resolve(request.revision or "HEAD")
+    dirty = request.revision is None and bool(ports.history.dirty_paths())
+    tree = ports.history.tree(head) if request.revision else ports.work_tree
+    validation = validate_tree(tree, ports.read, ports.check, authority_override=request.authority_override)
+    if validation.authority is None:
+        raise FindingsError(validation.findings)
+    log = recorded_log(validation, validation.authority, ports.open_store, ports.verifier)
+    past = _past(log, validation, ports)
+    found = sort_findings(validation, past)
+    if found.blocking:
+        raise FindingsError(found.blocking)
+    recorded = log.state if log else ManagedSet.of(validation.authority.zone, ())
+    observed = log.observed if log else Zone.of(validation.authority.zone, ())
+    serial = log.last_applied.result.after.serial if log and log.last_applied else None
+    source: Source = "evidence" if log else "empty"
+    restored: tuple[Refusal, ...] = ()
+    if request.live:
+        names = names_in_question(validation.contracts, found.held, recorded)
+        live = _look(ports.open_reader(validation.authority), validation.authority, log, names)
+        observed, serial, source = live.zone, live.header.serial, "live"
+        if log is not None and live.anchor == "restored":
+            restored = _restored(log, request.overrides)
+            recorded = recorded if restored else rebased(recorded, observed)
+    plan = propose(
+        validation,
+        Limits.of(validation.authority.policy),
+        recorded=recorded,
+        observed=observed,
+        held=found.held,
+        past=past,
+        overrides=request.overrides,
+    )
+    plan = replace(plan, refusals=(*restored, *plan.refusals))
+    return Proposal(plan, head, dirty, source, serial, log.head.seq if log else None)
+
+
+def recorded_log(
+    validation: Validation,
+    authority: Authority,
+    open_store: Callable[[EvidenceSettings], EvidenceStore],
+    verifier: Verifier,
+) -> Log | None:
+    """The log as this clone knows it, None before it is initialised.
+
+    Raises:
+        Refused: initialised, but not in this clone, or it does not verify.
+    """
+    if authority.evidence.genesis is None:
+        return None
+    snapshot = open_store(authority.evidence).recorded()
+    return require_log(snapshot, authority, read_signers(validation.files), verifier)
+
+
+def _past(log: Log | None, validation: Validation, ports: PlanPorts) -> Past | None:
+    if log is None or log.recorded_commit is None:
+        return None
+    try:
+        tree = ports.history.tree(ports.history.resolve(log.recorded_commit))
+    except UsageError:
+        return None  # a shallow clone: nothing is known of the past, so every finding counts
+    files = {one.path: one.content for one in tree.files() if one.content is not None}
+    return read_past(files, validation, ports.read, ports.check)
+
+
+def _look(reader: ZoneReader, authority: Authority, log: Log | None, names: set[str]) -> Observation:
+    header = reader.header()
+    check_header(header, authority)
+    if log is None:
+        return Observation(header, "current", Zone.of(authority.zone, reader.rrsets()), "whole")
+    return observe(reader, log, header, names)
+
+
+def _restored(log: Log, overrides: tuple[Override, ...]) -> tuple[Refusal, ...]:
+    if find_override(overrides, "restored") is not None:
+        return ()
+    refused: Refused = restored_refusal(log)
+    return (Refusal(refused.guard, None, refused.message, refused.hint),)
