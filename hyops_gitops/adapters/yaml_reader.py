@@ -213,9 +213,11 @@ class _Builder:
         if context and start is not None and "next token" not in context:
             problem = f"{problem}, {context} that begins on line {start.line + 1}"
         mark = _mark_of(getattr(error, "problem_mark", None))
-        last = text.count("\n") + 1
-        if mark.line >= last and start is not None:
+        lines = text.splitlines() or [""]
+        if mark.line >= len(lines) and start is not None:
             mark = _mark_of(start)  # "the end of the file" helps nobody; where the unfinished thing begins does
+        if mark.line > len(lines):
+            mark = Mark(len(lines), len(lines[-1]) + 1)
         self._add("yaml-syntax", mark, f"cannot be read as YAML: {problem}", _syntax_hint(problem, text, mark))
 
 
