@@ -1,6 +1,7 @@
 """GitEvidenceStore against real repositories and a bare remote with a forge's protections."""
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typing import Protocol
 import pytest
 
 from hyops_gitops.adapters.git_evidence import GitEvidenceStore
-from hyops_gitops.adapters.git_remote import RemoteBranch
+from hyops_gitops.adapters.git_remote import Pushed, RemoteBranch
 from hyops_gitops.adapters.git_snapshot import history_is_linear
 from hyops_gitops.core.errors import HyopsError, InvalidData, OutsideFailure, Refused, UsageError
 
@@ -235,16 +236,72 @@ def test_a_refusing_server_is_no_race(clone: Repo, bare: Repo) -> None:
     assert clone.head_of(LOCAL) is None
 
 
-def test_a_lost_reply_is_settled_by_asking(clone: Repo, bare: Repo) -> None:
-    """The server stores the push, then its process dies before it can say so."""
-    log = store(clone)
-    hook = bare.path / "hooks/post-receive"
+def die_after_storing(bare: Repo, before_dying: str = "") -> None:
+    """Make the server store the next push and end before it can say so."""
+    hook = bare.path / "hooks/reference-transaction"
     hook.parent.mkdir(exist_ok=True)
-    hook.write_text("#!/bin/sh\nkill -9 $PPID\n")
+    hook.write_text(f'#!/bin/sh\n[ "$1" = committed ] || exit 0\nrm "$0"\n{before_dying}\nkill -9 $PPID\n')
     hook.chmod(0o755)
+
+
+def test_a_lost_reply_is_settled_by_asking(clone: Repo, bare: Repo) -> None:
+    log = store(clone)
+    die_after_storing(bare)
     first = add(log, None)
     assert bare.head_of(LOCAL) == first
     assert clone.head_of(TRACKING) == first
+    unseen = add(store(clone, None), first, 2)
+    die_after_storing(bare)
+    report = RemoteBranch(log._git, "origin", BRANCH).push(unseen, first)
+    assert report.outcome is Pushed.UNCLEAR
+    assert bare.head_of(LOCAL) == unseen
+
+
+def test_a_lost_reply_is_settled_even_under_somebody_elses_commit(clone: Repo, bare: Repo, make_repo: MakeRepo) -> None:
+    other = second_clone(bare, make_repo)
+    first = add(store(other, None), None)  # the very commit that the clone will make
+    second = add(store(other, None), first, 2)
+    other.git("push", "-q", "origin", f"{second}:refs/heads/parked")
+    die_after_storing(bare, f"git update-ref {LOCAL} {second} {first}")
+    assert add(store(clone), None) == first
+    assert bare.head_of(LOCAL) == second
+
+
+@pytest.mark.parametrize("choice", ["nothing", "core.sshCommand", "GIT_SSH_COMMAND"])
+def test_ssh_cannot_ask_unless_the_user_chose_how_to_run_it(
+    choice: str, clone: Repo, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    seen = tmp_path / "seen"
+    for name in ("ssh", "my-ssh"):
+        script = tmp_path / "bin" / name
+        script.parent.mkdir(exist_ok=True)
+        script.write_text(f'#!/bin/sh\necho {name} "$@" >> {seen}\nexit 1\n')
+        script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
+    if choice == "core.sshCommand":
+        clone.git("config", choice, "my-ssh")
+    elif choice == "GIT_SSH_COMMAND":
+        monkeypatch.setenv(choice, "my-ssh")
+    clone.git("remote", "set-url", "origin", "ssh://git@forge.invalid/x.git")
+    refused(store(clone).fetch, "remote-unreachable")
+    command = seen.read_text().splitlines()[-1]
+    assert command.startswith("ssh -oBatchMode=yes" if choice == "nothing" else "my-ssh")
+
+
+def test_a_remote_that_hangs_is_given_up_and_left_nothing_running(
+    clone: Repo, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pid = tmp_path / "pid"
+    script = tmp_path / "hang"
+    script.write_text(f"#!/bin/sh\necho $$ > {pid}\nexec sleep 300\n")
+    script.chmod(0o755)
+    monkeypatch.setattr("hyops_gitops.adapters.git_remote.NETWORK_TIMEOUT_S", 1.0)
+    monkeypatch.setenv("GIT_SSH_COMMAND", str(script))
+    clone.git("remote", "set-url", "origin", "ssh://git@forge.invalid/x.git")
+    failure = refused(store(clone).fetch, "remote-unreachable")
+    assert "took longer than 1 s" in failure.message
+    state = Path(f"/proc/{pid.read_text().strip()}/stat")
+    assert not state.exists() or ") Z " in state.read_text()
 
 
 def test_a_branch_deleted_on_the_remote_is_absent_though_remembered(clone: Repo, bare: Repo) -> None:
@@ -411,12 +468,6 @@ def test_an_evil_merge_hidden_by_a_replace_reference_is_found(clone: Repo) -> No
     snapshot = log.recorded()
     assert snapshot is not None
     assert "000002.json" in history_is_linear(snapshot)[0]
-
-
-def test_the_remote_verdict_is_read_from_its_own_words(clone: Repo) -> None:
-    branch = RemoteBranch(store(clone)._git, "origin", BRANCH)
-    assert branch.head() is None
-    assert not branch.push("0" * 40, None).words.startswith("To ")
 
 
 def test_many_writers_at_once(clone: Repo, bare: Repo, tmp_path: Path) -> None:
