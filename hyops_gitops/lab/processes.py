@@ -40,9 +40,13 @@ def is_running(process: Process) -> bool:
     pid, started = process
     if pid <= 0:
         return False
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)  # reaps it, should it be a child of ours that has ended
-    return _start_time(pid) == started
+    if _start_time(pid) == started:
+        return True
+    try:
+        # A child of ours that has ended is reaped; (0, 0) says that some of its threads have not ended yet.
+        return os.waitpid(pid, os.WNOHANG) == (0, 0) and _start_time(pid) is None
+    except ChildProcessError:
+        return False
 
 
 def stop(processes: Iterable[Process]) -> None:

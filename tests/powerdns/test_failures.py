@@ -318,3 +318,11 @@ def test_a_server_that_never_accepts_times_out() -> None:
         # The kernel completes the connection; nobody ever reads what is sent.
         writer(f"http://127.0.0.1:{listener.getsockname()[1]}").patch([], [RECORD])
     assert caught.value.code == "powerdns-timeout"
+
+
+def test_a_zone_name_is_quoted_as_powerdns_quotes_it(raw_server: StartServer) -> None:
+    server = raw_server(reply("404 Not Found"))
+    with pytest.raises(OutsideFailure):
+        PowerDnsReader(server.url, "local host/..", "0/25.10.in-addr.arpa", SECRET).header()
+    path = b"/api/v1/servers/local%20host%2F../zones/0=2F25.10.in-addr.arpa.?rrsets=false"
+    assert server.requests[0].startswith(b"GET " + path + b" ")
