@@ -1,6 +1,7 @@
 """Start, stop and look at a lab: a real primary and its secondaries, as ordinary processes on loopback."""
 
 import json
+import re
 import secrets
 import time
 from collections.abc import Mapping
@@ -26,6 +27,7 @@ _START_S = 20.0
 _ASK_S = 0.5
 _POLL_S = 0.02
 _LOG_LINES = 5
+_PORT_TAKEN = re.compile("unable to bind|while binding", re.IGNORECASE)
 
 
 class _PortTaken(OutsideFailure):
@@ -172,7 +174,7 @@ def _wait_until_ours(lab: Lab, server: LabServer, identity: str) -> None:
     """
     deadline = time.monotonic() + _START_S
     while not (_api_is_ours(lab, server) and chaos_text(server.dns, "id.server", _ASK_S) == identity):
-        if "unable to bind" in _log(lab, server).lower():  # a taken API port alone does not end PowerDNS 4.7
+        if _PORT_TAKEN.search(_log(lab, server)):  # not only when it has ended: PowerDNS 4.7 lives on without its API
             raise _PortTaken(f"the ports chosen for {server.name} were taken meanwhile", code="lab-ports")
         if not processes.is_running((server.pid, server.started)):
             raise OutsideFailure(f"{server.name} ended as soon as it was started", code="lab-start")
