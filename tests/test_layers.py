@@ -19,11 +19,39 @@ MAY_IMPORT = {
     "cli": {"core", "adapters", "usecases", "render", "lab", "cli"},
 }
 # What touches the outside: files, network, processes, clock, randomness, the terminal.
-OUTSIDE = {
-    "click", "cryptography", "dns", "getpass", "glob", "http", "io", "jsonschema", "logging", "multiprocessing", "os",
-    "random", "requests", "rich", "ruamel", "secrets", "select", "shutil", "signal", "socket", "ssl", "subprocess", "sys",
-    "tempfile", "threading", "time", "urllib.request", "uuid", "yaml",
-}  # fmt: skip
+OUTSIDE = frozenset(
+    [
+        "click",
+        "cryptography",
+        "dns",
+        "getpass",
+        "glob",
+        "http",
+        "io",
+        "jsonschema",
+        "logging",
+        "multiprocessing",
+        "os",
+        "random",
+        "requests",
+        "rich",
+        "ruamel",
+        "secrets",
+        "select",
+        "shutil",
+        "signal",
+        "socket",
+        "ssl",
+        "subprocess",
+        "sys",
+        "tempfile",
+        "threading",
+        "time",
+        "urllib.request",
+        "uuid",
+        "yaml",
+    ]
+)
 CLOCK_CALLS = {"now", "utcnow", "today"}
 
 

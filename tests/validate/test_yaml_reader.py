@@ -10,6 +10,58 @@ from hyops_gitops.adapters.yaml_reader import read_document
 from hyops_gitops.core.document import Document, Mark
 from hyops_gitops.core.findings import Finding
 
+AMBIGUOUS = (
+    *(
+        [
+            "y",
+            "Y",
+            "yes",
+            "Yes",
+            "YES",
+            "n",
+            "N",
+            "no",
+            "No",
+            "NO",
+            "on",
+            "On",
+            "ON",
+            "off",
+            "Off",
+            "OFF",
+            "True",
+            "TRUE",
+            "False",
+            "FALSE",
+            "~",
+            "Null",
+            "NULL",
+        ]
+    ),
+    *(
+        [
+            "010",
+            "00",
+            "0o17",
+            "0x1F",
+            "0b1",
+            "1_000",
+            "+5",
+            "12:30",
+            "1:2:3:4:5:6:7:8",
+            "1.5",
+            "1.",
+            ".5",
+            "1e3",
+            "1.5e+3",
+            ".inf",
+            "-.INF",
+            ".nan",
+        ]
+    ),
+    *(["2020-01-01", "2020-1-1", "2020-01-01T00:00:00Z", "="]),
+)
+
 both_parsers = pytest.mark.parametrize("pure", [False, True], ids=["c", "pure"])
 
 
@@ -53,7 +105,7 @@ def test_plain_data_is_read(text: str, data: object, pure: bool) -> None:
 @both_parsers
 @pytest.mark.parametrize(
     "text",
-    ["y", "Y", "yes", "Yes", "YES", "n", "N", "no", "No", "NO", "on", "On", "ON", "off", "Off", "OFF", "True", "TRUE", "False", "FALSE", "~", "Null", "NULL", "010", "00", "0o17", "0x1F", "0b1", "1_000", "+5", "12:30", "1:2:3:4:5:6:7:8", "1.5", "1.", ".5", "1e3", "1.5e+3", ".inf", "-.INF", ".nan", "2020-01-01", "2020-1-1", "2020-01-01T00:00:00Z", "="],
+    AMBIGUOUS,
 )
 def test_ambiguous_plain_scalar_is_a_finding_until_it_is_quoted(text: str, pure: bool) -> None:
     assert rules(f"a: {text}\n", pure=pure) == [("yaml-ambiguous", 1, 4)]
