@@ -17,6 +17,10 @@ from hyops_gitops.usecases.document_port import DocumentReader, SchemaChecker
 from hyops_gitops.usecases.validate import Validation, validate_tree
 
 
+# Findings in a contract that another file's change brought about.
+_ABOUT_OTHER_FILES = frozenset({"target-dangling", "target-deleted", "target-loop"})
+
+
 @dataclass(frozen=True, slots=True)
 class Past:
     """The contracts' tree as it was when it was last applied, or found to ask for nothing."""
@@ -38,7 +42,8 @@ def sort_findings(validation: Validation, past: Past | None) -> Sorted:
     """Which findings stop an apply, and which only hold their own contract.
 
     A finding holds its contract when that file is what it was when it was last applied; anything else stops: a changed
-    contract, a file that is not a contract, the authority, and everything before the first apply.
+    contract, one whose target another file took away, a file that is no contract, the authority, and everything before
+    the first apply.
     """
     blocking: list[Finding] = []
     held: dict[str, str] = {}
@@ -47,7 +52,7 @@ def sort_findings(validation: Validation, past: Past | None) -> Sorted:
             continue
         now = validation.files.get(finding.path)
         unchanged = past is not None and now is not None and past.files.get(finding.path) == now
-        if unchanged and finding.path.startswith("endpoints/"):
+        if unchanged and finding.path.startswith("endpoints/") and finding.rule not in _ABOUT_OTHER_FILES:
             held.setdefault(finding.path, f"{finding.rule}: {finding.message}")
         else:
             blocking.append(finding)
