@@ -54,7 +54,7 @@ def validate(
     if base is not None:
         findings = validation.findings_about(changed_paths(base, tree))
     if paths:
-        about = validation.findings_about(_inside(root, paths))
+        about = set(validation.findings_about(_inside(root, paths)))
         findings = tuple(one for one in findings if one in about)
     if output_format == "json":
         echo_json(findings_json(findings, validation.checked))
@@ -72,21 +72,20 @@ def _tree_of(root: Path, revision: str) -> SourceTree:
 
 def _inside(root: Path, paths: Iterable[Path]) -> set[str]:
     """The paths relative to the repository; those we have nothing to say about are noted and left out."""
+    sources = [source.path for source in WorkTree(root).files()]
     known: set[str] = set()
     for path in paths:
-        absolute = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links out of the tree
+        absolute = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow a link that is itself meant
+        absolute = absolute.parent.resolve() / absolute.name
         relative = absolute.relative_to(root).as_posix() if absolute.is_relative_to(root) else ""
-        if relative.split("/")[0] in ROOTS:
-            known.update(_files_below(root, absolute, relative))
+        if root.is_relative_to(absolute):
+            known.update(sources)
+        elif relative.split("/")[0] in ROOTS:
+            known.add(relative)
+            known.update(source for source in sources if source.startswith(f"{relative}/"))
         else:
             note(f"{printable(str(path))} is not under endpoints/ or authority/, ignored")
     return known
-
-
-def _files_below(root: Path, absolute: Path, relative: str) -> Iterable[str]:
-    if absolute.is_dir() and not absolute.is_symlink():
-        return [source.path for source in WorkTree(root).files() if source.path.startswith(f"{relative}/")]
-    return [relative]
 
 
 def _wants_colour() -> bool:

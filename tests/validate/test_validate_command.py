@@ -76,6 +76,22 @@ def test_a_folder_stands_for_its_files(root: Path, capsys: pytest.CaptureFixture
     assert run(capsys, root, str(root / "endpoints" / "dev"))[1] == [f"{REDIS} schema-range"]
 
 
+def test_the_repository_itself_stands_for_everything(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    edit(root / REDIS, "6379", "0")
+
+    assert run(capsys, root, str(root))[1] == [f"{REDIS} schema-range"]
+
+
+def test_a_path_through_a_linked_folder_is_recognised(
+    root: Path, tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edit(root / REDIS, "6379", "0")
+    link = tmp_path_factory.mktemp("links") / "repository"
+    link.symlink_to(root)
+
+    assert run(capsys, root, str(link / REDIS))[1] == [f"{REDIS} schema-range"]
+
+
 def test_contracts_that_refer_to_a_path_are_shown_too(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     edit(root / DB, "5432", "0")
 
