@@ -1,0 +1,1 @@
+"""Apply against real PowerDNS, Git and OpenSSH."""
