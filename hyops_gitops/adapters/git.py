@@ -1,5 +1,6 @@
 """The contracts' history, read with git plumbing. Reads only; meets the port `History`."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,8 +10,11 @@ from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.rules.tree import ROOTS
 
-# Fields that cannot hold a line feed come first; `%s` is the subject folded into one line, whole.
-_LOG_FORMAT = "%H%n%P%n%ct%n%an%n%s"
+# One field a line, none of which can hold a line feed: `%s` is the subject folded into one line, whole. The trailers
+# come last, a line each.
+_APPROVALS = "%(trailers:key=Approved-by,key=Reviewed-by,valueonly,unfold)"
+_LOG_FORMAT = f"%H%n%P%n%ct%n%an%n%cn%n%s%n{_APPROVALS}"
+_ADDRESS = re.compile(r"\s*<[^>]*>\s*$")
 
 
 class GitRepository:
@@ -86,12 +90,9 @@ class GitRepository:
             *exclude,
             "--",
         )
-        records = [_text(record).split("\n", 4) for record in output.split(b"\0")[:-1]]
+        records = [_text(record).split("\n") for record in output.split(b"\0")[:-1]]
         changed = self._changed_paths({commit: parents.split()[:1] for commit, parents, *_ in records})
-        return tuple(
-            CommitInfo(commit, subject, author, datetime.fromtimestamp(int(seconds), UTC), changed.get(commit, ()))
-            for commit, _, seconds, author, subject in records
-        )
+        return tuple(_commit_info(record, changed.get(record[0], ())) for record in records)
 
     def tree(self, commit: str) -> CommitTree:
         """The tree of one commit, named as `resolve` takes it."""
@@ -131,6 +132,21 @@ class GitRepository:
 
     def _prefix(self) -> str:
         return _text(self._git.output("rev-parse", "--show-prefix")).rstrip("\n")
+
+
+def _commit_info(record: list[str], changed: tuple[str, ...]) -> CommitInfo:
+    commit, parents, seconds, author, committer, subject, *trailers = record
+    names = (_ADDRESS.sub("", line).strip() for line in trailers)
+    return CommitInfo(
+        commit,
+        subject,
+        author,
+        datetime.fromtimestamp(int(seconds), UTC),
+        changed,
+        committer,
+        tuple(name for name in names if name),
+        next(iter(parents.split()[1:2]), None),
+    )
 
 
 def _text(raw: bytes) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from hyops_gitops.adapters.process_identity import boot_identity
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import echo, echo_json
 from hyops_gitops.cli.progress import show_event
@@ -13,16 +14,18 @@ from hyops_gitops.render.reports import receipt_text
 from hyops_gitops.usecases.apply import apply as apply_commit
 from hyops_gitops.usecases.apply_ports import ApplyRequest
 
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-
 
 @click.command()
 @click.option("--commit", "revision", metavar="REV", help="Apply this commit; default: HEAD, with a clean work tree.")
 @override_option
+@click.option("--no-wait", is_flag=True, help="Refuse at once when another apply is under way, instead of waiting.")
+@click.option("--recover", type=int, metavar="SEQ", help="Settle this open intent now: its applier is surely gone.")
 @common_options("json")
 def apply(
     revision: str | None,
     override_texts: tuple[str, ...],
+    no_wait: bool,
+    recover: int | None,
     repo: Path | None,
     authority_file: Path | None,
     output_format: str,
@@ -41,8 +44,10 @@ def apply(
         overrides=overrides_of(override_texts),
         authority_override=authority_source(authority_file),
         tool=TOOL,
-        boot_id=_boot_id(),
+        boot_id=boot_identity(),
         pid=os.getpid(),
+        wait=not no_wait,
+        recover=recover,
     )
     receipt = apply_commit(request, wiring.apply_ports(show_event))
     if output_format == "json":
@@ -50,11 +55,3 @@ def apply(
     else:
         echo(receipt_text(receipt))
     return receipt.exit_code
-
-
-def _boot_id() -> str | None:
-    """What tells this boot of this machine from every other; None where the kernel does not say."""
-    try:
-        return _BOOT_ID.read_text().strip()
-    except OSError:
-        return None

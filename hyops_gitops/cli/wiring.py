@@ -13,6 +13,7 @@ from hyops_gitops.adapters.clock import SystemClock
 from hyops_gitops.adapters.credentials import primary_key, secondary_key
 from hyops_gitops.adapters.git import GitRepository
 from hyops_gitops.adapters.git_evidence import GitEvidenceStore
+from hyops_gitops.adapters.process_identity import process_is_gone
 from hyops_gitops.adapters.schema_check import check_document
 from hyops_gitops.adapters.signing import signer_from_environment
 from hyops_gitops.adapters.verifying import SshVerifier
@@ -123,6 +124,7 @@ class Wiring:
             verifier=SshVerifier(),
             dns=PlainDnsClient(),
             clock=SystemClock(),
+            process_is_gone=process_is_gone,
             jitter=random.random,
             on_event=on_event,
         )

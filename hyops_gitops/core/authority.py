@@ -146,6 +146,7 @@ DEFAULT_OVERRIDABLE = (
     "foreign",
     "held",
     "history",
+    "log-gap",
     "max-change-percent",
     "max-cutovers",
     "max-deletes",

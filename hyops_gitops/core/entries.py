@@ -1,132 +1,33 @@
-"""What evidence entries say: one frozen dataclass per type, with its JSON form and back.
+"""What evidence entries say about the zone: one frozen dataclass per type, with its JSON form and back.
 
-The envelope around them (sequence, chain, signer, pinned files) is `core.envelope`. Digests are 64 lower-case hex,
-times whole seconds of UTC. What is not known is absent, never invented. Fields that a reader does not know are ignored;
-a type that it does not know means that it cannot conclude.
+Entries about the log itself are in `core.custody_entries`; the envelope around all of them (sequence, chain, signer,
+pinned files) is in `core.envelope`. Digests are 64 lower-case hex, times whole seconds of UTC. What is not known is
+absent, never invented. A reader ignores fields it does not know, and concludes nothing from a type it does not know.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from hyops_gitops.core.custody_entries import Gap, Genesis, Reconcile, TrustChange
+from hyops_gitops.core.entry_parts import (
+    AuthorityRef,
+    ContractsRef,
+    Json,
+    Lease,
+    MergedCommit,
+    RecordedRefusal,
+    Retirement,
+    ServerReport,
+    ZoneDigests,
+    change_from_json,
+    drift_from_json,
+    override_from_json,
+    override_json,
+)
 from hyops_gitops.core.guards import Override
 from hyops_gitops.core.json_fields import Fields, time_text
-from hyops_gitops.core.plan import Action, Change, Drift, Held
-from hyops_gitops.core.zone import RRset
-
-Json = dict[str, object]
-
-
-@dataclass(frozen=True, slots=True)
-class ContractsRef:
-    """Which contracts: a commit and the digest of its manifest.
-
-    The manifest has a line `SHA256  PATH` for each file under authority/ and endpoints/, by path, as sha256sum prints.
-    """
-
-    commit: str
-    manifest: str
-
-    def to_json(self) -> Json:
-        """The entry's form."""
-        return {"commit": self.commit, "manifest": self.manifest}
-
-    @classmethod
-    def from_json(cls, fields: Fields) -> "ContractsRef":
-        """Back from the entry's form."""
-        return cls(fields.text("commit"), fields.sha256("manifest"))
-
-
-@dataclass(frozen=True, slots=True)
-class AuthorityRef:
-    """Which authority file: its digest, and whether it came from outside the commit (`--authority`)."""
-
-    sha256: str
-    outside_commit: bool
-
-    def to_json(self) -> Json:
-        """The entry's form."""
-        return {"sha256": self.sha256, "outside_commit": self.outside_commit}
-
-    @classmethod
-    def from_json(cls, fields: Fields) -> "AuthorityRef":
-        """Back from the entry's form."""
-        return cls(fields.sha256("sha256"), fields.boolean("outside_commit"))
-
-
-@dataclass(frozen=True, slots=True)
-class ZoneDigests:
-    """The zone at one moment: the managed set, the whole of it, and the serial the API reported."""
-
-    managed: str
-    whole: str
-    serial: int | None
-
-    def to_json(self) -> Json:
-        """The entry's form."""
-        serial: Json = {} if self.serial is None else {"serial": self.serial}
-        return {"managed": self.managed, "whole": self.whole, **serial}
-
-    @classmethod
-    def from_json(cls, fields: Fields) -> "ZoneDigests":
-        """Back from the entry's form."""
-        return cls(fields.sha256("managed"), fields.sha256("whole"), fields.optional_integer("serial"))
-
-
-@dataclass(frozen=True, slots=True)
-class MergedCommit:
-    """One first-parent commit of the contracts' branch that an apply carries out."""
-
-    commit: str
-    title: str  # at most 200 characters, secrets and e-mail addresses masked
-    author: str  # as the commit names them, masked likewise
-    time: datetime
-
-    def to_json(self) -> Json:
-        """The entry's form."""
-        return {"commit": self.commit, "title": self.title, "author": self.author, "time": time_text(self.time)}
-
-    @classmethod
-    def from_json(cls, fields: Fields) -> "MergedCommit":
-        """Back from the entry's form."""
-        return cls(fields.text("commit"), fields.text("title"), fields.text("author"), fields.time("time"))
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """How long the writer of an intent may act on it, and how to tell that it is gone."""
-
-    seconds: int
-    boot_id: str | None
-    pid: int
-
-    def to_json(self) -> Json:
-        """The entry's form."""
-        boot: Json = {} if self.boot_id is None else {"boot_id": self.boot_id}
-        return {"seconds": self.seconds, "pid": self.pid, **boot}
-
-    @classmethod
-    def from_json(cls, fields: Fields) -> "Lease":
-        """Back from the entry's form."""
-        return cls(fields.integer("seconds"), fields.optional_text("boot_id"), fields.integer("pid"))
-
-
-@dataclass(frozen=True, slots=True)
-class Genesis:
-    """The first entry: the commit it was made at, and the keys trusted from the start."""
-
-    commit: str
-    trusted: tuple[tuple[str, str], ...]  # principal, key
-
-    def to_json(self) -> Json:
-        """The entry's form."""
-        return {"commit": self.commit, "trusted": [{"principal": who, "key": key} for who, key in self.trusted]}
-
-    @classmethod
-    def from_json(cls, fields: Fields) -> "Genesis":
-        """Back from the entry's form."""
-        trusted = tuple((one.text("principal"), one.text("key")) for one in fields.objects("trusted"))
-        return cls(fields.text("commit"), trusted)
+from hyops_gitops.core.plan import Change, Drift, Held
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +59,7 @@ class Intent:
                 "drift": [drift.to_json() for drift in self.drift],
                 "held": [held.to_json() for held in self.held],
             },
-            "overrides": [_override_json(override) for override in self.overrides],
+            "overrides": [override_json(override) for override in self.overrides],
             "lease": self.lease.to_json(),
         }
 
@@ -173,74 +74,12 @@ class Intent:
             ZoneDigests.from_json(zone.nested("before")),
             ZoneDigests.from_json(zone.nested("expected")),
             plan.sha256("digest"),
-            tuple(_change(one) for one in plan.objects("changes")),
-            tuple(_drift(one) for one in plan.objects("drift")),
+            tuple(change_from_json(one) for one in plan.objects("changes")),
+            tuple(drift_from_json(one) for one in plan.objects("drift")),
             tuple(Held(one.text("name"), one.text("contract"), one.text("reason")) for one in plan.objects("held")),
-            tuple(_override(one) for one in fields.objects("overrides")),
+            tuple(override_from_json(one) for one in fields.objects("overrides")),
             Lease.from_json(fields.nested("lease")),
         )
-
-
-ServerVerdict = Literal["converged", "stale", "silent"]
-VERDICTS: tuple[ServerVerdict, ...] = ("converged", "stale", "silent")
-
-
-@dataclass(frozen=True, slots=True)
-class ServerReport:
-    """What one server answered in the end, and when it first answered with everything expected."""
-
-    role: str  # primary, secondary, resolver
-    name: str
-    address: str
-    verdict: ServerVerdict
-    after_ms: int | None  # since the update was accepted; None while not converged
-    answers: tuple[tuple[str, str, str, int | None, tuple[str, ...]], ...] = ()  # name, type, rcode, TTL, rdata
-
-    def to_json(self) -> Json:
-        """The shape used in receipts and in evidence."""
-        return {
-            "role": self.role,
-            "name": self.name,
-            "address": self.address,
-            "verdict": self.verdict,
-            "after_ms": self.after_ms,
-            "answers": [
-                {"name": name, "type": rrtype, "rcode": rcode, "ttl": ttl, "rdata": list(rdata)}
-                for name, rrtype, rcode, ttl, rdata in self.answers
-            ],
-        }
-
-    @classmethod
-    def from_json(cls, fields: Fields) -> "ServerReport":
-        """Back from that shape."""
-        return cls(
-            fields.text("role"),
-            fields.text("name"),
-            fields.text("address"),
-            fields.choice("verdict", VERDICTS),
-            fields.optional_integer("after_ms"),
-            tuple(
-                (one.text("name"), one.text("type"), one.text("rcode"), one.optional_integer("ttl"), one.texts("rdata"))
-                for one in fields.objects("answers")
-            ),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Retirement:
-    """From when on no cache can hold the old target of a moved endpoint; None while that cannot be known."""
-
-    name: str
-    after: datetime | None
-
-    def to_json(self) -> Json:
-        """The shape used in receipts and in evidence."""
-        return {"name": self.name, "after": time_text(self.after) if self.after else None}
-
-    @classmethod
-    def from_json(cls, fields: Fields) -> "Retirement":
-        """Back from that shape."""
-        return cls(fields.text("name"), fields.optional_time("after"))
 
 
 ResultOutcome = Literal["applied", "failed", "refused"]
@@ -264,6 +103,7 @@ class Result:
     servers: tuple[ServerReport, ...]
     retire: tuple[Retirement, ...]
     reason: str = ""  # why not applied
+    recovered: bool = False  # found out by another run, after the writer of the intent had gone
 
     def to_json(self) -> Json:
         """The entry's form."""
@@ -279,6 +119,7 @@ class Result:
             "retire": [one.to_json() for one in self.retire],
             **reason,
             **accepted,
+            **({"recovered": True} if self.recovered else {}),
         }
 
     @classmethod
@@ -297,6 +138,7 @@ class Result:
             tuple(ServerReport.from_json(one) for one in fields.objects("servers")),
             tuple(Retirement.from_json(one) for one in fields.objects("retire")),
             fields.optional_text("reason") or "",
+            recovered="recovered" in fields and fields.boolean("recovered"),
         )
 
 
@@ -349,53 +191,88 @@ class AuthorityChange:
         )
 
 
-Body = Genesis | Intent | Result | Unchanged | AuthorityChange
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An apply that a guard, or a finding, stopped before anything was sent."""
+
+    contracts: ContractsRef
+    authority: AuthorityRef
+    merged: tuple[MergedCommit, ...]
+    refusals: tuple[RecordedRefusal, ...]
+    changes: tuple[Change, ...]  # what would have been done, where it came to a plan
+    overrides: tuple[Override, ...]
+
+    def to_json(self) -> Json:
+        """The entry's form."""
+        return {
+            "contracts": self.contracts.to_json(),
+            "authority": self.authority.to_json(),
+            "changes": [commit.to_json() for commit in self.merged],
+            "refusals": [refusal.to_json() for refusal in self.refusals],
+            "plan": {"changes": [change.to_json() for change in self.changes]},
+            "overrides": [override_json(override) for override in self.overrides],
+        }
+
+    @classmethod
+    def from_json(cls, fields: Fields) -> "Refusal":
+        """Back from the entry's form."""
+        return cls(
+            ContractsRef.from_json(fields.nested("contracts")),
+            AuthorityRef.from_json(fields.nested("authority")),
+            tuple(MergedCommit.from_json(one) for one in fields.objects("changes")),
+            tuple(RecordedRefusal.from_json(one) for one in fields.objects("refusals")),
+            tuple(change_from_json(one) for one in fields.nested("plan").objects("changes")),
+            tuple(override_from_json(one) for one in fields.objects("overrides")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneDrift:
+    """The zone is not what the entry before left: what happened outside the log."""
+
+    commit: str  # of the contracts, at the run that found it
+    before: ZoneDigests  # as recorded
+    after: ZoneDigests  # as found
+    differences: tuple[Drift, ...]  # contract is "" for RRsets that no contract owns
+    restored: bool = False  # the anchor says that the zone went back, or was rebuilt
+
+    def to_json(self) -> Json:
+        """The entry's form."""
+        return {
+            "commit": self.commit,
+            "zone": {"before": self.before.to_json(), "after": self.after.to_json()},
+            "differences": [one.to_json() for one in self.differences],
+            "restored": self.restored,
+        }
+
+    @classmethod
+    def from_json(cls, fields: Fields) -> "ZoneDrift":
+        """Back from the entry's form."""
+        zone = fields.nested("zone")
+        return cls(
+            fields.text("commit"),
+            ZoneDigests.from_json(zone.nested("before")),
+            ZoneDigests.from_json(zone.nested("after")),
+            tuple(drift_from_json(one) for one in fields.objects("differences")),
+            restored=fields.boolean("restored"),
+        )
+
+
+Body = Genesis | Intent | Result | Refusal | Unchanged | ZoneDrift | AuthorityChange | TrustChange | Gap | Reconcile
 BODY_TYPES: dict[str, type[Body]] = {
     "genesis": Genesis,
     "intent": Intent,
     "result": Result,
+    "refusal": Refusal,
     "unchanged": Unchanged,
+    "drift": ZoneDrift,
     "authority": AuthorityChange,
+    "trust": TrustChange,
+    "gap": Gap,
+    "reconcile": Reconcile,
 }
 
 
 def type_name(body: Body) -> str:
     """The entry's `type`."""
     return next(name for name, cls in BODY_TYPES.items() if isinstance(body, cls))
-
-
-def _override_json(override: Override) -> Json:
-    name: Json = {} if override.name is None else {"name": override.name}
-    return {"guard": override.guard, "reason": override.reason, "source": override.source, **name}
-
-
-def _override(fields: Fields) -> Override:
-    return Override(fields.text("guard"), fields.optional_text("name"), fields.text("reason"), fields.text("source"))
-
-
-def _rrset(name: str, rrtype: str, ttl: int | None, rdata: tuple[str, ...]) -> RRset | None:
-    return None if ttl is None else RRset.of(name, rrtype, ttl, rdata)
-
-
-def _change(fields: Fields) -> Change:
-    name, rrtype, ttl = fields.text("name"), fields.text("type"), fields.nested("ttl")
-    return Change(
-        fields.choice("action", list(Action)),
-        name,
-        rrtype,
-        _rrset(name, rrtype, ttl.optional_integer("before"), fields.texts("before")),
-        _rrset(name, rrtype, ttl.optional_integer("after"), fields.texts("after")),
-        fields.text("contract"),
-        cutover=fields.boolean("cutover"),
-    )
-
-
-def _drift(fields: Fields) -> Drift:
-    name, rrtype, ttl = fields.text("name"), fields.text("type"), fields.nested("ttl")
-    return Drift(
-        name,
-        rrtype,
-        _rrset(name, rrtype, ttl.optional_integer("recorded"), fields.texts("recorded")),
-        _rrset(name, rrtype, ttl.optional_integer("observed"), fields.texts("observed")),
-        fields.text("contract"),
-    )

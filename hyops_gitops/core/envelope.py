@@ -14,7 +14,6 @@ from hyops_gitops.core.json_fields import Fields, time_text
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://hyops.internal/evidence/v1"  # an identifier; nothing is ever fetched from it
-NAMESPACE = "hyops-gitops"  # of the signatures on the main log
 NO_HASH = "0" * 64  # what genesis has for a predecessor
 ENTRIES_PER_FOLDER = 100
 
@@ -36,6 +35,7 @@ class Envelope:
     tool: str  # name and version
     run: Mapping[str, str]
     files: Mapping[str, str]  # path -> SHA-256 of the branch's derived files as this entry leaves them
+    form: int  # of the pages for people among those files, core.log_views.FORM
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,7 @@ def encode(envelope: Envelope, body: Body) -> bytes:
         "tool": envelope.tool,
         "run": dict(envelope.run),
         "files": dict(envelope.files),
+        "form": envelope.form,
         **body.to_json(),
     }
     return canonical_json(
@@ -120,5 +121,6 @@ def decode(data: bytes) -> Entry:
         tool=predicate.text("tool"),
         run={name: run.text(name) for name in run.names()},
         files={name: files.sha256(name) for name in files.names()},
+        form=predicate.integer("form"),
     )
     return Entry(envelope, body_type.from_json(predicate), sha256_hex(data))

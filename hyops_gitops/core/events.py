@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hyops_gitops.core.entries import ServerReport
+from hyops_gitops.core.entry_parts import ServerReport
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,3 +65,6 @@ class CommitInfo:
     author: str  # the name alone, never an e-mail address
     time: datetime
     changed: tuple[str, ...]  # paths that differ from the first parent
+    committer: str = ""  # the name alone
+    approved_by: tuple[str, ...] = ()  # names in Approved-by and Reviewed-by trailers
+    merged_head: str | None = None  # a merge's second parent

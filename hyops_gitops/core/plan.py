@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from hyops_gitops.core.canonical import canonical_json, sha256_hex
 from hyops_gitops.core.guards import override_line
-from hyops_gitops.core.state import Managed, ManagedSet
+from hyops_gitops.core.state import ManagedSet
 from hyops_gitops.core.zone import Key, RRset, Zone
 
 
@@ -143,17 +143,6 @@ class Plan:
         return self.observed.without(change.key for change in written).with_rrsets(
             change.after for change in written if change.after is not None
         )
-
-    def expected_managed(self) -> ManagedSet:
-        """The managed set after this plan. An RRset taken over or moved gets the contract that asks for it now."""
-        changed = {change.key: change for change in self.changes}
-        kept = (
-            Managed(entry.rrset, self.contracts.get(key, entry.contract))
-            for key, entry in self.recorded.entries.items()
-            if key not in changed
-        )
-        new = (Managed(change.after, change.contract) for change in self.changes if change.after is not None)
-        return ManagedSet.of(self.zone, (*kept, *new))
 
     def digest(self) -> str:
         """SHA-256 of the canonical JSON of zone, base digest and changes: what a reviewer approves."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, assert_never
 
-from hyops_gitops.core.entries import Retirement, ServerReport
+from hyops_gitops.core.entry_parts import Retirement, ServerReport
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.plan import Plan
 

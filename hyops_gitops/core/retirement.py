@@ -8,7 +8,7 @@ any authority server still serves the old record, or does not answer, it is unkn
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from hyops_gitops.core.entries import Retirement, ServerReport
+from hyops_gitops.core.entry_parts import Retirement, ServerReport
 from hyops_gitops.core.log import Applied
 from hyops_gitops.core.plan import Change
 

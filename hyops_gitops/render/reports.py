@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from hyops_gitops.core.entries import ServerReport
+from hyops_gitops.core.entry_parts import ServerReport
 from hyops_gitops.core.json_fields import time_text
-from hyops_gitops.core.log import Reading
+from hyops_gitops.core.log_reading import Reading
 from hyops_gitops.core.proposal import Proposal
 from hyops_gitops.core.receipt import Receipt
 from hyops_gitops.core.status import NameStatus, Status

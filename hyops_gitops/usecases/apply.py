@@ -1,14 +1,14 @@
 """Apply: carry the contracts of one commit to the zone. The numbers are those of the procedure in docs/apply.md.
 
- 1. the commit, its validation, the signing key                    (apply_preparation)
+ 1. the commit, its validation, the signing key                    (apply_opening)
  2. the signed log, fetched and verified
- 3. no open intent
- 4. the zone's header and anchor                                   (observation)
+ 3. no open intent: waited for, or settled                         (recovery)
+ 4. the zone's header and anchor                                   (apply_preparation, observation)
  5. the three-way plan                                             (proposal, core.planning)
  6. readiness of new targets: not part of this version
  7. the intent, signed and pushed: the commit point and the lock   (evidence_log)
  8. one PATCH, if nothing moved meanwhile                          (sending)
- 9. proof by DNS                                                   (convergence)
+ 9. proof by DNS                                                   (proof, convergence)
 10. the service probed through its name: not part of this version
 11. the result, signed and pushed
 """
@@ -17,34 +17,31 @@ from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
-from hyops_gitops.core.entries import (
-    AuthorityChange,
-    DigestSource,
-    Intent,
-    Lease,
-    Result,
-    ServerReport,
-    Unchanged,
-    ZoneDigests,
-)
-from hyops_gitops.core.errors import HyopsError, OutsideFailure, Refused, Unconfirmed
+from hyops_gitops.core.continuity import after_changes
+from hyops_gitops.core.entries import DigestSource, Intent, Refusal, Result, Unchanged
+from hyops_gitops.core.entry_parts import Lease, RecordedRefusal
+from hyops_gitops.core.errors import OutsideFailure, Refused, Unconfirmed
 from hyops_gitops.core.events import Step, Warned
-from hyops_gitops.core.exchange import Question
+from hyops_gitops.core.exchange import CommitInfo
+from hyops_gitops.core.guards import Override
 from hyops_gitops.core.log import Log
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.masking import masked
-from hyops_gitops.core.plan import Plan
+from hyops_gitops.core.plan import Change
 from hyops_gitops.core.receipt import EntryRef, Outcome, Receipt
 from hyops_gitops.core.retirement import retirements
 from hyops_gitops.core.state import ManagedSet
-from hyops_gitops.core.summary import summarise
 from hyops_gitops.core.zone import Zone
+from hyops_gitops.usecases.apply_opening import Opened, commits_since, merged_commit, open_log
 from hyops_gitops.usecases.apply_ports import ApplyPorts, ApplyRequest
-from hyops_gitops.usecases.apply_preparation import Prepared, prepare
-from hyops_gitops.usecases.convergence import Expectation, Watch, servers_of
+from hyops_gitops.usecases.apply_preparation import Prepared, prepare, zone_digests
+from hyops_gitops.usecases.findings_error import FindingsError
+from hyops_gitops.usecases.proof import behind, converged, prove
+from hyops_gitops.usecases.recovery import without_open_intent
 from hyops_gitops.usecases.sending import Sent, send
 from hyops_gitops.usecases.update import LastLook, update_of
 
+_RECORDED_FINDINGS = 20
 _RACES = 5  # how often to start again after another applier wrote first
 _RACE_PAUSE_S = 0.5
 _RESULT_PAUSES_S = (0.0, 0.5, 2.0, 5.0)
@@ -84,45 +81,76 @@ class _Apply:
 
     def run(self) -> Receipt:
         """Steps 1 to 11."""
-        prepared = prepare(self.request, self.ports)
+        opened = without_open_intent(open_log(self.request, self.ports), self.request, self.ports)
+        commits = commits_since(opened, self.ports)
+        try:
+            prepared = prepare(opened, commits, self.request, self.ports)
+        except FindingsError as error:
+            found = tuple(
+                RecordedRefusal("findings", None, masked(f"{one.path}: {one.rule}")) for one in error.findings
+            )
+            self._record_refusal(opened, commits, found[:_RECORDED_FINDINGS])
+            raise
+        except Refused as error:
+            self._record_refusal(opened, commits, (RecordedRefusal(error.guard, error.name, masked(error.message)),))
+            raise
         self._timed("prepare")
-        if prepared.plan.refusals:
-            receipt = self._receipt(prepared, "refused", prepared.log)
-            return replace(receipt, reason=prepared.plan.refusals[0].message)
-        log = self._record_authority(prepared)
-        if not prepared.plan.changes:
-            return self._nothing(prepared, log)
-        return self._carry_out(prepared, log)
+        plan = prepared.plan
+        if plan.refusals:
+            found = tuple(RecordedRefusal(one.guard, one.name, masked(one.message)) for one in plan.refusals)
+            log = self._record_refusal(opened, commits, found, plan.changes)
+            return replace(self._receipt(prepared, "refused", log), reason=plan.refusals[0].message)
+        log = self._record_circumstances(prepared)
+        return self._carry_out(prepared, log) if plan.changes else self._nothing(prepared, log)
 
-    # --- nothing to do
+    # --- what is recorded when nothing is sent
 
-    def _record_authority(self, prepared: Prepared) -> Log:
-        """A changed authority is an entry of its own, ahead of what is done under it."""
-        change, log = prepared.authority_change, prepared.log
-        if change is None or any(
-            isinstance(entry.body, AuthorityChange) and entry.body == change for entry in log.entries
-        ):
-            return log
-        subject = f"authority of {log.zone} changed by {change.commit[:12]}"
-        return prepared.writer.append(log, change, log.observed, log.state, subject)
+    def _record_refusal(
+        self,
+        opened: Opened,
+        commits: tuple[CommitInfo, ...],
+        refusals: tuple[RecordedRefusal, ...],
+        changes: tuple[Change, ...] = (),
+    ) -> Log:
+        """Refusals are evidence too; the same one, with nothing applied since, is not written again."""
+        log = opened.log
+        merged = tuple(map(merged_commit, commits))
+        overrides = _recorded(self.request.overrides)
+        body = Refusal(opened.contracts, opened.authority_ref, merged, refusals, changes, overrides)
+        for entry in reversed(log.entries):
+            if isinstance(entry.body, Result | Unchanged):
+                break
+            if isinstance(entry.body, Refusal):
+                if entry.body.to_json() == body.to_json():
+                    return log
+                break
+        return opened.writer.append(log, body, log.observed, log.state)
+
+    def _record_circumstances(self, prepared: Prepared) -> Log:
+        """What has to be in the log ahead of what is done: missing entries, a changed authority, drift."""
+        log, writer = prepared.opened.log, prepared.opened.writer
+        if prepared.gap is not None:
+            log = writer.append(log, prepared.gap, log.observed, log.state)
+        change = prepared.authority_change
+        if change is not None and all(entry.body != change for entry in log.entries):
+            log = writer.append(log, change, log.observed, log.state)
+        if prepared.drift is not None:
+            log = writer.append(log, prepared.drift, prepared.plan.observed, log.state)
+        return log
 
     def _nothing(self, prepared: Prepared, log: Log) -> Receipt:
         """Every merge has a disposition: one that asks for nothing new is recorded once."""
-        recorded = log.recorded
-        if recorded is None or recorded.contracts.manifest != prepared.contracts.manifest:
-            body = Unchanged(prepared.contracts, prepared.authority_ref, prepared.merged)
-            subject = f"unchanged by {prepared.commit[:12]}"
-            log = prepared.writer.append(log, body, prepared.plan.observed, log.state, subject)
+        opened, recorded = prepared.opened, log.recorded
+        if recorded is None or recorded.contracts.manifest != opened.contracts.manifest:
+            body = Unchanged(opened.contracts, opened.authority_ref, prepared.merged)
+            log = opened.writer.append(log, body, log.observed, log.state)
         return self._receipt(prepared, "nothing", log)
 
     # --- something to do
 
     def _carry_out(self, prepared: Prepared, log: Log) -> Receipt:
-        plan = prepared.plan
         started = self.clock.monotonic()
-        intended = prepared.writer.append(
-            log, self._intent(prepared), plan.observed, log.state, _subject("intent", plan)
-        )
+        intended = prepared.opened.writer.append(log, self._intent(prepared), prepared.plan.observed, log.state)
         self._timed("intent")
         self.ports.on_event(Step(f"intent {intended.head.seq} is signed and in the log; sending one PATCH"))
         update = update_of(prepared, log, intended, self.clock.now())
@@ -138,109 +166,90 @@ class _Apply:
                 assert_never(sent.outcome)
 
     def _intent(self, prepared: Prepared) -> Intent:
-        plan = prepared.plan
-        managed_after = plan.expected_managed()
-        expected = plan.expected_zone()
+        plan, opened = prepared.plan, prepared.opened
         return Intent(
-            contracts=prepared.contracts,
-            authority=prepared.authority_ref,
+            contracts=opened.contracts,
+            authority=opened.authority_ref,
             merged=prepared.merged,
-            before=_digests(plan.observed, plan.recorded, prepared.observation.header.serial),
-            expected=_digests(expected, managed_after, None),
+            before=zone_digests(plan.observed, opened.log.state, prepared.serial),
+            expected=zone_digests(plan.expected_zone(), after_changes(opened.log.state, plan.changes), None),
             plan_sha256=plan.digest(),
             changes=plan.changes,
             drift=plan.drift,
             held=plan.held,
-            overrides=tuple(replace(one, reason=masked(one.reason)) for one in self.request.overrides),
-            lease=Lease(prepared.authority.policy.lease_s, self.request.boot_id, self.request.pid),
+            overrides=_recorded(self.request.overrides),
+            lease=Lease(opened.authority.policy.lease_s, self.request.boot_id, self.request.pid),
         )
 
     def _not_applied(self, prepared: Prepared, intended: Log, sent: Sent) -> Receipt:
-        plan, serial = prepared.plan, prepared.observation.header.serial
+        plan, serial = prepared.plan, prepared.serial
         result = Result(
             intent_seq=intended.head.seq,
             intent_sha256=intended.head.sha256,
             outcome=sent.outcome,
             converged=False,
             serial_before=serial,
-            after=_digests(plan.observed, plan.recorded, serial),
+            after=zone_digests(plan.observed, intended.state, serial),
             after_source="computed",
             accepted=None,
             servers=(),
             retire=(),
             reason=masked(sent.reason),
         )
-        log = self._record_result(prepared, intended, result, plan.observed, intended.state, sent.outcome)
+        log = self._record_result(prepared, intended, result, plan.observed, intended.state)
         outcome: Outcome = "refused" if sent.outcome == "refused" else "failed"
         return replace(self._receipt(prepared, outcome, log, intended), reason=sent.reason)
 
     def _prove(self, prepared: Prepared, intended: Log, sent: Sent, accepted: datetime, accepted_at: float) -> Receipt:
-        plan, authority = prepared.plan, prepared.authority
-        servers = self._watch(prepared, intended, accepted_at)
+        plan, authority = prepared.plan, prepared.opened.authority
+        anchor = Anchor(intended.head.seq, intended.head.sha256)
+        servers = prove(authority, prepared.primary, anchor, plan.changes, accepted_at, self.ports)
         self._timed("converge")
-        required = {(one.role, one.name) for one in servers_of(authority) if one.required}
-        converged = all(one.verdict == "converged" for one in servers if (one.role, one.name) in required)
-        zone, serial, source = self._zone_after(prepared, sent)
-        state = plan.expected_managed()
+        zone, state = plan.expected_zone(), after_changes(intended.state, plan.changes)
+        serial, source = self._serial_after(prepared, sent)
         retire = retirements(plan.changes, accepted, servers, intended.applied())
+        is_converged = converged(authority, servers)
         result = Result(
             intent_seq=intended.head.seq,
             intent_sha256=intended.head.sha256,
             outcome="applied",
-            converged=converged,
-            serial_before=prepared.observation.header.serial,
-            after=_digests(zone, state, serial),
+            converged=is_converged,
+            serial_before=prepared.serial,
+            after=zone_digests(zone, state, serial),
             after_source=source,
             accepted=accepted.replace(microsecond=0),
             servers=servers,
             retire=retire,
         )
-        log = self._record_result(prepared, intended, result, zone, state, "applied" if converged else "not converged")
-        behind = [f"{one.role} {one.name} is {one.verdict}" for one in servers if one.verdict != "converged"]
+        log = self._record_result(prepared, intended, result, zone, state)
         return replace(
-            self._receipt(prepared, "applied" if converged else "unconfirmed", log, intended),
-            reason="" if converged else f"the update was accepted, but {', '.join(behind)}",
+            self._receipt(prepared, "applied" if is_converged else "unconfirmed", log, intended),
+            reason="" if is_converged else f"the update was accepted, but {behind(servers)}",
             serial_after=serial,
             servers=servers,
             retire=retire,
         )
 
-    def _watch(self, prepared: Prepared, intended: Log, accepted_at: float) -> tuple[ServerReport, ...]:
-        authority = prepared.authority
-        anchor = Anchor(intended.head.seq, intended.head.sha256).rrset(authority.zone)
-        expected_anchor = Expectation(Question(anchor.name, anchor.type), anchor)
-        transfers = self.ports.open_transfers(authority)
+    def _serial_after(self, prepared: Prepared, sent: Sent) -> tuple[int | None, DigestSource]:
+        """The serial now, and whether the zone had to be read to know what it holds.
 
-        def notify() -> None:
-            for ask in (prepared.primary.notify, *(transfer.retrieve for transfer in transfers)):
-                try:
-                    ask()
-                except HyopsError as error:
-                    self.ports.on_event(Warned(error.message))
-
-        return Watch(self.ports.dns, self.clock, self.ports.on_event, expected_anchor).run(
-            servers_of(authority),
-            [Expectation.of(change) for change in prepared.plan.changes if change.writes],
-            accepted_at=accepted_at,
-            timeout_s=authority.policy.convergence.timeout_s,
-            notify=notify,
-        )
-
-    def _zone_after(self, prepared: Prepared, sent: Sent) -> tuple[Zone, int | None, DigestSource]:
-        """The zone as it is now: computed while the serial moved by our one step, else read again."""
-        before = prepared.observation.header.serial
-        if sent.new_serial is not None and sent.new_serial == before + 1:
-            return prepared.plan.expected_zone(), sent.new_serial, "computed"
+        While the serial moved by our one step nobody else has written. Otherwise the zone is compared with what was
+        expected; a difference is left to the next apply's drift entry, which the serial that we leave out here forces.
+        """
+        if sent.new_serial == prepared.serial + 1:
+            return sent.new_serial, "computed"
         try:
             serial = prepared.primary.header().serial
-            return Zone.of(prepared.plan.zone, prepared.primary.rrsets()), serial, "read"
+            zone = Zone.of(prepared.plan.zone, prepared.primary.rrsets())
         except OutsideFailure as error:
             self.ports.on_event(Warned(f"the zone could not be read again: {error.message}"))
-            return prepared.plan.expected_zone(), sent.new_serial, "computed"
+            return sent.new_serial, "computed"
+        if zone.digest() != prepared.plan.expected_zone().digest():
+            self.ports.on_event(Warned("somebody else changed the zone meanwhile; the next apply will say what"))
+            return serial, "computed"
+        return serial, "read"
 
-    def _record_result(
-        self, prepared: Prepared, intended: Log, result: Result, zone: Zone, state: ManagedSet, word: str
-    ) -> Log:
+    def _record_result(self, prepared: Prepared, intended: Log, result: Result, zone: Zone, state: ManagedSet) -> Log:
         """Write the result, a few times if the remote does not answer.
 
         Raises:
@@ -250,7 +259,7 @@ class _Apply:
         for pause in _RESULT_PAUSES_S:
             self.clock.sleep(pause)
             try:
-                log = prepared.writer.append(intended, result, zone, state, _subject(word, prepared.plan))
+                log = prepared.opened.writer.append(intended, result, zone, state)
             except (OutsideFailure, Refused) as error:
                 reason = error.message
             else:
@@ -263,13 +272,12 @@ class _Apply:
         )
 
     def _receipt(self, prepared: Prepared, outcome: Outcome, log: Log, intended: Log | None = None) -> Receipt:
-        serial = prepared.observation.header.serial
         return Receipt(
             outcome=outcome,
-            commit=prepared.commit,
+            commit=prepared.opened.commit,
             plan=prepared.plan,
-            serial_before=serial,
-            serial_after=serial,
+            serial_before=prepared.serial,
+            serial_after=prepared.serial,
             intent=_ref(intended) if intended else None,
             result=_ref(log) if intended else None,
             head=_ref(log),
@@ -282,13 +290,8 @@ class _Apply:
         self._mark = now
 
 
-def _digests(zone: Zone, managed: ManagedSet, serial: int | None) -> ZoneDigests:
-    """Digests of a zone: of what we manage in it, as it stands there, and of all of it."""
-    return ZoneDigests(zone.select(managed.entries).digest(), zone.digest(), serial)
-
-
-def _subject(word: str, plan: Plan) -> str:
-    return f"{word} {summarise(plan.changes)}"
+def _recorded(overrides: tuple[Override, ...]) -> tuple[Override, ...]:
+    return tuple(replace(one, reason=masked(one.reason)) for one in overrides)
 
 
 def _ref(log: Log) -> EntryRef:

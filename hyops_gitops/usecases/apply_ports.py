@@ -30,8 +30,10 @@ class ApplyRequest:
     authority_override: SourceFile | None = None
     run: Mapping[str, str] = field(default_factory=dict)  # what is known about the run, for the log
     tool: str = "hyops-gitops"
-    boot_id: str | None = None
+    boot_id: str | None = None  # of this machine since it started, and of its process namespace
     pid: int = 0
+    wait: bool = True  # for another writer's open intent
+    recover: int | None = None  # the open intent whose writer the operator knows to be gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,5 +50,6 @@ class ApplyPorts:
     verifier: Verifier
     dns: DnsClient
     clock: Clock
+    process_is_gone: Callable[[int], bool]
     jitter: Callable[[], float]  # between 0 and 1
     on_event: OnEvent

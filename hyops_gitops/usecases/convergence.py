@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from threading import Event as Flag
 
 from hyops_gitops.core.authority import Authority, Role, ServerAddress
-from hyops_gitops.core.entries import ServerReport, ServerVerdict
+from hyops_gitops.core.entry_parts import ServerReport, ServerVerdict
 from hyops_gitops.core.events import OnEvent, ServerSeen
 from hyops_gitops.core.exchange import Answer, Question
 from hyops_gitops.core.plan import Change

@@ -4,12 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from hyops_gitops.core.authority import Authority, EvidenceSettings
-from hyops_gitops.core.entries import Genesis
-from hyops_gitops.core.envelope import NAMESPACE
+from hyops_gitops.core.custody_entries import Genesis
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.log_readme import readme
 from hyops_gitops.usecases.document_port import DocumentReader, SchemaChecker
-from hyops_gitops.usecases.evidence_log import EntryWriter, read_signers
+from hyops_gitops.usecases.evidence_log import EntryWriter, read_signers, trusted_key
 from hyops_gitops.usecases.findings_error import FindingsError
 from hyops_gitops.usecases.ports import Clock, EvidenceStore, History, Signer
 from hyops_gitops.usecases.validate import validate_tree
@@ -80,6 +79,6 @@ def start_log(ports: InitPorts, tool: str, run: Mapping[str, str]) -> Started:
             guard="evidence-exists",
             hint="genesis happens once; to use that log, pin the digest of its first entry as evidence.genesis",
         )
-    trusted = tuple((line.principal, line.key) for line in signers.lines.lines if line.allows(NAMESPACE))
+    trusted = tuple(map(trusted_key, signers.lines.lines))
     sha256 = writer.start(authority.zone, ports.new_log_id(), Genesis(commit, trusted), readme(authority.zone))
     return Started(authority, commit, sha256, writer.principal)

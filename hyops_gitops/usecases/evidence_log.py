@@ -5,12 +5,17 @@ from dataclasses import dataclass, replace
 
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.canonical import sha256_hex
+from hyops_gitops.core.custody_entries import Genesis
 from hyops_gitops.core.entries import Body
-from hyops_gitops.core.envelope import NAMESPACE, NO_HASH, Envelope, decode, encode, entry_path
+from hyops_gitops.core.entry_parts import TrustedKey
+from hyops_gitops.core.envelope import NO_HASH, Entry, Envelope, decode, encode, entry_path
 from hyops_gitops.core.errors import Refused
-from hyops_gitops.core.log import README, Log, Reading, read_log, state_path, zone_path
-from hyops_gitops.core.signers import SignerSet, parse_allowed_signers
+from hyops_gitops.core.log import README, Log, state_path, zone_path
+from hyops_gitops.core.log_reading import Reading, read_log
+from hyops_gitops.core.log_views import FORM, LOG_PAGE, folder_page, folder_readme, log_page, subject
+from hyops_gitops.core.signers import SignerLine, SignerSet, parse_allowed_signers
 from hyops_gitops.core.state import ManagedSet
+from hyops_gitops.core.trust import MAIN_NAMESPACE, TrustBook
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.usecases.ports import Clock, EvidenceSnapshot, EvidenceStore, Signer, Verifier
 
@@ -33,6 +38,11 @@ def read_signers(files: Mapping[str, bytes]) -> Signers:
     return Signers(SignerSet(lines), sha256_hex(data))
 
 
+def trusted_key(line: SignerLine) -> TrustedKey:
+    """A line of allowed_signers as the log takes it up."""
+    return TrustedKey(line.principal, line.key, line.namespaces or ())
+
+
 def read_evidence(snapshot: EvidenceSnapshot, authority: Authority, signers: Signers, verifier: Verifier) -> Reading:
     """Verify the whole branch at one commit."""
     files = snapshot.read(snapshot.paths())
@@ -46,8 +56,15 @@ def read_evidence(snapshot: EvidenceSnapshot, authority: Authority, signers: Sig
     )
 
 
-def require_log(snapshot: EvidenceSnapshot | None, authority: Authority, signers: Signers, verifier: Verifier) -> Log:
-    """The verified log.
+def require_log(
+    snapshot: EvidenceSnapshot | None,
+    authority: Authority,
+    signers: Signers,
+    verifier: Verifier,
+    *,
+    tolerate_doubt: bool = False,
+) -> Log:
+    """The verified log; with `tolerate_doubt` also one with entries in doubt, so that they can be acknowledged.
 
     Raises:
         Refused: `evidence-missing` when it is not initialised or its branch is gone; `evidence-invalid`.
@@ -65,7 +82,7 @@ def require_log(snapshot: EvidenceSnapshot | None, authority: Authority, signers
         hint = f"`git fetch {remote} {branch}` brings it" if remote else "no log is ever started by itself"
         raise Refused(f"there is no branch {branch!r} {where}", guard="evidence-missing", hint=hint)
     reading = read_evidence(snapshot, authority, signers, verifier)
-    if reading.log is None:
+    if reading.log is None or not (reading.ok or tolerate_doubt):
         shown = "; ".join(f"{problem.where}: {problem.message}" for problem in reading.problems[:_PROBLEMS_SHOWN])
         raise Refused(
             f"the log does not verify: {shown}",
@@ -87,6 +104,7 @@ class EntryWriter:
     clock: Clock
     tool: str
     run: Mapping[str, str]
+    namespace: str = MAIN_NAMESPACE
 
     @classmethod
     def prepare(
@@ -97,6 +115,8 @@ class EntryWriter:
         clock: Clock,
         tool: str,
         run: Mapping[str, str],
+        *,
+        namespace: str = MAIN_NAMESPACE,
     ) -> "EntryWriter":
         """A writer whose key is known to be allowed, and known to sign.
 
@@ -104,48 +124,71 @@ class EntryWriter:
             Refused: guard `signing-key`.
         """
         key = signer.public_key()
-        line = signers.lines.principal_of(key, NAMESPACE, clock.now())
-        signer.sign(b"hyops-gitops: can this key sign?\n", NAMESPACE)
-        return cls(store, signer, key, line.principal, signers.sha256, clock, tool, run)
+        line = signers.lines.principal_of(key, namespace, clock.now())
+        signer.sign(b"hyops-gitops: can this key sign?\n", namespace)
+        return cls(store, signer, key, line.principal, signers.sha256, clock, tool, run, namespace)
 
-    def start(self, zone: str, log_id: str, body: Body, readme: bytes) -> str:
+    def start(self, zone: str, log_id: str, body: Genesis, readme: bytes) -> str:
         """Write genesis; the SHA-256 of the entry."""
         derived = {README: readme, zone_path(zone): b"", state_path(zone): b""}
-        envelope = self._envelope(zone, log_id, 1, (NO_HASH, NO_HASH), Zone.of(zone, ()), derived)
-        data, signature = self._signed(envelope, body)
-        self._commit(None, 1, data, signature, derived, envelope, f"genesis of the log of {zone}")
-        return sha256_hex(data)
+        nothing = Zone.of(zone, ())
+        envelope = self._envelope(zone, log_id, (NO_HASH, NO_HASH), (), nothing)
+        entry, _ = self._write(None, (), envelope, body, derived)
+        return entry.sha256
 
-    def append(self, log: Log, body: Body, observed: Zone, state: ManagedSet, subject: str) -> Log:
+    def append(self, log: Log, body: Body, observed: Zone, state: ManagedSet) -> Log:
         """Write the next entry; the log with it.
 
         Raises:
-            Refused: guard `race` when the branch is no longer where `log` was read.
+            Refused: guard `race` when the branch is no longer where `log` was read; `signing-key` when the log does
+                not trust the key.
             OutsideFailure: the remote cannot be reached.
         """
+        self.require_trust(log)
+        head = log.head.envelope
         derived = {zone_path(log.zone): observed.text().encode(), state_path(log.zone): state.text().encode()}
         previous = (log.head.sha256, log.head_sig_sha256)
-        head = log.head.envelope
-        seq = log.head.seq + 1
-        envelope = self._envelope(log.zone, head.log, seq, previous, observed, derived)
-        envelope = replace(
-            envelope,
-            time=max(envelope.time, head.time),
-            files={**envelope.files, README: head.files[README]},
+        envelope = self._envelope(log.zone, head.log, previous, log.entries, observed)
+        envelope = replace(envelope, time=max(envelope.time, head.time), files={README: head.files[README]})
+        entry, (commit, signature) = self._write(log.commit, log.entries, envelope, body, derived)
+        trust = TrustBook()
+        entries = (*log.entries, entry)
+        for one in entries:
+            trust.accept(one.seq, one.body)
+        return replace(
+            log,
+            commit=commit,
+            entries=entries,
+            head_sig_sha256=sha256_hex(signature),
+            observed=observed,
+            state=state,
+            trusted=trust.trusted(),
         )
-        data, signature = self._signed(envelope, body)
-        entry = decode(data)
-        commit = self._commit(log.commit, seq, data, signature, derived, envelope, subject)
-        return Log(log.zone, commit, (*log.entries, entry), sha256_hex(signature), observed, state)
+
+    def require_trust(self, log: Log) -> None:
+        """Whether the log counts this writer's key.
+
+        Raises:
+            Refused: guard `signing-key`.
+        """
+        trust = TrustBook()
+        for entry in log.entries:
+            trust.accept(entry.seq, entry.body)
+        if (why := trust.why_not(self.principal, self.key, self.namespace)) is not None:
+            raise Refused(
+                f"{self.principal} cannot write to this log: {why}",
+                guard="signing-key",
+                hint="somebody whose key counts runs: hyops-gitops keys trust PRINCIPAL --reason REASON",
+            )
 
     def _envelope(
-        self, zone: str, log_id: str, seq: int, previous: tuple[str, str], observed: Zone, derived: Mapping[str, bytes]
+        self, zone: str, log_id: str, previous: tuple[str, str], before: tuple[Entry, ...], observed: Zone
     ) -> Envelope:
         return Envelope(
             zone=zone,
             zone_sha256=observed.digest(),
             log=log_id,
-            seq=seq,
+            seq=len(before) + 1,
             prev_entry=previous[0],
             prev_sig=previous[1],
             time=self.clock.now().replace(microsecond=0),
@@ -154,23 +197,31 @@ class EntryWriter:
             signers_sha256=self.signers_sha256,
             tool=self.tool,
             run=self.run,
-            files={path: sha256_hex(content) for path, content in derived.items()},
+            files={},
+            form=FORM,
         )
 
-    def _signed(self, envelope: Envelope, body: Body) -> tuple[bytes, bytes]:
-        data = encode(envelope, body)
-        return data, self.signer.sign(data, NAMESPACE)
-
-    def _commit(
+    def _write(
         self,
         parent: str | None,
-        seq: int,
-        data: bytes,
-        signature: bytes,
-        derived: Mapping[str, bytes],
+        before: tuple[Entry, ...],
         envelope: Envelope,
-        subject: str,
-    ) -> str:
-        path = entry_path(envelope.zone, seq)
-        files: dict[str, bytes | None] = {path: data, f"{path}.sig": signature, **derived}
-        return self.store.append(parent, files, f"{seq:06d} {subject}", envelope.principal, envelope.time)
+        body: Body,
+        derived: Mapping[str, bytes],
+    ) -> tuple[Entry, tuple[str, bytes]]:
+        """Sign and commit one entry with everything that follows from it; the entry, the commit and the signature."""
+        zone, seq = envelope.zone, envelope.seq
+        # The pages say what the entry says, and the entry pins the pages: they are made from the unpinned entry.
+        unpinned = decode(encode(envelope, body))
+        entries = (*before, unpinned)
+        pages = {LOG_PAGE: log_page(zone, entries), folder_page(zone, seq): folder_readme(zone, entries, seq)}
+        pinned = {path: sha256_hex(content) for path, content in {**derived, **pages}.items()}
+        data = encode(replace(envelope, files={**envelope.files, **pinned}), body)
+        signature = self.signer.sign(data, self.namespace)
+        files: dict[str, bytes | None] = {**derived, **pages}
+        for path, content in {**pages, entry_path(zone, seq): data}.items():
+            files[path] = content
+            files[f"{path}.sig"] = signature if content is data else self.signer.sign(content, self.namespace)
+        line = f"{seq:06d} {subject(unpinned, entries)}"
+        commit = self.store.append(parent, files, line, envelope.principal, envelope.time)
+        return decode(data), (commit, signature)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from hyops_gitops.core.authority import EvidenceSettings
 from hyops_gitops.core.errors import InvalidData, Refused
 from hyops_gitops.core.exchange import SourceFile
-from hyops_gitops.core.log import Problem, Reading
+from hyops_gitops.core.log_problems import Problem
+from hyops_gitops.core.log_reading import Reading
 from hyops_gitops.usecases.document_port import DocumentReader, SchemaChecker
 from hyops_gitops.usecases.evidence_log import read_evidence, read_signers
 from hyops_gitops.usecases.findings_error import FindingsError

@@ -1,6 +1,6 @@
 """Looking at the primary: may it be written, what does its anchor say, what does the zone hold now."""
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -8,7 +8,8 @@ from typing import Literal
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.exchange import ZoneHeader
-from hyops_gitops.core.guards import override_line
+from hyops_gitops.core.guards import Override, find_override, override_line
+from hyops_gitops.core.limits import Limits
 from hyops_gitops.core.log import Log
 from hyops_gitops.core.markers import Anchor, anchor_name
 from hyops_gitops.core.zone import Zone
@@ -18,17 +19,17 @@ MAX_CLOCK_SKEW = timedelta(seconds=120)
 _PRIMARY_KINDS = ("master", "primary")
 
 
+AnchorState = Literal["current", "restored", "ahead"]
+
+
 @dataclass(frozen=True, slots=True)
 class Observation:
     """The zone as the primary's API shows it."""
 
     header: ZoneHeader
-    anchor: "AnchorState"
+    anchor: Anchor | None
+    state: AnchorState  # of the zone against the log: as the log left it, older, or newer
     zone: Zone
-    extent: Literal["whole", "touched"]  # whether all of it was read, or only the names in question
-
-
-AnchorState = Literal["current", "restored"]
 
 
 def check_header(header: ZoneHeader, authority: Authority) -> None:
@@ -78,47 +79,34 @@ def check_clock(now: datetime, head: datetime, server: datetime | None) -> None:
         )
 
 
-def observe(reader: ZoneReader, log: Log, header: ZoneHeader, names: Collection[str]) -> Observation:
-    """Read what a plan needs: only the names in question while serial and anchor are those of the last result.
+def observe(reader: ZoneReader, log: Log, header: ZoneHeader) -> Observation:
+    """Read the whole zone: records that are disabled, which a replace would lose, are shown in no other way.
 
     Raises:
-        Refused: guards `other-log`, `log-gap`.
+        Refused: guard `other-log`.
         OutsideFailure: as the reader does.
     """
-    owner = anchor_name(log.zone)
-    seen = reader.rrsets_at({owner, *names})
-    anchors = [rrset for rrset in seen if rrset.key == (owner, "TXT")]
+    seen = reader.rrsets()
+    anchors = [rrset for rrset in seen if rrset.key == (anchor_name(log.zone), "TXT")]
     anchor = Anchor.parse(anchors[0]) if anchors else None
-    state = judge_anchor(anchor, log, present=bool(anchors))
-    last = log.last_applied
-    touched = Zone.of(log.zone, (rrset for rrset in seen if rrset.name in names))
-    known = Zone.of(log.zone, (rrset for rrset in log.observed.rrsets.values() if rrset.name in names))
-    trusted = state == "current" and last is not None and header.serial == last.result.after.serial
-    if trusted and touched.rrsets == known.rrsets:
-        return Observation(header, state, log.observed, "touched")
-    return Observation(header, state, Zone.of(log.zone, reader.rrsets()), "whole")
+    if anchors and anchor is None:
+        raise Refused(f"the anchor of {log.zone} is not one that this program writes", guard="other-log")
+    return Observation(header, anchor, judge_anchor(anchor, log), Zone.of(log.zone, seen))
 
 
-def judge_anchor(anchor: Anchor | None, log: Log, *, present: bool) -> AnchorState:
+def judge_anchor(anchor: Anchor | None, log: Log) -> AnchorState:
     """Whether the zone was last changed by the last intent that the log records as applied.
 
     Raises:
-        Refused: `other-log` when the anchor is not of this log, `log-gap` when it is newer than the log.
+        Refused: `other-log` when the anchor is not of this log.
     """
     last = log.last_applied
     if anchor is None:
-        if present:
-            raise Refused(f"the anchor of {log.zone} is not one that this program writes", guard="other-log")
         return "current" if last is None else "restored"
     if last is not None and anchor == Anchor(last.intent_entry.seq, last.intent_entry.sha256):
         return "current"
     if anchor.seq > log.head.seq:
-        raise Refused(
-            f"the zone was last changed by entry {anchor.seq}, but this log ends at {log.head.seq}: "
-            "it was rolled back, or another repository writes this zone",
-            guard="log-gap",
-            hint="bring the missing entries back from a clone or mirror that has them",
-        )
+        return "ahead"
     if log.entries[anchor.seq - 1].sha256 != anchor.sha256:
         raise Refused(
             f"the anchor of {log.zone} names an entry {anchor.seq} that this log does not have: "
@@ -129,12 +117,32 @@ def judge_anchor(anchor: Anchor | None, log: Log, *, present: bool) -> AnchorSta
     return "restored"
 
 
-def restored_refusal(log: Log) -> Refused:
-    """What to say when the zone was restored or rebuilt since the last applied intent."""
+def anchor_refusal(observation: Observation, log: Log, limits: Limits, overrides: Sequence[Override]) -> Refused | None:
+    """Guard `restored` or `log-gap`, unless an override that the limits allow lifts it."""
+    refusal = _anchor_refusal(observation, log)
+    if refusal is None or refusal.guard not in limits.overridable:
+        return refusal
+    return None if find_override(overrides, refusal.guard) else refusal
+
+
+def _anchor_refusal(observation: Observation, log: Log) -> Refused | None:
     last = log.last_applied
-    seq = last.intent_entry.seq if last else 0
-    return Refused(
-        f"the anchor of {log.zone} is older than entry {seq} or missing: the zone was restored or rebuilt",
-        guard="restored",
-        hint=f"look at it with `plan --live`; to go on from what is there: {override_line('restored')}",
-    )
+    match observation.state:
+        case "current":
+            return None
+        case "restored":
+            return Refused(
+                f"the anchor of {log.zone} is older than entry {last.intent_entry.seq if last else 0} or missing: "
+                "the zone was restored or rebuilt",
+                guard="restored",
+                hint=f"look at it with `plan --live`; to go on from what is there: {override_line('restored')}",
+            )
+        case "ahead":
+            seq = observation.anchor.seq if observation.anchor else 0
+            return Refused(
+                f"the zone was last changed by entry {seq}, but this log ends at {log.head.seq}: "
+                "it was rolled back, or another repository writes this zone",
+                guard="log-gap",
+                hint="bring the entries back: `hyops-gitops evidence import CLONE`; "
+                f"if they are gone for good: {override_line('log-gap')}",
+            )

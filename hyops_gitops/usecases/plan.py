@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from hyops_gitops.core.authority import Authority, EvidenceSettings
-from hyops_gitops.core.errors import Refused, UsageError
+from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.exchange import SourceFile
-from hyops_gitops.core.guards import Override, find_override
+from hyops_gitops.core.guards import Override
 from hyops_gitops.core.limits import Limits
 from hyops_gitops.core.log import Log
 from hyops_gitops.core.plan import Refusal
@@ -16,9 +16,9 @@ from hyops_gitops.core.zone import Zone
 from hyops_gitops.usecases.document_port import DocumentReader, SchemaChecker
 from hyops_gitops.usecases.evidence_log import read_signers, require_log
 from hyops_gitops.usecases.findings_error import FindingsError
-from hyops_gitops.usecases.observation import Observation, check_header, observe, restored_refusal
+from hyops_gitops.usecases.observation import Observation, anchor_refusal, check_header, observe
 from hyops_gitops.usecases.ports import EvidenceStore, History, SourceTree, Verifier, ZoneReader
-from hyops_gitops.usecases.proposal import Past, names_in_question, propose, read_past, rebased, sort_findings
+from hyops_gitops.usecases.proposal import Past, propose, read_past, rebased, sort_findings
 from hyops_gitops.usecases.validate import Validation, validate_tree
 
 
@@ -65,26 +65,28 @@ def make_proposal(request: PlanRequest, ports: PlanPorts) -> Proposal:
         raise FindingsError(found.blocking)
     recorded = log.state if log else ManagedSet.of(validation.authority.zone, ())
     observed = log.observed if log else Zone.of(validation.authority.zone, ())
-    serial = log.last_applied.result.after.serial if log and log.last_applied else None
+    serial = log.serial if log else None
     source: Source = "evidence" if log else "empty"
-    restored: tuple[Refusal, ...] = ()
+    limits = Limits.of(validation.authority.policy)
+    refusals: tuple[Refusal, ...] = ()
     if request.live:
-        names = names_in_question(validation.contracts, found.held, recorded)
-        live = _look(ports.open_reader(validation.authority), validation.authority, log, names)
+        live = _look(ports.open_reader(validation.authority), validation.authority, log)
         observed, serial, source = live.zone, live.header.serial, "live"
-        if log is not None and live.anchor == "restored":
-            restored = _restored(log, request.overrides)
-            recorded = recorded if restored else rebased(recorded, observed)
+        refused = anchor_refusal(live, log, limits, request.overrides) if log else None
+        if refused is not None:
+            refusals = (Refusal(refused.guard, None, refused.message, refused.hint),)
+        elif live.state != "current":
+            recorded = rebased(recorded, observed)
     plan = propose(
         validation,
-        Limits.of(validation.authority.policy),
+        limits,
         recorded=recorded,
         observed=observed,
         held=found.held,
         past=past,
         overrides=request.overrides,
     )
-    plan = replace(plan, refusals=(*restored, *plan.refusals))
+    plan = replace(plan, refusals=(*refusals, *plan.refusals))
     return Proposal(plan, head, dirty, source, serial, log.head.seq if log else None)
 
 
@@ -116,16 +118,9 @@ def _past(log: Log | None, validation: Validation, ports: PlanPorts) -> Past | N
     return read_past(files, validation, ports.read, ports.check)
 
 
-def _look(reader: ZoneReader, authority: Authority, log: Log | None, names: set[str]) -> Observation:
+def _look(reader: ZoneReader, authority: Authority, log: Log | None) -> Observation:
     header = reader.header()
     check_header(header, authority)
     if log is None:
-        return Observation(header, "current", Zone.of(authority.zone, reader.rrsets()), "whole")
-    return observe(reader, log, header, names)
-
-
-def _restored(log: Log, overrides: tuple[Override, ...]) -> tuple[Refusal, ...]:
-    if find_override(overrides, "restored") is not None:
-        return ()
-    refused: Refused = restored_refusal(log)
-    return (Refusal(refused.guard, None, refused.message, refused.hint),)
+        return Observation(header, None, "current", Zone.of(authority.zone, reader.rrsets()))
+    return observe(reader, log, header)

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from hyops_gitops.core.canonical import sha256_hex
-from hyops_gitops.core.contract import Contract
 from hyops_gitops.core.exchange import CommitInfo, SourceFile
 from hyops_gitops.core.findings import Finding, Severity
 from hyops_gitops.core.guards import Override
@@ -15,7 +14,6 @@ from hyops_gitops.core.state import Managed, ManagedSet
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.usecases.document_port import DocumentReader, SchemaChecker
 from hyops_gitops.usecases.validate import Validation, validate_tree
-
 
 # Findings in a contract that another file's change brought about.
 _ABOUT_OTHER_FILES = frozenset({"target-dangling", "target-deleted", "target-loop"})
@@ -106,15 +104,6 @@ class _Files:
     def files(self) -> Iterable[SourceFile]:
         """All of them."""
         return [SourceFile(path, content) for path, content in sorted(self.contents.items())]
-
-
-def names_in_question(contracts: tuple[Contract, ...], held: Mapping[str, str], recorded: ManagedSet) -> set[str]:
-    """The owner names whose contract asks for something else than what was applied last."""
-    wanted = {rrset.key: rrset for contract in contracts if contract.path not in held for rrset in contract.rrsets()}
-    kept = {key: entry.rrset for key, entry in recorded.entries.items() if entry.contract in held}
-    desired = {**kept, **wanted}
-    keys = desired.keys() | recorded.entries.keys()
-    return {key[0] for key in keys if desired.get(key) != recorded.rrset(key)}
 
 
 def rebased(recorded: ManagedSet, observed: Zone) -> ManagedSet:

@@ -24,15 +24,15 @@ class LastLook:
 
     def __call__(self) -> str | None:
         """The reason not to send, if there is one."""
-        if self.clock.monotonic() - self.started >= self.prepared.authority.policy.lease_s:
+        if self.clock.monotonic() - self.started >= self.prepared.opened.authority.policy.lease_s:
             return "the lease of this intent is over"
         try:
-            snapshot = self.prepared.store.fetch()
+            snapshot = self.prepared.opened.store.fetch()
         except Refused as error:
             return error.message
         if snapshot is None or snapshot.commit != self.intended.commit:
             return "the log went on without this intent"
-        if self.prepared.primary.header().serial != self.prepared.observation.header.serial:
+        if self.prepared.primary.header().serial != self.prepared.serial:
             return self._moved()
         return None
 

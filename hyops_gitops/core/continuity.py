@@ -1,0 +1,81 @@
+"""Whether a log's entries follow from one another: nothing happens to the zone, or to what we manage, between them.
+
+The zone is what the entry before left it, except that a result brings what its intent expected, a drift entry says what
+happened outside, and the first intent takes the zone as it finds it. The managed set is the sum of all applied changes.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from hyops_gitops.core.entries import Intent, Result, Unchanged, ZoneDrift
+from hyops_gitops.core.envelope import Entry, entry_path
+from hyops_gitops.core.log_problems import Problem
+from hyops_gitops.core.plan import Change
+from hyops_gitops.core.state import Managed, ManagedSet
+
+
+def check_continuity(zone: str, entries: Sequence[Entry], state: bytes) -> Iterator[Problem]:
+    """Every break in pairs, zone and managed set."""
+    yield from _check_pairs(zone, entries)
+    yield from _check_zone(zone, entries)
+    managed = ManagedSet.of(zone, ())
+    for changes in _applied_changes(entries):
+        managed = after_changes(managed, changes)
+    if managed.text().encode() != state:
+        yield Problem("state", f"state/{zone}.zone", "not the sum of the changes that the entries applied")
+
+
+def after_changes(managed: ManagedSet, changes: Sequence[Change]) -> ManagedSet:
+    """The managed set after an apply."""
+    changed = {change.key for change in changes}
+    kept = (entry for key, entry in managed.entries.items() if key not in changed)
+    new = (Managed(change.after, change.contract) for change in changes if change.after is not None)
+    return ManagedSet.of(managed.apex, (*kept, *new))
+
+
+def _applied_changes(entries: Sequence[Entry]) -> Iterator[Sequence[Change]]:
+    for entry in entries:
+        if isinstance(entry.body, Result) and entry.body.outcome == "applied":
+            intent = entries[entry.body.intent_seq - 1].body
+            if isinstance(intent, Intent):
+                yield intent.changes
+
+
+def _check_pairs(zone: str, entries: Sequence[Entry]) -> Iterator[Problem]:
+    intent: Entry | None = None
+    for entry in entries:
+        path = entry_path(zone, entry.seq)
+        match entry.body:
+            case Intent() | Unchanged() if intent is not None:
+                yield Problem("pairs", path, f"intent {intent.seq} has no result yet")
+            case Intent():
+                intent = entry
+            case Result(intent_seq=seq, intent_sha256=sha256):
+                if intent is None or (intent.seq, intent.sha256) != (seq, sha256):
+                    yield Problem("pairs", path, f"the result names intent {seq}, which is not the open one")
+                intent = None
+            case _:
+                pass
+
+
+def _check_zone(zone: str, entries: Sequence[Entry]) -> Iterator[Problem]:
+    baseline = False  # whether an intent has taken the zone as it found it
+    for before, entry in pairwise(entries):
+        path, left, left_now = entry_path(zone, entry.seq), before.envelope.zone_sha256, entry.envelope.zone_sha256
+        match entry.body:
+            case Intent(before=start):
+                expected = left if baseline else start.whole
+                baseline = True
+                if start.whole != expected or left_now != expected:
+                    yield Problem("continuity", path, "the intent starts from another zone than the entry before left")
+            case Result(outcome=outcome, intent_seq=seq, after=after):
+                intent = entries[seq - 1].body if 0 < seq < entry.seq else None
+                expected = intent.expected.whole if outcome == "applied" and isinstance(intent, Intent) else left
+                if left_now != expected or after.whole != expected:
+                    yield Problem("continuity", path, "the result leaves another zone than its intent expected")
+            case ZoneDrift(before=start, after=after):
+                if (start.whole, after.whole) != (left, left_now):
+                    yield Problem("continuity", path, "the drift does not lead from the zone before to the one after")
+            case _:
+                if left_now != left:
+                    yield Problem("continuity", path, "the zone changed without an intent, result or drift entry")

@@ -1,0 +1,140 @@
+"""Entries about the log itself: where it starts, whose keys count, what is missing, what was brought in."""
+
+from dataclasses import dataclass
+
+from hyops_gitops.core.entry_parts import Json, TrustedKey
+from hyops_gitops.core.json_fields import Fields
+
+
+@dataclass(frozen=True, slots=True)
+class Continues:
+    """The last entry of the log that a new one goes on from, after a move to another repository."""
+
+    log: str
+    seq: int
+    sha256: str
+
+    def to_json(self) -> Json:
+        """The entry's form."""
+        return {"log": self.log, "seq": self.seq, "sha256": self.sha256}
+
+    @classmethod
+    def from_json(cls, fields: Fields) -> "Continues":
+        """Back from the entry's form."""
+        return cls(fields.text("log"), fields.integer("seq"), fields.sha256("sha256"))
+
+
+@dataclass(frozen=True, slots=True)
+class Genesis:
+    """The first entry: the commit it was made at, and the keys trusted from the start."""
+
+    commit: str
+    trusted: tuple[TrustedKey, ...]
+    continues: Continues | None = None
+
+    def to_json(self) -> Json:
+        """The entry's form."""
+        continues: Json = {} if self.continues is None else {"continues": self.continues.to_json()}
+        return {"commit": self.commit, "trusted": [key.to_json() for key in self.trusted], **continues}
+
+    @classmethod
+    def from_json(cls, fields: Fields) -> "Genesis":
+        """Back from the entry's form."""
+        return cls(
+            fields.text("commit"),
+            tuple(TrustedKey.from_json(one) for one in fields.objects("trusted")),
+            Continues.from_json(fields.nested("continues")) if "continues" in fields else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Compromised:
+    """A stolen key: nothing it signed after this entry counts."""
+
+    key: str
+    last_good_seq: int
+
+    def to_json(self) -> Json:
+        """The entry's form."""
+        return {"key": self.key, "last_good_seq": self.last_good_seq}
+
+    @classmethod
+    def from_json(cls, fields: Fields) -> "Compromised":
+        """Back from the entry's form."""
+        return cls(fields.text("key"), fields.integer("last_good_seq"))
+
+
+@dataclass(frozen=True, slots=True)
+class TrustChange:
+    """Keys that count from here on, and keys that no longer do, whatever time they claim."""
+
+    commit: str  # whose authority/allowed_signers lists them
+    trust: tuple[TrustedKey, ...]
+    retire: tuple[TrustedKey, ...]
+    compromised: tuple[Compromised, ...]
+    reason: str
+
+    def to_json(self) -> Json:
+        """The entry's form."""
+        return {
+            "commit": self.commit,
+            "trust": [key.to_json() for key in self.trust],
+            "retire": [key.to_json() for key in self.retire],
+            "compromised": [one.to_json() for one in self.compromised],
+            "reason": self.reason,
+        }
+
+    @classmethod
+    def from_json(cls, fields: Fields) -> "TrustChange":
+        """Back from the entry's form."""
+        return cls(
+            fields.text("commit"),
+            tuple(TrustedKey.from_json(one) for one in fields.objects("trust")),
+            tuple(TrustedKey.from_json(one) for one in fields.objects("retire")),
+            tuple(Compromised.from_json(one) for one in fields.objects("compromised")),
+            fields.text("reason"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Entries that are gone for good, or somebody's word that they know of it."""
+
+    reason: str
+    missing: tuple[int, int] | None = None  # first and last number that the zone's anchor proves to have existed
+    anchor_sha256: str | None = None  # the intent that the anchor names
+    acknowledges: int | None = None  # the gap entry that somebody has looked into
+
+    def to_json(self) -> Json:
+        """The entry's form."""
+        if self.missing is None or self.anchor_sha256 is None:
+            return {"reason": self.reason, "acknowledges": self.acknowledges}
+        first, last = self.missing
+        return {"reason": self.reason, "missing": {"first": first, "last": last}, "anchor": self.anchor_sha256}
+
+    @classmethod
+    def from_json(cls, fields: Fields) -> "Gap":
+        """Back from the entry's form."""
+        if "acknowledges" in fields:
+            return cls(fields.text("reason"), acknowledges=fields.integer("acknowledges"))
+        missing = fields.nested("missing")
+        return cls(fields.text("reason"), (missing.integer("first"), missing.integer("last")), fields.sha256("anchor"))
+
+
+@dataclass(frozen=True, slots=True)
+class Reconcile:
+    """A break-glass segment brought into the log: how many entries, and which is its last."""
+
+    segment: str
+    count: int
+    head: str  # SHA-256 of the segment's last entry
+    review: str  # who looked at it, or ""
+
+    def to_json(self) -> Json:
+        """The entry's form."""
+        return {"segment": self.segment, "count": self.count, "head": self.head, "review": self.review}
+
+    @classmethod
+    def from_json(cls, fields: Fields) -> "Reconcile":
+        """Back from the entry's form."""
+        return cls(fields.text("segment"), fields.integer("count"), fields.sha256("head"), fields.text("review"))

@@ -1,0 +1,308 @@
+"""What evidence entries are made of: values that several types of entry share, with their JSON form and back."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from hyops_gitops.core.guards import Override
+from hyops_gitops.core.json_fields import Fields, time_text
+from hyops_gitops.core.plan import Action, Change, Drift
+from hyops_gitops.core.zone import RRset
+
+Json = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class ContractsRef:
+    """Which contracts: a commit and the digest of its manifest.
+
+    The manifest has a line `SHA256  PATH` for each file under authority/ and endpoints/, by path, as sha256sum prints.
+    """
+
+    commit: str
+    manifest: str
+
+    def to_json(self) -> Json:
+        """The entry's form."""
+        return {"commit": self.commit, "manifest": self.manifest}
+
+    @classmethod
+    def from_json(cls, fields: Fields) -> "ContractsRef":
+        """Back from the entry's form."""
+        return cls(fields.text("commit"), fields.sha256("manifest"))
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorityRef:
+    """Which authority file: its digest, and whether it came from outside the commit (`--authority`)."""
+
+    sha256: str
+    outside_commit: bool
+
+    def to_json(self) -> Json:
+        """The entry's form."""
+        return {"sha256": self.sha256, "outside_commit": self.outside_commit}
+
+    @classmethod
+    def from_json(cls, fields: Fields) -> "AuthorityRef":
+        """Back from the entry's form."""
+        return cls(fields.sha256("sha256"), fields.boolean("outside_commit"))
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneDigests:
+    """The zone at one moment: the managed set, the whole of it, and the serial the API reported."""
+
+    managed: str
+    whole: str
+    serial: int | None
+
+    def to_json(self) -> Json:
+        """The entry's form."""
+        serial: Json = {} if self.serial is None else {"serial": self.serial}
+        return {"managed": self.managed, "whole": self.whole, **serial}
+
+    @classmethod
+    def from_json(cls, fields: Fields) -> "ZoneDigests":
+        """Back from the entry's form."""
+        return cls(fields.sha256("managed"), fields.sha256("whole"), fields.optional_integer("serial"))
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody, as a forge knows them (login and id) or, without one, by the name in a commit. Never an address."""
+
+    name: str
+    id: str | None = None  # the forge's number; None: only the name is known
+
+    def to_json(self) -> Json:
+        """The entry's form."""
+        return {"name": self.name} if self.id is None else {"name": self.name, "id": self.id}
+
+    @classmethod
+    def from_json(cls, fields: Fields) -> "Person":
+        """Back from the entry's form."""
+        return cls(fields.text("name"), fields.optional_text("id"))
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Somebody's yes, and the commit they saw where that is known."""
+
+    by: Person
+    commit: str | None = None
+
+    def to_json(self) -> Json:
+        """The entry's form."""
+        return {"by": self.by.to_json()} if self.commit is None else {"by": self.by.to_json(), "commit": self.commit}
+
+    @classmethod
+    def from_json(cls, fields: Fields) -> "Approval":
+        """Back from the entry's form."""
+        return cls(Person.from_json(fields.nested("by")), fields.optional_text("commit"))
+
+
+@dataclass(frozen=True, slots=True)
+class MergedCommit:
+    """One first-parent commit of the contracts' branch that an apply carries out, and who stands behind it."""
+
+    commit: str
+    title: str  # at most 200 characters, secrets and e-mail addresses masked
+    author: Person
+    time: datetime
+    approvals: tuple[Approval, ...] = ()
+    head: str | None = None  # the last commit of the pull request or merged branch
+    merged_by: Person | None = None
+    pull_request: str | None = None  # its number or address
+    source: str = "commit"  # where people and approvals are from: the commit itself, or a forge
+
+    def to_json(self) -> Json:
+        """The entry's form."""
+        optional: Json = {
+            "head": self.head,
+            "merged_by": self.merged_by.to_json() if self.merged_by else None,
+            "pull_request": self.pull_request,
+        }
+        return {
+            "commit": self.commit,
+            "title": self.title,
+            "author": self.author.to_json(),
+            "time": time_text(self.time),
+            "approvals": [approval.to_json() for approval in self.approvals],
+            "source": self.source,
+            **{name: value for name, value in optional.items() if value is not None},
+        }
+
+    @classmethod
+    def from_json(cls, fields: Fields) -> "MergedCommit":
+        """Back from the entry's form."""
+        return cls(
+            fields.text("commit"),
+            fields.text("title"),
+            Person.from_json(fields.nested("author")),
+            fields.time("time"),
+            tuple(Approval.from_json(one) for one in fields.objects("approvals")),
+            fields.optional_text("head"),
+            Person.from_json(fields.nested("merged_by")) if "merged_by" in fields else None,
+            fields.optional_text("pull_request"),
+            fields.text("source"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """How long the writer of an intent may act on it, and how to tell that it is gone."""
+
+    seconds: int
+    boot_id: str | None
+    pid: int
+
+    def to_json(self) -> Json:
+        """The entry's form."""
+        boot: Json = {} if self.boot_id is None else {"boot_id": self.boot_id}
+        return {"seconds": self.seconds, "pid": self.pid, **boot}
+
+    @classmethod
+    def from_json(cls, fields: Fields) -> "Lease":
+        """Back from the entry's form."""
+        return cls(fields.integer("seconds"), fields.optional_text("boot_id"), fields.integer("pid"))
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedKey:
+    """A key as the log knows it: whose, and for which namespaces (empty: any)."""
+
+    principal: str
+    key: str  # `<type> <base64>`
+    namespaces: tuple[str, ...]
+
+    def to_json(self) -> Json:
+        """The entry's form."""
+        return {"principal": self.principal, "key": self.key, "namespaces": list(self.namespaces)}
+
+    @classmethod
+    def from_json(cls, fields: Fields) -> "TrustedKey":
+        """Back from the entry's form."""
+        return cls(fields.text("principal"), fields.text("key"), fields.texts("namespaces"))
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedRefusal:
+    """What stopped an apply."""
+
+    guard: str  # or `findings`
+    name: str | None
+    message: str
+
+    def to_json(self) -> Json:
+        """The entry's form."""
+        name: Json = {} if self.name is None else {"name": self.name}
+        return {"guard": self.guard, "message": self.message, **name}
+
+    @classmethod
+    def from_json(cls, fields: Fields) -> "RecordedRefusal":
+        """Back from the entry's form."""
+        return cls(fields.text("guard"), fields.optional_text("name"), fields.text("message"))
+
+
+ServerVerdict = Literal["converged", "stale", "silent"]
+VERDICTS: tuple[ServerVerdict, ...] = ("converged", "stale", "silent")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerReport:
+    """What one server answered in the end, and when it first answered with everything expected."""
+
+    role: str  # primary, secondary, resolver
+    name: str
+    address: str
+    verdict: ServerVerdict
+    after_ms: int | None  # since the update was accepted; None while not converged
+    answers: tuple[tuple[str, str, str, int | None, tuple[str, ...]], ...] = ()  # name, type, rcode, TTL, rdata
+
+    def to_json(self) -> Json:
+        """The shape used in receipts and in evidence."""
+        return {
+            "role": self.role,
+            "name": self.name,
+            "address": self.address,
+            "verdict": self.verdict,
+            "after_ms": self.after_ms,
+            "answers": [
+                {"name": name, "type": rrtype, "rcode": rcode, "ttl": ttl, "rdata": list(rdata)}
+                for name, rrtype, rcode, ttl, rdata in self.answers
+            ],
+        }
+
+    @classmethod
+    def from_json(cls, fields: Fields) -> "ServerReport":
+        """Back from that shape."""
+        return cls(
+            fields.text("role"),
+            fields.text("name"),
+            fields.text("address"),
+            fields.choice("verdict", VERDICTS),
+            fields.optional_integer("after_ms"),
+            tuple(
+                (one.text("name"), one.text("type"), one.text("rcode"), one.optional_integer("ttl"), one.texts("rdata"))
+                for one in fields.objects("answers")
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Retirement:
+    """From when on no cache can hold the old target of a moved endpoint; None while that cannot be known."""
+
+    name: str
+    after: datetime | None
+
+    def to_json(self) -> Json:
+        """The shape used in receipts and in evidence."""
+        return {"name": self.name, "after": time_text(self.after) if self.after else None}
+
+    @classmethod
+    def from_json(cls, fields: Fields) -> "Retirement":
+        """Back from that shape."""
+        return cls(fields.text("name"), fields.optional_time("after"))
+
+
+def override_json(override: Override) -> Json:
+    """The entry's form of an override."""
+    name: Json = {} if override.name is None else {"name": override.name}
+    return {"guard": override.guard, "reason": override.reason, "source": override.source, **name}
+
+
+def override_from_json(fields: Fields) -> Override:
+    """Back from the entry's form of an override."""
+    return Override(fields.text("guard"), fields.optional_text("name"), fields.text("reason"), fields.text("source"))
+
+
+def _rrset(name: str, rrtype: str, ttl: int | None, rdata: tuple[str, ...]) -> RRset | None:
+    return None if ttl is None else RRset.of(name, rrtype, ttl, rdata)
+
+
+def change_from_json(fields: Fields) -> Change:
+    """Back from `Change.to_json`; which records were disabled is not in it."""
+    name, rrtype, ttl = fields.text("name"), fields.text("type"), fields.nested("ttl")
+    return Change(
+        fields.choice("action", list(Action)),
+        name,
+        rrtype,
+        _rrset(name, rrtype, ttl.optional_integer("before"), fields.texts("before")),
+        _rrset(name, rrtype, ttl.optional_integer("after"), fields.texts("after")),
+        fields.text("contract"),
+        cutover=fields.boolean("cutover"),
+    )
+
+
+def drift_from_json(fields: Fields) -> Drift:
+    """Back from `Drift.to_json`."""
+    name, rrtype, ttl = fields.text("name"), fields.text("type"), fields.nested("ttl")
+    return Drift(
+        name,
+        rrtype,
+        _rrset(name, rrtype, ttl.optional_integer("recorded"), fields.texts("recorded")),
+        _rrset(name, rrtype, ttl.optional_integer("observed"), fields.texts("observed")),
+        fields.text("contract"),
+    )

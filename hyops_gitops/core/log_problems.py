@@ -1,0 +1,20 @@
+"""Why a log does not verify."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One reason.
+
+    Codes: path, form, not-canonical, bad-entry, unknown-type, unknown-form, chain, time, signature, signer, trust,
+    compromised, genesis, pairs, continuity, state, files, page, history.
+    """
+
+    code: str
+    where: str  # a path of the evidence branch
+    message: str
+
+    def to_json(self) -> dict[str, str]:
+        """The shape used in `hyops-evidence-verify/1`."""
+        return {"code": self.code, "where": self.where, "message": self.message}

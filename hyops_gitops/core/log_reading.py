@@ -1,0 +1,258 @@
+"""From the files of the evidence branch to a log: the numbered checks.
+
+Pure: files come in as bytes, signatures are checked by a function passed in.
+
+1. paths: only entries, pages and derived files; entries contiguous from 1, each with its signature
+2. form: canonical JSON, a known statement and type, the zone and the log of the first entry
+3. chain: sequence, SHA-256 of the previous entry and of its signature, time never going back
+4. signatures: canonical, in our namespace, by the key and principal of one line of allowed_signers valid at that time
+5. trust: that key counts at that place of the log, by genesis and the trust entries before it
+6. genesis: its SHA-256 is the one the authority file pins
+7. continuity: intents and results pair up; zone and managed set change only as entries say (core.continuity)
+8. files: what the newest entry pins; the pages for people are made anew and compared, their signatures checked
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from hyops_gitops.core.canonical import sha256_hex
+from hyops_gitops.core.continuity import check_continuity
+from hyops_gitops.core.custody_entries import Genesis, TrustChange
+from hyops_gitops.core.envelope import NO_HASH, Entry, decode, entry_path
+from hyops_gitops.core.errors import HyopsError, InvalidData
+from hyops_gitops.core.log import README, Log, state_path, zone_path
+from hyops_gitops.core.log_problems import Problem
+from hyops_gitops.core.log_views import FORM, LOG_PAGE, folder_page, folder_readme, log_page
+from hyops_gitops.core.signers import SignerSet
+from hyops_gitops.core.state import ManagedSet
+from hyops_gitops.core.trust import MAIN_NAMESPACE, TRUST_NAMESPACE, TrustBook
+from hyops_gitops.core.zone import Zone
+
+SignatureCheck = Callable[[bytes, bytes, str, str], bool]  # message, signature, key, namespace
+SEGMENTS = "segments/"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What reading a branch came to.
+
+    There is a log where nothing is wrong, or nothing but entries in doubt that nobody has acknowledged yet.
+    """
+
+    log: Log | None
+    entries: int
+    problems: tuple[Problem, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether the log verifies."""
+        return self.log is not None and not self.problems
+
+
+@dataclass
+class LogReader:
+    """Reads one branch; lives for one call of `read_log`."""
+
+    zone: str
+    files: Mapping[str, bytes]
+    signers: SignerSet
+    check_signature: SignatureCheck
+    problems: list[Problem] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    trust: TrustBook = field(default_factory=TrustBook)
+    previous_sig: str = NO_HASH
+
+    def read(self, commit: str, genesis: str | None) -> Reading:
+        """All checks, in their order; later ones only where the entries themselves are sound."""
+        count = _count(self.zone, self.files)
+        self.problems += _check_paths(self.zone, self.files, count)
+        for seq in range(1, count + 1):
+            if not self._read_entry(seq):
+                break
+        if not self.problems:
+            self.problems += _check_genesis(self.zone, self.entries, genesis)
+            self.problems += check_continuity(self.zone, self.entries, self.files[state_path(self.zone)])
+            self.problems += _check_files(self.zone, self.entries, self.files)
+            self.problems += self._check_pages()
+        if self.problems:
+            return Reading(None, len(self.entries), tuple(self.problems))
+        return self._reading(commit)
+
+    def _read_entry(self, seq: int) -> bool:
+        """Read and check one entry; False when nothing after it can be judged."""
+        path = entry_path(self.zone, seq)
+        data, signature = self.files[path], self.files.get(f"{path}.sig", b"")
+        try:
+            entry = decode(data)
+        except InvalidData as error:
+            self.problems.append(Problem(error.code, path, error.message))
+            return False
+        self.problems += _check_entry(entry, path, self.zone, self.entries, self.previous_sig)
+        if isinstance(entry.body, Genesis) and not self.entries:
+            self.trust.accept(seq, entry.body)  # genesis vouches for itself: the authority file pins it
+        self._check_signature(entry, path, data, signature)
+        if not isinstance(entry.body, Genesis):
+            self.trust.accept(seq, entry.body)
+        self.previous_sig = sha256_hex(signature)
+        self.entries.append(entry)
+        return True
+
+    def _check_signature(self, entry: Entry, path: str, data: bytes, signature: bytes) -> None:
+        envelope = entry.envelope
+        namespaces = [MAIN_NAMESPACE]
+        if isinstance(entry.body, TrustChange):
+            namespaces.append(TRUST_NAMESPACE)
+        try:
+            namespace = next(
+                (one for one in namespaces if self.check_signature(data, signature, envelope.key, one)), None
+            )
+            if namespace is None:
+                message = "not a canonical signature of the entry by the key it names"
+                self.problems.append(Problem("signature", f"{path}.sig", message))
+                return
+            line = self.signers.principal_of(envelope.key, namespace, envelope.time)
+        except HyopsError as error:
+            self.problems.append(Problem("signer", f"{path}.sig", error.message))
+            return
+        if line.principal != envelope.principal:
+            message = f"the key belongs to {line.principal!r}, not to {envelope.principal!r}"
+            self.problems.append(Problem("signer", path, message))
+        elif (why := self.trust.why_not(envelope.principal, envelope.key, namespace)) is not None:
+            self.problems.append(Problem("trust", path, why))
+
+    def _check_pages(self) -> Iterator[Problem]:
+        """LOG.md and the folders' READMEs: made anew, and signed by whoever signed the last entry they show."""
+        head = self.entries[-1]
+        pages = {LOG_PAGE: (log_page(self.zone, self.entries), head)}
+        for last in _last_of_folders(self.entries):
+            pages[folder_page(self.zone, last.seq)] = (folder_readme(self.zone, self.entries, last.seq), last)
+        for path, (expected, entry) in pages.items():
+            if self.files[path] != expected:
+                yield Problem("page", path, "not what follows from the entries")
+            signature = self.files.get(f"{path}.sig", b"")
+            namespace = TRUST_NAMESPACE if isinstance(entry.body, TrustChange) else MAIN_NAMESPACE
+            try:
+                sound = self.check_signature(self.files[path], signature, entry.envelope.key, MAIN_NAMESPACE)
+                sound = sound or self.check_signature(self.files[path], signature, entry.envelope.key, namespace)
+            except HyopsError as error:
+                yield Problem("signature", f"{path}.sig", error.message)
+                continue
+            if not sound:
+                yield Problem("signature", f"{path}.sig", "not a canonical signature of the page")
+
+    def _reading(self, commit: str) -> Reading:
+        try:
+            observed = Zone.parse(self.zone, self.files[zone_path(self.zone)].decode())
+            state = ManagedSet.parse(self.zone, self.files[state_path(self.zone)].decode())
+        except (InvalidData, UnicodeDecodeError) as error:
+            problem = Problem("files", zone_path(self.zone), str(error))
+            return Reading(None, len(self.entries), (problem,))
+        doubtful = tuple(one.seq for one in self.entries if self.trust.doubtful(one.envelope.key, one.seq))
+        trusted = self.trust.trusted()
+        log = Log(self.zone, commit, tuple(self.entries), self.previous_sig, observed, state, trusted, doubtful)
+        unacknowledged = [seq for seq in doubtful if seq not in log.acknowledged]
+        message = "signed by a key after it was stolen; look into it, then `evidence acknowledge` it"
+        problems = tuple(Problem("compromised", entry_path(self.zone, seq), message) for seq in unacknowledged)
+        return Reading(log, len(self.entries), problems)
+
+
+def read_log(
+    zone: str,
+    commit: str,
+    files: Mapping[str, bytes],
+    *,
+    signers: SignerSet,
+    genesis: str | None,
+    check_signature: SignatureCheck,
+) -> Reading:
+    """Check a whole branch and make a log of it.
+
+    Args:
+        zone: The zone whose log is expected.
+        commit: The evidence branch's commit the files are from.
+        files: Every file of that commit's tree.
+        signers: Who may sign.
+        genesis: The SHA-256 that the first entry must have; None skips the comparison.
+        check_signature: Whether a signature is canonical and right.
+    """
+    return LogReader(zone, files, signers, check_signature).read(commit, genesis)
+
+
+def derived_paths(zone: str, entries: Sequence[Entry]) -> set[str]:
+    """Every file of the branch that is no entry, no signature and no segment."""
+    return {
+        README,
+        LOG_PAGE,
+        zone_path(zone),
+        state_path(zone),
+        *(folder_page(zone, last.seq) for last in _last_of_folders(entries)),
+    }
+
+
+def _last_of_folders(entries: Sequence[Entry]) -> list[Entry]:
+    last: dict[str, Entry] = {}
+    for entry in entries:
+        last[folder_page("", entry.seq)] = entry
+    return list(last.values())
+
+
+def _count(zone: str, files: Mapping[str, bytes]) -> int:
+    """How many entries there are without a gap."""
+    seq = 0
+    while entry_path(zone, seq + 1) in files:
+        seq += 1
+    return seq
+
+
+def _check_paths(zone: str, files: Mapping[str, bytes], count: int) -> Iterator[Problem]:
+    entries = {entry_path(zone, seq) for seq in range(1, count + 1)}
+    pages = {LOG_PAGE, *(folder_page(zone, seq) for seq in range(1, count + 1))}
+    plain = {README, zone_path(zone), state_path(zone)}
+    signed = entries | pages
+    if not entries:
+        yield Problem("path", entry_path(zone, 1), "there is no first entry")
+    for path in sorted(signed | plain):
+        if path not in files:
+            yield Problem("path", path, "the file is missing")
+    for path in sorted(signed):
+        if f"{path}.sig" not in files:
+            yield Problem("path", f"{path}.sig", "the signature is missing")
+    known = signed | plain | {f"{path}.sig" for path in signed}
+    for path in sorted(files.keys() - known):
+        if not path.startswith(SEGMENTS):
+            yield Problem("path", path, "not a file of this log, or an entry behind a gap")
+
+
+def _check_entry(entry: Entry, path: str, zone: str, before: list[Entry], previous_sig: str) -> Iterator[Problem]:
+    envelope = entry.envelope
+    if envelope.zone != zone:
+        yield Problem("form", path, f"the entry is about zone {envelope.zone!r}")
+    if envelope.form != FORM:
+        yield Problem("unknown-form", path, f"its pages have form {envelope.form}, this version knows {FORM}")
+    if envelope.seq != len(before) + 1:
+        yield Problem("chain", path, f"the entry says seq {envelope.seq}")
+    if envelope.prev_entry != (before[-1].sha256 if before else NO_HASH):
+        yield Problem("chain", path, "prev.entry is not the SHA-256 of the entry before")
+    if envelope.prev_sig != previous_sig:
+        yield Problem("chain", path, "prev.sig is not the SHA-256 of the signature before")
+    if before and envelope.log != before[0].envelope.log:
+        yield Problem("chain", path, "the entry belongs to another log")
+    if before and envelope.time < before[-1].envelope.time:
+        yield Problem("time", path, "the entry is older than the one before")
+    if isinstance(entry.body, Genesis) == bool(before):
+        yield Problem("chain", path, "genesis is the first entry, and only the first")
+
+
+def _check_genesis(zone: str, entries: list[Entry], genesis: str | None) -> Iterator[Problem]:
+    if genesis is not None and entries[0].sha256 != genesis:
+        message = f"genesis is sha256:{entries[0].sha256}, the authority file pins sha256:{genesis}"
+        yield Problem("genesis", entry_path(zone, 1), message)
+
+
+def _check_files(zone: str, entries: list[Entry], files: Mapping[str, bytes]) -> Iterator[Problem]:
+    head = entries[-1].envelope
+    for path in (README, LOG_PAGE, zone_path(zone), state_path(zone), folder_page(zone, head.seq)):
+        if head.files.get(path) != sha256_hex(files[path]):
+            yield Problem("files", path, "not what the newest entry pins")
+    if head.zone_sha256 != head.files.get(zone_path(zone)):
+        yield Problem("files", zone_path(zone), "not the zone that the newest entry is about")

@@ -1,0 +1,142 @@
+"""Step 3: an open intent at the head of the log. Its writer is at work, or is gone and its update must be settled.
+
+While the lease runs the writer may still send its PATCH; it is taken for dead when this machine can tell that its
+process is gone, when the head has not moved for the lease and half a minute by our own clock, or when the operator says
+so. Settling makes the server itself refuse the PATCH from then on, or finds that it landed.
+"""
+
+from hyops_gitops.core.continuity import after_changes
+from hyops_gitops.core.entries import Intent, Result
+from hyops_gitops.core.envelope import Entry
+from hyops_gitops.core.errors import OutsideFailure, Refused, Unconfirmed
+from hyops_gitops.core.events import Step, Warned
+from hyops_gitops.core.json_fields import time_text
+from hyops_gitops.core.log import Log
+from hyops_gitops.core.markers import Anchor, claim_name, tombstone
+from hyops_gitops.core.retirement import retirements
+from hyops_gitops.core.zone import Zone
+from hyops_gitops.usecases.apply_opening import Opened
+from hyops_gitops.usecases.apply_ports import ApplyPorts, ApplyRequest
+from hyops_gitops.usecases.apply_preparation import zone_digests
+from hyops_gitops.usecases.evidence_log import require_log
+from hyops_gitops.usecases.observation import check_header
+from hyops_gitops.usecases.ports import ZoneWriter
+from hyops_gitops.usecases.proof import converged, prove
+from hyops_gitops.usecases.sending import Update, settle
+
+_GRACE_S = 30.0  # beyond the lease, for clocks that differ
+_LOOK_EVERY_S = 1.0
+
+
+def without_open_intent(opened: Opened, request: ApplyRequest, ports: ApplyPorts) -> Opened:
+    """The same log once no intent is open: waits for a writer at work, settles for one that is gone.
+
+    Raises:
+        Refused: guard `open-intent`, when not to wait.
+        OutsideFailure: the update of a dead writer cannot be settled now; its intent stays open.
+    """
+    while (intent := opened.log.open_intent) is not None and isinstance(intent.body, Intent):
+        if _is_gone(intent, intent.body, request, ports):
+            return opened.with_log(settle_intent(opened, intent, intent.body, ports))
+        if not request.wait:
+            raise _still_open(intent)
+        opened = _wait(opened, intent, intent.body, ports)
+    return opened
+
+
+def settle_intent(opened: Opened, entry: Entry, intent: Intent, ports: ApplyPorts) -> Log:
+    """Find out what became of a dead writer's update, for good, and record it."""
+    authority, zone = opened.authority, opened.log.zone
+    ports.on_event(Step(f"settling intent {entry.seq}, whose writer is gone"))
+    primary = ports.open_primary(authority)
+    check_header(primary.header(), authority)
+    try:
+        landed = settle(primary, Update(zone, entry.seq, entry.sha256, (), ()))
+        if landed:
+            # Its claim becomes a tombstone too, so that a repeat of that PATCH, still under way somewhere, is refused.
+            primary.patch([(claim_name(zone, entry.seq), "TXT")], [tombstone(zone, entry.seq)])
+    except Unconfirmed as error:
+        raise OutsideFailure(
+            f"intent {entry.seq} cannot be settled: {error.message}",
+            code="not-settled",
+            hint="nothing was changed; run apply again when the primary answers",
+        ) from None
+    ports.on_event(Warned(f"the update of intent {entry.seq} {'had landed' if landed else 'never landed'}"))
+    if landed:
+        return _record_landed(opened, entry, intent, primary, ports)
+    serial = intent.before.serial
+    result = Result(
+        intent_seq=entry.seq,
+        intent_sha256=entry.sha256,
+        outcome="failed",
+        converged=False,
+        serial_before=serial,
+        after=zone_digests(opened.log.observed, opened.log.state, serial),
+        after_source="computed",
+        accepted=None,
+        servers=(),
+        retire=(),
+        reason="the writer of the intent was gone before its update reached the primary",
+        recovered=True,
+    )
+    return opened.writer.append(opened.log, result, opened.log.observed, opened.log.state)
+
+
+def _record_landed(opened: Opened, entry: Entry, intent: Intent, primary: ZoneWriter, ports: ApplyPorts) -> Log:
+    log, authority = opened.log, opened.authority
+    zone = zone_after(log.observed, intent)
+    state = after_changes(log.state, intent.changes)
+    servers = prove(authority, primary, Anchor(entry.seq, entry.sha256), intent.changes, ports.clock.monotonic(), ports)
+    result = Result(
+        intent_seq=entry.seq,
+        intent_sha256=entry.sha256,
+        outcome="applied",
+        converged=converged(authority, servers),
+        serial_before=intent.before.serial,
+        after=zone_digests(zone, state, primary.header().serial),
+        after_source="computed",
+        accepted=None,
+        servers=servers,
+        # When it was accepted is not known; by now it has been, so this errs on the late side.
+        retire=retirements(intent.changes, ports.clock.now(), servers, log.applied()),
+        recovered=True,
+    )
+    return opened.writer.append(log, result, zone, state)
+
+
+def zone_after(zone: Zone, intent: Intent) -> Zone:
+    """A zone with an intent's changes."""
+    written = [change for change in intent.changes if change.writes]
+    return zone.without(change.key for change in written).with_rrsets(
+        change.after for change in written if change.after is not None
+    )
+
+
+def _is_gone(entry: Entry, intent: Intent, request: ApplyRequest, ports: ApplyPorts) -> bool:
+    if request.recover == entry.seq:
+        return True
+    lease = intent.lease
+    return lease.boot_id is not None and lease.boot_id == request.boot_id and ports.process_is_gone(lease.pid)
+
+
+def _wait(opened: Opened, entry: Entry, intent: Intent, ports: ApplyPorts) -> Opened:
+    """Watch the head until it moves or has stood still for so long that its writer must be gone."""
+    ports.on_event(Step(f"waiting for intent {entry.seq} by {entry.envelope.principal} to get its result"))
+    began = ports.clock.monotonic()
+    limit = intent.lease.seconds + _GRACE_S
+    while ports.clock.monotonic() - began < limit:
+        ports.clock.sleep(_LOOK_EVERY_S * (0.5 + ports.jitter()))
+        snapshot = opened.store.fetch()
+        if snapshot is None or snapshot.commit != opened.log.commit:
+            log = require_log(snapshot, opened.authority, opened.signers, ports.verifier)
+            return opened.with_log(log)
+    return opened.with_log(settle_intent(opened, entry, intent, ports))
+
+
+def _still_open(entry: Entry) -> Refused:
+    return Refused(
+        f"intent {entry.seq} of {time_text(entry.envelope.time)} by {entry.envelope.principal} has no result: "
+        "another apply is running, or one ended before it could say what became of its update",
+        guard="open-intent",
+        hint=f"wait for it (leave --no-wait out); if its applier is surely gone: --recover {entry.seq}",
+    )
