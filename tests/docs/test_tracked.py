@@ -8,7 +8,7 @@ from .repository import ROOT, tracked_files
 
 FORBIDDEN = [
     "/work/",
-    "/tmp/e2e",
+    "/tmp/e2e",  # noqa: S108 - looked for, not used
     "/opt/wheels",
     "pypi.org",
     "pythonhosted.org",
