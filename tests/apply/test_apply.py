@@ -3,6 +3,7 @@
 import subprocess
 import threading
 from dataclasses import dataclass, field
+from typing import Self
 
 import dns.message
 import dns.query
@@ -31,7 +32,7 @@ class Poller:
     unusable: list[str] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
 
-    def __enter__(self) -> "Poller":
+    def __enter__(self) -> Self:
         self._thread = threading.Thread(target=self._poll)
         self._thread.start()
         return self
