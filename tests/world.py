@@ -42,7 +42,12 @@ def run(*command: str | Path, stdin: bytes = b"", cwd: Path | None = None) -> by
     """The standard output of a program that has to succeed."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     done = subprocess.run(
-        [str(word) for word in command], input=stdin, capture_output=True, cwd=cwd, env={**environ, **GIT_CONFIG}
+        [str(word) for word in command],
+        check=False,
+        input=stdin,
+        capture_output=True,
+        cwd=cwd,
+        env={**environ, **GIT_CONFIG},
     )
     if done.returncode != 0:
         raise AssertionError(f"{command}: {done.stderr.decode(errors='replace')}")
@@ -98,6 +103,7 @@ class World:
             policy: Replaces parts of `POLICY`.
         """
         root, remote, key = directory / "clone", None if local else directory / "remote.git", directory / "key"
+        directory.mkdir(exist_ok=True)
         run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", key)
         run("git", "init", "-q", "-b", "main", root)
         environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") and name != "CI"}

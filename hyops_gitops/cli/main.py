@@ -12,6 +12,8 @@ import click
 from hyops_gitops import __version__
 from hyops_gitops.cli.output import echo_json
 from hyops_gitops.core.errors import EXIT_MEANINGS, Exit, HyopsError
+from hyops_gitops.render.findings import findings_text, printable
+from hyops_gitops.usecases.findings_error import FindingsError
 
 # Section -> command -> (module, attribute, one line of help). Modules are imported when their command runs: the hook
 # runs on every commit, and requests, jsonschema and dnspython cost more to import than most commands take to run.
@@ -86,7 +88,9 @@ def execute(arguments: list[str]) -> int:
         hint = f"see {command} --help"
         return _fail(as_json, Exit.USAGE, "usage", error.format_message(), hint)
     except HyopsError as error:
-        return _fail(as_json, error.exit_code, error.code, error.message, error.hint)
+        if isinstance(error, FindingsError) and not as_json:
+            click.echo(findings_text(error.findings), err=True, nl=False)
+        return _say(as_json, error)
     except BrokenPipeError:
         # The reader of our output went away (`| head`); nothing is left to say, and nobody to say it to.
         sys.stderr.close()
@@ -104,11 +108,17 @@ def _asks_for_json(arguments: list[str]) -> bool:
 
 
 def _fail(as_json: bool, code: Exit, slug: str, message: str, hint: str) -> int:
+    error = HyopsError(message, code=slug, hint=hint)
+    error.exit_code = code
+    return _say(as_json, error)
+
+
+def _say(as_json: bool, error: HyopsError) -> int:
+    """Tell what went wrong, in the form asked for; the exit code."""
     if as_json:
-        document = {"format": "hyops-error/1", "code": slug, "message": message, "hint": hint, "exit": int(code)}
-        echo_json(document)
+        echo_json(error.to_json())
     else:
-        click.echo(f"error: {message}", err=True)
-        if hint:
-            click.echo(f"hint: {hint}", err=True)
-    return code
+        click.echo(f"error: {printable(error.message)}", err=True)
+        if error.hint:
+            click.echo(f"hint: {printable(error.hint)}", err=True)
+    return error.exit_code

@@ -54,7 +54,7 @@ def send(writer: ZoneWriter, update: Update, clock: Clock, why_not: Callable[[],
     Raises:
         Unconfirmed: sent, and neither reply nor claim can be read.
     """
-    may_have_landed = False
+    may_have_landed = stopped = False
     reason = ""
     for pause in (0.0, *_PAUSES_S):
         clock.sleep(pause)
@@ -62,7 +62,7 @@ def send(writer: ZoneWriter, update: Update, clock: Clock, why_not: Callable[[],
             if may_have_landed and _landed(writer, update):
                 return Sent("applied")
             if stop := why_not():
-                reason = stop
+                stopped, reason = True, stop
                 break
             return Sent("applied", writer.patch(update.deletes, update.replaces).new_serial)
         except ServerRefused as error:
@@ -73,7 +73,7 @@ def send(writer: ZoneWriter, update: Update, clock: Clock, why_not: Callable[[],
             reason = error.message
     if may_have_landed and settle(writer, update):
         return Sent("applied")
-    return Sent("failed", reason=reason)
+    return Sent("refused" if stopped else "failed", reason=reason)
 
 
 def settle(writer: ZoneWriter, update: Update) -> bool:

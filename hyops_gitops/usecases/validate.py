@@ -100,7 +100,9 @@ def validate_tree(
         *forms.findings,
     ]
     invalid = {one.path for one in findings if one.severity is Severity.ERROR}
-    authority = build_authority(used) if used is not None and used.path not in invalid else None
+    # Two authority files leave open which of them anything is about.
+    usable = used is not None and used.path not in invalid and len(layout.authorities) < 2  # noqa: PLR2004
+    authority = build_authority(used) if used is not None and usable else None
     defined = defined_names(drafts, context)
     sound = (draft for draft in drafts if draft.path not in invalid)
     return Validation(

@@ -1,0 +1,89 @@
+"""Ports with one fault each, around the real ones."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from hyops_gitops.adapters.clock import SystemClock
+from hyops_gitops.core.authority import Authority
+from hyops_gitops.core.exchange import PatchReceipt, ZoneHeader
+from hyops_gitops.core.zone import Key, RRset
+from hyops_gitops.usecases.apply_ports import ApplyPorts
+from hyops_gitops.usecases.ports import ZoneWriter
+
+Hook = Callable[[int], None]  # gets the number of the PATCH, from 1; what it raises is raised
+
+
+def nothing(_number: int) -> None:
+    """The hook that does nothing."""
+
+
+@dataclass
+class Primary:
+    """A primary that counts what is sent to it; `before` runs ahead of each PATCH, `after` once it is stored."""
+
+    before: Hook = nothing
+    after: Hook = nothing
+    header: Callable[[ZoneHeader], ZoneHeader] = lambda header: header
+    patches: list[tuple[Sequence[Key], Sequence[RRset]]] = field(default_factory=list)
+    notified: int = 0
+
+    def swap(self, ports: ApplyPorts) -> ApplyPorts:
+        """Stand between apply and the primary."""
+
+        def open_primary(authority: Authority) -> ZoneWriter:
+            return _Writer(ports.open_primary(authority), self)
+
+        return replace(ports, open_primary=open_primary)
+
+
+@dataclass(frozen=True)
+class _Writer:
+    inner: ZoneWriter
+    primary: Primary
+
+    def header(self) -> ZoneHeader:
+        return self.primary.header(self.inner.header())
+
+    def rrsets(self) -> tuple[RRset, ...]:
+        return self.inner.rrsets()
+
+    def rrsets_at(self, names: Collection[str]) -> tuple[RRset, ...]:
+        return self.inner.rrsets_at(names)
+
+    def patch(self, deletes: Sequence[Key], replaces: Sequence[RRset]) -> PatchReceipt:
+        self.primary.patches.append((deletes, replaces))
+        number = len(self.primary.patches)
+        self.primary.before(number)
+        receipt = self.inner.patch(deletes, replaces)
+        self.primary.after(number)
+        return receipt
+
+    def notify(self) -> None:
+        self.primary.notified += 1
+        self.inner.notify()
+
+
+@dataclass
+class FakeClock:
+    """The real time, moved; sleeping only moves it on."""
+
+    offset: timedelta = timedelta(0)
+    slept: float = 0.0
+    real: SystemClock = field(default_factory=SystemClock)
+
+    def now(self) -> datetime:
+        """UTC."""
+        return self.real.now() + self.offset
+
+    def monotonic(self) -> float:
+        """Real seconds, and those slept."""
+        return self.real.monotonic() + self.slept
+
+    def sleep(self, seconds: float) -> None:
+        """Do not wait."""
+        self.slept += seconds
+
+    def swap(self, ports: ApplyPorts) -> ApplyPorts:
+        """Apply by this clock."""
+        return replace(ports, clock=self)

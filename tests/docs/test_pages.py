@@ -1,0 +1,68 @@
+"""The pages under docs/ name what exists, and the generated one is current."""
+
+import os
+import re
+
+from hyops_gitops.core.entries import BODY_TYPES
+from hyops_gitops.core.guards import GUARDS, Guard, override_line
+from hyops_gitops.core.rules.catalog import RULES
+
+from .repository import ROOT, first_cells, text
+
+RULES_PAGE = ROOT / "docs" / "rules.md"
+
+
+def test_guards_and_modules_of_the_apply_procedure_exist() -> None:
+    page = text("docs/apply.md")
+    modules = {path.stem for path in (ROOT / "hyops_gitops" / "usecases").glob("*.py")}
+    named = set(re.findall(r"(?<=[(\s`])`([a-z]+(?:[-_][a-z]+)*)`(?=[),.])", page))
+    words = {"applied", "failed", "refused", "unchanged", "lease_s"}
+    assert sorted(named - set(GUARDS) - modules - words) == []
+
+
+def test_the_apply_procedure_has_the_numbers_of_the_code() -> None:
+    page, module = text("docs/apply.md"), text("hyops_gitops/usecases/apply.py")
+    assert re.findall(r"^(\d+)\. ", page, re.MULTILINE) == re.findall(r"^ ?(\d+)\. ", module, re.MULTILINE)
+
+
+def test_entry_types_are_the_programs() -> None:
+    assert [row[0] for row in first_cells(text("docs/evidence.md"), "type")] == [f"`{name}`" for name in BODY_TYPES]
+
+
+def test_the_rules_page_is_current() -> None:
+    wanted = _rules_page()
+    if os.environ.get("HYOPS_WRITE_DOCS"):
+        RULES_PAGE.write_text(wanted)
+    assert RULES_PAGE.read_text() == wanted, "write it anew: HYOPS_WRITE_DOCS=1 script/test tests/docs"
+
+
+def _rules_page() -> str:
+    rules = [
+        f"### `{rule.id}`{'' if rule.severity.value == 'error' else f' ({rule.severity.value})'}\n\n"
+        f"{rule.what} {rule.why}\n\n{rule.fix}\n\nBroken by:\n\n```text\n{rule.example}\n```\n"
+        for rule in RULES.values()
+    ]
+    guards = [f"| `{guard.name}` | {guard.about} | {_lift(guard)} |" for guard in GUARDS.values()]
+    return "\n".join(
+        [
+            "# Rules and guards",
+            "",
+            "Made from the program's own catalogue, which `hyops-gitops explain` prints; a test keeps it current.",
+            "",
+            "## Guards of apply",
+            "",
+            "A guard refuses with exit 3, and nothing is changed. Only guards in `policy.overridable` can be lifted.",
+            "",
+            "| guard | what has to hold, or why it refuses | lifted by |",
+            "|---|---|---|",
+            *guards,
+            "",
+            "## Rules of validate",
+            "",
+            *rules,
+        ]
+    )
+
+
+def _lift(guard: Guard) -> str:
+    return f"`{override_line(guard.name, 'NAME' if guard.per_name else None)}`" if guard.overridable else "nothing"

@@ -1,0 +1,95 @@
+"""The README says what the program does."""
+
+import re
+
+import pytest
+from click import Command, Context, Group
+
+from hyops_gitops.cli.main import cli
+from hyops_gitops.core.errors import EXIT_MEANINGS
+from hyops_gitops.core.guards import GUARDS
+from hyops_gitops.core.rules.catalog import RULES
+
+from .repository import PAGES, ROOT, code_blocks, first_cells, text
+
+README = text("README.md")
+
+
+def _commands(group: Group, prefix: str = "") -> dict[str, Command]:
+    context = Context(group)
+    found: dict[str, Command] = {}
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        found |= _commands(command, f"{prefix}{name} ") if isinstance(command, Group) else {f"{prefix}{name}": command}
+    return found
+
+
+COMMANDS = _commands(cli)
+
+
+def test_the_exit_codes_are_the_programs() -> None:
+    rows = first_cells(README, "exit")
+    assert rows == [(str(int(code)), meaning) for code, meaning in EXIT_MEANINGS.items()]
+
+
+def test_the_table_of_commands_names_each_command_once() -> None:
+    named = [re.sub(r"`hyops-gitops ([^`\[]*?) *(\[.*\])?`", r"\1", row[0]) for row in first_cells(README, "command")]
+    assert sorted(named) == sorted(COMMANDS)
+
+
+def test_options_named_beside_a_command_are_its_options() -> None:
+    for row in first_cells(README, "command"):
+        name = re.sub(r"`hyops-gitops ([^`\[]*?) *(\[.*\])?`", r"\1", row[0])
+        known = {option for parameter in COMMANDS[name].params for option in parameter.opts}
+        assert set(re.findall(r"`(--[a-z-]+)", row[1])) <= known
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_line_in_a_page_is_a_command_with_its_options(page: object) -> None:
+    lines = re.findall(r"hyops-gitops ((?:[a-z]+ ?)+)((?: ?-{2}[a-z-]+)*)", _shell(text(str(page))))
+    for words, options in lines:
+        name = next(
+            (name for name in sorted(COMMANDS, key=len, reverse=True) if f"{words} ".startswith(f"{name} ")), ""
+        )
+        assert name, f"hyops-gitops {words}"
+        known = {option for parameter in COMMANDS[name].params for option in parameter.opts}
+        assert set(options.split()) <= known, f"hyops-gitops {words}{options}"
+
+
+def _shell(page: str) -> str:
+    """Code in a page: fenced blocks and inline code."""
+    return "\n".join([*code_blocks(page, "sh"), *code_blocks(page, "console"), *re.findall(r"`([^`\n]+)`", page)])
+
+
+def test_the_environment_variables_are_the_programs() -> None:
+    named = {re.sub("`", "", row[0]) for row in first_cells(README, "variable")}
+    sources = "\n".join(path.read_text() for path in (ROOT / "hyops_gitops").rglob("*.py")) + text(
+        "authority/hyops.internal.yaml"
+    )
+    assert [name for name in named if name not in sources] == []
+    assert set(re.findall(r"\bHYOPS_[A-Z_]+\b", sources)) <= named
+
+
+def test_rules_and_guards_that_the_readme_names_exist() -> None:
+    rows = first_cells(README, "trap")
+    for word in re.findall(r"`([a-z-]+)`", " ".join(row[2] for row in rows)):
+        assert word in RULES or word in GUARDS
+
+
+def test_the_contract_is_the_shipped_one() -> None:
+    (block,) = [block for block in code_blocks(README, "yaml") if "endpoint_dns_name" in block]
+    shipped = text("endpoints/prod/postgres.yaml").splitlines()
+    assert [line for line in block.splitlines() if line not in shipped] == []
+
+
+def test_the_hook_exists() -> None:
+    assert "- id: hyops-validate" in README
+    assert "- id: hyops-validate" in text(".pre-commit-hooks.yaml")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_relative_links_lead_somewhere(page: object) -> None:
+    path = ROOT / str(page)
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", path.read_text())
+    assert [link for link in links if "://" not in link and not (path.parent / link).exists()] == []

@@ -1,0 +1,67 @@
+"""The scripts do what the README shows."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .repository import ENVIRON, ROOT, code_blocks, text
+
+VOLATILE = [
+    (r"\b[0-9a-f]{64}\b", "SHA256"),
+    (r"\b[0-9a-f]{12}\b|^[0-9a-f]{7,12}(?= 0)", "COMMIT"),
+    (r"127\.0\.0\.\d:\d+", "SERVER"),
+    (r"after \d+ ms", "after N ms"),
+    (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "TIME"),
+]
+
+
+def _stable(line: str) -> str:
+    for pattern, word in VOLATILE:
+        line = re.sub(pattern, word, line)
+    return line
+
+
+@pytest.mark.authority
+def test_the_demo_prints_what_the_readme_shows(tmp_path: Path) -> None:
+    if shutil.which("pdns_server", path=f"{os.environ['PATH']}:/usr/sbin") is None and "CI" not in os.environ:
+        pytest.skip("pdns_server is not installed")
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environ = {**ENVIRON, "PATH": path, "HYOPS_BOOTSTRAP": "no", "TMPDIR": str(tmp_path)}
+    done = subprocess.run(
+        [ROOT / "script" / "demo"], env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    printed = [_stable(line) for line in done.stdout.splitlines()]
+    shown = [_stable(line) for block in code_blocks(text("README.md"), "console") for line in block.splitlines()]
+    assert [line for line in shown if line not in printed] == []
+    assert str(tmp_path) not in done.stdout
+    assert "\x1b" not in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bootstrap_says_what_to_install_where_it_cannot(tmp_path: Path) -> None:
+    for program in ("bash", "env", "dirname", "cat", "id", "ls"):
+        (tmp_path / program).symlink_to(shutil.which(program) or "")
+    done = subprocess.run(
+        [tmp_path / "bash", ROOT / "script" / "bootstrap"],
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    first, second = done.stderr.splitlines()
+    assert re.fullmatch(r"bootstrap: missing: git openssh-client jq bind9-dnsutils( pdns.*)?", first)
+    assert "no Debian or Ubuntu" in second
+
+
+@pytest.mark.parametrize("script", ["bootstrap", "demo"])
+def test_unknown_arguments_are_a_wrong_call(script: str) -> None:
+    done = subprocess.run([ROOT / "script" / script, "--no-such"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"usage: script/{script}")
