@@ -92,6 +92,8 @@ class _Apply:
             self._record_refusal(opened, commits, found[:_RECORDED_FINDINGS])
             raise
         except Refused as error:
+            if error.guard == "clock":
+                raise  # an entry is only as good as its time
             self._record_refusal(opened, commits, (RecordedRefusal(error.guard, error.name, masked(error.message)),))
             raise
         self._timed("prepare")
