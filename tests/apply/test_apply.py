@@ -134,7 +134,7 @@ def test_the_markers_after_one_two_and_three_applies(world: World) -> None:
 def markers(world: World) -> dict[str, tuple[str, str]]:
     """Owner, without the zone, to type and rdata."""
     return {
-        rrset.name.removesuffix(f".{world.zone}"): (rrset.type, *rrset.rdata)
+        rrset.name.removesuffix(f".{world.zone}"): (rrset.type, rrset.rdata[0])
         for rrset in world.primary.rrsets()
         if "_hyops-gitops" in rrset.name
     }
