@@ -12,8 +12,7 @@ import click
 from hyops_gitops import __version__
 from hyops_gitops.cli.output import echo_json
 from hyops_gitops.core.errors import EXIT_MEANINGS, Exit, HyopsError
-from hyops_gitops.render.findings import findings_text, findings_text, printable
-from hyops_gitops.usecases.findings_error import FindingsError
+from hyops_gitops.render.findings import findings_text, printable
 from hyops_gitops.usecases.findings_error import FindingsError
 
 # Section -> command -> (module, attribute, one line of help). Modules are imported when their command runs: the hook
@@ -119,8 +118,6 @@ def _say(as_json: bool, error: HyopsError) -> int:
     if as_json:
         echo_json(error.to_json())
     else:
-        if isinstance(error, FindingsError):
-            click.echo(findings_text(error.findings), err=True, nl=False)
         click.echo(f"error: {printable(error.message)}", err=True)
         if error.hint:
             click.echo(f"hint: {printable(error.hint)}", err=True)
