@@ -4,7 +4,7 @@ import pytest
 
 from hyops_gitops.core.contract import Contract, Target, TargetType
 from hyops_gitops.core.errors import UsageError
-from hyops_gitops.core.guards import GUARDS, Override, override_line, overridable_guards
+from hyops_gitops.core.guards import GUARDS, Override, overridable_guards, override_line
 from hyops_gitops.core.limits import Limits
 from hyops_gitops.core.plan import Plan
 from hyops_gitops.core.planning import Inputs, make_plan
@@ -44,7 +44,7 @@ def many(number: int, address: str) -> list[Contract]:
 
 def limits(**given: int) -> Limits:
     values = {"max_replaces": 1000, "max_deletes": 1000, "max_change_percent": 100, "max_cutovers": 1000, **given}
-    return Limits(**values, cutover_required="warn", overridable=LOOSE.overridable)  # type: ignore[arg-type]  # by name
+    return Limits(**values, cutover_required="warn", overridable=LOOSE.overridable)
 
 
 def test_replaces_up_to_the_cap() -> None:
