@@ -11,8 +11,9 @@ import dns.rcode
 import pytest
 
 from hyops_gitops.core.authority import ServerAddress
+from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.entries import Intent, Result
-from hyops_gitops.core.envelope import entry_path
+from hyops_gitops.core.envelope import NO_HASH, encode, entry_path
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.zone import RRset, Zone
 from tests.apply.conftest import MakeWorld
@@ -134,7 +135,7 @@ def test_the_markers_after_one_two_and_three_applies(world: World) -> None:
 def markers(world: World) -> dict[str, tuple[str, str]]:
     """Owner, without the zone, to type and rdata."""
     return {
-        rrset.name.removesuffix(f".{world.zone}"): (rrset.type, *rrset.rdata)
+        rrset.name.removesuffix(f".{world.zone}"): (rrset.type, rrset.rdata[0])
         for rrset in world.primary.rrsets()
         if "_hyops-gitops" in rrset.name
     }
@@ -274,3 +275,22 @@ def test_without_a_remote_the_local_branch_is_the_log(make_world: MakeWorld) -> 
     assert world.apply().outcome == "applied"
     assert world.types() == ["genesis", "intent", "result"]
     assert world.cli("evidence", "verify").exit == 0
+
+
+def test_every_entry_reads_back_as_written_chained_and_pinning_its_files(world: World) -> None:
+    world.contract("pg", "10.0.0.9", "fd00::9")
+    world.commit()
+    world.apply()
+    world.delete_contract("pg")
+    world.commit()
+    world.apply("drift:pg.prod.z.internal=not needed")
+    entries = world.entries()
+    assert [entry.type for entry in entries] == ["genesis", "intent", "result", "intent", "result"]
+    for entry, before in zip(entries, (None, *entries[:-1]), strict=True):
+        data = world.entry_bytes(entry.seq)
+        assert encode(entry.envelope, entry.body) == data
+        assert entry.envelope.prev_entry == (before.sha256 if before else NO_HASH)
+    newest = entries[-1].envelope
+    assert newest.files == {path: sha256_hex(world.evidence(path)) for path in newest.files}
+    assert newest.zone_sha256 == newest.files[f"zones/{world.zone}.zone"]
+    assert world.evidence(f"log/{world.zone}/0000/000005.json") == world.entry_bytes(5)

@@ -173,7 +173,11 @@ def test_a_result_that_cannot_be_pushed_leaves_the_intent_open(world: World) -> 
     remote = world.remote
     assert remote is not None
     away = remote.with_name("away.git")
-    primary = Primary(after=lambda _: shutil.move(remote, away) and None)
+
+    def cut_off(_number: int) -> None:
+        shutil.move(remote, away)
+
+    primary = Primary(after=cut_off)
     with pytest.raises(Unconfirmed) as caught:
         world.apply(swap=with_primary(primary))
     shutil.move(away, remote)

@@ -1,0 +1,16 @@
+"""Worlds for command lines: most need no PowerDNS."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.apply.conftest import isolated_git, make_world
+from tests.world import World
+
+__all__ = ["isolated_git", "make_world"]
+
+
+@pytest.fixture
+def offline(tmp_path: Path) -> World:
+    """A world whose servers do not answer; its log is started."""
+    return World.make(tmp_path, "off.internal")

@@ -1,0 +1,164 @@
+"""Guards, overrides and caps."""
+
+import pytest
+
+from hyops_gitops.core.contract import Contract, Target, TargetType
+from hyops_gitops.core.errors import UsageError
+from hyops_gitops.core.guards import GUARDS, Override, overridable_guards, override_line
+from hyops_gitops.core.limits import Limits
+from hyops_gitops.core.plan import Plan
+from hyops_gitops.core.planning import Inputs, make_plan
+from hyops_gitops.core.zone import RRset, Zone
+from tests.core.strategies import APEX, contract_of, managed_of
+
+LOOSE = Limits(1000, 1000, 100, 1000, "warn", frozenset(overridable_guards()))
+
+
+def host(service: str, address: str, *, stable: bool = False, **sites: str) -> Contract:
+    made = contract_of(service, Target(TargetType.HOST, (address,), 1), 60, stable=stable)
+    targets = {site: Target(TargetType.HOST, (value,), 1) for site, value in sites.items()}
+    return Contract(**{**{name: getattr(made, name) for name in made.__slots__}, "sites": targets})
+
+
+def plan(
+    before: list[Contract],
+    after: list[Contract],
+    limits: Limits = LOOSE,
+    *overrides: str,
+    foreign: tuple[RRset, ...] = (),
+    stable: frozenset[str] = frozenset(),
+) -> Plan:
+    recorded = managed_of(tuple(before))
+    observed = Zone.of(APEX, (*recorded.zone.rrsets.values(), *foreign))
+    given = tuple(Override.parse(text) for text in overrides)
+    return make_plan(Inputs(recorded, tuple(after), {}, observed, limits, given, stable))
+
+
+def guards(made: Plan) -> list[str]:
+    return [refusal.guard for refusal in made.refusals]
+
+
+def many(number: int, address: str) -> list[Contract]:
+    return [host(f"s{index}", address) for index in range(number)]
+
+
+def limits(**given: int) -> Limits:
+    values = {"max_replaces": 1000, "max_deletes": 1000, "max_change_percent": 100, "max_cutovers": 1000, **given}
+    return Limits(**values, cutover_required="warn", overridable=LOOSE.overridable)
+
+
+def test_replaces_up_to_the_cap() -> None:
+    assert guards(plan(many(3, "10.0.0.1"), many(3, "10.0.0.2"), limits(max_replaces=3))) == []
+
+
+def test_replaces_over_the_cap() -> None:
+    assert guards(plan(many(4, "10.0.0.1"), many(4, "10.0.0.2"), limits(max_replaces=3))) == ["max-replaces"]
+
+
+def test_deletes_over_the_cap() -> None:
+    assert guards(plan(many(4, "10.0.0.1"), many(1, "10.0.0.1"), limits(max_deletes=2))) == ["max-deletes"]
+
+
+def test_a_share_of_few_records_means_nothing() -> None:
+    assert guards(plan(many(9, "10.0.0.1"), many(9, "10.0.0.2"), limits(max_change_percent=1))) == []
+
+
+def test_a_share_of_many_records_does() -> None:
+    made = plan(many(10, "10.0.0.1"), many(10, "10.0.0.2"), limits(max_change_percent=99))
+    assert guards(made) == ["max-change-percent"]
+
+
+def test_creating_counts_against_no_cap() -> None:
+    strict = limits(max_replaces=0, max_deletes=0, max_change_percent=0, max_cutovers=0)
+    assert guards(plan(many(10, "10.0.0.1"), many(30, "10.0.0.1"), strict)) == []
+
+
+def test_a_swap_of_type_is_one_replace() -> None:
+    before = [host("s", "10.0.0.1")]
+    after = [contract_of("s", Target(TargetType.DNS, ("a.example",), 1), 60)]
+    assert guards(plan(before, after, limits(max_replaces=1, max_deletes=0))) == []
+
+
+def test_a_move_between_sites_counts_as_a_cutover_only() -> None:
+    before = [host("s", "10.0.0.1", onprem="10.0.0.1", gcp="10.0.0.2")]
+    after = [host("s", "10.0.0.2", onprem="10.0.0.1", gcp="10.0.0.2")]
+    assert guards(plan(before, after, limits(max_replaces=0))) == []
+    assert guards(plan(before, after, limits(max_cutovers=0))) == ["max-cutovers"]
+
+
+def test_a_target_that_is_no_site_counts_as_a_replace() -> None:
+    before = [host("s", "10.0.0.9")]
+    after = [host("s", "10.0.0.2", onprem="10.0.0.1", gcp="10.0.0.2")]
+    assert guards(plan(before, after, limits(max_replaces=0, max_cutovers=0))) == ["max-replaces"]
+
+
+def test_an_empty_tree_is_refused_at_any_size() -> None:
+    assert "empty-tree" in guards(plan([host("s", "10.0.0.1")], []))
+
+
+@pytest.mark.parametrize("guard", ["max-replaces", "max-deletes", "max-change-percent", "empty-tree"])
+def test_the_override_that_a_refusal_prints_lifts_it(guard: str) -> None:
+    before, after = many(12, "10.0.0.1"), [] if guard == "empty-tree" else [host("s0", "10.0.0.2")]
+    tight = {
+        "max-replaces": limits(max_replaces=0),
+        "max-deletes": limits(max_deletes=0),
+        "max-change-percent": limits(max_change_percent=0),
+    }.get(guard, LOOSE)
+    refusal = next(one for one in plan(before, after, tight).refusals if one.guard == guard)
+    line = refusal.hint.split("--override ")[1].replace("'REASON'", "because")
+    assert guards(plan(before, after, tight, line)) == []
+
+
+def test_a_name_below_a_delegation_cannot_be_overridden() -> None:
+    cut = RRset.of(f"prod.{APEX}", "NS", 60, ["ns.example."])
+    assert guards(plan([], [host("s", "10.0.0.1")], foreign=(cut,))) == ["occluded"]
+
+
+def test_a_broken_promise_warns_or_refuses_as_the_policy_says() -> None:
+    before, after = [host("s", "10.0.0.1", stable=True)], [host("s", "10.0.0.2", stable=True)]
+    promised = frozenset({after[0].path})
+    assert [note.name for note in plan(before, after, stable=promised).notes] == [f"s.prod.{APEX}"]
+    enforcing = Limits(1000, 1000, 100, 1000, "enforce", LOOSE.overridable)
+    assert guards(plan(before, after, enforcing, stable=promised)) == ["cutover-required"]
+
+
+def test_a_new_name_that_hides_a_wildcard_is_noted() -> None:
+    wildcard = RRset.of(f"*.prod.{APEX}", "A", 60, ["10.9.9.9"])
+    made = plan([], [host("s", "10.0.0.1")], foreign=(wildcard,))
+    assert [note.message for note in made.notes] == [f"it is no longer answered by the wildcard *.prod.{APEX}"]
+
+
+def test_a_deleted_name_that_uncovers_a_wildcard_is_noted() -> None:
+    wildcard = RRset.of(f"*.prod.{APEX}", "A", 60, ["10.9.9.9"])
+    made = plan([host("s", "10.0.0.1"), host("t", "10.0.0.1")], [host("t", "10.0.0.1")], foreign=(wildcard,))
+    assert [note.name for note in made.notes] == [f"s.prod.{APEX}"]
+
+
+def test_an_empty_non_terminal_that_hides_a_wildcard_is_noted() -> None:
+    wildcard = RRset.of(f"*.{APEX}", "A", 60, ["10.9.9.9"])
+    made = plan([], [host("s", "10.0.0.1")], foreign=(wildcard,))
+    assert [note.message for note in made.notes] == [
+        f"a name below prod.{APEX} is no longer answered by the wildcard *.{APEX}"
+    ]
+
+
+def test_the_stricter_of_two_policies() -> None:
+    one = Limits(1, 9, 1, 9, "warn", frozenset({"drift", "foreign"}))
+    other = Limits(9, 1, 9, 1, "enforce", frozenset({"drift", "history"}))
+    assert one.stricter(other) == other.stricter(one) == Limits(1, 1, 1, 1, "enforce", frozenset({"drift"}))
+
+
+@pytest.mark.parametrize("guard", sorted(GUARDS))
+def test_every_guard_can_be_overridden_or_says_that_it_cannot(guard: str) -> None:
+    name = "a.z.internal" if GUARDS[guard].per_name else None
+    line = override_line(guard, name).removeprefix("--override ").replace("'REASON'", "because it is so")
+    if guard in overridable_guards():
+        assert Override.parse(line) == Override(guard, name, "because it is so", "option")
+    else:
+        with pytest.raises(UsageError, match="no override"):
+            Override.parse(line)
+
+
+def test_a_reason_may_hold_anything() -> None:
+    assert Override.parse("drift:A.Z.internal.= a=b: c ").reason == "a=b: c"
+    assert Override.parse("drift:A.Z.internal.=x").name == "a.z.internal"

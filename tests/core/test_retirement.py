@@ -1,0 +1,70 @@
+"""When an old target may be switched off."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import cast
+
+from hyops_gitops.core.entries import ServerReport, ServerVerdict
+from hyops_gitops.core.log import Applied
+from hyops_gitops.core.plan import Action, Change
+from hyops_gitops.core.retirement import retirements
+from hyops_gitops.core.zone import RRset
+
+ACCEPTED = datetime(2026, 1, 10, 12, 0, tzinfo=UTC)
+NAME = "pg.prod.z.internal"
+
+
+def move(ttl_before: int, ttl_after: int = 60, *, cutover: bool = True) -> Change:
+    before, after = RRset.of(NAME, "A", ttl_before, ["10.0.0.1"]), RRset.of(NAME, "A", ttl_after, ["10.0.0.2"])
+    return Change(Action.REPLACE, NAME, "A", before, after, "endpoints/prod/pg.yaml", cutover)
+
+
+def server(role: str, after_ms: int | None) -> ServerReport:
+    verdict: ServerVerdict = "stale" if after_ms is None else "converged"
+    return ServerReport(role, role, "127.0.0.1:53", verdict, after_ms)
+
+
+def past(accepted: datetime, change: Change, after_ms: int | None = 0) -> Applied:
+    """An earlier apply, as far as retirement looks at it."""
+    result = SimpleNamespace(accepted=accepted, servers=(server("primary", after_ms),))
+    return cast(Applied, SimpleNamespace(intent=SimpleNamespace(changes=(change,)), result=result))
+
+
+def after(change: Change, servers: Sequence[ServerReport], *earlier: Applied) -> datetime | None:
+    (one,) = retirements((change,), ACCEPTED, servers, earlier)
+    assert one.name == NAME
+    return one.after
+
+
+def test_the_old_ttl_counts_from_the_last_authority_server() -> None:
+    servers = [server("primary", 10), server("secondary", 4200)]
+    assert after(move(300), servers) == ACCEPTED + timedelta(seconds=4 + 1 + 300)
+
+
+def test_a_resolver_does_not_count() -> None:
+    assert after(move(300), [server("primary", 0), server("resolver", None)]) is not None
+
+
+def test_a_stale_authority_server_makes_it_unknown() -> None:
+    assert after(move(300), [server("primary", 0), server("secondary", None)]) is None
+
+
+def test_a_longer_ttl_of_the_past_still_counts() -> None:
+    lowered = past(ACCEPTED - timedelta(minutes=10), move(3600, 30, cutover=False))
+    expected = ACCEPTED - timedelta(minutes=10) + timedelta(seconds=1 + 3600)
+    assert after(move(30), [server("primary", 0)], lowered) == expected
+
+
+def test_a_ttl_of_long_ago_does_not() -> None:
+    lowered = past(ACCEPTED - timedelta(days=1), move(3600, 30, cutover=False))
+    assert after(move(30), [server("primary", 0)], lowered) == ACCEPTED + timedelta(seconds=1 + 30)
+
+
+def test_a_server_that_was_behind_then_has_caught_up_by_now_at_the_latest() -> None:
+    lowered = past(ACCEPTED - timedelta(days=1), move(3600, 30, cutover=False), after_ms=None)
+    assert after(move(30), [server("primary", 0)], lowered) == ACCEPTED + timedelta(seconds=1 + 3600)
+
+
+def test_a_change_of_ttl_alone_retires_nothing() -> None:
+    assert retirements((move(300, cutover=False),), ACCEPTED, [server("primary", 0)], ()) == ()

@@ -1,0 +1,179 @@
+"""Canonical JSON, names and rdata, markers, masking: small values that leave the process."""
+
+import json
+import shutil
+import subprocess
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hyops_gitops.core.canonical import MAX_INTEGER, canonical_json, parse_canonical
+from hyops_gitops.core.errors import InvalidData
+from hyops_gitops.core.markers import TOMBSTONES_KEPT, Anchor, claim, expired_tombstones, tombstone
+from hyops_gitops.core.masking import MAX_TEXT, masked
+from hyops_gitops.core.state import ManagedSet
+from hyops_gitops.core.zone import RRset, Zone
+
+APEX = "z.internal"
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x7f"), max_size=20)
+keys = st.text(st.characters(max_codepoint=0x7E), max_size=8)
+values = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(-MAX_INTEGER, MAX_INTEGER), texts),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(keys, inner, max_size=4)),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(keys, values, max_size=6))
+def test_canonical_json_reads_back(value: dict[str, object]) -> None:
+    assert parse_canonical(canonical_json(value)) == value
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
+@settings(max_examples=5, deadline=None)
+@given(st.lists(st.dictionaries(keys, values, max_size=6), min_size=40, max_size=40))
+def test_canonical_json_is_what_jq_writes(documents: list[dict[str, object]]) -> None:
+    ours = b"".join(canonical_json(document) for document in documents)
+    loose = "\n".join(json.dumps(document, indent=1) for document in documents).encode()
+    assert subprocess.run(["jq", "-cS", "."], input=loose, capture_output=True, check=True).stdout == ours
+
+
+@pytest.mark.parametrize(
+    "value", [1.5, MAX_INTEGER + 1, "\x7f", "\ud800", {"ü": 1}, {1: 2}, {"a": [float("nan")]}, b"bytes"]
+)
+def test_what_has_no_canonical_form_is_refused(value: object) -> None:
+    with pytest.raises(InvalidData):
+        canonical_json({"value": value})
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"a":1,"a":1}\n',
+        b'{"b":1,"a":1}\n',
+        b'{"a": 1}\n',
+        b'{"a":1}',
+        b'{"a":1}\n\n',
+        b"[]\n",
+        b"",
+        b'{"a":"\\u0041"}\n',
+    ],
+)
+def test_only_the_one_canonical_form_is_read(data: bytes) -> None:
+    with pytest.raises(InvalidData):
+        parse_canonical(data)
+
+
+@pytest.mark.parametrize(
+    ("rrtype", "written", "canonical"),
+    [
+        ("AAAA", "2001:DB8:0:0::1", "2001:db8::1"),
+        ("AAAA", "::FFFF:10.0.0.1", "::ffff:10.0.0.1"),
+        ("CNAME", "Host.Example", "host.example."),
+        ("CNAME", "host.example.", "host.example."),
+        ("TXT", '"Kept As Is"', '"Kept As Is"'),
+        ("TXT", '"ä"', '"\\195\\164"'),
+        ("MX", "10 Mail.Example.", "10 Mail.Example."),
+    ],
+)
+def test_rdata_has_one_spelling(rrtype: str, written: str, canonical: str) -> None:
+    assert RRset.of("a.z.internal", rrtype, 60, [written]).rdata == (canonical,)
+
+
+def test_an_owner_has_one_spelling_and_records_one_order() -> None:
+    one = RRset.of("A.Z.Internal.", "A", 60, ["10.0.0.2", "10.0.0.1", "10.0.0.2"])
+    assert one == RRset.of("a.z.internal", "A", 60, ["10.0.0.1", "10.0.0.2"])
+
+
+@pytest.mark.parametrize("rrtype", ["SOA", "RRSIG", "NSEC", "NSEC3", "NSEC3PARAM", "DNSKEY", "CDS", "CDNSKEY"])
+def test_what_is_in_no_digest_by_type(rrtype: str) -> None:
+    assert Zone.of(APEX, [RRset.of(APEX, rrtype, 60, ["x"])]).text() == ""
+
+
+def test_what_is_in_no_digest_by_owner() -> None:
+    markers = [Anchor(7, "a" * 64).rrset(APEX), claim(APEX, 7, "a" * 64), tombstone(APEX, 5)]
+    assert Zone.of(APEX, markers).digest() == Zone.of(APEX, []).digest()
+
+
+def test_a_disabled_record_is_in_no_digest_but_makes_a_difference() -> None:
+    plain, half = (RRset.of(f"a.{APEX}", "A", 60, ["10.0.0.1"], disabled) for disabled in ([], ["10.0.0.2"]))
+    assert plain != half
+    assert Zone.of(APEX, [plain]).digest() == Zone.of(APEX, [half]).digest()
+
+
+@pytest.mark.parametrize("text", ["a. 60 IN A\n", "a. x IN A 10.0.0.1\n", "a. 60 CH A 10.0.0.1\n", "\n", "junk\n"])
+def test_a_damaged_file_is_no_zone_and_no_state(text: str) -> None:
+    with pytest.raises(InvalidData):
+        Zone.parse(APEX, text)
+    with pytest.raises(InvalidData):
+        ManagedSet.parse(APEX, text)
+
+
+@given(st.integers(1, 10**15), st.text("0123456789abcdef", min_size=64, max_size=64))
+def test_an_anchor_reads_back(seq: int, sha256: str) -> None:
+    assert Anchor.parse(Anchor(seq, sha256).rrset(APEX)) == Anchor(seq, sha256)
+
+
+@pytest.mark.parametrize(
+    "rdata",
+    [
+        [],
+        ['"v=hyops2 seq=1 intent=sha256:' + "a" * 64 + '"'],
+        ['"v=hyops1 seq=0 intent=sha256:' + "a" * 64 + '"'],
+        ['"v=hyops1 seq=1 intent=sha256:' + "A" * 64 + '"'],
+        ['"v=hyops1 seq=1 intent=sha256:' + "a" * 64 + '"', '"another"'],
+    ],
+)
+def test_what_is_not_our_anchor(rdata: list[str]) -> None:
+    assert Anchor.parse(RRset.of(f"_hyops-gitops.{APEX}", "TXT", 60, rdata)) is None
+
+
+NOW = datetime(2026, 1, 10, tzinfo=UTC)
+
+
+@given(st.lists(st.integers(0, 300), min_size=2, max_size=20, unique=True))
+def test_every_tombstone_is_deleted_once_it_is_a_day_old_and_not_before(hours: list[int]) -> None:
+    times = [NOW + timedelta(hours=hour) for hour in sorted(hours)]
+    deleted: set[int] = set()
+    for index in range(1, len(times)):
+        now, last = times[index], times[index - 1]
+        superseded = [(seq, times[seq]) for seq in range(1, index)]
+        expired = expired_tombstones(superseded, last, now)
+        assert all(now - times[seq] > TOMBSTONES_KEPT for seq in expired)
+        deleted.update(expired)
+        assert deleted == {seq for seq, at in superseded if now - at > TOMBSTONES_KEPT}
+
+
+SECRETS = [
+    "ghp_" + "a" * 36,
+    "github_pat_" + "b" * 30,
+    "glpat-" + "c" * 20,
+    "AKIA" + "D" * 16,
+    "xoxb-" + "1" * 12,
+    "eyJhbGciOiJI.eyJzdWIiOiIx.c2lnbmF0dXJl",
+    "somebody@example.org",
+]
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_a_secret_is_masked_wherever_it_stands(secret: str) -> None:
+    assert masked(f"before {secret} after") == "before [masked] after"
+
+
+def test_credentials_in_a_url_are_masked() -> None:
+    assert "hunter2" not in masked("push to https://user:hunter2@git.example/repo")
+
+
+@given(st.text(max_size=600))
+def test_masked_text_is_one_printable_line_of_bounded_length(text: str) -> None:
+    line = masked(text)
+    assert line.isprintable()
+    assert len(line) <= MAX_TEXT
+    canonical_json({"title": line})
+
+
+@given(st.text(max_size=100))
+def test_masking_twice_changes_nothing(text: str) -> None:
+    assert masked(masked(text)) == masked(text)
