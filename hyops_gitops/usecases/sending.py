@@ -66,8 +66,8 @@ def send(writer: ZoneWriter, update: Update, clock: Clock, why_not: Callable[[],
                 break
             return Sent("applied", writer.patch(update.deletes, update.replaces).new_serial)
         except ServerRefused as error:
-            landed_before = may_have_landed and _landed(writer, update)
-            return Sent("applied") if landed_before else Sent("failed", reason=error.message)
+            reason = error.message
+            break
         except OutsideFailure as error:
             may_have_landed |= isinstance(error, ReplyLost)
             reason = error.message
