@@ -1,6 +1,7 @@
 """The contracts' history, read with git plumbing. Reads only; meets the port `History`."""
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -91,12 +92,41 @@ class GitRepository:
             "--",
         )
         records = [_text(record).split("\n") for record in output.split(b"\0")[:-1]]
-        changed = self._changed_paths({commit: parents.split()[:1] for commit, parents, *_ in records})
-        return tuple(_commit_info(record, changed.get(record[0], ())) for record in records)
+        parents_of = {commit: parents.split() for commit, parents, *_ in records}
+        changed = self._changed_paths({commit: parents[:1] for commit, parents in parents_of.items()})
+        authors = self._authors([parents[1] for parents in parents_of.values() if len(parents) > 1])
+        return tuple(_commit_info(record, changed.get(record[0], ()), authors) for record in records)
+
+    def versions(self, path: str, upto: str) -> tuple[tuple[str, bytes], ...]:
+        """The first-parent commits up to `upto` that changed a file, oldest first, each with its content then."""
+        output = self._git.output(
+            "log", "--first-parent", "--reverse", "--no-show-signature", "--format=%H", self.resolve(upto), "--", path
+        )
+        place = f"{self._prefix()}{path}"
+        found = ((one, self._git.attempt("cat-file", "blob", f"{one}:{place}")) for one in output.decode().split())
+        return tuple((commit, blob.stdout if blob.ok else b"") for commit, blob in found)
 
     def tree(self, commit: str) -> CommitTree:
         """The tree of one commit, named as `resolve` takes it."""
         return CommitTree(self._git, self.resolve(commit))
+
+    def _authors(self, commits: list[str]) -> dict[str, str]:
+        """The name of each commit's author, in one process."""
+        if not commits:
+            return {}
+        asked = "".join(f"{commit}\n" for commit in commits).encode()
+        output = self._git.output(
+            "log",
+            "-z",
+            "--stdin",
+            "--no-walk=unsorted",
+            "--no-show-signature",
+            "--encoding=UTF-8",
+            "--format=tformat:%H%n%an",
+            stdin=asked,
+        )
+        named = (_text(record).split("\n", 1) for record in output.split(b"\0")[:-1])
+        return {commit: "".join(name) for commit, *name in named}
 
     def _changed_paths(self, first_parents: dict[str, list[str]]) -> dict[str, tuple[str, ...]]:
         """The watched paths each commit changed against the parent given for it, in one process."""
@@ -134,8 +164,9 @@ class GitRepository:
         return _text(self._git.output("rev-parse", "--show-prefix")).rstrip("\n")
 
 
-def _commit_info(record: list[str], changed: tuple[str, ...]) -> CommitInfo:
+def _commit_info(record: list[str], changed: tuple[str, ...], authors: Mapping[str, str]) -> CommitInfo:
     commit, parents, seconds, author, committer, subject, *trailers = record
+    merged_head = next(iter(parents.split()[1:2]), None)
     names = (_ADDRESS.sub("", line).strip() for line in trailers)
     return CommitInfo(
         commit,
@@ -145,7 +176,8 @@ def _commit_info(record: list[str], changed: tuple[str, ...]) -> CommitInfo:
         changed,
         committer,
         tuple(name for name in names if name),
-        next(iter(parents.split()[1:2]), None),
+        merged_head,
+        authors.get(merged_head) if merged_head else None,
     )
 
 

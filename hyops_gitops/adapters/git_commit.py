@@ -1,21 +1,29 @@
 """Makes commits out of bytes: blobs, a temporary index, a tree, a commit object. Moves no reference.
 
 The work tree, the index, HEAD and the user's identity take no part, and neither do filters, line-ending conversion,
-hooks or commit signing: the same parent, files, subject, author and time give the same commit id everywhere.
+hooks or the user's commit signing: the same parent, files, subject, author, time and signature give the same commit
+id everywhere.
 """
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 from hyops_gitops.adapters.git_process import Git
 
 NO_REPLY_ADDRESS = "noreply@hyops-gitops.invalid"
+_SHA256_DIGITS = 64
 
 
 def write_commit(
-    git: Git, parent: str | None, files: Mapping[str, bytes | None], subject: str, author: str, time: datetime
+    git: Git,
+    parent: str | None,
+    files: Mapping[str, bytes | None],
+    subject: str,
+    author: str,
+    time: datetime,
+    sign: Callable[[bytes], bytes] | None = None,
 ) -> str:
     """The id of a new commit: `parent`'s tree with these files written, or deleted where the content is None.
 
@@ -26,6 +34,7 @@ def write_commit(
         subject: The commit's message, one line.
         author: The name of author and committer.
         time: Aware; written in UTC.
+        sign: Makes an armoured signature of a commit's bytes; None leaves the commit unsigned.
 
     Raises:
         OutsideFailure: code `git-failed`: git refused a path, or could not write.
@@ -47,7 +56,18 @@ def write_commit(
         stdin=f"{subject}\n".encode(),
         env=identity(author, time),
     )
-    return made.decode().strip()
+    commit = made.decode().strip()
+    return commit if sign is None else _signed(git, commit, sign)
+
+
+def _signed(git: Git, commit: str, sign: Callable[[bytes], bytes]) -> str:
+    """The same commit with a signature, in the header that git verifies (gitformat-signature(5))."""
+    payload = git.output("cat-file", "commit", commit)
+    header = b"gpgsig-sha256 " if len(commit) == _SHA256_DIGITS else b"gpgsig "
+    signature = header + sign(payload).rstrip(b"\n").replace(b"\n", b"\n ")
+    headers, _, message = payload.partition(b"\n\n")
+    whole = b"%b\n%b\n\n%b" % (headers, signature, message)
+    return git.output("hash-object", "-t", "commit", "-w", "--stdin", stdin=whole).decode().strip()
 
 
 def identity(author: str, time: datetime) -> dict[str, str]:

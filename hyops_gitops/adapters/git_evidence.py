@@ -5,16 +5,19 @@ else of the local branch. The user's work tree, index, HEAD and current branch a
 """
 
 import re
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from hyops_gitops.adapters.git_commit import identity, write_commit
+from hyops_gitops.adapters.git_import import copy_branch
+from hyops_gitops.adapters.git_mirrors import Mirrors
 from hyops_gitops.adapters.git_process import Git
 from hyops_gitops.adapters.git_remote import Pushed, RemoteBranch
 from hyops_gitops.adapters.git_snapshot import GitSnapshot
 from hyops_gitops.core.errors import OutsideFailure, Refused, UsageError
 
+_IMPORTER = "evidence import"
 _BRANCH = re.compile(r"(?!.*(?:\.\.|//|/\.|\.lock(?:/|$)))[A-Za-z0-9_](?:[A-Za-z0-9._/-]*[A-Za-z0-9_-])?")
 
 
@@ -25,18 +28,20 @@ class GitEvidenceStore:
         root: A directory of the clone.
         branch: The branch's short name.
         remote: The name of a configured remote, or None for local mode.
+        mirrors: Names of further remotes that get a copy.
 
     Raises:
         UsageError: the branch or the remote has no usable name.
     """
 
-    def __init__(self, root: Path, branch: str, remote: str | None) -> None:
+    def __init__(self, root: Path, branch: str, remote: str | None, mirrors: Sequence[str] = ()) -> None:
         if not _BRANCH.fullmatch(branch):
             raise UsageError(f"{branch!r} is not a branch name", code="bad-branch")
         self._git = Git(root)
         self._branch = branch
         self._local = f"refs/heads/{branch}"
         self._remote = RemoteBranch(self._git, remote, branch) if remote is not None else None
+        self._mirrors = Mirrors(self._git, mirrors, branch)
 
     def recorded(self) -> GitSnapshot | None:
         """What this clone knows, without the network: the newer of the remote-tracking ref and the local branch.
@@ -88,12 +93,81 @@ class GitEvidenceStore:
                 f"the evidence branch on {self._remote.remote!r} is at {head[:12]}, which does not descend from "
                 f"{before}, known here: it was rewound or replaced",
                 guard="evidence-diverged",
-                hint=f"the log only ever grows; find out who pushed, and restore {before} on the remote",
+                hint="the log only ever grows; find out who pushed. If the remote lost entries that this clone has, "
+                "this pushes them back: hyops-gitops evidence import .",
             )
         return GitSnapshot(self._git, head)
 
+    def fetch_beside_mirrors(self) -> tuple[GitSnapshot | None, Sequence[str]]:
+        """As `fetch`, after asking every mirror; and a line for each mirror that could not be asked.
+
+        Raises:
+            Refused: guard `evidence-diverged`: a mirror has what the log has not, or as `fetch` does.
+        """
+        # Asked first: mirrors are written after the log, so what they have now the log must have a moment later.
+        asked = self._mirrors.ask()
+        snapshot = self.fetch()
+        if snapshot is not None:
+            self._mirrors.check(asked, snapshot.commit)
+        return snapshot, asked.problems
+
+    def mirror(self, commit: str) -> Sequence[str]:
+        """Push a commit of the branch to every mirror, fast-forward only; what went wrong, a line each."""
+        return self._mirrors.push(commit)
+
+    def offered(self, source: Path) -> GitSnapshot:
+        """The branch in another clone, or in a bundle, its objects copied here and no reference moved.
+
+        Raises:
+            UsageError: code `bad-source`.
+            Refused: guard `evidence-diverged`: it has several, and they do not descend from one another.
+        """
+        return GitSnapshot(self._git, copy_branch(self._git, source, self._branch))
+
+    def advance(self, commit: str) -> GitSnapshot | None:
+        """Make a commit that is here the branch's head, where that is a fast-forward; what the head was before.
+
+        Nothing is done where the head has that commit already.
+
+        Raises:
+            Refused: guard `evidence-diverged` when it is no fast-forward; `race`.
+            OutsideFailure: codes `remote-unreachable`, `remote-refused`.
+        """
+        known = self.recorded()
+        head = known.commit if known else None
+        if self._remote is not None:
+            head = self._remote.head()
+            if head is not None and not self._git.attempt("cat-file", "-e", f"{head}^{{commit}}").ok:
+                self._remote.fetch_objects()
+        before = GitSnapshot(self._git, head) if head else None
+        newest = [one for one in (head, known.commit if known else None) if one is not None]
+        if not all(self._descends(commit, one) for one in newest):
+            if head is not None and all(self._descends(head, one) for one in (commit, *newest)):
+                return before
+            raise Refused(
+                f"{commit[:12]} does not go on from {' and '.join(sorted({one[:12] for one in newest}))}, known here",
+                guard="evidence-diverged",
+                hint="it is older than this log, or another one; `evidence verify --seen SEQ:SHA256` tells",
+            )
+        ident = identity(_IMPORTER, datetime.now(UTC))  # of the reflog
+        if self._remote is None:
+            self._move_local(commit, head, ident)
+        elif head != commit:
+            self._push(self._remote, commit, head)
+        if self._remote is not None:
+            self._remember(self._remote.tracking, commit, ident)
+            if not self._is_checked_out():
+                self._remember(self._local, commit, ident)
+        return before
+
     def append(
-        self, parent: str | None, files: Mapping[str, bytes | None], subject: str, author: str, time: datetime
+        self,
+        parent: str | None,
+        files: Mapping[str, bytes | None],
+        subject: str,
+        author: str,
+        time: datetime,
+        sign: Callable[[bytes], bytes] | None = None,
     ) -> str:
         """Commit these files on top of `parent` and make that commit the branch's head, at once or not at all.
 
@@ -103,6 +177,7 @@ class GitEvidenceStore:
             subject: The commit's message, one line.
             author: The principal; author and committer of the commit.
             time: Aware; the commit's date.
+            sign: Makes an SSH signature of the commit's bytes; None leaves it unsigned.
 
         Returns:
             The new commit's id.
@@ -118,7 +193,7 @@ class GitEvidenceStore:
                 guard="evidence-diverged",
                 hint="check out another branch there; `git worktree list` shows where",
             )
-        commit = write_commit(self._git, parent, files, subject, author, time)
+        commit = write_commit(self._git, parent, files, subject, author, time, sign)
         ident = identity(author, time)
         if self._remote is None:
             self._move_local(commit, parent, ident)

@@ -33,6 +33,7 @@ class RemoteBranch:
     git: Git
     remote: str
     branch: str
+    timeout_s: float | None = None  # None: as long as git may take over the network
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.remote):
@@ -95,6 +96,43 @@ class RemoteBranch:
             raise self.unreachable(summary(result.stderr))
         return result.ok
 
+    def fetch_objects(self) -> None:
+        """Copy the branch's commits here without moving any reference.
+
+        Raises:
+            OutsideFailure: code `remote-unreachable`.
+        """
+        result = self._ask(
+            "-c",
+            "fetch.fsckObjects=true",
+            "fetch",
+            "--no-tags",
+            "--no-write-fetch-head",
+            "--no-recurse-submodules",
+            "--no-prune",
+            "--refmap=",
+            "--",
+            self.remote,
+            self.there,
+        )
+        if not result.ok:
+            raise self.unreachable(summary(result.stderr))
+
+    def forward(self, commit: str) -> str | None:
+        """Push a commit where that is a fast-forward; why not, otherwise."""
+        result = self._ask(
+            "push",
+            "--porcelain",
+            "--no-verify",
+            "--no-signed",
+            "--no-follow-tags",
+            "--recurse-submodules=no",
+            "--",
+            self.remote,
+            f"{commit}:{self.there}",
+        )
+        return None if result.ok else summary(result.stderr) or f"git push ended with status {result.status}"
+
     def push(self, commit: str, expected: str | None) -> PushReport:
         """Make `commit` the branch's head if its head is `expected` (None: if there is no branch).
 
@@ -134,7 +172,7 @@ class RemoteBranch:
     def _ask(self, *arguments: str) -> GitResult:
         """A call over the network, whose every failure is the remote's."""
         try:
-            return self.git.attempt(*arguments, env=self._ssh(), timeout_s=NETWORK_TIMEOUT_S)
+            return self.git.attempt(*arguments, env=self._ssh(), timeout_s=self.timeout_s or NETWORK_TIMEOUT_S)
         except UsageError as failure:  # it is the remote that is no repository
             return GitResult(-1, b"", failure.message)
         except OutsideFailure as failure:

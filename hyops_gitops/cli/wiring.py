@@ -63,7 +63,7 @@ class Wiring:
 
     def store(self, settings: EvidenceSettings) -> EvidenceStore:
         """The evidence branch."""
-        return GitEvidenceStore(self.root, settings.branch, settings.remote)
+        return GitEvidenceStore(self.root, settings.branch, settings.remote, settings.mirrors)
 
     def signer(self) -> Signer:
         """The signing key."""

@@ -93,6 +93,7 @@ class Policy:
     readiness_unknown: Literal["refuse", "warn"]
     zone_ownership: Literal["exclusive", "shared"]
     replication: Literal["transfer", "native"]
+    separation_of_duties: Literal["enforce", "warn", "off"]  # whether somebody else has to approve a change
     overridable: frozenset[str]  # guard names
     lease_s: int
     convergence: Convergence
@@ -105,6 +106,7 @@ class EvidenceSettings:
     branch: str
     remote: str | None  # None: local mode
     genesis: str | None  # 64 hex digits; None: not initialised yet
+    mirrors: tuple[str, ...] = ()  # further remotes of this clone that the log is pushed to
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,7 @@ POLICY_DEFAULTS: Mapping[str, object] = {
     "readiness_unknown": "refuse",
     "zone_ownership": "shared",
     "replication": "transfer",
+    "separation_of_duties": "warn",
     "lease_s": 120,
 }
 DEFAULT_OVERRIDABLE = (
@@ -153,4 +156,5 @@ DEFAULT_OVERRIDABLE = (
     "max-replaces",
     "readiness",
     "restored",
+    "separation-of-duties",
 )

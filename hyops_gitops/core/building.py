@@ -76,6 +76,7 @@ def build_authority(document: Document) -> Authority:
             branch=fields.text("evidence", "branch") or DEFAULT_BRANCH,
             remote=fields.text("evidence", "remote"),
             genesis=genesis_digest(fields),
+            mirrors=tuple(name for _, name in fields.texts("evidence", "mirrors")),
         ),
         document=document,
     )

@@ -68,3 +68,4 @@ class CommitInfo:
     committer: str = ""  # the name alone
     approved_by: tuple[str, ...] = ()  # names in Approved-by and Reviewed-by trailers
     merged_head: str | None = None  # a merge's second parent
+    merged_author: str | None = None  # the name of the author of that commit

@@ -116,6 +116,6 @@ class Log:
 
     @property
     def acknowledged(self) -> frozenset[int]:
-        """The numbers of entries that somebody has looked into."""
-        bodies = (one.body for one in self.entries)
-        return frozenset(one.acknowledges for one in bodies if isinstance(one, Gap) and one.acknowledges is not None)
+        """The numbers of entries that somebody has looked into; the word of a thief does not count."""
+        said = (one.body for one in self.entries if one.seq not in self.doubtful)
+        return frozenset(one.acknowledges for one in said if isinstance(one, Gap) and one.acknowledges is not None)

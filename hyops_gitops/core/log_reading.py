@@ -61,6 +61,7 @@ class LogReader:
     entries: list[Entry] = field(default_factory=list)
     trust: TrustBook = field(default_factory=TrustBook)
     previous_sig: str = NO_HASH
+    namespaces: dict[int, str] = field(default_factory=dict)  # by entry: the one it is signed in
 
     def read(self, commit: str, genesis: str | None) -> Reading:
         """All checks, in their order; later ones only where the entries themselves are sound."""
@@ -110,6 +111,7 @@ class LogReader:
                 message = "not a canonical signature of the entry by the key it names"
                 self.problems.append(Problem("signature", f"{path}.sig", message))
                 return
+            self.namespaces[entry.seq] = namespace
             line = self.signers.principal_of(envelope.key, namespace, envelope.time)
         except HyopsError as error:
             self.problems.append(Problem("signer", f"{path}.sig", error.message))
@@ -121,7 +123,7 @@ class LogReader:
             self.problems.append(Problem("trust", path, why))
 
     def _check_pages(self) -> Iterator[Problem]:
-        """LOG.md and the folders' READMEs: made anew, and signed by whoever signed the last entry they show."""
+        """LOG.md and the folders' READMEs: made anew, and signed as the last entry that they show was."""
         head = self.entries[-1]
         pages = {LOG_PAGE: (log_page(self.zone, self.entries), head)}
         for last in _last_of_folders(self.entries):
@@ -130,10 +132,9 @@ class LogReader:
             if self.files[path] != expected:
                 yield Problem("page", path, "not what follows from the entries")
             signature = self.files.get(f"{path}.sig", b"")
-            namespace = TRUST_NAMESPACE if isinstance(entry.body, TrustChange) else MAIN_NAMESPACE
+            namespace = self.namespaces[entry.seq]
             try:
-                sound = self.check_signature(self.files[path], signature, entry.envelope.key, MAIN_NAMESPACE)
-                sound = sound or self.check_signature(self.files[path], signature, entry.envelope.key, namespace)
+                sound = self.check_signature(self.files[path], signature, entry.envelope.key, namespace)
             except HyopsError as error:
                 yield Problem("signature", f"{path}.sig", error.message)
                 continue

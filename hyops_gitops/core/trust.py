@@ -6,13 +6,26 @@ may also be signed in a namespace of their own, by a recovery key that is kept o
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from hyops_gitops.core.custody_entries import Genesis, TrustChange
 from hyops_gitops.core.entry_parts import TrustedKey
+from hyops_gitops.core.envelope import Entry
 
 MAIN_NAMESPACE = "hyops-gitops"
 TRUST_NAMESPACE = "hyops-gitops-trust"
 BREAKGLASS_NAMESPACE = "hyops-gitops-breakglass"
+GIT_NAMESPACE = "git"  # what git itself signs commits in
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the log says about one key."""
+
+    trusted: TrustedKey | None  # None: it does not count now
+    trusted_by: int | None = None  # the entry from which it counted
+    retired_by: int | None = None  # the entry from which it does not
+    last_good_seq: int | None = None  # stolen: what it signed after this entry is in doubt
 
 
 class TrustBook:
@@ -20,22 +33,30 @@ class TrustBook:
 
     def __init__(self) -> None:
         self._trusted: dict[str, TrustedKey] = {}
+        self._trusted_by: dict[str, int] = {}
         self._retired: dict[str, int] = {}
         self._last_good: dict[str, int] = {}
+
+    @classmethod
+    def of(cls, entries: Iterable[Entry]) -> "TrustBook":
+        """As it stands after these entries."""
+        book = cls()
+        for entry in entries:
+            book.accept(entry.seq, entry.body)
+        return book
 
     def accept(self, seq: int, body: object) -> None:
         """Take note of what an entry says about keys."""
         if isinstance(body, Genesis):
-            self._add(body.trusted)
+            self._add(seq, body.trusted)
         elif isinstance(body, TrustChange):
-            self._add(body.trust)
+            self._add(seq, body.trust)
             for key in body.retire:
-                self._trusted.pop(key.key, None)
-                self._retired[key.key] = seq
+                self._retire(seq, key.key)
             for one in body.compromised:
-                self._trusted.pop(one.key, None)
-                self._retired[one.key] = seq
-                self._last_good[one.key] = one.last_good_seq
+                self._retire(seq, one.key)
+                # A later entry can only cast more doubt: whoever holds a stolen key may not clear another's.
+                self._last_good[one.key] = min(one.last_good_seq, self._last_good.get(one.key, one.last_good_seq))
 
     def why_not(self, principal: str, key: str, namespace: str) -> str | None:
         """Why a key does not count now, or None when it does."""
@@ -58,7 +79,19 @@ class TrustBook:
         """The keys that count now."""
         return tuple(self._trusted.values())
 
-    def _add(self, keys: Iterable[TrustedKey]) -> None:
+    def standing(self, key: str) -> Standing:
+        """What is known about a key."""
+        return Standing(
+            self._trusted.get(key), self._trusted_by.get(key), self._retired.get(key), self._last_good.get(key)
+        )
+
+    def _add(self, seq: int, keys: Iterable[TrustedKey]) -> None:
         for key in keys:
-            if key.key not in self._retired:  # a retired key stays dead
+            # A retired key stays dead, and one that counts keeps the principal and namespaces it was trusted with.
+            if key.key not in self._retired and key.key not in self._trusted:
                 self._trusted[key.key] = key
+                self._trusted_by[key.key] = seq
+
+    def _retire(self, seq: int, key: str) -> None:
+        self._trusted.pop(key, None)
+        self._retired.setdefault(key, seq)

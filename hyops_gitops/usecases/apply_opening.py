@@ -14,11 +14,11 @@ from hyops_gitops.core.guards import find_override, override_line
 from hyops_gitops.core.log import Log
 from hyops_gitops.core.masking import masked
 from hyops_gitops.usecases.apply_ports import ApplyPorts, ApplyRequest
-from hyops_gitops.usecases.evidence_log import EntryWriter, Signers, read_signers, require_log
+from hyops_gitops.usecases.evidence_log import SIGNERS_PATH, EntryWriter, Signers, read_signers, require_log
 from hyops_gitops.usecases.findings_error import FindingsError
 from hyops_gitops.usecases.ports import EvidenceStore
 from hyops_gitops.usecases.proposal import Past, manifest_sha256, read_past
-from hyops_gitops.usecases.validate import Validation, validate_tree
+from hyops_gitops.usecases.validate import Validation, signers_since, validate_tree
 
 _SHOWN_PATHS = 5
 
@@ -70,9 +70,21 @@ def open_log(request: ApplyRequest, ports: ApplyPorts) -> Opened:
         raise FindingsError(validation.findings)
     signers = read_signers(validation.files)
     store = ports.open_store(authority.evidence)
-    writer = EntryWriter.prepare(store, ports.open_signer(), signers, ports.clock, request.tool, request.run)
+    writer = EntryWriter.prepare(
+        store,
+        ports.open_signer(),
+        signers,
+        ports.clock,
+        request.tool,
+        request.run,
+        warn=lambda text: ports.on_event(Warned(text)),
+    )
     ports.on_event(Step(f"reading the signed log (branch {authority.evidence.branch})"))
-    log = require_log(store.fetch(), authority, signers, ports.verifier)
+    snapshot, unasked = store.fetch_beside_mirrors()
+    for problem in unasked:
+        ports.on_event(Warned(problem))
+    known = store.recorded() if snapshot is None else None
+    log = require_log(snapshot, authority, signers, ports.verifier, known=known is not None)
     writer.require_trust(log)
     return Opened(
         commit=commit,
@@ -123,6 +135,24 @@ def check_history(opened: Opened, past: Past | None, request: ApplyRequest, port
     ports.on_event(Warned(f"applying {opened.commit[:12]}, which does not descend from {recorded[:12]}"))
 
 
+def check_signers(opened: Opened, past: Past | None, ports: ApplyPorts) -> None:
+    """Whether the signers only grew since the commit recorded last, or before the first apply since genesis.
+
+    Raises:
+        FindingsError: rule `signers-append-only`.
+    """
+    base = opened.log.recorded_commit or opened.log.genesis.commit
+    if past is not None:
+        before = past.files.get(SIGNERS_PATH, b"")
+    elif ports.history.is_ancestor(base, opened.commit):
+        files = ports.history.tree(base).files()
+        before = next((one.content or b"" for one in files if one.path == SIGNERS_PATH), b"")
+    else:
+        return
+    if findings := signers_since(before, opened.validation.files.get(SIGNERS_PATH, b""), base[:12]):
+        raise FindingsError(findings)
+
+
 def authority_change(opened: Opened, past: Past | None) -> AuthorityChange | None:
     """What changed under authority/ since the last recorded commit; nothing to compare with before the first apply."""
     if past is None:
@@ -132,11 +162,14 @@ def authority_change(opened: Opened, past: Past | None) -> AuthorityChange | Non
 
 
 def merged_commit(commit: CommitInfo) -> MergedCommit:
-    """A commit as the log names it: people and approvals as the commit itself tells them."""
+    """A commit as the log names it: people and approvals as the commit itself tells them.
+
+    Whoever wrote what a merge brings in asked for it; the one who merged it is named apart.
+    """
     return MergedCommit(
         commit.id,
         masked(commit.subject),
-        Person(masked(commit.author)),
+        Person(masked(commit.merged_author or commit.author)),
         commit.time,
         tuple(Approval(Person(masked(name))) for name in commit.approved_by),
         head=commit.merged_head,

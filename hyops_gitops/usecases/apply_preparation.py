@@ -19,6 +19,7 @@ from hyops_gitops.usecases.apply_opening import (
     Opened,
     authority_change,
     check_history,
+    check_signers,
     merged_commit,
     read_recorded,
 )
@@ -65,6 +66,7 @@ def prepare(opened: Opened, commits: tuple[CommitInfo, ...], request: ApplyReque
     authority, log = opened.authority, opened.log
     past = read_recorded(opened, ports)
     check_history(opened, past, request, ports)
+    check_signers(opened, past, ports)
     if past is not None and (mixed := mixed_commits(commits)):
         raise Refused(
             f"commit {mixed[0].id[:12]} changes authority/ and endpoints/ together",

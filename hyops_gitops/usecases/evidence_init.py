@@ -8,7 +8,7 @@ from hyops_gitops.core.custody_entries import Genesis
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.log_readme import readme
 from hyops_gitops.usecases.document_port import DocumentReader, SchemaChecker
-from hyops_gitops.usecases.evidence_log import EntryWriter, read_signers, trusted_key
+from hyops_gitops.usecases.evidence_log import EntryWriter, read_signers, trusted_keys
 from hyops_gitops.usecases.findings_error import FindingsError
 from hyops_gitops.usecases.ports import Clock, EvidenceStore, History, Signer
 from hyops_gitops.usecases.validate import validate_tree
@@ -79,6 +79,6 @@ def start_log(ports: InitPorts, tool: str, run: Mapping[str, str]) -> Started:
             guard="evidence-exists",
             hint="genesis happens once; to use that log, pin the digest of its first entry as evidence.genesis",
         )
-    trusted = tuple(map(trusted_key, signers.lines.lines))
+    trusted = trusted_keys(signers.lines.lines)
     sha256 = writer.start(authority.zone, ports.new_log_id(), Genesis(commit, trusted), readme(authority.zone))
     return Started(authority, commit, sha256, writer.principal)

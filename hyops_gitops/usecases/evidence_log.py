@@ -1,6 +1,6 @@
 """Reading the signed log, and writing the next entry of it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from hyops_gitops.core.authority import Authority
@@ -15,12 +15,18 @@ from hyops_gitops.core.log_reading import Reading, read_log
 from hyops_gitops.core.log_views import FORM, LOG_PAGE, folder_page, folder_readme, log_page, subject
 from hyops_gitops.core.signers import SignerLine, SignerSet, parse_allowed_signers
 from hyops_gitops.core.state import ManagedSet
-from hyops_gitops.core.trust import MAIN_NAMESPACE, TrustBook
+from hyops_gitops.core.trust import GIT_NAMESPACE, MAIN_NAMESPACE, TrustBook
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.usecases.ports import Clock, EvidenceSnapshot, EvidenceStore, Signer, Verifier
 
 SIGNERS_PATH = "authority/allowed_signers"
 _PROBLEMS_SHOWN = 3
+
+Warn = Callable[[str], None]
+
+
+def _say_nothing(_text: str) -> None:
+    """For commands that have nobody to warn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +44,21 @@ def read_signers(files: Mapping[str, bytes]) -> Signers:
     return Signers(SignerSet(lines), sha256_hex(data))
 
 
-def trusted_key(line: SignerLine) -> TrustedKey:
-    """A line of allowed_signers as the log takes it up."""
-    return TrustedKey(line.principal, line.key, line.namespaces or ())
+def trusted_keys(lines: Iterable[SignerLine]) -> tuple[TrustedKey, ...]:
+    """The keys of these lines as the log takes them up; a key with several lines counts for all their namespaces."""
+    of_key: dict[str, list[SignerLine]] = {}
+    for line in lines:
+        of_key.setdefault(line.key, []).append(line)
+    return tuple(
+        TrustedKey(
+            some[0].principal,
+            key,
+            ()
+            if any(one.namespaces is None for one in some)
+            else tuple(n for one in some for n in one.namespaces or ()),
+        )
+        for key, some in of_key.items()
+    )
 
 
 def read_evidence(snapshot: EvidenceSnapshot, authority: Authority, signers: Signers, verifier: Verifier) -> Reading:
@@ -63,8 +81,17 @@ def require_log(
     verifier: Verifier,
     *,
     tolerate_doubt: bool = False,
+    known: bool = False,
 ) -> Log:
-    """The verified log; with `tolerate_doubt` also one with entries in doubt, so that they can be acknowledged.
+    """The verified log.
+
+    Args:
+        snapshot: The branch, None where it does not exist.
+        authority: Whose log is expected.
+        signers: Who may sign.
+        verifier: Checks signatures.
+        tolerate_doubt: Take one with entries in doubt as well, so that they can be acknowledged.
+        known: This clone still has the branch that is gone.
 
     Raises:
         Refused: `evidence-missing` when it is not initialised or its branch is gone; `evidence-invalid`.
@@ -80,15 +107,22 @@ def require_log(
         remote = authority.evidence.remote
         where = f"on remote {remote!r}" if remote else "in this clone"
         hint = f"`git fetch {remote} {branch}` brings it" if remote else "no log is ever started by itself"
+        if known:
+            hint = (
+                "this clone still has it; look into who deleted it, then push it back: hyops-gitops evidence import ."
+            )
+        elif remote:
+            hint += (
+                "; if it is gone there: `hyops-gitops evidence import CLONE` brings it back from a clone that has it"
+            )
         raise Refused(f"there is no branch {branch!r} {where}", guard="evidence-missing", hint=hint)
     reading = read_evidence(snapshot, authority, signers, verifier)
     if reading.log is None or not (reading.ok or tolerate_doubt):
         shown = "; ".join(f"{problem.where}: {problem.message}" for problem in reading.problems[:_PROBLEMS_SHOWN])
-        raise Refused(
-            f"the log does not verify: {shown}",
-            guard="evidence-invalid",
-            hint="`hyops-gitops evidence verify` lists every problem",
-        )
+        hint = "`hyops-gitops evidence verify` lists every problem"
+        if reading.log is not None:
+            hint = "look into each of them, then: hyops-gitops evidence acknowledge SEQ --reason REASON"
+        raise Refused(f"the log does not verify: {shown}", guard="evidence-invalid", hint=hint)
     return reading.log
 
 
@@ -105,6 +139,8 @@ class EntryWriter:
     tool: str
     run: Mapping[str, str]
     namespace: str = MAIN_NAMESPACE
+    warn: Warn = _say_nothing
+    sign_commits: bool = False
 
     @classmethod
     def prepare(
@@ -117,6 +153,7 @@ class EntryWriter:
         run: Mapping[str, str],
         *,
         namespace: str = MAIN_NAMESPACE,
+        warn: Warn = _say_nothing,
     ) -> "EntryWriter":
         """A writer whose key is known to be allowed, and known to sign.
 
@@ -126,7 +163,10 @@ class EntryWriter:
         key = signer.public_key()
         line = signers.lines.principal_of(key, namespace, clock.now())
         signer.sign(b"hyops-gitops: can this key sign?\n", namespace)
-        return cls(store, signer, key, line.principal, signers.sha256, clock, tool, run, namespace)
+        # Git looks a commit's signer up in the same file, in a namespace of its own.
+        own = [one for one in signers.lines.lines if one.key == key and one.allows(GIT_NAMESPACE)]
+        sign_commits = len(own) == 1 and own[0].covers(clock.now())
+        return cls(store, signer, key, line.principal, signers.sha256, clock, tool, run, namespace, warn, sign_commits)
 
     def start(self, zone: str, log_id: str, body: Genesis, readme: bytes) -> str:
         """Write genesis; the SHA-256 of the entry."""
@@ -151,10 +191,8 @@ class EntryWriter:
         envelope = self._envelope(log.zone, head.log, previous, log.entries, observed)
         envelope = replace(envelope, time=max(envelope.time, head.time), files={README: head.files[README]})
         entry, (commit, signature) = self._write(log.commit, log.entries, envelope, body, derived)
-        trust = TrustBook()
         entries = (*log.entries, entry)
-        for one in entries:
-            trust.accept(one.seq, one.body)
+        trust = TrustBook.of(entries)
         return replace(
             log,
             commit=commit,
@@ -163,6 +201,7 @@ class EntryWriter:
             observed=observed,
             state=state,
             trusted=trust.trusted(),
+            doubtful=tuple(one.seq for one in entries if trust.doubtful(one.envelope.key, one.seq)),
         )
 
     def require_trust(self, log: Log) -> None:
@@ -171,10 +210,7 @@ class EntryWriter:
         Raises:
             Refused: guard `signing-key`.
         """
-        trust = TrustBook()
-        for entry in log.entries:
-            trust.accept(entry.seq, entry.body)
-        if (why := trust.why_not(self.principal, self.key, self.namespace)) is not None:
+        if (why := TrustBook.of(log.entries).why_not(self.principal, self.key, self.namespace)) is not None:
             raise Refused(
                 f"{self.principal} cannot write to this log: {why}",
                 guard="signing-key",
@@ -223,5 +259,12 @@ class EntryWriter:
             files[path] = content
             files[f"{path}.sig"] = signature if content is data else self.signer.sign(content, self.namespace)
         line = f"{seq:06d} {subject(unpinned, entries)}"
-        commit = self.store.append(parent, files, line, envelope.principal, envelope.time)
+        commit = self.store.append(
+            parent, files, line, envelope.principal, envelope.time, self._sign_commit if self.sign_commits else None
+        )
+        for problem in self.store.mirror(commit):
+            self.warn(problem)
         return decode(data), (commit, signature)
+
+    def _sign_commit(self, payload: bytes) -> bytes:
+        return self.signer.sign(payload, GIT_NAMESPACE)

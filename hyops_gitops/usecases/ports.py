@@ -3,8 +3,9 @@
 Whatever leaves a port as an exception is a `core.errors.HyopsError`.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 from hyops_gitops.core.authority import ServerAddress
@@ -159,6 +160,9 @@ class History(Protocol):
     def first_parent_commits(self, after: str | None, upto: str) -> tuple[CommitInfo, ...]:
         """The first-parent commits in (after, upto], oldest first; changed paths only of endpoints/ and authority/."""
 
+    def versions(self, path: str, upto: str) -> tuple[tuple[str, bytes], ...]:
+        """The first-parent commits up to `upto` that changed a file, oldest first, each with its content then."""
+
     def tree(self, commit: str) -> SourceTree:
         """The tree of one commit."""
 
@@ -200,10 +204,44 @@ class EvidenceStore(Protocol):
         """
 
     def append(
-        self, parent: str | None, files: Mapping[str, bytes | None], subject: str, author: str, time: datetime
+        self,
+        parent: str | None,
+        files: Mapping[str, bytes | None],
+        subject: str,
+        author: str,
+        time: datetime,
+        sign: Callable[[bytes], bytes] | None = None,
     ) -> str:
         """Commit these files (None deletes) on top of `parent` as the branch's new head, at once or not at all.
 
+        With `sign`, which makes an SSH signature of a commit's bytes, the commit carries one.
+
         Returns the new commit's id. Raises Refused with guard `race` when the branch is no longer at `parent`
         (`parent` None: when it exists already), OutsideFailure when the remote cannot be reached.
+        """
+
+    def mirror(self, commit: str) -> Sequence[str]:
+        """Push a commit of the branch to every mirror, fast-forward only; what went wrong, a line each."""
+
+    def fetch_beside_mirrors(self) -> tuple[EvidenceSnapshot | None, Sequence[str]]:
+        """As `fetch`, after asking every mirror; and a line for each mirror that could not be asked.
+
+        Raises:
+            Refused: guard `evidence-diverged`: a mirror has what the log has not, or as `fetch` does.
+        """
+
+    def offered(self, source: Path) -> EvidenceSnapshot:
+        """The branch in another clone, or in a bundle, its objects copied here and no reference moved.
+
+        Raises:
+            UsageError: the path leads to nothing that git can read, or it has no such branch.
+            Refused: guard `evidence-diverged`: it has several, and they do not descend from one another.
+        """
+
+    def advance(self, commit: str) -> EvidenceSnapshot | None:
+        """Make a commit that is here the branch's head, where that is a fast-forward; what the head was before.
+
+        Raises:
+            Refused: guard `evidence-diverged` when it is not; `race`.
+            OutsideFailure: the remote cannot be reached.
         """

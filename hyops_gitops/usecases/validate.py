@@ -21,6 +21,7 @@ from hyops_gitops.core.rules.catalog import finding
 from hyops_gitops.core.rules.context import ZoneContext, zone_context
 from hyops_gitops.core.rules.names import check_name
 from hyops_gitops.core.rules.references import Deletions, check_references, defined_names, referred_paths
+from hyops_gitops.core.rules.signers import check_append_only
 from hyops_gitops.core.rules.sites import check_home, check_readiness, check_sites
 from hyops_gitops.core.rules.targets import check_targets, check_ttl
 from hyops_gitops.core.rules.tree import SIGNERS_PATH, START, check_layout, lay_out
@@ -75,7 +76,7 @@ def validate_tree(
         read: The strict YAML reader.
         check: The schema checker.
         authority_override: Replaces the zone's authority file only; its findings carry its own path.
-        base: An earlier state, to say which contracts were deleted since.
+        base: An earlier state, to say which contracts were deleted since, and whether the signers only grew.
         since: What to call that state in messages.
     """
     sources = {source.path: source for source in tree.files()}
@@ -95,6 +96,7 @@ def validate_tree(
         *(() if replacement is None else check_authority(replacement, in_tree=False)),
         *foreign,
         *_about_signers(sources.get(SIGNERS_PATH)),
+        *_signers_since(base, sources.get(SIGNERS_PATH), since),
         *(one for draft in drafts for one in _about_contract(draft, context)),
         *check_references(drafts, context, Deletions(since, _deleted(base, layout.contracts))),
         *forms.findings,
@@ -175,6 +177,19 @@ def _about_signers(source: SourceFile | None) -> tuple[Finding, ...]:
     if source.content is None:
         return (_unreadable(source),)
     return parse_allowed_signers(source.content, source.path)[1]
+
+
+def _signers_since(base: SourceTree | None, source: SourceFile | None, since: str) -> tuple[Finding, ...]:
+    before = None if base is None else next((one for one in base.files() if one.path == SIGNERS_PATH), None)
+    if before is None or before.content is None:
+        return ()
+    return signers_since(before.content, b"" if source is None else source.content or b"", since)
+
+
+def signers_since(before: bytes, after: bytes, since: str) -> tuple[Finding, ...]:
+    """Whether the allowed signers only grew."""
+    then, now = (parse_allowed_signers(content, SIGNERS_PATH)[0] for content in (before, after))
+    return tuple(check_append_only(then, now, since))
 
 
 def _with_genesis_of(authority: Authority, own: Document) -> Authority:

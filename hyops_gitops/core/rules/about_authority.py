@@ -139,4 +139,14 @@ AUTHORITY_RULES: tuple[Rule, ...] = (
         "End the file with a line feed.",
         "a file written by printf without \\n",
     ),
+    Rule(
+        "signers-append-only",
+        "authority/allowed_signers only grows: no line is removed, no valid-before removed or moved later, no "
+        "valid-after changed, no namespace added to a key. Checked against an earlier revision: by --changed-since, "
+        "and by apply against the commit recorded last.",
+        "Every entry is verified by the line its key had then; a line taken out breaks all entries it signed, and a "
+        "window opened again brings a retired or stolen key back to life.",
+        "Put the line back as it was. To retire a key add valid-before, then run: hyops-gitops keys retire.",
+        "the line of somebody who left is deleted",
+    ),
 )
