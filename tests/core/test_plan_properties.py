@@ -1,4 +1,4 @@
-"""What holds for every plan, whatever else the zone holds: wildcards, empty non-terminals, cuts, ALIAS, disabled records."""
+"""What holds for every plan, whatever else the zone holds: wildcards, empty non-terminals, cuts, disabled records."""
 
 from hypothesis import given
 from hypothesis import strategies as st
