@@ -1,5 +1,7 @@
 """Progress on stderr while something long runs."""
 
+import sys
+
 from hyops_gitops.cli.output import note
 from hyops_gitops.core.events import Event, ServerSeen, Step, Warned
 from hyops_gitops.render.findings import printable
@@ -13,5 +15,7 @@ def show_event(event: Event) -> None:
             note(f"- {printable(text)}")
         case Warned(text):
             note(f"warning: {printable(text)}")
-        case ServerSeen(report):
+        case ServerSeen(report) if not sys.stdout.isatty():  # a terminal shows them once, in the result
             note(f"  {printable(server_line(report))}")
+        case ServerSeen():
+            pass

@@ -43,11 +43,17 @@ _ALL = (
     ),
     Guard(
         "held",
-        "the name was moved by break-glass or an automatic roll-back and waits for its contract to change",
+        "the name was moved by break-glass or an automatic roll-back and waits for its contract to change "
+        "(reserved: nothing holds a name yet)",
         overridable=True,
         per_name=True,
     ),
-    Guard("readiness", "a cutover's new target must be ready", overridable=True, per_name=True),
+    Guard(
+        "readiness",
+        "a cutover's new target must be ready (reserved: nothing probes it yet)",
+        overridable=True,
+        per_name=True,
+    ),
     Guard(
         "cutover-required",
         "a target moves although its publisher promised that it is stable (endpoint_cutover_required: false)",
@@ -67,6 +73,12 @@ _ALL = (
         overridable=True,
     ),
     Guard("empty-tree", "there is no contract at all; that deletes every record we manage", overridable=True),
+    Guard(
+        "separation-of-duties",
+        "with policy.separation_of_duties: enforce, somebody other than author and last pusher approves each merged "
+        "change of contracts or authority",
+        overridable=True,
+    ),
     Guard("log-gap", "the zone's anchor is newer than the log: entries are missing", overridable=True),
     Guard(
         "occluded",
@@ -116,7 +128,6 @@ _ALL = (
     ),
     Guard("open-intent", "an earlier apply has not written its result", overridable=False),
     Guard("race", "another applier wrote first", overridable=False),
-    Guard("lease", "the time this intent may be carried out in is over", overridable=False),
     Guard("clock", "this machine's clock is behind the log, or far from the API's", overridable=False),
 )
 
