@@ -1,5 +1,6 @@
 """The evidence branch at one commit, and whether the commits before it only ever added."""
 
+import re
 from collections.abc import Collection, Mapping
 from functools import cached_property
 
@@ -8,6 +9,7 @@ from hyops_gitops.adapters.git_tree import ORDINARY, list_tree, read_blobs
 from hyops_gitops.core.errors import InvalidData
 
 _GROW_ONLY = ("log", "segments")
+_PAGE = re.compile(r"log/[^/]+/[0-9]{4,}/README\.md(?:\.sig)?")  # follows from the entries, and grows with them
 _SHOWN = 5  # commits or paths named in one problem
 
 
@@ -90,7 +92,8 @@ def _rewritten(git: Git, scope: list[str]) -> list[str]:
         *(f":(top){folder}" for folder in _GROW_ONLY),
         env={"GIT_LITERAL_PATHSPECS": "0"},
     )
-    paths = {token.decode("utf-8", "backslashreplace") for token in output.split(b"\0") if token.strip()}
+    changed = {token.decode("utf-8", "backslashreplace").lstrip("\n") for token in output.split(b"\0") if token.strip()}
+    paths = {path for path in changed if not _PAGE.fullmatch(path)}
     if not paths:
         return []
     shown = ", ".join(repr(path) for path in sorted(paths)[:_SHOWN])

@@ -22,6 +22,7 @@ SECTIONS: Mapping[str, Mapping[str, tuple[str, str, str]]] = {
         "validate": ("validate", "validate", "Check contracts and authority: syntax, schema, names, targets."),
         "explain": ("explain", "explain", "Explain a validation rule or a guard."),
         "plan": ("plan", "plan", "Show what an apply would change. Needs no credentials."),
+        "history": ("history", "history", "Every change of a name: who asked, who approved, what came of it."),
         "status": ("status", "status", "Compare what is intended, recorded and answered by each server."),
     },
     "Applier and operators": {
@@ -29,7 +30,9 @@ SECTIONS: Mapping[str, Mapping[str, tuple[str, str, str]]] = {
         "lab": ("lab", "lab", "Run a real local authority: a PowerDNS primary and its secondaries."),
     },
     "Auditors": {
-        "evidence": ("evidence", "evidence", "Start and verify the signed log."),
+        "audit": ("audit", "audit", "Hold log, contracts, approvals and the served zone against one another."),
+        "evidence": ("evidence", "evidence", "Start, verify, show, hand over and bring back the signed log."),
+        "keys": ("keys", "keys", "Which keys sign evidence: list, trust, retire, disown."),
     },
 }
 _COMMANDS = {name: spec for section in SECTIONS.values() for name, spec in section.items()}

@@ -103,6 +103,9 @@ class Period:
         return (self.since is None or time >= self.since) and (self.until is None or time < self.until)
 
 
+ALWAYS = Period()
+
+
 @dataclass(frozen=True, slots=True)
 class Audit:
     """The whole answer."""

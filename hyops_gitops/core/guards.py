@@ -118,6 +118,8 @@ _ALL = (
         overridable=False,
     ),
     Guard("signing-key", "evidence must be signed by a key in authority/allowed_signers", overridable=False),
+    Guard("key-window", "a key that is retired has a valid-before in allowed_signers", overridable=False),
+    Guard("last-key", "the last key that counts cannot be given up without a recovery key", overridable=False),
     Guard("evidence-missing", "the log is not initialised, or its branch is gone", overridable=False),
     Guard("evidence-exists", "a log exists already; genesis happens once", overridable=False),
     Guard("evidence-invalid", "the log does not verify", overridable=False),

@@ -7,6 +7,7 @@ from hyops_gitops.core.authority import Policy
 
 # From this many managed RRsets on, a share in percent means something; below, the absolute caps protect.
 PERCENT_APPLIES_FROM = 10
+_STRICTEST: tuple[Literal["enforce", "warn", "off"], ...] = ("enforce", "warn", "off")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class Limits:
     max_cutovers: int
     cutover_required: Literal["warn", "enforce"]
     overridable: frozenset[str]
+    separation_of_duties: Literal["enforce", "warn", "off"] = "warn"
 
     @classmethod
     def of(cls, policy: Policy) -> "Limits":
@@ -30,6 +32,7 @@ class Limits:
             policy.max_cutovers,
             policy.cutover_required,
             policy.overridable,
+            policy.separation_of_duties,
         )
 
     def stricter(self, other: "Limits") -> "Limits":
@@ -41,4 +44,5 @@ class Limits:
             min(self.max_cutovers, other.max_cutovers),
             "enforce" if "enforce" in (self.cutover_required, other.cutover_required) else "warn",
             self.overridable & other.overridable,
+            _STRICTEST[min(map(_STRICTEST.index, (self.separation_of_duties, other.separation_of_duties)))],
         )

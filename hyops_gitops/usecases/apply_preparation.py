@@ -4,15 +4,16 @@ from dataclasses import dataclass
 
 from hyops_gitops.core.custody_entries import Gap
 from hyops_gitops.core.entries import AuthorityChange, ZoneDrift
-from hyops_gitops.core.entry_parts import MergedCommit, ZoneDigests
+from hyops_gitops.core.entry_parts import MergedCommit, Person, ZoneDigests
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.events import Step
 from hyops_gitops.core.exchange import CommitInfo
-from hyops_gitops.core.guards import find_override
+from hyops_gitops.core.guards import find_override, override_line
 from hyops_gitops.core.limits import Limits
 from hyops_gitops.core.log import Log
 from hyops_gitops.core.masking import masked
 from hyops_gitops.core.plan import Drift, Plan
+from hyops_gitops.core.separation import missing_approval
 from hyops_gitops.core.state import ManagedSet
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.usecases.apply_opening import (
@@ -33,7 +34,9 @@ from hyops_gitops.usecases.observation import (
     observe,
 )
 from hyops_gitops.usecases.ports import ZoneWriter
-from hyops_gitops.usecases.proposal import mixed_commits, propose, rebased, sort_findings
+from hyops_gitops.usecases.proposal import Past, mixed_commits, propose, rebased, sort_findings
+
+_GUARD = "separation-of-duties"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,7 @@ def prepare(opened: Opened, commits: tuple[CommitInfo, ...], request: ApplyReque
     past = read_recorded(opened, ports)
     check_history(opened, past, request, ports)
     check_signers(opened, past, ports)
+    _check_separation(opened, past, commits, request)
     if past is not None and (mixed := mixed_commits(commits)):
         raise Refused(
             f"commit {mixed[0].id[:12]} changes authority/ and endpoints/ together",
@@ -106,6 +110,30 @@ def prepare(opened: Opened, commits: tuple[CommitInfo, ...], request: ApplyReque
         authority_change=authority_change(opened, past),
         drift=zone_drift(opened.commit, log, observation),
     )
+
+
+def _check_separation(
+    opened: Opened, past: Past | None, commits: tuple[CommitInfo, ...], request: ApplyRequest
+) -> None:
+    """Whether somebody else approved each commit, where the policy wants that, or wanted it until now.
+
+    Raises:
+        Refused: guard `separation-of-duties`.
+    """
+    limits = Limits.of(opened.authority.policy)
+    limits = limits if past is None or past.limits is None else limits.stricter(past.limits)
+    lifted = _GUARD in limits.overridable and find_override(request.overrides, _GUARD) is not None
+    if limits.separation_of_duties != "enforce" or lifted:
+        return
+    for commit in commits:
+        pushers = (Person(commit.merged_author),) if commit.merged_author else ()
+        why = missing_approval(merged_commit(commit), pushers) if commit.changed else None
+        if why is not None:
+            raise Refused(
+                f"commit {commit.id[:12]} needs the approval of somebody else: {why}",
+                guard=_GUARD,
+                hint=f"if this is right: {override_line(_GUARD)}",
+            )
 
 
 def _gap(observation: Observation, log: Log, request: ApplyRequest) -> Gap | None:

@@ -1,0 +1,109 @@
+"""`audit`: whether what was asked, approved, intended, applied and served is the same."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from hyops_gitops.adapters.clock import SystemClock
+from hyops_gitops.adapters.git_audit import GitCustody
+from hyops_gitops.adapters.worktree import read_source
+from hyops_gitops.cli.options import common_options, find_repository
+from hyops_gitops.cli.output import echo, echo_json
+from hyops_gitops.cli.wiring import Wiring, authority_source
+from hyops_gitops.core.audit import Audit, Period
+from hyops_gitops.core.errors import Exit, UsageError
+from hyops_gitops.core.seen import SeenHead
+from hyops_gitops.render.audit import audit_csv, audit_text
+from hyops_gitops.usecases.audit import audit as run_audit
+from hyops_gitops.usecases.audit_ports import AuditPorts, AuditRequest, Look
+
+_FORMATS = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ")
+
+
+@click.command()
+@click.option("--branch", default="HEAD", show_default=True, metavar="REV", help="The contracts' branch.")
+@click.option("--since", metavar="DATE", help="List only what is of this date or later (UTC); all is verified.")
+@click.option("--until", metavar="DATE", help="List only what is before this date (UTC); all is verified.")
+@click.option("--offline", is_flag=True, help="Do not ask any server.")
+@click.option("--live", is_flag=True, help="Read the zone through the primary's API, which needs its key.")
+@click.option(
+    "--allowed-signers",
+    "signers_file",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Trust this copy, pinned outside the repository, instead of authority/allowed_signers.",
+)
+@click.option("--seen", "seen_texts", multiple=True, metavar="SEQ:SHA256", help="A head you remember. Repeatable.")
+@common_options("json", "csv")
+def audit(  # noqa: PLR0913, PLR0917 - click hands every option over by name
+    branch: str,
+    since: str | None,
+    until: str | None,
+    offline: bool,
+    live: bool,
+    signers_file: Path | None,
+    seen_texts: tuple[str, ...],
+    repo: Path | None,
+    authority_file: Path | None,
+    output_format: str,
+    **_common: object,
+) -> int:
+    """Verify the log, and hold it against the contracts, the people who approved them, and the zone.
+
+    Reads the log from this clone (run `git fetch` first) and, unless --offline, asks the zone's servers by DNS. Exits 0
+    only when everything could be looked at and nothing is wrong.
+    """
+    if offline and live:
+        raise UsageError("--offline and --live exclude each other", code="usage")
+    look: Look = "offline" if offline else "api" if live else "dns"
+    root = find_repository(repo)
+    request = AuditRequest(
+        branch=branch,
+        look=look,
+        seen=tuple(map(SeenHead.parse, seen_texts)),
+        period=Period(_date(since), _date(until)),
+        authority_override=authority_source(authority_file),
+        allowed_signers=None if signers_file is None else read_source(signers_file.resolve(), str(signers_file)),
+    )
+    found = run_audit(request, audit_ports(Wiring(root)))
+    _show(found, output_format)
+    return Exit.OK if found.passed else Exit.NO
+
+
+def audit_ports(wiring: Wiring) -> AuditPorts:
+    """The adapters."""
+    status = wiring.status_ports()
+    return AuditPorts(
+        read=status.read,
+        check=status.check,
+        history=status.history,
+        custody=GitCustody(wiring.root),
+        open_store=status.open_store,
+        open_reader=wiring.reader,
+        verifier=status.verifier,
+        dns=status.dns,
+        clock=SystemClock(),
+    )
+
+
+def _show(found: Audit, output_format: str) -> None:
+    if output_format == "json":
+        echo_json(found.to_json())
+    elif output_format == "csv":
+        echo(audit_csv(found).removesuffix("\n"))
+        click.echo(audit_text(found).splitlines()[-1], err=True)
+    else:
+        echo(audit_text(found))
+
+
+def _date(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    for form in _FORMATS:
+        try:
+            return datetime.strptime(text, form).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+    raise UsageError(
+        f"{text!r} is no date", code="usage", hint="write 2026-11-22, or 2026-11-22T08:15:30Z; both are UTC"
+    )

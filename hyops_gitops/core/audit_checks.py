@@ -1,0 +1,177 @@
+"""What an audit checks beyond the log itself: that what was applied is what the contracts at that commit ask for.
+
+Pure functions on values; `usecases.audit` brings the values.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from hyops_gitops.core.entries import Intent, Refusal, Result, Unchanged
+from hyops_gitops.core.entry_parts import ServerReport
+from hyops_gitops.core.envelope import Entry, entry_path
+from hyops_gitops.core.log_problems import Problem
+from hyops_gitops.core.markers import Anchor
+from hyops_gitops.core.plan import Change, plan_digest
+from hyops_gitops.core.state import ManagedSet
+from hyops_gitops.core.zone import Key, RRset, Zone
+
+Server = tuple[str, str]  # role, name
+SeparationOfDuties = Literal["enforce", "warn", "off"]
+
+
+@dataclass(frozen=True, slots=True)
+class CommitFacts:
+    """What a clone says about one commit of the contracts."""
+
+    commit: str
+    on_branch: bool
+    manifest: str
+    authority_sha256: str | None  # of the authority file that the commit holds; None: it holds none
+    desired: Zone  # of the valid contracts
+    undecided: frozenset[str]  # names of which nothing is known here: their contracts are invalid
+    required: frozenset[Server]  # whom the policy requires to serve a change
+    required_roles: frozenset[str]
+    separation: SeparationOfDuties
+    own_authority: bool  # whether the authority file that the entry names was at hand
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Problems, and what could not be looked at."""
+
+    problems: tuple[Problem, ...] = ()
+    inconclusive: tuple[Problem, ...] = ()
+
+
+def check_reference(zone: str, entry: Entry, facts: CommitFacts) -> Iterator[Problem]:
+    """Whether the commit an entry names is the contracts' and holds what the entry says."""
+    body, path = entry.body, entry_path(zone, entry.seq)
+    if not isinstance(body, Intent | Unchanged | Refusal):
+        return
+    short = facts.commit[:12]
+    if not facts.on_branch:
+        yield Problem("not-on-main", path, f"commit {short} is not on the contracts' branch")
+    if facts.manifest != body.contracts.manifest:
+        yield Problem("manifest", path, f"the contracts at {short} do not hash to what the entry says")
+    if not body.authority.outside_commit and facts.authority_sha256 != body.authority.sha256:
+        yield Problem("manifest", path, f"the authority file at {short} does not hash to what the entry says")
+
+
+def check_plan(zone: str, entry: Entry, intent: Intent, after: ManagedSet, facts: CommitFacts) -> Verdict:
+    """Whether an intent does what the contracts at its commit ask for, no more and no less.
+
+    Args:
+        zone: The zone's name.
+        entry: The intent's entry.
+        intent: Its body.
+        after: The managed set after it.
+        facts: The commit's contracts.
+    """
+    path, desired = entry_path(zone, entry.seq), facts.desired.rrsets
+    wrong = list(_wrong_changes(intent, desired))
+    aside = {held.name for held in intent.held} | {left.name for left in intent.drift}
+    restored = any(override.guard == "restored" for override in intent.overrides)
+    for key in sorted(after.entries.keys() | desired.keys()):
+        if key[0] in aside or any(one[0] == key for one in wrong):
+            continue
+        left, asked = after.rrset(key), desired.get(key)
+        if restored and asked is None:
+            continue  # our record of an RRset that a restored zone lost goes with the next apply
+        if _differ(left, asked):
+            wrong.append((key, left, asked))
+    problems: list[Problem] = []
+    open_questions: list[Problem] = []
+    for key, left, asked in wrong:
+        message = f"{' '.join(key)}: the intent leaves {_say(left)}, the contracts ask for {_say(asked)}"
+        only_ttl = left is not None and asked is not None and left.rdata == asked.rdata
+        unknown = not facts.own_authority and (only_ttl or key[0] in facts.undecided)
+        (open_questions if unknown else problems).append(Problem("plan-not-contract", path, message))
+    if intent.plan_sha256 != plan_digest(zone, intent.before.whole, intent.changes):
+        problems.append(Problem("plan-digest", path, "the plan's digest is not that of its changes"))
+    return Verdict(tuple(problems), tuple(open_questions))
+
+
+def check_observations(zone: str, entry: Entry, result: Result, intent_entry: Entry, facts: CommitFacts) -> Verdict:
+    """Whether every server that a result calls converged, and every one the policy requires, answered as planned."""
+    path, intent = entry_path(zone, entry.seq), intent_entry.body
+    if not isinstance(intent, Intent):
+        return Verdict()
+    anchor = Anchor(intent_entry.seq, intent_entry.sha256).rrset(zone)
+    problems = []
+    for server in result.servers:
+        if server.verdict == "converged" and (what := _unmet(server, intent.changes, anchor)):
+            message = f"{server.role} {server.name} is called converged, but answered otherwise: {what}"
+            problems.append(Problem("not-converged", path, message))
+    if not result.converged:
+        return Verdict(tuple(problems))
+    listed = {(server.role, server.name): server for server in result.servers}
+    if facts.own_authority:
+        required: Collection[Server] = facts.required
+    else:
+        required = [server for server in listed if server[0] in facts.required_roles]
+        if not required and facts.required_roles:
+            message = "the authority file is not at hand, and the result lists no server of a required role"
+            return Verdict(tuple(problems), (Problem("not-converged", path, message),))
+    for one in sorted(required):
+        if one not in listed or listed[one].verdict != "converged":
+            message = f"the result says converged, but required {' '.join(one)} is not shown to be"
+            problems.append(Problem("not-converged", path, message))
+    return Verdict(tuple(problems))
+
+
+def check_gaps(zone: str, gaps: Collection[Entry], acknowledged: Collection[int]) -> Iterator[Problem]:
+    """Missing entries that nobody has looked into."""
+    for entry in gaps:
+        if entry.seq not in acknowledged:
+            message = "entries are missing; look into it, then `evidence acknowledge` it"
+            yield Problem("gap", entry_path(zone, entry.seq), message)
+
+
+def check_signers(zone: str, entries: Collection[Entry], versions: Collection[str]) -> Iterator[Problem]:
+    """Entries signed under a file of signers that the contracts' branch never had."""
+    for entry in entries:
+        if entry.envelope.signers_sha256 not in versions:
+            message = "signed under an authority/allowed_signers that the contracts' branch never had"
+            yield Problem("signers", entry_path(zone, entry.seq), message)
+
+
+def _wrong_changes(intent: Intent, desired: Mapping[Key, RRset]) -> Iterator[tuple[Key, RRset | None, RRset | None]]:
+    """Changes to something else than the contracts ask for, whatever the intent lists as held."""
+    for change in intent.changes:
+        asked = desired.get(change.key)
+        if _differ(change.after, asked):
+            yield change.key, change.after, asked
+
+
+def _differ(one: RRset | None, other: RRset | None) -> bool:
+    return _parts(one) != _parts(other)
+
+
+def _parts(rrset: RRset | None) -> tuple[int, tuple[str, ...]] | None:
+    return (rrset.ttl, rrset.rdata) if rrset else None
+
+
+def _unmet(server: ServerReport, changes: Collection[Change], anchor: RRset) -> str | None:
+    """The first question that a server did not answer as planned."""
+    answers = {(name, rrtype): (rcode, ttl, rdata) for name, rrtype, rcode, ttl, rdata in server.answers}
+    authoritative = server.role != "resolver"
+    if authoritative and answers.get(anchor.key, ("", None, ()))[2] != anchor.rdata:
+        return f"{anchor.name} TXT"
+    for change in changes:
+        if change.writes and not _met(change, answers.get(change.key), authoritative=authoritative):
+            return f"{change.name} {change.type}"
+    return None
+
+
+def _met(change: Change, answer: tuple[str, int | None, tuple[str, ...]] | None, *, authoritative: bool) -> bool:
+    if answer is None or answer[0] not in ("NOERROR", "NXDOMAIN"):
+        return False
+    _, ttl, rdata = answer
+    if change.after is None:
+        return change.before is None or rdata != change.before.rdata
+    return rdata == change.after.rdata and (ttl == change.after.ttl or not authoritative)
+
+
+def _say(rrset: RRset | None) -> str:
+    return "nothing" if rrset is None else f"{' '.join(rrset.rdata)} (TTL {rrset.ttl})"

@@ -1,0 +1,162 @@
+"""What an audit lists: exceptions, the population of merged changes with their dispositions, a row for each change."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+
+from hyops_gitops.core.audit import ChangeRow, Disposition, Notice, PopulationRow
+from hyops_gitops.core.custody_entries import Gap, Genesis, Reconcile, TrustChange
+from hyops_gitops.core.entries import AuthorityChange, Body, Intent, Refusal, Result, Unchanged, ZoneDrift
+from hyops_gitops.core.entry_parts import MergedCommit
+from hyops_gitops.core.envelope import Entry
+from hyops_gitops.core.exchange import CommitInfo
+from hyops_gitops.core.log import Log
+
+_SEGMENT_PARTS = 2  # segments/<id>/...
+
+
+def exceptions(log: Log, paths: Collection[str]) -> Iterator[Notice]:
+    """Everything in a verified log that was not the ordinary course of things, oldest first."""
+    for entry in log.entries:
+        for kind, message in _kinds(entry):
+            yield Notice(kind, entry.seq, entry.envelope.time, message)
+        if entry.seq in log.doubtful:
+            yield Notice("compromised", entry.seq, entry.envelope.time, "signed by a key after it was stolen")
+    if log.open_intent is not None:
+        entry = log.open_intent
+        yield Notice("open-intent", entry.seq, entry.envelope.time, f"intent {entry.seq} has no result yet")
+    done = {entry.body.segment for entry in log.entries if isinstance(entry.body, Reconcile)}
+    for segment in sorted(segments_of(paths) - done):
+        yield Notice("segment", None, None, f"break-glass segment {segment} is not reconciled")
+
+
+def segments_of(paths: Collection[str]) -> set[str]:
+    """The ids of the break-glass segments among these paths."""
+    return {
+        parts[1] for path in paths if (parts := path.split("/"))[0] == "segments" and len(parts) > _SEGMENT_PARTS - 1
+    }
+
+
+def _kinds(entry: Entry) -> Iterator[tuple[str, str]]:
+    body = entry.body
+    if isinstance(body, Intent | Refusal):
+        for used in body.overrides:
+            yield "override", f"{used.guard}{f':{used.name}' if used.name else ''}: {used.reason} (by {used.source})"
+    if isinstance(body, Intent | Refusal | Unchanged) and body.authority.outside_commit:
+        yield "outside-commit", f"its authority file came from outside the commit: sha256:{body.authority.sha256}"
+    match body:
+        case Intent(held=held, drift=drift):
+            yield from (("held", f"{one.name}: {one.reason}") for one in held)
+            yield from (("drift", f"{one.name} {one.type} was changed outside the log and left alone") for one in drift)
+        case Refusal(refusals=refusals):
+            yield "refusal", "; ".join(f"{one.guard}: {one.message}" for one in refusals)
+        case Result():
+            yield from _about_result(body)
+        case ZoneDrift(differences=differences, restored=restored):
+            names = ", ".join(sorted({one.name for one in differences}))
+            yield "drift", f"changed outside the log: {names}{'; the zone was restored' if restored else ''}"
+        case _:
+            yield from _about_custody(body)
+
+
+def _about_custody(body: Body) -> Iterator[tuple[str, str]]:
+    match body:
+        case Gap(acknowledges=None, missing=missing, reason=reason):
+            yield "gap", f"entries {missing[0] if missing else '?'} to {missing[1] if missing else '?'}: {reason}"
+        case Gap(acknowledges=seq, reason=reason):
+            yield "acknowledged", f"entry {seq}: {reason}"
+        case TrustChange(reason=reason):
+            yield "keys", reason
+        case AuthorityChange(commit=commit):
+            yield "authority", f"authority/ changed by {commit[:12]}"
+        case Genesis(continues=continues) if continues is not None:
+            yield "continues", f"goes on from log {continues.log}, entry {continues.seq}:{continues.sha256}"
+        case _:
+            pass
+
+
+def _about_result(result: Result) -> Iterator[tuple[str, str]]:
+    if result.recovered:
+        yield "recovered", f"the writer of intent {result.intent_seq} had gone; another run found out what became of it"
+    if result.outcome != "applied":
+        yield result.outcome, f"intent {result.intent_seq} was not applied: {result.reason}"
+    elif not result.converged:
+        yield "not-converged", f"intent {result.intent_seq} was applied, but not shown to be served"
+
+
+def change_rows(log: Log) -> Iterator[ChangeRow]:
+    """A row for each RRset of each intent, oldest first."""
+    results = {one.body.intent_seq: one for one in log.entries if isinstance(one.body, Result)}
+    for entry in log.entries:
+        intent = entry.body
+        if not isinstance(intent, Intent):
+            continue
+        end = results.get(entry.seq)
+        result = end.body if end is not None and isinstance(end.body, Result) else None
+        for change in intent.changes:
+            yield ChangeRow(
+                seq=entry.seq,
+                time=entry.envelope.time,
+                change=change,
+                commit=intent.contracts.commit,
+                asked=tuple(dict.fromkeys(one.author.name for one in intent.merged)),
+                approved=tuple(dict.fromkeys(yes.by.name for one in intent.merged for yes in one.approvals)),
+                signer=entry.envelope.principal,
+                outcome=result.outcome if result else "open",
+                converged=result.converged if result else None,
+                result_seq=end.seq if end else None,
+                result_time=end.envelope.time if end else None,
+            )
+
+
+def dispositions(log: Log) -> Mapping[str, tuple[Disposition, int, MergedCommit]]:
+    """What became of each merged commit that the log names; nothing outdoes an apply."""
+    results = {one.body.intent_seq: one.body for one in log.entries if isinstance(one.body, Result)}
+    found: dict[str, tuple[Disposition, int, MergedCommit]] = {}
+    for entry in log.entries:
+        body = entry.body
+        if not isinstance(body, Intent | Unchanged | Refusal):
+            continue
+        what = _disposition(body, results.get(entry.seq))
+        for merged in body.merged:
+            if what in ("applied", "unchanged") or found.get(merged.commit, (what,))[0] not in ("applied", "unchanged"):
+                found[merged.commit] = (what, entry.seq, merged)
+    return found
+
+
+def _disposition(body: Intent | Unchanged | Refusal, result: Result | None) -> Disposition:
+    if isinstance(body, Unchanged):
+        return "unchanged"
+    if isinstance(body, Refusal):
+        return "refused"
+    if result is None:
+        return "intended"
+    return result.outcome
+
+
+def population_rows(
+    commits: Sequence[CommitInfo], log: Log, now: datetime, *, settled: bool
+) -> tuple[PopulationRow, ...]:
+    """Every merged commit with its disposition.
+
+    Args:
+        commits: The first-parent commits that touch contracts or authority, oldest first.
+        log: The verified log.
+        now: For how long something has been waiting.
+        settled: Whether the branch's contracts are, as files, the ones recorded last: then nothing waits.
+    """
+    known = dispositions(log)
+    return tuple(_row(commit, known.get(commit.id), now, settled=settled) for commit in commits)
+
+
+def _row(
+    commit: CommitInfo, known: tuple[Disposition, int, MergedCommit] | None, now: datetime, *, settled: bool
+) -> PopulationRow:
+    if known is None:
+        what: Disposition = "unchanged" if settled else "not applied"
+        seq, author, approved = None, commit.merged_author or commit.author, commit.approved_by
+    else:
+        what, seq, merged = known
+        author, approved = merged.author.name, tuple(yes.by.name for yes in merged.approvals)
+    waits = what not in ("applied", "unchanged")
+    waiting = max(0, int((now - commit.time).total_seconds())) if waits else None
+    return PopulationRow(commit.id, commit.time, commit.subject, author, tuple(approved), what, seq, waiting)
