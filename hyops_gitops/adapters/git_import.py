@@ -7,9 +7,21 @@ run the command.
 from pathlib import Path
 
 from hyops_gitops.adapters.git_process import NETWORK_TIMEOUT_S, Git, GitResult, summary
+from hyops_gitops.adapters.git_snapshot import GitSnapshot, history_is_linear
 from hyops_gitops.core.errors import HyopsError, OutsideFailure, Refused, UsageError
 
 _ONLY_FILES = ("-c", "protocol.allow=never", "-c", "protocol.file.allow=always")
+
+
+class BranchChecker:
+    """Looks at the commits of a branch in one clone."""
+
+    def __init__(self, root: Path) -> None:
+        self._git = Git(root)
+
+    def __call__(self, commit: str) -> list[str]:
+        """What is wrong with the commits up to this one; empty when they only ever added to the log."""
+        return history_is_linear(GitSnapshot(self._git, commit))
 
 
 def copy_branch(git: Git, source: Path, branch: str) -> str:

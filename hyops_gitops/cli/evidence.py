@@ -1,30 +1,49 @@
-"""`evidence init` and `evidence verify`."""
+"""`evidence`: starting, verifying, showing, handing over and bringing back the signed log."""
 
+import json
 from pathlib import Path
 
 import click
 
 from hyops_gitops.adapters.files import replace_file
+from hyops_gitops.adapters.folder import write_folder
+from hyops_gitops.adapters.git_export import GitBundler
+from hyops_gitops.adapters.git_import import BranchChecker
 from hyops_gitops.adapters.worktree import WorkTree
 from hyops_gitops.adapters.yaml_edit import add_scalar
 from hyops_gitops.adapters.yaml_reader import read_document
+from hyops_gitops.cli.custody import echo_head
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import echo, echo_json, note
+from hyops_gitops.cli.progress import show_event
 from hyops_gitops.cli.wiring import TOOL, Wiring, authority_source
+from hyops_gitops.core.custody_entries import Continues
 from hyops_gitops.core.errors import Exit
+from hyops_gitops.core.seen import SeenHead
+from hyops_gitops.render.custody import entry_text
+from hyops_gitops.render.findings import printable
 from hyops_gitops.render.reports import reading_json, reading_text
+from hyops_gitops.usecases.custody import acknowledge
+from hyops_gitops.usecases.evidence_export import SCRIPT, export_log
+from hyops_gitops.usecases.evidence_import import import_log
 from hyops_gitops.usecases.evidence_init import start_log
 from hyops_gitops.usecases.evidence_verify import VerifyPorts, verify_log
+from hyops_gitops.usecases.log_queries import show_entry
 
 
 @click.group("evidence", context_settings={"help_option_names": ["-h", "--help"]})
 def evidence() -> None:
-    """Start and verify the signed log."""
+    """Start, verify, show, hand over and bring back the signed log."""
 
 
 @evidence.command("init")
+@click.option(
+    "--continues",
+    metavar="LOG:SEQ:SHA256",
+    help="After a move to a new repository: the last entry of the log that this one goes on from.",
+)
 @common_options("json")
-def init(repo: Path | None, output_format: str, **_common: object) -> int:
+def init(continues: str | None, repo: Path | None, output_format: str, **_common: object) -> int:
     """Start the log: sign and push its first entry, once.
 
     Needs HYOPS_SIGNING_KEY_FILE and a commit whose authority/allowed_signers has its public half; PowerDNS is not
@@ -32,7 +51,8 @@ def init(repo: Path | None, output_format: str, **_common: object) -> int:
     """
     root = find_repository(repo)
     wiring = Wiring(root)
-    started = start_log(wiring.init_ports(), TOOL, {})
+    before = Continues.parse(continues) if continues is not None else None
+    started = start_log(wiring.init_ports(), TOOL, {}, before)
     file = root / started.authority.path
     text = add_scalar(file.read_bytes().decode(), "evidence", "genesis", f"sha256:{started.sha256}")
     replace_file(file, text.encode())
@@ -48,8 +68,21 @@ def init(repo: Path | None, output_format: str, **_common: object) -> int:
 
 
 @evidence.command("verify")
+@click.option(
+    "--seen",
+    "seen_texts",
+    multiple=True,
+    metavar="SEQ:SHA256",
+    help="A head you remember, as every apply prints it: it must be an entry of the log. Repeatable.",
+)
 @common_options("json")
-def verify(repo: Path | None, authority_file: Path | None, output_format: str, **_common: object) -> int:
+def verify(
+    seen_texts: tuple[str, ...],
+    repo: Path | None,
+    authority_file: Path | None,
+    output_format: str,
+    **_common: object,
+) -> int:
     """Verify the log in this clone: chain, canonical form, signatures, pairs, derived files.
 
     Never uses the network: run `git fetch origin evidence` first. Signers and genesis are those of the work tree.
@@ -63,9 +96,94 @@ def verify(repo: Path | None, authority_file: Path | None, output_format: str, *
         open_store=wiring.store,
         verifier=wiring.plan_ports().verifier,
     )
-    reading = verify_log(ports, authority_source(authority_file))
+    seen = tuple(map(SeenHead.parse, seen_texts))
+    reading = verify_log(ports, authority_source(authority_file), seen)
     if output_format == "json":
         echo_json(reading_json(reading))
     else:
         echo(reading_text(reading))
-    return Exit.OK if reading.log is not None else Exit.NO
+    return Exit.OK if reading.ok else Exit.NO
+
+
+@evidence.command("show")
+@click.argument("seq", type=int, required=False)
+@common_options("json")
+def show(seq: int | None, repo: Path | None, authority_file: Path | None, output_format: str, **_common: object) -> int:
+    """Show one entry, the newest unless SEQ is given, and whether the log verifies. Never uses the network."""
+    shown = show_entry(Wiring(find_repository(repo)).custody_ports(show_event, authority_file), seq)
+    problems = shown.reading.problems
+    if output_format == "json":
+        echo_json(
+            {
+                "format": "hyops-evidence-show/1",
+                "path": shown.path,
+                "seq": shown.entry.seq,
+                "sha256": shown.entry.sha256,
+                "entry": json.loads(shown.content),
+                "verification": {"ok": shown.ok, "problems": [problem.to_json() for problem in problems]},
+            }
+        )
+    else:
+        echo(entry_text(shown.entry.seq, shown.entry.sha256, shown.content, problems))
+    return Exit.OK if shown.ok else Exit.NO
+
+
+@evidence.command("import")
+@click.argument("source", metavar="CLONE|BUNDLE", type=click.Path(path_type=Path))
+@common_options("json")
+def import_command(
+    source: Path, repo: Path | None, authority_file: Path | None, output_format: str, **_common: object
+) -> int:
+    """Bring back a log that the remote lost, from another clone or a bundle (`.` is this clone itself).
+
+    It is verified in full with this repository's signers and genesis, and has to go on from what is there; then it is
+    pushed. To import it twice does no harm.
+    """
+    root = find_repository(repo)
+    ports = Wiring(root).custody_ports(show_event, authority_file)
+    done = import_log(ports, source, BranchChecker(root))
+    if output_format == "json":
+        echo_json(done.to_json())
+    else:
+        head = done.log.head
+        what = f"entries {done.before + 1} to {head.seq}" if done.brought else "nothing new"
+        echo(f"brought {what} of the log of {done.log.zone} from {printable(str(source))}")
+        echo(f"log head {head.seq}:{head.sha256}")
+    return Exit.OK
+
+
+@evidence.command("acknowledge")
+@click.argument("seq", type=int)
+@click.option("--reason", required=True, metavar="TEXT", help="What you found; it becomes evidence.")
+@common_options("json")
+def acknowledge_command(
+    seq: int, reason: str, repo: Path | None, authority_file: Path | None, output_format: str, **_common: object
+) -> int:
+    """Record that somebody has looked into a gap, or into an entry by a key that was stolen.
+
+    Until then verification, or the audit, fails because of it. Signed by HYOPS_SIGNING_KEY_FILE.
+    """
+    ports = Wiring(find_repository(repo)).custody_ports(show_event, authority_file)
+    echo_head(acknowledge(ports, seq, reason, TOOL, {}), output_format)
+    return Exit.OK
+
+
+@evidence.command("export")
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@common_options("json")
+def export(
+    directory: Path, repo: Path | None, authority_file: Path | None, output_format: str, **_common: object
+) -> int:
+    """Write a folder to hand over: a git bundle of contracts and log, the signers, how to check them.
+
+    DIR must not exist, or be empty. Exits 1 when the log does not verify; the folder is written all the same.
+    """
+    root = find_repository(repo)
+    made = export_log(Wiring(root).custody_ports(show_event, authority_file), GitBundler(root))
+    write_folder(directory, made.files, frozenset({SCRIPT}))
+    if output_format == "json":
+        echo_json(made.to_json(str(directory)))
+    else:
+        echo(f"{made.entries} entries of {made.zone} in {printable(str(directory))}: {', '.join(sorted(made.files))}")
+        echo(f"log head {made.head}" if made.head else "the log does NOT verify; see: hyops-gitops evidence verify")
+    return Exit.NO if made.problems else Exit.OK

@@ -24,6 +24,7 @@ from hyops_gitops.core.events import OnEvent
 from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.guards import Override
 from hyops_gitops.usecases.apply_ports import ApplyPorts
+from hyops_gitops.usecases.custody import CustodyPorts
 from hyops_gitops.usecases.evidence_init import InitPorts
 from hyops_gitops.usecases.plan import PlanPorts
 from hyops_gitops.usecases.ports import EvidenceStore, Signer, TransferRequester, ZoneReader, ZoneWriter
@@ -139,6 +140,20 @@ class Wiring:
             open_signer=self.signer,
             clock=SystemClock(),
             new_log_id=lambda: uuid.uuid4().hex,
+        )
+
+    def custody_ports(self, on_event: OnEvent, authority_file: Path | None = None) -> CustodyPorts:
+        """For commands about the log itself."""
+        return CustodyPorts(
+            read=read_document,
+            check=check_document,
+            history=GitRepository(self.root),
+            open_store=self.store,
+            open_signer=self.signer,
+            verifier=SshVerifier(),
+            clock=SystemClock(),
+            on_event=on_event,
+            authority_override=authority_source(authority_file),
         )
 
     def status_ports(self) -> StatusPorts:

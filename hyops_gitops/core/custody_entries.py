@@ -1,9 +1,13 @@
 """Entries about the log itself: where it starts, whose keys count, what is missing, what was brought in."""
 
+import re
 from dataclasses import dataclass
 
 from hyops_gitops.core.entry_parts import Json, TrustedKey
+from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.json_fields import Fields
+
+_CONTINUES = re.compile(r"(?P<log>[0-9a-f]{32}):(?P<seq>[1-9][0-9]{0,8}):(?:sha256:)?(?P<sha256>[0-9a-f]{64})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +17,22 @@ class Continues:
     log: str
     seq: int
     sha256: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Continues":
+        """Read `LOG:SEQ:SHA256`.
+
+        Raises:
+            UsageError: code `bad-head`.
+        """
+        match = _CONTINUES.fullmatch(text)
+        if match is None:
+            raise UsageError(
+                f"{text!r} does not name the last entry of a log",
+                code="bad-head",
+                hint="write LOG:SEQ:SHA256; LOG is `predicate.log` of its entries, see `evidence show`",
+            )
+        return cls(match["log"], int(match["seq"]), match["sha256"])
 
     def to_json(self) -> Json:
         """The entry's form."""

@@ -8,7 +8,7 @@ class Problem:
     """One reason.
 
     Codes: path, form, not-canonical, bad-entry, unknown-type, unknown-form, chain, time, signature, signer, trust,
-    compromised, genesis, pairs, continuity, state, files, page, history.
+    compromised, genesis, pairs, continuity, state, files, page, history, seen.
     """
 
     code: str

@@ -90,7 +90,7 @@ def _targets(rdata: tuple[str, ...]) -> str:
 
 def reading_text(reading: Reading) -> str:
     """Whether a log verifies, and why not."""
-    if reading.log is not None:
+    if reading.ok and reading.log is not None:
         head = reading.log.head
         open_intent = reading.log.open_intent
         lines = [f"ok: {reading.entries} entries of {reading.log.zone} verify; head {head.seq}:{head.sha256}"]
@@ -106,7 +106,7 @@ def reading_json(reading: Reading) -> dict[str, object]:
     log = reading.log
     return {
         "format": "hyops-evidence-verify/1",
-        "ok": log is not None,
+        "ok": reading.ok,
         "entries": reading.entries,
         "head": {"seq": log.head.seq, "sha256": log.head.sha256} if log else None,
         "open_intent": log.open_intent.seq if log and log.open_intent else None,

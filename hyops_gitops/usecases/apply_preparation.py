@@ -58,15 +58,47 @@ class Prepared:
         return self.observation.header.serial
 
 
-def prepare(opened: Opened, commits: tuple[CommitInfo, ...], request: ApplyRequest, ports: ApplyPorts) -> Prepared:
-    """Check, read and plan.
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The primary and what it shows."""
+
+    primary: ZoneWriter
+    observation: Observation
+
+
+def look(opened: Opened, request: ApplyRequest, ports: ApplyPorts) -> Seen:
+    """Read the zone, and make sure that it and the log belong together.
+
+    Only after this may anything be written to the log: an entry put on a log that was rolled back would fork it.
+
+    Raises:
+        Refused: `primary-url`, `primary`, `soa-edit-api`, `served-serial`, `clock`, `other-log`, `log-gap`.
+        OutsideFailure: the API is unreachable.
+    """
+    authority, log = opened.authority, opened.log
+    ports.on_event(Step(f"reading the zone from {authority.primary.api.url}"))
+    primary = ports.open_primary(authority)
+    header = primary.header()
+    check_header(header, authority)
+    check_clock(ports.clock.now(), log.head.envelope.time, header.server_time)
+    observation = observe(primary, log, header)
+    if observation.state == "ahead":
+        refusal = anchor_refusal(observation, log, Limits.of(authority.policy), request.overrides)
+        if refusal is not None:
+            raise refusal
+    return Seen(primary, observation)
+
+
+def prepare(
+    opened: Opened, seen: Seen, commits: tuple[CommitInfo, ...], request: ApplyRequest, ports: ApplyPorts
+) -> Prepared:
+    """Check the commits and plan.
 
     Raises:
         FindingsError: contracts that this apply would change are invalid.
         Refused: a guard said no.
-        OutsideFailure: the API is unreachable.
     """
-    authority, log = opened.authority, opened.log
+    log, observation = opened.log, seen.observation
     past = read_recorded(opened, ports)
     check_history(opened, past, request, ports)
     check_signers(opened, past, ports)
@@ -80,14 +112,7 @@ def prepare(opened: Opened, commits: tuple[CommitInfo, ...], request: ApplyReque
     found = sort_findings(opened.validation, past)
     if found.blocking:
         raise FindingsError(found.blocking)
-
-    ports.on_event(Step(f"reading the zone from {authority.primary.api.url}"))
-    primary = ports.open_primary(authority)
-    header = primary.header()
-    check_header(header, authority)
-    check_clock(ports.clock.now(), log.head.envelope.time, header.server_time)
-    observation = observe(primary, log, header)
-    limits = Limits.of(authority.policy)
+    limits = Limits.of(opened.authority.policy)
     if (refusal := anchor_refusal(observation, log, limits, request.overrides)) is not None:
         raise refusal
     recorded = log.state if observation.state == "current" else rebased(log.state, observation.zone)
@@ -102,7 +127,7 @@ def prepare(opened: Opened, commits: tuple[CommitInfo, ...], request: ApplyReque
     )
     return Prepared(
         opened=opened,
-        primary=primary,
+        primary=seen.primary,
         observation=observation,
         plan=plan,
         merged=tuple(map(merged_commit, commits)),

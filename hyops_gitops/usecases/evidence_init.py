@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from hyops_gitops.core.authority import Authority, EvidenceSettings
-from hyops_gitops.core.custody_entries import Genesis
+from hyops_gitops.core.custody_entries import Continues, Genesis
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.log_readme import readme
 from hyops_gitops.usecases.document_port import DocumentReader, SchemaChecker
@@ -49,8 +49,8 @@ class Started:
         }
 
 
-def start_log(ports: InitPorts, tool: str, run: Mapping[str, str]) -> Started:
-    """Write and push genesis for the contracts at HEAD.
+def start_log(ports: InitPorts, tool: str, run: Mapping[str, str], continues: Continues | None = None) -> Started:
+    """Write and push genesis for the contracts at HEAD; after a move it names the entry that it goes on from.
 
     Raises:
         FindingsError: the authority at HEAD is invalid.
@@ -80,5 +80,7 @@ def start_log(ports: InitPorts, tool: str, run: Mapping[str, str]) -> Started:
             hint="genesis happens once; to use that log, pin the digest of its first entry as evidence.genesis",
         )
     trusted = trusted_keys(signers.lines.lines)
-    sha256 = writer.start(authority.zone, ports.new_log_id(), Genesis(commit, trusted), readme(authority.zone))
+    sha256 = writer.start(
+        authority.zone, ports.new_log_id(), Genesis(commit, trusted, continues), readme(authority.zone)
+    )
     return Started(authority, commit, sha256, writer.principal)

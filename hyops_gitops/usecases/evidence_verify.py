@@ -1,13 +1,14 @@
 """Verifying the log in a clone, with nothing but the clone."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hyops_gitops.core.authority import EvidenceSettings
 from hyops_gitops.core.errors import InvalidData, Refused
 from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.log_problems import Problem
 from hyops_gitops.core.log_reading import Reading
+from hyops_gitops.core.seen import SeenHead, check_seen
 from hyops_gitops.usecases.document_port import DocumentReader, SchemaChecker
 from hyops_gitops.usecases.evidence_log import read_evidence, read_signers
 from hyops_gitops.usecases.findings_error import FindingsError
@@ -26,8 +27,8 @@ class VerifyPorts:
     verifier: Verifier
 
 
-def verify_log(ports: VerifyPorts, authority_override: SourceFile | None) -> Reading:
-    """Check the whole branch.
+def verify_log(ports: VerifyPorts, authority_override: SourceFile | None, seen: tuple[SeenHead, ...] = ()) -> Reading:
+    """Check the whole branch, and that heads remembered elsewhere are entries of it.
 
     Raises:
         FindingsError: the authority file is invalid.
@@ -49,6 +50,10 @@ def verify_log(ports: VerifyPorts, authority_override: SourceFile | None) -> Rea
             hint="commit the line that `hyops-gitops evidence init` added",
         )
     try:
-        return read_evidence(snapshot, authority, read_signers(validation.files), ports.verifier)
+        reading = read_evidence(snapshot, authority, read_signers(validation.files), ports.verifier)
     except InvalidData as error:
         return Reading(None, 0, (Problem("path", branch, error.message),))
+    if reading.log is None:
+        return reading  # what does not verify contradicts every memory anyway
+    forgotten = tuple(check_seen(authority.zone, reading.log.entries, seen))
+    return replace(reading, problems=(*reading.problems, *forgotten))

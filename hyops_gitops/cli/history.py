@@ -1,0 +1,30 @@
+"""`history`: every change of a name."""
+
+from pathlib import Path
+
+import click
+
+from hyops_gitops.cli.options import common_options, find_repository
+from hyops_gitops.cli.output import echo, echo_json
+from hyops_gitops.cli.progress import show_event
+from hyops_gitops.cli.wiring import Wiring
+from hyops_gitops.core.errors import Exit
+from hyops_gitops.render.custody import history_text
+from hyops_gitops.usecases.log_queries import history_of
+
+
+@click.command()
+@click.argument("name")
+@common_options("json")
+def history(name: str, repo: Path | None, authority_file: Path | None, output_format: str, **_common: object) -> int:
+    """Every change of a name: who asked, who approved, what came of it.
+
+    NAME may leave out the zone, and the environment too where that is clear. Reads the signed log in this clone; `git
+    fetch` brings it up to date.
+    """
+    found = history_of(Wiring(find_repository(repo)).custody_ports(show_event, authority_file), name)
+    if output_format == "json":
+        echo_json(found.to_json())
+    else:
+        echo(history_text(found.name, found.changes))
+    return Exit.OK

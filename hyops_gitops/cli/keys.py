@@ -1,0 +1,98 @@
+"""`keys`: who may sign, and the entries that change it."""
+
+from pathlib import Path
+
+import click
+
+from hyops_gitops.cli.custody import echo_head
+from hyops_gitops.cli.options import common_options, find_repository
+from hyops_gitops.cli.output import echo, echo_json
+from hyops_gitops.cli.progress import show_event
+from hyops_gitops.cli.wiring import TOOL, Wiring
+from hyops_gitops.core.errors import Exit
+from hyops_gitops.core.signers import fingerprint
+from hyops_gitops.render.custody import keys_text
+from hyops_gitops.usecases.keys import compromise, list_keys, retire, trust
+
+_reason = click.option("--reason", required=True, metavar="TEXT", help="Why; it becomes evidence.")
+
+
+@click.group("keys", context_settings={"help_option_names": ["-h", "--help"]})
+def keys() -> None:
+    """List the keys that sign evidence; trust, retire or disown one.
+
+    A key must be listed in authority/allowed_signers at HEAD, and counts from the `trust` entry on. Those entries are
+    signed by HYOPS_SIGNING_KEY_FILE: a key that counts, or a recovery key, whose line has the namespace
+    hyops-gitops-trust only and which is best kept offline.
+    """
+
+
+@keys.command("list")
+@common_options("json")
+def list_command(repo: Path | None, authority_file: Path | None, output_format: str, **_common: object) -> int:
+    """Every key: whose, for what, since when, until when, first and last used. Never uses the network."""
+    wiring = Wiring(find_repository(repo))
+    found = list_keys(wiring.custody_ports(show_event, authority_file))
+    if output_format == "json":
+        echo_json(found.to_json())
+    else:
+        echo(keys_text(found.rows))
+    return Exit.OK
+
+
+@keys.command("trust")
+@click.argument("key", metavar="PRINCIPAL|FINGERPRINT")
+@_reason
+@common_options("json")
+def trust_command(
+    key: str, reason: str, repo: Path | None, authority_file: Path | None, output_format: str, **_common: object
+) -> int:
+    """Let a listed key count from here on."""
+    ports = Wiring(find_repository(repo)).custody_ports(show_event, authority_file)
+    echo_head(trust(ports, key, reason, TOOL, {}), output_format)
+    return Exit.OK
+
+
+@keys.command("retire")
+@click.argument("key", metavar="PRINCIPAL|FINGERPRINT")
+@_reason
+@common_options("json")
+def retire_command(
+    key: str, reason: str, repo: Path | None, authority_file: Path | None, output_format: str, **_common: object
+) -> int:
+    """Let a key no longer count, whatever time it claims. Its line needs a valid-before first."""
+    ports = Wiring(find_repository(repo)).custody_ports(show_event, authority_file)
+    echo_head(retire(ports, key, reason, TOOL, {}), output_format)
+    return Exit.OK
+
+
+@keys.command("compromised")
+@click.argument("key", metavar="FINGERPRINT")
+@click.option(
+    "--last-good-seq",
+    type=int,
+    required=True,
+    metavar="SEQ",
+    help="The last entry that the key's owner surely signed; what it signed later is in doubt until acknowledged.",
+)
+@_reason
+@common_options("json")
+def compromised_command(
+    key: str,
+    last_good_seq: int,
+    reason: str,
+    repo: Path | None,
+    authority_file: Path | None,
+    output_format: str,
+    **_common: object,
+) -> int:
+    """Declare a key stolen: it no longer counts, and what it signed after SEQ is in doubt."""
+    ports = Wiring(find_repository(repo)).custody_ports(show_event, authority_file)
+    log = compromise(ports, key, last_good_seq, reason, TOOL, {})
+    doubtful = [seq for seq in log.doubtful if seq not in log.acknowledged]
+    echo_head(log, output_format, {"doubtful": doubtful})
+    for seq in doubtful:
+        entry = log.entries[seq - 1]
+        line = f"in doubt: entry {seq}, {entry.type}, signed by {fingerprint(entry.envelope.key)}; look into it, then: "
+        click.echo(f"{line}hyops-gitops evidence acknowledge {seq} --reason REASON", err=True)
+    return Exit.OK

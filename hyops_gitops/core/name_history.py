@@ -1,0 +1,138 @@
+"""Every change of one name that the log knows. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from hyops_gitops.core.entries import Intent, Refusal, Result, ZoneDrift
+from hyops_gitops.core.entry_parts import MergedCommit
+from hyops_gitops.core.envelope import Entry
+from hyops_gitops.core.errors import UsageError
+from hyops_gitops.core.json_fields import time_text
+from hyops_gitops.core.log import Log
+from hyops_gitops.core.names import canonical_name
+from hyops_gitops.core.plan import Change
+from hyops_gitops.core.zone import RRset
+
+
+@dataclass(frozen=True, slots=True)
+class NameChange:
+    """One change of one RRset, and what came of it."""
+
+    seq: int
+    time: datetime
+    action: str  # of the plan, or `drift`: changed outside the log
+    type: str
+    old: tuple[str, ...]
+    new: tuple[str, ...]
+    asked: tuple[str, ...]
+    approved: tuple[str, ...]
+    outcome: str  # applied, failed, refused, open, found
+    converged: bool | None  # None: nothing was sent, or it is not known
+    commit: str | None = None
+
+    def to_json(self) -> dict[str, object]:
+        """The shape used in `hyops-history/1`."""
+        return {
+            "seq": self.seq,
+            "time": time_text(self.time),
+            "action": self.action,
+            "type": self.type,
+            "old": list(self.old),
+            "new": list(self.new),
+            "asked_by": list(self.asked),
+            "approved_by": list(self.approved),
+            "outcome": self.outcome,
+            "converged": self.converged,
+            "commit": self.commit,
+        }
+
+
+def full_name(log: Log, given: str) -> str:
+    """The name that somebody means who leaves out the zone, or the environment too where that is clear.
+
+    Raises:
+        UsageError: code `unknown-name`, or `ambiguous-name`.
+    """
+    wanted = canonical_name(given)
+    known = {name for entry in log.entries for name in _names(entry)}
+    if wanted in known:
+        return wanted
+    found = sorted(name for name in known if name.startswith(f"{wanted}."))
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UsageError(f"{given!r} is short for several names", code="ambiguous-name", hint=f"one of: {_few(found)}")
+    first = wanted.split(".", 1)[0]
+    near = sorted(name for name in known if name.startswith(first[:3]))
+    hint = f"the log knows {_few(near)}" if near else "`hyops-gitops status` lists the endpoints"
+    raise UsageError(f"the log of {log.zone} never changed {given!r}", code="unknown-name", hint=hint)
+
+
+def name_history(log: Log, name: str) -> Iterator[NameChange]:
+    """Oldest first."""
+    results = {one.body.intent_seq: one.body for one in log.entries if isinstance(one.body, Result)}
+    for entry in log.entries:
+        match entry.body:
+            case Intent(merged=merged, changes=changes):
+                result = results.get(entry.seq)
+                outcome = result.outcome if result else "open"
+                applied = result is not None and result.outcome == "applied"
+                converged = result.converged if result is not None and applied else None
+                yield from _changes(entry, name, changes, merged, outcome, converged)
+            case Refusal(merged=merged, changes=changes):
+                yield from _changes(entry, name, changes, merged, "refused", None)
+            case ZoneDrift(differences=differences):
+                for one in differences:
+                    if one.name == name:
+                        old, new = _rdata(one.recorded), _rdata(one.observed)
+                        time = entry.envelope.time
+                        yield NameChange(entry.seq, time, "drift", one.type, old, new, (), (), "found", None)
+            case _:
+                pass
+
+
+def _changes(
+    entry: Entry,
+    name: str,
+    changes: tuple[Change, ...],
+    merged: tuple[MergedCommit, ...],
+    outcome: str,
+    converged: bool | None,
+) -> Iterator[NameChange]:
+    asked = tuple(dict.fromkeys(one.author.name for one in merged))
+    approved = tuple(dict.fromkeys(approval.by.name for one in merged for approval in one.approvals))
+    commit = merged[-1].commit if merged else None
+    for change in changes:
+        if change.name == name:
+            yield NameChange(
+                entry.seq,
+                entry.envelope.time,
+                change.action.value,
+                change.type,
+                _rdata(change.before),
+                _rdata(change.after),
+                asked,
+                approved,
+                outcome,
+                converged,
+                commit,
+            )
+
+
+def _names(entry: Entry) -> Iterator[str]:
+    match entry.body:
+        case Intent(changes=changes) | Refusal(changes=changes):
+            yield from (change.name for change in changes)
+        case ZoneDrift(differences=differences):
+            yield from (one.name for one in differences)
+        case _:
+            pass
+
+
+def _rdata(rrset: RRset | None) -> tuple[str, ...]:
+    return rrset.rdata if rrset else ()
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:5])
