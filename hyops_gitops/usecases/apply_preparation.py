@@ -72,7 +72,7 @@ def look(opened: Opened, request: ApplyRequest, ports: ApplyPorts) -> Seen:
     Only after this may anything be written to the log: an entry put on a log that was rolled back would fork it.
 
     Raises:
-        Refused: `primary-url`, `primary`, `soa-edit-api`, `served-serial`, `clock`, `other-log`, `log-gap`.
+        Refused: `primary-url`, `primary`, `soa-edit-api`, `served-serial`, `clock`, `other-log`, `log-gap`, `race`.
         OutsideFailure: the API is unreachable.
     """
     authority, log = opened.authority, opened.log
@@ -83,6 +83,9 @@ def look(opened: Opened, request: ApplyRequest, ports: ApplyPorts) -> Seen:
     check_clock(ports.clock.now(), log.head.envelope.time, header.server_time)
     observation = observe(primary, log, header)
     if observation.state == "ahead":
+        head = opened.store.fetch()
+        if head is not None and head.commit != log.commit:
+            raise Refused("another applier went on between our looks at the log and at the zone", guard="race")
         refusal = anchor_refusal(observation, log, Limits.of(authority.policy), request.overrides)
         if refusal is not None:
             raise refusal
