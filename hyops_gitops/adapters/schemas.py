@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Literal, cast
 
-SchemaName = Literal["endpoint", "authority"]
+SchemaName = Literal["endpoint", "authority", "evidence", "plan"]
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 

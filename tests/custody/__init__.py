@@ -1,0 +1,1 @@
+"""What is said about the log itself: keys, gaps, copies, hand-over. Real Git, real keys."""

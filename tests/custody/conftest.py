@@ -1,0 +1,113 @@
+"""Worlds without a zone, but with a log, a remote and as many keys as a test wants."""
+
+import itertools
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from hyops_gitops.core.signers import fingerprint
+from hyops_gitops.lab.model import Lab
+from hyops_gitops.lab.run import start_lab, stop_lab
+from hyops_gitops.lab.zones import create_zone
+from tests.world import GIT_CONFIG, Ran, World, run
+
+ZONE = "custody.internal"
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key pair, and the line of allowed_signers that is about it."""
+
+    path: Path
+    principal: str
+
+    @property
+    def public(self) -> str:
+        return " ".join(self.path.with_suffix(".pub").read_text().split()[:2])
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint(self.public)
+
+    def line(self, options: str = "") -> str:
+        return f"{self.principal} {options + ' ' if options else ''}{self.public}\n"
+
+
+MakeKey = Callable[..., Key]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def isolated_git() -> Iterator[None]:
+    """No configuration but the clone's own, and no inherited repository."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("GIT_")]:
+            patch.delenv(name)
+        for name, value in GIT_CONFIG.items():
+            patch.setenv(name, value)
+        yield
+
+
+@pytest.fixture
+def make_key(tmp_path: Path) -> MakeKey:
+    """`make_key(principal)`: a new ed25519 key."""
+
+    def make(principal: str) -> Key:
+        path = tmp_path / f"key{next(_numbers)}"
+        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", path)
+        return Key(path, principal)
+
+    return make
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """A clone with a log of one entry; nobody serves its zone."""
+    return World.make(tmp_path, ZONE)
+
+
+@pytest.fixture(scope="session")
+def small_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """One backend and one secondary are enough for what is about the log."""
+    if shutil.which("pdns_server") is None and "CI" not in os.environ:
+        pytest.skip("pdns_server is not installed: apt-get install pdns-server pdns-backend-sqlite3 pdns-backend-lmdb")
+    running = start_lab(
+        tmp_path_factory.mktemp("custody-lab"),
+        zone="lab.internal",
+        secondaries=1,
+        backend="gsqlite3",
+        settings={"xfr-cycle-interval": "3600"},
+    )
+    try:
+        yield running
+    finally:
+        stop_lab(running)
+
+
+@pytest.fixture
+def served(small_lab: Lab, tmp_path: Path) -> World:
+    """A world whose zone is served."""
+    zone = f"custody{next(_numbers)}.internal"
+    create_zone(small_lab, zone)
+    return World.make(tmp_path, zone, small_lab)
+
+
+def list_keys(world: World, *lines: str) -> str:
+    """Add lines to allowed_signers by a commit; its id."""
+    world.write("authority/allowed_signers", world.read("authority/allowed_signers") + "".join(lines))
+    return world.commit("Signers")
+
+
+def ok(ran: Ran) -> Ran:
+    """It has to have succeeded."""
+    assert ran.exit == 0, ran.err
+    return ran
+
+
+def verifies(world: World) -> Ran:
+    """`evidence verify` in the clone, which has to say yes."""
+    return ok(world.cli("evidence", "verify"))

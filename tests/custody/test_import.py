@@ -1,0 +1,233 @@
+"""A log that the forge lost comes back from a clone or a bundle, and nothing else does."""
+
+from pathlib import Path
+
+import pytest
+
+from hyops_gitops.core.errors import Refused
+from tests.custody.conftest import MakeKey, list_keys, ok, verifies
+from tests.world import World, run
+
+
+@pytest.fixture
+def lost(world: World, make_key: MakeKey) -> World:
+    """A fresh clone whose remote lost the second entry; `clone` beside it still has it."""
+    list_keys(world, make_key("second@tests").line())
+    ok(world.cli("keys", "trust", "second@tests", "--reason", "joined"))
+    rewind(world)
+    return world.clone(world.root.parent / "fresh")
+
+
+def rewind(world: World) -> None:
+    assert world.remote is not None
+    run("git", "-C", world.remote, "update-ref", "refs/heads/evidence", "refs/heads/evidence~1")
+
+
+def delete(world: World) -> None:
+    assert world.remote is not None
+    run("git", "-C", world.remote, "update-ref", "-d", "refs/heads/evidence")
+
+
+def brought(world: World, source: Path | str) -> object:
+    return ok(world.cli("evidence", "import", source, "--format", "json")).document()["brought"]
+
+
+def test_from_another_clone(lost: World, world: World) -> None:
+    assert brought(lost, world.root) == 1
+    assert len(lost.entries()) == 2
+    verifies(lost)
+
+
+def test_a_second_time_it_brings_nothing(lost: World, world: World) -> None:
+    brought(lost, world.root)
+
+    assert brought(lost, world.root) == 0
+
+
+def test_from_a_bundle(lost: World, world: World, tmp_path: Path) -> None:
+    world.git("bundle", "create", "-q", str(tmp_path / "log.bundle"), "evidence")
+
+    assert brought(lost, tmp_path / "log.bundle") == 1
+
+
+def test_from_a_plain_clone_that_only_tracks_it(world: World, make_key: MakeKey) -> None:
+    list_keys(world, make_key("second@tests").line())
+    ok(world.cli("keys", "trust", "second@tests", "--reason", "joined"))
+    plain = world.clone(world.root.parent / "plain")
+    rewind(world)
+    fresh = world.clone(world.root.parent / "fresh")
+
+    assert brought(fresh, plain.root) == 1
+
+
+def test_a_clone_pushes_its_own_back(world: World, lost: World) -> None:
+    refused = world.cli("apply", "--format", "json")
+    done = brought(world, ".")
+
+    assert refused.document()["code"] == "evidence-diverged"
+    assert "evidence import ." in str(refused.document()["hint"])
+    assert (done, len(world.entries())) == (1, 2)
+
+
+def test_a_branch_that_was_deleted_is_pushed_back(world: World) -> None:
+    before = world.evidence_head()
+    delete(world)
+    refused = world.cli("apply", "--format", "json")
+    done = brought(world, ".")
+
+    assert (refused.exit, refused.document()["code"]) == (3, "evidence-missing")
+    assert "evidence import ." in str(refused.document()["hint"])
+    assert (done, world.evidence_head()) == (1, before)
+
+
+def test_a_clone_that_never_had_it_says_where_else_to_look(world: World) -> None:
+    delete(world)
+    fresh = world.clone(world.root.parent / "fresh")
+    ran = fresh.cli("apply", "--format", "json")
+
+    assert (ran.exit, ran.document()["code"]) == (3, "evidence-missing")
+    assert "evidence import CLONE" in str(ran.document()["hint"])
+
+
+def test_another_log_is_not_imported(world: World, tmp_path: Path) -> None:
+    other = World.make(tmp_path / "other", world.zone)
+    before = world.evidence_head()
+    ran = world.cli("evidence", "import", other.root, "--format", "json")
+
+    assert (ran.exit, ran.document()["code"]) == (3, "evidence-invalid")
+    assert "genesis" in str(ran.document()["message"])
+    assert world.evidence_head() == before
+
+
+def test_a_genesis_other_than_the_pinned_one_stops(world: World, tmp_path: Path) -> None:
+    other = World.make(tmp_path / "other", world.zone)
+    assert world.remote is not None
+    delete(world)
+    run("git", "-C", other.root, "push", "-q", world.remote, "evidence")
+    fresh = world.clone(world.root.parent / "fresh")
+    ran = fresh.cli("apply", "--format", "json")
+
+    assert (ran.exit, ran.document()["code"]) == (3, "evidence-invalid")
+    assert "the authority file pins" in str(ran.document()["message"])
+
+
+def test_a_copy_that_was_tampered_with_is_not_imported(lost: World, world: World) -> None:
+    commit = world.git("rev-parse", "evidence")
+    copy = world.root.parent / "copy.git"
+    run("git", "clone", "-q", "--bare", world.root, copy)
+    tampered = World(copy, world.zone, world.environ, None, copy, world.key)
+    tampered.rewrite_evidence({"LOG.md": b"all is well\n"})
+    ran = lost.cli("evidence", "import", copy, "--format", "json")
+
+    assert (ran.exit, ran.document()["code"]) == (3, "evidence-invalid")
+    assert commit != lost.evidence_head()
+
+
+def test_a_branch_that_once_held_something_else_is_not_imported(lost: World, world: World) -> None:
+    """The newest tree is sound, but an entry was written over and put back."""
+    copy = world.root.parent / "copy.git"
+    run("git", "clone", "-q", "--bare", world.root, copy)
+    tampered = World(copy, world.zone, world.environ, None, copy, world.key)
+    path = f"log/{world.zone}/0000/000001.json"
+    right = tampered.evidence(path)
+    tampered.rewrite_evidence({path: b"{}\n"})
+    tampered.rewrite_evidence({path: right})
+    ran = lost.cli("evidence", "import", copy, "--format", "json")
+
+    assert (ran.exit, ran.document()["code"]) == (3, "evidence-invalid")
+    assert "rewritten" in str(ran.document()["message"])
+
+
+def test_an_older_copy_brings_nothing(world: World, make_key: MakeKey) -> None:
+    older = world.clone(world.root.parent / "older")
+    list_keys(world, make_key("second@tests").line())
+    ok(world.cli("keys", "trust", "second@tests", "--reason", "joined"))
+
+    assert brought(world, older.root) == 0
+    assert len(world.entries()) == 2
+
+
+@pytest.mark.parametrize("source", ["ext::sh -c 'touch ran'", "--upload-pack=touch ran", "nowhere", "https://x/y"])
+def test_only_a_path_is_a_source(world: World, source: str) -> None:
+    ran = world.cli("evidence", "import", "--", source)
+
+    assert ran.exit == 2
+    assert not (world.root / "ran").exists()
+
+
+def test_a_file_that_is_no_bundle(world: World, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("nothing\n")
+    ran = world.cli("evidence", "import", tmp_path / "file", "--format", "json")
+
+    assert (ran.exit, ran.document()["code"]) == (2, "bad-source")
+
+
+def test_a_clone_without_the_branch(world: World, tmp_path: Path) -> None:
+    run("git", "init", "-q", tmp_path / "empty")
+    ran = world.cli("evidence", "import", tmp_path / "empty", "--format", "json")
+
+    assert (ran.exit, ran.document()["code"]) == (2, "bad-source")
+
+
+def test_in_local_mode_too(tmp_path: Path, make_key: MakeKey) -> None:
+    world = World.make(tmp_path / "w", "local.internal", local=True)
+    copy = tmp_path / "copy"
+    list_keys(world, make_key("second@tests").line())
+    ok(world.cli("keys", "trust", "second@tests", "--reason", "joined"))
+    run("git", "clone", "-q", "--bare", world.root, copy)
+    world.git("update-ref", "refs/heads/evidence", "refs/heads/evidence~1")
+
+    assert brought(world, copy) == 1
+    verifies(world)
+
+
+# --- gaps
+
+
+def test_entries_that_are_gone_for_good(served: World) -> None:
+    """Four changes; the remote forgets all but the first, and so do all clones."""
+    served.apply()
+    for number in range(2, 6):
+        served.contract(f"s{number}", f"10.0.0.{number}")
+        served.commit()
+        served.apply()
+    lost = served.entries()
+    assert served.remote is not None
+    run("git", "-C", served.remote, "update-ref", "refs/heads/evidence", "refs/heads/evidence~8")
+    fresh = served.clone(served.root.parent / "fresh")
+    with pytest.raises(Refused) as refused:
+        fresh.apply()
+    fresh.contract("s6", "10.0.0.6")
+    fresh.commit()
+    receipt = fresh.apply("log-gap=the forge lost its disk")
+    gap = next(one for one in fresh.entries() if one.type == "gap")
+    fresh.contract("s7", "10.0.0.7")
+    fresh.commit()
+    again = [fresh.apply().outcome]
+    fresh.contract("s8", "10.0.0.8")
+    fresh.commit()
+    again.append(fresh.apply().outcome)
+
+    anchored = lost[9]
+    assert refused.value.guard == "log-gap"
+    assert "evidence import" in refused.value.hint
+    assert "--override log-gap='REASON'" in refused.value.hint
+    assert (gap.body.missing, gap.body.anchor_sha256) == ((5, 10), anchored.sha256)  # type: ignore[union-attr]
+    assert receipt.outcome == "applied", receipt.reason
+    assert again == ["applied", "applied"]
+    verifies(fresh)
+    ok(fresh.cli("evidence", "acknowledge", str(gap.seq), "--reason", "restored from nothing"))
+    assert fresh.cli("evidence", "acknowledge", str(gap.seq), "--reason", "again").exit == 1
+    verifies(fresh)
+
+
+def test_an_anchor_of_another_log_stops(served: World, tmp_path: Path) -> None:
+    served.apply()
+    other = World.make(tmp_path / "other", served.zone, served.lab)
+    with pytest.raises(Refused) as caught:
+        other.apply()
+    served.contract("second", "10.0.0.2")
+    served.commit()
+
+    assert caught.value.guard in ("other-log", "log-gap")
+    assert served.apply().outcome == "applied"
