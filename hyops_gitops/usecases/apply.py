@@ -37,13 +37,13 @@ from hyops_gitops.usecases.apply_ports import ApplyPorts, ApplyRequest
 from hyops_gitops.usecases.apply_preparation import Prepared, prepare, zone_digests
 from hyops_gitops.usecases.findings_error import FindingsError
 from hyops_gitops.usecases.proof import behind, converged, prove
-from hyops_gitops.usecases.recovery import without_open_intent
+from hyops_gitops.usecases.recovery import newest_log, overtaken, result_of, without_open_intent
 from hyops_gitops.usecases.sending import Sent, send
 from hyops_gitops.usecases.update import LastLook, update_of
 
 _RECORDED_FINDINGS = 20
-_RACES = 5  # how often to start again after another applier wrote first
-_RACE_PAUSE_S = 0.5
+_RACES = 40  # how often to start again after another applier wrote first; each time, at least, one of them went on
+_RACE_PAUSE_S = 0.5  # never longer: who has lost often must not come later for it
 _RESULT_PAUSES_S = (0.0, 0.5, 2.0, 5.0)
 
 
@@ -65,7 +65,7 @@ def apply(request: ApplyRequest, ports: ApplyPorts) -> Receipt:
             if error.guard != "race" or attempt == _RACES:
                 raise
             ports.on_event(Warned("another applier wrote to the log first; starting again"))
-            ports.clock.sleep(_RACE_PAUSE_S * attempt * (0.5 + ports.jitter()))
+            ports.clock.sleep(_RACE_PAUSE_S * (0.5 + ports.jitter()))
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
@@ -252,26 +252,35 @@ class _Apply:
         return serial, "read"
 
     def _record_result(self, prepared: Prepared, intended: Log, result: Result, zone: Zone, state: ManagedSet) -> Log:
-        """Write the result, a few times if the remote does not answer.
+        """Write the result, a few times if the remote does not answer, after whatever was written meanwhile.
 
         Raises:
-            Unconfirmed: it cannot be written; the intent stays open.
+            Unconfirmed: it cannot be written, and the intent stays open; or another run wrote one.
+            OutsideFailure: another run took this one for dead, and made sure that its update never lands.
         """
-        reason = ""
+        log, reason = intended, ""
         for pause in _RESULT_PAUSES_S:
             self.clock.sleep(pause)
             try:
-                log = prepared.opened.writer.append(intended, result, zone, state)
+                if reason:
+                    log = newest_log(prepared.opened, self.ports)
+                settled = result_of(log, intended.head.seq)
+                if settled is None:
+                    log = prepared.opened.writer.append(log, result, zone, state)
+                elif settled.body != result:  # else it had arrived, and only the answer was lost
+                    break
             except (OutsideFailure, Refused) as error:
                 reason = error.message
             else:
                 self._timed("result")
                 return log
-        raise Unconfirmed(
-            f"the update is {result.outcome}, but its result could not be recorded: {reason}",
-            code="result-not-recorded",
-            hint="the intent stays open; the next apply settles it",
-        )
+        else:
+            raise Unconfirmed(
+                f"the update is {result.outcome}, but its result could not be recorded: {reason}",
+                code="result-not-recorded",
+                hint="the intent stays open; the next apply settles it",
+            )
+        raise overtaken(intended.head, settled)
 
     def _receipt(self, prepared: Prepared, outcome: Outcome, log: Log, intended: Log | None = None) -> Receipt:
         return Receipt(

@@ -7,7 +7,7 @@ from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.entries import AuthorityChange
 from hyops_gitops.core.entry_parts import Approval, AuthorityRef, ContractsRef, MergedCommit, Person
-from hyops_gitops.core.errors import Refused
+from hyops_gitops.core.errors import Refused, UsageError
 from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.guards import find_override, override_line
@@ -108,11 +108,23 @@ def commits_since(opened: Opened, ports: ApplyPorts) -> tuple[CommitInfo, ...]:
 
 
 def read_recorded(opened: Opened, ports: ApplyPorts) -> Past | None:
-    """The tree recorded last; None before the first apply, which takes the tree as it stands."""
+    """The tree recorded last; None before the first apply, which takes the tree as it stands.
+
+    Raises:
+        Refused: guard `history`: this clone does not have that commit; another applier's clone was newer.
+    """
     recorded = opened.log.recorded_commit
     if recorded is None:
         return None
-    files = {one.path: one.content for one in ports.history.tree(recorded).files() if one.content is not None}
+    try:
+        tree = ports.history.tree(recorded)
+    except UsageError:
+        raise Refused(
+            f"commit {recorded[:12]}, which was applied last, is not in this clone",
+            guard="history",
+            hint="`git fetch`, then apply the newest commit of the branch",
+        ) from None
+    files = {one.path: one.content for one in tree.files() if one.content is not None}
     return read_past(files, opened.validation, ports.read, ports.check)
 
 

@@ -26,6 +26,7 @@ from hyops_gitops.usecases.sending import Update, settle
 
 _GRACE_S = 30.0  # beyond the lease, for clocks that differ
 _LOOK_EVERY_S = 1.0
+_SETTLE_PAUSES_S = (0.0, 0.2, 0.8)  # gsqlite3 answers 500 while another writer is at it
 
 
 def without_open_intent(opened: Opened, request: ApplyRequest, ports: ApplyPorts) -> Opened:
@@ -50,17 +51,7 @@ def settle_intent(opened: Opened, entry: Entry, intent: Intent, ports: ApplyPort
     ports.on_event(Step(f"settling intent {entry.seq}, whose writer is gone"))
     primary = ports.open_primary(authority)
     check_header(primary.header(), authority)
-    try:
-        landed = settle(primary, Update(zone, entry.seq, entry.sha256, (), ()))
-        if landed:
-            # Its claim becomes a tombstone too, so that a repeat of that PATCH, still under way somewhere, is refused.
-            primary.patch([(claim_name(zone, entry.seq), "TXT")], [tombstone(zone, entry.seq)])
-    except Unconfirmed as error:
-        raise OutsideFailure(
-            f"intent {entry.seq} cannot be settled: {error.message}",
-            code="not-settled",
-            hint="nothing was changed; run apply again when the primary answers",
-        ) from None
+    landed = _settled(primary, Update(zone, entry.seq, entry.sha256, (), ()), ports)
     ports.on_event(Warned(f"the update of intent {entry.seq} {'had landed' if landed else 'never landed'}"))
     if landed:
         return _record_landed(opened, entry, intent, primary, ports)
@@ -80,6 +71,35 @@ def settle_intent(opened: Opened, entry: Entry, intent: Intent, ports: ApplyPort
         recovered=True,
     )
     return opened.writer.append(opened.log, result, opened.log.observed, opened.log.state)
+
+
+def _settled(primary: ZoneWriter, update: Update, ports: ApplyPorts) -> bool:
+    """Whether the update landed; it never will from now on. Settling does no harm twice, so it is tried again.
+
+    Its claim becomes a tombstone too, so that a repeat of that PATCH, still under way somewhere, is refused. Another
+    run may have come as far as that before us and gone no further; then the anchor, which nothing but the update
+    itself puts down, tells that it had landed.
+
+    Raises:
+        OutsideFailure: the primary does not answer, or with something else; the intent stays open.
+    """
+    zone, seq = update.zone, update.seq
+    anchor = Anchor(seq, update.intent_sha256).rrset(zone)
+    reason = ""
+    for pause in _SETTLE_PAUSES_S:
+        ports.clock.sleep(pause * (0.5 + ports.jitter()))
+        try:
+            landed = settle(primary, update)
+            if landed:
+                primary.patch([(claim_name(zone, seq), "TXT")], [tombstone(zone, seq)])
+            return landed or anchor in primary.rrsets_at([anchor.name])
+        except (Unconfirmed, OutsideFailure) as error:
+            reason = error.message
+    raise OutsideFailure(
+        f"intent {seq} cannot be settled: {reason}",
+        code="not-settled",
+        hint="nothing was changed; run apply again when the primary answers",
+    )
 
 
 def _record_landed(opened: Opened, entry: Entry, intent: Intent, primary: ZoneWriter, ports: ApplyPorts) -> Log:
@@ -102,6 +122,30 @@ def _record_landed(opened: Opened, entry: Entry, intent: Intent, primary: ZoneWr
         recovered=True,
     )
     return opened.writer.append(log, result, zone, state)
+
+
+def newest_log(opened: Opened, ports: ApplyPorts) -> Log:
+    """The log as it is now."""
+    return require_log(opened.store.fetch(), opened.authority, opened.signers, ports.verifier)
+
+
+def result_of(log: Log, seq: int) -> Entry | None:
+    """The entry that says what became of an intent."""
+    return next((one for one in log.entries if isinstance(one.body, Result) and one.body.intent_seq == seq), None)
+
+
+def overtaken(intent: Entry, settled: Entry) -> Unconfirmed | OutsideFailure:
+    """What a writer says that was taken for dead, and whose intent another run has settled."""
+    said = f"another run took this one for dead and settled its intent {intent.seq} by entry {settled.seq}"
+    if isinstance(settled.body, Result) and settled.body.outcome == "applied":
+        return Unconfirmed(
+            f"{said}: the update was applied", code="settled-by-another", hint=f"see entry {settled.seq} of the log"
+        )
+    return OutsideFailure(
+        f"{said}: the update was not applied and never will be",
+        code="settled-by-another",
+        hint="this run changed nothing; run apply again if the change is still wanted",
+    )
 
 
 def zone_after(zone: Zone, intent: Intent) -> Zone:

@@ -1,0 +1,1 @@
+"""Appliers that die, sleep, race, or live in strange surroundings."""

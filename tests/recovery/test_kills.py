@@ -1,0 +1,113 @@
+"""An applier killed anywhere: one ordinary apply afterwards, and zone and log agree."""
+
+import os
+import random
+import time
+from collections import Counter
+
+import pytest
+
+from hyops_gitops.core.log import Log
+from tests.recovery.applier import MARKS
+from tests.recovery.harness import LONG, Applier, Site, results
+
+REPEATS = 20 if LONG else 2
+SEEDS = 200 if LONG else 20 if "CI" in os.environ else 5
+KILLED = -9
+LONGEST_GAP_S = 0.06  # about what the longer gaps take
+# Between these marks the intent is in the log and its result is not.
+OPEN = MARKS[MARKS.index("intent-pushed") : MARKS.index("result-pushed")]
+
+one_backend = pytest.mark.parametrize("lab", ["gsqlite3"], indirect=True, scope="session")
+other_backend = pytest.mark.parametrize("lab", ["lmdb"], indirect=True, scope="session")
+
+
+def reconcile(site: Site, before: int) -> Log:
+    """One ordinary apply, at once: this boot's process is gone. `before`: the log's length before the accident."""
+    receipt = site.apply()
+    assert receipt.outcome in ("applied", "nothing"), receipt.reason
+    log = site.check()
+    for entry in log.entries[before:]:
+        intent = log.entries[results(log)[entry.seq].intent_seq - 1] if entry.seq in results(log) else None
+        if intent is not None:
+            other = intent.body.lease.pid != os.getpid()  # type: ignore[union-attr]  # it is an intent
+            own_result = other and results(log)[entry.seq].accepted is not None
+            assert results(log)[entry.seq].recovered is (other and not own_result)
+    return log
+
+
+@one_backend
+@pytest.mark.parametrize("mark", MARKS)
+def test_a_kill_at_a_step_is_made_good(site: Site, mark: str) -> None:
+    for _ in range(REPEATS):
+        before = len(site.verified().entries)
+        site.change()
+        with Applier(site.world, at=mark) as applier:
+            assert applier.finish().exit == KILLED
+        assert applier.marks[-1] == mark
+        log = reconcile(site, before)
+        recovered = [seq for seq, result in results(log).items() if result.recovered and seq > before]
+        assert len(recovered) == (1 if mark in OPEN else 0)
+        landed = MARKS.index(mark) >= MARKS.index("patched")
+        assert [results(log)[seq].outcome for seq in recovered] == (
+            ["applied" if landed else "failed"] * len(recovered)
+        )
+
+
+@other_backend
+@pytest.mark.parametrize("side", ["request", "reply"])
+def test_a_kill_inside_the_patch_is_made_good(site: Site, side: str) -> None:
+    for _ in range(REPEATS):
+        before = len(site.verified().entries)
+        site.change()
+        with site.proxy.hold("request" if side == "request" else "reply") as held:
+            with Applier(site.world) as applier:
+                held.wait()
+                applier.process.kill()
+            receipt = site.apply()
+            zone = site.zone_bytes()
+            held.let_go()  # the request of a process long dead arrives after all, or was stored before
+        assert receipt.outcome == ("applied" if side == "request" else "nothing")
+        late = next(one for one in reversed(site.proxy.updates()) if one.claims and one.claims[0] == before + 1)
+        assert late.status == (422 if side == "request" else 204)
+        assert site.zone_bytes() == zone
+        log = reconcile(site, before)
+        assert results(log)[before + 1].recovered
+        assert results(log)[before + 1].outcome == ("failed" if side == "request" else "applied")
+
+
+@one_backend
+@pytest.mark.parametrize("mark", ["settling", "settled", "result-signing", "result-pushing", "result-pushed"])
+@pytest.mark.parametrize("first", ["patching", "patched"])
+def test_a_kill_while_making_good_is_made_good(site: Site, first: str, mark: str) -> None:
+    before = len(site.verified().entries)
+    site.change()
+    for at in (first, mark):
+        with Applier(site.world, at=at) as applier:
+            assert applier.finish().exit == KILLED
+    log = reconcile(site, before)
+    assert results(log)[before + 1].outcome == ("applied" if first == "patched" else "failed")
+    assert results(log)[before + 1].recovered
+
+
+@one_backend
+def test_kills_at_random_times_are_made_good(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    """Seeds choose the gap and how far into it, so that short gaps are hit as often as long ones."""
+    gaps = MARKS[:-1]
+    seen: Counter[str] = Counter()
+    for seed in range(SEEDS):
+        chance = random.Random(seed)  # noqa: S311 - repeatable, guards nothing
+        before = len(site.verified().entries)
+        site.change()
+        with Applier(site.world) as applier:
+            if applier.wait_for(gaps[seed % len(gaps)]):
+                time.sleep(chance.uniform(0, LONGEST_GAP_S))
+            applier.process.kill()
+            status = applier.finish().exit
+        assert status in (KILLED, 0)
+        seen[applier.marks[-1]] += 1
+        reconcile(site, before)
+    with capsys.disabled():
+        print("\nkilled after:", ", ".join(f"{mark} {seen[mark]}" for mark in MARKS))  # noqa: T201 - for a reader
+    if LONG:
+        assert min(seen[gap] for gap in gaps) >= 10
