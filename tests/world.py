@@ -267,6 +267,8 @@ class World:
         revision: str | None = None,
         authority: Path | None = None,
         swap: Swap = lambda ports: ports,
+        wait: bool = True,
+        recover: int | None = None,
     ) -> Receipt:
         """Apply HEAD with a clean work tree, or the revision given."""
         request = ApplyRequest(
@@ -277,6 +279,8 @@ class World:
             tool=TOOL,
             boot_id="boot",
             pid=os.getpid(),
+            wait=wait,
+            recover=recover,
         )
         return apply(request, swap(self.wiring().apply_ports(lambda _: None)))
 
@@ -389,6 +393,22 @@ class World:
     @contextlib.contextmanager
     def nothing_written(self) -> Iterator[None]:
         """Neither the zone nor the log may be another afterwards."""
-        before = (self.serial(), self.primary.rrsets(), self.evidence_head())
+        before = self.evidence_head()
+        with self.zone_untouched():
+            yield
+        assert self.evidence_head() == before
+
+    @contextlib.contextmanager
+    def only_a_refusal(self) -> Iterator[None]:
+        """The zone may not be another afterwards, and the log says only that something was refused."""
+        before = self.types()
+        with self.zone_untouched():
+            yield
+        assert self.types() == [*before, "refusal"]
+
+    @contextlib.contextmanager
+    def zone_untouched(self) -> Iterator[None]:
+        """The zone may not be another afterwards, its serial and markers included."""
+        before = (self.serial(), self.primary.rrsets())
         yield
-        assert (self.serial(), self.primary.rrsets(), self.evidence_head()) == before
+        assert (self.serial(), self.primary.rrsets()) == before

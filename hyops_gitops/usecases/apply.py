@@ -34,7 +34,7 @@ from hyops_gitops.core.state import ManagedSet
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.usecases.apply_opening import Opened, commits_since, merged_commit, open_log
 from hyops_gitops.usecases.apply_ports import ApplyPorts, ApplyRequest
-from hyops_gitops.usecases.apply_preparation import Prepared, prepare, zone_digests
+from hyops_gitops.usecases.apply_preparation import Prepared, look, prepare, zone_digests
 from hyops_gitops.usecases.findings_error import FindingsError
 from hyops_gitops.usecases.proof import behind, converged, prove
 from hyops_gitops.usecases.recovery import newest_log, overtaken, result_of, without_open_intent
@@ -81,10 +81,14 @@ class _Apply:
 
     def run(self) -> Receipt:
         """Steps 1 to 11."""
-        opened = without_open_intent(open_log(self.request, self.ports), self.request, self.ports)
+        opened = open_log(self.request, self.ports)
+        seen = look(opened, self.request, self.ports)
+        if opened.log.open_intent is not None:
+            opened = without_open_intent(opened, seen.primary, self.request, self.ports)
+            seen = look(opened, self.request, self.ports)
         commits = commits_since(opened, self.ports)
         try:
-            prepared = prepare(opened, commits, self.request, self.ports)
+            prepared = prepare(opened, seen, commits, self.request, self.ports)
         except FindingsError as error:
             found = tuple(
                 RecordedRefusal("findings", None, masked(f"{one.path}: {one.rule}")) for one in error.findings
@@ -92,8 +96,6 @@ class _Apply:
             self._record_refusal(opened, commits, found[:_RECORDED_FINDINGS])
             raise
         except Refused as error:
-            if error.guard == "clock":
-                raise  # an entry is only as good as its time
             self._record_refusal(opened, commits, (RecordedRefusal(error.guard, error.name, masked(error.message)),))
             raise
         self._timed("prepare")

@@ -101,10 +101,12 @@ def open_log(request: ApplyRequest, ports: ApplyPorts) -> Opened:
 
 def commits_since(opened: Opened, ports: ApplyPorts) -> tuple[CommitInfo, ...]:
     """The first-parent commits that this apply carries out; the first apply counts from the commit of genesis."""
-    history, log = ports.history, opened.log
-    base = log.recorded_commit or log.genesis.commit
-    after = base if history.is_ancestor(base, opened.commit) else None
-    return history.first_parent_commits(after, opened.commit)
+    base: str | None = opened.log.recorded_commit or opened.log.genesis.commit
+    try:
+        base = ports.history.resolve(base or "")
+    except UsageError:
+        base = None  # a commit of another history: everything is new
+    return ports.history.first_parent_commits(base, opened.commit)
 
 
 def read_recorded(opened: Opened, ports: ApplyPorts) -> Past | None:

@@ -19,7 +19,6 @@ from hyops_gitops.usecases.apply_opening import Opened
 from hyops_gitops.usecases.apply_ports import ApplyPorts, ApplyRequest
 from hyops_gitops.usecases.apply_preparation import zone_digests
 from hyops_gitops.usecases.evidence_log import require_log
-from hyops_gitops.usecases.observation import check_header
 from hyops_gitops.usecases.ports import ZoneWriter
 from hyops_gitops.usecases.proof import converged, prove
 from hyops_gitops.usecases.sending import Update, settle
@@ -29,8 +28,10 @@ _LOOK_EVERY_S = 1.0
 _SETTLE_PAUSES_S = (0.0, 0.2, 0.8)  # gsqlite3 answers 500 while another writer is at it
 
 
-def without_open_intent(opened: Opened, request: ApplyRequest, ports: ApplyPorts) -> Opened:
+def without_open_intent(opened: Opened, primary: ZoneWriter, request: ApplyRequest, ports: ApplyPorts) -> Opened:
     """The same log once no intent is open: waits for a writer at work, settles for one that is gone.
+
+    The primary has been looked at: it is writable, and its anchor is of this log.
 
     Raises:
         Refused: guard `open-intent`, when not to wait.
@@ -38,19 +39,17 @@ def without_open_intent(opened: Opened, request: ApplyRequest, ports: ApplyPorts
     """
     while (intent := opened.log.open_intent) is not None and isinstance(intent.body, Intent):
         if _is_gone(intent, intent.body, request, ports):
-            return opened.with_log(settle_intent(opened, intent, intent.body, ports))
+            return opened.with_log(settle_intent(opened, primary, intent, intent.body, ports))
         if not request.wait:
             raise _still_open(intent)
-        opened = _wait(opened, intent, intent.body, ports)
+        opened = _wait(opened, primary, intent, intent.body, ports)
     return opened
 
 
-def settle_intent(opened: Opened, entry: Entry, intent: Intent, ports: ApplyPorts) -> Log:
+def settle_intent(opened: Opened, primary: ZoneWriter, entry: Entry, intent: Intent, ports: ApplyPorts) -> Log:
     """Find out what became of a dead writer's update, for good, and record it."""
-    authority, zone = opened.authority, opened.log.zone
+    zone = opened.log.zone
     ports.on_event(Step(f"settling intent {entry.seq}, whose writer is gone"))
-    primary = ports.open_primary(authority)
-    check_header(primary.header(), authority)
     landed = _settled(primary, Update(zone, entry.seq, entry.sha256, (), ()), ports)
     ports.on_event(Warned(f"the update of intent {entry.seq} {'had landed' if landed else 'never landed'}"))
     if landed:
@@ -163,7 +162,7 @@ def _is_gone(entry: Entry, intent: Intent, request: ApplyRequest, ports: ApplyPo
     return lease.boot_id is not None and lease.boot_id == request.boot_id and ports.process_is_gone(lease.pid)
 
 
-def _wait(opened: Opened, entry: Entry, intent: Intent, ports: ApplyPorts) -> Opened:
+def _wait(opened: Opened, primary: ZoneWriter, entry: Entry, intent: Intent, ports: ApplyPorts) -> Opened:
     """Watch the head until it moves or has stood still for so long that its writer must be gone."""
     ports.on_event(Step(f"waiting for intent {entry.seq} by {entry.envelope.principal} to get its result"))
     began = ports.clock.monotonic()
@@ -174,7 +173,7 @@ def _wait(opened: Opened, entry: Entry, intent: Intent, ports: ApplyPorts) -> Op
         if snapshot is None or snapshot.commit != opened.log.commit:
             log = require_log(snapshot, opened.authority, opened.signers, ports.verifier)
             return opened.with_log(log)
-    return opened.with_log(settle_intent(opened, entry, intent, ports))
+    return opened.with_log(settle_intent(opened, primary, entry, intent, ports))
 
 
 def _still_open(entry: Entry) -> Refused:

@@ -251,7 +251,7 @@ def test_an_older_commit_is_refused_as_history_unless_overridden(world: World) -
     world.contract("pg", "10.0.0.9")
     world.commit()
     world.apply()
-    with world.nothing_written(), pytest.raises(Refused, match="does not descend") as caught:
+    with world.only_a_refusal(), pytest.raises(Refused, match="does not descend") as caught:
         world.apply(revision=older)
     assert caught.value.guard == "history"
     assert world.apply("history=taking it back", revision=older).outcome == "applied"

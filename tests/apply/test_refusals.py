@@ -19,16 +19,19 @@ from tests.world import PRINCIPAL, Swap, World, run
 pytestmark = pytest.mark.authority
 
 
-def refused(world: World, *overrides: str, swap: Swap = lambda ports: ports) -> HyopsError:
-    """The error of an apply that has to leave everything as it was."""
-    with world.nothing_written(), pytest.raises(HyopsError) as caught:
-        world.apply(*overrides, swap=swap)
+def refused(
+    world: World, *overrides: str, swap: Swap = lambda ports: ports, recorded: bool = False, wait: bool = True
+) -> HyopsError:
+    """The error of an apply that has to leave everything as it was, but for the entry that says it was refused."""
+    leaves = world.only_a_refusal() if recorded else world.nothing_written()
+    with leaves, pytest.raises(HyopsError) as caught:
+        world.apply(*overrides, swap=swap, wait=wait)
     return caught.value
 
 
 def refused_by_plan(world: World) -> Receipt:
-    """The receipt of an apply whose plan refuses, and that leaves everything as it was."""
-    with world.nothing_written():
+    """The receipt of an apply whose plan refuses, and that leaves everything as it was, but for the entry about it."""
+    with world.only_a_refusal():
         receipt = world.apply()
     assert (receipt.outcome, receipt.exit_code, receipt.intent) == ("refused", 3, None)
     return receipt
@@ -186,7 +189,7 @@ def test_a_thousand_broken_files_are_all_reported(world: World) -> None:
     for number in range(1000):
         world.write(f"endpoints/prod/broken{number}.yaml", "endpoint_target: 10.0.0.1\n")
     world.commit()
-    with world.nothing_written(), pytest.raises(FindingsError) as caught:
+    with world.only_a_refusal(), pytest.raises(FindingsError) as caught:
         world.apply()
     assert caught.value.exit_code == 1
     assert len({finding.path for finding in caught.value.findings}) == 1000
@@ -196,7 +199,7 @@ def test_a_contract_that_became_invalid_is_refused(world: World) -> None:
     world.apply()
     world.contract("first", "8.8.8.8")
     world.commit()
-    error = refused(world)
+    error = refused(world, recorded=True)
     assert (type(error), error.exit_code) == (FindingsError, 1)
 
 
@@ -213,7 +216,7 @@ def test_one_commit_for_authority_and_contracts(world: World) -> None:
     world.edit_authority('"timeout_s": 10', '"timeout_s": 11')
     world.contract("pg", "10.0.0.9")
     world.commit("Both")
-    error = refused(world)
+    error = refused(world, recorded=True)
     assert (error.code, error.exit_code) == ("mixed-commit", 3)
 
 
@@ -249,7 +252,7 @@ def test_more_deletions_than_allowed_and_the_override(make_world: MakeWorld) -> 
     receipt = refused_by_plan(world)
     assert [one.guard for one in receipt.plan.refusals] == ["max-deletes"]
     assert world.apply("max-deletes=the team has left").outcome == "applied"
-    assert '"reason":"the team has left"' in world.entry_bytes(4).decode()
+    assert '"reason":"the team has left"' in world.entry_bytes(5).decode()
 
 
 def test_a_limit_loosened_by_the_same_merge_does_not_count_yet(make_world: MakeWorld) -> None:
@@ -265,7 +268,7 @@ def test_a_limit_loosened_by_the_same_merge_does_not_count_yet(make_world: MakeW
 def test_an_override_that_the_policy_does_not_allow_lifts_nothing(make_world: MakeWorld) -> None:
     world = make_world(overridable=["drift"])
     world.foreign("first", "A", "10.0.0.2")
-    with world.nothing_written():
+    with world.only_a_refusal():
         receipt = world.apply(f"foreign:{world.name('first')}=I say so")
     assert receipt.outcome == "refused"
 
@@ -406,7 +409,7 @@ def test_an_open_intent_is_named(world: World) -> None:
     with pytest.raises(Died):
         world.apply(swap=Primary(before=die).swap)
     assert world.types() == ["genesis", "intent"]
-    error = refused(world)
+    error = refused(world, wait=False)
     assert (error.code, error.exit_code) == ("open-intent", 3)
     assert "intent 2" in error.message
 
@@ -446,7 +449,7 @@ def test_an_older_anchor_and_its_override(world: World) -> None:
     world.commit()
     world.apply()
     put_anchor(world, first.seq, first.sha256)
-    error = refused(world)
+    error = refused(world, recorded=True)
     assert (error.code, error.exit_code) == ("restored", 3)
     world.contract("web", "10.0.0.8")
     world.commit()
@@ -457,6 +460,6 @@ def test_an_older_anchor_and_its_override(world: World) -> None:
 def test_a_missing_anchor_and_its_override(world: World) -> None:
     world.apply()
     world.primary.patch([(f"_hyops-gitops.{world.zone}", "TXT"), (world.name("first"), "A")], [])
-    assert refused(world).code == "restored"
+    assert refused(world, recorded=True).code == "restored"
     assert world.apply("restored=rebuilt by hand").outcome == "applied"
     assert world.at("first") == {"A": (60, ("10.0.0.1",))}

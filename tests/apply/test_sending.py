@@ -151,6 +151,8 @@ def test_a_record_that_changes_between_plan_and_update(world: World) -> None:
 def test_a_record_elsewhere_that_changes_between_plan_and_update(world: World) -> None:
     receipt = world.apply(swap=on_intent(lambda: world.foreign("stranger", "A", "10.9.9.9")))
     assert receipt.outcome == "applied"
+    assert world.apply().outcome == "nothing"
+    assert world.types() == ["genesis", "intent", "result", "drift"]
     assert world.evidence(f"zones/{world.zone}.zone").decode() == world.records().text()
 
 
