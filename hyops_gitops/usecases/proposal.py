@@ -16,7 +16,6 @@ from hyops_gitops.core.zone import Zone
 from hyops_gitops.usecases.document_port import DocumentReader, SchemaChecker
 from hyops_gitops.usecases.validate import Validation, validate_tree
 
-
 # Findings in a contract that another file's change brought about.
 _ABOUT_OTHER_FILES = frozenset({"target-dangling", "target-deleted", "target-loop"})
 
