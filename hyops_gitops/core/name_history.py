@@ -1,7 +1,7 @@
 """Every change of one name that the log knows. Pure."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from hyops_gitops.core.entries import Intent, Refusal, Result, ZoneDrift
@@ -30,6 +30,7 @@ class NameChange:
     outcome: str  # applied, failed, refused, open, found
     converged: bool | None  # None: nothing was sent, or it is not known
     commit: str | None = None
+    reason: str = ""  # why it was refused, or not applied
 
     def to_json(self) -> dict[str, object]:
         """The shape used in `hyops-history/1`."""
@@ -45,6 +46,7 @@ class NameChange:
             "outcome": self.outcome,
             "converged": self.converged,
             "commit": self.commit,
+            "reason": self.reason,
         }
 
 
@@ -80,8 +82,8 @@ def name_history(log: Log, name: str) -> Iterator[NameChange]:
                 applied = result is not None and result.outcome == "applied"
                 converged = result.converged if result is not None and applied else None
                 yield from _changes(entry, name, changes, merged, outcome, converged)
-            case Refusal(merged=merged, changes=changes):
-                yield from _changes(entry, name, changes, merged, "refused", None)
+            case Refusal():
+                yield from _refused(entry, entry.body, name)
             case ZoneDrift(differences=differences):
                 for one in differences:
                     if one.name == name:
@@ -92,6 +94,25 @@ def name_history(log: Log, name: str) -> Iterator[NameChange]:
                 pass
 
 
+def _refused(entry: Entry, body: Refusal, name: str) -> Iterator[NameChange]:
+    """What was planned for the name, or at least that a guard said no because of it."""
+    reasons = [one for one in body.refusals if one.name == name]
+    why = "; ".join(f"{one.guard}: {one.message}" for one in reasons or body.refusals)
+    planned = [replace(one, reason=why) for one in _changes(entry, name, body.changes, body.merged, "refused", None)]
+    yield from planned
+    if reasons and not planned:
+        asked, approved, commit = _people(body.merged)
+        time = entry.envelope.time
+        yield NameChange(entry.seq, time, "none", "", (), (), asked, approved, "refused", None, commit, why)
+
+
+def _people(merged: tuple[MergedCommit, ...]) -> tuple[tuple[str, ...], tuple[str, ...], str | None]:
+    """Who asked, who approved, and the newest commit."""
+    asked = tuple(dict.fromkeys(one.author.name for one in merged))
+    approved = tuple(dict.fromkeys(approval.by.name for one in merged for approval in one.approvals))
+    return asked, approved, merged[-1].commit if merged else None
+
+
 def _changes(
     entry: Entry,
     name: str,
@@ -100,9 +121,7 @@ def _changes(
     outcome: str,
     converged: bool | None,
 ) -> Iterator[NameChange]:
-    asked = tuple(dict.fromkeys(one.author.name for one in merged))
-    approved = tuple(dict.fromkeys(approval.by.name for one in merged for approval in one.approvals))
-    commit = merged[-1].commit if merged else None
+    asked, approved, commit = _people(merged)
     for change in changes:
         if change.name == name:
             yield NameChange(
@@ -122,8 +141,11 @@ def _changes(
 
 def _names(entry: Entry) -> Iterator[str]:
     match entry.body:
-        case Intent(changes=changes) | Refusal(changes=changes):
+        case Intent(changes=changes):
             yield from (change.name for change in changes)
+        case Refusal(changes=changes, refusals=refusals):
+            yield from (change.name for change in changes)
+            yield from (one.name for one in refusals if one.name is not None)
         case ZoneDrift(differences=differences):
             yield from (one.name for one in differences)
         case _:

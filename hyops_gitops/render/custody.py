@@ -44,8 +44,9 @@ def _change_lines(change: NameChange) -> Iterator[str]:
     old, new = (printable(" ".join(values)) or "nothing" for values in (change.old, change.new))
     served = {True: ", served everywhere it must be", False: ", not served everywhere it must be", None: ""}
     outcome = "found, made outside the log" if change.outcome == "found" else change.outcome
-    yield f"{change.seq:>6}  {time_text(change.time)}  {change.action} {change.type}: {old} -> {new}"
-    yield f"        {outcome}{served[change.converged]}"
+    what = f"{change.action} {change.type}: {old} -> {new}" if change.type else "nothing was done"
+    yield f"{change.seq:>6}  {time_text(change.time)}  {what}"
+    yield f"        {outcome}{served[change.converged]}{': ' if change.reason else ''}{printable(change.reason)}"
     if change.asked:
         approved = ", ".join(map(printable, change.approved)) or "nobody on record"
         yield f"        asked by {', '.join(map(printable, change.asked))}; approved by {approved}"

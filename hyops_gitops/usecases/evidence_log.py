@@ -9,7 +9,7 @@ from hyops_gitops.core.custody_entries import Genesis
 from hyops_gitops.core.entries import Body
 from hyops_gitops.core.entry_parts import TrustedKey
 from hyops_gitops.core.envelope import NO_HASH, Entry, Envelope, decode, encode, entry_path
-from hyops_gitops.core.errors import Refused
+from hyops_gitops.core.errors import InvalidData, Refused
 from hyops_gitops.core.log import README, Log, state_path, zone_path
 from hyops_gitops.core.log_reading import Reading, read_log
 from hyops_gitops.core.log_views import FORM, LOG_PAGE, folder_page, folder_readme, log_page, subject
@@ -116,6 +116,7 @@ def require_log(
                 "; if it is gone there: `hyops-gitops evidence import CLONE` brings it back from a clone that has it"
             )
         raise Refused(f"there is no branch {branch!r} {where}", guard="evidence-missing", hint=hint)
+    _require_genesis(snapshot, authority)
     reading = read_evidence(snapshot, authority, signers, verifier)
     if reading.log is None or not (reading.ok or tolerate_doubt):
         shown = "; ".join(f"{problem.where}: {problem.message}" for problem in reading.problems[:_PROBLEMS_SHOWN])
@@ -124,6 +125,22 @@ def require_log(
             hint = "look into each of them, then: hyops-gitops evidence acknowledge SEQ --reason REASON"
         raise Refused(f"the log does not verify: {shown}", guard="evidence-invalid", hint=hint)
     return reading.log
+
+
+def _require_genesis(snapshot: EvidenceSnapshot, authority: Authority) -> None:
+    """Whether this is the log that the authority file pins, before anything in it is judged by our signers."""
+    path = entry_path(authority.zone, 1)
+    try:
+        first = snapshot.read([path]).get(path)
+    except InvalidData:
+        return  # the full reading says what is wrong with the tree
+    if first is not None and sha256_hex(first) != authority.evidence.genesis:
+        raise Refused(
+            f"branch {authority.evidence.branch!r} holds another log, or its first entry was rewritten: genesis is "
+            f"sha256:{sha256_hex(first)}, the authority file pins sha256:{authority.evidence.genesis}",
+            guard="evidence-invalid",
+            hint="find out who pushed it; `hyops-gitops evidence import CLONE` brings the right one back",
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,19 @@
 """`keys`: which keys count, from which entry on, and what a thief cannot do."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from hyops_gitops.core.custody_entries import Compromised, Gap, TrustChange
 from hyops_gitops.core.entry_parts import TrustedKey
 from hyops_gitops.core.errors import Refused
+from hyops_gitops.core.exchange import PatchReceipt
 from hyops_gitops.core.trust import TRUST_NAMESPACE, TrustBook
+from hyops_gitops.usecases.apply_ports import ApplyPorts
 from hyops_gitops.usecases.custody import open_for_writing
+from hyops_gitops.usecases.ports import ZoneWriter
 from tests.custody.conftest import Key, MakeKey, list_keys, ok, verifies
 from tests.world import PRINCIPAL, World
 
@@ -267,29 +272,24 @@ def test_trusting_a_key_again_does_not_widen_it() -> None:
     assert book.why_not("p", "k", "hyops-gitops") is not None
 
 
-def test_no_key_is_changed_while_an_intent_is_open(served: World, make_key: MakeKey) -> None:
-    new = make_key("second@tests")
-    list_keys(served, new.line())
+class _Dying:
+    """A primary before which the applier dies when it is about to send its update."""
 
-    def stop(*_: object) -> bool:
+    def __init__(self, primary: ZoneWriter) -> None:
+        self._primary = primary
+
+    def patch(self, *_: object) -> PatchReceipt:
         raise KeyboardInterrupt
 
-    class Dying:
-        """Ends when the update is to be sent."""
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._primary, name)
 
-        def __init__(self, primary: object) -> None:
-            self.primary = primary
 
-        def patch(self, *_: object) -> None:
-            raise KeyboardInterrupt
+def test_no_key_is_changed_while_an_intent_is_open(served: World, make_key: MakeKey) -> None:
+    list_keys(served, make_key("second@tests").line())
 
-        def __getattr__(self, name: str) -> object:
-            return getattr(self.primary, name)
-
-    def swap(ports):  # type: ignore[no-untyped-def]
-        from dataclasses import replace
-
-        return replace(ports, open_primary=lambda authority: Dying(ports.open_primary(authority)))
+    def swap(ports: ApplyPorts) -> ApplyPorts:
+        return replace(ports, open_primary=lambda authority: cast("ZoneWriter", _Dying(ports.open_primary(authority))))
 
     with pytest.raises(KeyboardInterrupt):
         served.apply(swap=swap)
@@ -313,10 +313,9 @@ def test_the_list_before_there_is_a_log(tmp_path: Path) -> None:
 
 
 def test_a_signer_outside_the_list_is_refused(world: World, make_key: MakeKey) -> None:
+    world.environ["HYOPS_SIGNING_KEY_FILE"] = str(make_key("x").path)
+    ports = world.wiring().custody_ports(lambda _: None)
     with pytest.raises(Refused) as caught:
-        world.environ["HYOPS_SIGNING_KEY_FILE"] = str(make_key("x").path)
-        open_for_writing(
-            world.wiring().custody_ports(lambda _: None), "tests", {}, about_keys=True, tolerate_doubt=True
-        )
+        open_for_writing(ports, "tests", {}, about_keys=True, tolerate_doubt=True)
 
     assert caught.value.guard == "signing-key"

@@ -1,0 +1,95 @@
+"""Who asked, who approved and who merged, as commits tell it."""
+
+from typing import Protocol
+
+import pytest
+
+from hyops_gitops.adapters.git import GitRepository
+from hyops_gitops.core.exchange import CommitInfo
+
+
+class Repo(Protocol):
+    """What conftest's Repo offers."""
+
+    @property
+    def path(self) -> object: ...
+    def git(self, *arguments: str, stdin: str = "") -> str: ...
+    def commit(self, message: str, **files: str) -> str: ...
+
+
+def newest(repo: Repo) -> CommitInfo:
+    return GitRepository(repo.path).first_parent_commits(None, "HEAD")[-1]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("trailer", ["Approved-by", "Reviewed-by", "approved-by"])
+def test_approvers_are_named_without_their_address(repo: Repo, trailer: str) -> None:
+    repo.commit(f"Move\n\nBecause.\n\n{trailer}: Rea Viewer <rea@example.invalid>")
+
+    assert newest(repo).approved_by == ("Rea Viewer",)
+
+
+def test_several_approvers(repo: Repo) -> None:
+    repo.commit("Move\n\nApproved-by: A <a@x.invalid>\nReviewed-by: B\nSigned-off-by: C <c@x.invalid>")
+
+    assert newest(repo).approved_by == ("A", "B")
+
+
+def test_a_trailer_in_the_middle_of_the_text_is_no_approval(repo: Repo) -> None:
+    repo.commit("Move\n\nApproved-by: A <a@x.invalid>\n\nis what a trailer looks like.")
+
+    assert newest(repo).approved_by == ()
+
+
+def test_a_trailer_over_two_lines_is_one_name(repo: Repo) -> None:
+    repo.commit("Move\n\nApproved-by: A Very\n  Long Name <a@x.invalid>")
+
+    assert newest(repo).approved_by == ("A Very Long Name",)
+
+
+def test_an_approver_who_is_only_an_address_is_nobody(repo: Repo) -> None:
+    repo.commit("Move\n\nApproved-by: <a@x.invalid>")
+
+    assert newest(repo).approved_by == ()
+
+
+def test_an_ordinary_commit_merges_nothing(repo: Repo) -> None:
+    repo.commit("Move")
+
+    assert (newest(repo).merged_head, newest(repo).merged_author, newest(repo).committer) == (None, None, "Tester")
+
+
+def test_a_merge_names_the_author_of_what_it_brings(repo: Repo) -> None:
+    repo.commit("Begin", endpoints__prod__a_="a: 1\n")
+    repo.git("checkout", "-q", "-b", "move")
+    repo.git("commit", "-q", "--allow-empty", "-m", "Move", "--author", "Ann Author <ann@x.invalid>")
+    head = repo.git("rev-parse", "HEAD")
+    repo.git("checkout", "-q", "main")
+    repo.git("merge", "-q", "--no-ff", "-m", "Merge\n\nApproved-by: Rea Viewer <rea@x.invalid>", "move")
+    found = newest(repo)
+
+    assert (found.author, found.committer) == ("Tester", "Tester")
+    assert (found.merged_head, found.merged_author) == (head, "Ann Author")
+    assert found.approved_by == ("Rea Viewer",)
+
+
+def test_two_merges_of_different_people(repo: Repo) -> None:
+    repo.commit("Begin")
+    for name in ("Ann", "Bob"):
+        repo.git("checkout", "-q", "-b", name, "main")
+        repo.git("commit", "-q", "--allow-empty", "-m", f"By {name}", "--author", f"{name} <x@x.invalid>")
+        repo.git("checkout", "-q", "main")
+        repo.git("merge", "-q", "--no-ff", "-m", f"Merge {name}", name)
+    found = GitRepository(repo.path).first_parent_commits(None, "HEAD")  # type: ignore[arg-type]
+
+    assert [one.merged_author for one in found] == [None, "Ann", "Bob"]
+
+
+def test_versions_of_a_file(repo: Repo) -> None:
+    first = repo.commit("One", a="1\n")
+    repo.commit("Elsewhere", b="1\n")
+    second = repo.commit("Two", a="2\n")
+
+    assert GitRepository(repo.path).versions("a", "HEAD") == (  # type: ignore[arg-type]
+        (first, b"1\n"),
+        (second, b"2\n"),
+    )
