@@ -2,7 +2,7 @@
 # $n: the namespace each was found to be signed in, a line each. Walks the log once, keeping what it amounts to.
 #
 # Out come lines: P a problem, O the open intent, S a line of state/, F what the entries pin (as sha256sum prints it),
-# M the contracts that an entry names, T what it carries out, G the commit of genesis, D a digest of allowed_signers,
+# M the contracts that an entry names, U those recorded, T the commits carried out, G the commit of genesis, D a digest of allowed_signers,
 # I an intent, C the targets it leaves a contract with, A a contract it leaves aside (held, drifted).
 def need(c; $what): if c then . else .out += [$what] end;
 def named: "\(.name) \(.type)";
@@ -49,7 +49,7 @@ reduce range($count) as $i ({out: [], trusted: {}, retired: {}, good: {}, acked:
   ($e[-1].predicate.files as $f | ("README.md", "LOG.md", "zones/\($zone).zone", "state/\($zone).zone") | "F\t\($f[.])  \(.)"), "F\t\($e[-1].subject[0].digest.sha256)  zones/\($zone).zone",
   ($e[].predicate | select(.seq % 100 == 99 or .seq == $count) | .files | to_entries[] | select(.key | test("^log/")) | "F\t\(.value)  \(.key)"),
   ($e[].predicate | select(.contracts) | "M\t\(.seq)\t\(.contracts.commit)\t\(.contracts.manifest)\t\(.authority | if .outside_commit then "-" else .sha256 end)"),
-  ($e[].predicate | select(.type | IN("intent", "unchanged")) | .contracts.commit as $to | "T\t\($to)\t\(.changes[].commit)"),
+  ($e[].predicate | select(.type | IN("intent", "unchanged")) | "U\t\(.contracts.commit)", "T\t\(.changes[].commit)"),
   ($e[] | "G\t\(select(.predicate.type == "genesis").predicate.commit)", "D\t\(.predicate.signers)"),
   (.plans[] | . as $plan | "I\t\(.seq)\t\(.commit)", (.aside[] | "A\t\($plan.seq)\t\(.)"),
     (.rows | group_by(.contract)[] | "C\t\($plan.seq)\t\(.[0].contract)\t\([.[].after[] | rtrimstr(".")] | sort | join(" "))"))

@@ -151,13 +151,13 @@ while IFS=$'\t' read -r seq commit manifest authority; do
 done < <(lines M) > "$w/wrong"
 check 'contracts are those that the entries name' "$(head -n 5 "$w/wrong")"
 [ "$failed" ] && finish
-last=$(lines T 2 | tail -n 1)
-check 'merged commits, both ways' "$(lines T 3 | sort -u | comm -23 - <(sort "$w/line")
-  [ -z "$last" ] || g log --first-parent --format=%H "^$(lines G)" "$last" -- authority endpoints 2>&1 | sort | comm -23 - <(lines T 3 | sort -u))"
+last=$(lines U | tail -n 1)
+check 'merged commits, both ways' "$(lines T | sort -u | comm -23 - <(sort "$w/line")
+  [ -z "$last" ] || g log --first-parent --format=%H "^$(lines G)" "$last" -- authority endpoints 2>&1 | sort | comm -23 - <(lines T | sort -u))"
 while IFS=$'\t' read -r seq commit; do
   look "$commit" && { cat "$w/$commit.skip" && lines A | awk -F '\t' -v s="$seq" '$1 == s { print $2 }'; } | sort -u > "$w/aside"
   diff <(lines C | awk -F '\t' -v s="$seq" '$1 == s { print $2 "\t" $3 }' | sort) <(sort "$w/$commit.t") | grep '^[<>]' |
-    awk -F '\t' -v s="$seq" 'NR == FNR { skip[$0]; next } !(substr($1, 3) in skip) { print "entry " s ": " $0 }' "$w/aside" -
+    awk -F '\t' -v s="$seq" 'FILENAME != "-" { skip[$0]; next } !(substr($1, 3) in skip) { print "entry " s ": " $0 }' "$w/aside" -
 done < <(lines I) > "$w/wrong"
 check 'plans are what the contracts ask for' "$(head -n 4 "$w/wrong")"
 g log -m --format= --raw --no-abbrev "$contracts" -- authority/allowed_signers | cut -d ' ' -f 4 | grep -v '^0*$' | sort -u > "$w/versions"

@@ -18,7 +18,7 @@ _FORMULA = ("=", "+", "-", "@")
 
 def audit_text(audit: Audit) -> str:
     """Problems, what could not be seen, exceptions, the population, the verdict."""
-    lines = [f"audit of {audit.zone} at {audit.commit[:12]}"]
+    lines = [f"audit of {audit.zone} at {audit.commit[:12]}"] if audit.zone else []
     lines += [f"checked: {one}" for one in audit.checked]
     lines += _section("merged changes", map(_population_line, audit.population))
     notices = (

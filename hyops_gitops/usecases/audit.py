@@ -48,7 +48,10 @@ def audit(request: AuditRequest, ports: AuditPorts) -> Audit:
         Refused: guard `evidence-missing`: there is no branch to audit, or nothing pins its genesis.
         UsageError: no repository, no such branch, an unreadable file of signers.
     """
-    return _Audit.begin(request, ports).run().listed(request.period)
+    try:
+        return _Audit.begin(request, ports).run().listed(request.period)
+    except OutsideFailure as failure:  # git, or a program that is not here: nothing is known, nothing is fine
+        return Audit("", "", 0, None, (), (Problem("tool", request.branch, failure.message),))
 
 
 @dataclass
@@ -89,7 +92,7 @@ class _Audit:
                 self._about_log(log, snapshot)
                 rows = self._about_history(log)
                 self._about_zone(log)
-            except OutsideFailure as failure:  # git, or a program that is not here: nothing is known, nothing is fine
+            except OutsideFailure as failure:
                 self.inconclusive.append(Problem("tool", self.authority.path, failure.message))
         return Audit(
             result.zone,

@@ -356,7 +356,7 @@ def audit_script(path: Path, signers: Path, *options: str, env: Mapping[str, str
         check=False,
         env=None if env is None else dict(env),
     )
-    said = done.stdout.decode(errors="replace") + done.stderr.decode(errors="replace")
+    said = done.stderr.decode(errors="replace") + done.stdout.decode(errors="replace")
     assert (done.returncode == 0) == said.splitlines()[-1:].__contains__("OK"), said
     return done.returncode == 0, said
 

@@ -168,7 +168,9 @@ def _stolen(book: Book, _: Book) -> Files:
 
 def _trust_by_stranger(book: Book, _: Book) -> Files:
     copy = book.copy(HEAD)
-    copy.add(TrustChange(copy.world.git("rev-parse", "HEAD"), (), (), (), "mine"), "observer@tests", namespace="observer")
+    copy.add(
+        TrustChange(copy.world.git("rev-parse", "HEAD"), (), (), (), "mine"), "observer@tests", namespace="observer"
+    )
     return copy.files
 
 
@@ -241,7 +243,10 @@ CASES: dict[str, tuple[Damage, str]] = {
     "float": (_swap(b'"seq":15', b'"seq":15.5'), "not-canonical"),
     "empty log": (lambda _, __: {"README.md": b"x"}, "path"),
     **{
-        f"loose armour {number}": (_files(lambda f, loosen=loosen: {**f, "LOG.md.sig": loosen(f["LOG.md.sig"])}), "signature")  # type: ignore[misc]
+        f"loose armour {number}": (
+            _files(lambda f, loosen=loosen: {**f, "LOG.md.sig": loosen(f["LOG.md.sig"])}),
+            "signature",
+        )  # type: ignore[misc]
         for number, loosen in enumerate(LOOSE, 1)
     },
 }
