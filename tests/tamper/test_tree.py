@@ -332,7 +332,7 @@ def test_acknowledging_needs_a_key_that_was_not_stolen(book: Book, signers: Path
     assert fine, said
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_flipped_bit_is_found(book: Book, data: st.DataObject) -> None:
     files = book.files
