@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from functools import cached_property
 
 from hyops_gitops.adapters.git_process import Git
-from hyops_gitops.adapters.git_tree import ORDINARY, list_tree, read_blobs
+from hyops_gitops.adapters.git_tree import ORDINARY, is_full_id, list_tree, read_blobs
 from hyops_gitops.core.errors import InvalidData
 
 _GROW_ONLY = ("log", "segments")
@@ -38,6 +38,22 @@ class GitSnapshot:
         ids = {path: self._blobs[path] for path in paths if path in self._blobs}
         contents = read_blobs(self.git, ids.values())
         return {path: contents[object_id] for path, object_id in ids.items()}
+
+    def unchanged_since(self, commit: str) -> frozenset[str] | None:
+        """The paths whose content is what it was in an earlier commit, by the difference of the two trees.
+
+        None when that is no ancestor, or when since then files of the log, its pages aside, were changed or deleted.
+        """
+        if not is_full_id(commit) or not self.git.attempt("merge-base", "--is-ancestor", commit, self._commit).ok:
+            return None
+        scope = ["diff-tree", "-r", "-z", "--no-renames", "--no-relative", "--name-status", commit, self._commit, "--"]
+        tokens = [token.decode("utf-8", "backslashreplace") for token in self.git.output(*scope).split(b"\0")[:-1]]
+        changed = dict(zip(tokens[1::2], tokens[::2], strict=True))
+        for path, status in changed.items():
+            folder, _, rest = path.partition("/")
+            if status != "A" and folder in _GROW_ONLY and not rest.endswith(("/README.md", "/README.md.sig")):
+                return None
+        return frozenset(self._blobs.keys() - changed.keys())
 
     @cached_property
     def _blobs(self) -> dict[str, str]:

@@ -16,6 +16,7 @@ from hyops_gitops.adapters.git_evidence import GitEvidenceStore
 from hyops_gitops.adapters.process_identity import process_is_gone
 from hyops_gitops.adapters.schema_check import check_document
 from hyops_gitops.adapters.signing import signer_from_environment
+from hyops_gitops.adapters.verified_mark import GitVerifiedMark
 from hyops_gitops.adapters.verifying import SshVerifier
 from hyops_gitops.adapters.worktree import WorkTree, read_source
 from hyops_gitops.adapters.yaml_reader import read_document
@@ -108,6 +109,7 @@ class Wiring:
             open_store=self.store,
             open_reader=self.reader,
             verifier=SshVerifier(),
+            mark=GitVerifiedMark(self.root),
         )
 
     def apply_ports(self, on_event: OnEvent) -> ApplyPorts:
@@ -128,6 +130,7 @@ class Wiring:
             process_is_gone=process_is_gone,
             jitter=random.random,
             on_event=on_event,
+            mark=GitVerifiedMark(self.root),
         )
 
     def init_ports(self) -> InitPorts:
@@ -167,6 +170,7 @@ class Wiring:
             open_store=self.store,
             verifier=SshVerifier(),
             dns=PlainDnsClient(),
+            mark=GitVerifiedMark(self.root),
         )
 
     def _ca_file(self, api: ApiEndpoint) -> str | None:

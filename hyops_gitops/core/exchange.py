@@ -69,3 +69,13 @@ class CommitInfo:
     approved_by: tuple[str, ...] = ()  # names in Approved-by and Reviewed-by trailers
     merged_head: str | None = None  # a merge's second parent
     merged_author: str | None = None  # the name of the author of that commit
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A commit of the evidence branch whose whole log was verified, and under what."""
+
+    zone: str
+    commit: str
+    genesis: str  # the SHA-256 that was pinned
+    signers_sha256: str  # of the allowed_signers it was verified with

@@ -84,7 +84,7 @@ def open_log(request: ApplyRequest, ports: ApplyPorts) -> Opened:
     for problem in unasked:
         ports.on_event(Warned(problem))
     known = store.recorded() if snapshot is None else None
-    log = require_log(snapshot, authority, signers, ports.verifier, known=known is not None)
+    log = require_log(snapshot, authority, signers, ports.verifier, known=known is not None, mark=ports.mark)
     writer.require_trust(log)
     return Opened(
         commit=commit,

@@ -15,6 +15,7 @@ from hyops_gitops.usecases.ports import (
     History,
     Signer,
     TransferRequester,
+    VerifiedMark,
     Verifier,
     ZoneWriter,
 )
@@ -53,3 +54,4 @@ class ApplyPorts:
     process_is_gone: Callable[[int], bool]
     jitter: Callable[[], float]  # between 0 and 1
     on_event: OnEvent
+    mark: VerifiedMark | None = None

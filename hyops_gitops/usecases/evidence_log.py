@@ -17,7 +17,8 @@ from hyops_gitops.core.signers import SignerLine, SignerSet, parse_allowed_signe
 from hyops_gitops.core.state import ManagedSet
 from hyops_gitops.core.trust import GIT_NAMESPACE, MAIN_NAMESPACE, TrustBook
 from hyops_gitops.core.zone import Zone
-from hyops_gitops.usecases.ports import Clock, EvidenceSnapshot, EvidenceStore, Signer, Verifier
+from hyops_gitops.usecases.ports import Clock, EvidenceSnapshot, EvidenceStore, Signer, VerifiedMark, Verifier
+from hyops_gitops.usecases.remembering import read_since
 
 SIGNERS_PATH = "authority/allowed_signers"
 _PROBLEMS_SHOWN = 3
@@ -82,6 +83,7 @@ def require_log(
     *,
     tolerate_doubt: bool = False,
     known: bool = False,
+    mark: VerifiedMark | None = None,
 ) -> Log:
     """The verified log.
 
@@ -92,6 +94,7 @@ def require_log(
         verifier: Checks signatures.
         tolerate_doubt: Take one with entries in doubt as well, so that they can be acknowledged.
         known: This clone still has the branch that is gone.
+        mark: What was verified before, so that only newer signatures are checked; None checks everything.
 
     Raises:
         Refused: `evidence-missing` when it is not initialised or its branch is gone; `evidence-invalid`.
@@ -117,7 +120,9 @@ def require_log(
             )
         raise Refused(f"there is no branch {branch!r} {where}", guard="evidence-missing", hint=hint)
     _require_genesis(snapshot, authority)
-    reading = read_evidence(snapshot, authority, signers, verifier)
+    seen = (signers.lines, signers.sha256)
+    reading = read_since(mark, snapshot, authority, seen, verifier) if mark else None
+    reading = reading or read_evidence(snapshot, authority, signers, verifier)
     if reading.log is None or not (reading.ok or tolerate_doubt):
         shown = "; ".join(f"{problem.where}: {problem.message}" for problem in reading.problems[:_PROBLEMS_SHOWN])
         hint = "`hyops-gitops evidence verify` lists every problem"

@@ -17,7 +17,7 @@ from hyops_gitops.usecases.document_port import DocumentReader, SchemaChecker
 from hyops_gitops.usecases.evidence_log import read_signers, require_log
 from hyops_gitops.usecases.findings_error import FindingsError
 from hyops_gitops.usecases.observation import Observation, anchor_refusal, check_header, observe
-from hyops_gitops.usecases.ports import EvidenceStore, History, SourceTree, Verifier, ZoneReader
+from hyops_gitops.usecases.ports import EvidenceStore, History, SourceTree, VerifiedMark, Verifier, ZoneReader
 from hyops_gitops.usecases.proposal import Past, propose, read_past, rebased, sort_findings
 from hyops_gitops.usecases.validate import Validation, validate_tree
 
@@ -43,6 +43,7 @@ class PlanPorts:
     open_store: Callable[[EvidenceSettings], EvidenceStore]
     open_reader: Callable[[Authority], ZoneReader]
     verifier: Verifier
+    mark: VerifiedMark | None = None
 
 
 def make_proposal(request: PlanRequest, ports: PlanPorts) -> Proposal:
@@ -58,7 +59,7 @@ def make_proposal(request: PlanRequest, ports: PlanPorts) -> Proposal:
     validation = validate_tree(tree, ports.read, ports.check, authority_override=request.authority_override)
     if validation.authority is None:
         raise FindingsError(validation.findings)
-    log = recorded_log(validation, validation.authority, ports.open_store, ports.verifier)
+    log = recorded_log(validation, validation.authority, ports.open_store, ports.verifier, ports.mark)
     past = _past(log, validation, ports)
     found = sort_findings(validation, past)
     if found.blocking:
@@ -95,6 +96,7 @@ def recorded_log(
     authority: Authority,
     open_store: Callable[[EvidenceSettings], EvidenceStore],
     verifier: Verifier,
+    mark: VerifiedMark | None,
 ) -> Log | None:
     """The log as this clone knows it, None before it is initialised.
 
@@ -104,7 +106,7 @@ def recorded_log(
     if authority.evidence.genesis is None:
         return None
     snapshot = open_store(authority.evidence).recorded()
-    return require_log(snapshot, authority, read_signers(validation.files), verifier)
+    return require_log(snapshot, authority, read_signers(validation.files), verifier, mark=mark)
 
 
 def _past(log: Log | None, validation: Validation, ports: PlanPorts) -> Past | None:

@@ -15,6 +15,7 @@ from hyops_gitops.core.exchange import (
     PatchReceipt,
     Question,
     SourceFile,
+    Verified,
     ZoneHeader,
 )
 from hyops_gitops.core.zone import Key, RRset
@@ -183,6 +184,23 @@ class EvidenceSnapshot(Protocol):
 
     def read(self, paths: Collection[str]) -> Mapping[str, bytes]:
         """The content of these paths; paths that do not exist are absent from the answer."""
+
+    def unchanged_since(self, commit: str) -> Collection[str] | None:
+        """The paths whose content is what it was in an earlier commit.
+
+        None when that is no earlier commit of this branch, or when since then more happened to the log than that
+        entries were added.
+        """
+
+
+class VerifiedMark(Protocol):
+    """Remembers how far a clone's log was verified. A cache: it may forget."""
+
+    def read(self) -> Verified | None:
+        """What was verified last."""
+
+    def write(self, verified: Verified) -> None:
+        """Remember this instead."""
 
 
 class EvidenceStore(Protocol):

@@ -125,7 +125,7 @@ def _record_landed(opened: Opened, entry: Entry, intent: Intent, primary: ZoneWr
 
 def newest_log(opened: Opened, ports: ApplyPorts) -> Log:
     """The log as it is now."""
-    return require_log(opened.store.fetch(), opened.authority, opened.signers, ports.verifier)
+    return require_log(opened.store.fetch(), opened.authority, opened.signers, ports.verifier, mark=ports.mark)
 
 
 def result_of(log: Log, seq: int) -> Entry | None:
@@ -171,7 +171,7 @@ def _wait(opened: Opened, primary: ZoneWriter, entry: Entry, intent: Intent, por
         ports.clock.sleep(_LOOK_EVERY_S * (0.5 + ports.jitter()))
         snapshot = opened.store.fetch()
         if snapshot is None or snapshot.commit != opened.log.commit:
-            log = require_log(snapshot, opened.authority, opened.signers, ports.verifier)
+            log = require_log(snapshot, opened.authority, opened.signers, ports.verifier, mark=ports.mark)
             return opened.with_log(log)
     return opened.with_log(settle_intent(opened, primary, entry, intent, ports))
 

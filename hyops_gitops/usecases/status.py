@@ -17,7 +17,7 @@ from hyops_gitops.usecases.convergence import Expectation, Watched, answered, se
 from hyops_gitops.usecases.document_port import DocumentReader, SchemaChecker
 from hyops_gitops.usecases.findings_error import FindingsError
 from hyops_gitops.usecases.plan import recorded_log
-from hyops_gitops.usecases.ports import DnsClient, EvidenceStore, History, Verifier
+from hyops_gitops.usecases.ports import DnsClient, EvidenceStore, History, VerifiedMark, Verifier
 from hyops_gitops.usecases.validate import Validation, validate_tree
 
 _TIMEOUT_S = 2.0
@@ -34,6 +34,7 @@ class StatusPorts:
     open_store: Callable[[EvidenceSettings], EvidenceStore]
     verifier: Verifier
     dns: DnsClient
+    mark: VerifiedMark | None = None
 
 
 def look(name: str | None, authority_override: SourceFile | None, ports: StatusPorts) -> Status:
@@ -50,7 +51,7 @@ def look(name: str | None, authority_override: SourceFile | None, ports: StatusP
     authority = validation.authority
     if authority is None:
         raise FindingsError(validation.findings)
-    log = recorded_log(validation, authority, ports.open_store, ports.verifier)
+    log = recorded_log(validation, authority, ports.open_store, ports.verifier, ports.mark)
     intended = Zone.of(authority.zone, (rrset for one in validation.contracts for rrset in one.rrsets()))
     recorded = log.state.zone if log else None
     known = intended.names() | (recorded.names() if recorded else set())
