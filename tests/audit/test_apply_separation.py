@@ -1,6 +1,7 @@
 """An apply under `separation_of_duties: enforce`."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ pytestmark = pytest.mark.authority
 
 
 def test_apply_refuses_until_somebody_else_approved(lab: Lab, zone_name: str, tmp_path: Path) -> None:
-    policy = {"separation_of_duties": "enforce", "overridable": ["separation-of-duties"]}
+    policy: dict[str, Any] = {"separation_of_duties": "enforce", "overridable": ["separation-of-duties"]}
     world = World.make(tmp_path, zone_name, lab, **policy)
     with pytest.raises(Refused) as refused:
         world.apply()

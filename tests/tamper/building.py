@@ -29,8 +29,8 @@ from hyops_gitops.core.entry_parts import (
 from hyops_gitops.core.envelope import Entry, entry_path
 from hyops_gitops.core.limits import Limits
 from hyops_gitops.core.log import Log
-from hyops_gitops.core.log_readme import readme
 from hyops_gitops.core.log_reading import Reading, read_log
+from hyops_gitops.core.log_readme import readme
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.plan import Change, plan_digest
 from hyops_gitops.core.seen import SeenHead, check_seen

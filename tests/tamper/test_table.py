@@ -1,0 +1,59 @@
+"""The table is whole, and what it and the security model name exists."""
+
+import ast
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.tamper import test_git, test_tree
+from tests.tamper.table import TABLE, Row
+
+TESTS = Path(__file__).parents[1]
+PARAMETERS: Mapping[str, Mapping[str, object]] = {
+    "test_tree_is_refused_by_both": test_tree.CASES,
+    "test_untrue_entry_is_refused": test_git.CASES,
+    "test_branch_that_did_not_only_grow_is_refused": test_git.BRANCHES,
+}
+
+
+def known_tests() -> set[str]:
+    """The name of every test function of the suite."""
+    return {
+        node.name
+        for file in TESTS.rglob("test_*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    }
+
+
+@pytest.mark.parametrize("row", [row for row in TABLE if row.test], ids=lambda row: f"{row.ref} {row.what}")
+def test_row_names_a_test(row: Row) -> None:
+    name, _, case = row.test.removesuffix("]").partition("[")
+    assert name in known_tests()
+    if name in PARAMETERS and case:
+        assert case in PARAMETERS[name]
+        found = PARAMETERS[name][case]
+        assert isinstance(found, tuple)
+        assert found[1] == row.reason
+
+
+def test_every_threat_has_a_row() -> None:
+    refs = {row.ref for row in TABLE}
+    assert {f"{number:02d}" for number in range(1, 35)} <= refs
+    assert set("ABCDEFGHIJKLMNO") <= refs
+    assert {f"R{number}" for number in range(1, 11)} <= refs
+
+
+def test_what_has_no_test_says_why() -> None:
+    assert all(row.reason for row in TABLE if not row.test)
+
+
+def test_the_security_model_names_tests_that_exist() -> None:
+    page = (TESTS.parent / "docs" / "security-model.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(test_[a-z0-9_]+)`", page))
+    assert named
+    assert named <= known_tests()
+    rows = [line for line in page.splitlines() if line.startswith("| ") and not line.startswith("| Attack")]
+    assert all("`test_" in row for row in rows)
