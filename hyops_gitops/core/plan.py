@@ -1,7 +1,7 @@
 """The plan: what an apply would do, as a value, with its digest. How it comes about is `core.planning`."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import StrEnum
 
 from hyops_gitops.core.canonical import canonical_json, sha256_hex
@@ -135,7 +135,6 @@ class Plan:
     refusals: tuple[Refusal, ...] = ()
     notes: tuple[Note, ...] = ()
     unmanaged: int = 0  # RRsets in the zone that no contract owns and nothing here touches
-    contracts: Mapping[Key, str] = field(default_factory=dict)  # desired RRset -> path of its contract
 
     def expected_zone(self) -> Zone:
         """The whole zone after this plan."""

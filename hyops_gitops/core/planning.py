@@ -116,7 +116,6 @@ def make_plan(inputs: Inputs) -> Plan:
         refusals=tuple(inputs.honest(one) for one in refusals if not inputs.overridden(one.guard, one.name)),
         notes=(*wildcard_notes(inputs.observed, changes), *(one for one in promises if isinstance(one, Note))),
         unmanaged=sum(key not in inputs.recorded.entries and key not in touched for key in inputs.observed.rrsets),
-        contracts={key: entry.contract for key, entry in desired.entries.items()},
     )
 
 

@@ -19,8 +19,8 @@ from typing import assert_never
 
 from hyops_gitops.core.continuity import after_changes
 from hyops_gitops.core.entries import DigestSource, Intent, Refusal, Result, Unchanged
-from hyops_gitops.core.entry_parts import Lease, RecordedRefusal
-from hyops_gitops.core.errors import OutsideFailure, Refused, Unconfirmed
+from hyops_gitops.core.entry_parts import Lease, MergedCommit, RecordedRefusal
+from hyops_gitops.core.errors import HyopsError, OutsideFailure, Refused, Unconfirmed
 from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.guards import Override
@@ -28,14 +28,16 @@ from hyops_gitops.core.log import Log
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.masking import masked
 from hyops_gitops.core.plan import Change
+from hyops_gitops.core.plan import Refusal as PlanRefusal
 from hyops_gitops.core.receipt import EntryRef, Outcome, Receipt
 from hyops_gitops.core.retirement import retirements
 from hyops_gitops.core.state import ManagedSet
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.usecases.apply_opening import Opened, commits_since, merged_commit, open_log
 from hyops_gitops.usecases.apply_ports import ApplyPorts, ApplyRequest
-from hyops_gitops.usecases.apply_preparation import Prepared, look, prepare, zone_digests
+from hyops_gitops.usecases.apply_preparation import Checked, Prepared, check_commits, look, prepare, zone_digests
 from hyops_gitops.usecases.findings_error import FindingsError
+from hyops_gitops.usecases.lost_numbers import free_lost_numbers
 from hyops_gitops.usecases.proof import behind, converged, prove
 from hyops_gitops.usecases.recovery import newest_log, overtaken, result_of, without_open_intent
 from hyops_gitops.usecases.sending import Sent, send
@@ -82,43 +84,62 @@ class _Apply:
     def run(self) -> Receipt:
         """Steps 1 to 11."""
         opened = open_log(self.request, self.ports)
+        # What the commits alone tell is told before anybody is asked; an open intent may yet change what is recorded.
+        checked = None if opened.log.open_intent else self._checked(opened)
         seen = look(opened, self.request, self.ports)
-        if opened.log.open_intent is not None:
+        if checked is None:
             opened = without_open_intent(opened, seen.primary, self.request, self.ports)
+            checked = self._checked(opened)
             seen = look(opened, self.request, self.ports)
-        commits = commits_since(opened, self.ports)
         try:
-            prepared = prepare(opened, seen, commits, self.request, self.ports)
-        except FindingsError as error:
-            found = tuple(
-                RecordedRefusal("findings", None, masked(f"{one.path}: {one.rule}")) for one in error.findings
-            )
-            self._record_refusal(opened, commits, found[:_RECORDED_FINDINGS])
-            raise
+            prepared = prepare(opened, checked, seen, self.request)
         except Refused as error:
-            self._record_refusal(opened, commits, (RecordedRefusal(error.guard, error.name, masked(error.message)),))
+            self._record_refusal(opened, checked.merged, (_recorded_refusal(error),))
             raise
         self._timed("prepare")
         plan = prepared.plan
         if plan.refusals:
-            found = tuple(RecordedRefusal(one.guard, one.name, masked(one.message)) for one in plan.refusals)
-            log = self._record_refusal(opened, commits, found, plan.changes)
+            found = tuple(map(_recorded_refusal, plan.refusals))
+            log = self._record_refusal(opened, checked.merged, found, plan.changes)
             return replace(self._receipt(prepared, "refused", log), reason=plan.refusals[0].message)
         log = self._record_circumstances(prepared)
         return self._carry_out(prepared, log) if plan.changes else self._nothing(prepared, log)
 
     # --- what is recorded when nothing is sent
 
+    def _checked(self, opened: Opened) -> Checked:
+        """The commits, checked; what stops them is recorded where log and zone prove to belong together."""
+        commits = commits_since(opened, self.ports)
+        try:
+            return check_commits(opened, commits, self.request, self.ports)
+        except FindingsError as error:
+            shown = error.findings[:_RECORDED_FINDINGS]
+            found = tuple(RecordedRefusal("findings", None, masked(f"{one.path}: {one.rule}")) for one in shown)
+            self._record_if_whole(opened, commits, found)
+            raise
+        except Refused as error:
+            self._record_if_whole(opened, commits, (_recorded_refusal(error),))
+            raise
+
+    def _record_if_whole(
+        self, opened: Opened, commits: tuple[CommitInfo, ...], refusals: tuple[RecordedRefusal, ...]
+    ) -> None:
+        try:
+            look(opened, self.request, self.ports)
+        except HyopsError as error:
+            self.ports.on_event(Warned(f"the refusal is not recorded: {error.message}"))
+        else:
+            self._record_refusal(opened, tuple(map(merged_commit, commits)), refusals)
+
     def _record_refusal(
         self,
         opened: Opened,
-        commits: tuple[CommitInfo, ...],
+        merged: tuple[MergedCommit, ...],
         refusals: tuple[RecordedRefusal, ...],
         changes: tuple[Change, ...] = (),
     ) -> Log:
         """Refusals are evidence too; the same one, with nothing applied since, is not written again."""
         log = opened.log
-        merged = tuple(map(merged_commit, commits))
         overrides = _recorded(self.request.overrides)
         body = Refusal(opened.contracts, opened.authority_ref, merged, refusals, changes, overrides)
         for entry in reversed(log.entries):
@@ -153,6 +174,7 @@ class _Apply:
     # --- something to do
 
     def _carry_out(self, prepared: Prepared, log: Log) -> Receipt:
+        free_lost_numbers(prepared.primary, log)
         started = self.clock.monotonic()
         intended = prepared.opened.writer.append(log, self._intent(prepared), prepared.plan.observed, log.state)
         self._timed("intent")
@@ -301,6 +323,10 @@ class _Apply:
         now = self.clock.monotonic()
         self.timings[step] = round((now - self._mark) * 1000)
         self._mark = now
+
+
+def _recorded_refusal(refusal: Refused | PlanRefusal) -> RecordedRefusal:
+    return RecordedRefusal(refusal.guard, refusal.name, masked(refusal.message))
 
 
 def _recorded(overrides: tuple[Override, ...]) -> tuple[Override, ...]:

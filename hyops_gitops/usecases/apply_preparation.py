@@ -34,7 +34,7 @@ from hyops_gitops.usecases.observation import (
     observe,
 )
 from hyops_gitops.usecases.ports import ZoneWriter
-from hyops_gitops.usecases.proposal import Past, mixed_commits, propose, rebased, sort_findings
+from hyops_gitops.usecases.proposal import Past, Sorted, mixed_commits, propose, rebased, sort_findings
 
 _GUARD = "separation-of-duties"
 
@@ -92,16 +92,22 @@ def look(opened: Opened, request: ApplyRequest, ports: ApplyPorts) -> Seen:
     return Seen(primary, observation)
 
 
-def prepare(
-    opened: Opened, seen: Seen, commits: tuple[CommitInfo, ...], request: ApplyRequest, ports: ApplyPorts
-) -> Prepared:
-    """Check the commits and plan.
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The commits that this apply carries out, and the contracts that it leaves alone."""
+
+    past: Past | None
+    found: Sorted
+    merged: tuple[MergedCommit, ...]
+
+
+def check_commits(opened: Opened, commits: tuple[CommitInfo, ...], request: ApplyRequest, ports: ApplyPorts) -> Checked:
+    """Whether these commits may be applied. Asks nobody outside.
 
     Raises:
         FindingsError: contracts that this apply would change are invalid.
-        Refused: a guard said no.
+        Refused: `history`, `signers-append-only`, `separation-of-duties`, `mixed-commit`.
     """
-    log, observation = opened.log, seen.observation
     past = read_recorded(opened, ports)
     check_history(opened, past, request, ports)
     check_signers(opened, past, ports)
@@ -115,6 +121,16 @@ def prepare(
     found = sort_findings(opened.validation, past)
     if found.blocking:
         raise FindingsError(found.blocking)
+    return Checked(past, found, tuple(map(merged_commit, commits)))
+
+
+def prepare(opened: Opened, checked: Checked, seen: Seen, request: ApplyRequest) -> Prepared:
+    """Plan.
+
+    Raises:
+        Refused: guards `restored` and `log-gap`.
+    """
+    log, observation = opened.log, seen.observation
     limits = Limits.of(opened.authority.policy)
     if (refusal := anchor_refusal(observation, log, limits, request.overrides)) is not None:
         raise refusal
@@ -124,8 +140,8 @@ def prepare(
         limits,
         recorded=recorded,
         observed=observation.zone,
-        held=found.held,
-        past=past,
+        held=checked.found.held,
+        past=checked.past,
         overrides=request.overrides,
     )
     return Prepared(
@@ -133,9 +149,9 @@ def prepare(
         primary=seen.primary,
         observation=observation,
         plan=plan,
-        merged=tuple(map(merged_commit, commits)),
+        merged=checked.merged,
         gap=_gap(observation, log, request),
-        authority_change=authority_change(opened, past),
+        authority_change=authority_change(opened, checked.past),
         drift=zone_drift(opened.commit, log, observation),
     )
 

@@ -43,8 +43,14 @@ def many(number: int, address: str) -> list[Contract]:
 
 
 def limits(**given: int) -> Limits:
-    values = {"max_replaces": 1000, "max_deletes": 1000, "max_change_percent": 100, "max_cutovers": 1000, **given}
-    return Limits(**values, cutover_required="warn", overridable=LOOSE.overridable)
+    return Limits(
+        given.get("max_replaces", 1000),
+        given.get("max_deletes", 1000),
+        given.get("max_change_percent", 100),
+        given.get("max_cutovers", 1000),
+        "warn",
+        LOOSE.overridable,
+    )
 
 
 def test_replaces_up_to_the_cap() -> None:

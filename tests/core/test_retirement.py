@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import cast
 
-from hyops_gitops.core.entries import ServerReport, ServerVerdict
+from hyops_gitops.core.entry_parts import ServerReport, ServerVerdict
 from hyops_gitops.core.log import Applied
 from hyops_gitops.core.plan import Action, Change
 from hyops_gitops.core.retirement import retirements
