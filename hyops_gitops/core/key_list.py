@@ -1,6 +1,6 @@
 """What is known about each key that may sign, or once might. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -25,6 +25,7 @@ class KeyRow:
     standing: Standing
     listed: bool
     added: str | None  # the commit of main that first listed the key
+    ended: str | None  # the commit of main that first gave it a valid-before
     first_use: int | None  # entries it signed
     last_use: int | None
 
@@ -59,12 +60,33 @@ class KeyRow:
             "retired_by": self.standing.retired_by,
             "last_good_seq": self.standing.last_good_seq,
             "added_by": self.added,
+            "ended_by": self.ended,
             "first_use": self.first_use,
             "last_use": self.last_use,
         }
 
 
-def key_rows(lines: Sequence[SignerLine], entries: Sequence[Entry], added: Mapping[str, str]) -> Iterator[KeyRow]:
+@dataclass(frozen=True, slots=True)
+class KeyPast:
+    """When main listed a key, and when it gave it an end: commits by key."""
+
+    added: Mapping[str, str]
+    ended: Mapping[str, str]
+
+    @classmethod
+    def of(cls, versions: Iterable[tuple[str, Sequence[SignerLine]]]) -> "KeyPast":
+        """From every version of allowed_signers, oldest first."""
+        added: dict[str, str] = {}
+        ended: dict[str, str] = {}
+        for commit, lines in versions:
+            for line in lines:
+                added.setdefault(line.key, commit)
+                if line.valid_before is not None:
+                    ended.setdefault(line.key, commit)
+        return cls(added, ended)
+
+
+def key_rows(lines: Sequence[SignerLine], entries: Sequence[Entry], past: KeyPast) -> Iterator[KeyRow]:
     """Every key, in the order of the file; keys that only the log knows come last."""
     book = TrustBook.of(entries)
     uses: dict[str, list[int]] = {}
@@ -83,7 +105,8 @@ def key_rows(lines: Sequence[SignerLine], entries: Sequence[Entry], added: Mappi
             valid_before=line.valid_before if line else None,
             standing=book.standing(key),
             listed=line is not None,
-            added=added.get(key),
+            added=past.added.get(key),
+            ended=past.ended.get(key),
             first_use=used[0] if used else None,
             last_use=used[-1] if used else None,
         )

@@ -31,6 +31,8 @@ def _key_lines(row: KeyRow) -> Iterator[str]:
         yield f"  stolen     after entry {row.standing.last_good_seq}"
     if row.added is not None:
         yield f"  added      by commit {row.added[:12]}"
+    if row.ended is not None:
+        yield f"  ended      by commit {row.ended[:12]}"
     if row.first_use is not None:
         yield f"  used       from entry {row.first_use} to {row.last_use}"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hyops_gitops.core.custody_entries import Compromised, TrustChange
 from hyops_gitops.core.entry_parts import TrustedKey
 from hyops_gitops.core.errors import InvalidData, Refused, UsageError
-from hyops_gitops.core.key_list import KeyRow, key_rows, leaves_somebody
+from hyops_gitops.core.key_list import KeyPast, KeyRow, key_rows, leaves_somebody
 from hyops_gitops.core.log import Log
 from hyops_gitops.core.signers import SignerLine, fingerprint, parse_allowed_signers
 from hyops_gitops.core.trust import TrustBook
@@ -44,11 +44,9 @@ def list_keys(ports: CustodyPorts) -> KeyList:
     if keeping.authority.evidence.genesis is not None:
         snapshot = keeping.store.recorded()
         log = require_log(snapshot, keeping.authority, keeping.signers, ports.verifier, tolerate_doubt=True)
-    added: dict[str, str] = {}
-    for commit, content in ports.history.versions(SIGNERS_PATH, keeping.commit):
-        for line in parse_allowed_signers(content, SIGNERS_PATH)[0]:
-            added.setdefault(line.key, commit)
-    rows = key_rows(keeping.signers.lines.lines, log.entries if log else (), added)
+    versions = ports.history.versions(SIGNERS_PATH, keeping.commit)
+    past = KeyPast.of((commit, parse_allowed_signers(content, SIGNERS_PATH)[0]) for commit, content in versions)
+    rows = key_rows(keeping.signers.lines.lines, log.entries if log else (), past)
     return KeyList(keeping.authority.zone, tuple(rows), log.head.seq if log else None)
 
 

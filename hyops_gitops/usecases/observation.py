@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from hyops_gitops.core.authority import Authority
+from hyops_gitops.core.custody_entries import Gap
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.exchange import ZoneHeader
 from hyops_gitops.core.guards import Override, find_override, override_line
@@ -19,7 +20,7 @@ MAX_CLOCK_SKEW = timedelta(seconds=120)
 _PRIMARY_KINDS = ("master", "primary")
 
 
-AnchorState = Literal["current", "restored", "ahead"]
+AnchorState = Literal["current", "restored", "ahead", "lost"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Observation:
 
     header: ZoneHeader
     anchor: Anchor | None
-    state: AnchorState  # of the zone against the log: as the log left it, older, or newer
+    state: AnchorState  # of the zone against the log: as it left it, older, newer, or of a recorded gap
     zone: Zone
 
 
@@ -105,6 +106,8 @@ def judge_anchor(anchor: Anchor | None, log: Log) -> AnchorState:
         return "current" if last is None else "restored"
     if last is not None and anchor == Anchor(last.intent_entry.seq, last.intent_entry.sha256):
         return "current"
+    if any(isinstance(gap.body, Gap) and gap.body.anchor_sha256 == anchor.sha256 for gap in log.gaps):
+        return "lost"
     if anchor.seq > log.head.seq:
         return "ahead"
     if log.entries[anchor.seq - 1].sha256 != anchor.sha256:
@@ -128,7 +131,7 @@ def anchor_refusal(observation: Observation, log: Log, limits: Limits, overrides
 def _anchor_refusal(observation: Observation, log: Log) -> Refused | None:
     last = log.last_applied
     match observation.state:
-        case "current":
+        case "current" | "lost":
             return None
         case "restored":
             return Refused(

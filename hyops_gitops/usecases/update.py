@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from hyops_gitops.core.custody_entries import Gap
 from hyops_gitops.core.entries import Result
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.log import Log
@@ -12,8 +11,6 @@ from hyops_gitops.core.zone import Key, RRset, Zone
 from hyops_gitops.usecases.apply_preparation import Prepared
 from hyops_gitops.usecases.ports import Clock
 from hyops_gitops.usecases.sending import Update
-
-_FREED_AT_ONCE = 1000  # numbers: a PATCH has a limit, and a gap has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,35 +58,9 @@ def update_of(prepared: Prepared, log: Log, intended: Log, now: datetime) -> Upd
         replaces.append(tombstone(zone, last.intent_entry.seq))
         expired = expired_tombstones(_superseded(log), last.result_entry.envelope.time, now)
         deletes += [(claim_name(zone, old), "CNAME") for old in expired]
-    freed, fenced = _lost_markers(log, seq)
-    deletes += freed
-    replaces += fenced
     replaces.append(Anchor(seq, intended.head.sha256).rrset(zone))
     update = Update(zone, seq, intended.head.sha256, deletes, replaces)
     return replace(update, replaces=(*replaces, update.claim))
-
-
-def _lost_markers(log: Log, seq: int) -> tuple[list[Key], list[RRset]]:
-    """What the first PATCH after a gap does about the markers of the intents that are lost.
-
-    Their numbers are used again, from `seq` on, and a claim cannot stand where one of their tombstones does. The claim
-    that the anchor named becomes a tombstone, as it would have, unless its number is one of those.
-    """
-    zone, last = log.zone, log.last_applied
-    deletes: list[Key] = []
-    replaces: list[RRset] = []
-    for gap in (one for one in log.gaps if last is None or one.seq > last.result_entry.seq):
-        if not isinstance(gap.body, Gap) or gap.body.missing is None:
-            continue
-        anchored = gap.body.missing[1]
-        if anchored < seq:
-            deletes.append((claim_name(zone, anchored), "TXT"))
-            replaces.append(tombstone(zone, anchored))
-        for number in range(seq, min(anchored, seq + _FREED_AT_ONCE) + 1):
-            deletes.append((claim_name(zone, number), "CNAME"))
-            if number != seq:  # its own claim is written by this PATCH
-                deletes.append((claim_name(zone, number), "TXT"))
-    return deletes, replaces
 
 
 def _superseded(log: Log) -> list[tuple[int, datetime]]:

@@ -1,10 +1,20 @@
 """A log that the forge lost comes back from a clone or a bundle, and nothing else does."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from hyops_gitops.core.custody_entries import Gap
+from hyops_gitops.core.entries import Result
+from hyops_gitops.core.envelope import Entry
 from hyops_gitops.core.errors import Refused
+from hyops_gitops.core.exchange import PatchReceipt
+from hyops_gitops.core.zone import Key, RRset
+from hyops_gitops.usecases.apply_ports import ApplyPorts
+from hyops_gitops.usecases.ports import ZoneWriter
 from tests.custody.conftest import MakeKey, list_keys, ok, verifies
 from tests.world import World, run
 
@@ -185,50 +195,123 @@ def test_in_local_mode_too(tmp_path: Path, make_key: MakeKey) -> None:
 # --- gaps
 
 
-def test_entries_that_are_gone_for_good(served: World) -> None:
-    """Four changes; the remote forgets all but the first, and so do all clones."""
+@pytest.fixture
+def forgotten(served: World) -> tuple[World, list[Entry]]:
+    """Five changes; the remote forgets all but the first, and so do all clones. And the entries as they were."""
     served.apply()
     for number in range(2, 6):
         served.contract(f"s{number}", f"10.0.0.{number}")
         served.commit()
         served.apply()
-    lost = served.entries()
+    before = served.entries()
     assert served.remote is not None
     run("git", "-C", served.remote, "update-ref", "refs/heads/evidence", "refs/heads/evidence~8")
-    fresh = served.clone(served.root.parent / "fresh")
-    with pytest.raises(Refused) as refused:
+    return served.clone(served.root.parent / "fresh"), before
+
+
+def change(world: World, number: int) -> None:
+    world.contract(f"s{number}", f"10.0.0.{number}")
+    world.commit()
+
+
+def test_a_log_that_lost_entries_stops(forgotten: tuple[World, list[Entry]]) -> None:
+    fresh, _ = forgotten
+    with pytest.raises(Refused) as caught:
         fresh.apply()
-    fresh.contract("s6", "10.0.0.6")
-    fresh.commit()
+
+    assert caught.value.guard == "log-gap"
+    assert "evidence import" in caught.value.hint
+    assert "--override log-gap='REASON'" in caught.value.hint
+
+
+def test_entries_that_are_gone_for_good_are_named(forgotten: tuple[World, list[Entry]]) -> None:
+    fresh, before = forgotten
+    change(fresh, 6)
     receipt = fresh.apply("log-gap=the forge lost its disk")
-    gap = next(one for one in fresh.entries() if one.type == "gap")
-    fresh.contract("s7", "10.0.0.7")
-    fresh.commit()
-    again = [fresh.apply().outcome]
-    fresh.contract("s8", "10.0.0.8")
-    fresh.commit()
-    again.append(fresh.apply().outcome)
+    gap = next(one for one in fresh.bodies() if isinstance(one, Gap))
 
-    anchored = lost[9]
-    assert refused.value.guard == "log-gap"
-    assert "evidence import" in refused.value.hint
-    assert "--override log-gap='REASON'" in refused.value.hint
-    assert (gap.body.missing, gap.body.anchor_sha256) == ((4, 10), anchored.sha256)  # type: ignore[union-attr]
     assert receipt.outcome == "applied", receipt.reason
-    assert again == ["applied", "applied"]
-    verifies(fresh)
-    ok(fresh.cli("evidence", "acknowledge", str(gap.seq), "--reason", "restored from nothing"))
-    assert fresh.cli("evidence", "acknowledge", str(gap.seq), "--reason", "again").exit == 1
+    assert (gap.missing, gap.anchor_sha256) == ((4, 10), before[9].sha256)
+    assert gap.reason == "the forge lost its disk"
     verifies(fresh)
 
 
-def test_an_anchor_of_another_log_stops(served: World, tmp_path: Path) -> None:
+def test_numbers_that_are_used_again_do_not_collide(forgotten: tuple[World, list[Entry]]) -> None:
+    """Intents 6 and 8 left tombstones, 10 its claim; all three numbers come again."""
+    fresh, _ = forgotten
+    outcomes = []
+    for number in range(6, 11):
+        change(fresh, number)
+        outcomes.append(fresh.apply(*(["log-gap=gone"] if number == 6 else [])).outcome)
+
+    assert outcomes == ["applied"] * 5
+    assert {6, 8, 10} <= {entry.seq for entry in fresh.entries() if entry.type == "intent"}
+    verifies(fresh)
+
+
+def test_an_intent_after_a_gap_can_still_be_settled(forgotten: tuple[World, list[Entry]]) -> None:
+    """Its applier dies before the PATCH; the next one settles it, and needs no override any more."""
+    fresh, _ = forgotten
+    change(fresh, 6)
+    with pytest.raises(KeyboardInterrupt):
+        fresh.apply("log-gap=gone", swap=dying_before_the_update)
+    dead = next(entry for entry in fresh.entries() if entry.type == "intent" and entry.seq > 3)
+    ran = ok(fresh.cli("apply", "--recover", str(dead.seq), "--format", "json"))
+    results = [one for one in fresh.bodies() if isinstance(one, Result) and one.recovered]
+
+    assert ran.document()["outcome"] == "applied"
+    assert [(one.intent_seq, one.outcome) for one in results] == [(dead.seq, "failed")]
+    verifies(fresh)
+
+
+def dying_before_the_update(ports: ApplyPorts) -> ApplyPorts:
+    """The applier ends when it is about to send what carries the anchor."""
+    return replace(ports, open_primary=lambda authority: cast("ZoneWriter", _Dying(ports.open_primary(authority))))
+
+
+class _Dying:
+    def __init__(self, primary: ZoneWriter) -> None:
+        self._primary = primary
+
+    def patch(self, deletes: Sequence[Key], replaces: Sequence[RRset]) -> PatchReceipt:
+        if any(rrset.name.startswith("_hyops-gitops.") for rrset in replaces):
+            raise KeyboardInterrupt
+        return self._primary.patch(deletes, replaces)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._primary, name)
+
+
+def test_a_gap_is_acknowledged_once(forgotten: tuple[World, list[Entry]]) -> None:
+    fresh, _ = forgotten
+    change(fresh, 6)
+    fresh.apply("log-gap=gone")
+    seq = next(entry.seq for entry in fresh.entries() if entry.type == "gap")
+    ok(fresh.cli("evidence", "acknowledge", str(seq), "--reason", "asked the forge's people"))
+    again = fresh.cli("evidence", "acknowledge", str(seq), "--reason", "again", "--format", "json")
+
+    assert (again.exit, again.document()["code"]) == (1, "nothing-to-acknowledge")
+    assert Gap("asked the forge's people", acknowledges=seq) in fresh.bodies()
+    verifies(fresh)
+
+
+def test_an_anchor_that_names_an_entry_of_another_log_stops(served: World, tmp_path: Path, make_key: MakeKey) -> None:
+    served.apply()
+    other = World.make(tmp_path / "other", served.zone, served.lab)
+    for name in ("second@tests", "third@tests"):
+        list_keys(other, make_key(name).line())
+        ok(other.cli("keys", "trust", name, "--reason", "joined"))
+    with pytest.raises(Refused) as caught:
+        other.apply("log-gap=whatever")
+
+    assert caught.value.guard == "other-log"
+
+
+def test_an_anchor_beyond_the_end_of_another_log_stops(served: World, tmp_path: Path) -> None:
     served.apply()
     other = World.make(tmp_path / "other", served.zone, served.lab)
     with pytest.raises(Refused) as caught:
         other.apply()
-    served.contract("second", "10.0.0.2")
-    served.commit()
 
-    assert caught.value.guard in ("other-log", "log-gap")
-    assert served.apply().outcome == "applied"
+    assert caught.value.guard == "log-gap"
+    assert "another repository" in caught.value.message

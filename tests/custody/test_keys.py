@@ -20,12 +20,13 @@ from tests.world import PRINCIPAL, World
 RECOVERY = f'namespaces="{TRUST_NAMESPACE}"'
 
 
-def use(key: Key) -> dict[str, str]:
-    return {"HYOPS_SIGNING_KEY_FILE": str(key.path)}
+def by(world: World, key: Key) -> World:
+    """The same clone, used by somebody else."""
+    return replace(world, environ={**world.environ, "HYOPS_SIGNING_KEY_FILE": str(key.path)})
 
 
-def trust(world: World, which: str, **environ: str) -> None:
-    ok(world.cli("keys", "trust", which, "--reason", "joined", **environ))
+def trust(world: World, which: str) -> None:
+    ok(world.cli("keys", "trust", which, "--reason", "joined"))
 
 
 def expire(world: World, key: Key, options: str = "") -> None:
@@ -52,7 +53,7 @@ def row(world: World, key: Key) -> dict[str, object]:
 def test_a_listed_key_counts_only_after_its_trust_entry(world: World, make_key: MakeKey) -> None:
     new = make_key("second@tests")
     commit = list_keys(world, new.line())
-    trust_itself = world.cli("keys", "trust", "second@tests", "--reason", "me", **use(new))
+    trust_itself = by(world, new).cli("keys", "trust", "second@tests", "--reason", "me")
     trust(world, "second@tests")
 
     assert (trust_itself.exit, row(world, new)["trusted_by"]) == (3, 2)
@@ -64,7 +65,7 @@ def test_a_new_key_can_write_once_it_is_trusted(world: World, make_key: MakeKey)
     new, third = make_key("second@tests"), make_key("third@tests")
     list_keys(world, new.line(), third.line())
     trust(world, new.fingerprint)
-    trust(world, "third@tests", **use(new))
+    trust(by(world, new), "third@tests")
 
     verifies(world)
     assert (row(world, new)["first_use"], row(world, new)["last_use"]) == (3, 3)
@@ -104,11 +105,12 @@ def test_a_retired_key_is_dead_although_its_window_is_open(world: World, make_ke
     trust(world, "second@tests")
     expire(world, new)
     ok(world.cli("keys", "retire", "second@tests", "--reason", "left"))
-    ran = world.cli("keys", "trust", "third@tests", "--reason", "mine", **use(new))
+    ran = by(world, new).cli("keys", "trust", "third@tests", "--reason", "mine")
 
     assert ran.exit == 3
     assert "retired by entry 3" in ran.err
     assert row(world, new)["status"] == "retired"
+    assert row(world, new)["ended_by"] == world.git("rev-parse", "HEAD")
     verifies(world)
 
 
@@ -136,7 +138,7 @@ def test_the_last_key_can_be_retired_where_a_recovery_key_counts(world: World, m
     trust(world, "recovery@tests")
     expire(world, own_key(world))
     ok(world.cli("keys", "retire", PRINCIPAL, "--reason", "left"))
-    trust(world, "second@tests", **use(recovery))
+    trust(by(world, recovery), "second@tests")
 
     verifies(world)
     assert row(world, new)["status"] == "counts"
@@ -146,7 +148,7 @@ def test_a_recovery_key_signs_trust_entries_in_its_own_namespace(world: World, m
     recovery, new = make_key("recovery@tests"), make_key("second@tests")
     list_keys(world, recovery.line(RECOVERY), new.line())
     trust(world, "recovery@tests")
-    trust(world, "second@tests", **use(recovery))
+    trust(by(world, recovery), "second@tests")
 
     verifies(world)
     assert world.entries()[-1].envelope.principal == "recovery@tests"
@@ -157,7 +159,7 @@ def test_a_recovery_key_can_do_nothing_else(world: World, make_key: MakeKey) -> 
     recovery = make_key("recovery@tests")
     list_keys(world, recovery.line(RECOVERY))
     trust(world, "recovery@tests")
-    ran = world.cli("evidence", "acknowledge", "1", "--reason", "seen", **use(recovery))
+    ran = by(world, recovery).cli("evidence", "acknowledge", "1", "--reason", "seen")
 
     assert ran.exit == 3
     assert "namespace" in ran.err
@@ -166,7 +168,7 @@ def test_a_recovery_key_can_do_nothing_else(world: World, make_key: MakeKey) -> 
 def test_a_recovery_key_that_does_not_count_yet_trusts_nobody(world: World, make_key: MakeKey) -> None:
     recovery, new = make_key("recovery@tests"), make_key("second@tests")
     list_keys(world, recovery.line(RECOVERY), new.line())
-    ran = world.cli("keys", "trust", "second@tests", "--reason", "mine", **use(recovery))
+    ran = by(world, recovery).cli("keys", "trust", "second@tests", "--reason", "mine")
 
     assert ran.exit == 3
 
@@ -184,7 +186,7 @@ def test_pages_signed_in_another_namespace_than_their_entry_are_refused(world: W
     ran = world.cli("evidence", "verify", "--format", "json")
 
     assert ran.exit == 1
-    assert [one["where"] for one in ran.document()["problems"]] == ["LOG.md.sig"]  # type: ignore[attr-defined, index]
+    assert [one["where"] for one in ran.document()["problems"]] == ["LOG.md.sig"]  # type: ignore[attr-defined]
 
 
 class TestStolen:
@@ -195,8 +197,8 @@ class TestStolen:
         stolen, third, fourth = make_key("second@tests"), make_key("third@tests"), make_key("fourth@tests")
         list_keys(world, stolen.line(), third.line(), fourth.line())
         trust(world, "second@tests")
-        trust(world, "third@tests", **use(stolen))
-        trust(world, "fourth@tests", **use(stolen))
+        trust(by(world, stolen), "third@tests")
+        trust(by(world, stolen), "fourth@tests")
         return stolen
 
     def declare(self, world: World, key: Key, last: int = 3) -> None:
@@ -220,13 +222,13 @@ class TestStolen:
 
     def test_it_no_longer_counts(self, world: World, thief: Key) -> None:
         self.declare(world, thief)
-        ran = world.cli("evidence", "acknowledge", "4", "--reason", "fine", **use(thief))
+        ran = by(world, thief).cli("evidence", "acknowledge", "4", "--reason", "fine")
 
         assert (ran.exit, row(world, thief)["status"]) == (3, "compromised")
 
     def test_a_key_cannot_declare_itself(self, world: World, thief: Key) -> None:
         arguments = ("--last-good-seq", "3", "--reason", "x")
-        ran = world.cli("keys", "compromised", thief.fingerprint, *arguments, **use(thief))
+        ran = by(world, thief).cli("keys", "compromised", thief.fingerprint, *arguments)
 
         assert ran.exit == 3
 
@@ -253,7 +255,7 @@ class TestStolen:
         ran = world.cli("evidence", "verify", "--format", "json")
 
         problems = ran.document()["problems"]
-        assert [one["where"][-7:] for one in problems] == ["04.json", "05.json"]  # type: ignore[attr-defined, index]
+        assert [one["where"][-7:] for one in problems] == ["04.json", "05.json"]  # type: ignore[attr-defined]
 
 
 def test_a_key_in_doubt_stays_so() -> None:
