@@ -14,22 +14,16 @@ cannot() { unknown=1 && printf 'UNKNOWN  %s\n' "$*"; }
 check() { # a name, and what is wrong with it
   if [ -z "$2" ]; then printf 'ok       %s\n' "$1"; else failed=1 && printf 'FAILED   %s: %s\n' "$1" "${2//$'\n'/; }"; fi
 }
-finish() {
-  if [ "$failed" ]; then echo FAILED && exit 1; elif [ "$unknown" ]; then echo 'CANNOT CONCLUDE' && exit 1; fi
-  echo OK && exit 0
-}
-for tool in git ssh-keygen sha256sum jq awk base64 cmp comm cut diff find grep head mktemp realpath rm sed sort tail tr wc xargs; do
+finish() { if [ "$failed" ]; then echo FAILED && exit 1; elif [ "$unknown" ]; then echo 'CANNOT CONCLUDE' && exit 1; else echo OK && exit 0; fi; }
+for tool in git ssh-keygen sha256sum jq awk base64 cmp comm cut diff find grep head mktemp realpath rm sed sort tail tee tr wc xargs; do
   command -v "$tool" > /dev/null || cannot "$tool is not installed"
 done
 [ "$unknown" ] && finish
 [ $# -ge 2 ] || { sed -n '2,8s/^# \{0,1\}//p' "$0" >&2 && exit 2; }
 repo=$1 signers=$(realpath "$2") && shift 2
-while [ $# -gt 0 ]; do
-  case $1 in
-    --genesis) genesis=${2#sha256:} ;; --seen) seen+=("$2") ;; --branch) branch=$2 ;; --main) main=$2 ;;
-    *) echo "audit.sh: unknown option $1" >&2 && exit 2 ;;
-  esac
-  shift 2
+for (( ; $# > 0; )); do
+  case $1 in --genesis) genesis=${2#sha256:} ;; --seen) seen+=("$2") ;; --branch) branch=$2 ;; --main) main=$2 ;; *) exit 2 ;; esac
+  shift 2 || exit 2
 done
 { [ -r "$signers" ] && [ -r "$repo" ]; } || { cannot "$signers or $repo cannot be read" && finish; }
 w=$(mktemp -d) && trap 'rm -rf "$w"' EXIT
@@ -48,10 +42,8 @@ if [ -e "$repo/.git" ] || [ -d "$repo/objects" ]; then
   if [ -z "$evidence" ] || { [ "$local" ] && g merge-base --is-ancestor "$evidence" "$local"; }; then evidence=$local
   elif [ "$local" ] && ! g merge-base --is-ancestor "$local" "$evidence"; then check branch 'local and remote diverge'; fi
   { [ "$evidence" ] && [ "$contracts" ]; } || { cannot "no branch $branch, or no $main, in $repo" && finish; }
-  grafts=$(src rev-parse --path-format=absolute --git-path info/grafts)
-  if [ "$(src rev-parse --is-shallow-repository)" != false ] || [ -s "$grafts" ] || [ "$(src for-each-ref refs/replace/)" ]; then
-    cannot 'the history is shallow, grafted or replaced' && finish
-  fi
+  if [ "$(src rev-parse --is-shallow-repository)" != false ] || [ "$(src for-each-ref refs/replace/)" ] ||
+    [ -s "$(src rev-parse --path-format=absolute --git-path info/grafts)" ]; then cannot 'history is shallow, grafted or replaced' && finish; fi
   check 'modes of files' "$(g ls-tree -r "$evidence" | awk '$1 != "100644"' | head -n 3)"
   check 'one root, no merges' "$(g rev-list --max-parents=0 "$evidence" | tail -n +2; g rev-list --merges "$evidence")"
   check 'only additions' "$(g log -m --no-renames --diff-filter=MDT --format= --name-only "$evidence" -- log segments |
@@ -68,8 +60,8 @@ awk -v n="$count" -v z="$zone" 'BEGIN { for (i = 1; i <= n; i++) printf "log/%s/
   sed 's,[^/]*$,README.md,' "$w/entries" | sort -u | sed p | sed 'n;s/$/.sig/'; } | sort > "$w/expected"
 find . \( -name .git -o -path ./segments \) -prune -o ! -type d -printf '%P\n' | sort > "$w/found"
 check 'no file missing, none too many' "$(diff "$w/expected" "$w/found" | grep '^[<>]' | head -n 3; find . -type l)"
-[ "$count" -gt 0 ] || check 'entries' 'there is none'
-[ "$failed" ] && finish
+{ [ "$count" -gt 0 ] && [[ $zone =~ ^[a-z0-9.-]+$ ]]; } || check 'entries' 'there is none, or of no one zone'
+if [ "$failed" ]; then finish; fi
 
 # --- Form and chain. The one jq over all files makes duplicate keys, reformatting and CRLF show.
 xargs cat < "$w/entries" > "$w/all"
@@ -89,11 +81,9 @@ check 'armour of signatures' "$(xargs awk '
 if [ -z "$genesis" ] && [ "$git" ]; then
   genesis=$(g cat-file blob "$contracts:authority/$zone.yaml" 2> /dev/null | sed -n 's/.*genesis: *"\{0,1\}sha256:\([0-9a-f]\{64\}\).*/\1/p')
 fi
-if [ -z "$genesis" ]; then cannot 'nothing pins the first entry: give --genesis'
-else check 'genesis is the pinned one' "$([ "$(head -n 1 "$w/h")" = "$genesis" ] || echo "it is $(head -n 1 "$w/h")")"; fi
-for one in "${seen[@]+"${seen[@]}"}"; do
-  check "seen ${one%%:*}" "$([ "$(sed -n "${one%%:*}p" "$w/h")" = "${one##*:}" ] || echo 'the log does not have it: cut or rewritten')"
-done
+[ "$genesis" ] || cannot 'nothing pins the first entry: give --genesis'
+check 'genesis is the pinned one' "$([ "$(head -n 1 "$w/h")" = "${genesis:-$(head -n 1 "$w/h")}" ] || echo "it is $(head -n 1 "$w/h")")"
+for one in "${seen[@]+"${seen[@]}"}"; do check "seen $one" "$(sed -n "${one%%:*}p" "$w/h" | grep -qx "${one##*:}" || echo 'cut or rewritten')"; done
 
 # --- Signatures, as of the time and by the key that each entry names; the pages by whoever signed their last entry.
 check 'signers are plain names' "$(grep -En '^[[:blank:]]*[^#[:blank:]]*[*?!,]|namespaces="[^"]*[*?!]' "$signers")"
@@ -103,18 +93,18 @@ signed() { # file, principal, time, namespace, key
   said=$(ssh-keygen -Y verify -f "$signers" -I "$2" -n "$4" -O verify-time="${3//[TZ:-]/}" -s "$1.sig" < "$1" 2> /dev/null) &&
     [[ $said == *" key ${prints[$5]}" ]]
 }
-while IFS=$'\t' read -r seq principal time type key <&3; do
+seq=0 # counted here: nothing an entry says is ever calculated with
+while IFS=$'\t' read -r principal time type key <&3; do
+  seq=$((seq + 1)) used='' && file=$(sed -n "${seq}p" "$w/entries")
   [ "${prints[$key]-}" ] || prints[$key]=$(ssh-keygen -lf - <<< "$key" 2> /dev/null | cut -d ' ' -f 2) # SHA256:...
-  file=$(printf 'log/%s/%04d/%06d.json' "$zone" $((10#$seq / 100)) $((10#$seq))) used=''
   for ns in hyops-gitops $([ "$type" != trust ] || echo hyops-gitops-trust); do
     [ -z "$used" ] && signed "$file" "$principal" "$time" "$ns" "$key" && used=$ns
   done
   echo "$used" >> "$w/ns"
-  pages=() && if ((seq % 100 == 99 || seq == count)); then pages+=("${file%/*}/README.md"); fi
-  if ((seq == count)); then pages+=(LOG.md); fi
-  for page in "${pages[@]+"${pages[@]}"}"; do signed "$page" "$principal" "$time" "$used" "$key" || echo "$page"; done >> "$w/pages"
-done 3< <(jq -r '.predicate | [.seq, .signer.principal, .time, .type, .signer.key] | @tsv' "$w/all")
-check 'signatures' "$(grep -n '^$' "$w/ns" | sed 's/:/ is not signed as it says/'; cat "$w/pages")"
+  for page in $( ((seq == count)) && echo LOG.md; ((seq % 100 == 99 || seq == count)) && echo "${file%/*}/README.md"); do
+    signed "$page" "$principal" "$time" "$used" "$key" || echo "$page"; done >> "$w/pages"
+done 3< <(jq -r '.predicate | [.signer.principal, .time, .type, .signer.key] | @tsv' "$w/all")
+check 'signatures' "$([ "$seq" = "$count" ] || echo "only $seq entries name a signer"; grep -n '^$' "$w/ns" | sed 's/:/ is not signed as it says/'; cat "$w/pages")"
 
 # --- What the entries say: order, trust, pairs, continuity, observations. Out come P(roblems) and what to compare with.
 jq -rs --arg zone "$zone" --rawfile h "$w/h" --rawfile s "$w/s" --rawfile n "$w/ns" -f "$here/audit.jq" "$w/all" > "$w/out" 2> "$w/err"
@@ -127,19 +117,18 @@ check 'files are as the entries pin them' "$(lines F | sha256sum --check --stric
 
 # --- The contracts: manifests, the line of merged commits both ways, each plan against the targets at its commit.
 declare -A sha target
-: > "$w/wrong"
 blob() { # remembers a blob's digest, and its target where that stands on one line
   [ "${sha[$1]-}" ] && return
   g cat-file blob "$1" > "$w/blob" && sha[$1]=$(sha256sum < "$w/blob" | cut -c1-64)
   target[$1]=$(sed -n 's/ #.*//; s/^endpoint_target: *//p' "$w/blob" | tr -d '"[]'\' | tr 'A-Z,' 'a-z ' | xargs -n1 2> /dev/null | sed 's/\.$//' | sort | xargs)
 }
 look() { # COMMIT: its manifest and targets
-  [ -e "$w/$1.m" ] && return
-  : > "$w/$1.m" && : > "$w/$1.t" && : > "$w/$1.skip"
+  [ -e "$w/$1.m" ] && return; : | tee "$w/$1.m" "$w/$1.t" "$w/$1.skip"
   while IFS=$' \t' read -r mode _ id path; do
     [ "${mode#100}" != "$mode" ] || continue
     blob "$id" && printf '%s  %s\n' "${sha[$id]}" "$path" >> "$w/$1.m"
-    case $path in endpoints/*) printf '%s\t%s\n' "$path" "${target[$id]:-}" >> "$w/$1.t" && [ "${target[$id]}" ] || echo "$path" >> "$w/$1.skip" ;; esac
+    [ "${path#endpoints/}" = "$path" ] && continue
+    if [ "${target[$id]-}" ]; then printf '%s\t%s\n' "$path" "${target[$id]}" >> "$w/$1.t"; else echo "$path" >> "$w/$1.skip"; fi
   done < <(g -c core.quotePath=false ls-tree -r "$1" -- authority endpoints)
 }
 g rev-list --first-parent "$contracts" > "$w/line"
@@ -149,10 +138,8 @@ while IFS=$'\t' read -r seq commit manifest authority; do
   [ "$(sort -k2 "$w/$commit.m" | sha256sum | cut -c1-64)" = "$manifest" ] || echo "entry $seq: the contracts do not hash to what it says"
   [ "$authority" = - ] || grep -qx "$authority  authority/$zone.yaml" "$w/$commit.m" || echo "entry $seq: another authority file"
 done < <(lines M) > "$w/wrong"
-check 'contracts are those that the entries name' "$(head -n 5 "$w/wrong")"
-[ "$failed" ] && finish
-last=$(lines U | tail -n 1)
-check 'merged commits, both ways' "$(lines T | sort -u | comm -23 - <(sort "$w/line")
+check 'contracts are those that the entries name' "$(head -n 5 "$w/wrong")" && if [ "$failed" ]; then finish; fi
+last=$(lines U | tail -n 1) && check 'merged commits, both ways' "$(lines T | sort -u | comm -23 - <(sort "$w/line")
   [ -z "$last" ] || g log --first-parent --format=%H "^$(lines G)" "$last" -- authority endpoints 2>&1 | sort | comm -23 - <(lines T | sort -u))"
 while IFS=$'\t' read -r seq commit; do
   look "$commit" && { cat "$w/$commit.skip" && lines A | awk -F '\t' -v s="$seq" '$1 == s { print $2 }'; } | sort -u > "$w/aside"
