@@ -17,6 +17,15 @@ KILLED = -9
 LONGEST_GAP_S = 0.06  # about what the longer gaps take
 # Between these marks the intent is in the log and its result is not.
 OPEN = MARKS[MARKS.index("intent-pushed") : MARKS.index("result-pushed")]
+# The gaps between the steps that write: the intent's push, the PATCH, the result's push.
+WRITES = (
+    ("started", "intent-signing"),
+    ("intent-pushing",),
+    ("intent-pushed",),
+    ("patching",),
+    ("patched", "proving", "result-signing"),
+    ("result-pushing",),
+)
 
 one_backend = pytest.mark.parametrize("lab", ["gsqlite3"], indirect=True, scope="session")
 other_backend = pytest.mark.parametrize("lab", ["lmdb"], indirect=True, scope="session")
@@ -77,7 +86,7 @@ def test_a_kill_inside_the_patch_is_made_good(site: Site, side: str) -> None:
 
 
 @one_backend
-@pytest.mark.parametrize("mark", ["settling", "settled", "result-signing", "result-pushing", "result-pushed"])
+@pytest.mark.parametrize("mark", ["settling", "settled", "result-pushing"])
 @pytest.mark.parametrize("first", ["patching", "patched"])
 def test_a_kill_while_making_good_is_made_good(site: Site, first: str, mark: str) -> None:
     before = len(site.verified().entries)
@@ -101,7 +110,7 @@ def test_kills_at_random_times_are_made_good(site: Site, capsys: pytest.CaptureF
         site.change()
         with Applier(site.world) as applier:
             if applier.wait_for(gaps[seed % len(gaps)]):
-                time.sleep(chance.uniform(0, LONGEST_GAP_S))
+                time.sleep(LONGEST_GAP_S * chance.random() ** 4)  # half of them within 4 ms: some gaps are short
             applier.process.kill()
             status = applier.finish().exit
         assert status in (KILLED, 0)
@@ -110,4 +119,4 @@ def test_kills_at_random_times_are_made_good(site: Site, capsys: pytest.CaptureF
     with capsys.disabled():
         print("\nkilled after:", ", ".join(f"{mark} {seen[mark]}" for mark in MARKS))  # noqa: T201 - for a reader
     if LONG:
-        assert min(seen[gap] for gap in gaps) >= 10
+        assert min(sum(seen[mark] for mark in gap) for gap in WRITES) >= 10

@@ -94,20 +94,20 @@ def test_other_signers_void_it(site: Site) -> None:
     assert signatures_checked(site) == 0
 
 
-@pytest.mark.parametrize("field_name", ["genesis", "signers", "zone", "commit", "format"])
-def test_a_mark_about_something_else_is_not_used(site: Site, field_name: str) -> None:
+def test_a_mark_about_something_else_is_not_used(site: Site) -> None:
     signatures_checked(site)
     fields = json.loads(mark_of(site).read_bytes())
-    mark_of(site).write_text(json.dumps({**fields, field_name: "0" * len(fields[field_name])}))
-    assert signatures_checked(site) == everything(site)
-    assert json.loads(mark_of(site).read_bytes()) == fields
+    for name, value in fields.items():
+        mark_of(site).write_text(json.dumps({**fields, name: "0" * len(value)}))
+        assert signatures_checked(site) == everything(site), name
+        assert json.loads(mark_of(site).read_bytes()) == fields
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b"[" * 4000, b'{"format":"hyops-verified/1"}'])
-def test_a_broken_mark_is_ignored(site: Site, content: bytes) -> None:
-    mark_of(site).write_bytes(content)
-    assert signatures_checked(site) == everything(site)
-    assert signatures_checked(site) == 0
+def test_a_broken_mark_is_ignored(site: Site) -> None:
+    for content in (b"", b"{", b"[]", b"\xff", b"[" * 4000, b'{"format":"hyops-verified/1"}'):
+        mark_of(site).write_bytes(content)
+        assert signatures_checked(site) == everything(site), content
+        assert signatures_checked(site) == 0
 
 
 def test_a_clone_that_cannot_be_written_to_is_verified_in_full(site: Site) -> None:
