@@ -16,7 +16,7 @@ def test_guards_and_modules_of_the_apply_procedure_exist() -> None:
     page = text("docs/apply.md")
     modules = {path.stem for path in (ROOT / "hyops_gitops" / "usecases").glob("*.py")}
     named = set(re.findall(r"(?<=[(\s`])`([a-z]+(?:[-_][a-z]+)*)`(?=[),.])", page))
-    words = {"applied", "failed", "refused", "unchanged", "lease_s"}
+    words = {"applied", "enforce", "failed", "lease_s", "recovered", "refused", "unchanged"}
     assert sorted(named - set(GUARDS) - modules - words) == []
 
 
