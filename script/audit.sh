@@ -60,13 +60,11 @@ awk -v n="$count" -v z="$zone" 'BEGIN { for (i = 1; i <= n; i++) printf "log/%s/
   sed 's,[^/]*$,README.md,' "$w/entries" | sort -u | sed p | sed 'n;s/$/.sig/'; } | sort > "$w/expected"
 find . \( -name .git -o -path ./segments \) -prune -o ! -type d -printf '%P\n' | sort > "$w/found"
 check 'no file missing, none too many' "$(diff "$w/expected" "$w/found" | grep '^[<>]' | head -n 3; find . -type l)"
-{ [ "$count" -gt 0 ] && [[ $zone =~ ^[a-z0-9.-]+$ ]]; } || check 'entries' 'there is none, or of no one zone'
-if [ "$failed" ]; then finish; fi
+{ [ "$count" -gt 0 ] && [[ $zone =~ ^[a-z0-9.-]+$ ]]; } || check 'entries' 'there is none, or of no one zone' && if [ "$failed" ]; then finish; fi
 
 # --- Form and chain. The one jq over all files makes duplicate keys, reformatting and CRLF show.
 xargs cat < "$w/entries" > "$w/all"
-check 'canonical JSON' "$(jq -cS . "$w/all" 2>&1 | cmp - "$w/all" 2>&1; xargs awk 'FNR > 1 { print FILENAME }' < "$w/entries")"
-[ "$failed" ] && finish
+check 'canonical JSON' "$(jq -cS . "$w/all" 2>&1 | cmp - "$w/all" 2>&1; xargs awk 'FNR > 1 { print FILENAME }' < "$w/entries")" && if [ "$failed" ]; then finish; fi
 xargs sha256sum < "$w/entries" | cut -c1-64 > "$w/h"
 sed 's/$/.sig/' "$w/entries" | xargs sha256sum | cut -c1-64 > "$w/s"
 find . -name '*.sig' ! -path './segments/*' > "$w/sigs"
@@ -78,9 +76,8 @@ check 'armour of signatures' "$(xargs awk '
         text !~ /^U1NIU0lHAAAAAQAA[A-Za-z0-9+\/]*([A-Za-z0-9+\/]|[AEIMQUYcgkosw048]=|[AQgw]==)$/) print file }
   FNR == 1 { if (n) judge(); file = FILENAME } { n = FNR; line[n] = $0 } END { judge() }' < "$w/sigs"
   xargs tail -qc1 < "$w/sigs" | tr -d '\n')"
-if [ -z "$genesis" ] && [ "$git" ]; then
-  genesis=$(g cat-file blob "$contracts:authority/$zone.yaml" 2> /dev/null | sed -n 's/.*genesis: *"\{0,1\}sha256:\([0-9a-f]\{64\}\).*/\1/p')
-fi
+[ "$genesis" ] || [ -z "$git" ] || genesis=$(g cat-file blob "$contracts:authority/$zone.yaml" 2> /dev/null |
+  sed -n 's/.*genesis: *"\{0,1\}sha256:\([0-9a-f]\{64\}\).*/\1/p')
 [ "$genesis" ] || cannot 'nothing pins the first entry: give --genesis'
 check 'genesis is the pinned one' "$([ "$(head -n 1 "$w/h")" = "${genesis:-$(head -n 1 "$w/h")}" ] || echo "it is $(head -n 1 "$w/h")")"
 for one in "${seen[@]+"${seen[@]}"}"; do check "seen $one" "$(sed -n "${one%%:*}p" "$w/h" | grep -qx "${one##*:}" || echo 'cut or rewritten')"; done
@@ -89,8 +86,7 @@ for one in "${seen[@]+"${seen[@]}"}"; do check "seen $one" "$(sed -n "${one%%:*}
 check 'signers are plain names' "$(grep -En '^[[:blank:]]*[^#[:blank:]]*[*?!,]|namespaces="[^"]*[*?!]' "$signers")"
 declare -A prints
 signed() { # file, principal, time, namespace, key
-  local said
-  said=$(ssh-keygen -Y verify -f "$signers" -I "$2" -n "$4" -O verify-time="${3//[TZ:-]/}" -s "$1.sig" < "$1" 2> /dev/null) &&
+  local said && said=$(ssh-keygen -Y verify -f "$signers" -I "$2" -n "$4" -O verify-time="${3//[TZ:-]/}" -s "$1.sig" < "$1" 2> /dev/null) &&
     [[ $said == *" key ${prints[$5]}" ]]
 }
 seq=0 # counted here: nothing an entry says is ever calculated with

@@ -328,7 +328,7 @@ def test_acknowledging_needs_a_key_that_was_not_stolen(book: Book, signers: Path
     assert fine, said
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_flipped_bit_is_found(book: Book, data: st.DataObject) -> None:
     files = book.files
@@ -357,13 +357,13 @@ def test_any_flipped_bit_is_found_by_the_script(book: Book, signers: Path, tmp_p
         assert not audit_script(tree, signers, "--genesis", book.genesis)[0], position
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seqs=st.sets(st.integers(1, HEAD), min_size=1))
 def test_any_dropped_entries_are_found(book: Book, seqs: set[int]) -> None:
     assert codes(_without(*seqs)(book, book), book)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(one=st.integers(1, HEAD), other=st.integers(1, HEAD))
 def test_any_two_exchanged_or_repeated_entries_are_found(book: Book, one: int, other: int) -> None:
     files = book.files
