@@ -129,7 +129,7 @@ look() { # COMMIT: its manifest and targets
 }
 g rev-list --first-parent "$contracts" > "$w/line"
 while IFS=$'\t' read -r seq commit manifest authority; do
-  g merge-base --is-ancestor "$commit" "$contracts" 2> /dev/null || { echo "entry $seq: commit $commit is not on the branch" && continue; }
+  { [[ $commit =~ ^[0-9a-f]{40,64}$ ]] && g merge-base --is-ancestor "$commit" "$contracts" 2> /dev/null; } || { echo "entry $seq: commit $commit is not on the branch" && continue; }
   look "$commit"
   [ "$(sort -k2 "$w/$commit.m" | sha256sum | cut -c1-64)" = "$manifest" ] || echo "entry $seq: the contracts do not hash to what it says"
   [ "$authority" = - ] || grep -qx "$authority  authority/$zone.yaml" "$w/$commit.m" || echo "entry $seq: another authority file"
