@@ -15,7 +15,9 @@ import pytest
 from hyops_gitops.adapters.git_evidence import GitEvidenceStore
 from hyops_gitops.adapters.git_remote import Pushed, RemoteBranch
 from hyops_gitops.adapters.git_snapshot import history_is_linear
+from hyops_gitops.adapters.process_identity import process_is_gone
 from hyops_gitops.core.errors import HyopsError, InvalidData, OutsideFailure, Refused, UsageError
+from hyops_gitops.lab.zones import wait_until
 
 AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 BRANCH = "evidence"
@@ -300,8 +302,8 @@ def test_a_remote_that_hangs_is_given_up_and_left_nothing_running(
     clone.git("remote", "set-url", "origin", "ssh://git@forge.invalid/x.git")
     failure = refused(store(clone).fetch, "remote-unreachable")
     assert "took longer than 1 s" in failure.message
-    state = Path(f"/proc/{pid.read_text().strip()}/stat")
-    assert not state.exists() or ") Z " in state.read_text()
+    hung = int(pid.read_text())  # killed, but the kernel may take a moment on a busy machine
+    wait_until(lambda: process_is_gone(hung), 10, "the end of what hung")
 
 
 def test_a_branch_deleted_on_the_remote_is_absent_though_remembered(clone: Repo, bare: Repo) -> None:
