@@ -39,6 +39,10 @@ class GitSnapshot:
         contents = read_blobs(self.git, ids.values())
         return {path: contents[object_id] for path, object_id in ids.items()}
 
+    def earlier(self, commit: str) -> "GitSnapshot":
+        """The branch at an earlier commit of it, known here."""
+        return GitSnapshot(self.git, commit)
+
     def unchanged_since(self, commit: str) -> frozenset[str] | None:
         """The paths whose content is what it was in an earlier commit, by the difference of the two trees.
 

@@ -5,9 +5,11 @@ happened outside, and the first intent takes the zone as it finds it. The manage
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain, pairwise
 
 from hyops_gitops.core.entries import Intent, Result, Unchanged, ZoneDrift
+from hyops_gitops.core.entry_list import EntryList
 from hyops_gitops.core.envelope import Entry, entry_path
 from hyops_gitops.core.log_problems import Problem
 from hyops_gitops.core.plan import Change
@@ -15,12 +17,25 @@ from hyops_gitops.core.state import Managed, ManagedSet
 from hyops_gitops.core.zone import Key
 
 
-def check_continuity(zone: str, entries: Sequence[Entry], state: bytes) -> Iterator[Problem]:
-    """Every break in pairs, zone and managed set."""
-    yield from _check_pairs(zone, entries)
-    yield from _check_zone(zone, entries)
-    managed: dict[Key, Managed] = {}  # brought forward in place: a log is long
-    for change in chain.from_iterable(_applied_changes(entries)):
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """Entries that were verified before, from the first on, and the managed set as they left it."""
+
+    count: int
+    state: ManagedSet
+
+    @classmethod
+    def none(cls, zone: str) -> "Prefix":
+        """Nothing was verified before."""
+        return cls(0, ManagedSet.of(zone, ()))
+
+
+def check_continuity(zone: str, entries: EntryList, state: bytes, prefix: Prefix) -> Iterator[Problem]:
+    """Every break in pairs, zone and managed set after the prefix."""
+    yield from _check_pairs(zone, entries, prefix.count)
+    yield from _check_zone(zone, entries, prefix.count)
+    managed: dict[Key, Managed] = dict(prefix.state.entries)  # brought forward in place: a log is long
+    for change in chain.from_iterable(_applied_changes(entries, prefix.count)):
         managed.pop(change.key, None)
         if change.after is not None:
             managed[change.key] = Managed(change.after, change.contract)
@@ -36,17 +51,17 @@ def after_changes(managed: ManagedSet, changes: Sequence[Change]) -> ManagedSet:
     return ManagedSet.of(managed.apex, (*kept, *new))
 
 
-def _applied_changes(entries: Sequence[Entry]) -> Iterator[Sequence[Change]]:
-    for entry in entries:
+def _applied_changes(entries: EntryList, start: int) -> Iterator[Sequence[Change]]:
+    for entry in _from(entries, start):
         if isinstance(entry.body, Result) and entry.body.outcome == "applied":
             intent = entries[entry.body.intent_seq - 1].body
             if isinstance(intent, Intent):
                 yield intent.changes
 
 
-def _check_pairs(zone: str, entries: Sequence[Entry]) -> Iterator[Problem]:
-    intent: Entry | None = None
-    for entry in entries:
+def _check_pairs(zone: str, entries: EntryList, start: int) -> Iterator[Problem]:
+    intent = _open_intent(entries, start)
+    for entry in _from(entries, start):
         path = entry_path(zone, entry.seq)
         match entry.body:
             case Intent() | Unchanged() if intent is not None:
@@ -61,9 +76,25 @@ def _check_pairs(zone: str, entries: Sequence[Entry]) -> Iterator[Problem]:
                 pass
 
 
-def _check_zone(zone: str, entries: Sequence[Entry]) -> Iterator[Problem]:
-    baseline = False  # whether an intent has taken the zone as it found it
-    for before, entry in pairwise(entries):
+def _open_intent(entries: EntryList, start: int) -> Entry | None:
+    """The intent that has no result among the first `start` entries."""
+    for index in range(start - 1, -1, -1):
+        if isinstance(entries[index].body, Result):
+            return None
+        if isinstance(entries[index].body, Intent):
+            return entries[index]
+    return None
+
+
+def _from(entries: EntryList, start: int) -> Iterator[Entry]:
+    """The entries after the first `start`; the others are not looked at."""
+    return (entries[index] for index in range(start, len(entries)))
+
+
+def _check_zone(zone: str, entries: EntryList, since: int) -> Iterator[Problem]:
+    first = next(entries.of_types("intent"), None)
+    baseline = first is not None and first.seq <= since  # whether an intent has taken the zone as it found it
+    for before, entry in pairwise(_from(entries, max(since - 1, 0))):
         path, left, left_now = entry_path(zone, entry.seq), before.envelope.zone_sha256, entry.envelope.zone_sha256
         match entry.body:
             case Intent(before=start):

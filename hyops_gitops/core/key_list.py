@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from hyops_gitops.core.envelope import Entry
+from hyops_gitops.core.entry_list import EntryList
 from hyops_gitops.core.json_fields import time_text
 from hyops_gitops.core.signers import SignerLine, fingerprint
 from hyops_gitops.core.trust import MAIN_NAMESPACE, TRUST_NAMESPACE, Standing, TrustBook
@@ -86,7 +86,7 @@ class KeyPast:
         return cls(added, ended)
 
 
-def key_rows(lines: Sequence[SignerLine], entries: Sequence[Entry], past: KeyPast) -> Iterator[KeyRow]:
+def key_rows(lines: Sequence[SignerLine], entries: EntryList, past: KeyPast) -> Iterator[KeyRow]:
     """Every key, in the order of the file; keys that only the log knows come last."""
     book = TrustBook.of(entries)
     uses: dict[str, list[int]] = {}

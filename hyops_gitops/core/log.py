@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from hyops_gitops.core.custody_entries import Gap, Genesis
 from hyops_gitops.core.entries import Intent, Result, Unchanged
+from hyops_gitops.core.entry_list import EntryList
 from hyops_gitops.core.entry_parts import TrustedKey
 from hyops_gitops.core.envelope import Entry
 from hyops_gitops.core.state import ManagedSet
@@ -39,7 +40,7 @@ class Log:
 
     zone: str
     commit: str  # of the evidence branch
-    entries: tuple[Entry, ...]  # at least genesis
+    entries: EntryList  # at least genesis
     head_sig_sha256: str
     observed: Zone  # as last observed
     state: ManagedSet  # as last applied
@@ -72,12 +73,13 @@ class Log:
     @property
     def has_baseline(self) -> bool:
         """Whether an intent has taken the zone as it found it: from then on every change of it is accounted for."""
-        return any(isinstance(entry.body, Intent) for entry in self.entries)
+        return any(self.entries.of_types("intent"))
 
     @property
     def serial(self) -> int | None:
         """The zone's serial as the newest result left it."""
-        return next((one.body.after.serial for one in reversed(self.entries) if isinstance(one.body, Result)), None)
+        newest = next((one.body for one in reversed(self.entries) if isinstance(one.body, Result)), None)
+        return newest.after.serial if newest else None
 
     def applied(self) -> Iterator[Applied]:
         """Every intent recorded as applied, newest first."""
@@ -86,6 +88,15 @@ class Log:
                 intent_entry = self.entries[entry.body.intent_seq - 1]
                 if isinstance(intent_entry.body, Intent):
                     yield Applied(intent_entry.body, intent_entry, entry.body, entry)
+
+    def applied_to(self, name: str) -> Iterator[Applied]:
+        """The intents recorded as applied that speak of one name, oldest first."""
+        for intended in self.entries.mentioning(name):
+            if isinstance(intended.body, Intent) and intended is not self.open_intent:
+                following = (self.entries[index] for index in range(intended.seq, len(self.entries)))
+                entry = next(one for one in following if isinstance(one.body, Result))
+                if isinstance(entry.body, Result) and entry.body.outcome == "applied":
+                    yield Applied(intended.body, intended, entry.body, entry)
 
     @property
     def last_applied(self) -> Applied | None:
@@ -112,10 +123,12 @@ class Log:
     @property
     def gaps(self) -> tuple[Entry, ...]:
         """The entries that say others are missing."""
-        return tuple(one for one in self.entries if isinstance(one.body, Gap) and one.body.acknowledges is None)
+        return tuple(
+            one for one in self.entries.of_types("gap") if isinstance(one.body, Gap) and one.body.acknowledges is None
+        )
 
     @property
     def acknowledged(self) -> frozenset[int]:
         """The numbers of entries that somebody has looked into; the word of a thief does not count."""
-        said = (one.body for one in self.entries if one.seq not in self.doubtful)
+        said = (one.body for one in self.entries.of_types("gap") if one.seq not in self.doubtful)
         return frozenset(one.acknowledges for one in said if isinstance(one, Gap) and one.acknowledges is not None)

@@ -16,9 +16,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hyops_gitops.core.canonical import sha256_hex
-from hyops_gitops.core.continuity import check_continuity
+from hyops_gitops.core.continuity import Prefix, check_continuity
 from hyops_gitops.core.custody_entries import Genesis, TrustChange
-from hyops_gitops.core.envelope import NO_HASH, Entry, decode, entry_path
+from hyops_gitops.core.entry_list import EntryList
+from hyops_gitops.core.envelope import ENTRIES_PER_FOLDER, NO_HASH, Entry, decode, entry_path
 from hyops_gitops.core.errors import HyopsError, InvalidData
 from hyops_gitops.core.log import README, Log, state_path, zone_path
 from hyops_gitops.core.log_problems import Problem
@@ -58,26 +59,39 @@ class LogReader:
     signers: SignerSet
     check_signature: SignatureCheck
     problems: list[Problem] = field(default_factory=list)
-    entries: list[Entry] = field(default_factory=list)
+    entries: EntryList = field(default_factory=EntryList)
     trust: TrustBook = field(default_factory=TrustBook)
     previous_sig: str = NO_HASH
     namespaces: dict[int, str] = field(default_factory=dict)  # by entry: the one it is signed in
+    prefix: Prefix | None = None  # what need not be verified again
+    same_pages: frozenset[str] = frozenset()  # pages that stand, with their signatures, as they were verified
 
     def read(self, commit: str, genesis: str | None) -> Reading:
         """All checks, in their order; later ones only where the entries themselves are sound."""
         count = _count(self.zone, self.files)
         self.problems += _check_paths(self.zone, self.files, count)
-        for seq in range(1, count + 1):
+        prefix = self.prefix or Prefix.none(self.zone)
+        if not self.problems:
+            self._recall(prefix)
+        for seq in range(len(self.entries) + 1, count + 1):
             if not self._read_entry(seq):
                 break
         if not self.problems:
             self.problems += _check_genesis(self.zone, self.entries, genesis)
-            self.problems += check_continuity(self.zone, self.entries, self.files[state_path(self.zone)])
+            self.problems += check_continuity(self.zone, self.entries, self.files[state_path(self.zone)], prefix)
             self.problems += _check_files(self.zone, self.entries, self.files)
             self.problems += self._check_pages()
         if self.problems:
             return Reading(None, len(self.entries), tuple(self.problems))
         return self._reading(commit)
+
+    def _recall(self, prefix: Prefix) -> None:
+        """Take over entries that were verified before, without looking at most of them."""
+        paths = [entry_path(self.zone, seq) for seq in range(1, prefix.count + 1)]
+        self.entries = EntryList(self.files[path] for path in paths)
+        self.trust = TrustBook.of(self.entries)
+        if paths:
+            self.previous_sig = sha256_hex(self.files[f"{paths[-1]}.sig"])
 
     def _read_entry(self, seq: int) -> bool:
         """Read and check one entry; False when nothing after it can be judged."""
@@ -95,7 +109,7 @@ class LogReader:
         if not isinstance(entry.body, Genesis):
             self.trust.accept(seq, entry.body)
         self.previous_sig = sha256_hex(signature)
-        self.entries.append(entry)
+        self.entries.append(data, entry)
         return True
 
     def _check_signature(self, entry: Entry, path: str, data: bytes, signature: bytes) -> None:
@@ -124,22 +138,34 @@ class LogReader:
 
     def _check_pages(self) -> Iterator[Problem]:
         """LOG.md and the folders' READMEs: made anew, and signed as the last entry that they show was."""
-        head = self.entries[-1]
-        pages = {LOG_PAGE: (log_page(self.zone, self.entries), head)}
-        for last in _last_of_folders(self.entries):
-            pages[folder_page(self.zone, last.seq)] = (folder_readme(self.zone, self.entries, last.seq), last)
+        pages: dict[str, tuple[bytes, Entry]] = {}
+        if LOG_PAGE not in self.same_pages:
+            pages[LOG_PAGE] = (log_page(self.zone, self.entries), self.entries[-1])
+        for seq in _last_of_folders(len(self.entries)):
+            path = folder_page(self.zone, seq)
+            if path not in self.same_pages:
+                pages[path] = (folder_readme(self.zone, self.entries, seq), self.entries[seq - 1])
         for path, (expected, entry) in pages.items():
             if self.files[path] != expected:
                 yield Problem("page", path, "not what follows from the entries")
             signature = self.files.get(f"{path}.sig", b"")
-            namespace = self.namespaces[entry.seq]
             try:
+                namespace = self._namespace(entry)
                 sound = self.check_signature(self.files[path], signature, entry.envelope.key, namespace)
             except HyopsError as error:
                 yield Problem("signature", f"{path}.sig", error.message)
                 continue
             if not sound:
                 yield Problem("signature", f"{path}.sig", "not a canonical signature of the page")
+
+    def _namespace(self, entry: Entry) -> str:
+        """The namespace that an entry is signed in; of one verified before it is found out again."""
+        if entry.seq in self.namespaces or not isinstance(entry.body, TrustChange):
+            return self.namespaces.get(entry.seq, MAIN_NAMESPACE)
+        path = entry_path(self.zone, entry.seq)
+        data, signature = self.files[path], self.files[f"{path}.sig"]
+        in_main = self.check_signature(data, signature, entry.envelope.key, MAIN_NAMESPACE)
+        return MAIN_NAMESPACE if in_main else TRUST_NAMESPACE
 
     def _reading(self, commit: str) -> Reading:
         try:
@@ -148,9 +174,11 @@ class LogReader:
         except (InvalidData, UnicodeDecodeError) as error:
             problem = Problem("files", zone_path(self.zone), str(error))
             return Reading(None, len(self.entries), (problem,))
-        doubtful = tuple(one.seq for one in self.entries if self.trust.doubtful(one.envelope.key, one.seq))
+        doubtful: tuple[int, ...] = ()
+        if self.trust.casts_doubt:
+            doubtful = tuple(one.seq for one in self.entries if self.trust.doubtful(one.envelope.key, one.seq))
         trusted = self.trust.trusted()
-        log = Log(self.zone, commit, tuple(self.entries), self.previous_sig, observed, state, trusted, doubtful)
+        log = Log(self.zone, commit, self.entries, self.previous_sig, observed, state, trusted, doubtful)
         unacknowledged = [seq for seq in doubtful if seq not in log.acknowledged]
         message = "signed by a key after it was stolen; look into it, then `evidence acknowledge` it"
         problems = tuple(Problem("compromised", entry_path(self.zone, seq), message) for seq in unacknowledged)
@@ -165,6 +193,8 @@ def read_log(
     signers: SignerSet,
     genesis: str | None,
     check_signature: SignatureCheck,
+    prefix: Prefix | None = None,
+    same_pages: frozenset[str] = frozenset(),
 ) -> Reading:
     """Check a whole branch and make a log of it.
 
@@ -175,26 +205,16 @@ def read_log(
         signers: Who may sign.
         genesis: The SHA-256 that the first entry must have; None skips the comparison.
         check_signature: Whether a signature is canonical and right.
+        prefix: Entries that were verified before, under the same signers and genesis, and are the same bytes still.
+        same_pages: Pages of which the same is true, signatures included.
     """
-    return LogReader(zone, files, signers, check_signature).read(commit, genesis)
+    reader = LogReader(zone, files, signers, check_signature, prefix=prefix, same_pages=same_pages)
+    return reader.read(commit, genesis)
 
 
-def derived_paths(zone: str, entries: Sequence[Entry]) -> set[str]:
-    """Every file of the branch that is no entry, no signature and no segment."""
-    return {
-        README,
-        LOG_PAGE,
-        zone_path(zone),
-        state_path(zone),
-        *(folder_page(zone, last.seq) for last in _last_of_folders(entries)),
-    }
-
-
-def _last_of_folders(entries: Sequence[Entry]) -> list[Entry]:
-    last: dict[str, Entry] = {}
-    for entry in entries:
-        last[folder_page("", entry.seq)] = entry
-    return list(last.values())
+def _last_of_folders(count: int) -> list[int]:
+    """The number of the last entry in each folder."""
+    return sorted({*range(ENTRIES_PER_FOLDER - 1, count, ENTRIES_PER_FOLDER), count})
 
 
 def _count(zone: str, files: Mapping[str, bytes]) -> int:
@@ -224,7 +244,7 @@ def _check_paths(zone: str, files: Mapping[str, bytes], count: int) -> Iterator[
             yield Problem("path", path, "not a file of this log, or an entry behind a gap")
 
 
-def _check_entry(entry: Entry, path: str, zone: str, before: list[Entry], previous_sig: str) -> Iterator[Problem]:
+def _check_entry(entry: Entry, path: str, zone: str, before: Sequence[Entry], previous_sig: str) -> Iterator[Problem]:
     envelope = entry.envelope
     if envelope.zone != zone:
         yield Problem("form", path, f"the entry is about zone {envelope.zone!r}")
@@ -244,13 +264,13 @@ def _check_entry(entry: Entry, path: str, zone: str, before: list[Entry], previo
         yield Problem("chain", path, "genesis is the first entry, and only the first")
 
 
-def _check_genesis(zone: str, entries: list[Entry], genesis: str | None) -> Iterator[Problem]:
+def _check_genesis(zone: str, entries: Sequence[Entry], genesis: str | None) -> Iterator[Problem]:
     if genesis is not None and entries[0].sha256 != genesis:
         message = f"genesis is sha256:{entries[0].sha256}, the authority file pins sha256:{genesis}"
         yield Problem("genesis", entry_path(zone, 1), message)
 
 
-def _check_files(zone: str, entries: list[Entry], files: Mapping[str, bytes]) -> Iterator[Problem]:
+def _check_files(zone: str, entries: Sequence[Entry], files: Mapping[str, bytes]) -> Iterator[Problem]:
     head = entries[-1].envelope
     for path in (README, LOG_PAGE, zone_path(zone), state_path(zone), folder_page(zone, head.seq)):
         if head.files.get(path) != sha256_hex(files[path]):

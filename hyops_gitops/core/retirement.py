@@ -5,7 +5,7 @@ plus that TTL (RFC 1034 section 3.6: a TTL bounds how long a record may be cache
 any authority server still serves the old record, or does not answer, it is unknown.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from hyops_gitops.core.entry_parts import Retirement, ServerReport
@@ -14,7 +14,10 @@ from hyops_gitops.core.plan import Change
 
 
 def retirements(
-    changes: Sequence[Change], accepted: datetime, servers: Iterable[ServerReport], past: Iterable[Applied]
+    changes: Sequence[Change],
+    accepted: datetime,
+    servers: Iterable[ServerReport],
+    past: Callable[[str], Iterable[Applied]],
 ) -> tuple[Retirement, ...]:
     """One retirement for each name whose target moved.
 
@@ -22,7 +25,7 @@ def retirements(
         changes: What was applied.
         accepted: When the primary accepted it.
         servers: What every server answered in the end.
-        past: Every earlier applied intent.
+        past: Every earlier applied intent that speaks of a name.
     """
     names = sorted({change.name for change in changes if change.cutover and change.before is not None})
     if not names:
@@ -30,14 +33,16 @@ def retirements(
     stopped = stopped_serving(accepted, servers)
     if stopped is None:
         return tuple(Retirement(name, None) for name in names)
-    expiries = {name: [_expiry(stopped, change) for change in changes if change.name == name] for name in names}
+    return tuple(Retirement(name, max(_expiries(name, changes, stopped, past(name)))) for name in names)
+
+
+def _expiries(name: str, changes: Sequence[Change], stopped: datetime, past: Iterable[Applied]) -> Iterator[datetime]:
+    """Until when a cache may hold each record that the name ever had."""
+    yield from (_expiry(stopped, change) for change in changes if change.name == name)
     for applied in past:
         # A server that was behind then has caught up by now at the latest: it serves today's change.
         when = stopped_serving(applied.result.accepted, applied.result.servers) or stopped
-        for change in applied.intent.changes:
-            if change.name in expiries:
-                expiries[change.name].append(_expiry(when, change))
-    return tuple(Retirement(name, max(expiries[name])) for name in names)
+        yield from (_expiry(when, change) for change in applied.intent.changes if change.name == name)
 
 
 def stopped_serving(accepted: datetime | None, servers: Iterable[ServerReport]) -> datetime | None:

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hyops_gitops.core.custody_entries import Genesis, TrustChange
+from hyops_gitops.core.entry_list import EntryList
 from hyops_gitops.core.entry_parts import TrustedKey
-from hyops_gitops.core.envelope import Entry
 
 MAIN_NAMESPACE = "hyops-gitops"
 TRUST_NAMESPACE = "hyops-gitops-trust"
@@ -38,10 +38,10 @@ class TrustBook:
         self._last_good: dict[str, int] = {}
 
     @classmethod
-    def of(cls, entries: Iterable[Entry]) -> "TrustBook":
+    def of(cls, entries: EntryList) -> "TrustBook":
         """As it stands after these entries."""
         book = cls()
-        for entry in entries:
+        for entry in entries.of_types("genesis", "trust"):
             book.accept(entry.seq, entry.body)
         return book
 
@@ -74,6 +74,11 @@ class TrustBook:
     def doubtful(self, key: str, seq: int) -> bool:
         """Whether an entry was signed by a key after it was stolen."""
         return seq > self._last_good.get(key, seq)
+
+    @property
+    def casts_doubt(self) -> bool:
+        """Whether any key was stolen."""
+        return bool(self._last_good)
 
     def trusted(self) -> tuple[TrustedKey, ...]:
         """The keys that count now."""

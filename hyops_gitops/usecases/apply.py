@@ -157,7 +157,7 @@ class _Apply:
         if prepared.gap is not None:
             log = writer.append(log, prepared.gap, log.observed, log.state)
         change = prepared.authority_change
-        if change is not None and all(entry.body != change for entry in log.entries):
+        if change is not None and all(entry.body != change for entry in log.entries.of_types("authority")):
             log = writer.append(log, change, log.observed, log.state)
         if prepared.drift is not None:
             log = writer.append(log, prepared.drift, prepared.plan.observed, log.state)
@@ -233,7 +233,7 @@ class _Apply:
         self._timed("converge")
         zone, state = plan.expected_zone(), after_changes(intended.state, plan.changes)
         serial, source = self._serial_after(prepared, sent)
-        retire = retirements(plan.changes, accepted, servers, intended.applied())
+        retire = retirements(plan.changes, accepted, servers, intended.applied_to)
         is_converged = converged(authority, servers)
         result = Result(
             intent_seq=intended.head.seq,

@@ -7,8 +7,9 @@ from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.custody_entries import Genesis
 from hyops_gitops.core.entries import Body
+from hyops_gitops.core.entry_list import EntryList
 from hyops_gitops.core.entry_parts import TrustedKey
-from hyops_gitops.core.envelope import NO_HASH, Entry, Envelope, decode, encode, entry_path
+from hyops_gitops.core.envelope import NO_HASH, Envelope, decode, encode, entry_path
 from hyops_gitops.core.errors import InvalidData, Refused
 from hyops_gitops.core.log import README, Log, state_path, zone_path
 from hyops_gitops.core.log_reading import Reading, read_log
@@ -194,9 +195,9 @@ class EntryWriter:
         """Write genesis; the SHA-256 of the entry."""
         derived = {README: readme, zone_path(zone): b"", state_path(zone): b""}
         nothing = Zone.of(zone, ())
-        envelope = self._envelope(zone, log_id, (NO_HASH, NO_HASH), (), nothing)
-        entry, _ = self._write(None, (), envelope, body, derived)
-        return entry.sha256
+        envelope = self._envelope(zone, log_id, (NO_HASH, NO_HASH), EntryList(), nothing)
+        entries, _ = self._write(None, EntryList(), envelope, body, derived)
+        return entries[0].sha256
 
     def append(self, log: Log, body: Body, observed: Zone, state: ManagedSet) -> Log:
         """Write the next entry; the log with it.
@@ -212,9 +213,9 @@ class EntryWriter:
         previous = (log.head.sha256, log.head_sig_sha256)
         envelope = self._envelope(log.zone, head.log, previous, log.entries, observed)
         envelope = replace(envelope, time=max(envelope.time, head.time), files={README: head.files[README]})
-        entry, (commit, signature) = self._write(log.commit, log.entries, envelope, body, derived)
-        entries = (*log.entries, entry)
+        entries, (commit, signature) = self._write(log.commit, log.entries, envelope, body, derived)
         trust = TrustBook.of(entries)
+        looked_at = entries if trust.casts_doubt else ()
         return replace(
             log,
             commit=commit,
@@ -223,7 +224,7 @@ class EntryWriter:
             observed=observed,
             state=state,
             trusted=trust.trusted(),
-            doubtful=tuple(one.seq for one in entries if trust.doubtful(one.envelope.key, one.seq)),
+            doubtful=tuple(one.seq for one in looked_at if trust.doubtful(one.envelope.key, one.seq)),
         )
 
     def require_trust(self, log: Log) -> None:
@@ -240,7 +241,7 @@ class EntryWriter:
             )
 
     def _envelope(
-        self, zone: str, log_id: str, previous: tuple[str, str], before: tuple[Entry, ...], observed: Zone
+        self, zone: str, log_id: str, previous: tuple[str, str], before: EntryList, observed: Zone
     ) -> Envelope:
         return Envelope(
             zone=zone,
@@ -262,16 +263,16 @@ class EntryWriter:
     def _write(
         self,
         parent: str | None,
-        before: tuple[Entry, ...],
+        before: EntryList,
         envelope: Envelope,
         body: Body,
         derived: Mapping[str, bytes],
-    ) -> tuple[Entry, tuple[str, bytes]]:
-        """Sign and commit one entry with everything that follows from it; the entry, the commit and the signature."""
+    ) -> tuple[EntryList, tuple[str, bytes]]:
+        """Sign and commit one entry with everything that follows from it; the entries, the commit and the signature."""
         zone, seq = envelope.zone, envelope.seq
         # The pages say what the entry says, and the entry pins the pages: they are made from the unpinned entry.
-        unpinned = decode(encode(envelope, body))
-        entries = (*before, unpinned)
+        unpinned = encode(envelope, body)
+        entries = before.extended(unpinned, decode(unpinned))
         pages = {LOG_PAGE: log_page(zone, entries), folder_page(zone, seq): folder_readme(zone, entries, seq)}
         pinned = {path: sha256_hex(content) for path, content in {**derived, **pages}.items()}
         data = encode(replace(envelope, files={**envelope.files, **pinned}), body)
@@ -280,13 +281,13 @@ class EntryWriter:
         for path, content in {**pages, entry_path(zone, seq): data}.items():
             files[path] = content
             files[f"{path}.sig"] = signature if content is data else self.signer.sign(content, self.namespace)
-        line = f"{seq:06d} {subject(unpinned, entries)}"
+        line = f"{seq:06d} {subject(entries[-1], entries)}"
         commit = self.store.append(
             parent, files, line, envelope.principal, envelope.time, self._sign_commit if self.sign_commits else None
         )
         for problem in self.store.mirror(commit):
             self.warn(problem)
-        return decode(data), (commit, signature)
+        return before.extended(data, decode(data)), (commit, signature)
 
     def _sign_commit(self, payload: bytes) -> bytes:
         return self.signer.sign(payload, GIT_NAMESPACE)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hyops_gitops.core.custody_entries import Compromised, TrustChange
+from hyops_gitops.core.entry_list import EntryList
 from hyops_gitops.core.entry_parts import TrustedKey
 from hyops_gitops.core.errors import InvalidData, Refused, UsageError
 from hyops_gitops.core.key_list import KeyPast, KeyRow, key_rows, leaves_somebody
@@ -46,7 +47,7 @@ def list_keys(ports: CustodyPorts) -> KeyList:
         log = require_log(snapshot, keeping.authority, keeping.signers, ports.verifier, tolerate_doubt=True)
     versions = ports.history.versions(SIGNERS_PATH, keeping.commit)
     past = KeyPast.of((commit, parse_allowed_signers(content, SIGNERS_PATH)[0]) for commit, content in versions)
-    rows = key_rows(keeping.signers.lines.lines, log.entries if log else (), past)
+    rows = key_rows(keeping.signers.lines.lines, log.entries if log else EntryList(), past)
     return KeyList(keeping.authority.zone, tuple(rows), log.head.seq if log else None)
 
 

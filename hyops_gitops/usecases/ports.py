@@ -185,6 +185,9 @@ class EvidenceSnapshot(Protocol):
     def read(self, paths: Collection[str]) -> Mapping[str, bytes]:
         """The content of these paths; paths that do not exist are absent from the answer."""
 
+    def earlier(self, commit: str) -> "EvidenceSnapshot":
+        """The branch at an earlier commit of it, known here."""
+
     def unchanged_since(self, commit: str) -> Collection[str] | None:
         """The paths whose content is what it was in an earlier commit.
 

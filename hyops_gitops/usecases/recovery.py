@@ -117,7 +117,7 @@ def _record_landed(opened: Opened, entry: Entry, intent: Intent, primary: ZoneWr
         accepted=None,
         servers=servers,
         # When it was accepted is not known; by now it has been, so this errs on the late side.
-        retire=retirements(intent.changes, ports.clock.now(), servers, log.applied()),
+        retire=retirements(intent.changes, ports.clock.now(), servers, log.applied_to),
         recovered=True,
     )
     return opened.writer.append(log, result, zone, state)
@@ -130,7 +130,7 @@ def newest_log(opened: Opened, ports: ApplyPorts) -> Log:
 
 def result_of(log: Log, seq: int) -> Entry | None:
     """The entry that says what became of an intent."""
-    return next((one for one in log.entries if isinstance(one.body, Result) and one.body.intent_seq == seq), None)
+    return next((one for one in log.entries[seq:] if isinstance(one.body, Result) and one.body.intent_seq == seq), None)
 
 
 def overtaken(intent: Entry, settled: Entry) -> Unconfirmed | OutsideFailure:

@@ -1,37 +1,23 @@
 """Verifying a log with the help of what was verified before.
 
-Only signatures are remembered, the dear part: an entry and its signature that are the same blobs as in a commit whose
-whole log was verified, under the same signers and the same genesis, have a good signature still. Form, chain, trust,
-continuity, pages and files are checked as ever, and where anything is wrong the log is verified in full.
+Entries that are the same blobs as in a commit whose whole log was verified, under the same signers and genesis, are not
+looked at again. Those after them are checked as ever, from the managed set as it was then, and so are the pages and
+files that are not the same. Where anything is wrong the log is verified in full.
 """
 
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 
 from hyops_gitops.core.authority import Authority
+from hyops_gitops.core.canonical import sha256_hex
+from hyops_gitops.core.continuity import Prefix
+from hyops_gitops.core.envelope import decode, entry_path
 from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.exchange import Verified
+from hyops_gitops.core.log import state_path
 from hyops_gitops.core.log_reading import Reading, read_log
 from hyops_gitops.core.signers import SignerSet
-from hyops_gitops.core.sshsig import parse_signature
+from hyops_gitops.core.state import ManagedSet
 from hyops_gitops.usecases.ports import EvidenceSnapshot, VerifiedMark, Verifier
-
-
-@dataclass(frozen=True, slots=True)
-class Remembering:
-    """A `Verifier` that knows some signatures to be good."""
-
-    verifier: Verifier
-    known: frozenset[tuple[bytes, bytes]]  # message and signature
-
-    def verify(self, message: bytes, signature: bytes, key: str, namespace: str) -> bool:
-        """Whether `signature` is a canonical SSH signature by `key` over `message` in `namespace`."""
-        if (message, signature) not in self.known:
-            return self.verifier.verify(message, signature, key, namespace)
-        try:
-            parsed = parse_signature(signature)
-        except InvalidData:
-            return False
-        return (parsed.key, parsed.namespace) == (key, namespace)
 
 
 def read_since(
@@ -47,16 +33,39 @@ def read_since(
     if genesis is None:
         return None
     last, now = mark.read(), Verified(authority.zone, snapshot.commit, genesis, sha256)
-    known: frozenset[tuple[bytes, bytes]] = frozenset()
     files = snapshot.read(snapshot.paths())
+    prefix, same = None, frozenset[str]()
     if last is not None and (last.zone, last.genesis, last.signers_sha256) == (now.zone, now.genesis, sha256):
-        same = snapshot.unchanged_since(last.commit) or frozenset()
-        signed = (path for path in same if f"{path}.sig" in same)
-        known = frozenset((files[path], files[f"{path}.sig"]) for path in signed)
-    check = Remembering(verifier, known).verify
-    reading = read_log(authority.zone, snapshot.commit, files, signers=lines, genesis=genesis, check_signature=check)
+        same = frozenset(snapshot.unchanged_since(last.commit) or ())
+        prefix = _prefix(authority.zone, files, same, snapshot.earlier(last.commit)) if same else None
+    reading = read_log(
+        authority.zone,
+        snapshot.commit,
+        files,
+        signers=lines,
+        genesis=genesis,
+        check_signature=verifier.verify,
+        prefix=prefix,
+        same_pages=frozenset(path for path in same if f"{path}.sig" in same) if prefix else frozenset(),
+    )
     if not reading.ok:
         return None
     if now != last:
         mark.write(now)
     return reading
+
+
+def _prefix(zone: str, files: Mapping[str, bytes], same: Collection[str], earlier: EvidenceSnapshot) -> Prefix | None:
+    """The entries that are the same still, and the managed set that the last of them left."""
+    count = 0
+    while (path := entry_path(zone, count + 1)) in same and f"{path}.sig" in same:
+        count += 1
+    state = earlier.read([state_path(zone)]).get(state_path(zone))
+    if count == 0 or state is None:
+        return None
+    try:
+        pinned = decode(files[entry_path(zone, count)]).envelope.files.get(state_path(zone))
+        managed = ManagedSet.parse(zone, state.decode())
+    except (InvalidData, UnicodeDecodeError):
+        return None
+    return Prefix(count, managed) if pinned == sha256_hex(state) else None

@@ -6,7 +6,7 @@ from datetime import datetime
 from hyops_gitops.core.entries import Result
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.log import Log
-from hyops_gitops.core.markers import Anchor, claim_name, expired_tombstones, tombstone
+from hyops_gitops.core.markers import TOMBSTONES_KEPT, Anchor, claim_name, expired_tombstones, tombstone
 from hyops_gitops.core.zone import Key, RRset, Zone
 from hyops_gitops.usecases.apply_preparation import Prepared
 from hyops_gitops.usecases.ports import Clock
@@ -56,15 +56,17 @@ def update_of(prepared: Prepared, log: Log, intended: Log, now: datetime) -> Upd
     if last is not None:
         deletes.append((claim_name(zone, last.intent_entry.seq), "TXT"))
         replaces.append(tombstone(zone, last.intent_entry.seq))
-        expired = expired_tombstones(_superseded(log), last.result_entry.envelope.time, now)
+        expired = expired_tombstones(
+            _superseded(log, last.result_entry.envelope.time), last.result_entry.envelope.time, now
+        )
         deletes += [(claim_name(zone, old), "CNAME") for old in expired]
     replaces.append(Anchor(seq, intended.head.sha256).rrset(zone))
     update = Update(zone, seq, intended.head.sha256, deletes, replaces)
     return replace(update, replaces=(*replaces, update.claim))
 
 
-def _superseded(log: Log) -> list[tuple[int, datetime]]:
-    """Intents whose claim is, or may be, a tombstone, and since when."""
+def _superseded(log: Log, last: datetime) -> list[tuple[int, datetime]]:
+    """Intents whose claim is, or may be, a tombstone, and since when; the PATCH of `last` deleted older ones."""
     superseded: list[tuple[int, datetime]] = []
     since: datetime | None = None
     for entry in reversed(log.entries):
@@ -77,4 +79,6 @@ def _superseded(log: Log) -> list[tuple[int, datetime]]:
             if since is not None:
                 superseded.append((entry.body.intent_seq, since))
             since = time
+        if time < last - 2 * TOMBSTONES_KEPT:
+            break
     return superseded

@@ -32,7 +32,7 @@ def past(accepted: datetime, change: Change, after_ms: int | None = 0) -> Applie
 
 
 def after(change: Change, servers: Sequence[ServerReport], *earlier: Applied) -> datetime | None:
-    (one,) = retirements((change,), ACCEPTED, servers, earlier)
+    (one,) = retirements((change,), ACCEPTED, servers, lambda _: earlier)
     assert one.name == NAME
     return one.after
 
@@ -67,4 +67,4 @@ def test_a_server_that_was_behind_then_has_caught_up_by_now_at_the_latest() -> N
 
 
 def test_a_change_of_ttl_alone_retires_nothing() -> None:
-    assert retirements((move(300, cutover=False),), ACCEPTED, [server("primary", 0)], ()) == ()
+    assert retirements((move(300, cutover=False),), ACCEPTED, [server("primary", 0)], lambda _: ()) == ()
