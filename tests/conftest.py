@@ -10,8 +10,20 @@ import pytest
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.run import start_lab, stop_lab
 from hyops_gitops.lab.zones import create_zone
+from tests.world import GIT_CONFIG
 
 _numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def isolated_git() -> Iterator[None]:
+    """No configuration but the clone's own, and no inherited repository."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("GIT_")]:
+            patch.delenv(name)
+        for name, value in GIT_CONFIG.items():
+            patch.setenv(name, value)
+        yield
 
 
 @pytest.fixture(scope="session", params=["gsqlite3", "lmdb"])

@@ -7,14 +7,14 @@ from pathlib import Path
 from hyops_gitops.core.errors import OutsideFailure
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Write beside and rename, keeping the mode of a file that exists.
+def replace_file(path: Path, content: bytes, *, private: bool = False) -> None:
+    """Write beside and rename, keeping the mode of a file that exists; a private one only its owner can read.
 
     Raises:
         OutsideFailure: code `cannot-write`.
     """
     try:
-        mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+        mode = 0o600 if private else path.stat().st_mode & 0o777 if path.exists() else 0o644
         descriptor, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(descriptor, "wb") as file:

@@ -6,7 +6,7 @@ run the command.
 
 from pathlib import Path
 
-from hyops_gitops.adapters.git_process import NETWORK_TIMEOUT_S, Git, GitResult, summary
+from hyops_gitops.adapters.git_process import NETWORK_TIMEOUT_S, PLAIN_FETCH, Git, GitResult, summary
 from hyops_gitops.adapters.git_snapshot import GitSnapshot, history_is_linear
 from hyops_gitops.core.errors import HyopsError, OutsideFailure, Refused, UsageError
 
@@ -53,14 +53,7 @@ def copy_branch(git: Git, source: Path, branch: str) -> str:
         )
     copied = _ask(
         git,
-        "-c",
-        "fetch.fsckObjects=true",
-        "fetch",
-        "--no-tags",
-        "--no-write-fetch-head",
-        "--no-recurse-submodules",
-        "--no-prune",
-        "--refmap=",
+        *PLAIN_FETCH,
         "--",
         address,
         *refs,

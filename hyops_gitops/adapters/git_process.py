@@ -49,6 +49,17 @@ _SETTINGS = (
     "maintenance.auto=false",
     "advice.detachedHead=false",
 )
+# A fetch of exactly what is named after it: checked, without tags, prunes or any reference that configuration adds.
+PLAIN_FETCH = (
+    "-c",
+    "fetch.fsckObjects=true",
+    "fetch",
+    "--no-tags",
+    "--no-write-fetch-head",
+    "--no-recurse-submodules",
+    "--no-prune",
+    "--refmap=",  # the configured refspec forces
+)
 _CREDENTIALS = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/\s@]+@", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 _MESSAGE_LIMIT = 500  # characters of git's own words that we repeat

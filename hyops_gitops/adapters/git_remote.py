@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from hyops_gitops.adapters.git_process import NETWORK_TIMEOUT_S, Git, GitResult, summary
+from hyops_gitops.adapters.git_process import NETWORK_TIMEOUT_S, PLAIN_FETCH, Git, GitResult, summary
 from hyops_gitops.core.errors import OutsideFailure, UsageError
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]*")
@@ -79,15 +79,8 @@ class RemoteBranch:
             OutsideFailure: code `remote-unreachable`.
         """
         result = self._ask(
-            "-c",
-            "fetch.fsckObjects=true",
-            "fetch",
-            "--no-tags",
-            "--no-write-fetch-head",
-            "--no-recurse-submodules",
-            "--no-prune",
+            *PLAIN_FETCH,
             "--show-forced-updates",  # else git takes every update for a fast-forward
-            "--refmap=",  # the configured refspec forces
             "--",
             self.remote,
             f"{self.there}:{self.tracking}",
@@ -103,14 +96,7 @@ class RemoteBranch:
             OutsideFailure: code `remote-unreachable`.
         """
         result = self._ask(
-            "-c",
-            "fetch.fsckObjects=true",
-            "fetch",
-            "--no-tags",
-            "--no-write-fetch-head",
-            "--no-recurse-submodules",
-            "--no-prune",
-            "--refmap=",
+            *PLAIN_FETCH,
             "--",
             self.remote,
             self.there,

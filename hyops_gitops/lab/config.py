@@ -11,8 +11,8 @@ import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 
+from hyops_gitops.adapters.files import replace_file
 from hyops_gitops.core.errors import OutsideFailure
-from hyops_gitops.lab.files import write_private
 from hyops_gitops.lab.model import Backend, Lab, LabServer
 
 PROGRAM = "pdns_server"
@@ -72,7 +72,8 @@ def prepare(lab: Lab, server: LabServer, identity: str, settings: Mapping[str, s
     folder = lab.folder(server)
     folder.mkdir(mode=0o700)
     options = {**_common(lab, server), **_role(lab, server), **_storage(lab.backend), "server-id": identity, **settings}
-    write_private(folder / "pdns.conf", "".join(f"{name}={value}\n" for name, value in options.items()))
+    text = "".join(f"{name}={value}\n" for name, value in options.items())
+    replace_file(folder / "pdns.conf", text.encode(), private=True)
     if lab.backend == "gsqlite3":
         schema = _schema()
         if schema is None:

@@ -1,9 +1,6 @@
 """The files a lab writes for its user: `authority.yaml` and `env`, and how any file is put in place."""
 
-import contextlib
 import io
-import os
-import tempfile
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -11,6 +8,7 @@ from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
+from hyops_gitops.adapters.files import replace_file
 from hyops_gitops.core.authority import ServerAddress
 from hyops_gitops.core.errors import InvalidData, OutsideFailure, UsageError
 from hyops_gitops.lab.model import Lab, LabServer
@@ -19,19 +17,6 @@ AUTHORITY_FILE = "authority.yaml"
 ENV_FILE = "env"
 KEY_VARIABLE = "POWERDNS_API_KEY"
 _ALWAYS_WIDE = 10_000  # columns: ruamel folds long lines otherwise
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file only its owner can read: beside its place first, then renamed into it."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(temporary).replace(path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            Path(temporary).unlink()
-        raise
 
 
 def find_authority(repository: Path) -> Path:
@@ -76,7 +61,7 @@ def write_authority(lab: Lab, authority: CommentedMap) -> None:
     _point_to(lab, authority)
     text = io.StringIO()
     _yaml().dump(authority, text)
-    write_private(lab.directory / AUTHORITY_FILE, text.getvalue())
+    replace_file(lab.directory / AUTHORITY_FILE, text.getvalue().encode(), private=True)
 
 
 def write_env(lab: Lab) -> None:
@@ -86,7 +71,8 @@ def write_env(lab: Lab) -> None:
         "HYOPS_PRIMARY_URL": lab.primary.api_url,
         "HYOPS_SECONDARY_URLS": ",".join(server.api_url for server in lab.secondaries),
     }
-    write_private(lab.directory / ENV_FILE, "".join(f"{name}={value}\n" for name, value in variables.items()))
+    lines = "".join(f"{name}={value}\n" for name, value in variables.items())
+    replace_file(lab.directory / ENV_FILE, lines.encode(), private=True)
 
 
 def _yaml() -> YAML:

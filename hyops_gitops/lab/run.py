@@ -11,12 +11,13 @@ from pathlib import Path
 from ruamel.yaml.comments import CommentedMap
 
 from hyops_gitops.adapters.dns_client import chaos_text
+from hyops_gitops.adapters.files import replace_file
 from hyops_gitops.adapters.powerdns_http import PowerDnsHttp
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.lab import directory as directories
 from hyops_gitops.lab import processes
 from hyops_gitops.lab.config import LOG_FILE, find_program, missing_backend, prepare
-from hyops_gitops.lab.files import write_authority, write_env, write_private
+from hyops_gitops.lab.files import write_authority, write_env
 from hyops_gitops.lab.model import STATE_FILE, Backend, Lab, LabServer, load_lab
 from hyops_gitops.lab.ports import free_addresses
 from hyops_gitops.lab.zones import create_zone, served_serial
@@ -153,7 +154,8 @@ def _start(lab: Lab, program: str, settings: Mapping[str, str], authority: Comme
 
 
 def _save(lab: Lab) -> None:
-    write_private(lab.directory / STATE_FILE, json.dumps(lab.to_json(), indent=2) + "\n")
+    state = json.dumps(lab.to_json(), indent=2) + "\n"
+    replace_file(lab.directory / STATE_FILE, state.encode(), private=True)
 
 
 def _spawned(lab: Lab, server: LabServer, program: str) -> Lab:

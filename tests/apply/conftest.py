@@ -1,29 +1,17 @@
 """Worlds on the running lab."""
 
 import itertools
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.zones import create_zone
-from tests.world import GIT_CONFIG, World
+from tests.world import World
 
 MakeWorld = Callable[..., World]
 _numbers = itertools.count(1)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def isolated_git() -> Iterator[None]:
-    """No configuration but the clone's own, and no inherited repository."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("GIT_")]:
-            patch.delenv(name)
-        for name, value in GIT_CONFIG.items():
-            patch.setenv(name, value)
-        yield
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.apply.conftest import isolated_git, make_world
+from tests.apply.conftest import make_world
 from tests.world import World
 
-__all__ = ["isolated_git", "make_world"]
+__all__ = ["make_world"]
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from hyops_gitops.core.signers import fingerprint
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.run import start_lab, stop_lab
 from hyops_gitops.lab.zones import create_zone
-from tests.world import GIT_CONFIG, Ran, World, run
+from tests.world import Ran, World, run
 
 ZONE = "custody.internal"
 _numbers = itertools.count(1)
@@ -39,17 +39,6 @@ class Key:
 
 
 MakeKey = Callable[..., Key]
-
-
-@pytest.fixture(scope="session", autouse=True)
-def isolated_git() -> Iterator[None]:
-    """No configuration but the clone's own, and no inherited repository."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("GIT_")]:
-            patch.delenv(name)
-        for name, value in GIT_CONFIG.items():
-            patch.setenv(name, value)
-        yield
 
 
 @pytest.fixture
