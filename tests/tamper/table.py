@@ -56,6 +56,12 @@ TABLE = (
         "test_rewritten_last_change_is_missed_without_an_outside_head",
         "seen",
     ),
+    Row(
+        "22",
+        "entries newer than the last applied intent dropped: MISSED without an outside head",
+        "test_entries_dropped_after_the_last_applied_intent_are_missed_by_the_tree_alone",
+        "seen",
+    ),
     Row("23", "22, with an outside head", "test_anchor_finds_a_rewritten_last_change", "anchor"),
     Row("24", "the zone changed outside the log", f"{_TREE}[24 zone changed between entries]", "continuity"),
     Row("24", "the zone changed after the last entry", "test_changed_record_is_a_problem", "live"),

@@ -298,6 +298,20 @@ def test_rewritten_last_change_is_missed_by_the_tree_alone(book: Book, signers: 
     assert not audit_script(tree, signers, "--genesis", book.genesis, "--seen", seen)[0]
 
 
+def test_entries_dropped_after_the_last_applied_intent_are_missed_by_the_tree_alone(
+    book: Book, signers: Path, tmp_path: Path
+) -> None:
+    longer = book.copy(HEAD)
+    longer.unchanged()
+    seen = f"{HEAD + 1}:{longer.head.head.sha256}"
+    assert longer.head.last_applied == book.head.last_applied  # so the anchor in the zone tells nothing either
+    assert codes(book.files, book) == set()
+    assert codes(book.files, book, seen) == {"seen"}
+    tree = write_tree(book.files, tmp_path / "tree")
+    assert audit_script(tree, signers, "--genesis", book.genesis)[0]
+    assert not audit_script(tree, signers, "--genesis", book.genesis, "--seen", seen)[0]
+
+
 def test_own_key_in_allowed_signers_does_not_help(book: Book, tmp_path: Path) -> None:
     lines = book.world.read("authority/allowed_signers")
     lines += f'mallory@tests namespaces="hyops-gitops" {public(book.keys["mallory@tests"])}\n'
