@@ -4,10 +4,12 @@ import os
 import random
 import time
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 
 from hyops_gitops.core.log import Log
+from tests.conftest import SAID
 from tests.recovery.applier import MARKS
 from tests.recovery.harness import LONG, Applier, Site, results
 
@@ -100,7 +102,7 @@ def test_a_kill_while_making_good_is_made_good(site: Site, first: str, mark: str
 
 
 @one_backend
-def test_kills_at_random_times_are_made_good(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+def test_kills_at_random_times_are_made_good(site: Site, record_property: Callable[[str, object], None]) -> None:
     """Seeds choose the gap and how far into it, so that short gaps are hit as often as long ones."""
     gaps = MARKS[:-1]
     seen: Counter[str] = Counter()
@@ -116,7 +118,6 @@ def test_kills_at_random_times_are_made_good(site: Site, capsys: pytest.CaptureF
         assert status in (KILLED, 0)
         seen[applier.marks[-1]] += 1
         reconcile(site, before)
-    with capsys.disabled():
-        print("\nkilled after:", ", ".join(f"{mark} {seen[mark]}" for mark in MARKS))  # noqa: T201 - for a reader
+    record_property(SAID, f"killed after: {', '.join(f'{mark} {seen[mark]}' for mark in MARKS)}")
     if LONG:
         assert min(sum(seen[mark] for mark in gap) for gap in WRITES) >= 10
