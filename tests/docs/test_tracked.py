@@ -11,7 +11,8 @@ def test_no_tracked_file_names_a_path_of_the_machine_it_was_written_on() -> None
     files = tracked_files()
     if not files:
         pytest.skip("not a Git checkout")
-    forbidden = [f"{ROOT}/".encode(), f"{Path.home()}/".encode()]
+    # A path of one component, such as a container's home, may stand in a text by chance.
+    forbidden = [f"{path}/".encode() for path in (ROOT, Path.home()) if len(path.parts) > 2]
     found = [
         f"{path.relative_to(ROOT)}: {word.decode()}"
         for path in files
