@@ -124,11 +124,6 @@ class Authority:
     evidence: EvidenceSettings
     document: Document
 
-    @property
-    def all_environments(self) -> tuple[str, ...]:
-        """Every label allowed between service and zone."""
-        return (*self.environments, "shared")
-
 
 # What an authority file without the key means; the schema's defaults say the same and a test compares them.
 POLICY_DEFAULTS: Mapping[str, object] = {

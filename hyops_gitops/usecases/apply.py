@@ -260,7 +260,7 @@ class _Apply:
         """The serial now, and whether the zone had to be read to know what it holds.
 
         While the serial moved by our one step nobody else has written. Otherwise the zone is compared with what was
-        expected; a difference is left to the next apply's drift entry, which the serial that we leave out here forces.
+        expected; a difference is left to the next apply, which reads the zone whole and records it as drift.
         """
         if sent.new_serial == prepared.serial + 1:
             return sent.new_serial, "computed"
