@@ -15,6 +15,7 @@ from hyops_gitops.lab.model import Lab, LabServer
 _API_TIMEOUT_S = 10.0
 _DNS_TIMEOUT_S = 0.5
 _TRANSFER_S = 20.0
+_ASK_AGAIN_S = 1.0
 _POLL_S = 0.05
 _SOA_SERIAL = 2  # position in the rdata (RFC 1035 section 3.3.13)
 
@@ -38,13 +39,24 @@ def create_zone(lab: Lab, zone: str, *, kind: str = "Master", soa_edit_api: str 
         _post(lab, server, {"name": absolute(zone), "kind": "Slave", "masters": masters, "nameservers": []})
     wait_until(lambda: served_serial(lab.primary, zone) is not None, _TRANSFER_S, f"the primary to serve {zone}")
     for server in lab.secondaries:
-        PowerDnsTransferRequester(server.api_url, "localhost", zone, lab.api_key).retrieve()
-    for server in lab.secondaries:
-        wait_until(
-            lambda server=server: served_serial(server, zone) is not None,  # type: ignore[misc]  # mypy types no default of a lambda
-            _TRANSFER_S,
-            f"{server.name} to have transferred {zone}",
-        )
+        _wait_for_transfer(lab, server, zone)
+
+
+def _wait_for_transfer(lab: Lab, server: LabServer, zone: str) -> None:
+    """Ask a secondary for the zone until it serves it: what its busy database refused once it does not try again."""
+    secondary = PowerDnsTransferRequester(server.api_url, "localhost", zone, lab.api_key)
+    asked = time.monotonic() - _ASK_AGAIN_S
+
+    def transferred() -> bool:
+        nonlocal asked
+        if served_serial(server, zone) is not None:
+            return True
+        if time.monotonic() - asked >= _ASK_AGAIN_S:
+            asked = time.monotonic()
+            secondary.retrieve()
+        return False
+
+    wait_until(transferred, _TRANSFER_S, f"{server.name} to have transferred {zone}")
 
 
 def served_serial(server: LabServer, zone: str) -> int | None:
