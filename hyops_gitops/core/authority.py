@@ -1,7 +1,7 @@
 """The authority of one zone: who serves it, how changes to it are limited, where its log is."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from typing import Literal
 
@@ -80,6 +80,18 @@ class Convergence:
 
 
 @dataclass(frozen=True, slots=True)
+class Assertions:
+    """What must hold for the zone as it is after a whole change. Nothing, unless the policy says so."""
+
+    environment_cutovers: Mapping[str, int] = field(default_factory=dict)  # environment -> at most, in one apply
+    anti_flap_minutes: int = 0  # not moved twice within; 0: does not matter
+    move_together: tuple[tuple[str, ...], ...] = ()  # groups of DNS names
+
+
+NO_ASSERTIONS = Assertions()
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """The limits under which changes are applied."""
 
@@ -91,12 +103,16 @@ class Policy:
     max_cutovers: int
     cutover_required: Literal["warn", "enforce"]
     readiness_unknown: Literal["refuse", "warn"]
+    readiness_attested_minutes: int  # how old a publisher's word may be to stand for an unknown readiness; 0: never
+    rollback: Literal["off", "on-failed-verification"]
+    cutover_ttl_max: int  # seconds; a longer TTL of a name that may be cut over is warned about
     zone_ownership: Literal["exclusive", "shared"]
     replication: Literal["transfer", "native"]
     separation_of_duties: Literal["enforce", "warn", "off"]  # whether somebody else has to approve a change
     overridable: frozenset[str]  # guard names
     lease_s: int
     convergence: Convergence
+    assertions: Assertions
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +149,16 @@ POLICY_DEFAULTS: Mapping[str, object] = {
     "max_cutovers": 200,
     "cutover_required": "warn",
     "readiness_unknown": "refuse",
+    "readiness_attested_minutes": 60,
+    "rollback": "off",
+    "cutover_ttl_max": 60,
     "zone_ownership": "shared",
     "replication": "transfer",
     "separation_of_duties": "warn",
     "lease_s": 120,
 }
 DEFAULT_OVERRIDABLE = (
+    "anti-flap",
     "cutover-required",
     "drift",
     "foreign",
@@ -148,7 +168,9 @@ DEFAULT_OVERRIDABLE = (
     "max-change-percent",
     "max-cutovers",
     "max-deletes",
+    "max-environment-cutovers",
     "max-replaces",
+    "move-together",
     "readiness",
     "restored",
     "separation-of-duties",

@@ -7,6 +7,7 @@ from hyops_gitops.core.authority import (
     DEFAULT_OVERRIDABLE,
     POLICY_DEFAULTS,
     ApiEndpoint,
+    Assertions,
     Authority,
     Convergence,
     EvidenceSettings,
@@ -136,7 +137,19 @@ def _policy(fields: Fields) -> Policy:
         target_networks=tuple(ip_network(text) for _, text in fields.texts("policy", "target_networks")),
         overridable=frozenset(overridable if "overridable" in given else DEFAULT_OVERRIDABLE),
         convergence=_convergence(fields),
+        assertions=_assertions(fields),
         **limits,  # type: ignore[arg-type]  # the schema has checked each limit's type
+    )
+
+
+def _assertions(fields: Fields) -> Assertions:
+    at = ("policy", "assertions")
+    caps = (*at, "max_environment_cutovers")
+    groups = (*at, "move_together")
+    return Assertions(
+        {name: fields.number(*caps, name) or 0 for name in fields.mapping(*caps)},
+        fields.number(*at, "anti_flap_minutes") or 0,
+        tuple(tuple(name for _, name in fields.texts(*groups, index)) for index in range(fields.length(*groups))),
     )
 
 

@@ -43,14 +43,13 @@ _ALL = (
     ),
     Guard(
         "held",
-        "the name was moved by break-glass or an automatic roll-back and waits for its contract to change "
-        "(reserved: nothing holds a name yet)",
+        "the name was moved by break-glass or an automatic roll-back and waits for its contract to change",
         overridable=True,
         per_name=True,
     ),
     Guard(
         "readiness",
-        "a cutover's new target must be ready (reserved: nothing probes it yet)",
+        "a cutover's new target must answer the probes of its contract",
         overridable=True,
         per_name=True,
     ),
@@ -71,6 +70,23 @@ _ALL = (
         "max-cutovers",
         "more endpoints would move between their sites than policy.max_cutovers",
         overridable=True,
+    ),
+    Guard(
+        "max-environment-cutovers",
+        "more endpoints of one environment would move than policy.assertions.max_environment_cutovers",
+        overridable=True,
+    ),
+    Guard(
+        "anti-flap",
+        "the endpoint moved less than policy.assertions.anti_flap_minutes ago, and would not move back to where it was",
+        overridable=True,
+        per_name=True,
+    ),
+    Guard(
+        "move-together",
+        "another endpoint of a group in policy.assertions.move_together moves, and this one would not be at its site",
+        overridable=True,
+        per_name=True,
     ),
     Guard("empty-tree", "there is no contract at all; that deletes every record we manage", overridable=True),
     Guard(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from hyops_gitops.core.authority import Policy
+from hyops_gitops.core.authority import NO_ASSERTIONS, Assertions, Policy
 
 # From this many managed RRsets on, a share in percent means something; below, the absolute caps protect.
 PERCENT_APPLIES_FROM = 10
@@ -21,6 +21,9 @@ class Limits:
     cutover_required: Literal["warn", "enforce"]
     overridable: frozenset[str]
     separation_of_duties: Literal["enforce", "warn", "off"] = "warn"
+    readiness_unknown: Literal["refuse", "warn"] = "refuse"
+    readiness_attested_minutes: int = 0
+    assertions: Assertions = NO_ASSERTIONS
 
     @classmethod
     def of(cls, policy: Policy) -> "Limits":
@@ -33,6 +36,9 @@ class Limits:
             policy.cutover_required,
             policy.overridable,
             policy.separation_of_duties,
+            policy.readiness_unknown,
+            policy.readiness_attested_minutes,
+            policy.assertions,
         )
 
     def stricter(self, other: "Limits") -> "Limits":
@@ -45,4 +51,17 @@ class Limits:
             "enforce" if "enforce" in (self.cutover_required, other.cutover_required) else "warn",
             self.overridable & other.overridable,
             _STRICTEST[min(map(_STRICTEST.index, (self.separation_of_duties, other.separation_of_duties)))],
+            "refuse" if "refuse" in (self.readiness_unknown, other.readiness_unknown) else "warn",
+            min(self.readiness_attested_minutes, other.readiness_attested_minutes),
+            _all_of(self.assertions, other.assertions),
         )
+
+
+def _all_of(one: Assertions, other: Assertions) -> Assertions:
+    """What both assert."""
+    caps = [*one.environment_cutovers.items(), *other.environment_cutovers.items()]
+    return Assertions(
+        {name: min(most for named, most in caps if named == name) for name, _ in caps},
+        max(one.anti_flap_minutes, other.anti_flap_minutes),
+        tuple(sorted({*one.move_together, *other.move_together})),
+    )

@@ -1,7 +1,10 @@
 """Guards, overrides and caps."""
 
+from dataclasses import replace
+
 import pytest
 
+from hyops_gitops.core.authority import Assertions
 from hyops_gitops.core.contract import Contract, Target, TargetType
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.guards import GUARDS, Override, overridable_guards, override_line
@@ -146,6 +149,15 @@ def test_an_empty_non_terminal_that_hides_a_wildcard_is_noted() -> None:
     assert [note.message for note in made.notes] == [
         f"a name below prod.{APEX} is no longer answered by the wildcard *.{APEX}"
     ]
+
+
+def test_the_stricter_of_two_policies_asserts_what_both_assert() -> None:
+    one = replace(LOOSE, assertions=Assertions({"prod": 3, "dev": 9}, 30, (("a", "b"),)))
+    other = replace(LOOSE, readiness_unknown="warn", assertions=Assertions({"prod": 5, "shared": 1}, 10, (("a", "c"),)))
+    assert one.stricter(other) == other.stricter(one)
+    assert one.stricter(other).assertions == Assertions(
+        {"prod": 3, "dev": 9, "shared": 1}, 30, (("a", "b"), ("a", "c"))
+    )
 
 
 def test_the_stricter_of_two_policies() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from hyops_gitops.adapters.schema_check import check_document
 from hyops_gitops.adapters.worktree import WorkTree
 from hyops_gitops.adapters.yaml_reader import read_document
-from hyops_gitops.core.authority import DEFAULT_OVERRIDABLE, ServerAddress
+from hyops_gitops.core.authority import DEFAULT_OVERRIDABLE, NO_ASSERTIONS, Assertions, ServerAddress
 from hyops_gitops.core.contract import Contract, Readiness, Target, TargetType
 from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.zone import RRset
@@ -107,6 +107,21 @@ def test_a_primary_with_an_address_is_required_by_default() -> None:
 
     assert authority is not None
     assert authority.policy.convergence.require == ("primary", "secondaries")
+
+
+def test_assertions_are_none_unless_the_policy_makes_some() -> None:
+    told = (
+        b"policy: {assertions: {max_environment_cutovers: {prod: 3}, anti_flap_minutes: 30, "
+        b"move_together: [[a.prod.hyops.internal, b.shared.hyops.internal]]}}\n"
+    )
+    silent, loud = validated({}, MINIMAL).authority, validated({}, MINIMAL + told).authority
+
+    assert silent is not None
+    assert loud is not None
+    assert silent.policy.assertions == NO_ASSERTIONS
+    assert loud.policy.assertions == Assertions(
+        {"prod": 3}, 30, (("a.prod.hyops.internal", "b.shared.hyops.internal"),)
+    )
 
 
 def test_an_empty_list_of_overridable_guards_means_none() -> None:

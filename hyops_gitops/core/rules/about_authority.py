@@ -98,6 +98,13 @@ AUTHORITY_RULES: tuple[Rule, ...] = (
         "overridable: [max-delets]",
     ),
     Rule(
+        "authority-assertion",
+        "policy.assertions names environments that exist and full names of endpoints.",
+        "An assertion about something that is not there protects nothing.",
+        "Use the environments of this file, and names as endpoint_dns_name has them.",
+        "max_environment_cutovers: {production: 3}",
+    ),
+    Rule(
         "authority-branch",
         "evidence.branch is a valid Git branch name.",
         "The log is pushed to it.",

@@ -8,7 +8,7 @@ from hyops_gitops.core.document import Document, KeyPath
 from hyops_gitops.core.fields import Fields
 from hyops_gitops.core.findings import Finding
 from hyops_gitops.core.guards import GUARDS, overridable_guards
-from hyops_gitops.core.names import SHARED, label_problem, name_problem
+from hyops_gitops.core.names import SHARED, is_below, label_problem, name_problem
 from hyops_gitops.core.rules.catalog import finding_at
 from hyops_gitops.core.rules.context import parse_network, suggestion, ttl_bounds
 from hyops_gitops.core.rules.servers import check_servers
@@ -30,6 +30,7 @@ def check_authority(document: Document, *, in_tree: bool) -> Iterator[Finding]:
     yield from _check_failure_domain(fields)
     yield from check_servers(fields)
     yield from _check_policy(fields)
+    yield from _check_assertions(fields)
     yield from _check_convergence(fields)
     yield from _check_branch(fields)
 
@@ -94,6 +95,25 @@ def _check_policy(fields: Fields) -> Iterator[Finding]:
             hint = suggestion(guard, overridable_guards(), "guards that can be overridden")
             at = ("policy", "overridable", index)
             yield finding_at("authority-overridable", document, at, f"{guard!r} {what}", hint)
+
+
+def _check_assertions(fields: Fields) -> Iterator[Finding]:
+    zone, environments = fields.text("zone"), [name for _, name in fields.texts("environments")]
+    at = ("policy", "assertions", "max_environment_cutovers")
+    for name in fields.mapping(*at):
+        if environments and name not in (*environments, SHARED):
+            hint = suggestion(name, [*environments, SHARED], "environments")
+            yield finding_at("authority-assertion", fields.document, (*at, name), f"{name!r} is no environment", hint)
+    groups = ("policy", "assertions", "move_together")
+    for index in range(fields.length(*groups)):
+        for place, name in fields.texts(*groups, index):
+            if zone is None or name_problem(zone):
+                continue
+            service, _, environment = name.removesuffix(f".{zone}").partition(".")
+            if name_problem(name) or not is_below(name, zone) or environment not in (*environments, SHARED):
+                hint = f"the form is <service>.<env>.{zone}" + (f", such as {service}.prod.{zone}" if service else "")
+                message = f"{name!r} is not the name of an endpoint"
+                yield finding_at("authority-assertion", fields.document, (*groups, index, place), message, hint)
 
 
 def _check_convergence(fields: Fields) -> Iterator[Finding]:
