@@ -73,6 +73,11 @@ class GitRepository:
             return False
         return self._git.attempt("merge-base", "--is-ancestor", ancestor, descendant).ok
 
+    def merge_base(self, one: str, other: str) -> str | None:
+        """The newest commit that two full ids both descend from, None when there is none here."""
+        found = self._git.attempt("merge-base", one, other)
+        return found.stdout.decode().strip() if found.ok else None
+
     def first_parent_commits(self, after: str | None, upto: str) -> tuple[CommitInfo, ...]:
         """The first-parent commits in (after, upto], oldest first.
 

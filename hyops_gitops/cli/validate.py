@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from hyops_gitops import __version__
 from hyops_gitops.adapters.git import GitRepository
 from hyops_gitops.adapters.schema_check import check_document
 from hyops_gitops.adapters.worktree import WorkTree, read_source
@@ -14,9 +15,12 @@ from hyops_gitops.adapters.yaml_reader import read_document
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import echo, echo_json, note
 from hyops_gitops.core.errors import Exit
-from hyops_gitops.core.findings import has_errors
+from hyops_gitops.core.findings import Finding, has_errors
+from hyops_gitops.core.rules.catalog import RULES
 from hyops_gitops.core.rules.tree import ROOTS
+from hyops_gitops.render.annotations import findings_annotations
 from hyops_gitops.render.findings import findings_json, findings_text, printable, summary
+from hyops_gitops.render.sarif import findings_sarif
 from hyops_gitops.usecases.ports import SourceTree
 from hyops_gitops.usecases.validate import changed_paths, validate_tree
 
@@ -27,9 +31,10 @@ from hyops_gitops.usecases.validate import changed_paths, validate_tree
     "--changed-since",
     "since",
     metavar="REF",
-    help="Show only findings of what changed since this commit; say what deletions leave behind.",
+    help="Show only findings of what changed since HEAD left this commit; say what deletions leave behind, and refuse "
+    "a change of authority and contracts together.",
 )
-@common_options("json")
+@common_options("json", "github", "sarif")
 def validate(
     paths: tuple[Path, ...],
     since: str | None,
@@ -40,8 +45,10 @@ def validate(
 ) -> int:
     """Check contracts and authority: syntax, schema, names, targets.
 
-    With PATHS, show the findings of those files and of contracts that refer to them or that they refer to. All files
-    are checked in any case.
+    With PATHS, show the findings of those files and of contracts that refer to them or that they refer to, and every
+    reference that leads nowhere: a deleted file is no path that could be given. All files are checked in any case.
+
+    --format github makes annotations of a pull request, --format sarif a SARIF 2.1.0 log.
     """
     root = find_repository(repo)
     tree = WorkTree(root)
@@ -54,20 +61,37 @@ def validate(
     if base is not None:
         findings = validation.findings_about(changed_paths(base, tree))
     if paths:
-        about = set(validation.findings_about(_inside(root, paths)))
+        about = {*validation.findings_about(_inside(root, paths)), *validation.dangling}
         findings = tuple(one for one in findings if one in about)
-    if output_format == "json":
-        echo_json(findings_json(findings, validation.checked))
-    else:
-        if text := findings_text(findings, colour=_wants_colour()):
-            echo(text.rstrip("\n"))
-        note(summary(findings, validation.checked))
+    _show(findings, validation.checked, output_format, _place_in_checkout(root))
     return Exit.NO if has_errors(findings) else Exit.OK
 
 
+def _show(findings: tuple[Finding, ...], checked: int, output_format: str, prefix: str) -> None:
+    match output_format:
+        case "json":
+            echo_json(findings_json(findings, checked))
+        case "sarif":
+            echo_json(findings_sarif(findings, RULES.values(), __version__, prefix))
+        case _:
+            github = output_format == "github"
+            text = findings_annotations(findings, prefix) if github else findings_text(findings, colour=_wants_colour())
+            if text:
+                echo(text.rstrip("\n"))
+            note(summary(findings, checked))
+
+
+def _place_in_checkout(root: Path) -> str:
+    """Where `root` lies in its checkout, ended by "/"; "" for the top. A forge names files from there."""
+    top = next((one for one in (root, *root.parents) if (one / ".git").exists()), root)
+    return "" if top == root else f"{root.relative_to(top).as_posix()}/"
+
+
 def _tree_of(root: Path, revision: str) -> SourceTree:
+    """Where HEAD left the history of `revision`: what others merged there since is no change of ours."""
     repository = GitRepository(root)
-    return repository.tree(repository.resolve(revision))
+    commit = repository.resolve(revision)
+    return repository.tree(repository.merge_base(commit, repository.resolve("HEAD")) or commit)
 
 
 def _inside(root: Path, paths: Iterable[Path]) -> set[str]:

@@ -10,6 +10,7 @@ from hyops_gitops.core.guards import Override
 from hyops_gitops.core.limits import Limits
 from hyops_gitops.core.plan import Plan
 from hyops_gitops.core.planning import Inputs, make_plan
+from hyops_gitops.core.rules.tree import mixed
 from hyops_gitops.core.state import Managed, ManagedSet
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.usecases.document_port import DocumentReader, SchemaChecker
@@ -126,9 +127,4 @@ def manifest_sha256(files: Mapping[str, bytes]) -> str:
 
 def mixed_commits(commits: tuple[CommitInfo, ...]) -> list[CommitInfo]:
     """Commits that change the authority and a contract together: nobody could review one without the other."""
-    return [
-        commit
-        for commit in commits
-        if any(path.startswith("authority/") for path in commit.changed)
-        and any(path.startswith("endpoints/") for path in commit.changed)
-    ]
+    return [commit for commit in commits if mixed(commit.changed)]

@@ -24,7 +24,7 @@ from hyops_gitops.core.rules.references import Deletions, check_references, defi
 from hyops_gitops.core.rules.signers import check_append_only
 from hyops_gitops.core.rules.sites import check_home, check_readiness, check_sites
 from hyops_gitops.core.rules.targets import check_targets, check_ttl
-from hyops_gitops.core.rules.tree import SIGNERS_PATH, START, check_layout, lay_out
+from hyops_gitops.core.rules.tree import SIGNERS_PATH, START, check_layout, check_mixed, lay_out
 from hyops_gitops.core.signers import parse_allowed_signers
 from hyops_gitops.usecases.document_port import DocumentReader, SchemaChecker
 from hyops_gitops.usecases.ports import SourceTree
@@ -45,6 +45,11 @@ class Validation:
     def invalid_paths(self) -> frozenset[str]:
         """The files with an error."""
         return frozenset(one.path for one in self.findings if one.severity is Severity.ERROR)
+
+    @property
+    def dangling(self) -> tuple[Finding, ...]:
+        """The findings that somebody else's deletion brings about in a file that did not change."""
+        return tuple(one for one in self.findings if one.rule in ("target-dangling", "target-deleted"))
 
     def findings_about(self, paths: Collection[str]) -> tuple[Finding, ...]:
         """The findings of these files, and of contracts that refer to one of them or that one of them refers to.
@@ -97,6 +102,7 @@ def validate_tree(
         *foreign,
         *_about_signers(sources.get(SIGNERS_PATH)),
         *_signers_since(base, sources.get(SIGNERS_PATH), since),
+        *(check_mixed(changed_paths(base, tree), since) if base is not None and _is_started(base, read) else ()),
         *(one for draft in drafts for one in _about_contract(draft, context)),
         *check_references(drafts, context, Deletions(since, _deleted(base, layout.contracts))),
         *forms.findings,
@@ -190,6 +196,13 @@ def signers_since(before: bytes, after: bytes, since: str) -> tuple[Finding, ...
     """Whether the allowed signers only grew."""
     then, now = (parse_allowed_signers(content, SIGNERS_PATH)[0] for content in (before, after))
     return tuple(check_append_only(then, now, since))
+
+
+def _is_started(base: SourceTree, read: DocumentReader) -> bool:
+    """Whether the log was started at an earlier state; before that everything comes at once."""
+    sources = {source.path: source.content or b"" for source in base.files()}
+    documents = (read(path, sources[path])[0] for path in lay_out(tuple(sources)).authorities)
+    return any(genesis_digest(Fields(one)) is not None for one in documents if one is not None)
 
 
 def _with_genesis_of(authority: Authority, own: Document) -> Authority:

@@ -172,4 +172,11 @@ FILE_RULES: tuple[Rule, ...] = (
         "Delete one of the files, or make a repository for the other zone.",
         "authority/hyops.internal.yaml and authority/lab.internal.yaml",
     ),
+    Rule(
+        "mixed-change",
+        "Once the log is started, a change touches authority/ or endpoints/, not both (checked with --changed-since).",
+        "Whoever reviews a contract must not pass a new server, a looser policy or another signing key along with it.",
+        "Change the authority in a pull request of its own, then the contracts.",
+        "one pull request that raises policy.max_deletes and deletes contracts",
+    ),
 )

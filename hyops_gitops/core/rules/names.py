@@ -1,24 +1,27 @@
 """The naming rule (cutover contract, section 4), and that path and name agree."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from hyops_gitops.core.drafts import ContractDraft
 from hyops_gitops.core.findings import Finding
-from hyops_gitops.core.names import EndpointName, canonical_name, is_in_zone, name_problem
+from hyops_gitops.core.names import EndpointName, canonical_name, is_below, is_in_zone, name_problem
 from hyops_gitops.core.rules.catalog import finding_at
 from hyops_gitops.core.rules.context import ZoneContext, did_you_mean, suggestion
 
 _AT = ("endpoint_dns_name",)
-_LABELS = 2  # service and environment
 
 
 def check_name(draft: ContractDraft, context: ZoneContext) -> Iterator[Finding]:
-    """At most one finding about endpoint_dns_name."""
+    """The finding about endpoint_dns_name; a second one where a misspelt name also names no environment."""
     name = draft.name
     if name is None:
         return
     if problem := name_problem(name):
-        yield finding_at("name-syntax", draft.document, _AT, f"{name!r}: {problem}", _syntax_hint(name))
+        meant = _repaired(name, context)
+        yield finding_at("name-syntax", draft.document, _AT, f"{name!r}: {problem}", f"write {meant}" if meant else "")
+        if (parsed := _parsed(_in_letters(name), context)) is not None:
+            yield from _check_environment(draft, parsed, context)
     elif context.zone is not None:
         yield from _check_in_zone(draft, name, context.zone, context)
 
@@ -34,20 +37,25 @@ def _check_in_zone(draft: ContractDraft, name: str, zone: str, context: ZoneCont
             _outside_hint(name, zone, form),
         )
         return
-    labels = name.removesuffix(zone).rstrip(".").split(".") if name != zone else []
-    if len(labels) != _LABELS:
-        message = f"{name} has {len(labels)} label(s) before the zone {zone}, expected 2: service and environment"
+    parsed = _parsed(name, context)
+    if parsed is None:
+        labels = name.count(".") - zone.count(".")
+        message = f"{name} has {labels} label(s) before the zone {zone}, expected 2: service and environment"
         yield finding_at("name-labels", draft.document, _AT, message, form)
         return
-    parsed = EndpointName(labels[0], labels[1], zone)
     if context.environments is None:
         return
     if parsed.environment not in context.environments:
-        message = f"{parsed.environment!r} in {name} is no environment"
-        hint = suggestion(parsed.environment, context.environments, "environments")
-        yield finding_at("name-environment", draft.document, _AT, message, hint)
+        yield from _check_environment(draft, parsed, context)
     elif parsed.contract_path != draft.path:
         yield _misplaced(draft, parsed, context)
+
+
+def _check_environment(draft: ContractDraft, name: EndpointName, context: ZoneContext) -> Iterator[Finding]:
+    if context.environments is not None and name.environment not in context.environments:
+        message = f"{name.environment!r} in {name} is no environment"
+        hint = suggestion(name.environment, context.environments, "environments")
+        yield finding_at("name-environment", draft.document, _AT, message, hint)
 
 
 def _misplaced(draft: ContractDraft, name: EndpointName, context: ZoneContext) -> Finding:
@@ -59,9 +67,25 @@ def _misplaced(draft: ContractDraft, name: EndpointName, context: ZoneContext) -
     return finding_at("name-path", draft.document, _AT, message, "move the file, or correct endpoint_dns_name")
 
 
-def _syntax_hint(name: str) -> str:
-    repaired = canonical_name(name).replace("_", "-")
-    return f"write {repaired}" if name_problem(repaired) is None else ""
+def _repaired(name: str, context: ZoneContext) -> str | None:
+    """What a misspelt name was probably meant to be, its environment included."""
+    spelt = _in_letters(name)
+    parsed = _parsed(spelt, context)
+    if parsed is not None and context.environments and parsed.environment not in context.environments:
+        guess = did_you_mean(parsed.environment, context.environments)
+        spelt = str(replace(parsed, environment=guess)) if guess else spelt
+    return None if name_problem(spelt) else spelt
+
+
+def _in_letters(name: str) -> str:
+    return canonical_name(name).replace("_", "-")
+
+
+def _parsed(name: str, context: ZoneContext) -> EndpointName | None:
+    if context.zone is None or name_problem(name) or not is_below(name, context.zone):
+        return None
+    service, _, environment = name.removesuffix(f".{context.zone}").partition(".")
+    return EndpointName(service, environment, context.zone) if environment and "." not in environment else None
 
 
 def _outside_hint(name: str, zone: str, form: str) -> str:

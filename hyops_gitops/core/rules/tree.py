@@ -1,7 +1,7 @@
 """Which files may be there. A misplaced contract must never mean a deleted record."""
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -58,6 +58,22 @@ def check_layout(layout: Layout) -> Iterator[Finding]:
     for path in layout.authorities[1:]:
         message = f"a second authority file beside {layout.authorities[0]}; several zones are not implemented"
         yield finding("tree-two-authorities", path, START, message, "keep one zone per repository")
+
+
+def mixed(paths: Iterable[str]) -> tuple[str, str] | None:
+    """An authority path and a contract path, where both are among these: nobody could review one without the other."""
+    sides = tuple(min((path for path in paths if path.startswith(f"{root}/")), default="") for root in ROOTS)
+    contract, authority = sides
+    return (authority, contract) if contract and authority else None
+
+
+def check_mixed(changed: Collection[str], since: str) -> Iterator[Finding]:
+    """Whether a change touches authority and contracts together, which apply refuses once it is merged."""
+    if (both := mixed(changed)) is not None:
+        authority, contract = both
+        message = f"{authority} is changed together with {contract} since {since}"
+        hint = "change the authority in a pull request of its own, then the contracts; apply refuses a merge of both"
+        yield finding("mixed-change", authority, START, message, hint)
 
 
 def _stray_hint(path: str) -> str:

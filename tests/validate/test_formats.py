@@ -1,0 +1,143 @@
+"""Findings as GitHub annotations and as SARIF, and that nothing in a file can write more than its own."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+
+from hyops_gitops.cli.main import execute
+from hyops_gitops.core.findings import Finding, Severity
+from hyops_gitops.core.rules.catalog import RULES
+from hyops_gitops.render.annotations import findings_annotations
+from hyops_gitops.render.sarif import findings_sarif
+
+BASE = Path(__file__).parent.parent / "cases" / "base"
+POSTGRES = "endpoints/prod/postgres.yaml"
+COMMAND = re.compile(r"::(error|warning) ([^:\n]*)::([^\n]*)")
+HOSTILE = Finding(
+    "endpoints/prod/a,line=1::error::x%0Ay.yaml",
+    3,
+    7,
+    "name-path",
+    "got '\n::add-mask::x\r::set-output name=a::b' and [click](http://evil.example) 100%",
+    "write \x1b[31m`x`\n::error::y",
+)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    shutil.copytree(BASE, tmp_path / "contracts")
+    return tmp_path / "contracts"
+
+
+def rename(root: Path, name: str) -> None:
+    file = root / POSTGRES
+    file.write_text(file.read_text().replace("postgres.prod.hyops.internal", name), encoding="utf-8")
+
+
+def annotations(text: str) -> list[tuple[str, dict[str, str], str]]:
+    """As the runner takes a log apart: level, parameters and message of each command, anything else refused."""
+    found = []
+    for line in text.splitlines():
+        command = COMMAND.fullmatch(line)
+        assert command is not None, line
+        level, parameters, message = command.groups()
+        pairs = dict(pair.split("=", 1) for pair in parameters.split(","))
+        found.append((level, {name: unquote(value) for name, value in pairs.items()}, unquote(message)))
+    return found
+
+
+def validate(capsys: pytest.CaptureFixture[str], root: Path, output_format: str) -> tuple[int, str]:
+    exit_code = execute(["validate", "--repo", str(root), "--format", output_format])
+    return exit_code, capsys.readouterr().out
+
+
+def test_a_wrong_environment_is_annotated_at_its_line_with_those_there_are(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rename(root, "Postgres.prd.hyops.internal")
+
+    exit_code, printed = validate(capsys, root, "github")
+
+    environment, syntax = annotations(printed)
+    assert exit_code == 1
+    assert environment[:2] == ("error", {"file": POSTGRES, "line": "1", "col": "20", "title": "name-environment"})
+    assert environment[2].splitlines() == [
+        f"{POSTGRES}:1:20: name-environment: 'prd' in postgres.prd.hyops.internal is no environment",
+        "hint: did you mean prod? environments: dev, prod, shared",
+    ]
+    assert syntax[2].endswith("hint: write postgres.prod.hyops.internal")
+
+
+def test_paths_count_from_the_top_of_the_checkout(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (root.parent / ".git").mkdir()
+    rename(root, "postgres.prd.hyops.internal")
+
+    ((_, parameters, _),) = annotations(validate(capsys, root, "github")[1])
+    (result,) = json.loads(validate(capsys, root, "sarif")[1])["runs"][0]["results"]
+
+    assert parameters["file"] == f"contracts/{POSTGRES}"
+    assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == f"contracts/{POSTGRES}"
+
+
+def test_a_warning_is_an_annotation_of_that_level() -> None:
+    warning = Finding(POSTGRES, 2, 1, "name-path", "m", severity=Severity.WARNING)
+
+    assert annotations(findings_annotations([warning]))[0][0] == "warning"
+
+
+def test_no_text_of_a_file_ends_its_annotation_or_begins_another_command() -> None:
+    ((level, parameters, message),) = annotations(findings_annotations([HOSTILE]))
+
+    assert (level, parameters["line"], parameters["title"]) == ("error", "3", "name-path")
+    assert parameters["file"] == HOSTILE.path
+    assert r"got '\n::add-mask::x\r::set-output name=a::b'" in message
+    assert len(message.splitlines()) == 2
+    assert "\x1b" not in message
+
+
+def test_nothing_found_is_no_annotation(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert validate(capsys, root, "github") == (0, "")
+
+
+def test_a_sarif_log_places_each_result_and_explains_every_rule(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rename(root, "Postgres.prod.hyops.internal")
+
+    exit_code, printed = validate(capsys, root, "sarif")
+
+    log = json.loads(printed)
+    (run,) = log["runs"]
+    rules = run["tool"]["driver"]["rules"]
+    (result,) = run["results"]
+    assert (exit_code, log["version"], run["columnKind"]) == (1, "2.1.0", "unicodeCodePoints")
+    assert rules[result["ruleIndex"]]["id"] == result["ruleId"] == "name-syntax"
+    assert result["level"] == "error"
+    assert result["locations"] == [
+        {
+            "physicalLocation": {
+                "artifactLocation": {"uri": POSTGRES, "uriBaseId": "%SRCROOT%"},
+                "region": {"startLine": 1, "startColumn": 20},
+            }
+        }
+    ]
+    assert [rule["id"] for rule in rules] == list(RULES)
+    assert all(RULES[rule["id"]].fix in rule["help"]["text"] for rule in rules)
+    assert all(RULES[rule["id"]].example in rule["help"]["markdown"] for rule in rules)
+
+
+def test_a_clean_tree_is_a_sarif_log_without_results(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    exit_code, printed = validate(capsys, root, "sarif")
+
+    assert (exit_code, json.loads(printed)["runs"][0]["results"]) == (0, [])
+
+
+def test_no_text_of_a_file_makes_a_link_in_a_sarif_message() -> None:
+    log: Any = findings_sarif([HOSTILE], RULES.values(), "0")
+
+    text = log["runs"][0]["results"][0]["message"]["text"]
+    assert r"[click\](http://evil.example)" in text
+    assert text.isprintable()
