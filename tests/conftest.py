@@ -1,14 +1,17 @@
 """Fixtures that several parts of the suite share."""
 
+import contextlib
 import itertools
 import os
 import shutil
+import socket
 from collections.abc import Iterator
 
 import pytest
 
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.run import start_lab, stop_lab
+from hyops_gitops.lab.services import parse_services
 from hyops_gitops.lab.zones import create_zone
 from tests.world import GIT_CONFIG
 
@@ -51,6 +54,42 @@ def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         yield running
     finally:
         stop_lab(running)
+
+
+@pytest.fixture(scope="session")
+def service_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A lab with what stands around an authority: a caching resolver, and one service at two sites, on one port.
+
+    The services are `onprem` at 127.0.0.31 and `gcp` at 127.0.0.32. A test that stops one (`stop_service`) starts it
+    again. Zones of its own are what a test should use (`create_zone`); the resolver resolves them too.
+    """
+    if shutil.which("pdns_recursor") is None and "CI" not in os.environ:
+        pytest.skip("pdns_recursor is not installed: apt-get install pdns-recursor")
+    sites = {"onprem": "127.0.0.31", "gcp": "127.0.0.32"}
+    port = _port_free_on(list(sites.values()))
+    running = start_lab(
+        tmp_path_factory.mktemp("service-lab"),
+        zone="lab.internal",
+        settings={"xfr-cycle-interval": "3600"},
+        resolver=True,
+        services=parse_services([f"{site}={host}:{port}" for site, host in sites.items()]),
+    )
+    try:
+        yield running
+    finally:
+        stop_lab(running)
+
+
+def _port_free_on(hosts: list[str]) -> int:
+    """A port that nobody listens on at any of these addresses."""
+    while True:
+        with contextlib.ExitStack() as held:
+            first = held.enter_context(socket.create_server((hosts[0], 0)))
+            port = int(first.getsockname()[1])
+            with contextlib.suppress(OSError):
+                for host in hosts[1:]:
+                    held.enter_context(socket.create_server((host, port)))
+                return port
 
 
 @pytest.fixture

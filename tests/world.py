@@ -175,6 +175,8 @@ class World:
                 }
                 for server in self.lab.secondaries
             ]
+            if self.lab.resolver is not None:
+                fields["resolvers"] = [{"name": "clients", "site": "onprem", "dns": str(self.lab.resolver.dns)}]
         return "".join(f"{name}: {json.dumps(value)}\n" for name, value in fields.items())
 
     def git(self, *arguments: str, stdin: bytes = b"") -> str:

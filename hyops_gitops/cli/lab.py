@@ -1,32 +1,20 @@
 """`lab up`, `lab down`, `lab status`."""
 
 import shlex
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import click
 
-from hyops_gitops.cli.options import common_options, find_repository
+from hyops_gitops.cli.lab_output import echo_lab, lab_document
+from hyops_gitops.cli.lab_service import service
+from hyops_gitops.cli.options import common_options, find_repository, lab_directory_option
 from hyops_gitops.cli.output import echo, echo_json
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.names import canonical_name
 from hyops_gitops.lab.files import AUTHORITY_FILE, ENV_FILE, find_authority, read_authority
-from hyops_gitops.lab.model import Backend, Lab, load_lab
-from hyops_gitops.lab.run import MAX_SECONDARIES, ServerStatus, lab_status, start_lab, stop_lab
-
-_Command = TypeVar("_Command", bound=Callable[..., object])
-
-
-def _dir_option(command: _Command) -> _Command:
-    option = click.option(
-        "--dir",
-        "directory",
-        type=click.Path(path_type=Path, file_okay=False),
-        required=True,
-        help="The lab's directory.",
-    )
-    return option(command)
+from hyops_gitops.lab.model import Backend, load_lab
+from hyops_gitops.lab.run import MAX_SECONDARIES, lab_status, listener_status, start_lab, stop_lab
+from hyops_gitops.lab.services import parse_services
 
 
 @click.group("lab", context_settings={"help_option_names": ["-h", "--help"]})
@@ -38,7 +26,7 @@ def lab() -> None:
 
 
 @lab.command("up")
-@_dir_option
+@lab_directory_option
 @click.option(
     "--secondaries",
     type=click.IntRange(1, MAX_SECONDARIES),
@@ -53,17 +41,29 @@ def lab() -> None:
     show_default=True,
     help="PowerDNS's storage.",
 )
+@click.option(
+    "--resolver", is_flag=True, help="Also a caching resolver in front of the first secondary; needs pdns_recursor."
+)
+@click.option(
+    "--service",
+    "services",
+    multiple=True,
+    metavar="NAME=ADDR:PORT",
+    help="Also a listener on this loopback address: TCP, and HTTP with 200 on /health. May be repeated.",
+)
 @common_options("json")
 def up(
     directory: Path,
     secondaries: int,
     backend: Backend,
+    resolver: bool,
+    services: tuple[str, ...],
     repo: Path | None,
     authority_file: Path | None,
     output_format: str,
-    verbose: bool,  # noqa: ARG001 - read by the command group; click passes flags by name
+    **_common: object,
 ) -> None:
-    """Start the servers, make the zone and wait until all answer.
+    """Start the servers, make the zone and wait until all answer; start the services.
 
     Writes DIR/authority.yaml, the repository's authority file with this lab's addresses, and DIR/env, to be sourced.
     """
@@ -74,80 +74,51 @@ def up(
         secondaries=secondaries,
         backend=backend,
         authority=authority,
+        resolver=resolver,
+        services=parse_services(services),
     )
-    statuses = lab_status(started)
     if output_format == "json":
-        echo_json(_document(started, statuses))
+        echo_json(lab_document(started))
         return
     echo(f"the lab of {started.zone} is up in {started.directory} ({started.backend})")
-    _echo_servers(statuses)
+    echo_lab(started)
     env, adapted = (shlex.quote(str(started.directory / name)) for name in (ENV_FILE, AUTHORITY_FILE))
     echo(f"use it: set -a; . {env}; set +a; hyops-gitops plan --live --authority {adapted}")
     echo(f"end it: hyops-gitops lab down --dir {shlex.quote(str(started.directory))}")
 
 
 @lab.command("down")
-@_dir_option
+@lab_directory_option
 @common_options("json")
 def down(
     directory: Path,
-    repo: Path | None,  # noqa: ARG001 - taken by every command; a lab's directory says all
-    authority_file: Path | None,  # noqa: ARG001 - as above
     output_format: str,
-    verbose: bool,  # noqa: ARG001 - read by the command group; click passes flags by name
+    **_common: object,
 ) -> None:
     """End exactly the processes that `lab up` started and remove the files it made."""
     stopped = stop_lab(directory)
     if output_format == "json":
-        echo_json(_document(stopped, tuple(ServerStatus(server, False, None) for server in stopped.servers)))
+        echo_json(lab_document(stopped))
     else:
         echo(f"the lab of {stopped.zone} in {stopped.directory} is down")
 
 
 @lab.command("status")
-@_dir_option
+@lab_directory_option
 @common_options("json")
 def status(
     directory: Path,
-    repo: Path | None,  # noqa: ARG001 - taken by every command; a lab's directory says all
-    authority_file: Path | None,  # noqa: ARG001 - as above
     output_format: str,
-    verbose: bool,  # noqa: ARG001 - read by the command group; click passes flags by name
+    **_common: object,
 ) -> int:
-    """Show each server; exit 1 when one does not run."""
+    """Show each server and service; exit 1 when one does not run, unless it was stopped."""
     known = load_lab(directory)
-    statuses = lab_status(known)
     if output_format == "json":
-        echo_json(_document(known, statuses))
+        echo_json(lab_document(known))
     else:
-        _echo_servers(statuses)
-    return Exit.OK if all(each.running for each in statuses) else Exit.NO
+        echo_lab(known)
+    servers, listeners = lab_status(known), listener_status(known)
+    return Exit.OK if all(one.running for one in servers) and all(one.as_wanted for one in listeners) else Exit.NO
 
 
-def _echo_servers(statuses: tuple[ServerStatus, ...]) -> None:
-    for each in statuses:
-        server = each.server
-        state = f"pid {server.pid}" if each.running else "not running"
-        served = "zone not served" if each.serial is None else f"serial {each.serial}"
-        echo(f"  {server.name:<10}  dns {server.dns!s:<15}  api {server.api_url:<22}  {state}  {served}")
-
-
-def _document(known: Lab, statuses: tuple[ServerStatus, ...]) -> dict[str, object]:
-    return {
-        "format": "hyops-lab/1",
-        "directory": str(known.directory),
-        "zone": known.zone,
-        "backend": known.backend,
-        "servers": [
-            {
-                "name": each.server.name,
-                "role": each.server.role,
-                "dns": str(each.server.dns),
-                "api_url": each.server.api_url,
-                "pid": each.server.pid,
-                "running": each.running,
-                "serial": each.serial,
-            }
-            for each in statuses
-        ],
-    }
+lab.add_command(service)

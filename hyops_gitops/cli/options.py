@@ -43,6 +43,18 @@ def common_options(*formats: str) -> Callable[[_Command], _Command]:
     return decorate
 
 
+def lab_directory_option(command: _Command) -> _Command:
+    """`--dir`, by which every lab command says which lab."""
+    option = click.option(
+        "--dir",
+        "directory",
+        type=click.Path(path_type=Path, file_okay=False),
+        required=True,
+        help="The lab's directory.",
+    )
+    return option(command)
+
+
 def find_repository(given: Path | None) -> Path:
     """The repository's root: the given directory, or the nearest parent that has `authority/`.
 

@@ -3,14 +3,15 @@
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from hyops_gitops.core.errors import OutsideFailure, UsageError
 from hyops_gitops.lab import processes
-from hyops_gitops.lab.config import MADE
+from hyops_gitops.lab import resolver as resolvers
+from hyops_gitops.lab.config import LOG_FILE, MADE
 from hyops_gitops.lab.files import AUTHORITY_FILE, ENV_FILE
-from hyops_gitops.lab.model import STATE_FILE, Lab, load_lab
+from hyops_gitops.lab.model import SERVICES_FOLDER, STATE_FILE, Lab, load_lab
 
 
 @contextlib.contextmanager
@@ -55,7 +56,7 @@ def claim(directory: Path) -> bool:
     entries = {entry.name for entry in directory.iterdir()}
     if STATE_FILE in entries:
         lab = load_lab(directory)
-        if any(processes.is_running((server.pid, server.started)) for server in lab.servers):
+        if any(map(processes.is_running, lab.processes)):
             raise UsageError(
                 f"a lab runs in {directory}",
                 code="lab-running",
@@ -73,13 +74,19 @@ def claim(directory: Path) -> bool:
 def tidy(lab: Lab) -> None:
     """Remove every file that belongs to the lab; the files of others, and folders that hold some, stay."""
     for server in lab.servers:
-        folder = lab.folder(server)
-        for pattern in MADE:
-            for path in folder.glob(pattern):
-                path.unlink()
-        remove_if_empty(folder)
+        _empty(lab.folder(server), MADE)
+    if lab.resolver:
+        _empty(lab.folder(lab.resolver), (*resolvers.MADE, LOG_FILE))
+    _empty(lab.directory / SERVICES_FOLDER, [f"{service.name}.log" for service in lab.services])
     for name in (AUTHORITY_FILE, ENV_FILE, STATE_FILE):
         (lab.directory / name).unlink(missing_ok=True)
+
+
+def _empty(folder: Path, made: Iterable[str]) -> None:
+    for pattern in made:
+        for path in folder.glob(pattern):
+            path.unlink()
+    remove_if_empty(folder)
 
 
 def remove_if_empty(directory: Path) -> None:

@@ -94,9 +94,24 @@ def _point_to(lab: Lab, authority: CommentedMap) -> None:
         _secondary(server, originals[position] if position < len(originals) else {})
         for position, server in enumerate(lab.secondaries)
     ]
-    authority.pop("resolvers", None)
+    _point_to_resolver(lab, authority)
     if isinstance(evidence := authority.get("evidence"), CommentedMap):
         evidence.pop("mirrors", None)
+
+
+def _point_to_resolver(lab: Lab, authority: CommentedMap) -> None:
+    """Name the lab's one resolver; where there is none, none can be required."""
+    originals = authority.get("resolvers") or [{}]
+    if lab.resolver:
+        authority["resolvers"] = [
+            {
+                "name": originals[0].get("name", lab.resolver.name),
+                "site": originals[0].get("site", authority["secondaries"][0]["site"]),
+                "dns": _quoted(lab.resolver.dns),
+            }
+        ]
+        return
+    authority.pop("resolvers", None)
     policy = authority.get("policy")
     convergence = policy.get("convergence") if isinstance(policy, CommentedMap) else None
     if isinstance(convergence, CommentedMap) and "resolvers" in (convergence.get("require") or []):

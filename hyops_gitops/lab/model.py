@@ -5,10 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from hyops_gitops.adapters.files import replace_file
 from hyops_gitops.core.authority import ServerAddress
 from hyops_gitops.core.errors import InvalidData, UsageError
+from hyops_gitops.lab.processes import Process
 
 STATE_FILE = "lab.json"
+SERVICES_FOLDER = "services"  # their logs
 _FORMAT = "hyops-lab-state/1"
 
 Backend = Literal["gsqlite3", "lmdb"]
@@ -30,10 +33,45 @@ class LabServer:
         """scheme://host:port."""
         return f"http://{self.api}"
 
+    @property
+    def process(self) -> Process:
+        """What runs it."""
+        return self.pid, self.started
+
+
+@dataclass(frozen=True, slots=True)
+class LabResolver:
+    """A caching resolver that asks the first secondary, as clients' resolvers do."""
+
+    name: str  # also its folder's name
+    dns: ServerAddress
+    pid: int = 0
+    started: int = 0
+
+    @property
+    def process(self) -> Process:
+        """What runs it."""
+        return self.pid, self.started
+
+
+@dataclass(frozen=True, slots=True)
+class LabService:
+    """A listener that stands for a service: TCP, and HTTP that answers 200 on /health."""
+
+    name: str
+    address: ServerAddress
+    pid: int = 0  # 0: stopped, or not started yet
+    started: int = 0
+
+    @property
+    def process(self) -> Process:
+        """What runs it."""
+        return self.pid, self.started
+
 
 @dataclass(frozen=True, slots=True)
 class Lab:
-    """A primary and its secondaries on loopback, in one directory."""
+    """A primary and its secondaries on loopback, in one directory, with what stands around them."""
 
     directory: Path  # absolute
     zone: str
@@ -42,13 +80,21 @@ class Lab:
     primary: LabServer
     secondaries: tuple[LabServer, ...]
     made_directory: bool  # whether the directory is ours to remove
+    resolver: LabResolver | None = None
+    services: tuple[LabService, ...] = ()
 
     @property
     def servers(self) -> tuple[LabServer, ...]:
         """Primary first."""
         return (self.primary, *self.secondaries)
 
-    def folder(self, server: LabServer) -> Path:
+    @property
+    def processes(self) -> tuple[Process, ...]:
+        """All that `lab up` and `lab service start` have started."""
+        resolvers = (self.resolver,) if self.resolver else ()
+        return tuple(one.process for one in (*self.servers, *resolvers, *self.services))
+
+    def folder(self, server: LabServer | LabResolver) -> Path:
         """Where a server keeps its configuration, data and log."""
         return self.directory / server.name
 
@@ -70,7 +116,20 @@ class Lab:
                 }
                 for server in self.servers
             ],
+            "resolver": _listener_state(self.resolver.name, self.resolver.dns, self.resolver.process)
+            if self.resolver
+            else None,
+            "services": [_listener_state(one.name, one.address, one.process) for one in self.services],
         }
+
+
+def _listener_state(name: str, address: ServerAddress, process: Process) -> dict[str, object]:
+    return {"name": name, "address": [address.host, address.port], "pid": process[0], "started": process[1]}
+
+
+def save_lab(lab: Lab) -> None:
+    """Write the state file."""
+    replace_file(lab.directory / STATE_FILE, (json.dumps(lab.to_json(), indent=2) + "\n").encode(), private=True)
 
 
 def load_lab(directory: Path) -> Lab:
@@ -105,6 +164,8 @@ def _from_json(directory: Path, state: dict[str, object]) -> Lab:
             "api_key": str(api_key),
             "made_directory": bool(made_directory),
             "servers": [first, *others],
+            "resolver": resolver,
+            "services": [*services],
         }:
             return Lab(
                 directory,
@@ -114,6 +175,8 @@ def _from_json(directory: Path, state: dict[str, object]) -> Lab:
                 _server(first, "primary"),
                 tuple(_server(other, "secondary") for other in others),
                 made_directory,
+                None if resolver is None else LabResolver(*_listener(resolver)),
+                tuple(LabService(*_listener(service)) for service in services),
             )
         case _:
             raise ValueError("not a lab's state")
@@ -132,3 +195,13 @@ def _server(state: object, role: Literal["primary", "secondary"]) -> LabServer:
             return LabServer(name, role, api, dns, pid, started)
         case _:
             raise ValueError("not a server's state")
+
+
+def _listener(state: object) -> tuple[str, ServerAddress, int, int]:
+    match state:
+        case {"name": str(name), "address": [str(host), int(port)], "pid": int(pid), "started": int(started)} if (
+            "/" not in name and not name.startswith(".")
+        ):
+            return name, ServerAddress(host, port), pid, started
+        case _:
+            raise ValueError("not a listener's state")

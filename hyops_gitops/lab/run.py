@@ -1,25 +1,25 @@
 """Start, stop and look at a lab: a real primary and its secondaries, as ordinary processes on loopback."""
 
-import json
 import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ruamel.yaml.comments import CommentedMap
 
 from hyops_gitops.adapters.dns_client import chaos_text
-from hyops_gitops.adapters.files import replace_file
 from hyops_gitops.adapters.powerdns_http import PowerDnsHttp
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.lab import directory as directories
 from hyops_gitops.lab import processes
 from hyops_gitops.lab.config import LOG_FILE, find_program, missing_backend, prepare
 from hyops_gitops.lab.files import write_authority, write_env
-from hyops_gitops.lab.model import STATE_FILE, Backend, Lab, LabServer, load_lab
+from hyops_gitops.lab.model import Backend, Lab, LabResolver, LabServer, LabService, load_lab, save_lab
 from hyops_gitops.lab.ports import free_addresses
+from hyops_gitops.lab.resolver import find_recursor, free_resolver, prepare_resolver
+from hyops_gitops.lab.services import answers, spawn_service, wait_for_service
 from hyops_gitops.lab.zones import create_zone, served_serial
 
 MAX_SECONDARIES = 9
@@ -28,7 +28,7 @@ _START_S = 20.0
 _ASK_S = 0.5
 _POLL_S = 0.02
 _LOG_LINES = 5
-_PORT_TAKEN = re.compile("unable to bind|while binding", re.IGNORECASE)
+_PORT_TAKEN = re.compile("unable to bind|while binding|binding .*server socket", re.IGNORECASE)
 
 
 class _PortTaken(OutsideFailure):
@@ -44,6 +44,26 @@ class ServerStatus:
     serial: int | None  # of the lab's zone, None when it is not served
 
 
+@dataclass(frozen=True, slots=True)
+class ListenerStatus:
+    """How the resolver or a service of a lab fares."""
+
+    listener: LabResolver | LabService
+    running: bool
+    answers: bool
+
+    @property
+    def as_wanted(self) -> bool:
+        """Whether it answers, or was never to: a service that was stopped."""
+        return self.answers or (isinstance(self.listener, LabService) and self.listener.pid == 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Programs:
+    server: str
+    recursor: str | None
+
+
 def start_lab(
     directory: Path,
     *,
@@ -52,8 +72,10 @@ def start_lab(
     backend: Backend = "gsqlite3",
     settings: Mapping[str, str] | None = None,
     authority: CommentedMap | None = None,
+    resolver: bool = False,
+    services: Sequence[LabService] = (),
 ) -> Lab:
-    """Start a lab and wait until every server answers for the zone.
+    """Start a lab and wait until every server answers for the zone, and every service.
 
     Args:
         directory: Where it lives: new, empty, or that of a lab which has died.
@@ -62,13 +84,15 @@ def start_lab(
         backend: PowerDNS's storage.
         settings: PowerDNS options for every server, in place of the lab's own.
         authority: The document to write as `authority.yaml`, adapted; none is written without.
+        resolver: Whether a caching resolver stands in front of the first secondary.
+        services: What listens, and where.
 
     Raises:
         UsageError: codes `lab-running`, `lab-directory`, `lab-busy`.
-        OutsideFailure: codes `lab-no-powerdns`, `lab-start`, `lab-zone`, `lab-ports`, `lab-directory`; whatever was
-            started is stopped and removed again.
+        OutsideFailure: codes `lab-no-powerdns`, `lab-no-recursor`, `lab-start`, `lab-zone`, `lab-ports`,
+            `lab-service`, `lab-directory`; whatever was started is stopped and removed again.
     """
-    program = find_program(backend)
+    programs = _Programs(find_program(backend), find_recursor() if resolver else None)
     directory = directory.resolve()
     made = directories.make(directory)
     with directories.exclusive(directory):
@@ -76,8 +100,9 @@ def start_lab(
         try:
             for attempt in range(1, _ATTEMPTS + 1):
                 lab = _design(directory, zone, secondaries, backend, made_directory=made)
+                lab = replace(lab, resolver=free_resolver() if resolver else None, services=tuple(services))
                 try:
-                    return _start(lab, program, settings or {}, authority)
+                    return _start(lab, programs, settings or {}, authority)
                 except _PortTaken:
                     if attempt == _ATTEMPTS:
                         raise
@@ -97,6 +122,7 @@ def stop_lab(lab: Lab | Path) -> Lab:
     """
     known = load_lab(lab.directory if isinstance(lab, Lab) else lab)
     with directories.exclusive(known.directory):
+        known = load_lab(known.directory)  # a service may have been started meanwhile
         _end(known)
     if known.made_directory:
         directories.remove_if_empty(known.directory)
@@ -107,8 +133,21 @@ def lab_status(lab: Lab) -> tuple[ServerStatus, ...]:
     """Each server: whether its process runs, and which serial it serves."""
     statuses = []
     for server in lab.servers:
-        running = processes.is_running((server.pid, server.started))
+        running = processes.is_running(server.process)
         statuses.append(ServerStatus(server, running, served_serial(server, lab.zone) if running else None))
+    return tuple(statuses)
+
+
+def listener_status(lab: Lab) -> tuple[ListenerStatus, ...]:
+    """The resolver, where there is one, and each service: whether its process runs and answers."""
+    statuses = []
+    if lab.resolver:
+        answered = chaos_text(lab.resolver.dns, "id.server", _ASK_S) is not None
+        running = processes.is_running(lab.resolver.process)
+        statuses.append(ListenerStatus(lab.resolver, running, running and answered))
+    for service in lab.services:
+        running = processes.is_running(service.process)
+        statuses.append(ListenerStatus(service, running, running and answers(service)))
     return tuple(statuses)
 
 
@@ -128,34 +167,48 @@ def _design(directory: Path, zone: str, secondaries: int, backend: Backend, *, m
     )
 
 
-def _start(lab: Lab, program: str, settings: Mapping[str, str], authority: CommentedMap | None) -> Lab:
-    identities = {server.name: secrets.token_hex(8) for server in lab.servers}
+def _start(lab: Lab, programs: _Programs, settings: Mapping[str, str], authority: CommentedMap | None) -> Lab:
+    newest = lab
     try:
-        _save(lab)
-        for server in lab.servers:
-            prepare(lab, server, identities[server.name], settings)
-        for server in lab.servers:
-            lab = _spawned(lab, server, program)
-            _save(lab)
-        for server in lab.servers:
-            _wait_until_ours(lab, server, identities[server.name])
-        create_zone(lab, lab.zone)
-        write_env(lab)
+        for newest in _steps(lab, programs, settings):
+            save_lab(newest)
+        write_env(newest)
         if authority is not None:
-            write_authority(lab, authority)
+            write_authority(newest, authority)
     except OutsideFailure as error:
-        failure = _with_logs(lab, error)
-        _end(lab)
+        failure = _with_logs(newest, error)
+        _end(newest)
         raise failure from error
     except BaseException:
-        _end(lab)
+        _end(newest)
         raise
-    return lab
+    return newest
 
 
-def _save(lab: Lab) -> None:
-    state = json.dumps(lab.to_json(), indent=2) + "\n"
-    replace_file(lab.directory / STATE_FILE, state.encode(), private=True)
+def _steps(lab: Lab, programs: _Programs, settings: Mapping[str, str]) -> Iterator[Lab]:
+    """Start everything, one after the other; the lab as it is before, and after each process that was started."""
+    yield lab
+    identities = {server.name: secrets.token_hex(8) for server in lab.servers}
+    for server in lab.servers:
+        prepare(lab, server, identities[server.name], settings)
+    for server in lab.servers:
+        lab = _spawned(lab, server, programs.server)
+        yield lab
+    for server in lab.servers:
+        _wait_until_ours(lab, server, identities[server.name])
+    create_zone(lab, lab.zone)
+    if lab.resolver and programs.recursor:
+        identity = secrets.token_hex(8)
+        prepare_resolver(lab, lab.resolver, identity)
+        lab = replace(lab, resolver=_spawned_resolver(lab, lab.resolver, programs.recursor))
+        yield lab
+        if lab.resolver:
+            _wait_until_ours(lab, lab.resolver, identity)
+    for service in lab.services:
+        lab = spawn_service(lab, service)
+        yield lab
+    for service in lab.services:
+        wait_for_service(lab, service.name)
 
 
 def _spawned(lab: Lab, server: LabServer, program: str) -> Lab:
@@ -168,24 +221,33 @@ def _spawned(lab: Lab, server: LabServer, program: str) -> Lab:
     return replace(lab, secondaries=tuple(alive if other.name == server.name else other for other in lab.secondaries))
 
 
-def _wait_until_ours(lab: Lab, server: LabServer, identity: str) -> None:
-    """Wait until this very server answers, by API and by DNS.
+def _spawned_resolver(lab: Lab, resolver: LabResolver, program: str) -> LabResolver:
+    folder = lab.folder(resolver)
+    pid, started = processes.spawn(program, ["--config-dir=."], folder, folder / LOG_FILE)
+    return replace(resolver, pid=pid, started=started)
+
+
+def _wait_until_ours(lab: Lab, server: LabServer | LabResolver, identity: str) -> None:
+    """Wait until this very server answers, by DNS and, where it has one, by API.
 
     An older server on the same port answers too, which is why answering alone proves nothing: the key and the
     identity are this start's own.
     """
     deadline = time.monotonic() + _START_S
     while not (_api_is_ours(lab, server) and chaos_text(server.dns, "id.server", _ASK_S) == identity):
+        running = processes.is_running(server.process)  # before its log is read: what it said last is there then
         if _PORT_TAKEN.search(_log(lab, server)):  # not only when it has ended: PowerDNS 4.7 lives on without its API
             raise _PortTaken(f"the ports chosen for {server.name} were taken meanwhile", code="lab-ports")
-        if not processes.is_running((server.pid, server.started)):
+        if not running:
             raise OutsideFailure(f"{server.name} ended as soon as it was started", code="lab-start")
         if time.monotonic() > deadline:
             raise OutsideFailure(f"{server.name} does not answer after {_START_S:g} s", code="lab-start")
         time.sleep(_POLL_S)
 
 
-def _api_is_ours(lab: Lab, server: LabServer) -> bool:
+def _api_is_ours(lab: Lab, server: LabServer | LabResolver) -> bool:
+    if isinstance(server, LabResolver):
+        return True  # it has none
     try:
         reply = PowerDnsHttp(server.api_url, lab.api_key, None, _ASK_S).exchange("GET", "/api/v1/servers/localhost", {})
     except OutsideFailure:
@@ -194,11 +256,11 @@ def _api_is_ours(lab: Lab, server: LabServer) -> bool:
 
 
 def _end(lab: Lab) -> None:
-    processes.stop((server.pid, server.started) for server in lab.servers)
+    processes.stop(lab.processes)
     directories.tidy(lab)
 
 
-def _log(lab: Lab, server: LabServer) -> str:
+def _log(lab: Lab, server: LabServer | LabResolver) -> str:
     try:
         return (lab.folder(server) / LOG_FILE).read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -208,6 +270,8 @@ def _log(lab: Lab, server: LabServer) -> str:
 def _with_logs(lab: Lab, error: OutsideFailure) -> OutsideFailure:
     """The same failure, with the ends of the servers' logs as its hint."""
     logs = {server.name: _log(lab, server) for server in lab.servers}
+    if lab.resolver:
+        logs[lab.resolver.name] = _log(lab, lab.resolver)
     for log in logs.values():
         if missing := missing_backend(log, lab.backend):
             return missing
