@@ -6,10 +6,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from hyops_gitops.adapters.git_process import Git
+from hyops_gitops.adapters.git_trailers import trailers_by_commit
 from hyops_gitops.adapters.git_tree import CommitTree, is_full_id
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.rules.tree import ROOTS
+from hyops_gitops.core.trailers import Trailer
 
 # One field a line, none of which can hold a line feed: `%s` is the subject folded into one line, whole. The trailers
 # come last, a line each.
@@ -100,7 +102,8 @@ class GitRepository:
         parents_of = {commit: parents.split() for commit, parents, *_ in records}
         changed = self._changed_paths({commit: parents[:1] for commit, parents in parents_of.items()})
         authors = self._authors([parents[1] for parents in parents_of.values() if len(parents) > 1])
-        return tuple(_commit_info(record, changed.get(record[0], ()), authors) for record in records)
+        trailers = trailers_by_commit(self._git, list(parents_of), exclude)
+        return tuple(_commit_info(record, changed.get(record[0], ()), authors, trailers) for record in records)
 
     def versions(self, path: str, upto: str) -> tuple[tuple[str, bytes], ...]:
         """The first-parent commits up to `upto` that changed a file, oldest first, each with its content then."""
@@ -169,10 +172,15 @@ class GitRepository:
         return _text(self._git.output("rev-parse", "--show-prefix")).rstrip("\n")
 
 
-def _commit_info(record: list[str], changed: tuple[str, ...], authors: Mapping[str, str]) -> CommitInfo:
-    commit, parents, seconds, author, committer, subject, *trailers = record
+def _commit_info(
+    record: list[str],
+    changed: tuple[str, ...],
+    authors: Mapping[str, str],
+    trailers: Mapping[str, tuple[Trailer, ...]],
+) -> CommitInfo:
+    commit, parents, seconds, author, committer, subject, *approvals = record
     merged_head = next(iter(parents.split()[1:2]), None)
-    names = (_ADDRESS.sub("", line).strip() for line in trailers)
+    names = (_ADDRESS.sub("", line).strip() for line in approvals)
     return CommitInfo(
         commit,
         subject,
@@ -183,6 +191,7 @@ def _commit_info(record: list[str], changed: tuple[str, ...], authors: Mapping[s
         tuple(name for name in names if name),
         merged_head,
         authors.get(merged_head) if merged_head else None,
+        trailers[commit],
     )
 
 

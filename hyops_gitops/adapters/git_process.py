@@ -48,6 +48,7 @@ _SETTINGS = (
     "gc.auto=0",
     "maintenance.auto=false",
     "advice.detachedHead=false",
+    "trailer.separators=:",
 )
 # A fetch of exactly what is named after it: checked, without tags, prunes or any reference that configuration adds.
 PLAIN_FETCH = (

@@ -174,4 +174,5 @@ DEFAULT_OVERRIDABLE = (
     "readiness",
     "restored",
     "separation-of-duties",
+    "trailers",
 )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from hyops_gitops.core.declaration import NOTHING_DECLARED, Declaration
 from hyops_gitops.core.guards import Override
 from hyops_gitops.core.json_fields import Fields, time_text
 from hyops_gitops.core.plan import Action, Change, Drift
@@ -115,6 +116,7 @@ class MergedCommit:
     merged_by: Person | None = None
     pull_request: str | None = None  # its number or address
     source: str = "commit"  # where people and approvals are from: the commit itself, or a forge
+    declared: Declaration = NOTHING_DECLARED  # by its trailers
 
     def to_json(self) -> Json:
         """The entry's form."""
@@ -131,6 +133,7 @@ class MergedCommit:
             "approvals": [approval.to_json() for approval in self.approvals],
             "source": self.source,
             **{name: value for name, value in optional.items() if value is not None},
+            **self.declared.to_json(),
         }
 
     @classmethod
@@ -146,6 +149,7 @@ class MergedCommit:
             Person.from_json(fields.nested("merged_by")) if "merged_by" in fields else None,
             fields.optional_text("pull_request"),
             fields.text("source"),
+            Declaration.from_json(fields),
         )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from hyops_gitops.core.trailers import Trailer
 from hyops_gitops.core.zone import RRset
 
 
@@ -69,6 +70,7 @@ class CommitInfo:
     approved_by: tuple[str, ...] = ()  # names in Approved-by and Reviewed-by trailers
     merged_head: str | None = None  # a merge's second parent
     merged_author: str | None = None  # the name of the author of that commit
+    trailers: tuple[Trailer, ...] = ()  # `Hyops-` ones, of what a merge brings in too; oldest first, its own last
 
 
 @dataclass(frozen=True, slots=True)

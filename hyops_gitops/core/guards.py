@@ -95,6 +95,11 @@ _ALL = (
         "change of contracts or authority",
         overridable=True,
     ),
+    Guard(
+        "trailers",
+        "a Hyops- trailer of a commit cannot be understood, so it would not do what its author thinks",
+        overridable=True,
+    ),
     Guard("log-gap", "the zone's anchor is newer than the log: entries are missing", overridable=True),
     Guard(
         "occluded",

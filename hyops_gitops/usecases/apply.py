@@ -36,6 +36,7 @@ from hyops_gitops.core.zone import Zone
 from hyops_gitops.usecases.apply_opening import Opened, commits_since, merged_commit, open_log
 from hyops_gitops.usecases.apply_ports import ApplyPorts, ApplyRequest
 from hyops_gitops.usecases.apply_preparation import Checked, Prepared, check_commits, look, prepare, zone_digests
+from hyops_gitops.usecases.declarations import with_trailers
 from hyops_gitops.usecases.findings_error import FindingsError
 from hyops_gitops.usecases.lost_numbers import free_lost_numbers
 from hyops_gitops.usecases.proof import behind, converged, prove
@@ -84,12 +85,13 @@ class _Apply:
     def run(self) -> Receipt:
         """Steps 1 to 11."""
         opened = open_log(self.request, self.ports)
+        commits = self._commits(opened)
         # What the commits alone tell is told before anybody is asked; an open intent may yet change what is recorded.
-        checked = None if opened.log.open_intent else self._checked(opened)
+        checked = None if opened.log.open_intent else self._checked(opened, commits)
         seen = look(opened, self.request, self.ports)
         if checked is None:
             opened = without_open_intent(opened, seen.primary, self.request, self.ports)
-            checked = self._checked(opened)
+            checked = self._checked(opened, self._commits(opened))
             seen = look(opened, self.request, self.ports)
         try:
             prepared = prepare(opened, checked, seen, self.request)
@@ -107,9 +109,14 @@ class _Apply:
 
     # --- what is recorded when nothing is sent
 
-    def _checked(self, opened: Opened) -> Checked:
-        """The commits, checked; what stops them is recorded where log and zone prove to belong together."""
+    def _commits(self, opened: Opened) -> tuple[CommitInfo, ...]:
+        """The commits that this apply carries out; what their trailers lift counts from here on."""
         commits = commits_since(opened, self.ports)
+        self.request = with_trailers(self.request, commits)
+        return commits
+
+    def _checked(self, opened: Opened, commits: tuple[CommitInfo, ...]) -> Checked:
+        """The commits, checked; what stops them is recorded where log and zone prove to belong together."""
         try:
             return check_commits(opened, commits, self.request, self.ports)
         except FindingsError as error:

@@ -13,6 +13,7 @@ from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.guards import find_override, override_line
 from hyops_gitops.core.log import Log
 from hyops_gitops.core.masking import masked
+from hyops_gitops.core.trailers import read_trailers
 from hyops_gitops.usecases.apply_ports import ApplyPorts, ApplyRequest
 from hyops_gitops.usecases.evidence_log import SIGNERS_PATH, EntryWriter, Signers, read_signers, require_log
 from hyops_gitops.usecases.findings_error import FindingsError
@@ -101,11 +102,11 @@ def open_log(request: ApplyRequest, ports: ApplyPorts) -> Opened:
 
 def commits_since(opened: Opened, ports: ApplyPorts) -> tuple[CommitInfo, ...]:
     """The first-parent commits that this apply carries out; the first apply counts from the commit of genesis."""
-    base: str | None = opened.log.recorded_commit or opened.log.genesis.commit
     try:
-        base = ports.history.resolve(base or "")
-    except UsageError:
-        base = None  # a commit of another history: everything is new
+        base = ports.history.resolve(opened.log.recorded_commit or opened.log.genesis.commit)
+    except UsageError:  # a commit of another history: everything is new, but nothing lifts a guard now that did then
+        commits = ports.history.first_parent_commits(None, opened.commit)
+        return tuple(replace(commit, trailers=()) for commit in commits)
     return ports.history.first_parent_commits(base, opened.commit)
 
 
@@ -188,6 +189,7 @@ def merged_commit(commit: CommitInfo) -> MergedCommit:
         tuple(Approval(Person(masked(name))) for name in commit.approved_by),
         head=commit.merged_head,
         merged_by=Person(masked(commit.committer)) if commit.merged_head else None,
+        declared=read_trailers(commit.trailers).declaration.masked(),
     )
 
 

@@ -25,6 +25,7 @@ from hyops_gitops.usecases.apply_opening import (
     read_recorded,
 )
 from hyops_gitops.usecases.apply_ports import ApplyPorts, ApplyRequest
+from hyops_gitops.usecases.declarations import check_trailers
 from hyops_gitops.usecases.findings_error import FindingsError
 from hyops_gitops.usecases.observation import (
     Observation,
@@ -106,12 +107,15 @@ def check_commits(opened: Opened, commits: tuple[CommitInfo, ...], request: Appl
 
     Raises:
         FindingsError: contracts that this apply would change are invalid.
-        Refused: `history`, `signers-append-only`, `separation-of-duties`, `mixed-commit`.
+        Refused: `history`, `trailers`, `separation-of-duties`, `mixed-commit`.
     """
     past = read_recorded(opened, ports)
     check_history(opened, past, request, ports)
     check_signers(opened, past, ports)
-    _check_separation(opened, past, commits, request)
+    limits = Limits.of(opened.authority.policy)
+    limits = limits if past is None or past.limits is None else limits.stricter(past.limits)
+    check_trailers(commits, limits, request.overrides, ports.on_event)
+    _check_separation(limits, commits, request)
     if past is not None and (mixed := mixed_commits(commits)):
         raise Refused(
             f"commit {mixed[0].id[:12]} changes authority/ and endpoints/ together",
@@ -156,16 +160,12 @@ def prepare(opened: Opened, checked: Checked, seen: Seen, request: ApplyRequest)
     )
 
 
-def _check_separation(
-    opened: Opened, past: Past | None, commits: tuple[CommitInfo, ...], request: ApplyRequest
-) -> None:
+def _check_separation(limits: Limits, commits: tuple[CommitInfo, ...], request: ApplyRequest) -> None:
     """Whether somebody else approved each commit, where the policy wants that, or wanted it until now.
 
     Raises:
         Refused: guard `separation-of-duties`.
     """
-    limits = Limits.of(opened.authority.policy)
-    limits = limits if past is None or past.limits is None else limits.stricter(past.limits)
     lifted = _GUARD in limits.overridable and find_override(request.overrides, _GUARD) is not None
     if limits.separation_of_duties != "enforce" or lifted:
         return

@@ -1,19 +1,22 @@
 """The population of merged commits, both ways, and who stands behind each of them."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hyops_gitops.core.audit import Notice
 from hyops_gitops.core.audit_checks import SeparationOfDuties
+from hyops_gitops.core.declaration import NOTHING_DECLARED
 from hyops_gitops.core.entries import Intent, Refusal, Unchanged
 from hyops_gitops.core.entry_parts import MergedCommit, Person
 from hyops_gitops.core.envelope import Entry, entry_path
 from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.log import Log
 from hyops_gitops.core.log_problems import Problem
+from hyops_gitops.core.masking import masked
 from hyops_gitops.core.separation import missing_approval
 from hyops_gitops.usecases.apply_opening import merged_commit
 from hyops_gitops.usecases.audit_ports import Custody
+from hyops_gitops.usecases.declarations import trailer_overrides
 from hyops_gitops.usecases.ports import History
 
 Doubt = Problem | Notice
@@ -55,6 +58,8 @@ def check_population(log: Log, line: Line) -> Iterator[Problem]:
             continue
         for merged in body.merged:
             yield from _check_merged(log.zone, entry, merged, line)
+        if isinstance(body, Intent):
+            yield from _check_lifted(log.zone, entry, body, line)
         if not isinstance(body, Refusal):
             told |= {merged.commit for merged in body.merged}
             for missing in line.up_to(body.contracts.commit):
@@ -76,9 +81,20 @@ def _check_merged(zone: str, entry: Entry, merged: MergedCommit, line: Line) -> 
             ("title", merged.title, true.title),
             ("approvals", merged.approvals, true.approvals),
             ("head", merged.head, true.head),
+            # A log that says nothing may have been written before trailers were read.
+            ("declaration", merged.declared, true.declared if merged.declared != NOTHING_DECLARED else merged.declared),
         ):
             if said != is_so:
                 yield Problem("commit-facts", path, f"the {what} of {merged.commit[:12]} is not what the commit says")
+
+
+def _check_lifted(zone: str, entry: Entry, intent: Intent, line: Line) -> Iterator[Problem]:
+    known = [line.commits[merged.commit] for merged in intent.merged if merged.commit in line.commits]
+    lifted = {replace(one, reason=masked(one.reason)) for one in trailer_overrides(known)}
+    for override in intent.overrides:
+        if override.source == "trailer" and override not in lifted:
+            message = f"no commit that it names lifts {override.guard}{f':{override.name}' if override.name else ''}"
+            yield Problem("commit-facts", entry_path(zone, entry.seq), message)
 
 
 def check_people(

@@ -15,6 +15,7 @@ from jsonschema.exceptions import best_match
 
 from hyops_gitops.adapters.schemas import SchemaName, load_schema
 from hyops_gitops.core.custody_entries import Compromised, Continues, Gap, Genesis, Reconcile, TrustChange
+from hyops_gitops.core.declaration import KINDS, Declaration, DeclaredHold
 from hyops_gitops.core.entries import (
     BODY_TYPES,
     AuthorityChange,
@@ -93,6 +94,14 @@ drifts = names.flatmap(
     lambda name: st.builds(Drift, st.just(name), st.just("A"), maybe(rrsets_at(name)), maybe(rrsets_at(name)), words)
 )
 people = st.builds(Person, texts, maybe(words))
+declarations = st.builds(
+    Declaration,
+    maybe(st.sampled_from(KINDS)),
+    maybe(texts.filter(bool)),
+    maybe(texts.filter(bool)),
+    some(words),
+    some(st.builds(DeclaredHold, names, texts)),
+)
 merged = st.builds(
     MergedCommit,
     commits,
@@ -104,6 +113,7 @@ merged = st.builds(
     maybe(people),
     maybe(words),
     words,
+    declarations,
 )
 contracts = st.builds(ContractsRef, commits, shas)
 authorities = st.builds(AuthorityRef, shas, st.booleans())

@@ -93,3 +93,50 @@ def test_versions_of_a_file(repo: Repo) -> None:
         (first, b"1\n"),
         (second, b"2\n"),
     )
+
+
+# --- trailers
+
+
+def trailers(repo: Repo) -> list[list[tuple[str, str]]]:
+    """The key and value of each first-parent commit's trailers."""
+    found = GitRepository(repo.path).first_parent_commits(None, "HEAD")  # type: ignore[arg-type]
+    return [[(one.key, one.value) for one in commit.trailers] for commit in found]
+
+
+def test_trailers_of_an_ordinary_commit(repo: Repo) -> None:
+    commit = repo.commit("Move\n\nWhy.\n\nHyops-Reason: a long\n  story: told\nHyops-Kind: drill\nApproved-by: A")
+
+    assert trailers(repo) == [[("Hyops-Reason", "a long story: told"), ("Hyops-Kind", "drill")]]
+    assert newest(repo).trailers[0].commit == commit
+    assert newest(repo).approved_by == ("A",)
+
+
+def test_text_that_looks_like_a_trailer_is_none(repo: Repo) -> None:
+    repo.commit("Move\n\nHyops-Override: max-deletes=no\n\nis how one would lift it.")
+
+    assert trailers(repo) == [[]]
+
+
+def test_a_merge_brings_the_trailers_of_its_commits_and_its_own_last(repo: Repo) -> None:
+    repo.commit("Begin\n\nHyops-Reason: begin")
+    repo.git("checkout", "-q", "-b", "early")
+    repo.commit("Early\n\nHyops-Reason: early")
+    repo.git("checkout", "-q", "-b", "move", "main")
+    repo.commit("One\n\nHyops-Reason: one")
+    repo.git("merge", "-q", "--no-ff", "-m", "Bring early", "early")
+    repo.commit("Two\n\nHyops-Reason: two")
+    repo.git("checkout", "-q", "main")
+    repo.git("merge", "-q", "--no-ff", "-m", "Merge early\n\nHyops-Reason: merge", "early")
+    repo.git("merge", "-q", "--no-ff", "-m", "Merge move\n\nHyops-Kind: drill", "move")
+
+    values = [[value for _, value in commit] for commit in trailers(repo)]
+    assert values == [["begin"], ["early", "merge"], ["one", "two", "drill"]]
+
+
+def test_only_the_range_counts(repo: Repo) -> None:
+    first = repo.commit("Begin\n\nHyops-Reason: begin")
+    repo.commit("Move\n\nHyops-Reason: move")
+    (found,) = GitRepository(repo.path).first_parent_commits(first, "HEAD")  # type: ignore[arg-type]
+
+    assert [one.value for one in found.trailers] == ["move"]

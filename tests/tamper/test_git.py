@@ -11,10 +11,12 @@ from hyops_gitops.cli.audit import audit_ports
 from hyops_gitops.cli.wiring import Wiring
 from hyops_gitops.core.audit import Audit
 from hyops_gitops.core.custody_entries import Gap, Reconcile
+from hyops_gitops.core.declaration import Declaration
 from hyops_gitops.core.entries import Intent, Result
 from hyops_gitops.core.entry_parts import ContractsRef, MergedCommit, Person
 from hyops_gitops.core.envelope import entry_path
 from hyops_gitops.core.errors import Refused
+from hyops_gitops.core.guards import Override
 from hyops_gitops.core.plan import Change
 from hyops_gitops.core.seen import SeenHead
 from hyops_gitops.core.zone import RRset
@@ -149,6 +151,23 @@ def _made_up(book: Book, root: Path) -> Book:
     return copy
 
 
+def _made_up_kind(book: Book, root: Path) -> Book:
+    copy = forked(book, root, 13)
+    intent = copy.intent()
+    drill = Declaration(kind="drill", sites_lost=("onprem",))
+    copy.intend(replace(intent, merged=tuple(replace(one, declared=drill) for one in intent.merged)))
+    copy.finish()
+    return copy
+
+
+def _made_up_override(book: Book, root: Path) -> Book:
+    copy = forked(book, root, 13)
+    lifted = Override("max-deletes", None, "it said so", "trailer")
+    copy.intend(replace(copy.intent(), overrides=(lifted,)))
+    copy.finish()
+    return copy
+
+
 def _other_author(book: Book, root: Path) -> Book:
     copy = forked(book, root, 13)
     intent = copy.intent()
@@ -208,6 +227,8 @@ CASES: dict[str, tuple[Callable[[Book, Path], Book], str]] = {
     "merged commit left out": (_left_out, "population"),
     "merged commit made up": (_made_up, "not-on-main"),
     "another author": (_other_author, "commit-facts"),
+    "made up kind of change": (_made_up_kind, "commit-facts"),
+    "override that no commit holds": (_made_up_override, "commit-facts"),
     "another digest of the plan": (_other_plan_digest, "plan-digest"),
     "signers that never were": (_unknown_signers, "signers"),
     "gap that nobody looked into": (_gap, "gap"),

@@ -1,0 +1,124 @@
+"""The `Hyops-` trailers of commits: who moves an endpoint says why, and what is to be lifted, in the commit itself.
+
+    Hyops-Kind: drill | incident | maintenance
+    Hyops-Reason: TEXT
+    Hyops-Reference: TEXT
+    Hyops-Site-Lost: SITE                       repeatable
+    Hyops-Override: GUARD[:NAME]=REASON         repeatable
+    Hyops-Hold: NAME=REASON                     repeatable
+
+A trailer that cannot be understood lifts and declares nothing, and is a problem; so is an unknown `Hyops-` key.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from hyops_gitops.core.declaration import KINDS, Declaration, DeclaredHold
+from hyops_gitops.core.errors import UsageError
+from hyops_gitops.core.guards import Override
+from hyops_gitops.core.names import canonical_name, name_problem
+
+PREFIX = "hyops-"
+_SITE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")  # as the schemas say
+# What a commit cannot vouch for itself: where it stands, and that somebody else approved it.
+_NOT_BY_COMMIT = frozenset({"history", "separation-of-duties"})
+
+
+@dataclass(frozen=True, slots=True)
+class Trailer:
+    """One trailer as written, and the commit that it stands in."""
+
+    commit: str
+    key: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrailerProblem:
+    """A trailer that is left out because it cannot be understood."""
+
+    commit: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrailerReading:
+    """What trailers say."""
+
+    declaration: Declaration
+    overrides: tuple[Override, ...]
+    problems: tuple[TrailerProblem, ...]
+
+
+def read_trailers(trailers: Iterable[Trailer]) -> TrailerReading:
+    """What trailers say together, in their order: of several kinds, reasons or references the last one counts."""
+    texts: dict[str, str] = {}
+    sites: dict[str, None] = {}
+    holds: dict[DeclaredHold, None] = {}
+    overrides: dict[Override, None] = {}
+    problems: list[TrailerProblem] = []
+    for trailer in trailers:
+        try:
+            match trailer.key.lower():
+                case "hyops-kind":
+                    texts["kind"] = _kind(trailer.value)
+                case "hyops-reason" | "hyops-reference" as key:
+                    texts[key.removeprefix(PREFIX)] = _text(trailer.value)
+                case "hyops-site-lost":
+                    sites[_site(trailer.value)] = None
+                case "hyops-override":
+                    overrides[_override(trailer.value)] = None
+                case "hyops-hold":
+                    holds[_hold(trailer.value)] = None
+                case key if key.startswith(PREFIX):
+                    problems.append(_problem(trailer, "no such trailer is known"))
+        except (_Wrong, UsageError) as error:
+            problems.append(_problem(trailer, error.message if isinstance(error, UsageError) else str(error)))
+    declaration = Declaration(
+        texts.get("kind"), texts.get("reason"), texts.get("reference"), tuple(sites), tuple(holds)
+    )
+    return TrailerReading(declaration, tuple(overrides), tuple(problems))
+
+
+class _Wrong(Exception):
+    """Why a trailer cannot be understood."""
+
+
+def _problem(trailer: Trailer, why: str) -> TrailerProblem:
+    return TrailerProblem(trailer.commit, f"trailer '{trailer.key}: {trailer.value}': {why}")
+
+
+def _kind(value: str) -> str:
+    if value not in KINDS:
+        raise _Wrong(f"expected {', '.join(KINDS[:-1])} or {KINDS[-1]}")
+    return value
+
+
+def _text(value: str) -> str:
+    if not value:
+        raise _Wrong("it is empty")
+    return value
+
+
+def _site(value: str) -> str:
+    if not _SITE.fullmatch(value):
+        raise _Wrong("expected a site name of lower-case letters, digits and hyphens")
+    return value
+
+
+def _override(value: str) -> Override:
+    override = Override.parse(value, source="trailer")
+    if override.guard in _NOT_BY_COMMIT:
+        raise _Wrong(f"a commit cannot lift {override.guard!r} about itself; whoever applies it can, with --override")
+    return override
+
+
+def _hold(value: str) -> DeclaredHold:
+    name, _, reason = value.partition("=")
+    name, reason = canonical_name(name.strip()), reason.strip()
+    if (problem := name_problem(name)) is not None:
+        raise _Wrong(f"expected NAME=REASON: {problem}")
+    if not reason:
+        raise _Wrong("expected NAME=REASON: the reason is missing")
+    return DeclaredHold(name, reason)

@@ -1,0 +1,60 @@
+"""What the commits of an apply declare by their trailers: guards to lift, sites that are lost."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from hyops_gitops.core.entry_parts import MergedCommit
+from hyops_gitops.core.errors import Refused
+from hyops_gitops.core.events import OnEvent, Warned
+from hyops_gitops.core.exchange import CommitInfo
+from hyops_gitops.core.guards import Override, find_override, override_line
+from hyops_gitops.core.limits import Limits
+from hyops_gitops.core.trailers import TrailerProblem, read_trailers
+from hyops_gitops.usecases.apply_ports import ApplyRequest
+
+GUARD = "trailers"
+
+
+def sites_lost(merged: Iterable[MergedCommit]) -> tuple[str, ...]:
+    """The sites that the commits of an apply declare lost: their servers are watched, not required."""
+    return tuple(dict.fromkeys(site for one in merged for site in one.declared.sites_lost))
+
+
+def trailer_overrides(commits: Iterable[CommitInfo]) -> tuple[Override, ...]:
+    """The guards that these commits lift."""
+    return tuple(dict.fromkeys(one for commit in commits for one in read_trailers(commit.trailers).overrides))
+
+
+def with_trailers(request: ApplyRequest, commits: Sequence[CommitInfo]) -> ApplyRequest:
+    """The request, with what its commits lift besides."""
+    given = tuple(one for one in request.overrides if one.source != "trailer")
+    return replace(request, overrides=(*given, *trailer_overrides(commits)))
+
+
+def check_trailers(
+    commits: Iterable[CommitInfo], limits: Limits, overrides: Sequence[Override], on_event: OnEvent
+) -> None:
+    """Whether every trailer could be understood: one that could not lifts nothing, and its author thinks it does.
+
+    A reviewed commit may always vouch that such a trailer is to be left out, so that no policy can block for ever.
+
+    Raises:
+        Refused: guard `trailers`.
+    """
+    problems = [problem for commit in commits for problem in read_trailers(commit.trailers).problems]
+    lifted = find_override(overrides, GUARD)
+    if lifted is not None and (lifted.source == "trailer" or GUARD in limits.overridable):
+        for problem in problems:
+            on_event(Warned(f"left out: {_told(problem)}"))
+    elif problems:
+        option = f"{override_line(GUARD)}, or " if GUARD in limits.overridable else ""
+        raise Refused(
+            _told(problems[0]),
+            guard=GUARD,
+            hint=f"to go on without it: {option}merge a commit with the trailer `Hyops-Override: {GUARD}=REASON`, "
+            "which may repeat the other one as it was meant",
+        )
+
+
+def _told(problem: TrailerProblem) -> str:
+    return f"commit {problem.commit[:12]}: {problem.message}"

@@ -1,0 +1,76 @@
+"""Trailers of the commits that an apply carries out: what they lift, declare, and block."""
+
+import pytest
+
+from hyops_gitops.core.declaration import DeclaredHold
+from hyops_gitops.core.entries import Intent, Refusal
+from hyops_gitops.core.errors import Refused
+from hyops_gitops.core.guards import Override
+from hyops_gitops.usecases.declarations import sites_lost
+from tests.apply.conftest import MakeWorld
+from tests.world import World
+
+pytestmark = pytest.mark.authority
+
+
+def test_a_merged_commit_lifts_a_guard_and_declares_why(world: World) -> None:
+    world.apply()
+    world.foreign("first", "A", "10.0.0.99")
+    world.git("checkout", "-q", "-b", "move")
+    world.contract("first", "10.0.0.2")
+    world.git("add", "-A")
+    name = world.name("first")
+    trailers = (
+        f"Hyops-Kind: incident\nHyops-Reason: rack A is dark, ask ann@example.invalid\nHyops-Reference: INC-1\n"
+        f"Hyops-Site-Lost: onprem\nHyops-Hold: other.prod.{world.zone}=later\nHyops-Override: drift:{name}=by hand"
+    )
+    world.git("commit", "-q", "-m", f"Move first\n\n{trailers}")
+    world.git("checkout", "-q", "main")
+    world.git("merge", "-q", "--no-ff", "-m", "Merge it", "move")
+    receipt = world.apply()
+    intent = next(body for body in reversed(world.bodies()) if isinstance(body, Intent))
+
+    assert receipt.outcome == "applied"
+    assert world.at("first") == {"A": (60, ("10.0.0.2",))}
+    assert intent.overrides == (Override("drift", name, "by hand", "trailer"),)
+    (merged,) = intent.merged
+    assert (merged.declared.kind, merged.declared.reason) == ("incident", "rack A is dark, ask [masked]")
+    assert merged.declared.reference == "INC-1"
+    assert merged.declared.holds == (DeclaredHold(f"other.prod.{world.zone}", "later"),)
+    assert sites_lost(intent.merged) == ("onprem",)
+    # It counts for what it was merged for, not ever after.
+    world.foreign("first", "A", "10.0.0.99")
+    world.contract("first", "10.0.0.3")
+    world.commit("Later")
+    assert world.apply().outcome == "refused"
+
+
+def test_a_trailer_that_cannot_be_understood_refuses_until_a_commit_or_an_option_leaves_it_out(
+    make_world: MakeWorld,
+) -> None:
+    world = make_world(overridable=["drift"])  # the policy lifts no `trailers`
+    world.apply()
+    world.contract("first", "10.0.0.2")
+    commit = world.commit("Move\n\nHyops-Override: drft:x=y")
+    with world.only_a_refusal(), pytest.raises(Refused) as caught:
+        world.apply("trailers=never mind")
+    assert (caught.value.guard, caught.value.exit_code) == ("trailers", 3)
+    assert commit[:12] in caught.value.message
+    assert "--override" not in caught.value.hint
+    refusal = world.bodies()[-1]
+    assert isinstance(refusal, Refusal)
+    assert [one.guard for one in refusal.refusals] == ["trailers"]
+
+    world.commit("Never mind\n\nHyops-Override: trailers=drft was a slip")
+    assert world.apply().outcome == "applied"
+    intent = next(body for body in reversed(world.bodies()) if isinstance(body, Intent))
+    assert intent.overrides == (Override("trailers", None, "drft was a slip", "trailer"),)
+
+
+def test_the_option_leaves_it_out_where_the_policy_lets_it(world: World) -> None:
+    world.contract("first", "10.0.0.2")
+    world.commit("Move\n\nHyops-Kind: party")
+    with pytest.raises(Refused) as caught:
+        world.apply()
+    assert "--override trailers='REASON'" in caught.value.hint
+    assert world.apply("trailers=it was one").outcome == "applied"
