@@ -112,7 +112,7 @@ class _Apply:
     def _commits(self, opened: Opened) -> tuple[CommitInfo, ...]:
         """The commits that this apply carries out; what their trailers lift counts from here on."""
         commits = commits_since(opened, self.ports)
-        self.request = with_trailers(self.request, commits)
+        self.request = replace(self.request, overrides=with_trailers(self.request.overrides, commits))
         return commits
 
     def _checked(self, opened: Opened, commits: tuple[CommitInfo, ...]) -> Checked:

@@ -18,7 +18,7 @@ from hyops_gitops.usecases.apply_ports import ApplyPorts, ApplyRequest
 from hyops_gitops.usecases.evidence_log import SIGNERS_PATH, EntryWriter, Signers, read_signers, require_log
 from hyops_gitops.usecases.findings_error import FindingsError
 from hyops_gitops.usecases.ports import EvidenceStore
-from hyops_gitops.usecases.proposal import Past, manifest_sha256, read_past
+from hyops_gitops.usecases.proposal import Past, commits_after, manifest_sha256, read_past
 from hyops_gitops.usecases.validate import Validation, signers_since, validate_tree
 
 _SHOWN_PATHS = 5
@@ -102,12 +102,7 @@ def open_log(request: ApplyRequest, ports: ApplyPorts) -> Opened:
 
 def commits_since(opened: Opened, ports: ApplyPorts) -> tuple[CommitInfo, ...]:
     """The first-parent commits that this apply carries out; the first apply counts from the commit of genesis."""
-    try:
-        base = ports.history.resolve(opened.log.recorded_commit or opened.log.genesis.commit)
-    except UsageError:  # a commit of another history: everything is new, but nothing lifts a guard now that did then
-        commits = ports.history.first_parent_commits(None, opened.commit)
-        return tuple(replace(commit, trailers=()) for commit in commits)
-    return ports.history.first_parent_commits(base, opened.commit)
+    return commits_after(opened.log, opened.commit, ports.history)
 
 
 def read_recorded(opened: Opened, ports: ApplyPorts) -> Past | None:

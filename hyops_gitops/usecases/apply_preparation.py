@@ -35,7 +35,7 @@ from hyops_gitops.usecases.observation import (
     observe,
 )
 from hyops_gitops.usecases.ports import ZoneWriter
-from hyops_gitops.usecases.proposal import Past, Sorted, mixed_commits, propose, rebased, sort_findings
+from hyops_gitops.usecases.proposal import Past, Sorted, limits_since, mixed_commits, propose, rebased, sort_findings
 
 _GUARD = "separation-of-duties"
 
@@ -112,8 +112,7 @@ def check_commits(opened: Opened, commits: tuple[CommitInfo, ...], request: Appl
     past = read_recorded(opened, ports)
     check_history(opened, past, request, ports)
     check_signers(opened, past, ports)
-    limits = Limits.of(opened.authority.policy)
-    limits = limits if past is None or past.limits is None else limits.stricter(past.limits)
+    limits = limits_since(past, Limits.of(opened.authority.policy))
     check_trailers(commits, limits, request.overrides, ports.on_event)
     _check_separation(limits, commits, request)
     if past is not None and (mixed := mixed_commits(commits)):

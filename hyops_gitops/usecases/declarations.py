@@ -1,7 +1,6 @@
 """What the commits of an apply declare by their trailers: guards to lift, sites that are lost."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from hyops_gitops.core.entry_parts import MergedCommit
 from hyops_gitops.core.errors import Refused
@@ -10,7 +9,6 @@ from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.guards import Override, find_override, override_line
 from hyops_gitops.core.limits import Limits
 from hyops_gitops.core.trailers import TrailerProblem, read_trailers
-from hyops_gitops.usecases.apply_ports import ApplyRequest
 
 GUARD = "trailers"
 
@@ -25,35 +23,45 @@ def trailer_overrides(commits: Iterable[CommitInfo]) -> tuple[Override, ...]:
     return tuple(dict.fromkeys(one for commit in commits for one in read_trailers(commit.trailers).overrides))
 
 
-def with_trailers(request: ApplyRequest, commits: Sequence[CommitInfo]) -> ApplyRequest:
-    """The request, with what its commits lift besides."""
-    given = tuple(one for one in request.overrides if one.source != "trailer")
-    return replace(request, overrides=(*given, *trailer_overrides(commits)))
+def with_trailers(given: Iterable[Override], commits: Iterable[CommitInfo]) -> tuple[Override, ...]:
+    """What a run lifts: what whoever started it said, and what its commits say."""
+    return (*(one for one in given if one.source != "trailer"), *trailer_overrides(commits))
 
 
 def check_trailers(
-    commits: Iterable[CommitInfo], limits: Limits, overrides: Sequence[Override], on_event: OnEvent
+    commits: Sequence[CommitInfo], limits: Limits, overrides: Sequence[Override], on_event: OnEvent
 ) -> None:
-    """Whether every trailer could be understood: one that could not lifts nothing, and its author thinks it does.
-
-    A reviewed commit may always vouch that such a trailer is to be left out, so that no policy can block for ever.
+    """Whether every trailer could be understood, or is to be left out.
 
     Raises:
         Refused: guard `trailers`.
     """
-    problems = [problem for commit in commits for problem in read_trailers(commit.trailers).problems]
+    if (refusal := trailer_refusal(commits, limits, overrides)) is not None:
+        raise refusal
+    for problem in _problems(commits):
+        on_event(Warned(f"left out: {_told(problem)}"))
+
+
+def trailer_refusal(commits: Iterable[CommitInfo], limits: Limits, overrides: Sequence[Override]) -> Refused | None:
+    """Guard `trailers`: one that could not be understood lifts nothing, and its author thinks it does.
+
+    A reviewed commit may always vouch that such a trailer is to be left out, so that no policy can block for ever.
+    """
+    problems = _problems(commits)
     lifted = find_override(overrides, GUARD)
-    if lifted is not None and (lifted.source == "trailer" or GUARD in limits.overridable):
-        for problem in problems:
-            on_event(Warned(f"left out: {_told(problem)}"))
-    elif problems:
-        option = f"{override_line(GUARD)}, or " if GUARD in limits.overridable else ""
-        raise Refused(
-            _told(problems[0]),
-            guard=GUARD,
-            hint=f"to go on without it: {option}merge a commit with the trailer `Hyops-Override: {GUARD}=REASON`, "
-            "which may repeat the other one as it was meant",
-        )
+    if not problems or (lifted is not None and (lifted.source == "trailer" or GUARD in limits.overridable)):
+        return None
+    option = f"{override_line(GUARD)}, or " if GUARD in limits.overridable else ""
+    return Refused(
+        _told(problems[0]),
+        guard=GUARD,
+        hint=f"to go on without it: {option}merge a commit with the trailer `Hyops-Override: {GUARD}=REASON`, "
+        "which may repeat the other one as it was meant",
+    )
+
+
+def _problems(commits: Iterable[CommitInfo]) -> list[TrailerProblem]:
+    return [problem for commit in commits for problem in read_trailers(commit.trailers).problems]
 
 
 def _told(problem: TrailerProblem) -> str:

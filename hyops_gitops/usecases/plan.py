@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from hyops_gitops.core.authority import Authority, EvidenceSettings
-from hyops_gitops.core.errors import UsageError
+from hyops_gitops.core.errors import Refused, UsageError
 from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.guards import Override
 from hyops_gitops.core.limits import Limits
@@ -13,12 +13,13 @@ from hyops_gitops.core.plan import Refusal
 from hyops_gitops.core.proposal import Proposal, Source
 from hyops_gitops.core.state import ManagedSet
 from hyops_gitops.core.zone import Zone
+from hyops_gitops.usecases.declarations import trailer_refusal, with_trailers
 from hyops_gitops.usecases.document_port import DocumentReader, SchemaChecker
 from hyops_gitops.usecases.evidence_log import read_signers, require_log
 from hyops_gitops.usecases.findings_error import FindingsError
 from hyops_gitops.usecases.observation import Observation, anchor_refusal, check_header, observe
 from hyops_gitops.usecases.ports import EvidenceStore, History, SourceTree, VerifiedMark, Verifier, ZoneReader
-from hyops_gitops.usecases.proposal import Past, propose, read_past, rebased, sort_findings
+from hyops_gitops.usecases.proposal import Past, commits_after, limits_since, propose, read_past, rebased, sort_findings
 from hyops_gitops.usecases.validate import Validation, validate_tree
 
 
@@ -69,13 +70,15 @@ def make_proposal(request: PlanRequest, ports: PlanPorts) -> Proposal:
     serial = log.serial if log else None
     source: Source = "evidence" if log else "empty"
     limits = Limits.of(validation.authority.policy)
+    commits = commits_after(log, head, ports.history) if log else ()
+    overrides = with_trailers(request.overrides, commits)
     refusals: tuple[Refusal, ...] = ()
     if request.live:
         live = _look(ports.open_reader(validation.authority), validation.authority, log)
         observed, serial, source = live.zone, live.header.serial, "live"
-        refused = anchor_refusal(live, log, limits, request.overrides) if log else None
+        refused = anchor_refusal(live, log, limits, overrides) if log else None
         if refused is not None:
-            refusals = (Refusal(refused.guard, None, refused.message, refused.hint),)
+            refusals = (_refusal(refused),)
         elif live.state != "current":
             recorded = rebased(recorded, observed)
     plan = propose(
@@ -85,8 +88,10 @@ def make_proposal(request: PlanRequest, ports: PlanPorts) -> Proposal:
         observed=observed,
         held=found.held,
         past=past,
-        overrides=request.overrides,
+        overrides=overrides,
     )
+    if (refused := trailer_refusal(commits, limits_since(past, limits), overrides)) is not None:
+        refusals = (_refusal(refused), *refusals)
     plan = replace(plan, refusals=(*refusals, *plan.refusals))
     return Proposal(plan, head, dirty, source, serial, log.head.seq if log else None)
 
@@ -107,6 +112,10 @@ def recorded_log(
         return None
     snapshot = open_store(authority.evidence).recorded()
     return require_log(snapshot, authority, read_signers(validation.files), verifier, mark=mark)
+
+
+def _refusal(refused: Refused) -> Refusal:
+    return Refusal(refused.guard, refused.name, refused.message, refused.hint)
 
 
 def _past(log: Log | None, validation: Validation, ports: PlanPorts) -> Past | None:

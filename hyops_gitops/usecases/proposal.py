@@ -1,19 +1,22 @@
 """From a commit's contracts and the log to a plan: what `plan` shows is what `apply` would do."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hyops_gitops.core.canonical import sha256_hex
+from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.exchange import CommitInfo, SourceFile
 from hyops_gitops.core.findings import Finding, Severity
 from hyops_gitops.core.guards import Override
 from hyops_gitops.core.limits import Limits
+from hyops_gitops.core.log import Log
 from hyops_gitops.core.plan import Plan
 from hyops_gitops.core.planning import Inputs, make_plan
 from hyops_gitops.core.rules.tree import mixed
 from hyops_gitops.core.state import Managed, ManagedSet
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.usecases.document_port import DocumentReader, SchemaChecker
+from hyops_gitops.usecases.ports import History
 from hyops_gitops.usecases.validate import Validation, validate_tree
 
 # Findings in a contract that another file's change brought about.
@@ -76,11 +79,16 @@ def propose(
             contracts=validation.contracts,
             held=held,
             observed=observed,
-            limits=limits if past is None or past.limits is None else limits.stricter(past.limits),
+            limits=limits_since(past, limits),
             overrides=overrides,
             promised_stable=frozenset(stable & past.stable) if past else frozenset(),
         )
     )
+
+
+def limits_since(past: Past | None, limits: Limits) -> Limits:
+    """The limits that count: what loosens them does not profit from it in the same apply."""
+    return limits if past is None or past.limits is None else limits.stricter(past.limits)
 
 
 def read_past(files: Mapping[str, bytes], now: Validation, read: DocumentReader, check: SchemaChecker) -> Past:
@@ -123,6 +131,15 @@ def manifest_sha256(files: Mapping[str, bytes]) -> str:
     """The digest of a tree: of `SHA256  PATH` lines, sorted by path, as sha256sum prints them."""
     lines = (f"{sha256_hex(content)}  {path}\n" for path, content in sorted(files.items()))
     return sha256_hex("".join(lines).encode())
+
+
+def commits_after(log: Log, commit: str, history: History) -> tuple[CommitInfo, ...]:
+    """The first-parent commits up to `commit` since the one recorded last, or since genesis."""
+    try:
+        base = history.resolve(log.recorded_commit or log.genesis.commit)
+    except UsageError:  # a commit of another history: everything is new, but nothing lifts a guard now that did then
+        return tuple(replace(one, trailers=()) for one in history.first_parent_commits(None, commit))
+    return history.first_parent_commits(base, commit)
 
 
 def mixed_commits(commits: tuple[CommitInfo, ...]) -> list[CommitInfo]:

@@ -27,10 +27,11 @@ def test_a_merged_commit_lifts_a_guard_and_declares_why(world: World) -> None:
     world.git("commit", "-q", "-m", f"Move first\n\n{trailers}")
     world.git("checkout", "-q", "main")
     world.git("merge", "-q", "--no-ff", "-m", "Merge it", "move")
+    planned = world.cli("plan", "--live", "--format", "json").document()
     receipt = world.apply()
     intent = next(body for body in reversed(world.bodies()) if isinstance(body, Intent))
 
-    assert receipt.outcome == "applied"
+    assert (receipt.outcome, receipt.plan.digest()) == ("applied", planned["digest"])
     assert world.at("first") == {"A": (60, ("10.0.0.2",))}
     assert intent.overrides == (Override("drift", name, "by hand", "trailer"),)
     (merged,) = intent.merged
@@ -60,6 +61,9 @@ def test_a_trailer_that_cannot_be_understood_refuses_until_a_commit_or_an_option
     refusal = world.bodies()[-1]
     assert isinstance(refusal, Refusal)
     assert [one.guard for one in refusal.refusals] == ["trailers"]
+    planned = world.cli("plan", "--format", "json").document()["refusals"]
+    assert isinstance(planned, list)
+    assert [one["guard"] for one in planned] == ["trailers"]
 
     world.commit("Never mind\n\nHyops-Override: trailers=drft was a slip")
     assert world.apply().outcome == "applied"
