@@ -1,5 +1,6 @@
 """What only an audit asks of a clone. Meets the port `Custody`."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from hyops_gitops.adapters.git_process import Git
@@ -63,6 +64,35 @@ class GitCustody:
         if made.status == _CONFLICT and made.stdout:
             return False
         return made.stdout.decode().split("\n")[0].strip() == tree if made.ok else None
+
+    def messages(self, commit: str) -> Mapping[str, str]:
+        """The message of the commit that added each file under `log/`, in the history of a commit."""
+        output = self._git.output(
+            "-c",
+            "log.showRoot=true",
+            "log",
+            "-z",
+            "--full-history",
+            "--no-renames",
+            "--no-relative",
+            "--no-show-signature",
+            "--encoding=UTF-8",
+            "--diff-filter=A",
+            "--name-only",
+            "--format=%x01%B",
+            commit,
+            "--",
+            ":(top)log",
+            env={"GIT_LITERAL_PATHSPECS": "0"},
+        )
+        added: dict[str, str] = {}
+        message = ""
+        for token in output.decode("utf-8", "backslashreplace").split("\0"):
+            if token.startswith("\x01"):  # which no path below log/ does
+                message = token[1:].removesuffix("\n")
+            elif path := token.lstrip("\n"):
+                added[path] = message
+        return added
 
     def branch_problems(self, commit: str) -> list[str]:
         """What is wrong with the evidence branch's commits up to this one."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from hyops_gitops.cli.output import echo, echo_json
 from hyops_gitops.core.log import Log
-from hyops_gitops.core.log_views import subject
+from hyops_gitops.core.log_lines import in_words
 
 
 def echo_head(log: Log, output_format: str, more: Mapping[str, object] | None = None) -> None:
@@ -14,5 +14,5 @@ def echo_head(log: Log, output_format: str, more: Mapping[str, object] | None = 
         document = {"format": "hyops-entry-written/1", "zone": log.zone, "seq": head.seq, "sha256": head.sha256}
         echo_json({**document, "type": head.type, "principal": head.envelope.principal, **(more or {})})
     else:
-        echo(f"entry {head.seq} by {head.envelope.principal}: {subject(head, log.entries)}")
+        echo(f"entry {head.seq} by {head.envelope.principal}: {in_words(head, log.entries)}")
         echo(f"log head {head.seq}:{head.sha256}")

@@ -3,13 +3,14 @@
 Pure functions on values; `usecases.audit` brings the values.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from hyops_gitops.core.entries import Intent, Refusal, Result, Unchanged
 from hyops_gitops.core.entry_parts import ServerReport
 from hyops_gitops.core.envelope import Entry, entry_path
+from hyops_gitops.core.log_lines import subject
 from hyops_gitops.core.log_problems import Problem
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.plan import Change, plan_digest
@@ -134,6 +135,17 @@ def check_signers(zone: str, entries: Collection[Entry], versions: Collection[st
         if entry.envelope.signers_sha256 not in versions:
             message = "signed under an authority/allowed_signers that the contracts' branch never had"
             yield Problem("signers", entry_path(zone, entry.seq), message)
+
+
+def check_subjects(zone: str, entries: Sequence[Entry], messages: Mapping[str, str]) -> Iterator[Problem]:
+    """Commits of the log that tell a reader of `git log` something else than their entry.
+
+    `messages`: of the commit that added each file, by path. A commit that adds no entry says nothing about the log.
+    """
+    for entry in entries:
+        path = entry_path(zone, entry.seq)
+        if messages.get(path) != subject(entry, entries):
+            yield Problem("subject", path, "the message of its commit is not the line that follows from the entry")
 
 
 def _wrong_changes(intent: Intent, desired: Mapping[Key, RRset]) -> Iterator[tuple[Key, RRset | None, RRset | None]]:

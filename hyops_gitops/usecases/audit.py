@@ -14,6 +14,7 @@ from hyops_gitops.core.audit_checks import (
     check_plan,
     check_reference,
     check_signers,
+    check_subjects,
 )
 from hyops_gitops.core.audit_lists import change_rows, exceptions, population_rows, segments_of
 from hyops_gitops.core.authority import Authority
@@ -90,7 +91,7 @@ class _Audit:
         if log is not None:
             try:
                 self._about_log(log, snapshot)
-                rows = self._about_history(log)
+                rows = self._about_history(log, snapshot)
                 self._about_zone(log)
             except OutsideFailure as failure:
                 self.inconclusive.append(Problem("tool", self.authority.path, failure.message))
@@ -155,12 +156,13 @@ class _Audit:
 
     # --- the contracts
 
-    def _about_history(self, log: Log) -> tuple[CommitInfo, ...]:
+    def _about_history(self, log: Log, snapshot: EvidenceSnapshot) -> tuple[CommitInfo, ...]:
         """The population; nothing where the history is cut off."""
         if self.ports.history.is_shallow():
             message = "the history is shallow, grafted or replaced: git fetch --unshallow, then audit again"
             self.inconclusive.append(Problem("shallow", self.authority.path, message))
             return ()
+        self.problems += check_subjects(log.zone, log.entries, self.ports.custody.messages(snapshot.commit))
         self.problems += check_signers(log.zone, log.entries, self.ports.custody.versions(SIGNERS_PATH, self.commit))
         line = Line.of(self.ports.history, log, self.commit)
         self.problems += check_population(log, line)

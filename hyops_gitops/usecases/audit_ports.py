@@ -1,6 +1,6 @@
 """What an audit is asked to do, and what it needs from the outside."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -25,6 +25,9 @@ class Custody(Protocol):
 
     def merge_matches(self, merged: str, head: str) -> bool | None:
         """Whether a commit's tree is what merging `head` into its first parent gives; None when it cannot be known."""
+
+    def messages(self, commit: str) -> Mapping[str, str]:
+        """The message of the commit that added each file under `log/`, in the history of a commit."""
 
     def branch_problems(self, commit: str) -> list[str]:
         """What is wrong with the evidence branch's commits up to this one: merges, roots, files that did not stay."""

@@ -12,8 +12,9 @@ from hyops_gitops.core.entry_parts import TrustedKey
 from hyops_gitops.core.envelope import NO_HASH, Envelope, decode, encode, entry_path
 from hyops_gitops.core.errors import InvalidData, Refused
 from hyops_gitops.core.log import README, Log, state_path, zone_path
+from hyops_gitops.core.log_lines import subject
 from hyops_gitops.core.log_reading import Reading, read_log
-from hyops_gitops.core.log_views import FORM, LOG_PAGE, folder_page, folder_readme, log_page, subject
+from hyops_gitops.core.log_views import FORM, LOG_PAGE, folder_page, folder_readme, log_page
 from hyops_gitops.core.signers import SignerLine, SignerSet, parse_allowed_signers
 from hyops_gitops.core.state import ManagedSet
 from hyops_gitops.core.trust import GIT_NAMESPACE, MAIN_NAMESPACE, TrustBook
@@ -281,7 +282,7 @@ class EntryWriter:
         for path, content in {**pages, entry_path(zone, seq): data}.items():
             files[path] = content
             files[f"{path}.sig"] = signature if content is data else self.signer.sign(content, self.namespace)
-        line = f"{seq:06d} {subject(entries[-1], entries)}"
+        line = subject(entries[-1], entries)
         commit = self.store.append(
             parent, files, line, envelope.principal, envelope.time, self._sign_commit if self.sign_commits else None
         )

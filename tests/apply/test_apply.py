@@ -15,6 +15,7 @@ from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.entries import Intent, Result
 from hyops_gitops.core.envelope import NO_HASH, encode, entry_path
 from hyops_gitops.core.errors import Refused
+from hyops_gitops.core.json_fields import time_text
 from hyops_gitops.core.zone import RRset, Zone
 from tests.apply.conftest import MakeWorld
 from tests.apply.faults import Primary
@@ -235,6 +236,21 @@ def test_the_intent_names_every_commit_since_the_last_one(world: World) -> None:
         (one, "Add pg, says [masked]"),
         (two, "Move pg"),
     ]
+
+
+def test_the_commits_of_the_log_read_as_the_log(world: World) -> None:
+    world.apply()
+    world.contract("first", "10.0.0.9")
+    world.commit("Move first\n\nApproved-by: Grace <grace@example.org>")
+    world.apply()
+    subjects = world.git("log", "--reverse", "--format=%B", "-z", "origin/evidence").rstrip("\0").split("\0")
+    times = [time_text(entry.envelope.time) for entry in world.entries()]
+    line = f"replace {world.name('first')} A | 10.0.0.1 -> 10.0.0.9 | Tester | Grace"
+    assert [one.rstrip("\n") for one in subjects[-2:]] == [
+        f"000004 | {times[3]} | {line} | intended",
+        f"000005 | {times[4]} | {line} | applied",
+    ]
+    assert f"| 4 | {times[4]} | {line} | applied |\n" in world.evidence("LOG.md").decode()
 
 
 def test_an_authority_outside_the_repository_is_recorded_as_such(world: World) -> None:

@@ -32,7 +32,7 @@ def test_csv_has_a_line_for_each_change(book: Book) -> None:
     ran = book.world.cli(*OFFLINE, "--format", "csv")
     rows = list(csv.DictReader(ran.out.splitlines()))
     assert [row["seq"] for row in rows] == ["2", "2", "7", "14"]
-    assert rows[-1]["before"], rows[-1]["after"] == ("10.0.0.2", "10.0.0.1")
+    assert (rows[-1]["before"], rows[-1]["after"]) == ("10.0.0.2", "10.0.0.1")
     assert ran.err.startswith("OK")
 
 

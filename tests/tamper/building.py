@@ -26,9 +26,11 @@ from hyops_gitops.core.entry_parts import (
     ServerReport,
     TrustedKey,
 )
-from hyops_gitops.core.envelope import Entry, entry_path
+from hyops_gitops.core.envelope import Entry, decode, entry_path
+from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.limits import Limits
 from hyops_gitops.core.log import Log
+from hyops_gitops.core.log_lines import subject
 from hyops_gitops.core.log_reading import Reading, read_log
 from hyops_gitops.core.log_readme import readme
 from hyops_gitops.core.markers import Anchor
@@ -369,13 +371,28 @@ def write_tree(files: Mapping[str, bytes], directory: Path) -> Path:
     return directory
 
 
-def commit_trees(root: Path, trees: Sequence[Mapping[str, bytes]], modes: Mapping[str, str] | None = None) -> None:
-    """Make the evidence branch of a clone a line of commits with these trees."""
+def commit_trees(
+    root: Path,
+    trees: Sequence[Mapping[str, bytes]],
+    modes: Mapping[str, str] | None = None,
+    reword: Callable[[str], str] = lambda message: message,
+) -> None:
+    """Make the evidence branch of a clone a line of commits with these trees; `reword` changes their messages."""
     stream = [b"reset refs/heads/evidence\n"]
     for number, files in enumerate(trees):
         stream.append(b"commit refs/heads/evidence\ncommitter t <t@example.invalid> %d +0000\n" % (1772352000 + number))
-        stream.append(b"data 1\nx\ndeleteall\n")
+        message = reword(_message(files)).encode()
+        stream.append(b"data %d\n%s\ndeleteall\n" % (len(message), message))
         for path, content in files.items():
             mode = (modes or {}).get(path, "100644")
             stream.append(f"M {mode} inline {json.dumps(path)}\ndata {len(content)}\n".encode() + content + b"\n")
     run("git", "-C", root, "fast-import", "--quiet", "--force", stdin=b"".join(stream))
+
+
+def _message(files: Mapping[str, bytes]) -> str:
+    """What the message of the commit with these files should be."""
+    try:
+        entries = [decode(files[path]) for path in sorted(files) if path.endswith(".json") and path.startswith("log/")]
+        return subject(entries[-1], entries) + "\n"
+    except InvalidData:
+        return "x\n"

@@ -302,6 +302,21 @@ def test_branch_that_did_not_only_grow_is_refused(name: str, book: Book, signers
     assert said.endswith("FAILED\n"), said
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("10.0.0.1", "10.0.0.66"), (" | Tester |", " | Somebody |"), ("000015", "000016"), ("\n", "\n\nand more\n")],
+)
+def test_commit_that_tells_something_else_is_found(old: str, new: str, book: Book, clone: Make) -> None:
+    root = clone()
+
+    def reword(message: str) -> str:
+        return message.replace(old, new) if message.startswith("000015") else message
+
+    commit_trees(root, book.store.trees, reword=reword)
+    found = audited(root)
+    assert [(one.code, one.where) for one in found.problems] == [("subject", entry_path(ZONE, HEAD))]
+
+
 def test_submodule_in_place_of_an_entry_is_refused(signers: Path, clone: Make) -> None:
     root = clone()
     path, head = entry_path(ZONE, 7), run("git", "-C", root, "rev-parse", "main").decode().strip()
