@@ -162,6 +162,7 @@ TABLE = (
     Row("R1", "converged, and nobody was asked", f"{_GIT}[26 converged and nobody asked]", "not-converged"),
     Row("R2", "loose armour of a signature", f"{_TREE}[loose armour 1]", "signature"),
     Row("R3", "an evil merge", f"{_BRANCH}[evil merge]", "history"),
+    Row("R3", "a commit that tells something else", "test_commit_that_tells_something_else_is_found", "subject"),
     Row("R3", "git replace", "test_replaced_object_cannot_conclude", "shallow"),
     Row("R3", "grafts", "test_graft_cannot_conclude", "shallow"),
     Row("R3", "a .git handed over that runs programs", "test_filters_and_hooks_of_the_repository_take_no_part", ""),
