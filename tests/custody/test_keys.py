@@ -15,6 +15,7 @@ from hyops_gitops.usecases.apply_ports import ApplyPorts
 from hyops_gitops.usecases.custody import open_for_writing
 from hyops_gitops.usecases.ports import ZoneWriter
 from tests.custody.conftest import Key, MakeKey, list_keys, ok, verifies
+from tests.signing.fido import KINDS, Kind, SoftwareToken
 from tests.world import PRINCIPAL, World
 
 RECOVERY = f'namespaces="{TRUST_NAMESPACE}"'
@@ -77,6 +78,21 @@ def test_the_newer_key_of_a_principal_is_meant(world: World, make_key: MakeKey) 
     trust(world, PRINCIPAL)
 
     assert row(world, new)["status"] == "counts"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_security_key_is_listed_and_trusted(kind: Kind, world: World, tmp_path: Path) -> None:
+    token = Key(tmp_path / "token", "token@tests")
+    token.path.with_suffix(".pub").write_text(f"{SoftwareToken(kind).public_key()}\n")
+    commit = list_keys(world, token.line('namespaces="hyops-gitops"'))
+    waiting = row(world, token)["status"]
+    trust(world, token.fingerprint)
+
+    found = row(world, token)
+    assert (waiting, found["status"], found["added_by"]) == ("waits", "counts", commit)
+    assert (found["namespaces"], found["key"]) == (["hyops-gitops"], token.public)
+    assert token.fingerprint in ok(world.cli("keys", "list")).out
+    verifies(world)
 
 
 def test_a_key_that_is_not_committed_is_not_found(world: World, make_key: MakeKey) -> None:

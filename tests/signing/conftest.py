@@ -1,5 +1,6 @@
 """Real keys, made by the real ssh-keygen."""
 
+import functools
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,17 @@ def make_key(tmp_path_factory: pytest.TempPathFactory) -> KeyMaker:
         return path
 
     return make
+
+
+@pytest.fixture(scope="session")
+def two_keys(make_key: KeyMaker) -> Callable[..., tuple[Path, Path]]:
+    """`two_keys(type, bits="")`: two keys of a type, made once; not to be changed. RSA keys take seconds to make."""
+
+    @functools.cache
+    def two(kind: str, bits: str = "") -> tuple[Path, Path]:
+        return make_key(kind, bits=bits), make_key(kind, bits=bits)
+
+    return two
 
 
 @pytest.fixture(scope="session")

@@ -129,7 +129,7 @@ def test_window_edges_are_those_of_ssh_keygen(option: str, second: str, ed25519_
 
 
 @pytest.mark.parametrize("kind", ["ed25519", "rsa", "ecdsa"])
-def test_fingerprint_is_that_of_ssh_keygen(kind: str, make_key: Callable[..., Path]) -> None:
-    path = make_key(kind)
+def test_fingerprint_is_that_of_ssh_keygen(kind: str, two_keys: Callable[..., tuple[Path, Path]]) -> None:
+    path, _ = two_keys(kind)
     printed = subprocess.run(["ssh-keygen", "-l", "-f", path], capture_output=True, check=True, text=True).stdout
     assert fingerprint(path.with_suffix(".pub").read_text()) == printed.split()[1]

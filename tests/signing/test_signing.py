@@ -30,8 +30,8 @@ def agent(tmp_path: Path) -> Iterator[dict[str, str]]:
 
 
 @pytest.mark.parametrize("kind", ["ed25519", "rsa", "ecdsa"])
-def test_signs_with_a_private_key_file(kind: str, make_key: Callable[..., Path]) -> None:
-    path = make_key(kind)
+def test_signs_with_a_private_key_file(kind: str, two_keys: Callable[..., tuple[Path, Path]]) -> None:
+    path, _ = two_keys(kind)
     signer = SshKeygenSigner(path)
     assert signer.public_key() == public(path)
     assert SshVerifier().verify(b"hello", signer.sign(b"hello", NS), signer.public_key(), NS)

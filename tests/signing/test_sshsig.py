@@ -65,9 +65,9 @@ def test_no_flipped_bit_of_a_message_passes(ed25519_key: Path) -> None:
 @pytest.mark.parametrize("hash_algorithm", ["sha256", "sha512"])
 @pytest.mark.parametrize("kind", ["ed25519", "rsa", "ecdsa"])
 def test_every_key_type_verifies_and_only_what_it_signed(
-    kind: str, hash_algorithm: str, make_key: Callable[..., Path]
+    kind: str, hash_algorithm: str, two_keys: Callable[..., tuple[Path, Path]]
 ) -> None:
-    key, other = make_key(kind), make_key(kind)
+    key, other = two_keys(kind)
     signature = sign(key, hash_algorithm=hash_algorithm)
     assert verify(MESSAGE, signature, public(key))
     assert not verify(MESSAGE + b" ", signature, public(key))
@@ -79,8 +79,8 @@ def test_every_key_type_verifies_and_only_what_it_signed(
 
 
 @pytest.mark.parametrize("kind", ["rsa", "ecdsa"])
-def test_some_flipped_bits_of_other_key_types(kind: str, make_key: Callable[..., Path]) -> None:
-    key = make_key(kind)
+def test_some_flipped_bits_of_other_key_types(kind: str, two_keys: Callable[..., tuple[Path, Path]]) -> None:
+    key, _ = two_keys(kind)
     signature = sign(key)
     for flipped in bit_flips(signature)[::97]:
         assert not verify(MESSAGE, flipped, public(key))

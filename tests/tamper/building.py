@@ -41,6 +41,7 @@ from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.usecases.apply_opening import merged_commit
 from hyops_gitops.usecases.apply_preparation import zone_digests
 from hyops_gitops.usecases.evidence_log import EntryWriter, Signers, read_signers, trusted_keys
+from hyops_gitops.usecases.ports import Signer
 from hyops_gitops.usecases.proposal import manifest_sha256, propose
 from hyops_gitops.usecases.validate import Validation, validate_tree
 from tests.world import CLOSED, World, run
@@ -101,6 +102,7 @@ class Book:
 
     world: World
     keys: Mapping[str, Path]  # by principal
+    tokens: dict[str, Signer] = field(default_factory=dict)  # by principal: keys that are in no file
     store: MemoryStore = field(default_factory=MemoryStore)
     clock: StepClock = field(default_factory=StepClock)
     log: Log | None = None
@@ -120,7 +122,7 @@ class Book:
         log = read_files(trees[-1], self.signers.lines, self.genesis).log
         assert log is not None
         clock = StepClock(log.head.envelope.time)
-        return Book(self.world, self.keys, MemoryStore(trees), clock, log)
+        return Book(self.world, self.keys, self.tokens, MemoryStore(trees), clock, log)
 
     @property
     def genesis(self) -> str:
@@ -131,7 +133,7 @@ class Book:
         return read_signers({"authority/allowed_signers": self.world.read("authority/allowed_signers").encode()})
 
     def writer(self, principal: str = "applier@tests", namespace: str = "hyops-gitops") -> EntryWriter:
-        signer = SshKeygenSigner(self.keys[principal])
+        signer = self.tokens.get(principal) or SshKeygenSigner(self.keys[principal])
         return EntryWriter(
             self.store,  # type: ignore[arg-type]  # only what a writer uses
             signer,
@@ -166,6 +168,23 @@ class Book:
         object.__setattr__(log, "trusted", log.trusted)
         self.log = _Unchecked.append_any(writer, log, body, observed or log.observed, state or log.state)
         return self.log.head
+
+    def trust(self, trust: Mapping[str, str], retire: Mapping[str, str], reason: str) -> None:
+        """Put lines for these keys, by principal, into allowed_signers, and let the log take them up."""
+        before = self._authority_files()
+        lines = [f'{name} namespaces="hyops-gitops" {key}\n' for name, key in trust.items()]
+        signers = self.world.read("authority/allowed_signers")
+        self.world.write("authority/allowed_signers", "".join([signers, *lines]))
+        commit = self.world.commit(f"Trust {', '.join(trust)}")
+        self.add(AuthorityChange(commit, before, self._authority_files()))
+        new, old = (
+            tuple(TrustedKey(name, key, ("hyops-gitops",)) for name, key in keys.items()) for keys in (trust, retire)
+        )
+        self.add(TrustChange(commit, new, old, (), reason))
+
+    def _authority_files(self) -> tuple[tuple[str, str], ...]:
+        files = self.validation().files
+        return tuple((path, sha256_hex(data)) for path, data in sorted(files.items()) if path.startswith("authority/"))
 
     # --- bodies
 
@@ -295,7 +314,11 @@ def build(directory: Path, *init: str) -> Book:
     stopped = (RecordedRefusal("max-replaces", None, "too many"),)
     book.add(Refusal(contracts, authority, merged, stopped, book.intent().changes, ()))  # 6
     book.apply()  # 7, 8
-    _trust(book, lines)  # 9, 10, 11
+    keys_of = {name: public(keys[name]) for name in ("second@tests", "retired@tests")}
+    book.trust(
+        {"second@tests": keys_of["second@tests"]}, {"retired@tests": keys_of["retired@tests"]}, "rotation"
+    )  # 9, 10
+    book.unchanged("second@tests")  # 11
     book.add(Gap("the forge lost it", (13, 14), "ab" * 32))  # 12
     book.add(Gap("looked into", acknowledges=12), "second@tests")  # 13
     world.contract("first", "10.0.0.1")
@@ -311,24 +334,6 @@ def _drift(book: Book) -> None:
     now = log.observed.with_rrsets([foreign])
     before, after = zone_digests(log.observed, log.state, 3), zone_digests(now, log.state, 4)
     book.add(ZoneDrift(book.world.git("rev-parse", "HEAD"), before, after, (), restored=False), observed=now)
-
-
-def _trust(book: Book, lines: Sequence[str]) -> None:
-    world, keys = book.world, book.keys
-
-    def authority() -> tuple[tuple[str, str], ...]:
-        files = book.validation().files
-        return tuple((path, sha256_hex(data)) for path, data in sorted(files.items()) if path.startswith("authority/"))
-
-    before = authority()
-    second = TrustedKey("second@tests", public(keys["second@tests"]), ("hyops-gitops",))
-    retired = TrustedKey("retired@tests", public(keys["retired@tests"]), ("hyops-gitops",))
-    new = f'second@tests namespaces="hyops-gitops" {second.key}\n'
-    world.write("authority/allowed_signers", "".join([*lines, new]))
-    commit = world.commit("Trust second")
-    book.add(AuthorityChange(commit, before, authority()))
-    book.add(TrustChange(commit, (second,), (retired,), (), "rotation"))
-    book.unchanged("second@tests")
 
 
 # --- verdicts

@@ -190,7 +190,7 @@ def _unknown_signers(book: Book, root: Path) -> Book:
     class Wrong(Book):
         signers = wrong
 
-    Wrong(copy.world, copy.keys, copy.store, copy.clock, copy.head).unchanged()
+    Wrong(copy.world, copy.keys, {}, copy.store, copy.clock, copy.head).unchanged()
     return copy
 
 

@@ -1,0 +1,65 @@
+"""Entries signed by keys of every type, in one log, judged by both verifiers."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from hyops_gitops.adapters.signing import SshKeygenSigner
+from hyops_gitops.core.envelope import entry_path
+from hyops_gitops.usecases.ports import Signer
+from tests.signing.fido import KINDS, SoftwareToken, with_counter
+from tests.tamper.building import ZONE, Book, audit_script, commit_trees
+from tests.tamper.test_git import HEAD, audited, forked, problem_codes, store
+from tests.world import run
+
+FIRST = HEAD + 3  # after the entries that let the keys in
+
+
+@pytest.fixture
+def mixed(book: Book, clone: Callable[[], Path], tmp_path: Path) -> tuple[Book, Path]:
+    """The log, going on with one entry by a key of each type; and the auditor's copy of the signers."""
+    signers: dict[str, Signer] = {f"token{number}@tests": SoftwareToken(kind) for number, kind in enumerate(KINDS)}
+    for kind in ("rsa", "ecdsa"):
+        run("ssh-keygen", "-q", "-t", kind, "-N", "", "-C", "", "-f", tmp_path / kind, *_size(kind))
+        signers[f"{kind}@tests"] = SshKeygenSigner(tmp_path / kind)
+    copy = forked(book, clone(), HEAD)
+    copy.tokens = signers
+    copy.trust(_keys(signers), {}, "tokens")
+    for principal in signers:
+        copy.unchanged(principal)
+    pinned = tmp_path / "pinned"
+    pinned.write_text(copy.world.read("authority/allowed_signers"))
+    return copy, pinned
+
+
+def _size(kind: str) -> list[str]:
+    return ["-b", "2048"] if kind == "rsa" else []
+
+
+def _keys(signers: Mapping[str, Signer]) -> dict[str, str]:
+    return {principal: signer.public_key() for principal, signer in signers.items()}
+
+
+def test_entries_by_keys_of_every_type_pass_both(mixed: tuple[Book, Path]) -> None:
+    copy, pinned = mixed
+    root = store(copy)
+    types = [entry.envelope.key.split()[0] for entry in copy.head.entries[FIRST - 1 :]]
+    assert types == [*KINDS, "ssh-rsa", "ecdsa-sha2-nistp256"]
+    found = audited(root)
+    assert (found.passed, found.entries) == (True, FIRST + 3)
+    fine, said = audit_script(root, pinned)
+    assert fine, said
+
+
+@pytest.mark.parametrize("seq", [FIRST, FIRST + 1])
+def test_a_token_s_entry_with_another_counter_is_refused_by_both(seq: int, mixed: tuple[Book, Path]) -> None:
+    copy, pinned = mixed
+    cut = copy.copy(seq)
+    path = f"{entry_path(ZONE, seq)}.sig"
+    cut.store.trees[-1] = {**cut.files, path: with_counter(cut.files[path], 99)}
+    commit_trees(cut.world.root, cut.store.trees)
+    assert problem_codes(audited(cut.world.root)) == {"signature"}
+    fine, said = audit_script(cut.world.root, pinned)
+    assert not fine
+    assert f"{seq} is not signed as it says" in said
