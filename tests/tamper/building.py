@@ -314,10 +314,8 @@ def build(directory: Path, *init: str) -> Book:
     stopped = (RecordedRefusal("max-replaces", None, "too many"),)
     book.add(Refusal(contracts, authority, merged, stopped, book.intent().changes, ()))  # 6
     book.apply()  # 7, 8
-    keys_of = {name: public(keys[name]) for name in ("second@tests", "retired@tests")}
-    book.trust(
-        {"second@tests": keys_of["second@tests"]}, {"retired@tests": keys_of["retired@tests"]}, "rotation"
-    )  # 9, 10
+    second, retired = ({name: public(keys[name])} for name in ("second@tests", "retired@tests"))
+    book.trust(second, retired, "rotation")  # 9, 10
     book.unchanged("second@tests")  # 11
     book.add(Gap("the forge lost it", (13, 14), "ab" * 32))  # 12
     book.add(Gap("looked into", acknowledges=12), "second@tests")  # 13
