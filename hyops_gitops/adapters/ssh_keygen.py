@@ -3,8 +3,9 @@
 import os
 import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 
-from hyops_gitops.core.errors import OutsideFailure
+from hyops_gitops.core.errors import OutsideFailure, UsageError
 
 _TIMEOUT_S = 60.0  # long enough to touch a hardware key
 _KEPT_VARIABLES = ("HOME", "PATH", "SSH_AUTH_SOCK", "SSH_SK_PROVIDER", "SSH_SK_HELPER", "TMPDIR")
@@ -40,3 +41,21 @@ def run_ssh_keygen(
             code="ssh-keygen-timeout",
             hint="is an agent or a hardware key waiting for somebody?",
         ) from None
+
+
+def generate_key(path: Path, comment: str, environ: Mapping[str, str] = os.environ) -> None:
+    """Make an ed25519 key without passphrase: the private half at `path`, for its owner alone, the public at `.pub`.
+
+    Raises:
+        UsageError: code `key-exists`: one of the two is there.
+        OutsideFailure: codes `no-ssh-keygen`, `ssh-keygen-timeout`, `cannot-write`.
+    """
+    for existing in (path, path.with_name(f"{path.name}.pub")):
+        if os.path.lexists(existing):
+            raise UsageError(
+                f"{existing} is there already", code="key-exists", hint=f"to use that key: --signing-key {path}"
+            )
+    made = run_ssh_keygen("-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", os.fspath(path), environ=environ)
+    if made.returncode != 0:
+        raise OutsideFailure(f"ssh-keygen cannot write {path}", code="cannot-write")
+    path.chmod(0o600)

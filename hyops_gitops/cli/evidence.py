@@ -5,12 +5,11 @@ from pathlib import Path
 
 import click
 
-from hyops_gitops.adapters.files import replace_file
 from hyops_gitops.adapters.folder import write_folder
 from hyops_gitops.adapters.git_export import GitBundler
 from hyops_gitops.adapters.git_import import BranchChecker
+from hyops_gitops.adapters.new_repository import pin_genesis
 from hyops_gitops.adapters.worktree import WorkTree
-from hyops_gitops.adapters.yaml_edit import add_scalar
 from hyops_gitops.adapters.yaml_reader import read_document
 from hyops_gitops.cli.custody import echo_head
 from hyops_gitops.cli.options import common_options, find_repository
@@ -53,9 +52,7 @@ def init(continues: str | None, repo: Path | None, output_format: str, **_common
     wiring = Wiring(root)
     before = Continues.parse(continues) if continues is not None else None
     started = start_log(wiring.init_ports(), TOOL, {}, before)
-    file = root / started.authority.path
-    text = add_scalar(file.read_bytes().decode(), "evidence", "genesis", f"sha256:{started.sha256}")
-    replace_file(file, text.encode())
+    pin_genesis(root / started.authority.path, started.sha256)
     if output_format == "json":
         echo_json(started.to_json())
     else:

@@ -10,6 +10,7 @@ import click
 from hyops_gitops import __version__
 from hyops_gitops.adapters.git import GitRepository
 from hyops_gitops.adapters.schema_check import check_document
+from hyops_gitops.adapters.schemas import schema_copies
 from hyops_gitops.adapters.worktree import WorkTree, read_source
 from hyops_gitops.adapters.yaml_reader import read_document
 from hyops_gitops.cli.options import common_options, find_repository
@@ -55,7 +56,13 @@ def validate(
     base = _tree_of(root, since) if since is not None else None
     override = None if authority_file is None else read_source(authority_file.resolve(), str(authority_file))
     validation = validate_tree(
-        tree, read_document, check_document, authority_override=override, base=base, since=since or ""
+        tree,
+        read_document,
+        check_document,
+        authority_override=override,
+        base=base,
+        since=since or "",
+        copies=schema_copies(root),
     )
     findings = validation.findings
     if base is not None:

@@ -71,13 +71,14 @@ class Wiring:
         """The signing key."""
         return signer_from_environment(self.environ)
 
-    def reader(self, authority: Authority) -> ZoneReader:
-        """The primary, to read."""
+    def reader(self, authority: Authority, ca_file: Path | None = None) -> ZoneReader:
+        """The primary, to read; a CA file replaces the repository's own."""
         from hyops_gitops.adapters.powerdns import PowerDnsReader  # noqa: PLC0415 - requests costs 100 ms
 
         api = authority.primary.api
         key = primary_key(api, self.environ)
-        return PowerDnsReader(api.url, api.server_id, authority.zone, key, self._ca_file(api))
+        trusted = self._ca_file(api) if ca_file is None else str(ca_file)
+        return PowerDnsReader(api.url, api.server_id, authority.zone, key, trusted)
 
     def writer(self, authority: Authority) -> ZoneWriter:
         """The primary, to write."""

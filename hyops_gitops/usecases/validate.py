@@ -21,6 +21,7 @@ from hyops_gitops.core.rules.catalog import finding
 from hyops_gitops.core.rules.context import ZoneContext, zone_context
 from hyops_gitops.core.rules.names import check_name
 from hyops_gitops.core.rules.references import Deletions, check_references, defined_names, referred_paths
+from hyops_gitops.core.rules.schema_copies import Copy, check_copies
 from hyops_gitops.core.rules.signers import check_append_only
 from hyops_gitops.core.rules.sites import check_home, check_readiness, check_sites
 from hyops_gitops.core.rules.targets import check_targets, check_ttl
@@ -73,6 +74,7 @@ def validate_tree(
     authority_override: SourceFile | None = None,
     base: SourceTree | None = None,
     since: str = "the base",
+    copies: Iterable[Copy] = (),
 ) -> Validation:
     """Check everything below `endpoints/` and `authority/`.
 
@@ -83,6 +85,7 @@ def validate_tree(
         authority_override: Replaces the zone's authority file only; its findings carry its own path.
         base: An earlier state, to say which contracts were deleted since, and whether the signers only grew.
         since: What to call that state in messages.
+        copies: The repository's copies of our schemas.
     """
     sources = {source.path: source for source in tree.files()}
     layout = lay_out(tuple(sources))
@@ -106,6 +109,7 @@ def validate_tree(
         *(one for draft in drafts for one in _about_contract(draft, context)),
         *check_references(drafts, context, Deletions(since, _deleted(base, layout.contracts))),
         *forms.findings,
+        *check_copies(copies),
     ]
     invalid = {one.path for one in findings if one.severity is Severity.ERROR}
     # Two authority files leave open which of them anything is about.

@@ -1,0 +1,233 @@
+"""`init`: a repository for somebody's own zone."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypedDict, TypeVar, Unpack
+
+import click
+
+from hyops_gitops.adapters.new_repository import NewRepository
+from hyops_gitops.adapters.schema_check import check_document
+from hyops_gitops.adapters.schemas import shipped_schemas
+from hyops_gitops.adapters.signing import SshKeygenSigner
+from hyops_gitops.adapters.ssh_keygen import generate_key
+from hyops_gitops.adapters.templates import load_templates
+from hyops_gitops.adapters.worktree import read_source
+from hyops_gitops.adapters.yaml_reader import read_document
+from hyops_gitops.cli.init_answers import AnswerOptions, answer_options, answers_of
+from hyops_gitops.cli.options import common_options
+from hyops_gitops.cli.output import echo, echo_json
+from hyops_gitops.cli.progress import show_event
+from hyops_gitops.cli.wiring import TOOL, Wiring
+from hyops_gitops.core.authority import Authority
+from hyops_gitops.core.errors import Exit, InvalidData, UsageError
+from hyops_gitops.core.new_repository import PLACEHOLDER_REF, PLACEHOLDER_REPO, Tool
+from hyops_gitops.core.zone import RRset
+from hyops_gitops.core.zone_contracts import Style
+from hyops_gitops.render.init import begun_text
+from hyops_gitops.usecases.evidence_init import Started, start_log
+from hyops_gitops.usecases.init import begin_repository
+from hyops_gitops.usecases.init_ports import BeginPorts, InitRequest
+from hyops_gitops.usecases.ports import Signer
+
+_Command = TypeVar("_Command", bound=Callable[..., object])
+_CA_FILE = "ca.pem"
+
+
+class InitOptions(AnswerOptions):
+    """Everything else that the command takes."""
+
+    remote_url: str | None
+    generate: Path | None
+    signing_key: Path | None
+    principal: str | None
+    from_zone: str | None
+    default_port: int | None
+    default_owner: str | None
+    tool_repo: str
+    tool_ref: str
+    runner: str
+    admins: str | None
+    organisation: str | None
+    commit: bool
+    evidence: bool
+    github: str | None
+    github_repo: str | None
+
+
+class _Common(TypedDict):
+    repo: Path | None
+    authority_file: Path | None
+    output_format: str
+    verbose: bool
+
+
+class _All(InitOptions, _Common):
+    pass
+
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+_OPTIONS = (
+    click.option(
+        "--remote-url", metavar="URL", help="Of the git remote `origin`; without, the log stays in one clone."
+    ),
+    click.option("--generate-key", "generate", type=_FILE, help="Make the applier's signing key here, outside of DIR."),
+    click.option("--signing-key", type=_FILE, help="The applier's signing key, or its .pub file."),
+    click.option("--principal", metavar="NAME", help="Who signs with it.  [default: applier@ZONE]"),
+    click.option("--from-zone", metavar="api|axfr|FILE", help="Make contracts of what the zone holds."),
+    click.option(
+        "--default-port", type=click.IntRange(1, 65535), help="endpoint_port of these: a zone does not say it."
+    ),
+    click.option("--default-owner", metavar="TEAM", help="endpoint_owner of these."),
+    click.option(
+        "--tool-repo", metavar="URL", default=PLACEHOLDER_REPO, help="Where hooks and workflows get this tool."
+    ),
+    click.option("--tool-ref", metavar="HASH", default=PLACEHOLDER_REF, help="The full id of a commit of it."),
+    click.option("--runner", metavar="LABEL", default="ubuntu-latest", show_default=True, help="Runs the applier."),
+    click.option("--admins", metavar="@HANDLES", help="Who approves changes of authority and workflows."),
+    click.option("--owner-org", "organisation", metavar="ORG", help="Whose teams the endpoint_owners are."),
+    click.option("--commit", is_flag=True, help="Make the first commit."),
+    click.option("--evidence", is_flag=True, help="Make the first commit, start the log and pin it."),
+    click.option("--github", type=click.Choice(["print", "set"]), help="The rulesets; `set` uses the GitHub CLI."),
+    click.option("--github-repo", metavar="OWNER/NAME", help="Where to set them."),
+)
+
+
+def _init_options(command: _Command) -> _Command:
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+@click.command("init")
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
+@answer_options
+@_init_options
+@common_options("json")
+def init(directory: Path, **options: Unpack[_All]) -> int:
+    """Make a repository for your own zone in DIR, or add what one lacks.
+
+    Asks on a terminal for what is not given. What is there is never overwritten. `--authority FILE` takes an authority
+    file that is written already. Nothing is sent to the primary; `--from-zone` reads from it.
+    """
+    directory = directory.resolve()
+    if options["from_zone"] is not None and options["default_port"] is None:
+        raise UsageError(
+            "--from-zone needs --default-port: a zone does not say where services listen",
+            code="port-missing",
+            hint="each contract gets it with a TODO beside it, and no readiness probe until that is gone",
+        )
+    ports = _ports(directory, options)
+    begun = begin_repository(_request(directory, options), ports)
+    if options["output_format"] == "json":
+        echo_json({"directory": str(directory), **begun.to_json()})
+    else:
+        generated = options["generate"]
+        echo(begun_text(begun, str(directory), None if generated is None else str(generated.expanduser().resolve())))
+    return Exit.OK
+
+
+def _request(directory: Path, options: _All) -> InitRequest:
+    given = options["authority_file"]
+    source = None if given is None else read_source(given.resolve(), str(given))
+    if source is not None and source.content is None:
+        raise UsageError(f"{given} {source.problem}", code="bad-authority")
+    written = given is not None or any((directory / "authority").glob("*.yaml"))
+    ca_file = options["primary_ca"]
+    port = options["default_port"]
+    return InitRequest(
+        answers=None
+        if written
+        else answers_of(
+            options,
+            remote="origin" if options["remote_url"] else None,
+            ca_file=_CA_FILE if ca_file else None,
+            may_ask=options["output_format"] == "text",
+        ),
+        authority_file=source.content if source is not None else None,
+        tool=Tool(options["tool_repo"], options["tool_ref"]),
+        runner=options["runner"],
+        principal=options["principal"],
+        remote_url=options["remote_url"],
+        admins=options["admins"],
+        organisation=options["organisation"],
+        take_over=Style(port, options["default_owner"]) if options["from_zone"] is not None and port else None,
+        commit=options["commit"],
+        evidence=options["evidence"],
+        github=options["github"] is not None,
+        extra={_CA_FILE: _read(ca_file)} if ca_file else None,
+    )
+
+
+def _ports(directory: Path, options: _All) -> BeginPorts:
+    key = options["generate"] or options["signing_key"]
+    return BeginPorts(
+        folder=NewRepository(directory),
+        templates=load_templates(),
+        schemas=shipped_schemas(),
+        read=read_document,
+        check=check_document,
+        read_zone=lambda authority: _read_zone(directory, options, authority),
+        signer=_signer(directory, options),
+        start_log=lambda: _start_log(directory, key),
+        set_rulesets=_rulesets(options),
+        on_event=show_event,
+    )
+
+
+def _signer(directory: Path, options: _All) -> Callable[[], Signer] | None:
+    generate, existing = options["generate"], options["signing_key"]
+    if generate is not None and existing is not None:
+        raise UsageError("--generate-key and --signing-key exclude one another", code="usage")
+    if generate is not None:
+        generate = generate.expanduser().resolve()
+        if generate.is_relative_to(directory):
+            raise UsageError(
+                f"{generate} is in the new repository, where the private key would be committed",
+                code="key-inside",
+                hint="give --generate-key a file outside of it",
+            )
+
+        def make() -> Signer:
+            generate_key(generate, options["principal"] or "applier")
+            return SshKeygenSigner(generate)
+
+        return make
+    return None if existing is None else lambda: SshKeygenSigner(existing.expanduser())
+
+
+def _start_log(directory: Path, key: Path | None) -> Started:
+    wiring = Wiring(directory)
+    environ = {**wiring.environ, "HYOPS_SIGNING_KEY_FILE": str(key)}
+    return start_log(Wiring(directory, environ).init_ports(), TOOL, {})
+
+
+def _read_zone(directory: Path, options: _All, authority: Authority) -> tuple[RRset, ...]:
+    source = options["from_zone"]
+    if source == "api":
+        ca_file = options["primary_ca"]  # not copied into the repository yet
+        return Wiring(directory).reader(authority, ca_file=ca_file).rrsets()
+    from hyops_gitops.adapters.zone_source import read_master_file, transfer  # noqa: PLC0415 - dnspython costs 130 ms
+
+    if source != "axfr":
+        return read_master_file(Path(source or ""), authority.zone)
+    if authority.primary.dns is None:
+        raise UsageError("--from-zone axfr needs the primary's DNS address", code="usage", hint="give --primary-dns")
+    return transfer(authority.primary.dns, authority.zone)
+
+
+def _rulesets(options: _All) -> "Callable[..., tuple[str, ...]] | None":
+    if options["github"] != "set":
+        return None
+    if options["github_repo"] is None:
+        raise UsageError("--github set needs --github-repo OWNER/NAME", code="usage")
+    from hyops_gitops.adapters.github_rulesets import GithubRulesets  # noqa: PLC0415 - rarely used
+
+    return GithubRulesets(options["github_repo"])
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise InvalidData(f"cannot read {file}: {error.strerror}", code="cannot-read") from error
