@@ -174,19 +174,18 @@ FILE_RULES: tuple[Rule, ...] = (
         "authority/hyops.internal.yaml and authority/lab.internal.yaml",
     ),
     Rule(
-<<<<<<< HEAD
         "mixed-change",
         "Once the log is started, a change touches authority/ or endpoints/, not both (checked with --changed-since).",
         "Whoever reviews a contract must not pass a new server, a looser policy or another signing key along with it.",
         "Change the authority in a pull request of its own, then the contracts.",
         "one pull request that raises policy.max_deletes and deletes contracts",
-=======
+    ),
+    Rule(
         "schema-copy-stale",
         "A copy of a schema under schemas/ says what the program's own schema says.",
         "Editors check by the copy, the program by its own: they would tell their users different things.",
         "Copy the schemas of the version in use: delete the copy, then hyops-gitops init .",
         "schemas/endpoint.schema.json of an older version, without endpoint_sites",
         Severity.WARNING,
->>>>>>> 2efdbc6 (init: a repository for somebody's own zone, from options, questions or an existing zone)
     ),
 )
