@@ -171,6 +171,7 @@ class Wiring:
             open_store=self.store,
             verifier=SshVerifier(),
             dns=PlainDnsClient(),
+            clock=SystemClock(),
             mark=GitVerifiedMark(self.root),
         )
 

@@ -15,6 +15,7 @@ from hyops_gitops.core.zone import RRset
 
 MARKER_TTL = 60  # seconds
 TOMBSTONES_KEPT = timedelta(days=1)
+_BREAK_GLASS = re.compile(r'"v=hyops1 bg=(?P<segment>[A-Za-z0-9._-]{1,64})(?: [!-~ ]*)?"')
 _ANCHOR = re.compile(r'"v=hyops1 seq=(?P<seq>[1-9][0-9]{0,15}) intent=sha256:(?P<sha256>[0-9a-f]{64})"')
 
 
@@ -36,6 +37,12 @@ class Anchor:
         return RRset.of(
             anchor_name(zone), "TXT", MARKER_TTL, [f'"v=hyops1 seq={self.seq} intent=sha256:{self.sha256}"']
         )
+
+
+def break_glass_of(rrset: RRset) -> str | None:
+    """The break-glass segment that an anchor names instead of an entry, None when it names none."""
+    match = _BREAK_GLASS.fullmatch(rrset.rdata[0]) if len(rrset.rdata) == 1 else None
+    return match["segment"] if match else None
 
 
 def anchor_name(zone: str) -> str:

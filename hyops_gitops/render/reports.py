@@ -1,13 +1,10 @@
-"""Plans, receipts, status and verification as text."""
-
-from collections.abc import Iterator
+"""Plans, receipts and verification as text."""
 
 from hyops_gitops.core.entry_parts import ServerReport
 from hyops_gitops.core.json_fields import time_text
 from hyops_gitops.core.log_reading import Reading
 from hyops_gitops.core.proposal import Proposal
 from hyops_gitops.core.receipt import Receipt
-from hyops_gitops.core.status import NameStatus, Status
 from hyops_gitops.render.changes import counts, plan_lines
 from hyops_gitops.render.findings import printable
 
@@ -63,29 +60,6 @@ def server_line(server: ServerReport) -> str:
     """`secondary onprem (127.0.0.2:5301): converged after 34 ms`."""
     when = "" if server.after_ms is None else f" after {server.after_ms} ms"
     return f"{server.role} {server.name} ({server.address}): {server.verdict}{when}"
-
-
-def status_text(status: Status) -> str:
-    """A block for each name, and what could not be seen."""
-    blocks = ["\n".join(_name_lines(name)) for name in status.names]
-    notes = [f"not seen: {printable(reason)}" for reason in status.unseen]
-    return "\n".join([*blocks, *notes]) or "no endpoint is known"
-
-
-def _name_lines(name: NameStatus) -> Iterator[str]:
-    yield f"{name.name}: {'as intended' if name.agrees else 'DIFFERS'}"
-    yield f"  intended   {_targets(name.intended)}"
-    if name.recorded is not None:
-        since = f" (since entry {name.since_seq})" if name.since_seq else ""
-        yield f"  recorded   {_targets(name.recorded)}{since}"
-    for answer in name.answers:
-        said = "silent" if answer.verdict == "silent" else _targets(answer.rdata)
-        mark = "  <- differs" if answer.verdict == "differs" else ""
-        yield f"  {answer.role:<10} {said} ({answer.name}, {answer.address}){mark}"
-
-
-def _targets(rdata: tuple[str, ...]) -> str:
-    return " ".join(map(printable, rdata)) or "nothing"
 
 
 def reading_text(reading: Reading) -> str:

@@ -3,25 +3,31 @@
 By DNS alone: no credentials. What could not be seen is said, never guessed.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from hyops_gitops.core.authority import Authority, EvidenceSettings
-from hyops_gitops.core.errors import UsageError
+from hyops_gitops.core.custody_entries import Reconcile
+from hyops_gitops.core.errors import Refused, UsageError
 from hyops_gitops.core.exchange import Answer, Question, SourceFile
-from hyops_gitops.core.names import canonical_name, is_in_zone
-from hyops_gitops.core.status import NameStatus, ServerAnswer, Status, Verdict
+from hyops_gitops.core.log import Log
+from hyops_gitops.core.markers import Anchor, anchor_name, break_glass_of
+from hyops_gitops.core.names import canonical_name, endpoint_name_of_path, is_in_zone
+from hyops_gitops.core.status import NameStatus, ServerState, Since, Status
 from hyops_gitops.core.zone import RRset, Zone
-from hyops_gitops.usecases.convergence import Expectation, Watched, answered, servers_of
+from hyops_gitops.usecases.answers import TYPES, Judge, negative_ttl
+from hyops_gitops.usecases.convergence import Watched, answered, servers_of
 from hyops_gitops.usecases.document_port import DocumentReader, SchemaChecker
 from hyops_gitops.usecases.findings_error import FindingsError
 from hyops_gitops.usecases.plan import recorded_log
-from hyops_gitops.usecases.ports import DnsClient, EvidenceStore, History, VerifiedMark, Verifier
+from hyops_gitops.usecases.ports import Clock, DnsClient, EvidenceStore, History, VerifiedMark, Verifier
 from hyops_gitops.usecases.validate import Validation, validate_tree
 
 _TIMEOUT_S = 2.0
-_TYPES = ("A", "AAAA", "CNAME")
+_SHOWN = 5
+
+_Answers = Mapping[Question, Answer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,7 @@ class StatusPorts:
     open_store: Callable[[EvidenceSettings], EvidenceStore]
     verifier: Verifier
     dns: DnsClient
+    clock: Clock
     mark: VerifiedMark | None = None
 
 
@@ -42,7 +49,7 @@ def look(name: str | None, authority_override: SourceFile | None, ports: StatusP
 
     Raises:
         FindingsError: the authority is invalid.
-        UsageError: code `unknown-name`: neither contract nor log knows the name.
+        UsageError: `unknown-name`: neither contract nor log knows the name; `ambiguous-name`: several are meant.
     """
     commit = ports.history.resolve("HEAD")
     validation = validate_tree(
@@ -51,99 +58,145 @@ def look(name: str | None, authority_override: SourceFile | None, ports: StatusP
     authority = validation.authority
     if authority is None:
         raise FindingsError(validation.findings)
-    log = recorded_log(validation, authority, ports.open_store, ports.verifier, ports.mark)
+    log, trouble = _log(validation, authority, ports)
     intended = Zone.of(authority.zone, (rrset for one in validation.contracts for rrset in one.rrsets()))
-    recorded = log.state.zone if log else None
-    known = intended.names() | (recorded.names() if recorded else set())
-    names = sorted(known) if name is None else [_known(name, authority.zone, known)]
-    since: Mapping[str, int] = {}
-    if log:
-        since = {
-            change.name: one.intent_entry.seq for one in reversed(list(log.applied())) for change in one.intent.changes
-        }
-    answers = _ask(authority, names, intended, ports.dns)
-    targets, recorded_targets = _targets(intended), _targets(recorded) if recorded is not None else None
+    undecided = _undecided(authority.zone, validation)
+    known = intended.names() | undecided | (log.state.names() if log else set())
+    names = sorted(known) if name is None else [whole_name(name, authority.zone, known)]
+    servers = servers_of(authority)
+    given = _ask(servers, names, authority.zone, ports.dns)
+    states = tuple(_state(server, given[server], authority.zone) for server in servers)
+    judge = Judge(log, negative_ttl(given.values(), authority.zone), ports.clock.now())
+    wanted, recorded = intended.by_name(), log.state.zone.by_name() if log else None
     return Status(
         authority.zone,
         commit,
         tuple(
             NameStatus(
                 one,
-                targets.get(one, ()),
-                recorded_targets.get(one, ()) if recorded_targets is not None else None,
-                since.get(one),
-                tuple(answers[one]),
+                None if one in undecided else tuple(wanted.get(one, {}).values()),
+                tuple(recorded.get(one, {}).values()) if recorded is not None else None,
+                _since(log, one) if log else None,
+                tuple(
+                    judge.answer(server, one, given[server], wanted.get(one, {}), decided=one not in undecided)
+                    for server in servers
+                ),
             )
             for one in names
         ),
-        tuple(_unseen(authority, validation, has_log=log is not None)),
+        states,
+        tuple(_warnings(states, log)),
+        tuple(_unseen(authority, validation, states, trouble)),
+        log_verifies=trouble is None or trouble.guard == "evidence-missing",
     )
 
 
-def full_name(name: str, zone: str) -> str:
-    """The whole name for a short one: `postgres.prod` for `postgres.prod.<zone>`."""
-    canonical = canonical_name(name)
-    return canonical if is_in_zone(canonical, zone) else f"{canonical}.{zone}"
+def whole_name(given: str, zone: str, known: set[str]) -> str:
+    """The name that somebody means who leaves out the zone, or the environment too where that is clear.
+
+    Raises:
+        UsageError: codes `unknown-name`, `ambiguous-name`.
+    """
+    name = canonical_name(given)
+    whole = name if is_in_zone(name, zone) else f"{name}.{zone}"
+    if whole in known:
+        return whole
+    found = sorted(one for one in known if one.startswith(f"{name}."))
+    if len(found) == 1:
+        return found[0]
+    if found:
+        hint = f"one of: {', '.join(found[:_SHOWN])}"
+        raise UsageError(f"{given!r} is short for several names", code="ambiguous-name", hint=hint)
+    raise UsageError(
+        f"no contract and no record of ours is called {whole}",
+        code="unknown-name",
+        hint="`hyops-gitops status` without a name lists all of them",
+    )
 
 
-def _known(name: str, zone: str, known: set[str]) -> str:
-    whole = full_name(name, zone)
-    if whole not in known:
-        raise UsageError(
-            f"no contract and no record of ours is called {whole}",
-            code="unknown-name",
-            hint="`hyops-gitops status` without a name lists all of them",
-        )
-    return whole
+def _log(validation: Validation, authority: Authority, ports: StatusPorts) -> tuple[Log | None, Refused | None]:
+    """The log, and why there is none to be had although it was started: DNS can be looked at all the same."""
+    try:
+        return recorded_log(validation, authority, ports.open_store, ports.verifier, ports.mark), None
+    except Refused as error:
+        return None, error
 
 
-def _ask(authority: Authority, names: list[str], intended: Zone, dns: DnsClient) -> dict[str, list[ServerAnswer]]:
-    servers = servers_of(authority)
-    questions = [Question(name, rrtype) for name in names for rrtype in _TYPES]
-    collected: dict[str, list[ServerAnswer]] = {name: [] for name in names}
+def _undecided(zone: str, validation: Validation) -> set[str]:
+    """The names whose contract has an error, so that nobody can say what is intended."""
+    named = (endpoint_name_of_path(path, zone) for path in validation.invalid_paths)
+    return {str(name) for name in named if name is not None}
+
+
+def _ask(servers: tuple[Watched, ...], names: list[str], zone: str, dns: DnsClient) -> dict[Watched, _Answers]:
+    about_names = [Question(name, rrtype) for name in names for rrtype in TYPES]
+    about_zone = [Question(anchor_name(zone), "TXT"), Question(zone, "SOA")]
     if not servers:
-        return collected
+        return {}
 
-    def ask(server: Watched) -> Mapping[Question, Answer]:
+    def ask(server: Watched) -> _Answers:
         recursion = not server.authoritative
+        questions = about_names if recursion else [*about_zone, *about_names]
         return dns.ask(server.address, questions, recursion_desired=recursion, timeout_s=_TIMEOUT_S)
 
     with ThreadPoolExecutor(max_workers=len(servers)) as pool:
-        for server, answers in zip(servers, pool.map(ask, servers), strict=True):
-            for name in names:
-                collected[name].append(_judge(server, name, answers, intended))
-    return collected
+        return dict(zip(servers, pool.map(ask, servers), strict=True))
 
 
-def _judge(server: Watched, name: str, answers: Mapping[Question, Answer], intended: Zone) -> ServerAnswer:
-    found: list[RRset] = []
-    met: list[bool] = []
-    for rrtype in _TYPES:
-        question = Question(name, rrtype)
-        answer = answers[question]
-        if answer.rcode == "SILENT":
-            return ServerAnswer(server.role, server.name, str(server.address), "silent", ())
-        rrset = answered(answer, question)
-        wanted = intended.rrsets.get((name, rrtype))
-        expected = Expectation(question, wanted, before=rrset)
-        met.append(expected.met_by(answer, authoritative=server.authoritative))
-        found += [rrset] if rrset else []
-    verdict: Verdict = "as intended" if all(met) else "differs"
-    rdata = tuple(value for rrset in found for value in rrset.rdata)
-    return ServerAnswer(server.role, server.name, str(server.address), verdict, rdata)
+def _state(server: Watched, answers: _Answers, zone: str) -> ServerState:
+    marker = Question(anchor_name(zone), "TXT")
+    found: RRset | None = answered(answers[marker], marker) if marker in answers else None
+    anchor = Anchor.parse(found) if found else None
+    return ServerState(
+        server.role,
+        server.name,
+        str(server.address),
+        server.required,
+        all(answer.rcode != "SILENT" for answer in answers.values()),
+        anchor.seq if anchor else None,
+        break_glass_of(found) if found else None,
+    )
 
 
-def _targets(zone: Zone) -> dict[str, tuple[str, ...]]:
-    return {
-        name: tuple(value for rrset in by_type.values() for value in rrset.rdata)
-        for name, by_type in zone.by_name().items()
-    }
+def _since(log: Log, name: str) -> Since | None:
+    """The newest applied change of a name that left it what it is."""
+    newest = next(
+        (
+            one
+            for one in reversed(list(log.applied_to(name)))
+            if any(change.name == name and change.after is not None for change in one.intent.changes)
+        ),
+        None,
+    )
+    if newest is None:
+        return None
+    when = newest.result.accepted or newest.result_entry.envelope.time
+    return Since(newest.intent_entry.seq, when, newest.intent.merged)
 
 
-def _unseen(authority: Authority, validation: Validation, *, has_log: bool) -> list[str]:
-    unseen = [f"contract {path} is invalid" for path in sorted(validation.invalid_paths)]
+def _warnings(states: tuple[ServerState, ...], log: Log | None) -> Iterator[str]:
+    if log is not None and (intent := log.open_intent) is not None:
+        yield f"intent {intent.seq} has no result yet: an apply is under way, or one died; the next apply settles it"
+    entries = log.entries.of_types("reconcile") if log else ()
+    reconciled = {one.body.segment for one in entries if isinstance(one.body, Reconcile)}
+    for segment in sorted({one.break_glass for one in states if one.break_glass} - reconciled):
+        where = ", ".join(f"{one.role} {one.name}" for one in states if one.break_glass == segment)
+        yield f"break-glass segment {segment} is not reconciled with the log; seen on {where}"
+
+
+def _unseen(
+    authority: Authority, validation: Validation, states: tuple[ServerState, ...], trouble: Refused | None
+) -> Iterator[str]:
+    for path in sorted(validation.invalid_paths):
+        yield f"what {path} intends: it is invalid"
     if authority.primary.dns is None:
-        unseen.append("the primary is not asked: primary.dns is not given")
-    if not has_log:
-        unseen.append("nothing is recorded: the log is not initialised")
-    return unseen
+        yield "the primary: primary.dns is not given"
+    for server in states:
+        if not server.answers:
+            need = "" if server.required else ", which policy.convergence does not require"
+            yield f"{server.role} {server.name} ({server.address}){need}: it did not answer"
+    if trouble is not None:
+        hint = f" ({trouble.hint})" if trouble.hint else ""
+        yield f"what is recorded: {trouble.message}{hint}"
+    elif authority.evidence.genesis is None:
+        yield "what is recorded: the log is not initialised"

@@ -1,0 +1,195 @@
+"""`status`, on a lab with a resolver that caches: what is intended, recorded and answered."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hyops_gitops.adapters.clock import SystemClock
+from hyops_gitops.adapters.dns_client import PlainDnsClient
+from hyops_gitops.core.exchange import Question
+from hyops_gitops.core.markers import anchor_name
+from hyops_gitops.core.status import Status
+from hyops_gitops.lab.model import Lab
+from hyops_gitops.lab.zones import create_zone, wait_until
+from hyops_gitops.usecases.status import look
+from tests.world import World
+
+pytestmark = pytest.mark.authority
+
+
+def applied(lab: Lab, zone: str, directory: Path) -> World:
+    """A world with `first.prod` applied, and asked for at the resolver."""
+    create_zone(lab, zone)
+    world = World.make(directory, zone, lab)
+    world.foreign("first", "A", "10.0.0.1")  # adopted: an apply that creates it makes the resolver remember nothing
+    world.primary.notify()
+    question, secondary = Question(world.name("first"), "A"), lab.secondaries[0].dns
+
+    def arrived() -> bool:
+        answers = PlainDnsClient().ask(secondary, [question], recursion_desired=False, timeout_s=5)
+        return bool(answers[question].rrsets)
+
+    wait_until(arrived, 20, "the secondary")
+    world.apply()
+    assert status(world).agrees
+    return world
+
+
+@pytest.fixture(scope="module")
+def settled(service_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """One whose zone no test changes for good."""
+    return applied(service_lab, "settled.internal", tmp_path_factory.mktemp("settled") / "world")
+
+
+@pytest.fixture
+def world(settled: World, tmp_path: Path) -> World:
+    """A clone of it, to commit in without pushing."""
+    return replace(settled.clone(tmp_path / "clone"), remote=None)
+
+
+def status(world: World, name: str | None = None, *, later: timedelta = timedelta()) -> Status:
+    """What status finds, now or on a later day."""
+    ports = replace(world.wiring().status_ports(), clock=_Later(later))
+    return look(name, None, ports)
+
+
+@dataclass(frozen=True)
+class _Later(SystemClock):
+    by: timedelta
+
+    def now(self) -> datetime:
+        return super().now() + self.by
+
+
+def verdicts(found: Status, name: str) -> list[str]:
+    (one,) = [one for one in found.names if one.name == name]
+    return [answer.verdict for answer in one.answers]
+
+
+def test_a_move_is_shown_from_all_sides_while_the_resolver_still_caches(service_lab: Lab, tmp_path: Path) -> None:
+    world = applied(service_lab, "moving.internal", tmp_path)
+    assert service_lab.resolver is not None
+    questions = [Question(world.name("second"), "A"), Question(world.name("second"), "AAAA")]
+    PlainDnsClient().ask(service_lab.resolver.dns, questions, recursion_desired=True, timeout_s=5)
+    world.contract("second", "10.0.0.2", "fd00::2")
+    world.contract("first", "10.0.0.9", ttl=600)
+    world.commit("Move first")
+    found = status(world, "first.prod")
+    assert [one.recorded_differs for one in found.names] == [True]
+    assert verdicts(found, world.name("first")) == ["differs"] * 3
+    assert found.exit_code == 1  # merged, not applied
+
+    world.apply()
+    document = world.cli("status", "first", "--format", "json")
+    assert document.exit == 0
+    (name,) = _list(document.document()["names"])
+    assert (name["intended"], name["recorded"], name["ttl"]) == (
+        ["10.0.0.9"],
+        ["10.0.0.9"],
+        {"intended": 600, "recorded": 600},
+    )
+    commit = world.git("rev-parse", "HEAD")
+    assert (name["since"]["seq"], [one["commit"] for one in name["since"]["changes"]]) == (name["since_seq"], [commit])
+    assert [one["author"] for one in name["since"]["changes"]] == ["Tester"]
+    primary, secondary, resolver = name["answers"]
+    assert (primary["verdict"], primary["rdata"], primary["ttl"]) == ("as intended", ["10.0.0.9"], 600)
+    assert (secondary["verdict"], secondary["name"]) == ("as intended", "secondary1")
+    assert (resolver["verdict"], resolver["rdata"]) == ("caching", ["10.0.0.1"])
+    assert 0 < resolver["left_s"] <= 60  # the TTL it had
+    assert resolver["left_s"] == resolver["ttl"]
+    assert "still cached, for" in world.cli("status", "first.prod").out
+
+    # That there was nothing is cached too, for the SOA's minimum from the last server's change on.
+    second = next(one for one in status(world).names if one.name == world.name("second")).answers[2]
+    assert (second.verdict, second.records) == ("caching", ())
+    assert second.left_s is not None
+    assert 0 < second.left_s <= 310
+
+    late = status(world, later=timedelta(hours=1))
+    assert late.exit_code == 1
+    assert [one.answers[2].verdict for one in late.names] == ["differs", "differs"]
+    assert late.names[0].answers[2].note == "longer than the TTL of any earlier answer"
+
+
+def test_an_edit_by_hand_differs_and_so_does_a_ttl(world: World) -> None:
+    try:
+        world.foreign("first", "A", "10.9.9.9")
+        found = status(world)
+        assert verdicts(found, world.name("first"))[0] == "differs"
+        assert found.exit_code == 1
+        world.foreign("first", "A", "10.0.0.1", ttl=7)
+        first = status(world).names[0].answers[0]
+    finally:
+        world.foreign("first", "A", "10.0.0.1")
+    assert (first.verdict, first.note, first.records[0].ttl) == ("differs", "only the TTL differs", 7)
+
+
+def test_a_required_server_that_is_silent_is_no_agreement_and_another_only_unseen(world: World, tmp_path: Path) -> None:
+    lab = world.lab
+    assert lab is not None
+    assert lab.resolver is not None
+    lost = tmp_path / "lost.yaml"
+    text = world.read(world.authority_path)
+    lost.write_text(text.replace(str(lab.secondaries[0].dns), "127.0.0.1:1"))
+    ran = world.cli("status", "--authority", lost, "--format", "json")
+    assert ran.exit == 4
+    assert ran.document()["agrees"] is False
+    assert [one["answers"] for one in _list(ran.document()["servers"])] == [True, False, True]
+    lost.write_text(text.replace(str(lab.resolver.dns), "127.0.0.1:1"))
+    ran = world.cli("status", "--authority", lost, "--format", "json")
+    assert (ran.exit, ran.document()["agrees"]) == (0, True)
+    (unseen,) = _list(ran.document()["unseen"])
+    assert unseen == "resolver clients (127.0.0.1:1), which policy.convergence does not require: it did not answer"
+
+
+def test_the_anchors_are_read_and_break_glass_is_a_warning(world: World, settled: World) -> None:
+    seq = settled.types().index("intent") + 1
+    assert [one.anchor_seq for one in status(world).servers] == [seq, seq, None]
+    (anchor,) = [one for one in world.primary.rrsets() if one.name == anchor_name(world.zone)]
+    try:
+        world.primary.patch([], [replace(anchor, rdata=('"v=hyops1 bg=night-1 n=2"',))])
+        found = status(world)
+    finally:
+        world.primary.patch([], [anchor])
+    assert [one.break_glass for one in found.servers] == ["night-1", None, None]
+    assert found.warnings == ("break-glass segment night-1 is not reconciled with the log; seen on primary primary",)
+    assert found.exit_code == 0  # every name is as intended
+
+
+def test_a_clone_without_the_log_still_shows_what_dns_says(world: World) -> None:
+    evidence = world.git("rev-parse", "refs/remotes/origin/evidence")
+    world.git("update-ref", "-d", "refs/remotes/origin/evidence")
+    found = status(world)
+    assert (found.exit_code, found.names[0].recorded) == (0, None)
+    assert "git fetch origin evidence" in " ".join(found.unseen)
+    before = world.git("rev-parse", f"{evidence}^")
+    world.git("update-ref", "refs/remotes/origin/evidence", before)
+    another = world.git("commit-tree", f"{before}^{{tree}}", "-m", "another root")
+    world.git("update-ref", "refs/heads/evidence", another)
+    tampered = status(world)
+    assert (tampered.exit_code, tampered.log_verifies) == (1, False)
+    assert tampered.names[0].recorded is None
+
+
+def test_what_an_invalid_contract_intends_is_unknown(world: World) -> None:
+    world.write("endpoints/prod/first.yaml", world.read("endpoints/prod/first.yaml").replace("5432", "0"))
+    world.commit()
+    found = status(world)
+    assert (found.names[0].intended, verdicts(found, world.name("first"))) == (None, ["as intended"] * 3)
+    assert (found.exit_code, found.unseen) == (1, ("what endpoints/prod/first.yaml intends: it is invalid",))
+
+
+def test_short_names(world: World) -> None:
+    world.contract("first", "10.0.0.3", env="dev")
+    world.commit()
+    assert [one.name for one in status(world, "first.dev").names] == [world.name("first", "dev")]
+    assert world.cli("status", "first", "--format", "json").document()["code"] == "ambiguous-name"
+    assert world.cli("status", "second", "--format", "json").document()["code"] == "unknown-name"
+
+
+def _list(value: object) -> list[Any]:
+    assert isinstance(value, list)
+    return value
