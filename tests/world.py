@@ -211,8 +211,9 @@ class World:
         env: str = "prod",
         sites: Mapping[str, str] | None = None,
         required: bool = True,
+        **more: object,
     ) -> None:
-        """Write a contract: addresses make it a `host`, a name `dns`."""
+        """Write a contract: addresses make it a `host`, a name `dns`; `more` are further fields."""
         kind = "host" if all(target[0].isdigit() or ":" in target for target in targets) else "dns"
         fields: dict[str, object] = {
             "endpoint_dns_name": self.name(service, env),
@@ -221,6 +222,8 @@ class World:
             "endpoint_port": 5432,
             "endpoint_cutover_required": required,
             "endpoint_ttl": ttl,
+            "endpoint_readiness": [{"type": "none", "reason": "nobody listens at this address"}],
+            **more,
         }
         if sites is not None:
             fields["endpoint_sites"] = sites

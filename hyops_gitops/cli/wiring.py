@@ -116,6 +116,7 @@ class Wiring:
     def apply_ports(self, on_event: OnEvent) -> ApplyPorts:
         """For `apply`."""
         from hyops_gitops.adapters.dns_client import PlainDnsClient  # noqa: PLC0415 - dnspython costs 130 ms
+        from hyops_gitops.adapters.probes import NetworkProber  # noqa: PLC0415 - ssl is for those who connect
 
         return ApplyPorts(
             read=read_document,
@@ -127,6 +128,7 @@ class Wiring:
             open_signer=self.signer,
             verifier=SshVerifier(),
             dns=PlainDnsClient(),
+            prober=NetworkProber(),
             clock=SystemClock(),
             process_is_gone=process_is_gone,
             jitter=random.random,

@@ -28,6 +28,7 @@ from hyops_gitops.core.entry_parts import (
 from hyops_gitops.core.guards import Override
 from hyops_gitops.core.json_fields import Fields, time_text
 from hyops_gitops.core.plan import Change, Drift, Held
+from hyops_gitops.core.readiness import ReadinessReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +46,11 @@ class Intent:
     held: tuple[Held, ...]
     overrides: tuple[Override, ...]
     lease: Lease
+    readiness: tuple[ReadinessReport, ...] = ()  # of the targets that endpoints move to
 
     def to_json(self) -> Json:
         """The entry's form."""
+        readiness: Json = {"readiness": [one.to_json() for one in self.readiness]} if self.readiness else {}
         return {
             "contracts": self.contracts.to_json(),
             "authority": self.authority.to_json(),
@@ -61,6 +64,7 @@ class Intent:
             },
             "overrides": [override_json(override) for override in self.overrides],
             "lease": self.lease.to_json(),
+            **readiness,
         }
 
     @classmethod
@@ -79,6 +83,7 @@ class Intent:
             tuple(Held(one.text("name"), one.text("contract"), one.text("reason")) for one in plan.objects("held")),
             tuple(override_from_json(one) for one in fields.objects("overrides")),
             Lease.from_json(fields.nested("lease")),
+            tuple(ReadinessReport.from_json(one) for one in fields.optional_objects("readiness")),
         )
 
 

@@ -105,6 +105,10 @@ class Fields:
         """A list of objects."""
         return [Fields(item, f"{self._path}.{name}[{index}]") for index, item in enumerate(self._list(name))]
 
+    def optional_objects(self, name: str) -> list["Fields"]:
+        """A list of objects, empty when absent."""
+        return self.objects(name) if name in self else []
+
     def texts(self, name: str) -> tuple[str, ...]:
         """A list of strings."""
         items = self._list(name)

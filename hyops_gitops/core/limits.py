@@ -1,9 +1,12 @@
 """The part of a policy that guards read, and the stricter of two."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from hyops_gitops.core.authority import NO_ASSERTIONS, Assertions, Policy
+from hyops_gitops.core.guards import GUARDS, Override, find_override
+from hyops_gitops.core.plan import Refusal
 
 # From this many managed RRsets on, a share in percent means something; below, the absolute caps protect.
 PERCENT_APPLIES_FROM = 10
@@ -40,6 +43,16 @@ class Limits:
             policy.readiness_attested_minutes,
             policy.assertions,
         )
+
+    def lifted(self, guard: str, name: str | None, overrides: Iterable[Override]) -> bool:
+        """Whether one of these overrides lifts a guard, and the policy lets it."""
+        return guard in self.overridable and find_override(overrides, guard, name) is not None
+
+    def honest(self, refusal: Refusal) -> Refusal:
+        """The refusal without a hint at an override that the policy does not allow."""
+        if refusal.guard in self.overridable or not GUARDS[refusal.guard].overridable:
+            return refusal
+        return replace(refusal, hint=f"policy.overridable does not list {refusal.guard}, so nothing lifts it")
 
     def stricter(self, other: "Limits") -> "Limits":
         """What both allow: a pull request that loosens a limit does not profit from it in the same apply."""

@@ -5,12 +5,12 @@ as desired although it was last applied otherwise, or never, is *adopted*: not w
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum, auto
 
 from hyops_gitops.core.caps import cap_refusals
 from hyops_gitops.core.contract import Contract
-from hyops_gitops.core.guards import GUARDS, Override, find_override
+from hyops_gitops.core.guards import Override
 from hyops_gitops.core.limits import Limits
 from hyops_gitops.core.names import ancestors
 from hyops_gitops.core.plan import Action, Change, Drift, Held, Note, Plan, Refusal
@@ -64,13 +64,7 @@ class Inputs:
 
     def overridden(self, guard: str, name: str | None) -> bool:
         """Whether an override that the policy allows lifts this guard."""
-        return guard in self.limits.overridable and find_override(self.overrides, guard, name) is not None
-
-    def honest(self, refusal: Refusal) -> Refusal:
-        """The refusal without a hint at an override that the policy does not allow."""
-        if refusal.guard in self.limits.overridable or not GUARDS[refusal.guard].overridable:
-            return refusal
-        return replace(refusal, hint=f"policy.overridable does not list {refusal.guard}, so nothing lifts it")
+        return self.limits.lifted(guard, name, self.overrides)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +107,7 @@ def make_plan(inputs: Inputs) -> Plan:
         changes=tuple(changes),
         drift=tuple(one for one in outcomes if isinstance(one, Drift)),
         held=tuple(_held(inputs)),
-        refusals=tuple(inputs.honest(one) for one in refusals if not inputs.overridden(one.guard, one.name)),
+        refusals=tuple(inputs.limits.honest(one) for one in refusals if not inputs.overridden(one.guard, one.name)),
         notes=(*wildcard_notes(inputs.observed, changes), *(one for one in promises if isinstance(one, Note))),
         unmanaged=sum(key not in inputs.recorded.entries and key not in touched for key in inputs.observed.rrsets),
     )

@@ -7,6 +7,7 @@ from typing import Literal, assert_never
 from hyops_gitops.core.entry_parts import Retirement, ServerReport
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.plan import Plan
+from hyops_gitops.core.readiness import ReadinessReport
 
 Outcome = Literal["applied", "nothing", "refused", "failed", "unconfirmed"]
 
@@ -34,6 +35,7 @@ class Receipt:
     commit: str
     plan: Plan
     reason: str = ""
+    readiness: tuple[ReadinessReport, ...] = ()
     serial_before: int | None = None
     serial_after: int | None = None
     intent: EntryRef | None = None
@@ -78,6 +80,7 @@ class Receipt:
             "held": [held.to_json() for held in self.plan.held],
             "refusals": [refusal.to_json() for refusal in self.plan.refusals],
             "notes": [note.to_json() for note in self.plan.notes],
+            "readiness": [one.to_json() for one in self.readiness],
             "retire": [one.to_json() for one in self.retire],
             "timings_ms": dict(self.timings_ms),
         }

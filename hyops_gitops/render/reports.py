@@ -7,6 +7,7 @@ from hyops_gitops.core.proposal import Proposal
 from hyops_gitops.core.receipt import Receipt
 from hyops_gitops.render.changes import counts, plan_lines
 from hyops_gitops.render.findings import printable
+from hyops_gitops.render.readiness import readiness_line
 
 
 def proposal_text(proposal: Proposal) -> str:
@@ -29,7 +30,7 @@ def proposal_text(proposal: Proposal) -> str:
 
 def receipt_text(receipt: Receipt) -> str:
     """What an apply came to."""
-    lines = list(plan_lines(receipt.plan))
+    lines = [*plan_lines(receipt.plan), *map(readiness_line, receipt.readiness)]
     lines += map(server_line, receipt.servers)
     for one in receipt.retire:
         when = time_text(one.after) if one.after else "unknown: an authority server is stale or silent"

@@ -5,7 +5,7 @@
  3. no open intent: waited for, or settled                         (recovery)
  4. the zone's header and anchor                                   (apply_preparation, observation)
  5. the three-way plan                                             (proposal, core.planning)
- 6. readiness of new targets: not part of this version
+ 6. readiness of new targets                                       (readiness, core.readiness_guard)
  7. the intent, signed and pushed: the commit point and the lock   (evidence_log)
  8. one PATCH, if nothing moved meanwhile                          (sending)
  9. proof by DNS                                                   (proof, convergence)
@@ -94,7 +94,7 @@ class _Apply:
             checked = self._checked(opened, self._commits(opened))
             seen = look(opened, self.request, self.ports)
         try:
-            prepared = prepare(opened, checked, seen, self.request)
+            prepared = prepare(opened, checked, seen, self.request, self.ports)
         except Refused as error:
             self._record_refusal(opened, checked.merged, (_recorded_refusal(error),))
             raise
@@ -212,6 +212,7 @@ class _Apply:
             held=plan.held,
             overrides=_recorded(self.request.overrides),
             lease=Lease(opened.authority.policy.lease_s, self.request.boot_id, self.request.pid),
+            readiness=prepared.readiness,
         )
 
     def _not_applied(self, prepared: Prepared, intended: Log, sent: Sent) -> Receipt:
@@ -318,6 +319,7 @@ class _Apply:
             outcome=outcome,
             commit=prepared.opened.commit,
             plan=prepared.plan,
+            readiness=prepared.readiness,
             serial_before=prepared.serial,
             serial_after=prepared.serial,
             intent=_ref(intended) if intended else None,

@@ -13,6 +13,7 @@ from hyops_gitops.usecases.ports import (
     DnsClient,
     EvidenceStore,
     History,
+    Prober,
     Signer,
     TransferRequester,
     VerifiedMark,
@@ -50,6 +51,7 @@ class ApplyPorts:
     open_signer: Callable[[], Signer]
     verifier: Verifier
     dns: DnsClient
+    prober: Prober
     clock: Clock
     process_is_gone: Callable[[int], bool]
     jitter: Callable[[], float]  # between 0 and 1

@@ -1,7 +1,9 @@
-"""Steps 4 and 5 of an apply: the zone's header and anchor, and the plan. Writes nothing."""
+"""Steps 4 to 6 of an apply: the zone's header and anchor, the plan, readiness. Writes nothing."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.custody_entries import Gap
 from hyops_gitops.core.entries import AuthorityChange, ZoneDrift
 from hyops_gitops.core.entry_parts import MergedCommit, Person, ZoneDigests
@@ -13,6 +15,8 @@ from hyops_gitops.core.limits import Limits
 from hyops_gitops.core.log import Log
 from hyops_gitops.core.masking import masked
 from hyops_gitops.core.plan import Drift, Plan
+from hyops_gitops.core.readiness import Candidate, ReadinessReport
+from hyops_gitops.core.readiness_guard import attested, candidates, guarded
 from hyops_gitops.core.separation import missing_approval
 from hyops_gitops.core.state import ManagedSet
 from hyops_gitops.core.zone import Zone
@@ -36,6 +40,7 @@ from hyops_gitops.usecases.observation import (
 )
 from hyops_gitops.usecases.ports import ZoneWriter
 from hyops_gitops.usecases.proposal import Past, Sorted, limits_since, mixed_commits, propose, rebased, sort_findings
+from hyops_gitops.usecases.readiness import ReadinessPorts, check_readiness
 
 _GUARD = "separation-of-duties"
 
@@ -48,6 +53,7 @@ class Prepared:
     primary: ZoneWriter
     observation: Observation
     plan: Plan
+    readiness: tuple[ReadinessReport, ...]  # of the targets that the plan moves endpoints to
     merged: tuple[MergedCommit, ...]
     gap: Gap | None  # to be recorded first, in this order
     authority_change: AuthorityChange | None
@@ -127,8 +133,8 @@ def check_commits(opened: Opened, commits: tuple[CommitInfo, ...], request: Appl
     return Checked(past, found, tuple(map(merged_commit, commits)))
 
 
-def prepare(opened: Opened, checked: Checked, seen: Seen, request: ApplyRequest) -> Prepared:
-    """Plan.
+def prepare(opened: Opened, checked: Checked, seen: Seen, request: ApplyRequest, ports: ApplyPorts) -> Prepared:
+    """Plan, and probe the targets that endpoints are to move to.
 
     Raises:
         Refused: guards `restored` and `log-gap`.
@@ -147,16 +153,31 @@ def prepare(opened: Opened, checked: Checked, seen: Seen, request: ApplyRequest)
         past=checked.past,
         overrides=request.overrides,
     )
+    wanted = candidates(plan.changes, {one.path: one for one in opened.validation.contracts})
+    limits = limits_since(checked.past, limits)
+    readiness = probe_targets(wanted, opened.authority, limits, plan.expected_zone(), ports)
     return Prepared(
         opened=opened,
         primary=seen.primary,
         observation=observation,
-        plan=plan,
+        plan=guarded(plan, readiness, limits, request.overrides),
+        readiness=readiness,
         merged=checked.merged,
         gap=_gap(observation, log, request),
         authority_change=authority_change(opened, checked.past),
         drift=zone_drift(opened.commit, log, observation),
     )
+
+
+def probe_targets(
+    wanted: Sequence[Candidate], authority: Authority, limits: Limits, zone: Zone, ports: ApplyPorts
+) -> tuple[ReadinessReport, ...]:
+    """Step 6: what the targets themselves say, or else their publisher."""
+    if any(one.probes for one in wanted):
+        ports.on_event(Step(f"probing {len(wanted)} new target{'s' if len(wanted) > 1 else ''}"))
+    reports = check_readiness(wanted, authority, zone, ReadinessPorts(ports.prober, ports.dns))
+    now, minutes = ports.clock.now(), limits.readiness_attested_minutes
+    return tuple(attested(report, one.attested, minutes, now) for one, report in zip(wanted, reports, strict=True))
 
 
 def _check_separation(limits: Limits, commits: tuple[CommitInfo, ...], request: ApplyRequest) -> None:
@@ -165,8 +186,7 @@ def _check_separation(limits: Limits, commits: tuple[CommitInfo, ...], request: 
     Raises:
         Refused: guard `separation-of-duties`.
     """
-    lifted = _GUARD in limits.overridable and find_override(request.overrides, _GUARD) is not None
-    if limits.separation_of_duties != "enforce" or lifted:
+    if limits.separation_of_duties != "enforce" or limits.lifted(_GUARD, None, request.overrides):
         return
     for commit in commits:
         pushers = (Person(commit.merged_author),) if commit.merged_author else ()

@@ -18,6 +18,7 @@ from hyops_gitops.core.exchange import (
     Verified,
     ZoneHeader,
 )
+from hyops_gitops.core.readiness import Probe, ProbeReport
 from hyops_gitops.core.zone import Key, RRset
 
 
@@ -102,6 +103,16 @@ class DnsClient(Protocol):
         timeout_s: float,
     ) -> Mapping[Question, Answer]:
         """Ask all questions at once; every question gets an Answer, silence included. Raises nothing for silence."""
+
+
+# --- services
+
+
+class Prober(Protocol):
+    """Connects to addresses where services are said to be."""
+
+    def probe(self, probe: Probe) -> ProbeReport:
+        """What one address says; an address that says nothing is an answer too. Raises nothing for it."""
 
 
 # --- signing

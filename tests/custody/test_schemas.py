@@ -41,6 +41,7 @@ from hyops_gitops.core.entry_parts import (
 from hyops_gitops.core.envelope import Envelope, decode, encode
 from hyops_gitops.core.guards import Override
 from hyops_gitops.core.plan import Action, Change, Drift, Held
+from hyops_gitops.core.readiness import PROBE_VERDICTS, READINESS_VERDICTS, ProbeReport, ReadinessReport
 from hyops_gitops.core.zone import RRset
 from tests.custody.conftest import ok
 from tests.world import World
@@ -129,6 +130,18 @@ servers = st.builds(
     maybe(st.integers(0, 60000)),
     answers,
 )
+probes = st.builds(
+    ProbeReport,
+    st.sampled_from(["tcp", "tls", "http", "dns"]),
+    addresses,
+    st.integers(1, 65535),
+    st.sampled_from(PROBE_VERDICTS),
+    texts,
+    st.integers(0, 60000),
+)
+readiness = st.builds(
+    ReadinessReport, names, some(addresses), st.sampled_from(READINESS_VERDICTS), some(probes), texts, maybe(times)
+)
 path_digests = st.dictionaries(words, shas, max_size=3).map(lambda found: tuple(sorted(found.items())))
 BODIES: dict[str, st.SearchStrategy[Any]] = {
     "genesis": st.builds(Genesis, commits, keys, maybe(st.builds(Continues, words, numbers, shas))),
@@ -145,6 +158,7 @@ BODIES: dict[str, st.SearchStrategy[Any]] = {
         some(st.builds(Held, names, words, texts)),
         overrides,
         st.builds(Lease, st.integers(1, 3600), maybe(words), st.integers(0, 2**22)),
+        readiness=some(readiness),
     ),
     "result": st.builds(
         Result,

@@ -1,0 +1,1 @@
+"""Cutovers: readiness, proof through the name, roll-back, holds."""
