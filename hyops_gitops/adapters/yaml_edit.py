@@ -17,7 +17,7 @@ def add_scalar(text: str, section: str, key: str, value: str) -> str:
     if mapping.flow_style:
         before = text[: mapping.end_mark.index - 1].rstrip()
         return f'{before}, {key}: "{value}"{text[len(before) :]}'
-    line_end = text.find("\n", _last_leaf(mapping).end_mark.index)
+    line_end = text.find("\n", last_leaf(mapping).end_mark.index)
     line_end = len(text) if line_end < 0 else line_end
     newline = "\r\n" if text[:line_end].endswith("\r") else "\n"
     before, after = text[:line_end].removesuffix("\r"), text[line_end:] or newline
@@ -26,19 +26,25 @@ def add_scalar(text: str, section: str, key: str, value: str) -> str:
     return f'{before}{newline}{indent}{key}: "{value}"{carriage_return}{after}'
 
 
-def _section(text: str, section: str) -> MappingNode:
+def compose(text: str) -> Node | None:
+    """The nodes of a text with their places, or None where it is no YAML."""
     try:
         # The pure parser: the C parser's nodes have no offsets.
-        root = YAML(typ="safe", pure=True).compose(text)
+        root: Node | None = YAML(typ="safe", pure=True).compose(text)
     except YAMLError:
-        root = None
+        return None
+    return root
+
+
+def _section(text: str, section: str) -> MappingNode:
+    root = compose(text)
     for name, value in root.value if isinstance(root, MappingNode) else ():
         if name.value == section and isinstance(value, MappingNode) and value.value:
             return value
     raise InvalidData(f"there is no mapping {section!r} at the top level", code="no-section")
 
 
-def _last_leaf(node: Node) -> Node:
+def last_leaf(node: Node) -> Node:
     """The last scalar, or flow collection: a block collection's own end lies behind the comments that follow it."""
     while isinstance(node, CollectionNode) and not node.flow_style and node.value:
         last = node.value[-1]

@@ -52,6 +52,7 @@ def build_contract(draft: ContractDraft, authority: Authority) -> Contract:
         description=fields.text("endpoint_description"),
         source=fields.text("endpoint_source"),
         document=draft.document,
+        attested=draft.attested,
     )
 
 

@@ -3,11 +3,14 @@
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from hyops_gitops.core.document import Document
 from hyops_gitops.core.names import EndpointName
 from hyops_gitops.core.zone import RRset
+
+ATTESTED_OK = "ok"  # the one status of a module that says anything about readiness
 
 
 class TargetType(StrEnum):
@@ -45,6 +48,15 @@ class Readiness:
 
 
 @dataclass(frozen=True, slots=True)
+class Attestation:
+    """A publisher's word about a target: the status of its module when `publish --attest` wrote it down."""
+
+    values: tuple[str, ...]  # of the target, canonical
+    status: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Contract:
     """One valid endpoint contract. Nobody after this looks at a dict again."""
 
@@ -61,6 +73,17 @@ class Contract:
     description: str | None
     source: str | None  # who published it, such as platform/postgresql-ha#instance
     document: Document  # for the places of findings
+    attested: tuple[Attestation, ...] = ()
+
+    def attested_at(self, target: Target) -> datetime | None:
+        """When the publisher last said that this target's status is ok; how old that may be is the policy's."""
+        times = [one.time for one in self.attested if one.values == target.values and one.status == ATTESTED_OK]
+        return max(times, default=None)
+
+    @property
+    def active_site(self) -> str | None:
+        """The site whose target is the contract's."""
+        return next((name for name, target in self.sites.items() if target == self.target), None)
 
     def rrsets(self) -> tuple[RRset, ...]:
         """The desired RRsets of this contract."""

@@ -3,12 +3,14 @@
 A field is None (or left out) when it is absent or already has a finding, so that a rule never speaks about it again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
-from hyops_gitops.core.contract import Readiness, TargetType
+from hyops_gitops.core.contract import Attestation, Readiness, TargetType
 from hyops_gitops.core.document import Document, KeyPath
 from hyops_gitops.core.fields import Fields
+from hyops_gitops.core.json_fields import parse_time
 from hyops_gitops.core.names import canonical_name
 from hyops_gitops.core.zone import canonical_address
 
@@ -42,6 +44,7 @@ class ContractDraft:
     ttl: int | None  # seconds
     protocol: str
     readiness: tuple[tuple[KeyPath, Readiness], ...]
+    attested: tuple[Attestation, ...] = ()
 
     def targets(self) -> tuple[TargetDraft, ...]:
         """The main target, if it is sound, and those of the sites."""
@@ -64,6 +67,7 @@ def draft_contract(document: Document) -> ContractDraft:
         ttl=fields.number("endpoint_ttl"),
         protocol=fields.text("endpoint_protocol") or "tcp",
         readiness=_readiness(fields),
+        attested=tuple(_attested(fields)),
     )
 
 
@@ -92,6 +96,19 @@ def _target(fields: Fields, at: KeyPath, kind: TargetType | None, port: int | No
 
 def _target_type(text: str | None) -> TargetType | None:
     return TargetType(text) if text in set(TargetType) else None
+
+
+def _attested(fields: Fields) -> Iterator[Attestation]:
+    """Each publisher's word that can be read; one that cannot says nothing."""
+    for index in range(fields.length("endpoint_attested")):
+        at: KeyPath = ("endpoint_attested", index)
+        single = fields.text(*at, "target")
+        values = [single] if single is not None else [text for _, text in fields.texts(*at, "target")]
+        status, time = fields.text(*at, "status"), fields.text(*at, "time")
+        with suppress(ValueError):
+            if values and status and time:
+                spelt = sorted({canonical_address(canonical_name(value)) for value in values})
+                yield Attestation(tuple(spelt), status, parse_time(time))
 
 
 def _readiness(fields: Fields) -> tuple[tuple[KeyPath, Readiness], ...]:
