@@ -15,7 +15,7 @@ from hyops_gitops.adapters.yaml_scalars import plain_value
 from hyops_gitops.core.contract_edit import Edit, key_order
 from hyops_gitops.core.errors import InvalidData
 
-_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/@-]*")
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/@#-]*")
 
 
 def set_values(text: str, edits: Iterable[Edit]) -> str:

@@ -20,6 +20,8 @@ from hyops_gitops.usecases.findings_error import FindingsError
 SECTIONS: Mapping[str, Mapping[str, tuple[str, str, str]]] = {
     "Engineers": {
         "validate": ("validate", "validate", "Check contracts and authority: syntax, schema, names, targets."),
+        "fmt": ("fmt", "fmt", "Put the keys of contracts in their canonical order; comments stay."),
+        "publish": ("publish", "publish", "Write or update the contract of what a module publishes."),
         "explain": ("explain", "explain", "Explain a validation rule or a guard."),
         "plan": ("plan", "plan", "Show what an apply would change. Needs no credentials."),
         "history": ("history", "history", "Every change of a name: who asked, who approved, what came of it."),

@@ -2,7 +2,6 @@
 
 import os
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -15,12 +14,12 @@ from hyops_gitops.adapters.worktree import WorkTree, read_source
 from hyops_gitops.adapters.yaml_reader import read_document
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import echo, echo_json, note
+from hyops_gitops.cli.paths import inside
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.findings import Finding, has_errors
 from hyops_gitops.core.rules.catalog import RULES
-from hyops_gitops.core.rules.tree import ROOTS
 from hyops_gitops.render.annotations import findings_annotations
-from hyops_gitops.render.findings import findings_json, findings_text, printable, summary
+from hyops_gitops.render.findings import findings_json, findings_text, summary
 from hyops_gitops.render.sarif import findings_sarif
 from hyops_gitops.usecases.ports import SourceTree
 from hyops_gitops.usecases.validate import changed_paths, validate_tree
@@ -68,7 +67,7 @@ def validate(
     if base is not None:
         findings = validation.findings_about(changed_paths(base, tree))
     if paths:
-        about = {*validation.findings_about(_inside(root, paths)), *validation.dangling}
+        about = {*validation.findings_about(inside(root, paths)), *validation.dangling}
         findings = tuple(one for one in findings if one in about)
     _show(findings, validation.checked, output_format, _place_in_checkout(root))
     return Exit.NO if has_errors(findings) else Exit.OK
@@ -99,24 +98,6 @@ def _tree_of(root: Path, revision: str) -> SourceTree:
     repository = GitRepository(root)
     commit = repository.resolve(revision)
     return repository.tree(repository.merge_base(commit, repository.resolve("HEAD")) or commit)
-
-
-def _inside(root: Path, paths: Iterable[Path]) -> set[str]:
-    """The paths relative to the repository; those we have nothing to say about are noted and left out."""
-    sources = [source.path for source in WorkTree(root).files()]
-    known: set[str] = set()
-    for path in paths:
-        absolute = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow a link that is itself meant
-        absolute = absolute.parent.resolve() / absolute.name
-        relative = absolute.relative_to(root).as_posix() if absolute.is_relative_to(root) else ""
-        if root.is_relative_to(absolute):
-            known.update(sources)
-        elif relative.split("/")[0] in ROOTS:
-            known.add(relative)
-            known.update(source for source in sources if source.startswith(f"{relative}/"))
-        else:
-            note(f"{printable(str(path))} is not under endpoints/ or authority/, ignored")
-    return known
 
 
 def _wants_colour() -> bool:

@@ -10,6 +10,7 @@ import click
 
 from hyops_gitops import __version__
 from hyops_gitops.adapters.clock import SystemClock
+from hyops_gitops.adapters.contract_writer import TextWriter
 from hyops_gitops.adapters.credentials import primary_key, secondary_key
 from hyops_gitops.adapters.git import GitRepository
 from hyops_gitops.adapters.git_evidence import GitEvidenceStore
@@ -25,6 +26,7 @@ from hyops_gitops.core.events import OnEvent
 from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.guards import Override
 from hyops_gitops.usecases.apply_ports import ApplyPorts
+from hyops_gitops.usecases.contract_files import FilePorts
 from hyops_gitops.usecases.custody import CustodyPorts
 from hyops_gitops.usecases.evidence_init import InitPorts
 from hyops_gitops.usecases.plan import PlanPorts
@@ -146,6 +148,18 @@ class Wiring:
             open_signer=self.signer,
             clock=SystemClock(),
             new_log_id=lambda: uuid.uuid4().hex,
+        )
+
+    def file_ports(self, authority_file: Path | None = None) -> FilePorts:
+        """For commands that change contracts."""
+        writer = TextWriter(self.root)
+        return FilePorts(
+            read=read_document,
+            check=check_document,
+            tree=WorkTree(self.root),
+            writer=writer,
+            replace=writer.replace,
+            authority_override=authority_source(authority_file),
         )
 
     def custody_ports(self, on_event: OnEvent, authority_file: Path | None = None) -> CustodyPorts:

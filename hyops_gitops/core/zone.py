@@ -35,6 +35,15 @@ def _escaped(char: str) -> str:
     return "".join(f"\\{octet:03d}" for octet in char.encode("utf-8", "surrogateescape"))
 
 
+def is_address(text: str) -> bool:
+    """Whether this is an IP address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def canonical_address(text: str) -> str:
     """An IP address as RFC 5952 spells it; text that is no address comes back unchanged."""
     try:

@@ -1,0 +1,40 @@
+"""`fmt`: the keys of contracts in their canonical order."""
+
+from pathlib import Path
+
+import click
+
+from hyops_gitops.cli.options import common_options, find_repository
+from hyops_gitops.cli.output import echo, echo_json, note
+from hyops_gitops.cli.paths import inside
+from hyops_gitops.cli.wiring import Wiring
+from hyops_gitops.core.errors import Exit
+from hyops_gitops.render.findings import printable
+from hyops_gitops.usecases.fmt import format_contracts
+
+
+@click.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 when a contract is not in order.")
+@common_options("json")
+def fmt(
+    paths: tuple[Path, ...],
+    check: bool,
+    repo: Path | None,
+    output_format: str,
+    **_common: object,
+) -> int:
+    """Put the keys of contracts in their canonical order; comments stay.
+
+    With PATHS, only those files. A comment goes with the key below it.
+    """
+    root = find_repository(repo)
+    chosen = inside(root, paths) if paths else None
+    done = format_contracts(Wiring(root).file_ports(), chosen, write=not check)
+    if output_format == "json":
+        echo_json(done.to_json())
+    else:
+        for path in done.changed:
+            echo(printable(path))
+        note(f"{done.checked} contracts looked at, {len(done.changed)} {'not in order' if check else 'written anew'}")
+    return Exit.NO if check and done.changed else Exit.OK

@@ -1,0 +1,71 @@
+"""`publish`: a module's outputs become, or update, a contract."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from hyops_gitops.cli.options import common_options, find_repository
+from hyops_gitops.cli.output import echo, echo_json
+from hyops_gitops.cli.wiring import Wiring
+from hyops_gitops.core.errors import Exit, InvalidData, UsageError
+from hyops_gitops.core.publication import read_publication
+from hyops_gitops.render.publish import published_text
+from hyops_gitops.usecases.publish import PublishRequest
+from hyops_gitops.usecases.publish import publish as publish_outputs
+
+_MAX_BYTES = 8 * 1024 * 1024
+_INSTANCES = "instances"  # the folder of a module's state files by instance
+
+
+@click.command()
+@click.argument("file", metavar="FILE|-", type=click.Path(path_type=Path, allow_dash=True))
+@click.option("--site", metavar="SITE", help="The site that is published: its place in endpoint_sites.")
+@click.option("--source", metavar="MODULE#INSTANCE", help="Who publishes; default: what the state file says.")
+@click.option("--allow-status", is_flag=True, help="Take a module state whose status is not ok.")
+@click.option("--attest", is_flag=True, help="Write down that the status was ok now, for an apply that cannot probe.")
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 when the contract is not as published.")
+@common_options("json")
+def publish(  # noqa: PLR0913, PLR0917 - click hands every option over by name
+    file: Path,
+    site: str | None,
+    source: str | None,
+    allow_status: bool,
+    attest: bool,
+    check: bool,
+    repo: Path | None,
+    authority_file: Path | None,
+    output_format: str,
+    **_common: object,
+) -> int:
+    """Write or update the contract of what a module publishes.
+
+    FILE is a HybridOps module state, a JSON object of its outputs, or what `terraform output -json` prints; - is stdin.
+    The target is endpoint_host, else endpoint_target. The active target follows; with --site, a standby's place is
+    filled and nothing moves.
+    """
+    publication = read_publication(_content(file), "stdin" if str(file) == "-" else str(file))
+    known = publication.source
+    if source is None and known and "#" not in known and file.parent.name == _INSTANCES:
+        source = f"{known}#{file.stem}"
+    request = PublishRequest(publication, site, source, allow_status, attest, write=not check)
+    done = publish_outputs(request, Wiring(find_repository(repo)).file_ports(authority_file), datetime.now(UTC))
+    if output_format == "json":
+        echo_json(done.to_json())
+    else:
+        echo(published_text(done))
+    return Exit.NO if check and done.differs else Exit.OK
+
+
+def _content(file: Path) -> str:
+    try:
+        with click.open_file(str(file), "rb") as stream:
+            content: bytes = stream.read(_MAX_BYTES + 1)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}", code="no-file") from None
+    if len(content) > _MAX_BYTES:
+        raise InvalidData(f"{file} is larger than {_MAX_BYTES // 1024 // 1024} MiB", code="bad-outputs")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise InvalidData(f"{file} is not UTF-8", code="bad-outputs") from None
