@@ -43,6 +43,7 @@ def apply(
         work_tree_matters=revision is None,
         overrides=overrides_of(override_texts),
         authority_override=authority_source(authority_file),
+        run=wiring.run,
         tool=TOOL,
         boot_id=boot_identity(),
         pid=os.getpid(),

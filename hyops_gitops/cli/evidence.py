@@ -51,7 +51,7 @@ def init(continues: str | None, repo: Path | None, output_format: str, **_common
     root = find_repository(repo)
     wiring = Wiring(root)
     before = Continues.parse(continues) if continues is not None else None
-    started = start_log(wiring.init_ports(), TOOL, {}, before)
+    started = start_log(wiring.init_ports(), TOOL, wiring.run, before)
     pin_genesis(root / started.authority.path, started.sha256)
     if output_format == "json":
         echo_json(started.to_json())
@@ -160,8 +160,9 @@ def acknowledge_command(
 
     Until then verification, or the audit, fails because of it. Signed by HYOPS_SIGNING_KEY_FILE.
     """
-    ports = Wiring(find_repository(repo)).custody_ports(show_event, authority_file)
-    echo_head(acknowledge(ports, seq, reason, TOOL, {}), output_format)
+    wiring = Wiring(find_repository(repo))
+    ports = wiring.custody_ports(show_event, authority_file)
+    echo_head(acknowledge(ports, seq, reason, TOOL, wiring.run), output_format)
     return Exit.OK
 
 

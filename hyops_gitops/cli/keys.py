@@ -48,8 +48,9 @@ def trust_command(
     key: str, reason: str, repo: Path | None, authority_file: Path | None, output_format: str, **_common: object
 ) -> int:
     """Let a listed key count from here on."""
-    ports = Wiring(find_repository(repo)).custody_ports(show_event, authority_file)
-    echo_head(trust(ports, key, reason, TOOL, {}), output_format)
+    wiring = Wiring(find_repository(repo))
+    ports = wiring.custody_ports(show_event, authority_file)
+    echo_head(trust(ports, key, reason, TOOL, wiring.run), output_format)
     return Exit.OK
 
 
@@ -61,8 +62,9 @@ def retire_command(
     key: str, reason: str, repo: Path | None, authority_file: Path | None, output_format: str, **_common: object
 ) -> int:
     """Let a key no longer count, whatever time it claims. Its line needs a valid-before first."""
-    ports = Wiring(find_repository(repo)).custody_ports(show_event, authority_file)
-    echo_head(retire(ports, key, reason, TOOL, {}), output_format)
+    wiring = Wiring(find_repository(repo))
+    ports = wiring.custody_ports(show_event, authority_file)
+    echo_head(retire(ports, key, reason, TOOL, wiring.run), output_format)
     return Exit.OK
 
 
@@ -87,8 +89,9 @@ def compromised_command(
     **_common: object,
 ) -> int:
     """Declare a key stolen: it no longer counts, and what it signed after SEQ is in doubt."""
-    ports = Wiring(find_repository(repo)).custody_ports(show_event, authority_file)
-    log = compromise(ports, key, last_good_seq, reason, TOOL, {})
+    wiring = Wiring(find_repository(repo))
+    ports = wiring.custody_ports(show_event, authority_file)
+    log = compromise(ports, key, last_good_seq, reason, TOOL, wiring.run)
     doubtful = [seq for seq in log.doubtful if seq not in log.acknowledged]
     echo_head(log, output_format, {"doubtful": doubtful})
     for seq in doubtful:

@@ -15,6 +15,7 @@ from hyops_gitops.adapters.credentials import primary_key, secondary_key
 from hyops_gitops.adapters.git import GitRepository
 from hyops_gitops.adapters.git_evidence import GitEvidenceStore
 from hyops_gitops.adapters.process_identity import process_is_gone
+from hyops_gitops.adapters.run_identity import run_from_environment
 from hyops_gitops.adapters.schema_check import check_document
 from hyops_gitops.adapters.signing import signer_from_environment
 from hyops_gitops.adapters.verified_mark import GitVerifiedMark
@@ -64,6 +65,11 @@ class Wiring:
     def __init__(self, root: Path, environ: Mapping[str, str] | None = None) -> None:
         self.root = root
         self.environ = os.environ if environ is None else environ
+
+    @property
+    def run(self) -> dict[str, str]:
+        """Which CI job this is, for the log."""
+        return run_from_environment(self.environ)
 
     def store(self, settings: EvidenceSettings) -> EvidenceStore:
         """The evidence branch."""
@@ -118,6 +124,7 @@ class Wiring:
     def apply_ports(self, on_event: OnEvent) -> ApplyPorts:
         """For `apply`."""
         from hyops_gitops.adapters.dns_client import PlainDnsClient  # noqa: PLC0415 - dnspython costs 130 ms
+        from hyops_gitops.adapters.forge import forge_from_environment  # noqa: PLC0415 - requests costs 100 ms
         from hyops_gitops.adapters.probes import NetworkProber  # noqa: PLC0415 - ssl is for those who connect
 
         return ApplyPorts(
@@ -136,6 +143,7 @@ class Wiring:
             jitter=random.random,
             on_event=on_event,
             mark=GitVerifiedMark(self.root),
+            forge=forge_from_environment(self.environ),
         )
 
     def init_ports(self) -> InitPorts:

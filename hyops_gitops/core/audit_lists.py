@@ -12,6 +12,10 @@ from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.log import Log
 
 _SEGMENT_PARTS = 2  # segments/<id>/...
+_BYPASSES = {
+    "direct-push": "was pushed directly, without a pull request",
+    "review": "was merged past its review",
+}
 
 
 def exceptions(log: Log, paths: Collection[str]) -> Iterator[Notice]:
@@ -43,6 +47,12 @@ def _kinds(entry: Entry) -> Iterator[tuple[str, str]]:
             yield "override", f"{used.guard}{f':{used.name}' if used.name else ''}: {used.reason} (by {used.source})"
     if isinstance(body, Intent | Refusal | Unchanged) and body.authority.outside_commit:
         yield "outside-commit", f"its authority file came from outside the commit: sha256:{body.authority.sha256}"
+    if isinstance(body, Intent | Unchanged):
+        yield from (
+            ("bypass", f"{one.commit[:12]} {_BYPASSES.get(one.bypass, one.bypass)}")
+            for one in body.merged
+            if one.bypass
+        )
     match body:
         case Intent(held=held, drift=drift):
             yield from (("held", f"{one.name}: {one.reason}") for one in held)

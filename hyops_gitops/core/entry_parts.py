@@ -116,6 +116,7 @@ class MergedCommit:
     merged_by: Person | None = None
     pull_request: str | None = None  # its number or address
     source: str = "commit"  # where people and approvals are from: the commit itself, or a forge
+    bypass: str | None = None  # how it got past its review: direct-push, review; None: it did not, or nobody knows
     declared: Declaration = NOTHING_DECLARED  # by its trailers
 
     def to_json(self) -> Json:
@@ -124,6 +125,7 @@ class MergedCommit:
             "head": self.head,
             "merged_by": self.merged_by.to_json() if self.merged_by else None,
             "pull_request": self.pull_request,
+            "bypass": self.bypass,
         }
         return {
             "commit": self.commit,
@@ -149,7 +151,8 @@ class MergedCommit:
             Person.from_json(fields.nested("merged_by")) if "merged_by" in fields else None,
             fields.optional_text("pull_request"),
             fields.text("source"),
-            Declaration.from_json(fields),
+            declared=Declaration.from_json(fields),
+            bypass=fields.optional_text("bypass"),
         )
 
 

@@ -33,12 +33,13 @@ from hyops_gitops.core.receipt import EntryRef, Outcome, Receipt
 from hyops_gitops.core.retirement import retirements
 from hyops_gitops.core.state import ManagedSet
 from hyops_gitops.core.zone import Zone
-from hyops_gitops.usecases.apply_opening import Opened, commits_since, merged_commit, open_log
+from hyops_gitops.usecases.apply_opening import Opened, commits_since, open_log
 from hyops_gitops.usecases.apply_ports import ApplyPorts, ApplyRequest
 from hyops_gitops.usecases.apply_preparation import Checked, Prepared, check_commits, look, prepare, zone_digests
 from hyops_gitops.usecases.declarations import with_trailers
 from hyops_gitops.usecases.findings_error import FindingsError
 from hyops_gitops.usecases.lost_numbers import free_lost_numbers
+from hyops_gitops.usecases.merged_commits import Attributed, attribute
 from hyops_gitops.usecases.proof import behind, converged, prove
 from hyops_gitops.usecases.recovery import newest_log, overtaken, result_of, without_open_intent
 from hyops_gitops.usecases.sending import Sent, send
@@ -117,26 +118,27 @@ class _Apply:
 
     def _checked(self, opened: Opened, commits: tuple[CommitInfo, ...]) -> Checked:
         """The commits, checked; what stops them is recorded where log and zone prove to belong together."""
+        people = attribute(commits, self.ports.forge, self.ports.on_event)
         try:
-            return check_commits(opened, commits, self.request, self.ports)
+            return check_commits(opened, people, self.request, self.ports)
         except FindingsError as error:
             shown = error.findings[:_RECORDED_FINDINGS]
             found = tuple(RecordedRefusal("findings", None, masked(f"{one.path}: {one.rule}")) for one in shown)
-            self._record_if_whole(opened, commits, found)
+            self._record_if_whole(opened, people, found)
             raise
         except Refused as error:
-            self._record_if_whole(opened, commits, (_recorded_refusal(error),))
+            self._record_if_whole(opened, people, (_recorded_refusal(error),))
             raise
 
     def _record_if_whole(
-        self, opened: Opened, commits: tuple[CommitInfo, ...], refusals: tuple[RecordedRefusal, ...]
+        self, opened: Opened, people: tuple[Attributed, ...], refusals: tuple[RecordedRefusal, ...]
     ) -> None:
         try:
             look(opened, self.request, self.ports)
         except HyopsError as error:
             self.ports.on_event(Warned(f"the refusal is not recorded: {error.message}"))
         else:
-            self._record_refusal(opened, tuple(map(merged_commit, commits)), refusals)
+            self._record_refusal(opened, tuple(one.merged for one in people), refusals)
 
     def _record_refusal(
         self,

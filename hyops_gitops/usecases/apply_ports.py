@@ -12,6 +12,7 @@ from hyops_gitops.usecases.ports import (
     Clock,
     DnsClient,
     EvidenceStore,
+    Forge,
     History,
     Prober,
     Signer,
@@ -57,3 +58,4 @@ class ApplyPorts:
     jitter: Callable[[], float]  # between 0 and 1
     on_event: OnEvent
     mark: VerifiedMark | None = None
+    forge: Forge | None = None

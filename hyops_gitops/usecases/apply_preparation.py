@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.custody_entries import Gap
 from hyops_gitops.core.entries import AuthorityChange, ZoneDrift
-from hyops_gitops.core.entry_parts import MergedCommit, Person, ZoneDigests
+from hyops_gitops.core.entry_parts import MergedCommit, ZoneDigests
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.events import Step
-from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.guards import find_override, override_line
 from hyops_gitops.core.limits import Limits
 from hyops_gitops.core.log import Log
@@ -25,12 +24,12 @@ from hyops_gitops.usecases.apply_opening import (
     authority_change,
     check_history,
     check_signers,
-    merged_commit,
     read_recorded,
 )
 from hyops_gitops.usecases.apply_ports import ApplyPorts, ApplyRequest
 from hyops_gitops.usecases.declarations import check_trailers
 from hyops_gitops.usecases.findings_error import FindingsError
+from hyops_gitops.usecases.merged_commits import Attributed
 from hyops_gitops.usecases.observation import (
     Observation,
     anchor_refusal,
@@ -108,7 +107,7 @@ class Checked:
     merged: tuple[MergedCommit, ...]
 
 
-def check_commits(opened: Opened, commits: tuple[CommitInfo, ...], request: ApplyRequest, ports: ApplyPorts) -> Checked:
+def check_commits(opened: Opened, people: tuple[Attributed, ...], request: ApplyRequest, ports: ApplyPorts) -> Checked:
     """Whether these commits may be applied. Asks nobody outside.
 
     Raises:
@@ -118,9 +117,10 @@ def check_commits(opened: Opened, commits: tuple[CommitInfo, ...], request: Appl
     past = read_recorded(opened, ports)
     check_history(opened, past, request, ports)
     check_signers(opened, past, ports)
+    commits = tuple(one.commit for one in people)
     limits = limits_since(past, Limits.of(opened.authority.policy))
     check_trailers(commits, limits, request.overrides, ports.on_event)
-    _check_separation(limits, commits, request)
+    _check_separation(limits, people, request)
     if past is not None and (mixed := mixed_commits(commits)):
         raise Refused(
             f"commit {mixed[0].id[:12]} changes authority/ and endpoints/ together",
@@ -130,7 +130,7 @@ def check_commits(opened: Opened, commits: tuple[CommitInfo, ...], request: Appl
     found = sort_findings(opened.validation, past)
     if found.blocking:
         raise FindingsError(found.blocking)
-    return Checked(past, found, tuple(map(merged_commit, commits)))
+    return Checked(past, found, tuple(one.merged for one in people))
 
 
 def prepare(opened: Opened, checked: Checked, seen: Seen, request: ApplyRequest, ports: ApplyPorts) -> Prepared:
@@ -180,7 +180,7 @@ def probe_targets(
     return tuple(attested(report, one.attested, minutes, now) for one, report in zip(wanted, reports, strict=True))
 
 
-def _check_separation(limits: Limits, commits: tuple[CommitInfo, ...], request: ApplyRequest) -> None:
+def _check_separation(limits: Limits, people: tuple[Attributed, ...], request: ApplyRequest) -> None:
     """Whether somebody else approved each commit, where the policy wants that, or wanted it until now.
 
     Raises:
@@ -188,12 +188,10 @@ def _check_separation(limits: Limits, commits: tuple[CommitInfo, ...], request: 
     """
     if limits.separation_of_duties != "enforce" or limits.lifted(_GUARD, None, request.overrides):
         return
-    for commit in commits:
-        pushers = (Person(commit.merged_author),) if commit.merged_author else ()
-        why = missing_approval(merged_commit(commit), pushers) if commit.changed else None
-        if why is not None:
+    for one in people:
+        if one.commit.changed and (why := one.unanswered or missing_approval(one.merged, one.pushers)):
             raise Refused(
-                f"commit {commit.id[:12]} needs the approval of somebody else: {why}",
+                f"commit {one.commit.id[:12]} needs the approval of somebody else: {why}",
                 guard=_GUARD,
                 hint=f"if this is right: {override_line(_GUARD)}",
             )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from hyops_gitops.core.authority import ServerAddress
+from hyops_gitops.core.entry_parts import Person
 from hyops_gitops.core.exchange import (
     Answer,
     CommitInfo,
@@ -18,6 +19,7 @@ from hyops_gitops.core.exchange import (
     Verified,
     ZoneHeader,
 )
+from hyops_gitops.core.pull_request import PullRequest
 from hyops_gitops.core.readiness import Probe, ProbeReport
 from hyops_gitops.core.zone import Key, RRset
 
@@ -144,6 +146,31 @@ class Verifier(Protocol):
 
         Raises:
             OutsideFailure: the key type needs ssh-keygen and there is none.
+        """
+
+
+# --- the forge
+
+
+class Forge(Protocol):
+    """The place where pull requests are reviewed and merged. Has no method that writes."""
+
+    @property
+    def name(self) -> str:
+        """What kind it is, as the log names it."""
+
+    def pull_request(self, commit: str) -> PullRequest | None:
+        """The merged pull request that brought this commit of the branch; None: it was pushed directly.
+
+        Raises:
+            OutsideFailure: the forge does not answer, refuses the token, or is not understood.
+        """
+
+    def author(self, commit: str) -> Person | None:
+        """The user who wrote a commit, where the forge knows one.
+
+        Raises:
+            OutsideFailure: as `pull_request`.
         """
 
 
