@@ -116,8 +116,8 @@ class MergedCommit:
     merged_by: Person | None = None
     pull_request: str | None = None  # its number or address
     source: str = "commit"  # where people and approvals are from: the commit itself, or a forge
-    bypass: str | None = None  # how it got past its review: direct-push, review; None: it did not, or nobody knows
     declared: Declaration = NOTHING_DECLARED  # by its trailers
+    bypass: str | None = None  # how it got past its review: direct-push, review; None: it did not, or nobody knows
 
     def to_json(self) -> Json:
         """The entry's form."""

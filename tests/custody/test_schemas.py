@@ -115,6 +115,7 @@ merged = st.builds(
     maybe(words),
     words,
     declarations,
+    maybe(words),
 )
 contracts = st.builds(ContractsRef, commits, shas)
 authorities = st.builds(AuthorityRef, shas, st.booleans())
