@@ -74,18 +74,22 @@ def _check_merged(zone: str, entry: Entry, merged: MergedCommit, line: Line) -> 
     if known is None:
         message = f"changes[] names {merged.commit[:12]}, which is not a first parent of the contracts' branch"
         yield Problem("not-on-main", path, message)
-    elif merged.source == "commit":
-        true = merged_commit(known)
-        for what, said, is_so in (
+        return
+    true = merged_commit(known)
+    facts: list[tuple[str, object, object]] = [
+        # A log that says nothing may have been written before trailers were read.
+        ("declaration", merged.declared, true.declared if merged.declared != NOTHING_DECLARED else merged.declared),
+    ]
+    if merged.source == "commit":  # what a forge told cannot be looked up in a commit
+        facts += [
             ("author", merged.author, true.author),
             ("title", merged.title, true.title),
             ("approvals", merged.approvals, true.approvals),
             ("head", merged.head, true.head),
-            # A log that says nothing may have been written before trailers were read.
-            ("declaration", merged.declared, true.declared if merged.declared != NOTHING_DECLARED else merged.declared),
-        ):
-            if said != is_so:
-                yield Problem("commit-facts", path, f"the {what} of {merged.commit[:12]} is not what the commit says")
+        ]
+    for what, said, is_so in facts:
+        if said != is_so:
+            yield Problem("commit-facts", path, f"the {what} of {merged.commit[:12]} is not what the commit says")
 
 
 def _check_lifted(zone: str, entry: Entry, intent: Intent, line: Line) -> Iterator[Problem]:
