@@ -104,10 +104,11 @@ class RemoteBranch:
         if not result.ok:
             raise self.unreachable(summary(result.stderr))
 
-    def forward(self, commit: str) -> str | None:
-        """Push a commit where that is a fast-forward; why not, otherwise."""
+    def forward(self, commit: str, *, dry_run: bool = False) -> str | None:
+        """Push a commit where that is a fast-forward, or only try; why not, otherwise."""
         result = self._ask(
             "push",
+            *(["--dry-run"] if dry_run else []),
             "--porcelain",
             "--no-verify",
             "--no-signed",

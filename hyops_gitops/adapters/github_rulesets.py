@@ -1,21 +1,19 @@
-"""Sets rulesets of a GitHub repository by the GitHub CLI, which has the credentials. Never changes one that exists."""
+"""Rulesets of a GitHub repository: set those that are not there, and see which rules hold for a branch."""
 
 import json
 import os
-import subprocess
 from collections.abc import Mapping, Sequence
+from urllib.parse import quote
 
-from hyops_gitops.adapters.git_process import printable, summary
+from hyops_gitops.adapters.github_cli import gh_api
 from hyops_gitops.core.errors import OutsideFailure
-
-_TIMEOUT_S = 60.0
 
 
 class GithubRulesets:
-    """The rulesets of one repository, `owner/name`."""
+    """The rulesets of one repository, `owner/name`. Never changes one that exists."""
 
     def __init__(self, repository: str, environ: Mapping[str, str] = os.environ) -> None:
-        self._path = f"repos/{repository}/rulesets"
+        self._path = f"repos/{repository}"
         self._environ = environ
 
     def __call__(self, wanted: Sequence[Mapping[str, object]]) -> tuple[str, ...]:
@@ -24,39 +22,29 @@ class GithubRulesets:
         Raises:
             OutsideFailure: codes `no-gh`, `gh-failed`.
         """
-        listed = self._gh(self._path, "--paginate")
-        try:
-            known = {str(one["name"]) for one in json.loads(listed)}
-        except (ValueError, TypeError, KeyError):
-            raise OutsideFailure("gh answered something else than a list of rulesets", code="gh-failed") from None
+        known = self._listed(f"{self._path}/rulesets", "name")
         said: list[str] = []
         for one in wanted:
             if one["name"] in known:
                 said.append(f"{one['name']}: is there already, left as it is")
                 continue
-            self._gh("--method", "POST", self._path, "--input", "-", stdin=json.dumps(one).encode())
+            body = json.dumps(one).encode()
+            path = f"{self._path}/rulesets"
+            gh_api("--method", "POST", path, "--input", "-", stdin=body, environ=self._environ)
             said.append(f"{one['name']}: created")
         return tuple(said)
 
-    def _gh(self, *arguments: str, stdin: bytes = b"") -> bytes:
+    def rules_of(self, branch: str) -> frozenset[str]:
+        """The types of the rules that hold for a branch.
+
+        Raises:
+            OutsideFailure: codes `no-gh`, `gh-failed`.
+        """
+        return self._listed(f"{self._path}/rules/branches/{quote(branch, safe='')}", "type")
+
+    def _listed(self, path: str, field: str) -> frozenset[str]:
+        listed = gh_api(path, "--paginate", environ=self._environ)
         try:
-            done = subprocess.run(
-                ["gh", "api", *arguments],
-                input=stdin,
-                capture_output=True,
-                timeout=_TIMEOUT_S,
-                env=dict(self._environ),
-                check=False,
-            )
-        except FileNotFoundError:
-            raise OutsideFailure(
-                "gh, the GitHub CLI, is not installed",
-                code="no-gh",
-                hint="`--github print` prints the rulesets; Settings, Rules, Import a ruleset takes each",
-            ) from None
-        except subprocess.TimeoutExpired:
-            raise OutsideFailure(f"gh took longer than {_TIMEOUT_S:.0f} s", code="gh-failed") from None
-        if done.returncode != 0:
-            words = summary(printable(done.stderr)) or f"status {done.returncode}"
-            raise OutsideFailure(f"gh failed: {words}", code="gh-failed", hint="`gh auth status` says who you are")
-        return done.stdout
+            return frozenset(str(one[field]) for one in json.loads(listed))
+        except (ValueError, TypeError, KeyError):
+            raise OutsideFailure("gh answered something else than a list of rules", code="gh-failed") from None

@@ -45,6 +45,7 @@ def decode_header(zone: ZoneJson, server_time: datetime | None) -> ZoneHeader:
         soa_edit_api=_text(zone, "soa_edit_api") if "soa_edit_api" in zone else "",
         masters=tuple(_as_text(master) for master in _items(zone, "masters")) if "masters" in zone else (),
         server_time=server_time,
+        notified_serial=_number(zone, "notified_serial") if "notified_serial" in zone else None,
     )
 
 

@@ -11,9 +11,11 @@ import click
 from hyops_gitops import __version__
 from hyops_gitops.adapters.clock import SystemClock
 from hyops_gitops.adapters.contract_writer import TextWriter
-from hyops_gitops.adapters.credentials import primary_key, secondary_key
+from hyops_gitops.adapters.credentials import PRIMARY_URL, primary_key, secondary_key
 from hyops_gitops.adapters.git import GitRepository
+from hyops_gitops.adapters.git_access import GitAccess
 from hyops_gitops.adapters.git_evidence import GitEvidenceStore
+from hyops_gitops.adapters.machine import program_version, python_version
 from hyops_gitops.adapters.process_identity import process_is_gone
 from hyops_gitops.adapters.run_identity import run_from_environment
 from hyops_gitops.adapters.schema_check import check_document
@@ -24,11 +26,12 @@ from hyops_gitops.adapters.worktree import WorkTree, read_source
 from hyops_gitops.adapters.yaml_reader import read_document
 from hyops_gitops.core.authority import ApiEndpoint, Authority, EvidenceSettings
 from hyops_gitops.core.events import OnEvent
-from hyops_gitops.core.exchange import SourceFile
+from hyops_gitops.core.exchange import ServerInfo, SourceFile
 from hyops_gitops.core.guards import Override
 from hyops_gitops.usecases.apply_ports import ApplyPorts
 from hyops_gitops.usecases.contract_files import FilePorts
 from hyops_gitops.usecases.custody import CustodyPorts
+from hyops_gitops.usecases.doctor_ports import DoctorPorts
 from hyops_gitops.usecases.evidence_init import InitPorts
 from hyops_gitops.usecases.plan import PlanPorts
 from hyops_gitops.usecases.ports import EvidenceStore, Signer, TransferRequester, ZoneReader, ZoneWriter
@@ -198,6 +201,37 @@ class Wiring:
             clock=SystemClock(),
             mark=GitVerifiedMark(self.root),
         )
+
+    def doctor_ports(self) -> DoctorPorts:
+        """For `doctor`."""
+        from hyops_gitops.adapters.dns_client import PlainDnsClient  # noqa: PLC0415 - dnspython costs 130 ms
+
+        return DoctorPorts(
+            plan=self.plan_ports(),
+            python=python_version,
+            program=program_version,
+            open_remote=lambda settings: GitAccess(self.root, settings.remote or "", settings.branch),
+            open_signer=self.signer,
+            open_secondary=self._secondary,
+            server_info=self._server_info,
+            bound_url=lambda: self.environ.get(PRIMARY_URL, ""),
+            dns=PlainDnsClient(),
+            clock=SystemClock(),
+        )
+
+    def _secondary(self, authority: Authority, api: ApiEndpoint) -> ZoneReader | None:
+        from hyops_gitops.adapters.powerdns import PowerDnsReader  # noqa: PLC0415 - requests costs 100 ms
+
+        key = secondary_key(api, self.environ)
+        if key is None:
+            return None
+        return PowerDnsReader(api.url, api.server_id, authority.zone, key, self._ca_file(api))
+
+    def _server_info(self, authority: Authority) -> ServerInfo:
+        from hyops_gitops.adapters.powerdns_server import server_info  # noqa: PLC0415 - requests costs 100 ms
+
+        api = authority.primary.api
+        return server_info(api.url, api.server_id, primary_key(api, self.environ), self._ca_file(api))
 
     def _ca_file(self, api: ApiEndpoint) -> str | None:
         return str(self.root / api.ca_file) if api.ca_file else None

@@ -30,6 +30,7 @@ class ZoneHeader:
     soa_edit_api: str  # "" when unset
     masters: tuple[str, ...]
     server_time: datetime | None  # the reply's Date header, whole seconds
+    notified_serial: int | None = None  # of the last NOTIFY that the server sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +82,19 @@ class Verified:
     commit: str
     genesis: str  # the SHA-256 that was pinned
     signers_sha256: str  # of the allowed_signers it was verified with
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """A PowerDNS server, as its API describes it."""
+
+    version: str
+    backends: tuple[str, ...]  # as launched; empty where the API does not say
+
+
+@dataclass(frozen=True, slots=True)
+class BranchRules:
+    """What a forge or a bare repository enforces on one branch, in the words of GitHub's rulesets."""
+
+    forge: bool  # whether it knows pull requests
+    rules: frozenset[str]  # deletion, non_fast_forward, creation, update, pull_request, required_status_checks, ...

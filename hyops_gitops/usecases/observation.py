@@ -39,6 +39,17 @@ def check_header(header: ZoneHeader, authority: Authority) -> None:
     Raises:
         Refused: guards `primary`, `soa-edit-api`, `served-serial`.
     """
+    check_kind(header, authority)
+    check_soa_edit_api(header, authority.zone)
+    check_served_serial(header, authority.zone)
+
+
+def check_kind(header: ZoneHeader, authority: Authority) -> None:
+    """Whether the server is the zone's writable primary.
+
+    Raises:
+        Refused: guard `primary`.
+    """
     native_allowed = not authority.secondaries or authority.policy.replication == "native"
     url = authority.primary.api.url
     if header.kind not in _PRIMARY_KINDS and not (header.kind == "native" and native_allowed):
@@ -46,18 +57,34 @@ def check_header(header: ZoneHeader, authority: Authority) -> None:
         if header.kind == "native":
             hint = "make the zone's kind Primary, or say policy.replication: native where a database replicates it"
         raise Refused(f"{url} holds {authority.zone} as kind {header.kind!r}", guard="primary", hint=hint)
+
+
+def check_soa_edit_api(header: ZoneHeader, zone: str) -> None:
+    """Whether a write through the API moves the serial.
+
+    Raises:
+        Refused: guard `soa-edit-api`.
+    """
     if header.soa_edit_api.upper() in ("", "OFF"):
         raise Refused(
-            f"soa_edit_api of {authority.zone} is {header.soa_edit_api or 'not set'}: its serial would not move",
+            f"soa_edit_api of {zone} is {header.soa_edit_api or 'not set'}: its serial would not move",
             guard="soa-edit-api",
-            hint=f"pdnsutil set-meta {authority.zone} SOA-EDIT-API INCREASE",
+            hint=f"pdnsutil set-meta {zone} SOA-EDIT-API INCREASE",
         )
+
+
+def check_served_serial(header: ZoneHeader, zone: str) -> None:
+    """Whether the served serial follows the zone's own.
+
+    Raises:
+        Refused: guard `served-serial`.
+    """
     if header.edited_serial != header.serial:
         raise Refused(
-            f"{authority.zone} serves serial {header.edited_serial} while its own is {header.serial}: "
+            f"{zone} serves serial {header.edited_serial} while its own is {header.serial}: "
             "an edit would not move what secondaries see",
             guard="served-serial",
-            hint=f"clear the zone's SOA-EDIT setting: pdnsutil set-meta {authority.zone} SOA-EDIT",
+            hint=f"clear the zone's SOA-EDIT setting: pdnsutil set-meta {zone} SOA-EDIT",
         )
 
 

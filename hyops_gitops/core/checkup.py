@@ -1,0 +1,80 @@
+"""What `doctor` found: one line a check, and what is still in the way of an apply."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from hyops_gitops.core.errors import UsageError
+
+# ok; does not work; cannot be seen from here, which is not ok; cannot be seen, and somebody vouched for it.
+State = Literal["ok", "fail", "unknown", "attested"]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that a first apply needs."""
+
+    id: str  # stable: people write it into --attest
+    state: State
+    seen: str
+    remedy: str = ""
+
+    def to_json(self) -> dict[str, object]:
+        """Part of `hyops-doctor/1`."""
+        return {"check": self.id, "state": self.state, "seen": self.seen, "remedy": self.remedy}
+
+
+@dataclass(frozen=True, slots=True)
+class Checkup:
+    """All checks of one zone."""
+
+    zone: str
+    checks: tuple[Check, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is in the way, and nothing was left open."""
+        return all(check.state in ("ok", "attested") for check in self.checks)
+
+    def count(self, state: State) -> int:
+        """How many checks came to this."""
+        return sum(check.state == state for check in self.checks)
+
+    def to_json(self) -> dict[str, object]:
+        """`hyops-doctor/1`."""
+        return {
+            "format": "hyops-doctor/1",
+            "zone": self.zone,
+            "ok": self.ok,
+            "checks": [check.to_json() for check in self.checks],
+        }
+
+
+def attested(checks: Iterable[Check], attests: Mapping[str, str]) -> tuple[Check, ...]:
+    """The checks, where those that could not be seen take the word of somebody who looked; a failure stays one.
+
+    Raises:
+        UsageError: code `bad-attest`: there is no such check.
+    """
+    all_checks = tuple(checks)
+    ids = [check.id for check in all_checks]
+    if strangers := sorted(attests.keys() - set(ids)):
+        raise UsageError(f"no check is called {strangers[0]!r}", code="bad-attest", hint=f"checks: {', '.join(ids)}")
+    return tuple(
+        replace(check, state="attested", seen=f"{check.seen}; attested: {attests[check.id]}", remedy="")
+        if check.id in attests and check.state == "unknown"
+        else check
+        for check in all_checks
+    )
+
+
+def parse_attest(text: str) -> tuple[str, str]:
+    """Read `CHECK=REASON`.
+
+    Raises:
+        UsageError: code `bad-attest`.
+    """
+    check, equals, reason = text.partition("=")
+    if not equals or not reason.strip():
+        raise UsageError(f"{text!r} is not CHECK=REASON", code="bad-attest", hint="say who looked, and when")
+    return check.strip(), reason.strip()
