@@ -15,7 +15,7 @@ check() { # a name, and what is wrong with it
   if [ -z "$2" ]; then printf 'ok       %s\n' "$1"; else failed=1 && printf 'FAILED   %s: %s\n' "$1" "${2//$'\n'/; }"; fi
 }
 finish() { if [ "$failed" ]; then echo FAILED && exit 1; elif [ "$unknown" ]; then echo 'CANNOT CONCLUDE' && exit 1; else echo OK && exit 0; fi; }
-for tool in git ssh-keygen sha256sum jq awk base64 cmp comm cut diff find grep head mktemp realpath rm sed sort tail tee tr wc xargs; do
+for tool in $(if [ -e "${1-}/.git" ] || [ -d "${1-}/objects" ]; then echo git; fi) ssh-keygen sha256sum jq awk base64 cmp comm cut diff find grep head mktemp realpath rm sed sort tail tee tr wc xargs; do
   command -v "$tool" > /dev/null || cannot "$tool is not installed"
 done
 [ "$unknown" ] && finish

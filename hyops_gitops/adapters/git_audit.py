@@ -94,6 +94,10 @@ class GitCustody:
                 added[path] = message
         return added
 
+    def why_cut_off(self) -> str:
+        """Why the history is not whole, where it is not, and what would bring it."""
+        return "the history is shallow, grafted or replaced: git fetch --unshallow, then audit again"
+
     def branch_problems(self, commit: str) -> list[str]:
         """What is wrong with the evidence branch's commits up to this one."""
         return history_is_linear(GitSnapshot(self._git, commit))

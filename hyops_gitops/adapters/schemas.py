@@ -1,19 +1,18 @@
-"""Where our JSON Schemas are: the only place that knows how a wheel and an editable install differ."""
+"""Our JSON Schemas, as shipped."""
 
 import functools
 import json
 from pathlib import Path
 from typing import Literal, cast
 
-SchemaName = Literal["endpoint", "authority", "evidence", "plan"]
+from hyops_gitops.adapters.shipped import shipped_directory
 
-_PACKAGE = Path(__file__).resolve().parent.parent
+SchemaName = Literal["endpoint", "authority", "evidence", "plan"]
 
 
 def schema_directory() -> Path:
-    """The shipped schemas: inside the package in a wheel, beside it in an editable install."""
-    inside = _PACKAGE / "schemas"
-    return inside if inside.is_dir() else _PACKAGE.parent / "schemas"
+    """Where they are."""
+    return shipped_directory("schemas")
 
 
 @functools.cache

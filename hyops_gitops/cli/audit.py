@@ -6,7 +6,6 @@ from pathlib import Path
 import click
 
 from hyops_gitops.adapters.clock import SystemClock
-from hyops_gitops.adapters.git_audit import GitCustody
 from hyops_gitops.adapters.worktree import read_source
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import echo, echo_json
@@ -77,7 +76,7 @@ def audit_ports(wiring: Wiring) -> AuditPorts:
         read=status.read,
         check=status.check,
         history=status.history,
-        custody=GitCustody(wiring.root),
+        custody=wiring.custody(),
         open_store=status.open_store,
         open_reader=wiring.reader,
         verifier=status.verifier,

@@ -14,27 +14,42 @@ from hyops_gitops.adapters.contract_writer import TextWriter
 from hyops_gitops.adapters.credentials import PRIMARY_URL, primary_key, secondary_key
 from hyops_gitops.adapters.git import GitRepository
 from hyops_gitops.adapters.git_access import GitAccess
+from hyops_gitops.adapters.git_audit import GitCustody
 from hyops_gitops.adapters.git_evidence import GitEvidenceStore
 from hyops_gitops.adapters.machine import program_version, python_version
 from hyops_gitops.adapters.process_identity import process_is_gone
 from hyops_gitops.adapters.run_identity import run_from_environment
 from hyops_gitops.adapters.schema_check import check_document
 from hyops_gitops.adapters.signing import signer_from_environment
+from hyops_gitops.adapters.unpacked import ARCHIVE_MARK, Unpacked, UnpackedCustody, UnpackedHistory, is_unpacked
+from hyops_gitops.adapters.unpacked_log import UnpackedEvidence
 from hyops_gitops.adapters.verified_mark import GitVerifiedMark
 from hyops_gitops.adapters.verifying import SshVerifier
 from hyops_gitops.adapters.worktree import WorkTree, read_source
 from hyops_gitops.adapters.yaml_reader import read_document
+from hyops_gitops.cli.output import note
 from hyops_gitops.core.authority import ApiEndpoint, Authority, EvidenceSettings
+from hyops_gitops.core.bundle import BundleInfo
+from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.events import OnEvent
 from hyops_gitops.core.exchange import ServerInfo, SourceFile
 from hyops_gitops.core.guards import Override
 from hyops_gitops.usecases.apply_ports import ApplyPorts
+from hyops_gitops.usecases.audit_ports import Custody
 from hyops_gitops.usecases.contract_files import FilePorts
 from hyops_gitops.usecases.custody import CustodyPorts
 from hyops_gitops.usecases.doctor_ports import DoctorPorts
 from hyops_gitops.usecases.evidence_init import InitPorts
 from hyops_gitops.usecases.plan import PlanPorts
-from hyops_gitops.usecases.ports import EvidenceStore, Signer, TransferRequester, ZoneReader, ZoneWriter
+from hyops_gitops.usecases.ports import (
+    EvidenceStore,
+    History,
+    Signer,
+    TransferRequester,
+    VerifiedMark,
+    ZoneReader,
+    ZoneWriter,
+)
 from hyops_gitops.usecases.status import StatusPorts
 
 TOOL = f"hyops-gitops {__version__}"
@@ -68,6 +83,32 @@ class Wiring:
     def __init__(self, root: Path, environ: Mapping[str, str] | None = None) -> None:
         self.root = root
         self.environ = os.environ if environ is None else environ
+        self._unpacked = Unpacked(root) if is_unpacked(root) else None  # None: a clone
+        if self._unpacked is not None and self._unpacked.is_vouched_for_by_nobody:
+            said = (
+                f"only {ARCHIVE_MARK} says that it is commit {self._unpacked.commit}, and nothing that it is unedited"
+            )
+            note(f"warning: this folder is no clone: {said}")
+
+    def history(self) -> History:
+        """The contracts' history: a clone's, or what little a folder without git has."""
+        return GitRepository(self.root) if self._unpacked is None else UnpackedHistory(self._unpacked)
+
+    def custody(self) -> Custody:
+        """What an audit asks of the clone."""
+        return GitCustody(self.root) if self._unpacked is None else UnpackedCustody()
+
+    def mark(self) -> VerifiedMark | None:
+        """What a clone remembers of its log; a folder without git remembers nothing."""
+        return GitVerifiedMark(self.root) if self._unpacked is None else None
+
+    def bundle(self) -> BundleInfo | None:
+        """What the bundle says about itself that this folder was unpacked from; None for anything else.
+
+        Raises:
+            InvalidData: code `bundle-invalid`.
+        """
+        return self._unpacked.info if self._unpacked else None
 
     @property
     def run(self) -> dict[str, str]:
@@ -75,7 +116,9 @@ class Wiring:
         return run_from_environment(self.environ)
 
     def store(self, settings: EvidenceSettings) -> EvidenceStore:
-        """The evidence branch."""
+        """The evidence branch, or its files in a folder without git."""
+        if self._unpacked is not None:
+            return UnpackedEvidence(self._unpacked)
         return GitEvidenceStore(self.root, settings.branch, settings.remote, settings.mirrors)
 
     def signer(self) -> Signer:
@@ -116,16 +159,26 @@ class Wiring:
         return PlanPorts(
             read=read_document,
             check=check_document,
-            history=GitRepository(self.root),
+            history=self.history(),
             work_tree=WorkTree(self.root),
             open_store=self.store,
             open_reader=self.reader,
             verifier=SshVerifier(),
-            mark=GitVerifiedMark(self.root),
+            mark=self.mark(),
         )
 
     def apply_ports(self, on_event: OnEvent) -> ApplyPorts:
-        """For `apply`."""
+        """For `apply`.
+
+        Raises:
+            UsageError: code `no-repository`: this is a folder without git.
+        """
+        if self._unpacked is not None:
+            raise UsageError(
+                f"{self.root} is no clone: an apply writes to the log, which takes one",
+                code="no-repository",
+                hint="run this in a clone; here `status`, `plan`, `validate` and `audit` work",
+            )
         from hyops_gitops.adapters.dns_client import PlainDnsClient  # noqa: PLC0415 - dnspython costs 130 ms
         from hyops_gitops.adapters.forge import forge_from_environment  # noqa: PLC0415 - requests costs 100 ms
         from hyops_gitops.adapters.probes import NetworkProber  # noqa: PLC0415 - ssl is for those who connect
@@ -133,7 +186,7 @@ class Wiring:
         return ApplyPorts(
             read=read_document,
             check=check_document,
-            history=GitRepository(self.root),
+            history=self.history(),
             open_store=self.store,
             open_primary=self.writer,
             open_transfers=self.transfers,
@@ -145,8 +198,8 @@ class Wiring:
             process_is_gone=process_is_gone,
             jitter=random.random,
             on_event=on_event,
-            mark=GitVerifiedMark(self.root),
             forge=forge_from_environment(self.environ),
+            mark=self.mark(),
         )
 
     def init_ports(self) -> InitPorts:
@@ -154,7 +207,7 @@ class Wiring:
         return InitPorts(
             read=read_document,
             check=check_document,
-            history=GitRepository(self.root),
+            history=self.history(),
             open_store=self.store,
             open_signer=self.signer,
             clock=SystemClock(),
@@ -178,7 +231,7 @@ class Wiring:
         return CustodyPorts(
             read=read_document,
             check=check_document,
-            history=GitRepository(self.root),
+            history=self.history(),
             open_store=self.store,
             open_signer=self.signer,
             verifier=SshVerifier(),
@@ -194,12 +247,12 @@ class Wiring:
         return StatusPorts(
             read=read_document,
             check=check_document,
-            history=GitRepository(self.root),
+            history=self.history(),
             open_store=self.store,
             verifier=SshVerifier(),
             dns=PlainDnsClient(),
             clock=SystemClock(),
-            mark=GitVerifiedMark(self.root),
+            mark=self.mark(),
         )
 
     def doctor_ports(self) -> DoctorPorts:

@@ -15,6 +15,7 @@ from hyops_gitops.core.entry_parts import TrustedKey
 MAIN_NAMESPACE = "hyops-gitops"
 TRUST_NAMESPACE = "hyops-gitops-trust"
 BREAKGLASS_NAMESPACE = "hyops-gitops-breakglass"
+BUNDLE_NAMESPACE = "hyops-gitops-bundle"
 GIT_NAMESPACE = "git"  # what git itself signs commits in
 
 

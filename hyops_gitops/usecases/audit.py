@@ -4,7 +4,9 @@ Gathers; the checks are in `core.audit_checks`. What could not be looked at is k
 neither ever passes.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 
 from hyops_gitops.core.audit import Audit, Notice
 from hyops_gitops.core.audit_checks import (
@@ -86,19 +88,19 @@ class _Audit:
         self.problems += reading.problems
         log = reading.log
         head = (log.head.seq, log.head.sha256) if log else None
-        result = Audit(self.authority.zone, self.commit, reading.entries, head, (), ())
         rows: tuple[CommitInfo, ...] = ()
         if log is not None:
-            try:
-                self._about_log(log, snapshot)
+            self._about_log(log, snapshot)
+            with self._unless_unknown():
+                self._about_branch(snapshot)
+            with self._unless_unknown():
                 rows = self._about_history(log, snapshot)
+            with self._unless_unknown():
                 self._about_zone(log)
-            except OutsideFailure as failure:
-                self.inconclusive.append(Problem("tool", self.authority.path, failure.message))
         return Audit(
-            result.zone,
-            result.commit,
-            result.entries,
+            self.authority.zone,
+            self.commit,
+            reading.entries,
             head,
             tuple(self.problems),
             tuple(self.inconclusive),
@@ -107,6 +109,14 @@ class _Audit:
             tuple(change_rows(log)) if log else (),
             tuple(self.checked),
         )
+
+    @contextmanager
+    def _unless_unknown(self) -> Iterator[None]:
+        """What cannot be looked at is kept apart, and keeps nothing else from being looked at."""
+        try:
+            yield
+        except OutsideFailure as failure:
+            self.inconclusive.append(Problem("tool", self.authority.path, failure.message))
 
     # --- the log
 
@@ -150,6 +160,8 @@ class _Audit:
         self.problems += check_gaps(log.zone, log.gaps, log.acknowledged)
         self.problems += _check_segments(log, snapshot, paths)
         self.notices += exceptions(log, paths)
+
+    def _about_branch(self, snapshot: EvidenceSnapshot) -> None:
         grown = self.ports.custody.branch_problems(snapshot.commit)
         self.problems += [Problem("history", self.authority.evidence.branch, one) for one in grown]
         self.checked.append("the evidence branch: one root, no merges, only additions")
@@ -159,8 +171,8 @@ class _Audit:
     def _about_history(self, log: Log, snapshot: EvidenceSnapshot) -> tuple[CommitInfo, ...]:
         """The population; nothing where the history is cut off."""
         if self.ports.history.is_shallow():
-            message = "the history is shallow, grafted or replaced: git fetch --unshallow, then audit again"
-            self.inconclusive.append(Problem("shallow", self.authority.path, message))
+            self.inconclusive.append(Problem("shallow", self.authority.path, self.ports.custody.why_cut_off()))
+            self._about_commits_at_hand(log)
             return ()
         self.problems += check_subjects(log.zone, log.entries, self.ports.custody.messages(snapshot.commit))
         self.problems += check_signers(log.zone, log.entries, self.ports.custody.versions(SIGNERS_PATH, self.commit))
@@ -169,16 +181,34 @@ class _Audit:
         state = ManagedSet.of(log.zone, ())
         for entry in log.entries:
             facts = self._facts(log, entry)
-            if isinstance(entry.body, Intent) and facts is not None:
-                verdict = check_plan(log.zone, entry, entry.body, after_changes(state, entry.body.changes), facts)
-                self.problems += verdict.problems
-                self.inconclusive += verdict.inconclusive
             if facts is not None:
+                self._about_plan(log, entry, facts, state)
                 self._people(log, entry, facts, line)
             if isinstance(entry.body, Result):
                 state = self._after_result(log, entry, entry.body, state)
         self.checked.append(f"{len(line.population)} merged commits, both ways; every plan against its contracts")
         return line.population
+
+    def _about_commits_at_hand(self, log: Log) -> None:
+        """Without history: the entries that name a commit whose files are here, held against those."""
+        state, checked, others = ManagedSet.of(log.zone, ()), 0, 0
+        for entry in log.entries:
+            body = entry.body
+            if isinstance(body, Intent | Unchanged | Refusal):
+                facts = self.contracts.facts(log.zone, body.contracts.commit, body.authority)
+                if facts is not None:
+                    self.problems += check_reference(log.zone, entry, replace(facts, on_branch=True))
+                    self._about_plan(log, entry, facts, state)
+                checked, others = (checked + 1, others) if facts else (checked, others + 1)
+            elif isinstance(body, Result):
+                state = self._after_result(log, entry, body, state)
+        self.checked.append(f"{checked} entries against contracts that are here; {others} name commits that are not")
+
+    def _about_plan(self, log: Log, entry: Entry, facts: CommitFacts, before: ManagedSet) -> None:
+        if isinstance(entry.body, Intent):
+            verdict = check_plan(log.zone, entry, entry.body, after_changes(before, entry.body.changes), facts)
+            self.problems += verdict.problems
+            self.inconclusive += verdict.inconclusive
 
     def _facts(self, log: Log, entry: Entry) -> CommitFacts | None:
         body, path = entry.body, entry_path(log.zone, entry.seq)

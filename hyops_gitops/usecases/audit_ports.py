@@ -29,6 +29,9 @@ class Custody(Protocol):
     def messages(self, commit: str) -> Mapping[str, str]:
         """The message of the commit that added each file under `log/`, in the history of a commit."""
 
+    def why_cut_off(self) -> str:
+        """Why the history is not whole, and what would bring it."""
+
     def branch_problems(self, commit: str) -> list[str]:
         """What is wrong with the evidence branch's commits up to this one: merges, roots, files that did not stay."""
 

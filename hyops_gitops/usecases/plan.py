@@ -4,12 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from hyops_gitops.core.authority import Authority, EvidenceSettings
-from hyops_gitops.core.errors import Refused, UsageError
-from hyops_gitops.core.exchange import SourceFile
+from hyops_gitops.core.errors import OutsideFailure, Refused, UsageError
+from hyops_gitops.core.exchange import CommitInfo, SourceFile
 from hyops_gitops.core.guards import Override
 from hyops_gitops.core.limits import Limits
 from hyops_gitops.core.log import Log
-from hyops_gitops.core.plan import Refusal
+from hyops_gitops.core.plan import Note, Refusal
 from hyops_gitops.core.proposal import Proposal, Source
 from hyops_gitops.core.state import ManagedSet
 from hyops_gitops.core.zone import Zone
@@ -70,7 +70,7 @@ def make_proposal(request: PlanRequest, ports: PlanPorts) -> Proposal:
     serial = log.serial if log else None
     source: Source = "evidence" if log else "empty"
     limits = Limits.of(validation.authority.policy)
-    commits = commits_after(log, head, ports.history) if log else ()
+    commits, notes = _commits(log, head, validation.authority.zone, ports.history)
     overrides = with_trailers(request.overrides, commits)
     refusals: tuple[Refusal, ...] = ()
     if request.live:
@@ -92,7 +92,7 @@ def make_proposal(request: PlanRequest, ports: PlanPorts) -> Proposal:
     )
     if (refused := trailer_refusal(commits, limits_since(past, limits), overrides)) is not None:
         refusals = (_refusal(refused), *refusals)
-    plan = replace(plan, refusals=(*refusals, *plan.refusals))
+    plan = replace(plan, refusals=(*refusals, *plan.refusals), notes=(*notes, *plan.notes))
     return Proposal(plan, head, dirty, source, serial, log.head.seq if log else None)
 
 
@@ -112,6 +112,18 @@ def recorded_log(
         return None
     snapshot = open_store(authority.evidence).recorded()
     return require_log(snapshot, authority, read_signers(validation.files), verifier, mark=mark)
+
+
+def _commits(
+    log: Log | None, head: str, zone: str, history: History
+) -> tuple[tuple[CommitInfo, ...], tuple[Note, ...]]:
+    """What an apply would carry out; a note in its place where only a clone could tell."""
+    try:
+        return (commits_after(log, head, history) if log else ()), ()
+    except OutsideFailure as failure:
+        if failure.code != "no-history":
+            raise
+        return (), (Note(zone, f"{failure.message}, so no trailer of theirs lifts a guard in this plan"),)
 
 
 def _refusal(refused: Refused) -> Refusal:

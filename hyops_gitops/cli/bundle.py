@@ -1,0 +1,74 @@
+"""`bundle`: contracts, log and program in one signed file."""
+
+from pathlib import Path
+
+import click
+
+from hyops_gitops.adapters.files import replace_file
+from hyops_gitops.adapters.schemas import shipped_schemas
+from hyops_gitops.adapters.shipped import bundle_files
+from hyops_gitops.adapters.tarball import tarball
+from hyops_gitops.adapters.wheels import Wheels
+from hyops_gitops.cli.options import common_options, find_repository
+from hyops_gitops.cli.output import echo, echo_json
+from hyops_gitops.cli.progress import show_event
+from hyops_gitops.cli.wiring import TOOL, Wiring
+from hyops_gitops.core.canonical import sha256_hex
+from hyops_gitops.core.errors import Exit, UsageError
+from hyops_gitops.core.json_fields import time_text
+from hyops_gitops.render.findings import printable
+from hyops_gitops.usecases.bundle import BundlePorts, make_bundle
+
+
+@click.command()
+@click.option(
+    "--out", "file", required=True, metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="The .tar.gz."
+)
+@click.option("--commit", "revision", default="HEAD", show_default=True, metavar="REV", help="Whose contracts.")
+@click.option(
+    "--wheels",
+    "folder",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Take wheels from here alone; default: what is installed here, or else what pip can get.",
+)
+@click.option("--platform", metavar="NAME", help="For another machine, as pip names it: manylinux2014_aarch64.")
+@click.option("--python", "pythons", multiple=True, metavar="X.Y", help="For this Python version. Repeatable.")
+@common_options("json")
+def bundle(
+    file: Path,
+    revision: str,
+    folder: Path | None,
+    platform: str | None,
+    pythons: tuple[str, ...],
+    repo: Path | None,
+    authority_file: Path | None,
+    output_format: str,
+    **_common: object,
+) -> int:
+    """Pack a commit's contracts, the signed log and this program into one file, for a machine without git and network.
+
+    Signed by HYOPS_SIGNING_KEY_FILE, whose line in authority/allowed_signers has to allow the namespace
+    hyops-gitops-bundle. The same commit, log and wheels give the same bytes. Run `git fetch origin evidence` first.
+    """
+    if authority_file is not None:
+        raise UsageError("a bundle holds what was committed; it takes no --authority", code="usage")
+    wiring = Wiring(find_repository(repo))
+    ports = BundlePorts(
+        custody=wiring.custody_ports(show_event),
+        wheels=Wheels(folder, platform, pythons, show_event),
+        shipped=lambda: {**shipped_schemas(), **bundle_files()},
+        pack=tarball,
+        tool=TOOL,
+    )
+    made = make_bundle(revision, ports)
+    replace_file(file, made.content)
+    if output_format == "json":
+        echo_json(made.to_json(str(file)))
+    else:
+        info = made.info
+        echo(f"{printable(str(file))}: {made.files} files, {len(made.content)} bytes, signed by {made.principal}")
+        echo(f"contracts of {info.commit}, log head {info.log.seq}:{info.log.sha256}, as of {time_text(info.as_of)}")
+        echo(f"for {info.platform}, Python {', '.join(info.pythons)}")
+        echo(f"sha256:{sha256_hex(made.content)}")
+    return Exit.OK
