@@ -3,9 +3,20 @@
 import re
 from dataclasses import dataclass
 
-from hyops_gitops.core.entry_parts import Json, TrustedKey
+from hyops_gitops.core.entry_parts import (
+    Json,
+    TrustedKey,
+    ZoneDigests,
+    change_from_json,
+    override_from_json,
+    override_json,
+)
 from hyops_gitops.core.errors import UsageError
+from hyops_gitops.core.guards import Override
 from hyops_gitops.core.json_fields import Fields
+from hyops_gitops.core.markers import Anchor
+from hyops_gitops.core.plan import Change, Held
+from hyops_gitops.core.segment import anchor_from_json, anchor_json
 
 _CONTINUES = re.compile(r"(?P<log>[0-9a-f]{32}):(?P<seq>[1-9][0-9]{0,8}):(?:sha256:)?(?P<sha256>[0-9a-f]{64})")
 
@@ -142,19 +153,74 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
+class Adopted:
+    """What a reconciled segment did to the zone, and what becomes of it."""
+
+    before: ZoneDigests  # the zone as the segment found it, and as the log left it
+    after: ZoneDigests
+    changes: tuple[Change, ...]  # of all its applied intents, in their order
+    anchor: Anchor | None  # the segment's last applied intent; None: nothing in it was applied
+    operators: tuple[str, ...]  # whose entries it holds
+    witnesses: tuple[str, ...]
+    held: tuple[Held, ...]  # names that stay as they are until their contract changes
+    overrides: tuple[Override, ...]
+
+    def to_json(self) -> Json:
+        """The entry's form, without what every reconcile entry has."""
+        anchor: Json = {} if self.anchor is None else {"anchor": anchor_json(self.anchor)}
+        return {
+            "zone": {"before": self.before.to_json(), "after": self.after.to_json()},
+            "plan": {
+                "changes": [change.to_json() for change in self.changes],
+                "held": [held.to_json() for held in self.held],
+            },
+            "operators": list(self.operators),
+            "witnesses": list(self.witnesses),
+            "overrides": [override_json(override) for override in self.overrides],
+            **anchor,
+        }
+
+    @classmethod
+    def from_json(cls, fields: Fields) -> "Adopted":
+        """Back from the entry's form."""
+        zone, plan = fields.nested("zone"), fields.nested("plan")
+        return cls(
+            ZoneDigests.from_json(zone.nested("before")),
+            ZoneDigests.from_json(zone.nested("after")),
+            tuple(change_from_json(one) for one in plan.objects("changes")),
+            anchor_from_json(fields.nested("anchor")) if "anchor" in fields else None,
+            fields.texts("operators"),
+            fields.texts("witnesses"),
+            tuple(Held(one.text("name"), one.text("contract"), one.text("reason")) for one in plan.objects("held")),
+            tuple(override_from_json(one) for one in fields.objects("overrides")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Reconcile:
-    """A break-glass segment brought into the log: how many entries, and which is its last."""
+    """A break-glass segment brought into the log, or somebody's word that they looked at one that was."""
 
     segment: str
     count: int
     head: str  # SHA-256 of the segment's last entry
     review: str  # who looked at it, or ""
+    adopted: Adopted | None = None  # None: the segment was brought in before
+    reason: str = ""
 
     def to_json(self) -> Json:
         """The entry's form."""
-        return {"segment": self.segment, "count": self.count, "head": self.head, "review": self.review}
+        said: Json = {"segment": self.segment, "count": self.count, "head": self.head, "review": self.review}
+        adopted: Json = {} if self.adopted is None else self.adopted.to_json()
+        return {**said, **adopted, **({"reason": self.reason} if self.reason else {})}
 
     @classmethod
     def from_json(cls, fields: Fields) -> "Reconcile":
         """Back from the entry's form."""
-        return cls(fields.text("segment"), fields.integer("count"), fields.sha256("head"), fields.text("review"))
+        return cls(
+            fields.text("segment"),
+            fields.integer("count"),
+            fields.sha256("head"),
+            fields.text("review"),
+            Adopted.from_json(fields) if "zone" in fields else None,
+            fields.optional_text("reason") or "",
+        )

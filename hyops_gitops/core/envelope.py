@@ -11,6 +11,7 @@ from hyops_gitops.core.canonical import canonical_json, parse_canonical, sha256_
 from hyops_gitops.core.entries import BODY_TYPES, Body, type_name
 from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.json_fields import Fields, time_text
+from hyops_gitops.core.segment import SegmentRef
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://hyops.internal/evidence/v1"  # an identifier; nothing is ever fetched from it
@@ -36,6 +37,7 @@ class Envelope:
     run: Mapping[str, str]
     files: Mapping[str, str]  # path -> SHA-256 of the branch's derived files as this entry leaves them
     form: int  # of the pages for people among those files, core.log_views.FORM
+    segment: SegmentRef | None = None  # None: an entry of the log itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ def encode(envelope: Envelope, body: Body) -> bytes:
         "run": dict(envelope.run),
         "files": dict(envelope.files),
         "form": envelope.form,
+        **({} if envelope.segment is None else {"breakglass": envelope.segment.to_json()}),
         **body.to_json(),
     }
     return canonical_json(
@@ -122,5 +125,6 @@ def decode(data: bytes) -> Entry:
         run={name: run.text(name) for name in run.names()},
         files={name: files.sha256(name) for name in files.names()},
         form=predicate.integer("form"),
+        segment=SegmentRef.from_json(predicate.nested("breakglass")) if "breakglass" in predicate else None,
     )
     return Entry(envelope, body_type.from_json(predicate), sha256_hex(data))

@@ -1,13 +1,15 @@
 """The signed log as a value."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from hyops_gitops.core.custody_entries import Gap, Genesis
+from hyops_gitops.core.custody_entries import Gap, Genesis, Reconcile
 from hyops_gitops.core.entries import Intent, Result, Unchanged
 from hyops_gitops.core.entry_list import EntryList
 from hyops_gitops.core.entry_parts import TrustedKey
 from hyops_gitops.core.envelope import Entry
+from hyops_gitops.core.markers import Anchor
+from hyops_gitops.core.segment import SegmentRef
 from hyops_gitops.core.state import ManagedSet
 from hyops_gitops.core.zone import Zone
 
@@ -24,6 +26,20 @@ def state_path(zone: str) -> str:
     return f"state/{zone}.zone"
 
 
+def anchor_after(entries: Sequence[Entry]) -> Anchor | None:
+    """What the zone's anchor names after these entries: the last applied intent, be it one of a reconciled segment."""
+    for entry in reversed(entries):
+        match entry.body:
+            case Result(outcome="applied", intent_seq=seq, intent_sha256=sha256):
+                of = entries[seq - 1].envelope.segment
+                return Anchor(seq, sha256, of.id if of else None)
+            case Reconcile(adopted=adopted) if adopted is not None and adopted.anchor is not None:
+                return adopted.anchor
+            case _:
+                pass
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Applied:
     """An intent that reached the zone, and the result that says so."""
@@ -36,25 +52,29 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """A verified log."""
+    """A verified log; or a break-glass segment, which has entries of its own and goes on from a log."""
 
     zone: str
     commit: str  # of the evidence branch
-    entries: EntryList  # at least genesis
+    entries: EntryList  # at least genesis; of a segment, none before its first intent
     head_sig_sha256: str
     observed: Zone  # as last observed
     state: ManagedSet  # as last applied
     trusted: tuple[TrustedKey, ...]  # the keys that count now
     doubtful: tuple[int, ...] = ()  # entries signed by a key after it was stolen, acknowledged or not
+    segment: SegmentRef | None = None  # None: the log itself
+    base: "Log | None" = None  # what the segment goes on from
 
     @property
     def head(self) -> Entry:
         """The newest entry."""
-        return self.entries[-1]
+        return self.entries[-1] if self.entries or self.base is None else self.base.head
 
     @property
     def genesis(self) -> Genesis:
         """What the first entry says."""
+        if self.base is not None:
+            return self.base.genesis
         body = self.entries[0].body
         if not isinstance(body, Genesis):  # verification has seen to it
             raise TypeError("the first entry is not genesis")
@@ -88,9 +108,13 @@ class Log:
                 intent_entry = self.entries[entry.body.intent_seq - 1]
                 if isinstance(intent_entry.body, Intent):
                     yield Applied(intent_entry.body, intent_entry, entry.body, entry)
+        if self.base is not None:
+            yield from self.base.applied()
 
     def applied_to(self, name: str) -> Iterator[Applied]:
         """The intents recorded as applied that speak of one name, oldest first."""
+        if self.base is not None:
+            yield from self.base.applied_to(name)
         for intended in self.entries.mentioning(name):
             if isinstance(intended.body, Intent) and intended is not self.open_intent:
                 following = (self.entries[index] for index in range(intended.seq, len(self.entries)))
@@ -104,6 +128,17 @@ class Log:
         return next(self.applied(), None)
 
     @property
+    def anchor(self) -> Anchor | None:
+        """What the zone's anchor names if nobody else changed the zone since."""
+        return anchor_after(self.entries) or (self.segment.base.anchor if self.segment else None)
+
+    @property
+    def reconciled(self) -> tuple[Entry, ...]:
+        """The entries that brought a break-glass segment in, oldest first."""
+        found = self.entries.of_types("reconcile")
+        return tuple(one for one in found if isinstance(one.body, Reconcile) and one.body.adopted is not None)
+
+    @property
     def recorded(self) -> Intent | Unchanged | None:
         """The newest entry by which contracts were applied or found to ask for nothing; None before the first."""
         for entry in reversed(self.entries):
@@ -112,7 +147,7 @@ class Log:
             if isinstance(entry.body, Result) and entry.body.outcome == "applied":
                 intent = self.entries[entry.body.intent_seq - 1].body
                 return intent if isinstance(intent, Intent) else None
-        return None
+        return self.base.recorded if self.base else None
 
     @property
     def recorded_commit(self) -> str | None:

@@ -138,14 +138,19 @@ class Plan:
 
     def expected_zone(self) -> Zone:
         """The whole zone after this plan."""
-        written = [change for change in self.changes if change.writes]
-        return self.observed.without(change.key for change in written).with_rrsets(
-            change.after for change in written if change.after is not None
-        )
+        return zone_after(self.observed, self.changes)
 
     def digest(self) -> str:
         """SHA-256 of the canonical JSON of zone, base digest and changes: what a reviewer approves."""
         return plan_digest(self.zone, self.observed.digest(), self.changes)
+
+
+def zone_after(zone: Zone, changes: Iterable[Change]) -> Zone:
+    """A zone with these changes carried out."""
+    written = [change for change in changes if change.writes]
+    return zone.without(change.key for change in written).with_rrsets(
+        change.after for change in written if change.after is not None
+    )
 
 
 def plan_digest(zone: str, zone_sha256: str, changes: Iterable[Change]) -> str:
