@@ -10,8 +10,8 @@ from hyops_gitops.core.entry_parts import MergedCommit
 from hyops_gitops.core.envelope import Entry
 from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.log import Log
+from hyops_gitops.core.segment import segments_in
 
-_SEGMENT_PARTS = 2  # segments/<id>/...
 _BYPASSES = {
     "direct-push": "was pushed directly, without a pull request",
     "review": "was merged past its review",
@@ -29,15 +29,8 @@ def exceptions(log: Log, paths: Collection[str]) -> Iterator[Notice]:
         entry = log.open_intent
         yield Notice("open-intent", entry.seq, entry.envelope.time, f"intent {entry.seq} has no result yet")
     done = {entry.body.segment for entry in log.entries if isinstance(entry.body, Reconcile)}
-    for segment in sorted(segments_of(paths) - done):
+    for segment in sorted(segments_in(paths) - done):
         yield Notice("segment", None, None, f"break-glass segment {segment} is not reconciled")
-
-
-def segments_of(paths: Collection[str]) -> set[str]:
-    """The ids of the break-glass segments among these paths."""
-    return {
-        parts[1] for path in paths if (parts := path.split("/"))[0] == "segments" and len(parts) > _SEGMENT_PARTS - 1
-    }
 
 
 def _kinds(entry: Entry) -> Iterator[tuple[str, str]]:

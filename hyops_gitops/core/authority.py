@@ -92,6 +92,15 @@ NO_ASSERTIONS = Assertions()
 
 
 @dataclass(frozen=True, slots=True)
+class BreakGlass:
+    """What break-glass asks for: changes made while the log cannot be reached."""
+
+    witness: Literal["required", "optional"] = "optional"  # whether a second person signs each intent
+    bundle_max_age_h: int = 168  # an older bundle is warned about
+    review_h: int = 72  # within which somebody else has to look at a reconciled segment
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """The limits under which changes are applied."""
 
@@ -113,6 +122,7 @@ class Policy:
     lease_s: int
     convergence: Convergence
     assertions: Assertions
+    breakglass: BreakGlass = BreakGlass()
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +183,7 @@ DEFAULT_OVERRIDABLE = (
     "move-together",
     "readiness",
     "restored",
+    "segment-trust",
     "separation-of-duties",
     "trailers",
 )

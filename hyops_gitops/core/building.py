@@ -9,6 +9,7 @@ from hyops_gitops.core.authority import (
     ApiEndpoint,
     Assertions,
     Authority,
+    BreakGlass,
     Convergence,
     EvidenceSettings,
     Policy,
@@ -139,8 +140,13 @@ def _policy(fields: Fields) -> Policy:
         overridable=frozenset(overridable if "overridable" in given else DEFAULT_OVERRIDABLE),
         convergence=_convergence(fields),
         assertions=_assertions(fields),
+        breakglass=_breakglass(fields),
         **limits,  # type: ignore[arg-type]  # the schema has checked each limit's type
     )
+
+
+def _breakglass(fields: Fields) -> BreakGlass:
+    return BreakGlass(**fields.mapping("policy", "breakglass"))  # type: ignore[arg-type]  # the schema checks the types
 
 
 def _assertions(fields: Fields) -> Assertions:

@@ -1,13 +1,15 @@
 """Whether a log's entries follow from one another: nothing happens to the zone, or to what we manage, between them.
 
 The zone is what the entry before left it, except that a result brings what its intent expected, a drift entry says what
-happened outside, and the first intent takes the zone as it finds it. The managed set is the sum of all applied changes.
+happened outside, a reconcile entry what a break-glass segment did, and the first intent takes the zone as it finds it.
+The managed set is the sum of all applied changes.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 
+from hyops_gitops.core.custody_entries import Adopted, Reconcile
 from hyops_gitops.core.entries import Intent, Result, Unchanged, ZoneDrift
 from hyops_gitops.core.entry_list import EntryList
 from hyops_gitops.core.envelope import Entry, entry_path
@@ -57,6 +59,8 @@ def _applied_changes(entries: EntryList, start: int) -> Iterator[Sequence[Change
             intent = entries[entry.body.intent_seq - 1].body
             if isinstance(intent, Intent):
                 yield intent.changes
+        elif isinstance(entry.body, Reconcile) and entry.body.adopted is not None:
+            yield entry.body.adopted.changes
 
 
 def _check_pairs(zone: str, entries: EntryList, start: int) -> Iterator[Problem]:
@@ -64,7 +68,7 @@ def _check_pairs(zone: str, entries: EntryList, start: int) -> Iterator[Problem]
     for entry in _from(entries, start):
         path = entry_path(zone, entry.seq)
         match entry.body:
-            case Intent() | Unchanged() if intent is not None:
+            case Intent() | Unchanged() | Reconcile() if intent is not None:
                 yield Problem("pairs", path, f"intent {intent.seq} has no result yet")
             case Intent():
                 intent = entry
@@ -92,24 +96,29 @@ def _from(entries: EntryList, start: int) -> Iterator[Entry]:
 
 
 def _check_zone(zone: str, entries: EntryList, since: int) -> Iterator[Problem]:
-    first = next(entries.of_types("intent"), None)
-    baseline = first is not None and first.seq <= since  # whether an intent has taken the zone as it found it
+    first = next(entries.of_types("intent", "reconcile"), None)
+    baseline = first is not None and first.seq <= since  # whether an entry has taken the zone as it found it
     for before, entry in pairwise(_from(entries, max(since - 1, 0))):
-        path, left, left_now = entry_path(zone, entry.seq), before.envelope.zone_sha256, entry.envelope.zone_sha256
-        match entry.body:
-            case Intent(before=start):
-                expected = left if baseline else start.whole
-                baseline = True
-                if start.whole != expected or left_now != expected:
-                    yield Problem("continuity", path, "the intent starts from another zone than the entry before left")
-            case Result(outcome=outcome, intent_seq=seq, after=after):
-                intent = entries[seq - 1].body if 0 < seq < entry.seq else None
-                expected = intent.expected.whole if outcome == "applied" and isinstance(intent, Intent) else left
-                if left_now != expected or after.whole != expected:
-                    yield Problem("continuity", path, "the result leaves another zone than its intent expected")
-            case ZoneDrift(before=start, after=after):
-                if (start.whole, after.whole) != (left, left_now):
-                    yield Problem("continuity", path, "the drift does not lead from the zone before to the one after")
-            case _:
-                if left_now != left:
-                    yield Problem("continuity", path, "the zone changed without an intent, result or drift entry")
+        left, left_now = before.envelope.zone_sha256, entry.envelope.zone_sha256
+        start, end, wrong = _way(entry, entries, left)
+        if (start != left and (baseline or not isinstance(entry.body, Intent | Reconcile))) or left_now != end:
+            yield Problem("continuity", entry_path(zone, entry.seq), wrong)
+        baseline = baseline or isinstance(entry.body, Intent | Reconcile)
+
+
+def _way(entry: Entry, entries: EntryList, left: str) -> tuple[str, str, str]:
+    """The zone that an entry starts from, the one it comes to, and what to say where it does not."""
+    match entry.body:
+        case Intent(before=before):
+            return before.whole, before.whole, "the intent starts from another zone than the entry before left"
+        case Result(outcome=outcome, intent_seq=seq, after=after):
+            intent = entries[seq - 1].body if 0 < seq < entry.seq else None
+            expected = intent.expected.whole if outcome == "applied" and isinstance(intent, Intent) else left
+            wrong = "the result leaves another zone than its intent expected"
+            return left, expected if after.whole == expected else "", wrong
+        case ZoneDrift(before=before, after=after):
+            return before.whole, after.whole, "the drift does not lead from the zone before to the one after"
+        case Reconcile(adopted=Adopted(before=before, after=after)):
+            return before.whole, after.whole, "the segment does not lead from the zone before to the one after"
+        case _:
+            return left, left, "the zone changed without an intent, result or drift entry"

@@ -16,7 +16,7 @@ from hyops_gitops.core.guards import Override
 from hyops_gitops.core.json_fields import Fields
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.plan import Change, Held
-from hyops_gitops.core.segment import anchor_from_json, anchor_json
+from hyops_gitops.core.segment import Base, anchor_from_json, anchor_json
 
 _CONTINUES = re.compile(r"(?P<log>[0-9a-f]{32}):(?P<seq>[1-9][0-9]{0,8}):(?:sha256:)?(?P<sha256>[0-9a-f]{64})")
 
@@ -156,6 +156,7 @@ class Gap:
 class Adopted:
     """What a reconciled segment did to the zone, and what becomes of it."""
 
+    base: Base  # what it went on from
     before: ZoneDigests  # the zone as the segment found it, and as the log left it
     after: ZoneDigests
     changes: tuple[Change, ...]  # of all its applied intents, in their order
@@ -169,6 +170,7 @@ class Adopted:
         """The entry's form, without what every reconcile entry has."""
         anchor: Json = {} if self.anchor is None else {"anchor": anchor_json(self.anchor)}
         return {
+            "base": self.base.to_json(),
             "zone": {"before": self.before.to_json(), "after": self.after.to_json()},
             "plan": {
                 "changes": [change.to_json() for change in self.changes],
@@ -185,6 +187,7 @@ class Adopted:
         """Back from the entry's form."""
         zone, plan = fields.nested("zone"), fields.nested("plan")
         return cls(
+            Base.from_json(fields.nested("base")),
             ZoneDigests.from_json(zone.nested("before")),
             ZoneDigests.from_json(zone.nested("after")),
             tuple(change_from_json(one) for one in plan.objects("changes")),

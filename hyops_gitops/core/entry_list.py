@@ -54,6 +54,10 @@ class EntryList(Sequence[Entry]):
         longer.append(data, entry)
         return longer
 
+    def blobs(self, count: int) -> list[bytes]:
+        """The bytes of the first entries."""
+        return self._blobs[:count]
+
     def of_types(self, *names: str) -> Iterator[Entry]:
         """The entries of these types, oldest first."""
         fields = [f'"type":"{name}"'.encode() for name in names]

@@ -112,6 +112,31 @@ _ALL = (
         overridable=False,
     ),
     Guard(
+        "breakglass",
+        "the zone was last changed by a break-glass segment that is not reconciled, or not in this folder",
+        overridable=False,
+    ),
+    Guard(
+        "breakglass-witness",
+        "with policy.breakglass.witness: required, a second person signs each break-glass intent",
+        overridable=False,
+    ),
+    Guard(
+        "segment",
+        "a break-glass segment must verify, and go on from this log, before it is reconciled",
+        overridable=False,
+    ),
+    Guard(
+        "segment-trust",
+        "a segment that is reconciled is signed by keys that count now",
+        overridable=True,
+    ),
+    Guard(
+        "segment-review",
+        "whoever reviews a break-glass segment is neither its operator nor its witness",
+        overridable=False,
+    ),
+    Guard(
         "primary",
         "the API must be a writable primary's; writes to a secondary are never right",
         overridable=False,

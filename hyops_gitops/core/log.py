@@ -92,8 +92,8 @@ class Log:
 
     @property
     def has_baseline(self) -> bool:
-        """Whether an intent has taken the zone as it found it: from then on every change of it is accounted for."""
-        return any(self.entries.of_types("intent"))
+        """Whether an entry has taken the zone as it found it: from then on every change of it is accounted for."""
+        return any(self.entries.of_types("intent", "reconcile"))
 
     @property
     def serial(self) -> int | None:

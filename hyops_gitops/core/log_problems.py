@@ -8,7 +8,8 @@ class Problem:
     """One reason.
 
     Codes: path, form, not-canonical, bad-entry, unknown-type, unknown-form, chain, time, signature, signer, trust,
-    compromised, genesis, pairs, continuity, state, files, page, history, seen.
+    compromised, genesis, pairs, continuity, state, files, page, history, seen; of break-glass segments also segment,
+    other-log, base, fork, witness, open-intent, reconciled.
     """
 
     code: str

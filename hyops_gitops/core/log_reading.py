@@ -10,9 +10,10 @@ Pure: files come in as bytes, signatures are checked by a function passed in.
 6. genesis: its SHA-256 is the one the authority file pins
 7. continuity: intents and results pair up; zone and managed set change only as entries say (core.continuity)
 8. files: what the newest entry pins; the pages for people are made anew and compared, their signatures checked
+9. segments: each as a reconcile entry pins it, and sound as the log stood then (core.segment_pins)
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hyops_gitops.core.canonical import sha256_hex
@@ -24,13 +25,13 @@ from hyops_gitops.core.errors import HyopsError, InvalidData
 from hyops_gitops.core.log import README, Log, state_path, zone_path
 from hyops_gitops.core.log_problems import Problem
 from hyops_gitops.core.log_views import FORM, LOG_PAGE, folder_page, folder_readme, log_page
+from hyops_gitops.core.segment import SEGMENTS
+from hyops_gitops.core.segment_pins import check_adopted, check_pins
+from hyops_gitops.core.segment_reading import SignatureCheck
 from hyops_gitops.core.signers import SignerSet
 from hyops_gitops.core.state import ManagedSet
 from hyops_gitops.core.trust import MAIN_NAMESPACE, TRUST_NAMESPACE, TrustBook
 from hyops_gitops.core.zone import Zone
-
-SignatureCheck = Callable[[bytes, bytes, str, str], bool]  # message, signature, key, namespace
-SEGMENTS = "segments/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,10 @@ class LogReader:
             self.problems += check_continuity(self.zone, self.entries, self.files[state_path(self.zone)], prefix)
             self.problems += _check_files(self.zone, self.entries, self.files)
             self.problems += self._check_pages()
+            self.problems += check_pins(self.zone, self.entries, self.files)
+            self.problems += check_adopted(
+                self.zone, self.entries, self.files, prefix.count, self.signers, self.check_signature
+            )
         if self.problems:
             return Reading(None, len(self.entries), tuple(self.problems))
         return self._reading(commit)
@@ -248,6 +253,8 @@ def _check_entry(entry: Entry, path: str, zone: str, before: Sequence[Entry], pr
     envelope = entry.envelope
     if envelope.zone != zone:
         yield Problem("form", path, f"the entry is about zone {envelope.zone!r}")
+    if envelope.segment is not None:
+        yield Problem("form", path, "the entry is of a break-glass segment")
     if envelope.form != FORM:
         yield Problem("unknown-form", path, f"its pages have form {envelope.form}, this version knows {FORM}")
     if envelope.seq != len(before) + 1:

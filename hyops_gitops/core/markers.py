@@ -86,15 +86,15 @@ def reserved_numbers(anchored: int, head: int, open_intent: int | None) -> tuple
     return tuple(sorted({*chain.from_iterable(after), *(() if open_intent is None else (open_intent,))}))
 
 
-def expired_tombstones(superseded: Iterable[tuple[int, datetime]], last: datetime, now: datetime) -> list[int]:
-    """Which intents' tombstones this PATCH deletes.
+def expired_tombstones(superseded: Iterable[tuple[str, datetime]], last: datetime, now: datetime) -> list[str]:
+    """Which tombstones this PATCH deletes, by owner name.
 
     Args:
-        superseded: Sequence number of each applied intent but the newest, and when the next one's result was written.
+        superseded: The claim's name of each applied intent but the newest, and when the next one's result was written.
         last: When the previous applied intent's PATCH did the same.
         now: The time of this one.
 
     Deleting what is gone already does no harm, so a second is allowed for rounding at the lower edge.
     """
     since, until = last - TOMBSTONES_KEPT - timedelta(seconds=1), now - TOMBSTONES_KEPT
-    return [seq for seq, at in superseded if since <= at < until]
+    return [name for name, at in superseded if since <= at < until]

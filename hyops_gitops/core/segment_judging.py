@@ -1,21 +1,21 @@
 """Whether a break-glass segment goes on from a log, and whether it may be brought into it. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from hyops_gitops.core.custody_entries import Reconcile
 from hyops_gitops.core.entries import Intent
+from hyops_gitops.core.envelope import Entry
 from hyops_gitops.core.log import Log, anchor_after
 from hyops_gitops.core.log_problems import Problem
 from hyops_gitops.core.segment import entry_file, segment_path
 from hyops_gitops.core.segment_reading import Segment
 
 
-def check_base(segment: Segment, log: Log, upto: int | None = None) -> Iterator[Problem]:
-    """Whether a segment goes on from this log as it stands, or stood after its first `upto` entries."""
-    entries = log.entries[: len(log.entries) if upto is None else upto]
+def check_base(segment: Segment, entries: Sequence[Entry]) -> Iterator[Problem]:
+    """Whether a segment goes on from a log with these entries."""
     where, base = segment_path(segment.ref.id, entry_file(1)), segment.ref.base
-    if segment.log != log.head.envelope.log:
-        message = f"the segment goes on from log {segment.log}, this one is {log.head.envelope.log}"
+    if segment.log != entries[0].envelope.log:
+        message = f"the segment goes on from log {segment.log}, this one is {entries[0].envelope.log}"
         yield Problem("other-log", where, message)
         return
     known = [base.head]

@@ -18,18 +18,17 @@ from hyops_gitops.core.audit_checks import (
     check_signers,
     check_subjects,
 )
-from hyops_gitops.core.audit_lists import change_rows, exceptions, population_rows, segments_of
+from hyops_gitops.core.audit_lists import change_rows, exceptions, population_rows
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.continuity import after_changes
-from hyops_gitops.core.custody_entries import Reconcile
 from hyops_gitops.core.entries import AuthorityChange, Intent, Refusal, Result, Unchanged
 from hyops_gitops.core.envelope import Entry, entry_path
 from hyops_gitops.core.errors import InvalidData, OutsideFailure, Refused
 from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.log import Log
 from hyops_gitops.core.log_problems import Problem
-from hyops_gitops.core.log_reading import SEGMENTS, Reading
+from hyops_gitops.core.log_reading import Reading
 from hyops_gitops.core.seen import check_seen
 from hyops_gitops.core.state import ManagedSet
 from hyops_gitops.usecases.audit_contracts import Contracts
@@ -158,7 +157,6 @@ class _Audit:
         paths = list(snapshot.paths())
         self.problems += check_seen(log.zone, log.entries, self.request.seen)
         self.problems += check_gaps(log.zone, log.gaps, log.acknowledged)
-        self.problems += _check_segments(log, snapshot, paths)
         self.notices += exceptions(log, paths)
 
     def _about_branch(self, snapshot: EvidenceSnapshot) -> None:
@@ -276,22 +274,3 @@ class _Audit:
             self.inconclusive.append(what)
         else:
             self.problems.append(what)
-
-
-def _check_segments(log: Log, snapshot: EvidenceSnapshot, paths: list[str]) -> list[Problem]:
-    """Whether every reconciled break-glass segment is there, with as many entries and the last one as recorded."""
-    problems = []
-    there = segments_of(paths)
-    for entry in log.entries:
-        body = entry.body
-        if not isinstance(body, Reconcile):
-            continue
-        folder = f"{SEGMENTS}{body.segment}/"
-        files = sorted(path for path in paths if path.startswith(folder) and path.endswith(".json"))
-        where = entry_path(log.zone, entry.seq)
-        if body.segment not in there or len(files) != body.count:
-            message = f"segment {body.segment} holds {len(files)} entries, the log says {body.count}"
-            problems.append(Problem("segment", where, message))
-        elif files and sha256_hex(snapshot.read([files[-1]])[files[-1]]) != body.head:
-            problems.append(Problem("segment", where, f"segment {body.segment} does not end as the log says"))
-    return problems

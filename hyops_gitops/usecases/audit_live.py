@@ -97,14 +97,15 @@ def _open_keys(log: Log) -> Collection[Key]:
 
 
 def _anchor_problem(log: Log, anchor: Anchor | None, present: bool) -> str | None:
-    last, opened = log.last_applied, log.open_intent
+    expected, opened = log.anchor, log.open_intent
     if anchor is None:
         if present:
             return "the anchor is not one that this program writes"
-        return f"there is no anchor; the log says entry {last.intent_entry.seq} was applied last" if last else None
-    known = [one for one in (last.intent_entry if last else None, opened) if one is not None]
-    if any(anchor == Anchor(one.seq, one.sha256) for one in known):
+        return f"there is no anchor; the log says {expected} was applied last" if expected else None
+    if anchor == expected or (opened is not None and anchor == Anchor(opened.seq, opened.sha256)):
         return None
+    if anchor.segment is not None:
+        return f"the anchor names {anchor}, which is not what the log ends with: it is not reconciled, or went on since"
     if anchor.seq > log.head.seq:
         return f"the anchor names entry {anchor.seq}, but the log ends at {log.head.seq}: it was cut"
     if log.entries[anchor.seq - 1].sha256 != anchor.sha256:

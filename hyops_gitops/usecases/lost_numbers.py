@@ -9,14 +9,32 @@ markers is touched, and only those of numbers inside a gap that the log has reco
 from hyops_gitops.core.custody_entries import Gap
 from hyops_gitops.core.log import Log
 from hyops_gitops.core.markers import claim_name, tombstone
+from hyops_gitops.core.reconciling import markers_left
 from hyops_gitops.core.zone import Key, RRset
 from hyops_gitops.usecases.ports import ZoneWriter
 
 _AT_ONCE = 1000  # numbers: a PATCH has a limit, and a gap has none
 
 
+def free_reserved_numbers(primary: ZoneWriter, log: Log) -> bool:
+    """Clear what a reconciled break-glass segment left at the next numbers; whether anything was there.
+
+    Raises:
+        OutsideFailure: the primary cannot be reached, or refuses; nothing but markers was changed.
+    """
+    deletes, replaces = markers_left(log)
+    names = {name for name, _ in deletes}
+    there = {rrset.key for rrset in primary.rrsets_at(names)} if names else set()
+    found = [key for key in deletes if key in there]
+    if not found:
+        return False
+    gone = (claim_name(log.zone, log.anchor.seq, log.anchor.segment), "TXT") in found if log.anchor else False
+    primary.patch(found, replaces if gone else [])
+    return True
+
+
 def free_lost_numbers(primary: ZoneWriter, log: Log) -> None:
-    """Clear the numbers of a gap that the next intents will get; nothing unless a gap is newer than the last apply.
+    """Clear the numbers that the next intents will get, after a gap or a segment that is newer than the last apply.
 
     The lost intent that the anchor names has landed; where its number is not used again its claim becomes a tombstone,
     as it would have.
@@ -24,6 +42,7 @@ def free_lost_numbers(primary: ZoneWriter, log: Log) -> None:
     Raises:
         OutsideFailure: the primary cannot be reached, or refuses; nothing but markers was changed.
     """
+    free_reserved_numbers(primary, log)
     zone, last, following = log.zone, log.last_applied, log.head.seq + 1
     deletes: list[Key] = []
     replaces: list[RRset] = []

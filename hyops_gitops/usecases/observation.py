@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from hyops_gitops.core.authority import Authority
-from hyops_gitops.core.custody_entries import Gap
+from hyops_gitops.core.custody_entries import Gap, Reconcile
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.exchange import ZoneHeader
 from hyops_gitops.core.guards import Override, find_override, override_line
@@ -20,7 +20,7 @@ MAX_CLOCK_SKEW = timedelta(seconds=120)
 _PRIMARY_KINDS = ("master", "primary")
 
 
-AnchorState = Literal["current", "restored", "ahead", "lost"]
+AnchorState = Literal["current", "restored", "ahead", "lost", "breakglass"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Observation:
 
     header: ZoneHeader
     anchor: Anchor | None
-    state: AnchorState  # of the zone against the log: as it left it, older, newer, or of a recorded gap
+    state: AnchorState  # of the zone against the log: as it left it, older, newer, of a recorded gap, of a segment
     zone: Zone
 
 
@@ -128,13 +128,16 @@ def judge_anchor(anchor: Anchor | None, log: Log) -> AnchorState:
     Raises:
         Refused: `other-log` when the anchor is not of this log.
     """
-    last = log.last_applied
-    if anchor is None:
-        return "current" if last is None else "restored"
-    if last is not None and anchor == Anchor(last.intent_entry.seq, last.intent_entry.sha256):
+    if anchor == log.anchor:
         return "current"
+    if anchor is None:
+        return "restored"
     if any(isinstance(gap.body, Gap) and gap.body.anchor_sha256 == anchor.sha256 for gap in log.gaps):
         return "lost"
+    if anchor.segment is not None:
+        taken_in = (one.body for one in log.reconciled)
+        older = any(isinstance(one, Reconcile) and one.adopted and one.adopted.anchor == anchor for one in taken_in)
+        return "restored" if older else "breakglass"
     if anchor.seq > log.head.seq:
         return "ahead"
     if log.entries[anchor.seq - 1].sha256 != anchor.sha256:
@@ -156,23 +159,31 @@ def anchor_refusal(observation: Observation, log: Log, limits: Limits, overrides
 
 
 def _anchor_refusal(observation: Observation, log: Log) -> Refused | None:
-    last = log.last_applied
+    anchor = observation.anchor
     match observation.state:
         case "current" | "lost":
             return None
         case "restored":
             return Refused(
-                f"the anchor of {log.zone} is older than entry {last.intent_entry.seq if last else 0} or missing: "
+                f"the anchor of {log.zone} is older than {log.anchor or 'entry 0'} or missing: "
                 "the zone was restored or rebuilt",
                 guard="restored",
                 hint=f"look at it with `plan --live`; to go on from what is there: {override_line('restored')}",
             )
         case "ahead":
-            seq = observation.anchor.seq if observation.anchor else 0
+            seq = anchor.seq if anchor else 0
             return Refused(
                 f"the zone was last changed by entry {seq}, but this log ends at {log.head.seq}: "
                 "it was rolled back, or another repository writes this zone",
                 guard="log-gap",
                 hint="bring the entries back: `hyops-gitops evidence import CLONE`; "
                 f"if they are gone for good: {override_line('log-gap')}",
+            )
+        case "breakglass":
+            segment = anchor.segment if anchor else None
+            return Refused(
+                f"{log.zone} was last changed by {anchor}, which this log does not hold",
+                guard="breakglass",
+                hint="bring it in from where it was written: hyops-gitops reconcile FOLDER/segments/"
+                f"{segment}; nothing overrides this",
             )

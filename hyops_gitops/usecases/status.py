@@ -12,7 +12,7 @@ from hyops_gitops.core.custody_entries import Reconcile
 from hyops_gitops.core.errors import Refused, UsageError
 from hyops_gitops.core.exchange import Answer, Question, SourceFile
 from hyops_gitops.core.log import Log
-from hyops_gitops.core.markers import Anchor, anchor_name, break_glass_of
+from hyops_gitops.core.markers import Anchor, anchor_name
 from hyops_gitops.core.names import canonical_name, endpoint_name_of_path, is_in_zone
 from hyops_gitops.core.status import NameStatus, ServerState, Since, Status
 from hyops_gitops.core.zone import RRset, Zone
@@ -153,8 +153,8 @@ def _state(server: Watched, answers: _Answers, zone: str) -> ServerState:
         str(server.address),
         server.required,
         all(answer.rcode != "SILENT" for answer in answers.values()),
-        anchor.seq if anchor else None,
-        break_glass_of(found) if found else None,
+        anchor.seq if anchor and anchor.segment is None else None,
+        anchor.segment if anchor else None,
     )
 
 

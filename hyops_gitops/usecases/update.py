@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from hyops_gitops.core.custody_entries import Adopted, Reconcile
 from hyops_gitops.core.entries import Result
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.log import Log
@@ -52,32 +53,37 @@ def update_of(prepared: Prepared, log: Log, intended: Log, now: datetime) -> Upd
     plan, zone, seq = prepared.plan, prepared.plan.zone, intended.head.seq
     deletes: list[Key] = [change.key for change in plan.changes if change.writes and change.after is None]
     replaces: list[RRset] = [change.after for change in plan.changes if change.writes and change.after is not None]
-    last = log.last_applied
+    last, changed_by = log.last_applied, log.anchor
+    if changed_by is not None:
+        deletes.append((claim_name(zone, changed_by.seq, changed_by.segment), "TXT"))
+        replaces.append(tombstone(zone, changed_by.seq, changed_by.segment))
     if last is not None:
-        deletes.append((claim_name(zone, last.intent_entry.seq), "TXT"))
-        replaces.append(tombstone(zone, last.intent_entry.seq))
-        expired = expired_tombstones(
-            _superseded(log, last.result_entry.envelope.time), last.result_entry.envelope.time, now
-        )
-        deletes += [(claim_name(zone, old), "CNAME") for old in expired]
+        since = last.result_entry.envelope.time
+        expired = expired_tombstones(_superseded(log, since), since, now)
+        deletes += [(old, "CNAME") for old in expired]
     replaces.append(Anchor(seq, intended.head.sha256).rrset(zone))
     update = Update(zone, seq, intended.head.sha256, deletes, replaces)
     return replace(update, replaces=(*replaces, update.claim))
 
 
-def _superseded(log: Log, last: datetime) -> list[tuple[int, datetime]]:
-    """Intents whose claim is, or may be, a tombstone, and since when; the PATCH of `last` deleted older ones."""
-    superseded: list[tuple[int, datetime]] = []
+def _superseded(log: Log, last: datetime) -> list[tuple[str, datetime]]:
+    """Claims that are, or may be, tombstones, and since when; the PATCH of `last` deleted older ones."""
+    superseded: list[tuple[str, datetime]] = []
     since: datetime | None = None
     for entry in reversed(log.entries):
-        if not isinstance(entry.body, Result):
-            continue
-        time = entry.envelope.time
-        if entry.body.outcome != "applied":
-            superseded.append((entry.body.intent_seq, time))
-        else:
+        time, applied = entry.envelope.time, None
+        match entry.body:
+            case Result(outcome="applied", intent_seq=seq):
+                applied = claim_name(log.zone, seq)
+            case Result(intent_seq=seq):
+                superseded.append((claim_name(log.zone, seq), time))
+            case Reconcile(adopted=Adopted(anchor=Anchor() as anchor)):
+                applied = claim_name(log.zone, anchor.seq, anchor.segment)
+            case _:
+                continue
+        if applied is not None:
             if since is not None:
-                superseded.append((entry.body.intent_seq, since))
+                superseded.append((applied, since))
             since = time
         if time < last - 2 * TOMBSTONES_KEPT:
             break

@@ -10,7 +10,7 @@ import pytest
 from hyops_gitops.adapters.clock import SystemClock
 from hyops_gitops.adapters.dns_client import PlainDnsClient
 from hyops_gitops.core.exchange import Question
-from hyops_gitops.core.markers import anchor_name
+from hyops_gitops.core.markers import Anchor, anchor_name
 from hyops_gitops.core.status import Status
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.zones import create_zone, wait_until
@@ -150,12 +150,12 @@ def test_the_anchors_are_read_and_break_glass_is_a_warning(world: World, settled
     assert [one.anchor_seq for one in status(world).servers] == [seq, seq, None]
     (anchor,) = [one for one in world.primary.rrsets() if one.name == anchor_name(world.zone)]
     try:
-        world.primary.patch([], [replace(anchor, rdata=('"v=hyops1 bg=night-1 n=2"',))])
+        world.primary.patch([], [Anchor(2, "a" * 64, "0123456789ab").rrset(world.zone)])
         found = status(world)
     finally:
         world.primary.patch([], [anchor])
-    assert [one.break_glass for one in found.servers] == ["night-1", None, None]
-    assert found.warnings == ("break-glass segment night-1 is not reconciled with the log; seen on primary primary",)
+    assert [one.break_glass for one in found.servers] == ["0123456789ab", None, None]
+    assert found.warnings == ("break-glass segment 0123456789ab is not reconciled with the log; seen on primary primary",)
     assert found.exit_code == 0  # every name is as intended
 
 

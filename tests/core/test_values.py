@@ -113,7 +113,9 @@ def test_a_damaged_file_is_no_zone_and_no_state(text: str) -> None:
 
 @given(st.integers(1, 10**15), st.text("0123456789abcdef", min_size=64, max_size=64))
 def test_an_anchor_reads_back(seq: int, sha256: str) -> None:
-    assert Anchor.parse(Anchor(seq, sha256).rrset(APEX)) == Anchor(seq, sha256)
+    for segment in (None, "0123456789ab"):
+        anchor = Anchor(seq, sha256, segment)
+        assert Anchor.parse(anchor.rrset(APEX)) == anchor
 
 
 @pytest.mark.parametrize(
@@ -123,6 +125,9 @@ def test_an_anchor_reads_back(seq: int, sha256: str) -> None:
         ['"v=hyops2 seq=1 intent=sha256:' + "a" * 64 + '"'],
         ['"v=hyops1 seq=0 intent=sha256:' + "a" * 64 + '"'],
         ['"v=hyops1 seq=1 intent=sha256:' + "A" * 64 + '"'],
+        ['"v=hyops1 seq=1 entry=sha256:' + "a" * 64 + '"'],
+        ['"v=hyops1 bg=0123456789ab seq=1 intent=sha256:' + "a" * 64 + '"'],
+        ['"v=hyops1 bg=0123456789AB seq=1 entry=sha256:' + "a" * 64 + '"'],
         ['"v=hyops1 seq=1 intent=sha256:' + "a" * 64 + '"', '"another"'],
     ],
 )
@@ -136,12 +141,12 @@ NOW = datetime(2026, 1, 10, tzinfo=UTC)
 @given(st.lists(st.integers(0, 300), min_size=2, max_size=20, unique=True))
 def test_every_tombstone_is_deleted_once_it_is_a_day_old_and_not_before(hours: list[int]) -> None:
     times = [NOW + timedelta(hours=hour) for hour in sorted(hours)]
-    deleted: set[int] = set()
+    deleted: set[str] = set()
     for index in range(1, len(times)):
         now, last = times[index], times[index - 1]
-        superseded = [(seq, times[seq]) for seq in range(1, index)]
+        superseded = [(str(seq), times[seq]) for seq in range(1, index)]
         expired = expired_tombstones(superseded, last, now)
-        assert all(now - times[seq] > TOMBSTONES_KEPT for seq in expired)
+        assert all(now - times[int(seq)] > TOMBSTONES_KEPT for seq in expired)
         deleted.update(expired)
         assert deleted == {seq for seq, at in superseded if now - at > TOMBSTONES_KEPT}
 

@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
 from hyops_gitops.adapters.schemas import SchemaName, load_schema
-from hyops_gitops.core.custody_entries import Compromised, Continues, Gap, Genesis, Reconcile, TrustChange
+from hyops_gitops.core.custody_entries import Adopted, Compromised, Continues, Gap, Genesis, Reconcile, TrustChange
 from hyops_gitops.core.declaration import KINDS, Declaration, DeclaredHold
 from hyops_gitops.core.entries import (
     BODY_TYPES,
@@ -40,8 +40,10 @@ from hyops_gitops.core.entry_parts import (
 )
 from hyops_gitops.core.envelope import Envelope, decode, encode
 from hyops_gitops.core.guards import Override
+from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.plan import Action, Change, Drift, Held
 from hyops_gitops.core.readiness import PROBE_VERDICTS, READINESS_VERDICTS, ProbeReport, ReadinessReport
+from hyops_gitops.core.segment import Base, SegmentRef
 from hyops_gitops.core.zone import RRset
 from tests.custody.conftest import ok
 from tests.world import World
@@ -94,6 +96,7 @@ changes = names.flatmap(
 drifts = names.flatmap(
     lambda name: st.builds(Drift, st.just(name), st.just("A"), maybe(rrsets_at(name)), maybe(rrsets_at(name)), words)
 )
+segment_ids = st.text("0123456789abcdef", min_size=12, max_size=12)
 people = st.builds(Person, texts, maybe(words))
 declarations = st.builds(
     Declaration,
@@ -144,6 +147,20 @@ readiness = st.builds(
     ReadinessReport, names, some(addresses), st.sampled_from(READINESS_VERDICTS), some(probes), texts, maybe(times)
 )
 path_digests = st.dictionaries(words, shas, max_size=3).map(lambda found: tuple(sorted(found.items())))
+anchors = st.builds(Anchor, numbers, shas, maybe(segment_ids))
+bases = st.builds(Base, st.tuples(numbers, shas), maybe(anchors))
+adopted = st.builds(
+    Adopted,
+    bases,
+    digests,
+    digests,
+    some(changes),
+    maybe(anchors),
+    some(words),
+    some(words),
+    some(st.builds(Held, names, words, texts)),
+    overrides,
+)
 BODIES: dict[str, st.SearchStrategy[Any]] = {
     "genesis": st.builds(Genesis, commits, keys, maybe(st.builds(Continues, words, numbers, shas))),
     "intent": st.builds(
@@ -190,7 +207,7 @@ BODIES: dict[str, st.SearchStrategy[Any]] = {
     "authority": st.builds(AuthorityChange, commits, path_digests, path_digests),
     "trust": st.builds(TrustChange, commits, keys, keys, some(st.builds(Compromised, words, numbers)), texts),
     "gap": st.builds(Gap, texts, st.tuples(numbers, numbers), shas) | st.builds(Gap, texts, acknowledges=numbers),
-    "reconcile": st.builds(Reconcile, words, numbers, shas, texts),
+    "reconcile": st.builds(Reconcile, words, numbers, shas, texts, maybe(adopted), texts),
 }
 envelopes = st.builds(
     Envelope,
@@ -208,6 +225,7 @@ envelopes = st.builds(
     run=st.dictionaries(words, texts, max_size=2),
     files=st.dictionaries(words, shas, max_size=2),
     form=st.integers(1, 9),
+    segment=maybe(st.builds(SegmentRef, segment_ids, bases)),
 )
 each_type = pytest.mark.parametrize("kind", BODIES)
 

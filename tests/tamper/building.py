@@ -56,6 +56,8 @@ LINES = (  # of allowed_signers: principal, namespaces
     ("retired@tests", "hyops-gitops"),
     ("recovery@tests", "hyops-gitops-trust"),
     ("observer@tests", "observer"),
+    ("alice@tests", "hyops-gitops-breakglass"),
+    ("bob@tests", "hyops-gitops-breakglass"),
 )
 
 
