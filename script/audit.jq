@@ -3,7 +3,7 @@
 #
 # Out come lines: P a problem, O the open intent, S a line of state/, F what the entries pin (as sha256sum prints it),
 # M the contracts that an entry names, U those recorded, T the commits carried out, G the commit of genesis, D a digest of allowed_signers,
-# I an intent, C the targets it leaves a contract with, A a contract it leaves aside (held, drifted).
+# B a break-glass segment, K a key that counted for it, I an intent, C the targets it leaves a contract with, A a contract it leaves aside (held, drifted).
 def need(c; $what): if c then . else .out += [$what] end;
 def named: "\(.name) \(.type)";
 def after($changes): reduce $changes[] as $c (.; if $c.ttl.after == null then del(.[$c | named]) else .[$c | named] = $c end);
@@ -12,7 +12,7 @@ def shows($c): .role as $role | [.answers[] | select(named == ($c | named))][0] 
 def shows_anchor($i): .role == "resolver" or any(.answers[]; .name == "_hyops-gitops.\($zone)" and .rdata == ["\"v=hyops1 seq=\($i.seq) intent=sha256:\($i.hash)\""]);
 def digits: type == "string" and test("^[0-9a-f]{64}$");
 . as $e | length as $count | [$h, $s, $n | split("\n")] as [$h, $s, $n] | ("0" * 64) as $none |
-reduce range($count) as $i ({out: [], trusted: {}, retired: {}, good: {}, acked: {}, asks: {}, state: {}, plans: []};
+reduce range($count) as $i ({out: [], trusted: {}, retired: {}, good: {}, acked: {}, asks: {}, state: {}, plans: [], segments: []};
   $e[$i] as $x | $x.predicate as $p | $x.subject[0].digest.sha256 as $now | "entry \($i + 1)" as $at |
   (if $i > 0 then $e[$i - 1].subject[0].digest.sha256 else $now end) as $left | $p.signer.key as $key
   | need($x._type == "https://in-toto.io/Statement/v1" and $x.predicateType == "https://hyops.internal/evidence/v1" and $p.form == 1 and
@@ -40,11 +40,16 @@ reduce range($count) as $i ({out: [], trusted: {}, retired: {}, good: {}, acked:
           ($open.intent.plan.changes[] | select(.action | IN("create", "replace", "delete")) as $c | $server | shows($c)); .); "\($at): called converged over other observations")
       | if $p.outcome == "applied" then .state |= after($open.intent.plan.changes) else . end | .open = null
     elif $p.type == "unchanged" then need(.open == null and $now == $left; "\($at): the intent before has no result, or the zone changed")
+    elif $p.type == "reconcile" and $p.zone then need(.open == null and $p.zone.after.whole == $now and ((.based | not) or $p.zone.before.whole == $left);
+        "\($at): the segment does not lead from zone to zone") | .based = true | .state |= after($p.plan.changes)
+      | .segments += [{id: $p.segment, count: $p.count, head: $p.head, vouched: any($p.overrides[]; .guard == "segment-trust"), keys: [.trusted[] |
+          select((.namespaces | length) == 0 or (.namespaces | index("hyops-gitops-breakglass")))]}]
     elif $p.type == "drift" then need($p.zone.before.whole == $left and $p.zone.after.whole == $now; "\($at): does not lead from zone to zone")
     else need($now == $left; "\($at): the zone changed without a word") end)
 | .good as $good | ([$e[].predicate | select(.seq > ($good[.signer.key] // .seq)) | {key: (.seq | tostring), value: true}] | from_entries) as $stolen | .acked as $acked
 | (.asks + ($stolen | map_values("signed by a stolen key")) | to_entries[] | select($acked[.key] == null or $stolen[$acked[.key] | tostring]) | "P\tentry \(.key): \(.value), not acknowledged"),
   (.out[] | "P\t\(.)"), (if .open then "O\t\(.open.seq)" else empty end),
+  (.segments[] | "B\t\(.id)\t\(.count)\t\(.head)\t\(.vouched)", (.id as $id | .keys[] | "K\t\($id)\t\(.principal)\t\(.key)")),
   (.state[] | . as $c | .after[] | "S\t\($c.name). \($c.ttl.after) IN \($c.type) \(.) ; \($c.contract)"),
   ($e[-1].predicate.files as $f | ("README.md", "LOG.md", "zones/\($zone).zone", "state/\($zone).zone") | "F\t\($f[.])  \(.)"), "F\t\($e[-1].subject[0].digest.sha256)  zones/\($zone).zone",
   ($e[].predicate | select(.seq % 100 == 99 or .seq == $count) | .files | to_entries[] | select(.key | test("^log/")) | "F\t\(.value)  \(.key)"),

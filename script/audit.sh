@@ -33,12 +33,10 @@ if [ -e "$repo/.git" ] || [ -d "$repo/objects" ]; then
   # shellcheck disable=SC2046 # names of variables, one a word
   unset $(git rev-parse --local-env-vars)
   export GIT_NO_REPLACE_OBJECTS=1 GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null
-  src() { git -C "$repo" "$@" 2> /dev/null; }
-  tip() { src rev-parse --verify --quiet "$1^{commit}"; }
+  src() { git -C "$repo" "$@" 2> /dev/null; } && tip() { src rev-parse --verify --quiet "$1^{commit}"; }
   contracts=$(tip "$main") local=$(tip "refs/heads/$branch") evidence=$(tip "refs/remotes/origin/$branch")
-  git=$w/git && git init -q --bare --object-format="$(src rev-parse --show-object-format)" "$git"
+  git=$w/git && g() { git --git-dir="$git" "$@"; } && git init -q --bare --object-format="$(src rev-parse --show-object-format)" "$git"
   src rev-parse --path-format=absolute --git-path objects > "$git/objects/info/alternates"
-  g() { git --git-dir="$git" "$@"; }
   if [ -z "$evidence" ] || { [ "$local" ] && g merge-base --is-ancestor "$evidence" "$local"; }; then evidence=$local
   elif [ "$local" ] && ! g merge-base --is-ancestor "$local" "$evidence"; then check branch 'local and remote diverge'; fi
   { [ "$evidence" ] && [ "$contracts" ]; } || { cannot "no branch $branch, or no $main, in $repo" && finish; }
@@ -67,7 +65,7 @@ xargs cat < "$w/entries" > "$w/all"
 check 'canonical JSON' "$(jq -cS . "$w/all" 2>&1 | cmp - "$w/all" 2>&1; xargs awk 'FNR > 1 { print FILENAME }' < "$w/entries")" && if [ "$failed" ]; then finish; fi
 xargs sha256sum < "$w/entries" | cut -c1-64 > "$w/h"
 sed 's/$/.sig/' "$w/entries" | xargs sha256sum | cut -c1-64 > "$w/s"
-find . -name '*.sig' ! -path './segments/*' > "$w/sigs"
+find . -name '*.sig' > "$w/sigs"
 # shellcheck disable=SC2016 # awk's own variables
 check 'armour of signatures' "$(xargs awk '
   function judge(  i, text) { # base64 in lines of 70, no bit unused, version 1: exactly what ssh-keygen writes
@@ -86,13 +84,13 @@ for one in "${seen[@]+"${seen[@]}"}"; do check "seen $one" "$(sed -n "${one%%:*}
 check 'signers are plain names' "$(grep -En '^[[:blank:]]*[^#[:blank:]]*[*?!,]|namespaces="[^"]*[*?!]' "$signers")"
 declare -A prints
 signed() { # file, principal, time, namespace, key
+  [ "${prints[$5]-}" ] || prints[$5]=$(ssh-keygen -lf - <<< "$5" 2> /dev/null | cut -d ' ' -f 2) # SHA256:...
   local said && said=$(ssh-keygen -Y verify -f "$signers" -I "$2" -n "$4" -O verify-time="${3//[TZ:-]/}" -s "$1.sig" < "$1" 2> /dev/null) &&
     [[ $said == *" key ${prints[$5]}" ]]
 }
 seq=0 # counted here: nothing an entry says is ever calculated with
 while IFS=$'\t' read -r principal time type key <&3; do
   seq=$((seq + 1)) used='' && file=$(sed -n "${seq}p" "$w/entries")
-  [ "${prints[$key]-}" ] || prints[$key]=$(ssh-keygen -lf - <<< "$key" 2> /dev/null | cut -d ' ' -f 2) # SHA256:...
   for ns in hyops-gitops $([ "$type" != trust ] || echo hyops-gitops-trust); do
     [ -z "$used" ] && signed "$file" "$principal" "$time" "$ns" "$key" && used=$ns
   done
@@ -108,7 +106,9 @@ lines() { grep "^$1" "$w/out" | cut -f "${2:-2-}"; }
 check 'order, trust, pairs, continuity, observations' "$(cat "$w/err"; lines P | head -n 5)"
 check 'state is the sum of the applied changes' "$(lines S | sort | cmp - "state/$zone.zone" 2>&1)"
 check 'files are as the entries pin them' "$(lines F | sha256sum --check --strict --quiet 2>&1 | head -n 3)"
-[ "$(lines O)" ] && echo "note     intent $(lines O) has no result yet"
+[ -z "$(lines O)" ] || echo "note     intent $(lines O) has no result yet"
+# shellcheck source=script/audit-segments.sh
+[ -z "$(lines B)" ] || . "$here/audit-segments.sh" || cannot 'audit-segments.sh is not beside this script'
 [ "$git" ] || { echo 'note     without git: history, contracts and plans are not looked at' && finish; }
 
 # --- The contracts: manifests, the line of merged commits both ways, each plan against the targets at its commit.

@@ -11,7 +11,8 @@ from hyops_gitops.core.log_problems import Problem
 from hyops_gitops.usecases.custody import CustodyPorts, read_head
 from hyops_gitops.usecases.evidence_log import SIGNERS_PATH, read_evidence, require_log
 
-BUNDLE, SCRIPT, SCRIPT_QUERY, MANIFEST = "repository.bundle", "audit.sh", "audit.jq", "SHA256SUMS"
+BUNDLE, SCRIPT, MANIFEST = "repository.bundle", "audit.sh", "SHA256SUMS"
+SCRIPTS = (SCRIPT, "audit.jq", "audit-segments.sh")
 
 
 class Bundler(Protocol):
@@ -77,7 +78,7 @@ def export_log(ports: CustodyPorts, bundler: Bundler) -> Export:
         "allowed_signers": bundler.file_at(keeping.commit, SIGNERS_PATH) or b"",
         "README.md": export_readme(keeping.authority.zone, branch, evidence.branch, evidence.genesis, head),
     }
-    for name in (SCRIPT, SCRIPT_QUERY):
+    for name in SCRIPTS:
         if (script := bundler.file_at(keeping.commit, f"script/{name}")) is not None:
             files[name] = script
     sums = "".join(f"{sha256_hex(content)}  {name}\n" for name, content in sorted(files.items()))

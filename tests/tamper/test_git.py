@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from hyops_gitops.adapters.signing import SshKeygenSigner
 from hyops_gitops.cli.audit import audit_ports
 from hyops_gitops.cli.wiring import Wiring
 from hyops_gitops.core.audit import Audit
@@ -18,11 +19,13 @@ from hyops_gitops.core.envelope import entry_path
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.guards import Override
 from hyops_gitops.core.plan import Change
+from hyops_gitops.core.reconciling import reconciliation
 from hyops_gitops.core.seen import SeenHead
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.usecases.audit import audit
 from hyops_gitops.usecases.audit_ports import AuditRequest
 from hyops_gitops.usecases.evidence_log import Signers
+from tests.breakglass.building import Breakglass, read
 from tests.tamper.building import ZONE, Book, audit_script, build, commit_trees
 from tests.world import World, run
 
@@ -200,20 +203,54 @@ def _gap(book: Book, root: Path) -> Book:
     return copy
 
 
-def _lost_segment(book: Book, root: Path) -> Book:
+def _reconciled(book: Book, root: Path, damage: Callable[[dict[str, bytes]], dict[str, bytes]]) -> Book:
+    """A segment in which Alice moved a service there and back, brought in, its files then damaged."""
     copy = forked(book, root, HEAD)
-    copy.add(Reconcile("2026-03-01-a", 2, "ab" * 32, "Reviewer"))
+    glass = Breakglass.on(copy).move("10.0.0.2").move("10.0.0.1", witness="bob@tests")
+    segment = read(copy, glass.files).segment
+    assert segment is not None
+    taken = reconciliation(segment, copy.head, "ab" * 20, held=(), review="", reason="", overrides=())
+    paths = {f"segments/{segment.ref.id}/{name}": content for name, content in damage(glass.files).items()}
+    copy.store.trees.append({**copy.files, **paths})
+    copy.add(taken.entry, observed=taken.observed, state=taken.state)
     return copy
+
+
+def _lost_segment(book: Book, root: Path) -> Book:
+    return _reconciled(book, root, lambda _: {})
+
+
+def _cut_segment(book: Book, root: Path) -> Book:
+    return _reconciled(book, root, lambda files: {name: files[name] for name in files if not name.startswith("000004")})
 
 
 def _edited_segment(book: Book, root: Path) -> Book:
-    copy = forked(book, root, HEAD)
-    copy.store.trees.append({**copy.files, "segments/a/1.json": b"{}\n", "segments/a/1.json.sig": b"x"})
-    copy.add(Reconcile("a", 1, "ab" * 32, "Reviewer"))
-    return copy
+    return _reconciled(book, root, lambda files: {**files, "000002.json": files["000002.json"].replace(b"7", b"8", 1)})
 
 
-OURS_ALONE = {"not-converged", "commit-facts", "plan-digest", "segment"}  # what a shell script does not look at
+def _resigned_segment(book: Book, root: Path) -> Book:
+    def damage(files: dict[str, bytes]) -> dict[str, bytes]:
+        data = files["000004.json"].replace(b"hyops-gitops tests", b"hyops-gitops tales")
+        signature = SshKeygenSigner(book.keys["alice@tests"]).sign(data, "hyops-gitops-breakglass")
+        return {**files, "000004.json": data, "000004.json.sig": signature}
+
+    return _reconciled(book, root, damage)
+
+
+def _untold_segment(book: Book, root: Path) -> Book:
+    """The entry says of the segment what it does not hold: validly signed, and untrue."""
+    copy = _reconciled(book, root, dict)
+    body = copy.head.head.body
+    assert isinstance(body, Reconcile)
+    assert body.adopted is not None
+    again = forked(book, root, HEAD)
+    again.store.trees.append({**copy.store.trees[-2]})
+    untrue = replace(body, adopted=replace(body.adopted, operators=("bob@tests",)))
+    again.add(untrue, observed=copy.head.observed, state=copy.head.state)
+    return again
+
+
+OURS_ALONE = {"not-converged", "commit-facts", "plan-digest"}  # what a shell script does not look at
 CASES: dict[str, tuple[Callable[[Book, Path], Book], str]] = {
     "plan with another target": (_other_target, "plan-not-contract"),
     "plan with another TTL": (_other_ttl, "plan-not-contract"),
@@ -233,10 +270,13 @@ CASES: dict[str, tuple[Callable[[Book, Path], Book], str]] = {
     "signers that never were": (_unknown_signers, "signers"),
     "gap that nobody looked into": (_gap, "gap"),
     "30 segment dropped": (_lost_segment, "segment"),
-    "31 segment edited": (_edited_segment, "segment"),
+    "30 end of a segment dropped": (_cut_segment, "segment"),
+    "31 segment edited": (_edited_segment, "signature"),
+    "31 segment edited and re-signed": (_resigned_segment, "segment"),
+    "31 segment that did something else": (_untold_segment, "segment"),
 }
 SCRIPT_TOO = {"26 converged over other answers"}
-NOT_BY_SCRIPT = {"plan with another TTL"}
+NOT_BY_SCRIPT = {"plan with another TTL", "31 segment that did something else"}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -423,6 +463,13 @@ def test_filters_and_hooks_of_the_repository_take_no_part(signers: Path, clone: 
     assert audited(root).passed
     assert audit_script(root, signers)[0]
     assert not trap.exists()
+
+
+def test_reconciled_segment_passes_both(book: Book, signers: Path, clone: Make) -> None:
+    root = store(_reconciled(book, clone(), dict))
+
+    assert audited(root).passed
+    assert audit_script(root, signers)[0]
 
 
 def test_unreconciled_segment_is_listed(book: Book, clone: Make) -> None:
