@@ -1,10 +1,11 @@
-"""A whole zone by transfer (RFC 5936) or from a master file (RFC 1035 section 5), for `init --from-zone`."""
+"""A whole zone by transfer (RFC 5936) or from a master file (RFC 1035 section 5)."""
 
 import socket
 from pathlib import Path
 
 import dns.exception
 import dns.query
+import dns.rdata
 import dns.rdataclass
 import dns.rdatatype
 import dns.xfr
@@ -39,6 +40,28 @@ def transfer(server: ServerAddress, zone: str) -> tuple[RRset, ...]:
         reason = str(error) or type(error).__name__
         raise OutsideFailure(f"cannot transfer {zone} from {server}: {reason}", code="axfr-failed") from error
     return _rrsets(received)
+
+
+def spelled(rrset: RRset) -> RRset:
+    """The same records as a transfer spells them; PowerDNS's own types, which it does not serve, stay as they are."""
+    try:
+        rrtype = dns.rdatatype.from_text(rrset.type)
+        values = [dns.rdata.from_text(dns.rdataclass.IN, rrtype, value).to_text() for value in rrset.rdata]
+    except (dns.exception.DNSException, ValueError):
+        return rrset
+    return RRset.of(rrset.name, rrset.type, rrset.ttl, values)
+
+
+class ZoneTransferClient:
+    """Meets `usecases.ports.ZoneTransfers`."""
+
+    def transfer(self, server: ServerAddress, zone: str) -> tuple[RRset, ...]:
+        """Every RRset of a zone, by AXFR."""
+        return transfer(server, zone)
+
+    def spelled(self, rrset: RRset) -> RRset:
+        """The same records as a transfer spells them."""
+        return spelled(rrset)
 
 
 def read_master_file(path: Path, zone: str) -> tuple[RRset, ...]:

@@ -30,6 +30,7 @@ SECTIONS: Mapping[str, Mapping[str, tuple[str, str, str]]] = {
     "Applier and operators": {
         "apply": ("apply", "apply", "Apply the contracts of a commit to the primary, prove it by DNS, record it."),
         "doctor": ("doctor", "doctor", "Try everything that a first apply needs."),
+        "drift": ("drift", "drift", "What was changed outside the log, never applied, or differs on a secondary."),
         "init": ("init", "init", "Make a repository for your own zone."),
         "bundle": ("bundle", "bundle", "Pack contracts, log and program into one signed file, to use without git."),
         "lab": ("lab", "lab", "Run a real local authority: a PowerDNS primary and its secondaries."),

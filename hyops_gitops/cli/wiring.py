@@ -28,7 +28,7 @@ from hyops_gitops.adapters.verifying import SshVerifier
 from hyops_gitops.adapters.worktree import WorkTree, read_source
 from hyops_gitops.adapters.yaml_reader import read_document
 from hyops_gitops.cli.output import note
-from hyops_gitops.core.authority import ApiEndpoint, Authority, EvidenceSettings
+from hyops_gitops.core.authority import ApiEndpoint, Authority, EvidenceSettings, Secondary
 from hyops_gitops.core.bundle import BundleInfo
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.events import OnEvent
@@ -39,6 +39,7 @@ from hyops_gitops.usecases.audit_ports import Custody
 from hyops_gitops.usecases.contract_files import FilePorts
 from hyops_gitops.usecases.custody import CustodyPorts
 from hyops_gitops.usecases.doctor_ports import DoctorPorts
+from hyops_gitops.usecases.drift import DriftPorts
 from hyops_gitops.usecases.evidence_init import InitPorts
 from hyops_gitops.usecases.plan import PlanPorts
 from hyops_gitops.usecases.ports import (
@@ -50,6 +51,7 @@ from hyops_gitops.usecases.ports import (
     ZoneReader,
     ZoneWriter,
 )
+from hyops_gitops.usecases.server_views import ViewPorts
 from hyops_gitops.usecases.status import StatusPorts
 
 TOOL = f"hyops-gitops {__version__}"
@@ -142,17 +144,34 @@ class Wiring:
         key = primary_key(api, self.environ)
         return PowerDnsWriter(api.url, api.server_id, authority.zone, key, self._ca_file(api))
 
-    def transfers(self, authority: Authority) -> tuple[TransferRequester, ...]:
-        """The secondaries that can be asked to transfer at once."""
+    def transfer(self, authority: Authority, secondary: Secondary) -> TransferRequester | None:
+        """A secondary to ask to transfer at once, None where it has no API or its key is not here."""
         from hyops_gitops.adapters.powerdns import PowerDnsTransferRequester  # noqa: PLC0415 - requests costs 100 ms
 
-        apis = [secondary.api for secondary in authority.secondaries if secondary.api is not None]
-        keys = [(api, secondary_key(api, self.environ)) for api in apis]
-        return tuple(
-            PowerDnsTransferRequester(api.url, api.server_id, authority.zone, key, self._ca_file(api))
-            for api, key in keys
-            if key is not None
-        )
+        api = secondary.api
+        key = secondary_key(api, self.environ) if api else None
+        if api is None or key is None:
+            return None
+        return PowerDnsTransferRequester(api.url, api.server_id, authority.zone, key, self._ca_file(api))
+
+    def transfers(self, authority: Authority) -> tuple[TransferRequester, ...]:
+        """The secondaries that can be asked to transfer at once."""
+        found = (self.transfer(authority, secondary) for secondary in authority.secondaries)
+        return tuple(one for one in found if one is not None)
+
+    def reader_with_key(self, authority: Authority) -> ZoneReader | None:
+        """The primary, to read, None where there is no key."""
+        return self.reader(authority) if self.environ.get(authority.primary.api.key_env) else None
+
+    def secondary_reader(self, authority: Authority, secondary: Secondary) -> ZoneReader | None:
+        """A secondary, to read, None where it has no API or its key is not here."""
+        from hyops_gitops.adapters.powerdns import PowerDnsReader  # noqa: PLC0415 - requests costs 100 ms
+
+        api = secondary.api
+        key = secondary_key(api, self.environ) if api else None
+        if api is None or key is None:
+            return None
+        return PowerDnsReader(api.url, api.server_id, authority.zone, key, self._ca_file(api))
 
     def plan_ports(self) -> PlanPorts:
         """For `plan`."""
@@ -238,6 +257,24 @@ class Wiring:
             clock=SystemClock(),
             on_event=on_event,
             authority_override=authority_source(authority_file),
+        )
+
+    def drift_ports(self, on_event: OnEvent, authority_file: Path | None = None) -> DriftPorts:
+        """For `drift`."""
+        from hyops_gitops.adapters.dns_client import PlainDnsClient  # noqa: PLC0415 - dnspython costs 130 ms
+        from hyops_gitops.adapters.zone_source import ZoneTransferClient  # noqa: PLC0415 - as above
+
+        return DriftPorts(
+            custody=self.custody_ports(on_event, authority_file),
+            views=ViewPorts(
+                dns=PlainDnsClient(),
+                transfers=ZoneTransferClient(),
+                open_primary=self.reader_with_key,
+                open_secondary=self.secondary_reader,
+            ),
+            open_reader=self.reader,
+            open_transfer=self.transfer,
+            mark=self.mark(),
         )
 
     def status_ports(self) -> StatusPorts:

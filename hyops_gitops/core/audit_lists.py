@@ -1,6 +1,6 @@
 """What an audit lists: exceptions, the population of merged changes with their dispositions, a row for each change."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from hyops_gitops.core.audit import ChangeRow, Disposition, Notice, PopulationRow
@@ -10,6 +10,7 @@ from hyops_gitops.core.entry_parts import MergedCommit
 from hyops_gitops.core.envelope import Entry
 from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.log import Log
+from hyops_gitops.core.plan import Drift
 from hyops_gitops.core.segment import segments_in
 
 _BYPASSES = {
@@ -54,11 +55,22 @@ def _kinds(entry: Entry) -> Iterator[tuple[str, str]]:
             yield "refusal", "; ".join(f"{one.guard}: {one.message}" for one in refusals)
         case Result():
             yield from _about_result(body)
-        case ZoneDrift(differences=differences, restored=restored):
-            names = ", ".join(sorted({one.name for one in differences}))
-            yield "drift", f"changed outside the log: {names}{'; the zone was restored' if restored else ''}"
+        case ZoneDrift():
+            yield from _about_drift(body)
         case _:
             yield from _about_custody(body)
+
+
+def _about_drift(body: ZoneDrift) -> Iterator[tuple[str, str]]:
+    if body.differences or body.restored:
+        restored = "; the zone was restored" if body.restored else ""
+        yield "drift", f"changed outside the log: {_names(body.differences)}{restored}"
+    for one in body.secondaries:
+        yield "drift", f"secondary {one.name} ({one.address}) was {one.kind}: {_names(one.differences)}"
+
+
+def _names(differences: Iterable[Drift]) -> str:
+    return ", ".join(sorted({one.name for one in differences}))
 
 
 def _about_custody(body: Body) -> Iterator[tuple[str, str]]:

@@ -18,6 +18,7 @@ from hyops_gitops.core.entry_parts import (
     MergedCommit,
     RecordedRefusal,
     Retirement,
+    SecondaryDrift,
     ServerReport,
     ZoneDigests,
     change_from_json,
@@ -240,6 +241,7 @@ class ZoneDrift:
     after: ZoneDigests  # as found
     differences: tuple[Drift, ...]  # contract is "" for RRsets that no contract owns
     restored: bool = False  # the anchor says that the zone went back, or was rebuilt
+    secondaries: tuple[SecondaryDrift, ...] = ()  # those that do not hold what the primary holds
 
     def to_json(self) -> Json:
         """The entry's form."""
@@ -248,6 +250,7 @@ class ZoneDrift:
             "zone": {"before": self.before.to_json(), "after": self.after.to_json()},
             "differences": [one.to_json() for one in self.differences],
             "restored": self.restored,
+            **({"secondaries": [one.to_json() for one in self.secondaries]} if self.secondaries else {}),
         }
 
     @classmethod
@@ -260,6 +263,9 @@ class ZoneDrift:
             ZoneDigests.from_json(zone.nested("after")),
             tuple(drift_from_json(one) for one in fields.objects("differences")),
             restored=fields.boolean("restored"),
+            secondaries=tuple(SecondaryDrift.from_json(one) for one in fields.objects("secondaries"))
+            if "secondaries" in fields
+            else (),
         )
 
 

@@ -212,6 +212,8 @@ class RecordedRefusal:
         return cls(fields.text("guard"), fields.optional_text("name"), fields.text("message"))
 
 
+SecondaryDriftKind = Literal["behind", "edited"]  # an older zone; other content under the same serial
+SECONDARY_DRIFTS: tuple[SecondaryDriftKind, ...] = ("behind", "edited")
 ServerVerdict = Literal["converged", "stale", "silent"]
 VERDICTS: tuple[ServerVerdict, ...] = ("converged", "stale", "silent")
 
@@ -313,3 +315,32 @@ def drift_from_json(fields: Fields) -> Drift:
         _rrset(name, rrtype, ttl.optional_integer("observed"), fields.texts("observed")),
         fields.text("contract"),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class SecondaryDrift:
+    """A secondary that does not hold what the primary holds."""
+
+    name: str
+    address: str
+    kind: SecondaryDriftKind
+    differences: tuple[Drift, ...]  # recorded: the primary's; observed: the secondary's
+
+    def to_json(self) -> Json:
+        """The entry's form."""
+        return {
+            "name": self.name,
+            "address": self.address,
+            "kind": self.kind,
+            "differences": [one.to_json() for one in self.differences],
+        }
+
+    @classmethod
+    def from_json(cls, fields: Fields) -> "SecondaryDrift":
+        """Back from the entry's form."""
+        return cls(
+            fields.text("name"),
+            fields.text("address"),
+            fields.choice("kind", SECONDARY_DRIFTS),
+            tuple(drift_from_json(one) for one in fields.objects("differences")),
+        )

@@ -107,6 +107,20 @@ class DnsClient(Protocol):
         """Ask all questions at once; every question gets an Answer, silence included. Raises nothing for silence."""
 
 
+class ZoneTransfers(Protocol):
+    """Takes a whole zone by AXFR, where a server allows that."""
+
+    def transfer(self, server: ServerAddress, zone: str) -> tuple[RRset, ...]:
+        """Every RRset of a zone, markers, SOA and DNSSEC types included.
+
+        Raises:
+            OutsideFailure: codes `axfr-refused`, `axfr-failed`.
+        """
+
+    def spelled(self, rrset: RRset) -> RRset:
+        """The same records as a transfer, or an answer, spells them."""
+
+
 # --- services
 
 

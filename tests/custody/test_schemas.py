@@ -26,6 +26,7 @@ from hyops_gitops.core.entries import (
     ZoneDrift,
 )
 from hyops_gitops.core.entry_parts import (
+    SECONDARY_DRIFTS,
     Approval,
     AuthorityRef,
     ContractsRef,
@@ -34,6 +35,7 @@ from hyops_gitops.core.entry_parts import (
     Person,
     RecordedRefusal,
     Retirement,
+    SecondaryDrift,
     ServerReport,
     TrustedKey,
     ZoneDigests,
@@ -97,6 +99,7 @@ drifts = names.flatmap(
     lambda name: st.builds(Drift, st.just(name), st.just("A"), maybe(rrsets_at(name)), maybe(rrsets_at(name)), words)
 )
 segment_ids = st.text("0123456789abcdef", min_size=12, max_size=12)
+secondary_drifts = st.builds(SecondaryDrift, words, words, st.sampled_from(SECONDARY_DRIFTS), some(drifts))
 people = st.builds(Person, texts, maybe(words))
 declarations = st.builds(
     Declaration,
@@ -203,7 +206,9 @@ BODIES: dict[str, st.SearchStrategy[Any]] = {
         overrides,
     ),
     "unchanged": st.builds(Unchanged, contracts, authorities, some(merged)),
-    "drift": st.builds(ZoneDrift, commits, digests, digests, some(drifts), restored=st.booleans()),
+    "drift": st.builds(
+        ZoneDrift, commits, digests, digests, some(drifts), restored=st.booleans(), secondaries=some(secondary_drifts)
+    ),
     "authority": st.builds(AuthorityChange, commits, path_digests, path_digests),
     "trust": st.builds(TrustChange, commits, keys, keys, some(st.builds(Compromised, words, numbers)), texts),
     "gap": st.builds(Gap, texts, st.tuples(numbers, numbers), shas) | st.builds(Gap, texts, acknowledges=numbers),
@@ -336,7 +341,7 @@ def test_the_wheel_ships_every_schema() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     included = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
 
-    assert included == {"schemas": "hyops_gitops/schemas"}
+    assert included["schemas"] == "hyops_gitops/schemas"
     assert {f"{name}.schema.json" for name in get_args(SchemaName)} == {
         path.name for path in (ROOT / "schemas").iterdir()
     }

@@ -1,0 +1,50 @@
+"""`drift`: where zone, secondaries, log and contracts are not what they should be to each other."""
+
+from pathlib import Path
+
+import click
+
+from hyops_gitops.cli.options import common_options, find_repository
+from hyops_gitops.cli.output import echo, echo_json
+from hyops_gitops.cli.progress import show_event
+from hyops_gitops.cli.wiring import TOOL, Wiring
+from hyops_gitops.core.errors import UsageError
+from hyops_gitops.render.drift import drift_text
+from hyops_gitops.usecases.drift import DriftRequest, Look, look_for_drift
+
+
+@click.command()
+@click.option("--live", is_flag=True, help="Only by the primary's API; without it, by the API where its key is set.")
+@click.option("--dns", "dns_only", is_flag=True, help="Only by DNS, even where there is a key.")
+@click.option("--record", is_flag=True, help="Write what was found to the signed log; needs both keys.")
+@click.option("--retransfer", metavar="NAME", help="Have this secondary transfer the zone, and prove its content.")
+@common_options("json")
+def drift(
+    live: bool,
+    dns_only: bool,
+    record: bool,
+    retransfer: str | None,
+    repo: Path | None,
+    authority_file: Path | None,
+    output_format: str,
+    **_common: object,
+) -> int:
+    """Find what was changed outside the log, what was never applied, and secondaries that differ.
+
+    Each case is named: edited, never-applied, secondary-behind, secondary-edited, foreign, restored, other-log,
+    log-behind, break-glass; with what should be there, what is, and what to do next.
+
+    Reads the log from this clone (run `git fetch` first). Without an API key it looks by DNS, by zone transfer where a
+    server allows it, and says what it could not see. Exit 1 when there is drift; 4 when none was seen, but not all
+    that has to be looked at could be.
+    """
+    if dns_only and (live or record):
+        raise UsageError("--dns excludes --live and --record, which need the API", code="usage")
+    look: Look = "api" if live else "dns" if dns_only else "auto"
+    ports = Wiring(find_repository(repo)).drift_ports(show_event, authority_file)
+    found = look_for_drift(DriftRequest(look, record=record, retransfer=retransfer, tool=TOOL), ports)
+    if output_format == "json":
+        echo_json(found.to_json())
+    else:
+        echo(drift_text(found))
+    return found.exit_code
