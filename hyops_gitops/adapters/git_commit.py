@@ -39,13 +39,7 @@ def write_commit(
     Raises:
         OutsideFailure: code `git-failed`: git refused a path, or could not write.
     """
-    with tempfile.TemporaryDirectory(prefix="hyops-") as scratch:
-        folder = Path(scratch)
-        blobs = _write_blobs(git, folder, {path: data for path, data in files.items() if data is not None})
-        index = {"GIT_INDEX_FILE": str(folder / "index")}
-        git.output("read-tree", parent or "--empty", env=index)
-        git.output("update-index", "-z", "--index-info", stdin=_index_info(files, blobs), env=index)
-        tree = git.output("write-tree", env=index).decode().strip()
+    tree = write_tree(git, parent, files)
     parents = ["-p", parent] if parent else []
     made = git.output(
         "-c",
@@ -58,6 +52,21 @@ def write_commit(
     )
     commit = made.decode().strip()
     return commit if sign is None else _signed(git, commit, sign)
+
+
+def write_tree(git: Git, parent: str | None, files: Mapping[str, bytes | None]) -> str:
+    """The id of a new tree: `parent`'s with these files written, or deleted where the content is None.
+
+    Raises:
+        OutsideFailure: code `git-failed`: git refused a path, or could not write.
+    """
+    with tempfile.TemporaryDirectory(prefix="hyops-") as scratch:
+        folder = Path(scratch)
+        blobs = _write_blobs(git, folder, {path: data for path, data in files.items() if data is not None})
+        index = {"GIT_INDEX_FILE": str(folder / "index")}
+        git.output("read-tree", parent or "--empty", env=index)
+        git.output("update-index", "-z", "--index-info", stdin=_index_info(files, blobs), env=index)
+        return git.output("write-tree", env=index).decode().strip()
 
 
 def _signed(git: Git, commit: str, sign: Callable[[bytes], bytes]) -> str:

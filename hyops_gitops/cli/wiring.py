@@ -15,9 +15,11 @@ from hyops_gitops.adapters.credentials import PRIMARY_URL, primary_key, secondar
 from hyops_gitops.adapters.git import GitRepository
 from hyops_gitops.adapters.git_access import GitAccess
 from hyops_gitops.adapters.git_audit import GitCustody
+from hyops_gitops.adapters.git_branch import GitBranches
 from hyops_gitops.adapters.git_evidence import GitEvidenceStore
 from hyops_gitops.adapters.machine import program_version, python_version
 from hyops_gitops.adapters.process_identity import process_is_gone
+from hyops_gitops.adapters.pull_requests import ForgeProgram
 from hyops_gitops.adapters.run_identity import run_from_environment
 from hyops_gitops.adapters.schema_check import check_document
 from hyops_gitops.adapters.signing import signer_from_environment
@@ -41,6 +43,7 @@ from hyops_gitops.usecases.custody import CustodyPorts
 from hyops_gitops.usecases.doctor_ports import DoctorPorts
 from hyops_gitops.usecases.drift import DriftPorts
 from hyops_gitops.usecases.evidence_init import InitPorts
+from hyops_gitops.usecases.moving import MovePorts
 from hyops_gitops.usecases.plan import PlanPorts
 from hyops_gitops.usecases.ports import (
     EvidenceStore,
@@ -51,6 +54,7 @@ from hyops_gitops.usecases.ports import (
     ZoneReader,
     ZoneWriter,
 )
+from hyops_gitops.usecases.readiness import ReadinessPorts
 from hyops_gitops.usecases.server_views import ViewPorts
 from hyops_gitops.usecases.status import StatusPorts
 
@@ -244,6 +248,26 @@ class Wiring:
             replace=writer.replace,
             authority_override=authority_source(authority_file),
         )
+
+    def move_ports(self, authority_file: Path | None = None) -> MovePorts:
+        """For commands that move endpoints."""
+        return MovePorts(
+            files=self.file_ports(authority_file),
+            history=GitRepository(self.root),
+            branches=GitBranches(self.root, self.environ),
+            pull_requests=ForgeProgram(self.root),
+            open_store=self.store,
+            verifier=SshVerifier(),
+            clock=SystemClock(),
+            mark=GitVerifiedMark(self.root),
+        )
+
+    def readiness_ports(self) -> ReadinessPorts:
+        """For probes of targets."""
+        from hyops_gitops.adapters.dns_client import PlainDnsClient  # noqa: PLC0415 - dnspython costs 130 ms
+        from hyops_gitops.adapters.probes import NetworkProber  # noqa: PLC0415 - ssl is for those who connect
+
+        return ReadinessPorts(NetworkProber(), PlainDnsClient())
 
     def custody_ports(self, on_event: OnEvent, authority_file: Path | None = None) -> CustodyPorts:
         """For commands about the log itself."""

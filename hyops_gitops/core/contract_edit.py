@@ -4,7 +4,7 @@ The order of `CONTRACT_KEYS` is the canonical one; the schema's properties have 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hyops_gitops.core.contract import Contract, Target
 
@@ -84,6 +84,12 @@ def moved(contract: Contract, target: Target) -> tuple[Edit, ...]:
         elif added:
             edits.append(Edit(at, {**stated, **added}))
     return tuple(edits)
+
+
+def moved_with_site(contract: Contract, site: str, target: Target) -> tuple[Edit, ...]:
+    """The edits that give a site this target and make it the active one."""
+    others = {name: one for name, one in contract.sites.items() if name != site}
+    return (*moved(replace(contract, sites=others), target), *set_site(replace(contract, target=target), site, target))
 
 
 def set_site(contract: Contract | None, name: str, target: Target) -> tuple[Edit, ...]:

@@ -45,6 +45,7 @@ class ContractDraft:
     protocol: str
     readiness: tuple[tuple[KeyPath, Readiness], ...]
     attested: tuple[Attestation, ...] = ()
+    cutover_required: bool = False
 
     def targets(self) -> tuple[TargetDraft, ...]:
         """The main target, if it is sound, and those of the sites."""
@@ -68,6 +69,7 @@ def draft_contract(document: Document) -> ContractDraft:
         protocol=fields.text("endpoint_protocol") or "tcp",
         readiness=_readiness(fields),
         attested=tuple(_attested(fields)),
+        cutover_required=bool(fields.flag("endpoint_cutover_required")),
     )
 
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from hyops_gitops.core.guards import Override
+from hyops_gitops.core.limits import Limits
 from hyops_gitops.core.plan import Plan
 
 Source = Literal["live", "evidence", "empty"]
@@ -18,6 +20,8 @@ class Proposal:
     source: Source
     serial: int | None
     seq: int | None  # of the log's newest entry
+    limits: Limits  # that the plan was made under
+    overrides: tuple[Override, ...] = ()  # given, and in the trailers of the commits
 
     def to_json(self) -> dict[str, object]:
         """`hyops-plan/1`."""

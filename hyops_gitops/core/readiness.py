@@ -41,7 +41,8 @@ class Candidate:
         for probe in probes:
             if probe.type == "none":
                 probes, reason = (), str(probe.options.get("reason", ""))
-        return cls(str(contract.name), target or contract.target, probes, reason)
+        wanted = target or contract.target
+        return cls(str(contract.name), wanted, probes, reason, contract.attested_at(wanted))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from hyops_gitops.core.entry_parts import Retirement, ServerReport
 from hyops_gitops.core.log import Applied
-from hyops_gitops.core.plan import Change
+from hyops_gitops.core.plan import Change, Note
 
 
 def retirements(
@@ -34,6 +34,31 @@ def retirements(
     if stopped is None:
         return tuple(Retirement(name, None) for name in names)
     return tuple(Retirement(name, max(_expiries(name, changes, stopped, past(name)))) for name in names)
+
+
+def ttl_notes(changes: Iterable[Change], longest: int) -> Iterator[Note]:
+    """What is to be said of moves whose old target clients keep for longer than the policy wants."""
+    ttls: dict[str, int] = {}
+    for change in changes:
+        if change.cutover and change.before is not None and change.writes:
+            ttls[change.name] = max(change.before.ttl, ttls.get(change.name, 0))
+    for name, ttl in sorted(ttls.items()):
+        if ttl > longest:
+            message = (
+                f"clients may keep the old target for {ttl} s: its TTL is above policy.cutover_ttl_max, {longest} s"
+            )
+            yield Note(name, message)
+
+
+def cached_until(name: str, past: Iterable[Applied], now: datetime) -> tuple[datetime, int] | None:
+    """Until when a cache may hold what a name was served with before what it is served with now, and that TTL."""
+    found = [
+        (_expiry(stopped_serving(applied.result.accepted, applied.result.servers) or now, change), change.before.ttl)
+        for applied in past
+        for change in applied.intent.changes
+        if change.name == name and change.before is not None
+    ]
+    return max(found, default=None)
 
 
 def _expiries(name: str, changes: Sequence[Change], stopped: datetime, past: Iterable[Applied]) -> Iterator[datetime]:

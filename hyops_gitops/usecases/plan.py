@@ -90,10 +90,11 @@ def make_proposal(request: PlanRequest, ports: PlanPorts) -> Proposal:
         past=past,
         overrides=overrides,
     )
-    if (refused := trailer_refusal(commits, limits_since(past, limits), overrides)) is not None:
+    limits = limits_since(past, limits)
+    if (refused := trailer_refusal(commits, limits, overrides)) is not None:
         refusals = (_refusal(refused), *refusals)
     plan = replace(plan, refusals=(*refusals, *plan.refusals), notes=(*notes, *plan.notes))
-    return Proposal(plan, head, dirty, source, serial, log.head.seq if log else None)
+    return Proposal(plan, head, dirty, source, serial, log.head.seq if log else None, limits, overrides)
 
 
 def recorded_log(

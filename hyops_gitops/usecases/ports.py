@@ -191,6 +191,39 @@ class Forge(Protocol):
 # --- Git
 
 
+class Branches(Protocol):
+    """Makes branches for review. The work tree, its index and the current branch take no part."""
+
+    def free_name(self, wanted: str) -> str:
+        """The name, or with a number behind it where a branch is called so, here or as remotes were last seen."""
+
+    def commit(self, branch: str, files: Mapping[str, bytes], message: str) -> str:
+        """A new branch with one commit on top of HEAD, by whoever git is configured for; the commit's id.
+
+        Raises:
+            UsageError: code `no-identity`: git does not know who commits.
+            OutsideFailure: git cannot write.
+        """
+
+    def push(self, remote: str, branch: str, commit: str) -> None:
+        """Push the new branch.
+
+        Raises:
+            OutsideFailure: codes `remote-unreachable`, `push-failed`.
+        """
+
+
+class PullRequests(Protocol):
+    """The forge's own program."""
+
+    def open(self, command: Sequence[str]) -> str | None:
+        """Run the command that opens a pull request; what it printed last, or None where the program is missing.
+
+        Raises:
+            OutsideFailure: code `pull-request-failed`.
+        """
+
+
 class History(Protocol):
     """The contracts' history."""
 

@@ -12,6 +12,7 @@ from hyops_gitops.core.limits import Limits
 from hyops_gitops.core.log import Log
 from hyops_gitops.core.plan import Plan
 from hyops_gitops.core.planning import Inputs, make_plan
+from hyops_gitops.core.retirement import ttl_notes
 from hyops_gitops.core.rules.tree import mixed
 from hyops_gitops.core.state import Managed, ManagedSet
 from hyops_gitops.core.zone import Zone
@@ -73,7 +74,7 @@ def propose(
 ) -> Plan:
     """The plan for a validated tree."""
     stable = {contract.path for contract in validation.contracts if not contract.cutover_required}
-    return make_plan(
+    plan = make_plan(
         Inputs(
             recorded=recorded,
             contracts=validation.contracts,
@@ -84,6 +85,8 @@ def propose(
             promised_stable=frozenset(stable & past.stable) if past else frozenset(),
         )
     )
+    longest = validation.authority.policy.cutover_ttl_max if validation.authority else 0
+    return replace(plan, notes=(*plan.notes, *ttl_notes(plan.changes, longest)))
 
 
 def limits_since(past: Past | None, limits: Limits) -> Limits:

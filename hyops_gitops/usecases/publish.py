@@ -5,11 +5,11 @@ The active target follows what is published for it. A standby's publication (`--
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from hyops_gitops.core.contract import ATTESTED_OK, Contract, Target
-from hyops_gitops.core.contract_edit import Edit, moved, set_site, target_value
+from hyops_gitops.core.contract_edit import Edit, moved, moved_with_site, set_site, target_value
 from hyops_gitops.core.errors import InvalidData, UsageError
 from hyops_gitops.core.json_fields import time_text
 from hyops_gitops.core.names import EndpointName, is_below
@@ -135,10 +135,7 @@ def _edits(request: PublishRequest, contract: Contract, now: datetime) -> tuple[
             code="no-active-site",
             hint="publish that one with --site first, or add endpoint_sites by hand",
         )
-    others = {name: one for name, one in contract.sites.items() if name != site}
-    edits = moved(replace(contract, sites=others), target)
-    if site is not None:
-        edits += set_site(replace(contract, target=target), site, target)
+    edits = moved(contract, target) if site is None else moved_with_site(contract, site, target)
     return (*edits, *_about_active(request, contract), *attested), _notes(said, contract)
 
 

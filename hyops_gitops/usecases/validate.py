@@ -24,7 +24,7 @@ from hyops_gitops.core.rules.references import Deletions, check_references, defi
 from hyops_gitops.core.rules.schema_copies import Copy, check_copies
 from hyops_gitops.core.rules.signers import check_append_only
 from hyops_gitops.core.rules.sites import check_home, check_readiness, check_sites
-from hyops_gitops.core.rules.targets import check_targets, check_ttl
+from hyops_gitops.core.rules.targets import check_cutover_ttl, check_targets, check_ttl
 from hyops_gitops.core.rules.tree import SIGNERS_PATH, START, check_layout, check_mixed, lay_out
 from hyops_gitops.core.signers import parse_allowed_signers
 from hyops_gitops.usecases.document_port import DocumentReader, SchemaChecker
@@ -173,6 +173,7 @@ def _unreadable(source: SourceFile) -> Finding:
 def _about_contract(draft: ContractDraft, context: ZoneContext) -> Iterator[Finding]:
     yield from check_name(draft, context)
     yield from check_ttl(draft, context)
+    yield from check_cutover_ttl(draft, context)
     yield from check_home(draft)
     yield from check_readiness(draft)
     misplaced = tuple(check_targets(draft, context))

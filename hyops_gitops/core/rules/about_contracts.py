@@ -1,5 +1,6 @@
 """The rules about the meaning of endpoint contracts, in words."""
 
+from hyops_gitops.core.findings import Severity
 from hyops_gitops.core.rules.rule import Rule
 
 CONTRACT_RULES: tuple[Rule, ...] = (
@@ -116,6 +117,14 @@ CONTRACT_RULES: tuple[Rule, ...] = (
         "The TTL bounds how long clients keep the old target after a cutover.",
         "Use a TTL within the bounds, or leave the key out for the default.",
         "endpoint_ttl: 86400",
+    ),
+    Rule(
+        "ttl-cutover",
+        "The TTL of an endpoint that may be cut over is at most policy.cutover_ttl_max.",
+        "Caches keep the old target as long as the TTL that they got with it; lowering it later does not help them.",
+        "Lower endpoint_ttl, or raise policy.cutover_ttl_max.",
+        "endpoint_ttl: 3600 with endpoint_cutover_required: true",
+        Severity.WARNING,
     ),
     Rule(
         "site-active",

@@ -9,7 +9,7 @@ import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from hyops_gitops.core.authority import Network, TtlBounds
+from hyops_gitops.core.authority import POLICY_DEFAULTS, Network, TtlBounds
 from hyops_gitops.core.document import Document
 from hyops_gitops.core.fields import Fields
 from hyops_gitops.core.names import SHARED, label_problem, name_problem
@@ -26,6 +26,7 @@ class ZoneContext:
     ttl: TtlBounds | None
     networks: tuple[Network, ...] | None  # empty: any address
     contract_paths: frozenset[str]
+    cutover_ttl_max: int | None = None  # seconds
 
 
 def zone_context(document: Document | None, contract_paths: Iterable[str]) -> ZoneContext:
@@ -41,7 +42,14 @@ def zone_context(document: Document | None, contract_paths: Iterable[str]) -> Zo
         ttl=ttl_bounds(fields),
         networks=target_networks(fields),
         contract_paths=paths,
+        cutover_ttl_max=fields.number("policy", "cutover_ttl_max") or _default_cutover_ttl(fields),
     )
+
+
+def _default_cutover_ttl(fields: Fields) -> int | None:
+    """The policy's default where the key is absent; None when it has a finding."""
+    default = POLICY_DEFAULTS["cutover_ttl_max"]
+    return default if "cutover_ttl_max" not in fields.mapping("policy") and isinstance(default, int) else None
 
 
 def ttl_bounds(fields: Fields) -> TtlBounds | None:

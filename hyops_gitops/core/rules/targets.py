@@ -33,6 +33,19 @@ def check_ttl(draft: ContractDraft, context: ZoneContext) -> Iterator[Finding]:
     yield finding_at("ttl-bounds", draft.document, ("endpoint_ttl",), message, hint)
 
 
+def check_cutover_ttl(draft: ContractDraft, context: ZoneContext) -> Iterator[Finding]:
+    """A TTL that lets a cutover take long, of an endpoint that may be cut over."""
+    if context.cutover_ttl_max is None or context.ttl is None:
+        return
+    may_move = len(draft.sites) > 1 or draft.cutover_required
+    ttl = context.ttl.default if draft.ttl is None else draft.ttl
+    if may_move and context.cutover_ttl_max < ttl <= context.ttl.maximum:
+        at = ("endpoint_dns_name",) if draft.ttl is None else ("endpoint_ttl",)
+        message = f"TTL {ttl} s: after a cutover clients may keep the old target that long"
+        hint = f"policy.cutover_ttl_max is {context.cutover_ttl_max} s; `hyops-gitops cutover NAME --prepare` sets it"
+        yield finding_at("ttl-cutover", draft.document, at, message, hint)
+
+
 def _check_target(draft: ContractDraft, target: TargetDraft, context: ZoneContext) -> Iterator[Finding]:
     if target.type is TargetType.DNS and target.listed:
         message = "a dns endpoint points at one name, not at a list"

@@ -1,0 +1,94 @@
+"""`cutover` and `failback`: one endpoint, by name."""
+
+from pathlib import Path
+
+import click
+
+from hyops_gitops.cli.options import common_options, find_repository
+from hyops_gitops.cli.order_options import order_of, order_options
+from hyops_gitops.cli.output import echo, echo_json, note
+from hyops_gitops.cli.wiring import Wiring
+from hyops_gitops.core.errors import Exit, UsageError
+from hyops_gitops.core.moving import Moving
+from hyops_gitops.render.findings import printable
+from hyops_gitops.render.moves import moving_text
+from hyops_gitops.usecases import cutover as usecases
+
+site_lost_option = click.option(
+    "--site-lost",
+    "sites_lost",
+    multiple=True,
+    metavar="SITE",
+    help="A site that is down: its DNS servers are watched, not waited for. Repeatable.",
+)
+
+
+@click.command()
+@click.argument("name")
+@click.option("--to", "site", metavar="SITE", help="One of the endpoint's sites.")
+@click.option("--target", "targets", multiple=True, metavar="ADDR", help="An address, repeatable, or a name.")
+@click.option("--prepare", "only_ttl", is_flag=True, help="Only lower the TTL, ahead of a cutover.")
+@click.option("--ttl", type=int, metavar="SECONDS", help="With --prepare: to this; default: policy.cutover_ttl_max.")
+@site_lost_option
+@order_options
+@common_options("json")
+def cutover(
+    name: str,
+    site: str | None,
+    targets: tuple[str, ...],
+    only_ttl: bool,
+    ttl: int | None,
+    sites_lost: tuple[str, ...],
+    **options: object,
+) -> int:
+    """Point an endpoint at another of its sites, or at another target.
+
+    NAME may be short (postgres.prod). Type and port are the site's. The contract is edited in place, or with --commit
+    committed on a new branch; nothing moves before an apply. --to with --target: the site has this target from now on.
+    """
+    if only_ttl and (site is not None or targets):
+        raise UsageError("--prepare only lowers the TTL: it takes neither --to nor --target", code="usage")
+    if ttl is not None and not only_ttl:
+        raise UsageError("--ttl belongs to --prepare", code="usage")
+    order, ports = order_of(options, sites_lost), _wiring(options).move_ports(_file(options))
+    if only_ttl:
+        return show(usecases.prepare(name, ttl, order, ports), options)
+    return show(usecases.cutover(name, site, targets, order, ports), options)
+
+
+@click.command()
+@click.argument("name")
+@site_lost_option
+@order_options
+@common_options("json")
+def failback(name: str, sites_lost: tuple[str, ...], **options: object) -> int:
+    """Point an endpoint back at its endpoint_home, or else at where the log says that it was before.
+
+    A change of its own, planned and checked as any other: it is no revert of a commit.
+    """
+    return show(
+        usecases.failback(name, order_of(options, sites_lost), _wiring(options).move_ports(_file(options))), options
+    )
+
+
+def show(done: Moving, options: dict[str, object]) -> int:
+    """Print what was done, and what comes next."""
+    for warning in done.warnings:
+        note(f"warning: {printable(warning)}" if done.moves else printable(warning))
+    if options["output_format"] == "json":
+        echo_json(done.to_json())
+    else:
+        echo(moving_text(done))
+    return Exit.OK
+
+
+def _wiring(options: dict[str, object]) -> Wiring:
+    return Wiring(find_repository(_path(options["repo"])))
+
+
+def _file(options: dict[str, object]) -> Path | None:
+    return _path(options["authority_file"])
+
+
+def _path(value: object) -> Path | None:
+    return value if isinstance(value, Path) else None

@@ -1,0 +1,72 @@
+"""`failover`: all endpoints of a site, and the drill."""
+
+from pathlib import Path
+
+import click
+
+from hyops_gitops.cli.cutover import show
+from hyops_gitops.cli.options import common_options, find_repository
+from hyops_gitops.cli.order_options import order_of, order_options
+from hyops_gitops.cli.output import echo, echo_json
+from hyops_gitops.cli.wiring import Wiring
+from hyops_gitops.core.errors import UsageError
+from hyops_gitops.render.rehearsal import rehearsal_text
+from hyops_gitops.usecases.failover import FailoverRequest
+from hyops_gitops.usecases.failover import failover as fail_over
+from hyops_gitops.usecases.rehearsal import rehearse
+
+
+@click.command()
+@click.option("--from", "origin", required=True, metavar="SITE", help="The site that endpoints leave.")
+@click.option("--to", required=True, metavar="SITE", help="The site that they go to.")
+@click.option("--env", "environment", metavar="ENV", help="Only those of one environment.")
+@click.option("--include", multiple=True, metavar="NAME", help="Take along one that need not move. Repeatable.")
+@click.option("--hold", "holds", multiple=True, metavar="NAME=REASON", help="Leave one where it is. Repeatable.")
+@click.option("--site-lost", is_flag=True, help="The site left is down: its DNS servers are watched, not waited for.")
+@click.option(
+    "--check", is_flag=True, help="Write nothing: every guard and every probe, and the exit code of the apply."
+)
+@click.option("--live", is_flag=True, help="With --check: compare with the primary, which needs its API key.")
+@order_options
+@common_options("json")
+def failover(  # noqa: PLR0913, PLR0917 - click hands every option over by name
+    origin: str,
+    to: str,
+    environment: str | None,
+    include: tuple[str, ...],
+    holds: tuple[str, ...],
+    site_lost: bool,
+    check: bool,
+    live: bool,
+    repo: Path | None,
+    authority_file: Path | None,
+    **options: object,
+) -> int:
+    """Move every endpoint of a site that has to move, and name those that stay, each with the reason.
+
+    Those move that are active at --from, have a site --to, and say endpoint_cutover_required: true. One commit, one
+    apply, one PATCH. The contracts are edited in place, or with --commit committed on a new branch.
+    """
+    if live and not check:
+        raise UsageError("--live belongs to --check", code="usage")
+    wiring = Wiring(find_repository(repo))
+    request = FailoverRequest(origin, to, environment, include, _holds(holds), site_lost)
+    order, ports = order_of(options), wiring.move_ports(authority_file)
+    if not check:
+        return show(fail_over(request, order, ports), options)
+    found = rehearse(request, order, ports, wiring.plan_ports(), wiring.readiness_ports(), live=live)
+    if options["output_format"] == "json":
+        echo_json(found.to_json())
+    else:
+        echo(rehearsal_text(found))
+    return found.exit_code
+
+
+def _holds(texts: tuple[str, ...]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for text in texts:
+        name, equals, reason = text.partition("=")
+        if not equals or not name.strip() or not reason.strip():
+            raise UsageError(f"--hold {text!r}: expected NAME=REASON", code="usage")
+        found[name.strip()] = reason.strip()
+    return found
