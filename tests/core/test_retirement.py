@@ -8,7 +8,7 @@ from typing import cast
 from hyops_gitops.core.entry_parts import ServerReport, ServerVerdict
 from hyops_gitops.core.log import Applied
 from hyops_gitops.core.plan import Action, Change
-from hyops_gitops.core.retirement import retirements
+from hyops_gitops.core.retirement import cached_until, retirements, ttl_notes
 from hyops_gitops.core.zone import RRset
 
 ACCEPTED = datetime(2026, 1, 10, 12, 0, tzinfo=UTC)
@@ -68,3 +68,21 @@ def test_a_server_that_was_behind_then_has_caught_up_by_now_at_the_latest() -> N
 
 def test_a_change_of_ttl_alone_retires_nothing() -> None:
     assert retirements((move(300, cutover=False),), ACCEPTED, [server("primary", 0)], lambda _: ()) == ()
+
+
+def test_lowering_a_ttl_five_minutes_before_a_move_does_not_help_those_who_hold_the_old_one() -> None:
+    lowered = past(ACCEPTED - timedelta(minutes=5), move(3600, 30, cutover=False))
+    until = ACCEPTED - timedelta(minutes=5) + timedelta(seconds=1 + 3600)
+
+    assert after(move(30), [server("primary", 0)], lowered) == until
+    assert cached_until(NAME, [lowered], ACCEPTED) == (until, 3600)
+
+
+def test_what_nobody_was_served_with_before_no_cache_holds() -> None:
+    assert cached_until(NAME, [], ACCEPTED) is None
+    assert cached_until("other.prod.z.internal", [past(ACCEPTED, move(60))], ACCEPTED) is None
+
+
+def test_a_plan_says_which_moves_leave_clients_with_the_old_target_for_long() -> None:
+    assert [note.name for note in ttl_notes([move(61)], 60)] == [NAME]
+    assert [*ttl_notes([move(60)], 60), *ttl_notes([move(3600, cutover=False)], 60)] == []
