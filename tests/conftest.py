@@ -21,7 +21,7 @@ _numbers = itertools.count(1)
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Show what tests recorded to be read; the processes that run them cannot print."""
-    for report in terminalreporter.stats.get("passed", []):
+    for report in (*terminalreporter.stats.get("passed", []), *terminalreporter.stats.get("failed", [])):
         for name, value in report.user_properties:
             if name == SAID:
                 terminalreporter.write_line(f"{report.nodeid}: {value}")

@@ -1,13 +1,16 @@
-"""The program's command line, with marks at its steps; at one of them it may kill or stop itself.
+"""The program's command line, with marks at its steps; at one of them, or some time after it, it kills or stops itself.
 
 `python -m tests.recovery.applier ARGUMENT...`, with in the environment
-RECOVERY_MARKS: a file descriptor to write each mark to, one a line, as it is passed
+RECOVERY_MARKS: a file descriptor to write each mark to as it is passed, a line `MARK NANOSECONDS` each
 RECOVERY_AT and RECOVERY_SIGNAL: the mark to raise a signal at, the first time only
+RECOVERY_AFTER: seconds; the kernel's alarm that long after the mark takes the place of the signal. Nobody handles it,
+so it ends the process as SIGKILL does, wherever that is, and at a moment that no other process could hit
 """
 
 import json
 import os
 import signal
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -34,6 +37,7 @@ MARKS = (
     "result-pushing",
     "result-pushed",
 )
+ENDED = "ended"  # the mark of a process that was left alone
 
 
 class Marks:
@@ -43,13 +47,18 @@ class Marks:
         self._descriptor = int(environ.get("RECOVERY_MARKS", "-1"))
         self._at = environ.get("RECOVERY_AT")
         self._signal = signal.Signals[environ.get("RECOVERY_SIGNAL", "SIGKILL")]
+        self._after_s = float(environ.get("RECOVERY_AFTER", "0"))
 
     def passing(self, mark: str) -> None:
-        """Say so, and raise the signal where this is the place."""
+        """Say so, and raise the signal, or set the alarm, where this is the place."""
         if self._descriptor >= 0:
-            os.write(self._descriptor, f"{mark}\n".encode())
-        if mark == self._at:
-            self._at = None
+            os.write(self._descriptor, f"{mark} {time.monotonic_ns()}\n".encode())
+        if mark != self._at:
+            return
+        self._at = None
+        if self._after_s:
+            signal.setitimer(signal.ITIMER_REAL, self._after_s)
+        else:
             os.kill(os.getpid(), self._signal)
 
 
@@ -169,4 +178,8 @@ def _type(data: bytes) -> str | None:
 
 if __name__ == "__main__":
     command.Wiring = MarkingWiring  # type: ignore[attr-defined]  # the one seam, opened from outside
-    run()
+    try:
+        run()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        Marks(os.environ).passing(ENDED)

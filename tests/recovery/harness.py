@@ -35,11 +35,13 @@ _CHUNK = 65536
 class Applier:
     """A running applier and its marks. Killed at the end, if it still runs."""
 
-    def __init__(self, world: World, *arguments: str, at: str | None = None, raising: str = "SIGKILL") -> None:
+    def __init__(
+        self, world: World, *arguments: str, at: str | None = None, raising: str = "SIGKILL", after_s: float = 0
+    ) -> None:
         self._marks, descriptor = os.pipe()
         environ = {**world.environ, "PYTHONPATH": str(ROOT), "RECOVERY_MARKS": str(descriptor)}
         if at is not None:
-            environ |= {"RECOVERY_AT": at, "RECOVERY_SIGNAL": raising}
+            environ |= {"RECOVERY_AT": at, "RECOVERY_SIGNAL": raising, "RECOVERY_AFTER": str(after_s)}
         command = [sys.executable, "-m", "tests.recovery.applier", "apply", "--repo", str(world.root), *arguments]
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environ, cwd=ROOT, pass_fds=[descriptor]
@@ -60,7 +62,13 @@ class Applier:
     @property
     def marks(self) -> list[str]:
         """The marks passed so far, as far as they were read."""
-        return self._seen.decode().split()
+        return self._seen.decode().split()[::2]
+
+    @property
+    def gaps(self) -> Mapping[str, float]:
+        """Seconds from each mark to the one after it, by the former; of the marks read so far."""
+        times = [int(one) / 1e9 for one in self._seen.decode().split()[1::2]]
+        return {mark: after - before for mark, before, after in zip(self.marks, times, times[1:], strict=False)}
 
     def wait_for(self, mark: str) -> bool:
         """Until this mark is passed; False when the process ended without."""

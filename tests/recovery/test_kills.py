@@ -2,7 +2,7 @@
 
 import os
 import random
-import time
+import signal
 from collections import Counter
 from collections.abc import Callable
 
@@ -10,24 +10,15 @@ import pytest
 
 from hyops_gitops.core.log import Log
 from tests.conftest import SAID
-from tests.recovery.applier import MARKS
+from tests.recovery.applier import ENDED, MARKS
 from tests.recovery.harness import LONG, Applier, Site, results
 
 REPEATS = 20 if LONG else 2
 SEEDS = 200 if LONG else 20 if "CI" in os.environ else 5
-KILLED = -9
-LONGEST_GAP_S = 0.06  # about what the longer gaps take
+KILLS_A_GAP = 10  # that 200 seeds have to bring
+KILLED, ALARMED = -signal.SIGKILL, -signal.SIGALRM
 # Between these marks the intent is in the log and its result is not.
 OPEN = MARKS[MARKS.index("intent-pushed") : MARKS.index("result-pushed")]
-# The gaps between the steps that write: the intent's push, the PATCH, the result's push.
-WRITES = (
-    ("started", "intent-signing"),
-    ("intent-pushing",),
-    ("intent-pushed",),
-    ("patching",),
-    ("patched", "proving", "result-signing"),
-    ("result-pushing",),
-)
 
 one_backend = pytest.mark.parametrize("lab", ["gsqlite3"], indirect=True, scope="session")
 other_backend = pytest.mark.parametrize("lab", ["lmdb"], indirect=True, scope="session")
@@ -103,21 +94,29 @@ def test_a_kill_while_making_good_is_made_good(site: Site, first: str, mark: str
 
 @one_backend
 def test_kills_at_random_times_are_made_good(site: Site, record_property: Callable[[str, object], None]) -> None:
-    """Seeds choose the gap and how far into it, so that short gaps are hit as often as long ones."""
-    gaps = MARKS[:-1]
+    """Seeds choose the gap between two marks, and a moment of the time that the gap took when it was last passed.
+
+    So each gap is hit, whether it lasts a tenth of a millisecond or a hundred. Where a kill came is read afterwards.
+    """
+    site.change()
+    with Applier(site.world) as undisturbed:
+        assert undisturbed.finish().exit == 0
+    lengths = dict(undisturbed.gaps)
+    assert lengths.keys() == set(MARKS)
     seen: Counter[str] = Counter()
     for seed in range(SEEDS):
-        chance = random.Random(seed)  # noqa: S311 - repeatable, guards nothing
+        gap, chance = MARKS[seed % len(MARKS)], random.Random(seed)  # noqa: S311 - repeatable, guards nothing
         before = len(site.verified().entries)
         site.change()
-        with Applier(site.world) as applier:
-            if applier.wait_for(gaps[seed % len(gaps)]):
-                time.sleep(LONGEST_GAP_S * chance.random() ** 4)  # half of them within 4 ms: some gaps are short
-            applier.process.kill()
+        with Applier(site.world, at=gap, after_s=max(1e-6, lengths[gap] * chance.random())) as applier:
             status = applier.finish().exit
-        assert status in (KILLED, 0)
+        assert status in (ALARMED, 0)
+        assert (status == 0) is (applier.marks[-1] == ENDED)
         seen[applier.marks[-1]] += 1
+        lengths |= applier.gaps
         reconcile(site, before)
-    record_property(SAID, f"killed after: {', '.join(f'{mark} {seen[mark]}' for mark in MARKS)}")
+    widths = {mark: f"{1000 * lengths[mark]:.1f} ms" for mark in MARKS}
+    killed = ", ".join(f"{mark} {seen[mark]} ({widths[mark]})" for mark in MARKS)
+    record_property(SAID, f"{SEEDS} runs, kills after each mark (and its gap): {killed}; left alone {seen[ENDED]}")
     if LONG:
-        assert min(sum(seen[mark] for mark in gap) for gap in WRITES) >= 10
+        assert min(seen[mark] for mark in MARKS) >= KILLS_A_GAP
