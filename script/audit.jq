@@ -2,17 +2,19 @@
 # $n: the namespace each was found to be signed in, a line each. Walks the log once, keeping what it amounts to.
 #
 # Out come lines: P a problem, O the open intent, S a line of state/, F what the entries pin (as sha256sum prints it),
-# M the contracts that an entry names, U those recorded, T the commits carried out, G the commit of genesis, D a digest of allowed_signers,
-# B a break-glass segment, K a key that counted for it, I an intent, C the targets it leaves a contract with, A a contract it leaves aside (held, drifted).
+# M the contracts that an entry names, U those recorded, T the commits carried out, G the commit of genesis, D a digest of
+# allowed_signers, B a break-glass segment, K a key that counted for it, W number and digest of a plan, J plans and results for
+# audit-contracts.jq.
 def need(c; $what): if c then . else .out += [$what] end;
 def named: "\(.name) \(.type)";
 def after($changes): reduce $changes[] as $c (.; if $c.ttl.after == null then del(.[$c | named]) else .[$c | named] = $c end);
 def shows($c): .role as $role | [.answers[] | select(named == ($c | named))][0] as $a | $a != null and ($a.rcode | test("^(NOERROR|NXDOMAIN)$")) and
   if $c.ttl.after == null then $c.ttl.before == null or $a.rdata != $c.before else $a.rdata == $c.after and ($role == "resolver" or $a.ttl == $c.ttl.after) end;
 def shows_anchor($i): .role == "resolver" or any(.answers[]; .name == "_hyops-gitops.\($zone)" and .rdata == ["\"v=hyops1 seq=\($i.seq) intent=sha256:\($i.hash)\""]);
+def by_contract: group_by(.contract) | map({key: .[0].contract, value: map({name, rdata: .after, ttl: .ttl.after})}) | from_entries;
 def digits: type == "string" and test("^[0-9a-f]{64}$");
 . as $e | length as $count | [$h, $s, $n | split("\n")] as [$h, $s, $n] | ("0" * 64) as $none |
-reduce range($count) as $i ({out: [], trusted: {}, retired: {}, good: {}, acked: {}, asks: {}, state: {}, plans: [], segments: []};
+reduce range($count) as $i ({out: [], trusted: {}, retired: {}, good: {}, acked: {}, asks: {}, state: {}, plans: [], results: [], segments: []};
   $e[$i] as $x | $x.predicate as $p | $x.subject[0].digest.sha256 as $now | "entry \($i + 1)" as $at |
   (if $i > 0 then $e[$i - 1].subject[0].digest.sha256 else $now end) as $left | $p.signer.key as $key
   | need($x._type == "https://in-toto.io/Statement/v1" and $x.predicateType == "https://hyops.internal/evidence/v1" and $p.form == 1 and
@@ -32,13 +34,16 @@ reduce range($count) as $i ({out: [], trusted: {}, retired: {}, good: {}, acked:
   | if $p.type == "intent" then need(.open == null; "\($at): the intent before has no result")
       | need($p.zone.before.whole == $now and ((.based | not) or $now == $left); "\($at): starts from another zone than was left")
       | .based = true | .open = {seq: ($i + 1), hash: $h[$i], intent: $p} | ([$p.plan.held[], $p.plan.drift[]] | map(.contract)) as $aside
-      | .plans += [{seq: ($i + 1), commit: $p.contracts.commit, changes: $p.plan.changes, aside: $aside, rows: [.state | after($p.plan.changes)[]]}]
+      | .plans += [{seq: ($i + 1), commit: $p.contracts.commit, outside: $p.authority.outside_commit, aside: $aside, restored: any($p.overrides[]; .guard == "restored"),
+          changed: ([$p.plan.changes[] | select(.ttl.after != null)] | by_contract), left: ([.state | after($p.plan.changes)[]] | by_contract)}]
     elif $p.type == "result" then .open as $open | need($open != null and $open.seq == $p.intent.seq and $open.hash == $p.intent.sha256; "\($at): the result of no open intent")
       | (if $p.outcome == "applied" then $open.intent.zone.expected.whole else $left end) as $expected
       | need($now == $expected and $p.zone.after.whole == $expected; "\($at): leaves another zone than intended")
       | need(all($p.servers[] | select(.verdict == "converged") as $server | $server | shows_anchor($open),
           ($open.intent.plan.changes[] | select(.action | IN("create", "replace", "delete")) as $c | $server | shows($c)); .); "\($at): called converged over other observations")
       | if $p.outcome == "applied" then .state |= after($open.intent.plan.changes) else . end | .open = null
+      | if $p.converged then .results += [{seq: ($i + 1), commit: $open.intent.contracts.commit, outside: $open.intent.authority.outside_commit,
+          lost: [$open.intent.changes[] | .site_lost // [] | .[]], servers: [$p.servers[] | {role, name, verdict}]}] else . end
     elif $p.type == "unchanged" then need(.open == null and $now == $left; "\($at): the intent before has no result, or the zone changed")
     elif $p.type == "reconcile" and $p.zone then need(.open == null and $p.zone.after.whole == $now and ((.based | not) or $p.zone.before.whole == $left);
         "\($at): the segment does not lead from zone to zone") | .based = true | .state |= after($p.plan.changes)
@@ -56,5 +61,4 @@ reduce range($count) as $i ({out: [], trusted: {}, retired: {}, good: {}, acked:
   ($e[].predicate | select(.contracts) | "M\t\(.seq)\t\(.contracts.commit)\t\(.contracts.manifest)\t\(.authority | if .outside_commit then "-" else .sha256 end)"),
   ($e[].predicate | select(.type | IN("intent", "unchanged")) | "U\t\(.contracts.commit)", "T\t\(.changes[].commit)"),
   ($e[] | "G\t\(select(.predicate.type == "genesis").predicate.commit)", "D\t\(.predicate.signers)"),
-  (.plans[] | . as $plan | "I\t\(.seq)\t\(.commit)", (.aside[] | "A\t\($plan.seq)\t\(.)"),
-    (.rows | group_by(.contract)[] | "C\t\($plan.seq)\t\(.[0].contract)\t\([.[].after[] | rtrimstr(".")] | sort | join(" "))"))
+  ($e[].predicate | select(.type == "intent") | "W\t\(.seq)\t\(.plan.digest)"), "J\t\({plans, results} | tojson)"

@@ -111,39 +111,31 @@ check 'files are as the entries pin them' "$(lines F | sha256sum --check --stric
 [ -z "$(lines B)" ] || . "$here/audit-segments.sh" || cannot 'audit-segments.sh is not beside this script'
 [ "$git" ] || { echo 'note     without git: history, contracts and plans are not looked at' && finish; }
 
-# --- The contracts: manifests, the line of merged commits both ways, each plan against the targets at its commit.
-declare -A sha target
-blob() { # remembers a blob's digest, and its target where that stands on one line
-  [ "${sha[$1]-}" ] && return
-  g cat-file blob "$1" > "$w/blob" && sha[$1]=$(sha256sum < "$w/blob" | cut -c1-64)
-  target[$1]=$(sed -n 's/ #.*//; s/^endpoint_target: *//p' "$w/blob" | tr -d '"[]'\' | tr 'A-Z,' 'a-z ' | xargs -n1 2> /dev/null | sed 's/\.$//' | sort | xargs)
-}
-look() { # COMMIT: its manifest and targets
-  [ -e "$w/$1.m" ] && return; : | tee "$w/$1.m" "$w/$1.t" "$w/$1.skip"
-  while IFS=$' \t' read -r mode _ id path; do
-    [ "${mode#100}" != "$mode" ] || continue
-    blob "$id" && printf '%s  %s\n' "${sha[$id]}" "$path" >> "$w/$1.m"
-    [ "${path#endpoints/}" = "$path" ] && continue
-    if [ "${target[$id]-}" ]; then printf '%s\t%s\n' "$path" "${target[$id]}" >> "$w/$1.t"; else echo "$path" >> "$w/$1.skip"; fi
-  done < <(g -c core.quotePath=false ls-tree -r "$1" -- authority endpoints)
-}
-g rev-list --first-parent "$contracts" > "$w/line"
+# --- The contracts: manifests, merged commits both ways, each plan and result against the contracts at its commit.
+mkdir "$w/blobs" && lines M 3 | sort -u | while read -r commit; do
+  [[ $commit =~ ^[0-9a-f]{40,64}$ ]] && g merge-base --is-ancestor "$commit" "$contracts" 2> /dev/null &&
+    g -c core.quotePath=false ls-tree -r "$commit" -- authority endpoints | sed -n "s/^100[0-7]* blob \([0-9a-f]*\)\t/$commit \1 /p"
+done > "$w/files" # lines COMMIT ID PATH
+g log -m --format= --raw --no-abbrev "$contracts" -- authority/allowed_signers | cut -d ' ' -f 4 | grep -v '^0*$' | sort -u > "$w/versions"
+cut -d ' ' -f 2 "$w/files" | sort -u - "$w/versions" | while read -r id; do
+  g cat-file blob "$id" > "$w/blobs/$id" && jq -Rs --arg id "$id" '{($id): .}' "$w/blobs/$id"
+done > "$w/texts"
+(cd "$w/blobs" && find . -type f -printf '%P\n' | xargs -r sha256sum) > "$w/sums"
+awk 'NR == FNR { sum[$2] = $1; next } { print $1, sum[$2] "  " substr($0, length($1 $2) + 3) }' "$w/sums" "$w/files" > "$w/manifests"
 while IFS=$'\t' read -r seq commit manifest authority; do
-  { [[ $commit =~ ^[0-9a-f]{40,64}$ ]] && g merge-base --is-ancestor "$commit" "$contracts" 2> /dev/null; } || { echo "entry $seq: commit $commit is not on the branch" && continue; }
-  look "$commit"
-  [ "$(sort -k2 "$w/$commit.m" | sha256sum | cut -c1-64)" = "$manifest" ] || echo "entry $seq: the contracts do not hash to what it says"
-  [ "$authority" = - ] || grep -qx "$authority  authority/$zone.yaml" "$w/$commit.m" || echo "entry $seq: another authority file"
+  awk -v commit="$commit" '$1 == commit { print substr($0, length(commit) + 2) }' "$w/manifests" | sort -k 2 > "$w/one"
+  [ -s "$w/one" ] || { echo "entry $seq: commit $commit is not on the branch" && continue; }
+  [ "$(sha256sum < "$w/one" | cut -c1-64)" = "$manifest" ] || echo "entry $seq: the contracts do not hash to what it says"
+  [ "$authority" = - ] || grep -qxF "$authority  authority/$zone.yaml" "$w/one" || echo "entry $seq: another authority file"
 done < <(lines M) > "$w/wrong"
 check 'contracts are those that the entries name' "$(head -n 5 "$w/wrong")" && if [ "$failed" ]; then finish; fi
-last=$(lines U | tail -n 1) && check 'merged commits, both ways' "$(lines T | sort -u | comm -23 - <(sort "$w/line")
+last=$(lines U | tail -n 1) && check 'merged commits, both ways' "$(lines T | sort -u | comm -23 - <(g rev-list --first-parent "$contracts" | sort)
   [ -z "$last" ] || g log --first-parent --format=%H "^$(lines G)" "$last" -- authority endpoints 2>&1 | sort | comm -23 - <(lines T | sort -u))"
-while IFS=$'\t' read -r seq commit; do
-  look "$commit" && { cat "$w/$commit.skip" && lines A | awk -F '\t' -v s="$seq" '$1 == s { print $2 }'; } | sort -u > "$w/aside"
-  diff <(lines C | awk -F '\t' -v s="$seq" '$1 == s { print $2 "\t" $3 }' | sort) <(sort "$w/$commit.t") | grep '^[<>]' |
-    awk -F '\t' -v s="$seq" 'FILENAME != "-" { skip[$0]; next } !(substr($1, 3) in skip) { print "entry " s ": " $0 }' "$w/aside" -
-done < <(lines I) > "$w/wrong"
-check 'plans are what the contracts ask for' "$(head -n 4 "$w/wrong")"
-g log -m --format= --raw --no-abbrev "$contracts" -- authority/allowed_signers | cut -d ' ' -f 4 | grep -v '^0*$' | sort -u > "$w/versions"
-while read -r id; do blob "$id" && echo "${sha[$id]}"; done < "$w/versions" | sort > "$w/digests"
-check 'signers are from the history of the contracts' "$(lines D | sort -u | comm -23 - "$w/digests")"
+lines J > "$w/log" && jq -rn --arg zone "$zone" --slurpfile texts "$w/texts" --rawfile files "$w/files" --slurpfile log "$w/log" \
+  -f "$here/audit-contracts.jq" > "$w/out2" 2> "$w/wrong" || echo "P audit-contracts.jq" >> "$w/wrong"
+check 'plans and results are what the contracts ask for' "$(cat "$w/wrong"; grep '^P' "$w/out2" | cut -f 2- | head -n 4)"
+while read -r what; do cannot "$what"; done < <(grep '^Q' "$w/out2" | cut -f 2- | head -n 4)
+mkdir "$w/plans" && (cd "$w/plans" && jq -cS --arg z "$zone" '.predicate | select(.type == "intent") | {zone: $z, zone_sha256: .zone.before.whole, changes: .plan.changes}' "$w/all" | split -a 7 -l 1)
+check 'digests of plans' "$(find "$w/plans" -type f | sort | xargs -r sha256sum | cut -c1-64 | paste - <(lines W) | awk '$1 != $3 { print "entry " $2 }' | head -n 4)"
+check 'signers are from the history of the contracts' "$(while read -r id; do grep " $id\$" "$w/sums"; done < "$w/versions" | cut -c1-64 | sort -u | comm -13 - <(lines D | sort -u))"
 finish

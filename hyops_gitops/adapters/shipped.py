@@ -4,6 +4,8 @@ from pathlib import Path
 
 from hyops_gitops.core.bundle import INSTALL
 
+AUDIT_SCRIPT = "audit.sh"
+_AUDIT_FILES = (AUDIT_SCRIPT, "audit.jq", "audit-contracts.jq")
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -22,7 +24,13 @@ def source_tree() -> Path | None:
 def bundle_files() -> dict[str, bytes]:
     """What every bundle carries of the program beside its wheel, by path in the bundle."""
     scripts = shipped_directory("script")
-    files = {f"script/{name}": scripts / name for name in ("audit.sh", "audit.jq")} | {
-        INSTALL: scripts / "bundle-install"
-    }
+    files = {f"script/{name}": scripts / name for name in _AUDIT_FILES} | {INSTALL: scripts / "bundle-install"}
     return {path: file.read_bytes() for path, file in files.items()}
+
+
+def auditor_kit() -> dict[str, bytes]:
+    """What every export carries of the program, by name: how to audit with stock tools, and that as a script."""
+    files = {name: shipped_directory("script") / name for name in _AUDIT_FILES}
+    return {name: file.read_bytes() for name, file in files.items()} | {
+        "AUDITING.md": (shipped_directory("docs") / "auditing.md").read_bytes()
+    }

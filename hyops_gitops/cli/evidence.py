@@ -9,6 +9,7 @@ from hyops_gitops.adapters.folder import write_folder
 from hyops_gitops.adapters.git_export import GitBundler
 from hyops_gitops.adapters.git_import import BranchChecker
 from hyops_gitops.adapters.new_repository import pin_genesis
+from hyops_gitops.adapters.shipped import AUDIT_SCRIPT, auditor_kit
 from hyops_gitops.adapters.worktree import WorkTree
 from hyops_gitops.adapters.yaml_reader import read_document
 from hyops_gitops.cli.custody import echo_head
@@ -23,7 +24,7 @@ from hyops_gitops.render.custody import entry_text
 from hyops_gitops.render.findings import printable
 from hyops_gitops.render.reports import reading_json, reading_text
 from hyops_gitops.usecases.custody import acknowledge
-from hyops_gitops.usecases.evidence_export import SCRIPT, export_log
+from hyops_gitops.usecases.evidence_export import export_log
 from hyops_gitops.usecases.evidence_import import import_log
 from hyops_gitops.usecases.evidence_init import start_log
 from hyops_gitops.usecases.evidence_verify import VerifyPorts, verify_log
@@ -172,13 +173,13 @@ def acknowledge_command(
 def export(
     directory: Path, repo: Path | None, authority_file: Path | None, output_format: str, **_common: object
 ) -> int:
-    """Write a folder to hand over: a git bundle of contracts and log, the signers, how to check them.
+    """Write a folder to hand over: a git bundle of contracts and log, the signers, and how to check them all.
 
     DIR must not exist, or be empty. Exits 1 when the log does not verify; the folder is written all the same.
     """
     root = find_repository(repo)
-    made = export_log(Wiring(root).custody_ports(show_event, authority_file), GitBundler(root))
-    write_folder(directory, made.files, frozenset({SCRIPT}))
+    made = export_log(Wiring(root).custody_ports(show_event, authority_file), GitBundler(root), auditor_kit())
+    write_folder(directory, made.files, frozenset({AUDIT_SCRIPT}))
     if output_format == "json":
         echo_json(made.to_json(str(directory)))
     else:

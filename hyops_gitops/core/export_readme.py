@@ -8,7 +8,8 @@ Made by `hyops-gitops evidence export`. Nothing in here has to be run to be chec
 - `repository.bundle`: a git bundle with branch `{main}` (the contracts, and who may sign) and branch `{evidence}` (the
   signed log)
 - `allowed_signers`: `authority/allowed_signers` of `{main}`; compare it with a copy you got some other way
-- `audit.sh`, where it is here: the whole check with git, ssh-keygen, sha256sum and jq; read it first
+- `AUDITING.md`: how to check all of it with git, ssh-keygen, sha256sum, jq and dig, and what it does not evidence
+- `audit.sh`, with `audit.jq` and `audit-contracts.jq`: that walk as a script; read it before you run it
 - `SHA256SUMS`: of every other file here
 
 ## Check it
@@ -18,6 +19,8 @@ Made by `hyops-gitops evidence export`. Nothing in here has to be run to be chec
     git clone -b {main} repository.bundle repository
     git -C repository fetch origin {evidence}:{evidence}
     git -C repository show {evidence}:README.md      # how to check an entry by hand
+
+    ./audit.sh repository allowed_signers --genesis {genesis}
 
 Entry 1 has to have the SHA-256 `{genesis}`.
 {head}

@@ -11,8 +11,7 @@ from hyops_gitops.core.log_problems import Problem
 from hyops_gitops.usecases.custody import CustodyPorts, read_head
 from hyops_gitops.usecases.evidence_log import SIGNERS_PATH, read_evidence, require_log
 
-BUNDLE, SCRIPT, MANIFEST = "repository.bundle", "audit.sh", "SHA256SUMS"
-SCRIPTS = (SCRIPT, "audit.jq", "audit-segments.sh")
+BUNDLE, MANIFEST = "repository.bundle", "SHA256SUMS"
 
 
 class Bundler(Protocol):
@@ -52,8 +51,8 @@ class Export:
         }
 
 
-def export_log(ports: CustodyPorts, bundler: Bundler) -> Export:
-    """What this clone knows: HEAD's branch and the log, verified or not.
+def export_log(ports: CustodyPorts, bundler: Bundler, kit: Mapping[str, bytes]) -> Export:
+    """What this clone knows: HEAD's branch and the log, verified or not. `kit`: how to check it with stock tools.
 
     Raises:
         FindingsError: the authority at HEAD is invalid.
@@ -74,12 +73,10 @@ def export_log(ports: CustodyPorts, bundler: Bundler) -> Export:
     branch = bundler.current_branch()
     head = f"{log.head.seq}:{log.head.sha256}" if log else None
     files = {
+        **kit,
         BUNDLE: bundler.bundle({branch: keeping.commit, evidence.branch: snapshot.commit}),
         "allowed_signers": bundler.file_at(keeping.commit, SIGNERS_PATH) or b"",
         "README.md": export_readme(keeping.authority.zone, branch, evidence.branch, evidence.genesis, head),
     }
-    for name in SCRIPTS:
-        if (script := bundler.file_at(keeping.commit, f"script/{name}")) is not None:
-            files[name] = script
     sums = "".join(f"{sha256_hex(content)}  {name}\n" for name, content in sorted(files.items()))
     return Export(keeping.authority.zone, {**files, MANIFEST: sums.encode()}, entries, head, problems)

@@ -52,8 +52,6 @@ def test_an_entry_that_is_not_there(world: World, seq: str) -> None:
 
 @pytest.fixture
 def exported(world: World, tmp_path: Path) -> Path:
-    world.write("script/audit.sh", "#!/bin/sh\ntrue\n")
-    world.commit("Script")
     ok(world.cli("evidence", "export", tmp_path / "out"))
     return tmp_path / "out"
 
@@ -61,7 +59,8 @@ def exported(world: World, tmp_path: Path) -> Path:
 def test_the_folder_holds_what_an_auditor_needs(exported: Path) -> None:
     names = sorted(path.name for path in exported.iterdir())
 
-    assert names == ["README.md", "SHA256SUMS", "allowed_signers", "audit.sh", "repository.bundle"]
+    kit = ["AUDITING.md", "audit-contracts.jq", "audit.jq", "audit.sh"]
+    assert names == sorted(["README.md", "SHA256SUMS", "allowed_signers", "repository.bundle", *kit])
 
 
 def test_its_sums_are_right(exported: Path) -> None:
@@ -71,6 +70,8 @@ def test_its_sums_are_right(exported: Path) -> None:
 def test_the_bundle_becomes_a_clone_that_verifies(world: World, exported: Path, tmp_path: Path) -> None:
     run("git", "clone", "-q", "-b", "main", exported / "repository.bundle", tmp_path / "theirs")
     run("git", "-C", tmp_path / "theirs", "fetch", "-q", "origin", "evidence:evidence")
+    genesis = world.entries()[0].sha256
+    run(exported / "audit.sh", tmp_path / "theirs", exported / "allowed_signers", "--genesis", genesis)
     theirs = World(tmp_path / "theirs", world.zone, world.environ, None, None, world.key)
     ran = ok(theirs.cli("evidence", "verify"))
 

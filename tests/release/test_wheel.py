@@ -34,10 +34,16 @@ def build(target: str, directory: Path) -> Path:
 
 
 def data_files() -> set[str]:
-    """Schemas and templates, by their path in the package."""
+    """Schemas, templates and what auditors get, by their path in the package."""
     schemas = {f"hyops_gitops/schemas/{path.name}" for path in (ROOT / "schemas").glob("*.json")}
     templates = (ROOT / "hyops_gitops" / "templates").rglob("*")
-    return schemas | {path.relative_to(ROOT).as_posix() for path in templates if path.is_file()}
+    kit = {f"hyops_gitops/script/{path.name}" for path in (ROOT / "script").glob("audit*")}
+    return (
+        schemas
+        | kit
+        | {"hyops_gitops/docs/auditing.md"}
+        | {path.relative_to(ROOT).as_posix() for path in templates if path.is_file()}
+    )
 
 
 def test_the_wheel_holds_schemas_templates_and_no_tests(tmp_path: Path) -> None:
