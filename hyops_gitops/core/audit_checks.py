@@ -31,7 +31,7 @@ class CommitFacts:
     authority_sha256: str | None  # of the authority file that the commit holds; None: it holds none
     desired: Zone  # of the valid contracts
     undecided: frozenset[str]  # names of which nothing is known here: their contracts are invalid
-    required: frozenset[Server]  # whom the policy requires to serve a change
+    required: Mapping[Server, str]  # whom the policy requires to serve a change, and the site of each
     required_roles: frozenset[str]
     separation: SeparationOfDuties
     own_authority: bool  # whether the authority file that the entry names was at hand
@@ -108,7 +108,8 @@ def check_observations(zone: str, entry: Entry, result: Result, intent_entry: En
         return Verdict(tuple(problems))
     listed = {(server.role, server.name): server for server in result.servers}
     if facts.own_authority:
-        required: Collection[Server] = facts.required
+        lost = {site for one in intent.merged for site in one.declared.sites_lost}
+        required: Collection[Server] = [server for server, site in facts.required.items() if site not in lost]
     else:
         required = [server for server in listed if server[0] in facts.required_roles]
         if not required and facts.required_roles:

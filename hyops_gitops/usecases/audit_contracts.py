@@ -88,7 +88,7 @@ class Contracts:
             authority_sha256=None if own is None else sha256_hex(own),
             desired=Zone.of(zone, (rrset for one in contracts for rrset in one.rrsets())),
             undecided=_names(zone, validation),
-            required=frozenset() if authority is None else _required(authority),
+            required={} if authority is None else _required(authority),
             required_roles=frozenset() if authority is None else _roles(authority),
             separation="warn" if authority is None else authority.policy.separation_of_duties,
             own_authority=authority is not None and (not ref.outside_commit or override is not None),
@@ -104,8 +104,13 @@ def _names(zone: str, validation: Validation) -> frozenset[str]:
     return frozenset(str(name) for name in found if name is not None)
 
 
-def _required(authority: Authority) -> frozenset[tuple[str, str]]:
-    return frozenset((one.role, one.name) for one in servers_of(authority) if one.required)
+def _required(authority: Authority) -> dict[tuple[str, str], str]:
+    sites = {
+        ("primary", "primary"): authority.primary.site,
+        **{("secondary", one.name): one.site for one in authority.secondaries},
+        **{("resolver", one.name): one.site for one in authority.resolvers},
+    }
+    return {(one.role, one.name): sites[one.role, one.name] for one in servers_of(authority) if one.required}
 
 
 def _roles(authority: Authority) -> frozenset[str]:

@@ -287,6 +287,24 @@ def test_untrue_entry_is_refused(name: str, book: Book, signers: Path, clone: Ma
     assert fine is (expected in OURS_ALONE or name in NOT_BY_SCRIPT), said
 
 
+@pytest.mark.parametrize("lost", ["hetzner", "onprem"])
+def test_a_required_server_may_be_silent_where_its_site_is_lost(
+    lost: str, book: Book, signers: Path, clone: Make
+) -> None:
+    copy = forked(book, clone(), HEAD)
+    copy.world.contract("first", "10.0.0.3")
+    copy.world.commit(f"Move first\n\nHyops-Site-Lost: {lost}")
+    copy.apply()
+    body = copy.head.head.body
+    assert isinstance(body, Result)
+    silent = copy.copy(HEAD + 1)
+    silent.add(replace(body, servers=()), observed=copy.head.observed, state=copy.head.state)
+    root = store(silent)
+    assert problem_codes(audited(root)) == (set() if lost == "hetzner" else {"not-converged"})
+    fine, said = audit_script(root, signers)
+    assert fine is (lost == "hetzner"), said
+
+
 # --- the branch itself
 
 
