@@ -159,6 +159,13 @@ SECRETS = [
     "xoxb-" + "1" * 12,
     "eyJhbGciOiJI.eyJzdWIiOiIx.c2lnbmF0dXJl",
     "somebody@example.org",
+    "jörg.o'neil@bücher.example",
+    "ASIA" + "D" * 16,
+    "AIza" + "e" * 35,
+    "sk_live_" + "f" * 24,
+    "npm_" + "g" * 36,
+    "hvs." + "h" * 24,
+    "AGE-SECRET-KEY-1" + "Q" * 58,
 ]
 
 
@@ -167,8 +174,17 @@ def test_a_secret_is_masked_wherever_it_stands(secret: str) -> None:
     assert masked(f"before {secret} after") == "before [masked] after"
 
 
-def test_credentials_in_a_url_are_masked() -> None:
-    assert "hunter2" not in masked("push to https://user:hunter2@git.example/repo")
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("push to https://user:hunter2@git.example/repo", "push to https://[masked]@git.example/repo"),
+        ("set API_KEY=hunter2, passwd=hunter2; go", "set API_KEY=[masked], passwd=[masked]; go"),
+        ("Authorization: Bearer hunter2hunter2hunter2==", "Authorization: Bearer [masked]"),
+        ("key -----BEGIN OPENSSH PRIVATE KEY-----\nhunter2\nhunter2", "key [masked]"),
+    ],
+)
+def test_what_is_secret_by_its_place_is_masked(text: str, shown: str) -> None:
+    assert masked(text) == shown
 
 
 @given(st.text(max_size=600))

@@ -38,12 +38,8 @@ def data_files() -> set[str]:
     schemas = {f"hyops_gitops/schemas/{path.name}" for path in (ROOT / "schemas").glob("*.json")}
     templates = (ROOT / "hyops_gitops" / "templates").rglob("*")
     kit = {f"hyops_gitops/script/{path.name}" for path in (ROOT / "script").glob("audit*")}
-    return (
-        schemas
-        | kit
-        | {"hyops_gitops/docs/auditing.md"}
-        | {path.relative_to(ROOT).as_posix() for path in templates if path.is_file()}
-    )
+    files = {path.relative_to(ROOT).as_posix() for path in templates if path.is_file()}
+    return files | schemas | kit | {"hyops_gitops/docs/auditing.md"}
 
 
 def test_the_wheel_holds_schemas_templates_and_no_tests(tmp_path: Path) -> None:
