@@ -5,7 +5,7 @@ from pathlib import Path
 from hyops_gitops.core.bundle import INSTALL
 
 AUDIT_SCRIPT = "audit.sh"
-_AUDIT_FILES = (AUDIT_SCRIPT, "audit.jq", "audit-contracts.jq")
+_AUDIT_FILES = (AUDIT_SCRIPT, "audit.jq", "audit-contracts.jq", "audit-segments.sh")
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 

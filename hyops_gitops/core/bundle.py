@@ -5,7 +5,7 @@ An unpacked bundle is a folder that looks like a repository:
     endpoints/ authority/ schemas/     of the commit; `hyops-gitops` finds it as it finds a clone
     recorded/                          endpoints/ and authority/ of the commit applied last, where that is another one
     evidence/                          the files of the evidence branch
-    script/audit.sh script/audit*.jq   the audit with stock tools
+    script/audit*                      the audit with stock tools
     wheels/                            the program and everything it needs
     install README.md
     bundle.json                        what is in it: `BundleInfo`

@@ -9,7 +9,7 @@ Made by `hyops-gitops evidence export`. Nothing in here has to be run to be chec
   signed log)
 - `allowed_signers`: `authority/allowed_signers` of `{main}`; compare it with a copy you got some other way
 - `AUDITING.md`: how to check all of it with git, ssh-keygen, sha256sum, jq and dig, and what it does not evidence
-- `audit.sh`, with `audit.jq` and `audit-contracts.jq`: that walk as a script; read it before you run it
+- `audit.sh` and the files beside it that begin with `audit`: that walk as a script; read it before you run it
 - `SHA256SUMS`: of every other file here
 
 ## Check it
