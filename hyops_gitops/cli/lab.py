@@ -2,6 +2,7 @@
 
 import shlex
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import click
 
@@ -9,19 +10,31 @@ from hyops_gitops.cli.lab_output import echo_lab, lab_document
 from hyops_gitops.cli.lab_service import service
 from hyops_gitops.cli.options import common_options, find_repository, lab_directory_option
 from hyops_gitops.cli.output import echo, echo_json
-from hyops_gitops.core.errors import Exit
+from hyops_gitops.core.errors import Exit, UsageError
 from hyops_gitops.core.names import canonical_name
+from hyops_gitops.lab.containers import start_container_lab
 from hyops_gitops.lab.files import AUTHORITY_FILE, ENV_FILE, find_authority, read_authority
 from hyops_gitops.lab.model import Backend, load_lab
 from hyops_gitops.lab.run import MAX_SECONDARIES, lab_status, listener_status, start_lab, stop_lab
 from hyops_gitops.lab.services import parse_services
 
 
+class _Processes(TypedDict):
+    """What only a lab of processes can be, and what every command takes."""
+
+    secondaries: int
+    backend: Backend
+    resolver: bool
+    services: tuple[str, ...]
+    verbose: bool
+
+
 @click.group("lab", context_settings={"help_option_names": ["-h", "--help"]})
 def lab() -> None:
     """Run a real local authority: a PowerDNS primary and its secondaries.
 
-    The servers are ordinary processes of the calling user on loopback addresses. Linux only; needs `pdns_server`.
+    The servers are ordinary processes of the calling user on loopback addresses. Linux only; needs `pdns_server`, or
+    with `--docker` a Docker engine.
     """
 
 
@@ -51,32 +64,43 @@ def lab() -> None:
     metavar="NAME=ADDR:PORT",
     help="Also a listener on this loopback address: TCP, and HTTP with 200 on /health. May be repeated.",
 )
+@click.option(
+    "--docker", is_flag=True, help="In containers: one secondary, PowerDNS of the image that PDNS_AUTH_IMAGE names."
+)
 @common_options("json")
 def up(
     directory: Path,
-    secondaries: int,
-    backend: Backend,
-    resolver: bool,
-    services: tuple[str, ...],
+    docker: bool,
     repo: Path | None,
     authority_file: Path | None,
     output_format: str,
-    **_common: object,
+    **options: Unpack[_Processes],
 ) -> None:
     """Start the servers, make the zone and wait until all answer; start the services.
 
     Writes DIR/authority.yaml, the repository's authority file with this lab's addresses, and DIR/env, to be sourced.
     """
     authority = read_authority(authority_file or find_authority(find_repository(repo)))
-    started = start_lab(
-        directory,
-        zone=canonical_name(authority["zone"]),
-        secondaries=secondaries,
-        backend=backend,
-        authority=authority,
-        resolver=resolver,
-        services=parse_services(services),
-    )
+    zone = canonical_name(authority["zone"])
+    if docker:
+        if (
+            options["secondaries"] != 1
+            or options["backend"] != "gsqlite3"
+            or options["resolver"]
+            or options["services"]
+        ):
+            raise UsageError("--docker goes with none of --secondaries, --backend, --resolver, --service", code="usage")
+        started = start_container_lab(directory, zone=zone, authority=authority)
+    else:
+        started = start_lab(
+            directory,
+            zone=zone,
+            secondaries=options["secondaries"],
+            backend=options["backend"],
+            authority=authority,
+            resolver=options["resolver"],
+            services=parse_services(options["services"]),
+        )
     if output_format == "json":
         echo_json(lab_document(started))
         return

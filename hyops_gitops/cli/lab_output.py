@@ -9,7 +9,8 @@ def echo_lab(lab: Lab) -> None:
     """A line for each server, the resolver and each service."""
     for each in lab_status(lab):
         server = each.server
-        state = f"pid {server.pid}" if each.running else "not running"
+        process = "container" if lab.compose else f"pid {server.pid}"
+        state = process if each.running else "not running"
         served = "zone not served" if each.serial is None else f"serial {each.serial}"
         echo(f"  {server.name:<10}  dns {server.dns!s:<15}  api {server.api_url:<22}  {state}  {served}")
     for one in listener_status(lab):
@@ -34,6 +35,7 @@ def lab_document(lab: Lab) -> dict[str, object]:
         "directory": str(lab.directory),
         "zone": lab.zone,
         "backend": lab.backend,
+        "compose": lab.compose,
         "servers": [
             {
                 "name": each.server.name,

@@ -59,6 +59,7 @@ from hyops_gitops.usecases.server_views import ViewPorts
 from hyops_gitops.usecases.status import StatusPorts
 
 TOOL = f"hyops-gitops {__version__}"
+_QUEUED_S = 3.0  # for a request that is only queued; NOTIFY goes out in any case
 
 override_option = click.option(
     "--override",
@@ -156,7 +157,9 @@ class Wiring:
         key = secondary_key(api, self.environ) if api else None
         if api is None or key is None:
             return None
-        return PowerDnsTransferRequester(api.url, api.server_id, authority.zone, key, self._ca_file(api))
+        return PowerDnsTransferRequester(
+            api.url, api.server_id, authority.zone, key, self._ca_file(api), timeout_s=_QUEUED_S
+        )
 
     def transfers(self, authority: Authority) -> tuple[TransferRequester, ...]:
         """The secondaries that can be asked to transfer at once."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from hyops_gitops.core.errors import OutsideFailure, UsageError
 from hyops_gitops.lab import processes
 from hyops_gitops.lab import resolver as resolvers
+from hyops_gitops.lab.compose import any_container_runs
 from hyops_gitops.lab.config import LOG_FILE, MADE
 from hyops_gitops.lab.files import AUTHORITY_FILE, ENV_FILE
 from hyops_gitops.lab.model import SERVICES_FOLDER, STATE_FILE, Lab, load_lab
@@ -56,7 +57,7 @@ def claim(directory: Path) -> bool:
     entries = {entry.name for entry in directory.iterdir()}
     if STATE_FILE in entries:
         lab = load_lab(directory)
-        if any(map(processes.is_running, lab.processes)):
+        if any(map(processes.is_running, lab.processes)) or any_container_runs(lab):
             raise UsageError(
                 f"a lab runs in {directory}",
                 code="lab-running",

@@ -12,6 +12,7 @@ from hyops_gitops.lab.processes import Process
 
 STATE_FILE = "lab.json"
 SERVICES_FOLDER = "services"  # their logs
+TRANSFER_PORT = 53  # of a server in a container
 _FORMAT = "hyops-lab-state/1"
 
 Backend = Literal["gsqlite3", "lmdb"]
@@ -27,6 +28,7 @@ class LabServer:
     dns: ServerAddress
     pid: int = 0  # 0: not started
     started: int = 0  # clock ticks from boot to the process's start: tells a recycled pid from ours
+    transfer: ServerAddress | None = None  # where the lab's other servers reach it, if not at `dns`: in containers
 
     @property
     def api_url(self) -> str:
@@ -82,6 +84,7 @@ class Lab:
     made_directory: bool  # whether the directory is ours to remove
     resolver: LabResolver | None = None
     services: tuple[LabService, ...] = ()
+    compose: str | None = None  # the compose project, where the servers are containers
 
     @property
     def servers(self) -> tuple[LabServer, ...]:
@@ -113,6 +116,7 @@ class Lab:
                     "dns": [server.dns.host, server.dns.port],
                     "pid": server.pid,
                     "started": server.started,
+                    "transfer": server.transfer.host if server.transfer else None,
                 }
                 for server in self.servers
             ],
@@ -120,6 +124,7 @@ class Lab:
             if self.resolver
             else None,
             "services": [_listener_state(one.name, one.address, one.process) for one in self.services],
+            "compose": self.compose,
         }
 
 
@@ -166,6 +171,7 @@ def _from_json(directory: Path, state: dict[str, object]) -> Lab:
             "servers": [first, *others],
             "resolver": resolver,
             "services": [*services],
+            "compose": None | str() as compose,
         }:
             return Lab(
                 directory,
@@ -177,6 +183,7 @@ def _from_json(directory: Path, state: dict[str, object]) -> Lab:
                 made_directory,
                 None if resolver is None else LabResolver(*_listener(resolver)),
                 tuple(LabService(*_listener(service)) for service in services),
+                compose,
             )
         case _:
             raise ValueError("not a lab's state")
@@ -190,9 +197,11 @@ def _server(state: object, role: Literal["primary", "secondary"]) -> LabServer:
             "dns": [str(dns_host), int(dns_port)],
             "pid": int(pid),
             "started": int(started),
+            "transfer": None | str() as transfer,
         } if "/" not in name and not name.startswith("."):
             api, dns = ServerAddress(api_host, api_port), ServerAddress(dns_host, dns_port)
-            return LabServer(name, role, api, dns, pid, started)
+            inside = ServerAddress(transfer, TRANSFER_PORT) if transfer else None
+            return LabServer(name, role, api, dns, pid, started, inside)
         case _:
             raise ValueError("not a server's state")
 

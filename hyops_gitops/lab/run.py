@@ -1,4 +1,7 @@
-"""Start, stop and look at a lab: a real primary and its secondaries, as ordinary processes on loopback."""
+"""Start, stop and look at a lab: a real primary and its secondaries, as ordinary processes on loopback.
+
+Those in containers are started by `lab.containers`.
+"""
 
 import re
 import secrets
@@ -14,6 +17,7 @@ from hyops_gitops.adapters.powerdns_http import PowerDnsHttp
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.lab import directory as directories
 from hyops_gitops.lab import processes
+from hyops_gitops.lab.compose import container_runs, remove_containers
 from hyops_gitops.lab.config import LOG_FILE, find_program, missing_backend, prepare
 from hyops_gitops.lab.files import write_authority, write_env
 from hyops_gitops.lab.model import Backend, Lab, LabResolver, LabServer, LabService, load_lab, save_lab
@@ -133,7 +137,7 @@ def lab_status(lab: Lab) -> tuple[ServerStatus, ...]:
     """Each server: whether its process runs, and which serial it serves."""
     statuses = []
     for server in lab.servers:
-        running = processes.is_running(server.process)
+        running = container_runs(lab, server) if lab.compose else processes.is_running(server.process)
         statuses.append(ServerStatus(server, running, served_serial(server, lab.zone) if running else None))
     return tuple(statuses)
 
@@ -257,6 +261,8 @@ def _api_is_ours(lab: Lab, server: LabServer | LabResolver) -> bool:
 
 def _end(lab: Lab) -> None:
     processes.stop(lab.processes)
+    if lab.compose:
+        remove_containers(lab)
     directories.tidy(lab)
 
 

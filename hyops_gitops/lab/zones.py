@@ -35,7 +35,7 @@ def create_zone(lab: Lab, zone: str, *, kind: str = "Master", soa_edit_api: str 
     names = [absolute(f"ns{number}.{zone}") for number, _ in enumerate(lab.servers, start=1)]
     _post(lab, lab.primary, {"name": absolute(zone), "kind": kind, "soa_edit_api": soa_edit_api, "nameservers": names})
     for server in lab.secondaries:
-        masters = [str(lab.primary.dns)]
+        masters = [str(lab.primary.transfer or lab.primary.dns)]
         _post(lab, server, {"name": absolute(zone), "kind": "Slave", "masters": masters, "nameservers": []})
     wait_until(lambda: served_serial(lab.primary, zone) is not None, _TRANSFER_S, f"the primary to serve {zone}")
     for server in lab.secondaries:

@@ -84,6 +84,20 @@ def servers_of(authority: Authority) -> tuple[Watched, ...]:
     )
 
 
+class _Repeated:
+    """Something done again and again, never twice at a time."""
+
+    def __init__(self, pool: ThreadPoolExecutor, work: Callable[[], None]) -> None:
+        self._pool = pool
+        self._work = work
+        self._running: Future[None] | None = None
+
+    def again(self) -> None:
+        """Begin once more, unless the last time is not over yet."""
+        if self._running is None or self._running.done():
+            self._running = self._pool.submit(self._work)
+
+
 class Watch:
     """Watches all servers from the moment an update was accepted."""
 
@@ -110,16 +124,16 @@ class Watch:
             expected: What they must answer, the anchor aside.
             accepted_at: The clock's monotonic time at which the primary accepted the update.
             timeout_s: How long to wait, from then on.
-            notify: Asks the primary to tell its secondaries; called at once and every two seconds.
+            notify: Asks the primary to tell its secondaries; called at once and every two seconds, in a thread of its
+                own, so that a hung server delays no look at the others.
         """
-        notify()
-        if not servers:
-            return ()
         deadline = accepted_at + timeout_s
-        with ThreadPoolExecutor(max_workers=len(servers)) as pool:
+        with ThreadPoolExecutor(max_workers=len(servers) + 1) as pool:
+            told = _Repeated(pool, notify)
+            told.again()
             watches = {pool.submit(self._watch, one, expected, accepted_at): one for one in servers}
             try:
-                self._wait(watches, deadline, notify)
+                self._wait(watches, deadline, told.again)
             finally:
                 self._stop.set()
             return tuple(watch.result() for watch in watches)
