@@ -329,20 +329,12 @@ class Wiring:
             program=program_version,
             open_remote=lambda settings: GitAccess(self.root, settings.remote or "", settings.branch),
             open_signer=self.signer,
-            open_secondary=self._secondary,
+            open_secondary=self.secondary_reader,
             server_info=self._server_info,
             bound_url=lambda: self.environ.get(PRIMARY_URL, ""),
             dns=PlainDnsClient(),
             clock=SystemClock(),
         )
-
-    def _secondary(self, authority: Authority, api: ApiEndpoint) -> ZoneReader | None:
-        from hyops_gitops.adapters.powerdns import PowerDnsReader  # noqa: PLC0415 - requests costs 100 ms
-
-        key = secondary_key(api, self.environ)
-        if key is None:
-            return None
-        return PowerDnsReader(api.url, api.server_id, authority.zone, key, self._ca_file(api))
 
     def _server_info(self, authority: Authority) -> ServerInfo:
         from hyops_gitops.adapters.powerdns_server import server_info  # noqa: PLC0415 - requests costs 100 ms

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from hyops_gitops.core.authority import ApiEndpoint, Authority, EvidenceSettings
+from hyops_gitops.core.authority import Authority, EvidenceSettings, Secondary
 from hyops_gitops.core.exchange import BranchRules, ServerInfo, SourceFile
 from hyops_gitops.usecases.plan import PlanPorts
 from hyops_gitops.usecases.ports import Clock, DnsClient, Signer, ZoneReader
@@ -36,7 +36,7 @@ class DoctorPorts:
     program: Callable[[str], str]  # its version, or that it is there
     open_remote: Callable[[EvidenceSettings], RemoteAccess]
     open_signer: Callable[[], Signer]
-    open_secondary: Callable[[Authority, ApiEndpoint], ZoneReader | None]  # None: no key is bound to its URL
+    open_secondary: Callable[[Authority, Secondary], ZoneReader | None]  # None: no key is bound to its URL
     server_info: Callable[[Authority], ServerInfo]
     bound_url: Callable[[], str]  # "" where none is set
     dns: DnsClient

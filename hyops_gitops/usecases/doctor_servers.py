@@ -53,7 +53,7 @@ def _secondary(ports: DoctorPorts, authority: Authority, one: Secondary, serial:
 
 
 def _secondary_api(ports: DoctorPorts, authority: Authority, one: Secondary) -> str:
-    reader = ports.open_secondary(authority, one.api) if one.api is not None else None
+    reader = ports.open_secondary(authority, one)
     if reader is None:
         raise Unseen(
             "no key is bound to its api_url, so it is not asked to transfer at once; NOTIFY has to do",
@@ -73,8 +73,7 @@ def _notify(ports: DoctorPorts, authority: Authority, header: Once[ZoneHeader]) 
     seen = header()
     if seen.notified_serial == seen.serial:
         return f"the primary has sent NOTIFY for serial {seen.serial}"
-    apis = [one.api for one in authority.secondaries]
-    if all(api is not None and ports.open_secondary(authority, api) is not None for api in apis):
+    if all(ports.open_secondary(authority, one) is not None for one in authority.secondaries):
         return "not sent for this serial; each secondary is asked by its API"
     raise Unseen(
         f"the primary has not sent NOTIFY for serial {seen.serial} yet",

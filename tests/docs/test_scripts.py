@@ -65,3 +65,17 @@ def test_unknown_arguments_are_a_wrong_call(script: str) -> None:
     done = subprocess.run([ROOT / "script" / script, "--no-such"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.startswith(f"usage: script/{script}")
+
+
+def test_an_engine_that_cannot_start_is_told_with_its_own_words(tmp_path: Path) -> None:
+    for name, text in {"docker": "exit 1", "dockerd": "echo 'no such luck' >&2; exit 1"}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    environ = {**ENVIRON, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        [ROOT / "script" / "with-docker", "true"], env=environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    expected = "no such luck" if os.geteuid() == 0 else "only root can start one"
+    assert "no Docker engine" in done.stderr
+    assert expected in done.stderr
