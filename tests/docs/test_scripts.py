@@ -68,8 +68,8 @@ def test_unknown_arguments_are_a_wrong_call(script: str) -> None:
 
 
 def test_an_engine_that_cannot_start_is_told_with_its_own_words(tmp_path: Path) -> None:
-    for name, text in {"docker": "exit 1", "dockerd": "echo 'no such luck' >&2; exit 1"}.items():
-        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+    for name, script in {"docker": "exit 1", "dockerd": "echo 'no such luck' >&2; exit 1"}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
         (tmp_path / name).chmod(0o755)
     environ = {**ENVIRON, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     done = subprocess.run(
