@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from hyops_gitops.core.audit import Notice
 from hyops_gitops.core.authority import Authority
+from hyops_gitops.core.custody_entries import Gap
 from hyops_gitops.core.entries import Intent
 from hyops_gitops.core.errors import HyopsError
 from hyops_gitops.core.exchange import Answer, Question
@@ -104,6 +105,8 @@ def _anchor_problem(log: Log, anchor: Anchor | None, present: bool) -> str | Non
         return f"there is no anchor; the log says {expected} was applied last" if expected else None
     if anchor == expected or (opened is not None and anchor == Anchor(opened.seq, opened.sha256)):
         return None
+    if _gap_names(log, anchor):
+        return None  # the gap itself is a problem until somebody acknowledges it
     if anchor.segment is not None:
         return f"the anchor names {anchor}, which is not what the log ends with: it is not reconciled, or went on since"
     if anchor.seq > log.head.seq:
@@ -111,6 +114,18 @@ def _anchor_problem(log: Log, anchor: Anchor | None, present: bool) -> str | Non
     if log.entries[anchor.seq - 1].sha256 != anchor.sha256:
         return f"the anchor names another entry {anchor.seq} than the log has: it was rewritten, or is another log's"
     return f"the anchor names entry {anchor.seq}, which is not the one applied last"
+
+
+def _gap_names(log: Log, anchor: Anchor) -> bool:
+    """Whether this is the anchor of entries that are gone for good, and nothing was applied since."""
+    last = log.last_applied.result_entry.seq if log.last_applied else 0
+    return any(
+        isinstance(gap.body, Gap)
+        and gap.body.missing is not None
+        and gap.seq > last
+        and (gap.body.missing[1], gap.body.anchor_sha256) == (anchor.seq, anchor.sha256)
+        for gap in log.gaps
+    )
 
 
 def _lines(zone: Zone, key: Key) -> list[str]:

@@ -6,13 +6,14 @@ so. Settling makes the server itself refuse the PATCH from then on, or finds tha
 """
 
 from hyops_gitops.core.continuity import after_changes
+from hyops_gitops.core.custody_entries import Gap
 from hyops_gitops.core.entries import Intent, Result
 from hyops_gitops.core.envelope import Entry
 from hyops_gitops.core.errors import OutsideFailure, Refused, Unconfirmed
 from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.json_fields import time_text
 from hyops_gitops.core.log import Log
-from hyops_gitops.core.markers import Anchor, claim_name, tombstone
+from hyops_gitops.core.markers import Anchor, anchor_name, claim_name, tombstone
 from hyops_gitops.core.retirement import retirements
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.usecases.apply_opening import Opened
@@ -51,9 +52,13 @@ def settle_intent(opened: Opened, primary: ZoneWriter, entry: Entry, intent: Int
     zone = opened.log.zone
     ports.on_event(Step(f"settling intent {entry.seq}, whose writer is gone"))
     landed = _settled(primary, Update(zone, entry.seq, entry.sha256, (), ()), ports)
-    ports.on_event(Warned(f"the update of intent {entry.seq} {'had landed' if landed else 'never landed'}"))
     if landed:
+        ports.on_event(Warned(f"the update of intent {entry.seq} had landed"))
         return _record_landed(opened, entry, intent, primary, ports)
+    reason = "the writer of the intent was gone before its update reached the primary"
+    if (later := _lost_later(opened.log, primary, entry.seq)) is not None:
+        reason = f"not known whether its update landed: intent {later.seq} came after it and is lost to this log"
+    ports.on_event(Warned(f"the update of intent {entry.seq} {'never landed' if later is None else f'is {reason}'}"))
     serial = intent.before.serial
     result = Result(
         intent_seq=entry.seq,
@@ -66,10 +71,22 @@ def settle_intent(opened: Opened, primary: ZoneWriter, entry: Entry, intent: Int
         accepted=None,
         servers=(),
         retire=(),
-        reason="the writer of the intent was gone before its update reached the primary",
+        reason=reason,
         recovered=True,
     )
     return opened.writer.append(opened.log, result, opened.log.observed, opened.log.state)
+
+
+def _lost_later(log: Log, primary: ZoneWriter, seq: int) -> Anchor | None:
+    """The anchor, where it names a newer intent that this log has lost and no gap entry names yet.
+
+    Then the claim tells nothing: that intent turned it into a tombstone, or whoever settled this one did.
+    """
+    told = {gap.body.anchor_sha256 for gap in log.gaps if isinstance(gap.body, Gap)}
+    anchors = [Anchor.parse(one) for one in primary.rrsets_at([anchor_name(log.zone)]) if one.type == "TXT"]
+    return next(
+        (one for one in anchors if one and one.segment is None and one.seq > seq and one.sha256 not in told), None
+    )
 
 
 def _settled(primary: ZoneWriter, update: Update, ports: ApplyPorts) -> bool:

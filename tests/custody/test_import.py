@@ -295,6 +295,40 @@ def test_a_gap_is_acknowledged_once(forgotten: tuple[World, list[Entry]]) -> Non
     verifies(fresh)
 
 
+def test_a_log_cut_behind_an_intent_that_landed_claims_nothing_about_it(served: World) -> None:
+    """Its claim is a tombstone by the lost intent after it, and the zone is what it was before both."""
+    served.apply()
+    for address in ("10.0.0.2", "10.0.0.1"):
+        served.contract("first", address)
+        served.commit()
+        served.apply()
+    lost = served.entries()[5]
+    assert served.remote is not None
+    run("git", "-C", served.remote, "update-ref", "refs/heads/evidence", "refs/heads/evidence~3")
+    fresh = served.clone(served.root.parent / "fresh")
+    ok(fresh.cli("apply", "--recover", "4", "--override", "log-gap=gone"))
+    result, gap = fresh.entries()[4:6]
+
+    assert isinstance(result.body, Result)
+    assert isinstance(gap.body, Gap)
+    assert (result.body.outcome, result.body.reason) == (
+        "failed",
+        "not known whether its update landed: intent 6 came after it and is lost to this log",
+    )
+    assert (gap.body.missing, gap.body.anchor_sha256) == ((6, 6), lost.sha256)
+    assert audit_problems(fresh) == ["gap"]
+    ok(fresh.cli("evidence", "acknowledge", "6", "--reason", "asked the forge's people"))
+    assert audit_problems(fresh) == []
+
+
+def audit_problems(world: World) -> list[str]:
+    document = world.cli("audit", "--format", "json").document()
+    assert document["conclusive"], document
+    problems = document["problems"]
+    assert isinstance(problems, list)
+    return [one["code"] for one in problems]
+
+
 def test_an_anchor_that_names_an_entry_of_another_log_stops(served: World, tmp_path: Path, make_key: MakeKey) -> None:
     served.apply()
     other = World.make(tmp_path / "other", served.zone, served.lab)
