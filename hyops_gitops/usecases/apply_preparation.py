@@ -119,7 +119,7 @@ def check_commits(opened: Opened, people: tuple[Attributed, ...], request: Apply
     check_signers(opened, past, ports)
     commits = tuple(one.commit for one in people)
     limits = limits_since(past, Limits.of(opened.authority.policy))
-    check_trailers(commits, limits, request.overrides, ports.on_event)
+    check_trailers(commits, limits, request.overrides, opened.validation, ports.on_event)
     _check_separation(limits, people, request)
     if past is not None and (mixed := mixed_commits(commits)):
         raise Refused(

@@ -9,6 +9,7 @@ from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.guards import Override, find_override, override_line
 from hyops_gitops.core.limits import Limits
 from hyops_gitops.core.trailers import TrailerProblem, read_trailers
+from hyops_gitops.usecases.validate import Validation
 
 GUARD = "trailers"
 
@@ -16,6 +17,15 @@ GUARD = "trailers"
 def sites_lost(merged: Iterable[MergedCommit]) -> tuple[str, ...]:
     """The sites that the commits of an apply declare lost: their servers are watched, not required."""
     return tuple(dict.fromkeys(site for one in merged for site in one.declared.sites_lost))
+
+
+def known_sites(validation: Validation) -> frozenset[str]:
+    """Every site that a server or an endpoint is said to be at."""
+    authority = validation.authority
+    sites = {site for contract in validation.contracts for site in contract.sites}
+    if authority is not None:
+        sites |= {authority.primary.site, *(one.site for one in (*authority.secondaries, *authority.resolvers))}
+    return frozenset(sites)
 
 
 def trailer_overrides(commits: Iterable[CommitInfo]) -> tuple[Override, ...]:
@@ -29,9 +39,15 @@ def with_trailers(given: Iterable[Override], commits: Iterable[CommitInfo]) -> t
 
 
 def check_trailers(
-    commits: Sequence[CommitInfo], limits: Limits, overrides: Sequence[Override], on_event: OnEvent
+    commits: Sequence[CommitInfo],
+    limits: Limits,
+    overrides: Sequence[Override],
+    validation: Validation,
+    on_event: OnEvent,
 ) -> None:
     """Whether every trailer could be understood, or is to be left out.
+
+    A lost site that nobody knows is only told: it changes nothing, and everything is still required.
 
     Raises:
         Refused: guard `trailers`.
@@ -40,6 +56,9 @@ def check_trailers(
         raise refusal
     for problem in _problems(commits):
         on_event(Warned(f"left out: {_told(problem)}"))
+    declared = {site for commit in commits for site in read_trailers(commit.trailers).declaration.sites_lost}
+    for site in sorted(declared - known_sites(validation)):
+        on_event(Warned(f"site {site!r} is declared lost, and no server or endpoint is at a site of that name"))
 
 
 def trailer_refusal(commits: Iterable[CommitInfo], limits: Limits, overrides: Sequence[Override]) -> Refused | None:

@@ -22,7 +22,7 @@ from hyops_gitops.core.moves import Move
 from hyops_gitops.core.moving import Moving
 from hyops_gitops.core.names import canonical_name, is_in_zone
 from hyops_gitops.core.retirement import cached_until
-from hyops_gitops.core.rules.context import did_you_mean
+from hyops_gitops.core.rules.context import did_you_mean, suggestion
 from hyops_gitops.usecases.contract_files import (
     FileChange,
     FilePorts,
@@ -31,6 +31,7 @@ from hyops_gitops.usecases.contract_files import (
     validated,
     write_changes,
 )
+from hyops_gitops.usecases.declarations import known_sites
 from hyops_gitops.usecases.findings_error import FindingsError
 from hyops_gitops.usecases.plan import recorded_log
 from hyops_gitops.usecases.ports import (
@@ -81,6 +82,7 @@ def read_contracts(ports: MovePorts, order: Order) -> Validation:
 
     Raises:
         FindingsError: the authority is invalid.
+        UsageError: code `no-site`: one that is declared lost is unknown.
         Refused: guard `dirty`: a commit is wanted, and contracts are not committed.
     """
     if order.commits and (dirty := ports.history.dirty_paths()):
@@ -89,7 +91,23 @@ def read_contracts(ports: MovePorts, order: Order) -> Validation:
             guard="dirty",
             hint="commit or remove them first, or leave out --commit",
         )
-    return validated(ports.files)
+    validation = validated(ports.files)
+    check_lost_sites(order, validation)
+    return validation
+
+
+def check_lost_sites(order: Order, validation: Validation) -> None:
+    """A site that is declared lost is one: a slip would leave its servers required.
+
+    Raises:
+        UsageError: code `no-site`.
+    """
+    known = known_sites(validation)
+    for site in order.declared.sites_lost:
+        if site not in known:
+            raise UsageError(
+                f"no server or endpoint has a site {site!r}", code="no-site", hint=suggestion(site, known, "sites")
+            )
 
 
 def named_contract(validation: Validation, name: str) -> Contract:
@@ -157,7 +175,7 @@ def carry_out(
     if not changed:
         return moving
     text = replace(text, trailers=trailer_lines(order.declared, order.overrides))
-    name = order.branch or ports.branches.free_name(branch_name(*branch))
+    name = _branch(order, branch, ports)
     paths = [one.path for one in changed]
     open_command = pull_request_command(name, text)
     if not order.commits:
@@ -176,6 +194,14 @@ def carry_out(
         return done
     address = ports.pull_requests.open(open_command)
     return done if address is None else replace(done, pull_request=address, next=(show,))
+
+
+def _branch(order: Order, words: tuple[str, ...], ports: MovePorts) -> str:
+    wanted = order.branch or branch_name(*words)
+    free = ports.branches.free_name(wanted) if order.commits or not order.branch else wanted
+    if order.branch and free != wanted:
+        raise UsageError(f"there is a branch {wanted!r} already", code="bad-branch", hint=f"{free} is free")
+    return free
 
 
 def _remote(ports: MovePorts, order: Order) -> str:

@@ -1,10 +1,13 @@
 """Trailers of the commits that an apply carries out: what they lift, declare, and block."""
 
+from dataclasses import replace
+
 import pytest
 
 from hyops_gitops.core.declaration import DeclaredHold
 from hyops_gitops.core.entries import Intent, Refusal
 from hyops_gitops.core.errors import Refused
+from hyops_gitops.core.events import Event, Warned
 from hyops_gitops.core.guards import Override
 from hyops_gitops.usecases.declarations import sites_lost
 from tests.apply.conftest import MakeWorld
@@ -69,6 +72,16 @@ def test_a_trailer_that_cannot_be_understood_refuses_until_a_commit_or_an_option
     assert world.apply().outcome == "applied"
     intent = next(body for body in reversed(world.bodies()) if isinstance(body, Intent))
     assert intent.overrides == (Override("trailers", None, "drft was a slip", "trailer"),)
+
+
+def test_a_lost_site_that_nobody_knows_is_told(world: World) -> None:
+    world.contract("first", "10.0.0.2")
+    world.commit("Move\n\nHyops-Site-Lost: onprm\nHyops-Site-Lost: onprem")
+    told: list[Event] = []
+    world.apply(swap=lambda ports: replace(ports, on_event=told.append))
+    warnings = [event.text for event in told if isinstance(event, Warned)]
+
+    assert warnings == ["site 'onprm' is declared lost, and no server or endpoint is at a site of that name"]
 
 
 def test_the_option_leaves_it_out_where_the_policy_lets_it(world: World) -> None:

@@ -276,7 +276,21 @@ def test_help_groups_the_commands_and_explains_the_exit_codes(offline: World) ->
 
 
 @pytest.mark.parametrize(
-    "command", [["validate"], ["explain"], ["plan"], ["status"], ["apply"], ["lab"], ["evidence", "init"]]
+    "command",
+    [
+        ["validate"],
+        ["fmt"],
+        ["publish"],
+        ["cutover"],
+        ["failback"],
+        ["failover"],
+        ["explain"],
+        ["plan"],
+        ["status"],
+        ["apply"],
+        ["lab"],
+        ["evidence", "init"],
+    ],
 )
 def test_every_command_has_help(offline: World, command: list[str]) -> None:
     ran = offline.cli(*command, "--help")

@@ -142,3 +142,21 @@ def test_the_drill_refuses_as_the_apply_would_and_writes_nothing(
     assert [(one["guard"], one["name"]) for one in plan["refusals"]] == [("readiness", world.name("deaf", "dev"))]  # type: ignore[index]
     assert [note["name"] for note in plan["notes"]] == [world.name("pg")]  # type: ignore[index]  # a TTL of an hour
     assert "1 of 1 targets are ready" in one.out
+
+
+def test_a_plan_warns_of_the_recorded_ttl_and_a_live_one_of_the_live_ttl(make_world: MakeWorld) -> None:
+    world = make_world()
+    world.contract("pg", "10.0.0.1", ttl=300)
+    world.commit()
+    world.apply()
+    world.contract("pg", "10.0.0.2", ttl=30)
+    recorded = world.cli("plan", "--format", "json").document()
+    world.foreign("pg", "A", "10.0.0.1", ttl=3600)
+    lift = f"drift:{world.name('pg')}=by hand"
+    live = world.cli("plan", "--live", "--override", lift, "--format", "json").document()
+
+    said = [[note["message"] for note in plan["notes"] if "TTL" in note["message"]] for plan in (recorded, live)]  # type: ignore[attr-defined]
+    assert said == [
+        [f"clients may keep the old target for {ttl} s: its TTL is above policy.cutover_ttl_max, 60 s"]
+        for ttl in (300, 3600)
+    ]

@@ -1,6 +1,7 @@
 """`cutover`, `failback` and `failover` as edits and commits: what changes, what stays, and what the commit says."""
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,8 @@ def test_a_site_gets_another_target_and_is_the_active_one(clone: Clone) -> None:
         (["pg.prod", "--prepare", "--to", "gcp"], "usage"),
         (["pg.prod", "--to", "gcp", "--ttl", "5"], "usage"),
         (["pg.prod", "--to", "gcp", "--site-lost", "On Prem"], "bad-trailer"),
+        (["pg.prod", "--to", "gcp", "--site-lost", "onprm"], "no-site"),
+        (["pg.prod", "--to", "gcp", "--commit", "--branch", "main"], "bad-branch"),
         (["pg.prod", "--to", "gcp", "--override", "history=me"], "bad-trailer"),
         (["pg.prod", "--to", "gcp", "--override", "drift=x"], "bad-override"),
         (["pg.prod", "--to", "gcp", "--commit", "--branch", "a..b"], "bad-branch"),
@@ -270,6 +273,27 @@ def test_nobody_commits_without_a_name(clone: Clone, tmp_path: Path) -> None:
     ran = clone.run("cutover", "pg.prod", "--to", "gcp", "--commit")
 
     assert (ran.exit, ran.document["code"]) == (2, "no-identity")
+
+
+def test_a_commit_is_signed_where_git_is_told_to(clone: Clone, tmp_path: Path) -> None:
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "key"], check=True)
+    for name, value in {"commit.gpgSign": "yes", "gpg.format": "ssh", "user.signingKey": str(tmp_path / "key")}.items():
+        clone.git("config", name, value)
+    ran = clone.run("cutover", "pg.prod", "--to", "gcp", "--commit")
+
+    assert "gpgsig -----BEGIN SSH SIGNATURE-----" in clone.git("cat-file", "commit", str(ran.document["commit"]))
+
+
+def test_a_repository_below_the_top_of_its_checkout(clone: Clone, tmp_path: Path) -> None:
+    top = tmp_path / "top"
+    shutil.copytree(clone.root, top / "dns", ignore=shutil.ignore_patterns(".git"))
+    outer = Clone(top / "dns", clone.remote, clone.capsys)
+    subprocess.run(["git", "init", "-q", "-b", "main", top], check=True)
+    outer.git("add", ".")
+    outer.git("commit", "-q", "-m", "Begin")
+    ran = outer.run("cutover", "pg.prod", "--to", "gcp", "--commit")
+
+    assert outer.git("diff", "--name-only", "main", str(ran.document["branch"])) == f"dns/{PG}"
 
 
 def test_a_remote_that_takes_nothing(clone: Clone) -> None:
