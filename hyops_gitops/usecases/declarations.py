@@ -24,7 +24,9 @@ def known_sites(validation: Validation) -> frozenset[str]:
     authority = validation.authority
     sites = {site for contract in validation.contracts for site in contract.sites}
     if authority is not None:
-        sites |= {authority.primary.site, *(one.site for one in (*authority.secondaries, *authority.resolvers))}
+        sites.add(authority.primary.site)
+        sites.update(one.site for one in authority.secondaries)
+        sites.update(one.site for one in authority.resolvers)
     return frozenset(sites)
 
 
