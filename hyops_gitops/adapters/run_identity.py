@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from hyops_gitops.core.masking import masked
 
+RUN_REASON = "HYOPS_RUN_REASON"  # why somebody started this run by hand
+
 
 def run_from_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """What is known about the run, by names that do not depend on the forge; nothing outside of CI."""
@@ -26,4 +28,5 @@ def run_from_environment(environ: Mapping[str, str]) -> dict[str, str]:
             "actor": environ.get("GITLAB_USER_LOGIN", ""),
             "actor_id": environ.get("GITLAB_USER_ID", ""),
         }
+    known["reason"] = environ.get(RUN_REASON, "")
     return {name: masked(value) for name, value in known.items() if value}

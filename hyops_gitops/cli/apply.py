@@ -10,6 +10,7 @@ from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import echo, echo_json
 from hyops_gitops.cli.progress import show_event
 from hyops_gitops.cli.wiring import TOOL, Wiring, authority_source, override_option, overrides_of
+from hyops_gitops.render.markdown import receipt_markdown
 from hyops_gitops.render.reports import receipt_text
 from hyops_gitops.usecases.apply import apply as apply_commit
 from hyops_gitops.usecases.apply_ports import ApplyRequest
@@ -20,7 +21,7 @@ from hyops_gitops.usecases.apply_ports import ApplyRequest
 @override_option
 @click.option("--no-wait", is_flag=True, help="Refuse at once when another apply is under way, instead of waiting.")
 @click.option("--recover", type=int, metavar="SEQ", help="Settle this open intent now: its applier is surely gone.")
-@common_options("json")
+@common_options("json", "markdown")
 def apply(
     revision: str | None,
     override_texts: tuple[str, ...],
@@ -35,13 +36,13 @@ def apply(
 
     Needs the API key (in the variable that the authority file names) and HYOPS_SIGNING_KEY_FILE, a private key whose
     public half is in authority/allowed_signers, or a .pub whose private half an agent holds. Where CI is set,
-    HYOPS_PRIMARY_URL must repeat primary.api_url.
+    HYOPS_PRIMARY_URL must repeat primary.api_url. HYOPS_OVERRIDES holds further overrides, one a line.
     """
     wiring = Wiring(find_repository(repo))
     request = ApplyRequest(
         revision=revision or "HEAD",
         work_tree_matters=revision is None,
-        overrides=overrides_of(override_texts),
+        overrides=overrides_of(override_texts, wiring.environ),
         authority_override=authority_source(authority_file),
         run=wiring.run,
         tool=TOOL,
@@ -51,8 +52,11 @@ def apply(
         recover=recover,
     )
     receipt = apply_commit(request, wiring.apply_ports(show_event))
-    if output_format == "json":
-        echo_json(receipt.to_json())
-    else:
-        echo(receipt_text(receipt))
+    match output_format:
+        case "json":
+            echo_json(receipt.to_json())
+        case "markdown":
+            echo(receipt_markdown(receipt).rstrip("\n"))
+        case _:
+            echo(receipt_text(receipt))
     return receipt.exit_code

@@ -88,21 +88,19 @@ def run() -> None:
 
 def execute(arguments: list[str]) -> int:
     """Run one command line and return its exit code; nothing a user can cause leaves as a traceback."""
-    as_json = _asks_for_json(arguments)
+    form = _form(arguments)
     try:
         outcome: object = cli.main(arguments, prog_name="hyops-gitops", standalone_mode=False)
     except click.exceptions.Exit as leave:
         return leave.exit_code
     except (click.Abort, KeyboardInterrupt):
-        return _fail(as_json, Exit.INTERRUPTED, "interrupted", "interrupted", "")
+        return _fail(form, Exit.INTERRUPTED, "interrupted", "interrupted", "")
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "hyops-gitops"
         hint = f"see {command} --help"
-        return _fail(as_json, Exit.USAGE, "usage", error.format_message(), hint)
+        return _fail(form, Exit.USAGE, "usage", error.format_message(), hint)
     except HyopsError as error:
-        if isinstance(error, FindingsError) and not as_json:
-            click.echo(findings_text(error.findings), err=True, nl=False)
-        return _say(as_json, error)
+        return _say(form, error)
     except BrokenPipeError:
         # The reader of our output went away (`| head`); nothing is left to say, and nobody to say it to.
         sys.stderr.close()
@@ -111,25 +109,34 @@ def execute(arguments: list[str]) -> int:
         if "-v" in arguments or "--verbose" in arguments:
             traceback.print_exc()
         hint = "this is a bug in hyops-gitops; run again with -v and report what it prints"
-        return _fail(as_json, Exit.BUG, "bug", f"{type(error).__name__}: {error}", hint)
+        return _fail(form, Exit.BUG, "bug", f"{type(error).__name__}: {error}", hint)
     return outcome if isinstance(outcome, int) else Exit.OK
 
 
-def _asks_for_json(arguments: list[str]) -> bool:
-    return "--format=json" in arguments or ("--format", "json") in itertools.pairwise(arguments)
+def _form(arguments: list[str]) -> str:
+    """The form asked for, also where the rest of the command line is not understood."""
+    asked = [after for before, after in itertools.pairwise(arguments) if before == "--format"]
+    asked += [argument.removeprefix("--format=") for argument in arguments if argument.startswith("--format=")]
+    return asked[-1] if asked else "text"
 
 
-def _fail(as_json: bool, code: Exit, slug: str, message: str, hint: str) -> int:
+def _fail(form: str, code: Exit, slug: str, message: str, hint: str) -> int:
     error = HyopsError(message, code=slug, hint=hint)
     error.exit_code = code
-    return _say(as_json, error)
+    return _say(form, error)
 
 
-def _say(as_json: bool, error: HyopsError) -> int:
+def _say(form: str, error: HyopsError) -> int:
     """Tell what went wrong, in the form asked for; the exit code."""
-    if as_json:
+    findings = error.findings if isinstance(error, FindingsError) else ()
+    if form == "json":
         echo_json(error.to_json())
     else:
+        if form == "markdown":
+            from hyops_gitops.render.markdown import error_markdown  # noqa: PLC0415 - plans and receipts cost 100 ms
+
+            click.echo(error_markdown(error, findings), nl=False)
+        click.echo(findings_text(findings), err=True, nl=False)
         click.echo(f"error: {printable(error.message)}", err=True)
         if error.hint:
             click.echo(f"hint: {printable(error.hint)}", err=True)

@@ -8,6 +8,7 @@ from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import echo, echo_json
 from hyops_gitops.cli.wiring import Wiring, authority_source, override_option, overrides_of
 from hyops_gitops.core.errors import Exit
+from hyops_gitops.render.markdown import proposal_markdown
 from hyops_gitops.render.reports import proposal_text
 from hyops_gitops.usecases.plan import PlanRequest, make_proposal
 
@@ -17,7 +18,7 @@ from hyops_gitops.usecases.plan import PlanRequest, make_proposal
 @click.option("--live", is_flag=True, help="Compare with the primary instead of the signed log; needs its API key.")
 @click.option("--exit-code", "exit_code", is_flag=True, help="Exit 1 when there are changes, 3 when they are refused.")
 @override_option
-@common_options("json")
+@common_options("json", "markdown")
 def plan(
     revision: str | None,
     live: bool,
@@ -36,10 +37,13 @@ def plan(
     wiring = Wiring(find_repository(repo))
     request = PlanRequest(revision, live, overrides_of(override_texts), authority_source(authority_file))
     proposal = make_proposal(request, wiring.plan_ports())
-    if output_format == "json":
-        echo_json(proposal.to_json())
-    else:
-        echo(proposal_text(proposal))
+    match output_format:
+        case "json":
+            echo_json(proposal.to_json())
+        case "markdown":
+            echo(proposal_markdown(proposal).rstrip("\n"))
+        case _:
+            echo(proposal_text(proposal))
     if exit_code and proposal.plan.refusals:
         return Exit.REFUSED
     return Exit.NO if exit_code and proposal.plan.changes else Exit.OK

@@ -70,13 +70,18 @@ override_option = click.option(
 )
 
 
-def overrides_of(texts: tuple[str, ...]) -> tuple[Override, ...]:
-    """The overrides given on the command line.
+OVERRIDES = "HYOPS_OVERRIDES"
+
+
+def overrides_of(texts: tuple[str, ...], environ: Mapping[str, str] | None = None) -> tuple[Override, ...]:
+    """The overrides given on the command line and, one a line, in the environment: a job's input is kept out of shells.
 
     Raises:
         UsageError: one of them is not `GUARD[:NAME]=REASON`.
     """
-    return tuple(Override.parse(text) for text in texts)
+    lines = [line.strip() for line in (environ or {}).get(OVERRIDES, "").splitlines()]
+    given = (Override.parse(line, source="environment") for line in lines if line)
+    return (*(Override.parse(text) for text in texts), *given)
 
 
 def authority_source(file: Path | None) -> SourceFile | None:

@@ -29,7 +29,7 @@ from hyops_gitops.usecases.apply_opening import (
 from hyops_gitops.usecases.apply_ports import ApplyPorts, ApplyRequest
 from hyops_gitops.usecases.declarations import check_trailers
 from hyops_gitops.usecases.findings_error import FindingsError
-from hyops_gitops.usecases.merged_commits import Attributed
+from hyops_gitops.usecases.merged_commits import Attributed, mixed_change
 from hyops_gitops.usecases.observation import (
     Observation,
     anchor_refusal,
@@ -38,7 +38,7 @@ from hyops_gitops.usecases.observation import (
     observe,
 )
 from hyops_gitops.usecases.ports import ZoneWriter
-from hyops_gitops.usecases.proposal import Past, Sorted, limits_since, mixed_commits, propose, rebased, sort_findings
+from hyops_gitops.usecases.proposal import Past, Sorted, limits_since, propose, rebased, sort_findings
 from hyops_gitops.usecases.readiness import ReadinessPorts, check_readiness
 
 _GUARD = "separation-of-duties"
@@ -121,9 +121,9 @@ def check_commits(opened: Opened, people: tuple[Attributed, ...], request: Apply
     limits = limits_since(past, Limits.of(opened.authority.policy))
     check_trailers(commits, limits, request.overrides, opened.validation, ports.on_event)
     _check_separation(limits, people, request)
-    if past is not None and (mixed := mixed_commits(commits)):
+    if past is not None and (change := mixed_change(people)) is not None:
         raise Refused(
-            f"commit {mixed[0].id[:12]} changes authority/ and endpoints/ together",
+            f"{change} changes authority/ and endpoints/ together",
             guard="mixed-commit",
             hint="change the authority in a pull request of its own, then the contracts",
         )

@@ -14,6 +14,7 @@ from hyops_gitops.core.events import OnEvent, Warned
 from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.masking import masked
 from hyops_gitops.core.pull_request import PullRequest
+from hyops_gitops.core.rules.tree import mixed
 from hyops_gitops.usecases.apply_opening import merged_commit
 from hyops_gitops.usecases.ports import Forge
 
@@ -44,6 +45,17 @@ def attribute(commits: Sequence[CommitInfo], forge: Forge | None, on_event: OnEv
                 on_event(Warned(f"people and approvals come from the commits alone: {failure}"))
         told.append(replace(_by_commit(commit), unanswered=failure))
     return tuple(told)
+
+
+def mixed_change(people: Sequence[Attributed]) -> str | None:
+    """A commit, or a pull request that was rebased into several, that changes authority and contracts together."""
+    changed: dict[str, set[str]] = {}
+    for one in people:
+        pull = one.merged.pull_request
+        changed.setdefault(f"pull request {pull}" if pull else f"commit {one.commit.id[:12]}", set()).update(
+            one.commit.changed
+        )
+    return next((change for change, paths in changed.items() if mixed(paths)), None)
 
 
 def _by_commit(commit: CommitInfo) -> Attributed:

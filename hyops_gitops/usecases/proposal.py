@@ -13,7 +13,6 @@ from hyops_gitops.core.log import Log
 from hyops_gitops.core.plan import Plan
 from hyops_gitops.core.planning import Inputs, make_plan
 from hyops_gitops.core.retirement import ttl_notes
-from hyops_gitops.core.rules.tree import mixed
 from hyops_gitops.core.state import Managed, ManagedSet
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.usecases.document_port import DocumentReader, SchemaChecker
@@ -143,8 +142,3 @@ def commits_after(log: Log, commit: str, history: History) -> tuple[CommitInfo, 
     except UsageError:  # a commit of another history: everything is new, but nothing lifts a guard now that did then
         return tuple(replace(one, trailers=()) for one in history.first_parent_commits(None, commit))
     return history.first_parent_commits(base, commit)
-
-
-def mixed_commits(commits: tuple[CommitInfo, ...]) -> list[CommitInfo]:
-    """Commits that change the authority and a contract together: nobody could review one without the other."""
-    return [commit for commit in commits if mixed(commit.changed)]

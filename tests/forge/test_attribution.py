@@ -1,7 +1,7 @@
 """What an apply makes of commits: people as a forge tells of them, else as the commits do."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from hyops_gitops.core.entry_parts import Approval, Person
@@ -9,7 +9,7 @@ from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.core.events import Event, Warned
 from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.pull_request import PullRequest
-from hyops_gitops.usecases.merged_commits import attribute
+from hyops_gitops.usecases.merged_commits import attribute, mixed_change
 
 ADA, GRACE, LINUS = Person("ada", "1"), Person("grace", "2"), Person("linus", "3")
 HEAD, MERGE, PUSHED = "a" * 40, "b" * 40, "c" * 40
@@ -90,6 +90,19 @@ def test_without_a_forge_the_commits_tell() -> None:
 
     assert (one.merged.source, one.merged.bypass, one.unanswered) == ("commit", None, "")
     assert one.merged.approvals == (Approval(Person("Grace")),)
+
+
+def test_authority_and_contracts_in_one_pull_request_are_seen_in_several_commits_too() -> None:
+    contract = commit(MERGE)
+    authority = replace(commit(PUSHED), changed=("authority/z.yaml",))
+
+    rebased = attribute([contract, authority], Told({MERGE: PULL, PUSHED: PULL}), nothing)
+    apart = attribute([contract, authority], Told({MERGE: PULL}), nothing)
+    at_once = attribute([replace(contract, changed=("authority/z.yaml", "endpoints/prod/a.yaml"))], None, nothing)
+
+    assert mixed_change(rebased) == "pull request 7"
+    assert mixed_change(apart) is None
+    assert mixed_change(at_once) == f"commit {MERGE[:12]}"
 
 
 def test_what_a_forge_tells_is_masked() -> None:

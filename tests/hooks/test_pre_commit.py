@@ -23,6 +23,7 @@ repos:
   - repo: {url}
     rev: v1
     hooks:
+      - id: hyops-fmt
       - id: hyops-validate
 """
 NO_INDEX = re.compile(r"Could not find a version|No matching distribution|ConnectionError|Name or service|timed out")
@@ -121,6 +122,19 @@ def test_deleting_what_another_contract_points_at_is_stopped(repository: Reposit
     for status, said in (alone, with_another):
         assert status == 1
         assert f"{DB}:2:18: target-dangling: " in said
+
+
+def test_keys_out_of_order_are_put_in_order_and_the_next_commit_goes_through(repository: Repository) -> None:
+    file = repository.root / REDIS
+    ordered = file.read_text()
+    file.write_text("".join(reversed(ordered.splitlines(keepends=True))))
+
+    stopped, said = repository.commit()
+
+    assert (stopped, "files were modified by this hook" in said) == (1, True)
+    assert file.read_text() == ordered
+    repository.edit(REDIS, "6379", "6380")
+    assert repository.commit()[0] == 0
 
 
 def test_a_mistake_in_a_file_that_is_not_committed_stops_nothing(repository: Repository) -> None:

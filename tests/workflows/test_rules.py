@@ -1,0 +1,171 @@
+"""What our workflows may and may not do, read from their YAML."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.docs.test_readme import COMMANDS
+from tests.workflows.reading import NAMES, WORKFLOWS, Yaml, steps_of, workflow
+from tests.world import World, run
+
+TRIGGERS = {
+    "validate": {"pull_request", "workflow_call"},
+    "apply": {"push", "workflow_dispatch", "workflow_call"},
+    "drift": {"schedule", "workflow_dispatch", "workflow_call"},
+    "ci": {"push", "pull_request"},
+}
+# Whatever a job may do beyond reading the repository, and why it is harmless there: it runs nothing that it was given.
+WRITES = {("validate", "comment"): {"pull-requests": "write"}, ("drift", "issue"): {"issues": "write"}}
+PINNED = re.compile(r"uses: (actions/checkout|actions/setup-python)@[0-9a-f]{40} # v\d+\.\d+\.\d+")
+each = pytest.mark.parametrize("name", NAMES)
+JOBS = [(name, job) for name in NAMES for job in workflow(name)["jobs"]]
+each_job = pytest.mark.parametrize(("name", "job"), JOBS)
+
+
+def text(name: str) -> str:
+    return (WORKFLOWS / f"{name}.yml").read_text(encoding="utf-8")
+
+
+def everything(value: object) -> str:
+    """The data without the comments."""
+    return json.dumps(value)
+
+
+def jobs(name: str) -> dict[str, Yaml]:
+    found: dict[str, Yaml] = workflow(name)["jobs"]
+    return found
+
+
+def test_no_other_workflow_is_there() -> None:
+    assert sorted(path.stem for path in WORKFLOWS.iterdir()) == sorted(NAMES)
+
+
+@each
+def test_triggers(name: str) -> None:
+    assert set(workflow(name)["on"]) == TRIGGERS[name]
+
+
+@each
+def test_nothing_is_allowed_but_what_a_job_asks_for(name: str) -> None:
+    assert workflow(name)["permissions"] == {}
+    for job, told in jobs(name).items():
+        allowed = {"contents": "read", "pull-requests": "read"} | WRITES.get((name, job), {})
+        assert told["permissions"].items() <= allowed.items()
+        assert ("contents" in told["permissions"]) == ((name, job) not in WRITES)
+
+
+@each
+def test_actions_are_pinned_to_a_commit_with_its_version_beside_it(name: str) -> None:
+    lines = [line.strip().removeprefix("- ") for line in text(name).splitlines() if "uses:" in line]
+    assert [line for line in lines if not PINNED.fullmatch(line)] == []
+
+
+@each_job
+def test_no_expression_becomes_part_of_a_script(name: str, job: str) -> None:
+    assert [step["name"] for step in steps_of(name, job) if "${{" in step.get("run", "")] == []
+
+
+@each_job
+def test_no_token_stays_in_a_checkout(name: str, job: str) -> None:
+    checkouts = [step for step in steps_of(name, job) if step.get("uses", "").startswith("actions/checkout")]
+    assert all(step["with"]["persist-credentials"] is False for step in checkouts)
+
+
+@each_job
+def test_a_job_that_may_write_checks_nothing_out_and_installs_nothing(name: str, job: str) -> None:
+    steps = steps_of(name, job)
+    if (name, job) in WRITES:
+        assert not any("uses" in step or "pip" in step["run"] or "hyops-gitops " in step["run"] for step in steps)
+
+
+@each
+def test_nothing_is_carried_from_one_run_to_another(name: str) -> None:
+    assert "cache" not in everything(workflow(name))
+    assert "artifact" not in everything(workflow(name))
+
+
+@each
+def test_the_tool_is_not_the_pull_requests_own(name: str) -> None:
+    for job in jobs(name):
+        for step in steps_of(name, job):
+            if step["name"] == "Check out the tool":
+                assert step["with"]["repository"] == "${{ job.workflow_repository }}"
+                own = "job.workflow_repository == github.repository && github.event.pull_request.base.sha || "
+                expected = f"${{{{ {own if name == 'validate' else ''}job.workflow_sha }}}}"
+                assert step["with"]["ref"] == expected
+
+
+@each
+def test_what_is_installed_is_fixed_by_hashes(name: str) -> None:
+    pips = [step["run"] for job in jobs(name) for step in steps_of(name, job) if "pip" in step.get("run", "")]
+    assert all("--require-hashes" in one or "--no-index --no-deps" in one for one in pips)
+
+
+# --- validate
+
+
+def test_validate_knows_no_secret_and_runs_on_no_machine_of_ours() -> None:
+    told = everything(workflow("validate"))
+    assert "secrets" not in told
+    assert "id-token" not in told
+    assert "environment" not in told
+    assert {job["runs-on"] for job in jobs("validate").values()} == {"ubuntu-24.04"}
+    assert jobs("validate")["contracts"]["permissions"] == {"contents": "read"}
+    assert "github.token" not in everything(jobs("validate")["contracts"])
+
+
+# --- apply
+
+
+def test_only_one_step_has_the_secrets() -> None:
+    holders = [step["name"] for step in steps_of("apply", "apply") if "secrets." in everything(step)]
+    assert holders == ["Apply"]
+    assert [name for name in NAMES if "secrets." in everything(workflow(name))] == ["apply"]
+    assert "secrets" not in everything({key: value for key, value in jobs("apply")["apply"].items() if key != "steps"})
+
+
+def test_an_apply_is_never_cancelled_and_serves_main_only() -> None:
+    job = jobs("apply")["apply"]
+    assert job["concurrency"]["cancel-in-progress"] is False
+    assert job["if"] == "${{ github.ref == 'refs/heads/main' }}"
+    assert job["environment"] == "${{ inputs.environment || 'dns-apply' }}"
+
+
+def test_the_jobs_token_is_only_read_with() -> None:
+    apply = next(step for step in steps_of("apply", "apply") if step["name"] == "Apply")
+    assert [name for name, value in apply["env"].items() if "github.token" in value] == ["HYOPS_FORGE_TOKEN"]
+    assert jobs("apply")["apply"]["permissions"] == {"contents": "read", "pull-requests": "read"}
+
+
+# --- the evidence branch
+
+
+@each
+def test_no_trigger_is_about_the_evidence(name: str) -> None:
+    for trigger in ("push", "pull_request"):
+        if trigger in workflow(name)["on"]:
+            assert workflow(name)["on"][trigger]["branches"] == ["main"]
+
+
+def test_the_evidence_holds_no_workflow(tmp_path: Path) -> None:
+    world = World.make(tmp_path, "off.internal")
+    paths = run("git", "-C", world.root, "ls-tree", "-r", "--name-only", "origin/evidence").decode().split()
+    assert paths
+    assert not any(path.startswith(".git") for path in paths)
+
+
+# --- the command line
+
+
+@each
+def test_every_command_in_a_step_is_one_with_its_options(name: str) -> None:
+    for job in jobs(name):
+        for step in steps_of(name, job):
+            calls = re.findall(r"^ *hyops-gitops (.+?)(?: >|$)", step.get("run", ""), re.MULTILINE)
+            assert len(calls) <= 1, f"{step['name']}: one call a step"
+            for call in calls:
+                words = call.split()
+                known = {option for parameter in COMMANDS[words[0]].params for option in parameter.opts}
+                assert {word for word in words if word.startswith("--")} <= known
