@@ -8,7 +8,7 @@ from hyops_gitops.core.entries import Intent, Refusal
 from hyops_gitops.lab.model import Lab
 from tests.workflows.forge import Forge
 from tests.workflows.reading import Runner, without_network
-from tests.world import World, run
+from tests.world import GIT_CONFIG, World, run
 
 pytestmark = [pytest.mark.authority, pytest.mark.parametrize("lab", ["gsqlite3"], indirect=True)]
 
@@ -128,3 +128,26 @@ def test_nobody_else_moves_main_or_the_evidence(forge: Forge) -> None:
     assert forge.push("author", "main")[0] != 0
     assert forge.push("author", f"{older}:refs/heads/evidence")[0] != 0
     assert forge.push("deploy-key", f"+{older}:refs/heads/evidence")[0] != 0
+
+
+def test_the_schedule_finds_what_was_changed_outside_the_log_and_when_it_is_gone(forge: Forge) -> None:
+    world = forge.world
+    assert world.remote is not None
+
+    def look() -> Runner:
+        job = forge.folder / f"look-{world.serial()}"
+        run("git", "clone", "-q", world.remote or "", job / "contracts")
+        return Runner(job, job / "temp", environ={**GIT_CONFIG, "HOME": str(job)}).run("drift", "look")
+
+    fine = look()
+    world.foreign("first", "A", "10.9.9.9")
+    world.primary.notify()
+    found = look()
+
+    statuses = [
+        {name: one.outputs[f"steps.{name}.outputs.status"] for name in ("drift", "audit")} for one in (fine, found)
+    ]
+    assert (fine.failed, found.failed) == (None, None)
+    assert statuses == [{"drift": "0", "audit": "0"}, {"drift": "1", "audit": "1"}], (fine.said, found.said)
+    assert "10.9.9.9" in found.outputs["steps.report.outputs.report"]
+    assert world.environ["POWERDNS_API_KEY"] not in str(found.said)
