@@ -12,6 +12,7 @@ from hyops_gitops.core.receipt import EntryRef, Receipt
 from hyops_gitops.core.state import ManagedSet
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.render.markdown import MAX_BYTES, error_markdown, proposal_markdown, receipt_markdown
+from tests.core.test_guards_and_caps import LOOSE
 from tests.world import World
 
 EMPTY = Zone.of("z.internal", ())
@@ -22,7 +23,7 @@ def plan(*refusals: Refusal) -> Plan:
 
 
 def proposal(*refusals: Refusal) -> Proposal:
-    return Proposal(plan(*refusals), "c" * 40, dirty=False, source="evidence", serial=1, seq=7)
+    return Proposal(plan(*refusals), "c" * 40, dirty=False, source="evidence", serial=1, seq=7, limits=LOOSE)
 
 
 def test_a_plan_with_its_counts_and_its_base(offline: World) -> None:
