@@ -83,7 +83,7 @@ _OPTIONS = (
         "--tool-repo", metavar="URL", default=PLACEHOLDER_REPO, help="Where hooks and workflows get this tool."
     ),
     click.option("--tool-ref", metavar="HASH", default=PLACEHOLDER_REF, help="The full id of a commit of it."),
-    click.option("--runner", metavar="LABEL", default="ubuntu-latest", show_default=True, help="Runs the applier."),
+    click.option("--runner", metavar="LABEL", default="hyops-applier", show_default=True, help="Runs the applier."),
     click.option("--admins", metavar="@HANDLES", help="Who approves changes of authority and workflows."),
     click.option("--owner-org", "organisation", metavar="ORG", help="Whose teams the endpoint_owners are."),
     click.option("--commit", is_flag=True, help="Make the first commit."),

@@ -6,7 +6,7 @@ reaches `main` was approved, after its last push, by a code owner, and passed th
 
 from collections.abc import Sequence
 
-CHECK = "contracts / validate"  # the job of the caller, then the job that it calls
+CHECK = "validate / contracts"  # the job of the caller, then the job that it calls
 _DEPLOY_KEY = {"actor_id": None, "actor_type": "DeployKey", "bypass_mode": "always"}
 
 Ruleset = dict[str, object]

@@ -57,7 +57,7 @@ class InitRequest:
     answers: Answers | None  # None: the directory, or `authority_file`, says it
     tool: Tool
     authority_file: bytes | None = None
-    runner: str = "ubuntu-latest"
+    runner: str = "hyops-applier"
     principal: str | None = None
     remote_url: str | None = None
     admins: str | None = None

@@ -4,6 +4,7 @@ import json
 import os
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -107,7 +108,7 @@ def test_on_a_terminal_it_asks(directory: Path, tmp_path: Path) -> None:
         capture_output=True,
         check=False,
         timeout=60,
-        env={**os.environ, "PATH": f"{Path(os.sys.executable).parent}:{os.environ['PATH']}"},  # type: ignore[attr-defined]
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stdout.decode()
@@ -190,6 +191,23 @@ def test_hooks_and_workflows_call_the_tool_at_one_commit(init: Init, directory: 
     assert 'runner: "dns"' in (directory / ".github" / "workflows" / "apply.yml").read_text()
 
 
+@pytest.mark.parametrize(
+    "check",
+    [
+        ["actionlint", "-color"],
+        ["zizmor", "--offline", "--pedantic", "--no-progress", "."],
+        ["check-jsonschema", "--builtin-schema", "vendor.github-workflows"],
+    ],
+    ids=lambda check: check[0],
+)
+def test_the_workflows_pass_the_linters(init: Init, directory: Path, check: list[str]) -> None:
+    init("--tool-ref", HASH)
+    files = sorted(map(str, (directory / ".github" / "workflows").iterdir())) if "schema" in check[0] else []
+    program = Path(sys.executable).with_name(check[0])
+    done = subprocess.run([program, *check[1:], *files], cwd=directory, capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout.decode()
+
+
 def test_owners_approve_their_endpoints_and_admins_what_is_protected(init: Init, directory: Path) -> None:
     zone = directory.parent / "zone"
     zone.write_text(f"$ORIGIN {ZONE}.\n$TTL 60\n@ SOA a. b. 1 2 3 4 5\npg.prod A 10.0.0.1\n")
@@ -221,7 +239,7 @@ def test_the_rulesets_that_a_forge_has_to_enforce(init: Init) -> None:
         "require_last_push_approval": True,
         "required_review_thread_resolution": True,
     }
-    assert rules["required_status_checks"]["required_status_checks"] == [{"context": "contracts / validate"}]
+    assert rules["required_status_checks"]["required_status_checks"] == [{"context": "validate / contracts"}]
     assert [rule["type"] for rule in written["rules"]] == ["creation", "update"]
     assert written["bypass_actors"] == [{"actor_id": None, "actor_type": "DeployKey", "bypass_mode": "always"}]
     assert {rule["type"] for rule in never["rules"]} >= {"deletion", "non_fast_forward"}
