@@ -90,14 +90,14 @@ def _contract_lines(rrsets: tuple[RRset, ...], first: RRset, kind: str, style: S
     shown = ", ".join(map(scalar, values))
     yield f"endpoint_target: {shown if len(values) == 1 else f'[{shown}]'}"
     yield f"endpoint_target_type: {kind}"
-    yield f"endpoint_port: {style.port} # TODO: a zone does not say where the service listens; correct this,"
-    yield "# then take out endpoint_readiness, so that a cutover asks the new target whether it is ready."
-    yield "endpoint_readiness:"
-    yield '  - {type: none, reason: "taken over from the zone by init: its port is not known yet"}'
+    yield f"endpoint_port: {style.port} # TODO: a zone does not say where the service listens; correct this"
     yield "endpoint_cutover_required: true"
     yield f"endpoint_ttl: {first.ttl}"
     if style.owner is not None:
         yield f"endpoint_owner: {scalar(style.owner)}"
+    yield "# TODO: with the right port, take this out, so that a cutover asks the new target whether it is ready."
+    yield "endpoint_readiness:"
+    yield '  - {type: none, reason: "taken over from the zone by init: its port is not known yet"}'
 
 
 def _reason(name: str, apex: str, wanted: tuple[RRset, ...]) -> tuple[str, str] | None:

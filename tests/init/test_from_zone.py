@@ -93,6 +93,7 @@ def test_each_record_has_a_contract_or_a_reason(init: Init, directory: Path, tmp
     assert unmapped.keys() == {(full(name), rrtype) for name, rrtype in REASONS}
     assert [key for key, reason in REASONS.items() if reason not in unmapped[(full(key[0]), key[1])]] == []
     assert execute(["validate", "--repo", str(directory)]) == Exit.OK
+    assert execute(["fmt", "--check", "--repo", str(directory)]) == Exit.OK
 
 
 def test_a_contract_says_what_the_zone_did_not(init: Init, directory: Path, tmp_path: Path) -> None:

@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from hyops_gitops.adapters.schemas import schema_directory
 from hyops_gitops.cli.main import execute
 from hyops_gitops.core.errors import Exit
+from hyops_gitops.core.rulesets import CHECK
 from tests.init.conftest import REQUIRED, ZONE, Init
 from tests.world import run
 
@@ -28,6 +30,7 @@ FILES = {
     "endpoints/README.md",
     *(f"schemas/{name}.schema.json" for name in ("authority", "endpoint", "evidence", "plan")),
 }
+ROOT = Path(__file__).parent.parent.parent
 HASH = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -206,6 +209,24 @@ def test_the_workflows_pass_the_linters(init: Init, directory: Path, check: list
     program = Path(sys.executable).with_name(check[0])
     done = subprocess.run([program, *check[1:], *files], cwd=directory, capture_output=True, check=False)
     assert done.returncode == 0, done.stdout.decode()
+
+
+def test_hooks_and_inputs_are_those_that_the_tool_has(init: Init, directory: Path) -> None:
+    init()
+    yaml = YAML(typ="safe")
+    hooks = {hook["id"] for hook in yaml.load(ROOT / ".pre-commit-hooks.yaml")}
+    (used,) = yaml.load(directory / ".pre-commit-config.yaml")["repos"]
+    assert {hook["id"] for hook in used["hooks"]} <= hooks
+    for file in (directory / ".github" / "workflows").iterdir():
+        ours, theirs = yaml.load(ROOT / ".github" / "workflows" / file.name), yaml.load(file)
+        ((name, caller),) = theirs["jobs"].items()
+        inputs = (ours["on"]["workflow_call"] or {}).get("inputs", {})
+        assert caller.get("with", {}).keys() <= inputs.keys()
+        granted = {(scope, right) for job in ours["jobs"].values() for scope, right in job["permissions"].items()}
+        assert set(caller["permissions"].items()) == granted
+        if file.name == "validate.yml":  # the check that the ruleset on main requires
+            job = caller["name"], ours["jobs"]["contracts"]["name"]
+            assert (name, " / ".join(job)) == ("validate", CHECK)
 
 
 def test_owners_approve_their_endpoints_and_admins_what_is_protected(init: Init, directory: Path) -> None:
