@@ -33,9 +33,12 @@ reduce range($count) as $i ({out: [], trusted: {}, retired: {}, good: {}, acked:
   | if $p.type == "gap" then if $p.acknowledges then .acked[$p.acknowledges | tostring] = $i + 1 else .asks["\($i + 1)"] = "missing entries" end else . end
   | if $p.type == "intent" then need(.open == null; "\($at): the intent before has no result")
       | need($p.zone.before.whole == $now and ((.based | not) or $now == $left); "\($at): starts from another zone than was left")
+      | need($p.restore == null or ($p.plan.changes == [] and ($p.restore.from | . > 0 and . <= $i) and
+          $e[$p.restore.from - 1].subject[0].digest.sha256 == $p.zone.expected.whole and
+          all($e[$p.restore.from:$i][].predicate; .outcome != "applied" and (.type != "drift" or .restored) and (.type != "reconcile" or .zone == null))); "\($at): does not restore what the log had")
       | .based = true | .open = {seq: ($i + 1), hash: $h[$i], intent: $p} | ([$p.plan.held[], $p.plan.drift[]] | map(.contract)) as $aside
-      | .plans += [{seq: ($i + 1), commit: $p.contracts.commit, outside: $p.authority.outside_commit, aside: $aside, restored: any($p.overrides[]; .guard == "restored"),
-          changed: ([$p.plan.changes[] | select(.ttl.after != null)] | by_contract), left: ([.state | after($p.plan.changes)[]] | by_contract)}]
+      | if $p.restore then . else .plans += [{seq: ($i + 1), commit: $p.contracts.commit, outside: $p.authority.outside_commit, aside: $aside, restored: any($p.overrides[]; .guard == "restored"),
+          changed: ([$p.plan.changes[] | select(.ttl.after != null)] | by_contract), left: ([.state | after($p.plan.changes)[]] | by_contract)}] end
     elif $p.type == "result" then .open as $open | need($open != null and $open.seq == $p.intent.seq and $open.hash == $p.intent.sha256; "\($at): the result of no open intent")
       | (if $p.outcome == "applied" then $open.intent.zone.expected.whole else $left end) as $expected
       | need($now == $expected and $p.zone.after.whole == $expected; "\($at): leaves another zone than intended")

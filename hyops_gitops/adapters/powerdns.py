@@ -40,7 +40,7 @@ _TRANSIENT = frozenset({"powerdns-unreachable", "powerdns-connection-lost", "pow
 class _ZoneApi:
     """The requests about one zone, and the meaning of the replies' status."""
 
-    __slots__ = ("_http", "_path", "_sleep", "_zone")
+    __slots__ = ("_http", "_path", "_sleep", "_zone", "_zones")
 
     def __init__(
         self,
@@ -69,15 +69,16 @@ class _ZoneApi:
         """
         self._http = PowerDnsHttp(url, api_key, ca_file, timeout_s)
         self._zone = zone
-        self._path = f"/api/v1/servers/{quote(server_id, safe='')}/zones/{_zone_id(zone)}"
+        self._zones = f"/api/v1/servers/{quote(server_id, safe='')}/zones"
+        self._path = f"{self._zones}/{_zone_id(zone)}"
         self._sleep = sleep
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._http.url!r}, {self._zone!r})"
 
-    def _send(self, method: str, suffix: str = "", body: bytes | None = None) -> Reply:
+    def _send(self, method: str, suffix: str = "", body: bytes | None = None, *, collection: bool = False) -> Reply:
         """One request that changes something, once; the reply says 2xx."""
-        reply = self._http.exchange(method, self._path + suffix, {}, body)
+        reply = self._http.exchange(method, self._zones if collection else self._path + suffix, {}, body)
         self._check(reply, body)
         return reply
 

@@ -66,6 +66,12 @@ def encode_patch(deletes: Sequence[Key], replaces: Sequence[RRset]) -> bytes:
     return json.dumps({"rrsets": [*gone, *map(_replace, replaces)]}, separators=(",", ":")).encode()
 
 
+def encode_zone(name: str, rrsets: Sequence[RRset], settings: Mapping[str, object]) -> bytes:
+    """The body of a POST that makes a zone."""
+    sets = [{key: value for key, value in _replace(rrset).items() if key != "changetype"} for rrset in rrsets]
+    return json.dumps({"name": absolute(name), "rrsets": sets, **settings}, separators=(",", ":")).encode()
+
+
 def _replace(rrset: RRset) -> dict[str, object]:
     # No `comments`: without the key existing ones stay, and LMDB before 5.1 refuses it.
     records = [{"content": content, "disabled": False} for content in rrset.rdata]

@@ -36,6 +36,7 @@ SECTIONS: Mapping[str, Mapping[str, tuple[str, str, str]]] = {
         "drift": ("drift", "drift", "What was changed outside the log, never applied, or differs on a secondary."),
         "init": ("init", "init", "Make a repository for your own zone."),
         "bundle": ("bundle", "bundle", "Pack contracts, log and program into one signed file, to use without git."),
+        "restore": ("restore", "restore", "Rebuild a lost primary from the recorded zone."),
         "lab": ("lab", "lab", "Run a real local authority: a PowerDNS primary and its secondaries."),
     },
     "Auditors": {

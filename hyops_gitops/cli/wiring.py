@@ -52,10 +52,12 @@ from hyops_gitops.usecases.ports import (
     TransferRequester,
     VerifiedMark,
     ZoneReader,
+    ZoneRestorer,
     ZoneWriter,
 )
 from hyops_gitops.usecases.readiness import ReadinessPorts
 from hyops_gitops.usecases.server_views import ViewPorts
+from hyops_gitops.usecases.restore_ports import RestorePorts
 from hyops_gitops.usecases.status import StatusPorts
 
 TOOL = f"hyops-gitops {__version__}"
@@ -232,6 +234,21 @@ class Wiring:
             forge=forge_from_environment(self.environ),
             mark=self.mark(),
         )
+
+    def restore_ports(self, on_event: OnEvent) -> RestorePorts:
+        """For `restore`.
+
+        Raises:
+            UsageError: code `no-repository`: this is a folder without git.
+        """
+        return RestorePorts(self.apply_ports(on_event), self._restorer)
+
+    def _restorer(self, authority: Authority) -> ZoneRestorer:
+        from hyops_gitops.adapters.powerdns_restore import PowerDnsRestorer  # noqa: PLC0415 - requests costs 100 ms
+
+        api = authority.primary.api
+        key = primary_key(api, self.environ)
+        return PowerDnsRestorer(api.url, api.server_id, authority.zone, key, self._ca_file(api))
 
     def init_ports(self) -> InitPorts:
         """For `evidence init`."""

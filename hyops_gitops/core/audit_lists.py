@@ -47,6 +47,10 @@ def _kinds(entry: Entry) -> Iterator[tuple[str, str]]:
             for one in body.merged
             if one.bypass
         )
+    if isinstance(body, Intent) and body.restore is not None:
+        where = "a primary without it" if body.restore.created else "a primary that had gone back"
+        brought = f"{len(body.restore.differences)} RRsets brought back"
+        yield "restore", f"the zone of entry {body.restore.from_seq} was restored to {where}: {brought}"
     match body:
         case Intent(held=held, drift=drift):
             yield from (("held", f"{one.name}: {one.reason}") for one in held)

@@ -15,6 +15,7 @@ from hyops_gitops.core.entry_list import EntryList
 from hyops_gitops.core.envelope import Entry, entry_path
 from hyops_gitops.core.log_problems import Problem
 from hyops_gitops.core.plan import Change
+from hyops_gitops.core.restoring import follows_from_log
 from hyops_gitops.core.state import Managed, ManagedSet
 from hyops_gitops.core.zone import Key
 
@@ -100,6 +101,8 @@ def _check_zone(zone: str, entries: EntryList, since: int) -> Iterator[Problem]:
     baseline = first is not None and first.seq <= since  # whether an entry has taken the zone as it found it
     for before, entry in pairwise(_from(entries, max(since - 1, 0))):
         left, left_now = before.envelope.zone_sha256, entry.envelope.zone_sha256
+        if isinstance(entry.body, Intent) and (why := follows_from_log(entries, entry, entry.body)) is not None:
+            yield Problem("restore", entry_path(zone, entry.seq), why)
         start, end, wrong = _way(entry, entries, left)
         if (start != left and (baseline or not isinstance(entry.body, Intent | Reconcile))) or left_now != end:
             yield Problem("continuity", entry_path(zone, entry.seq), wrong)

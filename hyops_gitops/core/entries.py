@@ -17,6 +17,7 @@ from hyops_gitops.core.entry_parts import (
     Lease,
     MergedCommit,
     RecordedRefusal,
+    Restore,
     Retirement,
     SecondaryDrift,
     ServerReport,
@@ -48,6 +49,7 @@ class Intent:
     overrides: tuple[Override, ...]
     lease: Lease
     readiness: tuple[ReadinessReport, ...] = ()  # of the targets that endpoints move to
+    restore: Restore | None = None  # nothing is changed but brought back
 
     def to_json(self) -> Json:
         """The entry's form."""
@@ -66,6 +68,7 @@ class Intent:
             "overrides": [override_json(override) for override in self.overrides],
             "lease": self.lease.to_json(),
             **readiness,
+            **({} if self.restore is None else {"restore": self.restore.to_json()}),
         }
 
     @classmethod
@@ -85,6 +88,7 @@ class Intent:
             tuple(override_from_json(one) for one in fields.objects("overrides")),
             Lease.from_json(fields.nested("lease")),
             tuple(ReadinessReport.from_json(one) for one in fields.optional_objects("readiness")),
+            Restore.from_json(fields.nested("restore")) if "restore" in fields else None,
         )
 
 

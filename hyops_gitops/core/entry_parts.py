@@ -276,6 +276,39 @@ class Retirement:
         return cls(fields.text("name"), fields.optional_time("after"))
 
 
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """The zone of an earlier entry, brought back to a primary that had lost it."""
+
+    from_seq: int  # the entry that left the zone so
+    created: bool  # the primary had no such zone
+    serial: int  # the zone gets this one
+    serials: tuple[tuple[str, int | None], ...]  # of each secondary by name, None where it did not say
+    differences: tuple[Drift, ...]  # recorded is what comes back, observed what was there
+
+    def to_json(self) -> Json:
+        """The entry's form."""
+        asked = [{"name": name, **({} if serial is None else {"serial": serial})} for name, serial in self.serials]
+        return {
+            "from": self.from_seq,
+            "created": self.created,
+            "serial": self.serial,
+            "secondaries": asked,
+            "differences": [one.to_json() for one in self.differences],
+        }
+
+    @classmethod
+    def from_json(cls, fields: Fields) -> "Restore":
+        """Back from the entry's form."""
+        return cls(
+            fields.integer("from"),
+            fields.boolean("created"),
+            fields.integer("serial"),
+            tuple((one.text("name"), one.optional_integer("serial")) for one in fields.objects("secondaries")),
+            tuple(drift_from_json(one) for one in fields.objects("differences")),
+        )
+
+
 def override_json(override: Override) -> Json:
     """The entry's form of an override."""
     name: Json = {} if override.name is None else {"name": override.name}

@@ -100,6 +100,11 @@ _ALL = (
         "a Hyops- trailer of a commit cannot be understood, so it would not do what its author thinks",
         overridable=True,
     ),
+    Guard(
+        "not-outdated",
+        "restore rebuilds a primary that is empty or older than the log, never one that was changed since",
+        overridable=False,
+    ),
     Guard("log-gap", "the zone's anchor is newer than the log: entries are missing", overridable=True),
     Guard(
         "occluded",

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from hyops_gitops.core.custody_entries import Gap, Genesis, Reconcile, TrustChange
 from hyops_gitops.core.entries import AuthorityChange, Intent, Refusal, Result, Unchanged, ZoneDrift
-from hyops_gitops.core.entry_parts import MergedCommit
+from hyops_gitops.core.entry_parts import MergedCommit, Restore
 from hyops_gitops.core.envelope import Entry
 from hyops_gitops.core.json_fields import time_text
 from hyops_gitops.core.plan import Change
@@ -67,11 +67,11 @@ def subject(entry: Entry, entries: Sequence[Entry]) -> str:
 def in_words(entry: Entry, entries: Sequence[Entry]) -> str:
     """What an entry says, without its number, time and people."""
     match entry.body:
-        case Intent(changes=changes):
-            return f"intent {summarise(changes)}"
+        case Intent():
+            return f"intent {_intended(entry.body)}"
         case Result():
             intent = entries[entry.body.intent_seq - 1].body
-            return f"{_outcome(entry.body)} {summarise(intent.changes) if isinstance(intent, Intent) else ''}".rstrip()
+            return f"{_outcome(entry.body)} {_intended(intent) if isinstance(intent, Intent) else ''}".rstrip()
         case Refusal(refusals=refusals):
             return f"refused by {', '.join(sorted({one.guard for one in refusals}))}"
         case Unchanged(contracts=contracts):
@@ -115,8 +115,18 @@ def _custody_in_words(body: Genesis | TrustChange | Gap | Reconcile, zone: str) 
             return f"reconciled break-glass segment {segment}"
 
 
+def _intended(intent: Intent) -> str:
+    return summarise(intent.changes) if intent.restore is None else _restored(intent.restore)[0]
+
+
+def _restored(restore: Restore) -> tuple[str, str]:
+    return f"zone restored from entry {restore.from_seq}", f"{len(restore.differences)} RRsets brought back"
+
+
 def _intent_lines(intended: Entry, entry: Entry, outcome: str) -> Iterator[LogLine]:
     if isinstance(intended.body, Intent):
+        if intended.body.restore is not None:
+            yield LogLine(intended.seq, entry.envelope.time, _restored(intended.body.restore), (), outcome)
         for change in intended.body.changes:
             yield LogLine(intended.seq, entry.envelope.time, _change(change), intended.body.merged, outcome)
 

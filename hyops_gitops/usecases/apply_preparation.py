@@ -13,9 +13,10 @@ from hyops_gitops.core.guards import find_override, override_line
 from hyops_gitops.core.limits import Limits
 from hyops_gitops.core.log import Log
 from hyops_gitops.core.masking import masked
-from hyops_gitops.core.plan import Drift, Plan
+from hyops_gitops.core.plan import Plan
 from hyops_gitops.core.readiness import Candidate, ReadinessReport
 from hyops_gitops.core.readiness_guard import attested, candidates, guarded
+from hyops_gitops.core.restoring import differences_between
 from hyops_gitops.core.separation import missing_approval
 from hyops_gitops.core.state import ManagedSet
 from hyops_gitops.core.zone import Zone
@@ -215,7 +216,7 @@ def zone_drift(commit: str, log: Log, observation: Observation) -> ZoneDrift | N
         commit,
         zone_digests(log.observed, log.state, log.serial),
         zone_digests(zone, log.state, observation.header.serial),
-        tuple(_differences(log, zone)),
+        tuple(differences_between(log.observed, zone, log.state)),
         restored=observation.state == "restored",
     )
 
@@ -223,15 +224,3 @@ def zone_drift(commit: str, log: Log, observation: Observation) -> ZoneDrift | N
 def zone_digests(zone: Zone, managed: ManagedSet, serial: int | None) -> ZoneDigests:
     """Digests of a zone: of what we manage in it, as it stands there, and of all of it."""
     return ZoneDigests(zone.select(managed.entries).digest(), zone.digest(), serial)
-
-
-def _differences(log: Log, now: Zone) -> list[Drift]:
-    then = log.observed
-    keys = sorted(key for key in then.rrsets.keys() | now.rrsets.keys() if _lines(then, key) != _lines(now, key))
-    contracts = {key: entry.contract for key, entry in log.state.entries.items()}
-    return [Drift(*key, then.rrsets.get(key), now.rrsets.get(key), contracts.get(key, "")) for key in keys]
-
-
-def _lines(zone: Zone, key: tuple[str, str]) -> list[str]:
-    """What the zone serves at this key: disabled records, which no digest holds, make no difference."""
-    return list(zone.rrsets[key].lines()) if key in zone.rrsets else []

@@ -168,7 +168,8 @@ def _anchor_refusal(observation: Observation, log: Log) -> Refused | None:
                 f"the anchor of {log.zone} is older than {log.anchor or 'entry 0'} or missing: "
                 "the zone was restored or rebuilt",
                 guard="restored",
-                hint=f"look at it with `plan --live`; to go on from what is there: {override_line('restored')}",
+                hint="look at it with `plan --live`; `hyops-gitops restore` brings the recorded zone back; "
+                f"to go on from what is there: {override_line('restored')}",
             )
         case "ahead":
             seq = anchor.seq if anchor else 0
@@ -180,10 +181,14 @@ def _anchor_refusal(observation: Observation, log: Log) -> Refused | None:
                 f"if they are gone for good: {override_line('log-gap')}",
             )
         case "breakglass":
-            segment = anchor.segment if anchor else None
-            return Refused(
-                f"{log.zone} was last changed by {anchor}, which this log does not hold",
-                guard="breakglass",
-                hint="bring it in from where it was written: hyops-gitops reconcile FOLDER/segments/"
-                f"{segment}; nothing overrides this",
-            )
+            return not_reconciled(log.zone, anchor)
+
+
+def not_reconciled(zone: str, anchor: Anchor | None) -> Refused:
+    """The refusal to go on from a zone that break-glass changed, and nobody brought in."""
+    return Refused(
+        f"{zone} was last changed by {anchor}, which this log does not hold",
+        guard="breakglass",
+        hint="bring it in from where it was written: hyops-gitops reconcile FOLDER/segments/"
+        f"{anchor.segment if anchor else None}; nothing overrides this",
+    )

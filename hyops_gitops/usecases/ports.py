@@ -83,6 +83,31 @@ class ZoneWriter(ZoneReader, Protocol):
         """Ask the primary to send NOTIFY now. Its 200 proves nothing."""
 
 
+class ZoneRestorer(ZoneWriter, Protocol):
+    """A writer that can also make the zone, and choose how its serial moves: for `restore` alone."""
+
+    def exists(self) -> bool:
+        """Whether the server has the zone."""
+
+    def create(self, rrsets: Sequence[RRset], *, native: bool, transfer_keys: Sequence[str]) -> None:
+        """Make the zone of these RRsets, its SOA among them, with SOA-EDIT-API INCREASE. Sent once.
+
+        PowerDNS stores the serial of that SOA, increased by one.
+
+        Args:
+            rrsets: The whole zone.
+            native: Without transfers to secondaries.
+            transfer_keys: Names of TSIG keys, known to the server, that secondaries transfer it with.
+
+        Raises:
+            ServerRefused: nothing was made.
+            ReplyLost, OutsideFailure: as `patch` does.
+        """
+
+    def set_soa_edit_api(self, value: str) -> None:
+        """Choose how the API moves the serial."""
+
+
 class TransferRequester(Protocol):
     """Asks a secondary to transfer the zone at once."""
 

@@ -14,6 +14,7 @@ from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.json_fields import time_text
 from hyops_gitops.core.log import Log
 from hyops_gitops.core.markers import Anchor, anchor_name, claim_name, tombstone
+from hyops_gitops.core.restoring import undone
 from hyops_gitops.core.retirement import retirements
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.usecases.apply_opening import Opened
@@ -165,7 +166,9 @@ def overtaken(intent: Entry, settled: Entry) -> Unconfirmed | OutsideFailure:
 
 
 def zone_after(zone: Zone, intent: Intent) -> Zone:
-    """A zone with an intent's changes."""
+    """A zone with an intent's changes, or brought back by one that restores."""
+    if intent.restore is not None:
+        return undone(zone, intent.restore.differences)
     written = [change for change in intent.changes if change.writes]
     return zone.without(change.key for change in written).with_rrsets(
         change.after for change in written if change.after is not None

@@ -34,6 +34,7 @@ from hyops_gitops.core.entry_parts import (
     MergedCommit,
     Person,
     RecordedRefusal,
+    Restore,
     Retirement,
     SecondaryDrift,
     ServerReport,
@@ -149,6 +150,14 @@ probes = st.builds(
 readiness = st.builds(
     ReadinessReport, names, some(addresses), st.sampled_from(READINESS_VERDICTS), some(probes), texts, maybe(times)
 )
+restores = st.builds(
+    Restore,
+    numbers,
+    st.booleans(),
+    st.integers(1, 2**32 - 1),
+    some(st.tuples(words, maybe(st.integers(0, 2**32 - 1)))),
+    some(drifts),
+)
 path_digests = st.dictionaries(words, shas, max_size=3).map(lambda found: tuple(sorted(found.items())))
 anchors = st.builds(Anchor, numbers, shas, maybe(segment_ids))
 bases = st.builds(Base, st.tuples(numbers, shas), maybe(anchors))
@@ -180,6 +189,7 @@ BODIES: dict[str, st.SearchStrategy[Any]] = {
         overrides,
         st.builds(Lease, st.integers(1, 3600), maybe(words), st.integers(0, 2**22)),
         readiness=some(readiness),
+        restore=maybe(restores),
     ),
     "result": st.builds(
         Result,

@@ -126,6 +126,8 @@ TABLE = (
     ),
     Row("J", "an anchor missing", "test_missing_anchor_is_a_problem", "anchor"),
     Row("J", "an anchor altered, or of an older entry", "test_altered_or_older_anchor_is_a_problem", "anchor"),
+    Row("J", "a restore of what the log never had", f"{_TREE}[restore of another zone]", "restore"),
+    Row("J", "a restore of an older zone", f"{_TREE}[restore of an older zone]", "restore"),
     Row("J", "records of others", "test_foreign_change_is_a_failure_only_in_a_zone_of_our_own", "live"),
     Row("J", "a missed heartbeat of an observer", "", "there is no second observer in this design"),
     Row("J", "two zones in one log", f"{_TREE}[33 stray folder]", "path"),

@@ -11,8 +11,13 @@ from hypothesis import strategies as st
 
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.custody_entries import Compromised, Gap, TrustChange
-from hyops_gitops.core.entries import Intent, Result, Unchanged
+from hyops_gitops.core.entries import Intent, Result, Unchanged, ZoneDrift
+from hyops_gitops.core.entry_parts import Lease, Restore
 from hyops_gitops.core.envelope import entry_path
+from hyops_gitops.core.plan import plan_digest
+from hyops_gitops.core.restoring import differences_between
+from hyops_gitops.core.zone import Zone
+from hyops_gitops.usecases.apply_preparation import zone_digests
 from tests.tamper.building import (
     START,
     ZONE,
@@ -159,6 +164,38 @@ def _lying_result(book: Book, _: Book) -> Files:
     return copy.files
 
 
+def _restored(*, of: int, lie: bool = False, drift: bool = True) -> Damage:
+    """A primary that lost the zone, and a restore that says it brings back the zone of entry `of`."""
+
+    def damage(book: Book, _: Book) -> Files:
+        copy = book.copy(HEAD)
+        log, nothing = copy.head, Zone.of(ZONE, ())
+        lost = tuple(differences_between(log.observed, nothing, log.state))
+        before, after = zone_digests(log.observed, log.state, 9), zone_digests(nothing, log.state, None)
+        copy.add(ZoneDrift("0" * 40, before, after, lost, restored=drift), observed=nothing)
+        contracts, authority, _commits = copy.references()
+        wanted = log.observed.without([(f"txt.{ZONE}", "TXT")]) if lie else log.observed
+        copy.intend(
+            Intent(
+                contracts=contracts,
+                authority=authority,
+                merged=(),
+                before=after,
+                expected=zone_digests(wanted, log.state, None),
+                plan_sha256=plan_digest(ZONE, nothing.digest(), ()),
+                changes=(),
+                drift=(),
+                held=(),
+                overrides=(),
+                lease=Lease(120, "boot", 1),
+                restore=Restore(of, created=True, serial=12, serials=(("onprem", 9),), differences=lost),
+            )
+        )
+        return copy.files
+
+    return damage
+
+
 def _stolen(book: Book, _: Book) -> Files:
     copy = book.copy(HEAD)
     key = public(book.keys["other@tests"])
@@ -227,6 +264,10 @@ CASES: dict[str, tuple[Damage, str]] = {
     "24 zone changed between entries": (_moved_zone, "continuity"),
     "26 result leaves another zone": (_lying_intent, "continuity"),
     "27 hidden intent": (_hidden_intent, "pairs"),
+    "restore of another zone": (_restored(of=HEAD, lie=True), "restore"),
+    "restore of an older zone": (_restored(of=3), "restore"),
+    "restore of what is not there yet": (_restored(of=HEAD + 5), "restore"),
+    "restore over a change that was accepted": (_restored(of=HEAD, drift=False), "restore"),
     "33 stray file": (_files(lambda f: {**f, f"log/{ZONE}/0000/note.txt": b"x"}), "path"),
     "33 stray folder": (_files(lambda f: {**f, "log/other.internal/0000/000001.json": b"x"}), "path"),
     "34 zone file": (_edit(f"zones/{ZONE}.zone", b"10.0.0.1", b"10.0.0.9"), "files"),
@@ -264,6 +305,13 @@ def test_tree_is_refused_by_both(name: str, book: Book, stranger: Book, signers:
 @pytest.mark.parametrize("upto", [1, 3, 13, HEAD])
 def test_whole_logs_pass_both(upto: int, book: Book, signers: Path, tmp_path: Path) -> None:
     files = book.store.trees[upto - 1]
+    assert codes(files, book) == set()
+    fine, said = audit_script(write_tree(files, tmp_path / "tree"), signers, "--genesis", book.genesis)
+    assert fine, said
+
+
+def test_a_true_restore_passes_both(book: Book, signers: Path, tmp_path: Path) -> None:
+    files = _restored(of=HEAD)(book, book)
     assert codes(files, book) == set()
     fine, said = audit_script(write_tree(files, tmp_path / "tree"), signers, "--genesis", book.genesis)
     assert fine, said

@@ -1,0 +1,83 @@
+"""`restore`: rebuild a lost primary from the recorded zone."""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from hyops_gitops.adapters.process_identity import boot_identity
+from hyops_gitops.cli.options import common_options, find_repository
+from hyops_gitops.cli.output import echo, echo_json, note
+from hyops_gitops.cli.progress import show_event
+from hyops_gitops.cli.wiring import TOOL, Wiring, authority_source, override_option, overrides_of
+from hyops_gitops.core.errors import UsageError
+from hyops_gitops.core.restoration import RestorePlan
+from hyops_gitops.render.restore import restore_plan_text, restored_text
+from hyops_gitops.usecases.restore import carry_out, prepare_restore
+from hyops_gitops.usecases.restore_ports import RestoreRequest
+
+
+@click.command()
+@click.option("--yes", is_flag=True, help="Do not ask; needed where nobody can answer.")
+@click.option("--recover", type=int, metavar="SEQ", help="This open intent's applier is surely gone; close it.")
+@click.option(
+    "--tsig-key",
+    "transfer_keys",
+    multiple=True,
+    metavar="NAME",
+    help="A key, known to the primary, that secondaries transfer a zone with that has to be made. Repeatable.",
+)
+@override_option
+@common_options("json")
+def restore(
+    yes: bool,
+    recover: int | None,
+    transfer_keys: tuple[str, ...],
+    override_texts: tuple[str, ...],
+    repo: Path | None,
+    authority_file: Path | None,
+    output_format: str,
+    **_common: object,
+) -> int:
+    """Rebuild a primary that lost the zone, or went back to an old one, from the zone that the log recorded.
+
+    Makes the zone, or turns back what differs in one PATCH, with a serial above every secondary's; proves it, records
+    it. Needs the API key and HYOPS_SIGNING_KEY_FILE, as apply does. The primary's settings and keys come from deploy/.
+    """
+    wiring = Wiring(find_repository(repo))
+    ports = wiring.restore_ports(show_event)
+    request = RestoreRequest(
+        overrides=overrides_of(override_texts),
+        authority_override=authority_source(authority_file),
+        transfer_keys=transfer_keys,
+        tool=TOOL,
+        boot_id=boot_identity(),
+        pid=os.getpid(),
+        recover=recover,
+    )
+    prepared = prepare_restore(request, ports)
+    if prepared.plan is not None:
+        _agree(prepared.plan, yes=yes)
+    done = carry_out(prepared, ports)
+    if output_format == "json":
+        echo_json(done.to_json())
+    else:
+        echo(restored_text(done))
+    return done.exit_code
+
+
+def _agree(plan: RestorePlan, *, yes: bool) -> None:
+    """Show what is about to be done, and ask.
+
+    Raises:
+        UsageError: code `not-confirmed`: nobody is there to ask, and nobody said yes.
+    """
+    note(restore_plan_text(plan))
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(
+            "a restore writes the whole zone, and nobody is here to be asked", code="not-confirmed", hint="--yes"
+        )
+    click.confirm(f"write {plan.zone}?", abort=True, err=True)

@@ -1,0 +1,1 @@
+"""Restoring a primary that lost its zone."""
