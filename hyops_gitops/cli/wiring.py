@@ -56,8 +56,8 @@ from hyops_gitops.usecases.ports import (
     ZoneWriter,
 )
 from hyops_gitops.usecases.readiness import ReadinessPorts
-from hyops_gitops.usecases.server_views import ViewPorts
 from hyops_gitops.usecases.restore_ports import RestorePorts
+from hyops_gitops.usecases.server_views import ViewPorts
 from hyops_gitops.usecases.status import StatusPorts
 
 TOOL = f"hyops-gitops {__version__}"
