@@ -29,6 +29,17 @@ class NewRepository:
         """Whether something is at this path, be it a broken link."""
         return os.path.lexists(self._root / path)
 
+    def check_place(self) -> None:
+        """Whether this can be the top of a repository: workflows and owners count nowhere else."""
+        there = next(one for one in (self._root, *self._root.parents) if one.is_dir())
+        found = _top(there)
+        if found is not None and Path(found).resolve() != self._root:
+            raise UsageError(
+                f"{self._root} is inside of the repository {found}",
+                code="inside-repository",
+                hint="give a directory outside of it: workflows and CODEOWNERS count at a repository's top only",
+            )
+
     def write_new(self, files: Mapping[str, bytes]) -> None:
         """Write files that are not there, each whole or not at all."""
         for name, content in files.items():
@@ -43,9 +54,7 @@ class NewRepository:
 
     def begin(self, remote_url: str | None) -> None:
         """Make it a Git repository, unless it is in one, with a remote `origin` where a URL is given."""
-        try:
-            self._git.output("rev-parse", "--git-dir")
-        except UsageError:
+        if _top(self._root) is None:
             self._git.output("init", "-q", "-b", "main")
         if remote_url is None:
             return
@@ -81,6 +90,14 @@ def pin_genesis(file: Path, sha256: str) -> None:
     """Add the digest of a log's first entry to an authority file."""
     text = add_scalar(file.read_bytes().decode(), "evidence", "genesis", f"sha256:{sha256}")
     replace_file(file, text.encode())
+
+
+def _top(directory: Path) -> str | None:
+    """The top of the repository that a directory is in, None where it is in none."""
+    try:
+        return Git(directory).output("rev-parse", "--show-toplevel").decode().rstrip("\n")
+    except UsageError:
+        return None
 
 
 def _write_new(path: Path, content: bytes) -> None:

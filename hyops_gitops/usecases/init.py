@@ -63,11 +63,13 @@ def begin_repository(request: InitRequest, ports: BeginPorts) -> Begun:
     """Make it, or add what it lacks.
 
     Raises:
-        UsageError: codes `bad-tool`, `bad-principal`, `key-missing`, `answers-missing`, `key-exists`, `exists`.
+        UsageError: codes `bad-tool`, `bad-principal`, `key-missing`, `answers-missing`, `key-exists`, `exists`,
+            `inside-repository`, `remote-exists`.
         FindingsError: the authority would be invalid; nothing was written.
         OutsideFailure: the zone, git, ssh-keygen or the forge.
     """
     request.tool.check()
+    ports.folder.check_place()
     principal = _principal(request, ports)
     draft = _draft(request, ports)
     authority = draft.authority()

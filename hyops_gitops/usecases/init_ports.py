@@ -24,6 +24,13 @@ class RepositoryFolder(Protocol):
     def holds(self, path: str) -> bool:
         """Whether something is at this path."""
 
+    def check_place(self) -> None:
+        """Whether this can be the top of a repository.
+
+        Raises:
+            UsageError: code `inside-repository`: it lies below the top of another.
+        """
+
     def write_new(self, files: Mapping[str, bytes]) -> None:
         """Write files that are not there, each whole or not at all.
 

@@ -95,6 +95,13 @@ def test_wrong_calls(
     assert not directory.exists()
 
 
+def test_a_directory_inside_of_another_repository_is_no_place(init: Init, directory: Path) -> None:
+    run("git", "init", "-q", directory.parent)
+    began = init("--commit")
+    assert (began.exit, began.document["code"]) == (Exit.USAGE, "inside-repository")
+    assert not directory.exists()
+
+
 def test_what_is_missing_is_named_where_nobody_can_be_asked(init: Init) -> None:
     began = init("--zone", ZONE, bare=True)
     assert (began.exit, began.document["code"]) == (Exit.USAGE, "answers-missing")
