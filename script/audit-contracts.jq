@@ -7,18 +7,20 @@ def value($key): [split("\n")[] | capture("^" + $key + ": *(?<v>.*)$").v | sub("
 def part($key): [capture("(^|[ {,\"'])" + $key + "[\"']?: *[\"']?(?<v>[^,\"' }]+)").v][0];
 def targets: if . then ascii_downcase | [splits(" *, *") | sub("^ +"; "") | sub("\\.? *$"; "") | select(. != "")] | sort else [] end;
 def listed: gsub("(?<a>endpoint_target:) *\n? *- *"; .a + " ") | gsub("\n *- *"; ", ");
-def contract: {name: value("endpoint_dns_name"), targets: (listed | value("endpoint_target") | targets), ttl: (value("endpoint_ttl") // "" | tonumber? // null)};
 def sections: reduce (split("\n")[] | sub("(^| )#.*$"; "")) as $line ({at: "", text: {}};
   ($line | capture("^(?<key>[a-z_]+):(?<rest>.*)") // null) as $new
   | if $new then .at = $new.key | .text[.at] = $new.rest else .text[.at] += " " + $line end) | .text;
 def servers($role): [splits("- |\\{") | select(part("name")) | {role: $role, name: part("name"), site: part("site")}];
+def aliases: sections.endpoint_aliases // "" | [scan("(?:^|[ {,\"'])name[\"']?: *[\"']?([^,\"' }]+)")[0] | ascii_downcase | rtrimstr(".")];
+def contract: {name: value("endpoint_dns_name"), targets: (listed | value("endpoint_target") | targets), ttl: (value("endpoint_ttl") // "" | tonumber? // null)} as $c
+  | $c + {leads: ({($c.name // ""): $c.targets} + (reduce aliases[] as $old ({}; .[$old] = [$c.name])))}; # each name, and where it leads
 def authority: sections | (.primary | part("dns")) as $dns |
   {primary: (if $dns then [{role: "primary", name: "primary", site: (.primary | part("site"))}] else [] end),
    secondaries: (.secondaries // "" | servers("secondary")), resolvers: (.resolvers // "" | servers("resolver"))} as $servers |
   {default: (.policy // "" | part("default") // "60" | tonumber), servers: $servers,
    require: ([.policy // "" | capture("require[\"']?: *(?<v>\\[[^\\]]*\\]|( *- *[a-z]+)+)").v | scan("primary|secondaries|resolvers")] |
      if . != [] then . elif $dns then ["primary", "secondaries"] else ["secondaries"] end)};
-def show: "\(.targets | join(" ")) TTL \(.ttl // "unknown") as \(.name)";
+def show: .ttl as $ttl | [.leads | to_entries[] | "\(.value | join(" ")) TTL \($ttl // "unknown") as \(.key)"] | join(", ") | if . == "" then "nothing" else . end;
 ($texts | add) as $texts | $log[0] as $log
 | (reduce ($files | split("\n")[] | select(. != "") | capture("^(?<commit>[^ ]+) (?<id>[^ ]+) (?<path>.*)$")) as $f ({};
     if $f.path == "authority/\($zone).yaml" then .[$f.commit].authority = ($texts[$f.id] | authority)
@@ -26,11 +28,11 @@ def show: "\(.targets | join(" ")) TTL \(.ttl // "unknown") as \(.name)";
 | ($log.plans[] | . as $plan | $commits[.commit] as $at | (if .outside then null else $at.authority.default end) as $default
   | ($at.contracts // {} | map_values(.ttl //= $default)) as $asked | ($asked + .left | keys[]) as $path | $asked[$path] as $want
   | (.aside | index($path) != null) as $aside | ((if $aside then .changed else .left end)[$path] // []) as $rows
-  | {name: [$rows[].name] | unique | join(" "), targets: [$rows[].rdata[]] | map(rtrimstr(".")) | sort, ttl: ([$rows[].ttl] | unique | join(" ") | tonumber? // null)} as $have
+  | {leads: (reduce $rows[] as $row ({}; .[$row.name] += ($row.rdata | map(rtrimstr(".")))) | map_values(sort)), ttl: ([$rows[].ttl] | unique | join(" ") | tonumber? // null)} as $have
   | select(($aside and $rows == [] or .restored and $want == null) | not)
   | if $want == null then "P\tentry \(.seq): \($path): leaves \($have | show), and there is no such contract"
     elif $want.targets == [] then "Q\tentry \(.seq): \($path): its target cannot be read here"
-    elif $want.name != $have.name or $have.targets - $want.targets != [] or ($aside | not) and $have.targets != $want.targets or $want.ttl != null and $want.ttl != $have.ttl
+    elif ($aside | not) and $have.leads != $want.leads or $aside and any($have.leads | to_entries[]; .value - ($want.leads[.key] // []) != []) or $want.ttl != null and $want.ttl != $have.ttl
       then "P\tentry \(.seq): \($path): leaves \($have | show), not \($want | show)"
     elif $want.ttl == null and $have.ttl != $at.authority.default then "Q\tentry \(.seq): \($path): TTL \($have.ttl), and the authority file is not at hand"
     else empty end),

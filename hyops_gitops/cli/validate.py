@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from hyops_gitops import __version__
+from hyops_gitops.adapters.clock import SystemClock
 from hyops_gitops.adapters.git import GitRepository
 from hyops_gitops.adapters.schema_check import check_document
 from hyops_gitops.adapters.schemas import schema_copies
@@ -61,6 +62,7 @@ def validate(
         authority_override=override,
         base=base,
         since=since or "",
+        as_of=SystemClock().now().date(),
         copies=schema_copies(root),
     )
     findings = validation.findings

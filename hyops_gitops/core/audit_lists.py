@@ -66,7 +66,7 @@ def _kinds(entry: Entry) -> Iterator[tuple[str, str]]:
 
 
 def _about_drift(body: ZoneDrift) -> Iterator[tuple[str, str]]:
-    if body.differences or body.restored:
+    if body.differences or body.restored or not body.secondaries:
         restored = "; the zone was restored" if body.restored else ""
         yield "drift", f"changed outside the log: {_names(body.differences)}{restored}"
     for one in body.secondaries:

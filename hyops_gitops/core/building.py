@@ -1,5 +1,6 @@
 """From documents without errors to the values that everything after validation works with."""
 
+from datetime import date
 from ipaddress import ip_network
 from typing import cast
 
@@ -19,7 +20,7 @@ from hyops_gitops.core.authority import (
     Secondary,
     ServerAddress,
 )
-from hyops_gitops.core.contract import Contract, Target
+from hyops_gitops.core.contract import Alias, Contract, Target
 from hyops_gitops.core.document import Document
 from hyops_gitops.core.drafts import ContractDraft, TargetDraft
 from hyops_gitops.core.fields import Fields
@@ -54,6 +55,7 @@ def build_contract(draft: ContractDraft, authority: Authority) -> Contract:
         source=fields.text("endpoint_source"),
         document=draft.document,
         attested=draft.attested,
+        aliases=tuple(Alias(one.name, date.fromisoformat(one.until)) for one in draft.aliases),
     )
 
 

@@ -48,13 +48,19 @@ def count(changes: Iterable[Change], contracts: Mapping[str, Contract]) -> Tally
             by_name.setdefault(change.name, []).append(change)
     replaced = deleted = moved = 0
     for of_name in by_name.values():
-        if all(change.action is Action.DELETE for change in of_name) and of_name[0].contract not in contracts:
+        if all(change.action is Action.DELETE for change in of_name) and _is_gone(of_name[0], contracts):
             deleted += 1
         elif _moves_between_sites(of_name, contracts.get(of_name[0].contract)):
             moved += 1
         elif any(change.before is not None for change in of_name):
             replaced += 1
     return Tally(replaced, deleted, moved)
+
+
+def _is_gone(change: Change, contracts: Mapping[str, Contract]) -> bool:
+    """Whether no contract asks for the name any more: neither as its own nor as an alias."""
+    contract = contracts.get(change.contract)
+    return contract is None or change.name not in {rrset.name for rrset in contract.rrsets()}
 
 
 def _moves_between_sites(changes: Iterable[Change], contract: Contract | None) -> bool:

@@ -3,7 +3,7 @@
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 from hyops_gitops.core.document import Document
@@ -57,6 +57,14 @@ class Attestation:
 
 
 @dataclass(frozen=True, slots=True)
+class Alias:
+    """An old name of an endpoint, kept as CNAME until somebody deletes its line."""
+
+    name: str
+    until: date  # the last day it was meant to be kept; see docs/adr/0041-an-alias-outlives-its-date.md
+
+
+@dataclass(frozen=True, slots=True)
 class Contract:
     """One valid endpoint contract. Nobody after this looks at a dict again."""
 
@@ -74,6 +82,7 @@ class Contract:
     source: str | None  # who published it, such as platform/postgresql-ha#instance
     document: Document  # for the places of findings
     attested: tuple[Attestation, ...] = ()
+    aliases: tuple[Alias, ...] = ()
 
     def attested_at(self, target: Target) -> datetime | None:
         """When the publisher last said that this target's status is ok; how old that may be is the policy's."""
@@ -86,8 +95,9 @@ class Contract:
         return next((name for name, target in self.sites.items() if target == self.target), None)
 
     def rrsets(self) -> tuple[RRset, ...]:
-        """The desired RRsets of this contract."""
-        return self.target.rrsets(str(self.name), self.ttl)
+        """The desired RRsets of this contract: those of its name, then a CNAME for each alias."""
+        aliases = (RRset.of(alias.name, "CNAME", self.ttl, [str(self.name)]) for alias in self.aliases)
+        return (*self.target.rrsets(str(self.name), self.ttl), *aliases)
 
 
 def address_rrtype(address: str) -> str:

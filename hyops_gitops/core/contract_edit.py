@@ -21,6 +21,7 @@ CONTRACT_KEYS = (
     "endpoint_source",
     "endpoint_sites",
     "endpoint_home",
+    "endpoint_aliases",
     "endpoint_attested",
     "endpoint_readiness",
 )

@@ -32,6 +32,15 @@ class TargetDraft:
 
 
 @dataclass(frozen=True, slots=True)
+class AliasDraft:
+    """One entry of endpoint_aliases as written."""
+
+    at: KeyPath
+    name: str
+    until: str
+
+
+@dataclass(frozen=True, slots=True)
 class ContractDraft:
     """One contract file whose YAML could be read."""
 
@@ -46,6 +55,7 @@ class ContractDraft:
     readiness: tuple[tuple[KeyPath, Readiness], ...]
     attested: tuple[Attestation, ...] = ()
     cutover_required: bool = False
+    aliases: tuple[AliasDraft, ...] = ()
 
     def targets(self) -> tuple[TargetDraft, ...]:
         """The main target, if it is sound, and those of the sites."""
@@ -70,6 +80,7 @@ def draft_contract(document: Document) -> ContractDraft:
         readiness=_readiness(fields),
         attested=tuple(_attested(fields)),
         cutover_required=bool(fields.flag("endpoint_cutover_required")),
+        aliases=tuple(_aliases(fields)),
     )
 
 
@@ -111,6 +122,14 @@ def _attested(fields: Fields) -> Iterator[Attestation]:
             if values and status and time:
                 spelt = sorted({canonical_address(canonical_name(value)) for value in values})
                 yield Attestation(tuple(spelt), status, parse_time(time))
+
+
+def _aliases(fields: Fields) -> Iterator[AliasDraft]:
+    for index in range(fields.length("endpoint_aliases")):
+        at: KeyPath = ("endpoint_aliases", index)
+        name, until = fields.text(*at, "name"), fields.text(*at, "until")
+        if name is not None and until is not None:
+            yield AliasDraft(at, name, until)
 
 
 def _readiness(fields: Fields) -> tuple[tuple[KeyPath, Readiness], ...]:

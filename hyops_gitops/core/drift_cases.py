@@ -139,7 +139,7 @@ def unapplied_cases(
         held: Names that applies leave alone.
         commits: The first-parent commits since the one recorded last.
     """
-    paths = {str(contract.name): path for path, contract in sides.contracts.items()}
+    paths = {rrset.name: path for path, contract in sides.contracts.items() for rrset in contract.rrsets()}
     recorded = {key[0]: entry.contract for key, entry in sides.log.state.entries.items()}
     for name, group in groupby(compare(sides.desired, sides.log.state.zone), key=lambda one: one.name):
         differences = tuple(group)

@@ -12,7 +12,7 @@ from hyops_gitops.core.caps import cap_refusals
 from hyops_gitops.core.contract import Contract
 from hyops_gitops.core.guards import Override
 from hyops_gitops.core.limits import Limits
-from hyops_gitops.core.names import ancestors
+from hyops_gitops.core.names import ancestors, endpoint_name_of_path
 from hyops_gitops.core.plan import Action, Change, Drift, Held, Note, Plan, Refusal
 from hyops_gitops.core.state import Managed, ManagedSet
 from hyops_gitops.core.wildcards import wildcard_notes
@@ -76,12 +76,7 @@ class _Name:
     recorded: Mapping[str, RRset]  # by type
     desired: Mapping[str, RRset]
     observed: Mapping[str, RRset]
-
-    @property
-    def moves(self) -> bool:
-        """Whether the endpoint was applied before and now points elsewhere."""
-        before, after = _targets(self.recorded), _targets(self.desired)
-        return bool(before and after) and before != after
+    moves: bool  # whether the endpoint was applied before and now points elsewhere
 
 
 def make_plan(inputs: Inputs) -> Plan:
@@ -133,7 +128,9 @@ def _by_name(inputs: Inputs, desired: ManagedSet) -> Iterator[_Name]:
         key[0]: entry.contract for managed in (inputs.recorded, desired) for key, entry in managed.entries.items()
     }
     for name in sorted(contracts):
-        yield _Name(name, contracts[name], recorded.get(name, {}), wanted.get(name, {}), observed.get(name, {}))
+        before, after = _leads_to(name, inputs.recorded, recorded), _leads_to(name, desired, wanted)
+        moves = bool(before and after) and before != after
+        yield _Name(name, contracts[name], recorded.get(name, {}), wanted.get(name, {}), observed.get(name, {}), moves)
 
 
 _Outcome = Change | Drift | Refusal
@@ -236,6 +233,16 @@ def _held(inputs: Inputs) -> Iterator[Held]:
     for path, reason in sorted(inputs.held.items()):
         for name in sorted(names.get(path, ())):
             yield Held(name, path, reason)
+
+
+def _leads_to(name: str, managed: ManagedSet, by_name: Mapping[str, Mapping[str, RRset]]) -> frozenset[str]:
+    """Where a name leads; an alias leads where its contract's own name does, so that a rename moves nothing."""
+    own = _targets(by_name.get(name, {}))
+    entry = managed.entries.get((name, "CNAME"))
+    endpoint = endpoint_name_of_path(entry.contract, managed.apex) if entry else None
+    if endpoint is None or str(endpoint) == name:
+        return own
+    return _targets(by_name.get(str(endpoint), {})) or own
 
 
 def _targets(rrsets: Mapping[str, RRset]) -> frozenset[str]:

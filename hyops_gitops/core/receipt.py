@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, assert_never
 
+from hyops_gitops.core.departures import Departure, departures
 from hyops_gitops.core.entry_parts import Retirement, ServerReport
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.plan import Plan
@@ -60,6 +61,11 @@ class Receipt:
             case _:
                 assert_never(self.outcome)
 
+    @property
+    def departures(self) -> tuple[Departure, ...]:
+        """What became of the names that were deleted; nothing was where nothing was sent."""
+        return departures(self.plan.changes, self.servers) if self.servers else ()
+
     def to_json(self) -> dict[str, object]:
         """`hyops-apply/1`."""
         return {
@@ -82,5 +88,6 @@ class Receipt:
             "notes": [note.to_json() for note in self.plan.notes],
             "readiness": [one.to_json() for one in self.readiness],
             "retire": [one.to_json() for one in self.retire],
+            "deleted": [one.to_json() for one in self.departures],
             "timings_ms": dict(self.timings_ms),
         }

@@ -1,5 +1,6 @@
 """Plans, receipts and verification as text."""
 
+from hyops_gitops.core.departures import Departure
 from hyops_gitops.core.entry_parts import ServerReport
 from hyops_gitops.core.json_fields import time_text
 from hyops_gitops.core.log_reading import Reading
@@ -35,10 +36,31 @@ def receipt_text(receipt: Receipt) -> str:
     for one in receipt.retire:
         when = time_text(one.after) if one.after else "unknown: an authority server is stale or silent"
         lines.append(f"{one.name}: the old target may be retired after {when}")
+    lines += map(_departure_line, receipt.departures)
     lines.append(_outcome_line(receipt))
     if receipt.head:
         lines.append(f"log head {receipt.head}")
     return "\n".join(lines)
+
+
+def _departure_line(departure: Departure) -> str:
+    """`old.prod.z: gone from primary, secondary onprem; a wildcard answers 10.9.9.9 instead`."""
+    where = {
+        gone: ", ".join(
+            one.role if one.role == one.name else f"{one.role} {one.name}"
+            for one in departure.servers
+            if one.gone is gone
+        )
+        for gone in (True, False, None)
+    }
+    said = [
+        f"{what} {where[gone]}"
+        for gone, what in ((True, "gone from"), (False, "still answered by"), (None, "not seen on"))
+        if where[gone]
+    ]
+    wild = sorted({value for one in departure.servers if one.gone for value in one.instead})
+    said += [f"a wildcard answers {' '.join(map(printable, wild))} instead"] if wild else []
+    return f"{departure.name}: {'; '.join(said)}"
 
 
 def _outcome_line(receipt: Receipt) -> str:

@@ -10,7 +10,6 @@ from hyops_gitops.core.document import Document
 from hyops_gitops.core.entry_parts import AuthorityRef
 from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.findings import Finding
-from hyops_gitops.core.names import endpoint_name_of_path
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.usecases.convergence import servers_of
 from hyops_gitops.usecases.document_port import DocumentReader, SchemaChecker
@@ -87,7 +86,7 @@ class Contracts:
             manifest=manifest_sha256(files),
             authority_sha256=None if own is None else sha256_hex(own),
             desired=Zone.of(zone, (rrset for one in contracts for rrset in one.rrsets())),
-            undecided=_names(zone, validation),
+            undecided=validation.undecided(zone),
             required={} if authority is None else _required(authority),
             required_roles=frozenset() if authority is None else _roles(authority),
             separation="warn" if authority is None else authority.policy.separation_of_duties,
@@ -97,11 +96,6 @@ class Contracts:
     def _is_override(self, ref: AuthorityRef) -> bool:
         given = self._override
         return given is not None and given.content is not None and sha256_hex(given.content) == ref.sha256
-
-
-def _names(zone: str, validation: Validation) -> frozenset[str]:
-    found = (endpoint_name_of_path(path, zone) for path in validation.invalid_paths)
-    return frozenset(str(name) for name in found if name is not None)
 
 
 def _required(authority: Authority) -> dict[tuple[str, str], str]:

@@ -17,7 +17,6 @@ from hyops_gitops.core.errors import OutsideFailure, Refused, UsageError
 from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.limits import Limits
 from hyops_gitops.core.log import Log
-from hyops_gitops.core.names import endpoint_name_of_path
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.usecases.apply_preparation import zone_digests, zone_drift
 from hyops_gitops.usecases.custody import CustodyPorts, open_for_writing
@@ -26,7 +25,7 @@ from hyops_gitops.usecases.findings_error import FindingsError
 from hyops_gitops.usecases.observation import anchor_refusal, check_clock, check_header, judge_anchor, observe
 from hyops_gitops.usecases.ports import TransferRequester, VerifiedMark, ZoneReader
 from hyops_gitops.usecases.server_views import Viewer, ViewPorts
-from hyops_gitops.usecases.validate import Validation, validate_tree
+from hyops_gitops.usecases.validate import validate_tree
 
 _POLL_S = 0.2
 _OF_SECONDARIES = (DriftKind.SECONDARY_BEHIND, DriftKind.SECONDARY_EDITED)
@@ -176,7 +175,8 @@ class _Looking:
                 return iter(())
             if history.is_ancestor(recorded, self.commit):
                 commits = history.first_parent_commits(recorded, self.commit)
-        return unapplied_cases(sides, _names_of(self.validation, self.authority.zone), frozenset(), commits)
+        undecided = self.validation.undecided(self.authority.zone, sides.log.state)
+        return unapplied_cases(sides, undecided, frozenset(), commits)
 
     # --- what it does
 
@@ -253,12 +253,6 @@ def _anchor_says(primary: ServerView, log: Log) -> AnchorSays:
         return judge_anchor(primary.anchor, log)
     except Refused:
         return "other"
-
-
-def _names_of(validation: Validation, zone: str) -> frozenset[str]:
-    """The names whose contract is invalid."""
-    named = (endpoint_name_of_path(path, zone) for path in validation.invalid_paths)
-    return frozenset(str(name) for name in named if name is not None)
 
 
 def _said_last(log: Log) -> tuple[SecondaryDrift, ...] | None:

@@ -20,7 +20,7 @@ from hyops_gitops.usecases.ports import History
 from hyops_gitops.usecases.validate import Validation, validate_tree
 
 # Findings in a contract that another file's change brought about.
-_ABOUT_OTHER_FILES = frozenset({"target-dangling", "target-deleted", "target-loop"})
+_ABOUT_OTHER_FILES = frozenset({"target-dangling", "target-deleted", "target-loop", "alias-taken"})
 
 
 @dataclass(frozen=True, slots=True)

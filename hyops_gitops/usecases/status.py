@@ -13,7 +13,7 @@ from hyops_gitops.core.errors import Refused, UsageError
 from hyops_gitops.core.exchange import Answer, Question, SourceFile
 from hyops_gitops.core.log import Log
 from hyops_gitops.core.markers import Anchor, anchor_name
-from hyops_gitops.core.names import canonical_name, endpoint_name_of_path, is_in_zone
+from hyops_gitops.core.names import canonical_name, is_in_zone
 from hyops_gitops.core.status import NameStatus, ServerState, Since, Status
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.usecases.answers import TYPES, Judge, negative_ttl
@@ -60,7 +60,7 @@ def look(name: str | None, authority_override: SourceFile | None, ports: StatusP
         raise FindingsError(validation.findings)
     log, trouble = _log(validation, authority, ports)
     intended = Zone.of(authority.zone, (rrset for one in validation.contracts for rrset in one.rrsets()))
-    undecided = _undecided(authority.zone, validation)
+    undecided = validation.undecided(authority.zone, log.state if log else None)
     known = intended.names() | undecided | (log.state.names() if log else set())
     names = sorted(known) if name is None else [whole_name(name, authority.zone, known)]
     servers = servers_of(authority)
@@ -120,12 +120,6 @@ def _log(validation: Validation, authority: Authority, ports: StatusPorts) -> tu
         return recorded_log(validation, authority, ports.open_store, ports.verifier, ports.mark), None
     except Refused as error:
         return None, error
-
-
-def _undecided(zone: str, validation: Validation) -> set[str]:
-    """The names whose contract has an error, so that nobody can say what is intended."""
-    named = (endpoint_name_of_path(path, zone) for path in validation.invalid_paths)
-    return {str(name) for name in named if name is not None}
 
 
 def _ask(servers: tuple[Watched, ...], names: list[str], zone: str, dns: DnsClient) -> dict[Watched, _Answers]:

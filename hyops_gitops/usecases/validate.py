@@ -5,6 +5,7 @@ The hook, CI and `apply` all call this one function, so that none of them can be
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from itertools import chain
 from typing import Literal
 
@@ -16,6 +17,8 @@ from hyops_gitops.core.drafts import ContractDraft, draft_contract
 from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.fields import Fields
 from hyops_gitops.core.findings import Finding, Severity
+from hyops_gitops.core.names import endpoint_name_of_path
+from hyops_gitops.core.rules.aliases import check_aliases
 from hyops_gitops.core.rules.authority import check_authority, check_override
 from hyops_gitops.core.rules.catalog import finding
 from hyops_gitops.core.rules.context import ZoneContext, zone_context
@@ -27,6 +30,7 @@ from hyops_gitops.core.rules.sites import check_home, check_readiness, check_sit
 from hyops_gitops.core.rules.targets import check_cutover_ttl, check_targets, check_ttl
 from hyops_gitops.core.rules.tree import SIGNERS_PATH, START, check_layout, check_mixed, lay_out
 from hyops_gitops.core.signers import parse_allowed_signers
+from hyops_gitops.core.state import ManagedSet
 from hyops_gitops.usecases.document_port import DocumentReader, SchemaChecker
 from hyops_gitops.usecases.ports import SourceTree
 
@@ -46,6 +50,13 @@ class Validation:
     def invalid_paths(self) -> frozenset[str]:
         """The files with an error."""
         return frozenset(one.path for one in self.findings if one.severity is Severity.ERROR)
+
+    def undecided(self, zone: str, managed: ManagedSet | None = None) -> frozenset[str]:
+        """The names of which nobody can say what is intended: those of invalid contracts, and what they asked for."""
+        invalid = self.invalid_paths
+        named = (endpoint_name_of_path(path, zone) for path in invalid)
+        asked = (key[0] for key, entry in managed.entries.items() if entry.contract in invalid) if managed else ()
+        return frozenset((*(str(name) for name in named if name is not None), *asked))
 
     @property
     def dangling(self) -> tuple[Finding, ...]:
@@ -74,6 +85,7 @@ def validate_tree(
     authority_override: SourceFile | None = None,
     base: SourceTree | None = None,
     since: str = "the base",
+    as_of: date | None = None,
     copies: Iterable[Copy] = (),
 ) -> Validation:
     """Check everything below `endpoints/` and `authority/`.
@@ -85,6 +97,7 @@ def validate_tree(
         authority_override: Replaces the zone's authority file only; its findings carry its own path.
         base: An earlier state, to say which contracts were deleted since, and whether the signers only grew.
         since: What to call that state in messages.
+        as_of: Today, where somebody is to be reminded of what was to end before.
         copies: The repository's copies of our schemas.
     """
     sources = {source.path: source for source in tree.files()}
@@ -107,6 +120,7 @@ def validate_tree(
         *_signers_since(base, sources.get(SIGNERS_PATH), since),
         *(check_mixed(changed_paths(base, tree), since) if base is not None and _is_started(base, read) else ()),
         *(one for draft in drafts for one in _about_contract(draft, context)),
+        *check_aliases(drafts, context, as_of),
         *check_references(drafts, context, Deletions(since, _deleted(base, layout.contracts))),
         *forms.findings,
         *check_copies(copies),

@@ -141,6 +141,36 @@ CONTRACT_RULES: tuple[Rule, ...] = (
         "endpoint_home: onprm",
     ),
     Rule(
+        "alias-name",
+        "An alias is a name that a contract of this zone could have.",
+        "An alias is what is left of a contract's name after a rename; it follows the same naming rule.",
+        "Write <service>.<env>.<zone>, in lower case, with one of the authority file's environments.",
+        'endpoint_aliases: [{name: db.prod.example.com, until: "2027-01-31"}]',
+    ),
+    Rule(
+        "alias-taken",
+        "An alias is neither the name of a contract nor an alias of another one.",
+        "One name has one meaning: a CNAME cannot stand beside other records.",
+        "Delete the alias, or the contract whose name it is.",
+        "an alias db.prod.hyops.internal while endpoints/prod/db.yaml exists",
+    ),
+    Rule(
+        "alias-until",
+        "The last day of an alias is a day of the calendar.",
+        "Somebody has to be reminded of it.",
+        'Write the date as "YYYY-MM-DD", in quotes.',
+        'until: "2027-02-30"',
+    ),
+    Rule(
+        "alias-expired",
+        "An alias is not kept for longer than it was meant to be.",
+        "A date never changes DNS by itself: every change has a commit, somebody who approves it, and an entry in the "
+        "log. So the name stays until its line is deleted, and this reminds of it.",
+        "Delete the line, in a pull request of its own; or, if clients still use the name, give it a later date.",
+        'until: "2026-01-31", in February',
+        Severity.WARNING,
+    ),
+    Rule(
         "readiness-udp",
         "A udp endpoint's tcp, http and tls probes name their own port.",
         "Nothing accepts TCP connections on a UDP port, so the probe would always say not ready.",

@@ -26,6 +26,20 @@ def check_name(draft: ContractDraft, context: ZoneContext) -> Iterator[Finding]:
         yield from _check_in_zone(draft, name, context.zone, context)
 
 
+def naming_problem(name: str, context: ZoneContext) -> str | None:
+    """Why no contract of this zone could have this name, None when one could, or the zone is not known."""
+    if problem := name_problem(name):
+        return f"{name!r}: {problem}"
+    if context.zone is None:
+        return None
+    parsed = _parsed(name, context)
+    if parsed is None:
+        return f"{name} is not of the form <service>.<env>.{context.zone}"
+    if context.environments is not None and parsed.environment not in context.environments:
+        return f"{parsed.environment!r} in {name} is no environment"
+    return None
+
+
 def _check_in_zone(draft: ContractDraft, name: str, zone: str, context: ZoneContext) -> Iterator[Finding]:
     form = f"the form is <service>.<env>.{zone}"
     if not is_in_zone(name, zone):

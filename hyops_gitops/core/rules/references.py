@@ -8,6 +8,7 @@ from hyops_gitops.core.contract import TargetType
 from hyops_gitops.core.drafts import ContractDraft
 from hyops_gitops.core.findings import Finding
 from hyops_gitops.core.names import EndpointName, canonical_name, endpoint_name_of_path, is_in_zone
+from hyops_gitops.core.rules.aliases import alias_names
 from hyops_gitops.core.rules.catalog import finding_at
 from hyops_gitops.core.rules.context import ZoneContext, did_you_mean
 
@@ -46,9 +47,16 @@ def check_references(drafts: Sequence[ContractDraft], context: ZoneContext, dele
 
 
 def defined_names(drafts: Sequence[ContractDraft], context: ZoneContext) -> Mapping[str, str]:
-    """Name -> path of the contract that defines it. A contract with findings defines its name too, by its path."""
+    """Name -> path of the contract that defines it, or keeps it as an alias.
+
+    A contract with findings defines its name too, by its path.
+    """
     declared = {canonical_name(draft.name): draft.path for draft in drafts if draft.name is not None}
-    return declared | (_names_of_paths(context.contract_paths, context.zone) if context.zone else {})
+    return (
+        dict(alias_names(drafts))
+        | declared
+        | (_names_of_paths(context.contract_paths, context.zone) if context.zone else {})
+    )
 
 
 def referred_paths(draft: ContractDraft, defined: Mapping[str, str], zone: str | None) -> frozenset[str]:
@@ -88,9 +96,14 @@ def _dns_targets(draft: ContractDraft, zone: str) -> Iterator[tuple[tuple[str | 
 
 
 def _check_loops(drafts: Sequence[ContractDraft]) -> Iterator[Finding]:
-    """One finding in each contract that is part of a loop."""
+    """One finding in each contract that is part of a loop; an alias leads to its contract."""
     by_name = {draft.name: draft for draft in drafts if draft.name is not None}
-    for loop in _loops({name: _main_target(draft) for name, draft in by_name.items()}):
+    own = {draft.path: name for name, draft in by_name.items()}
+    aliases = {alias: own[path] for alias, path in alias_names(drafts).items() if path in own and alias not in by_name}
+    targets = {name: _main_target(draft) for name, draft in by_name.items()}
+    following = {name: aliases.get(target, target) for name, target in targets.items()}
+    to_itself = ((name,) for name, target in targets.items() if aliases.get(target) == name)
+    for loop in (*_loops(following), *to_itself):
         for position, name in enumerate(loop):
             draft = by_name[name]
             shown = " -> ".join((*loop[position:], *loop[:position], name))
