@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.repository import ROOT
 from tests.docs.test_readme import COMMANDS
 from tests.workflows.reading import NAMES, WORKFLOWS, Yaml, steps_of, workflow
 from tests.world import World, run
@@ -169,3 +170,14 @@ def test_every_command_in_a_step_is_one_with_its_options(name: str) -> None:
                 words = call.split()
                 known = {option for parameter in COMMANDS[words[0]].params for option in parameter.opts}
                 assert {word for word in words if word.startswith("--")} <= known
+
+
+@pytest.mark.parametrize("section", ["## GitLab CI", "## Gitea Actions"])
+def test_other_systems_are_shown_the_same_lines(section: str) -> None:
+    page = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8").split(section, 1)[1].split("\n## ", 1)[0]
+    for name in ("validate", "apply", "drift"):
+        for job in jobs(name):
+            for step in steps_of(name, job):
+                for call in re.findall(r"^ *hyops-gitops (.+?)(?: >|$)", step.get("run", ""), re.MULTILINE):
+                    line = re.sub(r" --repo contracts| --format github", "", call).split(' "')[0]
+                    assert f"hyops-gitops {line}" in page, line
