@@ -115,3 +115,31 @@ def test_nothing_is_guessed_while_the_forge_is_down(world: World) -> None:
 
     merged, _ = newest(world)
     assert (merged.source, merged.approvals) == ("commit", (Approval(Person("Grace")),))
+
+
+def squash(world: World, target: str, *, evil: bool = False) -> tuple[str, str]:
+    """Move the endpoint on a branch, squash it onto main; the new commit and the branch's head."""
+    world.git("switch", "-q", "-c", f"squash-{target}")
+    world.contract("first", target)
+    world.git("commit", "-q", "-a", "-m", "Move")
+    head = world.git("rev-parse", "HEAD")
+    world.git("switch", "-q", "main")
+    world.git("merge", "-q", "--squash", head)
+    if evil:
+        world.contract("second", "10.0.0.66")
+    return world.commit("Move (#7)"), head
+
+
+def test_a_squash_is_what_was_approved_when_its_tree_is(world: World, github: ForgeServer) -> None:
+    squashed: list[str] = []
+    for number, evil in ((7, False), (8, True)):
+        commit, head = squash(world, f"10.0.0.{number}", evil=evil)
+        github.pull(number, commit, head, review(1, GRACE, "APPROVED", head))
+        world.apply()
+        squashed.append(commit)
+
+    problems = world.cli("audit", "--offline", "--format", "json").document()["problems"]
+
+    assert isinstance(problems, list)
+    assert [(one["code"], squashed[1][:12] in one["message"]) for one in problems] == [("separation-of-duties", True)]
+    assert "holds what nobody approved" in problems[0]["message"]
