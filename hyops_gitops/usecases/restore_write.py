@@ -150,7 +150,8 @@ class Restoring:
     def _create(self, intended: Log, rrsets: Sequence[RRset]) -> Sent:
         prepared, log = self.prepared, intended
         native = not prepared.opened.authority.secondaries or prepared.opened.authority.policy.replication == "native"
-        mark, reason = claim(log.zone, log.head.seq, log.head.sha256), ""
+        mark = claim(log.zone, log.head.seq, log.head.sha256)
+        may_be_made, reason = False, ""
         for pause in _POST_PAUSES_S:
             self.clock.sleep(pause)
             if stop := self._why_not(intended):
@@ -158,16 +159,20 @@ class Restoring:
             try:
                 prepared.primary.create(rrsets, native=native, transfer_keys=prepared.request.transfer_keys)
                 return Sent("applied")
-            except (ServerRefused, ReplyLost) as error:  # an earlier try may have made it: then this one meets a zone
+            except OutsideFailure as error:
                 reason = error.message
-                if prepared.primary.exists():
+                may_be_made |= isinstance(error, ReplyLost)
+                if isinstance(error, ServerRefused) and not may_be_made:
+                    return Sent("failed", reason=reason)
+            try:
+                if may_be_made and prepared.primary.exists():  # an earlier try may have made it
                     if mark in prepared.primary.rrsets_at([mark.name]):
                         return Sent("applied")
                     return Sent("failed", reason=f"somebody else made the zone meanwhile ({reason})")
-                if isinstance(error, ServerRefused):
-                    return Sent("failed", reason=reason)
             except OutsideFailure as error:
                 reason = error.message
+        if not may_be_made:
+            return Sent("failed", reason=reason)
         raise Unconfirmed(
             f"whether the zone was made is not known: {reason}",
             code="outcome-unknown",

@@ -1,0 +1,1 @@
+"""Deploying the authority: compose files and the proxy before the API."""
