@@ -66,9 +66,10 @@ def _kinds(entry: Entry) -> Iterator[tuple[str, str]]:
 
 
 def _about_drift(body: ZoneDrift) -> Iterator[tuple[str, str]]:
-    if body.differences or body.restored or not body.secondaries:
+    moved = body.before.whole != body.after.whole
+    if body.differences or body.restored or moved or not body.secondaries:
         restored = "; the zone was restored" if body.restored else ""
-        yield "drift", f"changed outside the log: {_names(body.differences)}{restored}"
+        yield "drift", f"changed outside the log: {_names(body.differences) or 'it does not say what'}{restored}"
     for one in body.secondaries:
         yield "drift", f"secondary {one.name} ({one.address}) was {one.kind}: {_names(one.differences)}"
 
