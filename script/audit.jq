@@ -7,7 +7,11 @@
 # audit-contracts.jq.
 def need(c; $what): if c then . else .out += [$what] end;
 def named: "\(.name) \(.type)";
-def after($changes): reduce $changes[] as $c (.; if $c.ttl.after == null then del(.[$c | named]) else .[$c | named] = $c end);
+def hold($names; $by): reduce ($names[] | "\(.) A", "\(.) AAAA", "\(.) CNAME") as $at (.; if has($at) then .[$at].held = $by else . end);
+def after($intent; $seq): reduce $intent.plan.changes[] as $c (.; if $c.ttl.after == null then del(.[$c | named]) else .[$c | named] = $c end)
+  | hold([$intent.plan.changes[].name] | unique; null) | hold([$intent.holds[]?.name]; $seq);
+def inverse: {name, type, before: .after, after: .before, ttl: {before: .ttl.after, after: .ttl.before}};
+def written: select(.action | IN("create", "replace", "delete"));
 def shows($c): .role as $role | [.answers[] | select(named == ($c | named))][0] as $a | $a != null and ($a.rcode | test("^(NOERROR|NXDOMAIN)$")) and
   if $c.ttl.after == null then $c.ttl.before == null or $a.rdata != $c.before else $a.rdata == $c.after and ($role == "resolver" or $a.ttl == $c.ttl.after) end;
 def shows_anchor($i): .role == "resolver" or any(.answers[]; .name == "_hyops-gitops.\($zone)" and .rdata == ["\"v=hyops1 seq=\($i.seq) intent=sha256:\($i.hash)\""]);
@@ -36,20 +40,26 @@ reduce range($count) as $i ({out: [], trusted: {}, retired: {}, good: {}, acked:
       | need($p.restore == null or ($p.plan.changes == [] and ($p.restore.from | . > 0 and . <= $i) and
           $e[$p.restore.from - 1].subject[0].digest.sha256 == $p.zone.expected.whole and
           all($e[$p.restore.from:$i][].predicate; .outcome != "applied" and (.type != "drift" or .restored) and (.type != "reconcile" or .zone == null))); "\($at): does not restore what the log had")
+      | need($p.rollback_of == null or ($e[$p.rollback_of - 1].predicate as $earlier | [$p.plan.changes[].name] as $names
+          | $p.rollback_of > 0 and $p.rollback_of <= $i and $earlier.type == "intent" and ($names - [$p.holds[]?.name]) == [] and
+          ([$p.plan.changes[] | inverse] | sort) == ([$earlier.plan.changes[] | written | select(.name | IN($names[])) | {name, type, before, after, ttl}] | sort));
+          "\($at): does not take back what it says")
       | .based = true | .open = {seq: ($i + 1), hash: $h[$i], intent: $p} | ([$p.plan.held[], $p.plan.drift[]] | map(.contract)) as $aside
       | if $p.restore then . else .plans += [{seq: ($i + 1), commit: $p.contracts.commit, outside: $p.authority.outside_commit, aside: $aside, restored: any($p.overrides[]; .guard == "restored"),
-          changed: ([$p.plan.changes[] | select(.ttl.after != null)] | by_contract), left: ([.state | after($p.plan.changes)[]] | by_contract)}] end
+          changed: ([$p.plan.changes[] | select(.ttl.after != null and $p.rollback_of == null)] | by_contract), left: ([.state | after($p; $i + 1)[]] | by_contract)}] end
     elif $p.type == "result" then .open as $open | need($open != null and $open.seq == $p.intent.seq and $open.hash == $p.intent.sha256; "\($at): the result of no open intent")
       | (if $p.outcome == "applied" then $open.intent.zone.expected.whole else $left end) as $expected
       | need($now == $expected and $p.zone.after.whole == $expected; "\($at): leaves another zone than intended")
       | need(all($p.servers[] | select(.verdict == "converged") as $server | $server | shows_anchor($open),
-          ($open.intent.plan.changes[] | select(.action | IN("create", "replace", "delete")) as $c | $server | shows($c)); .); "\($at): called converged over other observations")
-      | if $p.outcome == "applied" then .state |= after($open.intent.plan.changes) else . end | .open = null
+          ($open.intent.plan.changes[] | written as $c | $server | shows($c)); .); "\($at): called converged over other observations")
+      | if $p.outcome == "applied" then (.state |= after($open.intent; $open.seq)) | .last = $open else . end | .open = null
       | if $p.converged then .results += [{seq: ($i + 1), commit: $open.intent.contracts.commit, outside: $open.intent.authority.outside_commit,
-          lost: [$open.intent.changes[] | .site_lost // [] | .[]], servers: [$p.servers[] | {role, name, verdict}]}] else . end
+          lost: [$open.intent, $open.intent.changes[] | .site_lost // [] | .[]], servers: [$p.servers[] | {role, name, verdict}]}] else . end
     elif $p.type == "unchanged" then need(.open == null and $now == $left; "\($at): the intent before has no result, or the zone changed")
+      | .last as $last | need(all($p.caught_up[]?; . as $server | $last != null and .verdict == "converged" and shows_anchor($last) and
+          all($last.intent.plan.changes[] | written as $c | $server | shows($c); .)); "\($at): called caught up over other observations")
     elif $p.type == "reconcile" and $p.zone then need(.open == null and $p.zone.after.whole == $now and ((.based | not) or $p.zone.before.whole == $left);
-        "\($at): the segment does not lead from zone to zone") | .based = true | .state |= after($p.plan.changes)
+        "\($at): the segment does not lead from zone to zone") | .based = true | .state |= after($p; $i + 1)
       | .segments += [{id: $p.segment, count: $p.count, head: $p.head, vouched: any($p.overrides[]; .guard == "segment-trust"), keys: [.trusted[] |
           select((.namespaces | length) == 0 or (.namespaces | index("hyops-gitops-breakglass")))]}]
     elif $p.type == "drift" then need($p.zone.before.whole == $left and $p.zone.after.whole == $now; "\($at): does not lead from zone to zone")
@@ -58,7 +68,7 @@ reduce range($count) as $i ({out: [], trusted: {}, retired: {}, good: {}, acked:
 | (.asks + ($stolen | map_values("signed by a stolen key")) | to_entries[] | select($acked[.key] == null or $stolen[$acked[.key] | tostring]) | "P\tentry \(.key): \(.value), not acknowledged"),
   (.out[] | "P\t\(.)"), (if .open then "O\t\(.open.seq)" else empty end),
   (.segments[] | "B\t\(.id)\t\(.count)\t\(.head)\t\(.vouched)", (.id as $id | .keys[] | "K\t\($id)\t\(.principal)\t\(.key)")),
-  (.state[] | . as $c | .after[] | "S\t\($c.name). \($c.ttl.after) IN \($c.type) \(.) ; \($c.contract)"),
+  (.state[] | . as $c | .after[] | "S\t\($c.name). \($c.ttl.after) IN \($c.type) \(.) ; \($c.contract)\(if $c.held then " ; held \($c.held)" else "" end)"),
   ($e[-1].predicate.files as $f | ("README.md", "LOG.md", "zones/\($zone).zone", "state/\($zone).zone") | "F\t\($f[.])  \(.)"), "F\t\($e[-1].subject[0].digest.sha256)  zones/\($zone).zone",
   ($e[].predicate | select(.seq % 100 == 99 or .seq == $count) | .files | to_entries[] | select(.key | test("^log/")) | "F\t\(.value)  \(.key)"),
   ($e[].predicate | select(.contracts) | "M\t\(.seq)\t\(.contracts.commit)\t\(.contracts.manifest)\t\(.authority | if .outside_commit then "-" else .sha256 end)"),

@@ -19,6 +19,7 @@ from hyops_gitops.adapters.yaml_edit import add_scalar
 from hyops_gitops.cli.wiring import TOOL, Wiring, authority_source, overrides_of
 from hyops_gitops.core.entries import Body
 from hyops_gitops.core.envelope import Entry, decode, entry_path
+from hyops_gitops.core.events import OnEvent
 from hyops_gitops.core.receipt import Receipt
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.lab.model import Lab
@@ -274,6 +275,9 @@ class World:
         swap: Swap = lambda ports: ports,
         wait: bool = True,
         recover: int | None = None,
+        sites_lost: tuple[str, ...] = (),
+        watch: bool = True,
+        on_event: OnEvent = lambda _: None,
     ) -> Receipt:
         """Apply HEAD with a clean work tree, or the revision given."""
         request = ApplyRequest(
@@ -286,8 +290,10 @@ class World:
             pid=os.getpid(),
             wait=wait,
             recover=recover,
+            sites_lost=sites_lost,
+            watch=watch,
         )
-        return apply(request, swap(self.wiring().apply_ports(lambda _: None)))
+        return apply(request, swap(self.wiring().apply_ports(on_event)))
 
     def cli(self, *arguments: str | Path, cwd: Path | None = None, **environ: str) -> Ran:
         """One command line in a process of its own, in the clone unless said otherwise."""

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import click
 
@@ -16,21 +17,42 @@ from hyops_gitops.usecases.apply import apply as apply_commit
 from hyops_gitops.usecases.apply_ports import ApplyRequest
 
 
+class _Options(TypedDict):
+    """Those that are handed on as they are."""
+
+    no_wait: bool
+    recover: int | None
+    sites_lost: tuple[str, ...]
+    no_watch: bool
+    verbose: bool
+
+
 @click.command()
 @click.option("--commit", "revision", metavar="REV", help="Apply this commit; default: HEAD, with a clean work tree.")
 @override_option
 @click.option("--no-wait", is_flag=True, help="Refuse at once when another apply is under way, instead of waiting.")
 @click.option("--recover", type=int, metavar="SEQ", help="Settle this open intent now: its applier is surely gone.")
+@click.option(
+    "--site-lost",
+    "sites_lost",
+    multiple=True,
+    metavar="SITE",
+    help="Nothing at this site can answer: its servers are watched, not required. Repeatable.",
+)
+@click.option(
+    "--no-watch",
+    is_flag=True,
+    help="After a cutover, do not wait for resolvers that the policy does not require. Without it they are watched "
+    "until they answer with the new target or the old TTL has passed, within the lease (policy.lease_s, less 20 s).",
+)
 @common_options("json", "markdown")
 def apply(
     revision: str | None,
     override_texts: tuple[str, ...],
-    no_wait: bool,
-    recover: int | None,
     repo: Path | None,
     authority_file: Path | None,
     output_format: str,
-    **_common: object,
+    **options: Unpack[_Options],
 ) -> int:
     """Apply the contracts of a commit to the primary, prove it by DNS, record it.
 
@@ -48,8 +70,10 @@ def apply(
         tool=TOOL,
         boot_id=boot_identity(),
         pid=os.getpid(),
-        wait=not no_wait,
-        recover=recover,
+        wait=not options["no_wait"],
+        recover=options["recover"],
+        sites_lost=options["sites_lost"],
+        watch=not options["no_watch"],
     )
     receipt = apply_commit(request, wiring.apply_ports(show_event))
     match output_format:

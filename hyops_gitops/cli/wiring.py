@@ -197,6 +197,7 @@ class Wiring:
             open_store=self.store,
             open_reader=self.reader,
             verifier=SshVerifier(),
+            clock=SystemClock(),
             mark=self.mark(),
         )
 

@@ -14,6 +14,7 @@ from hyops_gitops.core.log_lines import subject
 from hyops_gitops.core.log_problems import Problem
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.plan import Change, plan_digest
+from hyops_gitops.core.rollback import wrongly_taken_back
 from hyops_gitops.core.state import ManagedSet
 from hyops_gitops.core.zone import Key, RRset, Zone
 
@@ -59,7 +60,9 @@ def check_reference(zone: str, entry: Entry, facts: CommitFacts) -> Iterator[Pro
         yield Problem("manifest", path, f"the authority file at {short} does not hash to what the entry says")
 
 
-def check_plan(zone: str, entry: Entry, intent: Intent, after: ManagedSet, facts: CommitFacts) -> Verdict:
+def check_plan(
+    zone: str, entry: Entry, intent: Intent, after: ManagedSet, facts: CommitFacts, taken_back: Intent | None = None
+) -> Verdict:
     """Whether an intent does what the contracts at its commit ask for, no more and no less.
 
     Args:
@@ -68,11 +71,13 @@ def check_plan(zone: str, entry: Entry, intent: Intent, after: ManagedSet, facts
         intent: Its body.
         after: The managed set after it.
         facts: The commit's contracts.
+        taken_back: The earlier intent that it says it takes back, where there is such an intent.
     """
     if intent.restore is not None:
         return Verdict()  # it carries out no contract; that it brings back what the log had is checked with the log
     path, desired = entry_path(zone, entry.seq), facts.desired.rrsets
-    wrong = list(_wrong_changes(intent, desired))
+    # What a roll-back changes is held against what it takes back; everything else against the contracts as ever.
+    wrong = list(_wrong_changes(intent, desired)) if intent.rollback_of is None else []
     aside = {held.name for held in intent.held} | {left.name for left in intent.drift}
     restored = any(override.guard == "restored" for override in intent.overrides)
     for key in sorted(after.entries.keys() | desired.keys()):
@@ -83,7 +88,7 @@ def check_plan(zone: str, entry: Entry, intent: Intent, after: ManagedSet, facts
             continue  # our record of an RRset that a restored zone lost goes with the next apply
         if _differ(left, asked):
             wrong.append((key, left, asked))
-    problems: list[Problem] = []
+    problems = [Problem("rollback", path, message) for message in _wrong_rollback(intent, taken_back)]
     open_questions: list[Problem] = []
     for key, left, asked in wrong:
         message = f"{' '.join(key)}: the intent leaves {_say(left)}, the contracts ask for {_say(asked)}"
@@ -110,10 +115,11 @@ def check_observations(zone: str, entry: Entry, result: Result, intent_entry: En
         return Verdict(tuple(problems))
     listed = {(server.role, server.name): server for server in result.servers}
     if facts.own_authority:
-        lost = {site for one in intent.merged for site in one.declared.sites_lost}
+        lost = {*intent.sites_lost, *(site for one in intent.merged for site in one.declared.sites_lost)}
         required: Collection[Server] = [server for server, site in facts.required.items() if site not in lost]
     else:
-        required = [server for server in listed if server[0] in facts.required_roles]
+        exempt = {name for name, server in listed.items() if server.lost and intent.sites_lost}
+        required = [server for server in listed if server[0] in facts.required_roles and server not in exempt]
         if not required and facts.required_roles:
             message = "the authority file is not at hand, and the result lists no server of a required role"
             return Verdict(tuple(problems), (Problem("not-converged", path, message),))
@@ -122,6 +128,20 @@ def check_observations(zone: str, entry: Entry, result: Result, intent_entry: En
             message = f"the result says converged, but required {' '.join(one)} is not shown to be"
             problems.append(Problem("not-converged", path, message))
     return Verdict(tuple(problems))
+
+
+def check_caught_up(zone: str, entry: Entry, unchanged: Unchanged, last: Entry | None) -> Iterator[Problem]:
+    """Whether every server that is said to have caught up answered as the last applied intent left the zone."""
+    path = entry_path(zone, entry.seq)
+    intent = last.body if last else None
+    for server in unchanged.caught_up:
+        if last is None or not isinstance(intent, Intent) or server.verdict != "converged":
+            what: str | None = "nothing was applied that it could have missed"
+        else:
+            what = _unmet(server, intent.changes, Anchor(last.seq, last.sha256).rrset(zone))
+        if what:
+            message = f"{server.role} {server.name} is said to have caught up, but did not show it: {what}"
+            yield Problem("not-converged", path, message)
 
 
 def check_gaps(zone: str, gaps: Collection[Entry], acknowledged: Collection[int]) -> Iterator[Problem]:
@@ -149,6 +169,15 @@ def check_subjects(zone: str, entries: Sequence[Entry], messages: Mapping[str, s
         path = entry_path(zone, entry.seq)
         if messages.get(path) != subject(entry, entries):
             yield Problem("subject", path, "the message of its commit is not the line that follows from the entry")
+
+
+def _wrong_rollback(intent: Intent, taken_back: Intent | None) -> Iterator[str]:
+    if intent.rollback_of is None:
+        return
+    if taken_back is None:
+        yield f"entry {intent.rollback_of}, which it says it takes back, is no earlier intent"
+    else:
+        yield from wrongly_taken_back(intent, taken_back)
 
 
 def _wrong_changes(intent: Intent, desired: Mapping[Key, RRset]) -> Iterator[tuple[Key, RRset | None, RRset | None]]:

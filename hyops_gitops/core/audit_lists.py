@@ -52,9 +52,8 @@ def _kinds(entry: Entry) -> Iterator[tuple[str, str]]:
         brought = f"{len(body.restore.differences)} RRsets brought back"
         yield "restore", f"the zone of entry {body.restore.from_seq} was restored to {where}: {brought}"
     match body:
-        case Intent(held=held, drift=drift):
-            yield from (("held", f"{one.name}: {one.reason}") for one in held)
-            yield from (("drift", f"{one.name} {one.type} was changed outside the log and left alone") for one in drift)
+        case Intent():
+            yield from _about_intent(body)
         case Refusal(refusals=refusals):
             yield "refusal", "; ".join(f"{one.guard}: {one.message}" for one in refusals)
         case Result():
@@ -76,6 +75,16 @@ def _about_drift(body: ZoneDrift) -> Iterator[tuple[str, str]]:
 
 def _names(differences: Iterable[Drift]) -> str:
     return ", ".join(sorted({one.name for one in differences}))
+
+
+def _about_intent(intent: Intent) -> Iterator[tuple[str, str]]:
+    yield from (("held", f"{one.name}: {one.reason}") for one in intent.held)
+    yield from (("drift", f"{one.name} {one.type} was changed outside the log and left alone") for one in intent.drift)
+    if intent.sites_lost:
+        yield "site-lost", f"declared lost, so that its servers were not waited for: {', '.join(intent.sites_lost)}"
+    if intent.rollback_of is not None:
+        names = ", ".join(sorted({change.name for change in intent.changes}))
+        yield "roll-back", f"takes back intent {intent.rollback_of}: {names}"
 
 
 def _about_custody(body: Body) -> Iterator[tuple[str, str]]:

@@ -5,18 +5,19 @@ happened outside, a reconcile entry what a break-glass segment did, and the firs
 The managed set is the sum of all applied changes.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import chain, pairwise
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from hyops_gitops.core.custody_entries import Adopted, Reconcile
 from hyops_gitops.core.entries import Intent, Result, Unchanged, ZoneDrift
 from hyops_gitops.core.entry_list import EntryList
+from hyops_gitops.core.entry_parts import Hold
 from hyops_gitops.core.envelope import Entry, entry_path
 from hyops_gitops.core.log_problems import Problem
 from hyops_gitops.core.plan import Change
 from hyops_gitops.core.restoring import follows_from_log
-from hyops_gitops.core.state import Managed, ManagedSet
+from hyops_gitops.core.state import OWN_TYPES, Managed, ManagedSet
 from hyops_gitops.core.zone import Key
 
 
@@ -38,30 +39,50 @@ def check_continuity(zone: str, entries: EntryList, state: bytes, prefix: Prefix
     yield from _check_pairs(zone, entries, prefix.count)
     yield from _check_zone(zone, entries, prefix.count)
     managed: dict[Key, Managed] = dict(prefix.state.entries)  # brought forward in place: a log is long
-    for change in chain.from_iterable(_applied_changes(entries, prefix.count)):
-        managed.pop(change.key, None)
-        if change.after is not None:
-            managed[change.key] = Managed(change.after, change.contract)
+    for seq, changes, holds in _applied(entries, prefix.count):
+        _bring_forward(managed, changes, placed(holds, seq))
     if ManagedSet(zone, managed).text().encode() != state:
         yield Problem("state", f"state/{zone}.zone", "not the sum of the changes that the entries applied")
 
 
-def after_changes(managed: ManagedSet, changes: Sequence[Change]) -> ManagedSet:
-    """The managed set after an apply."""
-    changed = {change.key for change in changes}
-    kept = (entry for key, entry in managed.entries.items() if key not in changed)
-    new = (Managed(change.after, change.contract) for change in changes if change.after is not None)
-    return ManagedSet.of(managed.apex, (*kept, *new))
+def after_changes(managed: ManagedSet, changes: Sequence[Change], held: Mapping[str, int] | None = None) -> ManagedSet:
+    """The managed set after an apply.
+
+    Args:
+        managed: Before it.
+        changes: What it does.
+        held: The names that it has held, with the number of its intent; a name that it changes is held no longer.
+    """
+    entries = dict(managed.entries)
+    _bring_forward(entries, changes, held or {})
+    return ManagedSet(managed.apex, entries)
 
 
-def _applied_changes(entries: EntryList, start: int) -> Iterator[Sequence[Change]]:
+def placed(holds: Iterable[Hold], seq: int) -> dict[str, int]:
+    """The names that an intent has held, with its number."""
+    return {hold.name: seq for hold in holds}
+
+
+def _bring_forward(managed: dict[Key, Managed], changes: Sequence[Change], held: Mapping[str, int]) -> None:
+    for change in changes:
+        managed.pop(change.key, None)
+        if change.after is not None:
+            managed[change.key] = Managed(change.after, change.contract)
+    for name in {change.name for change in changes} | held.keys():
+        for key in ((name, rrtype) for rrtype in OWN_TYPES):
+            if key in managed and managed[key].held != held.get(name):
+                managed[key] = replace(managed[key], held=held.get(name))
+
+
+def _applied(entries: EntryList, start: int) -> Iterator[tuple[int, Sequence[Change], Sequence[Hold]]]:
+    """Every intent that was applied, and every segment brought in: its entry's number, its changes, its holds."""
     for entry in _from(entries, start):
         if isinstance(entry.body, Result) and entry.body.outcome == "applied":
             intent = entries[entry.body.intent_seq - 1].body
             if isinstance(intent, Intent):
-                yield intent.changes
+                yield entry.body.intent_seq, intent.changes, intent.holds
         elif isinstance(entry.body, Reconcile) and entry.body.adopted is not None:
-            yield entry.body.adopted.changes
+            yield entry.seq, entry.body.adopted.changes, ()
 
 
 def _check_pairs(zone: str, entries: EntryList, start: int) -> Iterator[Problem]:

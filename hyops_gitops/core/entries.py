@@ -13,6 +13,7 @@ from hyops_gitops.core.custody_entries import Gap, Genesis, Reconcile, TrustChan
 from hyops_gitops.core.entry_parts import (
     AuthorityRef,
     ContractsRef,
+    Hold,
     Json,
     Lease,
     MergedCommit,
@@ -31,6 +32,7 @@ from hyops_gitops.core.guards import Override
 from hyops_gitops.core.json_fields import Fields, time_text
 from hyops_gitops.core.plan import Change, Drift, Held
 from hyops_gitops.core.readiness import ReadinessReport
+from hyops_gitops.core.timeline import Moment, ServiceReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +52,18 @@ class Intent:
     lease: Lease
     readiness: tuple[ReadinessReport, ...] = ()  # of the targets that endpoints move to
     restore: Restore | None = None  # nothing is changed but brought back
+    sites_lost: tuple[str, ...] = ()  # whose servers are watched, but not required
+    rollback_of: int | None = None  # the intent whose changes this one takes back
+    holds: tuple[Hold, ...] = ()  # names that stay as this leaves them, until their contracts change
 
     def to_json(self) -> Json:
         """The entry's form."""
-        readiness: Json = {"readiness": [one.to_json() for one in self.readiness]} if self.readiness else {}
+        optional: Json = {
+            "readiness": [one.to_json() for one in self.readiness],
+            "site_lost": list(self.sites_lost),
+            "rollback_of": self.rollback_of,
+            "holds": [hold.to_json() for hold in self.holds],
+        }
         return {
             "contracts": self.contracts.to_json(),
             "authority": self.authority.to_json(),
@@ -67,8 +77,8 @@ class Intent:
             },
             "overrides": [override_json(override) for override in self.overrides],
             "lease": self.lease.to_json(),
-            **readiness,
             **({} if self.restore is None else {"restore": self.restore.to_json()}),
+            **{name: value for name, value in optional.items() if value},
         }
 
     @classmethod
@@ -89,6 +99,9 @@ class Intent:
             Lease.from_json(fields.nested("lease")),
             tuple(ReadinessReport.from_json(one) for one in fields.optional_objects("readiness")),
             Restore.from_json(fields.nested("restore")) if "restore" in fields else None,
+            fields.texts("site_lost") if "site_lost" in fields else (),
+            fields.optional_integer("rollback_of"),
+            tuple(Hold.from_json(one) for one in fields.optional_objects("holds")),
         )
 
 
@@ -114,11 +127,17 @@ class Result:
     retire: tuple[Retirement, ...]
     reason: str = ""  # why not applied
     recovered: bool = False  # found out by another run, after the writer of the intent had gone
+    services: tuple[ServiceReport, ...] = ()  # whether what moved answers through its name
+    timeline: tuple[Moment, ...] = ()
 
     def to_json(self) -> Json:
         """The entry's form."""
         reason: Json = {"reason": self.reason} if self.reason else {}
         accepted: Json = {"accepted": time_text(self.accepted)} if self.accepted else {}
+        after: Json = {
+            "services": [one.to_json() for one in self.services],
+            "timeline": [one.to_json() for one in self.timeline],
+        }
         return {
             "intent": {"seq": self.intent_seq, "sha256": self.intent_sha256},
             "outcome": self.outcome,
@@ -130,6 +149,7 @@ class Result:
             **reason,
             **accepted,
             **({"recovered": True} if self.recovered else {}),
+            **{name: value for name, value in after.items() if value},
         }
 
     @classmethod
@@ -149,6 +169,8 @@ class Result:
             tuple(Retirement.from_json(one) for one in fields.objects("retire")),
             fields.optional_text("reason") or "",
             recovered="recovered" in fields and fields.boolean("recovered"),
+            services=tuple(ServiceReport.from_json(one) for one in fields.optional_objects("services")),
+            timeline=tuple(Moment.from_json(one) for one in fields.optional_objects("timeline")),
         )
 
 
@@ -159,13 +181,20 @@ class Unchanged:
     contracts: ContractsRef
     authority: AuthorityRef
     merged: tuple[MergedCommit, ...]
+    caught_up: tuple[ServerReport, ...] = ()  # servers that now serve what the last applied intent did without them
+    retire: tuple[Retirement, ...] = ()  # what is known since then
 
     def to_json(self) -> Json:
         """The entry's form."""
+        optional: Json = {
+            "caught_up": [one.to_json() for one in self.caught_up],
+            "retire": [one.to_json() for one in self.retire],
+        }
         return {
             "contracts": self.contracts.to_json(),
             "authority": self.authority.to_json(),
             "changes": [commit.to_json() for commit in self.merged],
+            **{name: value for name, value in optional.items() if value},
         }
 
     @classmethod
@@ -175,6 +204,8 @@ class Unchanged:
             ContractsRef.from_json(fields.nested("contracts")),
             AuthorityRef.from_json(fields.nested("authority")),
             tuple(MergedCommit.from_json(one) for one in fields.objects("changes")),
+            tuple(ServerReport.from_json(one) for one in fields.optional_objects("caught_up")),
+            tuple(Retirement.from_json(one) for one in fields.optional_objects("retire")),
         )
 
 

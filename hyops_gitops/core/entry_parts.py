@@ -157,6 +157,23 @@ class MergedCommit:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """A name that stays where an intent put it until its contract says something else than it did then."""
+
+    name: str
+    contract_sha256: str  # of the contract's data (core.holds)
+
+    def to_json(self) -> Json:
+        """The entry's form."""
+        return {"name": self.name, "contract_sha256": self.contract_sha256}
+
+    @classmethod
+    def from_json(cls, fields: Fields) -> "Hold":
+        """Back from the entry's form."""
+        return cls(fields.text("name"), fields.sha256("contract_sha256"))
+
+
+@dataclass(frozen=True, slots=True)
 class Lease:
     """How long the writer of an intent may act on it, and how to tell that it is gone."""
 
@@ -228,6 +245,8 @@ class ServerReport:
     verdict: ServerVerdict
     after_ms: int | None  # since the update was accepted; None while not converged
     answers: tuple[tuple[str, str, str, int | None, tuple[str, ...]], ...] = ()  # name, type, rcode, TTL, rdata
+    overdue: bool = False  # a resolver that is stale for longer than any TTL allows
+    lost: bool = False  # it stands at a site declared lost, so nobody waited for it
 
     def to_json(self) -> Json:
         """The shape used in receipts and in evidence."""
@@ -241,6 +260,8 @@ class ServerReport:
                 {"name": name, "type": rrtype, "rcode": rcode, "ttl": ttl, "rdata": list(rdata)}
                 for name, rrtype, rcode, ttl, rdata in self.answers
             ],
+            **({"overdue": True} if self.overdue else {}),
+            **({"lost": True} if self.lost else {}),
         }
 
     @classmethod
@@ -256,6 +277,8 @@ class ServerReport:
                 (one.text("name"), one.text("type"), one.text("rcode"), one.optional_integer("ttl"), one.texts("rdata"))
                 for one in fields.objects("answers")
             ),
+            overdue="overdue" in fields and fields.boolean("overdue"),
+            lost="lost" in fields and fields.boolean("lost"),
         )
 
 

@@ -35,7 +35,7 @@ EXIT_MEANINGS: dict[Exit, str] = {
     Exit.USAGE: "wrong usage, or no repository here",
     Exit.REFUSED: "refused by a guard; nothing was changed",
     Exit.OUTSIDE: "the outside failed (API, DNS, git remote); nothing was changed",
-    Exit.UNCONFIRMED: "the change was sent, but not every required server serves it, or its outcome is unknown",
+    Exit.UNCONFIRMED: "the change was sent, but is not served where it must be, is in doubt, or was moved back",
     Exit.BUG: "a bug in this program",
     Exit.INTERRUPTED: "interrupted",
 }

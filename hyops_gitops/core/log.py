@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from hyops_gitops.core.custody_entries import Gap, Genesis, Reconcile
-from hyops_gitops.core.entries import Intent, Result, Unchanged
+from hyops_gitops.core.custody_entries import Adopted, Gap, Genesis, Reconcile
+from hyops_gitops.core.entries import Intent, Result, Unchanged, ZoneDrift
 from hyops_gitops.core.entry_list import EntryList
-from hyops_gitops.core.entry_parts import TrustedKey
+from hyops_gitops.core.entry_parts import ServerReport, TrustedKey
 from hyops_gitops.core.envelope import Entry
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.segment import SegmentRef
@@ -122,6 +123,18 @@ class Log:
                 if isinstance(entry.body, Result) and entry.body.outcome == "applied":
                     yield Applied(intended.body, intended, entry.body, entry)
 
+    def left(self, name: str) -> Iterator[tuple[datetime, int]]:
+        """When records of a name were seen to be gone that no apply took away (drift, break-glass), and their TTLs."""
+        for entry in self.entries.mentioning(name):
+            match entry.body:
+                case ZoneDrift(differences=differences):
+                    gone = [one.recorded for one in differences if one.name == name]
+                case Reconcile(adopted=Adopted(changes=changes)):
+                    gone = [one.before for one in changes if one.name == name]
+                case _:
+                    continue
+            yield from ((entry.envelope.time, rrset.ttl) for rrset in gone if rrset is not None)
+
     @property
     def last_applied(self) -> Applied | None:
         """The newest intent recorded as applied."""
@@ -137,6 +150,18 @@ class Log:
         """The entries that brought a break-glass segment in, oldest first."""
         found = self.entries.of_types("reconcile")
         return tuple(one for one in found if isinstance(one.body, Reconcile) and one.body.adopted is not None)
+
+    @property
+    def behind(self) -> tuple[ServerReport, ...]:
+        """The authority servers that were not seen to serve what was applied last."""
+        caught_up: set[tuple[str, str]] = set()
+        for entry in reversed(self.entries):
+            if isinstance(entry.body, Unchanged):
+                caught_up |= {(one.role, one.name) for one in entry.body.caught_up}
+            if isinstance(entry.body, Result) and entry.body.outcome == "applied":
+                late = (one for one in entry.body.servers if one.verdict != "converged" and one.role != "resolver")
+                return tuple(one for one in late if (one.role, one.name) not in caught_up)
+        return ()
 
     @property
     def recorded(self) -> Intent | Unchanged | None:

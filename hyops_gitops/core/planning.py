@@ -4,10 +4,12 @@
 as desired although it was last applied otherwise, or never, is *adopted*: not written, but recorded as ours.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from hyops_gitops.core.assertions import Moves, assertion_refusals
+from hyops_gitops.core.authority import NO_ASSERTIONS
 from hyops_gitops.core.caps import cap_refusals
 from hyops_gitops.core.contract import Contract
 from hyops_gitops.core.guards import Override
@@ -61,6 +63,7 @@ class Inputs:
     limits: Limits
     overrides: tuple[Override, ...] = ()
     promised_stable: frozenset[str] = frozenset()  # contracts that say, and said, endpoint_cutover_required: false
+    moves: Moves | None = None  # earlier ones
 
     def overridden(self, guard: str, name: str | None) -> bool:
         """Whether an override that the policy allows lifts this guard."""
@@ -91,6 +94,7 @@ def make_plan(inputs: Inputs) -> Plan:
         *_occlusions(inputs.observed, changes),
         *cap_refusals(changes, contracts, inputs.recorded, inputs.limits),
         *_whole_tree_refusals(inputs),
+        *_assertions(inputs, changes, contracts),
     ]
     promises = list(_broken_promises(inputs, changes, contracts))
     refusals += [one for one in promises if isinstance(one, Refusal)]
@@ -203,6 +207,16 @@ def _occlusions(observed: Zone, changes: Iterable[Change]) -> Iterator[Refusal]:
                 message = f"{name} is below the {cuts[ancestor]} at {ancestor}: its records would never be served"
                 hint = f"remove the {cuts[ancestor]} at {ancestor}, or rename the endpoint"
                 yield Refusal("occluded", name, message, hint)
+
+
+def _assertions(inputs: Inputs, changes: Sequence[Change], contracts: Mapping[str, Contract]) -> Iterator[Refusal]:
+    assertions = inputs.limits.assertions
+    if assertions == NO_ASSERTIONS:
+        return
+    written = [change for change in changes if change.writes]
+    kept = inputs.observed.without(change.key for change in written)
+    after = kept.with_rrsets(change.after for change in written if change.after is not None)
+    yield from assertion_refusals(assertions, changes, contracts, after, inputs.moves)
 
 
 def _whole_tree_refusals(inputs: Inputs) -> Iterator[Refusal]:

@@ -18,6 +18,7 @@ def retirements(
     accepted: datetime,
     servers: Iterable[ServerReport],
     past: Callable[[str], Iterable[Applied]],
+    left: Callable[[str], Iterable[tuple[datetime, int]]] = lambda _: (),
 ) -> tuple[Retirement, ...]:
     """One retirement for each name whose target moved.
 
@@ -26,6 +27,7 @@ def retirements(
         accepted: When the primary accepted it.
         servers: What every server answered in the end.
         past: Every earlier applied intent that speaks of a name.
+        left: When records of a name were seen to be gone that no apply took away, and their TTLs.
     """
     names = sorted({change.name for change in changes if change.cutover and change.before is not None})
     if not names:
@@ -33,7 +35,9 @@ def retirements(
     stopped = stopped_serving(accepted, servers)
     if stopped is None:
         return tuple(Retirement(name, None) for name in names)
-    return tuple(Retirement(name, max(_expiries(name, changes, stopped, past(name)))) for name in names)
+    return tuple(
+        Retirement(name, max((*_expiries(name, changes, stopped, past(name)), *_expired(left(name))))) for name in names
+    )
 
 
 def ttl_notes(changes: Iterable[Change], longest: int) -> Iterator[Note]:
@@ -78,6 +82,10 @@ def stopped_serving(accepted: datetime | None, servers: Iterable[ServerReport]) 
         return None
     latest = accepted + timedelta(milliseconds=max(delays, default=0))
     return latest.replace(microsecond=0) + timedelta(seconds=1)
+
+
+def _expired(left: Iterable[tuple[datetime, int]]) -> Iterator[datetime]:
+    return (seen + timedelta(seconds=ttl) for seen, ttl in left)
 
 
 def _expiry(when: datetime, change: Change) -> datetime:

@@ -1,15 +1,18 @@
 """The managed set: the RRsets we own, as last applied, each with the contract it came from.
 
-Its file form is the zone's (core.zone), each line followed by ` ; CONTRACT`; so `sed 's/ ; .*//' FILE | sha256sum`
-gives its digest.
+Its file form is the zone's (core.zone), each line followed by ` ; CONTRACT` and, where the name is held, ` ; held SEQ`;
+so `sed 's/ ; .*//' FILE | sha256sum` gives its digest.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.zone import Key, RRset, Zone, parse_line
 
+OWN_TYPES = ("A", "AAAA", "CNAME")  # what a contract can ask for
 _SEPARATOR = " ; "
+_HELD = " ; held "
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,7 @@ class Managed:
 
     rrset: RRset
     contract: str
+    held: int | None = None  # the intent that moved the name away from its contract, and had it held there
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,10 @@ class ManagedSet:
         entry = self.entries.get(key)
         return entry.rrset if entry else None
 
+    def held_by(self, name: str) -> int | None:
+        """The intent that has this name held, if any."""
+        return next((one.held for one in map(self.entries.get, _keys(name)) if one and one.held), None)
+
     def names(self) -> set[str]:
         """Every owner name we manage."""
         return {name for name, _ in self.entries}
@@ -52,9 +60,7 @@ class ManagedSet:
 
     def text(self) -> str:
         """The file form."""
-        lines = (
-            f"{line}{_SEPARATOR}{entry.contract}\n" for entry in self.entries.values() for line in entry.rrset.lines()
-        )
+        lines = (f"{line}{_origin(entry)}\n" for entry in self.entries.values() for line in entry.rrset.lines())
         return "".join(sorted(lines))
 
     @classmethod
@@ -66,10 +72,28 @@ class ManagedSet:
         """
         records: dict[Key, tuple[int, list[str], str]] = {}
         for number, line in enumerate(text.splitlines(), 1):
-            record, _, contract = line.partition(_SEPARATOR)
+            record, _, origin = line.partition(_SEPARATOR)
             name, rrtype, ttl, rdata = parse_line(record, number)
-            records.setdefault((name, rrtype), (ttl, [], contract))[1].append(rdata)
+            records.setdefault((name, rrtype), (ttl, [], origin))[1].append(rdata)
         return cls.of(
             apex,
-            (Managed(RRset.of(*key, ttl, rdata), contract) for key, (ttl, rdata, contract) in records.items()),
+            (_managed(RRset.of(*key, ttl, rdata), origin) for key, (ttl, rdata, origin) in records.items()),
         )
+
+
+def _keys(name: str) -> tuple[Key, ...]:
+    """Where our own RRsets of a name stand."""
+    return tuple((name, rrtype) for rrtype in OWN_TYPES)
+
+
+def _origin(entry: Managed) -> str:
+    """What follows a record in the file."""
+    held = "" if entry.held is None else f"{_HELD}{entry.held}"
+    return f"{_SEPARATOR}{entry.contract}{held}"
+
+
+def _managed(rrset: RRset, origin: str) -> Managed:
+    contract, marked, held = origin.partition(_HELD)
+    if marked and not held.isdecimal():
+        raise InvalidData(f"{rrset.name} is held by {held!r}, which is no entry", code="bad-zone-file")
+    return Managed(rrset, contract, int(held) if marked else None)

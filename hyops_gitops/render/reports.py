@@ -6,6 +6,7 @@ from hyops_gitops.core.json_fields import time_text
 from hyops_gitops.core.log_reading import Reading
 from hyops_gitops.core.proposal import Proposal
 from hyops_gitops.core.receipt import Receipt
+from hyops_gitops.core.timeline import Moment
 from hyops_gitops.render.changes import counts, plan_lines
 from hyops_gitops.render.findings import printable
 from hyops_gitops.render.readiness import readiness_line
@@ -32,11 +33,18 @@ def proposal_text(proposal: Proposal) -> str:
 def receipt_text(receipt: Receipt) -> str:
     """What an apply came to."""
     lines = [*plan_lines(receipt.plan), *map(readiness_line, receipt.readiness)]
-    lines += map(server_line, receipt.servers)
+    lines += map(moment_line, receipt.timeline) if receipt.timeline else map(server_line, receipt.servers)
+    behind = ", ".join(
+        f"{one.role} {one.name}" for one in receipt.servers if one.role != "resolver" and one.verdict != "converged"
+    )
     for one in receipt.retire:
-        when = time_text(one.after) if one.after else "unknown: an authority server is stale or silent"
+        when = time_text(one.after) if one.after else f"unknown: {behind} may still serve the old one"
         lines.append(f"{one.name}: the old target may be retired after {when}")
     lines += map(_departure_line, receipt.departures)
+    lines += [f"{one.role} {one.name} has caught up with what it missed" for one in receipt.caught_up]
+    if receipt.rollback is not None:
+        lines += [f"moved back: {one}" for one in receipt.rollback.names if receipt.rollback.outcome == "applied"]
+        lines += map(server_line, receipt.rollback.servers)
     lines.append(_outcome_line(receipt))
     if receipt.head:
         lines.append(f"log head {receipt.head}")
@@ -77,6 +85,15 @@ def _outcome_line(receipt: Receipt) -> str:
             return f"failed, nothing was changed: {printable(receipt.reason)}"
         case "unconfirmed":
             return f"not confirmed: {printable(receipt.reason)}"
+        case "rolled-back":
+            return f"ROLLED BACK: {printable(receipt.reason)}"
+
+
+def moment_line(moment: Moment) -> str:
+    """`   34 ms  secondary onprem answers with the change`."""
+    when = "       -" if moment.after_ms is None else f"{moment.after_ms:5} ms"
+    who = "" if moment.stage == "accepted" else f"{moment.stage} {moment.name} "
+    return f"{when}  {printable(who + moment.said)}"
 
 
 def server_line(server: ServerReport) -> str:

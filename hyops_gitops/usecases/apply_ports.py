@@ -37,6 +37,8 @@ class ApplyRequest:
     pid: int = 0
     wait: bool = True  # for another writer's open intent
     recover: int | None = None  # the open intent whose writer the operator knows to be gone
+    sites_lost: tuple[str, ...] = ()  # whose servers cannot answer
+    watch: bool = True  # after a cutover, resolvers and other servers that the policy does not require
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hyops_gitops.core.assertions import moves_of
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.custody_entries import Gap
 from hyops_gitops.core.entries import AuthorityChange, ZoneDrift
-from hyops_gitops.core.entry_parts import MergedCommit, ZoneDigests
+from hyops_gitops.core.entry_parts import Hold, MergedCommit, ZoneDigests
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.events import Step
 from hyops_gitops.core.guards import find_override, override_line
+from hyops_gitops.core.holds import held_contracts
 from hyops_gitops.core.limits import Limits
 from hyops_gitops.core.log import Log
 from hyops_gitops.core.masking import masked
@@ -28,7 +30,7 @@ from hyops_gitops.usecases.apply_opening import (
     read_recorded,
 )
 from hyops_gitops.usecases.apply_ports import ApplyPorts, ApplyRequest
-from hyops_gitops.usecases.declarations import check_trailers
+from hyops_gitops.usecases.declarations import check_trailers, sites_lost
 from hyops_gitops.usecases.findings_error import FindingsError
 from hyops_gitops.usecases.merged_commits import Attributed, mixed_change
 from hyops_gitops.usecases.observation import (
@@ -53,11 +55,15 @@ class Prepared:
     primary: ZoneWriter
     observation: Observation
     plan: Plan
-    readiness: tuple[ReadinessReport, ...]  # of the targets that the plan moves endpoints to
+    targets: tuple[Candidate, ...]  # that the plan moves endpoints to
+    readiness: tuple[ReadinessReport, ...]  # what they said
     merged: tuple[MergedCommit, ...]
     gap: Gap | None  # to be recorded first, in this order
     authority_change: AuthorityChange | None
     drift: ZoneDrift | None
+    sites_lost: tuple[str, ...] = ()  # whose servers are watched, not required
+    rollback_of: int | None = None  # the intent that this takes back
+    holds: tuple[Hold, ...] = ()  # names that stay as this leaves them
 
     @property
     def serial(self) -> int:
@@ -144,29 +150,33 @@ def prepare(opened: Opened, checked: Checked, seen: Seen, request: ApplyRequest,
     limits = Limits.of(opened.authority.policy)
     if (refusal := anchor_refusal(observation, log, limits, request.overrides)) is not None:
         raise refusal
+    limits = limits_since(checked.past, limits)
+    held = held_contracts(log, opened.validation.contracts, limits, request.overrides)
     recorded = log.state if observation.state == "current" else rebased(log.state, observation.zone)
     plan = propose(
         opened.validation,
         limits,
         recorded=recorded,
         observed=observation.zone,
-        held=checked.found.held,
+        held={**held, **checked.found.held},
         past=checked.past,
         overrides=request.overrides,
+        moves=moves_of(log, ports.clock.now()),
     )
     wanted = candidates(plan.changes, {one.path: one for one in opened.validation.contracts})
-    limits = limits_since(checked.past, limits)
     readiness = probe_targets(wanted, opened.authority, limits, plan.expected_zone(), ports)
     return Prepared(
         opened=opened,
         primary=seen.primary,
         observation=observation,
         plan=guarded(plan, readiness, limits, request.overrides),
+        targets=wanted,
         readiness=readiness,
         merged=checked.merged,
         gap=_gap(observation, log, request),
         authority_change=authority_change(opened, checked.past),
         drift=zone_drift(opened.commit, log, observation),
+        sites_lost=tuple(dict.fromkeys((*request.sites_lost, *sites_lost(checked.merged)))),
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from hyops_gitops.core.audit import Audit, Notice
 from hyops_gitops.core.audit_checks import (
     CommitFacts,
+    check_caught_up,
     check_gaps,
     check_observations,
     check_plan,
@@ -204,9 +205,12 @@ class _Audit:
 
     def _about_plan(self, log: Log, entry: Entry, facts: CommitFacts, before: ManagedSet) -> None:
         if isinstance(entry.body, Intent):
-            verdict = check_plan(log.zone, entry, entry.body, after_changes(before, entry.body.changes), facts)
+            after, earlier = after_changes(before, entry.body.changes), _taken_back(log, entry)
+            verdict = check_plan(log.zone, entry, entry.body, after, facts, earlier)
             self.problems += verdict.problems
             self.inconclusive += verdict.inconclusive
+        elif isinstance(entry.body, Unchanged) and entry.body.caught_up:
+            self.problems += check_caught_up(log.zone, entry, entry.body, _last_applied(log, entry))
 
     def _facts(self, log: Log, entry: Entry) -> CommitFacts | None:
         body, path = entry.body, entry_path(log.zone, entry.seq)
@@ -274,3 +278,17 @@ class _Audit:
             self.inconclusive.append(what)
         else:
             self.problems.append(what)
+
+
+def _last_applied(log: Log, entry: Entry) -> Entry | None:
+    """The newest intent before an entry that was applied."""
+    before = (log.entries[index].body for index in range(entry.seq - 2, -1, -1))
+    result = next((one for one in before if isinstance(one, Result) and one.outcome == "applied"), None)
+    return log.entries[result.intent_seq - 1] if result else None
+
+
+def _taken_back(log: Log, entry: Entry) -> Intent | None:
+    """The earlier intent that an intent takes back."""
+    seq = entry.body.rollback_of if isinstance(entry.body, Intent) else None
+    body = log.entries[seq - 1].body if seq is not None and 0 < seq < entry.seq else None
+    return body if isinstance(body, Intent) else None

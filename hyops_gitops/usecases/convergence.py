@@ -4,9 +4,9 @@ One thread a server, so that a silent one delays nobody. The anchor is asked for
 as the changes, so while it is old there is no use in asking for hundreds of names.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event as Flag
 
 from hyops_gitops.core.authority import Authority, Role, ServerAddress
@@ -23,6 +23,9 @@ _ANSWER_TIMEOUT_S = 1.0
 _NOTIFY_EVERY_S = 2.0
 
 
+Linger = Callable[[Sequence[ServerReport]], float]
+
+
 @dataclass(frozen=True, slots=True)
 class Watched:
     """One server to ask."""
@@ -31,6 +34,8 @@ class Watched:
     name: str
     address: ServerAddress
     required: bool
+    site: str = ""
+    lost: bool = False  # it stands at a site declared lost
 
     @property
     def authoritative(self) -> bool:
@@ -69,19 +74,26 @@ def answered(answer: Answer, question: Question) -> RRset | None:
     return next((one for one in answer.rrsets if one.key == (question.name, question.type)), None)
 
 
-def servers_of(authority: Authority) -> tuple[Watched, ...]:
-    """Every server that the authority file names and DNS can reach."""
+def servers_of(authority: Authority, sites_lost: Collection[str] = ()) -> tuple[Watched, ...]:
+    """Every server that the authority file names and DNS can reach; none of a lost site is required.
+
+    Where that leaves nobody, every other authority server is: somebody has to show that a change is served.
+    """
     required = authority.policy.convergence.require
 
-    def of(role: str, group: Role, name: str, address: ServerAddress) -> Watched:
-        return Watched(role, name, address, group in required)
+    def of(role: str, group: Role, name: str, address: ServerAddress, site: str) -> Watched:
+        lost = site in sites_lost
+        return Watched(role, name, address, group in required and not lost, site, lost)
 
-    primary = authority.primary.dns
-    return (
-        *([of("primary", "primary", "primary", primary)] if primary else []),
-        *(of("secondary", "secondaries", one.name, one.dns) for one in authority.secondaries),
-        *(of("resolver", "resolvers", one.name, one.dns) for one in authority.resolvers),
+    primary = authority.primary
+    servers = (
+        *([of("primary", "primary", "primary", primary.dns, primary.site)] if primary.dns else []),
+        *(of("secondary", "secondaries", one.name, one.dns, one.site) for one in authority.secondaries),
+        *(of("resolver", "resolvers", one.name, one.dns, one.site) for one in authority.resolvers),
     )
+    if any(one.required for one in servers) or not any(one.lost for one in servers):
+        return servers
+    return tuple(replace(one, required=one.authoritative and not one.lost) for one in servers)
 
 
 class _Repeated:
@@ -107,6 +119,8 @@ class Watch:
         self._on_event = on_event
         self._anchor = anchor
         self._stop = Flag()
+        self._silent: set[Watched] = set()  # those that did not answer the last time
+        self._authorities: set[Watched] = set()  # those that do not serve the change yet
 
     def run(
         self,
@@ -116,8 +130,9 @@ class Watch:
         accepted_at: float,
         timeout_s: float,
         notify: Callable[[], None],
+        linger: Linger | None = None,
     ) -> tuple[ServerReport, ...]:
-        """Ask until every required server serves all of `expected`, or time is up.
+        """Ask until every required server serves all of `expected`, or time is up; then others as long as it is useful.
 
         Args:
             servers: Whom to ask.
@@ -126,19 +141,37 @@ class Watch:
             timeout_s: How long to wait, from then on.
             notify: Asks the primary to tell its secondaries; called at once and every two seconds, in a thread of its
                 own, so that a hung server delays no look at the others.
+            linger: Told who converged when the wait for required servers is over; until which monotonic moment to go on
+                watching those that answer, but with something else.
         """
         deadline = accepted_at + timeout_s
+        self._authorities |= {one for one in servers if one.authoritative and not one.lost}
         with ThreadPoolExecutor(max_workers=len(servers) + 1) as pool:
             told = _Repeated(pool, notify)
             told.again()
             watches = {pool.submit(self._watch, one, expected, accepted_at): one for one in servers}
             try:
-                self._wait(watches, deadline, told.again)
+                pending = self._wait(watches, deadline, told.again)
+                if linger is not None:
+                    seen = [one.result() for one in watches if one not in pending]
+                    self._linger(watches, pending, linger(seen))
             finally:
                 self._stop.set()
             return tuple(watch.result() for watch in watches)
 
-    def _wait(self, watches: dict[Future[ServerReport], Watched], deadline: float, notify: Callable[[], None]) -> None:
+    def once(self, servers: Sequence[Watched], expected: Sequence[Expectation]) -> tuple[ServerReport, ...]:
+        """Ask each server a single time."""
+        self._stop.set()
+        if not servers:
+            return ()
+        now = self._clock.monotonic()
+        with ThreadPoolExecutor(max_workers=len(servers)) as pool:
+            return tuple(pool.map(lambda one: self._watch(one, expected, now), servers))
+
+    def _wait(
+        self, watches: dict[Future[ServerReport], Watched], deadline: float, notify: Callable[[], None]
+    ) -> set[Future[ServerReport]]:
+        """Until required servers are there; what is not yet."""
         pending = set(watches)
         next_notify = self._clock.monotonic() + _NOTIFY_EVERY_S
         while any(watches[one].required for one in pending) and (now := self._clock.monotonic()) < deadline:
@@ -149,13 +182,33 @@ class Watch:
             done, pending = wait(pending, timeout=pause, return_when=FIRST_COMPLETED)
             for one in done:
                 self._on_event(ServerSeen(one.result()))
+        return pending
+
+    def _linger(
+        self, watches: dict[Future[ServerReport], Watched], pending: set[Future[ServerReport]], until: float
+    ) -> None:
+        """Wait for whoever answers; there is no use in waiting for the silent, or for a lost site."""
+        waiting = {one for one in pending if not (watches[one].required or watches[one].lost)}
+        while (left := until - self._clock.monotonic()) > 0 and waiting:
+            done, waiting = wait(waiting, timeout=min(left, _LONGEST_PAUSE_S), return_when=FIRST_COMPLETED)
+            for one in done:
+                self._on_event(ServerSeen(one.result()))
+            waiting = {one for one in waiting if watches[one] not in self._silent}
 
     def _watch(self, server: Watched, expected: Sequence[Expectation], accepted_at: float) -> ServerReport:
         """Ask one server until it serves everything, or somebody says stop; always asks at least once."""
         pause = _FIRST_PAUSE_S
+        # Asked before the authorities serve the change, a cache would keep the old records for a whole TTL more.
+        while not server.authoritative and self._authorities - self._silent and not self._stop.wait(pause):
+            continue
         while True:
             answers = self._ask(server, expected)
+            if _verdict(answers) == "silent":
+                self._silent.add(server)
+            else:
+                self._silent.discard(server)
             if _all_met(server, answers):
+                self._authorities.discard(server)
                 after_ms = round((self._clock.monotonic() - accepted_at) * 1000)
                 return _report(server, "converged", after_ms, answers)
             if self._stop.wait(pause):
@@ -199,6 +252,7 @@ def _report(server: Watched, verdict: ServerVerdict, after_ms: int | None, answe
         verdict,
         after_ms,
         tuple(_said(one.question, answer) for one, answer in answers),
+        lost=server.lost,
     )
 
 

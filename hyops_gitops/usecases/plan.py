@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from hyops_gitops.core.assertions import moves_of
 from hyops_gitops.core.authority import Authority, EvidenceSettings
 from hyops_gitops.core.errors import OutsideFailure, Refused, UsageError
 from hyops_gitops.core.exchange import CommitInfo, SourceFile
 from hyops_gitops.core.guards import Override
+from hyops_gitops.core.holds import held_contracts
 from hyops_gitops.core.limits import Limits
 from hyops_gitops.core.log import Log
 from hyops_gitops.core.plan import Note, Refusal
@@ -18,7 +20,7 @@ from hyops_gitops.usecases.document_port import DocumentReader, SchemaChecker
 from hyops_gitops.usecases.evidence_log import read_signers, require_log
 from hyops_gitops.usecases.findings_error import FindingsError
 from hyops_gitops.usecases.observation import Observation, anchor_refusal, check_header, observe
-from hyops_gitops.usecases.ports import EvidenceStore, History, SourceTree, VerifiedMark, Verifier, ZoneReader
+from hyops_gitops.usecases.ports import Clock, EvidenceStore, History, SourceTree, VerifiedMark, Verifier, ZoneReader
 from hyops_gitops.usecases.proposal import Past, commits_after, limits_since, propose, read_past, rebased, sort_findings
 from hyops_gitops.usecases.validate import Validation, validate_tree
 
@@ -44,6 +46,7 @@ class PlanPorts:
     open_store: Callable[[EvidenceSettings], EvidenceStore]
     open_reader: Callable[[Authority], ZoneReader]
     verifier: Verifier
+    clock: Clock
     mark: VerifiedMark | None = None
 
 
@@ -81,14 +84,16 @@ def make_proposal(request: PlanRequest, ports: PlanPorts) -> Proposal:
             refusals = (_refusal(refused),)
         elif live.state != "current":
             recorded = rebased(recorded, observed)
+    held = held_contracts(log, validation.contracts, limits_since(past, limits), overrides)
     plan = propose(
         validation,
         limits,
         recorded=recorded,
         observed=observed,
-        held=found.held,
+        held={**held, **found.held},
         past=past,
         overrides=overrides,
+        moves=moves_of(log, ports.clock.now()),
     )
     limits = limits_since(past, limits)
     if (refused := trailer_refusal(commits, limits, overrides)) is not None:

@@ -1,6 +1,7 @@
 """Step 9: prove by DNS that an intent's changes are served."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.entry_parts import ServerReport
@@ -10,7 +11,7 @@ from hyops_gitops.core.exchange import Question
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.plan import Change
 from hyops_gitops.usecases.apply_ports import ApplyPorts
-from hyops_gitops.usecases.convergence import Expectation, Watch, servers_of
+from hyops_gitops.usecases.convergence import Expectation, Linger, Watch, servers_of
 from hyops_gitops.usecases.ports import ZoneWriter
 
 
@@ -21,6 +22,9 @@ def prove(
     changes: Sequence[Change],
     accepted_at: float,
     ports: ApplyPorts,
+    *,
+    sites_lost: Collection[str] = (),
+    linger: Linger | None = None,
 ) -> tuple[ServerReport, ...]:
     """Ask for transfers, then watch every server until it serves the changes, or time is up.
 
@@ -31,9 +35,11 @@ def prove(
         changes: What it changed.
         accepted_at: Monotonic time of the primary's acceptance.
         ports: Clock, DNS, transfers.
+        sites_lost: Whose servers are watched, but not required.
+        linger: How long to go on watching the others when the required ones are done; see `Watch.run`.
     """
     marker = anchor.rrset(authority.zone)
-    transfers = ports.open_transfers(authority)
+    transfers = ports.open_transfers(_reachable(authority, sites_lost))
 
     def notify() -> None:
         for ask in (primary.notify, *(transfer.retrieve for transfer in transfers)):
@@ -44,17 +50,24 @@ def prove(
 
     expected_anchor = Expectation(Question(marker.name, marker.type), marker)
     return Watch(ports.dns, ports.clock, ports.on_event, expected_anchor).run(
-        servers_of(authority),
+        servers_of(authority, sites_lost),
         [Expectation.of(change) for change in changes if change.writes],
         accepted_at=accepted_at,
         timeout_s=authority.policy.convergence.timeout_s,
         notify=notify,
+        linger=linger,
     )
 
 
-def converged(authority: Authority, reports: Sequence[ServerReport]) -> bool:
+def _reachable(authority: Authority, sites_lost: Collection[str]) -> Authority:
+    """The authority without the APIs of lost sites: there is no use in waiting for them."""
+    secondaries = (replace(one, api=None) if one.site in sites_lost else one for one in authority.secondaries)
+    return replace(authority, secondaries=tuple(secondaries))
+
+
+def converged(authority: Authority, reports: Sequence[ServerReport], sites_lost: Collection[str] = ()) -> bool:
     """Whether every server that the policy requires serves the change."""
-    required = {(one.role, one.name) for one in servers_of(authority) if one.required}
+    required = {(one.role, one.name) for one in servers_of(authority, sites_lost) if one.required}
     return all(one.verdict == "converged" for one in reports if (one.role, one.name) in required)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from hyops_gitops.core.assertions import Moves
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.exchange import CommitInfo, SourceFile
@@ -13,7 +14,7 @@ from hyops_gitops.core.log import Log
 from hyops_gitops.core.plan import Plan
 from hyops_gitops.core.planning import Inputs, make_plan
 from hyops_gitops.core.retirement import ttl_notes
-from hyops_gitops.core.state import Managed, ManagedSet
+from hyops_gitops.core.state import ManagedSet
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.usecases.document_port import DocumentReader, SchemaChecker
 from hyops_gitops.usecases.ports import History
@@ -70,6 +71,7 @@ def propose(
     held: Mapping[str, str],
     past: Past | None,
     overrides: tuple[Override, ...] = (),
+    moves: Moves | None = None,
 ) -> Plan:
     """The plan for a validated tree."""
     stable = {contract.path for contract in validation.contracts if not contract.cutover_required}
@@ -81,6 +83,7 @@ def propose(
             observed=observed,
             limits=limits_since(past, limits),
             overrides=overrides,
+            moves=moves,
             promised_stable=frozenset(stable & past.stable) if past else frozenset(),
         )
     )
@@ -122,7 +125,7 @@ def rebased(recorded: ManagedSet, observed: Zone) -> ManagedSet:
     return ManagedSet.of(
         recorded.apex,
         (
-            Managed(observed.rrsets[key], entry.contract)
+            replace(entry, rrset=observed.rrsets[key])
             for key, entry in recorded.entries.items()
             if key in observed.rrsets
         ),

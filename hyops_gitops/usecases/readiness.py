@@ -20,7 +20,7 @@ _WORKERS = 64
 _PATIENCE_S = 60.0  # for all probes together, and the longest that a contract can ask for a single one
 _ANSWER_TIMEOUT_S = 2.0
 _LONGEST_CHAIN = 8  # of CNAMEs
-_ADDRESS_TYPES = ("A", "AAAA")
+ADDRESS_TYPES = ("A", "AAAA")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def addresses_of(candidate: Candidate, authority: Authority, zone: Zone, dns: Dn
         return Addresses(())
     name = _end_of_chain(target.values[0], zone)
     own = zone.by_name().get(name, {}) if is_in_zone(name, zone.apex) else {}
-    here = [value for rrtype in _ADDRESS_TYPES if rrtype in own for value in own[rrtype].rdata]
+    here = [value for rrtype in ADDRESS_TYPES if rrtype in own for value in own[rrtype].rdata]
     return Addresses(tuple(here)) if here else _asked(name, target.port, authority, dns)
 
 
@@ -95,7 +95,7 @@ def _asked(name: str, port: int, authority: Authority, dns: DnsClient) -> Addres
     """What the first resolver that answers says of a name."""
     said = "no resolver is listed that could be asked"
     for resolver in authority.resolvers:
-        questions = [Question(name, rrtype) for rrtype in _ADDRESS_TYPES]
+        questions = [Question(name, rrtype) for rrtype in ADDRESS_TYPES]
         answers = dns.ask(resolver.dns, questions, recursion_desired=True, timeout_s=_ANSWER_TIMEOUT_S)
         found = tuple(dict.fromkeys(value for one in answers.values() for value in _address_values(one)))
         if found:
@@ -112,7 +112,7 @@ def _asked(name: str, port: int, authority: Authority, dns: DnsClient) -> Addres
 def _address_values(answer: Answer) -> Iterable[str]:
     """Addresses of an answer, at whatever end of a chain of CNAMEs they stand."""
     rrsets: Iterable[RRset] = answer.rrsets if answer.rcode == "NOERROR" else ()
-    return (value for rrset in rrsets if rrset.type in _ADDRESS_TYPES for value in rrset.rdata)
+    return (value for rrset in rrsets if rrset.type in ADDRESS_TYPES for value in rrset.rdata)
 
 
 def _probes(candidate: Candidate, where: Addresses, authority: Authority) -> list[list[Probe]]:

@@ -5,7 +5,7 @@ process is gone, when the head has not moved for the lease and half a minute by 
 so. Settling makes the server itself refuse the PATCH from then on, or finds that it landed.
 """
 
-from hyops_gitops.core.continuity import after_changes
+from hyops_gitops.core.continuity import after_changes, placed
 from hyops_gitops.core.custody_entries import Gap
 from hyops_gitops.core.entries import Intent, Result
 from hyops_gitops.core.envelope import Entry
@@ -122,20 +122,28 @@ def _settled(primary: ZoneWriter, update: Update, ports: ApplyPorts) -> bool:
 def _record_landed(opened: Opened, entry: Entry, intent: Intent, primary: ZoneWriter, ports: ApplyPorts) -> Log:
     log, authority = opened.log, opened.authority
     zone = zone_after(log.observed, intent)
-    state = after_changes(log.state, intent.changes)
-    servers = prove(authority, primary, Anchor(entry.seq, entry.sha256), intent.changes, ports.clock.monotonic(), ports)
+    state = after_changes(log.state, intent.changes, placed(intent.holds, entry.seq))
+    servers = prove(
+        authority,
+        primary,
+        Anchor(entry.seq, entry.sha256),
+        intent.changes,
+        ports.clock.monotonic(),
+        ports,
+        sites_lost=intent.sites_lost,
+    )
     result = Result(
         intent_seq=entry.seq,
         intent_sha256=entry.sha256,
         outcome="applied",
-        converged=converged(authority, servers),
+        converged=converged(authority, servers, intent.sites_lost),
         serial_before=intent.before.serial,
         after=zone_digests(zone, state, primary.header().serial),
         after_source="computed",
         accepted=None,
         servers=servers,
         # When it was accepted is not known; by now it has been, so this errs on the late side.
-        retire=retirements(intent.changes, ports.clock.now(), servers, log.applied_to),
+        retire=retirements(intent.changes, ports.clock.now(), servers, log.applied_to, log.left),
         recovered=True,
     )
     return opened.writer.append(log, result, zone, state)

@@ -86,3 +86,9 @@ def test_what_nobody_was_served_with_before_no_cache_holds() -> None:
 def test_a_plan_says_which_moves_leave_clients_with_the_old_target_for_long() -> None:
     assert [note.name for note in ttl_notes([move(61)], 60)] == [NAME]
     assert [*ttl_notes([move(60)], 60), *ttl_notes([move(3600, cutover=False)], 60)] == []
+
+
+def test_what_somebody_served_by_hand_for_a_while_counts_until_caches_have_forgotten_it() -> None:
+    seen = ACCEPTED - timedelta(minutes=5)
+    (one,) = retirements((move(30),), ACCEPTED, [server("primary", 0)], lambda _: (), lambda _: [(seen, 7200)])
+    assert one.after == seen + timedelta(seconds=7200)

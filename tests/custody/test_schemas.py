@@ -30,6 +30,7 @@ from hyops_gitops.core.entry_parts import (
     Approval,
     AuthorityRef,
     ContractsRef,
+    Hold,
     Lease,
     MergedCommit,
     Person,
@@ -47,6 +48,7 @@ from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.plan import Action, Change, Drift, Held
 from hyops_gitops.core.readiness import PROBE_VERDICTS, READINESS_VERDICTS, ProbeReport, ReadinessReport
 from hyops_gitops.core.segment import Base, SegmentRef
+from hyops_gitops.core.timeline import STAGES, Moment, ServiceReport
 from hyops_gitops.core.zone import RRset
 from tests.custody.conftest import ok
 from tests.world import World
@@ -137,6 +139,8 @@ servers = st.builds(
     st.sampled_from(["converged", "stale", "silent"]),
     maybe(st.integers(0, 60000)),
     answers,
+    st.booleans(),
+    st.booleans(),
 )
 probes = st.builds(
     ProbeReport,
@@ -158,6 +162,8 @@ restores = st.builds(
     some(st.tuples(words, maybe(st.integers(0, 2**32 - 1)))),
     some(drifts),
 )
+services = st.builds(ServiceReport, readiness, maybe(st.integers(0, 60000)))
+moments = st.builds(Moment, maybe(st.integers(0, 60000)), st.sampled_from(STAGES), texts, texts)
 path_digests = st.dictionaries(words, shas, max_size=3).map(lambda found: tuple(sorted(found.items())))
 anchors = st.builds(Anchor, numbers, shas, maybe(segment_ids))
 bases = st.builds(Base, st.tuples(numbers, shas), maybe(anchors))
@@ -190,6 +196,9 @@ BODIES: dict[str, st.SearchStrategy[Any]] = {
         st.builds(Lease, st.integers(1, 3600), maybe(words), st.integers(0, 2**22)),
         readiness=some(readiness),
         restore=maybe(restores),
+        sites_lost=some(words),
+        rollback_of=maybe(numbers),
+        holds=some(st.builds(Hold, names, shas)),
     ),
     "result": st.builds(
         Result,
@@ -205,6 +214,8 @@ BODIES: dict[str, st.SearchStrategy[Any]] = {
         some(st.builds(Retirement, names, maybe(times))),
         texts,
         st.booleans(),
+        some(services),
+        some(moments),
     ),
     "refusal": st.builds(
         Refusal,
@@ -215,7 +226,9 @@ BODIES: dict[str, st.SearchStrategy[Any]] = {
         some(changes),
         overrides,
     ),
-    "unchanged": st.builds(Unchanged, contracts, authorities, some(merged)),
+    "unchanged": st.builds(
+        Unchanged, contracts, authorities, some(merged), some(servers), some(st.builds(Retirement, names, maybe(times)))
+    ),
     "drift": st.builds(
         ZoneDrift, commits, digests, digests, some(drifts), restored=st.booleans(), secondaries=some(secondary_drifts)
     ),

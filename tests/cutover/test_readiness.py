@@ -2,11 +2,10 @@
 
 import pytest
 
-from hyops_gitops.core.entries import Intent, Refusal
+from hyops_gitops.core.entries import Refusal
+from tests.cutover.conftest import endpoint, intents
 from tests.cutover.services import free_port
 from tests.world import World
-
-TCP = [{"type": "tcp"}]
 
 
 @pytest.mark.authority
@@ -14,7 +13,7 @@ def test_a_target_that_answers_is_moved_to_and_the_intent_says_what_it_answered(
     world: World, sites: dict[str, str], port: int
 ) -> None:
     moved(world, sites["onprem"], sites["gcp"], port)
-    receipt = world.apply()
+    receipt = world.apply(watch=False)
     assert receipt.outcome == "applied"
     (report,) = intents(world)[-1].readiness
     assert (report.name, report.target, report.verdict) == (world.name("pg"), (sites["gcp"],), "ready")
@@ -30,14 +29,14 @@ def test_a_target_that_refuses_is_refused_and_recorded_and_the_line_it_prints_li
 ) -> None:
     moved(world, sites["onprem"], sites["gcp"], free_port(sites["gcp"]))
     with world.only_a_refusal():
-        receipt = world.apply()
+        receipt = world.apply(watch=False)
     refusal = world.bodies()[-1]
     assert isinstance(refusal, Refusal)
     assert [(one.guard, one.name) for one in refusal.refusals] == [("readiness", world.name("pg"))]
     assert "refuses the connection" in refusal.refusals[0].message
     assert receipt.exit_code == 3
     line = receipt.plan.refusals[0].hint.split("--override ")[1].replace("'REASON'", "it starts on demand")
-    assert world.apply(line).outcome == "applied"
+    assert world.apply(line, watch=False).outcome == "applied"
     intent = intents(world)[-1]
     assert [(one.verdict, one.name) for one in intent.readiness] == [("not-ready", world.name("pg"))]
     assert [(one.guard, one.name, one.reason) for one in intent.overrides] == [
@@ -46,15 +45,10 @@ def test_a_target_that_refuses_is_refused_and_recorded_and_the_line_it_prints_li
 
 
 @pytest.mark.authority
-def moved(world: World, before: str, after: str, port: int, **more: object) -> None:
+def moved(world: World, before: str, after: str, port: int) -> None:
     """A contract that was applied, and now points elsewhere."""
-    fields = {"endpoint_port": port, "endpoint_readiness": TCP, **more}
-    world.contract("pg", before, **fields)  # type: ignore[arg-type]  # fields by name
+    endpoint(world, "pg", before, port)
     world.commit()
-    assert world.apply().outcome == "applied"
-    world.contract("pg", after, **fields)  # type: ignore[arg-type]  # fields by name
+    assert world.apply(watch=False).outcome == "applied"
+    endpoint(world, "pg", after, port)
     world.commit("Move it")
-
-
-def intents(world: World) -> list[Intent]:
-    return [body for body in world.bodies() if isinstance(body, Intent)]

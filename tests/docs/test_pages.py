@@ -17,7 +17,17 @@ def test_guards_and_modules_of_the_apply_procedure_exist() -> None:
     modules = {path.stem for path in (ROOT / "hyops_gitops" / "usecases").glob("*.py")}
     named = set(re.findall(r"(?<=[(\s`])`([a-z]+(?:[-_][a-z]+)*)`(?=[),.])", page))
     words = {"applied", "enforce", "failed", "lease_s", "recovered", "refused", "unchanged"}
-    words |= {"http", "min_days", "none", "tcp", "timeout_s", "tls"}
+    words |= {
+        "http",
+        "min_days",
+        "move_together",
+        "none",
+        "on-failed-verification",
+        "rollback_of",
+        "tcp",
+        "timeout_s",
+        "tls",
+    }
     assert sorted(named - set(GUARDS) - modules - words) == []
 
 

@@ -14,7 +14,7 @@ from hyops_gitops.adapters.verifying import SshVerifier
 from hyops_gitops.adapters.yaml_edit import add_scalar
 from hyops_gitops.adapters.yaml_reader import read_document
 from hyops_gitops.core.canonical import sha256_hex
-from hyops_gitops.core.continuity import after_changes
+from hyops_gitops.core.continuity import after_changes, placed
 from hyops_gitops.core.custody_entries import Gap, Genesis, TrustChange
 from hyops_gitops.core.entries import AuthorityChange, Body, Intent, Refusal, Result, Unchanged, ZoneDrift
 from hyops_gitops.core.entry_parts import (
@@ -236,7 +236,7 @@ class Book:
         written = [one for one in intent.changes if one.writes]
         zone = self.head.observed.without(one.key for one in written)
         zone = zone.with_rrsets(one.after for one in written if one.after)
-        state = after_changes(self.head.state, intent.changes)
+        state = after_changes(self.head.state, intent.changes, placed(intent.holds, intended.seq))
         anchor = Anchor(intended.seq, intended.sha256).rrset(ZONE)
         shown = [*(one.after for one in written if one.after), anchor]
         answers = tuple(

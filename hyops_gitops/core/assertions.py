@@ -1,0 +1,129 @@
+"""Assertions of the policy about the zone as it would be after the whole change.
+
+How many endpoints of an environment move, that none moves to and fro, that some move together: after the safety rules
+of AWS ARC.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from hyops_gitops.core.authority import Assertions
+from hyops_gitops.core.caps import site_rdata
+from hyops_gitops.core.contract import Contract
+from hyops_gitops.core.json_fields import time_text
+from hyops_gitops.core.log import Applied, Log
+from hyops_gitops.core.plan import Change, Refusal
+from hyops_gitops.core.zone import RRset, Zone
+
+Sides = frozenset[tuple[str, tuple[str, ...]]]  # type and rdata; no rdata is absence
+
+
+@dataclass(frozen=True, slots=True)
+class LastMove:
+    """When an endpoint moved last, and where it was before."""
+
+    at: datetime
+    before: Sides
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """What is known of earlier moves, at this moment."""
+
+    now: datetime
+    last: Callable[[str], LastMove | None]  # of a name
+
+
+def moves_of(log: Log | None, now: datetime) -> Moves | None:
+    """What a log knows of earlier moves; it is looked at for names that move only."""
+    return None if log is None else Moves(now, lambda name: _last_move(log, name))
+
+
+def assertion_refusals(
+    assertions: Assertions,
+    changes: Sequence[Change],
+    contracts: Mapping[str, Contract],
+    after: Zone,
+    moves: Moves | None,
+) -> Iterator[Refusal]:
+    """A refusal for each assertion that would not hold.
+
+    Args:
+        assertions: What is asserted.
+        changes: What would be done.
+        contracts: By path.
+        after: The zone as it would be.
+        moves: Earlier moves; None where nothing is known of them.
+    """
+    moving: dict[str, list[Change]] = {}
+    for change in changes:
+        if change.cutover and change.writes:
+            moving.setdefault(change.name, []).append(change)
+    by_name = {str(one.name): one for one in contracts.values()}
+    yield from _too_many(assertions, [by_name[name] for name in moving if name in by_name])
+    if moves is not None and assertions.anti_flap_minutes:
+        yield from _flapping(assertions.anti_flap_minutes, moving, moves)
+    for group in assertions.move_together:
+        yield from _left_behind(group, moving, by_name, after)
+
+
+def _too_many(assertions: Assertions, moving: Sequence[Contract]) -> Iterator[Refusal]:
+    for environment, most in sorted(assertions.environment_cutovers.items()):
+        number = sum(one.name.environment == environment for one in moving)
+        if number > most:
+            message = f"{number} endpoints of {environment} would move, "
+            message += f"policy.assertions.max_environment_cutovers allows {most}"
+            yield Refusal.overridable("max-environment-cutovers", None, message)
+
+
+def _flapping(minutes: int, moving: Mapping[str, Sequence[Change]], moves: Moves) -> Iterator[Refusal]:
+    for name, changes in sorted(moving.items()):
+        last = moves.last(name)
+        if last is None or moves.now - last.at >= timedelta(minutes=minutes) or _sides(changes, "after") == last.before:
+            continue
+        message = f"{name} moved at {time_text(last.at)}, less than {minutes} minutes ago"
+        yield Refusal.overridable("anti-flap", name, message)
+
+
+def _left_behind(
+    group: Sequence[str], moving: Mapping[str, object], contracts: Mapping[str, Contract], after: Zone
+) -> Iterator[Refusal]:
+    movers = [name for name in group if name in moving]
+    if not movers:
+        return
+    first, zone = movers[0], after.by_name()
+    sites = {name: _site(contracts[name], zone.get(name, {})) for name in group if name in contracts}
+    for name in group:
+        if name not in sites:
+            why = "has no contract"
+        elif sites[name] is None or sites[first] is None:
+            why = "" if name in moving else "would stay where it is"
+        else:
+            why = "" if sites[name] == sites[first] else f"would be at {sites[name]}"
+        if why:
+            where = f" to {sites[first]}" if sites.get(first) else ""
+            message = f"{name} {why} while {first}, which it belongs together with, moves{where}"
+            yield Refusal.overridable("move-together", name, message)
+
+
+def _site(contract: Contract, here: Mapping[str, RRset]) -> str | None:
+    """The site at which an endpoint would be."""
+    rdata = frozenset(value for rrset in here.values() for value in rrset.rdata)
+    return next((name for name, target in contract.sites.items() if site_rdata(target) == rdata), None)
+
+
+def _last_move(log: Log, name: str) -> LastMove | None:
+    moved: Applied | None = None
+    for applied in log.applied_to(name):
+        if any(change.cutover and change.name == name for change in applied.intent.changes):
+            moved = applied
+    if moved is None:
+        return None
+    changes = [change for change in moved.intent.changes if change.name == name and change.cutover]
+    return LastMove(moved.result.accepted or moved.result_entry.envelope.time, _sides(changes, "before"))
+
+
+def _sides(changes: Iterable[Change], side: str) -> Sides:
+    rrsets = ((change.type, change.before if side == "before" else change.after) for change in changes)
+    return frozenset((rrtype, rrset.rdata if rrset else ()) for rrtype, rrset in rrsets)
