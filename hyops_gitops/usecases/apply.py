@@ -26,7 +26,7 @@ from hyops_gitops.core.plan import Change
 from hyops_gitops.core.receipt import EntryRef, Outcome, Receipt, RollBack
 from hyops_gitops.usecases.apply_opening import Opened, commits_since, open_log
 from hyops_gitops.usecases.apply_ports import ApplyPorts, ApplyRequest
-from hyops_gitops.usecases.apply_preparation import Checked, Prepared, check_commits, look, prepare
+from hyops_gitops.usecases.apply_preparation import Checked, Prepared, check_commits, check_sites, look, prepare
 from hyops_gitops.usecases.carrying_out import Carried, carry_out
 from hyops_gitops.usecases.catching_up import look_for_those_behind, retirements_known_now
 from hyops_gitops.usecases.declarations import with_trailers
@@ -51,6 +51,7 @@ def apply(request: ApplyRequest, ports: ApplyPorts) -> Receipt:
     Raises:
         FindingsError: what would be applied is invalid; nothing was changed.
         Refused: a guard said no before there was a plan; nothing was changed.
+        UsageError: a site that is said to be lost is none; nothing was changed.
         OutsideFailure: API or remote failed before the intent; nothing was changed.
         Unconfirmed: the update was sent and its outcome, or the record of it, is missing.
     """
@@ -78,6 +79,7 @@ class _Apply:
     def run(self) -> Receipt:
         """Steps 1 to 11."""
         opened = open_log(self.request, self.ports)
+        check_sites(opened, self.request)
         commits = self._commits(opened)
         # What the commits alone tell is told before anybody is asked; an open intent may yet change what is recorded.
         checked = None if opened.log.open_intent else self._checked(opened, commits)

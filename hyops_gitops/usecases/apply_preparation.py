@@ -8,7 +8,7 @@ from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.custody_entries import Gap
 from hyops_gitops.core.entries import AuthorityChange, ZoneDrift
 from hyops_gitops.core.entry_parts import Hold, MergedCommit, ZoneDigests
-from hyops_gitops.core.errors import Refused
+from hyops_gitops.core.errors import Refused, UsageError
 from hyops_gitops.core.events import Step
 from hyops_gitops.core.guards import find_override, override_line
 from hyops_gitops.core.holds import held_contracts
@@ -30,7 +30,7 @@ from hyops_gitops.usecases.apply_opening import (
     read_recorded,
 )
 from hyops_gitops.usecases.apply_ports import ApplyPorts, ApplyRequest
-from hyops_gitops.usecases.declarations import check_trailers, sites_lost
+from hyops_gitops.usecases.declarations import check_trailers, known_sites, sites_lost
 from hyops_gitops.usecases.findings_error import FindingsError
 from hyops_gitops.usecases.merged_commits import Attributed, mixed_change
 from hyops_gitops.usecases.observation import (
@@ -77,6 +77,22 @@ class Seen:
 
     primary: ZoneWriter
     observation: Observation
+
+
+def check_sites(opened: Opened, request: ApplyRequest) -> None:
+    """Whether the sites that are said to be lost are sites at all.
+
+    Raises:
+        UsageError: one is not; a misspelt one would leave its servers required.
+    """
+    known = known_sites(opened.validation)
+    for site in request.sites_lost:
+        if site not in known:
+            raise UsageError(
+                f"--site-lost {site}: nothing stands at a site of this name",
+                code="unknown-site",
+                hint=f"sites: {', '.join(sorted(known))}",
+            )
 
 
 def look(opened: Opened, request: ApplyRequest, ports: ApplyPorts) -> Seen:

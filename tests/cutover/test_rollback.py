@@ -132,9 +132,9 @@ def test_silence_moves_nothing_back(rolling: World) -> None:
 
 
 def test_after_a_declared_site_loss_nothing_moves_back(rolling: World) -> None:
-    receipt = moved(rolling, Services({GCP: "not-ready"}), sites_lost=("gcp",))
+    receipt = moved(rolling, Services({GCP: "not-ready"}), sites_lost=("onprem",))
     assert (receipt.outcome, rolling.at("pg")["A"][1]) == ("applied", (GCP,))
-    assert intents(rolling)[-1].sites_lost == ("gcp",)
+    assert intents(rolling)[-1].sites_lost == ("onprem",)
 
 
 def test_who_overrode_readiness_is_not_moved_back(rolling: World) -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from hyops_gitops.core.entries import Unchanged
+from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.receipt import Receipt
 from hyops_gitops.lab.model import LabServer
 from tests.cutover.conftest import MakeWorld, audited, endpoint, intents, results
@@ -100,3 +101,9 @@ def apply_until_caught_up(world: World) -> Receipt:
         assert time.monotonic() < deadline
         time.sleep(0.2)
     return receipt
+
+
+def test_a_site_that_is_none_is_no_site_to_lose(world: World) -> None:
+    with world.nothing_written(), pytest.raises(UsageError, match="onprm") as caught:
+        world.apply(sites_lost=("onprm",))
+    assert caught.value.code == "unknown-site"

@@ -34,7 +34,7 @@ from hyops_gitops.core.log_lines import subject
 from hyops_gitops.core.log_reading import Reading, read_log
 from hyops_gitops.core.log_readme import readme
 from hyops_gitops.core.markers import Anchor
-from hyops_gitops.core.plan import Change, plan_digest
+from hyops_gitops.core.plan import Change, Drift, plan_digest
 from hyops_gitops.core.seen import SeenHead, check_seen
 from hyops_gitops.core.state import ManagedSet
 from hyops_gitops.core.zone import RRset, Zone
@@ -333,7 +333,8 @@ def _drift(book: Book) -> None:
     foreign = RRset.of(f"txt.{ZONE}", "TXT", 60, ['"hello"'])
     now = log.observed.with_rrsets([foreign])
     before, after = zone_digests(log.observed, log.state, 3), zone_digests(now, log.state, 4)
-    book.add(ZoneDrift(book.world.git("rev-parse", "HEAD"), before, after, (), restored=False), observed=now)
+    found = Drift(foreign.name, foreign.type, None, foreign, "")
+    book.add(ZoneDrift(book.world.git("rev-parse", "HEAD"), before, after, (found,), restored=False), observed=now)
 
 
 # --- verdicts
