@@ -85,6 +85,6 @@ def _said_of_service(service: ServiceReport) -> str:
         case "not-probed":
             return f"not probed: {service.report.reason}"
         case "unknown":
-            return f"whether it is reachable by name is not known: {service.report.why}"
+            return f"not known to be reachable by name: {service.report.why}"
         case _:
             return f"not reachable by name: {service.report.why}"

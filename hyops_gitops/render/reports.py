@@ -92,7 +92,8 @@ def _outcome_line(receipt: Receipt) -> str:
 def moment_line(moment: Moment) -> str:
     """`   34 ms  secondary onprem answers with the change`."""
     when = "       -" if moment.after_ms is None else f"{moment.after_ms:5} ms"
-    who = "" if moment.stage == "accepted" else f"{moment.stage} {moment.name} "
+    names = dict.fromkeys((moment.stage, moment.name)) if moment.stage != "accepted" else ()
+    who = "".join(f"{name} " for name in names)
     return f"{when}  {printable(who + moment.said)}"
 
 

@@ -16,6 +16,7 @@ VOLATILE = [
     (r"\b[0-9a-f]{12}\b|^[0-9a-f]{7,12}(?= 0)", "COMMIT"),
     (r"127\.0\.0\.\d:\d+", "SERVER"),
     (r"after \d+ ms", "after N ms"),
+    (r"^ *\d+ ms  ", "N ms  "),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "TIME"),
 ]
 
