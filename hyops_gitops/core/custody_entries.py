@@ -7,10 +7,8 @@ from hyops_gitops.core.entry_parts import (
     Json,
     TrustedKey,
     ZoneDigests,
-    change_from_json,
-    override_from_json,
-    override_json,
 )
+from hyops_gitops.core.entry_plan import change_from_json, override_from_json, override_json
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.guards import Override
 from hyops_gitops.core.json_fields import Fields

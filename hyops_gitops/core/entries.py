@@ -23,11 +23,8 @@ from hyops_gitops.core.entry_parts import (
     SecondaryDrift,
     ServerReport,
     ZoneDigests,
-    change_from_json,
-    drift_from_json,
-    override_from_json,
-    override_json,
 )
+from hyops_gitops.core.entry_plan import change_from_json, drift_from_json, override_from_json, override_json
 from hyops_gitops.core.guards import Override
 from hyops_gitops.core.json_fields import Fields, time_text
 from hyops_gitops.core.plan import Change, Drift, Held
