@@ -6,6 +6,7 @@ any authority server still serves the old record, or does not answer, it is unkn
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from hyops_gitops.core.entry_parts import Retirement, ServerReport
@@ -38,6 +39,13 @@ def retirements(
     return tuple(
         Retirement(name, max((*_expiries(name, changes, stopped, past(name)), *_expired(left(name))))) for name in names
     )
+
+
+def judged(server: ServerReport, retire: Sequence[Retirement], now: datetime) -> ServerReport:
+    """The report; of a resolver that still has what no cache may hold any more it says so."""
+    ends = [one.after for one in retire]
+    over = bool(ends) and all(one is not None and now > one for one in ends)
+    return replace(server, overdue=over and server.role == "resolver" and server.verdict == "stale")
 
 
 def ttl_notes(changes: Iterable[Change], longest: int) -> Iterator[Note]:

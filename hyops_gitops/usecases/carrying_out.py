@@ -4,7 +4,7 @@ What is to be done comes as a `Prepared`; nothing here decides whether it is rig
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from hyops_gitops.core.continuity import after_changes, placed
@@ -15,7 +15,7 @@ from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.log import Log
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.masking import masked
-from hyops_gitops.core.retirement import retirements
+from hyops_gitops.core.retirement import judged, retirements
 from hyops_gitops.core.state import ManagedSet
 from hyops_gitops.core.timeline import Moment, ServiceReport, timeline
 from hyops_gitops.core.zone import Zone
@@ -179,7 +179,7 @@ def _applied(
     state = after_changes(intended.state, plan.changes, placed(prepared.holds, intended.head.seq))
     serial, source = _serial_after(prepared, sent, ports)
     retire = retirements(plan.changes, accepted.at, proof.servers, intended.applied_to, intended.left)
-    servers = tuple(_judged(one, retire, ports.clock.now()) for one in proof.servers)
+    servers = tuple(judged(one, retire, ports.clock.now()) for one in proof.servers)
     is_converged = converged(authority, servers, lost)
     moments = timeline(servers, proof.services) if any(change.cutover for change in plan.changes) else ()
     result = Result(
@@ -208,13 +208,6 @@ def _applied(
         retire=retire,
         timeline=moments,
     )
-
-
-def _judged(server: ServerReport, retire: Sequence[Retirement], now: datetime) -> ServerReport:
-    """A resolver that still has what no cache may hold any more is named as such."""
-    ends = [one.after for one in retire]
-    over = bool(ends) and all(one is not None and now > one for one in ends)
-    return replace(server, overdue=over and server.role == "resolver" and server.verdict == "stale")
 
 
 def _serial_after(prepared: Prepared, sent: Sent, ports: ApplyPorts) -> tuple[int | None, DigestSource]:

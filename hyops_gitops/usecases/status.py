@@ -11,6 +11,8 @@ from hyops_gitops.core.authority import Authority, EvidenceSettings
 from hyops_gitops.core.custody_entries import Reconcile
 from hyops_gitops.core.errors import Refused, UsageError
 from hyops_gitops.core.exchange import Answer, Question, SourceFile
+from hyops_gitops.core.holds import held_contracts
+from hyops_gitops.core.limits import Limits
 from hyops_gitops.core.log import Log
 from hyops_gitops.core.markers import Anchor, anchor_name
 from hyops_gitops.core.names import canonical_name, is_in_zone
@@ -67,6 +69,9 @@ def look(name: str | None, authority_override: SourceFile | None, ports: StatusP
     given = _ask(servers, names, authority.zone, ports.dns)
     states = tuple(_state(server, given[server], authority.zone) for server in servers)
     judge = Judge(log, negative_ttl(given.values(), authority.zone), ports.clock.now())
+    contracts = {one.path: str(one.name) for one in validation.contracts}
+    holds = held_contracts(log, validation.contracts, Limits.of(authority.policy), ())
+    held = {contracts[path]: why for path, why in holds.items()}
     wanted, recorded = intended.by_name(), log.state.zone.by_name() if log else None
     return Status(
         authority.zone,
@@ -81,6 +86,7 @@ def look(name: str | None, authority_override: SourceFile | None, ports: StatusP
                     judge.answer(server, one, given[server], wanted.get(one, {}), decided=one not in undecided)
                     for server in servers
                 ),
+                held.get(one),
             )
             for one in names
         ),

@@ -97,6 +97,12 @@ def test_an_unrelated_merge_neither_moves_a_held_name_nor_undoes_an_edit_by_hand
     assert [drift.name for drift in receipt.plan.drift] == [rolling.name("web")]
     assert (rolling.at("pg"), rolling.at("web")) == ({"A": (60, (ONPREM,))}, {"A": (60, by_hand.rdata)})
     assert rolling.cli("plan").out.count(f"--override held:{rolling.name('pg')}='REASON'") == 1
+    ran = rolling.cli("status", "pg.prod", "--format", "json")
+    names = ran.document()["names"]
+    assert isinstance(names, list)
+    (status,) = names
+    assert (ran.exit, status["agrees"]) == (1, False)
+    assert status["held"].startswith(f"by entry {results(rolling)[2].intent_seq}, until its contract changes")
     audited(rolling)
 
 
