@@ -24,6 +24,7 @@ from hyops_gitops.usecases.remembering import read_since
 
 SIGNERS_PATH = "authority/allowed_signers"
 _PROBLEMS_SHOWN = 3
+_LOCAL_HINT = "no log is ever started by itself; `hyops-gitops evidence import CLONE` brings one from elsewhere"
 
 Warn = Callable[[str], None]
 
@@ -111,7 +112,7 @@ def require_log(
     if snapshot is None:
         remote = authority.evidence.remote
         where = f"on remote {remote!r}" if remote else "in this clone"
-        hint = f"`git fetch {remote} {branch}` brings it" if remote else "no log is ever started by itself"
+        hint = f"`git fetch {remote} {branch}` brings it" if remote else _LOCAL_HINT
         if known:
             hint = (
                 "this clone still has it; look into who deleted it, then push it back: hyops-gitops evidence import ."
