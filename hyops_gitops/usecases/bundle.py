@@ -165,7 +165,9 @@ def _principal(key: str, signers: Signers, now: datetime) -> str:
     try:
         return signers.lines.principal_of(key, BUNDLE_NAMESPACE, now).principal
     except Refused as error:
-        hint = f'add this line by a reviewed pull request: PRINCIPAL namespaces="{BUNDLE_NAMESPACE}" {key}'
+        # A key keeps its namespaces, so one that is listed for others cannot be listed for this one later.
+        line = f'PRINCIPAL namespaces="{BUNDLE_NAMESPACE}" KEY'
+        hint = f"bundles take a key of their own, listed by a reviewed pull request: {line}"
         raise Refused(error.message, guard=error.guard, hint=error.hint or hint) from None
 
 

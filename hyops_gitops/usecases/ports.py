@@ -104,6 +104,9 @@ class ZoneRestorer(ZoneWriter, Protocol):
             ReplyLost, OutsideFailure: as `patch` does.
         """
 
+    def forget_answers(self) -> None:
+        """Drop what the server remembers to have answered about the zone, such as that it has none."""
+
     def set_soa_edit_api(self, value: str) -> None:
         """Choose how the API moves the serial."""
 

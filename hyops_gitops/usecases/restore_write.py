@@ -124,7 +124,9 @@ class Restoring:
         # PowerDNS stores one more than what is sent, where SOA-EDIT-API is INCREASE.
         soa = soa_with(self.plan.restore.serial - 1, known, prepared.wanted)
         if prepared.found.header is None:
-            return self._create(intended, [soa, *prepared.wanted.rrsets.values(), *marks])
+            sent = self._create(intended, [soa, *prepared.wanted.rrsets.values(), *marks])
+            self._forget_answers(sent)
+            return sent
         deletes, replaces = writes(prepared.wanted, marks, prepared.found.seen)
         update = Update(zone, intended.head.seq, intended.head.sha256, deletes, [*replaces, soa])
         setting = prepared.found.header.soa_edit_api
@@ -146,6 +148,14 @@ class Restoring:
         except OutsideFailure as error:
             said = f"SOA-EDIT-API stays INCREASE, it was {setting}: {error.message}"
             self.ports.apply.on_event(Warned(said))
+
+    def _forget_answers(self, sent: Sent) -> None:
+        if sent.outcome == "applied":
+            try:
+                self.prepared.primary.forget_answers()
+            except OutsideFailure as error:
+                said = f"the primary may go on for 20 s to refuse what it refused before: {error.message}"
+                self.ports.apply.on_event(Warned(said))
 
     def _create(self, intended: Log, rrsets: Sequence[RRset]) -> Sent:
         prepared, log = self.prepared, intended

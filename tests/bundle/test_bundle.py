@@ -67,21 +67,28 @@ def test_stock_tools_say_that_it_is_whole(folder: Path, offline: World, tmp_path
 
 
 def test_a_key_that_may_only_write_the_log_may_not_sign_a_bundle(tmp_path: Path) -> None:
-    world = World.make(tmp_path / "w", ZONE, init=False)
+    """And the other way round: the log does not count the key of a release."""
+    world, release = World.make(tmp_path / "w", ZONE, init=False), tmp_path / "release"
+    run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", release)
     world.write("authority/allowed_signers", f'{PRINCIPAL} namespaces="hyops-gitops" {world.public_key}\n')
     world.commit()
     world.start_log()
     with pytest.raises(Refused) as caught:
         made(world)
-    world.write(
-        "authority/allowed_signers",
-        world.read("authority/allowed_signers") + f'{PRINCIPAL} namespaces="hyops-gitops-bundle" {world.public_key}\n',
-    )
+    public = " ".join(release.with_suffix(".pub").read_text().split()[:2])
+    line = caught.value.hint.partition("pull request: ")[2].replace("PRINCIPAL", "release@tests").replace("KEY", public)
+    world.write("authority/allowed_signers", world.read("authority/allowed_signers") + f"{line}\n")
     world.commit()
+    environ = {"HYOPS_SIGNING_KEY_FILE": str(release)}
+    world.environ.update(environ)
 
     assert caught.value.guard == "signing-key"
-    assert f'namespaces="hyops-gitops-bundle" {world.public_key}' in caught.value.hint
-    assert made(world).principal == PRINCIPAL
+    assert world.cli("validate", "--changed-since", "HEAD~1").exit == 0
+    assert made(world).principal == "release@tests"
+    assert (
+        world.cli("evidence", "acknowledge", "1", "--reason", "x", "--format", "json").document()["code"]
+        == "signing-key"
+    )
 
 
 # --- not as it was signed

@@ -198,7 +198,13 @@ def test_a_restore_goes_by_its_own_listener_alone(guarded: tuple[Lived, Proxy]) 
     assert (refused.exit, refused.document()["outcome"]) == (4, "failed")
     assert done.document()["outcome"] == "restored"
     assert lived.world.records().digest() == lived.before.digest()
-    for method, path in [("DELETE", f"/zones/{lived.world.zone}."), ("GET", "/zones"), ("GET", "/tsigkeys")]:
+    closed = [
+        ("DELETE", f"/zones/{lived.world.zone}."),
+        ("GET", "/zones"),
+        ("GET", "/tsigkeys"),
+        ("PUT", "/cache/flush?domain=x."),
+    ]
+    for method, path in closed:
         assert proxy.ask(method, path, url=proxy.restore, body={} if method != "GET" else None) == 403
 
 

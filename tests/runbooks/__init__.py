@@ -1,0 +1,1 @@
+"""docs/runbooks, command by command."""
