@@ -101,7 +101,7 @@ def test_a_move_is_shown_from_all_sides_while_the_resolver_still_caches(service_
     assert verdicts(found, world.name("first")) == ["differs"] * 3
     assert found.exit_code == 1  # merged, not applied
 
-    world.apply()
+    world.apply(watch=False)
     document = world.cli("status", "first", "--format", "json")
     assert document.exit == 0
     (name,) = _list(document.document()["names"])
