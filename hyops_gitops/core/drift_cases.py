@@ -24,7 +24,7 @@ class Sides:
     """What the zone is held against."""
 
     log: Log
-    desired: Zone  # what the contracts ask for
+    desired: Zone  # what the contracts ask for; of one that is held, what was applied last
     contracts: Mapping[str, Contract]  # by path
     policy: Policy
 
@@ -128,22 +128,19 @@ def _foreign(
     return DriftCase(DriftKind.FOREIGN, view.where, name, message, differences, hint, counts=counts)
 
 
-def unapplied_cases(
-    sides: Sides, undecided: Collection[str], held: Collection[str], commits: Sequence[CommitInfo]
-) -> Iterator[DriftCase]:
+def unapplied_cases(sides: Sides, undecided: Collection[str], commits: Sequence[CommitInfo]) -> Iterator[DriftCase]:
     """What the contracts ask for and nobody has applied.
 
     Args:
         sides: The log and the contracts.
         undecided: Names whose contract is invalid.
-        held: Names that applies leave alone.
         commits: The first-parent commits since the one recorded last.
     """
     paths = {rrset.name: path for path, contract in sides.contracts.items() for rrset in contract.rrsets()}
     recorded = {key[0]: entry.contract for key, entry in sides.log.state.entries.items()}
     for name, group in groupby(compare(sides.desired, sides.log.state.zone), key=lambda one: one.name):
         differences = tuple(group)
-        if name in undecided or name in held:
+        if name in undecided:
             continue
         path = paths.get(name) or recorded.get(name) or ""
         changes = [one for one in commits if path in one.changed]

@@ -15,6 +15,7 @@ from hyops_gitops.core.entries import Result, ZoneDrift
 from hyops_gitops.core.entry_parts import SecondaryDrift
 from hyops_gitops.core.errors import OutsideFailure, Refused, UsageError
 from hyops_gitops.core.exchange import CommitInfo
+from hyops_gitops.core.holds import holds_in_effect
 from hyops_gitops.core.limits import Limits
 from hyops_gitops.core.log import Log
 from hyops_gitops.core.zone import Zone
@@ -124,9 +125,12 @@ class _Looking:
         return require_log(snapshot, self.authority, signers, custody.verifier, mark=self.ports.mark)
 
     def _sides(self, log: Log) -> Sides:
+        """The log and the contracts; a held one asks for what was applied last, as it does of an apply."""
         contracts = {contract.path: contract for contract in self.validation.contracts}
-        desired = Zone.of(self.authority.zone, (rrset for one in contracts.values() for rrset in one.rrsets()))
-        return Sides(log, desired, contracts, self.authority.policy)
+        held = holds_in_effect(log, contracts.values())
+        asked = (rrset for path, one in contracts.items() if path not in held for rrset in one.rrsets())
+        kept = (entry.rrset for entry in log.state.entries.values() if entry.contract in held)
+        return Sides(log, Zone.of(self.authority.zone, (*asked, *kept)), contracts, self.authority.policy)
 
     def _invalid(self) -> Iterator[str]:
         for path in sorted(self.validation.invalid_paths):
@@ -176,7 +180,7 @@ class _Looking:
             if history.is_ancestor(recorded, self.commit):
                 commits = history.first_parent_commits(recorded, self.commit)
         undecided = self.validation.undecided(self.authority.zone, sides.log.state)
-        return unapplied_cases(sides, undecided, frozenset(), commits)
+        return unapplied_cases(sides, undecided, commits)
 
     # --- what it does
 

@@ -39,7 +39,7 @@ def applied(lab: Lab, zone: str, directory: Path, *, ttl: int = 60) -> World:
         return bool(answers[question].rrsets)
 
     wait_until(arrived, 20, "the secondary")
-    world.apply()
+    world.apply(watch=False)
     assert status(world).agrees
     return world
 

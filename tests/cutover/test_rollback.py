@@ -11,6 +11,7 @@ from hyops_gitops.core.events import Event, Warned
 from hyops_gitops.core.readiness import Probe, ProbeReport, ProbeVerdict
 from hyops_gitops.core.receipt import Receipt
 from hyops_gitops.usecases.apply_ports import ApplyPorts
+from hyops_gitops.usecases.drift import DriftRequest, look_for_drift
 from tests.cutover.conftest import MakeWorld, audited, endpoint, intents, results
 from tests.world import World
 
@@ -103,6 +104,10 @@ def test_an_unrelated_merge_neither_moves_a_held_name_nor_undoes_an_edit_by_hand
     (status,) = names
     assert (ran.exit, status["agrees"]) == (1, False)
     assert status["held"].startswith(f"by entry {results(rolling)[2].intent_seq}, until its contract changes")
+    cases = look_for_drift(DriftRequest(), rolling.wiring().drift_ports(lambda _: None)).cases
+    edited = [(case.kind.value, case.name) for case in cases if case.where == "primary"]
+    assert edited == [("edited", rolling.name("web"))]
+    assert not [case for case in cases if case.kind.value == "never-applied"]  # a held name is not waiting for an apply
     audited(rolling)
 
 
