@@ -50,7 +50,7 @@ def failover(  # noqa: PLR0913, PLR0917 - click hands every option over by name
     if live and not check:
         raise UsageError("--live belongs to --check", code="usage")
     wiring = Wiring(find_repository(repo))
-    request = FailoverRequest(origin, to, environment, include, _holds(holds), site_lost)
+    request = FailoverRequest(origin, to, environment, include, holds_of(holds), site_lost)
     order, ports = order_of(options), wiring.move_ports(authority_file)
     if not check:
         return show(fail_over(request, order, ports), options)
@@ -62,7 +62,12 @@ def failover(  # noqa: PLR0913, PLR0917 - click hands every option over by name
     return found.exit_code
 
 
-def _holds(texts: tuple[str, ...]) -> dict[str, str]:
+def holds_of(texts: tuple[str, ...]) -> dict[str, str]:
+    """What `--hold` says: a reason by name.
+
+    Raises:
+        UsageError: one of them is not NAME=REASON.
+    """
     found: dict[str, str] = {}
     for text in texts:
         name, equals, reason = text.partition("=")

@@ -37,6 +37,12 @@ SECTIONS: Mapping[str, Mapping[str, tuple[str, str, str]]] = {
         "init": ("init", "init", "Make a repository for your own zone."),
         "bundle": ("bundle", "bundle", "Pack contracts, log and program into one signed file, to use without git."),
         "restore": ("restore", "restore", "Rebuild a lost primary from the recorded zone."),
+        "breakglass": (
+            "breakglass",
+            "breakglass",
+            "Move endpoints while the log cannot be reached.",
+        ),
+        "reconcile": ("reconcile", "reconcile", "Bring a break-glass segment into the log, and adopt its state."),
         "lab": ("lab", "lab", "Run a real local authority: a PowerDNS primary and its secondaries."),
     },
     "Auditors": {

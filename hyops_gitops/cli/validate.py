@@ -11,11 +11,13 @@ from hyops_gitops.adapters.clock import SystemClock
 from hyops_gitops.adapters.git import GitRepository
 from hyops_gitops.adapters.schema_check import check_document
 from hyops_gitops.adapters.schemas import schema_copies
+from hyops_gitops.adapters.verifying import SshVerifier
 from hyops_gitops.adapters.worktree import WorkTree, read_source
 from hyops_gitops.adapters.yaml_reader import read_document
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import echo, echo_json, note
 from hyops_gitops.cli.paths import inside
+from hyops_gitops.cli.wiring import Wiring
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.findings import Finding, has_errors
 from hyops_gitops.core.rules.catalog import RULES
@@ -23,7 +25,8 @@ from hyops_gitops.render.annotations import findings_annotations
 from hyops_gitops.render.findings import findings_json, findings_text, summary
 from hyops_gitops.render.sarif import findings_sarif
 from hyops_gitops.usecases.ports import SourceTree
-from hyops_gitops.usecases.validate import changed_paths, validate_tree
+from hyops_gitops.usecases.validate import Validation, changed_paths, validate_tree
+from hyops_gitops.usecases.validate_segments import segment_findings
 
 
 @click.command()
@@ -71,8 +74,17 @@ def validate(
     if paths:
         about = {*validation.findings_about(inside(root, paths)), *validation.dangling}
         findings = tuple(one for one in findings if one in about)
+    findings = (*findings, *_about_segments(root, validation))
     _show(findings, validation.checked, output_format, _place_in_checkout(root))
     return Exit.NO if has_errors(findings) else Exit.OK
+
+
+def _about_segments(root: Path, validation: Validation) -> tuple[Finding, ...]:
+    """What the log of this clone says about break-glass; nothing where there is no clone."""
+    if not any((one / ".git").exists() for one in (root, *root.parents)):
+        return ()
+    wiring = Wiring(root)
+    return segment_findings(validation, wiring.store, SshVerifier(), wiring.mark(), SystemClock().now())
 
 
 def _show(findings: tuple[Finding, ...], checked: int, output_format: str, prefix: str) -> None:

@@ -22,7 +22,8 @@ from hyops_gitops.adapters.process_identity import process_is_gone
 from hyops_gitops.adapters.pull_requests import ForgeProgram
 from hyops_gitops.adapters.run_identity import run_from_environment
 from hyops_gitops.adapters.schema_check import check_document
-from hyops_gitops.adapters.signing import signer_from_environment
+from hyops_gitops.adapters.segment_folder import DiskSegments
+from hyops_gitops.adapters.signing import SshKeygenSigner, signer_from_environment
 from hyops_gitops.adapters.unpacked import ARCHIVE_MARK, Unpacked, UnpackedCustody, UnpackedHistory, is_unpacked
 from hyops_gitops.adapters.unpacked_log import UnpackedEvidence
 from hyops_gitops.adapters.verified_mark import GitVerifiedMark
@@ -38,6 +39,7 @@ from hyops_gitops.core.exchange import ServerInfo, SourceFile
 from hyops_gitops.core.guards import Override
 from hyops_gitops.usecases.apply_ports import ApplyPorts
 from hyops_gitops.usecases.audit_ports import Custody
+from hyops_gitops.usecases.breakglass_opening import BreakglassPorts
 from hyops_gitops.usecases.contract_files import FilePorts
 from hyops_gitops.usecases.custody import CustodyPorts
 from hyops_gitops.usecases.doctor_ports import DoctorPorts
@@ -199,6 +201,7 @@ class Wiring:
             verifier=SshVerifier(),
             clock=SystemClock(),
             mark=self.mark(),
+            segments=tuple(DiskSegments(self.root).segments()),
         )
 
     def apply_ports(self, on_event: OnEvent) -> ApplyPorts:
@@ -211,8 +214,12 @@ class Wiring:
             raise UsageError(
                 f"{self.root} is no clone: an apply writes to the log, which takes one",
                 code="no-repository",
-                hint="run this in a clone; here `status`, `plan`, `validate` and `audit` work",
+                hint="run this in a clone; here `status`, `plan`, `validate`, `audit` and, where nothing else is left, "
+                "`breakglass` work",
             )
+        return self._apply_ports(on_event)
+
+    def _apply_ports(self, on_event: OnEvent) -> ApplyPorts:
         from hyops_gitops.adapters.dns_client import PlainDnsClient  # noqa: PLC0415 - dnspython costs 130 ms
         from hyops_gitops.adapters.forge import forge_from_environment  # noqa: PLC0415 - requests costs 100 ms
         from hyops_gitops.adapters.probes import NetworkProber  # noqa: PLC0415 - ssl is for those who connect
@@ -250,6 +257,19 @@ class Wiring:
         api = authority.primary.api
         key = primary_key(api, self.environ)
         return PowerDnsRestorer(api.url, api.server_id, authority.zone, key, self._ca_file(api))
+
+    def breakglass_ports(self, on_event: OnEvent, witness: Path | None) -> BreakglassPorts:
+        """For `breakglass`: an apply's, and what only an unpacked bundle needs."""
+        bundle = self.bundle()
+        return BreakglassPorts(
+            apply=self._apply_ports(on_event),
+            work_tree=WorkTree(self.root),
+            writer=TextWriter(self.root),
+            folder=DiskSegments(self.root),
+            open_witness=None if witness is None else lambda: SshKeygenSigner(witness, self.environ),
+            new_segment=lambda: uuid.uuid4().hex[-12:],
+            as_of=bundle.as_of if bundle else None,
+        )
 
     def init_ports(self) -> InitPorts:
         """For `evidence init`."""
@@ -340,6 +360,7 @@ class Wiring:
             dns=PlainDnsClient(),
             clock=SystemClock(),
             mark=self.mark(),
+            segments=tuple(DiskSegments(self.root).segments()),
         )
 
     def doctor_ports(self) -> DoctorPorts:

@@ -63,11 +63,11 @@ class ChangeRow:
     seq: int
     time: datetime
     change: Change
-    commit: str
+    commit: str  # "" for what break-glass changed
     asked: tuple[str, ...]
     approved: tuple[str, ...]
     signer: str
-    outcome: str  # applied, failed, refused, open
+    outcome: str  # applied, failed, refused, open, break-glass
     converged: bool | None
     result_seq: int | None
     result_time: datetime | None

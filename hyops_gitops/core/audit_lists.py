@@ -12,6 +12,7 @@ from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.log import Log
 from hyops_gitops.core.plan import Drift
 from hyops_gitops.core.segment import segments_in
+from hyops_gitops.core.summary import summarise
 
 _BYPASSES = {
     "direct-push": "was pushed directly, without a pull request",
@@ -95,12 +96,26 @@ def _about_custody(body: Body) -> Iterator[tuple[str, str]]:
             yield "acknowledged", f"entry {seq}: {reason}"
         case TrustChange(reason=reason):
             yield "keys", reason
+        case Reconcile():
+            yield from _about_segment(body)
         case AuthorityChange(commit=commit):
             yield "authority", f"authority/ changed by {commit[:12]}"
         case Genesis(continues=continues) if continues is not None:
             yield "continues", f"goes on from log {continues.log}, entry {continues.seq}:{continues.sha256}"
         case _:
             pass
+
+
+def _about_segment(body: Reconcile) -> Iterator[tuple[str, str]]:
+    adopted = body.adopted
+    if adopted is not None:
+        witnessed = f", seen by {', '.join(adopted.witnesses)}" if adopted.witnesses else ""
+        said = f"segment {body.segment} by {', '.join(adopted.operators)}{witnessed}"
+        yield "breakglass", f"{said}: {summarise(adopted.changes) or 'nothing applied'}"
+        for used in adopted.overrides:
+            yield "override", f"{used.guard}: {used.reason} (by {used.source})"
+    if body.review:
+        yield "reviewed", f"segment {body.segment} by {body.review}: {body.reason}"
 
 
 def _about_result(result: Result) -> Iterator[tuple[str, str]]:
@@ -113,10 +128,12 @@ def _about_result(result: Result) -> Iterator[tuple[str, str]]:
 
 
 def change_rows(log: Log) -> Iterator[ChangeRow]:
-    """A row for each RRset of each intent, oldest first."""
+    """A row for each RRset of each intent, and of each break-glass segment that was brought in; oldest first."""
     results = {one.body.intent_seq: one for one in log.entries if isinstance(one.body, Result)}
     for entry in log.entries:
         intent = entry.body
+        if isinstance(intent, Reconcile):
+            yield from _segment_rows(log, entry, intent)
         if not isinstance(intent, Intent):
             continue
         end = results.get(entry.seq)
@@ -135,6 +152,29 @@ def change_rows(log: Log) -> Iterator[ChangeRow]:
                 result_seq=end.seq if end else None,
                 result_time=end.envelope.time if end else None,
             )
+
+
+def _segment_rows(log: Log, entry: Entry, body: Reconcile) -> Iterator[ChangeRow]:
+    """What a segment changed: asked for by its operators, approved by whoever reviewed it afterwards."""
+    adopted = body.adopted
+    if adopted is None:
+        return
+    told = (one.body for one in log.entries.of_types("reconcile"))
+    reviews = [one.review for one in told if isinstance(one, Reconcile) and one.segment == body.segment and one.review]
+    for change in adopted.changes:
+        yield ChangeRow(
+            seq=entry.seq,
+            time=adopted.ended,
+            change=change,
+            commit="",
+            asked=adopted.operators,
+            approved=tuple(reviews),
+            signer=entry.envelope.principal,
+            outcome="break-glass",
+            converged=None,
+            result_seq=entry.seq,
+            result_time=entry.envelope.time,
+        )
 
 
 def dispositions(log: Log) -> Mapping[str, tuple[Disposition, int, MergedCommit]]:

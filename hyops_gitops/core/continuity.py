@@ -82,7 +82,7 @@ def _applied(entries: EntryList, start: int) -> Iterator[tuple[int, Sequence[Cha
             if isinstance(intent, Intent):
                 yield entry.body.intent_seq, intent.changes, intent.holds
         elif isinstance(entry.body, Reconcile) and entry.body.adopted is not None:
-            yield entry.seq, entry.body.adopted.changes, ()
+            yield entry.seq, entry.body.adopted.changes, entry.body.adopted.holds
 
 
 def _check_pairs(zone: str, entries: EntryList, start: int) -> Iterator[Problem]:

@@ -2,8 +2,10 @@
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 
 from hyops_gitops.core.entry_parts import (
+    Hold,
     Json,
     TrustedKey,
     ZoneDigests,
@@ -11,9 +13,9 @@ from hyops_gitops.core.entry_parts import (
 from hyops_gitops.core.entry_plan import change_from_json, override_from_json, override_json
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.guards import Override
-from hyops_gitops.core.json_fields import Fields
+from hyops_gitops.core.json_fields import Fields, time_text
 from hyops_gitops.core.markers import Anchor
-from hyops_gitops.core.plan import Change, Held
+from hyops_gitops.core.plan import Change
 from hyops_gitops.core.segment import Base, anchor_from_json, anchor_json
 
 _CONTINUES = re.compile(r"(?P<log>[0-9a-f]{32}):(?P<seq>[1-9][0-9]{0,8}):(?:sha256:)?(?P<sha256>[0-9a-f]{64})")
@@ -161,7 +163,8 @@ class Adopted:
     anchor: Anchor | None  # the segment's last applied intent; None: nothing in it was applied
     operators: tuple[str, ...]  # whose entries it holds
     witnesses: tuple[str, ...]
-    held: tuple[Held, ...]  # names that stay as they are until their contract changes
+    ended: datetime  # when its last entry was written
+    holds: tuple[Hold, ...]  # names that stay as they are until their contracts change
     overrides: tuple[Override, ...]
 
     def to_json(self) -> Json:
@@ -170,10 +173,9 @@ class Adopted:
         return {
             "base": self.base.to_json(),
             "zone": {"before": self.before.to_json(), "after": self.after.to_json()},
-            "plan": {
-                "changes": [change.to_json() for change in self.changes],
-                "held": [held.to_json() for held in self.held],
-            },
+            "plan": {"changes": [change.to_json() for change in self.changes]},
+            "ended": time_text(self.ended),
+            "holds": [hold.to_json() for hold in self.holds],
             "operators": list(self.operators),
             "witnesses": list(self.witnesses),
             "overrides": [override_json(override) for override in self.overrides],
@@ -183,16 +185,17 @@ class Adopted:
     @classmethod
     def from_json(cls, fields: Fields) -> "Adopted":
         """Back from the entry's form."""
-        zone, plan = fields.nested("zone"), fields.nested("plan")
+        zone = fields.nested("zone")
         return cls(
             Base.from_json(fields.nested("base")),
             ZoneDigests.from_json(zone.nested("before")),
             ZoneDigests.from_json(zone.nested("after")),
-            tuple(change_from_json(one) for one in plan.objects("changes")),
+            tuple(change_from_json(one) for one in fields.nested("plan").objects("changes")),
             anchor_from_json(fields.nested("anchor")) if "anchor" in fields else None,
             fields.texts("operators"),
             fields.texts("witnesses"),
-            tuple(Held(one.text("name"), one.text("contract"), one.text("reason")) for one in plan.objects("held")),
+            fields.time("ended"),
+            tuple(Hold.from_json(one) for one in fields.objects("holds")),
             tuple(override_from_json(one) for one in fields.objects("overrides")),
         )
 

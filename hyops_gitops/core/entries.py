@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Literal
 
 from hyops_gitops.core.custody_entries import Gap, Genesis, Reconcile, TrustChange
+from hyops_gitops.core.declaration import NOTHING_DECLARED, Declaration
 from hyops_gitops.core.entry_parts import (
     AuthorityRef,
     ContractsRef,
@@ -52,6 +53,7 @@ class Intent:
     sites_lost: tuple[str, ...] = ()  # whose servers are watched, but not required
     rollback_of: int | None = None  # the intent whose changes this one takes back
     holds: tuple[Hold, ...] = ()  # names that stay as this leaves them, until their contracts change
+    declared: Declaration = NOTHING_DECLARED  # by whoever ran this, where no commit does: break-glass
 
     def to_json(self) -> Json:
         """The entry's form."""
@@ -60,6 +62,7 @@ class Intent:
             "site_lost": list(self.sites_lost),
             "rollback_of": self.rollback_of,
             "holds": [hold.to_json() for hold in self.holds],
+            "declared": self.declared.to_json(),
         }
         return {
             "contracts": self.contracts.to_json(),
@@ -99,6 +102,7 @@ class Intent:
             fields.texts("site_lost") if "site_lost" in fields else (),
             fields.optional_integer("rollback_of"),
             tuple(Hold.from_json(one) for one in fields.optional_objects("holds")),
+            Declaration.from_json(fields.nested("declared")) if "declared" in fields else NOTHING_DECLARED,
         )
 
 

@@ -11,6 +11,7 @@ from hyops_gitops.core.canonical import canonical_json, parse_canonical, sha256_
 from hyops_gitops.core.entries import BODY_TYPES, Body, type_name
 from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.json_fields import Fields, time_text
+from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.segment import SegmentRef
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
@@ -52,6 +53,12 @@ class Entry:
     def seq(self) -> int:
         """Position in the log, from 1."""
         return self.envelope.seq
+
+    @property
+    def anchor(self) -> Anchor:
+        """What the zone's anchor says once this intent was applied."""
+        of = self.envelope.segment
+        return Anchor(self.seq, self.sha256, of.id if of else None)
 
     @property
     def type(self) -> str:

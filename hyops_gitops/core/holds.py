@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from hyops_gitops.core.canonical import canonical_json, sha256_hex
 from hyops_gitops.core.contract import Contract
+from hyops_gitops.core.custody_entries import Adopted, Reconcile
 from hyops_gitops.core.entries import Intent
 from hyops_gitops.core.entry_parts import Hold
 from hyops_gitops.core.guards import Override, override_line
@@ -36,9 +37,17 @@ def holds_in_effect(log: Log, contracts: Iterable[Contract]) -> dict[str, int]:
     for contract in contracts:
         seq = log.state.held_by(str(contract.name))
         body = log.entries[seq - 1].body if seq is not None and seq <= len(log.entries) else None
-        if seq is not None and isinstance(body, Intent) and hold_of(contract) in body.holds:
+        if seq is not None and hold_of(contract) in _holds(body):
             found[contract.path] = seq
     return found
+
+
+def _holds(body: object) -> tuple[Hold, ...]:
+    match body:
+        case Intent(holds=holds) | Reconcile(adopted=Adopted(holds=holds)):
+            return holds
+        case _:
+            return ()
 
 
 def held_contracts(

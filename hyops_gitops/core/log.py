@@ -156,6 +156,8 @@ class Log:
         """The authority servers that were not seen to serve what was applied last."""
         caught_up: set[tuple[str, str]] = set()
         for entry in reversed(self.entries):
+            if isinstance(entry.body, Reconcile) and entry.body.adopted is not None:
+                return ()  # the anchor that they would have to show is no longer that intent's
             if isinstance(entry.body, Unchanged):
                 caught_up |= {(one.role, one.name) for one in entry.body.caught_up}
             if isinstance(entry.body, Result) and entry.body.outcome == "applied":

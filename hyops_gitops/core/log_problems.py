@@ -9,7 +9,7 @@ class Problem:
 
     Codes: path, form, not-canonical, bad-entry, unknown-type, unknown-form, chain, time, signature, signer, trust,
     compromised, genesis, pairs, continuity, state, files, page, history, seen; of break-glass segments also segment,
-    other-log, base, fork, witness, open-intent, reconciled.
+    other-log, base, fork, witness, open-intent, reconciled, review.
     """
 
     code: str

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from hyops_gitops.core.custody_entries import Adopted, Reconcile
 from hyops_gitops.core.entries import Intent, Refusal, Result, ZoneDrift
 from hyops_gitops.core.entry_parts import MergedCommit
 from hyops_gitops.core.envelope import Entry
@@ -90,6 +91,10 @@ def name_history(log: Log, name: str) -> Iterator[NameChange]:
                         old, new = _rdata(one.recorded), _rdata(one.observed)
                         time = entry.envelope.time
                         yield NameChange(entry.seq, time, "drift", one.type, old, new, (), (), "found", None)
+            case Reconcile(adopted=Adopted(changes=changes, operators=operators)):
+                why = f"break-glass segment {entry.body.segment}"
+                brought = _changes(entry, name, changes, (), "applied", None)
+                yield from (replace(one, asked=operators, reason=why) for one in brought)
             case _:
                 pass
 
@@ -141,7 +146,7 @@ def _changes(
 
 def _names(entry: Entry) -> Iterator[str]:
     match entry.body:
-        case Intent(changes=changes):
+        case Intent(changes=changes) | Reconcile(adopted=Adopted(changes=changes)):
             yield from (change.name for change in changes)
         case Refusal(changes=changes, refusals=refusals):
             yield from (change.name for change in changes)

@@ -22,6 +22,7 @@ class Proposal:
     seq: int | None  # of the log's newest entry
     limits: Limits  # that the plan was made under
     overrides: tuple[Override, ...] = ()  # given, and in the trailers of the commits
+    warnings: tuple[str, ...] = ()  # about the log itself: break-glass that is not settled yet
 
     def to_json(self) -> dict[str, object]:
         """`hyops-plan/1`."""
@@ -42,6 +43,7 @@ class Proposal:
             "held": [held.to_json() for held in plan.held],
             "refusals": [refusal.to_json() for refusal in plan.refusals],
             "notes": [note.to_json() for note in plan.notes],
+            "warnings": list(self.warnings),
             "unmanaged": plan.unmanaged,
             "digest": plan.digest(),
         }

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hyops_gitops.core.continuity import after_changes
+from hyops_gitops.core.continuity import after_changes, placed
 from hyops_gitops.core.custody_entries import Adopted, Reconcile
 from hyops_gitops.core.entries import Result, ZoneDrift
-from hyops_gitops.core.entry_parts import ZoneDigests
+from hyops_gitops.core.entry_parts import Hold, ZoneDigests
 from hyops_gitops.core.guards import Override
 from hyops_gitops.core.log import Log
 from hyops_gitops.core.markers import claim_name, reserved_numbers, tombstone
-from hyops_gitops.core.plan import Change, Drift, Held
+from hyops_gitops.core.plan import Change, Drift
 from hyops_gitops.core.segment_reading import Segment
 from hyops_gitops.core.state import ManagedSet
 from hyops_gitops.core.zone import Key, RRset, Zone
@@ -32,7 +32,7 @@ def reconciliation(
     log: Log,
     commit: str,
     *,
-    held: Sequence[Held],
+    holds: Sequence[Hold],
     review: str,
     reason: str,
     overrides: Sequence[Override],
@@ -43,13 +43,13 @@ def reconciliation(
         segment: The segment.
         log: What it goes on from.
         commit: The contracts' commit of this run.
-        held: Names that stay as the segment left them.
+        holds: Names that stay as the segment left them.
         review: The principal of whoever looked at it, or "".
         reason: What they say.
         overrides: Guards that were lifted.
     """
-    changes = segment.changes()
-    state = after_changes(log.state, changes)
+    changes, drift = segment.changes(), _drift(segment, log, commit)
+    state = after_changes(log.state, changes, placed(holds, log.head.seq + (1 if drift is None else 2)))
     serial = next((one.body.after.serial for one in reversed(segment.entries) if isinstance(one.body, Result)), None)
     adopted = Adopted(
         base=segment.ref.base,
@@ -59,11 +59,12 @@ def reconciliation(
         anchor=segment.anchor,
         operators=segment.operators,
         witnesses=tuple(sorted(set(segment.witnesses.values()))),
-        held=tuple(held),
+        ended=segment.head.envelope.time,
+        holds=tuple(holds),
         overrides=tuple(overrides),
     )
     entry = Reconcile(segment.ref.id, len(segment.entries), segment.head.sha256, review, adopted, reason)
-    return Reconciliation(_drift(segment, log, commit), segment.start, entry, segment.end, state)
+    return Reconciliation(drift, segment.start, entry, segment.end, state)
 
 
 def markers_left(log: Log) -> tuple[list[Key], list[RRset]]:

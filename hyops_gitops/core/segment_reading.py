@@ -86,7 +86,7 @@ class Segment:
         """The segment as a log that goes on from another."""
         return Log(
             zone=self.zone,
-            commit=self.ref.id,
+            commit=f"{self.ref.id}:{len(self.entries)}",
             entries=self.entries,
             head_sig_sha256=self.head_sig_sha256,
             observed=self.end,

@@ -24,6 +24,7 @@ def proposal_text(proposal: Proposal) -> str:
     lines = [
         f"plan for {plan.zone}: {what} against {bases[proposal.source]}",
         *plan_lines(plan),
+        *(f"warning: {printable(one)}" for one in proposal.warnings),
         f"{counts(plan.changes)}; {plan.unmanaged} unmanaged RRsets stay as they are",
         f"digest {plan.digest()}",
     ]

@@ -16,27 +16,25 @@
 from dataclasses import replace
 
 from hyops_gitops.core.entries import Unchanged
-from hyops_gitops.core.entry_parts import MergedCommit, RecordedRefusal, ServerReport
+from hyops_gitops.core.entry_parts import MergedCommit, RecordedRefusal
 from hyops_gitops.core.errors import HyopsError, Refused
 from hyops_gitops.core.events import Warned
 from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.log import Log
 from hyops_gitops.core.masking import masked
 from hyops_gitops.core.plan import Change
-from hyops_gitops.core.receipt import EntryRef, Outcome, Receipt, RollBack
+from hyops_gitops.core.receipt import Outcome, Receipt
 from hyops_gitops.usecases.apply_opening import Opened, commits_since, open_log
 from hyops_gitops.usecases.apply_ports import ApplyPorts, ApplyRequest
 from hyops_gitops.usecases.apply_preparation import Checked, Prepared, check_commits, check_sites, look, prepare
-from hyops_gitops.usecases.carrying_out import Carried, carry_out
+from hyops_gitops.usecases.carrying_out import carry_out
 from hyops_gitops.usecases.catching_up import look_for_those_behind, retirements_known_now
 from hyops_gitops.usecases.declarations import with_trailers
 from hyops_gitops.usecases.findings_error import FindingsError
 from hyops_gitops.usecases.merged_commits import Attributed, attribute
-from hyops_gitops.usecases.proof import behind
+from hyops_gitops.usecases.receipts import finished, receipt_of
 from hyops_gitops.usecases.recording import record_circumstances, record_refusal, recorded_refusal
 from hyops_gitops.usecases.recovery import without_open_intent
-from hyops_gitops.usecases.rolling_back import RolledBack, due, roll_back
-from hyops_gitops.usecases.service_proof import answering_badly
 
 _RECORDED_FINDINGS = 20
 _RACES = 40  # how often to start again after another applier wrote first; each time, at least, one of them went on
@@ -156,78 +154,12 @@ class _Apply:
 
     def _carry_out(self, prepared: Prepared, log: Log) -> Receipt:
         carried = carry_out(prepared, log, self.request, self.ports, self._timed)
-        outcome, reason = _outcome(carried)
-        receipt = replace(
-            self._receipt(prepared, outcome, carried.log, carried.intended),
-            reason=reason,
-            serial_after=carried.serial,
-            servers=carried.servers,
-            services=carried.services,
-            retire=carried.retire,
-            timeline=carried.timeline,
-            caught_up=_who_caught_up(prepared, carried),
-        )
-        if names := due(prepared, carried, self.request):
-            back = roll_back(names, prepared, carried, self.request, self.ports, self._timed)
-            return _rolled_back(receipt, back)
-        for name in answering_badly(carried.services):
-            self.ports.on_event(Warned(f"{name} is not reachable by name; it is left where it is"))
-        return receipt
+        return finished(prepared, carried, self.request, self.ports, self._timed, self.timings)
 
-    def _receipt(self, prepared: Prepared, outcome: Outcome, log: Log, intended: Log | None = None) -> Receipt:
-        return Receipt(
-            outcome=outcome,
-            commit=prepared.opened.commit,
-            plan=prepared.plan,
-            readiness=prepared.readiness,
-            serial_before=prepared.serial,
-            serial_after=prepared.serial,
-            intent=_ref(intended) if intended else None,
-            result=_ref(log) if intended else None,
-            head=_ref(log),
-            timings_ms=self.timings,
-        )
+    def _receipt(self, prepared: Prepared, outcome: Outcome, log: Log) -> Receipt:
+        return receipt_of(prepared, outcome, log, self.timings)
 
     def _timed(self, step: str) -> None:
         now = self.clock.monotonic()
         self.timings[step] = round((now - self._mark) * 1000)
         self._mark = now
-
-
-def _who_caught_up(prepared: Prepared, carried: Carried) -> tuple[ServerReport, ...]:
-    """Servers that the apply before had to leave behind, and that serve this one."""
-    late = {(one.role, one.name) for one in prepared.opened.log.behind}
-    return tuple(one for one in carried.servers if one.verdict == "converged" and (one.role, one.name) in late)
-
-
-def _rolled_back(receipt: Receipt, back: RolledBack) -> Receipt:
-    carried, what = back.carried, ", ".join(back.names)
-    if carried is None or carried.outcome != "applied":
-        outcome: Outcome = "unconfirmed"
-        reason = f"{what}: not reachable by name, and not moved back: {back.reason}"
-    else:
-        outcome = "rolled-back"
-        reason = f"{what}: not reachable by name after the move; moved back, and held until the contract changes"
-    own = RollBack(
-        back.names,
-        carried.outcome if carried else "refused",
-        back.reason,
-        _ref(carried.intended) if carried else None,
-        _ref(carried.log) if carried else None,
-        carried.servers if carried else (),
-        carried.services if carried else (),
-    )
-    serial = carried.serial if carried else receipt.serial_after
-    return replace(receipt, outcome=outcome, reason=reason, rollback=own, head=_ref(back.log), serial_after=serial)
-
-
-def _outcome(carried: Carried) -> tuple[Outcome, str]:
-    if carried.outcome != "applied":
-        return carried.outcome, carried.reason
-    if not carried.converged:
-        return "unconfirmed", f"the update was accepted, but {behind(carried.servers)}"
-    return "applied", ""
-
-
-def _ref(log: Log) -> EntryRef:
-    return EntryRef(log.head.seq, log.head.sha256)

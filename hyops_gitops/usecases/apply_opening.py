@@ -9,7 +9,7 @@ from hyops_gitops.core.entries import AuthorityChange
 from hyops_gitops.core.entry_parts import Approval, AuthorityRef, ContractsRef, MergedCommit, Person
 from hyops_gitops.core.errors import Refused, UsageError
 from hyops_gitops.core.events import Step, Warned
-from hyops_gitops.core.exchange import CommitInfo
+from hyops_gitops.core.exchange import CommitInfo, SourceFile
 from hyops_gitops.core.guards import find_override, override_line
 from hyops_gitops.core.log import Log
 from hyops_gitops.core.masking import masked
@@ -17,8 +17,8 @@ from hyops_gitops.core.trailers import read_trailers
 from hyops_gitops.usecases.apply_ports import ApplyPorts, ApplyRequest
 from hyops_gitops.usecases.evidence_log import SIGNERS_PATH, EntryWriter, Signers, read_signers, require_log
 from hyops_gitops.usecases.findings_error import FindingsError
-from hyops_gitops.usecases.ports import EvidenceStore
 from hyops_gitops.usecases.proposal import Past, commits_after, manifest_sha256, read_past
+from hyops_gitops.usecases.recorder import BranchRecorder, Recorder
 from hyops_gitops.usecases.validate import Validation, signers_since, validate_tree
 
 _SHOWN_PATHS = 5
@@ -32,8 +32,7 @@ class Opened:
     validation: Validation
     authority: Authority
     signers: Signers
-    store: EvidenceStore
-    writer: EntryWriter
+    writer: Recorder
     log: Log
     contracts: ContractsRef
     authority_ref: AuthorityRef
@@ -87,16 +86,16 @@ def open_log(request: ApplyRequest, ports: ApplyPorts) -> Opened:
     known = store.recorded() if snapshot is None else None
     log = require_log(snapshot, authority, signers, ports.verifier, known=known is not None, mark=ports.mark)
     writer.require_trust(log)
+    contracts, authority_ref = contracts_at(commit, request.authority_override, validation, authority)
     return Opened(
         commit=commit,
         validation=validation,
         authority=authority,
         signers=signers,
-        store=store,
-        writer=writer,
+        writer=BranchRecorder(writer, authority, signers, ports.verifier, ports.mark),
         log=log,
-        contracts=ContractsRef(commit, manifest_sha256(validation.files)),
-        authority_ref=_authority_ref(request, validation, authority),
+        contracts=contracts,
+        authority_ref=authority_ref,
     )
 
 
@@ -188,10 +187,14 @@ def merged_commit(commit: CommitInfo) -> MergedCommit:
     )
 
 
-def _authority_ref(request: ApplyRequest, validation: Validation, authority: Authority) -> AuthorityRef:
-    if request.authority_override is not None and request.authority_override.content is not None:
-        return AuthorityRef(sha256_hex(request.authority_override.content), outside_commit=True)
-    return AuthorityRef(sha256_hex(validation.files[authority.path]), outside_commit=False)
+def contracts_at(
+    commit: str, override: SourceFile | None, validation: Validation, authority: Authority
+) -> tuple[ContractsRef, AuthorityRef]:
+    """What an entry says about the contracts and the authority file it is based on."""
+    contracts = ContractsRef(commit, manifest_sha256(validation.files))
+    if override is not None and override.content is not None:
+        return contracts, AuthorityRef(sha256_hex(override.content), outside_commit=True)
+    return contracts, AuthorityRef(sha256_hex(validation.files[authority.path]), outside_commit=False)
 
 
 def _authority_files(files: Mapping[str, bytes]) -> tuple[tuple[str, str], ...]:

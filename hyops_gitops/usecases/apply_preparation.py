@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from hyops_gitops.core.assertions import moves_of
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.custody_entries import Gap
+from hyops_gitops.core.declaration import NOTHING_DECLARED, Declaration
 from hyops_gitops.core.entries import AuthorityChange, ZoneDrift
 from hyops_gitops.core.entry_parts import Hold, MergedCommit, ZoneDigests
 from hyops_gitops.core.errors import Refused, UsageError
@@ -64,6 +65,7 @@ class Prepared:
     sites_lost: tuple[str, ...] = ()  # whose servers are watched, not required
     rollback_of: int | None = None  # the intent that this takes back
     holds: tuple[Hold, ...] = ()  # names that stay as this leaves them
+    declared: Declaration = NOTHING_DECLARED  # by whoever runs this, where no commit does
 
     @property
     def serial(self) -> int:
@@ -112,8 +114,7 @@ def look(opened: Opened, request: ApplyRequest, ports: ApplyPorts) -> Seen:
     check_clock(ports.clock.now(), log.head.envelope.time, header.server_time)
     observation = observe(primary, log, header)
     if observation.state in ("ahead", "breakglass"):
-        head = opened.store.fetch()
-        if head is not None and head.commit != log.commit:
+        if opened.writer.head() not in (None, log.commit):
             raise Refused("another applier went on between our looks at the log and at the zone", guard="race")
         refusal = anchor_refusal(observation, log, Limits.of(authority.policy), request.overrides)
         if refusal is not None:

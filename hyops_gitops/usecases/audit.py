@@ -23,6 +23,7 @@ from hyops_gitops.core.audit_lists import change_rows, exceptions, population_ro
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.continuity import after_changes
+from hyops_gitops.core.custody_entries import Reconcile
 from hyops_gitops.core.entries import AuthorityChange, Intent, Refusal, Result, Unchanged
 from hyops_gitops.core.envelope import Entry, entry_path
 from hyops_gitops.core.errors import InvalidData, OutsideFailure, Refused
@@ -31,6 +32,7 @@ from hyops_gitops.core.log import Log
 from hyops_gitops.core.log_problems import Problem
 from hyops_gitops.core.log_reading import Reading
 from hyops_gitops.core.seen import check_seen
+from hyops_gitops.core.segment_review import pending_reviews
 from hyops_gitops.core.state import ManagedSet
 from hyops_gitops.usecases.audit_contracts import Contracts
 from hyops_gitops.usecases.audit_live import Said, look_by_api, look_by_dns
@@ -159,6 +161,11 @@ class _Audit:
         self.problems += check_seen(log.zone, log.entries, self.request.seen)
         self.problems += check_gaps(log.zone, log.gaps, log.acknowledged)
         self.notices += exceptions(log, paths)
+        for pending in pending_reviews(log, self.authority.policy.breakglass.review_h):
+            if pending.overdue(self.ports.clock.now()):
+                self.problems.append(Problem("review", entry_path(log.zone, pending.seq), pending.message))
+            else:
+                self.notices.append(Notice("review", pending.seq, pending.due, pending.message))
 
     def _about_branch(self, snapshot: EvidenceSnapshot) -> None:
         grown = self.ports.custody.branch_problems(snapshot.commit)
@@ -183,8 +190,7 @@ class _Audit:
             if facts is not None:
                 self._about_plan(log, entry, facts, state)
                 self._people(log, entry, facts, line)
-            if isinstance(entry.body, Result):
-                state = self._after_result(log, entry, entry.body, state)
+            state = self._after(log, entry, state)
         self.checked.append(f"{len(line.population)} merged commits, both ways; every plan against its contracts")
         return line.population
 
@@ -199,8 +205,7 @@ class _Audit:
                     self.problems += check_reference(log.zone, entry, replace(facts, on_branch=True))
                     self._about_plan(log, entry, facts, state)
                 checked, others = (checked + 1, others) if facts else (checked, others + 1)
-            elif isinstance(body, Result):
-                state = self._after_result(log, entry, body, state)
+            state = self._after(log, entry, state)
         self.checked.append(f"{checked} entries against contracts that are here; {others} name commits that are not")
 
     def _about_plan(self, log: Log, entry: Entry, facts: CommitFacts, before: ManagedSet) -> None:
@@ -238,6 +243,12 @@ class _Audit:
     def _people(self, log: Log, entry: Entry, facts: CommitFacts, line: Line) -> None:
         for said, unknown in check_people(log.zone, entry, facts.separation, line, self.ports.custody):
             self._take((said, unknown))
+
+    def _after(self, log: Log, entry: Entry, state: ManagedSet) -> ManagedSet:
+        """The managed set after an entry."""
+        if isinstance(entry.body, Reconcile) and entry.body.adopted is not None:
+            return after_changes(state, entry.body.adopted.changes)
+        return self._after_result(log, entry, entry.body, state) if isinstance(entry.body, Result) else state
 
     def _after_result(self, log: Log, entry: Entry, result: Result, state: ManagedSet) -> ManagedSet:
         intended = log.entries[result.intent_seq - 1]

@@ -13,7 +13,6 @@ from hyops_gitops.core.entry_parts import Lease, Retirement, ServerReport
 from hyops_gitops.core.errors import OutsideFailure, Refused, Unconfirmed
 from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.log import Log
-from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.masking import masked
 from hyops_gitops.core.retirement import judged, retirements
 from hyops_gitops.core.state import ManagedSet
@@ -25,7 +24,7 @@ from hyops_gitops.usecases.convergence import servers_of
 from hyops_gitops.usecases.lost_numbers import free_lost_numbers
 from hyops_gitops.usecases.proof import converged, prove
 from hyops_gitops.usecases.recording import recorded_overrides
-from hyops_gitops.usecases.recovery import newest_log, overtaken, result_of
+from hyops_gitops.usecases.recovery import overtaken, result_of
 from hyops_gitops.usecases.sending import Sent, send
 from hyops_gitops.usecases.service_proof import answering_badly, prove_services
 from hyops_gitops.usecases.update import LastLook, update_of
@@ -98,6 +97,7 @@ def intent_of(prepared: Prepared, request: ApplyRequest) -> Intent:
         lease=Lease(opened.authority.policy.lease_s, request.boot_id, request.pid),
         readiness=prepared.readiness,
         sites_lost=prepared.sites_lost,
+        declared=prepared.declared,
         rollback_of=prepared.rollback_of,
         holds=prepared.holds,
     )
@@ -157,7 +157,7 @@ def _prove(prepared: Prepared, intended: Log, accepted: _Accepted, watch_until: 
         longest = max(change.before.ttl for change in plan.changes if change.cutover and change.before is not None)
         return min(ports.clock.monotonic() + longest + _ROUNDING_S, watch_until)
 
-    anchor = Anchor(intended.head.seq, intended.head.sha256)
+    anchor = intended.head.anchor
     proof.servers = prove(
         opened.authority,
         prepared.primary,
@@ -242,7 +242,7 @@ def _record(prepared: Prepared, intended: Log, result: Result, zone: Zone, state
         ports.clock.sleep(pause)
         try:
             if reason:
-                log = newest_log(prepared.opened, ports)
+                log = prepared.opened.writer.newest()
             settled = result_of(log, intended.head.seq)
             if settled is None:
                 log = prepared.opened.writer.append(log, result, zone, state)

@@ -198,11 +198,13 @@ class EntryWriter:
         derived = {README: readme, zone_path(zone): b"", state_path(zone): b""}
         nothing = Zone.of(zone, ())
         envelope = self._envelope(zone, log_id, (NO_HASH, NO_HASH), EntryList(), nothing)
-        entries, _ = self._write(None, EntryList(), envelope, body, derived)
+        entries, _ = self._write(None, EntryList(), envelope, body, derived, {})
         return entries[0].sha256
 
-    def append(self, log: Log, body: Body, observed: Zone, state: ManagedSet) -> Log:
-        """Write the next entry; the log with it.
+    def append(
+        self, log: Log, body: Body, observed: Zone, state: ManagedSet, more: Mapping[str, bytes] | None = None
+    ) -> Log:
+        """Write the next entry, and more files of the branch with it; the log then.
 
         Raises:
             Refused: guard `race` when the branch is no longer where `log` was read; `signing-key` when the log does
@@ -215,7 +217,7 @@ class EntryWriter:
         previous = (log.head.sha256, log.head_sig_sha256)
         envelope = self._envelope(log.zone, head.log, previous, log.entries, observed)
         envelope = replace(envelope, time=max(envelope.time, head.time), files={README: head.files[README]})
-        entries, (commit, signature) = self._write(log.commit, log.entries, envelope, body, derived)
+        entries, (commit, signature) = self._write(log.commit, log.entries, envelope, body, derived, more or {})
         trust = TrustBook.of(entries)
         looked_at = entries if trust.casts_doubt else ()
         return replace(
@@ -269,6 +271,7 @@ class EntryWriter:
         envelope: Envelope,
         body: Body,
         derived: Mapping[str, bytes],
+        more: Mapping[str, bytes],
     ) -> tuple[EntryList, tuple[str, bytes]]:
         """Sign and commit one entry with everything that follows from it; the entries, the commit and the signature."""
         zone, seq = envelope.zone, envelope.seq
@@ -279,7 +282,7 @@ class EntryWriter:
         pinned = {path: sha256_hex(content) for path, content in {**derived, **pages}.items()}
         data = encode(replace(envelope, files={**envelope.files, **pinned}), body)
         signature = self.signer.sign(data, self.namespace)
-        files: dict[str, bytes | None] = {**derived, **pages}
+        files: dict[str, bytes | None] = {**more, **derived, **pages}
         for path, content in {**pages, entry_path(zone, seq): data}.items():
             files[path] = content
             files[f"{path}.sig"] = signature if content is data else self.signer.sign(content, self.namespace)

@@ -55,15 +55,26 @@ def select_moves(request: FailoverRequest, order: Order, ports: MovePorts) -> Se
         Refused: guard `dirty`.
     """
     validation = read_contracts(ports, order)
+    moves, skipped, holds = choose_moves(request, validation)
+    return Selected(validation, moves, skipped, edit_moves(moves, validation, ports), holds)
+
+
+def choose_moves(
+    request: FailoverRequest, validation: Validation
+) -> tuple[tuple[Move, ...], tuple[Skipped, ...], tuple[DeclaredHold, ...]]:
+    """The moves, what stays and why, and what is held by request.
+
+    Raises:
+        UsageError: a site, an environment or a name that there is not.
+    """
     _check_places(request, validation)
     include = frozenset(str(named_contract(validation, name).name) for name in request.include)
     hold = {str(named_contract(validation, name).name): reason for name, reason in request.hold.items()}
     choice = SiteChoice(request.origin, request.to, request.environment, include, hold)
     moves, skipped = select(validation.contracts, choice)
     broken = _broken(validation, request.environment)
-    changes = edit_moves(moves, validation, ports)
     holds = tuple(DeclaredHold(name, reason) for name, reason in hold.items())
-    return Selected(validation, moves, (*skipped, *broken), changes, holds)
+    return moves, (*skipped, *broken), holds
 
 
 def failover(request: FailoverRequest, order: Order, ports: MovePorts) -> Moving:

@@ -156,6 +156,8 @@ def carry_out(
     branch: tuple[str, ...],
     order: Order,
     ports: MovePorts,
+    *,
+    empty: bool = False,
 ) -> Moving:
     """Write the files, or commit them on a new branch and ask for review as far as the order says.
 
@@ -166,13 +168,14 @@ def carry_out(
         branch: The words that a new branch is called after.
         order: What is wanted.
         ports: The outside.
+        empty: Whether a commit without files is wanted too, for what its trailers say.
 
     Raises:
         UsageError: `no-identity`, `bad-branch`, `no-remote`.
         OutsideFailure: git, the remote or the forge's program failed.
     """
     changed = [one for one in changes if one.changes]
-    if not changed:
+    if not changed and not empty:
         return moving
     text = replace(text, trailers=trailer_lines(order.declared, order.overrides))
     name = _branch(order, branch, ports)

@@ -130,6 +130,8 @@ def judge_anchor(anchor: Anchor | None, log: Log) -> AnchorState:
     """
     if anchor == log.anchor:
         return "current"
+    if log.segment is not None:
+        return "breakglass"  # whoever opened the segment has seen to it that it goes on from what the zone names
     if anchor is None:
         return "restored"
     if any(isinstance(gap.body, Gap) and gap.body.anchor_sha256 == anchor.sha256 for gap in log.gaps):

@@ -13,6 +13,7 @@ from hyops_gitops.core.limits import Limits
 from hyops_gitops.core.log import Log
 from hyops_gitops.core.plan import Note, Refusal
 from hyops_gitops.core.proposal import Proposal, Source
+from hyops_gitops.core.segment_review import segment_warnings
 from hyops_gitops.core.state import ManagedSet
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.usecases.declarations import trailer_refusal, with_trailers
@@ -48,6 +49,7 @@ class PlanPorts:
     verifier: Verifier
     clock: Clock
     mark: VerifiedMark | None = None
+    segments: tuple[str, ...] = ()  # break-glass segments in this folder
 
 
 def make_proposal(request: PlanRequest, ports: PlanPorts) -> Proposal:
@@ -99,7 +101,10 @@ def make_proposal(request: PlanRequest, ports: PlanPorts) -> Proposal:
     if (refused := trailer_refusal(commits, limits, overrides)) is not None:
         refusals = (_refusal(refused), *refusals)
     plan = replace(plan, refusals=(*refusals, *plan.refusals), notes=(*notes, *plan.notes))
-    return Proposal(plan, head, dirty, source, serial, log.head.seq if log else None, limits, overrides)
+    warnings = tuple(
+        segment_warnings(log, ports.segments, validation.authority.policy.breakglass.review_h) if log else ()
+    )
+    return Proposal(plan, head, dirty, source, serial, log.head.seq if log else None, limits, overrides, warnings)
 
 
 def recorded_log(

@@ -13,14 +13,13 @@ from hyops_gitops.core.errors import OutsideFailure, Refused, Unconfirmed
 from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.json_fields import time_text
 from hyops_gitops.core.log import Log
-from hyops_gitops.core.markers import Anchor, anchor_name, claim_name, tombstone
+from hyops_gitops.core.markers import Anchor, anchor_name
 from hyops_gitops.core.restoring import undone
 from hyops_gitops.core.retirement import retirements
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.usecases.apply_opening import Opened
 from hyops_gitops.usecases.apply_ports import ApplyPorts, ApplyRequest
 from hyops_gitops.usecases.apply_preparation import zone_digests
-from hyops_gitops.usecases.evidence_log import require_log
 from hyops_gitops.usecases.ports import ZoneWriter
 from hyops_gitops.usecases.proof import converged, prove
 from hyops_gitops.usecases.sending import Update, settle
@@ -50,9 +49,8 @@ def without_open_intent(opened: Opened, primary: ZoneWriter, request: ApplyReque
 
 def settle_intent(opened: Opened, primary: ZoneWriter, entry: Entry, intent: Intent, ports: ApplyPorts) -> Log:
     """Find out what became of a dead writer's update, for good, and record it."""
-    zone = opened.log.zone
     ports.on_event(Step(f"settling intent {entry.seq}, whose writer is gone"))
-    landed = _settled(primary, Update(zone, entry.seq, entry.sha256, (), ()), ports)
+    landed = _settled(primary, Update(opened.log.zone, entry.anchor), ports)
     if landed:
         ports.on_event(Warned(f"the update of intent {entry.seq} had landed"))
         return _record_landed(opened, entry, intent, primary, ports)
@@ -83,6 +81,8 @@ def _lost_later(log: Log, primary: ZoneWriter, seq: int) -> Anchor | None:
 
     Then the claim tells nothing: that intent turned it into a tombstone, or whoever settled this one did.
     """
+    if log.segment is not None:
+        return None
     told = {gap.body.anchor_sha256 for gap in log.gaps if isinstance(gap.body, Gap)}
     anchors = [Anchor.parse(one) for one in primary.rrsets_at([anchor_name(log.zone)]) if one.type == "TXT"]
     return next(
@@ -100,20 +100,18 @@ def _settled(primary: ZoneWriter, update: Update, ports: ApplyPorts) -> bool:
     Raises:
         OutsideFailure: the primary does not answer, or with something else; the intent stays open.
     """
-    zone, seq = update.zone, update.seq
-    anchor = Anchor(seq, update.intent_sha256).rrset(zone)
-    reason = ""
+    anchor, reason = update.intent.rrset(update.zone), ""
     for pause in _SETTLE_PAUSES_S:
         ports.clock.sleep(pause * (0.5 + ports.jitter()))
         try:
             landed = settle(primary, update)
             if landed:
-                primary.patch([(claim_name(zone, seq), "TXT")], [tombstone(zone, seq)])
+                primary.patch([update.claim.key], [update.tombstone])
             return landed or anchor in primary.rrsets_at([anchor.name])
         except (Unconfirmed, OutsideFailure) as error:
             reason = error.message
     raise OutsideFailure(
-        f"intent {seq} cannot be settled: {reason}",
+        f"intent {update.intent.seq} cannot be settled: {reason}",
         code="not-settled",
         hint="nothing was changed; run apply again when the primary answers",
     )
@@ -126,7 +124,7 @@ def _record_landed(opened: Opened, entry: Entry, intent: Intent, primary: ZoneWr
     servers = prove(
         authority,
         primary,
-        Anchor(entry.seq, entry.sha256),
+        entry.anchor,
         intent.changes,
         ports.clock.monotonic(),
         ports,
@@ -147,11 +145,6 @@ def _record_landed(opened: Opened, entry: Entry, intent: Intent, primary: ZoneWr
         recovered=True,
     )
     return opened.writer.append(log, result, zone, state)
-
-
-def newest_log(opened: Opened, ports: ApplyPorts) -> Log:
-    """The log as it is now."""
-    return require_log(opened.store.fetch(), opened.authority, opened.signers, ports.verifier, mark=ports.mark)
 
 
 def result_of(log: Log, seq: int) -> Entry | None:
@@ -197,10 +190,8 @@ def _wait(opened: Opened, primary: ZoneWriter, entry: Entry, intent: Intent, por
     limit = intent.lease.seconds + _GRACE_S
     while ports.clock.monotonic() - began < limit:
         ports.clock.sleep(_LOOK_EVERY_S * (0.5 + ports.jitter()))
-        snapshot = opened.store.fetch()
-        if snapshot is None or snapshot.commit != opened.log.commit:
-            log = require_log(snapshot, opened.authority, opened.signers, ports.verifier, mark=ports.mark)
-            return opened.with_log(log)
+        if opened.writer.head() != opened.log.commit:
+            return opened.with_log(opened.writer.newest())
     return opened.with_log(settle_intent(opened, primary, entry, intent, ports))
 
 

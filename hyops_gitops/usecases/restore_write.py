@@ -8,7 +8,7 @@ from hyops_gitops.core.entry_parts import AuthorityRef, Lease
 from hyops_gitops.core.errors import OutsideFailure, Refused, ReplyLost, ServerRefused, Unconfirmed
 from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.log import Log
-from hyops_gitops.core.markers import Anchor, claim
+from hyops_gitops.core.markers import claim
 from hyops_gitops.core.masking import masked
 from hyops_gitops.core.plan import plan_digest
 from hyops_gitops.core.receipt import EntryRef
@@ -54,7 +54,7 @@ class Restoring:
         servers = prove(
             self.prepared.opened.authority,
             self.prepared.primary,
-            Anchor(intended.head.seq, intended.head.sha256),
+            intended.head.anchor,
             tuple(shown_by_dns(self.plan.restore.differences, intended.state)),
             accepted_at,
             self.ports.apply,
@@ -128,7 +128,7 @@ class Restoring:
             self._forget_answers(sent)
             return sent
         deletes, replaces = writes(prepared.wanted, marks, prepared.found.seen)
-        update = Update(zone, intended.head.seq, intended.head.sha256, deletes, [*replaces, soa])
+        update = Update(zone, intended.head.anchor, deletes, [*replaces, soa])
         setting = prepared.found.header.soa_edit_api
         if setting.upper() != "INCREASE":
             prepared.primary.set_soa_edit_api("INCREASE")
@@ -191,10 +191,10 @@ class Restoring:
 
     def _why_not(self, intended: Log) -> str | None:
         try:
-            snapshot = self.prepared.opened.store.fetch()
+            head = self.prepared.opened.writer.head()
         except Refused as error:
             return error.message
-        return None if snapshot is not None and snapshot.commit == intended.commit else "the log went on without this"
+        return None if head == intended.commit else "the log went on without this"
 
     def _read_back(self) -> tuple[int | None, str]:
         """The serial now, and what is wrong with the zone, if anything is."""

@@ -1,4 +1,4 @@
-"""Writing a break-glass segment: entries in a folder, signed by the operator's own key."""
+"""Writing a break-glass segment: entries in a folder, signed by the operator's own key. Meets `Recorder`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,13 +11,16 @@ from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.log import Log
 from hyops_gitops.core.log_views import FORM
 from hyops_gitops.core.segment import START_ZONE, entry_file, witness_file
+from hyops_gitops.core.segment_reading import Segment, SegmentReading, read_segment
+from hyops_gitops.core.signers import SignerSet
 from hyops_gitops.core.state import ManagedSet
 from hyops_gitops.core.trust import BREAKGLASS_NAMESPACE, TrustBook
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.usecases.evidence_log import Signers
-from hyops_gitops.usecases.ports import Clock, Signer
+from hyops_gitops.usecases.ports import Clock, Signer, Verifier
 
 _TEST = b"hyops-gitops: can this key sign?\n"
+_SHOWN = 3
 
 
 class SegmentFolder(Protocol):
@@ -71,16 +74,68 @@ class OwnKey:
 
 
 @dataclass(frozen=True, slots=True)
+class SegmentReader:
+    """Reads the segments of a folder, by the signers and the log that are at hand."""
+
+    folder: SegmentFolder
+    signers: SignerSet
+    verifier: Verifier
+    log: Log  # that they go on from
+
+    def read(self, segment: str) -> SegmentReading:
+        """One segment, verified."""
+        trust = TrustBook.of(self.log.entries)
+        return read_segment(
+            self.log.zone,
+            segment,
+            self.folder.read(segment),
+            signers=self.signers,
+            check_signature=self.verifier.verify,
+            why_not=lambda principal, key: trust.why_not(principal, key, BREAKGLASS_NAMESPACE),
+        )
+
+    def sound(self, segment: str) -> Segment:
+        """One segment that verifies.
+
+        Raises:
+            Refused: guard `evidence-invalid`.
+        """
+        reading = self.read(segment)
+        if reading.segment is None or reading.problems:
+            shown = "; ".join(f"{one.where}: {one.message}" for one in reading.problems[:_SHOWN])
+            raise Refused(
+                f"segment {segment} does not verify: {shown}",
+                guard="evidence-invalid",
+                hint=f"take segments/{segment} again from where it was written",
+            )
+        return reading.segment
+
+
+@dataclass(frozen=True, slots=True)
 class SegmentWriter:
     """Writes the entries of one segment as one operator, and a witness where there is one."""
 
-    folder: SegmentFolder
+    reader: SegmentReader
+    begun: Log  # the segment before its first entry
     operator: OwnKey
     witness: OwnKey | None
     signers_sha256: str
     clock: Clock
     tool: str
     run: Mapping[str, str]
+
+    def head(self) -> str | None:
+        """How far the segment on disk goes, as `Log.commit` says it."""
+        segment, folder = self.begun.commit, self.reader.folder
+        files = folder.read(segment) if segment in folder.segments() else {}
+        count = sum(1 for name in files if name.endswith(".json"))
+        return f"{segment}:{count}" if count else self.begun.commit
+
+    def newest(self) -> Log:
+        """The segment as it is on disk, verified."""
+        if self.head() == self.begun.commit:
+            return self.begun
+        return self.reader.sound(self.begun.commit).as_log(self.reader.log)
 
     def append(self, log: Log, body: Body, observed: Zone, state: ManagedSet) -> Log:
         """Write the next entry; the segment with it.
@@ -116,9 +171,10 @@ class SegmentWriter:
         if self.witness is not None and isinstance(body, Intent):
             files[witness_file(seq)] = self.witness.signer.sign(data, BREAKGLASS_NAMESPACE)
         files |= {f"{entry_file(seq)}.sig": signature, entry_file(seq): data}
-        self.folder.append(log.segment.id, files, entry_file(seq))
+        self.reader.folder.append(log.segment.id, files, entry_file(seq))
         return replace(
             log,
+            commit=f"{log.segment.id}:{seq}",
             entries=log.entries.extended(data, decode(data)),
             head_sig_sha256=sha256_hex(signature),
             observed=observed,

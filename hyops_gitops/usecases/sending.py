@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from hyops_gitops.core.entries import ResultOutcome
 from hyops_gitops.core.errors import OutsideFailure, ReplyLost, ServerRefused, Unconfirmed
-from hyops_gitops.core.markers import claim, claim_name, tombstone
+from hyops_gitops.core.markers import Anchor, claim, tombstone
 from hyops_gitops.core.zone import Key, RRset
 from hyops_gitops.usecases.ports import Clock, ZoneWriter
 
@@ -22,15 +22,19 @@ class Update:
     """Everything one PATCH carries."""
 
     zone: str
-    seq: int
-    intent_sha256: str
-    deletes: Sequence[Key]
-    replaces: Sequence[RRset]
+    intent: Anchor
+    deletes: Sequence[Key] = ()
+    replaces: Sequence[RRset] = ()
 
     @property
     def claim(self) -> RRset:
         """The claim that this update puts down."""
-        return claim(self.zone, self.seq, self.intent_sha256)
+        return claim(self.zone, self.intent.seq, self.intent.sha256, self.intent.segment)
+
+    @property
+    def tombstone(self) -> RRset:
+        """What the claim becomes."""
+        return tombstone(self.zone, self.intent.seq, self.intent.segment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,7 @@ def settle(writer: ZoneWriter, update: Update) -> bool:
         Unconfirmed: the server cannot be reached, or answers with something else.
     """
     try:
-        writer.patch([], [tombstone(update.zone, update.seq)])
+        writer.patch([], [update.tombstone])
     except ServerRefused:
         try:
             if _landed(writer, update):
@@ -97,8 +101,7 @@ def settle(writer: ZoneWriter, update: Update) -> bool:
 
 
 def _landed(writer: ZoneWriter, update: Update) -> bool:
-    name = claim_name(update.zone, update.seq)
-    return update.claim in writer.rrsets_at([name])
+    return update.claim in writer.rrsets_at([update.claim.name])
 
 
 def _unknown(why: str) -> Unconfirmed:

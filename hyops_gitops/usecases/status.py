@@ -16,6 +16,7 @@ from hyops_gitops.core.limits import Limits
 from hyops_gitops.core.log import Log
 from hyops_gitops.core.markers import Anchor, anchor_name
 from hyops_gitops.core.names import canonical_name, is_in_zone
+from hyops_gitops.core.segment_review import segment_warnings
 from hyops_gitops.core.status import NameStatus, ServerState, Since, Status
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.usecases.answers import TYPES, Judge, negative_ttl
@@ -44,6 +45,7 @@ class StatusPorts:
     dns: DnsClient
     clock: Clock
     mark: VerifiedMark | None = None
+    segments: tuple[str, ...] = ()  # break-glass segments in this folder
 
 
 def look(name: str | None, authority_override: SourceFile | None, ports: StatusPorts) -> Status:
@@ -91,7 +93,7 @@ def look(name: str | None, authority_override: SourceFile | None, ports: StatusP
             for one in names
         ),
         states,
-        tuple(_warnings(states, log)),
+        (*_warnings(states, log), *_about_segments(authority, log, ports)),
         tuple(_unseen(authority, validation, states, trouble)),
         log_verifies=trouble is None or trouble.guard == "evidence-missing",
     )
@@ -182,6 +184,11 @@ def _warnings(states: tuple[ServerState, ...], log: Log | None) -> Iterator[str]
     for segment in sorted({one.break_glass for one in states if one.break_glass} - reconciled):
         where = ", ".join(f"{one.role} {one.name}" for one in states if one.break_glass == segment)
         yield f"break-glass segment {segment} is not reconciled with the log; seen on {where}"
+
+
+def _about_segments(authority: Authority, log: Log | None, ports: StatusPorts) -> Iterator[str]:
+    if log is not None:
+        yield from segment_warnings(log, ports.segments, authority.policy.breakglass.review_h)
 
 
 def _unseen(

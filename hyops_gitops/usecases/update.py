@@ -6,8 +6,16 @@ from datetime import datetime
 from hyops_gitops.core.custody_entries import Adopted, Reconcile
 from hyops_gitops.core.entries import Result
 from hyops_gitops.core.errors import Refused
-from hyops_gitops.core.log import Log
-from hyops_gitops.core.markers import TOMBSTONES_KEPT, Anchor, claim_name, expired_tombstones, tombstone
+from hyops_gitops.core.log import Log, anchor_after
+from hyops_gitops.core.markers import (
+    TOMBSTONES_KEPT,
+    Anchor,
+    anchor_name,
+    claim_name,
+    expired_tombstones,
+    reserved_numbers,
+    tombstone,
+)
 from hyops_gitops.core.zone import Key, RRset, Zone
 from hyops_gitops.usecases.apply_preparation import Prepared
 from hyops_gitops.usecases.ports import Clock
@@ -28,19 +36,23 @@ class LastLook:
         if self.clock.monotonic() - self.started >= self.prepared.opened.authority.policy.lease_s:
             return "the lease of this intent is over"
         try:
-            snapshot = self.prepared.opened.store.fetch()
+            head = self.prepared.opened.writer.head()
         except Refused as error:
             return error.message
-        if snapshot is None or snapshot.commit != self.intended.commit:
+        if head != self.intended.commit:
             return "the log went on without this intent"
         if self.prepared.primary.header().serial != self.prepared.serial:
             return self._moved()
         return None
 
     def _moved(self) -> str | None:
-        plan = self.prepared.plan
+        plan, marker = self.prepared.plan, anchor_name(self.prepared.plan.zone)
         names = {change.name for change in plan.changes}
-        now = Zone.of(plan.zone, self.prepared.primary.rrsets_at(names))
+        found = self.prepared.primary.rrsets_at({marker, *names})
+        anchor = next((Anchor.parse(one) for one in found if one.key == (marker, "TXT")), None)
+        if anchor != self.prepared.observation.anchor:
+            return f"the zone was changed by {anchor or 'somebody'} since the plan"
+        now = Zone.of(plan.zone, found)
         then = plan.observed.select(key for key in plan.observed.rrsets if key[0] in names)
         changed = sorted(
             {key[0] for key in now.rrsets.keys() | then.rrsets.keys() if now.rrsets.get(key) != then.rrsets.get(key)}
@@ -50,20 +62,28 @@ class LastLook:
 
 def update_of(prepared: Prepared, log: Log, intended: Log, now: datetime) -> Update:
     """The one PATCH: deletes and replaces of the plan, the anchor, the claim, the old claim's tombstone."""
-    plan, zone, seq = prepared.plan, prepared.plan.zone, intended.head.seq
+    plan, zone, intent = prepared.plan, prepared.plan.zone, intended.head.anchor
     deletes: list[Key] = [change.key for change in plan.changes if change.writes and change.after is None]
     replaces: list[RRset] = [change.after for change in plan.changes if change.writes and change.after is not None]
-    last, changed_by = log.last_applied, log.anchor
-    if changed_by is not None:
+    if (changed_by := log.anchor) is not None:
         deletes.append((claim_name(zone, changed_by.seq, changed_by.segment), "TXT"))
         replaces.append(tombstone(zone, changed_by.seq, changed_by.segment))
-    if last is not None:
+    if log.segment is not None:
+        replaces += [tombstone(zone, one) for one in _reserved(log)]
+    elif (last := log.last_applied) is not None:
         since = last.result_entry.envelope.time
-        expired = expired_tombstones(_superseded(log, since), since, now)
-        deletes += [(old, "CNAME") for old in expired]
-    replaces.append(Anchor(seq, intended.head.sha256).rrset(zone))
-    update = Update(zone, seq, intended.head.sha256, deletes, replaces)
-    return replace(update, replaces=(*replaces, update.claim))
+        deletes += [(old, "CNAME") for old in expired_tombstones(_superseded(log, since), since, now)]
+    update = Update(zone, intent)
+    return replace(update, deletes=deletes, replaces=(*replaces, intent.rrset(zone), update.claim))
+
+
+def _reserved(log: Log) -> tuple[int, ...]:
+    """The numbers of the log that the first update of a segment closes to whoever may still be carrying one of them."""
+    if log.segment is None or log.base is None or anchor_after(log.entries) is not None:
+        return ()
+    anchor, opened = log.segment.base.anchor, log.base.open_intent
+    anchored = anchor.seq if anchor and anchor.segment is None else 0
+    return reserved_numbers(anchored, log.base.head.seq, opened.seq if opened else None)
 
 
 def _superseded(log: Log, last: datetime) -> list[tuple[str, datetime]]:

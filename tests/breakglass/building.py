@@ -19,7 +19,7 @@ from hyops_gitops.core.signers import SignerSet
 from hyops_gitops.core.trust import BREAKGLASS_NAMESPACE, TrustBook
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.usecases.apply_preparation import zone_digests
-from hyops_gitops.usecases.segment_log import OwnKey, SegmentWriter
+from hyops_gitops.usecases.segment_log import OwnKey, SegmentReader, SegmentWriter
 from tests.tamper.building import ZONE, Book
 
 SEGMENT = "0123456789ab"
@@ -64,8 +64,10 @@ class Breakglass:
         return dict(self.folder.files[self.log.segment.id])
 
     def writer(self, operator: str = "alice@tests", witness: str | None = None) -> SegmentWriter:
+        lines, main = self.book.signers.lines, self.book.head
         return SegmentWriter(
-            self.folder,
+            SegmentReader(self.folder, lines, SshVerifier(), main),
+            self.log,
             self._key(operator),
             self._key(witness) if witness else None,
             self.book.signers.sha256,

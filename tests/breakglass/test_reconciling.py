@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+from hyops_gitops.core.audit_lists import change_rows
 from hyops_gitops.core.custody_entries import Reconcile
 from hyops_gitops.core.log import Log
 from hyops_gitops.core.markers import Anchor, claim_name
+from hyops_gitops.core.name_history import name_history
 from hyops_gitops.core.plan import zone_after
 from hyops_gitops.core.reconciling import Reconciliation, markers_left, moved, reconciliation
 from hyops_gitops.core.segment_judging import check_new
@@ -24,7 +26,7 @@ def segment_of(glass: Breakglass) -> Segment:
 def take_in(glass: Breakglass) -> tuple[Log, Reconciliation]:
     """The log with the segment of `glass` in it."""
     book, segment = glass.book, segment_of(glass)
-    taken = reconciliation(segment, book.head, "ab" * 20, held=(), review="", reason="", overrides=())
+    taken = reconciliation(segment, book.head, "ab" * 20, holds=(), review="", reason="", overrides=())
     book.store.trees.append({**book.files, **{f"segments/{SEGMENT}/{name}": one for name, one in glass.files.items()}})
     if taken.drift is not None:
         book.add(taken.drift, observed=taken.found)
@@ -57,6 +59,14 @@ def test_log_with_a_segment_verifies_and_has_its_zone(book: Book) -> None:
     assert after.head.body.adopted is not None
     assert after.head.body.adopted.operators == ("alice@tests",)
     assert after.head.body.adopted.witnesses == ("bob@tests",)
+    (row,) = (one for one in change_rows(after) if one.outcome == "break-glass")
+    assert (row.seq, row.asked, row.approved) == (after.head.seq, ("alice@tests",), ())
+    newest = list(name_history(after, f"first.prod.{ZONE}"))[-1]
+    assert (newest.new, newest.asked, newest.reason) == (
+        ("10.0.0.2",),
+        ("alice@tests",),
+        f"break-glass segment {SEGMENT}",
+    )
 
 
 def test_what_happened_before_the_segment_began_is_drift(book: Book) -> None:

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,12 +131,20 @@ class Island:
         return Ran(done.returncode, done.stdout, done.stderr)
 
 
+def _wait_until_apart(process: int) -> None:
+    """Until the process has left our network namespace: before that, what is done to its loopback is done to ours."""
+    ours, deadline = Path("/proc/self/ns/net").readlink(), time.monotonic() + 10
+    while Path(f"/proc/{process}/ns/net").readlink() == ours and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
 @pytest.fixture(scope="module")
 def island() -> Iterator[Island]:
     if shutil.which("pdns_server") is None:
         pytest.skip("pdns_server is not installed")
     holder = subprocess.Popen(["unshare", "--net", "--", "sleep", "900"], stdin=subprocess.DEVNULL)
     try:
+        _wait_until_apart(holder.pid)
         place = Island(holder.pid)
         up = place.run("ip", "link", "set", "lo", "up", cwd=Path("/"), env={"PATH": "/usr/sbin:/sbin:/usr/bin:/bin"})
         if up.exit != 0:

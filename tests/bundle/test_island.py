@@ -13,7 +13,9 @@ from hyops_gitops.lab.model import load_lab
 from tests.bundle.conftest import Island, sign, tools_without, unpack
 from tests.world import Ran, World, run
 
+ROOT = Path(__file__).parents[2]
 ZONE = "island.internal"
+SITES = {"onprem": "10.0.0.1", "gcp": "10.0.1.1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,20 @@ class Rescue:
         environ = {**self.world.environ, "PATH": self.path}
         return self.island.run(self.folder / "venv/bin/hyops-gitops", *arguments, cwd=self.folder, env=environ)
 
+    def clone(self, *arguments: str | Path) -> Ran:
+        """The program in the real clone, where the zone's servers can be reached."""
+        program = (sys.executable, "-m", "hyops_gitops")
+        return self.island.run(*program, *arguments, cwd=self.world.root, env=self.world.environ)
+
+    def status(self) -> dict[str, object]:
+        """What status says in the bundle."""
+        return self.cli("status", "--format", "json").document()
+
+    def answers(self) -> list[list[str]]:
+        """Where each server says the first service is."""
+        names = {one["name"]: one for one in self.status()["names"]}  # type: ignore[attr-defined]
+        return [answer["rdata"] for answer in names[f"first.prod.{ZONE}"]["answers"]]
+
 
 @pytest.fixture(scope="module")
 def rescue(island: Island, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rescue]:
@@ -41,6 +57,8 @@ def rescue(island: Island, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     ok(island.run(*program, "lab", "up", "--dir", top / "lab", cwd=bare.root, env=bare.environ))
     try:
         world = World.make(top / "w", ZONE, load_lab(top / "lab"))
+        world.contract("first", "10.0.0.1", sites=SITES, endpoint_home="onprem")
+        world.commit("Two sites")
         ok(island.run(*program, "apply", cwd=world.root, env=world.environ))
         world.contract("second", "10.0.0.2")
         world.commit("Second")
@@ -134,6 +152,37 @@ def check_the_audit_with_stock_tools_needs_no_git(rescue: Rescue) -> None:
     assert said.endswith("OK\n")
 
 
+def check_the_glass_can_be_broken(rescue: Rescue) -> None:
+    """There, seen on every server, and back, and there again, signed by the operator's own key."""
+    why = ("--reason", "the forge is gone", "--yes", "--format", "json")
+    failed_over = ok(rescue.cli("breakglass", "failover", "--from", "onprem", "--to", "gcp", *why)).document()
+    assert (failed_over["outcome"], failed_over["entries"]) == ("applied", 2)
+    assert rescue.answers() == [["10.0.1.1"]] * 2
+    assert f"segment {failed_over['segment']} is not reconciled" in str(rescue.status()["warnings"])
+    ok(rescue.cli("breakglass", "failback", "first.prod", *why))
+    assert rescue.answers() == [["10.0.0.1"]] * 2
+    ok(rescue.cli("breakglass", "cutover", "first.prod", "--to", "gcp", *why))
+    asked = rescue.cli("breakglass", "failback", "first.prod", *why[:2])
+    assert (asked.exit, "nobody is at a terminal" in asked.err) == (2, True)
+
+
+def check_it_is_accounted_for_afterwards(rescue: Rescue) -> None:
+    """The forge is back: the segment comes into the log; an unrelated merge moves nothing of it."""
+    (segment,) = (one for one in (rescue.folder / "segments").iterdir() if one.is_dir())
+    assert rescue.clone("apply").exit == 3
+    done = ok(rescue.clone("reconcile", segment, "--commit", "--format", "json")).document()
+    assert done["held"] == [f"first.prod.{ZONE}"]
+    applied = ok(rescue.clone("apply", "--format", "json")).document()  # the merge that had waited all along
+    assert [one["name"] for one in applied["changes"]] == [f"second.prod.{ZONE}"]  # type: ignore[attr-defined]
+    assert rescue.answers() == [["10.0.1.1"]] * 2
+    audit = rescue.clone("audit", "--format", "json")
+    assert audit.exit == 0, audit.out
+    assert '"kind": "breakglass"' in audit.out
+    script = (ROOT / "script/audit.sh", rescue.world.root, rescue.world.root / "authority/allowed_signers")
+    said = ok(rescue.island.run(*script, cwd=rescue.folder, env=rescue.world.environ)).out
+    assert "ok       break-glass segments" in said
+
+
 def test_everything_that_reads_works_from_the_bundle_alone(rescue: Rescue, tmp_path: Path) -> None:
     """One scenario, because a lab, an installation and a namespace are dear."""
     check_the_real_bundle_is_the_same_bytes_twice(rescue)
@@ -144,3 +193,5 @@ def test_everything_that_reads_works_from_the_bundle_alone(rescue: Rescue, tmp_p
     check_audit_says_what_it_cannot_know(rescue)
     check_audit_holds_the_log_against_the_contracts_applied_last(rescue, tmp_path)
     check_the_audit_with_stock_tools_needs_no_git(rescue)
+    check_the_glass_can_be_broken(rescue)
+    check_it_is_accounted_for_afterwards(rescue)

@@ -176,7 +176,8 @@ adopted = st.builds(
     maybe(anchors),
     some(words),
     some(words),
-    some(st.builds(Held, names, words, texts)),
+    times,
+    some(st.builds(Hold, names, shas)),
     overrides,
 )
 BODIES: dict[str, st.SearchStrategy[Any]] = {
@@ -199,6 +200,7 @@ BODIES: dict[str, st.SearchStrategy[Any]] = {
         sites_lost=some(words),
         rollback_of=maybe(numbers),
         holds=some(st.builds(Hold, names, shas)),
+        declared=declarations,
     ),
     "result": st.builds(
         Result,

@@ -156,4 +156,20 @@ AUTHORITY_RULES: tuple[Rule, ...] = (
         "Put the line back as it was. To retire a key add valid-before, then run: hyops-gitops keys retire.",
         "the line of somebody who left is deleted",
     ),
+    Rule(
+        "breakglass-review",
+        "Each break-glass segment in the log was reviewed by somebody who did not write or witness it. Told from the "
+        "log that this clone has; a clone without it, as in most CI jobs, says nothing.",
+        "A change that nobody could approve before it was made has to be looked at after.",
+        "Read segments/<id>/ on the evidence branch, then run: hyops-gitops reconcile ID --reviewed 'what you saw'.",
+        "a failover from a bundle last night",
+        Severity.WARNING,
+    ),
+    Rule(
+        "breakglass-overdue",
+        "That review happens within policy.breakglass.review_h hours of the segment's last entry.",
+        "A review without an end is one that never happens.",
+        "As for breakglass-review; the audit fails until then as well.",
+        "a failover from a bundle last week",
+    ),
 )

@@ -1,0 +1,159 @@
+"""`breakglass`: move endpoints from an unpacked bundle, or a clone, while the log cannot be reached."""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from hyops_gitops.adapters.process_identity import boot_identity
+from hyops_gitops.cli.cutover import site_lost_option
+from hyops_gitops.cli.failover import holds_of
+from hyops_gitops.cli.options import common_options, find_repository
+from hyops_gitops.cli.output import echo, echo_json, note
+from hyops_gitops.cli.progress import show_event
+from hyops_gitops.cli.wiring import TOOL, Wiring, authority_source, override_option, overrides_of
+from hyops_gitops.core.declaration import KINDS, Declaration, DeclaredHold
+from hyops_gitops.core.errors import UsageError
+from hyops_gitops.render.breakglass import broken_text, steps_text
+from hyops_gitops.usecases.apply_preparation import Prepared
+from hyops_gitops.usecases.breakglass import breakglass as break_glass
+from hyops_gitops.usecases.breakglass_moves import Chosen, Cutover, Failback, Wanted
+from hyops_gitops.usecases.breakglass_opening import BreakglassRequest
+from hyops_gitops.usecases.failover import FailoverRequest
+
+
+def _options(command: click.decorators.FC) -> click.decorators.FC:
+    """What every command of the group takes."""
+    for option in (
+        override_option,
+        click.option("--recover", type=int, metavar="SEQ", help="Settle this open intent: its writer is surely gone."),
+        click.option("--yes", is_flag=True, help="Do not ask before the PATCH is sent."),
+        click.option(
+            "--witness",
+            type=click.Path(path_type=Path, dir_okay=False, exists=True),
+            metavar="KEYFILE",
+            help="A second person's key, or a .pub whose private half an agent holds: it signs each intent too.",
+        ),
+        click.option("--reference", metavar="TEXT", help="A ticket, decision or incident, for the evidence."),
+        click.option("--kind", type=click.Choice(KINDS), default="incident", show_default=True, help="What it is."),
+        click.option("--reason", required=True, metavar="TEXT", help="Why the log cannot be waited for; evidence."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group()
+def breakglass() -> None:
+    """Move endpoints while the log cannot be reached: from an unpacked bundle, or from a clone.
+
+    The same guards, probes, one PATCH and proof as an apply. Evidence goes into segments/ID/ of this folder, signed by
+    your own key (HYOPS_SIGNING_KEY_FILE), which allowed_signers gives the namespace hyops-gitops-breakglass. From then
+    on every applier refuses, until `hyops-gitops reconcile` has brought the segment into the log.
+    """
+
+
+@breakglass.command()
+@click.argument("name")
+@click.option("--to", "site", metavar="SITE", help="One of the endpoint's sites.")
+@click.option("--target", "targets", multiple=True, metavar="ADDR", help="An address, repeatable, or a name.")
+@site_lost_option
+@_options
+@common_options("json")
+def cutover(name: str, site: str | None, targets: tuple[str, ...], **options: object) -> int:
+    """Point one endpoint at another of its sites, or at another target."""
+    return _run(Cutover(name, site, targets), options)
+
+
+@breakglass.command()
+@click.argument("name")
+@site_lost_option
+@_options
+@common_options("json")
+def failback(name: str, **options: object) -> int:
+    """Point one endpoint back at its endpoint_home, or else at where the log says that it was before."""
+    return _run(Failback(name), options)
+
+
+@breakglass.command()
+@click.option("--from", "origin", required=True, metavar="SITE", help="The site that endpoints leave.")
+@click.option("--to", required=True, metavar="SITE", help="The site that they go to.")
+@click.option("--env", "environment", metavar="ENV", help="Only those of one environment.")
+@click.option("--include", multiple=True, metavar="NAME", help="Take along one that need not move. Repeatable.")
+@click.option("--hold", "holds", multiple=True, metavar="NAME=REASON", help="Leave one where it is. Repeatable.")
+@click.option("--site-lost", is_flag=True, help="The site left is down: its DNS servers are watched, not waited for.")
+@_options
+@common_options("json")
+def failover(
+    origin: str,
+    to: str,
+    environment: str | None,
+    include: tuple[str, ...],
+    holds: tuple[str, ...],
+    site_lost: bool,
+    **options: object,
+) -> int:
+    """Move every endpoint of a site that has to move."""
+    request = FailoverRequest(origin, to, environment, include, holds_of(holds), site_lost)
+    return _run(request, {**options, "sites_lost": (origin,) if site_lost else ()})
+
+
+@breakglass.command()
+@site_lost_option
+@_options
+@common_options("json")
+def apply(**options: object) -> int:
+    """Carry out the contracts as they lie in this folder, edited or not; settle what an earlier command left open."""
+    return _run(None, options)
+
+
+def _run(wanted: Wanted, options: dict[str, object]) -> int:
+    repo, witness, authority_file = (_path(options[name]) for name in ("repo", "witness", "authority_file"))
+    yes = bool(options["yes"])
+    if not yes and not sys.stdin.isatty():
+        raise UsageError("nobody is at a terminal to confirm", code="usage", hint="--yes says so ahead")
+    wiring = Wiring(find_repository(repo))
+    recover = options["recover"]
+    request = BreakglassRequest(
+        overrides=overrides_of(_texts(options["override_texts"])),
+        declared=_declared(wanted, options),
+        authority_override=authority_source(authority_file),
+        tool=TOOL,
+        boot_id=boot_identity(),
+        pid=os.getpid(),
+        recover=recover if isinstance(recover, int) else None,
+    )
+
+    def confirm(prepared: Prepared, chosen: Chosen) -> None:
+        opened = prepared.opened
+        primary = opened.authority.primary.api.url
+        note(steps_text(opened.log, prepared.plan, opened.commit, primary, chosen.skipped))
+        if not yes:
+            click.confirm("Go on?", abort=True, err=True)
+
+    done = break_glass(wanted, request, wiring.breakglass_ports(show_event, witness), confirm)
+    if options["output_format"] == "json":
+        echo_json(done.to_json())
+    else:
+        echo(broken_text(done.receipt, done.segment, done.entries, str(wiring.root)))
+    return done.receipt.exit_code
+
+
+def _declared(wanted: Wanted, options: dict[str, object]) -> Declaration:
+    holds = wanted.hold if isinstance(wanted, FailoverRequest) else {}
+    reference = options["reference"]
+    return Declaration(
+        kind=str(options["kind"]),
+        reason=str(options["reason"]),
+        reference=None if reference is None else str(reference),
+        sites_lost=_texts(options["sites_lost"]),
+        holds=tuple(DeclaredHold(name, reason) for name, reason in holds.items()),
+    )
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, tuple) else ()
+
+
+def _path(value: object) -> Path | None:
+    return value if isinstance(value, Path) else None
