@@ -16,7 +16,7 @@ from hyops_gitops.core.moves import Move, Skipped
 from hyops_gitops.core.plan import Change
 from hyops_gitops.core.receipt import Receipt
 from hyops_gitops.usecases.apply_opening import Opened
-from hyops_gitops.usecases.apply_preparation import Checked, Prepared, look, prepare
+from hyops_gitops.usecases.apply_preparation import Checked, Prepared, check_sites, look, prepare
 from hyops_gitops.usecases.breakglass_moves import Chosen, Wanted, choose, edited
 from hyops_gitops.usecases.breakglass_opening import BreakglassPorts, BreakglassRequest, open_segment
 from hyops_gitops.usecases.carrying_out import carry_out
@@ -90,6 +90,7 @@ class _Breakglass:
         """From the folder to the result."""
         opened = open_segment(self.request, self.ports)
         apply_request, apply_ports = self.request.as_apply(opened.commit), self.ports.apply
+        check_sites(opened, apply_request)
         seen = look(opened, apply_request, apply_ports)
         if opened.log.open_intent is not None:
             opened = without_open_intent(opened, seen.primary, apply_request, apply_ports)
