@@ -189,13 +189,13 @@ def test_secondary_diverged(simple: Lived, one_lab: Lab) -> None:  # noqa: F811
 
 def test_break_glass(simple: Lived, tmp_path: Path) -> None:  # noqa: F811
     (tmp_path / "signers").write_text(simple.world.read("authority/allowed_signers"))
-    walk(simple.world, "break-glass.md", SIGNERS=str(tmp_path / "signers"), NAME="first.prod", TARGET="10.0.0.9")
+    walk(simple.world, "break-glass.md", SIGNERS=str(tmp_path / "signers"), NAME="first.prod", TARGET="10.0.0.99")
     (folder,) = tmp_path.glob("hyops-bundle-*")
     brought_in = simple.world.bodies()[-1]
 
     assert isinstance(brought_in, Reconcile)
     assert brought_in.adopted is not None
     moved = [one.after.rdata for one in brought_in.adopted.changes if one.after]
-    assert moved == [("10.0.0.9",), simple.world.at("first")["A"][1]]
+    assert moved == [("10.0.0.99",), simple.world.at("first")["A"][1]]
 
     assert json.loads((folder / "bundle.json").read_text())["commit"] == simple.world.git("rev-parse", "HEAD")
