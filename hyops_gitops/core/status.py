@@ -140,6 +140,7 @@ class Status:
     servers: tuple[ServerState, ...]
     warnings: tuple[str, ...]  # what somebody has to look into, though no name may show it
     unseen: tuple[str, ...]  # what could not be looked at, and why
+    notes: tuple[str, ...] = ()  # what is worth knowing and needs nobody
     log_verifies: bool = True
 
     @property
@@ -170,6 +171,7 @@ class Status:
             "servers": [server.to_json() for server in self.servers],
             "warnings": list(self.warnings),
             "unseen": list(self.unseen),
+            "notes": list(self.notes),
         }
 
 

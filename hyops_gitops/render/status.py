@@ -24,7 +24,8 @@ def status_text(status: Status, *, whole: bool) -> str:
     ]
     warnings = [f"warning: {printable(warning)}" for warning in status.warnings]
     unseen = [f"not seen: {printable(reason)}" for reason in status.unseen]
-    return "\n".join([*(blocks or ["no endpoint is known"]), *warnings, *unseen])
+    notes = [f"note: {printable(note)}" for note in status.notes]
+    return "\n".join([*(blocks or ["no endpoint is known"]), *notes, *warnings, *unseen])
 
 
 def _is_caching(name: NameStatus) -> bool:

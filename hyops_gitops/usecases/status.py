@@ -95,6 +95,7 @@ def look(name: str | None, authority_override: SourceFile | None, ports: StatusP
         states,
         (*_warnings(states, log), *_about_segments(authority, log, ports)),
         tuple(_unseen(authority, validation, states, trouble)),
+        tuple(_caught_up(states, log)) if log else (),
         log_verifies=trouble is None or trouble.guard == "evidence-missing",
     )
 
@@ -189,6 +190,14 @@ def _warnings(states: tuple[ServerState, ...], log: Log | None) -> Iterator[str]
 def _about_segments(authority: Authority, log: Log | None, ports: StatusPorts) -> Iterator[str]:
     if log is not None:
         yield from segment_warnings(log, ports.segments, authority.policy.breakglass.review_h)
+
+
+def _caught_up(states: tuple[ServerState, ...], log: Log) -> Iterator[str]:
+    """The servers that nobody saw serve the newest change when it was applied, and that serve it now."""
+    late, anchor = {(one.role, one.name) for one in log.behind}, log.anchor
+    for server in states:
+        if anchor and (server.role, server.name) in late and server.anchor_seq == anchor.seq:
+            yield f"{server.role} {server.name} has caught up: it serves what entry {anchor.seq} changed"
 
 
 def _unseen(

@@ -11,7 +11,10 @@ import pytest
 from hyops_gitops.core.entries import Unchanged
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.receipt import Receipt
+from hyops_gitops.core.status import Status
 from hyops_gitops.lab.model import LabServer
+from hyops_gitops.lab.zones import wait_until
+from hyops_gitops.usecases.status import look
 from tests.cutover.conftest import MakeWorld, audited, endpoint, intents, results
 from tests.world import World
 
@@ -31,6 +34,10 @@ def cut_off(server: LabServer) -> Iterator[None]:
 def verdicts(world: World) -> dict[str, tuple[str, bool]]:
     """Verdict and whether nobody waited for it, by server, of the newest result."""
     return {one.name: (one.verdict, one.lost) for one in results(world)[-1].servers}
+
+
+def status(world: World) -> Status:
+    return look(None, None, world.wiring().status_ports())
 
 
 def test_a_lost_site_is_named_silent_and_not_waited_for_and_its_return_is_recorded(
@@ -68,6 +75,10 @@ def test_a_lost_site_is_named_silent_and_not_waited_for_and_its_return_is_record
         assert [moment.after_ms for moment in receipt.timeline if moment.name == secondary.name] == [None]
         assert world.apply().caught_up == ()
         lost = world.types()
+        assert status(world).notes == ()
+    newest = results(world)[-1].intent_seq
+    caught_up = f"secondary {secondary.name} has caught up: it serves what entry {newest} changed"
+    wait_until(lambda: status(world).notes == (caught_up,), 60, "what the secondary was told meanwhile")
     receipt = apply_until_caught_up(world)
     assert (receipt.outcome, receipt.exit_code) == ("nothing", 0)
     assert world.types() == [*lost, "unchanged"]
@@ -78,6 +89,7 @@ def test_a_lost_site_is_named_silent_and_not_waited_for_and_its_return_is_record
     ]
     assert [(one.name, one.after is not None) for one in unchanged.retire] == [(world.name("pg"), True)]
     assert world.apply().caught_up == ()
+    assert status(world).notes == ()
     audited(world)
 
 
