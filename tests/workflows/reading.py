@@ -19,7 +19,7 @@ from ruamel.yaml import YAML
 from tests.docs.repository import ROOT
 
 WORKFLOWS = ROOT / ".github" / "workflows"
-NAMES = ("validate", "apply", "drift", "ci")
+NAMES = ("validate", "apply", "drift", "ci", "release")
 Yaml = dict[str, Any]
 _EXPRESSION = re.compile(r"\$\{\{ *(.*?) *\}\}")
 _OUTPUT = re.compile(r"(\w+)(?:<<(.+)\n((?:.*\n)*?)\2|=(.*))\n")
