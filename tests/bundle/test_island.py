@@ -112,6 +112,15 @@ def check_plan_is_the_plan_of_the_clone(rescue: Rescue) -> None:
     assert (live["digest"], live["changes"]) == (of_bundle["digest"], of_bundle["changes"])
 
 
+def check_drift_sees_what_was_never_applied(rescue: Rescue) -> None:
+    ran = rescue.cli("drift", "--format", "json")
+    found = ran.document()
+
+    assert ran.exit == 1, ran.err
+    assert '"never-applied"' in json.dumps(found)
+    assert f"second.prod.{ZONE}" in json.dumps(found)
+
+
 def check_validate_and_verify(rescue: Rescue) -> None:
     ok(rescue.cli("validate"))
     assert ok(rescue.cli("evidence", "verify", "--format", "json")).document()["entries"] == 3
@@ -189,6 +198,7 @@ def test_everything_that_reads_works_from_the_bundle_alone(rescue: Rescue, tmp_p
     check_there_is_no_git_and_no_way_out(rescue)
     check_status_asks_the_servers(rescue)
     check_plan_is_the_plan_of_the_clone(rescue)
+    check_drift_sees_what_was_never_applied(rescue)
     check_validate_and_verify(rescue)
     check_audit_says_what_it_cannot_know(rescue)
     check_audit_holds_the_log_against_the_contracts_applied_last(rescue, tmp_path)

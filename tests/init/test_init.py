@@ -22,6 +22,8 @@ FILES = {
     ".github/workflows/apply.yml",
     ".github/workflows/drift.yml",
     ".github/workflows/validate.yml",
+    ".git_archival.txt",
+    ".gitattributes",
     ".gitignore",
     ".pre-commit-config.yaml",
     "README.md",

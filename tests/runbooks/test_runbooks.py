@@ -155,8 +155,12 @@ def yesterday(simple: Lived) -> World:  # noqa: F811
 
 
 def test_forge_restored_and_somebody_has_a_clone(yesterday: World, simple: Lived) -> None:  # noqa: F811
+    with yesterday.nothing_written():
+        stopped = yesterday.cli("apply", "--format", "json").document()
     walk(yesterday, "forge-restored.md", ["Somebody has a clone"], CLONE=str(simple.world.root))
 
+    assert stopped["code"] == "log-gap"
+    assert "the zone was last changed by entry 6, but this log ends at 5" in str(stopped["message"])
     assert yesterday.types().count("gap") == 0
     assert len(yesterday.entries()) == 7
 
