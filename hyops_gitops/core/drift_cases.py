@@ -74,7 +74,8 @@ def zone_cases(sides: Sides, view: ServerView, expected: Zone, state: AnchorSays
             yield DriftCase(DriftKind.LOG_BEHIND, view.where, None, message, (), hint)
         case "breakglass":
             message = f"the zone was last changed by {view.anchor}, which the log does not have yet"
-            hint = "bring the segment into the log before the next apply"
+            segment = view.anchor.segment if view.anchor else ""
+            hint = f"bring it into the log before the next apply: hyops-gitops reconcile {segment}"
             yield DriftCase(DriftKind.BREAK_GLASS, view.where, None, message, differences, hint)
         case "other":
             message = "the anchor is of another log: another repository writes this zone"

@@ -32,7 +32,7 @@ _START_S = 20.0
 _ASK_S = 0.5
 _POLL_S = 0.02
 _LOG_LINES = 5
-_PORT_TAKEN = re.compile("unable to bind|while binding|binding .*server socket", re.IGNORECASE)
+_PORT_TAKEN = re.compile("unable to bind|while binding|binding .*server socket.*already in use", re.IGNORECASE)
 
 
 class _PortTaken(OutsideFailure):
