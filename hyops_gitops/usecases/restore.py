@@ -58,7 +58,7 @@ def prepare_restore(request: RestoreRequest, ports: RestorePorts) -> Prepared:
     primary = ports.open_primary(authority)
     opened = _without_open_intent(opened, served, primary, request, ports.apply)
     log = opened.log
-    if log.anchor is None:
+    if log.anchor is None or log.recorded is None:
         raise InvalidData(
             f"the log of {log.zone} has no applied change, so it recorded no zone to bring back",
             code="nothing-recorded",
