@@ -59,7 +59,7 @@ def carry_out(prepared: Prepared, log: Log, request: ApplyRequest, ports: ApplyP
         OutsideFailure: the intent could not be written; nothing was sent.
         Unconfirmed: the update was sent and its outcome, or the record of it, is missing.
     """
-    free_lost_numbers(prepared.primary, log)
+    free_lost_numbers(prepared.primary, log, restored=prepared.observation.state == "restored")
     started = ports.clock.monotonic()
     intent = intent_of(prepared, request)
     intended = prepared.opened.writer.append(log, intent, prepared.plan.observed, log.state)

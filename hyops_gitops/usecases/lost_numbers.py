@@ -8,7 +8,7 @@ markers is touched, and only those of numbers inside a gap that the log has reco
 
 from hyops_gitops.core.custody_entries import Gap
 from hyops_gitops.core.log import Log
-from hyops_gitops.core.markers import claim_name, tombstone
+from hyops_gitops.core.markers import RESERVED_CLAIMS, claim_name, tombstone
 from hyops_gitops.core.reconciling import markers_left
 from hyops_gitops.core.zone import Key, RRset
 from hyops_gitops.usecases.ports import ZoneWriter
@@ -33,16 +33,35 @@ def free_reserved_numbers(primary: ZoneWriter, log: Log) -> bool:
     return True
 
 
-def free_lost_numbers(primary: ZoneWriter, log: Log) -> None:
+def _free_after_a_lost_segment(primary: ZoneWriter, log: Log) -> None:
+    """Clear the next numbers where break-glass closed them and nobody can reconcile it: somebody vouched for the zone.
+
+    No intent of this log ever had a number behind its head, so nothing there is anybody's fence.
+    """
+    following = log.head.seq + 1
+    names = [claim_name(log.zone, one) for one in range(following, following + RESERVED_CLAIMS)]
+    found = [rrset.key for rrset in primary.rrsets_at(names) if rrset.type == "CNAME"]
+    if found:
+        primary.patch(found, [])
+
+
+def free_lost_numbers(primary: ZoneWriter, log: Log, *, restored: bool = False) -> None:
     """Clear the numbers that the next intents will get, after a gap or a segment that is newer than the last apply.
 
     The lost intent that the anchor names has landed; where its number is not used again its claim becomes a tombstone,
     as it would have.
 
+    Args:
+        primary: The zone.
+        log: The log, ahead of the next intent.
+        restored: Whether the zone's anchor is older than the log, or gone, and somebody vouched for going on.
+
     Raises:
         OutsideFailure: the primary cannot be reached, or refuses; nothing but markers was changed.
     """
     free_reserved_numbers(primary, log)
+    if restored and log.segment is None:
+        _free_after_a_lost_segment(primary, log)
     zone, last, following = log.zone, log.last_applied, log.head.seq + 1
     deletes: list[Key] = []
     replaces: list[RRset] = []

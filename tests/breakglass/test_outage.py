@@ -9,7 +9,7 @@ import pytest
 from hyops_gitops.core.custody_entries import Reconcile
 from hyops_gitops.core.entries import Intent, Result, ZoneDrift
 from hyops_gitops.core.errors import InvalidData, OutsideFailure, Refused, Unconfirmed
-from hyops_gitops.core.markers import Anchor
+from hyops_gitops.core.markers import Anchor, anchor_name
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.usecases.breakglass_moves import Cutover, Failback
 from hyops_gitops.usecases.failover import FailoverRequest
@@ -70,6 +70,7 @@ def test_site_fails_over_and_one_endpoint_back_while_the_forge_is_down(outage: O
     assert outage.world.evidence_head() == before
 
 
+@one_backend
 def test_segment_is_brought_in_and_its_names_wait_for_their_pull_request(outage: Outage) -> None:
     world = outage.world
     outage.forge_down()
@@ -260,6 +261,25 @@ def test_applier_asleep_behind_the_dead_forge_cannot_overwrite(outage: Outage) -
     assert [one.outcome for one in world.bodies() if isinstance(one, Result)] == ["applied", "failed"]
     assert world.apply().outcome == "applied"
     assert target(outage, "first") == ("10.0.0.77",)
+
+
+@one_backend
+def test_lost_segment_is_given_up_by_hand(outage: Outage) -> None:
+    """What docs/breakglass.md says: the anchor goes, somebody vouches for the zone, and every number is free again."""
+    world = outage.world
+    outage.forge_down()
+    outage.break_glass(FIRST)
+    shutil.rmtree(outage.segment())
+    outage.forge_up()
+    world.primary.patch([(anchor_name(world.zone), "TXT")], [])
+
+    for number in range(6):
+        world.contract("second", f"10.0.2.{number}")
+        world.commit("Move second")
+        overrides = ("restored=the host burned down",) if number == 0 else ()
+        assert world.apply(*overrides).outcome == "applied"
+    assert target(outage, "first") == ("10.0.0.1",)  # as its contract says
+    assert sum(isinstance(one, ZoneDrift) for one in world.bodies()) == 1
 
 
 @one_backend
