@@ -4,6 +4,7 @@ From a folder that somebody prepared; else, for this machine, from what is insta
 that pip is set up for. The program's own wheel is built where this runs from its source.
 """
 
+import re
 import subprocess
 import sys
 import sysconfig
@@ -22,6 +23,7 @@ from hyops_gitops.core.events import OnEvent, Step, Warned
 _PRODUCT = "hyops-gitops"
 _OWN = f"hyops_gitops-{__version__}-"
 _PIP_TIMEOUT_S = 540
+_PINNED = re.compile(r"\(constraint\) (\S+)")
 _SHOWN = 300  # characters of pip's own words
 
 
@@ -153,8 +155,16 @@ def _pip(verb: str, *arguments: str) -> str | None:
         return f"pip took longer than {_PIP_TIMEOUT_S} s and was ended"
     if done.returncode == 0:
         return None
-    errors = [line.removeprefix("ERROR: ") for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
-    return "; ".join(errors or done.stderr.splitlines()[-1:] or [f"exit status {done.returncode}"])[:_SHOWN]
+    return why_not(f"{done.stdout}\n{done.stderr}") or f"exit status {done.returncode}"
+
+
+def why_not(said: str) -> str:
+    """What pip's many words come to: the pinned packages that it found no wheel of, else its errors."""
+    if pinned := dict.fromkeys(_PINNED.findall(said)):
+        return f"no wheel of {', '.join(pinned)}"
+    lines = [line for line in said.splitlines() if line.strip()]
+    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
+    return "; ".join(errors or lines[-1:])[:_SHOWN]
 
 
 def _no_wheel(what: str, why: str) -> OutsideFailure:

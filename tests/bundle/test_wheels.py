@@ -11,7 +11,7 @@ import pytest
 
 from hyops_gitops import __version__
 from hyops_gitops.adapters.installed_wheels import NotPackable, needed_distributions, pack
-from hyops_gitops.adapters.wheels import Wheels
+from hyops_gitops.adapters.wheels import Wheels, why_not
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.core.events import Event
 
@@ -126,3 +126,25 @@ def test_a_wheel_that_is_not_in_the_folder_is_named(prepared: Path) -> None:
     assert caught.value.code == "no-wheel"
     assert "manylinux2014_x86_64, Python 3.12" in caught.value.message
     assert "--wheels DIR" in caught.value.hint
+
+
+PIP_SAYS = """\
+ERROR: Cannot install hyops-gitops==0.1.0 because these package versions have conflicting dependencies.
+
+The conflict is caused by:
+    hyops-gitops 0.1.0 depends on cryptography>=42
+    The user requested (constraint) cryptography==50.0.2
+ERROR: ResolutionImpossible: for help visit a page
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (PIP_SAYS, "no wheel of cryptography==50.0.2"),
+        ("ERROR: No matching distribution found for click\n", "No matching distribution found for click"),
+        ("/usr/bin/python: No module named pip\n", "/usr/bin/python: No module named pip"),
+    ],
+)
+def test_the_words_of_pip_come_to_the_wheel_that_is_missing(said: str, expected: str) -> None:
+    assert why_not(said) == expected
