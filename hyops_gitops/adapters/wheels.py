@@ -146,7 +146,7 @@ def _constraints(scratch: Path) -> Sequence[str]:
 
 def _pip(verb: str, *arguments: str) -> str | None:
     """Why a call of pip failed, None when it did not."""
-    command = [sys.executable, "-m", "pip", "--no-input", "--disable-pip-version-check", verb, "--quiet", *arguments]
+    command = [sys.executable, "-m", "pip", "--no-input", "--disable-pip-version-check", verb, *arguments]
     try:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=_PIP_TIMEOUT_S
