@@ -9,12 +9,12 @@ Of history there is only what a bundle carries: the commits not applied yet, and
 """
 
 import hashlib
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from hyops_gitops.adapters.unpacked_mark import archived_commit
 from hyops_gitops.adapters.verifying import SshVerifier
 from hyops_gitops.adapters.worktree import WorkTree
 from hyops_gitops.core.bundle import (
@@ -36,19 +36,7 @@ from hyops_gitops.core.signers import SignerSet, parse_allowed_signers
 from hyops_gitops.core.sshsig import parse_signature
 from hyops_gitops.core.trust import BUNDLE_NAMESPACE
 
-ARCHIVE_MARK = ".git_archival.txt"
-_NODE = re.compile(r"^node: *([0-9a-f]{40}(?:[0-9a-f]{24})?)$", re.MULTILINE)
 _SHOWN = 3
-_LONGEST_MARK = 4096  # octets
-
-
-def is_unpacked(root: Path) -> bool:
-    """Whether this folder is to be read without git."""
-    if (root / ".git").exists():
-        return False
-    if (root / INFO).is_file() or _archived_commit(root) is not None:
-        return True
-    return not any((parent / ".git").exists() for parent in root.parents)
 
 
 @dataclass(frozen=True)
@@ -121,7 +109,7 @@ class Unpacked:
     @cached_property
     def commit(self) -> str | None:
         """The commit that the folder was made of, None where nothing says so."""
-        return self.info.commit if self.info else _archived_commit(self.root)
+        return self.info.commit if self.info else archived_commit(self.root)
 
     @property
     def is_vouched_for_by_nobody(self) -> bool:
@@ -319,16 +307,6 @@ def _sha256(path: Path) -> str | None:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return None
-
-
-def _archived_commit(root: Path) -> str | None:
-    try:
-        with (root / ARCHIVE_MARK).open("rb") as file:
-            text = file.read(_LONGEST_MARK).decode("ascii", "replace")
-    except OSError:
-        return None
-    match = _NODE.search(text)
-    return match[1] if match else None
 
 
 def _is_contract(path: str) -> bool:

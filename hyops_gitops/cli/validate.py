@@ -11,13 +11,11 @@ from hyops_gitops.adapters.clock import SystemClock
 from hyops_gitops.adapters.git import GitRepository
 from hyops_gitops.adapters.schema_check import check_document
 from hyops_gitops.adapters.schemas import schema_copies
-from hyops_gitops.adapters.verifying import SshVerifier
 from hyops_gitops.adapters.worktree import WorkTree, read_source
 from hyops_gitops.adapters.yaml_reader import read_document
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import echo, echo_json, note
 from hyops_gitops.cli.paths import inside
-from hyops_gitops.cli.wiring import Wiring
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.findings import Finding, has_errors
 from hyops_gitops.core.rules.catalog import RULES
@@ -26,7 +24,6 @@ from hyops_gitops.render.findings import findings_json, findings_text, summary
 from hyops_gitops.render.sarif import findings_sarif
 from hyops_gitops.usecases.ports import SourceTree
 from hyops_gitops.usecases.validate import Validation, changed_paths, validate_tree
-from hyops_gitops.usecases.validate_segments import segment_findings
 
 
 @click.command()
@@ -80,9 +77,14 @@ def validate(
 
 
 def _about_segments(root: Path, validation: Validation) -> tuple[Finding, ...]:
-    """What the log of this clone says about break-glass; nothing where there is no clone."""
-    if not any((one / ".git").exists() for one in (root, *root.parents)):
+    """What the log of this clone says about break-glass; nothing where there is no clone, or no log yet."""
+    started = validation.authority is not None and validation.authority.evidence.genesis is not None
+    if not started or not any((one / ".git").exists() for one in (root, *root.parents)):
         return ()
+    from hyops_gitops.adapters.verifying import SshVerifier  # noqa: PLC0415 - reading a log takes cryptography
+    from hyops_gitops.cli.wiring import Wiring  # noqa: PLC0415 - as above
+    from hyops_gitops.usecases.validate_segments import segment_findings  # noqa: PLC0415 - as above
+
     wiring = Wiring(root)
     return segment_findings(validation, wiring.store, SshVerifier(), wiring.mark(), SystemClock().now())
 

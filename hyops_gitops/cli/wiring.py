@@ -1,66 +1,68 @@
-"""Adapters for the ports, opened as late as they can be: what a command does not use is not imported."""
+"""Adapters for the ports, opened as late as they can be: what a command does not use is not imported.
+
+The hook runs on every commit, and to import what all commands need takes longer than most of them do. So methods import
+what they alone need, which the linter's configuration allows in this module.
+"""
+
+from __future__ import annotations
 
 import os
 import random
 import uuid
-from collections.abc import Mapping
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from hyops_gitops import __version__
 from hyops_gitops.adapters.clock import SystemClock
-from hyops_gitops.adapters.contract_writer import TextWriter
 from hyops_gitops.adapters.credentials import PRIMARY_URL, primary_key, secondary_key
 from hyops_gitops.adapters.git import GitRepository
-from hyops_gitops.adapters.git_access import GitAccess
-from hyops_gitops.adapters.git_audit import GitCustody
-from hyops_gitops.adapters.git_branch import GitBranches
 from hyops_gitops.adapters.git_evidence import GitEvidenceStore
-from hyops_gitops.adapters.machine import program_version, python_version
 from hyops_gitops.adapters.process_identity import process_is_gone
-from hyops_gitops.adapters.pull_requests import ForgeProgram
 from hyops_gitops.adapters.run_identity import run_from_environment
 from hyops_gitops.adapters.schema_check import check_document
-from hyops_gitops.adapters.segment_folder import DiskSegments
 from hyops_gitops.adapters.signing import SshKeygenSigner, signer_from_environment
-from hyops_gitops.adapters.unpacked import ARCHIVE_MARK, Unpacked, UnpackedCustody, UnpackedHistory, is_unpacked
-from hyops_gitops.adapters.unpacked_log import UnpackedEvidence
+from hyops_gitops.adapters.unpacked_mark import ARCHIVE_MARK, is_unpacked
 from hyops_gitops.adapters.verified_mark import GitVerifiedMark
 from hyops_gitops.adapters.verifying import SshVerifier
 from hyops_gitops.adapters.worktree import WorkTree, read_source
 from hyops_gitops.adapters.yaml_reader import read_document
 from hyops_gitops.cli.output import note
-from hyops_gitops.core.authority import ApiEndpoint, Authority, EvidenceSettings, Secondary
-from hyops_gitops.core.bundle import BundleInfo
 from hyops_gitops.core.errors import UsageError
-from hyops_gitops.core.events import OnEvent
-from hyops_gitops.core.exchange import ServerInfo, SourceFile
 from hyops_gitops.core.guards import Override
-from hyops_gitops.usecases.apply_ports import ApplyPorts
-from hyops_gitops.usecases.audit_ports import Custody
-from hyops_gitops.usecases.breakglass_opening import BreakglassPorts
-from hyops_gitops.usecases.contract_files import FilePorts
-from hyops_gitops.usecases.custody import CustodyPorts
-from hyops_gitops.usecases.doctor_ports import DoctorPorts
-from hyops_gitops.usecases.drift import DriftPorts
-from hyops_gitops.usecases.evidence_init import InitPorts
-from hyops_gitops.usecases.moving import MovePorts
-from hyops_gitops.usecases.plan import PlanPorts
-from hyops_gitops.usecases.ports import (
-    EvidenceStore,
-    History,
-    Signer,
-    TransferRequester,
-    VerifiedMark,
-    ZoneReader,
-    ZoneRestorer,
-    ZoneWriter,
-)
-from hyops_gitops.usecases.readiness import ReadinessPorts
-from hyops_gitops.usecases.restore_ports import RestorePorts
-from hyops_gitops.usecases.server_views import ViewPorts
-from hyops_gitops.usecases.status import StatusPorts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from hyops_gitops.adapters.unpacked import Unpacked
+    from hyops_gitops.core.authority import ApiEndpoint, Authority, EvidenceSettings, Secondary
+    from hyops_gitops.core.bundle import BundleInfo
+    from hyops_gitops.core.events import OnEvent
+    from hyops_gitops.core.exchange import ServerInfo, SourceFile
+    from hyops_gitops.usecases.apply_ports import ApplyPorts
+    from hyops_gitops.usecases.audit_ports import Custody
+    from hyops_gitops.usecases.breakglass_opening import BreakglassPorts
+    from hyops_gitops.usecases.contract_files import FilePorts
+    from hyops_gitops.usecases.custody import CustodyPorts
+    from hyops_gitops.usecases.doctor_ports import DoctorPorts
+    from hyops_gitops.usecases.drift import DriftPorts
+    from hyops_gitops.usecases.evidence_init import InitPorts
+    from hyops_gitops.usecases.moving import MovePorts
+    from hyops_gitops.usecases.plan import PlanPorts
+    from hyops_gitops.usecases.ports import (
+        EvidenceStore,
+        History,
+        Signer,
+        TransferRequester,
+        VerifiedMark,
+        ZoneReader,
+        ZoneRestorer,
+        ZoneWriter,
+    )
+    from hyops_gitops.usecases.readiness import ReadinessPorts
+    from hyops_gitops.usecases.restore_ports import RestorePorts
+    from hyops_gitops.usecases.status import StatusPorts
 
 TOOL = f"hyops-gitops {__version__}"
 _QUEUED_S = 3.0  # for a request that is only queued; NOTIFY goes out in any case
@@ -99,20 +101,25 @@ class Wiring:
     def __init__(self, root: Path, environ: Mapping[str, str] | None = None) -> None:
         self.root = root
         self.environ = os.environ if environ is None else environ
-        self._unpacked = Unpacked(root) if is_unpacked(root) else None  # None: a clone
-        if self._unpacked is not None and self._unpacked.is_vouched_for_by_nobody:
-            said = (
-                f"only {ARCHIVE_MARK} says that it is commit {self._unpacked.commit}, and nothing that it is unedited"
-            )
-            note(f"warning: this folder is no clone: {said}")
+        self._unpacked = _unpacked(root) if is_unpacked(root) else None  # None: a clone
 
     def history(self) -> History:
         """The contracts' history: a clone's, or what little a folder without git has."""
-        return GitRepository(self.root) if self._unpacked is None else UnpackedHistory(self._unpacked)
+        if self._unpacked is None:
+            return GitRepository(self.root)
+        from hyops_gitops.adapters.unpacked import UnpackedHistory
+
+        return UnpackedHistory(self._unpacked)
 
     def custody(self) -> Custody:
         """What an audit asks of the clone."""
-        return GitCustody(self.root) if self._unpacked is None else UnpackedCustody()
+        if self._unpacked is None:
+            from hyops_gitops.adapters.git_audit import GitCustody
+
+            return GitCustody(self.root)
+        from hyops_gitops.adapters.unpacked import UnpackedCustody
+
+        return UnpackedCustody()
 
     def mark(self) -> VerifiedMark | None:
         """What a clone remembers of its log; a folder without git remembers nothing."""
@@ -133,6 +140,8 @@ class Wiring:
 
     def store(self, settings: EvidenceSettings) -> EvidenceStore:
         """The evidence branch, or its files in a folder without git."""
+        from hyops_gitops.adapters.unpacked_log import UnpackedEvidence
+
         if self._unpacked is not None:
             return UnpackedEvidence(self._unpacked)
         return GitEvidenceStore(self.root, settings.branch, settings.remote, settings.mirrors)
@@ -143,7 +152,7 @@ class Wiring:
 
     def reader(self, authority: Authority, ca_file: Path | None = None) -> ZoneReader:
         """The primary, to read; a CA file replaces the repository's own."""
-        from hyops_gitops.adapters.powerdns import PowerDnsReader  # noqa: PLC0415 - requests costs 100 ms
+        from hyops_gitops.adapters.powerdns import PowerDnsReader
 
         api = authority.primary.api
         key = primary_key(api, self.environ)
@@ -152,7 +161,7 @@ class Wiring:
 
     def writer(self, authority: Authority) -> ZoneWriter:
         """The primary, to write."""
-        from hyops_gitops.adapters.powerdns import PowerDnsWriter  # noqa: PLC0415 - requests costs 100 ms
+        from hyops_gitops.adapters.powerdns import PowerDnsWriter
 
         api = authority.primary.api
         key = primary_key(api, self.environ)
@@ -160,7 +169,7 @@ class Wiring:
 
     def transfer(self, authority: Authority, secondary: Secondary) -> TransferRequester | None:
         """A secondary to ask to transfer at once, None where it has no API or its key is not here."""
-        from hyops_gitops.adapters.powerdns import PowerDnsTransferRequester  # noqa: PLC0415 - requests costs 100 ms
+        from hyops_gitops.adapters.powerdns import PowerDnsTransferRequester
 
         api = secondary.api
         key = secondary_key(api, self.environ) if api else None
@@ -181,7 +190,7 @@ class Wiring:
 
     def secondary_reader(self, authority: Authority, secondary: Secondary) -> ZoneReader | None:
         """A secondary, to read, None where it has no API or its key is not here."""
-        from hyops_gitops.adapters.powerdns import PowerDnsReader  # noqa: PLC0415 - requests costs 100 ms
+        from hyops_gitops.adapters.powerdns import PowerDnsReader
 
         api = secondary.api
         key = secondary_key(api, self.environ) if api else None
@@ -191,6 +200,9 @@ class Wiring:
 
     def plan_ports(self) -> PlanPorts:
         """For `plan`."""
+        from hyops_gitops.adapters.segment_folder import DiskSegments
+        from hyops_gitops.usecases.plan import PlanPorts
+
         return PlanPorts(
             read=read_document,
             check=check_document,
@@ -220,9 +232,10 @@ class Wiring:
         return self._apply_ports(on_event)
 
     def _apply_ports(self, on_event: OnEvent) -> ApplyPorts:
-        from hyops_gitops.adapters.dns_client import PlainDnsClient  # noqa: PLC0415 - dnspython costs 130 ms
-        from hyops_gitops.adapters.forge import forge_from_environment  # noqa: PLC0415 - requests costs 100 ms
-        from hyops_gitops.adapters.probes import NetworkProber  # noqa: PLC0415 - ssl is for those who connect
+        from hyops_gitops.adapters.dns_client import PlainDnsClient
+        from hyops_gitops.adapters.forge import forge_from_environment
+        from hyops_gitops.adapters.probes import NetworkProber
+        from hyops_gitops.usecases.apply_ports import ApplyPorts
 
         return ApplyPorts(
             read=read_document,
@@ -249,10 +262,12 @@ class Wiring:
         Raises:
             UsageError: code `no-repository`: this is a folder without git.
         """
+        from hyops_gitops.usecases.restore_ports import RestorePorts
+
         return RestorePorts(self.apply_ports(on_event), self._restorer)
 
     def _restorer(self, authority: Authority) -> ZoneRestorer:
-        from hyops_gitops.adapters.powerdns_restore import PowerDnsRestorer  # noqa: PLC0415 - requests costs 100 ms
+        from hyops_gitops.adapters.powerdns_restore import PowerDnsRestorer
 
         api = authority.primary.api
         key = primary_key(api, self.environ)
@@ -260,6 +275,10 @@ class Wiring:
 
     def breakglass_ports(self, on_event: OnEvent, witness: Path | None) -> BreakglassPorts:
         """For `breakglass`: an apply's, and what only an unpacked bundle needs."""
+        from hyops_gitops.adapters.contract_writer import TextWriter
+        from hyops_gitops.adapters.segment_folder import DiskSegments
+        from hyops_gitops.usecases.breakglass_opening import BreakglassPorts
+
         bundle = self.bundle()
         return BreakglassPorts(
             apply=self._apply_ports(on_event),
@@ -273,6 +292,8 @@ class Wiring:
 
     def init_ports(self) -> InitPorts:
         """For `evidence init`."""
+        from hyops_gitops.usecases.evidence_init import InitPorts
+
         return InitPorts(
             read=read_document,
             check=check_document,
@@ -285,6 +306,9 @@ class Wiring:
 
     def file_ports(self, authority_file: Path | None = None) -> FilePorts:
         """For commands that change contracts."""
+        from hyops_gitops.adapters.contract_writer import TextWriter
+        from hyops_gitops.usecases.contract_files import FilePorts
+
         writer = TextWriter(self.root)
         return FilePorts(
             read=read_document,
@@ -297,6 +321,10 @@ class Wiring:
 
     def move_ports(self, authority_file: Path | None = None) -> MovePorts:
         """For commands that move endpoints."""
+        from hyops_gitops.adapters.git_branch import GitBranches
+        from hyops_gitops.adapters.pull_requests import ForgeProgram
+        from hyops_gitops.usecases.moving import MovePorts
+
         return MovePorts(
             files=self.file_ports(authority_file),
             history=GitRepository(self.root),
@@ -310,13 +338,16 @@ class Wiring:
 
     def readiness_ports(self) -> ReadinessPorts:
         """For probes of targets."""
-        from hyops_gitops.adapters.dns_client import PlainDnsClient  # noqa: PLC0415 - dnspython costs 130 ms
-        from hyops_gitops.adapters.probes import NetworkProber  # noqa: PLC0415 - ssl is for those who connect
+        from hyops_gitops.adapters.dns_client import PlainDnsClient
+        from hyops_gitops.adapters.probes import NetworkProber
+        from hyops_gitops.usecases.readiness import ReadinessPorts
 
         return ReadinessPorts(NetworkProber(), PlainDnsClient())
 
     def custody_ports(self, on_event: OnEvent, authority_file: Path | None = None) -> CustodyPorts:
         """For commands about the log itself."""
+        from hyops_gitops.usecases.custody import CustodyPorts
+
         return CustodyPorts(
             read=read_document,
             check=check_document,
@@ -331,8 +362,10 @@ class Wiring:
 
     def drift_ports(self, on_event: OnEvent, authority_file: Path | None = None) -> DriftPorts:
         """For `drift`."""
-        from hyops_gitops.adapters.dns_client import PlainDnsClient  # noqa: PLC0415 - dnspython costs 130 ms
-        from hyops_gitops.adapters.zone_source import ZoneTransferClient  # noqa: PLC0415 - as above
+        from hyops_gitops.adapters.dns_client import PlainDnsClient
+        from hyops_gitops.adapters.zone_source import ZoneTransferClient
+        from hyops_gitops.usecases.drift import DriftPorts
+        from hyops_gitops.usecases.server_views import ViewPorts
 
         return DriftPorts(
             custody=self.custody_ports(on_event, authority_file),
@@ -349,7 +382,9 @@ class Wiring:
 
     def status_ports(self) -> StatusPorts:
         """For `status`."""
-        from hyops_gitops.adapters.dns_client import PlainDnsClient  # noqa: PLC0415 - dnspython costs 130 ms
+        from hyops_gitops.adapters.dns_client import PlainDnsClient
+        from hyops_gitops.adapters.segment_folder import DiskSegments
+        from hyops_gitops.usecases.status import StatusPorts
 
         return StatusPorts(
             read=read_document,
@@ -365,7 +400,10 @@ class Wiring:
 
     def doctor_ports(self) -> DoctorPorts:
         """For `doctor`."""
-        from hyops_gitops.adapters.dns_client import PlainDnsClient  # noqa: PLC0415 - dnspython costs 130 ms
+        from hyops_gitops.adapters.dns_client import PlainDnsClient
+        from hyops_gitops.adapters.git_access import GitAccess
+        from hyops_gitops.adapters.machine import program_version, python_version
+        from hyops_gitops.usecases.doctor_ports import DoctorPorts
 
         return DoctorPorts(
             plan=self.plan_ports(),
@@ -381,10 +419,21 @@ class Wiring:
         )
 
     def _server_info(self, authority: Authority) -> ServerInfo:
-        from hyops_gitops.adapters.powerdns_server import server_info  # noqa: PLC0415 - requests costs 100 ms
+        from hyops_gitops.adapters.powerdns_server import server_info
 
         api = authority.primary.api
         return server_info(api.url, api.server_id, primary_key(api, self.environ), self._ca_file(api))
 
     def _ca_file(self, api: ApiEndpoint) -> str | None:
         return str(self.root / api.ca_file) if api.ca_file else None
+
+
+def _unpacked(root: Path) -> Unpacked:
+    """A folder without git; what nobody vouches for is said at once."""
+    from hyops_gitops.adapters.unpacked import Unpacked
+
+    found = Unpacked(root)
+    if found.is_vouched_for_by_nobody:
+        said = f"only {ARCHIVE_MARK} says that it is commit {found.commit}, and nothing that it is unedited"
+        note(f"warning: this folder is no clone: {said}")
+    return found
