@@ -78,7 +78,7 @@ def audit_ports(wiring: Wiring) -> AuditPorts:
         history=status.history,
         custody=wiring.custody(),
         open_store=status.open_store,
-        open_reader=wiring.reader,
+        open_reader=wiring.servers.reader,
         verifier=status.verifier,
         dns=status.dns,
         clock=SystemClock(),

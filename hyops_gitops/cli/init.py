@@ -206,7 +206,7 @@ def _read_zone(directory: Path, options: _All, authority: Authority) -> tuple[RR
     source = options["from_zone"]
     if source == "api":
         ca_file = options["primary_ca"]  # not copied into the repository yet
-        return Wiring(directory).reader(authority, ca_file=ca_file).rrsets()
+        return Wiring(directory).servers.reader(authority, ca_file=ca_file).rrsets()
     from hyops_gitops.adapters.zone_source import read_master_file, transfer  # noqa: PLC0415 - dnspython costs 130 ms
 
     if source != "axfr":

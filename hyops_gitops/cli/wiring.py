@@ -15,7 +15,7 @@ import click
 
 from hyops_gitops import __version__
 from hyops_gitops.adapters.clock import SystemClock
-from hyops_gitops.adapters.credentials import PRIMARY_URL, primary_key, secondary_key
+from hyops_gitops.adapters.credentials import PRIMARY_URL
 from hyops_gitops.adapters.git import GitRepository
 from hyops_gitops.adapters.git_evidence import GitEvidenceStore
 from hyops_gitops.adapters.process_identity import process_is_gone
@@ -28,6 +28,7 @@ from hyops_gitops.adapters.verifying import SshVerifier
 from hyops_gitops.adapters.worktree import WorkTree, read_source
 from hyops_gitops.adapters.yaml_reader import read_document
 from hyops_gitops.cli.output import note
+from hyops_gitops.cli.servers import Servers
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.guards import Override
 
@@ -36,10 +37,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hyops_gitops.adapters.unpacked import Unpacked
-    from hyops_gitops.core.authority import ApiEndpoint, Authority, EvidenceSettings, Secondary
+    from hyops_gitops.core.authority import EvidenceSettings
     from hyops_gitops.core.bundle import BundleInfo
     from hyops_gitops.core.events import OnEvent
-    from hyops_gitops.core.exchange import ServerInfo, SourceFile
+    from hyops_gitops.core.exchange import SourceFile
     from hyops_gitops.usecases.apply_ports import ApplyPorts
     from hyops_gitops.usecases.audit_ports import Custody
     from hyops_gitops.usecases.breakglass_opening import BreakglassPorts
@@ -50,22 +51,12 @@ if TYPE_CHECKING:
     from hyops_gitops.usecases.evidence_init import InitPorts
     from hyops_gitops.usecases.moving import MovePorts
     from hyops_gitops.usecases.plan import PlanPorts
-    from hyops_gitops.usecases.ports import (
-        EvidenceStore,
-        History,
-        Signer,
-        TransferRequester,
-        VerifiedMark,
-        ZoneReader,
-        ZoneRestorer,
-        ZoneWriter,
-    )
+    from hyops_gitops.usecases.ports import EvidenceStore, History, Signer, VerifiedMark
     from hyops_gitops.usecases.readiness import ReadinessPorts
     from hyops_gitops.usecases.restore_ports import RestorePorts
     from hyops_gitops.usecases.status import StatusPorts
 
 TOOL = f"hyops-gitops {__version__}"
-_QUEUED_S = 3.0  # for a request that is only queued; NOTIFY goes out in any case
 
 override_option = click.option(
     "--override",
@@ -101,6 +92,7 @@ class Wiring:
     def __init__(self, root: Path, environ: Mapping[str, str] | None = None) -> None:
         self.root = root
         self.environ = os.environ if environ is None else environ
+        self.servers = Servers(root, self.environ)
         self._unpacked = _unpacked(root) if is_unpacked(root) else None  # None: a clone
 
     def history(self) -> History:
@@ -150,54 +142,6 @@ class Wiring:
         """The signing key."""
         return signer_from_environment(self.environ)
 
-    def reader(self, authority: Authority, ca_file: Path | None = None) -> ZoneReader:
-        """The primary, to read; a CA file replaces the repository's own."""
-        from hyops_gitops.adapters.powerdns import PowerDnsReader
-
-        api = authority.primary.api
-        key = primary_key(api, self.environ)
-        trusted = self._ca_file(api) if ca_file is None else str(ca_file)
-        return PowerDnsReader(api.url, api.server_id, authority.zone, key, trusted)
-
-    def writer(self, authority: Authority) -> ZoneWriter:
-        """The primary, to write."""
-        from hyops_gitops.adapters.powerdns import PowerDnsWriter
-
-        api = authority.primary.api
-        key = primary_key(api, self.environ)
-        return PowerDnsWriter(api.url, api.server_id, authority.zone, key, self._ca_file(api))
-
-    def transfer(self, authority: Authority, secondary: Secondary) -> TransferRequester | None:
-        """A secondary to ask to transfer at once, None where it has no API or its key is not here."""
-        from hyops_gitops.adapters.powerdns import PowerDnsTransferRequester
-
-        api = secondary.api
-        key = secondary_key(api, self.environ) if api else None
-        if api is None or key is None:
-            return None
-        return PowerDnsTransferRequester(
-            api.url, api.server_id, authority.zone, key, self._ca_file(api), timeout_s=_QUEUED_S
-        )
-
-    def transfers(self, authority: Authority) -> tuple[TransferRequester, ...]:
-        """The secondaries that can be asked to transfer at once."""
-        found = (self.transfer(authority, secondary) for secondary in authority.secondaries)
-        return tuple(one for one in found if one is not None)
-
-    def reader_with_key(self, authority: Authority) -> ZoneReader | None:
-        """The primary, to read, None where there is no key."""
-        return self.reader(authority) if self.environ.get(authority.primary.api.key_env) else None
-
-    def secondary_reader(self, authority: Authority, secondary: Secondary) -> ZoneReader | None:
-        """A secondary, to read, None where it has no API or its key is not here."""
-        from hyops_gitops.adapters.powerdns import PowerDnsReader
-
-        api = secondary.api
-        key = secondary_key(api, self.environ) if api else None
-        if api is None or key is None:
-            return None
-        return PowerDnsReader(api.url, api.server_id, authority.zone, key, self._ca_file(api))
-
     def plan_ports(self) -> PlanPorts:
         """For `plan`."""
         from hyops_gitops.adapters.segment_folder import DiskSegments
@@ -209,7 +153,7 @@ class Wiring:
             history=self.history(),
             work_tree=WorkTree(self.root),
             open_store=self.store,
-            open_reader=self.reader,
+            open_reader=self.servers.reader,
             verifier=SshVerifier(),
             clock=SystemClock(),
             mark=self.mark(),
@@ -242,8 +186,8 @@ class Wiring:
             check=check_document,
             history=self.history(),
             open_store=self.store,
-            open_primary=self.writer,
-            open_transfers=self.transfers,
+            open_primary=self.servers.writer,
+            open_transfers=self.servers.transfers,
             open_signer=self.signer,
             verifier=SshVerifier(),
             dns=PlainDnsClient(),
@@ -264,14 +208,7 @@ class Wiring:
         """
         from hyops_gitops.usecases.restore_ports import RestorePorts
 
-        return RestorePorts(self.apply_ports(on_event), self._restorer)
-
-    def _restorer(self, authority: Authority) -> ZoneRestorer:
-        from hyops_gitops.adapters.powerdns_restore import PowerDnsRestorer
-
-        api = authority.primary.api
-        key = primary_key(api, self.environ)
-        return PowerDnsRestorer(api.url, api.server_id, authority.zone, key, self._ca_file(api))
+        return RestorePorts(self.apply_ports(on_event), self.servers.restorer)
 
     def breakglass_ports(self, on_event: OnEvent, witness: Path | None) -> BreakglassPorts:
         """For `breakglass`: an apply's, and what only an unpacked bundle needs."""
@@ -372,11 +309,11 @@ class Wiring:
             views=ViewPorts(
                 dns=PlainDnsClient(),
                 transfers=ZoneTransferClient(),
-                open_primary=self.reader_with_key,
-                open_secondary=self.secondary_reader,
+                open_primary=self.servers.reader_with_key,
+                open_secondary=self.servers.secondary_reader,
             ),
-            open_reader=self.reader,
-            open_transfer=self.transfer,
+            open_reader=self.servers.reader,
+            open_transfer=self.servers.transfer,
             mark=self.mark(),
         )
 
@@ -411,21 +348,12 @@ class Wiring:
             program=program_version,
             open_remote=lambda settings: GitAccess(self.root, settings.remote or "", settings.branch),
             open_signer=self.signer,
-            open_secondary=self.secondary_reader,
-            server_info=self._server_info,
+            open_secondary=self.servers.secondary_reader,
+            server_info=self.servers.info,
             bound_url=lambda: self.environ.get(PRIMARY_URL, ""),
             dns=PlainDnsClient(),
             clock=SystemClock(),
         )
-
-    def _server_info(self, authority: Authority) -> ServerInfo:
-        from hyops_gitops.adapters.powerdns_server import server_info
-
-        api = authority.primary.api
-        return server_info(api.url, api.server_id, primary_key(api, self.environ), self._ca_file(api))
-
-    def _ca_file(self, api: ApiEndpoint) -> str | None:
-        return str(self.root / api.ca_file) if api.ca_file else None
 
 
 def _unpacked(root: Path) -> Unpacked:

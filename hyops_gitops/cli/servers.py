@@ -1,0 +1,91 @@
+"""The servers of an authority, opened with the keys of this environment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hyops_gitops.adapters.credentials import primary_key, secondary_key
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from hyops_gitops.core.authority import ApiEndpoint, Authority, Secondary
+    from hyops_gitops.core.exchange import ServerInfo
+    from hyops_gitops.usecases.ports import TransferRequester, ZoneReader, ZoneRestorer, ZoneWriter
+
+_QUEUED_S = 3.0  # for a request that is only queued; NOTIFY goes out in any case
+
+
+class Servers:
+    """Opens servers. The adapters bring requests, which costs 100 ms: they are imported by who opens one."""
+
+    def __init__(self, root: Path, environ: Mapping[str, str]) -> None:
+        self._root = root  # what `ca_file` is relative to
+        self._environ = environ
+
+    def reader(self, authority: Authority, ca_file: Path | None = None) -> ZoneReader:
+        """The primary, to read; a CA file replaces the repository's own."""
+        from hyops_gitops.adapters.powerdns import PowerDnsReader
+
+        api = authority.primary.api
+        key = primary_key(api, self._environ)
+        trusted = self._ca_file(api) if ca_file is None else str(ca_file)
+        return PowerDnsReader(api.url, api.server_id, authority.zone, key, trusted)
+
+    def writer(self, authority: Authority) -> ZoneWriter:
+        """The primary, to write."""
+        from hyops_gitops.adapters.powerdns import PowerDnsWriter
+
+        api = authority.primary.api
+        key = primary_key(api, self._environ)
+        return PowerDnsWriter(api.url, api.server_id, authority.zone, key, self._ca_file(api))
+
+    def transfer(self, authority: Authority, secondary: Secondary) -> TransferRequester | None:
+        """A secondary to ask to transfer at once, None where it has no API or its key is not here."""
+        from hyops_gitops.adapters.powerdns import PowerDnsTransferRequester
+
+        api = secondary.api
+        key = secondary_key(api, self._environ) if api else None
+        if api is None or key is None:
+            return None
+        return PowerDnsTransferRequester(
+            api.url, api.server_id, authority.zone, key, self._ca_file(api), timeout_s=_QUEUED_S
+        )
+
+    def transfers(self, authority: Authority) -> tuple[TransferRequester, ...]:
+        """The secondaries that can be asked to transfer at once."""
+        found = (self.transfer(authority, secondary) for secondary in authority.secondaries)
+        return tuple(one for one in found if one is not None)
+
+    def reader_with_key(self, authority: Authority) -> ZoneReader | None:
+        """The primary, to read, None where there is no key."""
+        return self.reader(authority) if self._environ.get(authority.primary.api.key_env) else None
+
+    def secondary_reader(self, authority: Authority, secondary: Secondary) -> ZoneReader | None:
+        """A secondary, to read, None where it has no API or its key is not here."""
+        from hyops_gitops.adapters.powerdns import PowerDnsReader
+
+        api = secondary.api
+        key = secondary_key(api, self._environ) if api else None
+        if api is None or key is None:
+            return None
+        return PowerDnsReader(api.url, api.server_id, authority.zone, key, self._ca_file(api))
+
+    def restorer(self, authority: Authority) -> ZoneRestorer:
+        """The primary, to rebuild."""
+        from hyops_gitops.adapters.powerdns_restore import PowerDnsRestorer
+
+        api = authority.primary.api
+        key = primary_key(api, self._environ)
+        return PowerDnsRestorer(api.url, api.server_id, authority.zone, key, self._ca_file(api))
+
+    def info(self, authority: Authority) -> ServerInfo:
+        """What the primary says about itself."""
+        from hyops_gitops.adapters.powerdns_server import server_info
+
+        api = authority.primary.api
+        return server_info(api.url, api.server_id, primary_key(api, self._environ), self._ca_file(api))
+
+    def _ca_file(self, api: ApiEndpoint) -> str | None:
+        return str(self._root / api.ca_file) if api.ca_file else None
