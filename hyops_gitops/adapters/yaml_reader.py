@@ -100,7 +100,10 @@ class _Builder:
         if not isinstance(first, DocumentStartEvent):
             self._add("yaml-empty", Mark(1, 1), "the file is empty", "delete it, or write the contract")
             raise _Stop
-        data = self._node(next(events), events, (), 1)
+        root = next(events)
+        data = self._node(root, events, (), 1)
+        if isinstance(root, ScalarEvent) and not root.value:
+            self._value_marks[()] = Mark(1, 1)  # of nothing, as in a lone `---`: the parsers differ on where that is
         end = next(events)
         if not (isinstance(end, DocumentEndEvent) and end.explicit):  # `...` already invites another document
             end = next(events)

@@ -3,7 +3,7 @@
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hyops_gitops.adapters.yaml_reader import read_document
@@ -217,6 +217,7 @@ def test_no_bytes_lead_to_an_exception(pure: bool, content: bytes) -> None:
 
 
 @given(text=yaml_like)
+@example(text="---")
 def test_what_both_parsers_read_they_read_the_same(text: str) -> None:
     fast, fast_findings = read(text, pure=False)
     slow, slow_findings = read(text, pure=True)
