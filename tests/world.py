@@ -328,6 +328,20 @@ class World:
         reply = http.exchange("PUT", path, {}, json.dumps(fields).encode())
         assert reply.status == 204, reply.body
 
+    @contextlib.contextmanager
+    def without_transfers(self) -> Iterator[None]:
+        """The secondaries know of no primary meanwhile: not even a NOTIFY that is late brings them anything."""
+        assert self.lab is not None
+        transfer = str(self.lab.primary.transfer or self.lab.primary.dns)
+        numbers = range(len(self.lab.secondaries))
+        for number in numbers:
+            self.put_zone({"masters": [CLOSED]}, secondary=number)
+        try:
+            yield
+        finally:
+            for number in numbers:
+                self.put_zone({"masters": [transfer]}, secondary=number)
+
     def serial(self) -> int:
         """The zone's serial on the primary."""
         return self.primary.header().serial
