@@ -1,11 +1,13 @@
 """Fixtures that several parts of the suite share."""
 
+import compileall
 import contextlib
 import itertools
 import os
 import shutil
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +19,12 @@ from tests.world import GIT_CONFIG
 
 SAID = "said"  # the name of a recorded property that the closing report shows
 _numbers = itertools.count(1)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile the program once: where PYTHONDONTWRITEBYTECODE is set, each of the hundreds of commands would again."""
+    if not hasattr(config, "workerinput"):
+        compileall.compile_dir(Path(__file__).parent.parent / "hyops_gitops", quiet=2)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
