@@ -13,7 +13,10 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from hyops_gitops.adapters.schema_words import (
     describe,
+    description_hint,
+    example_hint,
     expectation,
+    key_hint,
     length_problem,
     meant_key,
     shown_path,
@@ -99,7 +102,7 @@ def _bad_key(error: ValidationError, at: KeyPath) -> _Defect:
         message = f"{shown_path(at)} takes no {key!r} here"
         return _Defect((*at, key), "schema-unknown-key", message, suggestion(key, allowed, "keys"), about_key=True)
     message = f"the key {key!r} is not {expectation(_schema(error))}"
-    return _Defect((*at, key), "schema-form", message, about_key=True)
+    return _Defect((*at, key), "schema-form", message, key_hint(key, str(error.validator_value)), about_key=True)
 
 
 def _unknown_keys(error: ValidationError, at: KeyPath) -> Iterator[_Defect]:
@@ -122,8 +125,7 @@ def _missing_keys(error: ValidationError, at: KeyPath) -> Iterator[_Defect]:
     for key, why in needed.items():
         if key not in instance:
             place = f" in {shown_path(at)}" if at else ""
-            about = str(properties.get(key, {}).get("description", "")).rstrip(".")
-            hint = f"{key}: {about}" if about else f"add {key}"
+            hint = description_hint(key, properties.get(key, {})) or f"add {key}"
             yield _Defect((*at, key), "schema-missing-key", f"the required key {key!r} is missing{place}{why}", hint)
 
 
@@ -131,23 +133,24 @@ def _bad_value(error: ValidationError, at: KeyPath, keyword: str) -> _Defect:
     name, value, schema = shown_path(at), error.instance, _schema(error)
     if keyword == "type":
         message = f"{name}: got {describe(value)}, expected {expectation(schema) if at else 'a mapping'}"
-        return _Defect(at, "schema-type", message, type_hint(value, error.validator_value))
+        return _Defect(at, "schema-type", message, type_hint(value, error.validator_value, schema))
     if keyword == "enum":
         allowed = [str(one) for one in cast("list[object]", error.validator_value)]
         message = f"{name}: got {describe(value)}, expected {' or '.join(allowed)}"
         guess = did_you_mean(str(value), allowed)
-        return _Defect(at, "schema-value", message, f"did you mean {guess}?" if guess else "")
+        hint = f"did you mean {guess}?" if guess else description_hint(str(at[-1]), schema)
+        return _Defect(at, "schema-value", message, hint)
     if keyword in ("minimum", "maximum"):
         low, high = schema.get("minimum"), schema.get("maximum")
         message = f"{name}: got {describe(value)}, expected a whole number from {low} to {high}"
-        return _Defect(at, "schema-range", message)
+        return _Defect(at, "schema-range", message, description_hint(str(at[-1]), schema))
     if keyword in _LENGTHS:
-        return _Defect(at, "schema-range", f"{name}: {length_problem(keyword, value, error.validator_value)}")
+        message = f"{name}: {length_problem(keyword, value, error.validator_value)}"
+        return _Defect(at, "schema-range", message, example_hint(schema))
     if keyword == "uniqueItems":
         return _duplicate(at, cast("list[object]", value))
-    examples = cast("list[object]", schema.get("examples", []))
-    hint = f"such as {examples[0]}" if examples else ""
-    return _Defect(at, "schema-form", f"{name}: got {describe(value)}, expected {expectation(schema)}", hint)
+    message = f"{name}: got {describe(value)}, expected {expectation(schema)}"
+    return _Defect(at, "schema-form", message, example_hint(schema))
 
 
 def _duplicate(at: KeyPath, items: list[object]) -> _Defect:

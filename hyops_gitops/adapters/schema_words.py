@@ -1,5 +1,7 @@
 """Words for values, types and bounds, so that a message about form reads like one from a colleague."""
 
+import json
+import re
 from collections.abc import Collection, Mapping
 
 from hyops_gitops.core.document import KeyPath
@@ -12,6 +14,8 @@ _TYPES = {
     "array": "a list",
     "object": "a mapping",
 }
+_DURATION = re.compile(r"(?P<count>[0-9]{1,6}) ?(?P<unit>[smhd])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _LONGEST_SHOWN = 60
 _KEY_PREFIX = "endpoint_"
 _ELSEWHERE = {"endpoint_host": "endpoint_target"}  # keys of HybridOps' outputs, and where they go here
@@ -45,10 +49,34 @@ def expectation(schema: Mapping[str, object]) -> str:
     return " or ".join(_TYPES.get(str(name), str(name)) for name in names)
 
 
-def type_hint(value: object, expected: object) -> str:
-    """How a value of the wrong type is probably meant."""
+def type_hint(value: object, expected: object, schema: Mapping[str, object]) -> str:
+    """How a value of the wrong type is probably meant, or else what one of the right type looks like."""
+    return _meant_value(value, expected) or example_hint(schema)
+
+
+def example_hint(schema: Mapping[str, object]) -> str:
+    """What a good value looks like, as the schema gives it."""
+    examples = schema.get("examples")
+    if not isinstance(examples, list) or not examples:
+        return ""
+    return f"such as {examples[0] if isinstance(examples[0], str) else json.dumps(examples[0])}"
+
+
+def description_hint(key: str, schema: Mapping[str, object]) -> str:
+    """What a key is for, as the schema says it."""
+    about = str(schema.get("description", "")).rstrip(".")
+    return f"{key}: {about}" if about else ""
+
+
+def _meant_value(value: object, expected: object) -> str:
     if value is None:
         return "give a value, or delete the key"
+    if expected == "object":
+        return "write a line `key: value` for each key"
+    if isinstance(value, list) and expected == "string":
+        return "write one value, without brackets or hyphens"
+    if isinstance(value, str) and expected == "integer" and (duration := _DURATION.fullmatch(value)):
+        return f"write seconds: {int(duration['count']) * _SECONDS[duration['unit']]}"
     if isinstance(value, str) and (
         (expected == "integer" and value.isascii() and value.isdigit())
         or (expected == "boolean" and value in ("true", "false"))
@@ -78,6 +106,12 @@ def unknown_key_hint(key: str, known: Collection[str]) -> str:
     if key in _ELSEWHERE:
         return f"{key} is the address behind the name in HybridOps' outputs: write it as {meant}"
     return f"did you mean {meant}?"
+
+
+def key_hint(key: str, pattern: str) -> str:
+    """How a key of the wrong form is probably meant."""
+    spelt = key.lower().replace("_", "-")
+    return f"write {spelt}" if re.search(pattern, spelt) else ""
 
 
 def length_problem(keyword: str, value: object, bound: object) -> str:

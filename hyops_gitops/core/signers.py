@@ -11,8 +11,10 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from hyops_gitops.core.document import Mark
 from hyops_gitops.core.errors import InvalidData, Refused
 from hyops_gitops.core.findings import Finding
+from hyops_gitops.core.rules.catalog import finding
 from hyops_gitops.core.sshsig import key_text
 
 _BLANK = " \t"
@@ -101,7 +103,7 @@ def parse_allowed_signers(data: bytes, path: str) -> tuple[tuple[SignerLine, ...
     findings: list[Finding] = []
     if data and not data.endswith(b"\n"):
         last = data.count(b"\n") + 1
-        findings.append(Finding(path, last, 1, "signers-newline", "the last line does not end in a line feed"))
+        findings.append(finding("signers-newline", path, Mark(last, 1), "the last line does not end in a line feed"))
     for number, raw in enumerate(data.split(b"\n"), start=1):
         try:
             parsed = _parse_line(raw, number)
@@ -111,7 +113,7 @@ def parse_allowed_signers(data: bytes, path: str) -> tuple[tuple[SignerLine, ...
             _check_names(parsed)
             _check_single(parsed, lines[:-1])
         except _BadLine as bad:
-            findings.append(Finding(path, number, bad.column, bad.rule, bad.message, bad.hint))
+            findings.append(finding(bad.rule, path, Mark(number, bad.column), bad.message, bad.hint))
     return tuple(lines), tuple(sorted(findings))
 
 

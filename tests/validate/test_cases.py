@@ -1,6 +1,7 @@
 """Every case below tests/cases, and that each rule has one."""
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +35,7 @@ def test_case_prints_what_is_expected(case: Path, tmp_path: Path, capsys: pytest
         (case / "expected.txt").write_text(printed, encoding="utf-8")
     assert printed == (case / "expected.txt").read_text(encoding="utf-8")
     assert f": {case.parent.name}: " in printed
+    assert all(told.count("\n  hint: ") == 1 for told in re.split(r"\n(?!  hint: )", printed.strip())), "a remedy each"
     assert exit_code == (0 if RULES[case.parent.name].severity == "warning" else 1)
 
 

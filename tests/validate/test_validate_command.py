@@ -160,7 +160,7 @@ def test_json_has_every_field(root: Path, capsys: pytest.CaptureFixture[str]) ->
                 "line": 4,
                 "column": 16,
                 "message": "endpoint_port: got the number 0, expected a whole number from 1 to 65535",
-                "hint": "",
+                "hint": "endpoint_port: The port that the service listens on",
             }
         ],
     }

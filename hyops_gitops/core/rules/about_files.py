@@ -8,7 +8,7 @@ FILE_RULES: tuple[Rule, ...] = (
         "file-problem",
         "A file under endpoints/ or authority/ is an ordinary readable file of at most 64 KiB.",
         "A link, a FIFO or a device can show other content on the machine that applies than the one that was reviewed.",
-        "Replace it by an ordinary file.",
+        "Replace it by an ordinary file of at most 64 KiB; a contract has less than one.",
         "endpoints/prod/postgres.yaml is a symbolic link to ../staging/postgres.yaml",
     ),
     Rule(

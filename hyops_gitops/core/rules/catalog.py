@@ -11,8 +11,9 @@ RULES: dict[str, Rule] = {rule.id: rule for rule in (*FILE_RULES, *CONTRACT_RULE
 
 
 def finding(rule: str, path: str, mark: Mark, message: str, hint: str = "") -> Finding:
-    """A finding with the severity its rule has in the catalogue."""
-    return Finding(path, mark.line, mark.column, rule, message, hint, RULES[rule].severity)
+    """A finding with the severity of its rule, and the rule's own remedy where there is no nearer one."""
+    known = RULES[rule]
+    return Finding(path, mark.line, mark.column, rule, message, hint or known.remedy, known.severity)
 
 
 def finding_at(rule: str, document: Document, at: tuple[str | int, ...], message: str, hint: str = "") -> Finding:

@@ -5,7 +5,14 @@ from dataclasses import replace
 
 from hyops_gitops.core.drafts import ContractDraft
 from hyops_gitops.core.findings import Finding
-from hyops_gitops.core.names import EndpointName, canonical_name, is_below, is_in_zone, name_problem
+from hyops_gitops.core.names import (
+    EndpointName,
+    canonical_name,
+    endpoint_name_of_path,
+    is_below,
+    is_in_zone,
+    name_problem,
+)
 from hyops_gitops.core.rules.catalog import finding_at
 from hyops_gitops.core.rules.context import ZoneContext, did_you_mean, suggestion
 
@@ -19,7 +26,8 @@ def check_name(draft: ContractDraft, context: ZoneContext) -> Iterator[Finding]:
         return
     if problem := name_problem(name):
         meant = _repaired(name, context)
-        yield finding_at("name-syntax", draft.document, _AT, f"{name!r}: {problem}", f"write {meant}" if meant else "")
+        hint = f"write {meant}" if meant else _by_path(draft, context)
+        yield finding_at("name-syntax", draft.document, _AT, f"{name!r}: {problem}", hint)
         if (parsed := _parsed(_in_letters(name), context)) is not None:
             yield from _check_environment(draft, parsed, context)
     elif context.zone is not None:
@@ -41,21 +49,15 @@ def naming_problem(name: str, context: ZoneContext) -> str | None:
 
 
 def _check_in_zone(draft: ContractDraft, name: str, zone: str, context: ZoneContext) -> Iterator[Finding]:
-    form = f"the form is <service>.<env>.{zone}"
     if not is_in_zone(name, zone):
-        yield finding_at(
-            "name-outside-zone",
-            draft.document,
-            _AT,
-            f"{name} is outside the zone {zone}",
-            _outside_hint(name, zone, form),
-        )
+        message = f"{name} is outside the zone {zone}"
+        yield finding_at("name-outside-zone", draft.document, _AT, message, _outside_hint(draft, name, zone, context))
         return
     parsed = _parsed(name, context)
     if parsed is None:
         labels = name.count(".") - zone.count(".")
         message = f"{name} has {labels} label(s) before the zone {zone}, expected 2: service and environment"
-        yield finding_at("name-labels", draft.document, _AT, message, form)
+        yield finding_at("name-labels", draft.document, _AT, message, _by_path(draft, context))
         return
     if context.environments is None:
         return
@@ -102,7 +104,21 @@ def _parsed(name: str, context: ZoneContext) -> EndpointName | None:
     return EndpointName(service, environment, context.zone) if environment and "." not in environment else None
 
 
-def _outside_hint(name: str, zone: str, form: str) -> str:
+def _outside_hint(draft: ContractDraft, name: str, zone: str, context: ZoneContext) -> str:
     tail = ".".join(name.split(".")[-(zone.count(".") + 1) :])
     guess = did_you_mean(tail, [zone])
-    return f"did you mean {name.removesuffix(tail)}{guess}? {form}" if guess else form
+    return f"did you mean {name.removesuffix(tail)}{guess}? {_form(zone)}" if guess else _by_path(draft, context)
+
+
+def _by_path(draft: ContractDraft, context: ZoneContext) -> str:
+    """The name that a contract at this path has, where that could be one; else its form."""
+    if context.zone is None:
+        return _form("<zone>")
+    named = endpoint_name_of_path(draft.path, context.zone)
+    if named is None or name_problem(str(named)) or named.environment not in (context.environments or ()):
+        return _form(context.zone)
+    return f"write {named}, as its path says; {_form(context.zone)}"
+
+
+def _form(zone: str) -> str:
+    return f"the form is <service>.<env>.{zone}"

@@ -15,3 +15,8 @@ class Rule:
     fix: str
     example: str  # something that breaks the rule
     severity: Severity = Severity.ERROR
+
+    @property
+    def remedy(self) -> str:
+        """`fix` in the form of a hint, for a finding that has no nearer one."""
+        return self.fix[0].lower() + self.fix[1:].removesuffix(".")

@@ -82,10 +82,10 @@ def _check_name(draft: ContractDraft, at: KeyPath, value: str) -> Iterator[Findi
             "target-type", draft.document, at, message, "an address needs endpoint_target_type host or vip"
         )
     elif problem := _host_name_problem(value):
-        message = f"{value!r} is no host name: {problem}"
-        yield finding_at(
-            "target-name", draft.document, at, message, "write the full name in lower case, without final dot"
-        )
+        spelt = canonical_name(value)
+        form = "write the full name in lower case, without final dot"
+        hint = form if _host_name_problem(spelt) else f"write {spelt}"
+        yield finding_at("target-name", draft.document, at, f"{value!r} is no host name: {problem}", hint)
 
 
 def _host_name_problem(name: str) -> str | None:
@@ -116,11 +116,18 @@ def _check_address(
 def _no_address(draft: ContractDraft, at: KeyPath, value: str, kind: TargetType) -> Finding:
     if _LIKE_AN_ADDRESS.fullmatch(value):
         message = f"{value!r} is not a valid IPv4 or IPv6 address"
-        hint = "write the address alone: the port goes into endpoint_port, a prefix length nowhere"
-        return finding_at("target-address", draft.document, at, message, hint if re.search("[:/]", value) else "")
+        return finding_at("target-address", draft.document, at, message, _address_hint(value))
     message = f"endpoint_target_type is {kind}, but {value!r} is not an address"
     hint = "a name needs endpoint_target_type dns; the address behind a published name is in endpoint_host"
     return finding_at("target-type", draft.document, at, message, hint)
+
+
+def _address_hint(value: str) -> str:
+    if re.fullmatch(r"[0-9.]+", value):
+        return "an IPv4 address is four numbers from 0 to 255, such as 10.12.0.31"
+    if re.fullmatch(r"[0-9A-Fa-f:.]*", value) and value.count(":") > 1:
+        return "an IPv6 address is eight groups of hexadecimal digits, or fewer with one ::, such as fd00:12::31"
+    return "write the address alone: the port goes into endpoint_port, a prefix length nowhere"
 
 
 def _parse(value: str) -> _Address | None:
