@@ -15,8 +15,8 @@ Made by `hyops-gitops evidence export`. Nothing in here has to be run to be chec
 ## Check it
 
     sha256sum -c SHA256SUMS
-    git bundle verify repository.bundle
     git clone -b {main} repository.bundle repository
+    git -C repository bundle verify ../repository.bundle
     git -C repository fetch origin {evidence}:{evidence}
     git -C repository show {evidence}:README.md      # how to check an entry by hand
 

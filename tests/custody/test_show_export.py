@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -63,18 +64,14 @@ def test_the_folder_holds_what_an_auditor_needs(exported: Path) -> None:
     assert names == sorted(["README.md", "SHA256SUMS", "allowed_signers", "repository.bundle", *kit])
 
 
-def test_its_sums_are_right(exported: Path) -> None:
-    run("sha256sum", "-c", "--strict", "SHA256SUMS", cwd=exported)
-
-
-def test_the_bundle_becomes_a_clone_that_verifies(world: World, exported: Path, tmp_path: Path) -> None:
-    run("git", "clone", "-q", "-b", "main", exported / "repository.bundle", tmp_path / "theirs")
-    run("git", "-C", tmp_path / "theirs", "fetch", "-q", "origin", "evidence:evidence")
-    genesis = world.entries()[0].sha256
-    run(exported / "audit.sh", tmp_path / "theirs", exported / "allowed_signers", "--genesis", genesis)
-    theirs = World(tmp_path / "theirs", world.zone, world.environ, None, None, world.key)
+def test_its_readme_leads_to_a_clone_that_verifies(world: World, exported: Path) -> None:
+    commands = re.findall(r"^    (.+)$", (exported / "README.md").read_text(), re.MULTILINE)
+    said = run("bash", "-e", "-c", "\n".join(commands), cwd=exported).decode()
+    theirs = World(exported / "repository", world.zone, world.environ, None, None, world.key)
     ran = ok(theirs.cli("evidence", "verify"))
 
+    assert said.splitlines()[-1] == "OK"
+    assert "repository.bundle: OK" in said
     assert "1 entries" in ran.out
     assert theirs.git("rev-parse", "HEAD") == world.git("rev-parse", "HEAD")
 
@@ -173,3 +170,54 @@ def test_a_name_that_the_log_does_not_know(told: World) -> None:
 
     assert (ran.exit, ran.document()["code"]) == (2, "unknown-name")
     assert told.name("first") in str(ran.document()["hint"])
+
+
+def test_the_page_of_the_export_answers_who_asked_and_approved_and_what_came_of_it(told: World, tmp_path: Path) -> None:
+    """Every command of AUDITING.md, as it is printed, on a folder that was handed over."""
+    ok(told.cli("evidence", "export", tmp_path / "out"))
+    told.git("clone", "-q", "-b", "main", str(tmp_path / "out" / "repository.bundle"), str(tmp_path / "out" / "clone"))
+    answers = _walk(tmp_path / "out", told)
+    entries = told.entries()
+    move = [entry for entry in entries if entry.type == "intent"][1]
+
+    assert answers["The walk"] == ""
+    assert answers["Form and chain"] == f"{entries[0].sha256}\n{len(entries)}:{entries[-1].sha256}"
+    assert answers["Signatures"].count('Good "hyops-gitops" signature') == len(entries)
+    assert "BAD" not in answers["Signatures"]
+    (asked,) = [line for line in answers["Asked and approved"].splitlines() if line.startswith(f"{move.seq}\t")]
+    assert asked.split("\t")[2:] == ["Merge move", "Ann Author", "Rea Viewer", "Tester", "commit"]
+    assert f'[{move.seq},"{told.name("first")}","A",["10.0.0.1"],["10.0.0.2"]]' in answers["Intended"]
+    assert f"{move.seq + 1}\t" in answers["Applied"]
+    assert "FAILED" not in answers["Applied"]
+    observed = f"{move.seq + 1}\tsecondary\tsecondary1\tconverged\t"
+    assert [line for line in answers["Observed"].splitlines() if line.startswith(observed) and "10.0.0.2" in line]
+    manifest, named, plan, digest = answers["One intent"].splitlines()[:4]
+    assert (manifest, plan) == (named, digest)
+    assert answers["Population"].splitlines()[1:] == [f"< {told.git('rev-parse', 'main').strip()}"]
+    approved, merged = answers["Approvals"].splitlines()
+    assert approved == merged
+    anchor, *differences = answers["The zone"].splitlines()
+    assert f"seq={move.seq} intent=sha256:{move.sha256}" in anchor
+    assert [line.split()[-1] for line in differences if line[0] in "<>"] == ["10.0.0.66", "10.0.0.2"]
+
+
+def _walk(folder: Path, world: World) -> dict[str, str]:
+    """Section of the page -> what its commands print, in one shell, the places that are the reader's filled in."""
+    assert world.lab is not None
+    primary = world.lab.primary.dns
+    page = (folder / "AUDITING.md").read_text().split("## The walk", 1)[1].split("\n## ", 1)[0]
+    for ours, theirs in {
+        "CLONE=repository": "CLONE=clone",
+        "ZONE=example.internal": f"ZONE={world.zone}",
+        "SERVER=10.90.0.53 PORT=53": f"SERVER={primary.host} PORT={primary.port}",
+    }.items():
+        assert ours in page
+        page = page.replace(ours, theirs)
+    parts = re.split(r"^\*\*(.+?)\*\*", "**The walk**\n" + page, flags=re.MULTILINE)[1:]
+    script = "\n".join(
+        "\n".join([f"echo '== {title.rstrip('.')}'", *re.findall(r"^    (.+)$", text, re.MULTILINE)])
+        for title, text in zip(parts[::2], parts[1::2], strict=True)
+    )
+    printed = run("bash", "-c", f"{script}\ntrue", cwd=folder).decode()
+    sections = re.split(r"^== (.+)\n", printed, flags=re.MULTILINE)[1:]
+    return {title: text.strip() for title, text in zip(sections[::2], sections[1::2], strict=True)}
