@@ -151,7 +151,7 @@ def parse_sums(data: bytes) -> Mapping[str, str]:
     """
     sums: dict[str, str] = {}
     try:
-        lines = data.decode().splitlines()
+        lines = data.decode().removesuffix("\n").split("\n")  # as sha256sum ends them, and nothing else
     except UnicodeDecodeError:
         raise bundle_invalid(f"{SUMS} is not UTF-8") from None
     for line in lines:

@@ -20,7 +20,10 @@ def parse_time(text: str) -> datetime:
     Raises:
         ValueError: another form.
     """
-    return datetime.strptime(text, TIME_FORMAT).replace(tzinfo=UTC)
+    moment = datetime.fromisoformat(text)
+    if time_text(moment) != text:
+        raise ValueError(f"{text!r} is not written as {TIME_FORMAT}")
+    return moment
 
 
 _Choice = TypeVar("_Choice", bound=str)

@@ -3,6 +3,8 @@
 import re
 
 MAX_TEXT = 200  # characters
+# What is looked at, in characters: the patterns below take quadratic time for a word that goes on and on.
+_LOOKED_AT = 10 * MAX_TEXT
 
 _EMAIL = re.compile(r"[\w.%+'-]+@[\w-]+(?:\.[\w-]+)+")
 # Formats by which secret scanners know a token: GitHub, GitLab, AWS, Slack, Google, Stripe, npm, Vault, age, PEM with
@@ -22,5 +24,8 @@ _MASK = "[masked]"
 def masked(text: str) -> str:
     """One line of at most 200 characters without e-mail addresses, known secret formats and control characters."""
     line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    if len(line) > _LOOKED_AT:
+        # To the last whole word: half of a secret would not be known for one.
+        line = f"{line[:_LOOKED_AT].rpartition(' ')[0]} …".lstrip()
     safe = _EMAIL.sub(_MASK, _SECRETS.sub(_MASK, line))
     return safe if len(safe) <= MAX_TEXT else safe[: MAX_TEXT - 1] + "…"

@@ -27,7 +27,7 @@ def plan_lines(plan: Plan) -> Iterator[str]:
     for held in plan.held:
         yield f"| {held.name}: held as it was applied last: {printable(held.reason)}"
     for note in plan.notes:
-        yield f"note: {note.name}: {note.message}"
+        yield f"note: {note.name}: {printable(note.message)}"
     for refusal in plan.refusals:
         yield f"refused ({refusal.guard}): {printable(refusal.message)}"
         if refusal.hint:

@@ -6,24 +6,25 @@ names.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from hyops_gitops.core.errors import Exit, HyopsError
 from hyops_gitops.core.findings import Finding
 from hyops_gitops.core.proposal import Proposal
-from hyops_gitops.core.receipt import Receipt
+from hyops_gitops.core.receipt import Outcome, Receipt
 from hyops_gitops.render.changes import counts
 from hyops_gitops.render.findings import findings_text, printable
 from hyops_gitops.render.reports import proposal_text, receipt_text
 
 # A comment holds 65,536 characters, a variable of a process 131,072 bytes.
 MAX_BYTES = 60_000
-_HEADINGS = {
+_HEADINGS: Mapping[Outcome, str] = {
     "applied": "Applied",
     "nothing": "Nothing to do",
     "refused": "Refused: nothing was changed",
     "failed": "Failed: nothing was changed",
     "unconfirmed": "Not confirmed",
+    "rolled-back": "Rolled back",
 }
 _ERRORS = {
     Exit.NO: "The answer is no",

@@ -1,17 +1,19 @@
 """Markdown for a job's summary: what comes from files stays in its fence, and what does not fit is said."""
 
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 
 from hyops_gitops.core.entry_parts import ServerReport
 from hyops_gitops.core.errors import Refused
-from hyops_gitops.core.plan import Plan, Refusal
+from hyops_gitops.core.plan import Note, Plan, Refusal
 from hyops_gitops.core.proposal import Proposal
-from hyops_gitops.core.receipt import EntryRef, Receipt
+from hyops_gitops.core.receipt import EntryRef, Outcome, Receipt
 from hyops_gitops.core.state import ManagedSet
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.render.markdown import MAX_BYTES, error_markdown, proposal_markdown, receipt_markdown
+from hyops_gitops.render.reports import proposal_text
 from tests.core.test_guards_and_caps import LOOSE
 from tests.world import World
 
@@ -52,6 +54,11 @@ def test_what_does_not_fit_into_a_comment_is_cut_and_said() -> None:
     assert text.splitlines()[-1].endswith(" more lines are cut here; `hyops-gitops plan` shows all of them.")
 
 
+def test_a_note_moves_no_cursor() -> None:
+    noted = replace(proposal(), plan=replace(plan(), notes=(Note("pg.z.internal", "a server said \x1b[2J"),)))
+    assert "note: pg.z.internal: a server said \\x1b[2J" in proposal_text(noted).splitlines()
+
+
 def test_a_receipt_with_servers_steps_and_the_head() -> None:
     receipt = Receipt(
         "applied",
@@ -68,7 +75,15 @@ def test_a_receipt_with_servers_steps_and_the_head() -> None:
     assert "| secondary | onprem | stale |  |" in text
     assert "| patch | 12 ms |" in text
     assert text.endswith(f"Log head `5:{'ab' * 32}`\n")
-    assert receipt_markdown(replace(receipt, outcome="refused")).startswith("### Refused: nothing was changed")
+
+
+def test_every_outcome_of_an_apply_has_a_heading_of_its_own() -> None:
+    outcomes: tuple[Outcome, ...] = get_args(Outcome)
+    headings = [receipt_markdown(Receipt(one, "c" * 40, plan())).split("`")[0] for one in outcomes]
+
+    assert all(heading.startswith("### ") for heading in headings)
+    assert len(set(headings)) == len(outcomes)
+    assert receipt_markdown(Receipt("refused", "c" * 40, plan())).startswith("### Refused: nothing was changed")
 
 
 def test_an_error_is_told_with_its_remedy(offline: World) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from hyops_gitops.core.canonical import MAX_INTEGER, canonical_json, parse_canonical
 from hyops_gitops.core.errors import InvalidData
+from hyops_gitops.core.json_fields import parse_time, time_text
 from hyops_gitops.core.markers import TOMBSTONES_KEPT, Anchor, claim, expired_tombstones, tombstone
 from hyops_gitops.core.masking import MAX_TEXT, masked
 from hyops_gitops.core.state import ManagedSet
@@ -135,6 +136,16 @@ def test_what_is_not_our_anchor(rdata: list[str]) -> None:
     assert Anchor.parse(RRset.of(f"_hyops-gitops.{APEX}", "TXT", 60, rdata)) is None
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["2026-1-2T3:4:5Z", "2026-01-02 03:04:05Z", "2026-01-02T03:04:05", "2026-01-02T03:04:05+00:00", "20260102T030405Z"],
+)
+def test_a_time_is_read_in_the_one_form_in_which_it_is_written(text: str) -> None:
+    assert time_text(parse_time("2026-01-02T03:04:05Z")) == "2026-01-02T03:04:05Z"
+    with pytest.raises(ValueError, match=r"."):
+        parse_time(text)
+
+
 NOW = datetime(2026, 1, 10, tzinfo=UTC)
 
 
@@ -185,6 +196,16 @@ def test_a_secret_is_masked_wherever_it_stands(secret: str) -> None:
 )
 def test_what_is_secret_by_its_place_is_masked(text: str, shown: str) -> None:
     assert masked(text) == shown
+
+
+@pytest.mark.parametrize("word", ["a", "eyJ", "x@a", "é"])
+def test_a_word_without_end_is_masked_all_the_same(word: str) -> None:
+    assert masked(f"before {word * 500_000}") == "before …"
+
+
+def test_no_half_of_a_secret_is_left_where_a_long_text_is_cut() -> None:
+    emails = f"{'a' * 380}@example.org " * 5
+    assert masked(f"{emails}ghp_{'b' * 5000}") == "[masked] " * 5 + "…"
 
 
 @given(st.text(max_size=600))
