@@ -13,7 +13,7 @@ from hyops_gitops.core.caps import site_rdata
 from hyops_gitops.core.contract import Contract
 from hyops_gitops.core.json_fields import time_text
 from hyops_gitops.core.log import Applied, Log
-from hyops_gitops.core.plan import Change, Refusal
+from hyops_gitops.core.plan import Change, Refusal, written_by_name
 from hyops_gitops.core.zone import RRset, Zone
 
 Sides = frozenset[tuple[str, tuple[str, ...]]]  # type and rdata; no rdata is absence
@@ -56,10 +56,7 @@ def assertion_refusals(
         after: The zone as it would be.
         moves: Earlier moves; None where nothing is known of them.
     """
-    moving: dict[str, list[Change]] = {}
-    for change in changes:
-        if change.cutover and change.writes:
-            moving.setdefault(change.name, []).append(change)
+    moving = written_by_name(change for change in changes if change.cutover)
     by_name = {str(one.name): one for one in contracts.values()}
     yield from _too_many(assertions, [by_name[name] for name in moving if name in by_name])
     if moves is not None and assertions.anti_flap_minutes:

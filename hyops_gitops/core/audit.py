@@ -1,12 +1,11 @@
 """What an audit came to, as a value."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-from hyops_gitops.core.entry_parts import Json
-from hyops_gitops.core.json_fields import time_text
+from hyops_gitops.core.json_fields import Json, time_text
 from hyops_gitops.core.log_problems import Problem
 from hyops_gitops.core.plan import Change
 
@@ -138,17 +137,11 @@ class Audit:
 
     def listed(self, period: Period) -> "Audit":
         """The same verdict with only this period's lines."""
-        return Audit(
-            self.zone,
-            self.commit,
-            self.entries,
-            self.head,
-            self.problems,
-            self.inconclusive,
-            tuple(one for one in self.exceptions if period.holds(one.time)),
-            tuple(one for one in self.population if period.holds(one.time)),
-            tuple(one for one in self.changes if period.holds(one.time)),
-            self.checked,
+        return replace(
+            self,
+            exceptions=tuple(one for one in self.exceptions if period.holds(one.time)),
+            population=tuple(one for one in self.population if period.holds(one.time)),
+            changes=tuple(one for one in self.changes if period.holds(one.time)),
         )
 
     def to_json(self) -> Json:

@@ -12,7 +12,6 @@ from hyops_gitops.core.entry_parts import ServerReport
 from hyops_gitops.core.envelope import Entry, entry_path
 from hyops_gitops.core.log_lines import subject
 from hyops_gitops.core.log_problems import Problem
-from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.plan import Change, plan_digest
 from hyops_gitops.core.rollback import wrongly_taken_back
 from hyops_gitops.core.state import ManagedSet
@@ -105,7 +104,7 @@ def check_observations(zone: str, entry: Entry, result: Result, intent_entry: En
     path, intent = entry_path(zone, entry.seq), intent_entry.body
     if not isinstance(intent, Intent):
         return Verdict()
-    anchor = Anchor(intent_entry.seq, intent_entry.sha256).rrset(zone)
+    anchor = intent_entry.anchor.rrset(zone)
     problems = []
     for server in result.servers:
         if server.verdict == "converged" and (what := _unmet(server, intent.changes, anchor)):
@@ -138,7 +137,7 @@ def check_caught_up(zone: str, entry: Entry, unchanged: Unchanged, last: Entry |
         if last is None or not isinstance(intent, Intent) or server.verdict != "converged":
             what: str | None = "nothing was applied that it could have missed"
         else:
-            what = _unmet(server, intent.changes, Anchor(last.seq, last.sha256).rrset(zone))
+            what = _unmet(server, intent.changes, last.anchor.rrset(zone))
         if what:
             message = f"{server.role} {server.name} is said to have caught up, but did not show it: {what}"
             yield Problem("not-converged", path, message)

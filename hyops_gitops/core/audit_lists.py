@@ -6,7 +6,7 @@ from datetime import datetime
 from hyops_gitops.core.audit import ChangeRow, Disposition, Notice, PopulationRow
 from hyops_gitops.core.custody_entries import Gap, Genesis, Reconcile, TrustChange
 from hyops_gitops.core.entries import AuthorityChange, Body, Intent, Refusal, Result, Unchanged, ZoneDrift
-from hyops_gitops.core.entry_parts import MergedCommit
+from hyops_gitops.core.entry_parts import MergedCommit, approved_by, asked_by
 from hyops_gitops.core.envelope import Entry
 from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.log import Log
@@ -144,8 +144,8 @@ def change_rows(log: Log) -> Iterator[ChangeRow]:
                 time=entry.envelope.time,
                 change=change,
                 commit=intent.contracts.commit,
-                asked=tuple(dict.fromkeys(one.author.name for one in intent.merged)),
-                approved=tuple(dict.fromkeys(yes.by.name for one in intent.merged for yes in one.approvals)),
+                asked=asked_by(intent.merged),
+                approved=approved_by(intent.merged),
                 signer=entry.envelope.principal,
                 outcome=result.outcome if result else "open",
                 converged=result.converged if result else None,

@@ -129,7 +129,7 @@ class BundleInfo:
                 fields.optional_text("recorded"),
                 fields.optional_text("base"),
                 fields.boolean("is_descendant"),
-                tuple(_commit_from_json(one) for one in fields.objects("commits")),
+                fields.each("commits", _commit_from_json),
                 BundledLog.from_json(fields.nested("log")),
                 fields.text("platform"),
                 fields.texts("python"),

@@ -7,12 +7,13 @@ false and null; keys sorted; no white space; UTF-8; one final LF. Everything els
 import hashlib
 import json
 import re
-from typing import cast
+from typing import NoReturn, cast
 
 from hyops_gitops.core.errors import InvalidData
 
 MAX_INTEGER = 2**53 - 1
 _OUTSIDE = re.compile("[\x7f\ud800-\udfff]")
+_WRITER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def canonical_json(value: object) -> bytes:
@@ -23,8 +24,7 @@ def canonical_json(value: object) -> bytes:
     """
     if not _is_plain(value):
         _check(value, "$")
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return text.encode() + b"\n"
+    return _written(value)
 
 
 def sha256_hex(data: bytes) -> str:
@@ -39,14 +39,34 @@ def parse_canonical(data: bytes) -> dict[str, object]:
         InvalidData: not JSON, not an object, or not canonical (duplicate keys and reformatting included).
     """
     try:
-        value = json.loads(data)
+        value = _READER.decode(data.decode())
     except (ValueError, RecursionError) as error:
         raise InvalidData(f"not JSON: {error}", code="not-canonical") from None
     if not isinstance(value, dict):
         raise InvalidData("not a JSON object", code="not-canonical")
-    if canonical_json(value) != data:
+    # Numbers were looked at as they were read. Whatever else is outside the profile, ASCII data can only escape, and
+    # it is not written so.
+    written = _written(value) if data.isascii() and b"\x7f" not in data else canonical_json(value)
+    if written != data:
         raise InvalidData("not canonical JSON: differs from `jq -cS .`", code="not-canonical")
     return cast("dict[str, object]", value)
+
+
+def _written(value: object) -> bytes:
+    return _WRITER.encode(value).encode("utf-8", "surrogatepass") + b"\n"
+
+
+def _integer(text: str) -> int:
+    value = int(text)
+    _check(value, "$")
+    return value
+
+
+def _no_integer(text: str) -> NoReturn:
+    raise _outside("$", f"the number {text}")
+
+
+_READER = json.JSONDecoder(parse_int=_integer, parse_float=_no_integer, parse_constant=_no_integer)
 
 
 def _is_plain(value: object) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from hyops_gitops.core.contract import Contract, Target
 from hyops_gitops.core.limits import PERCENT_APPLIES_FROM, Limits
-from hyops_gitops.core.plan import Action, Change, Refusal
+from hyops_gitops.core.plan import Action, Change, Refusal, written_by_name
 from hyops_gitops.core.state import ManagedSet
 
 
@@ -42,12 +42,8 @@ def cap_refusals(
 
 def count(changes: Iterable[Change], contracts: Mapping[str, Contract]) -> Tally:
     """Replaced, deleted and moved endpoints; created and adopted ones are not limited."""
-    by_name: dict[str, list[Change]] = {}
-    for change in changes:
-        if change.writes:
-            by_name.setdefault(change.name, []).append(change)
     replaced = deleted = moved = 0
-    for of_name in by_name.values():
+    for of_name in written_by_name(changes).values():
         if all(change.action is Action.DELETE for change in of_name) and _is_gone(of_name[0], contracts):
             deleted += 1
         elif _moves_between_sites(of_name, contracts.get(of_name[0].contract)):

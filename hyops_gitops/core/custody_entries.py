@@ -6,14 +6,13 @@ from datetime import datetime
 
 from hyops_gitops.core.entry_parts import (
     Hold,
-    Json,
     TrustedKey,
     ZoneDigests,
 )
 from hyops_gitops.core.entry_plan import change_from_json, override_from_json, override_json
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.guards import Override
-from hyops_gitops.core.json_fields import Fields, time_text
+from hyops_gitops.core.json_fields import Fields, Json, time_text
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.plan import Change
 from hyops_gitops.core.segment import Base, anchor_from_json, anchor_json
@@ -73,8 +72,8 @@ class Genesis:
         """Back from the entry's form."""
         return cls(
             fields.text("commit"),
-            tuple(TrustedKey.from_json(one) for one in fields.objects("trusted")),
-            Continues.from_json(fields.nested("continues")) if "continues" in fields else None,
+            fields.each("trusted", TrustedKey.from_json),
+            fields.optional("continues", Continues.from_json),
         )
 
 
@@ -120,9 +119,9 @@ class TrustChange:
         """Back from the entry's form."""
         return cls(
             fields.text("commit"),
-            tuple(TrustedKey.from_json(one) for one in fields.objects("trust")),
-            tuple(TrustedKey.from_json(one) for one in fields.objects("retire")),
-            tuple(Compromised.from_json(one) for one in fields.objects("compromised")),
+            fields.each("trust", TrustedKey.from_json),
+            fields.each("retire", TrustedKey.from_json),
+            fields.each("compromised", Compromised.from_json),
             fields.text("reason"),
         )
 
@@ -190,13 +189,13 @@ class Adopted:
             Base.from_json(fields.nested("base")),
             ZoneDigests.from_json(zone.nested("before")),
             ZoneDigests.from_json(zone.nested("after")),
-            tuple(change_from_json(one) for one in fields.nested("plan").objects("changes")),
-            anchor_from_json(fields.nested("anchor")) if "anchor" in fields else None,
+            fields.nested("plan").each("changes", change_from_json),
+            fields.optional("anchor", anchor_from_json),
             fields.texts("operators"),
             fields.texts("witnesses"),
             fields.time("ended"),
-            tuple(Hold.from_json(one) for one in fields.objects("holds")),
-            tuple(override_from_json(one) for one in fields.objects("overrides")),
+            fields.each("holds", Hold.from_json),
+            fields.each("overrides", override_from_json),
         )
 
 

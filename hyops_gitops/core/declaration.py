@@ -62,8 +62,8 @@ class Declaration:
             fields.optional_text("kind"),
             fields.optional_text("reason"),
             fields.optional_text("reference"),
-            fields.texts("site_lost") if "site_lost" in fields else (),
-            tuple(map(DeclaredHold.from_json, fields.objects("holds"))) if "holds" in fields else (),
+            fields.optional_texts("site_lost"),
+            fields.optional_each("holds", DeclaredHold.from_json),
         )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from hyops_gitops.core.entry_parts import ServerReport
-from hyops_gitops.core.plan import Change
+from hyops_gitops.core.plan import Change, written_by_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,9 @@ class Departure:
 
 def departures(changes: Iterable[Change], servers: Sequence[ServerReport]) -> tuple[Departure, ...]:
     """One for each name of which nothing of ours is left; a name that only changes its type is not deleted."""
-    by_name: dict[str, list[Change]] = {}
-    for change in changes:
-        if change.writes:
-            by_name.setdefault(change.name, []).append(change)
     return tuple(
         Departure(name, tuple(_gone_from(of_name, server) for server in servers))
-        for name, of_name in sorted(by_name.items())
+        for name, of_name in sorted(written_by_name(changes).items())
         if all(change.after is None for change in of_name)
     )
 

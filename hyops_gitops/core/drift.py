@@ -1,6 +1,6 @@
 """What `drift` found: where zone, secondaries, log and contracts are not what they should be to each other."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -120,8 +120,7 @@ class ServerView:
 
     def differences(self, expected: Zone) -> tuple[Difference, ...]:
         """How it differs from a zone, in what was looked at; disabled records, which nobody serves, do not count."""
-        keys = (expected.rrsets.keys() | self.zone.rrsets.keys()) if self.looked_at is None else self.looked_at
-        return tuple(_differing(sorted(keys), expected, self.zone))
+        return compare(expected, self.zone, self.looked_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,20 +182,10 @@ def secondary_drift(case: DriftCase, view: ServerView, contracts: Mapping[Key, s
     return SecondaryDrift(view.name, view.address, kind, differences)
 
 
-def compare(expected: Zone, found: Zone) -> tuple[Difference, ...]:
-    """How one whole zone differs from another."""
-    return tuple(_differing(sorted(expected.rrsets.keys() | found.rrsets.keys()), expected, found))
-
-
-def _differing(keys: list[Key], expected: Zone, found: Zone) -> Iterator[Difference]:
-    for key in keys:
-        should, does = expected.rrsets.get(key), found.rrsets.get(key)
-        if _lines(should) != _lines(does):
-            yield Difference(*key, should, does)
-
-
-def _lines(rrset: RRset | None) -> list[str]:
-    return list(rrset.lines()) if rrset else []
+def compare(expected: Zone, found: Zone, within: Collection[Key] | None = None) -> tuple[Difference, ...]:
+    """How one zone differs from another; None: everywhere."""
+    keys = (key for key in expected.differing(found) if within is None or key in within)
+    return tuple(Difference(*key, expected.rrsets.get(key), found.rrsets.get(key)) for key in keys)
 
 
 def _ttl(rrset: RRset | None) -> int | None:

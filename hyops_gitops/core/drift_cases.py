@@ -13,10 +13,10 @@ from hyops_gitops.core.guards import override_line
 from hyops_gitops.core.log import Log
 from hyops_gitops.core.markers import anchor_name
 from hyops_gitops.core.planning import CONFLICTING_TYPES
+from hyops_gitops.core.restoring import is_newer
 from hyops_gitops.core.zone import Key, Zone
 
 AnchorSays = Literal["current", "lost", "restored", "ahead", "breakglass", "other"]
-_HALF = 2**31  # RFC 1982 section 3.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +207,6 @@ def _serial_of(view: ServerView, reference: ServerView | None) -> str:
 def _is_behind(view: ServerView, reference: ServerView | None, log: Log) -> bool:
     """By serial, as both serve it; else by anchor."""
     if reference is not None and reference.serial is not None and view.serial is not None:
-        return 0 < (reference.serial - view.serial) % 2**32 < _HALF
+        return is_newer(reference.serial, view.serial)
     newest = reference.anchor if reference is not None else log.anchor
     return view.anchor != newest

@@ -15,7 +15,6 @@ from hyops_gitops.core.entry_parts import (
     AuthorityRef,
     ContractsRef,
     Hold,
-    Json,
     Lease,
     MergedCommit,
     RecordedRefusal,
@@ -25,9 +24,15 @@ from hyops_gitops.core.entry_parts import (
     ServerReport,
     ZoneDigests,
 )
-from hyops_gitops.core.entry_plan import change_from_json, drift_from_json, override_from_json, override_json
+from hyops_gitops.core.entry_plan import (
+    change_from_json,
+    drift_from_json,
+    held_from_json,
+    override_from_json,
+    override_json,
+)
 from hyops_gitops.core.guards import Override
-from hyops_gitops.core.json_fields import Fields, time_text
+from hyops_gitops.core.json_fields import Fields, Json, time_text
 from hyops_gitops.core.plan import Change, Drift, Held
 from hyops_gitops.core.readiness import ReadinessReport
 from hyops_gitops.core.timeline import Moment, ServiceReport
@@ -88,21 +93,21 @@ class Intent:
         return cls(
             ContractsRef.from_json(fields.nested("contracts")),
             AuthorityRef.from_json(fields.nested("authority")),
-            tuple(MergedCommit.from_json(one) for one in fields.objects("changes")),
+            fields.each("changes", MergedCommit.from_json),
             ZoneDigests.from_json(zone.nested("before")),
             ZoneDigests.from_json(zone.nested("expected")),
             plan.sha256("digest"),
-            tuple(change_from_json(one) for one in plan.objects("changes")),
-            tuple(drift_from_json(one) for one in plan.objects("drift")),
-            tuple(Held(one.text("name"), one.text("contract"), one.text("reason")) for one in plan.objects("held")),
-            tuple(override_from_json(one) for one in fields.objects("overrides")),
+            plan.each("changes", change_from_json),
+            plan.each("drift", drift_from_json),
+            plan.each("held", held_from_json),
+            fields.each("overrides", override_from_json),
             Lease.from_json(fields.nested("lease")),
-            tuple(ReadinessReport.from_json(one) for one in fields.optional_objects("readiness")),
-            Restore.from_json(fields.nested("restore")) if "restore" in fields else None,
-            fields.texts("site_lost") if "site_lost" in fields else (),
+            fields.optional_each("readiness", ReadinessReport.from_json),
+            fields.optional("restore", Restore.from_json),
+            fields.optional_texts("site_lost"),
             fields.optional_integer("rollback_of"),
-            tuple(Hold.from_json(one) for one in fields.optional_objects("holds")),
-            Declaration.from_json(fields.nested("declared")) if "declared" in fields else NOTHING_DECLARED,
+            fields.optional_each("holds", Hold.from_json),
+            fields.optional("declared", Declaration.from_json) or NOTHING_DECLARED,
         )
 
 
@@ -166,12 +171,12 @@ class Result:
             ZoneDigests.from_json(zone.nested("after")),
             zone.choice("source", DIGEST_SOURCES),
             fields.optional_time("accepted"),
-            tuple(ServerReport.from_json(one) for one in fields.objects("servers")),
-            tuple(Retirement.from_json(one) for one in fields.objects("retire")),
+            fields.each("servers", ServerReport.from_json),
+            fields.each("retire", Retirement.from_json),
             fields.optional_text("reason") or "",
-            recovered="recovered" in fields and fields.boolean("recovered"),
-            services=tuple(ServiceReport.from_json(one) for one in fields.optional_objects("services")),
-            timeline=tuple(Moment.from_json(one) for one in fields.optional_objects("timeline")),
+            recovered=fields.flag("recovered"),
+            services=fields.optional_each("services", ServiceReport.from_json),
+            timeline=fields.optional_each("timeline", Moment.from_json),
         )
 
 
@@ -204,9 +209,9 @@ class Unchanged:
         return cls(
             ContractsRef.from_json(fields.nested("contracts")),
             AuthorityRef.from_json(fields.nested("authority")),
-            tuple(MergedCommit.from_json(one) for one in fields.objects("changes")),
-            tuple(ServerReport.from_json(one) for one in fields.optional_objects("caught_up")),
-            tuple(Retirement.from_json(one) for one in fields.optional_objects("retire")),
+            fields.each("changes", MergedCommit.from_json),
+            fields.optional_each("caught_up", ServerReport.from_json),
+            fields.optional_each("retire", Retirement.from_json),
         )
 
 
@@ -261,10 +266,10 @@ class Refusal:
         return cls(
             ContractsRef.from_json(fields.nested("contracts")),
             AuthorityRef.from_json(fields.nested("authority")),
-            tuple(MergedCommit.from_json(one) for one in fields.objects("changes")),
-            tuple(RecordedRefusal.from_json(one) for one in fields.objects("refusals")),
-            tuple(change_from_json(one) for one in fields.nested("plan").objects("changes")),
-            tuple(override_from_json(one) for one in fields.objects("overrides")),
+            fields.each("changes", MergedCommit.from_json),
+            fields.each("refusals", RecordedRefusal.from_json),
+            fields.nested("plan").each("changes", change_from_json),
+            fields.each("overrides", override_from_json),
         )
 
 
@@ -297,11 +302,9 @@ class ZoneDrift:
             fields.text("commit"),
             ZoneDigests.from_json(zone.nested("before")),
             ZoneDigests.from_json(zone.nested("after")),
-            tuple(drift_from_json(one) for one in fields.objects("differences")),
+            fields.each("differences", drift_from_json),
             restored=fields.boolean("restored"),
-            secondaries=tuple(SecondaryDrift.from_json(one) for one in fields.objects("secondaries"))
-            if "secondaries" in fields
-            else (),
+            secondaries=fields.optional_each("secondaries", SecondaryDrift.from_json),
         )
 
 

@@ -1,15 +1,14 @@
 """What evidence entries are made of: values that several types of entry share, with their JSON form and back."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 from hyops_gitops.core.declaration import NOTHING_DECLARED, Declaration
 from hyops_gitops.core.entry_plan import drift_from_json
-from hyops_gitops.core.json_fields import Fields, time_text
+from hyops_gitops.core.json_fields import Fields, Json, time_text
 from hyops_gitops.core.plan import Drift
-
-Json = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,14 +144,24 @@ class MergedCommit:
             fields.text("title"),
             Person.from_json(fields.nested("author")),
             fields.time("time"),
-            tuple(Approval.from_json(one) for one in fields.objects("approvals")),
+            fields.each("approvals", Approval.from_json),
             fields.optional_text("head"),
-            Person.from_json(fields.nested("merged_by")) if "merged_by" in fields else None,
+            fields.optional("merged_by", Person.from_json),
             fields.optional_text("pull_request"),
             fields.text("source"),
             declared=Declaration.from_json(fields),
             bypass=fields.optional_text("bypass"),
         )
+
+
+def asked_by(merged: Iterable[MergedCommit]) -> tuple[str, ...]:
+    """Who wrote these commits, each once."""
+    return tuple(dict.fromkeys(one.author.name for one in merged))
+
+
+def approved_by(merged: Iterable[MergedCommit]) -> tuple[str, ...]:
+    """Who approved any of these commits, each once."""
+    return tuple(dict.fromkeys(approval.by.name for one in merged for approval in one.approvals))
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,8 +285,8 @@ class ServerReport:
                 (one.text("name"), one.text("type"), one.text("rcode"), one.optional_integer("ttl"), one.texts("rdata"))
                 for one in fields.objects("answers")
             ),
-            overdue="overdue" in fields and fields.boolean("overdue"),
-            lost="lost" in fields and fields.boolean("lost"),
+            overdue=fields.flag("overdue"),
+            lost=fields.flag("lost"),
         )
 
 
@@ -327,7 +336,7 @@ class Restore:
             fields.boolean("created"),
             fields.integer("serial"),
             tuple((one.text("name"), one.optional_integer("serial")) for one in fields.objects("secondaries")),
-            tuple(drift_from_json(one) for one in fields.objects("differences")),
+            fields.each("differences", drift_from_json),
         )
 
 
@@ -356,5 +365,5 @@ class SecondaryDrift:
             fields.text("name"),
             fields.text("address"),
             fields.choice("kind", SECONDARY_DRIFTS),
-            tuple(drift_from_json(one) for one in fields.objects("differences")),
+            fields.each("differences", drift_from_json),
         )

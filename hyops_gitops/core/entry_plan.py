@@ -1,11 +1,9 @@
-"""The parts of a plan in evidence entries: changes, drift and overrides, back from their JSON form."""
+"""The parts of a plan in evidence entries: changes, drift, held names and overrides, back from their JSON form."""
 
 from hyops_gitops.core.guards import Override
-from hyops_gitops.core.json_fields import Fields
-from hyops_gitops.core.plan import Action, Change, Drift
+from hyops_gitops.core.json_fields import Fields, Json
+from hyops_gitops.core.plan import Action, Change, Drift, Held
 from hyops_gitops.core.zone import RRset
-
-Json = dict[str, object]
 
 
 def override_json(override: Override) -> Json:
@@ -47,3 +45,8 @@ def drift_from_json(fields: Fields) -> Drift:
         _rrset(name, rrtype, ttl.optional_integer("observed"), fields.texts("observed")),
         fields.text("contract"),
     )
+
+
+def held_from_json(fields: Fields) -> Held:
+    """Back from `Held.to_json`."""
+    return Held(fields.text("name"), fields.text("contract"), fields.text("reason"))

@@ -132,6 +132,6 @@ def decode(data: bytes) -> Entry:
         run={name: run.text(name) for name in run.names()},
         files={name: files.sha256(name) for name in files.names()},
         form=predicate.integer("form"),
-        segment=SegmentRef.from_json(predicate.nested("breakglass")) if "breakglass" in predicate else None,
+        segment=predicate.optional("breakglass", SegmentRef.from_json),
     )
     return Entry(envelope, body_type.from_json(predicate), sha256_hex(data))

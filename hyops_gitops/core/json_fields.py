@@ -1,17 +1,19 @@
 """Typed reading of JSON objects whose shape is ours: each accessor names the path of what it did not find."""
 
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import TypeVar
 
 from hyops_gitops.core.errors import InvalidData
 
+Json = dict[str, object]
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def time_text(moment: datetime) -> str:
     """UTC in whole seconds, `2026-11-22T08:15:30Z`."""
-    return moment.astimezone(UTC).strftime(TIME_FORMAT)
+    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
 
 def parse_time(text: str) -> datetime:
@@ -27,6 +29,8 @@ def parse_time(text: str) -> datetime:
 
 
 _Choice = TypeVar("_Choice", bound=str)
+_Value = TypeVar("_Value")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class Fields:
@@ -74,6 +78,10 @@ class Fields:
             raise self._wrong(name, "true or false")
         return value
 
+    def flag(self, name: str) -> bool:
+        """True or false; false when absent."""
+        return name in self and self.boolean(name)
+
     def time(self, name: str) -> datetime:
         """A moment in whole seconds of UTC."""
         try:
@@ -88,7 +96,7 @@ class Fields:
     def sha256(self, name: str) -> str:
         """64 lower-case hex digits."""
         value = self.text(name)
-        if len(value) != 64 or not set(value) <= set("0123456789abcdef"):  # noqa: PLR2004 - SHA-256 in hex
+        if not _SHA256.fullmatch(value):
             raise self._wrong(name, "64 lower-case hex digits")
         return value
 
@@ -108,9 +116,17 @@ class Fields:
         """A list of objects."""
         return [Fields(item, f"{self._path}.{name}[{index}]") for index, item in enumerate(self._list(name))]
 
-    def optional_objects(self, name: str) -> list["Fields"]:
-        """A list of objects, empty when absent."""
-        return self.objects(name) if name in self else []
+    def each(self, name: str, read: Callable[["Fields"], _Value]) -> tuple[_Value, ...]:
+        """What `read` makes of every object in a list."""
+        return tuple(map(read, self.objects(name)))
+
+    def optional_each(self, name: str, read: Callable[["Fields"], _Value]) -> tuple[_Value, ...]:
+        """The same, empty when the list is absent."""
+        return self.each(name, read) if name in self else ()
+
+    def optional(self, name: str, read: Callable[["Fields"], _Value]) -> _Value | None:
+        """What `read` makes of an object, or None when it is absent."""
+        return read(self.nested(name)) if name in self else None
 
     def texts(self, name: str) -> tuple[str, ...]:
         """A list of strings."""
@@ -118,6 +134,10 @@ class Fields:
         if not all(isinstance(item, str) for item in items):
             raise self._wrong(name, "a list of strings")
         return tuple(str(item) for item in items)
+
+    def optional_texts(self, name: str) -> tuple[str, ...]:
+        """A list of strings, empty when absent."""
+        return self.texts(name) if name in self else ()
 
     def _list(self, name: str) -> list[object]:
         value = self._value.get(name)

@@ -3,19 +3,20 @@
 Both come of one `LogLine`, so that `git log` and LOG.md tell the same. Their form is part of `core.log_views.FORM`.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from hyops_gitops.core.custody_entries import Gap, Genesis, Reconcile, TrustChange
 from hyops_gitops.core.entries import AuthorityChange, Intent, Refusal, Result, Unchanged, ZoneDrift
-from hyops_gitops.core.entry_parts import MergedCommit, Restore
+from hyops_gitops.core.entry_parts import MergedCommit, Restore, approved_by, asked_by
 from hyops_gitops.core.envelope import Entry
 from hyops_gitops.core.json_fields import time_text
 from hyops_gitops.core.plan import Change
 from hyops_gitops.core.summary import summarise
 
-_SPECIAL = set("\\`*_{}[]()<#!|~&@")
+_ESCAPED = re.compile(r"[^ -~]|[\\`*_{}\[\]()<#!|~&@]")
 _SHOWN = 3  # changes or people in a subject
 _CELL = 160  # characters of one cell of a subject, before they are escaped
 
@@ -32,7 +33,7 @@ class LogLine:
 
     def row(self) -> str:
         """The line of LOG.md: seq, time, what, old -> new, who asked, who approved, outcome."""
-        people = (", ".join(_asked(self.merged)), ", ".join(_approved(self.merged)))
+        people = (", ".join(asked_by(self.merged)), ", ".join(approved_by(self.merged)))
         return row(str(self.seq), time_text(self.time), *self.what, *people, self.outcome)
 
 
@@ -59,7 +60,7 @@ def subject(entry: Entry, entries: Sequence[Entry]) -> str:
     lines = list(lines_of(entry, entries)) or [LogLine(entry.seq, entry.envelope.time, ("", ""), (), "")]
     first = lines[0]
     whats, values = _some([line.what[0] for line in lines], "; "), _some([line.what[1] for line in lines], "; ")
-    people = (_some(_asked(first.merged), ", "), _some(_approved(first.merged), ", "))
+    people = (_some(asked_by(first.merged), ", "), _some(approved_by(first.merged), ", "))
     cells = (f"{entry.seq:06d}", time_text(first.time), whats, values, *people, first.outcome)
     return _joined(cell if len(cell) <= _CELL else f"{cell[: _CELL - 3]}..." for cell in cells)
 
@@ -91,10 +92,12 @@ def row(*cells: str) -> str:
 
 def escaped(text: str) -> str:
     """Text that Markdown shows as it is, on its line and without links; all but printable ASCII as U+...."""
-    safe = "".join(
-        f"\\{char}" if char in _SPECIAL else char if " " <= char <= "~" else f"U+{ord(char):04X}" for char in text
-    )
-    return safe.replace("://", ":\\/\\/")
+    return _ESCAPED.sub(_escape, text).replace("://", ":\\/\\/")
+
+
+def _escape(match: re.Match[str]) -> str:
+    char = match[0]
+    return f"\\{char}" if " " <= char <= "~" else f"U+{ord(char):04X}"
 
 
 def _joined(cells: Iterable[str]) -> str:
@@ -151,14 +154,6 @@ def _trust(body: TrustChange) -> str:
         ("compromised", [one.key.split(" ")[-1][-12:] for one in body.compromised]),
     )
     return "keys: " + "; ".join(f"{word} {', '.join(names)}" for word, names in parts if names)
-
-
-def _asked(merged: Sequence[MergedCommit]) -> list[str]:
-    return list(dict.fromkeys(one.author.name for one in merged))
-
-
-def _approved(merged: Sequence[MergedCommit]) -> list[str]:
-    return list(dict.fromkeys(approval.by.name for one in merged for approval in one.approvals))
 
 
 def _some(texts: Sequence[str], separator: str) -> str:

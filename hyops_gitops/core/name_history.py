@@ -6,7 +6,7 @@ from datetime import datetime
 
 from hyops_gitops.core.custody_entries import Adopted, Reconcile
 from hyops_gitops.core.entries import Intent, Refusal, Result, ZoneDrift
-from hyops_gitops.core.entry_parts import MergedCommit
+from hyops_gitops.core.entry_parts import MergedCommit, approved_by, asked_by
 from hyops_gitops.core.envelope import Entry
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.json_fields import time_text
@@ -113,9 +113,7 @@ def _refused(entry: Entry, body: Refusal, name: str) -> Iterator[NameChange]:
 
 def _people(merged: tuple[MergedCommit, ...]) -> tuple[tuple[str, ...], tuple[str, ...], str | None]:
     """Who asked, who approved, and the newest commit."""
-    asked = tuple(dict.fromkeys(one.author.name for one in merged))
-    approved = tuple(dict.fromkeys(approval.by.name for one in merged for approval in one.approvals))
-    return asked, approved, merged[-1].commit if merged else None
+    return asked_by(merged), approved_by(merged), merged[-1].commit if merged else None
 
 
 def _changes(

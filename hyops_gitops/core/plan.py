@@ -153,6 +153,15 @@ def zone_after(zone: Zone, changes: Iterable[Change]) -> Zone:
     )
 
 
+def written_by_name(changes: Iterable[Change]) -> dict[str, list[Change]]:
+    """The changes that write, by owner name: an A -> CNAME swap is one name's two changes."""
+    by_name: dict[str, list[Change]] = {}
+    for change in changes:
+        if change.writes:
+            by_name.setdefault(change.name, []).append(change)
+    return by_name
+
+
 def plan_digest(zone: str, zone_sha256: str, changes: Iterable[Change]) -> str:
     """The digest of a plan, from what a plan document holds of it."""
     document = {"zone": zone, "zone_sha256": zone_sha256, "changes": [change.to_json() for change in changes]}

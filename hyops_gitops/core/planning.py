@@ -15,7 +15,7 @@ from hyops_gitops.core.contract import Contract
 from hyops_gitops.core.guards import Override
 from hyops_gitops.core.limits import Limits
 from hyops_gitops.core.names import ancestors, endpoint_name_of_path
-from hyops_gitops.core.plan import Action, Change, Drift, Held, Note, Plan, Refusal
+from hyops_gitops.core.plan import Action, Change, Drift, Held, Note, Plan, Refusal, zone_after
 from hyops_gitops.core.state import Managed, ManagedSet
 from hyops_gitops.core.wildcards import wildcard_notes
 from hyops_gitops.core.zone import RRset, Zone
@@ -212,11 +212,8 @@ def _occlusions(observed: Zone, changes: Iterable[Change]) -> Iterator[Refusal]:
 def _assertions(inputs: Inputs, changes: Sequence[Change], contracts: Mapping[str, Contract]) -> Iterator[Refusal]:
     assertions = inputs.limits.assertions
     if assertions == NO_ASSERTIONS:
-        return
-    written = [change for change in changes if change.writes]
-    kept = inputs.observed.without(change.key for change in written)
-    after = kept.with_rrsets(change.after for change in written if change.after is not None)
-    yield from assertion_refusals(assertions, changes, contracts, after, inputs.moves)
+        return  # so that the zone after it need not be made
+    yield from assertion_refusals(assertions, changes, contracts, zone_after(inputs.observed, changes), inputs.moves)
 
 
 def _whole_tree_refusals(inputs: Inputs) -> Iterator[Refusal]:

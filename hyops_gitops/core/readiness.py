@@ -151,7 +151,7 @@ class ReadinessReport:
             fields.text("name"),
             fields.texts("target"),
             fields.choice("verdict", READINESS_VERDICTS),
-            tuple(ProbeReport.from_json(one) for one in fields.objects("probes")),
+            fields.each("probes", ProbeReport.from_json),
             fields.optional_text("reason") or "",
             fields.optional_time("attested"),
         )

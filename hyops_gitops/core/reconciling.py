@@ -1,7 +1,7 @@
 """What bringing a break-glass segment into the log writes. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hyops_gitops.core.continuity import after_changes, placed
 from hyops_gitops.core.custody_entries import Adopted, Reconcile
@@ -10,7 +10,8 @@ from hyops_gitops.core.entry_parts import Hold, ZoneDigests
 from hyops_gitops.core.guards import Override
 from hyops_gitops.core.log import Log
 from hyops_gitops.core.markers import claim_name, reserved_numbers, tombstone
-from hyops_gitops.core.plan import Change, Drift
+from hyops_gitops.core.plan import Change
+from hyops_gitops.core.restoring import differences_between
 from hyops_gitops.core.segment_reading import Segment
 from hyops_gitops.core.state import ManagedSet
 from hyops_gitops.core.zone import Key, RRset, Zone
@@ -90,11 +91,8 @@ def moved(changes: Sequence[Change]) -> dict[Key, Change]:
     """Each RRset that ends otherwise than it was at first, with both."""
     found: dict[Key, Change] = {}
     for change in changes:
-        first = found.get(change.key)
-        before = first.before if first else change.before
-        found[change.key] = Change(
-            change.action, change.name, change.type, before, change.after, change.contract, cutover=change.cutover
-        )
+        first = found.get(change.key, change)
+        found[change.key] = replace(change, before=first.before)
     return {key: change for key, change in found.items() if _parts(change.before) != _parts(change.after)}
 
 
@@ -113,17 +111,5 @@ def _drift(segment: Segment, log: Log, commit: str) -> ZoneDrift | None:
         commit,
         _digests(log.observed, log.state, log.serial),
         _digests(segment.start, log.state, None),
-        tuple(zone_differences(log, segment.start)),
+        tuple(differences_between(log.observed, segment.start, log.state)),
     )
-
-
-def zone_differences(log: Log, now: Zone) -> list[Drift]:
-    """Every RRset that is not as the log left it; disabled records, which no digest holds, make no difference."""
-    then = log.observed
-    keys = sorted(key for key in then.rrsets.keys() | now.rrsets.keys() if _lines(then, key) != _lines(now, key))
-    contracts = {key: entry.contract for key, entry in log.state.entries.items()}
-    return [Drift(*key, then.rrsets.get(key), now.rrsets.get(key), contracts.get(key, "")) for key in keys]
-
-
-def _lines(zone: Zone, key: Key) -> list[str]:
-    return list(zone.rrsets[key].lines()) if key in zone.rrsets else []

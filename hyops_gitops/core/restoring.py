@@ -53,9 +53,9 @@ def undone(zone: Zone, differences: Iterable[Drift]) -> Zone:
 
 
 def differences_between(then: Zone, now: Zone, managed: ManagedSet) -> list[Drift]:
-    """Every RRset that is served otherwise; disabled records, which no digest holds, make no difference."""
-    keys = sorted(key for key in then.rrsets.keys() | now.rrsets.keys() if _lines(then, key) != _lines(now, key))
+    """Every RRset that is served otherwise."""
     contracts = {key: entry.contract for key, entry in managed.entries.items()}
+    keys = then.differing(now)
     return [Drift(*key, then.rrsets.get(key), now.rrsets.get(key), contracts.get(key, "")) for key in keys]
 
 
@@ -153,7 +153,3 @@ def shown_by_dns(differences: Iterable[Drift], managed: ManagedSet) -> Iterator[
     for one in differences:
         if one.type in _ADDRESS_TYPES and (one.name, one.type) in managed.entries and one.recorded is not None:
             yield Change(Action.REPLACE, one.name, one.type, one.observed, one.recorded, one.contract, cutover=False)
-
-
-def _lines(zone: Zone, key: Key) -> list[str]:
-    return list(zone.rrsets[key].lines()) if key in zone.rrsets else []

@@ -8,8 +8,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from hyops_gitops.core.entry_parts import Json
-from hyops_gitops.core.json_fields import Fields
+from hyops_gitops.core.json_fields import Fields, Json
 from hyops_gitops.core.markers import SEGMENT_ID, Anchor
 
 SEGMENTS = "segments/"
@@ -33,7 +32,7 @@ class Base:
     def from_json(cls, fields: Fields) -> "Base":
         """Back from the entry's form."""
         head = fields.nested("head")
-        anchor = anchor_from_json(fields.nested("anchor")) if "anchor" in fields else None
+        anchor = fields.optional("anchor", anchor_from_json)
         return cls((head.integer("seq"), head.sha256("sha256")), anchor)
 
 

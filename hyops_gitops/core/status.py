@@ -1,6 +1,5 @@
 """What `status` found: each name from three sides."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -183,8 +182,3 @@ def rdata_of(records: tuple[RRset, ...]) -> list[str]:
 def ttl_of(records: tuple[RRset, ...]) -> int | None:
     """The TTL; the smallest, where types differ."""
     return min((rrset.ttl for rrset in records), default=None)
-
-
-def differing(status: Status) -> Iterator[NameStatus]:
-    """The names that somebody has to look at."""
-    return (name for name in status.names if not name.agrees)

@@ -154,9 +154,18 @@ class Zone:
             index.setdefault(name, {})[rrtype] = rrset
         return index
 
+    def differing(self, other: "Zone") -> list[Key]:
+        """Where another zone serves something else, sorted; disabled records, which no digest holds, do not count."""
+        keys = self.rrsets.keys() | other.rrsets.keys()
+        return sorted(key for key in keys if _served(self.rrsets.get(key)) != _served(other.rrsets.get(key)))
+
     def select(self, keys: Iterable[Key]) -> "Zone":
         """Only those RRsets, where they exist."""
         return Zone(self.apex, {key: self.rrsets[key] for key in keys if key in self.rrsets})
+
+
+def _served(rrset: RRset | None) -> tuple[int, tuple[str, ...]] | None:
+    return (rrset.ttl, rrset.rdata) if rrset and rrset.rdata else None
 
 
 def parse_line(line: str, number: int) -> tuple[str, str, int, str]:

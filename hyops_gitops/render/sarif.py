@@ -4,13 +4,12 @@ from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
 from hyops_gitops.core.findings import Finding
+from hyops_gitops.core.json_fields import Json
 from hyops_gitops.core.rules.rule import Rule
 from hyops_gitops.render.findings import printable
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _TOP = "%SRCROOT%"  # what viewers take for the top of the checkout
-
-Json = dict[str, object]
 
 
 def findings_sarif(findings: Sequence[Finding], rules: Iterable[Rule], version: str, prefix: str = "") -> Json:

@@ -60,6 +60,18 @@ def test_what_has_no_canonical_form_is_refused(value: object) -> None:
         b"[]\n",
         b"",
         b'{"a":"\\u0041"}\n',
+        b'{"a":"\\u007f"}\n',
+        b'{"a":"\x7f"}\n',
+        b'{"a":"\\ud800"}\n',
+        b'{"a":"\\ud83d\\ude00"}\n',
+        b'{"a":"\xed\xa0\x80"}\n',
+        b'{"a":1.5}\n',
+        b'{"a":[NaN]}\n',
+        b'{"a":9007199254740992}\n',
+        b'{"a":-9007199254740992}\n',
+        b'{"\\u00fc":1}\n',
+        b'{"\xc3\xbc":1}\n',
+        b'\xef\xbb\xbf{"a":1}\n',
     ],
 )
 def test_only_the_one_canonical_form_is_read(data: bytes) -> None:
