@@ -105,8 +105,10 @@ def chaos_text(server: ServerAddress, name: str, timeout_s: float) -> str | None
         reply = dns.query.udp(query, str(sockaddr[1][0]), timeout=timeout_s, port=server.port)
     except (OSError, dns.exception.DNSException):
         return None
-    texts = [rdata.strings[0].decode("ascii", "replace") for rrset in reply.answer for rdata in rrset]
-    return texts[0] if texts else None
+    texts = [
+        text for rrset in reply.answer if rrset.rdtype == dns.rdatatype.TXT for rdata in rrset for text in rdata.strings
+    ]
+    return texts[0].decode("ascii", "replace") if texts else None
 
 
 def _batch(questions: Iterable[Question], *, recursion_desired: bool, timeout_s: float) -> _Batch:

@@ -2,6 +2,8 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from hyops_gitops.core.errors import OutsideFailure
@@ -28,3 +30,27 @@ def replace_file(path: Path, content: bytes, *, private: bool = False) -> None:
             raise
     except OSError as error:
         raise OutsideFailure(f"cannot write {path}: {error.strerror}", code="cannot-write") from None
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder that is there for a moment.
+
+    Raises:
+        OutsideFailure: code `cannot-write`: no room, or no right, to put files down.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix="hyops-") as scratch:
+            yield Path(scratch)
+    except OSError as error:
+        raise OutsideFailure(
+            f"cannot write temporary files: {error.strerror}", code="cannot-write", hint="TMPDIR names another folder"
+        ) from None
+
+
+def at_home(path: Path) -> Path:
+    """The path with its `~` filled in; as it is, which leads nowhere, where there is no such user."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path

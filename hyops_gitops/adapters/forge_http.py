@@ -26,6 +26,7 @@ _MAX_PAGES = 40
 _TRIES = 3
 _LONGEST_PAUSE_S = 10.0  # a forge that asks for more than that has to be asked again later
 _TOKEN = re.compile(r"[\x21-\x7e]+")
+_NUMBER = re.compile(r"[0-9]{1,18}")
 _NOT_FOUND, _TOO_MANY, _SERVER_ERROR = 404, 429, 500
 
 
@@ -145,7 +146,7 @@ class ForgeHttp:
                 raise OutsideFailure(f"{self.url}{path} sent more than a forge would", code="forge-reply")
         try:
             return json.loads(bytes(body))
-        except ValueError:
+        except (ValueError, RecursionError):
             raise OutsideFailure(f"{self.url}{path} sent no JSON", code="forge-reply") from None
 
     def _checked(self, path: str, reply: _Reply) -> _Reply:
@@ -172,7 +173,7 @@ def _pause(reply: _Reply, attempt: int) -> float | None:
     """How long to wait before asking again; None where asking again is no use."""
     if _is_limited(reply):
         after = reply.headers.get("Retry-After", "")
-        return float(after) if after.isdigit() else _LONGEST_PAUSE_S + 1
+        return float(after) if _NUMBER.fullmatch(after) else _LONGEST_PAUSE_S + 1
     return float(attempt) if reply.status >= _SERVER_ERROR else None
 
 
@@ -184,7 +185,7 @@ def _is_limited(reply: _Reply) -> bool:
 def _goes_on(headers: Mapping[str, str], seen: int) -> bool:
     """GitHub links to the next page, Gitea counts all items."""
     total = headers.get("X-Total-Count", "")
-    return seen < int(total) if total.isdigit() else 'rel="next"' in headers.get("Link", "")
+    return seen < int(total) if _NUMBER.fullmatch(total) else 'rel="next"' in headers.get("Link", "")
 
 
 def _is_fit_for_a_token(url: str) -> bool:
@@ -192,6 +193,7 @@ def _is_fit_for_a_token(url: str) -> bool:
         parts = urlsplit(url)
         _ = parts.port  # raises when it is no number
         host = parts.hostname or ""
+        host.encode("idna")  # raises for labels that are empty or too long, as the connection would
     except ValueError:
         return False
     if parts.query or parts.fragment or parts.username or parts.password or not host:

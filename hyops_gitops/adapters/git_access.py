@@ -34,7 +34,7 @@ class GitAccess:
 
     def rules(self, branch: str) -> BranchRules | None:
         """What protects a branch: GitHub's rulesets, or the settings of a bare repository on this machine."""
-        url = self._git.output("remote", "get-url", "--", self._remote).decode().strip()
+        url = os.fsdecode(self._git.output("remote", "get-url", "--", self._remote)).strip()
         github = _GITHUB.fullmatch(url)
         if github is not None:
             try:

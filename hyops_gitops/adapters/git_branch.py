@@ -23,9 +23,10 @@ class GitBranches:
 
     def free_name(self, wanted: str) -> str:
         """The name, or with a number behind it where a branch is called so, here or as remotes were last seen."""
-        output = self._git.output("for-each-ref", "--format=%(refname)", "refs/heads", "refs/remotes").decode()
-        taken = {name.split("/", 2)[2] for name in output.split() if name.startswith("refs/heads/")}
-        taken |= {parts[3] for name in output.split() if len(parts := name.split("/", 3)) > 3}  # noqa: PLR2004
+        output = self._git.output("for-each-ref", "--format=%(refname)", "refs/heads", "refs/remotes")
+        names = os.fsdecode(output).split()
+        taken = {name.split("/", 2)[2] for name in names if name.startswith("refs/heads/")}
+        taken |= {parts[3] for name in names if len(parts := name.split("/", 3)) > 3}  # noqa: PLR2004
         numbered = (f"{wanted}-{number}" for number in itertools.count(2))
         return next(name for name in itertools.chain([wanted], numbered) if name not in taken)
 
@@ -39,7 +40,7 @@ class GitBranches:
         if not self._git.attempt("check-ref-format", f"refs/heads/{branch}").ok or branch.startswith("-"):
             raise UsageError(f"{branch!r} is not the name of a branch", code="bad-branch")
         head = self._git.output("rev-parse", "--verify", "HEAD^{commit}").decode().strip()
-        prefix = self._git.output("rev-parse", "--show-prefix").decode().rstrip("\n")
+        prefix = os.fsdecode(self._git.output("rev-parse", "--show-prefix")).rstrip("\n")
         tree = write_tree(self._git, head, {f"{prefix}{path}": content for path, content in files.items()})
         for role in ("GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"):
             if not self._git.attempt("var", role, env=self._identity).ok:

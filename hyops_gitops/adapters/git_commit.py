@@ -5,11 +5,11 @@ hooks or the user's commit signing: the same parent, files, subject, author, tim
 id everywhere.
 """
 
-import tempfile
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from hyops_gitops.adapters.files import scratch_folder
 from hyops_gitops.adapters.git_process import Git
 
 NO_REPLY_ADDRESS = "noreply@hyops-gitops.invalid"
@@ -58,10 +58,9 @@ def write_tree(git: Git, parent: str | None, files: Mapping[str, bytes | None]) 
     """The id of a new tree: `parent`'s with these files written, or deleted where the content is None.
 
     Raises:
-        OutsideFailure: code `git-failed`: git refused a path, or could not write.
+        OutsideFailure: codes `git-failed`: git refused a path, or could not write; `cannot-write`.
     """
-    with tempfile.TemporaryDirectory(prefix="hyops-") as scratch:
-        folder = Path(scratch)
+    with scratch_folder() as folder:
         blobs = _write_blobs(git, folder, {path: data for path, data in files.items() if data is not None})
         index = {"GIT_INDEX_FILE": str(folder / "index")}
         git.output("read-tree", parent or "--empty", env=index)
@@ -103,4 +102,6 @@ def _index_info(files: Mapping[str, bytes | None], blobs: Mapping[str, str]) -> 
     """The input of `update-index -z --index-info`; mode 0 deletes, whatever the id."""
     width = len(next(iter(blobs.values()), "0" * 40))
     records = (f"100644 {blobs[path]}" if path in blobs else f"0 {'0' * width}" for path in files)
-    return b"".join(f"{record}\t{path}\0".encode() for record, path in zip(records, files, strict=True))
+    return b"".join(
+        f"{record}\t{path}\0".encode("utf-8", "surrogateescape") for record, path in zip(records, files, strict=True)
+    )

@@ -3,10 +3,10 @@
 A bundle is data; a `.git` directory handed over can run commands on whoever opens it (core.fsmonitor, hooks, filters).
 """
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from hyops_gitops.adapters.files import scratch_folder
 from hyops_gitops.adapters.git_process import Git
 
 
@@ -31,10 +31,10 @@ class GitBundler:
         """A bundle with these branches, each at a commit, whole; the first is what a clone of it checks out.
 
         Raises:
-            OutsideFailure: code `git-failed`: an object is missing.
+            OutsideFailure: codes `git-failed`: an object is missing; `cannot-write`.
         """
-        with tempfile.TemporaryDirectory(prefix="hyops-") as scratch:
-            bare, file = Path(scratch) / "bare.git", Path(scratch) / "bundle"
+        with scratch_folder() as scratch:
+            bare, file = scratch / "bare.git", scratch / "bundle"
             form = self._git.output("rev-parse", "--show-object-format").decode().strip()
             self._git.output("init", "-q", "--bare", f"--object-format={form}", "--template=", str(bare))
             refs = [f"refs/heads/{name}" for name in branches]

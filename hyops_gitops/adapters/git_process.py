@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hyops_gitops.adapters.programs import not_run
 from hyops_gitops.core.errors import HyopsError, OutsideFailure, UsageError
 
 LOCAL_TIMEOUT_S = 60.0
@@ -131,8 +132,8 @@ class Git:
                 env={**clean_environment(self.environ), **(env or {})},
                 start_new_session=True,
             )
-        except FileNotFoundError:
-            raise OutsideFailure("git is not installed", code="no-git", hint="install git 2.34 or newer") from None
+        except OSError as error:
+            raise not_run("git", error, code="no-git", hint="install git 2.34 or newer") from None
         stdout, stderr = _finish(process, stdin, arguments[0], timeout_s)
         result = GitResult(process.returncode, stdout, printable(stderr))
         if not result.ok and _says_no_repository(result.stderr):

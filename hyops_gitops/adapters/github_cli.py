@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Mapping
 
 from hyops_gitops.adapters.git_process import printable, summary
+from hyops_gitops.adapters.programs import not_run
 from hyops_gitops.core.errors import OutsideFailure
 
 _TIMEOUT_S = 60.0
@@ -25,9 +26,10 @@ def gh_api(*arguments: str, stdin: bytes = b"", environ: Mapping[str, str] = os.
             env=dict(environ),
             check=False,
         )
-    except FileNotFoundError:
-        raise OutsideFailure(
-            "gh, the GitHub CLI, is not installed",
+    except OSError as error:
+        raise not_run(
+            "gh, the GitHub CLI,",
+            error,
             code="no-gh",
             hint="`--github print` prints the rulesets; Settings, Rules, Import a ruleset takes each",
         ) from None

@@ -35,4 +35,4 @@ def program_version(name: str) -> str:
     if shutil.which(name) is None:
         raise OutsideFailure(f"{name} is not installed", code="no-program", hint=f"install {_PACKAGES[name]}")
     done = subprocess.run(_TELLS_ITS_VERSION[name], capture_output=True, check=False, stdin=subprocess.DEVNULL)
-    return (done.stdout or done.stderr).decode("utf-8", "replace").strip().splitlines()[0]
+    return (done.stdout or done.stderr).decode("utf-8", "replace").strip().partition("\n")[0]

@@ -61,7 +61,7 @@ class NewRepository:
         known = self._git.attempt("config", "--get", f"remote.{_REMOTE}.url")
         if not known.ok:
             self._git.output("remote", "add", "--", _REMOTE, remote_url)
-        elif known.stdout.decode().strip() != remote_url:
+        elif os.fsdecode(known.stdout).strip() != remote_url:
             raise UsageError(
                 f"the remote {_REMOTE} leads elsewhere",
                 code="remote-exists",
@@ -95,7 +95,7 @@ def pin_genesis(file: Path, sha256: str) -> None:
 def _top(directory: Path) -> str | None:
     """The top of the repository that a directory is in, None where it is in none."""
     try:
-        return Git(directory).output("rev-parse", "--show-toplevel").decode().rstrip("\n")
+        return os.fsdecode(Git(directory).output("rev-parse", "--show-toplevel")).rstrip("\n")
     except UsageError:
         return None
 

@@ -34,6 +34,7 @@ SERVER_BODY_LIMIT_BYTES = 2 * 1024 * 1024
 MAX_BODY_BYTES = SERVER_BODY_LIMIT_BYTES - 64 * 1024
 READ_TRIES = 3
 _READ_PAUSE_S = 0.1  # before the second try, doubled before the third, with up to as much again at random
+_SERIAL = re.compile(r"[0-9]{1,10}")
 _TRANSIENT = frozenset({"powerdns-unreachable", "powerdns-connection-lost", "powerdns-server-error"})
 
 
@@ -198,7 +199,7 @@ class PowerDnsWriter(PowerDnsReader):
                 hint="something between here and the server answers in its place",
             )
         serial = reply.headers.get("x-pdns-new-serial", "")
-        return PatchReceipt(int(serial) if serial.isascii() and serial.isdigit() else None)
+        return PatchReceipt(int(serial) if _SERIAL.fullmatch(serial) else None)
 
     def notify(self) -> None:
         """Ask for NOTIFY to every secondary; PowerDNS queues it and sends within about a second."""
@@ -247,6 +248,6 @@ def _host(location: str) -> str:
 def _http_date(text: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return moment if moment.tzinfo is not None else None

@@ -159,6 +159,7 @@ def _is_base_url(url: str) -> bool:
     try:
         parts = urlsplit(url)
         _ = parts.port  # raises when it is no number
+        (parts.hostname or "").encode("idna")  # raises for labels that are empty or too long, as the connection would
     except ValueError:
         return False
     bare = not (parts.query or parts.fragment or parts.username or parts.password) and parts.path in ("", "/")

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from hyops_gitops.adapters.files import at_home
 from hyops_gitops.adapters.ssh_keygen import run_ssh_keygen
 from hyops_gitops.core.errors import InvalidData, Refused
 from hyops_gitops.core.signers import parse_allowed_signers
@@ -123,4 +124,4 @@ def signer_from_environment(environ: Mapping[str, str]) -> SshKeygenSigner:
         raise Refused(
             f"no signing key: {KEY_VARIABLE} is not set; evidence must be signed", guard="signing-key", hint=_MAKE_A_KEY
         )
-    return SshKeygenSigner(Path(path).expanduser(), environ)
+    return SshKeygenSigner(at_home(Path(path)), environ)

@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from hyops_gitops.adapters.programs import not_run
 from hyops_gitops.core.errors import OutsideFailure, UsageError
 
 _TIMEOUT_S = 60.0  # long enough to touch a hardware key
@@ -31,10 +32,8 @@ def run_ssh_keygen(
             check=False,
             start_new_session=True,  # without a controlling terminal there is nothing to prompt on
         )
-    except FileNotFoundError:
-        raise OutsideFailure(
-            "ssh-keygen is not installed", code="no-ssh-keygen", hint="install the package openssh-client"
-        ) from None
+    except OSError as error:
+        raise not_run("ssh-keygen", error, code="no-ssh-keygen", hint="install the package openssh-client") from None
     except subprocess.TimeoutExpired:
         raise OutsideFailure(
             f"ssh-keygen took longer than {_TIMEOUT_S:.0f} s and was ended",

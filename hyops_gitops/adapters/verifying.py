@@ -4,8 +4,7 @@ Meets the port `Verifier`. Both ways require the canonical form of `core.sshsig`
 carries to be the expected one; then neither looks at any list of signers.
 """
 
-import tempfile
-
+from hyops_gitops.adapters.files import scratch_folder
 from hyops_gitops.adapters.ssh_keygen import run_ssh_keygen
 from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.sshsig import SshSignature, parse_signature, signed_data, split_string
@@ -56,9 +55,9 @@ def _only_string_after(kind: bytes, blob: bytes) -> bytes:
 
 
 def _verify_with_ssh_keygen(message: bytes, signature: bytes, namespace: str) -> bool:
-    with tempfile.NamedTemporaryFile(prefix="hyops-", suffix=".sig") as file:
-        file.write(signature)
-        file.flush()
+    with scratch_folder() as folder:
+        file = folder / "message.sig"
+        file.write_bytes(signature)
         # Only the signature itself is asked about; its key was compared before, so no list of signers is needed.
-        check = run_ssh_keygen("-Y", "check-novalidate", "-n", namespace, "-s", file.name, stdin=message)
+        check = run_ssh_keygen("-Y", "check-novalidate", "-n", namespace, "-s", str(file), stdin=message)
     return check.returncode == 0

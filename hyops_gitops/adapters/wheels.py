@@ -8,13 +8,13 @@ import re
 import subprocess
 import sys
 import sysconfig
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
 
 from hyops_gitops import __version__
+from hyops_gitops.adapters.files import scratch_folder
 from hyops_gitops.adapters.installed_wheels import NotPackable, is_packable, needed_distributions, pack
 from hyops_gitops.adapters.shipped import source_tree
 from hyops_gitops.core.errors import OutsideFailure
@@ -66,8 +66,8 @@ class Wheels:
         Raises:
             OutsideFailure: code `no-wheel`: which one cannot be had, and why.
         """
-        with tempfile.TemporaryDirectory(prefix="hyops-wheels-") as scratch:
-            own = Path(scratch) / "own"
+        with scratch_folder() as scratch:
+            own = scratch / "own"
             own.mkdir()
             self._own(own)
             if self.folder is None and self.platform is None and self.versions() == (host_python(),):
@@ -75,7 +75,7 @@ class Wheels:
                     return _installed(own, self.on_event)
                 except NotPackable as reason:
                     self.on_event(Warned(f"{reason}; asking the package index instead"))
-            return self._downloaded(own, Path(scratch))
+            return self._downloaded(own, scratch)
 
     def _own(self, directory: Path) -> None:
         """Put the program's own wheel into a directory."""
@@ -149,13 +149,14 @@ def _pip(verb: str, *arguments: str) -> str | None:
     command = [sys.executable, "-m", "pip", "--no-input", "--disable-pip-version-check", verb, *arguments]
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=_PIP_TIMEOUT_S
+            command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=_PIP_TIMEOUT_S
         )
     except subprocess.TimeoutExpired:
         return f"pip took longer than {_PIP_TIMEOUT_S} s and was ended"
     if done.returncode == 0:
         return None
-    return why_not(f"{done.stdout}\n{done.stderr}") or f"exit status {done.returncode}"
+    said = b"\n".join((done.stdout, done.stderr)).decode("utf-8", "replace")
+    return why_not(said) or f"exit status {done.returncode}"
 
 
 def why_not(said: str) -> str:

@@ -8,7 +8,7 @@ import click
 from hyops_gitops.adapters.clock import SystemClock
 from hyops_gitops.adapters.worktree import read_source
 from hyops_gitops.cli.options import common_options, find_repository
-from hyops_gitops.cli.output import echo, echo_json
+from hyops_gitops.cli.output import echo, echo_json, note
 from hyops_gitops.cli.wiring import Wiring, authority_source
 from hyops_gitops.core.audit import Audit, Period
 from hyops_gitops.core.errors import Exit, UsageError
@@ -90,7 +90,7 @@ def _show(found: Audit, output_format: str) -> None:
         echo_json(found.to_json())
     elif output_format == "csv":
         echo(audit_csv(found).removesuffix("\n"))
-        click.echo(audit_text(found).splitlines()[-1], err=True)
+        note(audit_text(found).splitlines()[-1])
     else:
         echo(audit_text(found))
 

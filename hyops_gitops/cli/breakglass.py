@@ -10,7 +10,7 @@ from hyops_gitops.adapters.process_identity import boot_identity
 from hyops_gitops.cli.cutover import site_lost_option
 from hyops_gitops.cli.failover import holds_of
 from hyops_gitops.cli.options import common_options, find_repository
-from hyops_gitops.cli.output import echo, echo_json, note
+from hyops_gitops.cli.output import echo, echo_json, is_terminal, note
 from hyops_gitops.cli.progress import show_event
 from hyops_gitops.cli.wiring import TOOL, Wiring, authority_source, override_option, overrides_of
 from hyops_gitops.core.declaration import KINDS, Declaration, DeclaredHold
@@ -110,7 +110,7 @@ def apply(**options: object) -> int:
 def _run(wanted: Wanted, options: dict[str, object]) -> int:
     repo, witness, authority_file = (_path(options[name]) for name in ("repo", "witness", "authority_file"))
     yes = bool(options["yes"])
-    if not yes and not sys.stdin.isatty():
+    if not yes and not is_terminal(sys.stdin):
         raise UsageError("nobody is at a terminal to confirm", code="usage", hint="--yes says so ahead")
     wiring = Wiring(find_repository(repo))
     recover = options["recover"]

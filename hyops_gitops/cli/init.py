@@ -6,6 +6,7 @@ from typing import TypedDict, TypeVar, Unpack
 
 import click
 
+from hyops_gitops.adapters.files import at_home
 from hyops_gitops.adapters.new_repository import NewRepository
 from hyops_gitops.adapters.schema_check import check_document
 from hyops_gitops.adapters.schemas import shipped_schemas
@@ -123,7 +124,7 @@ def init(directory: Path, **options: Unpack[_All]) -> int:
         echo_json({"directory": str(directory), **begun.to_json()})
     else:
         generated = options["generate"]
-        echo(begun_text(begun, str(directory), None if generated is None else str(generated.expanduser().resolve())))
+        echo(begun_text(begun, str(directory), None if generated is None else str(at_home(generated).resolve())))
     return Exit.OK
 
 
@@ -180,7 +181,7 @@ def _signer(directory: Path, options: _All) -> Callable[[], Signer] | None:
     if generate is not None and existing is not None:
         raise UsageError("--generate-key and --signing-key exclude one another", code="usage")
     if generate is not None:
-        generate = generate.expanduser().resolve()
+        generate = at_home(generate).resolve()
         if generate.is_relative_to(directory):
             raise UsageError(
                 f"{generate} is in the new repository, where the private key would be committed",
@@ -193,7 +194,7 @@ def _signer(directory: Path, options: _All) -> Callable[[], Signer] | None:
             return SshKeygenSigner(generate)
 
         return make
-    return None if existing is None else lambda: SshKeygenSigner(existing.expanduser())
+    return None if existing is None else lambda: SshKeygenSigner(at_home(existing))
 
 
 def _start_log(directory: Path, key: Path | None) -> Started:

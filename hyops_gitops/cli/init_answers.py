@@ -7,6 +7,7 @@ from typing import TypedDict, TypeVar
 
 import click
 
+from hyops_gitops.cli.output import is_terminal
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.names import canonical_name
 from hyops_gitops.core.new_repository import ENVIRONMENTS, PRIVATE_NETWORKS, Answers, Server
@@ -95,7 +96,7 @@ def answers_of(given: AnswerOptions, *, remote: str | None, ca_file: str | None,
     Raises:
         UsageError: code `answers-missing`.
     """
-    asking = may_ask and sys.stdin.isatty()
+    asking = may_ask and is_terminal(sys.stdin)
     zone, url, site = given["zone"], given["primary_url"], given["primary_site"]
     environments = given["environments"] or ENVIRONMENTS
     dns, secondaries = given["primary_dns"], given["secondaries"]

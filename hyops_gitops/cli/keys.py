@@ -6,7 +6,7 @@ import click
 
 from hyops_gitops.cli.custody import echo_head
 from hyops_gitops.cli.options import common_options, find_repository
-from hyops_gitops.cli.output import echo, echo_json
+from hyops_gitops.cli.output import echo, echo_json, note
 from hyops_gitops.cli.progress import show_event
 from hyops_gitops.cli.wiring import TOOL, Wiring
 from hyops_gitops.core.errors import Exit
@@ -97,5 +97,5 @@ def compromised_command(
     for seq in doubtful:
         entry = log.entries[seq - 1]
         line = f"in doubt: entry {seq}, {entry.type}, signed by {fingerprint(entry.envelope.key)}; look into it, then: "
-        click.echo(f"{line}hyops-gitops evidence acknowledge {seq} --reason REASON", err=True)
+        note(f"{line}hyops-gitops evidence acknowledge {seq} --reason REASON")
     return Exit.OK

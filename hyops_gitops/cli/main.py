@@ -10,7 +10,7 @@ from typing import cast
 import click
 
 from hyops_gitops import __version__
-from hyops_gitops.cli.output import echo_json
+from hyops_gitops.cli.output import ResultLost, echo, echo_json, note
 from hyops_gitops.core.errors import EXIT_MEANINGS, Exit, HyopsError
 from hyops_gitops.render.findings import findings_text, printable
 from hyops_gitops.usecases.findings_error import FindingsError
@@ -106,12 +106,10 @@ def execute(arguments: list[str]) -> int:
         command = error.ctx.command_path if error.ctx else "hyops-gitops"
         hint = f"see {command} --help"
         return _fail(form, Exit.USAGE, "usage", error.format_message(), hint)
+    except ResultLost as lost:
+        return _say("text", lost)
     except HyopsError as error:
         return _say(form, error)
-    except BrokenPipeError:
-        # The reader of our output went away (`| head`); nothing is left to say, and nobody to say it to.
-        sys.stderr.close()
-        return Exit.OK
     except Exception as error:  # noqa: BLE001 - the last resort: a bug must not look like an answer
         if "-v" in arguments or "--verbose" in arguments:
             traceback.print_exc()
@@ -135,16 +133,24 @@ def _fail(form: str, code: Exit, slug: str, message: str, hint: str) -> int:
 
 def _say(form: str, error: HyopsError) -> int:
     """Tell what went wrong, in the form asked for; the exit code."""
+    try:
+        _tell(form, error)
+    except ResultLost as lost:
+        _tell("text", lost)
+    return error.exit_code
+
+
+def _tell(form: str, error: HyopsError) -> None:
     findings = error.findings if isinstance(error, FindingsError) else ()
     if form == "json":
         echo_json(error.to_json())
-    else:
-        if form == "markdown":
-            from hyops_gitops.render.markdown import error_markdown  # noqa: PLC0415 - plans and receipts cost 100 ms
+        return
+    if form == "markdown":
+        from hyops_gitops.render.markdown import error_markdown  # noqa: PLC0415 - plans and receipts cost 100 ms
 
-            click.echo(error_markdown(error, findings), nl=False)
-        click.echo(findings_text(findings), err=True, nl=False)
-        click.echo(f"error: {printable(error.message)}", err=True)
-        if error.hint:
-            click.echo(f"hint: {printable(error.hint)}", err=True)
-    return error.exit_code
+        echo(error_markdown(error, findings).rstrip("\n"))
+    if findings:
+        note(findings_text(findings).rstrip("\n"))
+    note(f"error: {printable(error.message)}")
+    if error.hint:
+        note(f"hint: {printable(error.hint)}")

@@ -62,19 +62,31 @@ def find_repository(given: Path | None) -> Path:
         UsageError: neither leads to a directory with `authority/`.
     """
     if given is not None:
-        if not (given / "authority").is_dir():
+        if not _holds_authority(given):
             raise UsageError(
                 f"{given} has no authority/ directory",
                 code="no-repository",
                 hint="--repo takes the root of a repository with endpoints/ and authority/",
             )
         return given.resolve()
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except OSError:
+        raise UsageError(
+            "the current directory is gone", code="no-repository", hint="change into the repository"
+        ) from None
     for directory in (here, *here.parents):
-        if (directory / "authority").is_dir():
+        if _holds_authority(directory):
             return directory
     raise UsageError(
         f"no repository: neither {here} nor a parent of it has an authority/ directory",
         code="no-repository",
         hint="change into the repository, or give --repo DIR",
     )
+
+
+def _holds_authority(directory: Path) -> bool:
+    try:
+        return (directory / "authority").is_dir()
+    except OSError:  # closed to us, or a name that no file can have
+        return False

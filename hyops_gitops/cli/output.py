@@ -1,20 +1,64 @@
 """Where bytes leave: stdout is the result, stderr is progress and log."""
 
+import contextlib
 import json
+import os
+import sys
+from typing import TextIO
 
 import click
 
+from hyops_gitops.core.errors import Unconfirmed
+
+
+class ResultLost(Unconfirmed):
+    """The result could not be written; what the command did is done all the same."""
+
 
 def echo(text: str) -> None:
-    """One piece of the result."""
-    click.echo(text)
+    """One piece of the result, in the encoding of stdout; what that has no sign for is escaped."""
+    _write(text, sys.stdout.encoding if sys.stdout else "utf-8")
 
 
 def echo_json(document: object) -> None:
-    """The result as exactly one JSON document."""
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    """The result as exactly one JSON document, which is UTF-8 everywhere (RFC 8259)."""
+    _write(json.dumps(document, indent=2, ensure_ascii=False), "utf-8")
+
+
+def _write(text: str, encoding: str) -> None:
+    """Put a line on stdout.
+
+    A reader that went away (`| head`) has what it wanted: the exit code stays the command's own.
+
+    Raises:
+        ResultLost: code `result-not-written`: there is no room for it, say.
+    """
+    try:
+        click.echo(text.encode(encoding, "backslashreplace"))
+    except BrokenPipeError:
+        _drop_the_rest()
+    except OSError as error:
+        _drop_the_rest()
+        raise ResultLost(
+            f"the result cannot be written: {error.strerror}",
+            code="result-not-written",
+            hint="whatever this command was to do is done; `status` and `history` tell",
+        ) from None
 
 
 def note(text: str) -> None:
-    """Progress or a remark, never part of the result."""
-    click.echo(text, err=True)
+    """Progress or a remark, never part of the result: that nobody can read it stops nothing."""
+    with contextlib.suppress(OSError):
+        click.echo(text, err=True)
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether somebody sits at this stream; one that was closed is None."""
+    return stream is not None and stream.isatty()
+
+
+def _drop_the_rest() -> None:
+    """What stdout still holds goes nowhere, so that its flush at exit does not fail again."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

@@ -2,7 +2,7 @@
 
 import sys
 
-from hyops_gitops.cli.output import note
+from hyops_gitops.cli.output import is_terminal, note
 from hyops_gitops.core.events import Event, ServerSeen, Step, Warned
 from hyops_gitops.render.findings import printable
 from hyops_gitops.render.reports import server_line
@@ -15,7 +15,7 @@ def show_event(event: Event) -> None:
             note(f"- {printable(text)}")
         case Warned(text):
             note(f"warning: {printable(text)}")
-        case ServerSeen(report) if not sys.stdout.isatty():  # a terminal shows them once, in the result
+        case ServerSeen(report) if not is_terminal(sys.stdout):  # a terminal shows them once, in the result
             note(f"  {printable(server_line(report))}")
         case ServerSeen():
             pass

@@ -8,7 +8,7 @@ import click
 
 from hyops_gitops.adapters.process_identity import boot_identity
 from hyops_gitops.cli.options import common_options, find_repository
-from hyops_gitops.cli.output import echo, echo_json, note
+from hyops_gitops.cli.output import echo, echo_json, is_terminal, note
 from hyops_gitops.cli.progress import show_event
 from hyops_gitops.cli.wiring import TOOL, Wiring, authority_source, override_option, overrides_of
 from hyops_gitops.core.errors import UsageError
@@ -76,7 +76,7 @@ def _agree(plan: RestorePlan, *, yes: bool) -> None:
     note(restore_plan_text(plan))
     if yes:
         return
-    if not sys.stdin.isatty():
+    if not is_terminal(sys.stdin):
         raise UsageError(
             "a restore writes the whole zone, and nobody is here to be asked", code="not-confirmed", hint="--yes"
         )

@@ -14,7 +14,7 @@ from hyops_gitops.adapters.schemas import schema_copies
 from hyops_gitops.adapters.worktree import WorkTree, read_source
 from hyops_gitops.adapters.yaml_reader import read_document
 from hyops_gitops.cli.options import common_options, find_repository
-from hyops_gitops.cli.output import echo, echo_json, note
+from hyops_gitops.cli.output import echo, echo_json, is_terminal, note
 from hyops_gitops.cli.paths import inside
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.findings import Finding, has_errors
@@ -117,4 +117,4 @@ def _tree_of(root: Path, revision: str) -> SourceTree:
 
 
 def _wants_colour() -> bool:
-    return sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    return is_terminal(sys.stdout) and "NO_COLOR" not in os.environ

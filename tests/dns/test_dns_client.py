@@ -5,6 +5,7 @@ import threading
 
 import dns.flags
 import dns.message
+import dns.rrset
 import pytest
 
 from hyops_gitops.adapters.dns_client import PlainDnsClient, chaos_text
@@ -116,3 +117,24 @@ def test_noise_is_not_taken_for_the_answer_and_a_lost_datagram_is_sent_again() -
         answer = ask(ServerAddress("127.0.0.1", server.getsockname()[1]), QUESTION)[QUESTION]
         thread.join()
     assert (answer.rcode, answer.authoritative, answer.rrsets) == ("NOERROR", True, ())
+
+
+@pytest.mark.parametrize(
+    "answer", [("id.server.", 0, "CH", "CNAME", "x."), ("id.server.", 0, "CH", "TXT", '"a"'), None], ids=str
+)
+def test_the_servers_own_name_is_a_text_or_not_known(answer: tuple[str, int, str, str, str] | None) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+
+        def serve() -> None:
+            wire, client = server.recvfrom(4096)
+            reply = dns.message.make_response(dns.message.from_wire(wire))
+            if answer is not None:
+                reply.answer.append(dns.rrset.from_text(*answer))
+            server.sendto(reply.to_wire(), client)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        name = chaos_text(ServerAddress("127.0.0.1", server.getsockname()[1]), "id.server", 3)
+        thread.join()
+    assert name == ("a" if answer is not None and answer[3] == "TXT" else None)

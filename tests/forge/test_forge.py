@@ -214,6 +214,8 @@ def test_a_redirect_is_not_followed(server: ForgeServer) -> None:
         (Answer(503), "forge-status", 3),
         (Answer(document=b"<html>"), "forge-reply", 1),
         (Answer(document=b"\xff\xfe"), "forge-reply", 1),
+        (Answer(document=b"[" * 100_000), "forge-reply", 1),
+        (Answer(429, headers={"Retry-After": "\u00b2"}), "forge-rate-limited", 1),
         (Answer(document=[]), "forge-reply", 1),
         (Answer(document={"default_branch": 7}), "forge-reply", 1),
     ],
@@ -296,6 +298,8 @@ def test_a_token_for_no_repository_is_wrong_usage(repository: str) -> None:
     [
         "http://git.example.net/api/v1",
         "ftp://h",
+        f"https://{'a' * 64}.net",
+        "https://git..net",
         "https://",
         "https://u:p@h",
         "https://h?x=1",

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Protocol
 
 import pytest
 
+from hyops_gitops.adapters.git_branch import GitBranches
 from hyops_gitops.adapters.git_evidence import GitEvidenceStore
 from hyops_gitops.adapters.git_remote import Pushed, RemoteBranch
 from hyops_gitops.adapters.git_snapshot import history_is_linear
@@ -200,6 +202,19 @@ def test_a_remote_that_cannot_be_reached(clone: Repo, bare: Repo) -> None:
     recorded = log.recorded()
     assert recorded is not None
     assert recorded.commit == first
+
+
+def test_no_room_for_temporary_files(clone: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    failure = refused(lambda: add(store(clone), None), "cannot-write")
+    assert "TMPDIR" in failure.hint
+    assert clone.head_of(f"refs/heads/{BRANCH}") is None
+
+
+def test_branches_with_names_that_are_not_utf_8_are_in_nobodys_way(clone: Repo) -> None:
+    head = clone.commit("one").encode()
+    (clone.path / ".git/packed-refs").write_bytes(b"%b refs/heads/caf\xe9\n%b refs/heads/move\n" % (head, head))
+    assert GitBranches(clone.path).free_name("move") == "move-2"
 
 
 def test_a_remote_that_is_not_configured(clone: Repo) -> None:

@@ -64,6 +64,10 @@ def test_without_git(repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(OutsideFailure) as caught:
         history(repo).resolve("HEAD")
     assert caught.value.code == "no-git"
+    (tmp_path / "git").write_text("")
+    with pytest.raises(OutsideFailure, match="git cannot be run: Permission denied") as caught:
+        history(repo).resolve("HEAD")
+    assert caught.value.code == "no-git"
 
 
 def test_dirty_paths_are_the_watched_ones_alone(repo: Repo) -> None:

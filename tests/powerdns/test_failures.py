@@ -133,7 +133,18 @@ def test_a_key_that_no_header_can_carry_is_refused_unseen(key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://h", "http://u:p@h", "http://h/api/v1", "h:8081", "http://", "http://h:port", "http://h?x=1", ""]
+    "url",
+    [
+        "ftp://h",
+        "http://u:p@h",
+        "http://h/api/v1",
+        "h:8081",
+        "http://",
+        "http://h:port",
+        "http://h?x=1",
+        "http://a..b",
+        "",
+    ],
 )
 def test_only_a_base_url_is_taken(url: str) -> None:
     with pytest.raises(OutsideFailure) as caught:
@@ -277,6 +288,17 @@ def test_the_date_header_becomes_the_servers_time(raw_server: StartServer) -> No
     moment = reader(server.url).header().server_time
     assert moment is not None
     assert moment.isoformat() == "2026-11-22T15:50:21+00:00"
+
+
+@pytest.mark.parametrize("date", ["", "Sun, 22 Nov 99999999999999999999 15:50:21 GMT", "Sun, 22 Nov 2026 15:50:21"])
+def test_a_date_that_is_none_is_not_known(raw_server: StartServer, date: str) -> None:
+    server = raw_server(reply("200 OK", GOOD_HEADER, f"Date: {date}"))
+    assert reader(server.url).header().server_time is None
+
+
+def test_a_new_serial_that_is_none_is_not_known(raw_server: StartServer) -> None:
+    server = raw_server(reply("204 No Content", b"", f"X-PDNS-New-Serial: {'9' * 5000}"))
+    assert writer(server.url).patch([], [RECORD]).new_serial is None
 
 
 def test_what_a_server_says_is_bounded_escaped_and_never_the_key(raw_server: StartServer) -> None:

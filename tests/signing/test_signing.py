@@ -126,6 +126,11 @@ def test_the_environment_names_the_key(ed25519_key: Path) -> None:
     assert signer_from_environment(environ).public_key() == public(ed25519_key)
 
 
+def test_a_key_at_the_home_of_nobody_is_not_there() -> None:
+    with pytest.raises(Refused, match="there is no such file"):
+        signer_from_environment({"HYOPS_SIGNING_KEY_FILE": "~nosuchuser/key"}).public_key()
+
+
 def test_without_a_key_the_refusal_says_how_to_make_one() -> None:
     with pytest.raises(Refused, match="HYOPS_SIGNING_KEY_FILE is not set") as caught:
         signer_from_environment({})

@@ -1,0 +1,114 @@
+"""Where stdout and stderr lead is the caller's: full, closed, left alone or in another encoding. Never a traceback."""
+
+import contextlib
+import io
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import TextIO
+
+import pytest
+
+from hyops_gitops.cli.main import execute
+from hyops_gitops.cli.output import echo, is_terminal, note
+from hyops_gitops.core.errors import Exit
+
+
+@contextmanager
+def broken(stream: TextIO) -> Iterator[TextIO]:
+    """What the stream still holds cannot be written when it is closed, either."""
+    try:
+        yield stream
+    finally:
+        with contextlib.suppress(OSError):
+            stream.close()
+
+
+def left_alone() -> AbstractContextManager[TextIO]:
+    """A stream whose reader went away."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    return broken(os.fdopen(writer, "w", buffering=1))
+
+
+def full() -> AbstractContextManager[TextIO]:
+    return broken(Path("/dev/full").open("w", buffering=1, encoding="utf-8"))
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_result_that_cannot_be_written_is_no_success(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    with full() as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        assert execute(["explain", "--format", form]) == Exit.UNCONFIRMED
+    assert "result cannot be written: No space left on device" in capsys.readouterr().err
+
+
+def test_an_error_document_that_cannot_be_written_keeps_its_exit_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with full() as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        assert execute(["explain", "nothing", "--format", "json"]) == Exit.USAGE
+    assert "result cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("command", "code"), [(["explain"], Exit.OK), (["explain", "nothing"], Exit.USAGE)])
+def test_a_reader_that_went_away_leaves_the_exit_code_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, command: list[str], code: Exit
+) -> None:
+    with left_alone() as stdout, left_alone() as stderr:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        monkeypatch.setattr(sys, "stderr", stderr)
+        assert execute([*command, "--format", "json"]) == code
+
+
+def test_progress_that_nobody_can_read_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for kind in (full, left_alone):
+        with kind() as stderr:
+            monkeypatch.setattr(sys, "stderr", stderr)
+            note("- sending one PATCH")
+
+
+def test_streams_that_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for stream in ("stdin", "stdout", "stderr"):
+        monkeypatch.setattr(sys, stream, None)
+    assert not is_terminal(sys.stdin)
+    assert execute(["validate", "--repo", str(Path(__file__).parents[2])]) == Exit.OK
+    assert execute(["init", "/nowhere", "--authority", "/nowhere.yaml"]) == Exit.USAGE
+
+
+def test_json_is_utf_8_whatever_the_locale_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
+    assert execute(["explain", "für", "--format", "json"]) == Exit.USAGE
+    assert json.loads(raw.getvalue())["message"] == "no rule or guard is called 'für'"
+
+
+def test_text_that_the_locale_has_no_sign_for_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="latin-1"))
+    echo("für → \udcff")
+    assert raw.getvalue() == b"f\xfcr \\u2192 \\udcff\n"
+
+
+# --- places that are none
+
+
+def test_a_directory_that_no_file_system_can_have(capsys: pytest.CaptureFixture[str]) -> None:
+    assert execute(["validate", "--repo", "a" * 300, "--format", "json"]) == Exit.USAGE
+    assert json.loads(capsys.readouterr().out)["code"] == "no-repository"
+
+
+def test_a_current_directory_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert execute(["validate", "--format", "json"]) == Exit.USAGE
+    assert json.loads(capsys.readouterr().out)["code"] == "no-repository"
