@@ -17,6 +17,7 @@ from hyops_gitops.core.trailers import Trailer
 # come last, a line each.
 _APPROVALS = "%(trailers:key=Approved-by,key=Reviewed-by,valueonly,unfold)"
 _LOG_FORMAT = f"%H%n%P%n%ct%n%an%n%cn%n%s%n{_APPROVALS}"
+_LAST_SECOND = 253402300799  # of the year 9999
 _ADDRESS = re.compile(r"\s*<[^>]*>\s*$")
 
 
@@ -185,7 +186,8 @@ def _commit_info(
         commit,
         subject,
         author,
-        datetime.fromtimestamp(int(seconds), UTC),
+        # Who commits may claim any time at all, or none: git tells none either of a commit said to be UTF-16.
+        datetime.fromtimestamp(min(int(seconds or 0), _LAST_SECOND), UTC),
         changed,
         committer,
         tuple(name for name in names if name),

@@ -15,6 +15,8 @@ from hyops_gitops.core.zone import Key, RRset
 
 ZoneJson = Mapping[str, object]
 # Line ends and controls would let one record pass as several lines of a zone file; lone surrogates have no encoding.
+_WORD = re.compile(r"[\x21-\x7e]+")  # with a blank in it, a line of a zone file would mean something else
+_MOST = 2**32 - 1  # of a serial and of a TTL
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
@@ -57,7 +59,7 @@ def decode_rrsets(zone: ZoneJson) -> Iterator[RRset]:
         disabled: list[str] = []
         for record in map(_mapping, _items(entry, "records")):
             (disabled if record.get("disabled") is True else served).append(_text(record, "content"))
-        yield RRset.of(_text(entry, "name"), _text(entry, "type"), _number(entry, "ttl"), served, disabled)
+        yield RRset.of(_word(entry, "name"), _word(entry, "type"), _number(entry, "ttl"), served, disabled)
 
 
 def encode_patch(deletes: Sequence[Key], replaces: Sequence[RRset]) -> bytes:
@@ -123,8 +125,15 @@ def _as_text(value: object, key: str = "an item") -> str:
     return value
 
 
+def _word(of: ZoneJson, key: str) -> str:
+    text = _text(of, key)
+    if not _WORD.fullmatch(text):
+        raise BadShape(f"{key} is not one word")
+    return text
+
+
 def _number(of: ZoneJson, key: str) -> int:
     value = of.get(key)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise BadShape(f"{key} is not a whole number from 0 on")
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MOST:
+        raise BadShape(f"{key} is not a whole number from 0 to {_MOST}")
     return value

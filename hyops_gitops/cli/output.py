@@ -3,12 +3,16 @@
 import contextlib
 import json
 import os
+import re
 import sys
 from typing import TextIO
 
 import click
 
 from hyops_gitops.core.errors import Unconfirmed
+
+# Legal in JSON as they are, but no UTF-8 (file names may hold any byte), or an order to a terminal.
+_ESCAPED = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class ResultLost(Unconfirmed):
@@ -22,7 +26,8 @@ def echo(text: str) -> None:
 
 def echo_json(document: object) -> None:
     """The result as exactly one JSON document, which is UTF-8 everywhere (RFC 8259)."""
-    _write(json.dumps(document, indent=2, ensure_ascii=False), "utf-8")
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    _write(_ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text), "utf-8")
 
 
 def _write(text: str, encoding: str) -> None:

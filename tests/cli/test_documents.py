@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hyops_gitops.cli.output import echo_json
 from hyops_gitops.core.errors import EXIT_MEANINGS
 from tests.apply.conftest import MakeWorld
 from tests.world import World
@@ -17,6 +18,14 @@ CHANGE_KEYS = {"action", "name", "type", "ttl", "before", "after", "contract", "
 RECEIPT_KEYS = {"format", "outcome", "serial", "intent", "result", "servers", "changes", "timings_ms"}
 SERVER_KEYS = {"role", "name", "address", "verdict", "after_ms"}
 ERROR_KEYS = {"format", "code", "message", "hint", "exit"}
+
+
+def test_a_document_is_utf_8_and_orders_no_terminal_whatever_is_in_it(capfd: pytest.CaptureFixture[str]) -> None:
+    said = {"path": "\udcff \x9b31m \x7f \u202e \xe9"}
+    echo_json(said)
+    shown = capfd.readouterr().out
+    assert json.loads(shown) == said
+    assert [char for char in shown if char > "~"] == ["\xe9"]
 
 
 # --- plan

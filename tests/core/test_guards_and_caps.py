@@ -9,7 +9,7 @@ from hyops_gitops.core.contract import Contract, Target, TargetType
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.guards import GUARDS, Override, overridable_guards, override_line
 from hyops_gitops.core.limits import Limits
-from hyops_gitops.core.plan import Plan
+from hyops_gitops.core.plan import Plan, Refusal
 from hyops_gitops.core.planning import Inputs, make_plan
 from hyops_gitops.core.zone import RRset, Zone
 from tests.core.strategies import APEX, contract_of, managed_of
@@ -66,6 +66,61 @@ def test_replaces_over_the_cap() -> None:
 
 def test_deletes_over_the_cap() -> None:
     assert guards(plan(many(4, "10.0.0.1"), many(1, "10.0.0.1"), limits(max_deletes=2))) == ["max-deletes"]
+
+
+def test_a_share_up_to_the_cap_is_allowed_and_said_where_it_is_over() -> None:
+    after = [*many(3, "10.0.0.2"), *many(10, "10.0.0.1")[3:]]
+    assert guards(plan(many(10, "10.0.0.1"), after, limits(max_change_percent=30))) == []
+    (refusal,) = plan(many(10, "10.0.0.1"), after, limits(max_change_percent=29)).refusals
+    assert refusal.message == "3 of 10 managed RRsets (30 %) would change, policy.max_change_percent allows 29 %"
+
+
+def test_a_site_that_is_left_for_an_address_that_is_no_site_is_a_rewrite() -> None:
+    before, after = [host("s", "10.0.0.1", onprem="10.0.0.1")], [host("s", "10.0.0.2", onprem="10.0.0.1")]
+    tight = limits(max_replaces=0, max_cutovers=0)
+    assert guards(plan(before, after, tight)) == ["max-replaces"]
+    assert guards(plan(after, before, tight)) == ["max-replaces"]
+    known = [host("s", "10.0.0.2", onprem="10.0.0.1", gcp="10.0.0.2")]
+    assert guards(plan(before, known, tight)) == ["max-cutovers"]
+
+
+def test_a_name_that_loses_one_of_two_types_is_no_deleted_endpoint() -> None:
+    both = contract_of("s", Target(TargetType.HOST, ("10.0.0.1", "fd00::1"), 1), 60)
+    tight = limits(max_deletes=0, max_replaces=1)
+    assert guards(plan([both], [host("s", "10.0.0.1")], tight)) == []
+    assert guards(plan([both], [host("t", "10.0.0.1")], tight)) == ["max-deletes"]
+    swapped = contract_of("s", Target(TargetType.DNS, ("x.example",), 1), 60)
+    assert guards(plan([both], [swapped], tight)) == []  # three changes, one replace
+
+
+def test_what_stays_at_a_site_or_begins_there_is_no_move_between_sites() -> None:
+    tight = limits(max_replaces=0, max_cutovers=0)
+    at_home = [host("s", "10.0.0.1", onprem="10.0.0.1")]
+    assert guards(plan([], at_home, tight)) == []
+    slower = [replace(at_home[0], ttl=90)]
+    assert guards(plan(at_home, slower, tight)) == ["max-replaces"]
+
+
+def test_an_endpoint_that_gains_an_address_beside_a_new_one_is_replaced() -> None:
+    both = contract_of("s", Target(TargetType.HOST, ("10.0.0.2", "fd00::1"), 1), 60)
+    assert guards(plan([host("s", "10.0.0.1")], [both], limits(max_replaces=0))) == ["max-replaces"]
+
+
+def test_a_held_name_that_is_mended_is_no_deleted_endpoint() -> None:
+    before, live = host("s", "10.0.0.1"), RRset.of(f"s.prod.{APEX}", "A", 60, ["10.0.0.2"])
+    inputs = Inputs(managed_of((before,)), (), {before.path: "invalid"}, Zone.of(APEX, [live]), limits(max_deletes=0),
+                    (Override.parse(f"drift:s.prod.{APEX}=mend"),))  # fmt: skip
+    made = make_plan(inputs)
+    assert (guards(made), len(made.changes)) == ([], 1)
+
+
+def test_adopting_and_forgetting_count_against_no_cap() -> None:
+    tight = limits(max_deletes=0, max_replaces=0, max_cutovers=0)
+    found = [rrset for one in many(3, "10.0.0.2") for rrset in one.rrsets()]
+    made = make_plan(Inputs(managed_of(tuple(many(3, "10.0.0.1"))), tuple(many(3, "10.0.0.2")), {},
+                            Zone.of(APEX, found), tight))  # fmt: skip
+    assert guards(made) == []
+    assert len(made.changes) == 3
 
 
 def test_a_share_of_few_records_means_nothing() -> None:
@@ -131,6 +186,14 @@ def test_a_broken_promise_warns_or_refuses_as_the_policy_says() -> None:
     assert guards(plan(before, after, enforcing, stable=promised)) == ["cutover-required"]
 
 
+def test_no_promise_is_broken_by_another_ttl_or_by_who_promised_nothing() -> None:
+    before, after = [host("s", "10.0.0.1", stable=True)], [host("s", "10.0.0.2", stable=True)]
+    enforcing = replace(LOOSE, cutover_required="enforce")
+    assert guards(plan(before, after, enforcing, stable=frozenset({"endpoints/prod/t.yaml"}))) == []
+    slower = contract_of("s", Target(TargetType.HOST, ("10.0.0.1",), 1), 90, stable=True)
+    assert guards(plan(before, [slower], enforcing, stable=frozenset({slower.path}))) == []
+
+
 def test_a_new_name_that_hides_a_wildcard_is_noted() -> None:
     wildcard = RRset.of(f"*.prod.{APEX}", "A", 60, ["10.9.9.9"])
     made = plan([], [host("s", "10.0.0.1")], foreign=(wildcard,))
@@ -160,6 +223,16 @@ def test_the_stricter_of_two_policies_asserts_what_both_assert() -> None:
     )
 
 
+def test_the_stricter_of_two_policies_in_every_field() -> None:
+    loose = Limits(9, 9, 9, 9, "warn", frozenset({"drift", "held"}), "off", "warn", 60)
+    tight = Limits(1, 1, 1, 1, "enforce", frozenset({"drift"}), "enforce", "refuse", 0)
+    assert loose.stricter(tight) == tight.stricter(loose) == tight
+    assert loose.stricter(loose) == loose
+    warning = replace(loose, separation_of_duties="warn")
+    assert loose.stricter(warning).separation_of_duties == "warn"
+    assert warning.stricter(tight).separation_of_duties == "enforce"
+
+
 def test_the_stricter_of_two_policies() -> None:
     one = Limits(1, 9, 1, 9, "warn", frozenset({"drift", "foreign"}))
     other = Limits(9, 1, 9, 1, "enforce", frozenset({"drift", "history"}))
@@ -175,6 +248,46 @@ def test_every_guard_can_be_overridden_or_says_that_it_cannot(guard: str) -> Non
     else:
         with pytest.raises(UsageError, match="no override"):
             Override.parse(line)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("drift", "no guard is called 'drift'|has no reason"),
+        ("drift:a.z.internal", "has no reason"),
+        ("drift:a.z.internal= ", "has no reason"),
+        ("drift=because", "needs a DNS name"),
+        ("drift:=because", "needs a DNS name"),
+        ("max-deletes:a.z.internal=because", "takes no DNS name"),
+        ("all=because", "no guard is called 'all'"),
+        ("=because", "no guard is called ''"),
+    ],
+)
+def test_what_is_no_override_is_wrong_usage(text: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said) as caught:
+        Override.parse(text)
+    assert caught.value.code == "bad-override"
+    if "DNS name" in said:
+        assert caught.value.hint == ("write drift:NAME=REASON" if "needs" in said else "write max-deletes=REASON")
+    else:
+        assert caught.value.hint
+
+
+def test_an_override_lifts_its_own_guard_and_name_where_the_policy_lists_it() -> None:
+    used = (Override.parse("drift:a.z.internal=x"), Override.parse("max-deletes=y"))
+    lifted = [("drift", "a.z.internal"), ("max-deletes", None)]
+    asked = [*lifted, ("drift", "b.z.internal"), ("foreign", "a.z.internal"), ("max-replaces", None), ("drift", None)]
+    assert [one for one in asked if LOOSE.lifted(*one, used)] == lifted
+    assert not any(replace(LOOSE, overridable=frozenset({"held"})).lifted(*one, used) for one in asked)
+
+
+def test_no_hint_at_an_override_that_the_policy_does_not_allow() -> None:
+    refusal = plan(many(4, "10.0.0.1"), many(4, "10.0.0.2"), limits(max_replaces=3)).refusals[0]
+    assert LOOSE.honest(refusal) == refusal
+    closed = replace(LOOSE, overridable=frozenset())
+    assert "nothing lifts it" in closed.honest(refusal).hint
+    occluded = Refusal("occluded", "a.z.internal", "x", "rename the endpoint")
+    assert closed.honest(occluded) == occluded
 
 
 def test_a_reason_may_hold_anything() -> None:

@@ -115,6 +115,20 @@ def test_first_parent_commits_with_their_changes(any_repo: Repo) -> None:
     assert history(any_repo).first_parent_commits("HEAD", "HEAD") == ()
 
 
+@pytest.mark.parametrize(
+    ("said", "year"),
+    [("99999999999999 +0000", 9999), ("soon", 1970), ("1767323045 +0000\nencoding UTF-16", 1970)],
+)
+def test_a_commit_may_claim_any_time_and_encoding(repo: Repo, said: str, year: int) -> None:
+    base = repo.commit("one")
+    head = f"tree {repo.git('rev-parse', 'HEAD^{tree}')}\nparent {base}\nauthor a <a@b.c> 1 +0000\n"
+    body = f"{head}committer a <a@b.c> {said}\n\ntwo\n"
+    body += "\n" * (len(body) % 2)  # UTF-16 has pairs of octets
+    commit = repo.git("hash-object", "-t", "commit", "-w", "--literally", "--stdin", stdin=body)
+    (found,) = history(repo).first_parent_commits(base, commit)
+    assert (found.id, found.time.year) == (commit, year)
+
+
 def test_subject_is_never_cut_and_time_is_the_commit_time(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_AUTHOR_DATE", "2020-01-01T00:00:00Z")
     monkeypatch.setenv("GIT_COMMITTER_DATE", "2026-01-02T03:04:05+02:00")

@@ -253,6 +253,7 @@ def test_the_environment_changes_nothing(raw_server: StartServer, monkeypatch: p
         b'{"name":"z.internal.","kind":"Master"}',
         b'{"name":"z.internal.","kind":"Master","serial":true}',
         b'{"name":"z.internal.","kind":"Master","serial":-1}',
+        b'{"name":"z.internal.","kind":"Master","serial":4294967296}',
         b'{"name":"other.internal.","kind":"Master","serial":7}',
         b'{"name":"z.internal.","kind":"Ma\\nster","serial":7}',
         b'{"name":"z.internal.","kind":"Master","serial":' + b"9" * 10_000 + b"}",
@@ -273,6 +274,16 @@ def test_records_that_would_span_lines_are_no_records(raw_server: StartServer, c
     with pytest.raises(OutsideFailure) as caught:
         reader(server.url).rrsets()
     assert caught.value.code == "powerdns-bad-reply"
+
+
+@pytest.mark.parametrize(
+    "owner", ['"name":"a b.z.internal.","type":"TXT"', '"name":"a.z.internal.","type":"A IN"', '"name":"","type":"A"']
+)
+def test_what_no_line_of_a_zone_file_can_say_is_no_rrset(raw_server: StartServer, owner: str) -> None:
+    body = f'{{"name":"z.internal.","rrsets":[{{{owner},"ttl":1,"records":[]}}]}}'
+    server = raw_server(reply("200 OK", body.encode()))
+    with pytest.raises(OutsideFailure, match="is not one word"):
+        reader(server.url).rrsets()
 
 
 def test_a_huge_reply_is_not_read_to_its_end(raw_server: StartServer, monkeypatch: pytest.MonkeyPatch) -> None:
