@@ -57,12 +57,12 @@ def assertion_refusals(
         moves: Earlier moves; None where nothing is known of them.
     """
     moving = written_by_name(change for change in changes if change.cutover)
-    by_name = {str(one.name): one for one in contracts.values()}
-    yield from _too_many(assertions, [by_name[name] for name in moving if name in by_name])
+    yield from _too_many(assertions, [one for one in contracts.values() if str(one.name) in moving])
     if moves is not None and assertions.anti_flap_minutes:
         yield from _flapping(assertions.anti_flap_minutes, moving, moves)
+    named = {rrset.name: one for one in contracts.values() for rrset in one.rrsets()}  # an old name kept as alias too
     for group in assertions.move_together:
-        yield from _left_behind(group, moving, by_name, after)
+        yield from _left_behind(group, moving, named, after)
 
 
 def _too_many(assertions: Assertions, moving: Sequence[Contract]) -> Iterator[Refusal]:
@@ -90,22 +90,24 @@ def _left_behind(
     if not movers:
         return
     first, zone = movers[0], after.by_name()
-    sites = {name: _site(contracts[name], zone.get(name, {})) for name in group if name in contracts}
+    sites = {name: _site(contracts[name], zone) for name in group if name in contracts}
+    there = sites.get(first)
     for name in group:
         if name not in sites:
             why = "has no contract"
-        elif sites[name] is None or sites[first] is None:
+        elif sites[name] is None or there is None:
             why = "" if name in moving else "would stay where it is"
         else:
-            why = "" if sites[name] == sites[first] else f"would be at {sites[name]}"
+            why = "" if sites[name] == there else f"would be at {sites[name]}"
         if why:
-            where = f" to {sites[first]}" if sites.get(first) else ""
+            where = f" to {there}" if there else ""
             message = f"{name} {why} while {first}, which it belongs together with, moves{where}"
             yield Refusal.overridable("move-together", name, message)
 
 
-def _site(contract: Contract, here: Mapping[str, RRset]) -> str | None:
+def _site(contract: Contract, zone: Mapping[str, Mapping[str, RRset]]) -> str | None:
     """The site at which an endpoint would be."""
+    here = zone.get(str(contract.name), {})
     rdata = frozenset(value for rrset in here.values() for value in rrset.rdata)
     return next((name for name, target in contract.sites.items() if site_rdata(target) == rdata), None)
 

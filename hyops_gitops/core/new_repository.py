@@ -17,7 +17,8 @@ PLACEHOLDER_REPO = "https://github.com/CHANGE-ME/hyops-gitops"
 PLACEHOLDER_REF = "0" * 40
 ENVIRONMENTS = ("dev", "staging", "prod")
 PRIVATE_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fd00::/8")
-_PLAIN = re.compile(r"[a-z][a-z0-9-]*(\.[a-z0-9-]*[a-z][a-z0-9-]*)*|[0-9]{1,3}(\.[0-9]{1,3}){3}")
+# A name of labels that each hold a letter, or an IPv4 address.
+_PLAIN = re.compile(r"[a-z][a-z0-9-]*(\.(?=[0-9-]*[a-z])[a-z0-9-]+)*|[0-9]{1,3}(\.[0-9]{1,3}){3}")
 _NOT_PLAIN = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 _SERVER = re.compile(r"(?P<name>[^@=]+)(?:@(?P<site>[^@=]+))?=(?P<dns>[^=]+)")
 _PRINCIPAL = re.compile(r"[A-Za-z0-9._+@-]+")

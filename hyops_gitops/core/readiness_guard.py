@@ -35,14 +35,18 @@ def target_of(contract: Contract, changes: Sequence[Change]) -> Target:
 
 
 def attested(report: ReadinessReport, said: datetime | None, minutes: int, now: datetime) -> ReadinessReport:
-    """The report, with its publisher's word where that is recent enough to stand for an unknown readiness."""
-    if (
-        report.verdict != "unknown"
-        or said is None
-        or not now - timedelta(minutes=minutes) <= said <= now + _CLOCKS_APART
-    ):
+    """The report, with its publisher's word where that is recent enough to stand for an unknown readiness.
+
+    Args:
+        report: What probes said.
+        said: When the publisher said that the target is ready.
+        minutes: How old that may be; 0: it never counts.
+        now: The time of this run.
+    """
+    if report.verdict != "unknown" or said is None or not minutes:
         return report
-    return replace(report, attested=said)
+    fresh = now - timedelta(minutes=minutes) <= said <= now + _CLOCKS_APART
+    return replace(report, attested=said) if fresh else report
 
 
 def guarded(plan: Plan, reports: Iterable[ReadinessReport], limits: Limits, overrides: Sequence[Override]) -> Plan:

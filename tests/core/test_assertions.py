@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from hyops_gitops.core.assertions import LastMove, Moves, Sides
 from hyops_gitops.core.authority import Assertions
-from hyops_gitops.core.contract import Contract, Target, TargetType
+from hyops_gitops.core.contract import Alias, Contract, Target, TargetType
 from hyops_gitops.core.guards import Override
 from hyops_gitops.core.plan import Plan
 from hyops_gitops.core.planning import Inputs, make_plan
@@ -116,6 +116,13 @@ def test_where_sites_are_not_known_all_have_to_move() -> None:
 
 def test_a_group_with_somebody_unknown_protects_all_the_same() -> None:
     assert guards(plan([at("a", ONPREM)], [at("a", GCP)], TOGETHER)) == ["move-together"]
+
+
+@pytest.mark.parametrize(("follower", "expected"), [(GCP, []), (ONPREM, [name("b")])])
+def test_an_old_name_kept_as_alias_stands_for_the_endpoint_that_keeps_it(follower: str, expected: list[str]) -> None:
+    renamed = replace(at("c", GCP), aliases=(Alias(name("a"), date(2027, 1, 1)),))
+    made = plan(moved("a", "b", to=ONPREM), [renamed, at("b", follower)], TOGETHER)
+    assert [one.name for one in made.refusals if one.guard == "move-together"] == expected
 
 
 def test_nothing_is_asserted_while_nothing_of_a_group_moves() -> None:

@@ -68,4 +68,8 @@ def test_a_publishers_word_stands_for_an_unknown_readiness_while_it_is_fresh(age
 
 def test_a_publishers_word_does_not_count_against_what_probes_saw() -> None:
     assert attested(report("not-ready"), NOW, 60, NOW).attested is None
-    assert attested(report("unknown"), NOW, 0, NOW + timedelta(seconds=1)).attested is None
+
+
+@pytest.mark.parametrize("seconds", [-1, 0, 1, 299])
+def test_a_policy_of_no_minutes_takes_nobodys_word_not_even_of_this_second(seconds: int) -> None:
+    assert attested(report("unknown"), NOW + timedelta(seconds=seconds), 0, NOW).attested is None

@@ -14,7 +14,7 @@ from hyops_gitops.core.rules.context import ZoneContext
 from hyops_gitops.core.zone import canonical_address
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-_LIKE_AN_ADDRESS = re.compile(r"[0-9.]+(?:[:/][0-9]+)?|[0-9A-Fa-f:.\[\]]*:[0-9A-Fa-f:.\[\]]*(?:[%/].*)?")
+_LIKE_AN_ADDRESS = re.compile(r"[0-9.]+(?:[:/][0-9]+)?|(?=[^:%/]*:)[0-9A-Fa-f:.\[\]]+(?:[%/].*)?")
 
 
 def check_targets(draft: ContractDraft, context: ZoneContext) -> Iterator[Finding]:
