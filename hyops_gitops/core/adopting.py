@@ -2,12 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 
-from hyops_gitops.core.contract import Contract, Target, TargetType
+from hyops_gitops.core.contract import Contract, Target
 from hyops_gitops.core.moves import Move, move_of
-from hyops_gitops.core.names import canonical_name
 from hyops_gitops.core.plan import Change
 from hyops_gitops.core.reconciling import moved
-from hyops_gitops.core.zone import RRset
 
 
 def adopting_moves(changes: Sequence[Change], contracts: Iterable[Contract]) -> tuple[Move, ...]:
@@ -31,17 +29,9 @@ def names_moved(changes: Sequence[Change]) -> tuple[str, ...]:
 def _ends(contract: Contract, changes: Sequence[Change]) -> tuple[Target | None, Target | None]:
     """The target that these changes left a contract's name with, and the one that it had before."""
     own = [change for change in moved(changes).values() if change.name == str(contract.name)]
+    after = [one.after for one in own if one.after is not None]
+    before = [one.before for one in own if one.before is not None]
     return (
-        _target(contract, [one.after for one in own if one.after is not None]),
-        _target(contract, [one.before for one in own if one.before is not None]),
+        contract.target_shown_by(after) if after else None,
+        contract.target_shown_by(before) if before else None,
     )
-
-
-def _target(contract: Contract, rrsets: Sequence[RRset]) -> Target | None:
-    """The target that these records are: one of the contract's sites, or else what they say."""
-    if not rrsets:
-        return None
-    values = tuple(sorted(canonical_name(value) for rrset in rrsets for value in rrset.rdata))
-    kind = TargetType.DNS if any(rrset.type == "CNAME" for rrset in rrsets) else TargetType.HOST
-    known = (site for site in contract.sites.values() if site.values == values)
-    return next(known, Target(kind, values, contract.target.port))

@@ -39,7 +39,7 @@ def _kinds(entry: Entry) -> Iterator[tuple[str, str]]:
     body = entry.body
     if isinstance(body, Intent | Refusal):
         for used in body.overrides:
-            yield "override", f"{used.guard}{f':{used.name}' if used.name else ''}: {used.reason} (by {used.source})"
+            yield "override", f"{used.target}: {used.reason} (by {used.source})"
     if isinstance(body, Intent | Refusal | Unchanged) and body.authority.outside_commit:
         yield "outside-commit", f"its authority file came from outside the commit: sha256:{body.authority.sha256}"
     if isinstance(body, Intent | Unchanged):
@@ -113,7 +113,7 @@ def _about_segment(body: Reconcile) -> Iterator[tuple[str, str]]:
         said = f"segment {body.segment} by {', '.join(adopted.operators)}{witnessed}"
         yield "breakglass", f"{said}: {summarise(adopted.changes) or 'nothing applied'}"
         for used in adopted.overrides:
-            yield "override", f"{used.guard}: {used.reason} (by {used.source})"
+            yield "override", f"{used.target}: {used.reason} (by {used.source})"
     if body.review:
         yield "reviewed", f"segment {body.segment} by {body.review}: {body.reason}"
 
@@ -129,15 +129,13 @@ def _about_result(result: Result) -> Iterator[tuple[str, str]]:
 
 def change_rows(log: Log) -> Iterator[ChangeRow]:
     """A row for each RRset of each intent, and of each break-glass segment that was brought in; oldest first."""
-    results = {one.body.intent_seq: one for one in log.entries if isinstance(one.body, Result)}
     for entry in log.entries:
         intent = entry.body
         if isinstance(intent, Reconcile):
             yield from _segment_rows(log, entry, intent)
         if not isinstance(intent, Intent):
             continue
-        end = results.get(entry.seq)
-        result = end.body if end is not None and isinstance(end.body, Result) else None
+        result, end = log.end_of(entry) or (None, None)
         for change in intent.changes:
             yield ChangeRow(
                 seq=entry.seq,
@@ -179,27 +177,27 @@ def _segment_rows(log: Log, entry: Entry, body: Reconcile) -> Iterator[ChangeRow
 
 def dispositions(log: Log) -> Mapping[str, tuple[Disposition, int, MergedCommit]]:
     """What became of each merged commit that the log names; nothing outdoes an apply."""
-    results = {one.body.intent_seq: one.body for one in log.entries if isinstance(one.body, Result)}
     found: dict[str, tuple[Disposition, int, MergedCommit]] = {}
     for entry in log.entries:
         body = entry.body
         if not isinstance(body, Intent | Unchanged | Refusal):
             continue
-        what = _disposition(body, results.get(entry.seq))
+        what = _disposition(log, entry, body)
         for merged in body.merged:
             if what in ("applied", "unchanged") or found.get(merged.commit, (what,))[0] not in ("applied", "unchanged"):
                 found[merged.commit] = (what, entry.seq, merged)
     return found
 
 
-def _disposition(body: Intent | Unchanged | Refusal, result: Result | None) -> Disposition:
-    if isinstance(body, Unchanged):
-        return "unchanged"
-    if isinstance(body, Refusal):
-        return "refused"
-    if result is None:
-        return "intended"
-    return result.outcome
+def _disposition(log: Log, entry: Entry, body: Intent | Unchanged | Refusal) -> Disposition:
+    match body:
+        case Unchanged():
+            return "unchanged"
+        case Refusal():
+            return "refused"
+        case Intent():
+            end = log.end_of(entry)
+            return "intended" if end is None else end[0].outcome
 
 
 def population_rows(

@@ -39,7 +39,7 @@ def trailer_lines(declared: Declaration, overrides: Iterable[Override] = ()) -> 
         ("Reference", declared.reference),
         *(("Site-Lost", site) for site in declared.sites_lost),
         *(("Hold", f"{hold.name}={hold.reason}") for hold in declared.holds),
-        *(("Override", _override(one)) for one in overrides),
+        *(("Override", str(one)) for one in overrides),
     ]
     return tuple(f"Hyops-{key}: {' '.join(text.split())}" for key, text in found if text)
 
@@ -63,8 +63,3 @@ def commit_commands(branch: str, paths: Sequence[str], text: CommitText) -> tupl
 def pull_request_command(branch: str, text: CommitText) -> tuple[str, ...]:
     """The command that opens a pull request with the forge's own program."""
     return ("gh", "pr", "create", "--head", branch, "--title", text.subject, "--body", text.description)
-
-
-def _override(override: Override) -> str:
-    name = f":{override.name}" if override.name else ""
-    return f"{override.guard}{name}={override.reason}"

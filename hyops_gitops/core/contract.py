@@ -1,13 +1,13 @@
 """The endpoint contract: what a service's stable name is and where it points now (cutover contract, section 3)."""
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
 from hyops_gitops.core.document import Document
-from hyops_gitops.core.names import EndpointName
+from hyops_gitops.core.names import EndpointName, canonical_name
 from hyops_gitops.core.zone import RRset
 
 ATTESTED_OK = "ok"  # the one status of a module that says anything about readiness
@@ -88,6 +88,14 @@ class Contract:
         """When the publisher last said that this target's status is ok; how old that may be is the policy's."""
         times = [one.time for one in self.attested if one.values == target.values and one.status == ATTESTED_OK]
         return max(times, default=None)
+
+    def target_shown_by(self, rrsets: Iterable[RRset]) -> Target:
+        """The target that these records of its name are: one of its sites, or else what they say, on its own port."""
+        found = list(rrsets)
+        values = tuple(sorted(canonical_name(value) for rrset in found for value in rrset.rdata))
+        kind = TargetType.DNS if any(rrset.type == "CNAME" for rrset in found) else TargetType.HOST
+        sites = (site for site in self.sites.values() if site.values == values)
+        return next(sites, Target(kind, values, self.target.port))
 
     @property
     def active_site(self) -> str | None:

@@ -8,7 +8,7 @@ from typing import Literal
 from hyops_gitops.core.entry_parts import SecondaryDrift
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.markers import Anchor
-from hyops_gitops.core.plan import Drift
+from hyops_gitops.core.plan import Drift, rdata_json, ttl_json
 from hyops_gitops.core.zone import Key, RRset, Zone
 
 
@@ -49,9 +49,9 @@ class Difference:
         return {
             "name": self.name,
             "type": self.type,
-            "ttl": {"expected": _ttl(self.expected), "found": _ttl(self.found)},
-            "expected": _rdata(self.expected),
-            "found": _rdata(self.found),
+            "ttl": {"expected": ttl_json(self.expected), "found": ttl_json(self.found)},
+            "expected": rdata_json(self.expected),
+            "found": rdata_json(self.found),
         }
 
 
@@ -186,11 +186,3 @@ def compare(expected: Zone, found: Zone, within: Collection[Key] | None = None) 
     """How one zone differs from another; None: everywhere."""
     keys = (key for key in expected.differing(found) if within is None or key in within)
     return tuple(Difference(*key, expected.rrsets.get(key), found.rrsets.get(key)) for key in keys)
-
-
-def _ttl(rrset: RRset | None) -> int | None:
-    return rrset.ttl if rrset else None
-
-
-def _rdata(rrset: RRset | None) -> list[str]:
-    return list(rrset.rdata) if rrset else []

@@ -196,6 +196,14 @@ class Override:
     reason: str
     source: str  # "option", "trailer", ...
 
+    @property
+    def target(self) -> str:
+        """`GUARD[:NAME]`."""
+        return f"{self.guard}:{self.name}" if self.name else self.guard
+
+    def __str__(self) -> str:
+        return f"{self.target}={self.reason}"
+
     @classmethod
     def parse(cls, text: str, source: str = "option") -> "Override":
         """Read one override.

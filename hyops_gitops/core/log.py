@@ -117,11 +117,15 @@ class Log:
         if self.base is not None:
             yield from self.base.applied_to(name)
         for intended in self.entries.mentioning(name):
-            if isinstance(intended.body, Intent) and intended is not self.open_intent:
-                following = (self.entries[index] for index in range(intended.seq, len(self.entries)))
-                entry = next(one for one in following if isinstance(one.body, Result))
-                if isinstance(entry.body, Result) and entry.body.outcome == "applied":
-                    yield Applied(intended.body, intended, entry.body, entry)
+            if isinstance(intended.body, Intent) and (end := self.end_of(intended)) is not None:
+                result, entry = end
+                if result.outcome == "applied":
+                    yield Applied(intended.body, intended, result, entry)
+
+    def end_of(self, intent: Entry) -> tuple[Result, Entry] | None:
+        """What became of an intent, and the entry that says so: the next result after it; None while it is open."""
+        following = (self.entries[index] for index in range(intent.seq, len(self.entries)))
+        return next(((one.body, one) for one in following if isinstance(one.body, Result)), None)
 
     def left(self, name: str) -> Iterator[tuple[datetime, int]]:
         """When records of a name were seen to be gone that no apply took away (drift, break-glass), and their TTLs."""

@@ -8,7 +8,6 @@ from hyops_gitops.core.contract_edit import Edit, moved, moved_with_site
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.log import Applied
 from hyops_gitops.core.names import canonical_name
-from hyops_gitops.core.readiness_guard import target_of
 from hyops_gitops.core.rules.context import suggestion
 from hyops_gitops.core.zone import canonical_address, is_address
 
@@ -115,7 +114,7 @@ def previous_target(contract: Contract, past: Iterable[Applied]) -> Target | Non
     for applied in past:
         changes = [change for change in applied.intent.changes if change.name == name]
         if any(change.cutover and change.before is not None for change in changes):
-            before = target_of(contract, changes)
+            before = contract.target_shown_by(change.before for change in changes if change.before)
             found = before if before.values != contract.target.values else found
     return found
 

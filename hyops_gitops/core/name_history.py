@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from hyops_gitops.core.custody_entries import Adopted, Reconcile
-from hyops_gitops.core.entries import Intent, Refusal, Result, ZoneDrift
+from hyops_gitops.core.entries import Intent, Refusal, ZoneDrift
 from hyops_gitops.core.entry_parts import MergedCommit, approved_by, asked_by
 from hyops_gitops.core.envelope import Entry
 from hyops_gitops.core.errors import UsageError
@@ -58,9 +58,9 @@ def full_name(log: Log, given: str) -> str:
         UsageError: code `unknown-name`, or `ambiguous-name`.
     """
     wanted = canonical_name(given)
-    known = {name for entry in log.entries for name in _names(entry)}
-    if wanted in known:
+    if any(wanted in _names(entry) for entry in log.entries.mentioning(wanted)):
         return wanted
+    known = {name for entry in log.entries for name in _names(entry)}
     found = sorted(name for name in known if name.startswith(f"{wanted}."))
     if len(found) == 1:
         return found[0]
@@ -74,14 +74,12 @@ def full_name(log: Log, given: str) -> str:
 
 def name_history(log: Log, name: str) -> Iterator[NameChange]:
     """Oldest first."""
-    results = {one.body.intent_seq: one.body for one in log.entries if isinstance(one.body, Result)}
-    for entry in log.entries:
+    for entry in log.entries.mentioning(name):
         match entry.body:
             case Intent(merged=merged, changes=changes):
-                result = results.get(entry.seq)
+                result, _ = log.end_of(entry) or (None, None)
                 outcome = result.outcome if result else "open"
-                applied = result is not None and result.outcome == "applied"
-                converged = result.converged if result is not None and applied else None
+                converged = result.converged if result and result.outcome == "applied" else None
                 yield from _changes(entry, name, changes, merged, outcome, converged)
             case Refusal():
                 yield from _refused(entry, entry.body, name)

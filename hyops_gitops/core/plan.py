@@ -48,9 +48,9 @@ class Change:
             "action": self.action.value,
             "name": self.name,
             "type": self.type,
-            "ttl": {"before": _ttl(self.before), "after": _ttl(self.after)},
-            "before": _rdata(self.before),
-            "after": _rdata(self.after),
+            "ttl": {"before": ttl_json(self.before), "after": ttl_json(self.after)},
+            "before": rdata_json(self.before),
+            "after": rdata_json(self.after),
             "contract": self.contract,
             "cutover": self.cutover,
         }
@@ -71,9 +71,9 @@ class Drift:
         return {
             "name": self.name,
             "type": self.type,
-            "ttl": {"recorded": _ttl(self.recorded), "observed": _ttl(self.observed)},
-            "recorded": _rdata(self.recorded),
-            "observed": _rdata(self.observed),
+            "ttl": {"recorded": ttl_json(self.recorded), "observed": ttl_json(self.observed)},
+            "recorded": rdata_json(self.recorded),
+            "observed": rdata_json(self.observed),
             "contract": self.contract,
         }
 
@@ -168,9 +168,11 @@ def plan_digest(zone: str, zone_sha256: str, changes: Iterable[Change]) -> str:
     return sha256_hex(canonical_json(document))
 
 
-def _ttl(rrset: RRset | None) -> int | None:
+def ttl_json(rrset: RRset | None) -> int | None:
+    """The TTL, in seconds; None where there are no records."""
     return rrset.ttl if rrset else None
 
 
-def _rdata(rrset: RRset | None) -> list[str]:
+def rdata_json(rrset: RRset | None) -> list[str]:
+    """The records served; none where there are none."""
     return list(rrset.rdata) if rrset else []

@@ -44,11 +44,8 @@ def read_publication(text: str, shown: str) -> Publication:
             `self-target`: the name would point at itself.
     """
     document = _parsed(text, shown)
-    outputs, state = document, document
     inner = document.get("outputs")
-    is_state = isinstance(inner, dict)
-    if isinstance(inner, dict):
-        outputs = inner
+    outputs, state = (inner, document) if isinstance(inner, dict) else (document, {})
     if outputs and all(isinstance(one, dict) and "value" in one for one in outputs.values()):
         outputs = {key: one["value"] for key, one in outputs.items() if isinstance(one, dict)}
     if "endpoint_dns_name" not in outputs:
@@ -57,12 +54,9 @@ def read_publication(text: str, shown: str) -> Publication:
             code="bad-outputs",
             hint="give a module's state file, its outputs as one JSON object, or `terraform output -json`",
         )
-    status = state.get("status") if is_state and "terraform_version" not in state else None
-    if is_state and status is None and "terraform_version" not in state:
-        status = "missing"
-    source = state.get("module_ref") if is_state else None
     name = canonical_name(_text(outputs, "endpoint_dns_name"))
     values = _values(outputs, name) if name else ()
+    source = state.get("module_ref")
     return Publication(
         name,
         values,
@@ -70,7 +64,7 @@ def read_publication(text: str, shown: str) -> Publication:
         _port(outputs),
         _flag(outputs, "endpoint_cutover_required"),
         source if isinstance(source, str) and source else None,
-        None if status is None else str(status),
+        _status(state),
     )
 
 
@@ -96,6 +90,14 @@ def _no_duplicates(pairs: Iterable[tuple[str, object]]) -> dict[str, object]:
             raise _Duplicate(f"the key {key!r} is given twice")
         found[key] = value
     return found
+
+
+def _status(state: Mapping[str, object]) -> str | None:
+    """What a module's state says of the module; terraform's own says nothing, nor do outputs without a state."""
+    if not state or "terraform_version" in state:
+        return None
+    status = state.get("status")
+    return "missing" if status is None else str(status)
 
 
 def _values(outputs: Mapping[str, object], name: str) -> tuple[str, ...]:

@@ -4,11 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from hyops_gitops.core.contract import Contract, Target, TargetType
+from hyops_gitops.core.contract import Contract
 from hyops_gitops.core.guards import Override
 from hyops_gitops.core.json_fields import time_text
 from hyops_gitops.core.limits import Limits
-from hyops_gitops.core.names import canonical_name
 from hyops_gitops.core.plan import Change, Note, Plan, Refusal
 from hyops_gitops.core.readiness import Candidate, ReadinessReport
 
@@ -20,18 +19,6 @@ def candidates(changes: Iterable[Change], contracts: Mapping[str, Contract]) -> 
     """The targets that endpoints move to, by contract path."""
     moving = {change.contract for change in changes if change.cutover and change.after is not None and change.writes}
     return tuple(Candidate.of(contracts[path]) for path in sorted(moving) if path in contracts)
-
-
-def target_of(contract: Contract, changes: Sequence[Change]) -> Target:
-    """The target that an endpoint had before these changes: one of its sites, or else what the records say."""
-    values = tuple(
-        sorted(canonical_name(value) for change in changes if change.before for value in change.before.rdata)
-    )
-    for site in contract.sites.values():
-        if site.values == values:
-            return site
-    is_name = any(change.before and change.type == "CNAME" for change in changes)
-    return Target(TargetType.DNS if is_name else TargetType.HOST, values, contract.target.port)
 
 
 def attested(report: ReadinessReport, said: datetime | None, minutes: int, now: datetime) -> ReadinessReport:

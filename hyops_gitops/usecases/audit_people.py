@@ -97,7 +97,7 @@ def _check_lifted(zone: str, entry: Entry, intent: Intent, line: Line) -> Iterat
     lifted = {replace(one, reason=masked(one.reason)) for one in trailer_overrides(known)}
     for override in intent.overrides:
         if override.source == "trailer" and override not in lifted:
-            message = f"no commit that it names lifts {override.guard}{f':{override.name}' if override.name else ''}"
+            message = f"no commit that it names lifts {override.target}"
             yield Problem("commit-facts", entry_path(zone, entry.seq), message)
 
 

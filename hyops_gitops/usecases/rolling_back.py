@@ -15,7 +15,7 @@ from hyops_gitops.core.limits import Limits
 from hyops_gitops.core.log import Log
 from hyops_gitops.core.plan import Change, Held, Plan
 from hyops_gitops.core.readiness import Candidate
-from hyops_gitops.core.readiness_guard import guarded, target_of
+from hyops_gitops.core.readiness_guard import guarded
 from hyops_gitops.core.rollback import changed_meanwhile, taken_back, with_companions
 from hyops_gitops.usecases.apply_ports import ApplyPorts, ApplyRequest
 from hyops_gitops.usecases.apply_preparation import Prepared, look, probe_targets, zone_drift
@@ -111,7 +111,8 @@ def _prepare(
 
 def _old_target(contract: Contract, done: Sequence[Change]) -> Candidate:
     """Where a name pointed before; what its publisher said is about another target."""
-    target = target_of(contract, [change for change in done if change.name == str(contract.name)])
+    own = (change for change in done if change.name == str(contract.name))
+    target = contract.target_shown_by(change.before for change in own if change.before)
     return replace(Candidate.of(contract, target), attested=None)
 
 
