@@ -151,6 +151,8 @@ class Authority:
     document: Document
 
 
+DEFAULT_LEASE_S = 120
+DEFAULT_CONVERGENCE_S = 60
 # What an authority file without the key means; the schema's defaults say the same and a test compares them.
 POLICY_DEFAULTS: Mapping[str, object] = {
     "max_replaces": 20,
@@ -165,7 +167,7 @@ POLICY_DEFAULTS: Mapping[str, object] = {
     "zone_ownership": "shared",
     "replication": "transfer",
     "separation_of_duties": "warn",
-    "lease_s": 120,
+    "lease_s": DEFAULT_LEASE_S,
 }
 DEFAULT_OVERRIDABLE = (
     "anti-flap",

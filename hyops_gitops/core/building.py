@@ -5,6 +5,7 @@ from ipaddress import ip_network
 from typing import cast
 
 from hyops_gitops.core.authority import (
+    DEFAULT_CONVERGENCE_S,
     DEFAULT_OVERRIDABLE,
     POLICY_DEFAULTS,
     ApiEndpoint,
@@ -30,7 +31,6 @@ from hyops_gitops.core.rules.servers import parse_server_address
 
 DEFAULT_SERVER_ID = "localhost"
 DEFAULT_BRANCH = "evidence"
-DEFAULT_TIMEOUT_S = 60
 _DIGEST_PREFIX = "sha256:"
 
 
@@ -169,4 +169,4 @@ def _convergence(fields: Fields) -> Convergence:
     default: tuple[str, ...] = ("primary", "secondaries") if "dns" in fields.mapping("primary") else ("secondaries",)
     require = tuple(role for _, role in fields.texts(*at, "require"))
     chosen = require if "require" in fields.mapping(*at) else default
-    return Convergence(DEFAULT_TIMEOUT_S if timeout is None else timeout, cast("tuple[Role, ...]", chosen))
+    return Convergence(DEFAULT_CONVERGENCE_S if timeout is None else timeout, cast("tuple[Role, ...]", chosen))

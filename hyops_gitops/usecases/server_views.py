@@ -1,6 +1,6 @@
 """What each authority server holds of a zone: by its API where there is a key, by transfer, or record by record."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from hyops_gitops.core.authority import Authority, Secondary
@@ -14,6 +14,7 @@ from hyops_gitops.usecases.convergence import Watched, answered, servers_of
 from hyops_gitops.usecases.ports import DnsClient, ZoneReader, ZoneTransfers
 
 _TIMEOUT_S = 2.0
+_SHOWN = 3  # names in one remark
 _SERIAL = 2  # position in an SOA's rdata (RFC 1035 section 3.3.13)
 # PowerDNS answers with something else in their place; by transfer they have numbers for types.
 _NEVER_SERVED = frozenset({"ALIAS", "LUA"})
@@ -116,10 +117,14 @@ class Viewer:
             return self._view(server, "dns", (), frozenset(), serial, serves=False)
         try:
             transferred = self.ports.transfers.transfer(server.address, zone)
-            seen = tuple(one for one in transferred if one.type not in _NEVER_SERVED and one.type[:4] != "TYPE")
-            return self._view(server, "axfr", seen, None, serial, serves=True)
         except HyopsError:
             self.unseen.append(f"records of {server.role} {server.name} that are not known: it does not transfer to us")
+            self._hidden(server, (key for key in keys if key[1] in _NEVER_SERVED))
+        else:
+            hidden = {one.key for one in transferred if one.type in _NEVER_SERVED or one.type.startswith("TYPE")}
+            self._hidden(server, hidden | {key for key in keys if key[1] in _NEVER_SERVED})
+            seen = tuple(one for one in transferred if one.key not in hidden)
+            return self._view(server, "axfr", seen, None, serial, serves=True)
         asked = frozenset(_askable(keys, zone))
         answers = self._ask(server, [Question(*key) for key in sorted(asked)])
         if any(answer.rcode == "SILENT" for answer in answers.values()):
@@ -127,6 +132,13 @@ class Viewer:
             return None
         given = (answered(answer, question) for question, answer in {**state, **answers}.items())
         return self._view(server, "dns", tuple(filter(None, given)), asked, serial, serves=True)
+
+    def _hidden(self, server: Watched, keys: Iterable[Key]) -> None:
+        names = sorted({name for name, _ in keys})
+        if names:
+            listed = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+            kinds = "ALIAS and LUA, or of types that DNS has no name for"
+            self.unseen.append(f"records of {server.role} {server.name} at {listed}: {kinds}; only its API shows them")
 
     def _silent(self, server: Watched) -> None:
         self.unseen.append(f"{server.role} {server.name} ({server.address}): it did not answer")

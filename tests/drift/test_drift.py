@@ -253,10 +253,20 @@ def test_foreign_records_are_notes_where_the_zone_is_shared_and_drift_where_it_i
         (look.name("mail"), False, ["is", "gone"]),
         (look.name("new"), False, ["is", "new"]),
     ]
-    assert shared.exit_code == 0
+    assert (shared.exit_code, shared.unseen) == (0, ())
+    look.foreign("alias", "ALIAS", "elsewhere.example.")
+    look.foreign("lua", "LUA", """A "ifportup(443, {'10.0.0.1'})\"""")
+    bring_up(look)
+    by_transfer = drift(look, "dns")
+    assert [case.name for case in by_transfer.cases] == [look.name("mail"), look.name("new")]
+    assert by_transfer.unseen == tuple(
+        f"records of {server} at {look.name('alias')}, {look.name('lua')}: ALIAS and LUA, or of types that DNS has no "
+        "name for; only its API shows them"
+        for server in ("primary primary", "secondary secondary1")
+    )
     look.edit_authority("policy: {", 'policy: {"zone_ownership": "exclusive", ')
     look.commit("Ours alone")
-    assert [case.counts for case in drift(look).cases if case.kind.value == "foreign"] == [True, True]
+    assert [case.counts for case in drift(look).cases if case.kind.value == "foreign"] == [True] * 4
     assert drift(look).exit_code == 1
 
 

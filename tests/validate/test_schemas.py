@@ -10,8 +10,8 @@ from jsonschema import Draft202012Validator
 from referencing.jsonschema import DRAFT202012
 
 from hyops_gitops.adapters.schemas import SchemaName, load_schema, schema_directory
-from hyops_gitops.core.authority import DEFAULT_OVERRIDABLE, POLICY_DEFAULTS
-from hyops_gitops.core.building import DEFAULT_BRANCH, DEFAULT_SERVER_ID, DEFAULT_TIMEOUT_S
+from hyops_gitops.core.authority import DEFAULT_CONVERGENCE_S, DEFAULT_OVERRIDABLE, POLICY_DEFAULTS
+from hyops_gitops.core.building import DEFAULT_BRANCH, DEFAULT_SERVER_ID
 from hyops_gitops.core.guards import overridable_guards
 from hyops_gitops.core.rules.context import DEFAULT_TTL
 
@@ -103,7 +103,7 @@ def test_the_schemas_defaults_are_the_programs() -> None:
         "max": DEFAULT_TTL.maximum,
         "default": DEFAULT_TTL.default,
     }
-    assert policy["convergence"]["properties"]["timeout_s"]["default"] == DEFAULT_TIMEOUT_S
+    assert policy["convergence"]["properties"]["timeout_s"]["default"] == DEFAULT_CONVERGENCE_S
     assert authority["primary"]["properties"]["server_id"]["default"] == DEFAULT_SERVER_ID
     assert authority["evidence"]["properties"]["branch"]["default"] == DEFAULT_BRANCH
 

@@ -77,6 +77,14 @@ AUTHORITY_RULES: tuple[Rule, ...] = (
         "require: [primary, secondaries] without primary.dns",
     ),
     Rule(
+        "authority-lease",
+        "policy.convergence.timeout_s is at most policy.lease_s.",
+        "When the lease and half a minute are over, another applier takes this one for dead and settles its intent; it "
+        "must not still be waiting for servers then.",
+        "Make lease_s longer, or timeout_s shorter.",
+        "lease_s: 30 with convergence: {timeout_s: 60}",
+    ),
+    Rule(
         "authority-network",
         "target_networks are networks in CIDR form.",
         "Every target is checked against them.",

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from itertools import chain
 
+from hyops_gitops.core.authority import DEFAULT_CONVERGENCE_S, DEFAULT_LEASE_S
 from hyops_gitops.core.document import Document, KeyPath
 from hyops_gitops.core.fields import Fields
 from hyops_gitops.core.findings import Finding
@@ -32,6 +33,7 @@ def check_authority(document: Document, *, in_tree: bool) -> Iterator[Finding]:
     yield from _check_policy(fields)
     yield from _check_assertions(fields)
     yield from _check_convergence(fields)
+    yield from _check_lease(fields)
     yield from _check_branch(fields)
 
 
@@ -124,6 +126,21 @@ def _check_convergence(fields: Fields) -> Iterator[Finding]:
             message = "the primary is required, but primary.dns is not given"
             hint = "add primary.dns, or remove primary here"
             yield finding_at("authority-convergence", fields.document, (*at, index), message, hint)
+
+
+def _check_lease(fields: Fields) -> Iterator[Finding]:
+    """Whoever waits for an intent's lease to end must not take an applier for dead that is still proving its change."""
+    lease_at, timeout_at = ("policy", "lease_s"), ("policy", "convergence", "timeout_s")
+    if not (fields.document.is_sound(*lease_at) and fields.document.is_sound(*timeout_at)):
+        return
+    lease = fields.number(*lease_at) or DEFAULT_LEASE_S
+    given = fields.number(*timeout_at)
+    timeout = given or DEFAULT_CONVERGENCE_S
+    if timeout > lease:
+        message = f"convergence.timeout_s is {timeout}, longer than lease_s, which is {lease}"
+        hint = f"make lease_s at least {timeout}, or timeout_s at most {lease}"
+        at = timeout_at if given else lease_at
+        yield finding_at("authority-lease", fields.document, at, message, hint)
 
 
 def _check_branch(fields: Fields) -> Iterator[Finding]:
