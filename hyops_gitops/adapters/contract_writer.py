@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hyops_gitops.adapters.files import replace_file
+from hyops_gitops.adapters.files import replace_files
 from hyops_gitops.adapters.yaml_set import in_order, new_text, set_values
 from hyops_gitops.core.contract_edit import Edit
 from hyops_gitops.core.errors import InvalidData, OutsideFailure
@@ -31,18 +31,18 @@ class TextWriter:
         """The file with its keys in canonical order, comments kept."""
         return in_order(_text(content)).encode()
 
-    def replace(self, path: str, content: bytes) -> None:
-        """Write one file of the repository whole, its folder too where there is none yet.
+    def replace(self, files: Mapping[str, bytes]) -> None:
+        """Write these files of the repository, all or none, their folders too where there are none yet.
 
         Raises:
             OutsideFailure: code `cannot-write`.
         """
-        file = self.root / path
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutsideFailure(f"cannot write {path}: {error.strerror}", code="cannot-write") from None
-        replace_file(file, content)
+        for path in files:
+            try:
+                (self.root / path).parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise OutsideFailure(f"cannot write {path}: {error.strerror}", code="cannot-write") from None
+        replace_files({self.root / path: content for path, content in files.items()})
 
 
 def _text(content: bytes) -> str:

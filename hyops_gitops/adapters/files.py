@@ -2,8 +2,8 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hyops_gitops.core.errors import OutsideFailure
@@ -15,21 +15,47 @@ def replace_file(path: Path, content: bytes, *, private: bool = False) -> None:
     Raises:
         OutsideFailure: code `cannot-write`.
     """
+    replace_files({path: content}, private=private)
+
+
+def replace_files(files: Mapping[Path, bytes], *, private: bool = False) -> None:
+    """As `replace_file`, each: the first is renamed when the last is on disk, so that a full disk changes none.
+
+    Raises:
+        OutsideFailure: code `cannot-write`.
+    """
+    made: dict[Path, Path] = {}
+    path = Path()
     try:
-        mode = 0o600 if private else path.stat().st_mode & 0o777 if path.exists() else 0o644
-        descriptor, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(beside).chmod(mode)
-            Path(beside).replace(path)
-        except BaseException:
-            Path(beside).unlink(missing_ok=True)
-            raise
+        for path, content in files.items():
+            made[path] = _written_beside(path, content, private=private)
+        for path, beside in made.items():
+            beside.replace(path)
     except OSError as error:
         raise OutsideFailure(f"cannot write {path}: {error.strerror}", code="cannot-write") from None
+    finally:
+        for beside in made.values():
+            _remove(beside)
+
+
+def _written_beside(path: Path, content: bytes, *, private: bool) -> Path:
+    mode = 0o600 if private else path.stat().st_mode & 0o777 if path.exists() else 0o644
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(mode)
+    except BaseException:
+        _remove(Path(name))
+        raise
+    return Path(name)
+
+
+def _remove(file: Path) -> None:
+    with suppress(OSError):
+        file.unlink()
 
 
 @contextmanager

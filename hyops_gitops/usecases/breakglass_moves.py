@@ -1,6 +1,6 @@
 """What a break-glass command is to move, and the contracts as they would be then, in memory alone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hyops_gitops.core.contract import Contract, Target
@@ -93,8 +93,8 @@ def edited(
 ) -> Validation:
     """The tree with these moves. A move without an edit is one too: the log may know the name elsewhere."""
 
-    def never(path: str, content: bytes) -> None:
-        raise OutsideFailure(f"{path}: nothing is written, {len(content)} octets", code="cannot-write")
+    def never(files: Mapping[str, bytes]) -> None:
+        raise OutsideFailure(f"{', '.join(files)}: nothing is written", code="cannot-write")
 
     files = FilePorts(
         ports.apply.read, ports.apply.check, ports.work_tree, ports.writer, never, request.authority_override

@@ -45,7 +45,7 @@ class FilePorts:
     check: SchemaChecker
     tree: SourceTree  # the work tree
     writer: ContractWriter
-    replace: Callable[[str, bytes], None]  # one file of the work tree, whole or not at all
+    replace: Callable[[Mapping[str, bytes]], None]  # files of the work tree, all or none
     authority_override: SourceFile | None = None
 
 
@@ -133,10 +133,8 @@ def check_changes(changes: Iterable[FileChange], ports: FilePorts) -> Validation
 
 
 def write_changes(changes: Iterable[FileChange], ports: FilePorts) -> None:
-    """Replace the files that change."""
-    for one in changes:
-        if one.changes:
-            ports.replace(one.path, one.after)
+    """Replace the files that change, all or none."""
+    ports.replace({one.path: one.after for one in changes if one.changes})
 
 
 def _data(path: str, content: bytes, ports: FilePorts) -> object:

@@ -1,5 +1,7 @@
 """`cutover`, `failback` and `failover` as edits and commits: what changes, what stays, and what the commit says."""
 
+import errno
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -139,6 +141,21 @@ def test_failback_goes_home_and_without_home_needs_a_log(clone: Clone) -> None:
 
 
 # --- a site
+
+
+def test_a_failover_that_a_full_disk_stops_half_way_leaves_every_contract_as_it_was(
+    clone: Clone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+
+    def full(descriptor: int) -> None:
+        written.append(descriptor)
+        if len(written) > 1:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    ran = clone.run("failover", "--from", "onprem", "--to", "gcp")
+    assert (ran.exit, ran.document["code"], clone.git("status", "--porcelain")) == (4, "cannot-write", "")
 
 
 def test_a_failover_moves_what_has_to_and_says_why_the_rest_stays(clone: Clone) -> None:
