@@ -17,7 +17,8 @@ def write_folder(directory: Path, files: Mapping[str, bytes], executable: frozen
     """
     try:
         if directory.is_symlink() or (directory.exists() and (not directory.is_dir() or any(directory.iterdir()))):
-            raise UsageError(f"{directory} exists and is not an empty directory", code="not-empty")
+            hint = "name a directory that is not there yet"
+            raise UsageError(f"{directory} exists and is not an empty directory", code="not-empty", hint=hint)
         directory.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}."))
         try:

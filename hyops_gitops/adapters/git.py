@@ -42,6 +42,9 @@ class GitRepository:
         commit = self._verified(f"{named}^{{commit}}") if named else None  # apart: `:/text` would swallow a suffix
         if commit:
             return commit
+        if revision == "HEAD":
+            hint = "make the first one: git add -A && git commit"
+            raise UsageError("nothing is committed in this clone yet", code="no-commit", hint=hint)
         raise UsageError(
             f"no commit is called {revision!r} in this clone",
             code="no-commit",

@@ -153,7 +153,8 @@ class RemoteBranch:
         return OutsideFailure(
             f"remote {self.remote!r} cannot be reached: {words}",
             code="remote-unreachable",
-            hint=f"test it with `git ls-remote {self.remote}`",
+            hint=f"test it with `git ls-remote {self.remote}`; what has to move before it is back: "
+            "`hyops-gitops breakglass --help`",
         )
 
     def _ask(self, *arguments: str) -> GitResult:

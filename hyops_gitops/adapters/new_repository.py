@@ -29,6 +29,13 @@ class NewRepository:
         """Whether something is at this path, be it a broken link."""
         return os.path.lexists(self._root / path)
 
+    def mentions(self, path: str, word: str) -> bool:
+        """Whether a file that can be read is at this path and has this word in it."""
+        try:
+            return word.encode() in (self._root / path).read_bytes()
+        except OSError:
+            return False
+
     def check_place(self) -> None:
         """Whether this can be the top of a repository: workflows and owners count nowhere else."""
         there = next(one for one in (self._root, *self._root.parents) if one.is_dir())

@@ -98,7 +98,10 @@ class _ZoneApi:
                 )
             case 401 | 403:
                 raise OutsideFailure(
-                    f"the API key is not accepted by {server} ({reply.status} {said})", code="powerdns-unauthorized"
+                    f"the API key is not accepted by {server} ({reply.status} {said})",
+                    code="powerdns-unauthorized",
+                    hint="compare the key in the environment with `api-key` in that server's pdns.conf, and what a "
+                    "proxy before it allows",
                 )
             case 404:
                 kind = OutsideFailure if body is None else ServerRefused

@@ -10,8 +10,9 @@ from typing import cast
 import click
 
 from hyops_gitops import __version__
+from hyops_gitops.cli.help import EXIT_CODES, usage_words, with_examples
 from hyops_gitops.cli.output import ResultLost, echo, echo_json, note
-from hyops_gitops.core.errors import EXIT_MEANINGS, Exit, HyopsError
+from hyops_gitops.core.errors import Exit, HyopsError
 from hyops_gitops.render.findings import findings_text, printable
 from hyops_gitops.usecases.findings_error import FindingsError
 
@@ -66,7 +67,8 @@ class LazyGroup(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module, attribute, _ = _COMMANDS[cmd_name]
-        return cast(click.Command, getattr(importlib.import_module(f"hyops_gitops.cli.{module}"), attribute))
+        command = cast(click.Command, getattr(importlib.import_module(f"hyops_gitops.cli.{module}"), attribute))
+        return with_examples(command, cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """The commands by the people who use them."""
@@ -75,10 +77,7 @@ class LazyGroup(click.Group):
                 formatter.write_dl([(name, help_line) for name, (_, _, help_line) in commands.items()])
 
 
-_EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {int(code):>3}  {meaning}" for code, meaning in EXIT_MEANINGS.items())
-
-
-@click.group(cls=LazyGroup, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="hyops-gitops")
 def cli() -> None:
     """Move internal DNS names by pull request.
@@ -103,9 +102,7 @@ def execute(arguments: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         return _fail(form, Exit.INTERRUPTED, "interrupted", "interrupted", "")
     except click.UsageError as error:
-        command = error.ctx.command_path if error.ctx else "hyops-gitops"
-        hint = f"see {command} --help"
-        return _fail(form, Exit.USAGE, "usage", error.format_message(), hint)
+        return _usage(form, error)
     except ResultLost as lost:
         return _say("text", lost)
     except HyopsError as error:
@@ -123,6 +120,13 @@ def _form(arguments: list[str]) -> str:
     asked = [after for before, after in itertools.pairwise(arguments) if before == "--format"]
     asked += [argument.removeprefix("--format=") for argument in arguments if argument.startswith("--format=")]
     return asked[-1] if asked else "text"
+
+
+def _usage(form: str, error: click.UsageError) -> int:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError) and form == "text":
+        note(error.format_message())
+        return Exit.USAGE
+    return _fail(form, Exit.USAGE, "usage", *usage_words(error))
 
 
 def _fail(form: str, code: Exit, slug: str, message: str, hint: str) -> int:

@@ -28,7 +28,7 @@ def common_options(*formats: str) -> Callable[[_Command], _Command]:
             click.option(
                 "--authority",
                 "authority_file",
-                type=click.Path(path_type=Path, dir_okay=False),
+                type=click.Path(path_type=Path, dir_okay=False, exists=True),
                 help="Use this file in place of the zone's authority file (a lab, a drill).",
             ),
             click.option(

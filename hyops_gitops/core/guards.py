@@ -221,7 +221,8 @@ class Override:
                 hint=f"guards that can be overridden: {', '.join(overridable_guards())}",
             )
         if not guard.overridable:
-            raise UsageError(f"guard {guard_name!r} has no override", code="bad-override")
+            hint = f"what it asks for: {guard.about}"
+            raise UsageError(f"guard {guard_name!r} has no override", code="bad-override", hint=hint)
         if not equals or not reason.strip():
             raise UsageError(
                 f"override {text!r} has no reason",

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hyops_gitops.core.authority import Authority
-from hyops_gitops.core.new_repository import PLACEHOLDER_REF, PLACEHOLDER_REPO, Tool
+from hyops_gitops.core.new_repository import PLACEHOLDER_REF, PLACEHOLDER_REPO
 from hyops_gitops.core.rulesets import Ruleset
 from hyops_gitops.core.zone_contracts import Unmapped
 
@@ -16,7 +16,7 @@ class NextSteps:
     """What the first apply of a new repository still needs."""
 
     authority: Authority
-    tool: Tool
+    has_tool: bool
     has_key: bool
     has_contracts: bool
     committed: bool
@@ -31,7 +31,7 @@ class NextSteps:
                 "make the applier's key, `ssh-keygen -t ed25519 -N '' -f FILE`, and add to authority/allowed_signers "
                 'the line `PRINCIPAL namespaces="hyops-gitops" KEY`, KEY being the first two words of FILE.pub'
             )
-        if self.tool.is_placeholder:
+        if not self.has_tool:
             yield (
                 f"replace {PLACEHOLDER_REPO} and {PLACEHOLDER_REF} in .pre-commit-config.yaml and .github/workflows/ "
                 "by the tool's repository and the full id of one commit of it"

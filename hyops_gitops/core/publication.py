@@ -75,7 +75,8 @@ def _parsed(text: str, shown: str) -> Mapping[str, object]:
         detail = str(error) if isinstance(error, _Duplicate) else "it is no JSON"
         raise InvalidData(f"{shown} cannot be read: {detail}", code="bad-outputs") from None
     if not isinstance(document, dict):
-        raise InvalidData(f"{shown} is no JSON object", code="bad-outputs")
+        hint = "give a module's state file, an object of its outputs, or what `terraform output -json` prints"
+        raise InvalidData(f"{shown} is no JSON object", code="bad-outputs", hint=hint)
     return document
 
 

@@ -36,13 +36,13 @@ def receipt_text(receipt: Receipt) -> str:
     lines = [*plan_lines(receipt.plan), *map(readiness_line, receipt.readiness)]
     lines += map(moment_line, receipt.timeline) if receipt.timeline else map(server_line, receipt.servers)
     behind = ", ".join(
-        f"{one.role} {one.name}" for one in receipt.servers if one.role != "resolver" and one.verdict != "converged"
+        _called(one.role, one.name) for one in receipt.servers if one.role != "resolver" and one.verdict != "converged"
     )
     for one in receipt.retire:
         when = time_text(one.after) if one.after else f"unknown: {behind} may still serve the old one"
         lines.append(f"{one.name}: the old target may be retired after {when}")
     lines += map(_departure_line, receipt.departures)
-    lines += [f"{one.role} {one.name} has caught up with what it missed" for one in receipt.caught_up]
+    lines += [f"{_called(one.role, one.name)} has caught up with what it missed" for one in receipt.caught_up]
     if receipt.rollback is not None:
         lines += [f"moved back: {one}" for one in receipt.rollback.names if receipt.rollback.outcome == "applied"]
         lines += map(server_line, receipt.rollback.servers)
@@ -55,11 +55,7 @@ def receipt_text(receipt: Receipt) -> str:
 def _departure_line(departure: Departure) -> str:
     """`old.prod.z: gone from primary, secondary onprem; a wildcard answers 10.9.9.9 instead`."""
     where = {
-        gone: ", ".join(
-            one.role if one.role == one.name else f"{one.role} {one.name}"
-            for one in departure.servers
-            if one.gone is gone
-        )
+        gone: ", ".join(_called(one.role, one.name) for one in departure.servers if one.gone is gone)
         for gone in (True, False, None)
     }
     said = [
@@ -101,7 +97,12 @@ def moment_line(moment: Moment) -> str:
 def server_line(server: ServerReport) -> str:
     """`secondary onprem (127.0.0.2:5301): converged after 34 ms`."""
     when = "" if server.after_ms is None else f" after {server.after_ms} ms"
-    return f"{server.role} {server.name} ({server.address}): {server.verdict}{when}"
+    return f"{_called(server.role, server.name)} ({server.address}): {server.verdict}{when}"
+
+
+def _called(role: str, name: str) -> str:
+    """The primary, mostly, is called what it is."""
+    return role if role == name else f"{role} {name}"
 
 
 def reading_text(reading: Reading) -> str:

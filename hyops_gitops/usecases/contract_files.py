@@ -128,7 +128,7 @@ def check_changes(changes: Iterable[FileChange], ports: FilePorts) -> Validation
     )
     about = validation.findings_about(made)
     if any(one.severity is Severity.ERROR for one in about) or validation.authority is None:
-        raise FindingsError(about or validation.findings)
+        raise FindingsError(about or validation.findings, unwritten=True)
     return validation
 
 

@@ -5,14 +5,20 @@ from hyops_gitops.core.findings import Finding
 
 
 class FindingsError(InvalidData):
-    """Files that had to be valid are not."""
+    """Files that had to be valid are not.
 
-    def __init__(self, findings: tuple[Finding, ...]) -> None:
-        number = len(findings)
+    Args:
+        findings: What is wrong with them.
+        unwritten: They are about what a command was going to write, and did not.
+    """
+
+    def __init__(self, findings: tuple[Finding, ...], *, unwritten: bool = False) -> None:
+        one = len(findings) == 1
+        where = "nothing was written" if unwritten else "`hyops-gitops validate` shows them too"
         super().__init__(
-            f"{number} finding{'s' if number != 1 else ''} in what was to be applied",
+            f"{len(findings)} {'finding has' if one else 'findings have'} to be mended first",
             code="findings",
-            hint="`hyops-gitops validate` shows them too; `hyops-gitops explain RULE` explains one",
+            hint=f"{where}; `hyops-gitops explain RULE` explains one",
         )
         self.findings = findings
 

@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 
 from hyops_gitops.core import codeowners
 from hyops_gitops.core.authority import Authority
-from hyops_gitops.core.errors import UsageError
+from hyops_gitops.core.errors import OutsideFailure, UsageError
 from hyops_gitops.core.events import Step
 from hyops_gitops.core.init_report import Begun, NextSteps
 from hyops_gitops.core.new_repository import (
     AUTHORITY_TEMPLATE,
+    PLACEHOLDER_REPO,
     SIGNERS_TEMPLATE,
     authority_text,
     check_principal,
@@ -25,11 +26,13 @@ from hyops_gitops.core.new_repository import (
 )
 from hyops_gitops.core.rules.tree import SIGNERS_PATH
 from hyops_gitops.core.rulesets import rulesets
+from hyops_gitops.usecases.evidence_init import Started
 from hyops_gitops.usecases.findings_error import FindingsError
 from hyops_gitops.usecases.init_ports import BeginPorts, InitRequest
 from hyops_gitops.usecases.take_over import MemoryTree, TakenOver, take_over
 from hyops_gitops.usecases.validate import Validation, validate_tree
 
+_HOOKS = ".pre-commit-config.yaml"
 _FIRST_MESSAGE = "Begin the endpoint contracts of {}"
 _PIN_MESSAGE = "Pin the evidence log"
 
@@ -55,7 +58,7 @@ class _Draft:
         """
         validation = self.judged({})
         if validation.authority is None:
-            raise FindingsError(validation.findings)
+            raise FindingsError(validation.findings, unwritten=True)
         return validation.authority
 
 
@@ -80,12 +83,12 @@ def begin_repository(request: InitRequest, ports: BeginPorts) -> Begun:
     key = ports.signer().public_key() if ports.signer is not None else None
     steps = NextSteps(
         authority=authority,
-        tool=request.tool,
+        has_tool=not _is_open(ports, _HOOKS, PLACEHOLDER_REPO, request.tool.is_placeholder),
         has_key=key is not None or SIGNERS_PATH in draft.present,
         has_contracts=bool(validation.contracts),
         committed=request.commit or request.evidence,
         log_started=request.evidence or authority.evidence.genesis is not None,
-        has_owners=request.admins is not None,
+        has_owners=not _is_open(ports, codeowners.PATH, codeowners.PLACEHOLDER, request.admins is None),
     )
     wanted = {
         **draft.made,
@@ -111,6 +114,11 @@ def begin_repository(request: InitRequest, ports: BeginPorts) -> Begun:
         next=steps,
     )
     return _with_forge(_with_git(begun, request, ports, authority), request, ports, authority)
+
+
+def _is_open(ports: BeginPorts, path: str, placeholder: str, as_asked: bool) -> bool:
+    """Whether somebody still has to fill in a file: the one that is there, which is kept, or else the one to come."""
+    return ports.folder.mentions(path, placeholder) if ports.folder.holds(path) else as_asked
 
 
 def _principal(request: InitRequest, ports: BeginPorts) -> str | None:
@@ -147,7 +155,7 @@ def _zone_of(draft: _Draft) -> str:
     document, findings = draft.ports.read("authority/zone.yaml", content)
     zone = document.data.get("zone") if document is not None and isinstance(document.data, dict) else None
     if not isinstance(zone, str) or "/" in zone:
-        raise FindingsError(findings or draft.judged({}).findings)
+        raise FindingsError(findings or draft.judged({}).findings, unwritten=True)
     return zone
 
 
@@ -165,10 +173,19 @@ def _with_git(begun: Begun, request: InitRequest, ports: BeginPorts, authority: 
     commit = ports.folder.commit(begun.written, _FIRST_MESSAGE.format(authority.zone)) if begun.written else None
     if not request.evidence or authority.evidence.genesis is not None:
         return replace(begun, commit=commit)
-    started = ports.start_log()
+    started = _log_started(ports)
     ports.folder.pin(authority.path, started.sha256)
     commit = ports.folder.commit([authority.path], _PIN_MESSAGE)
     return replace(begun, commit=commit, genesis=started.sha256)
+
+
+def _log_started(ports: BeginPorts) -> Started:
+    """The log, or what failed and how to go on from there: everything else is done."""
+    try:
+        return ports.start_log()
+    except OutsideFailure as failure:
+        hint = f"{failure.hint}; all files are written and committed: `hyops-gitops evidence init` there goes on"
+        raise OutsideFailure(failure.message, code=failure.code, hint=hint) from failure
 
 
 def _with_forge(begun: Begun, request: InitRequest, ports: BeginPorts, authority: Authority) -> Begun:

@@ -24,6 +24,9 @@ class RepositoryFolder(Protocol):
     def holds(self, path: str) -> bool:
         """Whether something is at this path."""
 
+    def mentions(self, path: str, word: str) -> bool:
+        """Whether a file is at this path and has this word in it."""
+
     def check_place(self) -> None:
         """Whether this can be the top of a repository.
 

@@ -179,6 +179,27 @@ def test_a_remote_takes_the_log_first(init: Init, directory: Path, tmp_path: Pat
     assert 'remote: "origin"' in (directory / "authority" / f"{ZONE}.yaml").read_text()
 
 
+def test_a_remote_that_cannot_be_reached_leaves_the_rest_done_and_says_how_to_go_on(
+    init: Init, directory: Path, tmp_path: Path
+) -> None:
+    run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "key")
+    tool = (
+        "--tool-repo",
+        "https://git.example.net/dns/hyops-gitops.git",
+        "--tool-ref",
+        HASH,
+        "--admins",
+        "@dns/admins",
+    )
+    began = init("--remote-url", str(tmp_path / "none.git"), "--signing-key", tmp_path / "key", "--evidence", *tool)
+    assert (began.exit, began.document["code"]) == (Exit.OUTSIDE, "remote-unreachable")
+    assert "`hyops-gitops evidence init` there goes on" in str(began.document["hint"])
+    assert run("git", "-C", directory, "status", "--porcelain") == b""
+    again = init("--remote-url", str(tmp_path / "none.git")).document["next"]
+    assert isinstance(again, list)
+    assert not [step for step in again if "CHANGE-ME" in step]  # what the first call filled in is there
+
+
 def test_whose_commit_it_is_must_be_known(init: Init, monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     monkeypatch.setenv("EMAIL", "")

@@ -84,6 +84,8 @@ def _check_name(draft: ContractDraft, at: KeyPath, value: str) -> Iterator[Findi
     elif problem := _host_name_problem(value):
         spelt = canonical_name(value)
         form = "write the full name in lower case, without final dot"
+        if _LIKE_AN_ADDRESS.fullmatch(value):
+            form = _address_hint(value)
         hint = form if _host_name_problem(spelt) else f"write {spelt}"
         yield finding_at("target-name", draft.document, at, f"{value!r} is no host name: {problem}", hint)
 
