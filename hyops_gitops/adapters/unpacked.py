@@ -134,8 +134,8 @@ class UnpackedHistory:
             raise UsageError(
                 f"{self._folder.root} is no clone, and nothing says which commit it is",
                 code="no-commit",
-                hint="run this in a clone (`git init` begins one); in an unpacked archive, say what it is of: "
-                'echo "node: $(git get-tar-commit-id < FILE.tar)" > .git_archival.txt',
+                hint='echo "node: $(git get-tar-commit-id < FILE.tar)" > .git_archival.txt, with the archive itself; '
+                "where there is none, run this in a clone (`git init` begins one)",
             )
         if revision in ("HEAD", head):
             return head

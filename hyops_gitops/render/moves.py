@@ -40,8 +40,8 @@ def skipped_lines(skipped: Iterable[Skipped]) -> Iterator[str]:
     for one in skipped:
         by_reason.setdefault(one.reason.replace(f" {one.name} ", " NAME "), []).append(one.name)
     for reason, names in sorted(by_reason.items()):
-        number = f"{len(names)} stay{'s' if len(names) == 1 else ''}"
-        yield f"{number}, {printable(reason)}: {', '.join(map(printable, names))}"
+        number = "1 stays: it" if len(names) == 1 else f"{len(names)} stay: each"
+        yield f"{number} {printable(reason)}: {', '.join(map(printable, names))}"
 
 
 def _place(site: str | None, target: Target) -> str:
