@@ -4,8 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from hyops_gitops.core.contract import Contract, Target
 from hyops_gitops.core.moves import Move, move_of
-from hyops_gitops.core.plan import Change
-from hyops_gitops.core.reconciling import moved
+from hyops_gitops.core.plan import Change, moved
 
 
 def adopting_moves(changes: Sequence[Change], contracts: Iterable[Contract]) -> tuple[Move, ...]:
@@ -19,11 +18,6 @@ def adopting_moves(changes: Sequence[Change], contracts: Iterable[Contract]) -> 
         if now is not None and before is not None and contract.target.values == before.values != now.values:
             found.append(move_of(contract, now))
     return tuple(found)
-
-
-def names_moved(changes: Sequence[Change]) -> tuple[str, ...]:
-    """The names that are not where they were before these changes."""
-    return tuple(sorted({name for name, _ in moved(changes)}))
 
 
 def _ends(contract: Contract, changes: Sequence[Change]) -> tuple[Target | None, Target | None]:

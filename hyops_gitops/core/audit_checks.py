@@ -4,45 +4,15 @@ Pure functions on values; `usecases.audit` brings the values.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
+from hyops_gitops.core.audit_facts import CommitFacts, Server, Verdict
 from hyops_gitops.core.entries import Intent, Refusal, Result, Unchanged
 from hyops_gitops.core.entry_parts import ServerReport
 from hyops_gitops.core.envelope import Entry, entry_path
 from hyops_gitops.core.log_lines import subject
 from hyops_gitops.core.log_problems import Problem
-from hyops_gitops.core.plan import Change, plan_digest
-from hyops_gitops.core.rollback import wrongly_taken_back
-from hyops_gitops.core.state import ManagedSet
-from hyops_gitops.core.zone import Key, RRset, Zone
-
-Server = tuple[str, str]  # role, name
-SeparationOfDuties = Literal["enforce", "warn", "off"]
-
-
-@dataclass(frozen=True, slots=True)
-class CommitFacts:
-    """What a clone says about one commit of the contracts."""
-
-    commit: str
-    on_branch: bool
-    manifest: str
-    authority_sha256: str | None  # of the authority file that the commit holds; None: it holds none
-    desired: Zone  # of the valid contracts
-    undecided: frozenset[str]  # names of which nothing is known here: their contracts are invalid
-    required: Mapping[Server, str]  # whom the policy requires to serve a change, and the site of each
-    required_roles: frozenset[str]
-    separation: SeparationOfDuties
-    own_authority: bool  # whether the authority file that the entry names was at hand
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Problems, and what could not be looked at."""
-
-    problems: tuple[Problem, ...] = ()
-    inconclusive: tuple[Problem, ...] = ()
+from hyops_gitops.core.plan import Change
+from hyops_gitops.core.zone import RRset
 
 
 def check_reference(zone: str, entry: Entry, facts: CommitFacts) -> Iterator[Problem]:
@@ -57,46 +27,6 @@ def check_reference(zone: str, entry: Entry, facts: CommitFacts) -> Iterator[Pro
         yield Problem("manifest", path, f"the contracts at {short} do not hash to what the entry says")
     if not body.authority.outside_commit and facts.authority_sha256 != body.authority.sha256:
         yield Problem("manifest", path, f"the authority file at {short} does not hash to what the entry says")
-
-
-def check_plan(
-    zone: str, entry: Entry, intent: Intent, after: ManagedSet, facts: CommitFacts, taken_back: Intent | None = None
-) -> Verdict:
-    """Whether an intent does what the contracts at its commit ask for, no more and no less.
-
-    Args:
-        zone: The zone's name.
-        entry: The intent's entry.
-        intent: Its body.
-        after: The managed set after it.
-        facts: The commit's contracts.
-        taken_back: The earlier intent that it says it takes back, where there is such an intent.
-    """
-    if intent.restore is not None:
-        return Verdict()  # it carries out no contract; that it brings back what the log had is checked with the log
-    path, desired = entry_path(zone, entry.seq), facts.desired.rrsets
-    # What a roll-back changes is held against what it takes back; everything else against the contracts as ever.
-    wrong = list(_wrong_changes(intent, desired)) if intent.rollback_of is None else []
-    aside = {held.name for held in intent.held} | {left.name for left in intent.drift}
-    restored = any(override.guard == "restored" for override in intent.overrides)
-    for key in sorted(after.entries.keys() | desired.keys()):
-        if key[0] in aside or any(one[0] == key for one in wrong):
-            continue
-        left, asked = after.rrset(key), desired.get(key)
-        if restored and asked is None:
-            continue  # our record of an RRset that a restored zone lost goes with the next apply
-        if _differ(left, asked):
-            wrong.append((key, left, asked))
-    problems = [Problem("rollback", path, message) for message in _wrong_rollback(intent, taken_back)]
-    open_questions: list[Problem] = []
-    for key, left, asked in wrong:
-        message = f"{' '.join(key)}: the intent leaves {_say(left)}, the contracts ask for {_say(asked)}"
-        only_ttl = left is not None and asked is not None and left.rdata == asked.rdata
-        unknown = not facts.own_authority and (only_ttl or key[0] in facts.undecided)
-        (open_questions if unknown else problems).append(Problem("plan-not-contract", path, message))
-    if intent.plan_sha256 != plan_digest(zone, intent.before.whole, intent.changes):
-        problems.append(Problem("plan-digest", path, "the plan's digest is not that of its changes"))
-    return Verdict(tuple(problems), tuple(open_questions))
 
 
 def check_observations(zone: str, entry: Entry, result: Result, intent_entry: Entry, facts: CommitFacts) -> Verdict:
@@ -170,31 +100,6 @@ def check_subjects(zone: str, entries: Sequence[Entry], messages: Mapping[str, s
             yield Problem("subject", path, "the message of its commit is not the line that follows from the entry")
 
 
-def _wrong_rollback(intent: Intent, taken_back: Intent | None) -> Iterator[str]:
-    if intent.rollback_of is None:
-        return
-    if taken_back is None:
-        yield f"entry {intent.rollback_of}, which it says it takes back, is no earlier intent"
-    else:
-        yield from wrongly_taken_back(intent, taken_back)
-
-
-def _wrong_changes(intent: Intent, desired: Mapping[Key, RRset]) -> Iterator[tuple[Key, RRset | None, RRset | None]]:
-    """Changes to something else than the contracts ask for, whatever the intent lists as held."""
-    for change in intent.changes:
-        asked = desired.get(change.key)
-        if _differ(change.after, asked):
-            yield change.key, change.after, asked
-
-
-def _differ(one: RRset | None, other: RRset | None) -> bool:
-    return _parts(one) != _parts(other)
-
-
-def _parts(rrset: RRset | None) -> tuple[int, tuple[str, ...]] | None:
-    return (rrset.ttl, rrset.rdata) if rrset else None
-
-
 def _unmet(server: ServerReport, changes: Collection[Change], anchor: RRset) -> str | None:
     """The first question that a server did not answer as planned."""
     answers = {(name, rrtype): (rcode, ttl, rdata) for name, rrtype, rcode, ttl, rdata in server.answers}
@@ -214,7 +119,3 @@ def _met(change: Change, answer: tuple[str, int | None, tuple[str, ...]] | None,
     if change.after is None:
         return change.before is None or rdata != change.before.rdata
     return rdata == change.after.rdata and (ttl == change.after.ttl or not authoritative)
-
-
-def _say(rrset: RRset | None) -> str:
-    return "nothing" if rrset is None else f"{' '.join(rrset.rdata)} (TTL {rrset.ttl})"

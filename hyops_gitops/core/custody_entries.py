@@ -165,10 +165,12 @@ class Adopted:
     ended: datetime  # when its last entry was written
     holds: tuple[Hold, ...]  # names that stay as they are until their contracts change
     overrides: tuple[Override, ...]
+    commit: str | None = None  # of the contracts that the holds are of; None: an older version did not say
 
     def to_json(self) -> Json:
         """The entry's form, without what every reconcile entry has."""
         anchor: Json = {} if self.anchor is None else {"anchor": anchor_json(self.anchor)}
+        commit: Json = {} if self.commit is None else {"commit": self.commit}
         return {
             "base": self.base.to_json(),
             "zone": {"before": self.before.to_json(), "after": self.after.to_json()},
@@ -179,6 +181,7 @@ class Adopted:
             "witnesses": list(self.witnesses),
             "overrides": [override_json(override) for override in self.overrides],
             **anchor,
+            **commit,
         }
 
     @classmethod
@@ -196,6 +199,7 @@ class Adopted:
             fields.time("ended"),
             fields.each("holds", Hold.from_json),
             fields.each("overrides", override_from_json),
+            fields.optional_text("commit"),
         )
 
 

@@ -4,16 +4,20 @@ A hold is in effect until the contract's data changes: another comment, order or
 it, so that an unrelated change of the tree moves nothing.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from hyops_gitops.core.canonical import canonical_json, sha256_hex
 from hyops_gitops.core.contract import Contract
 from hyops_gitops.core.custody_entries import Adopted, Reconcile
 from hyops_gitops.core.entries import Intent
 from hyops_gitops.core.entry_parts import Hold
+from hyops_gitops.core.envelope import Entry
 from hyops_gitops.core.guards import Override, override_line
 from hyops_gitops.core.limits import Limits
 from hyops_gitops.core.log import Log
+from hyops_gitops.core.plan import names_moved
+from hyops_gitops.core.state import ManagedSet
+from hyops_gitops.core.zone import served
 
 GUARD = "held"
 _ATTESTED = "endpoint_attested"
@@ -31,14 +35,45 @@ def hold_of(contract: Contract) -> Hold:
     return Hold(str(contract.name), contract_digest(contract))
 
 
-def holds_in_effect(log: Log, contracts: Iterable[Contract]) -> dict[str, int]:
-    """The paths of contracts whose names are held, with the intent that has them held."""
+def holds_due(intents: Sequence[Intent], contracts: Iterable[Contract], after: ManagedSet) -> tuple[Hold, ...]:
+    """The names that a break-glass segment leaves elsewhere than their contracts say, each with a hold.
+
+    Args:
+        intents: What the segment applied, in its order.
+        contracts: As they are when it is brought in.
+        after: What is managed then.
+    """
+    back: set[str] = set()  # what the segment itself has moved back, and held
+    for intent in intents:
+        back -= {change.name for change in intent.changes}
+        back |= {hold.name for hold in intent.holds}
+    held = back.union(names_moved(change for intent in intents for change in intent.changes))
+    return tuple(hold_of(one) for one in contracts if str(one.name) in held and not _is_served(one, after))
+
+
+def _is_served(contract: Contract, managed: ManagedSet) -> bool:
+    """Whether a contract's own name is what it asks for."""
+    name = str(contract.name)
+    asked = {one.key: served(one) for one in contract.target.rrsets(name, contract.ttl)}
+    return asked == {one.key: served(one) for one in managed.rrsets_of(name)}
+
+
+def holds_in_effect(
+    managed: ManagedSet, holder: Callable[[int], Entry | None], contracts: Iterable[Contract]
+) -> dict[str, int]:
+    """The paths of contracts whose names are held, with the number of the entry that has them held.
+
+    Args:
+        managed: The managed set, with its marks.
+        holder: The entry that a mark names.
+        contracts: The contracts as they are now.
+    """
     found = {}
     for contract in contracts:
-        seq = log.state.held_by(str(contract.name))
-        body = log.entries[seq - 1].body if seq is not None and seq <= len(log.entries) else None
-        if seq is not None and hold_of(contract) in _holds(body):
-            found[contract.path] = seq
+        number = managed.held_by(str(contract.name))
+        entry = holder(number) if number is not None else None
+        if number is not None and entry is not None and hold_of(contract) in _holds(entry.body):
+            found[contract.path] = number
     return found
 
 
@@ -58,7 +93,14 @@ def held_contracts(
         return {}
     names = {contract.path: str(contract.name) for contract in contracts}
     return {
-        path: f"by entry {seq}, until its contract changes; to lift it: {override_line(GUARD, names[path])}"
-        for path, seq in holds_in_effect(log, contracts).items()
+        path: f"by {_said(log, number)}, until its contract changes; to lift it: {override_line(GUARD, names[path])}"
+        for path, number in holds_in_effect(log.state, log.holder, contracts).items()
         if not limits.lifted(GUARD, names[path], overrides)
     }
+
+
+def _said(log: Log, number: int) -> str:
+    """The entry of this number, in words."""
+    if log.segment is None or log.base is None or number <= log.base.head.seq:
+        return f"entry {number}"
+    return f"entry {number - log.base.head.seq} of segment {log.segment.id}"

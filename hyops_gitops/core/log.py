@@ -1,7 +1,7 @@
 """The signed log as a value."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from hyops_gitops.core.custody_entries import Adopted, Gap, Genesis, Reconcile
@@ -49,6 +49,7 @@ class Applied:
     intent_entry: Entry
     result: Result
     result_entry: Entry
+    entry: Entry  # of the log: the intent's own, or the one that brought in the break-glass segment that it is of
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class Log:
     doubtful: tuple[int, ...] = ()  # entries signed by a key after it was stolen, acknowledged or not
     segment: SegmentRef | None = None  # None: the log itself
     base: "Log | None" = None  # what the segment goes on from
+    segments: Mapping[str, EntryList] = field(default_factory=dict)  # the entries of those that were brought in
 
     @property
     def head(self) -> Entry:
@@ -91,6 +93,17 @@ class Log:
                 return entry
         return None
 
+    def numbered(self, seq: int) -> int:
+        """The number that marks a name as held by an own entry; those of a segment count on from its base."""
+        return seq if self.base is None else self.base.head.seq + seq
+
+    def holder(self, number: int) -> Entry | None:
+        """The entry whose number this is."""
+        if self.base is None:
+            return self.entries[number - 1] if number <= len(self.entries) else None
+        own = number - self.base.head.seq
+        return self.base.holder(number) if own < 1 else self.entries[own - 1] if own <= len(self.entries) else None
+
     @property
     def has_baseline(self) -> bool:
         """Whether an entry has taken the zone as it found it: from then on every change of it is accounted for."""
@@ -103,41 +116,41 @@ class Log:
         return newest.after.serial if newest else None
 
     def applied(self) -> Iterator[Applied]:
-        """Every intent recorded as applied, newest first."""
+        """Every intent of its own that is recorded as applied, newest first; then those of what it goes on from."""
         for entry in reversed(self.entries):
             if isinstance(entry.body, Result) and entry.body.outcome == "applied":
                 intent_entry = self.entries[entry.body.intent_seq - 1]
                 if isinstance(intent_entry.body, Intent):
-                    yield Applied(intent_entry.body, intent_entry, entry.body, entry)
+                    yield Applied(intent_entry.body, intent_entry, entry.body, entry, intent_entry)
         if self.base is not None:
             yield from self.base.applied()
 
     def applied_to(self, name: str) -> Iterator[Applied]:
-        """The intents recorded as applied that speak of one name, oldest first."""
+        """The intents recorded as applied that speak of one name, oldest first; those of reconciled segments too."""
         if self.base is not None:
             yield from self.base.applied_to(name)
-        for intended in self.entries.mentioning(name):
-            if isinstance(intended.body, Intent) and (end := self.end_of(intended)) is not None:
-                result, entry = end
-                if result.outcome == "applied":
-                    yield Applied(intended.body, intended, result, entry)
+        for entry in self.entries.mentioning(name):
+            match entry.body:
+                case Intent():
+                    yield from _applied(self.entries, entry)
+                case Reconcile(adopted=Adopted(), segment=segment):
+                    own = self.segments.get(segment, EntryList())
+                    yield from (replace(one, entry=entry) for at in own.mentioning(name) for one in _applied(own, at))
+                case _:
+                    pass
 
     def end_of(self, intent: Entry) -> tuple[Result, Entry] | None:
         """What became of an intent, and the entry that says so: the next result after it; None while it is open."""
-        following = (self.entries[index] for index in range(intent.seq, len(self.entries)))
-        return next(((one.body, one) for one in following if isinstance(one.body, Result)), None)
+        return _end_of(self.entries, intent)
 
     def left(self, name: str) -> Iterator[tuple[datetime, int]]:
-        """When records of a name were seen to be gone that no apply took away (drift, break-glass), and their TTLs."""
+        """When records of a name were seen to be gone that nobody recorded to have taken away, and their TTLs."""
+        if self.base is not None:
+            yield from self.base.left(name)
         for entry in self.entries.mentioning(name):
-            match entry.body:
-                case ZoneDrift(differences=differences):
-                    gone = [one.recorded for one in differences if one.name == name]
-                case Reconcile(adopted=Adopted(changes=changes)):
-                    gone = [one.before for one in changes if one.name == name]
-                case _:
-                    continue
-            yield from ((entry.envelope.time, rrset.ttl) for rrset in gone if rrset is not None)
+            if isinstance(entry.body, ZoneDrift):
+                gone = (one.recorded for one in entry.body.differences if one.name == name)
+                yield from ((entry.envelope.time, rrset.ttl) for rrset in gone if rrset is not None)
 
     @property
     def last_applied(self) -> Applied | None:
@@ -198,3 +211,25 @@ class Log:
         """The numbers of entries that somebody has looked into; the word of a thief does not count."""
         said = (one.body for one in self.entries.of_types("gap") if one.seq not in self.doubtful)
         return frozenset(one.acknowledges for one in said if isinstance(one, Gap) and one.acknowledges is not None)
+
+
+def _end_of(entries: EntryList, intent: Entry) -> tuple[Result, Entry] | None:
+    following = (entries[index] for index in range(intent.seq, len(entries)))
+    return next(((one.body, one) for one in following if isinstance(one.body, Result)), None)
+
+
+def _applied(entries: EntryList, intended: Entry) -> Iterator[Applied]:
+    """An intent with the result after it, if that says that it was applied."""
+    if isinstance(intended.body, Intent) and (end := _end_of(entries, intended)) is not None:
+        result, entry = end
+        if result.outcome == "applied":
+            yield Applied(intended.body, intended, result, entry, intended)
+
+
+def applied_intents(entries: EntryList) -> Iterator[tuple[Entry, Intent]]:
+    """The intents among these entries that reached the zone, oldest first."""
+    for result in entries.of_types("result"):
+        if isinstance(result.body, Result) and result.body.outcome == "applied":
+            intended = entries[result.body.intent_seq - 1]
+            if isinstance(intended.body, Intent):
+                yield intended, intended.body

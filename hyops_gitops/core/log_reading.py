@@ -14,7 +14,7 @@ Pure: files come in as bytes, signatures are checked by a function passed in.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.continuity import Prefix, check_continuity
@@ -26,7 +26,7 @@ from hyops_gitops.core.log import README, Log, state_path, zone_path
 from hyops_gitops.core.log_problems import Problem
 from hyops_gitops.core.log_views import FORM, LOG_PAGE, folder_page, folder_readme, log_page
 from hyops_gitops.core.segment import SEGMENTS
-from hyops_gitops.core.segment_pins import check_adopted, check_pins
+from hyops_gitops.core.segment_pins import brought_in, check_adopted, check_pins
 from hyops_gitops.core.segment_reading import SignatureCheck
 from hyops_gitops.core.signers import SignerSet
 from hyops_gitops.core.state import ManagedSet
@@ -184,6 +184,7 @@ class LogReader:
             doubtful = tuple(one.seq for one in self.entries if self.trust.doubtful(one.envelope.key, one.seq))
         trusted = self.trust.trusted()
         log = Log(self.zone, commit, self.entries, self.previous_sig, observed, state, trusted, doubtful)
+        log = replace(log, segments=brought_in(self.entries, self.files))
         unacknowledged = [seq for seq in doubtful if seq not in log.acknowledged]
         message = "signed by a key after it was stolen; look into it, then `evidence acknowledge` it"
         problems = tuple(Problem("compromised", entry_path(self.zone, seq), message) for seq in unacknowledged)

@@ -1,13 +1,13 @@
 """The plan: what an apply would do, as a value, with its digest. How it comes about is `core.planning`."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from hyops_gitops.core.canonical import canonical_json, sha256_hex
 from hyops_gitops.core.guards import override_line
 from hyops_gitops.core.state import ManagedSet
-from hyops_gitops.core.zone import Key, RRset, Zone
+from hyops_gitops.core.zone import Key, RRset, Zone, served
 
 
 class Action(StrEnum):
@@ -160,6 +160,20 @@ def written_by_name(changes: Iterable[Change]) -> dict[str, list[Change]]:
         if change.writes:
             by_name.setdefault(change.name, []).append(change)
     return by_name
+
+
+def moved(changes: Iterable[Change]) -> dict[Key, Change]:
+    """Each RRset that ends otherwise than it was at first, with both."""
+    found: dict[Key, Change] = {}
+    for change in changes:
+        first = found.get(change.key)
+        found[change.key] = replace(change, before=first.before if first else change.before)
+    return {key: change for key, change in found.items() if served(change.before) != served(change.after)}
+
+
+def names_moved(changes: Iterable[Change]) -> tuple[str, ...]:
+    """The names that are not where they were before these changes."""
+    return tuple(sorted({name for name, _ in moved(changes)}))
 
 
 def plan_digest(zone: str, zone_sha256: str, changes: Iterable[Change]) -> str:

@@ -1,16 +1,17 @@
 """What bringing a break-glass segment into the log writes. Pure."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from hyops_gitops.core.continuity import after_changes, placed
+from hyops_gitops.core.contract import Contract
 from hyops_gitops.core.custody_entries import Adopted, Reconcile
 from hyops_gitops.core.entries import Result, ZoneDrift
-from hyops_gitops.core.entry_parts import Hold, ZoneDigests
+from hyops_gitops.core.entry_parts import ZoneDigests
 from hyops_gitops.core.guards import Override
+from hyops_gitops.core.holds import holds_due
 from hyops_gitops.core.log import Log
 from hyops_gitops.core.markers import claim_name, reserved_numbers, tombstone
-from hyops_gitops.core.plan import Change
 from hyops_gitops.core.restoring import differences_between
 from hyops_gitops.core.segment_reading import Segment
 from hyops_gitops.core.state import ManagedSet
@@ -33,7 +34,7 @@ def reconciliation(
     log: Log,
     commit: str,
     *,
-    holds: Sequence[Hold],
+    contracts: Iterable[Contract],
     review: str,
     reason: str,
     overrides: Sequence[Override],
@@ -44,12 +45,13 @@ def reconciliation(
         segment: The segment.
         log: What it goes on from.
         commit: The contracts' commit of this run.
-        holds: Names that stay as the segment left them.
+        contracts: The valid ones there; names that the segment left elsewhere than they say are held.
         review: The principal of whoever looked at it, or "".
         reason: What they say.
         overrides: Guards that were lifted.
     """
     changes, drift = segment.changes(), _drift(segment, log, commit)
+    holds = holds_due([one for _, one in segment.intents()], contracts, after_changes(log.state, changes))
     state = after_changes(log.state, changes, placed(holds, log.head.seq + (1 if drift is None else 2)))
     serial = next((one.body.after.serial for one in reversed(segment.entries) if isinstance(one.body, Result)), None)
     adopted = Adopted(
@@ -61,8 +63,9 @@ def reconciliation(
         operators=segment.operators,
         witnesses=tuple(sorted(set(segment.witnesses.values()))),
         ended=segment.head.envelope.time,
-        holds=tuple(holds),
+        holds=holds,
         overrides=tuple(overrides),
+        commit=commit,
     )
     entry = Reconcile(segment.ref.id, len(segment.entries), segment.head.sha256, review, adopted, reason)
     return Reconciliation(drift, segment.start, entry, segment.end, state)
@@ -85,19 +88,6 @@ def markers_left(log: Log) -> tuple[list[Key], list[RRset]]:
     deletes += [(claim_name(zone, one, last.segment), "CNAME") for one in range(1, last.seq)]
     deletes.append((claim_name(zone, last.seq, last.segment), "TXT"))
     return deletes, [tombstone(zone, last.seq, last.segment)]
-
-
-def moved(changes: Sequence[Change]) -> dict[Key, Change]:
-    """Each RRset that ends otherwise than it was at first, with both."""
-    found: dict[Key, Change] = {}
-    for change in changes:
-        first = found.get(change.key, change)
-        found[change.key] = replace(change, before=first.before)
-    return {key: change for key, change in found.items() if _parts(change.before) != _parts(change.after)}
-
-
-def _parts(rrset: RRset | None) -> tuple[int, tuple[str, ...]] | None:
-    return None if rrset is None else (rrset.ttl, rrset.rdata)
 
 
 def _digests(zone: Zone, managed: ManagedSet, serial: int | None) -> ZoneDigests:

@@ -14,7 +14,7 @@ from hyops_gitops.core.envelope import Entry
 from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.log import Log
 from hyops_gitops.core.markers import TOMBSTONES_KEPT, Anchor, claim, tombstone
-from hyops_gitops.core.plan import Action, Change, Drift
+from hyops_gitops.core.plan import Action, Change, Drift, zone_after
 from hyops_gitops.core.state import ManagedSet
 from hyops_gitops.core.zone import DNSSEC_TYPES, Key, RRset, Zone
 
@@ -50,6 +50,11 @@ def undone(zone: Zone, differences: Iterable[Drift]) -> Zone:
     listed = list(differences)
     kept = zone.without((one.name, one.type) for one in listed)
     return kept.with_rrsets(one.recorded for one in listed if one.recorded is not None)
+
+
+def zone_after_intent(zone: Zone, intent: Intent) -> Zone:
+    """A zone with an intent's changes, or brought back by one that restores."""
+    return zone_after(zone, intent.changes) if intent.restore is None else undone(zone, intent.restore.differences)
 
 
 def differences_between(then: Zone, now: Zone, managed: ManagedSet) -> list[Drift]:

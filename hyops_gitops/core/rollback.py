@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from hyops_gitops.core.entries import Intent
 from hyops_gitops.core.plan import Action, Change
-from hyops_gitops.core.zone import Zone
+from hyops_gitops.core.zone import Zone, served
 
 
 def taken_back(changes: Iterable[Change], names: Collection[str]) -> tuple[Change, ...]:
@@ -43,8 +43,7 @@ _Facts = tuple[tuple[str, str], _Side, _Side]
 
 
 def _facts(change: Change) -> _Facts:
-    sides = [(one.ttl, one.rdata) if one else None for one in (change.before, change.after)]
-    return change.key, sides[0], sides[1]
+    return change.key, served(change.before), served(change.after)
 
 
 def _inverse(change: Change) -> Change:

@@ -26,6 +26,16 @@ def segment_files(paths: Mapping[str, bytes], segment: str) -> dict[str, bytes]:
     return {path.removeprefix(folder): content for path, content in paths.items() if path.startswith(folder)}
 
 
+def brought_in(entries: EntryList, files: Mapping[str, bytes]) -> dict[str, EntryList]:
+    """The entries of each segment that a verified log holds, by its id."""
+    bodies = (one.body for one in entries.of_types("reconcile"))
+    return {
+        body.segment: EntryList(files[segment_path(body.segment, entry_file(seq))] for seq in range(1, body.count + 1))
+        for body in bodies
+        if isinstance(body, Reconcile) and body.adopted is not None
+    }
+
+
 def check_pins(zone: str, entries: EntryList, files: Mapping[str, bytes]) -> Iterator[Problem]:
     """Whether each reconciled segment has as many entries as the log says, and the last one that it says."""
     for path in files:

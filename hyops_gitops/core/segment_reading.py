@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from hyops_gitops.core.canonical import sha256_hex
-from hyops_gitops.core.continuity import after_changes
+from hyops_gitops.core.continuity import after_changes, placed
 from hyops_gitops.core.entries import Intent, Result, ZoneDrift
 from hyops_gitops.core.entry_list import EntryList
 from hyops_gitops.core.envelope import NO_HASH, Entry, decode
 from hyops_gitops.core.errors import HyopsError, InvalidData
-from hyops_gitops.core.log import Log, anchor_after
+from hyops_gitops.core.log import Log, anchor_after, applied_intents
 from hyops_gitops.core.log_problems import Problem
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.plan import Change, zone_after
@@ -35,6 +35,7 @@ from hyops_gitops.core.segment import (
 )
 from hyops_gitops.core.signers import SignerSet
 from hyops_gitops.core.sshsig import parse_signature
+from hyops_gitops.core.state import ManagedSet
 from hyops_gitops.core.trust import BREAKGLASS_NAMESPACE
 from hyops_gitops.core.zone import Zone
 
@@ -66,16 +67,13 @@ class Segment:
         newest = next((one for one in reversed(self.entries) if isinstance(one.body, Intent | Result)), None)
         return newest if newest is not None and isinstance(newest.body, Intent) else None
 
-    def applied(self) -> tuple[Entry, ...]:
+    def intents(self) -> tuple[tuple[Entry, Intent], ...]:
         """The intents that reached the zone, oldest first."""
-        results = (one.body for one in self.entries)
-        return tuple(
-            self.entries[one.intent_seq - 1] for one in results if isinstance(one, Result) and one.outcome == "applied"
-        )
+        return tuple(applied_intents(self.entries))
 
     def changes(self) -> tuple[Change, ...]:
         """What they changed, in their order."""
-        return tuple(chain.from_iterable(one.body.changes for one in self.applied() if isinstance(one.body, Intent)))
+        return tuple(chain.from_iterable(intent.changes for _, intent in self.intents()))
 
     @property
     def anchor(self) -> Anchor | None:
@@ -90,11 +88,17 @@ class Segment:
             entries=self.entries,
             head_sig_sha256=self.head_sig_sha256,
             observed=self.end,
-            state=after_changes(base.state, self.changes()),
+            state=self._managed(base),
             trusted=base.trusted,
             segment=self.ref,
             base=base,
         )
+
+    def _managed(self, base: Log) -> ManagedSet:
+        state = base.state
+        for entry, intent in self.intents():
+            state = after_changes(state, intent.changes, placed(intent.holds, base.head.seq + entry.seq))
+        return state
 
     @property
     def operators(self) -> tuple[str, ...]:

@@ -46,6 +46,10 @@ class ManagedSet:
         entry = self.entries.get(key)
         return entry.rrset if entry else None
 
+    def rrsets_of(self, name: str) -> tuple[RRset, ...]:
+        """Our own RRsets of a name."""
+        return tuple(self.entries[key].rrset for key in _keys(name) if key in self.entries)
+
     def held_by(self, name: str) -> int | None:
         """The intent that has this name held, if any."""
         return next((one.held for one in map(self.entries.get, _keys(name)) if one and one.held), None)

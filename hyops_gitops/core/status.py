@@ -43,15 +43,19 @@ class ServerAnswer:
 class Since:
     """The applied change that brought the recorded target."""
 
-    seq: int  # of its intent
+    seq: int  # of its intent; of what break-glass changed, the entry that brought its segment in
     time: datetime  # when the primary accepted it
     merged: tuple[MergedCommit, ...]  # the commits it carried out
+    segment: str | None = None  # the break-glass segment that did it
+    operator: str | None = None  # whose it was
 
     def to_json(self) -> dict[str, object]:
         """The shape used in `hyops-status/1`."""
         return {
             "seq": self.seq,
             "time": time_text(self.time),
+            "segment": self.segment,
+            "operator": self.operator,
             "changes": [
                 {
                     "commit": one.commit,

@@ -90,6 +90,11 @@ class RRset:
             yield f"{absolute(self.name)} {self.ttl} IN {self.type} {value}"
 
 
+def served(rrset: RRset | None) -> tuple[int, tuple[str, ...]] | None:
+    """What clients see of an RRset: TTL and rdata; None where there is none."""
+    return None if rrset is None else (rrset.ttl, rrset.rdata)
+
+
 @dataclass(frozen=True, slots=True)
 class Zone:
     """The RRsets of a zone that matter to us: no SOA, no DNSSEC material, no markers."""

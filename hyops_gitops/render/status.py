@@ -62,7 +62,8 @@ def _answer(answer: ServerAnswer) -> str:
 
 
 def _since(since: Since) -> str:
-    return f"since {time_text(since.time)} by entry {since.seq}{_by(since.merged)}"
+    who = f" (break-glass segment {since.segment} of {since.operator})" if since.segment else _by(since.merged)
+    return f"since {time_text(since.time)} by entry {since.seq}{who}"
 
 
 def _by(merged: tuple[MergedCommit, ...]) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from hyops_gitops.core.audit_checks import CommitFacts
+from hyops_gitops.core.audit_facts import CommitFacts
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.document import Document
@@ -73,19 +73,28 @@ class Contracts:
             self._facts[key] = self._look(zone, commit, authority)
         return self._facts[key]
 
+    def authority_digests(self, commit: str) -> dict[str, str] | None:
+        """The SHA-256 of each file under authority/ at a commit; None when that is not on the branch."""
+        if not self._history.is_ancestor(commit, self._head):
+            return None
+        files = self._history.tree(commit).files()
+        under = (one for one in files if one.path.startswith("authority/"))
+        return {one.path: sha256_hex(one.content) for one in under if one.content is not None}
+
     def _look(self, zone: str, commit: str, ref: AuthorityRef) -> CommitFacts:
         tree = self._history.tree(commit)
         override = self._override if ref.outside_commit and self._is_override(ref) else None
         validation = self.validation(tree, override)
         authority, files = validation.authority, validation.files
         own = files.get(f"authority/{zone}.yaml")
-        contracts = validation.contracts
         return CommitFacts(
             commit=commit,
             on_branch=self._history.is_ancestor(commit, self._head),
             manifest=manifest_sha256(files),
             authority_sha256=None if own is None else sha256_hex(own),
-            desired=Zone.of(zone, (rrset for one in contracts for rrset in one.rrsets())),
+            contracts=validation.contracts,
+            desired=Zone.of(zone, (rrset for one in validation.contracts for rrset in one.rrsets())),
+            invalid=validation.invalid_paths,
             undecided=validation.undecided(zone),
             required={} if authority is None else _required(authority),
             required_roles=frozenset() if authority is None else _roles(authority),

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from hyops_gitops.core.audit import Notice
-from hyops_gitops.core.audit_checks import SeparationOfDuties
+from hyops_gitops.core.audit_facts import SeparationOfDuties
 from hyops_gitops.core.declaration import NOTHING_DECLARED
 from hyops_gitops.core.entries import Intent, Refusal, Unchanged
 from hyops_gitops.core.entry_parts import MergedCommit, Person

@@ -176,7 +176,7 @@ def _applied(
 ) -> Carried:
     plan, authority, lost = prepared.plan, prepared.opened.authority, prepared.sites_lost
     zone = plan.expected_zone()
-    state = after_changes(intended.state, plan.changes, placed(prepared.holds, intended.head.seq))
+    state = after_changes(intended.state, plan.changes, placed(prepared.holds, intended.numbered(intended.head.seq)))
     serial, source = _serial_after(prepared, sent, ports)
     retire = retirements(plan.changes, accepted.at, proof.servers, intended.applied_to, intended.left)
     servers = tuple(judged(one, retire, ports.clock.now()) for one in proof.servers)

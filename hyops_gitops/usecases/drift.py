@@ -127,7 +127,7 @@ class _Looking:
     def _sides(self, log: Log) -> Sides:
         """The log and the contracts; a held one asks for what was applied last, as it does of an apply."""
         contracts = {contract.path: contract for contract in self.validation.contracts}
-        held = holds_in_effect(log, contracts.values())
+        held = holds_in_effect(log.state, log.holder, contracts.values())
         asked = (rrset for path, one in contracts.items() if path not in held for rrset in one.rrsets())
         kept = (entry.rrset for entry in log.state.entries.values() if entry.contract in held)
         return Sides(log, Zone.of(self.authority.zone, (*asked, *kept)), contracts, self.authority.policy)

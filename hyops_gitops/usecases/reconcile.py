@@ -7,19 +7,19 @@ their contracts say are held there until their contracts change: that is the pul
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from hyops_gitops.core.adopting import adopting_moves, names_moved
+from hyops_gitops.core.adopting import adopting_moves
 from hyops_gitops.core.commit_text import CommitText
 from hyops_gitops.core.custody_entries import Reconcile
 from hyops_gitops.core.declaration import Declaration
 from hyops_gitops.core.errors import HyopsError, InvalidData, Refused
 from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.guards import Override, override_line
-from hyops_gitops.core.holds import hold_of
 from hyops_gitops.core.limits import Limits
 from hyops_gitops.core.log import Log
 from hyops_gitops.core.log_problems import Problem
 from hyops_gitops.core.masking import masked
 from hyops_gitops.core.moving import Moving
+from hyops_gitops.core.plan import names_moved
 from hyops_gitops.core.reconciled import Reconciled
 from hyops_gitops.core.reconciling import reconciliation
 from hyops_gitops.core.segment import segment_path
@@ -200,15 +200,12 @@ def _check_reviewer(request: ReconcileRequest, opened: Opened, segment: Segment)
 
 def _bring_in(request: ReconcileRequest, opened: Opened, segment: Segment, ports: ApplyPorts) -> Log:
     log, files = opened.log, request.files or {}
-    changes = segment.changes()
-    contracts = {str(one.name): one for one in opened.validation.contracts}
-    holds = [hold_of(contracts[name]) for name in names_moved(changes) if name in contracts]
     lifted = [one for one in request.apply.overrides if one.guard == TRUST_GUARD]
     taken = reconciliation(
         segment,
         log,
         opened.commit,
-        holds=holds,
+        contracts=opened.validation.contracts,
         review=_branch(opened).writer.principal if request.reviewed is not None else "",
         reason=masked(request.reviewed) if request.reviewed is not None else "",
         overrides=recorded_overrides(lifted),
@@ -219,7 +216,7 @@ def _bring_in(request: ReconcileRequest, opened: Opened, segment: Segment, ports
     copied = {segment_path(segment.ref.id, name): content for name, content in files.items()}
     log = _branch(opened).writer.append(log, taken.entry, taken.observed, taken.state, copied)
     ports.on_event(Step(f"segment {segment.ref.id} is in the log, by entry {log.head.seq}"))
-    return log
+    return replace(log, segments={**log.segments, segment.ref.id: segment.entries})
 
 
 def _review(request: ReconcileRequest, opened: Opened, segment: Segment) -> Log:

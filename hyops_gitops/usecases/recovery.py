@@ -14,9 +14,8 @@ from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.json_fields import time_text
 from hyops_gitops.core.log import Log
 from hyops_gitops.core.markers import Anchor, anchor_name
-from hyops_gitops.core.restoring import undone
+from hyops_gitops.core.restoring import zone_after_intent
 from hyops_gitops.core.retirement import retirements
-from hyops_gitops.core.zone import Zone
 from hyops_gitops.usecases.apply_opening import Opened
 from hyops_gitops.usecases.apply_ports import ApplyPorts, ApplyRequest
 from hyops_gitops.usecases.apply_preparation import zone_digests
@@ -119,8 +118,8 @@ def _settled(primary: ZoneWriter, update: Update, ports: ApplyPorts) -> bool:
 
 def _record_landed(opened: Opened, entry: Entry, intent: Intent, primary: ZoneWriter, ports: ApplyPorts) -> Log:
     log, authority = opened.log, opened.authority
-    zone = zone_after(log.observed, intent)
-    state = after_changes(log.state, intent.changes, placed(intent.holds, entry.seq))
+    zone = zone_after_intent(log.observed, intent)
+    state = after_changes(log.state, intent.changes, placed(intent.holds, log.numbered(entry.seq)))
     servers = prove(
         authority,
         primary,
@@ -163,16 +162,6 @@ def overtaken(intent: Entry, settled: Entry) -> Unconfirmed | OutsideFailure:
         f"{said}: the update was not applied and never will be",
         code="settled-by-another",
         hint="this run changed nothing; run apply again if the change is still wanted",
-    )
-
-
-def zone_after(zone: Zone, intent: Intent) -> Zone:
-    """A zone with an intent's changes, or brought back by one that restores."""
-    if intent.restore is not None:
-        return undone(zone, intent.restore.differences)
-    written = [change for change in intent.changes if change.writes]
-    return zone.without(change.key for change in written).with_rrsets(
-        change.after for change in written if change.after is not None
     )
 
 

@@ -15,6 +15,7 @@ from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.exchange import Verified
 from hyops_gitops.core.log import state_path
 from hyops_gitops.core.log_reading import Reading, read_log
+from hyops_gitops.core.segment import SEGMENTS
 from hyops_gitops.core.signers import SignerSet
 from hyops_gitops.core.state import ManagedSet
 from hyops_gitops.usecases.ports import EvidenceSnapshot, VerifiedMark, Verifier
@@ -61,8 +62,8 @@ def _prefix(zone: str, files: Mapping[str, bytes], same: Collection[str], earlie
     while (path := entry_path(zone, count + 1)) in same and f"{path}.sig" in same:
         count += 1
     state = earlier.read([state_path(zone)]).get(state_path(zone))
-    if count == 0 or state is None:
-        return None
+    if count == 0 or state is None or any(path.startswith(SEGMENTS) and path not in same for path in files):
+        return None  # segments are few, and verified whole
     try:
         pinned = decode(files[entry_path(zone, count)]).envelope.files.get(state_path(zone))
         managed = ManagedSet.parse(zone, state.decode())

@@ -21,13 +21,12 @@ from hyops_gitops.core.guards import find_override
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.masking import masked
 from hyops_gitops.core.restoration import Restored, RestorePlan
-from hyops_gitops.core.restoring import differences_between, recorded_zone, serial_above
+from hyops_gitops.core.restoring import differences_between, recorded_zone, serial_above, zone_after_intent
 from hyops_gitops.core.retirement import retirements
 from hyops_gitops.usecases.apply_opening import Opened, open_log
 from hyops_gitops.usecases.apply_ports import ApplyPorts, ApplyRequest
 from hyops_gitops.usecases.apply_preparation import zone_digests
 from hyops_gitops.usecases.ports import ZoneRestorer
-from hyops_gitops.usecases.recovery import zone_after
 from hyops_gitops.usecases.restore_look import (
     Found,
     Served,
@@ -149,7 +148,7 @@ def _without_open_intent(
     ports.on_event(
         Warned(f"the update of intent {entry.seq} {'had landed' if landed else 'is taken not to have landed'}")
     )
-    zone = zone_after(log.observed, entry.body) if landed else log.observed
+    zone = zone_after_intent(log.observed, entry.body) if landed else log.observed
     state = after_changes(log.state, entry.body.changes) if landed else log.state
     serial = entry.body.before.serial
     result = Result(

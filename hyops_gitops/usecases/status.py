@@ -174,7 +174,9 @@ def _since(log: Log, name: str) -> Since | None:
     if newest is None:
         return None
     when = newest.result.accepted or newest.result_entry.envelope.time
-    return Since(newest.intent_entry.seq, when, newest.intent.merged)
+    own = newest.intent_entry.envelope
+    segment, operator = (own.segment.id, own.principal) if own.segment else (None, None)
+    return Since(newest.entry.seq, when, newest.intent.merged, segment, operator)
 
 
 def _warnings(states: tuple[ServerState, ...], log: Log | None) -> Iterator[str]:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from hyops_gitops.adapters.signing import SshKeygenSigner
 from hyops_gitops.adapters.verifying import SshVerifier
-from hyops_gitops.core.continuity import after_changes
+from hyops_gitops.core.continuity import after_changes, placed
 from hyops_gitops.core.entries import Body, Intent, Result
 from hyops_gitops.core.entry_list import EntryList
-from hyops_gitops.core.entry_parts import Lease
+from hyops_gitops.core.entry_parts import Hold, Lease
 from hyops_gitops.core.log import Log
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.plan import Action, Change, plan_digest, zone_after
@@ -83,7 +83,9 @@ class Breakglass:
     def add(self, body: Body, operator: str = "alice@tests", witness: str | None = None) -> None:
         self.log = self.writer(operator, witness).append(self.log, body, self.log.observed, self.log.state)
 
-    def intend(self, target: str, operator: str = "alice@tests", witness: str | None = None) -> None:
+    def intend(
+        self, target: str, operator: str = "alice@tests", witness: str | None = None, holds: tuple[Hold, ...] = ()
+    ) -> None:
         """An intent to move `first.prod`."""
         name = f"first.prod.{ZONE}"
         before = self.log.observed.rrsets[name, "A"]
@@ -103,6 +105,7 @@ class Breakglass:
             held=(),
             overrides=(),
             lease=Lease(120, "boot", 1),
+            holds=holds,
         )
         self.add(body, operator, witness)
 
@@ -111,7 +114,11 @@ class Breakglass:
         intended = self.log.head
         intent = intended.body
         assert isinstance(intent, Intent)
-        zone, state = zone_after(self.log.observed, intent.changes), after_changes(self.log.state, intent.changes)
+        zone, marks = (
+            zone_after(self.log.observed, intent.changes),
+            placed(intent.holds, self.log.numbered(intended.seq)),
+        )
+        state = after_changes(self.log.state, intent.changes, marks)
         after = zone_digests(zone, state, 7)
         result = Result(
             intended.seq, intended.sha256, "applied", False, 1, after, "computed", self.book.clock.at, (), ()

@@ -89,6 +89,10 @@ def test_segment_is_brought_in_and_its_names_wait_for_their_pull_request(outage:
         assert world.evidence(f"segments/{segment.name}/{path.name}") == path.read_bytes()
     assert {name for name, rrtype in outage.markers().items() if rrtype == "TXT"} == set()
     assert outage.anchor() == anchor
+    names = world.cli("status", "first.prod", "--format", "json").document()["names"]
+    assert isinstance(names, list)
+    (since,) = (one["since"] for one in names)
+    assert (since["segment"], since["operator"], since["seq"]) == (segment.name, "alice@tests", len(world.entries()))
 
     world.contract("third", "10.0.0.3")  # an unrelated merge
     world.commit("Something else")

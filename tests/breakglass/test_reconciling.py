@@ -1,20 +1,29 @@
 """What bringing a segment in comes to, as values: the log it leaves, the anchor it explains, the markers it frees."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 from hyops_gitops.core.audit_lists import change_rows
+from hyops_gitops.core.contract import Target, TargetType
 from hyops_gitops.core.custody_entries import Reconcile
+from hyops_gitops.core.entries import Result
+from hyops_gitops.core.holds import held_contracts, hold_of, holds_due, holds_in_effect
+from hyops_gitops.core.limits import Limits
 from hyops_gitops.core.log import Log
 from hyops_gitops.core.markers import Anchor, claim_name
+from hyops_gitops.core.moves import previous_target
 from hyops_gitops.core.name_history import name_history
-from hyops_gitops.core.plan import zone_after
-from hyops_gitops.core.reconciling import Reconciliation, markers_left, moved, reconciliation
+from hyops_gitops.core.plan import Action, Change, moved, zone_after
+from hyops_gitops.core.reconciling import Reconciliation, markers_left, reconciliation
+from hyops_gitops.core.retirement import retirements
 from hyops_gitops.core.segment_judging import check_new
 from hyops_gitops.core.segment_reading import Segment
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.usecases.observation import judge_anchor
 from tests.breakglass.building import SEGMENT, Breakglass, read
-from tests.tamper.building import ZONE, Book, codes
+from tests.tamper.building import ZONE, Book, codes, read_files
+
+NAME = f"first.prod.{ZONE}"
 
 
 def segment_of(glass: Breakglass) -> Segment:
@@ -24,14 +33,18 @@ def segment_of(glass: Breakglass) -> Segment:
 
 
 def take_in(glass: Breakglass) -> tuple[Log, Reconciliation]:
-    """The log with the segment of `glass` in it."""
+    """The log with the segment of `glass` in it, read again."""
     book, segment = glass.book, segment_of(glass)
-    taken = reconciliation(segment, book.head, "ab" * 20, holds=(), review="", reason="", overrides=())
+    commit, contracts = book.references()[0].commit, book.validation().contracts
+    taken = reconciliation(segment, book.head, commit, contracts=contracts, review="", reason="", overrides=())
     book.store.trees.append({**book.files, **{f"segments/{SEGMENT}/{name}": one for name, one in glass.files.items()}})
     if taken.drift is not None:
         book.add(taken.drift, observed=taken.found)
     book.add(taken.entry, observed=taken.observed, state=taken.state)
-    return book.head, taken
+    log = read_files(book.files, book.signers.lines, book.genesis).log
+    assert log is not None
+    book.log = log
+    return log, taken
 
 
 def test_anchor_of_a_segment_is_explained_once_it_is_in_the_log(glass: Breakglass) -> None:
@@ -104,3 +117,65 @@ def test_markers_of_a_segment_are_freed_but_for_its_last_claim(glass: Breakglass
     assert [(one.name, one.type) for one in replaces] == [(claim_name(ZONE, 3, SEGMENT), "CNAME")]
     glass.book.apply()
     assert markers_left(glass.book.head) == ([], [])
+
+
+def test_what_a_segment_moved_back_is_held_in_it_and_after_it(book: Book) -> None:
+    """A merge that nobody could apply asks for 10.0.0.2; break-glass tried that, and rolled it back."""
+    glass = Breakglass.on(book.copy(len(book.head.entries))).move("10.0.0.2")
+    contract = next(one for one in book.validation().contracts if str(one.name) == NAME)
+    asking = replace(contract, target=Target(TargetType.HOST, ("10.0.0.2",), contract.target.port))
+    glass.intend("10.0.0.1", holds=(hold_of(asking),))
+    glass.finish()
+    segment, base, authority = segment_of(glass), glass.book.head, book.validation().authority
+    assert authority is not None
+    log = segment.as_log(base)
+    number = base.head.seq + 3
+
+    assert log == glass.log
+    assert (log.state.held_by(NAME), log.holder(number)) == (number, segment.entries[2])
+    assert log.holder(base.head.seq) == base.head
+    assert holds_in_effect(log.state, log.holder, [asking]) == {asking.path: number}
+    (why,) = held_contracts(log, [asking], Limits.of(authority.policy), ()).values()
+    assert why.startswith(f"by entry 3 of segment {SEGMENT}, ")
+    intents = [one for _, one in segment.intents()]
+    assert holds_due(intents, [asking], log.state) == (hold_of(asking),)
+    assert holds_due(intents, [contract], log.state) == ()  # it is where its contract says
+
+
+def test_changes_of_a_reconciled_segment_count(glass: Breakglass) -> None:
+    """They are when and where a name was, for status, failback and retirement."""
+    before = list(glass.book.head.applied_to(NAME))
+    after, _ = take_in(glass)
+    there, back = list(after.applied_to(NAME))[len(before) :]
+
+    assert [one.intent_entry.envelope.principal for one in (there, back)] == ["alice@tests", "bob@tests"]
+    assert [one.entry for one in (there, back)] == [after.head, after.head]
+    assert back.intent_entry.envelope.segment == glass.log.segment
+    assert [one.intent_entry for one in after.applied()] == [
+        one.intent_entry for one in glass.book.copy(15).head.applied()
+    ]
+    contract = next(one for one in glass.book.validation().contracts if str(one.name) == NAME)
+    previous = previous_target(contract, after.applied_to(NAME))
+    assert previous is not None
+    assert previous.values == ("10.0.0.2",)
+
+
+def test_retirement_counts_what_break_glass_served(book: Book) -> None:
+    """Its TTL runs from when break-glass took the record away, not from when somebody brought the segment in."""
+    glass = Breakglass.on(book.copy(len(book.head.entries)))
+    rrset = glass.log.observed.rrsets[NAME, "A"]
+    glass.log = replace(glass.log, observed=glass.log.observed.with_rrsets([replace(rrset, ttl=7200)]))
+    glass.move("10.0.0.2")
+    result = glass.log.entries[1].body
+    assert isinstance(result, Result)
+    assert result.accepted is not None
+    glass.book.clock.sleep(86400)
+    after, _ = take_in(glass)
+    change = Change(Action.REPLACE, NAME, "A", RRset.of(NAME, "A", 60, ["10.0.0.2"]), rrset, "", cutover=True)
+    minute = timedelta(minutes=1)
+
+    (soon,) = retirements([change], result.accepted + minute, (), after.applied_to, lambda _: ())
+    (late,) = retirements([change], result.accepted + 300 * minute, (), after.applied_to, lambda _: ())
+    second = timedelta(seconds=1)  # rounded up
+    assert soon.after == result.accepted + second + timedelta(seconds=7200)
+    assert late.after == result.accepted + 300 * minute + second + timedelta(seconds=60)

@@ -183,6 +183,8 @@ TABLE = (
         "plan-not-contract",
     ),
     Row("R1", "a plan that leaves the change out", f"{_GIT}[plan without the change]", "plan-not-contract"),
+    Row("R1", "a held name moved, a name called held", "test_holds_are_derived_anew", "held"),
+    Row("R1", "a merge called unchanged that asks for something", "test_holds_are_derived_anew", "plan-not-contract"),
     Row("R1", "converged, and nobody was asked", f"{_GIT}[26 converged and nobody asked]", "not-converged"),
     Row("R2", "loose armour of a signature", f"{_TREE}[loose armour 1]", "signature"),
     Row("R3", "an evil merge", f"{_BRANCH}[evil merge]", "history"),

@@ -209,7 +209,10 @@ def _reconciled(book: Book, root: Path, damage: Callable[[dict[str, bytes]], dic
     glass = Breakglass.on(copy).move("10.0.0.2").move("10.0.0.1", witness="bob@tests")
     segment = read(copy, glass.files).segment
     assert segment is not None
-    taken = reconciliation(segment, copy.head, "ab" * 20, holds=(), review="other@tests", reason="", overrides=())
+    contracts, commit = copy.validation().contracts, copy.references()[0].commit
+    taken = reconciliation(
+        segment, copy.head, commit, contracts=contracts, review="other@tests", reason="", overrides=()
+    )
     paths = {f"segments/{segment.ref.id}/{name}": content for name, content in damage(glass.files).items()}
     copy.store.trees.append({**copy.files, **paths})
     copy.add(taken.entry, observed=taken.observed, state=taken.state)

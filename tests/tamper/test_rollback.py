@@ -10,10 +10,10 @@ from hyops_gitops.core.continuity import after_changes
 from hyops_gitops.core.entries import Intent, Result, Unchanged
 from hyops_gitops.core.holds import hold_of
 from hyops_gitops.core.plan import Change, Held, plan_digest
+from hyops_gitops.core.restoring import zone_after_intent
 from hyops_gitops.core.rollback import taken_back
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.usecases.apply_preparation import zone_digests
-from hyops_gitops.usecases.recovery import zone_after
 from tests.tamper.building import ZONE, Book, audit_script
 from tests.tamper.test_git import HEAD, audited, forked, problem_codes, store
 
@@ -50,7 +50,7 @@ def rolled_back(
         rollback_of=of,
         holds=(hold_of(contract),) if held else (),
     )
-    expected = zone_after(observed, intent)
+    expected = zone_after_intent(observed, intent)
     after = zone_digests(expected, after_changes(copy.head.state, changes), None)
     copy.intend(replace(intent, expected=after))
     copy.finish()
@@ -72,7 +72,7 @@ def test_a_roll_back_and_its_hold_are_sound(book: Book, signers: Path, clone: Ma
     assert len(others) < len(intent.changes)  # the contract still asks for the move
     observed = copy.head.observed
     planned = replace(intent, changes=others, held=(Held(NAME, CONTRACT, "held"),))
-    expected = zone_digests(zone_after(observed, planned), after_changes(copy.head.state, others), None)
+    expected = zone_digests(zone_after_intent(observed, planned), after_changes(copy.head.state, others), None)
     copy.intend(replace(planned, expected=expected, plan_sha256=plan_digest(ZONE, observed.digest(), others)))
     copy.finish()
     assert copy.head.state.held_by(NAME) == FORWARD + 2
