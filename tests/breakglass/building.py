@@ -114,11 +114,11 @@ class Breakglass:
         intended = self.log.head
         intent = intended.body
         assert isinstance(intent, Intent)
-        zone, marks = (
+        marks = placed(intent.holds, self.log.numbered(intended.seq))
+        zone, state = (
             zone_after(self.log.observed, intent.changes),
-            placed(intent.holds, self.log.numbered(intended.seq)),
+            after_changes(self.log.state, intent.changes, marks),
         )
-        state = after_changes(self.log.state, intent.changes, marks)
         after = zone_digests(zone, state, 7)
         result = Result(
             intended.seq, intended.sha256, "applied", False, 1, after, "computed", self.book.clock.at, (), ()

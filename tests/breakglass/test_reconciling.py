@@ -151,9 +151,7 @@ def test_changes_of_a_reconciled_segment_count(glass: Breakglass) -> None:
     assert [one.intent_entry.envelope.principal for one in (there, back)] == ["alice@tests", "bob@tests"]
     assert [one.entry for one in (there, back)] == [after.head, after.head]
     assert back.intent_entry.envelope.segment == glass.log.segment
-    assert [one.intent_entry for one in after.applied()] == [
-        one.intent_entry for one in glass.book.copy(15).head.applied()
-    ]
+    assert all(one.intent_entry.envelope.segment is None for one in after.applied())
     contract = next(one for one in glass.book.validation().contracts if str(one.name) == NAME)
     previous = previous_target(contract, after.applied_to(NAME))
     assert previous is not None
