@@ -35,11 +35,14 @@ class TextWriter:
         """Write these files of the repository, all or none, their folders too where there are none yet.
 
         Raises:
-            OutsideFailure: code `cannot-write`.
+            OutsideFailure: code `cannot-write`; also where a link would lead it out of the repository.
         """
         for path in files:
+            folder = self.root.resolve() / Path(path).parent
             try:
-                (self.root / path).parent.mkdir(parents=True, exist_ok=True)
+                if folder.resolve() != folder:
+                    raise OutsideFailure(f"cannot write {path}: a link is on the way to it", code="cannot-write")
+                folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise OutsideFailure(f"cannot write {path}: {error.strerror}", code="cannot-write") from None
         replace_files({self.root / path: content for path, content in files.items()})

@@ -5,6 +5,7 @@ A merged pull request could point `api_url` anywhere. So the URL is kept a secon
 binding disagrees is not even read.
 """
 
+import re
 from collections.abc import Mapping
 
 from hyops_gitops.core.authority import ApiEndpoint
@@ -30,7 +31,7 @@ def primary_key(api: ApiEndpoint, environ: Mapping[str, str]) -> str:
         )
     if bound and bound.rstrip("/") != api.url:
         raise Refused(
-            f"primary.api_url is {api.url}, but {PRIMARY_URL} says {bound}: the API key is not sent there",
+            f"primary.api_url is {api.url}, but {PRIMARY_URL} says {_shown(bound)}: the API key is not sent there",
             guard="primary-url",
             hint=f"if the primary really moved, change {PRIMARY_URL} where the key is kept",
         )
@@ -46,5 +47,10 @@ def primary_key(api: ApiEndpoint, environ: Mapping[str, str]) -> str:
 
 def secondary_key(api: ApiEndpoint, environ: Mapping[str, str]) -> str | None:
     """A secondary's API key, or None where it is not set or not bound to this URL: NOTIFY does its work then."""
-    allowed = {url.rstrip("/") for url in environ.get(SECONDARY_URLS, "").split(",")}
+    allowed = {url.strip().rstrip("/") for url in environ.get(SECONDARY_URLS, "").split(",")}
     return environ.get(api.key_env) or None if api.url in allowed else None
+
+
+def _shown(url: str) -> str:
+    """A URL without the credentials that somebody may have put into it."""
+    return re.sub(r"//[^/]*@", "//***@", url)

@@ -10,6 +10,7 @@ from hyops_gitops.core.errors import InvalidData
 
 _GROW_ONLY = ("log", "segments")
 _PAGE = re.compile(r"log/[^/]+/[0-9]{4,}/README\.md(?:\.sig)?")  # follows from the entries, and grows with them
+MAX_BYTES = 1024 * 1024 * 1024  # of all files; 100,000 entries have a sixth of that
 _SHOWN = 5  # commits or paths named in one problem
 
 
@@ -63,7 +64,10 @@ class GitSnapshot:
     def _blobs(self) -> dict[str, str]:
         """Blob ids by path, sorted by path."""
         blobs: dict[str, str] = {}
-        for entry in list_tree(self.git, self._commit):
+        entries = list_tree(self.git, self._commit)
+        if (size := sum(entry.size for entry in entries)) > MAX_BYTES:
+            raise _invalid(f"its files have {size} bytes, no log has more than {MAX_BYTES}")
+        for entry in entries:
             path = entry.path.decode("utf-8", "backslashreplace")
             if entry.mode != ORDINARY:
                 raise _invalid(f"{path!r} has mode {entry.mode}, not {ORDINARY}: not an ordinary file")

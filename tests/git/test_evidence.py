@@ -453,6 +453,16 @@ def test_only_ordinary_files_are_evidence(mode: str, path: str, clone: Repo) -> 
     assert caught.value.code == "evidence-invalid"
 
 
+def test_a_tree_that_no_log_could_have_is_not_read(clone: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(store(clone, None), None)
+    monkeypatch.setattr("hyops_gitops.adapters.git_snapshot.MAX_BYTES", 5)
+    snapshot = store(clone, None).recorded()
+    assert snapshot is not None
+    with pytest.raises(InvalidData, match="no log has more than 5") as caught:
+        snapshot.paths()
+    assert caught.value.code == "evidence-invalid"
+
+
 def test_rewritten_entries_merges_and_second_roots_are_found(clone: Repo) -> None:
     log = store(clone, None)
     first = add(log, None)

@@ -74,6 +74,19 @@ def test_a_cluster_with_a_name(root: Path, publish: Publish) -> None:
     assert execute(["validate", "--repo", str(root)]) == 0
 
 
+@pytest.mark.parametrize("link", ["endpoints", "endpoints/prod"])
+def test_a_link_leads_nothing_out_of_the_repository(
+    root: Path, publish: Publish, tmp_path_factory: pytest.TempPathFactory, link: str
+) -> None:
+    outside = tmp_path_factory.mktemp("outside")
+    if link == "endpoints":
+        (root / link).rmdir()
+    (root / link).symlink_to(outside)
+    ran = publish(PG_STATE, "--site", "onprem")
+    assert (ran.exit, ran.document["code"]) == (4, "cannot-write")
+    assert list(outside.iterdir()) == []
+
+
 def test_a_cluster_with_a_name_and_a_virtual_address(root: Path, publish: Publish) -> None:
     assert publish("postgresql-ha-name-and-vip.json").exit == 0
     assert contract(root, "endpoints/prod/pgvip.yaml") == [

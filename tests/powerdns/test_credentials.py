@@ -1,0 +1,54 @@
+"""Which server an API key may be sent to."""
+
+import pytest
+
+from hyops_gitops.adapters.credentials import primary_key, secondary_key
+from hyops_gitops.core.authority import ApiEndpoint
+from hyops_gitops.core.errors import OutsideFailure, Refused
+
+KEY = "s3cret"
+API = ApiEndpoint("https://dns.x.internal:8443", "THE_KEY", "localhost", None)
+
+
+def test_a_key_goes_where_its_binding_says() -> None:
+    for bound in (API.url, f"{API.url}/"):
+        assert primary_key(API, {"THE_KEY": KEY, "HYOPS_PRIMARY_URL": bound, "CI": "true"}) == KEY
+    assert primary_key(API, {"THE_KEY": KEY}) == KEY  # by hand, without a binding
+
+
+@pytest.mark.parametrize(
+    "bound", ["https://ada:pw@dns.x.internal:8443", "https://other:8443", "http://dns.x.internal:8443"]
+)
+def test_a_key_goes_nowhere_else_and_no_secret_is_said(bound: str) -> None:
+    with pytest.raises(Refused) as caught:
+        primary_key(API, {"THE_KEY": KEY, "HYOPS_PRIMARY_URL": bound})
+    said = f"{caught.value.message} {caught.value.hint}"
+    assert caught.value.code == "primary-url"
+    assert not any(secret in said for secret in (KEY, "ada", "pw"))
+
+
+def test_in_ci_a_key_has_a_binding() -> None:
+    with pytest.raises(Refused) as caught:
+        primary_key(API, {"THE_KEY": KEY, "CI": "1"})
+    assert caught.value.code == "primary-url"
+
+
+def test_without_a_key_its_variable_is_named() -> None:
+    with pytest.raises(OutsideFailure, match="THE_KEY is not set"):
+        primary_key(API, {"HYOPS_PRIMARY_URL": API.url})
+
+
+@pytest.mark.parametrize(
+    ("bound", "expected"),
+    [
+        (API.url, KEY),
+        (f"https://a:1, {API.url}/", KEY),
+        ("", None),
+        ("https://dns.x.internal:844", None),
+        ("https://dns.x.internal:84433", None),
+        ("https://a:1", None),
+    ],
+)
+def test_a_secondarys_key_goes_to_the_secondaries_that_are_listed(bound: str, expected: str | None) -> None:
+    assert secondary_key(API, {"THE_KEY": KEY, "HYOPS_SECONDARY_URLS": bound}) == expected
+    assert secondary_key(API, {"HYOPS_SECONDARY_URLS": bound}) is None
