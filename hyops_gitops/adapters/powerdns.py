@@ -187,13 +187,7 @@ class PowerDnsWriter(PowerDnsReader):
         if not deletes and not replaces:
             raise ValueError("an empty PATCH")
         body = encode_patch(deletes, replaces)
-        if len(body) > self.max_body_bytes:
-            raise ServerRefused(
-                f"the change has {len(body)} bytes as one PATCH, at most {self.max_body_bytes} are sent: "
-                f"PowerDNS takes {SERVER_BODY_LIMIT_BYTES} by default",
-                code="powerdns-body-limit",
-                hint="apply fewer contracts in one commit",
-            )
+        self._check_size(body, "the change", hint="apply fewer contracts in one commit")
         reply = self._send("PATCH", body=body)
         if reply.status != 204:  # noqa: PLR2004 - "No Content", the one documented success
             raise ReplyLost(
@@ -203,6 +197,15 @@ class PowerDnsWriter(PowerDnsReader):
             )
         serial = reply.headers.get("x-pdns-new-serial", "")
         return PatchReceipt(int(serial) if _SERIAL.fullmatch(serial) else None)
+
+    def _check_size(self, body: bytes, what: str, *, hint: str) -> None:
+        if len(body) > self.max_body_bytes:
+            raise ServerRefused(
+                f"{what} has {len(body)} bytes as one request, at most {self.max_body_bytes} are sent: "
+                f"PowerDNS takes {SERVER_BODY_LIMIT_BYTES} by default",
+                code="powerdns-body-limit",
+                hint=hint,
+            )
 
     def notify(self) -> None:
         """Ask for NOTIFY to every secondary; PowerDNS queues it and sends within about a second."""

@@ -8,9 +8,9 @@ the zone's name does, for all names below it.
 import json
 from collections.abc import Sequence
 
-from hyops_gitops.adapters.powerdns import SERVER_BODY_LIMIT_BYTES, PowerDnsWriter
+from hyops_gitops.adapters.powerdns import PowerDnsWriter
 from hyops_gitops.adapters.powerdns_json import encode_zone
-from hyops_gitops.core.errors import OutsideFailure, ServerRefused
+from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.core.names import absolute
 from hyops_gitops.core.zone import RRset
 
@@ -51,13 +51,8 @@ class PowerDnsRestorer(PowerDnsWriter):
             **({"master_tsig_key_ids": list(transfer_keys)} if transfer_keys else {}),
         }
         body = encode_zone(self._zone, rrsets, settings)
-        if len(body) > self.max_body_bytes:
-            raise ServerRefused(
-                f"the zone has {len(body)} bytes as one request, at most {self.max_body_bytes} are sent: "
-                f"PowerDNS takes {SERVER_BODY_LIMIT_BYTES} by default",
-                code="powerdns-body-limit",
-                hint="load zones/<zone>.zone of the evidence branch with pdnsutil, then run restore again",
-            )
+        hint = "load zones/<zone>.zone of the evidence branch with pdnsutil, then run restore again"
+        self._check_size(body, "the zone", hint=hint)
         self._send("POST", body=body, collection=True)
 
     def forget_answers(self) -> None:

@@ -4,6 +4,11 @@ from hyops_gitops.core.errors import OutsideFailure
 
 
 def not_run(program: str, error: OSError, *, code: str, hint: str) -> OutsideFailure:
-    """The failure to raise: it is not there, or may not be run."""
-    why = "is not installed" if isinstance(error, FileNotFoundError) else f"cannot be run: {error.strerror}"
-    return OutsideFailure(f"{program} {why}", code=code, hint=hint)
+    """The failure to raise."""
+    return OutsideFailure(why_not_run(program, error), code=code, hint=hint)
+
+
+def why_not_run(program: str, error: OSError) -> str:
+    """It is not there, or may not be run."""
+    missing = isinstance(error, FileNotFoundError)
+    return f"{program} is not installed" if missing else f"{program} cannot be run: {error.strerror}"

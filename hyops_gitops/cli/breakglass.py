@@ -10,7 +10,7 @@ from hyops_gitops.adapters.process_identity import boot_identity
 from hyops_gitops.cli.cutover import site_lost_option
 from hyops_gitops.cli.failover import holds_of
 from hyops_gitops.cli.options import common_options, find_repository
-from hyops_gitops.cli.output import echo, echo_json, is_terminal, note
+from hyops_gitops.cli.output import is_terminal, note, tell
 from hyops_gitops.cli.progress import show_event
 from hyops_gitops.cli.wiring import TOOL, Wiring, authority_source, override_option, overrides_of
 from hyops_gitops.core.declaration import KINDS, Declaration, DeclaredHold
@@ -132,10 +132,9 @@ def _run(wanted: Wanted, options: dict[str, object]) -> int:
             click.confirm("Go on?", abort=True, err=True)
 
     done = break_glass(wanted, request, wiring.breakglass_ports(show_event, witness), confirm)
-    if options["output_format"] == "json":
-        echo_json(done.to_json())
-    else:
-        echo(broken_text(done.receipt, done.segment, done.entries, str(wiring.root)))
+    tell(
+        done, options["output_format"], lambda: broken_text(done.receipt, done.segment, done.entries, str(wiring.root))
+    )
     return done.receipt.exit_code
 
 

@@ -6,7 +6,7 @@ import click
 
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.order_options import order_of, order_options
-from hyops_gitops.cli.output import echo, echo_json, note
+from hyops_gitops.cli.output import note, tell
 from hyops_gitops.cli.wiring import Wiring
 from hyops_gitops.core.errors import Exit, UsageError
 from hyops_gitops.core.moving import Moving
@@ -75,10 +75,7 @@ def show(done: Moving, options: dict[str, object]) -> int:
     """Print what was done, and what comes next."""
     for warning in done.warnings:
         note(f"warning: {printable(warning)}" if done.moves else printable(warning))
-    if options["output_format"] == "json":
-        echo_json(done.to_json())
-    else:
-        echo(moving_text(done))
+    tell(done, options["output_format"], lambda: moving_text(done))
     return Exit.OK
 
 

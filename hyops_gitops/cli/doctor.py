@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from hyops_gitops.cli.options import common_options, find_repository
-from hyops_gitops.cli.output import echo, echo_json
+from hyops_gitops.cli.output import tell
 from hyops_gitops.cli.wiring import Wiring, authority_source
 from hyops_gitops.core.checkup import parse_attest
 from hyops_gitops.core.errors import Exit
@@ -42,8 +42,5 @@ def doctor(
     ports = Wiring(find_repository(repo)).doctor_ports()
     request = DoctorRequest(authority_source(authority_file), runner_site, remote_site)
     checkup = examine(request, ports, dict(map(parse_attest, attest_texts)))
-    if output_format == "json":
-        echo_json(checkup.to_json())
-    else:
-        echo(checkup_text(checkup))
+    tell(checkup, output_format, lambda: checkup_text(checkup))
     return Exit.OK if checkup.ok else Exit.NO

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from hyops_gitops.cli.options import common_options, find_repository
-from hyops_gitops.cli.output import echo, echo_json
+from hyops_gitops.cli.output import tell
 from hyops_gitops.cli.progress import show_event
 from hyops_gitops.cli.wiring import TOOL, Wiring
 from hyops_gitops.core.errors import UsageError
@@ -43,8 +43,5 @@ def drift(
     look: Look = "api" if live else "dns" if dns_only else "auto"
     ports = Wiring(find_repository(repo)).drift_ports(show_event, authority_file)
     found = look_for_drift(DriftRequest(look, record=record, retransfer=retransfer, tool=TOOL), ports)
-    if output_format == "json":
-        echo_json(found.to_json())
-    else:
-        echo(drift_text(found))
+    tell(found, output_format, lambda: drift_text(found))
     return found.exit_code

@@ -9,7 +9,9 @@ from hyops_gitops.adapters.folder import write_folder
 from hyops_gitops.adapters.git_export import GitBundler
 from hyops_gitops.adapters.git_import import BranchChecker
 from hyops_gitops.adapters.new_repository import pin_genesis
+from hyops_gitops.adapters.schema_check import check_document
 from hyops_gitops.adapters.shipped import AUDIT_SCRIPT, auditor_kit
+from hyops_gitops.adapters.verifying import SshVerifier
 from hyops_gitops.adapters.worktree import WorkTree
 from hyops_gitops.adapters.yaml_reader import read_document
 from hyops_gitops.cli.custody import echo_head
@@ -89,10 +91,10 @@ def verify(
     wiring = Wiring(root)
     ports = VerifyPorts(
         read=read_document,
-        check=wiring.plan_ports().check,
+        check=check_document,
         tree=WorkTree(root),
         open_store=wiring.store,
-        verifier=wiring.plan_ports().verifier,
+        verifier=SshVerifier(),
     )
     seen = tuple(map(SeenHead.parse, seen_texts))
     reading = verify_log(ports, authority_source(authority_file), seen)

@@ -7,7 +7,7 @@ import click
 from hyops_gitops.cli.cutover import show
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.order_options import order_of, order_options
-from hyops_gitops.cli.output import echo, echo_json
+from hyops_gitops.cli.output import tell
 from hyops_gitops.cli.wiring import Wiring
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.render.rehearsal import rehearsal_text
@@ -55,10 +55,7 @@ def failover(  # noqa: PLR0913, PLR0917 - click hands every option over by name
     if not check:
         return show(fail_over(request, order, ports), options)
     found = rehearse(request, order, ports, wiring.plan_ports(), wiring.readiness_ports(), live=live)
-    if options["output_format"] == "json":
-        echo_json(found.to_json())
-    else:
-        echo(rehearsal_text(found))
+    tell(found, options["output_format"], lambda: rehearsal_text(found))
     return found.exit_code
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from hyops_gitops.cli.options import common_options, find_repository
-from hyops_gitops.cli.output import echo, echo_json
+from hyops_gitops.cli.output import tell
 from hyops_gitops.cli.progress import show_event
 from hyops_gitops.cli.wiring import Wiring
 from hyops_gitops.core.errors import Exit
@@ -23,8 +23,5 @@ def history(name: str, repo: Path | None, authority_file: Path | None, output_fo
     fetch` brings it up to date.
     """
     found = history_of(Wiring(find_repository(repo)).custody_ports(show_event, authority_file), name)
-    if output_format == "json":
-        echo_json(found.to_json())
-    else:
-        echo(history_text(found.name, found.changes))
+    tell(found, output_format, lambda: history_text(found.name, found.changes))
     return Exit.OK

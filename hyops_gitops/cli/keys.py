@@ -6,7 +6,7 @@ import click
 
 from hyops_gitops.cli.custody import echo_head
 from hyops_gitops.cli.options import common_options, find_repository
-from hyops_gitops.cli.output import echo, echo_json, note
+from hyops_gitops.cli.output import note, tell
 from hyops_gitops.cli.progress import show_event
 from hyops_gitops.cli.wiring import TOOL, Wiring
 from hyops_gitops.core.errors import Exit
@@ -33,10 +33,7 @@ def list_command(repo: Path | None, authority_file: Path | None, output_format: 
     """Every key: whose, for what, since when, until when, first and last used. Never uses the network."""
     wiring = Wiring(find_repository(repo))
     found = list_keys(wiring.custody_ports(show_event, authority_file))
-    if output_format == "json":
-        echo_json(found.to_json())
-    else:
-        echo(keys_text(found.rows))
+    tell(found, output_format, lambda: keys_text(found.rows))
     return Exit.OK
 
 

@@ -5,7 +5,8 @@ import json
 import os
 import re
 import sys
-from typing import TextIO
+from collections.abc import Callable
+from typing import Protocol, TextIO
 
 import click
 
@@ -28,6 +29,21 @@ def echo_json(document: object) -> None:
     """The result as exactly one JSON document, which is UTF-8 everywhere (RFC 8259)."""
     text = json.dumps(document, indent=2, ensure_ascii=False)
     _write(_ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text), "utf-8")
+
+
+class Result(Protocol):
+    """What a command comes to."""
+
+    def to_json(self) -> dict[str, object]:
+        """Its document."""
+
+
+def tell(result: Result, output_format: object, text: Callable[[], str]) -> None:
+    """The result as its JSON document, or else as text."""
+    if output_format == "json":
+        echo_json(result.to_json())
+    else:
+        echo(text())
 
 
 def _write(text: str, encoding: str) -> None:

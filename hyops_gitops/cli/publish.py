@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from hyops_gitops.cli.options import common_options, find_repository
-from hyops_gitops.cli.output import echo, echo_json
+from hyops_gitops.cli.output import tell
 from hyops_gitops.cli.wiring import Wiring
 from hyops_gitops.core.errors import Exit, InvalidData, UsageError
 from hyops_gitops.core.publication import read_publication
@@ -50,10 +50,7 @@ def publish(  # noqa: PLR0913, PLR0917 - click hands every option over by name
         source = f"{known}#{file.stem}"
     request = PublishRequest(publication, site, source, allow_status, attest, write=not check)
     done = publish_outputs(request, Wiring(find_repository(repo)).file_ports(authority_file), datetime.now(UTC))
-    if output_format == "json":
-        echo_json(done.to_json())
-    else:
-        echo(published_text(done))
+    tell(done, output_format, lambda: published_text(done))
     return Exit.NO if check and done.differs else Exit.OK
 
 

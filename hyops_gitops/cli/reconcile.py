@@ -8,7 +8,7 @@ import click
 from hyops_gitops.adapters.process_identity import boot_identity
 from hyops_gitops.adapters.segment_folder import read_folder
 from hyops_gitops.cli.options import common_options, find_repository
-from hyops_gitops.cli.output import echo, echo_json
+from hyops_gitops.cli.output import tell
 from hyops_gitops.cli.progress import show_event
 from hyops_gitops.cli.wiring import TOOL, Wiring, authority_source, override_option, overrides_of
 from hyops_gitops.core.errors import Exit, UsageError
@@ -77,8 +77,5 @@ def reconcile(  # noqa: PLR0913, PLR0917 - click hands every option over by name
         revert=revert,
     )
     done = bring_in(request, ReconcilePorts(wiring.apply_ports(show_event), wiring.move_ports(authority_file)))
-    if output_format == "json":
-        echo_json(done.to_json())
-    else:
-        echo(reconciled_text(done))
+    tell(done, output_format, lambda: reconciled_text(done))
     return Exit.OK

@@ -8,7 +8,7 @@ import click
 
 from hyops_gitops.adapters.process_identity import boot_identity
 from hyops_gitops.cli.options import common_options, find_repository
-from hyops_gitops.cli.output import echo, echo_json, is_terminal, note
+from hyops_gitops.cli.output import is_terminal, note, tell
 from hyops_gitops.cli.progress import show_event
 from hyops_gitops.cli.wiring import TOOL, Wiring, authority_source, override_option, overrides_of
 from hyops_gitops.core.errors import UsageError
@@ -60,10 +60,7 @@ def restore(
     if prepared.plan is not None:
         _agree(prepared.plan, yes=yes)
     done = carry_out(prepared, ports)
-    if output_format == "json":
-        echo_json(done.to_json())
-    else:
-        echo(restored_text(done))
+    tell(done, output_format, lambda: restored_text(done))
     return done.exit_code
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from hyops_gitops.cli.options import common_options, find_repository
-from hyops_gitops.cli.output import echo, echo_json
+from hyops_gitops.cli.output import tell
 from hyops_gitops.cli.wiring import Wiring, authority_source
 from hyops_gitops.render.status import status_text
 from hyops_gitops.usecases.status import look
@@ -25,8 +25,5 @@ def status(name: str | None, repo: Path | None, authority_file: Path | None, out
     """
     wiring = Wiring(find_repository(repo))
     found = look(name, authority_source(authority_file), wiring.status_ports())
-    if output_format == "json":
-        echo_json(found.to_json())
-    else:
-        echo(status_text(found, whole=name is not None or verbose))
+    tell(found, output_format, lambda: status_text(found, whole=name is not None or verbose))
     return found.exit_code

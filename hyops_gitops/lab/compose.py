@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hyops_gitops.adapters.git_process import printable
+from hyops_gitops.adapters.programs import why_not_run
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.lab.model import Lab, LabServer
 
@@ -95,7 +96,7 @@ def _run(
             check=False,
             timeout=timeout_s,
         )
-    except FileNotFoundError:
-        return subprocess.CompletedProcess(command, 127, b"", f"{command[0]} is not installed".encode())
+    except OSError as error:
+        return subprocess.CompletedProcess(command, 127, b"", why_not_run(command[0], error).encode())
     except subprocess.TimeoutExpired:
         return subprocess.CompletedProcess(command, 124, b"", f"{command[0]} took longer than {timeout_s:g} s".encode())

@@ -68,7 +68,17 @@ def prepare(lab: Lab, server: LabServer, identity: str, settings: Mapping[str, s
         server: Which of its servers.
         identity: What it answers to `id.server` in class CHAOS.
         settings: PowerDNS options that replace ours.
+
+    Raises:
+        OutsideFailure: codes `lab-directory`, `cannot-write`, `lab-no-powerdns`.
     """
+    try:
+        _write(lab, server, identity, settings)
+    except (OSError, sqlite3.Error) as error:
+        raise OutsideFailure(f"cannot write what {server.name} needs: {error}", code="lab-directory") from error
+
+
+def _write(lab: Lab, server: LabServer, identity: str, settings: Mapping[str, str]) -> None:
     folder = lab.folder(server)
     folder.mkdir(mode=0o700)
     options = {**_common(lab, server), **_role(lab, server), **_storage(lab.backend), "server-id": identity, **settings}

@@ -47,7 +47,7 @@ def read_authority(path: Path) -> CommentedMap:
         document = _yaml().load(path.read_bytes())
     except OSError as error:
         raise OutsideFailure(f"cannot read {path}: {error.strerror}", code="lab-authority") from error
-    except (YAMLError, ValueError) as error:
+    except (YAMLError, ValueError, RecursionError) as error:
         raise InvalidData(f"{path} is not YAML", code="lab-authority", hint="see hyops-gitops validate") from error
     if isinstance(document, CommentedMap):
         zone, primary = document.get("zone"), document.get("primary")

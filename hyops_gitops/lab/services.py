@@ -3,6 +3,7 @@
 import http.client
 import ipaddress
 import json
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ _START_S = 10.0
 _ASK_S = 1.0
 _POLL_S = 0.02
 _LOG_LINES = 3
+_PORT = re.compile(r"[0-9]{1,5}")
 
 
 def parse_services(words: Sequence[str]) -> tuple[LabService, ...]:
@@ -44,7 +46,7 @@ def _parse(word: str) -> LabService:
         loopback = ipaddress.ip_address(host).is_loopback
     except ValueError:
         loopback = False
-    if label_problem(name) or not loopback or not port.isdecimal() or not 0 < int(port) <= 0xFFFF:  # noqa: PLR2004
+    if label_problem(name) or not loopback or not _PORT.fullmatch(port) or not 0 < int(port) <= 0xFFFF:  # noqa: PLR2004
         raise UsageError(
             f"{word!r} is no service: expected NAME=ADDR:PORT, a name of a-z, 0-9 and hyphens, a loopback address",
             code="lab-service",

@@ -5,8 +5,10 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import requests
@@ -15,10 +17,11 @@ from hyops_gitops.adapters.dns_client import PlainDnsClient
 from hyops_gitops.adapters.powerdns import PowerDnsWriter
 from hyops_gitops.cli.main import execute
 from hyops_gitops.core.authority import ServerAddress
-from hyops_gitops.core.errors import Exit, OutsideFailure, UsageError
+from hyops_gitops.core.errors import Exit, InvalidData, OutsideFailure, UsageError
 from hyops_gitops.core.exchange import Question
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.lab import processes, resolver
+from hyops_gitops.lab.files import read_authority
 from hyops_gitops.lab.model import Lab, LabService, load_lab
 from hyops_gitops.lab.ports import free_addresses
 from hyops_gitops.lab.run import listener_status, start_lab, stop_lab
@@ -211,6 +214,7 @@ def test_without_a_recursor_its_package_is_named(
         ["pg=127.0.0.31:0"],
         ["pg=127.0.0.31:65536"],
         ["pg=127.0.0.31:http"],
+        ["pg=127.0.0.31:" + "9" * 5000],
         ["../pg=127.0.0.31:5432"],
         ["=127.0.0.31:5432"],
         ["pg=127.0.0.31:5432", "pg=127.0.0.32:5432"],
@@ -237,4 +241,23 @@ def test_a_failure_of_the_resolver_shows_its_log(directory: Path, monkeypatch: p
     with pytest.raises(OutsideFailure) as caught:
         start_lab(directory, zone="drill.internal", resolver=True)
     assert "log of resolver:" in caught.value.hint
+    assert not directory.exists()
+
+
+def test_an_authority_file_that_is_nested_too_deeply(tmp_path: Path) -> None:
+    (tmp_path / "deep.yaml").write_text("[" * 5000)
+    with pytest.raises(InvalidData) as caught:
+        read_authority(tmp_path / "deep.yaml")
+    assert caught.value.code == "lab-authority"
+
+
+def test_a_full_disk_leaves_no_lab(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(_: Path) -> NoReturn:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(sqlite3, "connect", full)
+    assert up(directory) == Exit.OUTSIDE
+    assert "database or disk is full" in capsys.readouterr().err
     assert not directory.exists()
