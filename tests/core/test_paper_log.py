@@ -354,10 +354,10 @@ def _drift_to_elsewhere(log: Paper) -> Paper:
         _drift_to_elsewhere,
     ],
 )
-@pytest.mark.parametrize("known", [0, 3])
+@pytest.mark.parametrize("known", [0, 2, 3])
 def test_the_zone_changes_only_as_entries_say(write: Callable[[Paper], Paper], known: int) -> None:
     log = applied()
-    prefix = Prefix(known, log.state) if known else None
+    prefix = Prefix(known, log.trees[known - 1][1]) if known else None
     write(log)
     found = [(one.code, one.where) for one in log.read(prefix=prefix).problems]
     assert ("continuity", at(len(log.entries))) in found
@@ -401,3 +401,34 @@ def test_a_held_name_that_is_changed_is_held_no_longer() -> None:
     log.intend(change("b", "10.0.0.2", "10.0.0.6")).finish()
     assert log.state.held_by(f"b.{ZONE}") is None
     assert log.problems() == []
+
+
+def test_what_was_not_applied_is_not_managed() -> None:
+    log = applied().intend(change("b", None, "10.0.0.2")).finish(outcome="failed")
+    assert log.problems() == []
+    log = applied().intend(change("b", None, "10.0.0.2")).finish(outcome="refused")
+    assert set(log.state.entries) == {(f"a.{ZONE}", "A")}
+    assert log.problems() == []
+
+
+def test_a_name_is_held_by_an_intent_that_leaves_it_as_it_is() -> None:
+    log = applied().intend(change("b", None, "10.0.0.2"), holds=(Hold(f"a.{ZONE}", HASH),)).finish()
+    assert (log.state.held_by(f"a.{ZONE}"), log.state.held_by(f"b.{ZONE}")) == (4, None)
+    assert log.problems() == []
+
+
+@pytest.mark.parametrize("write", [_drift_from_elsewhere, _drift_to_elsewhere, _silent_change])
+def test_before_the_first_intent_the_zone_is_what_genesis_left(write: Callable[[Paper], Paper]) -> None:
+    assert write(Paper.started()).problems() == [("continuity", at(2))]
+
+
+def test_the_page_of_a_folder_that_is_full_is_made_anew_too() -> None:
+    log = Paper.started()
+    for _ in range(101):
+        log.add(UNCHANGED)
+    assert log.problems() == []
+    full, last = folder_page(ZONE, 1), folder_page(ZONE, 102)
+    assert full != last
+    log.files[full] = log.files[full].replace(b"unchanged", b"nothing")
+    log.files[f"{full}.sig"] = sign(log.files[full], ADA, MAIN)
+    assert log.problems() == [("page", full)]
