@@ -1,16 +1,18 @@
 """What readiness means for an apply."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from hyops_gitops.core.contract import Target, TargetType
 from hyops_gitops.core.guards import Override
 from hyops_gitops.core.limits import Limits
-from hyops_gitops.core.plan import Plan
+from hyops_gitops.core.plan import Action, Change, Note, Plan, Refusal
 from hyops_gitops.core.readiness import ProbeReport, ProbeVerdict, ReadinessReport
-from hyops_gitops.core.readiness_guard import attested, guarded
-from hyops_gitops.core.zone import Zone
-from tests.core.strategies import APEX, managed_of
+from hyops_gitops.core.readiness_guard import attested, candidates, guarded
+from hyops_gitops.core.zone import RRset, Zone
+from tests.core.strategies import APEX, contract_of, managed_of
 
 NAME = f"pg.prod.{APEX}"
 NOW = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
@@ -73,3 +75,27 @@ def test_a_publishers_word_does_not_count_against_what_probes_saw() -> None:
 @pytest.mark.parametrize("seconds", [-1, 0, 1, 299])
 def test_a_policy_of_no_minutes_takes_nobodys_word_not_even_of_this_second(seconds: int) -> None:
     assert attested(report("unknown"), NOW + timedelta(seconds=seconds), 0, NOW).attested is None
+
+
+def test_what_moves_is_probed_and_nothing_else() -> None:
+    one = contract_of("pg", Target(TargetType.HOST, ("10.0.0.2",), 5432), 60)
+    known = {one.path: one}
+    before, now = RRset.of(NAME, "A", 60, ["10.0.0.1"]), RRset.of(NAME, "A", 60, ["10.0.0.2"])
+    move = Change(Action.REPLACE, NAME, "A", before, now, one.path, cutover=True)
+    assert [candidate.name for candidate in candidates([move, replace(move, type="AAAA")], known)] == [NAME]
+    for other in (
+        replace(move, cutover=False),
+        replace(move, action=Action.ADOPT),
+        replace(move, action=Action.DELETE, after=None),
+        replace(move, contract="endpoints/prod/gone.yaml"),
+    ):
+        assert candidates([other], known) == ()
+
+
+def test_what_a_plan_says_already_stays_beside_what_readiness_adds() -> None:
+    already = replace(PLAN, refusals=(Refusal("drift", NAME, "x", ""),), notes=(Note(NAME, "y"),))
+    refused = guarded(already, [report("not-ready")], REFUSING, [])
+    assert [one.guard for one in refused.refusals] == ["drift", "readiness"]
+    noted = guarded(already, [report("unknown")], WARNING, [])
+    assert noted.notes[0].message == "y"
+    assert len(noted.notes) == 2

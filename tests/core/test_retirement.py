@@ -1,14 +1,15 @@
 """When an old target may be switched off."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import cast
 
-from hyops_gitops.core.entry_parts import ServerReport, ServerVerdict
+from hyops_gitops.core.entry_parts import Retirement, ServerReport, ServerVerdict
 from hyops_gitops.core.log import Applied
 from hyops_gitops.core.plan import Action, Change
-from hyops_gitops.core.retirement import cached_until, retirements, ttl_notes
+from hyops_gitops.core.retirement import cached_until, judged, retirements, ttl_notes
 from hyops_gitops.core.zone import RRset
 
 ACCEPTED = datetime(2026, 1, 10, 12, 0, tzinfo=UTC)
@@ -92,3 +93,52 @@ def test_what_somebody_served_by_hand_for_a_while_counts_until_caches_have_forgo
     seen = ACCEPTED - timedelta(minutes=5)
     (one,) = retirements((move(30),), ACCEPTED, [server("primary", 0)], lambda _: (), lambda _: [(seen, 7200)])
     assert one.after == seen + timedelta(seconds=7200)
+
+
+def test_each_name_waits_for_its_own_records() -> None:
+    other = replace(move(9000), name="other.prod.z.internal")
+    of_other = past(ACCEPTED - timedelta(minutes=1), replace(move(8000), name="other.prod.z.internal"))
+    found = retirements((move(300), other), ACCEPTED, [server("primary", 0)], lambda _: [of_other])
+    assert [(one.name, one.after) for one in found] == [
+        ("other.prod.z.internal", ACCEPTED + timedelta(seconds=1 + 9000)),
+        (NAME, ACCEPTED + timedelta(seconds=1 + 300)),
+    ]
+
+
+def test_where_nothing_was_served_before_nothing_retires() -> None:
+    restored = replace(move(300), before=None)
+    assert retirements((restored,), ACCEPTED, [server("primary", 0)], lambda _: ()) == ()
+    assert list(ttl_notes([restored], 60)) == []
+    created = past(ACCEPTED - timedelta(minutes=1), replace(restored, cutover=False))
+    assert after(move(30), [server("primary", 0)], created) == ACCEPTED + timedelta(seconds=1 + 30)
+    assert cached_until(NAME, [created], ACCEPTED) is None
+
+
+def test_of_several_ends_the_last_counts() -> None:
+    early = past(ACCEPTED - timedelta(minutes=9), move(60))
+    late = past(ACCEPTED - timedelta(minutes=2), move(90))
+    expected = (ACCEPTED - timedelta(minutes=2) + timedelta(seconds=1 + 90), 90)
+    assert cached_until(NAME, [early, late], ACCEPTED) == cached_until(NAME, [late, early], ACCEPTED) == expected
+    never_accepted = past(cast(datetime, None), move(90))
+    assert cached_until(NAME, [never_accepted], ACCEPTED) == (ACCEPTED + timedelta(seconds=90), 90)
+
+
+def test_a_move_that_was_found_done_leaves_nobody_with_the_old_target() -> None:
+    assert list(ttl_notes([replace(move(3600), action=Action.ADOPT)], 60)) == []
+
+
+def test_a_resolver_that_still_has_what_no_cache_may_hold_is_overdue() -> None:
+    end = Retirement(NAME, ACCEPTED)
+    later = ACCEPTED + timedelta(seconds=1)
+    stale = server("resolver", None)
+    assert judged(stale, [end], later).overdue
+    for report, ends, now in (
+        (stale, [end], ACCEPTED),
+        (stale, [], later),
+        (stale, [end, Retirement(NAME, None)], later),
+        (stale, [end, Retirement(NAME, later)], later),
+        (server("resolver", 5), [end], later),
+        (server("secondary", None), [end], later),
+        (replace(stale, verdict="silent"), [end], later),
+    ):
+        assert judged(report, ends, now) == report
