@@ -19,6 +19,7 @@ from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import echo, echo_json, note
 from hyops_gitops.cli.progress import show_event
 from hyops_gitops.cli.wiring import TOOL, Wiring, authority_source
+from hyops_gitops.core.counting import counted
 from hyops_gitops.core.custody_entries import Continues
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.seen import SeenHead
@@ -185,6 +186,7 @@ def export(
     if output_format == "json":
         echo_json(made.to_json(str(directory)))
     else:
-        echo(f"{made.entries} entries of {made.zone} in {printable(str(directory))}: {', '.join(sorted(made.files))}")
+        entries, place = counted(made.entries, "entry", "entries"), printable(str(directory))
+        echo(f"{entries} of {made.zone} in {place}: {', '.join(sorted(made.files))}")
         echo(f"log head {made.head}" if made.head else "the log does NOT verify; see: hyops-gitops evidence verify")
     return Exit.NO if made.problems else Exit.OK

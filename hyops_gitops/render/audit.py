@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterator
 
 from hyops_gitops.core.audit import Audit, ChangeRow, PopulationRow
+from hyops_gitops.core.counting import counted
 from hyops_gitops.core.json_fields import time_text
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.render.findings import printable
@@ -32,11 +33,12 @@ def audit_text(audit: Audit) -> str:
 
 def _verdict(audit: Audit) -> str:
     if audit.problems:
-        return f"FAILED: {len(audit.problems)} problems"
+        return f"FAILED: {counted(len(audit.problems), 'problem')}"
     if audit.inconclusive:
-        return f"CANNOT CONCLUDE: {len(audit.inconclusive)} things could not be looked at"
+        return f"CANNOT CONCLUDE: {counted(len(audit.inconclusive), 'thing')} could not be looked at"
     head = f"{audit.head[0]}:{audit.head[1]}" if audit.head else "none"
-    return f"OK: {audit.entries} entries, {len(audit.exceptions)} exceptions to look at; head {head}"
+    entries = counted(audit.entries, "entry", "entries")
+    return f"OK: {entries}, {counted(len(audit.exceptions), 'exception')} to look at; head {head}"
 
 
 def _section(title: str, lines: Iterator[str]) -> list[str]:

@@ -1,5 +1,6 @@
 """Plans, receipts and verification as text."""
 
+from hyops_gitops.core.counting import counted
 from hyops_gitops.core.departures import Departure
 from hyops_gitops.core.entry_parts import ServerReport
 from hyops_gitops.core.json_fields import time_text
@@ -21,11 +22,12 @@ def proposal_text(proposal: Proposal) -> str:
         "empty": "an empty zone: the log is not initialised",
     }
     what = f"work tree on {proposal.commit[:12]} (uncommitted changes)" if proposal.dirty else proposal.commit[:12]
+    unmanaged = counted(plan.unmanaged, "unmanaged RRset stays", "unmanaged RRsets stay")
     lines = [
         f"plan for {plan.zone}: {what} against {bases[proposal.source]}",
         *plan_lines(plan),
         *(f"warning: {printable(one)}" for one in proposal.warnings),
-        f"{counts(plan.changes)}; {plan.unmanaged} unmanaged RRsets stay as they are",
+        f"{counts(plan.changes)}; {unmanaged} as {'it is' if plan.unmanaged == 1 else 'they are'}",
         f"digest {plan.digest()}",
     ]
     return "\n".join(lines)
@@ -73,7 +75,8 @@ def _outcome_line(receipt: Receipt) -> str:
     match receipt.outcome:
         case "applied":
             serials = f"serial {receipt.serial_before} -> {receipt.serial_after}"
-            return f"applied {commit}: {len(receipt.plan.changes)} RRsets, {serials}, every required server serves it"
+            changed = counted(len(receipt.plan.changes), "RRset")
+            return f"applied {commit}: {changed}, {serials}, every required server serves it"
         case "nothing":
             return f"nothing to do: {receipt.plan.zone} is as {commit} asks"
         case "refused":
@@ -110,12 +113,13 @@ def reading_text(reading: Reading) -> str:
     if reading.ok and reading.log is not None:
         head = reading.log.head
         open_intent = reading.log.open_intent
-        lines = [f"ok: {reading.entries} entries of {reading.log.zone} verify; head {head.seq}:{head.sha256}"]
+        number, verb = counted(reading.entries, "entry", "entries"), "verifies" if reading.entries == 1 else "verify"
+        lines = [f"ok: {number} of {reading.log.zone} {verb}; head {head.seq}:{head.sha256}"]
         if open_intent is not None:
             lines.append(f"open: intent {open_intent.seq} has no result yet")
         return "\n".join(lines)
     problems = [f"{printable(one.where)}: {one.code}: {printable(one.message)}" for one in reading.problems]
-    return "\n".join([*problems, f"does not verify: {len(problems)} problems"])
+    return "\n".join([*problems, f"does not verify: {counted(len(problems), 'problem')}"])
 
 
 def reading_json(reading: Reading) -> dict[str, object]:

@@ -3,6 +3,7 @@
 import re
 
 from hyops_gitops.core.authority import Authority
+from hyops_gitops.core.counting import counted
 from hyops_gitops.core.errors import OutsideFailure, Refused
 from hyops_gitops.core.exchange import ServerInfo, ZoneHeader
 from hyops_gitops.core.limits import Limits
@@ -163,4 +164,5 @@ def _plan(primary: PrimaryServer) -> str:
         first = plan.refusals[0]
         more = f", and {len(plan.refusals) - 1} more" if len(plan.refusals) > 1 else ""
         raise Refused(f"{first.guard}: {first.message}{more}", guard=first.guard, hint=first.hint)
-    return f"an apply would change {sum(one.writes for one in plan.changes)} RRsets, and no guard minds"
+    written = counted(sum(one.writes for one in plan.changes), "RRset")
+    return f"an apply would change {written}, and no guard minds"

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from hyops_gitops.core.authority import Authority
+from hyops_gitops.core.counting import counted
 from hyops_gitops.core.errors import InvalidData, OutsideFailure, Refused
 from hyops_gitops.core.exchange import BranchRules
 from hyops_gitops.core.findings import has_errors
@@ -69,7 +70,7 @@ def _contracts(repository: Repository) -> str:
     dirty = repository.ports.plan.history.dirty_paths()
     if dirty:
         raise Refused(f"not committed: {dirty[0]}", guard="dirty", hint="commit or remove what is not committed")
-    return f"{len(validation.contracts)} contracts at HEAD, all valid"
+    return f"{counted(len(validation.contracts), 'contract')} at HEAD, all valid"
 
 
 def _history(repository: Repository) -> str:
@@ -104,7 +105,7 @@ def _log(repository: Repository) -> str:
             f"the remote's log is at {(head or 'nothing')[:12]}, this clone knows it up to {log.commit[:12]}",
             f"git fetch {remote} {branch}",
         )
-    return f"{len(log.entries)} entries, verified"
+    return f"{counted(len(log.entries), 'entry', 'entries')}, verified"
 
 
 def _key_trusted(repository: Repository) -> str:

@@ -111,7 +111,7 @@ def require_log(
         )
     if snapshot is None:
         remote = authority.evidence.remote
-        where = f"on remote {remote!r}" if remote else "in this clone"
+        what = f"branch {branch!r}" + (f" of remote {remote!r}" if remote else "")
         hint = f"`git fetch {remote} {branch}` brings it" if remote else _LOCAL_HINT
         if known:
             hint = (
@@ -121,7 +121,8 @@ def require_log(
             hint += (
                 "; if it is gone there: `hyops-gitops evidence import CLONE` brings it back from a clone that has it"
             )
-        raise Refused(f"there is no branch {branch!r} {where}", guard="evidence-missing", hint=hint)
+        where = "is gone from there" if known else "is not in this clone"
+        raise Refused(f"{what} {where}", guard="evidence-missing", hint=hint)
     _require_genesis(snapshot, authority)
     seen = (signers.lines, signers.sha256)
     reading = read_since(mark, snapshot, authority, seen, verifier) if mark else None
