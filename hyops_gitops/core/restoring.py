@@ -16,12 +16,11 @@ from hyops_gitops.core.log import Log
 from hyops_gitops.core.markers import TOMBSTONES_KEPT, Anchor, claim, tombstone
 from hyops_gitops.core.plan import Action, Change, Drift, zone_after
 from hyops_gitops.core.state import ManagedSet
-from hyops_gitops.core.zone import DNSSEC_TYPES, Key, RRset, Zone
+from hyops_gitops.core.zone import DNSSEC_TYPES, SOA_SERIAL, Key, RRset, Zone
 
 _SERIALS = 2**32
 _HALF = 2**31
 UNKNOWN_MARGIN = 1000  # how far a secondary that does not answer may be ahead of what the log knows
-_SOA_SERIAL = 2  # position in the rdata (RFC 1035 section 3.3.13)
 _DEFAULT_TIMERS = "10800 3600 604800 300"
 _DEFAULT_SOA_TTL = 3600
 _ADDRESS_TYPES = ("A", "AAAA", "CNAME")
@@ -117,18 +116,11 @@ def soa_with(serial: int, known: Iterable[RRset], zone: Zone) -> RRset:
     name = zone.apex
     for soa in known:
         fields = soa.rdata[0].split(" ")
-        fields[_SOA_SERIAL] = str(serial)
+        fields[SOA_SERIAL] = str(serial)
         return RRset.of(name, "SOA", soa.ttl, [" ".join(fields)])
     servers = zone.rrsets.get((name, "NS"))
     primary = servers.rdata[0] if servers else f"ns1.{name}."
     return RRset.of(name, "SOA", _DEFAULT_SOA_TTL, [f"{primary} hostmaster.{name}. {serial} {_DEFAULT_TIMERS}"])
-
-
-def soa_serial(soa: RRset) -> int | None:
-    """The serial in an SOA."""
-    fields = soa.rdata[0].split(" ") if soa.rdata else []
-    text = fields[_SOA_SERIAL] if len(fields) > _SOA_SERIAL else ""
-    return int(text) if text.isascii() and text.isdigit() else None
 
 
 # --- what is written

@@ -10,6 +10,7 @@ from hyops_gitops.adapters.powerdns_http import PowerDnsHttp
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.core.exchange import Question
 from hyops_gitops.core.names import absolute
+from hyops_gitops.core.zone import soa_serial
 from hyops_gitops.lab.model import Lab, LabServer
 
 _API_TIMEOUT_S = 10.0
@@ -17,7 +18,6 @@ _DNS_TIMEOUT_S = 0.5
 _TRANSFER_S = 20.0
 _ASK_AGAIN_S = 1.0
 _POLL_S = 0.05
-_SOA_SERIAL = 2  # position in the rdata (RFC 1035 section 3.3.13)
 
 
 def create_zone(lab: Lab, zone: str, *, kind: str = "Master", soa_edit_api: str = "INCREASE") -> None:
@@ -64,9 +64,8 @@ def served_serial(server: LabServer, zone: str) -> int | None:
     question = Question(zone, "SOA")
     answers = PlainDnsClient().ask(server.dns, [question], recursion_desired=False, timeout_s=_DNS_TIMEOUT_S)
     answer = answers[question]
-    if not answer.authoritative or not answer.rrsets:
-        return None
-    return int(answer.rrsets[0].rdata[0].split()[_SOA_SERIAL])
+    soa = next((one for one in answer.rrsets if one.key == (zone, "SOA")), None)
+    return soa_serial(soa) if answer.authoritative else None
 
 
 def wait_until(holds: Callable[[], bool], timeout_s: float, what: str) -> None:

@@ -5,11 +5,12 @@ from functools import partial
 from hyops_gitops.core.authority import Authority, Resolver, Secondary, ServerAddress
 from hyops_gitops.core.errors import OutsideFailure, Refused
 from hyops_gitops.core.exchange import Question, ZoneHeader
+from hyops_gitops.core.zone import soa_serial
+from hyops_gitops.usecases.convergence import answered
 from hyops_gitops.usecases.doctor_ports import DoctorPorts
 from hyops_gitops.usecases.examining import Look, Once, Unseen
 
 _TIMEOUT_S = 2.0
-_SOA_SERIAL = 2  # position in the rdata (RFC 1035 section 3.3.13)
 
 
 def looks(ports: DoctorPorts, authority: Authority, header: Once[ZoneHeader]) -> dict[str, Look]:
@@ -100,13 +101,14 @@ def _serial(ports: DoctorPorts, zone: str, address: ServerAddress) -> int:
     answer = ports.dns.ask(address, [question], recursion_desired=False, timeout_s=_TIMEOUT_S)[question]
     if answer.rcode == "SILENT":
         raise _silent(address)
-    if not answer.authoritative or not answer.rrsets:
+    serial = soa_serial(answered(answer, question))
+    if not answer.authoritative or serial is None:
         raise OutsideFailure(
             f"{address} has no authority for {zone} (it answers {answer.rcode})",
             code="not-authoritative",
             hint="make the zone there; is this the right address?",
         )
-    return int(answer.rrsets[0].rdata[0].split()[_SOA_SERIAL])
+    return serial
 
 
 def _silent(address: ServerAddress) -> OutsideFailure:

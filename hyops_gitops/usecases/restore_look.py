@@ -11,8 +11,8 @@ from hyops_gitops.core.exchange import Question, ZoneHeader
 from hyops_gitops.core.guards import override_line
 from hyops_gitops.core.log import Log
 from hyops_gitops.core.markers import Anchor, anchor_name
-from hyops_gitops.core.restoring import is_newer, soa_serial
-from hyops_gitops.core.zone import RRset, Zone
+from hyops_gitops.core.restoring import is_newer
+from hyops_gitops.core.zone import RRset, Zone, soa_serial
 from hyops_gitops.usecases.convergence import answered
 from hyops_gitops.usecases.observation import AnchorState, check_header, judge_anchor, not_reconciled
 from hyops_gitops.usecases.ports import DnsClient, ZoneReader, ZoneRestorer
@@ -33,7 +33,7 @@ class Served:
     @property
     def serial(self) -> int | None:
         """Of the zone that it serves."""
-        return soa_serial(self.soa) if self.soa else None
+        return soa_serial(self.soa)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,12 @@ from hyops_gitops.core.errors import HyopsError
 from hyops_gitops.core.exchange import Answer, Question
 from hyops_gitops.core.markers import anchor_name
 from hyops_gitops.core.names import is_below
-from hyops_gitops.core.zone import Key, RRset, Zone
+from hyops_gitops.core.zone import Key, RRset, Zone, soa_serial
 from hyops_gitops.usecases.convergence import Watched, answered, servers_of
 from hyops_gitops.usecases.ports import DnsClient, ZoneReader, ZoneTransfers
 
 _TIMEOUT_S = 2.0
 _SHOWN = 3  # names in one remark
-_SERIAL = 2  # position in an SOA's rdata (RFC 1035 section 3.3.13)
 # PowerDNS answers with something else in their place; by transfer they have numbers for types.
 _NEVER_SERVED = frozenset({"ALIAS", "LUA"})
 
@@ -170,8 +169,7 @@ def _serves(state: Mapping[Question, Answer]) -> bool:
 
 def _serial(state: Mapping[Question, Answer], zone: str) -> int | None:
     question = Question(zone, "SOA")
-    soa = answered(state[question], question) if question in state else None
-    return int(soa.rdata[0].split()[_SERIAL]) if soa else None
+    return soa_serial(answered(state[question], question)) if question in state else None
 
 
 def _askable(keys: Collection[Key], apex: str) -> Iterator[Key]:

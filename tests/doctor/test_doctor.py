@@ -1,11 +1,16 @@
 """`doctor` on a real authority: all well, and one thing broken at a time."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from hyops_gitops.core.authority import ServerAddress
 from hyops_gitops.core.errors import UsageError
+from hyops_gitops.core.exchange import Answer, Question
+from hyops_gitops.core.zone import RRset
 from hyops_gitops.usecases.doctor_ports import DoctorRequest
 from tests.doctor.conftest import LOOKED, SITES, checkup_of, with_clock, wrong
 from tests.world import CLOSED, World, run
@@ -204,3 +209,15 @@ def test_the_command_is_a_table_and_a_document(still: World) -> None:
     ran = still.cli("doctor")
     assert ran.exit == 1
     assert "unknown   site-runner" in ran.out
+
+
+def test_a_server_that_gives_something_else_than_an_soa(still: World) -> None:
+    odd = RRset.of(still.zone, "CNAME", 60, ["elsewhere.example."])
+
+    class Odd:
+        def ask(self, _: ServerAddress, questions: Sequence[Question], **__: object) -> dict[Question, Answer]:
+            return {one: Answer("NOERROR", authoritative=True, rrsets=(odd,), elapsed_ms=1) for one in questions}
+
+    found = wrong(still, swap=lambda ports: replace(ports, dns=Odd()))
+    for check in ("primary-dns", "secondary-secondary1"):
+        assert "has no authority" in found[check].seen

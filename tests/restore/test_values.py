@@ -2,8 +2,8 @@
 
 import pytest
 
-from hyops_gitops.core.restoring import is_newer, newest, serial_above, soa_serial, soa_with
-from hyops_gitops.core.zone import RRset, Zone
+from hyops_gitops.core.restoring import is_newer, newest, serial_above, soa_with
+from hyops_gitops.core.zone import RRset, Zone, soa_serial
 
 TOP = 2**32 - 1
 ZONE = Zone.of("z.internal", [RRset.of("z.internal", "NS", 60, ["ns7.z.internal."])])
