@@ -8,7 +8,6 @@ import contextlib
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +25,7 @@ from hyops_gitops.lab.model import Lab
 from hyops_gitops.usecases.apply import apply
 from hyops_gitops.usecases.apply_ports import ApplyPorts, ApplyRequest
 from hyops_gitops.usecases.evidence_init import start_log
+from tests.commands import run_command
 
 PRINCIPAL = "applier@tests"
 CLOSED = "127.0.0.1:1"  # nobody listens on a port this low
@@ -297,14 +297,8 @@ class World:
 
     def cli(self, *arguments: str | Path, cwd: Path | None = None, **environ: str) -> Ran:
         """One command line in a process of its own, in the clone unless said otherwise."""
-        done = subprocess.run(
-            [sys.executable, "-m", "hyops_gitops", *map(str, arguments)],
-            capture_output=True,
-            check=False,
-            cwd=cwd or self.root,
-            env={**self.environ, **environ},
-        )
-        return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
+        code, out, err = run_command(list(map(str, arguments)), cwd or self.root, {**self.environ, **environ})
+        return Ran(code, out.decode(), err.decode())
 
     # --- the zone
 
