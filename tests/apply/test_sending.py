@@ -10,7 +10,7 @@ import pytest
 
 from hyops_gitops.core.entries import Result
 from hyops_gitops.core.errors import HyopsError, OutsideFailure, ReplyLost, ServerRefused, Unconfirmed
-from hyops_gitops.core.events import Event, Step
+from hyops_gitops.core.events import Event, ServerSeen, Step
 from hyops_gitops.core.receipt import Receipt
 from hyops_gitops.usecases.apply_ports import ApplyPorts
 from tests.apply.conftest import MakeWorld
@@ -186,9 +186,22 @@ def test_a_result_that_cannot_be_pushed_leaves_the_intent_open(world: World) -> 
     assert world.at("first") == {"A": (60, ("10.0.0.1",))}
 
 
-def silent_secondary(make_world: MakeWorld, timeout_s: int = 1) -> World:
+def apply_until_seen(world: World, servers: int) -> Receipt:
+    """An apply whose time is up when so many servers were seen to converge, however long they take."""
+    clock, seen = FakeClock(), 0
+
+    def on_event(event: Event) -> None:
+        nonlocal seen
+        seen += isinstance(event, ServerSeen) and event.report.verdict == "converged"
+        if seen == servers:
+            clock.sleep(3600)
+
+    return world.apply(swap=clock.swap, on_event=on_event)
+
+
+def silent_secondary(make_world: MakeWorld) -> World:
     """A world one of whose secondaries does not answer."""
-    world = make_world(convergence={"timeout_s": timeout_s, "require": ["primary", "secondaries"]})
+    world = make_world(convergence={"timeout_s": 60, "require": ["primary", "secondaries"]})
     assert world.lab is not None
     world.edit_authority(f'"dns": "{world.lab.secondaries[1].dns}"', f'"dns": "{CLOSED}"')
     world.commit("One secondary is elsewhere")
@@ -197,7 +210,7 @@ def silent_secondary(make_world: MakeWorld, timeout_s: int = 1) -> World:
 
 def test_a_secondary_that_is_silent_is_not_confirmed_but_recorded(make_world: MakeWorld) -> None:
     world = silent_secondary(make_world)
-    receipt = world.apply()
+    receipt = apply_until_seen(world, 2)
     assert (receipt.outcome, receipt.exit_code) == ("unconfirmed", 5)
     assert [server.verdict for server in receipt.servers] == ["converged", "converged", "silent"]
     assert (result_of(world).outcome, result_of(world).converged) == ("applied", False)
@@ -205,24 +218,24 @@ def test_a_secondary_that_is_silent_is_not_confirmed_but_recorded(make_world: Ma
 
 def test_a_silent_secondary_does_not_block_the_next_apply(make_world: MakeWorld) -> None:
     world = silent_secondary(make_world)
-    world.apply()
+    apply_until_seen(world, 2)
     assert world.apply().outcome == "nothing"
 
 
 def test_a_secondary_that_stays_behind_is_stale(make_world: MakeWorld) -> None:
-    world = make_world(convergence={"timeout_s": 2, "require": ["primary", "secondaries"]})
+    world = make_world(convergence={"timeout_s": 60, "require": ["primary", "secondaries"]})
     world.put_zone({"kind": "Native"}, secondary=1)  # takes no transfer any more
-    receipt = world.apply()
+    receipt = apply_until_seen(world, 2)
     assert receipt.outcome == "unconfirmed"
     assert [server.verdict for server in receipt.servers] == ["converged", "converged", "stale"]
 
 
 def test_a_move_that_a_server_has_not_made_says_no_time_to_retire(make_world: MakeWorld) -> None:
     world = silent_secondary(make_world)
-    world.apply()
+    apply_until_seen(world, 2)
     world.contract("first", "10.0.0.9")
     world.commit()
-    assert [one.after for one in world.apply().retire] == [None]
+    assert [one.after for one in apply_until_seen(world, 2).retire] == [None]
 
 
 def test_a_secondary_that_nobody_requires_may_be_silent(make_world: MakeWorld) -> None:

@@ -1,7 +1,10 @@
 """The watch alone: who may hold it up."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from threading import Event as Flag
+
+import pytest
 
 from hyops_gitops.adapters.clock import SystemClock
 from hyops_gitops.core.authority import ServerAddress
@@ -43,3 +46,71 @@ def test_a_server_that_hangs_when_asked_for_a_transfer_delays_no_look_at_the_oth
     )
     assert [report.verdict for report in reports] == ["converged"]
     assert in_time == [True]
+
+
+GONE = RRset.of("pg.prod.z.internal", "A", 60, ["10.0.0.9"])
+
+
+@pytest.mark.parametrize(
+    ("after", "before", "answer", "by_authority", "by_cache"),
+    [
+        (CHANGED, None, Answer("NOERROR", True, (CHANGED,), 1), True, True),
+        (CHANGED, None, Answer("NOERROR", False, (CHANGED,), 1), False, True),
+        (CHANGED, None, Answer("NOERROR", True, (replace(CHANGED, ttl=5),), 1), False, True),
+        (CHANGED, GONE, Answer("NOERROR", True, (GONE,), 1), False, False),
+        (CHANGED, None, Answer("NOERROR", True, (replace(CHANGED, name="x.prod.z.internal"),), 1), False, False),
+        (CHANGED, None, Answer("NOERROR", True, (), 1), False, False),
+        (CHANGED, None, Answer("SERVFAIL", True, (CHANGED,), 1), False, False),
+        (CHANGED, None, Answer("SILENT", True, (CHANGED,), 1), False, False),
+        (None, GONE, Answer("NXDOMAIN", True, (), 1), True, True),
+        (None, GONE, Answer("NOERROR", True, (GONE,), 1), False, False),
+        (None, GONE, Answer("NOERROR", True, (CHANGED,), 1), True, True),  # a wildcard's
+        (None, None, Answer("NOERROR", True, (CHANGED,), 1), True, True),
+        (None, GONE, Answer("REFUSED", True, (), 1), False, False),
+    ],
+)
+def test_what_an_answer_shows(
+    after: RRset | None, before: RRset | None, answer: Answer, by_authority: bool, by_cache: bool
+) -> None:
+    expected = Expectation(Question("pg.prod.z.internal", "A"), after, before)
+    assert expected.met_by(answer, authoritative=True) is by_authority
+    assert expected.met_by(answer, authoritative=False) is by_cache
+
+
+class Answers:
+    """Each server gives its own answers, and notes what it was asked."""
+
+    def __init__(self, **of: Answer) -> None:
+        self.of = of
+        self.asked: list[tuple[str, tuple[str, ...], bool]] = []
+
+    def ask(
+        self, server: ServerAddress, questions: Sequence[Question], *, recursion_desired: bool, timeout_s: float
+    ) -> Mapping[Question, Answer]:
+        assert timeout_s > 0
+        self.asked.append((server.host, tuple(one.type for one in questions), recursion_desired))
+        return dict.fromkeys(questions, self.of[server.host])
+
+
+def watched(role: str, host: str) -> Watched:
+    return Watched(role, host, ServerAddress(host, 53), required=True)
+
+
+def test_an_anchor_that_is_old_saves_the_other_questions_and_a_cache_is_asked_for_none() -> None:
+    expected = [Expectation(Question(*rrset.key), rrset) for rrset in (ANCHOR, CHANGED)]
+    other = RRset.of("web.prod.z.internal", "AAAA", 60, ["fd00::1"])
+    expected.append(Expectation(Question(*other.key), other))
+    right = Answer("NOERROR", True, (ANCHOR, CHANGED, other), 1)
+    dns = Answers(right=right, old=replace(right, rrsets=(CHANGED, other)), cache=replace(right, authoritative=False),
+                  dead=Answer("SILENT", False, (), 0))  # fmt: skip
+    servers = [watched("primary", "right"), watched("secondary", "old"), watched("secondary", "dead"),
+               watched("resolver", "cache")]  # fmt: skip
+    reports = Watch(dns, SystemClock(), lambda _: None, expected[0]).once(servers, expected[1:])
+    assert [report.verdict for report in reports] == ["converged", "stale", "silent", "converged"]
+    assert sorted(dns.asked) == [
+        ("cache", ("A", "AAAA"), True),
+        ("dead", ("TXT",), False),
+        ("old", ("TXT",), False),
+        ("right", ("A", "AAAA"), False),
+        ("right", ("TXT",), False),
+    ]

@@ -5,12 +5,21 @@ from typing import Any
 
 import pytest
 
-from hyops_gitops.core.audit_checks import check_caught_up, check_observations, check_reference
+from hyops_gitops.core.audit_checks import (
+    check_caught_up,
+    check_gaps,
+    check_observations,
+    check_reference,
+    check_signers,
+    check_subjects,
+)
 from hyops_gitops.core.audit_facts import CommitFacts, Verdict
 from hyops_gitops.core.declaration import Declaration
 from hyops_gitops.core.entries import Intent, Result, Unchanged
 from hyops_gitops.core.entry_parts import AuthorityRef, MergedCommit, Person, ServerReport
-from hyops_gitops.core.envelope import Entry
+from hyops_gitops.core.envelope import Entry, entry_path
+from hyops_gitops.core.log_lines import subject
+from hyops_gitops.core.plan import Action
 from hyops_gitops.core.zone import RRset, Zone
 from tests.core.paper import AUTHORITY, COMMIT, CONTRACTS, HASH, START, ZONE, Paper, a, change
 
@@ -183,3 +192,26 @@ def test_an_entry_names_a_commit_of_the_branch_and_what_it_holds() -> None:
     assert codes(outside, manifest="e" * 64, on_branch=False) == ["not-on-main", "manifest"]
     assert codes(RESULT, on_branch=False) == []
     assert codes(replace(INTENT, body=Unchanged(CONTRACTS, AUTHORITY, ())), on_branch=False) == ["not-on-main"]
+
+
+def test_nobody_is_asked_for_what_was_not_written() -> None:
+    assert isinstance(INTENT.body, Intent)
+    adopted = replace(change("b", None, "10.0.0.3"), action=Action.ADOPT)
+    assert judged(*both(RIGHT), intent=_intent_with(changes=(*INTENT.body.changes, adopted))) == Verdict()
+    created = _intent_with(changes=(*INTENT.body.changes, change("b", None, "10.0.0.3")))
+    assert len(judged(*both(RIGHT), intent=created).problems) == 2
+
+
+def test_what_answers_to_an_entry_that_is_no_intent_says_nothing() -> None:
+    assert judged(*both({}), intent=RESULT) == Verdict()
+
+
+def test_gaps_signers_and_subjects_are_held_against_what_is_known() -> None:
+    assert [one.code for one in check_gaps(ZONE, [INTENT, RESULT], [3])] == ["gap"]
+    assert list(check_gaps(ZONE, [INTENT], [2])) == []
+    assert list(check_signers(ZONE, LOG.entries, [HASH])) == []
+    assert {one.code for one in check_signers(ZONE, LOG.entries, ["e" * 64])} == {"signers"}
+    right = {entry_path(ZONE, one.seq): subject(one, LOG.entries) for one in LOG.entries}
+    assert list(check_subjects(ZONE, LOG.entries, right)) == []
+    for wrong in ({**right, entry_path(ZONE, 2): "something else"}, dict(list(right.items())[:2])):
+        assert [one.code for one in check_subjects(ZONE, LOG.entries, wrong)] == ["subject"]

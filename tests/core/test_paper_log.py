@@ -190,6 +190,7 @@ def test_what_a_stolen_key_signed_after_the_last_good_entry_is_in_doubt() -> Non
     log = applied().add(TRUST_BOB).add(stolen(3), by="bob", key=BOB)
     assert log.problems() == [("compromised", at(4))]
     assert log.add(stolen(9), by="bob", key=BOB).problems() == [("compromised", at(4))]  # nobody takes doubt back
+    assert ("trust", at(6)) in applied().add(TRUST_BOB).add(stolen(4), by="bob", key=BOB).add(UNCHANGED).problems()
     more = [("compromised", at(3)), ("compromised", at(4))]
     assert log.add(stolen(2), by="bob", key=BOB).problems() == more
     known = log.add(Gap("looked", acknowledges=4), by="bob", key=BOB).add(
