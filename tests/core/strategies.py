@@ -115,6 +115,22 @@ def foreign_rrsets(*, beside: bool = False) -> st.SearchStrategy[list[RRset]]:
     return st.lists(st.one_of(*kinds), max_size=12, unique_by=lambda rrset: rrset.key)
 
 
-def zones() -> st.SearchStrategy[Zone]:
-    """Any zone."""
-    return foreign_rrsets(beside=True).map(lambda rrsets: Zone.of(APEX, rrsets))
+# What somebody put at a service's own name; a CNAME has no neighbours (RFC 2181 section 10.1).
+_by_hand = st.one_of(
+    st.tuples(st.just("CNAME"), hosts.map(lambda name: [name])),
+    st.tuples(st.just("A"), st.lists(addresses, min_size=1, max_size=2)),
+    st.tuples(st.just("AAAA"), st.lists(addresses6, min_size=1, max_size=2)),
+    st.tuples(st.just("HTTPS"), st.just(["1 ."])),
+)
+
+
+@st.composite
+def zones(draw: st.DrawFn) -> Zone:
+    """Any zone, with records of anybody's at the services' names too."""
+    foreign = draw(foreign_rrsets(beside=True))
+    made = [
+        RRset.of(f"{service}.prod.{APEX}", rrtype, draw(ttls), rdata)
+        for service, (rrtype, rdata) in draw(st.dictionaries(st.sampled_from(SERVICES), _by_hand)).items()
+    ]
+    alone = {rrset.name for rrset in made if rrset.type == "CNAME"}
+    return Zone.of(APEX, [*(rrset for rrset in foreign if rrset.name not in alone), *made])

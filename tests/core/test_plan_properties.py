@@ -1,19 +1,24 @@
 """What holds for every plan, whatever else the zone holds: wildcards, empty non-terminals, cuts, disabled records."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hyops_gitops.core.continuity import after_changes
 from hyops_gitops.core.contract import Contract
+from hyops_gitops.core.guards import Override
 from hyops_gitops.core.plan import Action, Plan
-from hyops_gitops.core.planning import Inputs, Verdict, make_plan, verdict
+from hyops_gitops.core.planning import CONFLICTING_TYPES, Inputs, Verdict, make_plan, verdict
 from hyops_gitops.core.state import ManagedSet
 from hyops_gitops.core.zone import RRset, Zone
 from tests.core.strategies import APEX, NO_LIMITS, addresses, contracts, foreign_rrsets, managed_of, ttls, zones
 
+OVERRIDABLE = replace(NO_LIMITS, overridable=frozenset({"drift", "foreign"}))
 
-def plan_of(recorded: ManagedSet, wanted: tuple[Contract, ...], observed: Zone) -> Plan:
-    return make_plan(Inputs(recorded=recorded, contracts=wanted, held={}, observed=observed, limits=NO_LIMITS))
+
+def plan_of(recorded: ManagedSet, wanted: tuple[Contract, ...], observed: Zone, *overrides: Override) -> Plan:
+    return make_plan(Inputs(recorded, wanted, {}, observed, OVERRIDABLE, overrides))
 
 
 def zone_of(managed: ManagedSet, foreign: list[RRset]) -> Zone:
@@ -58,6 +63,19 @@ def test_whatever_the_zone_holds_the_next_plan_is_empty(
         return
     following = plan_of(after_changes(plan.recorded, plan.changes), after, plan.expected_zone())
     assert (following.changes, following.refusals) == ((), ())
+
+
+@given(contracts(), contracts(), zones())
+def test_with_every_override_our_names_hold_what_contracts_ask_for_and_nothing_in_its_way(
+    before: tuple[Contract, ...], after: tuple[Contract, ...], observed: Zone
+) -> None:
+    ours, wanted = managed_of(before).names() | managed_of(after).names(), managed_of(after).zone
+    given_all = [Override(guard, name, "known", "option") for guard in ("drift", "foreign") for name in ours]
+    plan = plan_of(managed_of(before), after, observed, *given_all)
+    left = plan.expected_zone().rrsets
+    assert (plan.drift, plan.refusals) == ((), ())
+    assert {key: left[key] for key in left if key[0] in wanted.names() and key[1] in CONFLICTING_TYPES} == wanted.rrsets
+    assert not [key for key in left if key[1] != "CNAME" and (key[0], "CNAME") in left]
 
 
 @given(contracts(), contracts(), zones())
