@@ -22,7 +22,7 @@ from datetime import datetime
 from hyops_gitops.core.canonical import canonical_json, parse_canonical, sha256_hex
 from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.exchange import CommitInfo
-from hyops_gitops.core.json_fields import Fields, time_text
+from hyops_gitops.core.json_fields import Fields, present, time_text
 from hyops_gitops.core.trailers import Trailer
 
 INFO, SUMS, SUMS_SIGNATURE = "bundle.json", "SHA256SUMS", "SHA256SUMS.sig"
@@ -184,7 +184,6 @@ def _stays_inside(path: str) -> bool:
 
 
 def _commit_json(commit: CommitInfo) -> dict[str, object]:
-    optional = {"merged_head": commit.merged_head, "merged_author": commit.merged_author}
     return {
         "id": commit.id,
         "subject": commit.subject,
@@ -194,7 +193,7 @@ def _commit_json(commit: CommitInfo) -> dict[str, object]:
         "committer": commit.committer,
         "approved_by": list(commit.approved_by),
         "trailers": [{"commit": one.commit, "key": one.key, "value": one.value} for one in commit.trailers],
-        **{name: value for name, value in optional.items() if value is not None},
+        **present(merged_head=commit.merged_head, merged_author=commit.merged_author),
     }
 
 

@@ -12,7 +12,7 @@ from hyops_gitops.core.entry_parts import (
 from hyops_gitops.core.entry_plan import change_from_json, override_from_json, override_json
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.guards import Override
-from hyops_gitops.core.json_fields import Fields, Json, time_text
+from hyops_gitops.core.json_fields import Fields, Json, present, time_text
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.plan import Change
 from hyops_gitops.core.segment import Base, anchor_from_json, anchor_json
@@ -64,8 +64,9 @@ class Genesis:
 
     def to_json(self) -> Json:
         """The entry's form."""
-        continues: Json = {} if self.continues is None else {"continues": self.continues.to_json()}
-        return {"commit": self.commit, "trusted": [key.to_json() for key in self.trusted], **continues}
+        continues = self.continues.to_json() if self.continues else None
+        trusted = [key.to_json() for key in self.trusted]
+        return {"commit": self.commit, "trusted": trusted, **present(continues=continues)}
 
     @classmethod
     def from_json(cls, fields: Fields) -> "Genesis":
@@ -169,8 +170,6 @@ class Adopted:
 
     def to_json(self) -> Json:
         """The entry's form, without what every reconcile entry has."""
-        anchor: Json = {} if self.anchor is None else {"anchor": anchor_json(self.anchor)}
-        commit: Json = {} if self.commit is None else {"commit": self.commit}
         return {
             "base": self.base.to_json(),
             "zone": {"before": self.before.to_json(), "after": self.after.to_json()},
@@ -180,8 +179,7 @@ class Adopted:
             "operators": list(self.operators),
             "witnesses": list(self.witnesses),
             "overrides": [override_json(override) for override in self.overrides],
-            **anchor,
-            **commit,
+            **present(anchor=anchor_json(self.anchor) if self.anchor else None, commit=self.commit),
         }
 
     @classmethod
@@ -217,8 +215,7 @@ class Reconcile:
     def to_json(self) -> Json:
         """The entry's form."""
         said: Json = {"segment": self.segment, "count": self.count, "head": self.head, "review": self.review}
-        adopted: Json = {} if self.adopted is None else self.adopted.to_json()
-        return {**said, **adopted, **({"reason": self.reason} if self.reason else {})}
+        return {**said, **(self.adopted.to_json() if self.adopted else {}), **present(reason=self.reason)}
 
     @classmethod
     def from_json(cls, fields: Fields) -> "Reconcile":

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from hyops_gitops.core.json_fields import Fields
+from hyops_gitops.core.json_fields import Fields, present
 from hyops_gitops.core.masking import masked
 
 KINDS = ("drill", "incident", "maintenance")
@@ -46,14 +46,13 @@ class Declaration:
 
     def to_json(self) -> dict[str, object]:
         """The fields it adds to a merged commit's form; those that say nothing are left out."""
-        found: dict[str, object] = {
-            "kind": self.kind,
-            "reason": self.reason,
-            "reference": self.reference,
-            "site_lost": list(self.sites_lost),
-            "holds": [hold.to_json() for hold in self.holds],
-        }
-        return {name: value for name, value in found.items() if value}
+        return present(
+            kind=self.kind,
+            reason=self.reason,
+            reference=self.reference,
+            site_lost=list(self.sites_lost),
+            holds=[hold.to_json() for hold in self.holds],
+        )
 
     @classmethod
     def from_json(cls, fields: Fields) -> "Declaration":

@@ -32,7 +32,7 @@ from hyops_gitops.core.entry_plan import (
     override_json,
 )
 from hyops_gitops.core.guards import Override
-from hyops_gitops.core.json_fields import Fields, Json, time_text
+from hyops_gitops.core.json_fields import Fields, Json, present, time_text
 from hyops_gitops.core.plan import Change, Drift, Held
 from hyops_gitops.core.readiness import ReadinessReport
 from hyops_gitops.core.timeline import Moment, ServiceReport
@@ -62,17 +62,8 @@ class Intent:
 
     def to_json(self) -> Json:
         """The entry's form."""
-        optional: Json = {
-            "readiness": [one.to_json() for one in self.readiness],
-            "site_lost": list(self.sites_lost),
-            "rollback_of": self.rollback_of,
-            "holds": [hold.to_json() for hold in self.holds],
-            "declared": self.declared.to_json(),
-        }
         return {
-            "contracts": self.contracts.to_json(),
-            "authority": self.authority.to_json(),
-            "changes": [commit.to_json() for commit in self.merged],
+            **_asked_json(self),
             "zone": {"before": self.before.to_json(), "expected": self.expected.to_json()},
             "plan": {
                 "digest": self.plan_sha256,
@@ -82,8 +73,14 @@ class Intent:
             },
             "overrides": [override_json(override) for override in self.overrides],
             "lease": self.lease.to_json(),
-            **({} if self.restore is None else {"restore": self.restore.to_json()}),
-            **{name: value for name, value in optional.items() if value},
+            **present(
+                readiness=[one.to_json() for one in self.readiness],
+                restore=self.restore.to_json() if self.restore else None,
+                site_lost=list(self.sites_lost),
+                rollback_of=self.rollback_of,
+                holds=[hold.to_json() for hold in self.holds],
+                declared=self.declared.to_json(),
+            ),
         }
 
     @classmethod
@@ -91,9 +88,7 @@ class Intent:
         """Back from the entry's form."""
         zone, plan = fields.nested("zone"), fields.nested("plan")
         return cls(
-            ContractsRef.from_json(fields.nested("contracts")),
-            AuthorityRef.from_json(fields.nested("authority")),
-            fields.each("changes", MergedCommit.from_json),
+            *_asked(fields),
             ZoneDigests.from_json(zone.nested("before")),
             ZoneDigests.from_json(zone.nested("expected")),
             plan.sha256("digest"),
@@ -138,12 +133,6 @@ class Result:
 
     def to_json(self) -> Json:
         """The entry's form."""
-        reason: Json = {"reason": self.reason} if self.reason else {}
-        accepted: Json = {"accepted": time_text(self.accepted)} if self.accepted else {}
-        after: Json = {
-            "services": [one.to_json() for one in self.services],
-            "timeline": [one.to_json() for one in self.timeline],
-        }
         return {
             "intent": {"seq": self.intent_seq, "sha256": self.intent_sha256},
             "outcome": self.outcome,
@@ -152,10 +141,13 @@ class Result:
             "zone": {"after": self.after.to_json(), "source": self.after_source},
             "servers": [server.to_json() for server in self.servers],
             "retire": [one.to_json() for one in self.retire],
-            **reason,
-            **accepted,
-            **({"recovered": True} if self.recovered else {}),
-            **{name: value for name, value in after.items() if value},
+            **present(
+                reason=self.reason,
+                accepted=time_text(self.accepted) if self.accepted else None,
+                recovered=self.recovered,
+                services=[one.to_json() for one in self.services],
+                timeline=[one.to_json() for one in self.timeline],
+            ),
         }
 
     @classmethod
@@ -192,24 +184,19 @@ class Unchanged:
 
     def to_json(self) -> Json:
         """The entry's form."""
-        optional: Json = {
-            "caught_up": [one.to_json() for one in self.caught_up],
-            "retire": [one.to_json() for one in self.retire],
-        }
         return {
-            "contracts": self.contracts.to_json(),
-            "authority": self.authority.to_json(),
-            "changes": [commit.to_json() for commit in self.merged],
-            **{name: value for name, value in optional.items() if value},
+            **_asked_json(self),
+            **present(
+                caught_up=[one.to_json() for one in self.caught_up],
+                retire=[one.to_json() for one in self.retire],
+            ),
         }
 
     @classmethod
     def from_json(cls, fields: Fields) -> "Unchanged":
         """Back from the entry's form."""
         return cls(
-            ContractsRef.from_json(fields.nested("contracts")),
-            AuthorityRef.from_json(fields.nested("authority")),
-            fields.each("changes", MergedCommit.from_json),
+            *_asked(fields),
             fields.optional_each("caught_up", ServerReport.from_json),
             fields.optional_each("retire", Retirement.from_json),
         )
@@ -252,9 +239,7 @@ class Refusal:
     def to_json(self) -> Json:
         """The entry's form."""
         return {
-            "contracts": self.contracts.to_json(),
-            "authority": self.authority.to_json(),
-            "changes": [commit.to_json() for commit in self.merged],
+            **_asked_json(self),
             "refusals": [refusal.to_json() for refusal in self.refusals],
             "plan": {"changes": [change.to_json() for change in self.changes]},
             "overrides": [override_json(override) for override in self.overrides],
@@ -264,9 +249,7 @@ class Refusal:
     def from_json(cls, fields: Fields) -> "Refusal":
         """Back from the entry's form."""
         return cls(
-            ContractsRef.from_json(fields.nested("contracts")),
-            AuthorityRef.from_json(fields.nested("authority")),
-            fields.each("changes", MergedCommit.from_json),
+            *_asked(fields),
             fields.each("refusals", RecordedRefusal.from_json),
             fields.nested("plan").each("changes", change_from_json),
             fields.each("overrides", override_from_json),
@@ -291,7 +274,7 @@ class ZoneDrift:
             "zone": {"before": self.before.to_json(), "after": self.after.to_json()},
             "differences": [one.to_json() for one in self.differences],
             "restored": self.restored,
-            **({"secondaries": [one.to_json() for one in self.secondaries]} if self.secondaries else {}),
+            **present(secondaries=[one.to_json() for one in self.secondaries]),
         }
 
     @classmethod
@@ -321,6 +304,24 @@ BODY_TYPES: dict[str, type[Body]] = {
     "gap": Gap,
     "reconcile": Reconcile,
 }
+
+
+def _asked_json(body: Intent | Unchanged | Refusal) -> Json:
+    """Which contracts were to be carried out, under which authority, and the commits that brought them."""
+    return {
+        "contracts": body.contracts.to_json(),
+        "authority": body.authority.to_json(),
+        "changes": [commit.to_json() for commit in body.merged],
+    }
+
+
+def _asked(fields: Fields) -> tuple[ContractsRef, AuthorityRef, tuple[MergedCommit, ...]]:
+    """Back from those fields."""
+    return (
+        ContractsRef.from_json(fields.nested("contracts")),
+        AuthorityRef.from_json(fields.nested("authority")),
+        fields.each("changes", MergedCommit.from_json),
+    )
 
 
 def type_name(body: Body) -> str:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from hyops_gitops.core.declaration import NOTHING_DECLARED, Declaration
 from hyops_gitops.core.entry_plan import drift_from_json
-from hyops_gitops.core.json_fields import Fields, Json, time_text
+from hyops_gitops.core.json_fields import Fields, Json, present, time_text
 from hyops_gitops.core.plan import Drift
 
 
@@ -58,8 +58,7 @@ class ZoneDigests:
 
     def to_json(self) -> Json:
         """The entry's form."""
-        serial: Json = {} if self.serial is None else {"serial": self.serial}
-        return {"managed": self.managed, "whole": self.whole, **serial}
+        return {"managed": self.managed, "whole": self.whole, **present(serial=self.serial)}
 
     @classmethod
     def from_json(cls, fields: Fields) -> "ZoneDigests":
@@ -76,7 +75,7 @@ class Person:
 
     def to_json(self) -> Json:
         """The entry's form."""
-        return {"name": self.name} if self.id is None else {"name": self.name, "id": self.id}
+        return {"name": self.name, **present(id=self.id)}
 
     @classmethod
     def from_json(cls, fields: Fields) -> "Person":
@@ -93,7 +92,7 @@ class Approval:
 
     def to_json(self) -> Json:
         """The entry's form."""
-        return {"by": self.by.to_json()} if self.commit is None else {"by": self.by.to_json(), "commit": self.commit}
+        return {"by": self.by.to_json(), **present(commit=self.commit)}
 
     @classmethod
     def from_json(cls, fields: Fields) -> "Approval":
@@ -119,12 +118,6 @@ class MergedCommit:
 
     def to_json(self) -> Json:
         """The entry's form."""
-        optional: Json = {
-            "head": self.head,
-            "merged_by": self.merged_by.to_json() if self.merged_by else None,
-            "pull_request": self.pull_request,
-            "bypass": self.bypass,
-        }
         return {
             "commit": self.commit,
             "title": self.title,
@@ -132,7 +125,12 @@ class MergedCommit:
             "time": time_text(self.time),
             "approvals": [approval.to_json() for approval in self.approvals],
             "source": self.source,
-            **{name: value for name, value in optional.items() if value is not None},
+            **present(
+                head=self.head,
+                merged_by=self.merged_by.to_json() if self.merged_by else None,
+                pull_request=self.pull_request,
+                bypass=self.bypass,
+            ),
             **self.declared.to_json(),
         }
 
@@ -191,8 +189,7 @@ class Lease:
 
     def to_json(self) -> Json:
         """The entry's form."""
-        boot: Json = {} if self.boot_id is None else {"boot_id": self.boot_id}
-        return {"seconds": self.seconds, "pid": self.pid, **boot}
+        return {"seconds": self.seconds, "pid": self.pid, **present(boot_id=self.boot_id)}
 
     @classmethod
     def from_json(cls, fields: Fields) -> "Lease":
@@ -228,8 +225,7 @@ class RecordedRefusal:
 
     def to_json(self) -> Json:
         """The entry's form."""
-        name: Json = {} if self.name is None else {"name": self.name}
-        return {"guard": self.guard, "message": self.message, **name}
+        return {"guard": self.guard, "message": self.message, **present(name=self.name)}
 
     @classmethod
     def from_json(cls, fields: Fields) -> "RecordedRefusal":
@@ -268,8 +264,7 @@ class ServerReport:
                 {"name": name, "type": rrtype, "rcode": rcode, "ttl": ttl, "rdata": list(rdata)}
                 for name, rrtype, rcode, ttl, rdata in self.answers
             ],
-            **({"overdue": True} if self.overdue else {}),
-            **({"lost": True} if self.lost else {}),
+            **present(overdue=self.overdue, lost=self.lost),
         }
 
     @classmethod
@@ -319,7 +314,7 @@ class Restore:
 
     def to_json(self) -> Json:
         """The entry's form."""
-        asked = [{"name": name, **({} if serial is None else {"serial": serial})} for name, serial in self.serials]
+        asked = [{"name": name, **present(serial=serial)} for name, serial in self.serials]
         return {
             "from": self.from_seq,
             "created": self.created,

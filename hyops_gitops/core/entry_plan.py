@@ -1,15 +1,15 @@
 """The parts of a plan in evidence entries: changes, drift, held names and overrides, back from their JSON form."""
 
 from hyops_gitops.core.guards import Override
-from hyops_gitops.core.json_fields import Fields, Json
+from hyops_gitops.core.json_fields import Fields, Json, present
 from hyops_gitops.core.plan import Action, Change, Drift, Held
 from hyops_gitops.core.zone import RRset
 
 
 def override_json(override: Override) -> Json:
     """The entry's form of an override."""
-    name: Json = {} if override.name is None else {"name": override.name}
-    return {"guard": override.guard, "reason": override.reason, "source": override.source, **name}
+    said = {"guard": override.guard, "reason": override.reason, "source": override.source}
+    return {**said, **present(name=override.name)}
 
 
 def override_from_json(fields: Fields) -> Override:

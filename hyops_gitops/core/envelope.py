@@ -10,7 +10,7 @@ from datetime import datetime
 from hyops_gitops.core.canonical import canonical_json, parse_canonical, sha256_hex
 from hyops_gitops.core.entries import BODY_TYPES, Body, type_name
 from hyops_gitops.core.errors import InvalidData
-from hyops_gitops.core.json_fields import Fields, time_text
+from hyops_gitops.core.json_fields import Fields, present, time_text
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.segment import SegmentRef
 
@@ -85,7 +85,7 @@ def encode(envelope: Envelope, body: Body) -> bytes:
         "run": dict(envelope.run),
         "files": dict(envelope.files),
         "form": envelope.form,
-        **({} if envelope.segment is None else {"breakglass": envelope.segment.to_json()}),
+        **present(breakglass=envelope.segment.to_json() if envelope.segment else None),
         **body.to_json(),
     }
     return canonical_json(

@@ -28,6 +28,11 @@ def parse_time(text: str) -> datetime:
     return moment
 
 
+def present(**fields: object) -> Json:
+    """The fields that say something: None, false and what is empty are left out, a number never is."""
+    return {name: value for name, value in fields.items() if value or type(value) is int}
+
+
 _Choice = TypeVar("_Choice", bound=str)
 _Value = TypeVar("_Value")
 _SHA256 = re.compile(r"[0-9a-f]{64}")

@@ -12,7 +12,7 @@ from typing import Literal
 
 from hyops_gitops.core.authority import Network
 from hyops_gitops.core.contract import Contract, Readiness, Target
-from hyops_gitops.core.json_fields import Fields, time_text
+from hyops_gitops.core.json_fields import Fields, present, time_text
 
 ProbeVerdict = Literal["ready", "not-ready", "unknown"]
 PROBE_VERDICTS: tuple[ProbeVerdict, ...] = ("ready", "not-ready", "unknown")
@@ -140,8 +140,7 @@ class ReadinessReport:
             "target": list(self.target),
             "verdict": self.verdict,
             "probes": [one.to_json() for one in self.probes],
-            **({"reason": self.reason} if self.reason else {}),
-            **({"attested": time_text(self.attested)} if self.attested else {}),
+            **present(reason=self.reason, attested=time_text(self.attested) if self.attested else None),
         }
 
     @classmethod

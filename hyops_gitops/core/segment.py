@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from hyops_gitops.core.json_fields import Fields, Json
+from hyops_gitops.core.json_fields import Fields, Json, present
 from hyops_gitops.core.markers import SEGMENT_ID, Anchor
 
 SEGMENTS = "segments/"
@@ -25,8 +25,8 @@ class Base:
 
     def to_json(self) -> Json:
         """The entry's form."""
-        anchor: Json = {} if self.anchor is None else {"anchor": anchor_json(self.anchor)}
-        return {"head": {"seq": self.head[0], "sha256": self.head[1]}, **anchor}
+        head = {"seq": self.head[0], "sha256": self.head[1]}
+        return {"head": head, **present(anchor=anchor_json(self.anchor) if self.anchor else None)}
 
     @classmethod
     def from_json(cls, fields: Fields) -> "Base":
@@ -55,8 +55,7 @@ class SegmentRef:
 
 def anchor_json(anchor: Anchor) -> Json:
     """The entry's form of an anchor."""
-    segment: Json = {} if anchor.segment is None else {"segment": anchor.segment}
-    return {"seq": anchor.seq, "sha256": anchor.sha256, **segment}
+    return {"seq": anchor.seq, "sha256": anchor.sha256, **present(segment=anchor.segment)}
 
 
 def anchor_from_json(fields: Fields) -> Anchor:
