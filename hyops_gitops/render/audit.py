@@ -2,13 +2,14 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from hyops_gitops.core.audit import Audit, ChangeRow, PopulationRow
 from hyops_gitops.core.counting import counted
 from hyops_gitops.core.json_fields import time_text
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.render.findings import printable
+from hyops_gitops.render.problems import problem_lines
 
 _CSV_COLUMNS = (
     *("seq", "time", "action", "name", "type", "before", "after", "ttl", "contract", "commit"),
@@ -27,7 +28,7 @@ def audit_text(audit: Audit) -> str:
     )
     lines += _section("exceptions", notices)
     for title, problems in (("cannot conclude", audit.inconclusive), ("problems", audit.problems)):
-        lines += _section(title, (f"{printable(one.where)}: {one.code}: {printable(one.message)}" for one in problems))
+        lines += _section(title, problem_lines(problems))
     return "\n".join([*lines, _verdict(audit)])
 
 
@@ -41,7 +42,7 @@ def _verdict(audit: Audit) -> str:
     return f"OK: {entries}, {counted(len(audit.exceptions), 'exception')} to look at; head {head}"
 
 
-def _section(title: str, lines: Iterator[str]) -> list[str]:
+def _section(title: str, lines: Iterable[str]) -> list[str]:
     found = list(lines)
     return [f"{title} ({len(found)}):", *(f"  {line}" for line in found)] if found else []
 

@@ -9,6 +9,7 @@ from hyops_gitops.core.log_problems import Problem
 from hyops_gitops.core.name_history import NameChange
 from hyops_gitops.core.signers import fingerprint
 from hyops_gitops.render.findings import printable
+from hyops_gitops.render.problems import problem_lines
 
 
 def keys_text(rows: Sequence[KeyRow]) -> str:
@@ -58,5 +59,4 @@ def entry_text(seq: int, sha256: str, content: bytes, problems: Sequence[Problem
     """One entry, indented, and whether the log it stands in verifies."""
     shown = json.dumps(json.loads(content), indent=2)  # of ASCII alone, so nothing in it can move the cursor
     state = f"the log verifies; entry {seq}:{sha256}"
-    lines = [f"{printable(one.where)}: {one.code}: {printable(one.message)}" for one in problems]
-    return "\n".join([shown, *lines, "the log does NOT verify" if problems else state])
+    return "\n".join([shown, *problem_lines(problems), "the log does NOT verify" if problems else state])

@@ -10,6 +10,7 @@ from hyops_gitops.core.receipt import Receipt
 from hyops_gitops.core.timeline import Moment
 from hyops_gitops.render.changes import counts, plan_lines
 from hyops_gitops.render.findings import printable
+from hyops_gitops.render.problems import problem_lines
 from hyops_gitops.render.readiness import readiness_line
 
 
@@ -92,8 +93,7 @@ def _outcome_line(receipt: Receipt) -> str:
 def moment_line(moment: Moment) -> str:
     """`   34 ms  secondary onprem answers with the change`."""
     when = "       -" if moment.after_ms is None else f"{moment.after_ms:5} ms"
-    names = dict.fromkeys((moment.stage, moment.name)) if moment.stage != "accepted" else ()
-    who = "".join(f"{name} " for name in names)
+    who = "" if moment.stage == "accepted" else f"{_called(moment.stage, moment.name)} "
     return f"{when}  {printable(who + moment.said)}"
 
 
@@ -118,8 +118,8 @@ def reading_text(reading: Reading) -> str:
         if open_intent is not None:
             lines.append(f"open: intent {open_intent.seq} has no result yet")
         return "\n".join(lines)
-    problems = [f"{printable(one.where)}: {one.code}: {printable(one.message)}" for one in reading.problems]
-    return "\n".join([*problems, f"does not verify: {counted(len(problems), 'problem')}"])
+    failed = counted(len(reading.problems), "problem")
+    return "\n".join([*problem_lines(reading.problems), f"does not verify: {failed}"])
 
 
 def reading_json(reading: Reading) -> dict[str, object]:

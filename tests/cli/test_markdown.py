@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 
-from hyops_gitops.core.entry_parts import ServerReport
+from hyops_gitops.core.entry_parts import Retirement, ServerReport
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.plan import Note, Plan, Refusal
 from hyops_gitops.core.proposal import Proposal
@@ -13,7 +13,7 @@ from hyops_gitops.core.receipt import EntryRef, Outcome, Receipt
 from hyops_gitops.core.state import ManagedSet
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.render.markdown import MAX_BYTES, error_markdown, proposal_markdown, receipt_markdown
-from hyops_gitops.render.reports import proposal_text
+from hyops_gitops.render.reports import proposal_text, receipt_text
 from tests.core.test_guards_and_caps import LOOSE
 from tests.world import World
 
@@ -84,6 +84,14 @@ def test_every_outcome_of_an_apply_has_a_heading_of_its_own() -> None:
     assert all(heading.startswith("### ") for heading in headings)
     assert len(set(headings)) == len(outcomes)
     assert receipt_markdown(Receipt("refused", "c" * 40, plan())).startswith("### Refused: nothing was changed")
+
+
+def test_who_may_still_serve_the_old_target_is_named() -> None:
+    behind = ServerReport("primary", "primary", "127.0.0.1:53", "stale", None)
+    text = receipt_text(
+        Receipt("unconfirmed", "c" * 40, plan(), servers=(behind,), retire=(Retirement("pg.z.internal", None),))
+    )
+    assert "may be retired after unknown: primary may still serve the old one" in text
 
 
 def test_an_error_is_told_with_its_remedy(offline: World) -> None:
