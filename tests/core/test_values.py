@@ -10,15 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hyops_gitops.core.canonical import MAX_INTEGER, canonical_json, parse_canonical
-from hyops_gitops.core.document import Document
-from hyops_gitops.core.drafts import draft_contract
 from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.json_fields import parse_time, time_text
 from hyops_gitops.core.markers import TOMBSTONES_KEPT, Anchor, claim, expired_tombstones, tombstone
 from hyops_gitops.core.masking import MAX_TEXT, masked
 from hyops_gitops.core.new_repository import scalar
-from hyops_gitops.core.rules.context import zone_context
-from hyops_gitops.core.rules.targets import check_targets
 from hyops_gitops.core.state import ManagedSet
 from hyops_gitops.core.zone import RRset, Zone
 
@@ -223,13 +219,6 @@ def test_a_word_without_end_is_masked_all_the_same(word: str) -> None:
 def test_no_half_of_a_secret_is_left_where_a_long_text_is_cut() -> None:
     emails = f"{'a' * 380}@example.org " * 5
     assert masked(f"{emails}ghp_{'b' * 5000}") == "[masked] " * 5 + "…"
-
-
-@pytest.mark.parametrize("target", [":" * 60_000 + "x", "0." * 30_000 + "x", "[" * 60_000])
-def test_a_target_without_end_is_found_wrong_all_the_same(target: str) -> None:
-    data = {"endpoint_target": target, "endpoint_target_type": "host", "endpoint_port": 1}
-    draft = draft_contract(Document("endpoints/prod/a.yaml", data, {}, {}))
-    assert [one.rule for one in check_targets(draft, zone_context(None, ()))] == ["target-type"]
 
 
 @pytest.mark.parametrize(

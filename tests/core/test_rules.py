@@ -1,0 +1,39 @@
+"""Contracts that nobody in their right mind writes are found wrong like others."""
+
+import pytest
+
+from hyops_gitops.core.document import Document
+from hyops_gitops.core.drafts import ContractDraft, draft_contract
+from hyops_gitops.core.rules.context import ZoneContext, zone_context
+from hyops_gitops.core.rules.references import Deletions, check_references
+from hyops_gitops.core.rules.targets import check_targets
+
+NO_DELETIONS = Deletions("HEAD", frozenset())
+
+
+def draft(service: str, **fields: object) -> ContractDraft:
+    data = {"endpoint_target_type": "host", "endpoint_port": 1, **fields}
+    return draft_contract(Document(f"endpoints/prod/{service}.yaml", data, {}, {}))
+
+
+def context(*drafts: ContractDraft) -> ZoneContext:
+    authority = Document("authority/z.internal.yaml", {"zone": "z.internal", "environments": ["prod"]}, {}, {})
+    return zone_context(authority, [one.path for one in drafts])
+
+
+@pytest.mark.parametrize("target", [":" * 60_000 + "x", "0." * 30_000 + "x", "[" * 60_000])
+def test_a_target_without_end(target: str) -> None:
+    one = draft("a", endpoint_target=target)
+    assert [found.rule for found in check_targets(one, context(one))] == ["target-type"]
+
+
+@pytest.mark.parametrize("nameless", [".", ""])
+def test_a_name_that_is_none_beside_a_target_that_nobody_defines(nameless: str) -> None:
+    drafts = [
+        draft("a", endpoint_dns_name=nameless, endpoint_target="10.0.0.1"),
+        draft(
+            "b", endpoint_dns_name="b.prod.z.internal", endpoint_target="c.prod.z.internal", endpoint_target_type="dns"
+        ),
+    ]
+    found = check_references(drafts, context(*drafts), NO_DELETIONS)
+    assert [(one.rule, one.path) for one in found] == [("target-dangling", "endpoints/prod/b.yaml")]
