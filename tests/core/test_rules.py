@@ -8,6 +8,7 @@ from hyops_gitops.core.rules.context import ZoneContext, zone_context
 from hyops_gitops.core.rules.references import Deletions, check_references
 from hyops_gitops.core.rules.targets import check_targets
 
+PROD = "prod.z.internal"
 NO_DELETIONS = Deletions("HEAD", frozenset())
 
 
