@@ -35,8 +35,7 @@ class Prefix:
 
 
 def check_continuity(zone: str, entries: EntryList, state: bytes, prefix: Prefix) -> Iterator[Problem]:
-    """Every break in pairs, zone and managed set after the prefix."""
-    yield from _check_pairs(zone, entries, prefix.count)
+    """Every break in zone and managed set after the prefix, of entries that pair up."""
     yield from _check_zone(zone, entries, prefix.count)
     managed: dict[Key, Managed] = dict(prefix.state.entries)  # brought forward in place: a log is long
     for seq, changes, holds in _applied(entries, prefix.count):
@@ -85,7 +84,8 @@ def _applied(entries: EntryList, start: int) -> Iterator[tuple[int, Sequence[Cha
             yield entry.seq, entry.body.adopted.changes, entry.body.adopted.holds
 
 
-def _check_pairs(zone: str, entries: EntryList, start: int) -> Iterator[Problem]:
+def check_pairs(zone: str, entries: EntryList, start: int) -> Iterator[Problem]:
+    """Results that are not of the open intent, and intents that have none, after the first `start` entries."""
     intent = _open_intent(entries, start)
     for entry in _from(entries, start):
         path = entry_path(zone, entry.seq)

@@ -8,7 +8,8 @@ Pure: files come in as bytes, signatures are checked by a function passed in.
 4. signatures: canonical, in our namespace, by the key and principal of one line of allowed_signers valid at that time
 5. trust: that key counts at that place of the log, by genesis and the trust entries before it
 6. genesis: its SHA-256 is the one the authority file pins
-7. continuity: intents and results pair up; zone and managed set change only as entries say (core.continuity)
+7. continuity: intents and results pair up, without which nothing below is looked at; zone and managed set change only
+   as entries say (core.continuity)
 8. files: what the newest entry pins; the pages for people are made anew and compared, their signatures checked
 9. segments: each as a reconcile entry pins it, and sound as the log stood then (core.segment_pins)
 """
@@ -17,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from hyops_gitops.core.canonical import sha256_hex
-from hyops_gitops.core.continuity import Prefix, check_continuity
+from hyops_gitops.core.continuity import Prefix, check_continuity, check_pairs
 from hyops_gitops.core.custody_entries import Genesis, TrustChange
 from hyops_gitops.core.entry_list import EntryList
 from hyops_gitops.core.envelope import ENTRIES_PER_FOLDER, NO_HASH, Entry, decode, entry_path
@@ -77,6 +78,8 @@ class LogReader:
         for seq in range(len(self.entries) + 1, count + 1):
             if not self._read_entry(seq):
                 break
+        if not self.problems:
+            self.problems += check_pairs(self.zone, self.entries, prefix.count)
         if not self.problems:
             self.problems += _check_genesis(self.zone, self.entries, genesis)
             self.problems += check_continuity(self.zone, self.entries, self.files[state_path(self.zone)], prefix)
