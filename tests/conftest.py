@@ -8,6 +8,7 @@ import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -15,7 +16,7 @@ from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.run import start_lab, stop_lab
 from hyops_gitops.lab.services import parse_services
 from hyops_gitops.lab.zones import create_zone
-from tests.world import GIT_CONFIG
+from tests.world import GIT_CONFIG, World
 
 SAID = "said"  # the name of a recorded property that the closing report shows
 _numbers = itertools.count(1)
@@ -46,22 +47,36 @@ def isolated_git() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session", params=["gsqlite3", "lmdb"])
-def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """A running lab, one for each backend; zones of its own are what a test should use (`zone_name`)."""
+def _lab(directory: Path, backend: Literal["gsqlite3", "lmdb"], secondaries: int) -> Iterator[Lab]:
+    """A lab while somebody looks at it; nothing arrives at a secondary but by NOTIFY or on request."""
     if shutil.which("pdns_server") is None and "CI" not in os.environ:
         pytest.skip("pdns_server is not installed: apt-get install pdns-server pdns-backend-sqlite3 pdns-backend-lmdb")
-    running = start_lab(
-        tmp_path_factory.mktemp("lab"),
-        zone="lab.internal",
-        secondaries=2,
-        backend=request.param,
-        settings={"xfr-cycle-interval": "3600"},  # nothing arrives at a secondary but by NOTIFY or on request
-    )
+    settings = {"xfr-cycle-interval": "3600"}
+    running = start_lab(directory, zone="lab.internal", secondaries=secondaries, backend=backend, settings=settings)
     try:
         yield running
     finally:
         stop_lab(running)
+
+
+@pytest.fixture(scope="session", params=["gsqlite3", "lmdb"])
+def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A running lab, one for each backend; zones of its own are what a test should use (`zone_name`)."""
+    yield from _lab(tmp_path_factory.mktemp("lab"), request.param, 2)
+
+
+@pytest.fixture(scope="session")
+def small_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """One backend and one secondary, for what is not about them."""
+    yield from _lab(tmp_path_factory.mktemp("small-lab"), "gsqlite3", 1)
+
+
+@pytest.fixture
+def served(small_lab: Lab, tmp_path: Path) -> World:
+    """A world whose zone is served; nothing is applied yet."""
+    zone = f"small{next(_numbers)}.internal"
+    create_zone(small_lab, zone)
+    return World.make(tmp_path, zone, small_lab)
 
 
 @pytest.fixture(scope="session")

@@ -1,20 +1,19 @@
 """`apply`: carry the contracts of a commit to the zone."""
 
-import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict, Unpack
 
 import click
 
-from hyops_gitops.adapters.process_identity import boot_identity
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import echo, echo_json
 from hyops_gitops.cli.progress import show_event
-from hyops_gitops.cli.wiring import TOOL, Wiring, authority_source, override_option, overrides_of
+from hyops_gitops.cli.run_request import run_request
+from hyops_gitops.cli.wiring import Wiring, override_option, overrides_of
 from hyops_gitops.render.markdown import receipt_markdown
 from hyops_gitops.render.reports import receipt_text
 from hyops_gitops.usecases.apply import apply as apply_commit
-from hyops_gitops.usecases.apply_ports import ApplyRequest
 
 
 class _Options(TypedDict):
@@ -61,17 +60,12 @@ def apply(
     HYOPS_PRIMARY_URL must repeat primary.api_url. HYOPS_OVERRIDES holds further overrides, one a line.
     """
     wiring = Wiring(find_repository(repo))
-    request = ApplyRequest(
+    request = replace(
+        run_request(wiring, (), authority_file, options["recover"]),
         revision=revision or "HEAD",
         work_tree_matters=revision is None,
         overrides=overrides_of(override_texts, wiring.environ),
-        authority_override=authority_source(authority_file),
-        run=wiring.run,
-        tool=TOOL,
-        boot_id=boot_identity(),
-        pid=os.getpid(),
         wait=not options["no_wait"],
-        recover=options["recover"],
         sites_lost=options["sites_lost"],
         watch=not options["no_watch"],
     )

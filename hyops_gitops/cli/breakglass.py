@@ -1,18 +1,18 @@
 """`breakglass`: move endpoints from an unpacked bundle, or a clone, while the log cannot be reached."""
 
-import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from hyops_gitops.adapters.process_identity import boot_identity
 from hyops_gitops.cli.cutover import site_lost_option
-from hyops_gitops.cli.failover import holds_of
+from hyops_gitops.cli.failover import holds_of, site_options
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import is_terminal, note, tell
 from hyops_gitops.cli.progress import show_event
-from hyops_gitops.cli.wiring import TOOL, Wiring, authority_source, override_option, overrides_of
+from hyops_gitops.cli.run_request import run_request
+from hyops_gitops.cli.wiring import Wiring, override_option
 from hyops_gitops.core.declaration import KINDS, Declaration, DeclaredHold
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.render.breakglass import broken_text, steps_text
@@ -76,12 +76,7 @@ def failback(name: str, **options: object) -> int:
 
 
 @breakglass.command()
-@click.option("--from", "origin", required=True, metavar="SITE", help="The site that endpoints leave.")
-@click.option("--to", required=True, metavar="SITE", help="The site that they go to.")
-@click.option("--env", "environment", metavar="ENV", help="Only those of one environment.")
-@click.option("--include", multiple=True, metavar="NAME", help="Take along one that need not move. Repeatable.")
-@click.option("--hold", "holds", multiple=True, metavar="NAME=REASON", help="Leave one where it is. Repeatable.")
-@click.option("--site-lost", is_flag=True, help="The site left is down: its DNS servers are watched, not waited for.")
+@site_options
 @_options
 @common_options("json")
 def failover(
@@ -113,16 +108,11 @@ def _run(wanted: Wanted, options: dict[str, object]) -> int:
     if not yes and not is_terminal(sys.stdin):
         raise UsageError("nobody is at a terminal to confirm", code="usage", hint="--yes says so ahead")
     wiring = Wiring(find_repository(repo))
-    recover = options["recover"]
-    request = BreakglassRequest(
-        overrides=overrides_of(_texts(options["override_texts"])),
-        declared=_declared(wanted, options),
-        authority_override=authority_source(authority_file),
-        tool=TOOL,
-        boot_id=boot_identity(),
-        pid=os.getpid(),
-        recover=recover if isinstance(recover, int) else None,
+    recover, declared = options["recover"], _declared(wanted, options)
+    own = run_request(
+        wiring, _texts(options["override_texts"]), authority_file, recover if isinstance(recover, int) else None
     )
+    request = BreakglassRequest(replace(own, sites_lost=declared.sites_lost), declared)
 
     def confirm(prepared: Prepared, chosen: Chosen) -> None:
         opened = prepared.opened

@@ -1,6 +1,8 @@
 """`failover`: all endpoints of a site, and the drill."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
@@ -15,14 +17,29 @@ from hyops_gitops.usecases.failover import FailoverRequest
 from hyops_gitops.usecases.failover import failover as fail_over
 from hyops_gitops.usecases.rehearsal import rehearse
 
+_Command = TypeVar("_Command", bound=Callable[..., object])
+
+
+def site_options(command: _Command) -> _Command:
+    """`--from`, `--to`, `--env`, `--include`, `--hold`, `--site-lost`: the endpoints of a site, and where they go."""
+    for option in (
+        click.option(
+            "--site-lost", is_flag=True, help="The site left is down: its DNS servers are watched, not waited for."
+        ),
+        click.option(
+            "--hold", "holds", multiple=True, metavar="NAME=REASON", help="Leave one where it is. Repeatable."
+        ),
+        click.option("--include", multiple=True, metavar="NAME", help="Take along one that need not move. Repeatable."),
+        click.option("--env", "environment", metavar="ENV", help="Only those of one environment."),
+        click.option("--to", required=True, metavar="SITE", help="The site that they go to."),
+        click.option("--from", "origin", required=True, metavar="SITE", help="The site that endpoints leave."),
+    ):
+        command = option(command)
+    return command
+
 
 @click.command()
-@click.option("--from", "origin", required=True, metavar="SITE", help="The site that endpoints leave.")
-@click.option("--to", required=True, metavar="SITE", help="The site that they go to.")
-@click.option("--env", "environment", metavar="ENV", help="Only those of one environment.")
-@click.option("--include", multiple=True, metavar="NAME", help="Take along one that need not move. Repeatable.")
-@click.option("--hold", "holds", multiple=True, metavar="NAME=REASON", help="Leave one where it is. Repeatable.")
-@click.option("--site-lost", is_flag=True, help="The site left is down: its DNS servers are watched, not waited for.")
+@site_options
 @click.option(
     "--check", is_flag=True, help="Write nothing: every guard and every probe, and the exit code of the apply."
 )

@@ -1,22 +1,21 @@
 """`reconcile`: bring a break-glass segment into the log."""
 
-import os
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from hyops_gitops.adapters.process_identity import boot_identity
 from hyops_gitops.adapters.segment_folder import read_folder
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import tell
 from hyops_gitops.cli.progress import show_event
-from hyops_gitops.cli.wiring import TOOL, Wiring, authority_source, override_option, overrides_of
+from hyops_gitops.cli.run_request import run_request
+from hyops_gitops.cli.wiring import Wiring, override_option
 from hyops_gitops.core.errors import Exit, UsageError
 from hyops_gitops.core.segment import is_segment_id
 from hyops_gitops.render.breakglass import reconciled_text
-from hyops_gitops.usecases.apply_ports import ApplyRequest
 from hyops_gitops.usecases.moving import Order
-from hyops_gitops.usecases.reconcile import ReconcilePorts, ReconcileRequest
+from hyops_gitops.usecases.reconcile import ReconcileRequest
 from hyops_gitops.usecases.reconcile import reconcile as bring_in
 
 
@@ -62,20 +61,11 @@ def reconcile(  # noqa: PLR0913, PLR0917 - click hands every option over by name
     request = ReconcileRequest(
         segment=segment if known else folder.resolve().name,
         files=None if known else read_folder(folder),
-        apply=ApplyRequest(
-            revision="HEAD",
-            work_tree_matters=order.commits,
-            overrides=overrides_of(override_texts),
-            authority_override=authority_source(authority_file),
-            tool=TOOL,
-            boot_id=boot_identity(),
-            pid=os.getpid(),
-            recover=recover,
-        ),
+        apply=replace(run_request(wiring, override_texts, authority_file, recover), work_tree_matters=order.commits),
         order=order,
         reviewed=reviewed,
         revert=revert,
     )
-    done = bring_in(request, ReconcilePorts(wiring.apply_ports(show_event), wiring.move_ports(authority_file)))
+    done = bring_in(request, wiring.reconcile_ports(show_event, authority_file))
     tell(done, output_format, lambda: reconciled_text(done))
     return Exit.OK

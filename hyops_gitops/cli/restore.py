@@ -1,16 +1,15 @@
 """`restore`: rebuild a lost primary from the recorded zone."""
 
-import os
 import sys
 from pathlib import Path
 
 import click
 
-from hyops_gitops.adapters.process_identity import boot_identity
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import is_terminal, note, tell
 from hyops_gitops.cli.progress import show_event
-from hyops_gitops.cli.wiring import TOOL, Wiring, authority_source, override_option, overrides_of
+from hyops_gitops.cli.run_request import run_request
+from hyops_gitops.cli.wiring import Wiring, override_option
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.restoration import RestorePlan
 from hyops_gitops.render.restore import restore_plan_text, restored_text
@@ -47,15 +46,7 @@ def restore(
     """
     wiring = Wiring(find_repository(repo))
     ports = wiring.restore_ports(show_event)
-    request = RestoreRequest(
-        overrides=overrides_of(override_texts),
-        authority_override=authority_source(authority_file),
-        transfer_keys=transfer_keys,
-        tool=TOOL,
-        boot_id=boot_identity(),
-        pid=os.getpid(),
-        recover=recover,
-    )
+    request = RestoreRequest(run_request(wiring, override_texts, authority_file, recover), transfer_keys)
     prepared = prepare_restore(request, ports)
     if prepared.plan is not None:
         _agree(prepared.plan, yes=yes)

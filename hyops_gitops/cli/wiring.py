@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from hyops_gitops.usecases.plan import PlanPorts
     from hyops_gitops.usecases.ports import EvidenceStore, History, Signer, VerifiedMark
     from hyops_gitops.usecases.readiness import ReadinessPorts
+    from hyops_gitops.usecases.reconcile import ReconcilePorts
     from hyops_gitops.usecases.restore_ports import RestorePorts
     from hyops_gitops.usecases.status import StatusPorts
 
@@ -206,9 +207,21 @@ class Wiring:
         Raises:
             UsageError: code `no-repository`: this is a folder without git.
         """
+        from hyops_gitops.adapters.segment_folder import DiskSegments
         from hyops_gitops.usecases.restore_ports import RestorePorts
 
-        return RestorePorts(self.apply_ports(on_event), self.servers.restorer)
+        segments = tuple(DiskSegments(self.root).segments())
+        return RestorePorts(self.apply_ports(on_event), self.servers.restorer, segments)
+
+    def reconcile_ports(self, on_event: OnEvent, authority_file: Path | None = None) -> ReconcilePorts:
+        """For `reconcile`.
+
+        Raises:
+            UsageError: code `no-repository`: this is a folder without git.
+        """
+        from hyops_gitops.usecases.reconcile import ReconcilePorts
+
+        return ReconcilePorts(self.apply_ports(on_event), self.move_ports(authority_file), self.servers.restorer)
 
     def breakglass_ports(self, on_event: OnEvent, witness: Path | None) -> BreakglassPorts:
         """For `breakglass`: an apply's, and what only an unpacked bundle needs."""

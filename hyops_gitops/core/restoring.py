@@ -133,7 +133,15 @@ def markers(log: Log, seq: int, sha256: str, now: datetime) -> list[RRset]:
     last = log.last_applied
     stones = sorted({*old, *([last.intent_entry.seq] if last else [])})
     own = [Anchor(seq, sha256).rrset(log.zone), claim(log.zone, seq, sha256)]
-    return [*own, *(tombstone(log.zone, one) for one in stones)]
+    return [*own, *(tombstone(log.zone, one) for one in stones), *_stones_of_segments(log, since)]
+
+
+def _stones_of_segments(log: Log, since: datetime) -> Iterator[RRset]:
+    """Tombstones of what break-glass wrote lately, which may be under way as well."""
+    for segment, entries in log.segments.items():
+        for one in entries.of_types("intent"):
+            if one.envelope.time >= since:
+                yield tombstone(log.zone, one.seq, segment)
 
 
 def writes(wanted: Zone, marks: Sequence[RRset], seen: Sequence[RRset]) -> tuple[list[Key], list[RRset]]:

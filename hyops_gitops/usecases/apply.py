@@ -32,13 +32,12 @@ from hyops_gitops.usecases.catching_up import look_for_those_behind, retirements
 from hyops_gitops.usecases.declarations import with_trailers
 from hyops_gitops.usecases.findings_error import FindingsError
 from hyops_gitops.usecases.merged_commits import Attributed, attribute
+from hyops_gitops.usecases.racing import starting_again
 from hyops_gitops.usecases.receipts import finished, receipt_of
 from hyops_gitops.usecases.recording import record_circumstances, record_refusal, recorded_refusal
 from hyops_gitops.usecases.recovery import without_open_intent
 
 _RECORDED_FINDINGS = 20
-_RACES = 40  # how often to start again after another applier wrote first; each time, at least, one of them went on
-_RACE_PAUSE_S = 0.5  # never longer: who has lost often must not come later for it
 
 
 def apply(request: ApplyRequest, ports: ApplyPorts) -> Receipt:
@@ -53,15 +52,7 @@ def apply(request: ApplyRequest, ports: ApplyPorts) -> Receipt:
         OutsideFailure: API or remote failed before the intent; nothing was changed.
         Unconfirmed: the update was sent and its outcome, or the record of it, is missing.
     """
-    for attempt in range(1, _RACES + 1):
-        try:
-            return _Apply(request, ports).run()
-        except Refused as error:
-            if error.guard != "race" or attempt == _RACES:
-                raise
-            ports.on_event(Warned("another applier wrote to the log first; starting again"))
-            ports.clock.sleep(_RACE_PAUSE_S * (0.5 + ports.jitter()))
-    raise AssertionError("unreachable: the last attempt returns or raises")
+    return starting_again(lambda: _Apply(request, ports).run(), ports)
 
 
 class _Apply:

@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from hyops_gitops.core.adopting import adopting_moves
-from hyops_gitops.core.errors import Refused
-from hyops_gitops.core.events import Warned
 from hyops_gitops.core.findings import Severity
 from hyops_gitops.core.log import Log
 from hyops_gitops.core.moves import Move, Skipped
@@ -22,11 +20,11 @@ from hyops_gitops.usecases.breakglass_opening import BreakglassPorts, Breakglass
 from hyops_gitops.usecases.carrying_out import carry_out
 from hyops_gitops.usecases.findings_error import FindingsError
 from hyops_gitops.usecases.proposal import Sorted, read_past
+from hyops_gitops.usecases.racing import starting_again
 from hyops_gitops.usecases.receipts import finished, receipt_of
 from hyops_gitops.usecases.recording import record_circumstances
 from hyops_gitops.usecases.recovery import without_open_intent
 
-_RACES = 5
 _NOT_PART = "not part of this command"
 
 
@@ -65,14 +63,7 @@ def breakglass(wanted: Wanted, request: BreakglassRequest, ports: BreakglassPort
         OutsideFailure: the API failed before the intent, or the folder cannot be written; nothing was changed.
         Unconfirmed: the update was sent and its outcome, or the record of it, is missing.
     """
-    for attempt in range(1, _RACES + 1):
-        try:
-            return _Breakglass(wanted, request, ports, confirm).run()
-        except Refused as error:
-            if error.guard != "race" or attempt == _RACES:
-                raise
-            ports.apply.on_event(Warned("another breakglass command wrote to this segment first; starting again"))
-    raise AssertionError("unreachable: the last attempt returns or raises")
+    return starting_again(lambda: _Breakglass(wanted, request, ports, confirm).run(), ports.apply)
 
 
 class _Breakglass:
@@ -89,7 +80,7 @@ class _Breakglass:
     def run(self) -> Broken:
         """From the folder to the result."""
         opened = open_segment(self.request, self.ports)
-        apply_request, apply_ports = self.request.as_apply(opened.commit), self.ports.apply
+        apply_request, apply_ports = self.request.at(opened.commit), self.ports.apply
         check_sites(opened, apply_request)
         seen = look(opened, apply_request, apply_ports)
         if opened.log.open_intent is not None:
@@ -105,7 +96,7 @@ class _Breakglass:
             prepared,
             opened=opened,
             plan=replace(prepared.plan, held=told),
-            sites_lost=self.request.declared.sites_lost,
+            sites_lost=self.request.apply.sites_lost,
             declared=self.request.declared.masked(),
         )
         self._timed("prepare")
@@ -120,7 +111,7 @@ class _Breakglass:
             return self._broken(receipt_of(prepared, "nothing", log, self.timings), log, chosen)
         self.confirm(prepared, chosen)
         log = record_circumstances(prepared)
-        request = self.request.as_apply(prepared.opened.commit)
+        request = self.request.at(prepared.opened.commit)
         carried = carry_out(prepared, log, request, self.ports.apply, self._timed)
         receipt = finished(prepared, carried, request, self.ports.apply, self._timed, self.timings)
         return self._broken(receipt, prepared.opened.writer.newest(), chosen)

@@ -97,7 +97,7 @@ def edited(
         raise OutsideFailure(f"{', '.join(files)}: nothing is written", code="cannot-write")
 
     files = FilePorts(
-        ports.apply.read, ports.apply.check, ports.work_tree, ports.writer, never, request.authority_override
+        ports.apply.read, ports.apply.check, ports.work_tree, ports.writer, never, request.apply.authority_override
     )
     changes = [edit_file(move.path, validation.files[move.path], move.edits, files) for move in moves if move.edits]
     return check_changes(changes, files) if changes else validation

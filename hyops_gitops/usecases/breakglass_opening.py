@@ -1,15 +1,13 @@
 """Opening a break-glass segment: the log that is at hand, without fetching it, what the zone says, who signs."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.declaration import NOTHING_DECLARED, Declaration
 from hyops_gitops.core.errors import OutsideFailure, Refused
 from hyops_gitops.core.events import Step, Warned
-from hyops_gitops.core.exchange import SourceFile
-from hyops_gitops.core.guards import Override
 from hyops_gitops.core.limits import Limits
 from hyops_gitops.core.log import Log
 from hyops_gitops.core.markers import Anchor, anchor_name
@@ -33,33 +31,12 @@ _SHOWN_PATHS = 5
 class BreakglassRequest:
     """One break-glass command, whatever it moves."""
 
-    overrides: tuple[Override, ...] = ()
+    apply: ApplyRequest  # as of an apply; the contracts are taken as they lie here
     declared: Declaration = NOTHING_DECLARED
-    authority_override: SourceFile | None = None
-    tool: str = "hyops-gitops"
-    run: Mapping[str, str] = field(default_factory=dict)
-    boot_id: str | None = None
-    pid: int = 0
-    wait: bool = True
-    recover: int | None = None
-    watch: bool = True
 
-    def as_apply(self, revision: str) -> ApplyRequest:
+    def at(self, commit: str) -> ApplyRequest:
         """The same for the steps that an apply has too."""
-        return ApplyRequest(
-            revision=revision,
-            work_tree_matters=False,
-            overrides=self.overrides,
-            authority_override=self.authority_override,
-            run=self.run,
-            tool=self.tool,
-            boot_id=self.boot_id,
-            pid=self.pid,
-            wait=self.wait,
-            recover=self.recover,
-            sites_lost=self.declared.sites_lost,
-            watch=self.watch,
-        )
+        return replace(self.apply, revision=commit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +65,7 @@ def open_segment(request: BreakglassRequest, ports: BreakglassPorts) -> Opened:
         shown = ", ".join(changed[:_SHOWN_PATHS]) + (", ..." if len(changed) > _SHOWN_PATHS else "")
         ports.apply.on_event(Warned(f"taken as they lie here, not as {commit[:12]} has them: {shown}"))
     validation = validate_tree(
-        ports.work_tree, ports.apply.read, ports.apply.check, authority_override=request.authority_override
+        ports.work_tree, ports.apply.read, ports.apply.check, authority_override=request.apply.authority_override
     )
     authority = validation.authority
     if authority is None:
@@ -103,9 +80,9 @@ def open_segment(request: BreakglassRequest, ports: BreakglassPorts) -> Opened:
     own = segment.as_log(log) if isinstance(segment, Segment) else segment
     empty = begun(log, own.segment) if own.segment is not None else own
     writer = SegmentWriter(
-        reader, empty, operator, witness, signers.sha256, ports.apply.clock, request.tool, request.run
+        reader, empty, operator, witness, signers.sha256, ports.apply.clock, request.apply.tool, request.apply.run
     )
-    contracts, authority_ref = contracts_at(commit, request.authority_override, validation, authority)
+    contracts, authority_ref = contracts_at(commit, request.apply.authority_override, validation, authority)
     return Opened(commit, validation, authority, signers, writer, own, contracts, authority_ref)
 
 
@@ -154,7 +131,7 @@ def _segment(
         ports.apply.on_event(Warned(message))
     elif observation.state != "current":
         limits = Limits.of(authority.policy)
-        if (refusal := anchor_refusal(observation, log, limits, request.overrides)) is not None:
+        if (refusal := anchor_refusal(observation, log, limits, request.apply.overrides)) is not None:
             raise refusal
     return chosen
 

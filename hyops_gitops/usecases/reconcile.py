@@ -4,10 +4,12 @@ The segment is copied as it is, judged by today's signers, and pinned by one ent
 their contracts say are held there until their contracts change: that is the pull request that this prepares.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from hyops_gitops.core.adopting import adopting_moves
+from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.commit_text import CommitText
 from hyops_gitops.core.custody_entries import Reconcile
 from hyops_gitops.core.declaration import Declaration
@@ -34,10 +36,13 @@ from hyops_gitops.usecases.breakglass_opening import read_anchor
 from hyops_gitops.usecases.lost_numbers import free_reserved_numbers
 from hyops_gitops.usecases.moving import MovePorts, Order, carry_out, edit_moves
 from hyops_gitops.usecases.observation import check_clock, check_header
-from hyops_gitops.usecases.ports import ZoneWriter
+from hyops_gitops.usecases.ports import ZoneRestorer, ZoneWriter
+from hyops_gitops.usecases.racing import starting_again
 from hyops_gitops.usecases.recorder import BranchRecorder
 from hyops_gitops.usecases.recording import recorded_overrides
 from hyops_gitops.usecases.recovery import without_open_intent
+from hyops_gitops.usecases.restore_look import ask_secondaries
+from hyops_gitops.usecases.segment_end import check_end
 
 _SHOWN = 3
 
@@ -60,6 +65,7 @@ class ReconcilePorts:
 
     apply: ApplyPorts
     moves: MovePorts
+    open_primary: Callable[[Authority], ZoneRestorer]  # which may have lost the zone
 
 
 def reconcile(request: ReconcileRequest, ports: ReconcilePorts) -> Reconciled:
@@ -71,17 +77,26 @@ def reconcile(request: ReconcileRequest, ports: ReconcilePorts) -> Reconciled:
         InvalidData: there is nothing to do.
         OutsideFailure: the remote or the API cannot be reached.
     """
+    return starting_again(lambda: _attempt(request, ports), ports.apply)
+
+
+def _attempt(request: ReconcileRequest, ports: ReconcilePorts) -> Reconciled:
     opened = open_log(request.apply, ports.apply)
-    primary = ports.apply.open_primary(opened.authority)
-    header = primary.header()
-    check_header(header, opened.authority)
-    check_clock(ports.apply.clock.now(), opened.log.head.envelope.time, header.server_time)
+    primary = ports.open_primary(opened.authority)
+    header = primary.header() if primary.exists() else None
+    if header is not None:
+        check_header(header, opened.authority)
+    server_time = header.server_time if header else None
+    check_clock(ports.apply.clock.now(), opened.log.head.envelope.time, server_time)
     opened = without_open_intent(opened, primary, request.apply, ports.apply)
     segment, known = _segment(request, opened, ports.apply)
     _check_reviewer(request, opened, segment)
     log, written = opened.log, known is None
     if known is None:
-        _check_against_zone(segment, primary, opened)
+        found = None if header is None else read_anchor(primary, segment.zone)
+        served = partial(ask_secondaries, opened.authority, ports.apply.dns)
+        if (lost := check_end(segment, opened.log, found, served)) is not None:
+            ports.apply.on_event(Warned(lost))
         log = _bring_in(request, opened, segment, ports.apply)
     elif request.reviewed is not None:
         log = _review(request, opened, segment)
@@ -91,7 +106,8 @@ def reconcile(request: ReconcileRequest, ports: ReconcilePorts) -> Reconciled:
             code="nothing-to-reconcile",
             hint="--reviewed TEXT records a review; --commit, --push or --pr prepares its pull request again",
         )
-    _free(primary, log, ports.apply)
+    if header is not None:
+        _free(primary, log, ports.apply)
     return _told(request, opened.with_log(log), segment, written, ports)
 
 
@@ -167,22 +183,6 @@ def _refused(problems: Sequence[Problem]) -> Refused:
             message, guard="segment", hint="bring the log's entries back first: hyops-gitops evidence import"
         )
     return Refused(message, guard="segment", hint="take the folder as it was written; nothing overrides this")
-
-
-def _check_against_zone(segment: Segment, primary: ZoneWriter, opened: Opened) -> None:
-    """Whether the zone names this segment's end: else it was cut, or continued, or something else was applied since.
-
-    Raises:
-        Refused: guard `segment`.
-    """
-    anchor, expected = read_anchor(primary, segment.zone), segment.anchor or opened.log.anchor
-    if anchor == expected:
-        return
-    if anchor is not None and anchor.segment == segment.ref.id and (expected is None or anchor.seq > expected.seq):
-        why = f"the zone was last changed by {anchor}: the segment went on, or its end was dropped"
-    else:
-        why = f"the zone was last changed by {anchor or 'nothing of ours'}, and the segment leads to {expected}: a fork"
-    raise Refused(why, guard="segment", hint="take the folder of whoever went on last")
 
 
 def _check_reviewer(request: ReconcileRequest, opened: Opened, segment: Segment) -> None:

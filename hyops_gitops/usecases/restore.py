@@ -23,8 +23,9 @@ from hyops_gitops.core.masking import masked
 from hyops_gitops.core.restoration import Restored, RestorePlan
 from hyops_gitops.core.restoring import differences_between, recorded_zone, serial_above, zone_after_intent
 from hyops_gitops.core.retirement import retirements
+from hyops_gitops.core.segment_review import segment_warnings
 from hyops_gitops.usecases.apply_opening import Opened, open_log
-from hyops_gitops.usecases.apply_ports import ApplyPorts, ApplyRequest
+from hyops_gitops.usecases.apply_ports import ApplyPorts
 from hyops_gitops.usecases.apply_preparation import zone_digests
 from hyops_gitops.usecases.ports import ZoneRestorer
 from hyops_gitops.usecases.restore_look import (
@@ -45,11 +46,12 @@ def prepare_restore(request: RestoreRequest, ports: RestorePorts) -> Prepared:
 
     Raises:
         FindingsError: the authority at HEAD is invalid.
-        Refused: as an apply does; `not-outdated`, `log-gap`, `other-log`, `open-intent`.
+        Refused: as an apply does; `not-outdated`, `log-gap`, `other-log`, `open-intent`; `breakglass`: a server shows a
+            segment that is not in the log, and what the log recorded is older.
         InvalidData: code `nothing-recorded`: nothing was ever applied.
         OutsideFailure: the remote or the API cannot be reached.
     """
-    opened = open_log(_as_apply(request), ports.apply)
+    opened = open_log(request.apply, ports.apply)
     authority = opened.authority
     ports.apply.on_event(Step(f"asking {len(authority.secondaries)} secondaries what they serve"))
     served = ask_secondaries(authority, ports.apply.dns)
@@ -57,6 +59,8 @@ def prepare_restore(request: RestoreRequest, ports: RestorePorts) -> Prepared:
     primary = ports.open_primary(authority)
     opened = _without_open_intent(opened, served, primary, request, ports.apply)
     log = opened.log
+    for text in segment_warnings(log, ports.segments, authority.policy.breakglass.review_h):
+        ports.apply.on_event(Warned(text))
     if log.anchor is None or log.recorded is None:
         raise InvalidData(
             f"the log of {log.zone} has no applied change, so it recorded no zone to bring back",
@@ -106,19 +110,6 @@ def carry_out(prepared: Prepared, ports: RestorePorts) -> Restored:
     return Restoring(prepared, plan, ports).run()
 
 
-def _as_apply(request: RestoreRequest) -> ApplyRequest:
-    return ApplyRequest(
-        revision="HEAD",
-        work_tree_matters=False,
-        overrides=request.overrides,
-        authority_override=request.authority_override,
-        run=request.run,
-        tool=request.tool,
-        boot_id=request.boot_id,
-        pid=request.pid,
-    )
-
-
 def _without_open_intent(
     opened: Opened, served: tuple[Served, ...], primary: ZoneRestorer, request: RestoreRequest, ports: ApplyPorts
 ) -> Opened:
@@ -133,7 +124,7 @@ def _without_open_intent(
     log, entry = opened.log, opened.log.open_intent
     if entry is None or not isinstance(entry.body, Intent):
         return opened
-    if request.recover != entry.seq:
+    if request.apply.recover != entry.seq:
         raise Refused(
             f"intent {entry.seq} by {entry.envelope.principal} has no result: an apply is running, or one ended before "
             "it could say what became of its update",
@@ -172,7 +163,7 @@ def _gap(found: Found, served: tuple[Served, ...], opened: Opened, request: Rest
     ahead = newer_anchor(found, served, opened.log)
     if ahead is None:
         return None
-    override = find_override(request.overrides, "log-gap")
+    override = find_override(request.apply.overrides, "log-gap")
     if override is None or "log-gap" not in opened.authority.policy.overridable:
         raise log_gap(*ahead, opened.log)
     _, anchor = ahead

@@ -1,16 +1,14 @@
 """What a restore is asked to do, what it needs from the outside, and what it knows before it writes."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.custody_entries import Gap
-from hyops_gitops.core.exchange import SourceFile
-from hyops_gitops.core.guards import Override
 from hyops_gitops.core.restoration import RestorePlan
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.usecases.apply_opening import Opened
-from hyops_gitops.usecases.apply_ports import ApplyPorts
+from hyops_gitops.usecases.apply_ports import ApplyPorts, ApplyRequest
 from hyops_gitops.usecases.ports import ZoneRestorer
 from hyops_gitops.usecases.restore_look import Found, Served
 
@@ -19,14 +17,8 @@ from hyops_gitops.usecases.restore_look import Found, Served
 class RestoreRequest:
     """One call of restore."""
 
-    overrides: tuple[Override, ...] = ()
-    authority_override: SourceFile | None = None
+    apply: ApplyRequest  # as of an apply
     transfer_keys: tuple[str, ...] = ()  # names of TSIG keys, for a zone that has to be made
-    tool: str = "hyops-gitops"
-    run: Mapping[str, str] = field(default_factory=dict)
-    boot_id: str | None = None
-    pid: int = 0
-    recover: int | None = None  # the open intent whose writer the operator knows to be gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +27,7 @@ class RestorePorts:
 
     apply: ApplyPorts
     open_primary: Callable[[Authority], ZoneRestorer]
+    segments: tuple[str, ...] = ()  # break-glass segments in this folder
 
 
 @dataclass(frozen=True, slots=True)

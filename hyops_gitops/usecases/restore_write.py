@@ -25,6 +25,7 @@ from hyops_gitops.core.restoring import (
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.usecases.apply_preparation import zone_digests
 from hyops_gitops.usecases.proof import behind, converged, prove
+from hyops_gitops.usecases.recording import recorded_overrides
 from hyops_gitops.usecases.restore_ports import Prepared, RestorePorts
 from hyops_gitops.usecases.sending import Sent, Update, send
 
@@ -92,7 +93,7 @@ class Restoring:
         return writer.append(log, self._intent(log, serial), found.zone, log.state)
 
     def _intent(self, log: Log, serial: int | None) -> Intent:
-        opened, request, recorded = self.prepared.opened, self.prepared.request, log.recorded
+        opened, request, recorded = self.prepared.opened, self.prepared.request.apply, log.recorded
         if recorded is None:
             raise AssertionError("unreachable: something was applied")
         used, then = opened.authority_ref, recorded.authority
@@ -109,7 +110,7 @@ class Restoring:
             changes=(),
             drift=(),
             held=(),
-            overrides=tuple(replace(one, reason=masked(one.reason)) for one in request.overrides),
+            overrides=recorded_overrides(request.overrides),
             lease=Lease(opened.authority.policy.lease_s, request.boot_id, request.pid),
             restore=self.plan.restore,
         )

@@ -77,7 +77,7 @@ class Breakglass:
         )
 
     def _key(self, principal: str) -> OwnKey:
-        signer = SshKeygenSigner(self.book.keys[principal])
+        signer = self.book.tokens.get(principal) or SshKeygenSigner(self.book.keys[principal])
         return OwnKey(signer, signer.public_key(), principal)
 
     def add(self, body: Body, operator: str = "alice@tests", witness: str | None = None) -> None:

@@ -19,12 +19,14 @@ from hyops_gitops.usecases.breakglass import Broken, breakglass
 from hyops_gitops.usecases.breakglass_moves import Wanted
 from hyops_gitops.usecases.breakglass_opening import BreakglassRequest
 from hyops_gitops.usecases.moving import Order
-from hyops_gitops.usecases.reconcile import ReconcilePorts, ReconcileRequest, reconcile
+from hyops_gitops.usecases.reconcile import ReconcileRequest, reconcile
+from tests.signing.fido import KINDS, SoftwareToken
 from tests.tamper.building import make_keys, public
 from tests.world import PRINCIPAL, Swap, World, run
 
 SITES = {"onprem": "10.0.0.1", "gcp": "10.0.1.1"}
 PEOPLE = ("alice@tests", "bob@tests")
+TOKEN_OWNER = "carol@tests"  # whose key is a security key
 NO_ORDER = Order()
 
 
@@ -34,6 +36,7 @@ class Outage:
 
     world: World
     keys: Mapping[str, Path]
+    token: SoftwareToken  # Carol's
     said: list[Event] = field(default_factory=list)
 
     @classmethod
@@ -43,13 +46,15 @@ class Outage:
         keys = make_keys(directory, *PEOPLE)
         lines = [f'{PRINCIPAL} namespaces="hyops-gitops,hyops-gitops-bundle" {world.public_key}\n']
         lines += [f'{name} namespaces="hyops-gitops-breakglass,hyops-gitops" {public(keys[name])}\n' for name in PEOPLE]
+        token = SoftwareToken(KINDS[0])
+        lines.append(f'{TOKEN_OWNER} namespaces="hyops-gitops-breakglass" {token.public_key()}\n')
         world.write("authority/allowed_signers", "".join(lines))
         world.contract("first", SITES["onprem"], sites=SITES, endpoint_home="onprem")
         world.contract("second", "10.0.0.2", sites={"onprem": "10.0.0.2", "gcp": "10.0.1.2"})
         world.commit("Two endpoints")
         world.start_log()
         assert world.apply().outcome == "applied"
-        return cls(world, keys)
+        return cls(world, keys, token)
 
     # --- the forge
 
@@ -94,17 +99,12 @@ class Outage:
     ) -> Broken:
         """One command of one person."""
         request = BreakglassRequest(
-            overrides=overrides_of(overrides),
-            declared=Declaration("incident", "the forge is down"),
-            tool=TOOL,
-            boot_id="boot",
-            pid=os.getpid(),
-            wait=False,
-            recover=recover,
+            replace(run_of(overrides, recover), wait=False), Declaration("incident", "the forge is down")
         )
         key = self.keys[witness] if witness else None
         ports = self.wiring(by, root).breakglass_ports(self.said.append, key)
-        return breakglass(wanted, request, replace(ports, apply=swap(ports.apply)), lambda *_: None)
+        own = ports.apply if by != TOKEN_OWNER else replace(ports.apply, open_signer=lambda: self.token)
+        return breakglass(wanted, request, replace(ports, apply=swap(own)), lambda *_: None)
 
     def bring_in(
         self,
@@ -116,20 +116,20 @@ class Outage:
         revert: bool = False,
         root: Path | None = None,
         recover: int | None = None,
+        swap: Swap = lambda ports: ports,
     ) -> Reconciled:
         """Reconcile a folder, or what the log has by this id."""
         wiring = self.wiring(by, root)
         request = ReconcileRequest(
             segment=folder if isinstance(folder, str) else folder.name,
             files=None if isinstance(folder, str) else read_folder(folder),
-            apply=ApplyRequest(
-                "HEAD", False, overrides_of(overrides), tool=TOOL, boot_id="boot", pid=os.getpid(), recover=recover
-            ),
+            apply=run_of(overrides, recover),
             order=order,
             reviewed=reviewed,
             revert=revert,
         )
-        return reconcile(request, ReconcilePorts(wiring.apply_ports(self.said.append), wiring.move_ports()))
+        ports = wiring.reconcile_ports(self.said.append)
+        return reconcile(request, replace(ports, apply=swap(ports.apply)))
 
     # --- what came of it
 
@@ -160,3 +160,10 @@ class Outage:
 def target(outage: Outage, service: str) -> tuple[str, ...]:
     """Where a service's A record points."""
     return outage.world.at(service)["A"][1]
+
+
+def run_of(overrides: tuple[str, ...], recover: int | None) -> ApplyRequest:
+    """What this process is, to a command."""
+    return ApplyRequest(
+        "HEAD", False, overrides_of(overrides), tool=TOOL, boot_id="boot", pid=os.getpid(), recover=recover
+    )

@@ -1,20 +1,25 @@
 """A whole outage on a real zone: the forge goes, people move endpoints, the forge comes back."""
 
 import shutil
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from hyops_gitops.core.custody_entries import Reconcile
+from hyops_gitops.adapters.verifying import SshVerifier
+from hyops_gitops.core.custody_entries import Reconcile, TrustChange
 from hyops_gitops.core.entries import Intent, Result, ZoneDrift
 from hyops_gitops.core.errors import InvalidData, OutsideFailure, Refused, Unconfirmed
 from hyops_gitops.core.markers import Anchor, anchor_name
 from hyops_gitops.lab.model import Lab
+from hyops_gitops.usecases.apply_ports import ApplyPorts
 from hyops_gitops.usecases.breakglass_moves import Cutover, Failback
+from hyops_gitops.usecases.custody import open_for_writing
 from hyops_gitops.usecases.failover import FailoverRequest
 from hyops_gitops.usecases.moving import Order
-from tests.breakglass.outage import Outage, target
+from tests.breakglass.outage import TOKEN_OWNER, Outage, target
+from tests.restore.conftest import Lived, restore
+from tests.world import World
 
 FIRST = Cutover("first.prod", "gcp")
 SITE = FailoverRequest("onprem", "gcp")
@@ -24,6 +29,25 @@ one_backend = pytest.mark.parametrize("lab", ["lmdb"], indirect=True)
 @pytest.fixture
 def outage(lab: Lab, zone_name: str, tmp_path: Path) -> Outage:
     return Outage.make(tmp_path / "world", zone_name, lab)
+
+
+@dataclass
+class Racing:
+    """Somebody else writes to the log between a run's reading of it and its own entry, once."""
+
+    world: World
+    done: bool = False
+
+    def swap(self, ports: ApplyPorts) -> ApplyPorts:
+        return replace(ports, verifier=self)
+
+    def verify(self, message: bytes, signature: bytes, key: str, namespace: str) -> bool:
+        if namespace == "hyops-gitops-breakglass" and not self.done:  # of the segment: the log has been read
+            self.done = True
+            ports = self.world.wiring().custody_ports(lambda _: None)
+            opened = open_for_writing(ports, "tests", {}, about_keys=True, tolerate_doubt=False)
+            opened.append(TrustChange(opened.keeping.commit, (), (), (), "somebody else was faster"))
+        return SshVerifier().verify(message, signature, key, namespace)
 
 
 def refused(outage: Outage, folder: Path | str, **options: object) -> tuple[str, str]:
@@ -118,17 +142,35 @@ def test_segment_is_brought_in_and_its_names_wait_for_their_pull_request(outage:
 
 
 @one_backend
-def test_state_can_be_taken_back_instead(outage: Outage) -> None:
+def test_primary_lost_before_its_segment_was_brought_in_comes_back_with_it_and_can_be_taken_back(
+    outage: Outage,
+) -> None:
+    """Restoring first would bring back less than what secondaries serve; they tell that the segment is whole."""
+    world = outage.world
     outage.forge_down()
     outage.break_glass(FIRST)
     outage.forge_up()
-    done = outage.bring_in(outage.segment(), order=Order(commit=True), revert=True)
+    left, head = world.records(), world.evidence_head()
+    Lived(world, (), left).lose_zone()
+
+    with pytest.raises(Refused) as error:
+        restore(world)
+    assert (error.value.guard, f"segments/{outage.segment().name}" in error.value.hint) == ("breakglass", True)
+    assert world.evidence_head() == head
+    done = outage.bring_in(outage.segment(), order=Order(commit=True), revert=True, swap=Racing(world).swap)
+    assert "run `hyops-gitops restore` next" in outage.warned()
+    assert "another run wrote to the log first" in outage.warned()
+    assert world.types()[-2:] == ["trust", "reconcile"]
+    restored = restore(world)
+    assert (restored.outcome, world.records().digest()) == ("restored", left.digest())
+    assert outage.markers()[f"_1-{outage.segment().name}"] == "CNAME"  # a late repeat of its update is refused
+    assert world.cli("audit", "--live", "--format", "json").exit == 0
+
     assert done.moving is not None
     assert done.moving.branch is not None
-    outage.world.git("merge", "-q", "--no-ff", "-m", "Take back", done.moving.branch)
-    outage.world.commit("More")
-
-    assert outage.world.apply().outcome == "applied"
+    world.git("merge", "-q", "--no-ff", "-m", "Take back", done.moving.branch)
+    world.commit("More")
+    assert world.apply().outcome == "applied"
     assert target(outage, "first") == ("10.0.0.1",)
 
 
@@ -193,7 +235,7 @@ def test_two_operators_continue_one_segment_and_a_fork_is_refused(outage: Outage
     other = Path(shutil.copytree(outage.world.root, tmp_path / "other", symlinks=True))
     empty = Path(shutil.copytree(outage.world.root, tmp_path / "empty", symlinks=True))
     shutil.rmtree(empty / "segments")
-    outage.break_glass(Failback("first.prod"), by="bob@tests", root=other)
+    outage.break_glass(Failback("first.prod"), by=TOKEN_OWNER, root=other)
 
     for root, word in ((outage.world.root, "ends before that"), (empty, "not in this folder")):
         with pytest.raises(Refused) as error:
@@ -202,7 +244,8 @@ def test_two_operators_continue_one_segment_and_a_fork_is_refused(outage: Outage
     outage.forge_up()
     assert "its end was dropped" in refused(outage, outage.segment())[1]
     done = outage.bring_in(outage.segment(other))
-    assert (done.operators, done.holds) == (("alice@tests", "bob@tests"), ())
+    assert (done.operators, done.holds) == (("alice@tests", TOKEN_OWNER), ())
+    assert outage.entries(other)[-1].envelope.key.startswith("sk-ssh-ed25519@openssh.com ")
 
 
 @one_backend

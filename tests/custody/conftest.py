@@ -1,18 +1,13 @@
 """Worlds without a zone, but with a log, a remote and as many keys as a test wants."""
 
 import itertools
-import os
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from hyops_gitops.core.signers import fingerprint
-from hyops_gitops.lab.model import Lab
-from hyops_gitops.lab.run import start_lab, stop_lab
-from hyops_gitops.lab.zones import create_zone
 from tests.world import Ran, World, run
 
 ZONE = "custody.internal"
@@ -57,32 +52,6 @@ def make_key(tmp_path: Path) -> MakeKey:
 def world(tmp_path: Path) -> World:
     """A clone with a log of one entry; nobody serves its zone."""
     return World.make(tmp_path, ZONE)
-
-
-@pytest.fixture(scope="session")
-def small_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """One backend and one secondary are enough for what is about the log."""
-    if shutil.which("pdns_server") is None and "CI" not in os.environ:
-        pytest.skip("pdns_server is not installed: apt-get install pdns-server pdns-backend-sqlite3 pdns-backend-lmdb")
-    running = start_lab(
-        tmp_path_factory.mktemp("custody-lab"),
-        zone="lab.internal",
-        secondaries=1,
-        backend="gsqlite3",
-        settings={"xfr-cycle-interval": "3600"},
-    )
-    try:
-        yield running
-    finally:
-        stop_lab(running)
-
-
-@pytest.fixture
-def served(small_lab: Lab, tmp_path: Path) -> World:
-    """A world whose zone is served."""
-    zone = f"custody{next(_numbers)}.internal"
-    create_zone(small_lab, zone)
-    return World.make(tmp_path, zone, small_lab)
 
 
 def list_keys(world: World, *lines: str) -> str:

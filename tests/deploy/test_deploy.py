@@ -18,7 +18,7 @@ from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.ports import free_addresses
 from tests.custody.conftest import ok
-from tests.restore.conftest import Lived, fresh, one_lab, simple  # noqa: F401 - fixtures
+from tests.restore.conftest import Lived, simple  # noqa: F401 - a fixture
 from tests.world import World, run
 
 ROOT = Path(__file__).parents[2]
@@ -208,9 +208,9 @@ def test_a_restore_goes_by_its_own_listener_alone(guarded: tuple[Lived, Proxy]) 
         assert proxy.ask(method, path, url=proxy.restore, body={} if method != "GET" else None) == 403
 
 
-def test_the_secondary_proxy(one_lab: Lab, simple: Lived, tmp_path: Path) -> None:  # noqa: F811
-    world, upstream = simple.world, str(one_lab.secondaries[0].api)
-    process, proxy = start(tmp_path / "proxy", TEMPLATES["secondary"], upstream, world.zone, one_lab.api_key)
+def test_the_secondary_proxy(small_lab: Lab, simple: Lived, tmp_path: Path) -> None:  # noqa: F811
+    world, upstream = simple.world, str(small_lab.secondaries[0].api)
+    process, proxy = start(tmp_path / "proxy", TEMPLATES["secondary"], upstream, world.zone, small_lab.api_key)
     zone = f"/zones/{world.zone}."
     rrsets = {"rrsets": [{"name": f"x.{world.zone}.", "type": "A", "changetype": "DELETE"}]}
     try:

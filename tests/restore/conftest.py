@@ -1,8 +1,7 @@
 """Worlds that have lived a little, and ways for their primary to lose the zone."""
 
-import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,13 +12,10 @@ from hyops_gitops.cli.wiring import overrides_of
 from hyops_gitops.core.restoration import Restored
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.lab.model import Lab
-from hyops_gitops.lab.run import start_lab, stop_lab
-from hyops_gitops.lab.zones import create_zone
+from hyops_gitops.usecases.apply_ports import ApplyRequest
 from hyops_gitops.usecases.restore import carry_out, prepare_restore
 from hyops_gitops.usecases.restore_ports import RestoreRequest
 from tests.world import World
-
-_numbers = itertools.count(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +77,7 @@ def _as_json(rrset: RRset, serial: int) -> dict[str, object]:
 
 def restore(world: World, *overrides: str, recover: int | None = None) -> Restored:
     ports = world.wiring().restore_ports(lambda _: None)
-    request = RestoreRequest(overrides=overrides_of(overrides), recover=recover)
+    request = RestoreRequest(ApplyRequest("HEAD", False, overrides_of(overrides), recover=recover))
     return carry_out(prepare_restore(request, ports), ports)
 
 
@@ -91,27 +87,7 @@ def lived(lab: Lab, zone_name: str, tmp_path: Path) -> Lived:
     return Lived.begin(World.make(tmp_path, zone_name, lab))
 
 
-@pytest.fixture(scope="module")
-def one_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """For what is not about the backend."""
-    settings = {"xfr-cycle-interval": "3600"}
-    directory = tmp_path_factory.mktemp("restore-lab")
-    running = start_lab(directory, zone="lab.internal", secondaries=1, backend="gsqlite3", settings=settings)
-    try:
-        yield running
-    finally:
-        stop_lab(running)
-
-
 @pytest.fixture
-def fresh(one_lab: Lab, tmp_path: Path) -> World:
-    """Nothing applied yet."""
-    zone = f"restore{next(_numbers)}.internal"
-    create_zone(one_lab, zone)
-    return World.make(tmp_path, zone, one_lab)
-
-
-@pytest.fixture
-def simple(fresh: World) -> Lived:
+def simple(served: World) -> Lived:
     """On one backend, with one secondary."""
-    return Lived.begin(fresh)
+    return Lived.begin(served)

@@ -9,6 +9,7 @@ from hyops_gitops.core.entries import Intent, Result, ZoneDrift
 from hyops_gitops.core.errors import InvalidData, Refused
 from hyops_gitops.core.restoration import Restored
 from hyops_gitops.core.zone import RRset
+from hyops_gitops.usecases.apply_ports import ApplyRequest
 from hyops_gitops.usecases.restore import carry_out, prepare_restore
 from hyops_gitops.usecases.restore_ports import RestoreRequest
 from tests.custody.conftest import ok, verifies
@@ -128,7 +129,7 @@ class Dying:
 def die(lived: Lived, *, writes: int) -> int:
     """A restore that ends after its intent, or after the zone is written; the intent's number."""
     ports = lived.world.wiring().restore_ports(lambda _: None)
-    prepared = prepare_restore(RestoreRequest(), ports)
+    prepared = prepare_restore(RestoreRequest(ApplyRequest("HEAD", work_tree_matters=False)), ports)
     object.__setattr__(prepared, "primary", Dying(prepared.primary, writes=writes))
     with pytest.raises(KeyboardInterrupt):
         carry_out(prepared, ports)
@@ -242,8 +243,8 @@ def test_it_asks_or_wants_yes(simple: Lived) -> None:
     assert ok(simple.world.cli("restore", "--yes", "--format", "json")).document()["outcome"] == "restored"
 
 
-def test_without_any_applied_change_there_is_nothing_to_bring_back(fresh: World) -> None:
-    with fresh.nothing_written(), pytest.raises(InvalidData) as caught:
-        restore(fresh)
+def test_without_any_applied_change_there_is_nothing_to_bring_back(served: World) -> None:
+    with served.nothing_written(), pytest.raises(InvalidData) as caught:
+        restore(served)
 
     assert caught.value.code == "nothing-recorded"

@@ -18,7 +18,7 @@ from hyops_gitops.core.entries import Intent
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.zones import create_zone
-from tests.restore.conftest import Lived, fresh, one_lab, simple  # noqa: F401 - fixtures
+from tests.restore.conftest import Lived, simple  # noqa: F401 - a fixture
 from tests.world import PRINCIPAL, World, run
 
 PAGES = Path(__file__).parents[2] / "docs" / "runbooks"
@@ -68,16 +68,16 @@ def test_every_page_is_in_the_table_and_walked() -> None:
     assert {page for page in pages if f'"{page}"' not in Path(__file__).read_text()} == set()
 
 
-def test_failover_and_failback(fresh: World) -> None:  # noqa: F811
-    fresh.contract("first", SITES["onprem"], sites=SITES, endpoint_home="onprem")
-    fresh.contract("second", "10.0.0.2", sites={"onprem": "10.0.0.2", "gcp": "10.1.0.2"}, endpoint_home="onprem")
-    fresh.commit("Two sites")
-    assert fresh.apply().outcome == "applied"
-    walk(fresh, "failover.md")
-    away = [fresh.at(name)["A"][1] for name in ("first", "second")]
-    walk(fresh, "failback.md", NAME="first.prod")
-    home = [fresh.at(name)["A"][1] for name in ("first", "second")]
-    reasons = [one.merged[-1].declared.reason for one in fresh.bodies() if isinstance(one, Intent)]
+def test_failover_and_failback(served: World) -> None:
+    served.contract("first", SITES["onprem"], sites=SITES, endpoint_home="onprem")
+    served.contract("second", "10.0.0.2", sites={"onprem": "10.0.0.2", "gcp": "10.1.0.2"}, endpoint_home="onprem")
+    served.commit("Two sites")
+    assert served.apply().outcome == "applied"
+    walk(served, "failover.md")
+    away = [served.at(name)["A"][1] for name in ("first", "second")]
+    walk(served, "failback.md", NAME="first.prod")
+    home = [served.at(name)["A"][1] for name in ("first", "second")]
+    reasons = [one.merged[-1].declared.reason for one in served.bodies() if isinstance(one, Intent)]
 
     assert (away, home) == ([("10.1.0.1",), ("10.1.0.2",)], [("10.0.0.1",), ("10.0.0.2",)])
     assert reasons[1:] == ["no power", "power is back", "power is back"]
@@ -87,11 +87,11 @@ def test_failover_and_failback(fresh: World) -> None:  # noqa: F811
 
 
 @pytest.fixture
-def guarded(one_lab: Lab, tmp_path: Path) -> World:  # noqa: F811
+def guarded(small_lab: Lab, tmp_path: Path) -> World:
     """A world whose signers have namespaces, as `init` writes them, and a recovery key kept offline."""
     zone = f"keys-{abs(hash(tmp_path.name)) % 10**8}.internal"
-    create_zone(one_lab, zone)
-    world = World.make(tmp_path / "w", zone, one_lab, init=False)
+    create_zone(small_lab, zone)
+    world = World.make(tmp_path / "w", zone, small_lab, init=False)
     recovery = tmp_path / "recovery"
     run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", recovery)
     public = " ".join(recovery.with_suffix(".pub").read_text().split()[:2])
@@ -181,12 +181,12 @@ def test_primary_lost(simple: Lived) -> None:  # noqa: F811
     assert simple.world.records().digest() == simple.before.digest() == simple.secondary().digest()
 
 
-def test_secondary_diverged(simple: Lived, one_lab: Lab) -> None:  # noqa: F811
+def test_secondary_diverged(simple: Lived, small_lab: Lab) -> None:  # noqa: F811
     """A write to the secondary, which PowerDNS takes: local serial as the primary's will be, other content."""
     world = simple.world
-    secondary = PowerDnsWriter(one_lab.secondaries[0].api_url, "localhost", world.zone, one_lab.api_key)
+    secondary = PowerDnsWriter(small_lab.secondaries[0].api_url, "localhost", world.zone, small_lab.api_key)
     secondary.patch([], [RRset.of(world.name("first"), "A", 60, ["10.66.6.6"])])
-    walk(world, "secondary-diverged.md", NAME=one_lab.secondaries[0].name)
+    walk(world, "secondary-diverged.md", NAME=small_lab.secondaries[0].name)
 
     assert simple.secondary().digest() == simple.before.digest()
 

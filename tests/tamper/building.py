@@ -171,16 +171,18 @@ class Book:
         self.log = _Unchecked.append_any(writer, log, body, observed or log.observed, state or log.state)
         return self.log.head
 
-    def trust(self, trust: Mapping[str, str], retire: Mapping[str, str], reason: str) -> None:
+    def trust(
+        self, trust: Mapping[str, str], retire: Mapping[str, str], reason: str, namespace: str = "hyops-gitops"
+    ) -> None:
         """Put lines for these keys, by principal, into allowed_signers, and let the log take them up."""
         before = self._authority_files()
-        lines = [f'{name} namespaces="hyops-gitops" {key}\n' for name, key in trust.items()]
+        lines = [f'{name} namespaces="{namespace}" {key}\n' for name, key in trust.items()]
         signers = self.world.read("authority/allowed_signers")
         self.world.write("authority/allowed_signers", "".join([signers, *lines]))
         commit = self.world.commit(f"Trust {', '.join(trust)}")
         self.add(AuthorityChange(commit, before, self._authority_files()))
         new, old = (
-            tuple(TrustedKey(name, key, ("hyops-gitops",)) for name, key in keys.items()) for keys in (trust, retire)
+            tuple(TrustedKey(name, key, (namespace,)) for name, key in keys.items()) for keys in (trust, retire)
         )
         self.add(TrustChange(commit, new, old, (), reason))
 

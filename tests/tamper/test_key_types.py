@@ -6,8 +6,12 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops.adapters.signing import SshKeygenSigner
+from hyops_gitops.core.custody_entries import Reconcile
 from hyops_gitops.core.envelope import entry_path
+from hyops_gitops.core.trust import BREAKGLASS_NAMESPACE
 from hyops_gitops.usecases.ports import Signer
+from tests.breakglass.building import SEGMENT, Breakglass, read
+from tests.breakglass.test_reconciling import take_in
 from tests.signing.fido import KINDS, SoftwareToken, with_counter
 from tests.tamper.building import ZONE, Book, audit_script, commit_trees
 from tests.tamper.test_git import HEAD, audited, forked, problem_codes, store
@@ -63,3 +67,31 @@ def test_a_token_s_entry_with_another_counter_is_refused_by_both(seq: int, mixed
     fine, said = audit_script(cut.world.root, pinned)
     assert not fine
     assert f"{seq} is not signed as it says" in said
+
+
+def test_a_segment_signed_by_tokens_passes_verification_and_both_audits(
+    book: Book, clone: Callable[[], Path], tmp_path: Path
+) -> None:
+    copy = forked(book, clone(), HEAD)
+    operator, witness = "token0@tests", "token1@tests"
+    copy.tokens = {operator: SoftwareToken(KINDS[0]), witness: SoftwareToken(KINDS[1])}
+    copy.trust(_keys(copy.tokens), {}, "tokens", BREAKGLASS_NAMESPACE)
+    glass = Breakglass.on(copy).move("10.0.0.2", operator, witness).move("10.0.0.1", witness)
+    assert read(copy, glass.files).problems == ()
+    for name in ("000001.json.sig", "000001.json.witness.sig"):
+        damaged = {**glass.files, name: with_counter(glass.files[name], 99)}
+        assert f"segments/{SEGMENT}/{name}" in {one.where for one in read(copy, damaged).problems}
+
+    log, taken = take_in(glass)
+    adopted = taken.entry.adopted
+    assert adopted is not None
+    assert (adopted.operators, adopted.witnesses) == ((operator, witness), (witness,))
+    body = log.head.body
+    assert isinstance(body, Reconcile)
+    copy.add(Reconcile(body.segment, body.count, body.head, "other@tests", reason="seen"), "other@tests")
+    pinned = tmp_path / "pinned"
+    pinned.write_text(copy.world.read("authority/allowed_signers"))
+    root = store(copy)
+    assert audited(root).passed
+    fine, said = audit_script(root, pinned)
+    assert fine, said

@@ -1,0 +1,25 @@
+"""What this process is, for the commands that write to the log as an apply does."""
+
+import os
+from pathlib import Path
+
+from hyops_gitops.adapters.process_identity import boot_identity
+from hyops_gitops.cli.wiring import TOOL, Wiring, authority_source, overrides_of
+from hyops_gitops.usecases.apply_ports import ApplyRequest
+
+
+def run_request(
+    wiring: Wiring, override_texts: tuple[str, ...], authority_file: Path | None, recover: int | None
+) -> ApplyRequest:
+    """A run at HEAD that does not mind the work tree, with these overrides."""
+    return ApplyRequest(
+        revision="HEAD",
+        work_tree_matters=False,
+        overrides=overrides_of(override_texts),
+        authority_override=authority_source(authority_file),
+        run=wiring.run,
+        tool=TOOL,
+        boot_id=boot_identity(),
+        pid=os.getpid(),
+        recover=recover,
+    )
