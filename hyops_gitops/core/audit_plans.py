@@ -92,7 +92,7 @@ def lifted_holds(intent: Intent) -> set[str]:
 def check_unchanged(entry: Entry, stood: Standing, *, restored: bool) -> Verdict:
     """Whether contracts that are said to ask for nothing new do so.
 
-    `restored`: the zone went back since the last apply, and somebody vouched for going on from what is there.
+    `restored`: zone or log went back since the last apply, and somebody vouched for going on from what is there.
     """
     told = () if restored else _differences(stood, stood.before, (), restored=False)
     return _judged(stood, entry_path(stood.before.apex, entry.seq), told)

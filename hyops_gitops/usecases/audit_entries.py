@@ -7,7 +7,7 @@ from hyops_gitops.core.audit_checks import check_caught_up, check_observations, 
 from hyops_gitops.core.audit_facts import CommitFacts, Verdict
 from hyops_gitops.core.audit_plans import Standing, check_adopted_holds, check_plan, check_unchanged, lifted_holds
 from hyops_gitops.core.continuity import after_changes, placed
-from hyops_gitops.core.custody_entries import Adopted, Reconcile
+from hyops_gitops.core.custody_entries import Adopted, Gap, Reconcile
 from hyops_gitops.core.entries import AuthorityChange, Intent, Refusal, Result, Unchanged, ZoneDrift
 from hyops_gitops.core.entry_parts import AuthorityRef
 from hyops_gitops.core.envelope import Entry, entry_path
@@ -74,7 +74,7 @@ class _Walk:
     contracts: Contracts
     found: Found
     state: ManagedSet = field(init=False)
-    restored: bool = False  # whether the zone went back, and nothing was applied since
+    restored: bool = False  # whether the zone, or the log, went back, and nothing was applied since
 
     def __post_init__(self) -> None:
         self.state = ManagedSet.of(self.log.zone, ())
@@ -116,7 +116,7 @@ class _Walk:
                     self._about_holds(entry, entry.body, adopted)
                 self.state = after_changes(self.state, adopted.changes, placed(adopted.holds, entry.seq))
                 self.restored = False
-            case ZoneDrift(restored=True):
+            case ZoneDrift(restored=True) | Gap(acknowledges=None):
                 self.restored = True
             case _:
                 pass

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops.core.continuity import after_changes, placed
-from hyops_gitops.core.custody_entries import Reconcile
+from hyops_gitops.core.custody_entries import Gap, Reconcile
 from hyops_gitops.core.entry_parts import Hold
 from hyops_gitops.core.guards import Override
 from hyops_gitops.core.plan import Held, plan_digest, zone_after
@@ -117,6 +117,14 @@ def said_unchanged(copy: Book) -> None:
     copy.unchanged()
 
 
+def unchanged_after_a_gap(copy: Book) -> None:
+    """What the lost entries applied is in the zone, and nobody can tell; the next change takes it over."""
+    copy.world.contract("first", "10.0.0.3")
+    copy.world.commit("Move first")
+    copy.add(Gap("the forge lost it", (HEAD + 2, HEAD + 2), "ab" * 32))
+    copy.unchanged()
+
+
 CASES: dict[str, tuple[Callable[[Book], None], set[str]]] = {
     "it stays until its contract changes": (kept, set()),
     "somebody lifted it": (lifted, set()),
@@ -127,6 +135,7 @@ CASES: dict[str, tuple[Callable[[Book], None], set[str]]] = {
     "the hold is of another contract": (of_another_contract, {"held"}),
     "a hold without a roll-back": (placed_ahead, {"held"}),
     "contracts that ask for something are called unchanged": (said_unchanged, {"plan-not-contract"}),
+    "they are, and what lost entries applied is not known": (unchanged_after_a_gap, {"gap"}),
 }
 
 
