@@ -17,7 +17,7 @@ from hyops_gitops.core.audit_checks import (
 from hyops_gitops.core.audit_lists import change_rows, exceptions, population_rows
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.envelope import entry_path
-from hyops_gitops.core.errors import InvalidData, OutsideFailure, Refused
+from hyops_gitops.core.errors import InvalidData, OutsideFailure
 from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.log import Log
 from hyops_gitops.core.log_problems import Problem
@@ -29,7 +29,7 @@ from hyops_gitops.usecases.audit_entries import Found, audit_entries, audit_entr
 from hyops_gitops.usecases.audit_live import look_by_api, look_by_dns
 from hyops_gitops.usecases.audit_people import Line, check_population
 from hyops_gitops.usecases.audit_ports import AuditPorts, AuditRequest
-from hyops_gitops.usecases.evidence_log import SIGNERS_PATH, Signers, read_evidence, read_signers
+from hyops_gitops.usecases.evidence_log import SIGNERS_PATH, Signers, read_evidence, read_signers, recorded_branch
 from hyops_gitops.usecases.findings_error import FindingsError
 from hyops_gitops.usecases.ports import EvidenceSnapshot
 from hyops_gitops.usecases.proposal import manifest_sha256
@@ -74,7 +74,7 @@ class _Audit:
 
     def run(self) -> Audit:
         """All of it; later parts only where there is a log to look at."""
-        snapshot = self._snapshot()
+        snapshot, _ = recorded_branch(self.ports.open_store(self.authority.evidence), self.authority)
         reading = self._read(snapshot)
         self.found.problems += reading.problems
         log = reading.log
@@ -110,20 +110,6 @@ class _Audit:
             self.found.inconclusive.append(Problem("tool", self.authority.path, failure.message))
 
     # --- the log
-
-    def _snapshot(self) -> EvidenceSnapshot:
-        settings = self.authority.evidence
-        snapshot = self.ports.open_store(settings).recorded()
-        if snapshot is None:
-            hint = f"git fetch {settings.remote} {settings.branch}" if settings.remote else "hyops-gitops evidence init"
-            raise Refused(f"there is no branch {settings.branch!r} in this clone", guard="evidence-missing", hint=hint)
-        if settings.genesis is None:
-            raise Refused(
-                f"{self.authority.path} pins no evidence.genesis, so any log would do",
-                guard="evidence-missing",
-                hint="commit the line that `hyops-gitops evidence init` added",
-            )
-        return snapshot
 
     def _read(self, snapshot: EvidenceSnapshot) -> Reading:
         try:

@@ -9,7 +9,7 @@ from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.export_readme import export_readme
 from hyops_gitops.core.log_problems import Problem
 from hyops_gitops.usecases.custody import CustodyPorts, read_head
-from hyops_gitops.usecases.evidence_log import SIGNERS_PATH, read_evidence, require_log
+from hyops_gitops.usecases.evidence_log import SIGNERS_PATH, read_evidence, recorded_branch
 
 BUNDLE, MANIFEST = "repository.bundle", "SHA256SUMS"
 
@@ -61,10 +61,7 @@ def export_log(ports: CustodyPorts, bundler: Bundler, kit: Mapping[str, bytes]) 
     """
     keeping = read_head(ports)
     evidence = keeping.authority.evidence
-    snapshot = keeping.store.recorded()
-    if snapshot is None or evidence.genesis is None:
-        require_log(snapshot, keeping.authority, keeping.signers, ports.verifier)
-        raise AssertionError("unreachable: without a branch there is no log")
+    snapshot, genesis = recorded_branch(keeping.store, keeping.authority)
     try:
         reading = read_evidence(snapshot, keeping.authority, keeping.signers, ports.verifier)
         entries, log, problems = reading.entries, reading.log, reading.problems
@@ -76,7 +73,7 @@ def export_log(ports: CustodyPorts, bundler: Bundler, kit: Mapping[str, bytes]) 
         **kit,
         BUNDLE: bundler.bundle({branch: keeping.commit, evidence.branch: snapshot.commit}),
         "allowed_signers": bundler.file_at(keeping.commit, SIGNERS_PATH) or b"",
-        "README.md": export_readme(keeping.authority.zone, branch, evidence.branch, evidence.genesis, head),
+        "README.md": export_readme(keeping.authority.zone, branch, evidence.branch, genesis, head),
     }
     sums = "".join(f"{sha256_hex(content)}  {name}\n" for name, content in sorted(files.items()))
     return Export(keeping.authority.zone, {**files, MANIFEST: sums.encode()}, entries, head, problems)

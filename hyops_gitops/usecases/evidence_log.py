@@ -65,6 +65,26 @@ def trusted_keys(lines: Iterable[SignerLine]) -> tuple[TrustedKey, ...]:
     )
 
 
+def recorded_branch(store: EvidenceStore, authority: Authority) -> tuple[EvidenceSnapshot, str]:
+    """The branch in this clone, and the genesis that the authority file pins.
+
+    Raises:
+        Refused: guard `evidence-missing`: there is no branch, or nothing pins its genesis; `evidence-diverged`.
+    """
+    settings = authority.evidence
+    snapshot = store.recorded()
+    if snapshot is None:
+        hint = f"git fetch {settings.remote} {settings.branch}" if settings.remote else "hyops-gitops evidence init"
+        raise Refused(f"there is no branch {settings.branch!r} in this clone", guard="evidence-missing", hint=hint)
+    if settings.genesis is None:
+        raise Refused(
+            f"{authority.path} pins no evidence.genesis, so any log would do",
+            guard="evidence-missing",
+            hint="commit the line that `hyops-gitops evidence init` added",
+        )
+    return snapshot, settings.genesis
+
+
 def read_evidence(snapshot: EvidenceSnapshot, authority: Authority, signers: Signers, verifier: Verifier) -> Reading:
     """Verify the whole branch at one commit."""
     files = snapshot.read(snapshot.paths())

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from hyops_gitops.core.authority import EvidenceSettings
-from hyops_gitops.core.errors import InvalidData, Refused
+from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.log_problems import Problem
 from hyops_gitops.core.log_reading import Reading
 from hyops_gitops.core.seen import SeenHead, check_seen
 from hyops_gitops.usecases.document_port import DocumentReader, SchemaChecker
-from hyops_gitops.usecases.evidence_log import read_evidence, read_signers
+from hyops_gitops.usecases.evidence_log import read_evidence, read_signers, recorded_branch
 from hyops_gitops.usecases.findings_error import FindingsError
 from hyops_gitops.usecases.ports import EvidenceStore, SourceTree, Verifier
 from hyops_gitops.usecases.validate import validate_tree
@@ -38,21 +38,11 @@ def verify_log(ports: VerifyPorts, authority_override: SourceFile | None, seen: 
     authority = validation.authority
     if authority is None:
         raise FindingsError(validation.findings)
-    branch, remote = authority.evidence.branch, authority.evidence.remote
-    snapshot = ports.open_store(authority.evidence).recorded()
-    if snapshot is None:
-        hint = f"git fetch {remote} {branch}" if remote else "hyops-gitops evidence init"
-        raise Refused(f"there is no branch {branch!r} in this clone", guard="evidence-missing", hint=hint)
-    if authority.evidence.genesis is None:
-        raise Refused(
-            f"{authority.path} pins no evidence.genesis, so any log would do",
-            guard="evidence-missing",
-            hint="commit the line that `hyops-gitops evidence init` added",
-        )
+    snapshot, _ = recorded_branch(ports.open_store(authority.evidence), authority)
     try:
         reading = read_evidence(snapshot, authority, read_signers(validation.files), ports.verifier)
     except InvalidData as error:
-        return Reading(None, 0, (Problem("path", branch, error.message),))
+        return Reading(None, 0, (Problem("path", authority.evidence.branch, error.message),))
     if reading.log is None:
         return reading  # what does not verify contradicts every memory anyway
     forgotten = tuple(check_seen(authority.zone, reading.log.entries, seen))

@@ -29,7 +29,8 @@ from hyops_gitops.core.rulesets import rulesets
 from hyops_gitops.usecases.evidence_init import Started
 from hyops_gitops.usecases.findings_error import FindingsError
 from hyops_gitops.usecases.init_ports import BeginPorts, InitRequest
-from hyops_gitops.usecases.take_over import MemoryTree, TakenOver, take_over
+from hyops_gitops.usecases.memory_tree import MemoryTree
+from hyops_gitops.usecases.take_over import TakenOver, take_over
 from hyops_gitops.usecases.validate import Validation, validate_tree
 
 _HOOKS = ".pre-commit-config.yaml"

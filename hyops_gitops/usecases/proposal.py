@@ -1,12 +1,12 @@
 """From a commit's contracts and the log to a plan: what `plan` shows is what `apply` would do."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from hyops_gitops.core.assertions import Moves
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.errors import UsageError
-from hyops_gitops.core.exchange import CommitInfo, SourceFile
+from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.findings import Finding, Severity
 from hyops_gitops.core.guards import Override
 from hyops_gitops.core.limits import Limits
@@ -17,6 +17,7 @@ from hyops_gitops.core.retirement import ttl_notes
 from hyops_gitops.core.state import ManagedSet
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.usecases.document_port import DocumentReader, SchemaChecker
+from hyops_gitops.usecases.memory_tree import MemoryTree
 from hyops_gitops.usecases.ports import History
 from hyops_gitops.usecases.validate import Validation, validate_tree
 
@@ -103,21 +104,10 @@ def read_past(files: Mapping[str, bytes], now: Validation, read: DocumentReader,
         for path, content in files.items()
         if path.startswith("authority/") or now.files.get(path) != content
     }
-    then = validate_tree(_Files(changed), read, check)
+    then = validate_tree(MemoryTree(changed), read, check)
     unchanged = {one.path for one in now.contracts if not one.cutover_required and one.path not in changed}
     stable = unchanged | {one.path for one in then.contracts if not one.cutover_required}
     return Past(files, Limits.of(then.authority.policy) if then.authority else None, frozenset(stable))
-
-
-@dataclass(frozen=True, slots=True)
-class _Files:
-    """A tree of files in memory."""
-
-    contents: Mapping[str, bytes]
-
-    def files(self) -> Iterable[SourceFile]:
-        """All of them."""
-        return [SourceFile(path, content) for path, content in sorted(self.contents.items())]
 
 
 def rebased(recorded: ManagedSet, observed: Zone) -> ManagedSet:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from hyops_gitops.core.authority import Authority
-from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.findings import Finding, Severity
 from hyops_gitops.core.limits import Limits
 from hyops_gitops.core.plan import Plan
@@ -27,17 +26,6 @@ class TakenOver:
 
     contracts: Mapping[str, bytes]
     unmapped: tuple[Unmapped, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class MemoryTree:
-    """A tree of files that need not be on any disk."""
-
-    contents: Mapping[str, bytes]
-
-    def files(self) -> list[SourceFile]:
-        """As `ports.SourceTree` has it."""
-        return [SourceFile(path, content) for path, content in sorted(self.contents.items())]
 
 
 def take_over(authority: Authority, rrsets: tuple[RRset, ...], style: Style, judge: Judge) -> TakenOver:
