@@ -84,12 +84,15 @@ class SignerSet:
             raise _refused(f"{name} is listed with a pattern or a list", "name one principal and plain namespaces")
         allowing = [line for line in of_key if line.allows(namespace)]
         if not allowing:
-            raise _refused(f"{name} is not allowed to sign in namespace {namespace!r}", "")
+            hint = "use a key that is, or give this one a line of its own for it, by a reviewed pull request"
+            raise _refused(f"{name} is not allowed to sign in namespace {namespace!r}", hint)
         if len(allowing) > 1:
             where = " and ".join(str(line.line) for line in allowing)
             raise _refused(f"{name} stands on lines {where} for namespace {namespace!r}", "leave one of them")
         if not allowing[0].covers(at):
-            raise _refused(f"{name} is outside its validity window at {at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}", "")
+            when = f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+            hint = "use a key whose window covers that time, or list a new one by a reviewed pull request"
+            raise _refused(f"{name} is outside its validity window at {when}", hint)
         return allowing[0]
 
 

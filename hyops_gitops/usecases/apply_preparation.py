@@ -115,7 +115,8 @@ def look(opened: Opened, request: ApplyRequest, ports: ApplyPorts) -> Seen:
     observation = observe(primary, log, header)
     if observation.state in ("ahead", "breakglass"):
         if opened.writer.head() not in (None, log.commit):
-            raise Refused("another applier went on between our looks at the log and at the zone", guard="race")
+            message = "another applier went on between our looks at the log and at the zone"
+            raise Refused(message, guard="race", hint="run it again: it looks at both anew")
         refusal = anchor_refusal(observation, log, Limits.of(authority.policy), request.overrides)
         if refusal is not None:
             raise refusal

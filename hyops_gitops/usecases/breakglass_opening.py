@@ -19,7 +19,7 @@ from hyops_gitops.usecases.apply_ports import ApplyPorts, ApplyRequest
 from hyops_gitops.usecases.contract_files import ContractWriter
 from hyops_gitops.usecases.evidence_log import Signers, read_signers, require_log
 from hyops_gitops.usecases.findings_error import FindingsError
-from hyops_gitops.usecases.observation import Observation, anchor_refusal, check_header, judge_anchor
+from hyops_gitops.usecases.observation import Observation, anchor_in, anchor_refusal, check_header, judge_anchor
 from hyops_gitops.usecases.ports import Signer, SourceTree, ZoneReader
 from hyops_gitops.usecases.segment_log import OwnKey, SegmentFolder, SegmentReader, SegmentWriter
 from hyops_gitops.usecases.validate import validate_tree
@@ -105,7 +105,11 @@ def _people(signers: Signers, log: Log, authority: Authority, ports: BreakglassP
             hint="a second person gives their key: --witness KEYFILE (or a .pub whose private half an agent holds)",
         )
     if witness is not None and witness.principal == operator.principal:
-        raise Refused(f"{witness.principal} is the operator, and cannot be the witness too", guard="breakglass-witness")
+        raise Refused(
+            f"{witness.principal} is the operator, and cannot be the witness too",
+            guard="breakglass-witness",
+            hint="a second person gives their key: --witness KEYFILE",
+        )
     return operator, witness
 
 
@@ -155,9 +159,4 @@ def read_anchor(primary: ZoneReader, zone: str) -> Anchor | None:
     Raises:
         Refused: guard `other-log`: it is not one of ours.
     """
-    name = anchor_name(zone)
-    found = next((one for one in primary.rrsets_at([name]) if one.type == "TXT"), None)
-    anchor = Anchor.parse(found) if found else None
-    if found is not None and anchor is None:
-        raise Refused(f"the anchor of {zone} is not one that this program writes", guard="other-log")
-    return anchor
+    return anchor_in(primary.rrsets_at([anchor_name(zone)]), zone)

@@ -58,7 +58,9 @@ def import_log(ports: CustodyPorts, source: Path, check_branch: BranchCheck) -> 
     log = require_log(snapshot, keeping.authority, keeping.signers, ports.verifier, tolerate_doubt=True)
     if problems := check_branch(snapshot.commit):
         raise Refused(
-            f"the branch in {source} was rewritten: {'; '.join(problems[:_PROBLEMS_SHOWN])}", guard="evidence-invalid"
+            f"the branch in {source} was rewritten: {'; '.join(problems[:_PROBLEMS_SHOWN])}",
+            guard="evidence-invalid",
+            hint="import from another clone, and look into who rewrote this one",
         )
     before = keeping.store.advance(snapshot.commit)
     for problem in keeping.store.mirror(snapshot.commit):

@@ -1,6 +1,6 @@
 """Looking at the primary: may it be written, what does its anchor say, what does the zone hold now."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -13,7 +13,7 @@ from hyops_gitops.core.guards import Override, find_override, override_line
 from hyops_gitops.core.limits import Limits
 from hyops_gitops.core.log import Log
 from hyops_gitops.core.markers import Anchor, anchor_name
-from hyops_gitops.core.zone import Zone
+from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.usecases.ports import ZoneReader
 
 MAX_CLOCK_SKEW = timedelta(seconds=120)
@@ -96,7 +96,9 @@ def check_clock(now: datetime, head: datetime, server: datetime | None) -> None:
     """
     if now + timedelta(seconds=1) < head:
         raise Refused(
-            f"this machine's clock is behind the log's newest entry ({head:%Y-%m-%dT%H:%M:%SZ})", guard="clock"
+            f"this machine's clock is behind the log's newest entry ({head:%Y-%m-%dT%H:%M:%SZ})",
+            guard="clock",
+            hint="set it by NTP; if the entry is what is ahead, wait until then",
         )
     if server is not None and abs(now - server) > MAX_CLOCK_SKEW:
         seconds = round((now - server).total_seconds())
@@ -115,11 +117,27 @@ def observe(reader: ZoneReader, log: Log, header: ZoneHeader) -> Observation:
         OutsideFailure: as the reader does.
     """
     seen = reader.rrsets()
-    anchors = [rrset for rrset in seen if rrset.key == (anchor_name(log.zone), "TXT")]
-    anchor = Anchor.parse(anchors[0]) if anchors else None
-    if anchors and anchor is None:
-        raise Refused(f"the anchor of {log.zone} is not one that this program writes", guard="other-log")
+    anchor = anchor_in(seen, log.zone)
     return Observation(header, anchor, judge_anchor(anchor, log), Zone.of(log.zone, seen))
+
+
+def anchor_in(seen: Iterable[RRset], zone: str) -> Anchor | None:
+    """The anchor among these records, None where there is none.
+
+    Raises:
+        Refused: guard `other-log`: what stands in its place is nothing that this program writes.
+    """
+    name = anchor_name(zone)
+    found = next((rrset for rrset in seen if rrset.key == (name, "TXT")), None)
+    anchor = Anchor.parse(found) if found else None
+    if found is not None and anchor is None:
+        raise Refused(
+            f"the anchor of {zone} is not one that this program writes",
+            guard="other-log",
+            hint=f"look at it with `dig TXT {name}`; if nobody else needs that record, delete it on the primary, and "
+            f"apply with {override_line('restored')}",
+        )
+    return anchor
 
 
 def judge_anchor(anchor: Anchor | None, log: Log) -> AnchorState:

@@ -14,7 +14,7 @@ from hyops_gitops.core.markers import Anchor, anchor_name
 from hyops_gitops.core.restoring import is_newer
 from hyops_gitops.core.zone import RRset, Zone, soa_serial
 from hyops_gitops.usecases.convergence import answered
-from hyops_gitops.usecases.observation import AnchorState, check_header, judge_anchor, not_reconciled
+from hyops_gitops.usecases.observation import AnchorState, anchor_in, check_header, judge_anchor, not_reconciled
 from hyops_gitops.usecases.ports import DnsClient, ZoneReader, ZoneRestorer
 
 _TIMEOUT_S = 2.0
@@ -87,10 +87,7 @@ def look_at_primary(primary: ZoneRestorer, authority: Authority, log: Log) -> Fo
 def found_in(primary: ZoneReader, log: Log, header: ZoneHeader) -> Found:
     """The zone as it is there."""
     seen = primary.rrsets()
-    anchors = [rrset for rrset in seen if rrset.key == (anchor_name(log.zone), "TXT")]
-    anchor = Anchor.parse(anchors[0]) if anchors else None
-    if anchors and anchor is None:
-        raise Refused(f"the anchor of {log.zone} is not one that this program writes", guard="other-log")
+    anchor = anchor_in(seen, log.zone)
     return Found(header, seen, Zone.of(log.zone, seen), judge_anchor(anchor, log), anchor)
 
 
