@@ -68,12 +68,25 @@ def rescue(island: Island, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         (top / "pinned").write_text(world.read("authority/allowed_signers"))
         folder, path = unpack(content[0], top / "unpacked"), tools_without(top / "bin", "git")
         found = Rescue(island, world, folder, path, content)
+        planted = plant(folder, top / "planted")
         installed = island.run(folder / "install", "--signers", top / "pinned", cwd=top, env={"PATH": path})
         ok(installed)
         assert "signed by applier@tests" in installed.err
+        assert not planted.exists()
         yield found
     finally:
         ok(island.run(*program, "lab", "down", "--dir", top / "lab", cwd=top, env=bare.environ))
+
+
+def plant(folder: Path, sign: Path) -> Path:
+    """Put beside a signed bundle what Python would run if it looked there; what is there once it did."""
+    code = f"open({str(sign)!r}, 'w')"
+    for name in ("venv.py", "pip.py", "site.py"):
+        (folder / name).write_text(code)
+    packages = folder / f"venv/lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
+    packages.mkdir(parents=True)
+    (packages / "planted.pth").write_text(f"import os; {code}")
+    return sign
 
 
 def ok(ran: Ran) -> Ran:
