@@ -18,7 +18,7 @@ from hyops_gitops.core.names import ancestors, endpoint_name_of_path
 from hyops_gitops.core.plan import Action, Change, Drift, Held, Note, Plan, Refusal, zone_after
 from hyops_gitops.core.state import Managed, ManagedSet
 from hyops_gitops.core.wildcards import wildcard_notes
-from hyops_gitops.core.zone import RRset, Zone
+from hyops_gitops.core.zone import RRset, Zone, served
 
 # What cannot stand beside an address or CNAME of ours without answering, or hiding, the same questions.
 CONFLICTING_TYPES = frozenset({"A", "AAAA", "CNAME", "ALIAS", "LUA", "DNAME", "NS", "SVCB", "HTTPS"})
@@ -64,6 +64,7 @@ class Inputs:
     overrides: tuple[Override, ...] = ()
     promised_stable: frozenset[str] = frozenset()  # contracts that say, and said, endpoint_cutover_required: false
     moves: Moves | None = None  # earlier ones
+    applied: ManagedSet | None = None  # where `recorded` is what the zone went back to: what was applied last
 
     def overridden(self, guard: str, name: str | None) -> bool:
         """Whether an override that the policy allows lifts this guard."""
@@ -159,7 +160,9 @@ def _decide_rrset(name: _Name, rrtype: str, inputs: Inputs) -> _Outcome | None:
     recorded, desired, observed = name.recorded.get(rrtype), name.desired.get(rrtype), name.observed.get(rrtype)
     what = verdict(recorded, desired, observed)
     if what is Verdict.NOTHING:
-        return None
+        if not _went_back(name, rrtype, desired, inputs):
+            return None
+        what = Verdict.ADOPT
     if what is Verdict.DRIFT and not inputs.overridden("drift", name.name):
         return Drift(name.name, rrtype, recorded, observed, name.contract)
     if what is Verdict.CONFLICT and not inputs.overridden("drift", name.name):
@@ -171,6 +174,13 @@ def _decide_rrset(name: _Name, rrtype: str, inputs: Inputs) -> _Outcome | None:
     action = _action(what, desired, observed)
     cutover = name.moves and action is not Action.FORGET
     return Change(action, name.name, rrtype, observed, desired, name.contract, cutover=cutover)
+
+
+def _went_back(name: _Name, rrtype: str, desired: RRset | None, inputs: Inputs) -> bool:
+    """Whether a zone that went back has what is wanted, while the log has something else as applied last."""
+    if inputs.applied is None or desired is None or name.contract in inputs.held:
+        return False
+    return served(inputs.applied.rrset((name.name, rrtype))) != served(desired)
 
 
 def _action(what: Verdict, desired: RRset | None, observed: RRset | None) -> Action:

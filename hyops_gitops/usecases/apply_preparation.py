@@ -42,7 +42,7 @@ from hyops_gitops.usecases.observation import (
     observe,
 )
 from hyops_gitops.usecases.ports import ZoneWriter
-from hyops_gitops.usecases.proposal import Past, Sorted, limits_since, propose, rebased, sort_findings
+from hyops_gitops.usecases.proposal import Ground, Past, Sorted, limits_since, propose, sort_findings
 from hyops_gitops.usecases.readiness import ReadinessPorts, check_readiness
 
 _GUARD = "separation-of-duties"
@@ -170,12 +170,10 @@ def prepare(opened: Opened, checked: Checked, seen: Seen, request: ApplyRequest,
         raise refusal
     limits = limits_since(checked.past, limits)
     held = held_contracts(log, opened.validation.contracts, limits, request.overrides)
-    recorded = log.state if observation.state == "current" else rebased(log.state, observation.zone)
     plan = propose(
         opened.validation,
         limits,
-        recorded=recorded,
-        observed=observation.zone,
+        Ground(log.state, observation.zone, went_back=observation.state != "current"),
         held={**held, **checked.found.held},
         past=checked.past,
         overrides=request.overrides,

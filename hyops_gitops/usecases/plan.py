@@ -22,7 +22,7 @@ from hyops_gitops.usecases.evidence_log import read_signers, require_log
 from hyops_gitops.usecases.findings_error import FindingsError
 from hyops_gitops.usecases.observation import Observation, anchor_refusal, check_header, observe
 from hyops_gitops.usecases.ports import Clock, EvidenceStore, History, SourceTree, VerifiedMark, Verifier, ZoneReader
-from hyops_gitops.usecases.proposal import Past, commits_after, limits_since, propose, read_past, rebased, sort_findings
+from hyops_gitops.usecases.proposal import Ground, Past, commits_after, limits_since, propose, read_past, sort_findings
 from hyops_gitops.usecases.validate import Validation, validate_tree
 
 
@@ -78,20 +78,20 @@ def make_proposal(request: PlanRequest, ports: PlanPorts) -> Proposal:
     commits, notes = _commits(log, head, validation.authority.zone, ports.history)
     overrides = with_trailers(request.overrides, commits)
     refusals: tuple[Refusal, ...] = ()
+    went_back = False
     if request.live:
         live = _look(ports.open_reader(validation.authority), validation.authority, log)
         observed, serial, source = live.zone, live.header.serial, "live"
         refused = anchor_refusal(live, log, limits, overrides) if log else None
         if refused is not None:
             refusals = (_refusal(refused),)
-        elif live.state != "current":
-            recorded = rebased(recorded, observed)
+        else:
+            went_back = live.state != "current"
     held = held_contracts(log, validation.contracts, limits_since(past, limits), overrides)
     plan = propose(
         validation,
         limits,
-        recorded=recorded,
-        observed=observed,
+        Ground(recorded, observed, went_back),
         held={**held, **found.held},
         past=past,
         overrides=overrides,

@@ -63,12 +63,20 @@ def sort_findings(validation: Validation, past: Past | None) -> Sorted:
     return Sorted(tuple(blocking), held)
 
 
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a plan starts from."""
+
+    recorded: ManagedSet
+    observed: Zone
+    went_back: bool = False  # the zone is older than the log, and planning goes on from what is there
+
+
 def propose(
     validation: Validation,
     limits: Limits,
+    ground: Ground,
     *,
-    recorded: ManagedSet,
-    observed: Zone,
     held: Mapping[str, str],
     past: Past | None,
     overrides: tuple[Override, ...] = (),
@@ -78,10 +86,11 @@ def propose(
     stable = {contract.path for contract in validation.contracts if not contract.cutover_required}
     plan = make_plan(
         Inputs(
-            recorded=recorded,
+            recorded=_rebased(ground.recorded, ground.observed) if ground.went_back else ground.recorded,
+            applied=ground.recorded if ground.went_back else None,
             contracts=validation.contracts,
             held=held,
-            observed=observed,
+            observed=ground.observed,
             limits=limits_since(past, limits),
             overrides=overrides,
             moves=moves,
@@ -110,7 +119,7 @@ def read_past(files: Mapping[str, bytes], now: Validation, read: DocumentReader,
     return Past(files, Limits.of(then.authority.policy) if then.authority else None, frozenset(stable))
 
 
-def rebased(recorded: ManagedSet, observed: Zone) -> ManagedSet:
+def _rebased(recorded: ManagedSet, observed: Zone) -> ManagedSet:
     """The managed set as the zone has it now: what planning starts from after a restore that somebody vouched for."""
     return ManagedSet.of(
         recorded.apex,

@@ -451,10 +451,18 @@ def test_an_older_anchor_and_its_override(world: World) -> None:
     put_anchor(world, first.seq, first.sha256)
     error = refused(world, recorded=True)
     assert (error.code, error.exit_code) == ("restored", 3)
+    world.foreign("pg", "A", "10.0.0.7")  # as the copy has it, and as it is wanted by now
+    world.contract("pg", "10.0.0.7")
     world.contract("web", "10.0.0.8")
     world.commit()
-    assert world.apply("restored=from last night's copy").outcome == "applied"
+    receipt = world.apply("restored=from last night's copy")
+    assert receipt.outcome == "applied"
+    assert [(one.name, one.action.value) for one in receipt.plan.changes] == [
+        (world.name("pg"), "adopt"),
+        (world.name("web"), "create"),
+    ]
     assert world.at("web") == {"A": (60, ("10.0.0.8",))}
+    assert world.cli("audit", "--offline").exit == 0
 
 
 def test_a_missing_anchor_and_its_override(world: World) -> None:

@@ -1,5 +1,7 @@
 """The planner's table and what it makes of each verdict, one small zone a test."""
 
+from dataclasses import replace
+
 import pytest
 
 from hyops_gitops.core.contract import Contract, Target, TargetType
@@ -255,3 +257,14 @@ def test_a_move_found_done_is_a_cutover_and_a_forgotten_name_is_none() -> None:
     swapped = contract_of("s", Target(TargetType.DNS, ("x.example",), 1), 60)
     made = plan([host("10.0.0.1")], [swapped], [])
     assert [(one.action, one.cutover) for one in made.changes if one.type == "A"] == [(Action.FORGET, False)]
+
+
+def test_what_a_zone_went_back_to_and_is_wanted_is_adopted() -> None:
+    """The log has TWO as applied last; a copy brought ONE back, which is what the contract asks for by now."""
+    applied, zone = managed_of((host("10.0.0.2"),)), Zone.of(APEX, [ONE])
+    rebased = managed_of((host("10.0.0.1"),))
+    inputs = Inputs(rebased, (host("10.0.0.1"),), {}, zone, LOOSE, applied=applied)
+    held = replace(inputs, held={host("10.0.0.1").path: "it is held"})
+
+    assert done(make_plan(inputs)) == [(Action.ADOPT, ONE.name, "A")]
+    assert done(make_plan(replace(inputs, applied=None))) == done(make_plan(held)) == []

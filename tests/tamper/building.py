@@ -42,7 +42,7 @@ from hyops_gitops.usecases.apply_opening import merged_commit
 from hyops_gitops.usecases.apply_preparation import zone_digests
 from hyops_gitops.usecases.evidence_log import EntryWriter, Signers, read_signers, trusted_keys
 from hyops_gitops.usecases.ports import Signer
-from hyops_gitops.usecases.proposal import manifest_sha256, propose
+from hyops_gitops.usecases.proposal import Ground, manifest_sha256, propose
 from hyops_gitops.usecases.validate import Validation, validate_tree
 from tests.world import CLOSED, World, run
 
@@ -209,7 +209,7 @@ class Book:
         log, validation = self.head, self.validation(commit)
         assert validation.authority is not None
         limits = Limits.of(validation.authority.policy)
-        plan = propose(validation, limits, recorded=log.state, observed=log.observed, held={}, past=None)
+        plan = propose(validation, limits, Ground(log.state, log.observed), held={}, past=None)
         changes = tuple(map(change, plan.changes))
         expected = replace(plan, changes=changes).expected_zone()
         contracts, authority, merged = self.references(commit)

@@ -4,7 +4,7 @@ import pytest
 
 from hyops_gitops.core.state import Managed, ManagedSet
 from hyops_gitops.core.zone import Zone
-from hyops_gitops.usecases.proposal import Past, propose, sort_findings
+from hyops_gitops.usecases.proposal import Ground, Past, propose, sort_findings
 from hyops_gitops.usecases.validate import Validation
 from tests.core.strategies import NO_LIMITS
 
@@ -30,7 +30,7 @@ def test_a_finding_in_a_file_that_did_not_change_holds_its_record_and_stops_noth
     now = validated({**THEN, WEB: contract_text(f"web.prod.{ZONE}", "10.0.0.2")}, TIGHTER)
     found = sort_findings(now, past)
     zone = Zone.of(ZONE, (entry.rrset for entry in managed.entries.values()))
-    plan = propose(now, NO_LIMITS, recorded=managed, observed=zone, held=found.held, past=past)
+    plan = propose(now, NO_LIMITS, Ground(managed, zone), held=found.held, past=past)
     assert (found.blocking, list(found.held)) == ((), [DB])
     assert found.held[DB].startswith("target-network: 192.0.2.1")
     assert [change.name for change in plan.changes] == [f"web.prod.{ZONE}"]
