@@ -41,6 +41,7 @@ from hyops_gitops.core.zone import Zone
 
 SignatureCheck = Callable[[bytes, bytes, str, str], bool]  # message, signature, key, namespace
 WhyNot = Callable[[str, str], str | None]  # principal, key: why the log does not count it
+_NO_SEGMENT = frozenset({"form", "chain", "path", "pairs", "continuity"})  # problems that leave nothing to build on
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,7 @@ class _Reader:
             return SegmentReading(None, tuple(self.problems))
         end = self._walk(start)
         first = self.entries[0].envelope
-        if first.segment is None or any(one.code in ("form", "chain", "path", "continuity") for one in self.problems):
+        if first.segment is None or any(one.code in _NO_SEGMENT for one in self.problems):
             return SegmentReading(None, tuple(self.problems))
         found = Segment(
             first.segment, self.zone, first.log, self.entries, self.previous_sig, start, end, dict(self.witnesses)

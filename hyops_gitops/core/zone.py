@@ -7,6 +7,7 @@ markers are in no digest.
 """
 
 import ipaddress
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from hyops_gitops.core.names import absolute, canonical_name, is_marker
 # Made by the signer rather than by whoever edits the zone, and absent from the API's JSON where AXFR has them.
 DNSSEC_TYPES = frozenset({"RRSIG", "NSEC", "NSEC3", "NSEC3PARAM", "DNSKEY", "CDS", "CDNSKEY"})
 SOA_SERIAL = 2  # position in the rdata (RFC 1035 section 3.3.13)
+_NUMBER = re.compile(r"[0-9]{1,10}")
 _NAME_RDATA_TYPES = frozenset({"CNAME", "NS", "DNAME", "PTR", "ALIAS"})
 
 Key = tuple[str, str]  # owner name, type
@@ -181,7 +183,7 @@ def parse_line(line: str, number: int) -> tuple[str, str, int, str]:
         InvalidData: code `bad-zone-file`, naming the line's number.
     """
     match line.split(" ", 4):
-        case [owner, ttl, "IN", rrtype, rdata] if ttl.isascii() and ttl.isdigit():
+        case [owner, ttl, "IN", rrtype, rdata] if _NUMBER.fullmatch(ttl):
             return canonical_name(owner), rrtype, int(ttl), rdata
         case _:
             raise InvalidData(f"line {number} is not 'owner ttl IN type rdata'", code="bad-zone-file")
@@ -191,4 +193,4 @@ def soa_serial(soa: RRset | None) -> int | None:
     """The serial in an SOA, None where there is none."""
     fields = soa.rdata[0].split(" ") if soa is not None and soa.rdata else []
     text = fields[SOA_SERIAL] if len(fields) > SOA_SERIAL else ""
-    return int(text) if text.isascii() and text.isdigit() else None
+    return int(text) if _NUMBER.fullmatch(text) else None

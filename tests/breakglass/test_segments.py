@@ -74,6 +74,20 @@ def _signed_as(principal: str, namespace: str) -> Callable[[Breakglass], Files]:
     return damage
 
 
+def _result_of(seq: int) -> Callable[[Breakglass], Files]:
+    """The last entry, rightly signed, is the result of another intent than the open one."""
+
+    def damage(glass: Breakglass) -> Files:
+        files, name = glass.files, "000004.json"
+        data = json.loads(files[name])
+        data["predicate"]["intent"]["seq"] = seq
+        files[name] = canonical_json(data)
+        key = glass.writer(data["predicate"]["signer"]["principal"]).operator
+        return {**files, f"{name}.sig": key.signer.sign(files[name], "hyops-gitops-breakglass")}
+
+    return damage
+
+
 def _own_witness(glass: Breakglass) -> Files:
     files = glass.files
     witness = glass.writer("bob@tests").operator.signer.sign(files["000003.json"], "hyops-gitops-breakglass")
@@ -95,6 +109,8 @@ DAMAGE: dict[str, tuple[Callable[[Breakglass], Files], str]] = {
     "operator as witness": (_own_witness, "witness"),
     "zone as it was found edited": (_other_zone, "continuity"),
     "zone as it was found dropped": (_without("before.zone"), "path"),
+    "result of an intent that is not there": (_result_of(40), "pairs"),
+    "result of an intent that has one": (_result_of(1), "pairs"),
     "stray file": (lambda glass: {**glass.files, "notes.txt": b"x"}, "path"),
     "last entry signed by an applier": (_signed_as("applier@tests", "hyops-gitops-breakglass"), "signer"),
     "last entry signed in the main namespace": (_signed_as("alice@tests", "hyops-gitops"), "signature"),
@@ -107,6 +123,10 @@ def test_damaged_segment_is_refused(name: str, glass: Breakglass) -> None:
     damage, expected = DAMAGE[name]
 
     assert expected in codes(read(glass.book, damage(glass)))
+
+
+def test_nothing_is_built_on_a_result_of_an_intent_that_is_not_there(glass: Breakglass) -> None:
+    assert read(glass.book, _result_of(40)(glass)).segment is None
 
 
 def test_dropped_tail_is_only_found_by_the_anchor(glass: Breakglass) -> None:

@@ -117,7 +117,17 @@ def test_a_disabled_record_is_in_no_digest_but_makes_a_difference() -> None:
     assert Zone.of(APEX, [plain]).digest() == Zone.of(APEX, [half]).digest()
 
 
-@pytest.mark.parametrize("text", ["a. 60 IN A\n", "a. x IN A 10.0.0.1\n", "a. 60 CH A 10.0.0.1\n", "\n", "junk\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a. 60 IN A\n",
+        "a. x IN A 10.0.0.1\n",
+        "a. 60 CH A 10.0.0.1\n",
+        "\n",
+        "junk\n",
+        f"a. {'9' * 5000} IN A 10.0.0.1\n",
+    ],
+)
 def test_a_damaged_file_is_no_zone_and_no_state(text: str) -> None:
     with pytest.raises(InvalidData):
         Zone.parse(APEX, text)

@@ -37,5 +37,13 @@ def test_an_soa_keeps_all_but_its_serial() -> None:
     assert soa_serial(known) == 9
 
 
+def test_what_is_no_serial_is_none() -> None:
+    for serial in ("-1", "nine", "9" * 5000):
+        assert (
+            soa_serial(RRset.of("z.internal", "SOA", 77, [f"ns1.z.internal. admin.z.internal. {serial} 1 2 3 4"]))
+            is None
+        )
+
+
 def test_where_nobody_has_one_it_is_made_of_the_name_servers() -> None:
     assert soa_with(1, [], ZONE).rdata[0].startswith("ns7.z.internal. hostmaster.z.internal. 1 ")
