@@ -84,7 +84,7 @@ class SignerSet:
             raise _refused(f"{name} is listed with a pattern or a list", "name one principal and plain namespaces")
         allowing = [line for line in of_key if line.allows(namespace)]
         if not allowing:
-            hint = "use a key that is, or give this one a line of its own for it, by a reviewed pull request"
+            hint = "a key keeps its namespaces: use one that is listed for this one"
             raise _refused(f"{name} is not allowed to sign in namespace {namespace!r}", hint)
         if len(allowing) > 1:
             where = " and ".join(str(line.line) for line in allowing)

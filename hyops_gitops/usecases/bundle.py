@@ -168,7 +168,7 @@ def _principal(key: str, signers: Signers, now: datetime) -> str:
         # A key keeps its namespaces, so one that is listed for others cannot be listed for this one later.
         line = f'PRINCIPAL namespaces="{BUNDLE_NAMESPACE}" KEY'
         hint = f"bundles take a key of their own, listed by a reviewed pull request: {line}"
-        raise Refused(error.message, guard=error.guard, hint=error.hint or hint) from None
+        raise Refused(error.message, guard=error.guard, hint=f"{error.hint}; {hint}") from None
 
 
 def _base(log: Log, history: History) -> str | None:
