@@ -1,5 +1,6 @@
 """What the reader of the log refuses, each fault alone in a log that is right in every other way."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -7,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from hyops_gitops.core.canonical import sha256_hex
+from hyops_gitops.core.canonical import canonical_json, sha256_hex
 from hyops_gitops.core.continuity import Prefix
 from hyops_gitops.core.custody_entries import Compromised, Gap, Genesis, TrustChange
 from hyops_gitops.core.entries import Unchanged, ZoneDrift
 from hyops_gitops.core.entry_parts import Hold, TrustedKey
-from hyops_gitops.core.envelope import encode, entry_path
+from hyops_gitops.core.envelope import decode, encode, entry_path
+from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.log import README, state_path, zone_path
 from hyops_gitops.core.log_views import LOG_PAGE, folder_page
 from hyops_gitops.core.segment import Base, SegmentRef
@@ -433,3 +435,37 @@ def test_the_page_of_a_folder_that_is_full_is_made_anew_too() -> None:
     log.files[full] = log.files[full].replace(b"unchanged", b"nothing")
     log.files[f"{full}.sig"] = sign(log.files[full], ADA, MAIN)
     assert log.problems() == [("page", full)]
+
+
+@pytest.mark.parametrize(
+    ("change_it", "code"),
+    [
+        (lambda one: {**one, "_type": "x"}, "unknown-type"),
+        (lambda one: {**one, "predicateType": f"{one['predicateType']}0"}, "unknown-type"),
+        (lambda one: {**one, "subject": one["subject"] * 2}, "bad-entry"),
+        (lambda one: {**one, "subject": []}, "bad-entry"),
+        (lambda one: {**one, "subject": ["x"]}, "bad-entry"),
+        (lambda one: {**one, "predicate": {**one["predicate"], "type": "resulf"}}, "unknown-type"),
+        (lambda one: {**one, "predicate": {**one["predicate"], "seq": True}}, "bad-entry"),
+        (lambda one: {**one, "predicate": {**one["predicate"], "seq": "4"}}, "bad-entry"),
+        (lambda one: {**one, "predicate": {**one["predicate"], "log": 7}}, "bad-entry"),
+        (lambda one: {**one, "predicate": {**one["predicate"], "prev": {"entry": "0" * 64}}}, "bad-entry"),
+        (lambda one: {**one, "predicate": {**one["predicate"], "signers": "0" * 63}}, "bad-entry"),
+        (lambda one: {**one, "predicate": {**one["predicate"], "time": "2026-03-01T08:04:00+00:00"}}, "bad-entry"),
+        (lambda one: {**one, "predicate": [one["predicate"]]}, "bad-entry"),
+    ],
+)
+def test_a_statement_of_another_shape_is_no_entry(change_it: Callable[[Any], object], code: str) -> None:
+    log = applied().add(UNCHANGED)
+    assert decode(log.files[at(4)]).seq == 4
+    data = canonical_json(change_it(json.loads(log.files[at(4)])))
+    with pytest.raises(InvalidData) as caught:
+        decode(data)
+    assert caught.value.code == code
+    log.files |= {at(4): data, f"{at(4)}.sig": sign(data, ADA, MAIN)}
+    assert log.problems() == [(code, at(4))]
+
+
+def test_a_key_that_jq_would_write_otherwise_has_no_canonical_form() -> None:
+    with pytest.raises(InvalidData):
+        canonical_json({"a\x7f": 1})

@@ -1,5 +1,6 @@
 """What the adapter makes of broken servers: real sockets, no PowerDNS needed."""
 
+import json
 import socket
 import struct
 import threading
@@ -320,6 +321,16 @@ def test_what_a_server_says_is_bounded_escaped_and_never_the_key(raw_server: Sta
     assert caught.value.code == "powerdns-refused"
     assert "\\x1b[31m[api key]" in caught.value.message
     assert len(caught.value.message) < 500
+
+
+@pytest.mark.parametrize("key", ["k\"e\\y%41<&'$", "x", "%6b%65", "(.*)", "{key}"])
+def test_an_unusual_key_is_sent_as_it_is_and_said_by_nobody(raw_server: StartServer, key: str) -> None:
+    for said in (json.dumps({"error": f"no {key}!"}), f"no {key}!"):
+        server = raw_server(reply("422 Unprocessable", said.encode()))
+        with pytest.raises(ServerRefused, match=r"no \[api key\]!") as caught:
+            PowerDnsWriter(server.url, "localhost", ZONE, key).patch([], [RECORD])
+        assert f"no {key}" not in repr(caught.value)
+        assert f"X-API-Key: {key}\r\n".encode() in server.requests[0]
 
 
 def test_a_cut_explanation_of_a_refusal_is_still_a_refusal(raw_server: StartServer) -> None:
