@@ -13,10 +13,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from hyops_gitops.core.canonical import sha256_hex
-from hyops_gitops.core.continuity import after_changes
-from hyops_gitops.core.custody_entries import Genesis
-from hyops_gitops.core.entries import Body, Intent, Result
-from hyops_gitops.core.entry_parts import (
+from hyops_gitops.core.evidence.custody_entries import Genesis
+from hyops_gitops.core.evidence.entries import Body, Intent, Result
+from hyops_gitops.core.evidence.entry_parts import (
     Approval,
     AuthorityRef,
     ContractsRef,
@@ -27,13 +26,14 @@ from hyops_gitops.core.entry_parts import (
     TrustedKey,
     ZoneDigests,
 )
-from hyops_gitops.core.envelope import NO_HASH, Entry, Envelope, decode, encode, entry_path
-from hyops_gitops.core.log import README, state_path, zone_path
-from hyops_gitops.core.log_readme import readme
-from hyops_gitops.core.log_views import FORM, LOG_PAGE, folder_page, folder_readme, log_page
-from hyops_gitops.core.plan import Action, Change
-from hyops_gitops.core.sshsig import SshSignature, armour, signed_data
-from hyops_gitops.core.state import ManagedSet
+from hyops_gitops.core.evidence.envelope import NO_HASH, Entry, Envelope, decode, encode, entry_path
+from hyops_gitops.core.evidence.log import README, state_path, zone_path
+from hyops_gitops.core.plan.plan import Action, Change
+from hyops_gitops.core.plan.state import ManagedSet
+from hyops_gitops.core.signatures.sshsig import SshSignature, armour, signed_data
+from hyops_gitops.core.verification.continuity import after_changes
+from hyops_gitops.core.verification.log_readme import readme
+from hyops_gitops.core.verification.log_views import FORM, LOG_PAGE, folder_page, folder_readme, log_page
 from hyops_gitops.core.zone import RRset, Zone
 
 ZONE = "bench.internal"

@@ -65,8 +65,8 @@ def _serve() -> None:
     """Fork a command for each line of stdin, and answer with its status."""
     for layer in _LAYERS:
         package = importlib.import_module(f"hyops_gitops.{layer}")
-        for module in pkgutil.iter_modules(package.__path__):
-            importlib.import_module(f"hyops_gitops.{layer}.{module.name}")
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            importlib.import_module(module.name)
     importlib.import_module("cryptography.hazmat.primitives.asymmetric.ed25519")
     for line in sys.stdin:
         arguments, cwd, environ, out, err = json.loads(line)

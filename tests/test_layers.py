@@ -74,6 +74,20 @@ def shown(module: Path) -> str:
     return module.relative_to(PACKAGE).as_posix()
 
 
+def package(module: Path) -> str:
+    """The folder that a module lies in, dotted; a layer's own modules are what its packages stand on."""
+    return ".".join(module.relative_to(PACKAGE).parent.parts)
+
+
+def neighbours(package_name: str) -> set[str]:
+    """The packages of the same layer that a package imports from."""
+    inside = [module for module in MODULES if package(module) == package_name]
+    names = {name.removeprefix("hyops_gitops.") for module in inside for name in imports(module)}
+    others = {one for one in map(package, MODULES) if one.partition(".")[0] == package_name.partition(".")[0]}
+    found = {max((one for one in others if f"{name}.".startswith(f"{one}.")), key=len, default="") for name in names}
+    return found - {"", package_name}
+
+
 def calls(module: Path) -> Iterator[ast.Call]:
     tree = ast.parse(module.read_text(encoding="utf-8"))
     return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
@@ -92,6 +106,18 @@ def test_imports_follow_the_layers(module: Path) -> None:
     wrong = [name for name in ours if not any(name == one or name.startswith(f"{one}.") for one in allowed)]
 
     assert [name for name in wrong if name != "__version__"] == []
+
+
+@pytest.mark.parametrize("start", sorted({package(one) for one in MODULES if layer(one)}))
+def test_packages_of_a_layer_form_no_circle(start: str) -> None:
+    seen: set[str] = set()
+    waiting = [start]
+    while waiting:
+        found = neighbours(waiting.pop()) - seen
+        seen |= found
+        waiting += found
+
+    assert start not in seen
 
 
 @core_module

@@ -13,7 +13,7 @@ from hyops_gitops.cli.run_request import run_request
 from hyops_gitops.cli.wiring import Wiring, override_option, overrides_of
 from hyops_gitops.render.markdown import receipt_markdown
 from hyops_gitops.render.reports import receipt_text
-from hyops_gitops.usecases.apply import apply as apply_commit
+from hyops_gitops.usecases.apply.apply import apply as apply_commit
 
 
 class _Options(TypedDict):

@@ -5,17 +5,17 @@ from pathlib import Path
 
 import click
 
-from hyops_gitops.adapters.clock import SystemClock
-from hyops_gitops.adapters.worktree import read_source
+from hyops_gitops.adapters.files.worktree import read_source
+from hyops_gitops.adapters.host.clock import SystemClock
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import echo, echo_json, note
 from hyops_gitops.cli.wiring import Wiring, authority_source
-from hyops_gitops.core.audit import Audit, Period
+from hyops_gitops.core.audit.audit import Audit, Period
 from hyops_gitops.core.errors import Exit, UsageError
-from hyops_gitops.core.seen import SeenHead
+from hyops_gitops.core.verification.seen import SeenHead
 from hyops_gitops.render.audit import audit_csv, audit_text
-from hyops_gitops.usecases.audit import audit as run_audit
-from hyops_gitops.usecases.audit_ports import AuditPorts, AuditRequest, Look
+from hyops_gitops.usecases.audit.audit import audit as run_audit
+from hyops_gitops.usecases.audit.ports import AuditPorts, AuditRequest, Look
 
 _FORMATS = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ")
 

@@ -16,11 +16,11 @@ from hyops_gitops.cli.wiring import Wiring, override_option
 from hyops_gitops.core.declaration import KINDS, Declaration, DeclaredHold
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.render.breakglass import broken_text, steps_text
-from hyops_gitops.usecases.apply_preparation import Prepared
-from hyops_gitops.usecases.breakglass import breakglass as break_glass
-from hyops_gitops.usecases.breakglass_moves import Chosen, Cutover, Failback, Wanted
-from hyops_gitops.usecases.breakglass_opening import BreakglassRequest
-from hyops_gitops.usecases.failover import FailoverRequest
+from hyops_gitops.usecases.apply.preparation import Prepared
+from hyops_gitops.usecases.breakglass.breakglass import breakglass as break_glass
+from hyops_gitops.usecases.breakglass.moves import Chosen, Cutover, Failback, Wanted
+from hyops_gitops.usecases.breakglass.opening import BreakglassRequest
+from hyops_gitops.usecases.moves.failover import FailoverRequest
 
 
 def _options(command: click.decorators.FC) -> click.decorators.FC:

@@ -7,11 +7,11 @@ import click
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import tell
 from hyops_gitops.cli.wiring import Wiring, authority_source
-from hyops_gitops.core.checkup import parse_attest
 from hyops_gitops.core.errors import Exit
+from hyops_gitops.core.inspection.checkup import parse_attest
 from hyops_gitops.render.doctor import checkup_text
-from hyops_gitops.usecases.doctor import examine
-from hyops_gitops.usecases.doctor_ports import DoctorRequest
+from hyops_gitops.usecases.doctor.doctor import examine
+from hyops_gitops.usecases.doctor.ports import DoctorRequest
 
 
 @click.command("doctor")

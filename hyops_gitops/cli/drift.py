@@ -10,7 +10,7 @@ from hyops_gitops.cli.progress import show_event
 from hyops_gitops.cli.wiring import TOOL, Wiring
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.render.drift import drift_text
-from hyops_gitops.usecases.drift import DriftRequest, Look, look_for_drift
+from hyops_gitops.usecases.inspection.drift import DriftRequest, Look, look_for_drift
 
 
 @click.command()

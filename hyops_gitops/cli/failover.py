@@ -13,9 +13,9 @@ from hyops_gitops.cli.output import tell
 from hyops_gitops.cli.wiring import Wiring
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.render.rehearsal import rehearsal_text
-from hyops_gitops.usecases.failover import FailoverRequest
-from hyops_gitops.usecases.failover import failover as fail_over
-from hyops_gitops.usecases.rehearsal import rehearse
+from hyops_gitops.usecases.moves.failover import FailoverRequest
+from hyops_gitops.usecases.moves.failover import failover as fail_over
+from hyops_gitops.usecases.moves.rehearsal import rehearse
 
 _Command = TypeVar("_Command", bound=Callable[..., object])
 

@@ -10,7 +10,7 @@ from hyops_gitops.cli.paths import inside
 from hyops_gitops.cli.wiring import Wiring
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.render.findings import printable
-from hyops_gitops.usecases.fmt import format_contracts
+from hyops_gitops.usecases.validation.fmt import format_contracts
 
 
 @click.command()

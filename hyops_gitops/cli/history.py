@@ -10,7 +10,7 @@ from hyops_gitops.cli.progress import show_event
 from hyops_gitops.cli.wiring import Wiring
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.render.custody import history_text
-from hyops_gitops.usecases.log_queries import history_of
+from hyops_gitops.usecases.evidence.queries import history_of
 
 
 @click.command()

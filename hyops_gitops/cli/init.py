@@ -6,29 +6,29 @@ from typing import TypedDict, TypeVar, Unpack
 
 import click
 
-from hyops_gitops.adapters.files import at_home
-from hyops_gitops.adapters.new_repository import NewRepository
-from hyops_gitops.adapters.schema_check import check_document
-from hyops_gitops.adapters.schemas import shipped_schemas
-from hyops_gitops.adapters.signing import SshKeygenSigner
-from hyops_gitops.adapters.ssh_keygen import generate_key
-from hyops_gitops.adapters.templates import load_templates
-from hyops_gitops.adapters.worktree import read_source
-from hyops_gitops.adapters.yaml_reader import read_document
+from hyops_gitops.adapters.files.files import at_home
+from hyops_gitops.adapters.files.templates import load_templates
+from hyops_gitops.adapters.files.worktree import read_source
+from hyops_gitops.adapters.git.new_repository import NewRepository
+from hyops_gitops.adapters.ssh.signing import SshKeygenSigner
+from hyops_gitops.adapters.ssh.ssh_keygen import generate_key
+from hyops_gitops.adapters.yaml.reader import read_document
+from hyops_gitops.adapters.yaml.schema_check import check_document
+from hyops_gitops.adapters.yaml.schemas import shipped_schemas
 from hyops_gitops.cli.init_answers import AnswerOptions, answer_options, answers_of
 from hyops_gitops.cli.options import common_options
 from hyops_gitops.cli.output import echo, echo_json
 from hyops_gitops.cli.progress import show_event
 from hyops_gitops.cli.wiring import TOOL, Wiring
-from hyops_gitops.core.authority import Authority
+from hyops_gitops.core.contracts.authority import Authority
 from hyops_gitops.core.errors import Exit, InvalidData, UsageError
-from hyops_gitops.core.new_repository import PLACEHOLDER_REF, PLACEHOLDER_REPO, Tool
+from hyops_gitops.core.onboarding.new_repository import PLACEHOLDER_REF, PLACEHOLDER_REPO, Tool
+from hyops_gitops.core.onboarding.zone_contracts import Style
 from hyops_gitops.core.zone import RRset
-from hyops_gitops.core.zone_contracts import Style
 from hyops_gitops.render.init import begun_text
-from hyops_gitops.usecases.evidence_init import Started, start_log
-from hyops_gitops.usecases.init import begin_repository
-from hyops_gitops.usecases.init_ports import BeginPorts, InitRequest
+from hyops_gitops.usecases.evidence.genesis import Started, start_log
+from hyops_gitops.usecases.onboarding.init import begin_repository
+from hyops_gitops.usecases.onboarding.ports import BeginPorts, InitRequest
 from hyops_gitops.usecases.ports import Signer
 
 _Command = TypeVar("_Command", bound=Callable[..., object])
@@ -208,7 +208,7 @@ def _read_zone(directory: Path, options: _All, authority: Authority) -> tuple[RR
     if source == "api":
         ca_file = options["primary_ca"]  # not copied into the repository yet
         return Wiring(directory).servers.reader(authority, ca_file=ca_file).rrsets()
-    from hyops_gitops.adapters.zone_source import read_master_file, transfer  # noqa: PLC0415 - dnspython costs 130 ms
+    from hyops_gitops.adapters.dns.zone_source import read_master_file, transfer  # noqa: PLC0415 - dnspython costs 130 ms
 
     if source != "axfr":
         return read_master_file(Path(source or ""), authority.zone)
@@ -222,7 +222,7 @@ def _rulesets(options: _All) -> "Callable[..., tuple[str, ...]] | None":
         return None
     if options["github_repo"] is None:
         raise UsageError("--github set needs --github-repo OWNER/NAME", code="usage")
-    from hyops_gitops.adapters.github_rulesets import GithubRulesets  # noqa: PLC0415 - rarely used
+    from hyops_gitops.adapters.forge.github_rulesets import GithubRulesets  # noqa: PLC0415 - rarely used
 
     return GithubRulesets(options["github_repo"])
 

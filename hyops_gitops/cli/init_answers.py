@@ -8,10 +8,10 @@ from typing import TypedDict, TypeVar
 import click
 
 from hyops_gitops.cli.output import is_terminal
+from hyops_gitops.core.contracts.context import DEFAULT_TTL
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.names import canonical_name
-from hyops_gitops.core.new_repository import ENVIRONMENTS, PRIVATE_NETWORKS, Answers, Server
-from hyops_gitops.core.rules.context import DEFAULT_TTL
+from hyops_gitops.core.onboarding.new_repository import ENVIRONMENTS, PRIVATE_NETWORKS, Answers, Server
 
 _Command = TypeVar("_Command", bound=Callable[..., object])
 

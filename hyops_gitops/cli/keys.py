@@ -10,9 +10,9 @@ from hyops_gitops.cli.output import note, tell
 from hyops_gitops.cli.progress import show_event
 from hyops_gitops.cli.wiring import TOOL, Wiring
 from hyops_gitops.core.errors import Exit
-from hyops_gitops.core.signers import fingerprint
+from hyops_gitops.core.signatures.signers import fingerprint
 from hyops_gitops.render.custody import keys_text
-from hyops_gitops.usecases.keys import compromise, list_keys, retire, trust
+from hyops_gitops.usecases.evidence.keys import compromise, list_keys, retire, trust
 
 _reason = click.option("--reason", required=True, metavar="TEXT", help="Why; it becomes evidence.")
 

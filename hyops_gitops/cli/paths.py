@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from hyops_gitops.adapters.worktree import WorkTree
+from hyops_gitops.adapters.files.worktree import WorkTree
 from hyops_gitops.cli.output import note
 from hyops_gitops.core.rules.tree import ROOTS
 from hyops_gitops.render.findings import printable

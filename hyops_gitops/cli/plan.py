@@ -10,7 +10,7 @@ from hyops_gitops.cli.wiring import Wiring, authority_source, override_option, o
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.render.markdown import proposal_markdown
 from hyops_gitops.render.reports import proposal_text
-from hyops_gitops.usecases.plan import PlanRequest, make_proposal
+from hyops_gitops.usecases.planning.plan import PlanRequest, make_proposal
 
 
 @click.command()

@@ -3,7 +3,7 @@
 import sys
 
 from hyops_gitops.cli.output import is_terminal, note
-from hyops_gitops.core.events import Event, ServerSeen, Step, Warned
+from hyops_gitops.core.apply.events import Event, ServerSeen, Step, Warned
 from hyops_gitops.render.findings import printable
 from hyops_gitops.render.reports import server_line
 

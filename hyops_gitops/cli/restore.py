@@ -11,10 +11,10 @@ from hyops_gitops.cli.progress import show_event
 from hyops_gitops.cli.run_request import run_request
 from hyops_gitops.cli.wiring import Wiring, override_option
 from hyops_gitops.core.errors import UsageError
-from hyops_gitops.core.restoration import RestorePlan
+from hyops_gitops.core.restore.restoration import RestorePlan
 from hyops_gitops.render.restore import restore_plan_text, restored_text
-from hyops_gitops.usecases.restore import carry_out, prepare_restore
-from hyops_gitops.usecases.restore_ports import RestoreRequest
+from hyops_gitops.usecases.restore.ports import RestoreRequest
+from hyops_gitops.usecases.restore.restore import carry_out, prepare_restore
 
 
 @click.command()

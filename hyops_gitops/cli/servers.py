@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hyops_gitops.adapters.credentials import primary_key, secondary_key
+from hyops_gitops.adapters.host.credentials import primary_key, secondary_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from hyops_gitops.core.authority import ApiEndpoint, Authority, Secondary
+    from hyops_gitops.core.contracts.authority import ApiEndpoint, Authority, Secondary
     from hyops_gitops.core.exchange import ServerInfo
     from hyops_gitops.usecases.ports import TransferRequester, ZoneReader, ZoneRestorer, ZoneWriter
 
@@ -26,7 +26,7 @@ class Servers:
 
     def reader(self, authority: Authority, ca_file: Path | None = None) -> ZoneReader:
         """The primary, to read; a CA file replaces the repository's own."""
-        from hyops_gitops.adapters.powerdns import PowerDnsReader
+        from hyops_gitops.adapters.powerdns.zone import PowerDnsReader
 
         api = authority.primary.api
         key = primary_key(api, self._environ)
@@ -35,7 +35,7 @@ class Servers:
 
     def writer(self, authority: Authority) -> ZoneWriter:
         """The primary, to write."""
-        from hyops_gitops.adapters.powerdns import PowerDnsWriter
+        from hyops_gitops.adapters.powerdns.zone import PowerDnsWriter
 
         api = authority.primary.api
         key = primary_key(api, self._environ)
@@ -43,7 +43,7 @@ class Servers:
 
     def transfer(self, authority: Authority, secondary: Secondary) -> TransferRequester | None:
         """A secondary to ask to transfer at once, None where it has no API or its key is not here."""
-        from hyops_gitops.adapters.powerdns import PowerDnsTransferRequester
+        from hyops_gitops.adapters.powerdns.zone import PowerDnsTransferRequester
 
         api = secondary.api
         key = secondary_key(api, self._environ) if api else None
@@ -64,7 +64,7 @@ class Servers:
 
     def secondary_reader(self, authority: Authority, secondary: Secondary) -> ZoneReader | None:
         """A secondary, to read, None where it has no API or its key is not here."""
-        from hyops_gitops.adapters.powerdns import PowerDnsReader
+        from hyops_gitops.adapters.powerdns.zone import PowerDnsReader
 
         api = secondary.api
         key = secondary_key(api, self._environ) if api else None
@@ -74,7 +74,7 @@ class Servers:
 
     def restorer(self, authority: Authority) -> ZoneRestorer:
         """The primary, to rebuild."""
-        from hyops_gitops.adapters.powerdns_restore import PowerDnsRestorer
+        from hyops_gitops.adapters.powerdns.restore import PowerDnsRestorer
 
         api = authority.primary.api
         key = primary_key(api, self._environ)
@@ -82,7 +82,7 @@ class Servers:
 
     def info(self, authority: Authority) -> ServerInfo:
         """What the primary says about itself."""
-        from hyops_gitops.adapters.powerdns_server import server_info
+        from hyops_gitops.adapters.powerdns.server import server_info
 
         api = authority.primary.api
         return server_info(api.url, api.server_id, primary_key(api, self._environ), self._ca_file(api))

@@ -8,7 +8,7 @@ from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import tell
 from hyops_gitops.cli.wiring import Wiring, authority_source
 from hyops_gitops.render.status import status_text
-from hyops_gitops.usecases.status import look
+from hyops_gitops.usecases.inspection.status import look
 
 
 @click.command()

@@ -7,12 +7,12 @@ from pathlib import Path
 import click
 
 from hyops_gitops import __version__
-from hyops_gitops.adapters.clock import SystemClock
-from hyops_gitops.adapters.git import GitRepository
-from hyops_gitops.adapters.schema_check import check_document
-from hyops_gitops.adapters.schemas import schema_copies
-from hyops_gitops.adapters.worktree import WorkTree, read_source
-from hyops_gitops.adapters.yaml_reader import read_document
+from hyops_gitops.adapters.files.worktree import WorkTree, read_source
+from hyops_gitops.adapters.git.history import GitRepository
+from hyops_gitops.adapters.host.clock import SystemClock
+from hyops_gitops.adapters.yaml.reader import read_document
+from hyops_gitops.adapters.yaml.schema_check import check_document
+from hyops_gitops.adapters.yaml.schemas import schema_copies
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import echo, echo_json, is_terminal, note
 from hyops_gitops.cli.paths import inside
@@ -23,7 +23,7 @@ from hyops_gitops.render.annotations import findings_annotations
 from hyops_gitops.render.findings import findings_json, findings_text, summary
 from hyops_gitops.render.sarif import findings_sarif
 from hyops_gitops.usecases.ports import SourceTree
-from hyops_gitops.usecases.validate import Validation, changed_paths, validate_tree
+from hyops_gitops.usecases.validation.validate import Validation, changed_paths, validate_tree
 
 
 @click.command()
@@ -81,9 +81,9 @@ def _about_segments(root: Path, validation: Validation) -> tuple[Finding, ...]:
     started = validation.authority is not None and validation.authority.evidence.genesis is not None
     if not started or not any((one / ".git").exists() for one in (root, *root.parents)):
         return ()
-    from hyops_gitops.adapters.verifying import SshVerifier  # noqa: PLC0415 - reading a log takes cryptography
+    from hyops_gitops.adapters.ssh.verifying import SshVerifier  # noqa: PLC0415 - reading a log takes cryptography
     from hyops_gitops.cli.wiring import Wiring  # noqa: PLC0415 - as above
-    from hyops_gitops.usecases.validate_segments import segment_findings  # noqa: PLC0415 - as above
+    from hyops_gitops.usecases.breakglass.pending import segment_findings  # noqa: PLC0415 - as above
 
     wiring = Wiring(root)
     return segment_findings(validation, wiring.store, SshVerifier(), wiring.mark(), SystemClock().now())

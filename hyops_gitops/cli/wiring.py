@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING
 import click
 
 from hyops_gitops import __version__
-from hyops_gitops.adapters.clock import SystemClock
-from hyops_gitops.adapters.credentials import PRIMARY_URL
-from hyops_gitops.adapters.git import GitRepository
-from hyops_gitops.adapters.git_evidence import GitEvidenceStore
-from hyops_gitops.adapters.process_identity import process_is_gone
-from hyops_gitops.adapters.run_identity import run_from_environment
-from hyops_gitops.adapters.schema_check import check_document
-from hyops_gitops.adapters.signing import SshKeygenSigner, signer_from_environment
-from hyops_gitops.adapters.unpacked_mark import ARCHIVE_MARK, is_unpacked
-from hyops_gitops.adapters.verified_mark import GitVerifiedMark
-from hyops_gitops.adapters.verifying import SshVerifier
-from hyops_gitops.adapters.worktree import WorkTree, read_source
-from hyops_gitops.adapters.yaml_reader import read_document
+from hyops_gitops.adapters.bundle.unpacked_mark import ARCHIVE_MARK, is_unpacked
+from hyops_gitops.adapters.files.worktree import WorkTree, read_source
+from hyops_gitops.adapters.git.evidence import GitEvidenceStore
+from hyops_gitops.adapters.git.history import GitRepository
+from hyops_gitops.adapters.git.verified_mark import GitVerifiedMark
+from hyops_gitops.adapters.host.clock import SystemClock
+from hyops_gitops.adapters.host.credentials import PRIMARY_URL
+from hyops_gitops.adapters.host.process_identity import process_is_gone
+from hyops_gitops.adapters.host.run_identity import run_from_environment
+from hyops_gitops.adapters.ssh.signing import SshKeygenSigner, signer_from_environment
+from hyops_gitops.adapters.ssh.verifying import SshVerifier
+from hyops_gitops.adapters.yaml.reader import read_document
+from hyops_gitops.adapters.yaml.schema_check import check_document
 from hyops_gitops.cli.output import note
 from hyops_gitops.cli.servers import Servers
 from hyops_gitops.core.errors import UsageError
@@ -36,26 +36,26 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from hyops_gitops.adapters.unpacked import Unpacked
-    from hyops_gitops.core.authority import EvidenceSettings
-    from hyops_gitops.core.bundle import BundleInfo
-    from hyops_gitops.core.events import OnEvent
+    from hyops_gitops.adapters.bundle.unpacked import Unpacked
+    from hyops_gitops.core.apply.events import OnEvent
+    from hyops_gitops.core.contracts.authority import EvidenceSettings
     from hyops_gitops.core.exchange import SourceFile
-    from hyops_gitops.usecases.apply_ports import ApplyPorts
-    from hyops_gitops.usecases.audit_ports import Custody
-    from hyops_gitops.usecases.breakglass_opening import BreakglassPorts
-    from hyops_gitops.usecases.contract_files import FilePorts
-    from hyops_gitops.usecases.custody import CustodyPorts
-    from hyops_gitops.usecases.doctor_ports import DoctorPorts
-    from hyops_gitops.usecases.drift import DriftPorts
-    from hyops_gitops.usecases.evidence_init import InitPorts
-    from hyops_gitops.usecases.moving import MovePorts
-    from hyops_gitops.usecases.plan import PlanPorts
+    from hyops_gitops.core.handover.bundle import BundleInfo
+    from hyops_gitops.usecases.apply.ports import ApplyPorts
+    from hyops_gitops.usecases.apply.readiness import ReadinessPorts
+    from hyops_gitops.usecases.audit.ports import Custody
+    from hyops_gitops.usecases.breakglass.opening import BreakglassPorts
+    from hyops_gitops.usecases.breakglass.reconcile import ReconcilePorts
+    from hyops_gitops.usecases.doctor.ports import DoctorPorts
+    from hyops_gitops.usecases.evidence.custody import CustodyPorts
+    from hyops_gitops.usecases.evidence.genesis import InitPorts
+    from hyops_gitops.usecases.inspection.drift import DriftPorts
+    from hyops_gitops.usecases.inspection.status import StatusPorts
+    from hyops_gitops.usecases.moves.moving import MovePorts
+    from hyops_gitops.usecases.planning.plan import PlanPorts
     from hyops_gitops.usecases.ports import EvidenceStore, History, Signer, VerifiedMark
-    from hyops_gitops.usecases.readiness import ReadinessPorts
-    from hyops_gitops.usecases.reconcile import ReconcilePorts
-    from hyops_gitops.usecases.restore_ports import RestorePorts
-    from hyops_gitops.usecases.status import StatusPorts
+    from hyops_gitops.usecases.restore.ports import RestorePorts
+    from hyops_gitops.usecases.validation.contract_files import FilePorts
 
 TOOL = f"hyops-gitops {__version__}"
 
@@ -100,17 +100,17 @@ class Wiring:
         """The contracts' history: a clone's, or what little a folder without git has."""
         if self._unpacked is None:
             return GitRepository(self.root)
-        from hyops_gitops.adapters.unpacked import UnpackedHistory
+        from hyops_gitops.adapters.bundle.unpacked import UnpackedHistory
 
         return UnpackedHistory(self._unpacked)
 
     def custody(self) -> Custody:
         """What an audit asks of the clone."""
         if self._unpacked is None:
-            from hyops_gitops.adapters.git_audit import GitCustody
+            from hyops_gitops.adapters.git.custody import GitCustody
 
             return GitCustody(self.root)
-        from hyops_gitops.adapters.unpacked import UnpackedCustody
+        from hyops_gitops.adapters.bundle.unpacked import UnpackedCustody
 
         return UnpackedCustody()
 
@@ -133,7 +133,7 @@ class Wiring:
 
     def store(self, settings: EvidenceSettings) -> EvidenceStore:
         """The evidence branch, or its files in a folder without git."""
-        from hyops_gitops.adapters.unpacked_log import UnpackedEvidence
+        from hyops_gitops.adapters.bundle.unpacked_log import UnpackedEvidence
 
         if self._unpacked is not None:
             return UnpackedEvidence(self._unpacked)
@@ -145,8 +145,8 @@ class Wiring:
 
     def plan_ports(self) -> PlanPorts:
         """For `plan`."""
-        from hyops_gitops.adapters.segment_folder import DiskSegments
-        from hyops_gitops.usecases.plan import PlanPorts
+        from hyops_gitops.adapters.files.segment_folder import DiskSegments
+        from hyops_gitops.usecases.planning.plan import PlanPorts
 
         return PlanPorts(
             read=read_document,
@@ -177,10 +177,10 @@ class Wiring:
         return self._apply_ports(on_event)
 
     def _apply_ports(self, on_event: OnEvent) -> ApplyPorts:
-        from hyops_gitops.adapters.dns_client import PlainDnsClient
-        from hyops_gitops.adapters.forge import forge_from_environment
-        from hyops_gitops.adapters.probes import NetworkProber
-        from hyops_gitops.usecases.apply_ports import ApplyPorts
+        from hyops_gitops.adapters.dns.client import PlainDnsClient
+        from hyops_gitops.adapters.dns.probes import NetworkProber
+        from hyops_gitops.adapters.forge.forge import forge_from_environment
+        from hyops_gitops.usecases.apply.ports import ApplyPorts
 
         return ApplyPorts(
             read=read_document,
@@ -207,8 +207,8 @@ class Wiring:
         Raises:
             UsageError: code `no-repository`: this is a folder without git.
         """
-        from hyops_gitops.adapters.segment_folder import DiskSegments
-        from hyops_gitops.usecases.restore_ports import RestorePorts
+        from hyops_gitops.adapters.files.segment_folder import DiskSegments
+        from hyops_gitops.usecases.restore.ports import RestorePorts
 
         segments = tuple(DiskSegments(self.root).segments())
         return RestorePorts(self.apply_ports(on_event), self.servers.restorer, segments)
@@ -219,15 +219,15 @@ class Wiring:
         Raises:
             UsageError: code `no-repository`: this is a folder without git.
         """
-        from hyops_gitops.usecases.reconcile import ReconcilePorts
+        from hyops_gitops.usecases.breakglass.reconcile import ReconcilePorts
 
         return ReconcilePorts(self.apply_ports(on_event), self.move_ports(authority_file), self.servers.restorer)
 
     def breakglass_ports(self, on_event: OnEvent, witness: Path | None) -> BreakglassPorts:
         """For `breakglass`: an apply's, and what only an unpacked bundle needs."""
-        from hyops_gitops.adapters.contract_writer import TextWriter
-        from hyops_gitops.adapters.segment_folder import DiskSegments
-        from hyops_gitops.usecases.breakglass_opening import BreakglassPorts
+        from hyops_gitops.adapters.files.segment_folder import DiskSegments
+        from hyops_gitops.adapters.yaml.contract_writer import TextWriter
+        from hyops_gitops.usecases.breakglass.opening import BreakglassPorts
 
         bundle = self.bundle()
         return BreakglassPorts(
@@ -242,7 +242,7 @@ class Wiring:
 
     def init_ports(self) -> InitPorts:
         """For `evidence init`."""
-        from hyops_gitops.usecases.evidence_init import InitPorts
+        from hyops_gitops.usecases.evidence.genesis import InitPorts
 
         return InitPorts(
             read=read_document,
@@ -256,8 +256,8 @@ class Wiring:
 
     def file_ports(self, authority_file: Path | None = None) -> FilePorts:
         """For commands that change contracts."""
-        from hyops_gitops.adapters.contract_writer import TextWriter
-        from hyops_gitops.usecases.contract_files import FilePorts
+        from hyops_gitops.adapters.yaml.contract_writer import TextWriter
+        from hyops_gitops.usecases.validation.contract_files import FilePorts
 
         writer = TextWriter(self.root)
         return FilePorts(
@@ -271,9 +271,9 @@ class Wiring:
 
     def move_ports(self, authority_file: Path | None = None) -> MovePorts:
         """For commands that move endpoints."""
-        from hyops_gitops.adapters.git_branch import GitBranches
-        from hyops_gitops.adapters.pull_requests import ForgeProgram
-        from hyops_gitops.usecases.moving import MovePorts
+        from hyops_gitops.adapters.forge.pull_requests import ForgeProgram
+        from hyops_gitops.adapters.git.branch import GitBranches
+        from hyops_gitops.usecases.moves.moving import MovePorts
 
         return MovePorts(
             files=self.file_ports(authority_file),
@@ -288,15 +288,15 @@ class Wiring:
 
     def readiness_ports(self) -> ReadinessPorts:
         """For probes of targets."""
-        from hyops_gitops.adapters.dns_client import PlainDnsClient
-        from hyops_gitops.adapters.probes import NetworkProber
-        from hyops_gitops.usecases.readiness import ReadinessPorts
+        from hyops_gitops.adapters.dns.client import PlainDnsClient
+        from hyops_gitops.adapters.dns.probes import NetworkProber
+        from hyops_gitops.usecases.apply.readiness import ReadinessPorts
 
         return ReadinessPorts(NetworkProber(), PlainDnsClient())
 
     def custody_ports(self, on_event: OnEvent, authority_file: Path | None = None) -> CustodyPorts:
         """For commands about the log itself."""
-        from hyops_gitops.usecases.custody import CustodyPorts
+        from hyops_gitops.usecases.evidence.custody import CustodyPorts
 
         return CustodyPorts(
             read=read_document,
@@ -312,10 +312,10 @@ class Wiring:
 
     def drift_ports(self, on_event: OnEvent, authority_file: Path | None = None) -> DriftPorts:
         """For `drift`."""
-        from hyops_gitops.adapters.dns_client import PlainDnsClient
-        from hyops_gitops.adapters.zone_source import ZoneTransferClient
-        from hyops_gitops.usecases.drift import DriftPorts
-        from hyops_gitops.usecases.server_views import ViewPorts
+        from hyops_gitops.adapters.dns.client import PlainDnsClient
+        from hyops_gitops.adapters.dns.zone_source import ZoneTransferClient
+        from hyops_gitops.usecases.inspection.drift import DriftPorts
+        from hyops_gitops.usecases.inspection.server_views import ViewPorts
 
         return DriftPorts(
             custody=self.custody_ports(on_event, authority_file),
@@ -332,9 +332,9 @@ class Wiring:
 
     def status_ports(self) -> StatusPorts:
         """For `status`."""
-        from hyops_gitops.adapters.dns_client import PlainDnsClient
-        from hyops_gitops.adapters.segment_folder import DiskSegments
-        from hyops_gitops.usecases.status import StatusPorts
+        from hyops_gitops.adapters.dns.client import PlainDnsClient
+        from hyops_gitops.adapters.files.segment_folder import DiskSegments
+        from hyops_gitops.usecases.inspection.status import StatusPorts
 
         return StatusPorts(
             read=read_document,
@@ -350,10 +350,10 @@ class Wiring:
 
     def doctor_ports(self) -> DoctorPorts:
         """For `doctor`."""
-        from hyops_gitops.adapters.dns_client import PlainDnsClient
-        from hyops_gitops.adapters.git_access import GitAccess
-        from hyops_gitops.adapters.machine import program_version, python_version
-        from hyops_gitops.usecases.doctor_ports import DoctorPorts
+        from hyops_gitops.adapters.dns.client import PlainDnsClient
+        from hyops_gitops.adapters.forge.access import GitAccess
+        from hyops_gitops.adapters.host.machine import program_version, python_version
+        from hyops_gitops.usecases.doctor.ports import DoctorPorts
 
         return DoctorPorts(
             plan=self.plan_ports(),
@@ -371,7 +371,7 @@ class Wiring:
 
 def _unpacked(root: Path) -> Unpacked:
     """A folder without git; what nobody vouches for is said at once."""
-    from hyops_gitops.adapters.unpacked import Unpacked
+    from hyops_gitops.adapters.bundle.unpacked import Unpacked
 
     found = Unpacked(root)
     if found.is_vouched_for_by_nobody:

@@ -8,8 +8,8 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from hyops_gitops.adapters.git_process import printable
-from hyops_gitops.adapters.programs import why_not_run
+from hyops_gitops.adapters.git.process import printable
+from hyops_gitops.adapters.host.programs import why_not_run
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.lab.model import Lab, LabServer
 

@@ -3,7 +3,7 @@
 import contextlib
 import socket
 
-from hyops_gitops.core.authority import ServerAddress
+from hyops_gitops.core.contracts.authority import ServerAddress
 from hyops_gitops.core.errors import OutsideFailure
 
 _TRIES = 100

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 
-from hyops_gitops.adapters.files import replace_file
+from hyops_gitops.adapters.files.files import replace_file
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.lab.model import Lab, LabResolver
 from hyops_gitops.lab.ports import free_addresses

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from ruamel.yaml.comments import CommentedMap
 
-from hyops_gitops.adapters.dns_client import chaos_text
-from hyops_gitops.adapters.powerdns_http import PowerDnsHttp
+from hyops_gitops.adapters.dns.client import chaos_text
+from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.lab import directory as directories
 from hyops_gitops.lab import processes

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from hyops_gitops.core.authority import ServerAddress
+from hyops_gitops.core.contracts.authority import ServerAddress
 from hyops_gitops.core.errors import OutsideFailure, UsageError
 from hyops_gitops.core.names import label_problem
 from hyops_gitops.lab import listener, processes

@@ -4,9 +4,9 @@ import json
 import time
 from collections.abc import Callable
 
-from hyops_gitops.adapters.dns_client import PlainDnsClient
-from hyops_gitops.adapters.powerdns import PowerDnsTransferRequester
-from hyops_gitops.adapters.powerdns_http import PowerDnsHttp
+from hyops_gitops.adapters.dns.client import PlainDnsClient
+from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
+from hyops_gitops.adapters.powerdns.zone import PowerDnsTransferRequester
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.core.exchange import Question
 from hyops_gitops.core.names import absolute

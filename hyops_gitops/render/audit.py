@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 
-from hyops_gitops.core.audit import Audit, ChangeRow, PopulationRow
+from hyops_gitops.core.audit.audit import Audit, ChangeRow, PopulationRow
 from hyops_gitops.core.counting import counted
 from hyops_gitops.core.json_fields import time_text
 from hyops_gitops.core.zone import RRset

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from hyops_gitops.core.log import Log
-from hyops_gitops.core.moves import Skipped
-from hyops_gitops.core.plan import Plan
-from hyops_gitops.core.receipt import Receipt
-from hyops_gitops.core.reconciled import Reconciled
+from hyops_gitops.core.apply.receipt import Receipt
+from hyops_gitops.core.breakglass.reconciled import Reconciled
+from hyops_gitops.core.evidence.log import Log
+from hyops_gitops.core.moves.moves import Skipped
+from hyops_gitops.core.plan.plan import Plan
 from hyops_gitops.render.changes import change_line, counts, plan_lines
 from hyops_gitops.render.findings import printable
 from hyops_gitops.render.moves import moving_text

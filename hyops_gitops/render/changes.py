@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from hyops_gitops.core.names import canonical_name
-from hyops_gitops.core.plan import Action, Change, Plan
+from hyops_gitops.core.plan.plan import Action, Change, Plan
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.render.findings import printable
 

@@ -3,11 +3,11 @@
 import json
 from collections.abc import Iterator, Sequence
 
+from hyops_gitops.core.history.key_list import KeyRow
+from hyops_gitops.core.history.name_history import NameChange
 from hyops_gitops.core.json_fields import time_text
-from hyops_gitops.core.key_list import KeyRow
-from hyops_gitops.core.log_problems import Problem
-from hyops_gitops.core.name_history import NameChange
-from hyops_gitops.core.signers import fingerprint
+from hyops_gitops.core.signatures.signers import fingerprint
+from hyops_gitops.core.verification.log_problems import Problem
 from hyops_gitops.render.findings import printable
 from hyops_gitops.render.problems import problem_lines
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from hyops_gitops.core.checkup import Checkup
+from hyops_gitops.core.inspection.checkup import Checkup
 from hyops_gitops.render.findings import printable
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from hyops_gitops.core.drift import Difference, DriftCase, DriftReport
+from hyops_gitops.core.inspection.drift import Difference, DriftCase, DriftReport
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.render.findings import printable
 

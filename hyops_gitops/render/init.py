@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 
-from hyops_gitops.core.init_report import Begun
+from hyops_gitops.core.onboarding.init_report import Begun
 from hyops_gitops.render.findings import printable
 
 

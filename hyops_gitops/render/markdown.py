@@ -8,10 +8,10 @@ names.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from hyops_gitops.core.apply.receipt import Outcome, Receipt
 from hyops_gitops.core.errors import Exit, HyopsError
 from hyops_gitops.core.findings import Finding
-from hyops_gitops.core.proposal import Proposal
-from hyops_gitops.core.receipt import Outcome, Receipt
+from hyops_gitops.core.plan.proposal import Proposal
 from hyops_gitops.render.changes import counts
 from hyops_gitops.render.findings import findings_text, printable
 from hyops_gitops.render.reports import proposal_text, receipt_text

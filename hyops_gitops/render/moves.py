@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 
-from hyops_gitops.core.contract import Target
-from hyops_gitops.core.moves import Move, Skipped
-from hyops_gitops.core.moving import Moving
+from hyops_gitops.core.contracts.contract import Target
+from hyops_gitops.core.moves.moves import Move, Skipped
+from hyops_gitops.core.moves.moving import Moving
 from hyops_gitops.render.findings import printable
 
 

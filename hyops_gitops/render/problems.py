@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from hyops_gitops.core.log_problems import Problem
+from hyops_gitops.core.verification.log_problems import Problem
 from hyops_gitops.render.findings import printable
 
 

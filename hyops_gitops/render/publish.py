@@ -2,7 +2,7 @@
 
 import json
 
-from hyops_gitops.core.publish import Published
+from hyops_gitops.core.contracts.publish import Published
 from hyops_gitops.render.findings import printable
 
 

@@ -1,7 +1,7 @@
 """What probes said of targets, as lines for people."""
 
 from hyops_gitops.core.json_fields import time_text
-from hyops_gitops.core.readiness import ReadinessReport
+from hyops_gitops.core.plan.readiness import ReadinessReport
 from hyops_gitops.render.findings import printable
 
 

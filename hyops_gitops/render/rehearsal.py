@@ -1,7 +1,7 @@
 """A failover's drill as text: readiness by environment, then what stays and what refuses."""
 
 from hyops_gitops.core.errors import Exit
-from hyops_gitops.core.rehearsal import Rehearsal
+from hyops_gitops.core.moves.rehearsal import Rehearsal
 from hyops_gitops.render.changes import counts, plan_lines
 from hyops_gitops.render.findings import printable
 from hyops_gitops.render.moves import move_line, skipped_lines

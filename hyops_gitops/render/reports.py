@@ -1,13 +1,13 @@
 """Plans, receipts and verification as text."""
 
+from hyops_gitops.core.apply.departures import Departure
+from hyops_gitops.core.apply.receipt import Receipt
 from hyops_gitops.core.counting import counted
-from hyops_gitops.core.departures import Departure
-from hyops_gitops.core.entry_parts import ServerReport
+from hyops_gitops.core.evidence.entry_parts import ServerReport
+from hyops_gitops.core.evidence.timeline import Moment
 from hyops_gitops.core.json_fields import time_text
-from hyops_gitops.core.log_reading import Reading
-from hyops_gitops.core.proposal import Proposal
-from hyops_gitops.core.receipt import Receipt
-from hyops_gitops.core.timeline import Moment
+from hyops_gitops.core.plan.proposal import Proposal
+from hyops_gitops.core.verification.log_reading import Reading
 from hyops_gitops.render.changes import counts, plan_lines
 from hyops_gitops.render.findings import printable
 from hyops_gitops.render.problems import problem_lines

@@ -1,6 +1,6 @@
 """A restore as text: what it is about to do, and what came of it."""
 
-from hyops_gitops.core.restoration import Restored, RestorePlan
+from hyops_gitops.core.restore.restoration import Restored, RestorePlan
 from hyops_gitops.render.findings import printable
 from hyops_gitops.render.reports import server_line
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from hyops_gitops.core.entry_parts import MergedCommit
+from hyops_gitops.core.evidence.entry_parts import MergedCommit
+from hyops_gitops.core.inspection.status import NameStatus, ServerAnswer, Since, Status, rdata_of, ttl_of
 from hyops_gitops.core.json_fields import time_text
-from hyops_gitops.core.status import NameStatus, ServerAnswer, Since, Status, rdata_of, ttl_of
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.render.findings import printable
 

@@ -8,8 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from hyops_gitops.core.authority import ServerAddress
-from hyops_gitops.core.entry_parts import Person
+from hyops_gitops.core.apply.pull_request import PullRequest
+from hyops_gitops.core.contracts.authority import ServerAddress
+from hyops_gitops.core.evidence.entry_parts import Person
 from hyops_gitops.core.exchange import (
     Answer,
     CommitInfo,
@@ -19,8 +20,7 @@ from hyops_gitops.core.exchange import (
     Verified,
     ZoneHeader,
 )
-from hyops_gitops.core.pull_request import PullRequest
-from hyops_gitops.core.readiness import Probe, ProbeReport
+from hyops_gitops.core.plan.readiness import Probe, ProbeReport
 from hyops_gitops.core.zone import Key, RRset
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from hyops_gitops.core.entries import Intent, Result
-from hyops_gitops.core.receipt import Receipt
+from hyops_gitops.core.apply.receipt import Receipt
+from hyops_gitops.core.evidence.entries import Intent, Result
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.lab.model import Lab
 from tests.world import World

@@ -6,12 +6,12 @@ from threading import Event as Flag
 
 import pytest
 
-from hyops_gitops.adapters.clock import SystemClock
-from hyops_gitops.core.authority import ServerAddress
-from hyops_gitops.core.events import Event, ServerSeen
+from hyops_gitops.adapters.host.clock import SystemClock
+from hyops_gitops.core.apply.events import Event, ServerSeen
+from hyops_gitops.core.contracts.authority import ServerAddress
 from hyops_gitops.core.exchange import Answer, Question
 from hyops_gitops.core.zone import RRset
-from hyops_gitops.usecases.convergence import Expectation, Watch, Watched
+from hyops_gitops.usecases.apply.convergence import Expectation, Watch, Watched
 
 ANCHOR = RRset.of("_hyops-gitops.z.internal", "TXT", 60, ['"v=hyops1"'])
 CHANGED = RRset.of("pg.prod.z.internal", "A", 60, ["10.0.0.1"])

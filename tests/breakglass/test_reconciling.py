@@ -3,23 +3,23 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from hyops_gitops.core.audit_lists import change_rows
-from hyops_gitops.core.contract import Target, TargetType
-from hyops_gitops.core.custody_entries import Reconcile
-from hyops_gitops.core.entries import Result
-from hyops_gitops.core.holds import held_contracts, hold_of, holds_due, holds_in_effect
-from hyops_gitops.core.limits import Limits
-from hyops_gitops.core.log import Log
+from hyops_gitops.core.apply.retirement import retirements
+from hyops_gitops.core.audit.lists import change_rows
+from hyops_gitops.core.breakglass.reconciling import Reconciliation, markers_left, reconciliation
+from hyops_gitops.core.contracts.contract import Target, TargetType
+from hyops_gitops.core.evidence.custody_entries import Reconcile
+from hyops_gitops.core.evidence.entries import Result
+from hyops_gitops.core.evidence.log import Log
+from hyops_gitops.core.history.holds import held_contracts, hold_of, holds_due, holds_in_effect
+from hyops_gitops.core.history.name_history import name_history
 from hyops_gitops.core.markers import Anchor, claim_name
-from hyops_gitops.core.moves import previous_target
-from hyops_gitops.core.name_history import name_history
-from hyops_gitops.core.plan import Action, Change, moved, zone_after
-from hyops_gitops.core.reconciling import Reconciliation, markers_left, reconciliation
-from hyops_gitops.core.retirement import retirements
-from hyops_gitops.core.segment_judging import check_new
-from hyops_gitops.core.segment_reading import Segment
+from hyops_gitops.core.moves.moves import previous_target
+from hyops_gitops.core.plan.limits import Limits
+from hyops_gitops.core.plan.plan import Action, Change, moved, zone_after
+from hyops_gitops.core.verification.segment_judging import check_new
+from hyops_gitops.core.verification.segment_reading import Segment
 from hyops_gitops.core.zone import RRset
-from hyops_gitops.usecases.observation import judge_anchor
+from hyops_gitops.usecases.planning.observation import judge_anchor
 from tests.breakglass.building import SEGMENT, Breakglass, read
 from tests.tamper.building import ZONE, Book, codes, read_files
 

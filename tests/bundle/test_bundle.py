@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops.cli.wiring import Wiring
-from hyops_gitops.core.bundle import BundleInfo, parse_sums, sums_text
 from hyops_gitops.core.errors import InvalidData, Refused
+from hyops_gitops.core.handover.bundle import BundleInfo, parse_sums, sums_text
 from tests.bundle.conftest import ZONE, install, made, sign, unpack
 from tests.world import PRINCIPAL, World, run
 

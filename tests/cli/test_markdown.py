@@ -5,12 +5,12 @@ from typing import get_args
 
 import pytest
 
-from hyops_gitops.core.entry_parts import Retirement, ServerReport
+from hyops_gitops.core.apply.receipt import EntryRef, Outcome, Receipt
 from hyops_gitops.core.errors import Refused
-from hyops_gitops.core.plan import Note, Plan, Refusal
-from hyops_gitops.core.proposal import Proposal
-from hyops_gitops.core.receipt import EntryRef, Outcome, Receipt
-from hyops_gitops.core.state import ManagedSet
+from hyops_gitops.core.evidence.entry_parts import Retirement, ServerReport
+from hyops_gitops.core.plan.plan import Note, Plan, Refusal
+from hyops_gitops.core.plan.proposal import Proposal
+from hyops_gitops.core.plan.state import ManagedSet
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.render.markdown import MAX_BYTES, error_markdown, proposal_markdown, receipt_markdown
 from hyops_gitops.render.reports import proposal_text, receipt_text

@@ -5,20 +5,20 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from hyops_gitops.core.canonical import sha256_hex
-from hyops_gitops.core.continuity import Prefix, after_changes
-from hyops_gitops.core.custody_entries import Genesis
-from hyops_gitops.core.entries import Body, Intent, Result
-from hyops_gitops.core.entry_list import EntryList
-from hyops_gitops.core.entry_parts import AuthorityRef, ContractsRef, Hold, Lease, TrustedKey, ZoneDigests
-from hyops_gitops.core.envelope import NO_HASH, Entry, Envelope
-from hyops_gitops.core.log import README, state_path, zone_path
-from hyops_gitops.core.log_reading import Reading, read_log
-from hyops_gitops.core.log_views import FORM
-from hyops_gitops.core.plan import Action, Change
-from hyops_gitops.core.signers import SignerLine, SignerSet
-from hyops_gitops.core.state import ManagedSet
+from hyops_gitops.core.evidence.custody_entries import Genesis
+from hyops_gitops.core.evidence.entries import Body, Intent, Result
+from hyops_gitops.core.evidence.entry_list import EntryList
+from hyops_gitops.core.evidence.entry_parts import AuthorityRef, ContractsRef, Hold, Lease, TrustedKey, ZoneDigests
+from hyops_gitops.core.evidence.envelope import NO_HASH, Entry, Envelope
+from hyops_gitops.core.evidence.log import README, state_path, zone_path
+from hyops_gitops.core.plan.plan import Action, Change
+from hyops_gitops.core.plan.state import ManagedSet
+from hyops_gitops.core.signatures.signers import SignerLine, SignerSet
+from hyops_gitops.core.verification.continuity import Prefix, after_changes
+from hyops_gitops.core.verification.log_reading import Reading, read_log
+from hyops_gitops.core.verification.log_views import FORM
 from hyops_gitops.core.zone import RRset, Zone
-from hyops_gitops.usecases.evidence_log import EntryWriter
+from hyops_gitops.usecases.evidence.log import EntryWriter
 
 ZONE = "paper.internal"
 COMMIT = "c" * 40

@@ -2,11 +2,11 @@
 
 from hypothesis import strategies as st
 
-from hyops_gitops.core.contract import Contract, Target, TargetType
+from hyops_gitops.core.contracts.contract import Contract, Target, TargetType
 from hyops_gitops.core.document import Document
-from hyops_gitops.core.limits import Limits
 from hyops_gitops.core.names import endpoint_name_of_path
-from hyops_gitops.core.state import Managed, ManagedSet
+from hyops_gitops.core.plan.limits import Limits
+from hyops_gitops.core.plan.state import Managed, ManagedSet
 from hyops_gitops.core.zone import RRset, Zone
 
 APEX = "z.internal"

@@ -6,12 +6,12 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from hyops_gitops.core.assertions import LastMove, Moves, Sides
-from hyops_gitops.core.authority import Assertions
-from hyops_gitops.core.contract import Alias, Contract, Target, TargetType
+from hyops_gitops.core.contracts.authority import Assertions
+from hyops_gitops.core.contracts.contract import Alias, Contract, Target, TargetType
 from hyops_gitops.core.guards import Override
-from hyops_gitops.core.plan import Plan
-from hyops_gitops.core.planning import Inputs, make_plan
+from hyops_gitops.core.plan.assertions import LastMove, Moves, Sides
+from hyops_gitops.core.plan.plan import Plan
+from hyops_gitops.core.plan.planning import Inputs, make_plan
 from hyops_gitops.core.zone import Zone
 from tests.core.strategies import APEX, contract_of, managed_of
 from tests.core.test_guards_and_caps import LOOSE, guards

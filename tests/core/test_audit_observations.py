@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hyops_gitops.core.audit_checks import (
+from hyops_gitops.core.audit.checks import (
     check_caught_up,
     check_gaps,
     check_observations,
@@ -13,13 +13,13 @@ from hyops_gitops.core.audit_checks import (
     check_signers,
     check_subjects,
 )
-from hyops_gitops.core.audit_facts import CommitFacts, Verdict
+from hyops_gitops.core.audit.facts import CommitFacts, Verdict
 from hyops_gitops.core.declaration import Declaration
-from hyops_gitops.core.entries import Intent, Result, Unchanged
-from hyops_gitops.core.entry_parts import AuthorityRef, MergedCommit, Person, ServerReport
-from hyops_gitops.core.envelope import Entry, entry_path
-from hyops_gitops.core.log_lines import subject
-from hyops_gitops.core.plan import Action
+from hyops_gitops.core.evidence.entries import Intent, Result, Unchanged
+from hyops_gitops.core.evidence.entry_parts import AuthorityRef, MergedCommit, Person, ServerReport
+from hyops_gitops.core.evidence.envelope import Entry, entry_path
+from hyops_gitops.core.plan.plan import Action
+from hyops_gitops.core.verification.log_lines import subject
 from hyops_gitops.core.zone import RRset, Zone
 from tests.core.paper import AUTHORITY, COMMIT, CONTRACTS, HASH, START, ZONE, Paper, a, change
 

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from hyops_gitops.core.authority import Assertions
-from hyops_gitops.core.contract import Contract, Target, TargetType
+from hyops_gitops.core.contracts.authority import Assertions
+from hyops_gitops.core.contracts.contract import Contract, Target, TargetType
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.guards import GUARDS, Override, overridable_guards, override_line
-from hyops_gitops.core.limits import Limits
-from hyops_gitops.core.plan import Plan, Refusal
-from hyops_gitops.core.planning import Inputs, make_plan
+from hyops_gitops.core.plan.limits import Limits
+from hyops_gitops.core.plan.plan import Plan, Refusal
+from hyops_gitops.core.plan.planning import Inputs, make_plan
 from hyops_gitops.core.zone import RRset, Zone
 from tests.core.strategies import APEX, contract_of, managed_of
 

@@ -6,12 +6,13 @@ from typing import cast
 
 import pytest
 
-from hyops_gitops.core.assertions import LastMove, moves_of
-from hyops_gitops.core.caching import earlier_answers
-from hyops_gitops.core.departures import GoneFrom, departures
-from hyops_gitops.core.entry_parts import ServerReport, ServerVerdict
-from hyops_gitops.core.log import Applied
+from hyops_gitops.core.apply.caching import earlier_answers
+from hyops_gitops.core.apply.departures import GoneFrom, departures
+from hyops_gitops.core.evidence.entry_parts import ServerReport, ServerVerdict
+from hyops_gitops.core.evidence.log import Applied
+from hyops_gitops.core.history.last_moves import moves_of
 from hyops_gitops.core.markers import RESERVED_CLAIMS, Anchor, reserved_numbers
+from hyops_gitops.core.plan.assertions import LastMove
 from hyops_gitops.core.zone import RRset
 from tests.core.paper import START, ZONE, Paper, a, change
 

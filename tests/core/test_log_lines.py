@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hyops_gitops.core.custody_entries import Gap, Genesis, Reconcile, TrustChange
-from hyops_gitops.core.entries import (
+from hyops_gitops.core.evidence.custody_entries import Gap, Genesis, Reconcile, TrustChange
+from hyops_gitops.core.evidence.entries import (
     AuthorityChange,
     Body,
     Intent,
@@ -16,7 +16,7 @@ from hyops_gitops.core.entries import (
     Unchanged,
     ZoneDrift,
 )
-from hyops_gitops.core.entry_parts import (
+from hyops_gitops.core.evidence.entry_parts import (
     Approval,
     AuthorityRef,
     ContractsRef,
@@ -27,10 +27,10 @@ from hyops_gitops.core.entry_parts import (
     TrustedKey,
     ZoneDigests,
 )
-from hyops_gitops.core.envelope import NO_HASH, Entry, Envelope, decode, encode
-from hyops_gitops.core.log_lines import lines_of, subject
-from hyops_gitops.core.log_views import log_page
-from hyops_gitops.core.plan import Action, Change
+from hyops_gitops.core.evidence.envelope import NO_HASH, Entry, Envelope, decode, encode
+from hyops_gitops.core.plan.plan import Action, Change
+from hyops_gitops.core.verification.log_lines import lines_of, subject
+from hyops_gitops.core.verification.log_views import log_page
 from hyops_gitops.core.zone import RRset
 
 ZONE = "z.internal"

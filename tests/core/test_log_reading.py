@@ -6,14 +6,14 @@ from dataclasses import replace
 import pytest
 
 from hyops_gitops.core.canonical import sha256_hex
-from hyops_gitops.core.custody_entries import Genesis
-from hyops_gitops.core.entries import Body
-from hyops_gitops.core.entry_parts import TrustedKey
-from hyops_gitops.core.envelope import encode, entry_path
-from hyops_gitops.core.log import README, state_path, zone_path
-from hyops_gitops.core.log_reading import read_log
-from hyops_gitops.core.log_views import LOG_PAGE, folder_page
-from hyops_gitops.core.signers import SignerLine, SignerSet
+from hyops_gitops.core.evidence.custody_entries import Genesis
+from hyops_gitops.core.evidence.entries import Body
+from hyops_gitops.core.evidence.entry_parts import TrustedKey
+from hyops_gitops.core.evidence.envelope import encode, entry_path
+from hyops_gitops.core.evidence.log import README, state_path, zone_path
+from hyops_gitops.core.signatures.signers import SignerLine, SignerSet
+from hyops_gitops.core.verification.log_reading import read_log
+from hyops_gitops.core.verification.log_views import LOG_PAGE, folder_page
 from tests.core.test_log_lines import ZONE, entry, intent, result
 
 KEY = "ssh-ed25519 AAAA"

@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 
 from hyops_gitops.core.canonical import canonical_json, sha256_hex
-from hyops_gitops.core.continuity import Prefix
-from hyops_gitops.core.custody_entries import Compromised, Gap, Genesis, TrustChange
-from hyops_gitops.core.entries import Unchanged, ZoneDrift
-from hyops_gitops.core.entry_parts import Hold, TrustedKey
-from hyops_gitops.core.envelope import decode, encode, entry_path
 from hyops_gitops.core.errors import InvalidData
-from hyops_gitops.core.log import README, state_path, zone_path
-from hyops_gitops.core.log_views import LOG_PAGE, folder_page
-from hyops_gitops.core.segment import Base, SegmentRef
-from hyops_gitops.core.state import ManagedSet
+from hyops_gitops.core.evidence.custody_entries import Compromised, Gap, Genesis, TrustChange
+from hyops_gitops.core.evidence.entries import Unchanged, ZoneDrift
+from hyops_gitops.core.evidence.entry_parts import Hold, TrustedKey
+from hyops_gitops.core.evidence.envelope import decode, encode, entry_path
+from hyops_gitops.core.evidence.log import README, state_path, zone_path
+from hyops_gitops.core.evidence.segment import Base, SegmentRef
+from hyops_gitops.core.plan.state import ManagedSet
+from hyops_gitops.core.verification.continuity import Prefix
+from hyops_gitops.core.verification.log_views import LOG_PAGE, folder_page
 from hyops_gitops.core.zone import Zone
 from tests.core.paper import (
     ADA,

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from hyops_gitops.core.contract import Contract, Target, TargetType
+from hyops_gitops.core.contracts.contract import Contract, Target, TargetType
 from hyops_gitops.core.guards import Override, overridable_guards
-from hyops_gitops.core.limits import Limits
-from hyops_gitops.core.plan import Action, Plan
-from hyops_gitops.core.planning import Inputs, Verdict, _by_name, make_plan, verdict
-from hyops_gitops.core.state import Managed, ManagedSet
+from hyops_gitops.core.plan.limits import Limits
+from hyops_gitops.core.plan.plan import Action, Plan
+from hyops_gitops.core.plan.planning import Inputs, Verdict, _by_name, make_plan, verdict
+from hyops_gitops.core.plan.state import Managed, ManagedSet
 from hyops_gitops.core.zone import RRset, Zone
 from tests.core.strategies import APEX, contract_of, managed_of
 

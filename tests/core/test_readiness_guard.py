@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hyops_gitops.core.contract import Target, TargetType
+from hyops_gitops.core.contracts.contract import Target, TargetType
 from hyops_gitops.core.guards import Override
-from hyops_gitops.core.limits import Limits
-from hyops_gitops.core.plan import Action, Change, Note, Plan, Refusal
-from hyops_gitops.core.readiness import ProbeReport, ProbeVerdict, ReadinessReport
-from hyops_gitops.core.readiness_guard import attested, candidates, guarded
+from hyops_gitops.core.plan.limits import Limits
+from hyops_gitops.core.plan.plan import Action, Change, Note, Plan, Refusal
+from hyops_gitops.core.plan.readiness import ProbeReport, ProbeVerdict, ReadinessReport
+from hyops_gitops.core.plan.readiness_guard import attested, candidates, guarded
 from hyops_gitops.core.zone import RRset, Zone
 from tests.core.strategies import APEX, contract_of, managed_of
 

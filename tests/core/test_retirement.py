@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import cast
 
-from hyops_gitops.core.entry_parts import Retirement, ServerReport, ServerVerdict
-from hyops_gitops.core.log import Applied
-from hyops_gitops.core.plan import Action, Change
-from hyops_gitops.core.retirement import cached_until, judged, retirements, ttl_notes
+from hyops_gitops.core.apply.retirement import cached_until, judged, retirements, ttl_notes
+from hyops_gitops.core.evidence.entry_parts import Retirement, ServerReport, ServerVerdict
+from hyops_gitops.core.evidence.log import Applied
+from hyops_gitops.core.plan.plan import Action, Change
 from hyops_gitops.core.zone import RRset
 
 ACCEPTED = datetime(2026, 1, 10, 12, 0, tzinfo=UTC)

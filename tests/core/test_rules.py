@@ -2,9 +2,9 @@
 
 import pytest
 
+from hyops_gitops.core.contracts.context import ZoneContext, zone_context
+from hyops_gitops.core.contracts.drafts import ContractDraft, draft_contract
 from hyops_gitops.core.document import Document
-from hyops_gitops.core.drafts import ContractDraft, draft_contract
-from hyops_gitops.core.rules.context import ZoneContext, zone_context
 from hyops_gitops.core.rules.references import Deletions, check_references
 from hyops_gitops.core.rules.targets import check_targets
 

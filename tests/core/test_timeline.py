@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hyops_gitops.core.entry_parts import Retirement, ServerReport, ServerVerdict
-from hyops_gitops.core.readiness import ProbeReport, ReadinessReport
-from hyops_gitops.core.retirement import judged
-from hyops_gitops.core.timeline import ServiceReport, timeline
+from hyops_gitops.core.apply.retirement import judged
+from hyops_gitops.core.evidence.entry_parts import Retirement, ServerReport, ServerVerdict
+from hyops_gitops.core.evidence.timeline import ServiceReport, timeline
+from hyops_gitops.core.plan.readiness import ProbeReport, ReadinessReport
 
 NAME = "pg.prod.z.internal"
 NOW = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)

@@ -14,8 +14,8 @@ from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.json_fields import parse_time, time_text
 from hyops_gitops.core.markers import TOMBSTONES_KEPT, Anchor, claim, expired_tombstones, tombstone
 from hyops_gitops.core.masking import MAX_TEXT, masked
-from hyops_gitops.core.new_repository import scalar
-from hyops_gitops.core.state import ManagedSet
+from hyops_gitops.core.onboarding.new_repository import scalar
+from hyops_gitops.core.plan.state import ManagedSet
 from hyops_gitops.core.zone import RRset, Zone
 
 APEX = "z.internal"

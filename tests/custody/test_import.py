@@ -7,13 +7,13 @@ from typing import cast
 
 import pytest
 
-from hyops_gitops.core.custody_entries import Gap
-from hyops_gitops.core.entries import Result
-from hyops_gitops.core.envelope import Entry
 from hyops_gitops.core.errors import Refused
+from hyops_gitops.core.evidence.custody_entries import Gap
+from hyops_gitops.core.evidence.entries import Result
+from hyops_gitops.core.evidence.envelope import Entry
 from hyops_gitops.core.exchange import PatchReceipt
 from hyops_gitops.core.zone import Key, RRset
-from hyops_gitops.usecases.apply_ports import ApplyPorts
+from hyops_gitops.usecases.apply.ports import ApplyPorts
 from hyops_gitops.usecases.ports import ZoneWriter
 from tests.custody.conftest import MakeKey, list_keys, ok, verifies
 from tests.world import World, run

@@ -13,10 +13,18 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
-from hyops_gitops.adapters.schemas import SchemaName, load_schema
-from hyops_gitops.core.custody_entries import Adopted, Compromised, Continues, Gap, Genesis, Reconcile, TrustChange
+from hyops_gitops.adapters.yaml.schemas import SchemaName, load_schema
 from hyops_gitops.core.declaration import KINDS, Declaration, DeclaredHold
-from hyops_gitops.core.entries import (
+from hyops_gitops.core.evidence.custody_entries import (
+    Adopted,
+    Compromised,
+    Continues,
+    Gap,
+    Genesis,
+    Reconcile,
+    TrustChange,
+)
+from hyops_gitops.core.evidence.entries import (
     BODY_TYPES,
     AuthorityChange,
     Intent,
@@ -25,7 +33,7 @@ from hyops_gitops.core.entries import (
     Unchanged,
     ZoneDrift,
 )
-from hyops_gitops.core.entry_parts import (
+from hyops_gitops.core.evidence.entry_parts import (
     SECONDARY_DRIFTS,
     Approval,
     AuthorityRef,
@@ -42,13 +50,13 @@ from hyops_gitops.core.entry_parts import (
     TrustedKey,
     ZoneDigests,
 )
-from hyops_gitops.core.envelope import Envelope, decode, encode
+from hyops_gitops.core.evidence.envelope import Envelope, decode, encode
+from hyops_gitops.core.evidence.segment import Base, SegmentRef
+from hyops_gitops.core.evidence.timeline import STAGES, Moment, ServiceReport
 from hyops_gitops.core.guards import Override
 from hyops_gitops.core.markers import Anchor
-from hyops_gitops.core.plan import Action, Change, Drift, Held
-from hyops_gitops.core.readiness import PROBE_VERDICTS, READINESS_VERDICTS, ProbeReport, ReadinessReport
-from hyops_gitops.core.segment import Base, SegmentRef
-from hyops_gitops.core.timeline import STAGES, Moment, ServiceReport
+from hyops_gitops.core.plan.plan import Action, Change, Drift, Held
+from hyops_gitops.core.plan.readiness import PROBE_VERDICTS, READINESS_VERDICTS, ProbeReport, ReadinessReport
 from hyops_gitops.core.zone import RRset
 from tests.custody.conftest import ok
 from tests.world import World

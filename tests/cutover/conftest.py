@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hyops_gitops.core.entries import Intent, Result
+from hyops_gitops.core.evidence.entries import Intent, Result
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.zones import create_zone
 from tests.world import World

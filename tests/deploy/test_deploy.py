@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hyops_gitops.adapters.powerdns_http import PowerDnsHttp
+from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.ports import free_addresses

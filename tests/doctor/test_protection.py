@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hyops_gitops.adapters.git_access import GitAccess
+from hyops_gitops.adapters.forge.access import GitAccess
 from tests.world import run
 
 

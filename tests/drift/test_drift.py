@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from hyops_gitops.adapters.powerdns import PowerDnsTransferRequester, PowerDnsWriter
+from hyops_gitops.adapters.powerdns.zone import PowerDnsTransferRequester, PowerDnsWriter
 from hyops_gitops.cli.main import execute
-from hyops_gitops.core.drift import DriftCase, DriftReport
-from hyops_gitops.core.entries import ZoneDrift
 from hyops_gitops.core.errors import OutsideFailure, Refused, UsageError
+from hyops_gitops.core.evidence.entries import ZoneDrift
+from hyops_gitops.core.inspection.drift import DriftCase, DriftReport
 from hyops_gitops.core.markers import Anchor, anchor_name
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.run import start_lab, stop_lab
 from hyops_gitops.lab.zones import create_zone, served_serial, wait_until
-from hyops_gitops.usecases.drift import DriftRequest, Look, look_for_drift
+from hyops_gitops.usecases.inspection.drift import DriftRequest, Look, look_for_drift
 from tests.world import World
 
 pytestmark = pytest.mark.authority

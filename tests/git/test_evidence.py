@@ -13,11 +13,11 @@ from typing import Protocol
 
 import pytest
 
-from hyops_gitops.adapters.git_branch import GitBranches
-from hyops_gitops.adapters.git_evidence import GitEvidenceStore
-from hyops_gitops.adapters.git_remote import Pushed, RemoteBranch
-from hyops_gitops.adapters.git_snapshot import history_is_linear
-from hyops_gitops.adapters.process_identity import process_is_gone
+from hyops_gitops.adapters.git.branch import GitBranches
+from hyops_gitops.adapters.git.evidence import GitEvidenceStore
+from hyops_gitops.adapters.git.remote import Pushed, RemoteBranch
+from hyops_gitops.adapters.git.snapshot import history_is_linear
+from hyops_gitops.adapters.host.process_identity import process_is_gone
 from hyops_gitops.core.errors import HyopsError, InvalidData, OutsideFailure, Refused, UsageError
 from hyops_gitops.lab.zones import wait_until
 
@@ -312,7 +312,7 @@ def test_a_remote_that_hangs_is_given_up_and_left_nothing_running(
     script = tmp_path / "hang"
     script.write_text(f"#!/bin/sh\necho $$ > {pid}\nexec sleep 300\n")
     script.chmod(0o755)
-    monkeypatch.setattr("hyops_gitops.adapters.git_remote.NETWORK_TIMEOUT_S", 1.0)
+    monkeypatch.setattr("hyops_gitops.adapters.git.remote.NETWORK_TIMEOUT_S", 1.0)
     monkeypatch.setenv("GIT_SSH_COMMAND", str(script))
     clone.git("remote", "set-url", "origin", "ssh://git@forge.invalid/x.git")
     failure = refused(store(clone).fetch, "remote-unreachable")
@@ -455,7 +455,7 @@ def test_only_ordinary_files_are_evidence(mode: str, path: str, clone: Repo) -> 
 
 def test_a_tree_that_no_log_could_have_is_not_read(clone: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     add(store(clone, None), None)
-    monkeypatch.setattr("hyops_gitops.adapters.git_snapshot.MAX_BYTES", 5)
+    monkeypatch.setattr("hyops_gitops.adapters.git.snapshot.MAX_BYTES", 5)
     snapshot = store(clone, None).recorded()
     assert snapshot is not None
     with pytest.raises(InvalidData, match="no log has more than 5") as caught:
@@ -502,7 +502,7 @@ def test_many_writers_at_once(clone: Repo, bare: Repo, tmp_path: Path) -> None:
     script = tmp_path / "writer.py"
     script.write_text(
         "import sys\nfrom datetime import UTC, datetime\nfrom pathlib import Path\n"
-        "from hyops_gitops.adapters.git_evidence import GitEvidenceStore\n"
+        "from hyops_gitops.adapters.git.evidence import GitEvidenceStore\n"
         "from hyops_gitops.core.errors import Refused\n"
         "root, name = sys.argv[1:]\nlog, done = GitEvidenceStore(Path(root), 'evidence', 'origin'), 0\n"
         "while done < 4:\n"

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from hyops_gitops.adapters.dns_client import PlainDnsClient
-from hyops_gitops.adapters.powerdns import PowerDnsTransferRequester, PowerDnsWriter
-from hyops_gitops.adapters.powerdns_http import PowerDnsHttp
+from hyops_gitops.adapters.dns.client import PlainDnsClient
+from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
+from hyops_gitops.adapters.powerdns.zone import PowerDnsTransferRequester, PowerDnsWriter
 from hyops_gitops.cli.main import execute
-from hyops_gitops.core.authority import ServerAddress
+from hyops_gitops.core.contracts.authority import ServerAddress
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.exchange import Question
 from hyops_gitops.core.zone import RRset

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops.cli.main import execute
-from hyops_gitops.core.authority import ServerAddress
+from hyops_gitops.core.contracts.authority import ServerAddress
 from hyops_gitops.core.errors import Exit, InvalidData, OutsideFailure, UsageError
 from hyops_gitops.lab import processes, run
 from hyops_gitops.lab.directory import exclusive

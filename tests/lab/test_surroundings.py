@@ -13,10 +13,10 @@ from typing import NoReturn
 import pytest
 import requests
 
-from hyops_gitops.adapters.dns_client import PlainDnsClient
-from hyops_gitops.adapters.powerdns import PowerDnsWriter
+from hyops_gitops.adapters.dns.client import PlainDnsClient
+from hyops_gitops.adapters.powerdns.zone import PowerDnsWriter
 from hyops_gitops.cli.main import execute
-from hyops_gitops.core.authority import ServerAddress
+from hyops_gitops.core.contracts.authority import ServerAddress
 from hyops_gitops.core.errors import Exit, InvalidData, OutsideFailure, UsageError
 from hyops_gitops.core.exchange import Question
 from hyops_gitops.core.zone import RRset

@@ -10,8 +10,8 @@ from functools import partial
 
 import pytest
 
-from hyops_gitops.adapters import powerdns_json
-from hyops_gitops.adapters.powerdns import PowerDnsReader, PowerDnsTransferRequester, PowerDnsWriter
+from hyops_gitops.adapters.powerdns import json_form as powerdns_json
+from hyops_gitops.adapters.powerdns.zone import PowerDnsReader, PowerDnsTransferRequester, PowerDnsWriter
 from hyops_gitops.core.errors import OutsideFailure, ReplyLost, ServerRefused
 from hyops_gitops.core.zone import RRset
 
@@ -288,7 +288,7 @@ def test_what_no_line_of_a_zone_file_can_say_is_no_rrset(raw_server: StartServer
 
 
 def test_a_huge_reply_is_not_read_to_its_end(raw_server: StartServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hyops_gitops.adapters.powerdns_http.MAX_REPLY_BYTES", 1000)
+    monkeypatch.setattr("hyops_gitops.adapters.powerdns.http.MAX_REPLY_BYTES", 1000)
     monkeypatch.setattr(powerdns_json, "MAX_REPLY_BYTES", 1000)
     server = raw_server(reply("200 OK", b" " * 200_000 + GOOD_HEADER))
     with pytest.raises(OutsideFailure, match="larger than 1000 bytes"):

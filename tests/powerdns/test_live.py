@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from hyops_gitops.adapters.dns_client import PlainDnsClient
-from hyops_gitops.adapters.powerdns import (
+from hyops_gitops.adapters.dns.client import PlainDnsClient
+from hyops_gitops.adapters.powerdns.zone import (
     SERVER_BODY_LIMIT_BYTES,
     PowerDnsReader,
     PowerDnsTransferRequester,

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hyops_gitops.adapters.schemas import load_schema
-from hyops_gitops.adapters.yaml_reader import read_document
-from hyops_gitops.adapters.yaml_set import in_order, new_text, set_values
-from hyops_gitops.core.contract_edit import CONTRACT_KEYS, Edit, edited, same_data
+from hyops_gitops.adapters.yaml.reader import read_document
+from hyops_gitops.adapters.yaml.schemas import load_schema
+from hyops_gitops.adapters.yaml.setting import in_order, new_text, set_values
+from hyops_gitops.core.contracts.edit import CONTRACT_KEYS, Edit, edited, same_data
 from hyops_gitops.core.errors import InvalidData
 
 FLOW = """\

@@ -18,11 +18,11 @@ from typing import Any, cast
 import hyops_gitops.cli.apply as command
 from hyops_gitops.cli.main import run
 from hyops_gitops.cli.wiring import Wiring
-from hyops_gitops.core.authority import Authority, EvidenceSettings, ServerAddress
-from hyops_gitops.core.events import OnEvent
+from hyops_gitops.core.apply.events import OnEvent
+from hyops_gitops.core.contracts.authority import Authority, EvidenceSettings, ServerAddress
 from hyops_gitops.core.exchange import Answer, PatchReceipt, Question, ZoneHeader
 from hyops_gitops.core.zone import Key, RRset
-from hyops_gitops.usecases.apply_ports import ApplyPorts
+from hyops_gitops.usecases.apply.ports import ApplyPorts
 from hyops_gitops.usecases.ports import DnsClient, EvidenceStore, Signer, ZoneWriter
 
 MARKS = (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hyops_gitops.core.restoring import is_newer, newest, serial_above, soa_with
+from hyops_gitops.core.restore.restoring import is_newer, newest, serial_above, soa_with
 from hyops_gitops.core.zone import RRset, Zone, soa_serial
 
 TOP = 2**32 - 1

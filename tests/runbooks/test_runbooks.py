@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from hyops_gitops.adapters.powerdns import PowerDnsWriter
-from hyops_gitops.core.custody_entries import Gap, Reconcile, TrustChange
-from hyops_gitops.core.entries import Intent
+from hyops_gitops.adapters.powerdns.zone import PowerDnsWriter
+from hyops_gitops.core.evidence.custody_entries import Gap, Reconcile, TrustChange
+from hyops_gitops.core.evidence.entries import Intent
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.zones import create_zone

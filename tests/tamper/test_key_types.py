@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from hyops_gitops.adapters.signing import SshKeygenSigner
-from hyops_gitops.core.custody_entries import Reconcile
-from hyops_gitops.core.envelope import entry_path
-from hyops_gitops.core.trust import BREAKGLASS_NAMESPACE
+from hyops_gitops.adapters.ssh.signing import SshKeygenSigner
+from hyops_gitops.core.evidence.custody_entries import Reconcile
+from hyops_gitops.core.evidence.envelope import entry_path
+from hyops_gitops.core.verification.trust import BREAKGLASS_NAMESPACE
 from hyops_gitops.usecases.ports import Signer
 from tests.breakglass.building import SEGMENT, Breakglass, read
 from tests.breakglass.test_reconciling import take_in

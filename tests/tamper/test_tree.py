@@ -10,14 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hyops_gitops.core.canonical import sha256_hex
-from hyops_gitops.core.custody_entries import Compromised, Gap, TrustChange
-from hyops_gitops.core.entries import Intent, Result, Unchanged, ZoneDrift
-from hyops_gitops.core.entry_parts import Lease, Restore
-from hyops_gitops.core.envelope import entry_path
-from hyops_gitops.core.plan import plan_digest
-from hyops_gitops.core.restoring import differences_between
+from hyops_gitops.core.evidence.custody_entries import Compromised, Gap, TrustChange
+from hyops_gitops.core.evidence.entries import Intent, Result, Unchanged, ZoneDrift
+from hyops_gitops.core.evidence.entry_parts import Lease, Restore
+from hyops_gitops.core.evidence.envelope import entry_path
+from hyops_gitops.core.plan.plan import plan_digest
+from hyops_gitops.core.restore.restoring import differences_between
 from hyops_gitops.core.zone import Zone
-from hyops_gitops.usecases.apply_preparation import zone_digests
+from hyops_gitops.usecases.apply.preparation import zone_digests
 from tests.tamper.building import (
     START,
     ZONE,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hyops_gitops.core.entries import Intent, Refusal
+from hyops_gitops.core.evidence.entries import Intent, Refusal
 from hyops_gitops.lab.model import Lab
 from tests.workflows.forge import Forge
 from tests.workflows.reading import Runner, without_network

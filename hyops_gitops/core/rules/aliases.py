@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
-from hyops_gitops.core.drafts import AliasDraft, ContractDraft
+from hyops_gitops.core.contracts.context import ZoneContext
+from hyops_gitops.core.contracts.drafts import AliasDraft, ContractDraft
 from hyops_gitops.core.findings import Finding
 from hyops_gitops.core.names import canonical_name, endpoint_name_of_path
 from hyops_gitops.core.rules.catalog import finding_at
-from hyops_gitops.core.rules.context import ZoneContext
 from hyops_gitops.core.rules.names import naming_problem
 
 

@@ -4,14 +4,14 @@ import re
 from collections.abc import Iterator
 from itertools import chain
 
-from hyops_gitops.core.authority import DEFAULT_CONVERGENCE_S, DEFAULT_LEASE_S
+from hyops_gitops.core.contracts.authority import DEFAULT_CONVERGENCE_S, DEFAULT_LEASE_S
+from hyops_gitops.core.contracts.context import parse_network, suggestion, ttl_bounds
 from hyops_gitops.core.document import Document, KeyPath
 from hyops_gitops.core.fields import Fields
 from hyops_gitops.core.findings import Finding
 from hyops_gitops.core.guards import GUARDS, overridable_guards
 from hyops_gitops.core.names import SHARED, is_below, label_problem, name_problem
 from hyops_gitops.core.rules.catalog import finding_at
-from hyops_gitops.core.rules.context import parse_network, suggestion, ttl_bounds
 from hyops_gitops.core.rules.servers import check_servers
 
 # git check-ref-format, less what only quoting could bring through a shell

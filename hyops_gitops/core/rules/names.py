@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from hyops_gitops.core.drafts import ContractDraft
+from hyops_gitops.core.contracts.context import ZoneContext, did_you_mean, suggestion
+from hyops_gitops.core.contracts.drafts import ContractDraft
 from hyops_gitops.core.findings import Finding
 from hyops_gitops.core.names import (
     EndpointName,
@@ -14,7 +15,6 @@ from hyops_gitops.core.names import (
     name_problem,
 )
 from hyops_gitops.core.rules.catalog import finding_at
-from hyops_gitops.core.rules.context import ZoneContext, did_you_mean, suggestion
 
 _AT = ("endpoint_dns_name",)
 

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from hyops_gitops.core.contract import TargetType
-from hyops_gitops.core.drafts import ContractDraft
+from hyops_gitops.core.contracts.context import ZoneContext, did_you_mean
+from hyops_gitops.core.contracts.contract import TargetType
+from hyops_gitops.core.contracts.drafts import ContractDraft
 from hyops_gitops.core.findings import Finding
 from hyops_gitops.core.names import EndpointName, canonical_name, endpoint_name_of_path, is_in_zone
 from hyops_gitops.core.rules.aliases import alias_names
 from hyops_gitops.core.rules.catalog import finding_at
-from hyops_gitops.core.rules.context import ZoneContext, did_you_mean
 
 _MISTYPED = 2  # letters more or less
 _COMPARED = 200

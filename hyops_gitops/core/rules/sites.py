@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from hyops_gitops.core.contract import TargetType
-from hyops_gitops.core.drafts import ContractDraft, TargetDraft
+from hyops_gitops.core.contracts.context import suggestion
+from hyops_gitops.core.contracts.contract import TargetType
+from hyops_gitops.core.contracts.drafts import ContractDraft, TargetDraft
 from hyops_gitops.core.fields import Fields
 from hyops_gitops.core.findings import Finding
 from hyops_gitops.core.rules.catalog import finding_at
-from hyops_gitops.core.rules.context import suggestion
 
 
 def check_sites(draft: ContractDraft) -> Iterator[Finding]:

@@ -4,13 +4,13 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
-from hyops_gitops.core.contract import TargetType
+from hyops_gitops.core.contracts.context import ZoneContext
+from hyops_gitops.core.contracts.contract import TargetType
+from hyops_gitops.core.contracts.drafts import ContractDraft, TargetDraft
 from hyops_gitops.core.document import KeyPath
-from hyops_gitops.core.drafts import ContractDraft, TargetDraft
 from hyops_gitops.core.findings import Finding
 from hyops_gitops.core.names import canonical_name, name_problem
 from hyops_gitops.core.rules.catalog import finding_at
-from hyops_gitops.core.rules.context import ZoneContext
 from hyops_gitops.core.zone import canonical_address
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address

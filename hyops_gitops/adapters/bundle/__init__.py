@@ -1,0 +1,1 @@
+"""Bundles and unpacked folders: no git, no network."""

@@ -1,0 +1,1 @@
+"""DNS servers, and the services behind the names."""

@@ -1,0 +1,243 @@
+"""Asks DNS servers by address: many questions at once over UDP, TCP where an answer was cut (RFC 1035, 7766, 6891).
+
+One connected socket a batch, so that the kernel drops what others send and reports a closed port at once; a window
+of questions in flight, lost ones asked again; a reply counts only with the id and the question of its query. Never
+the system's resolver for the questions themselves; only a server given by host name is looked up with it.
+"""
+
+import contextlib
+import secrets
+import select
+import socket
+import time
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import dns.exception
+import dns.flags
+import dns.message
+import dns.name
+import dns.query
+import dns.rcode
+import dns.rdataclass
+import dns.rdatatype
+
+from hyops_gitops.core.contracts.authority import ServerAddress
+from hyops_gitops.core.exchange import Answer, Question
+from hyops_gitops.core.names import absolute
+from hyops_gitops.core.zone import RRset
+
+SILENT = Answer(rcode="SILENT", authoritative=False, rrsets=(), elapsed_ms=0)
+_WINDOW = 100  # questions in flight: what the default receive buffer of a UDP socket holds
+_BATCH = 20_000  # far fewer than there are message ids
+_RESEND_S = 0.4
+_PER_QUESTION_S = 0.001  # added to the time-out: servers answer several thousand questions a second
+_PAYLOAD = 1232  # RFC 9715: passes every path unfragmented
+_MAX_DATAGRAM = 65535
+_TCP_WORKERS = 8
+
+_Sockaddr = tuple[int, tuple[str, int] | tuple[str, int, int, int]]  # family, address
+
+
+@dataclass(slots=True)
+class _Pending:
+    """One question under way."""
+
+    question: Question
+    query: dns.message.Message
+    wire: bytes
+    first_sent: float | None = None
+    last_sent: float = 0.0
+
+
+@dataclass(slots=True)
+class _Batch:
+    """The state of one `ask`."""
+
+    timeout_s: float
+    waiting: deque[_Pending]
+    unanswered: dict[int, _Pending]  # by message id
+    in_flight: dict[int, _Pending] = field(default_factory=dict)  # sent lately, oldest first
+    answers: dict[Question, Answer] = field(default_factory=dict)
+    truncated: list[tuple[_Pending, "Future[Answer]"]] = field(default_factory=list)
+
+
+class PlainDnsClient:
+    """Meets `usecases.ports.DnsClient`."""
+
+    def ask(
+        self,
+        server: ServerAddress,
+        questions: Sequence[Question],
+        *,
+        recursion_desired: bool,
+        timeout_s: float,
+    ) -> Mapping[Question, Answer]:
+        """Ask all questions at once.
+
+        A question is SILENT when the server has said nothing at all for `timeout_s`, or the batch has taken
+        `timeout_s` plus a millisecond a question, or the server's port is closed or its host name unknown.
+        """
+        distinct = list(dict.fromkeys(questions))
+        answers = dict.fromkeys(distinct, SILENT)
+        sockaddr = _resolve(server)
+        if sockaddr is None:
+            return answers
+        with ThreadPoolExecutor(_TCP_WORKERS) as pool:  # starts no thread before an answer is cut
+            for first in range(0, len(distinct), _BATCH):
+                part = distinct[first : first + _BATCH]
+                batch = _batch(part, recursion_desired=recursion_desired, timeout_s=timeout_s)
+                _run(batch, sockaddr, pool)
+                answers |= batch.answers
+                answers.update((pending.question, future.result()) for pending, future in batch.truncated)
+        return answers
+
+
+def chaos_text(server: ServerAddress, name: str, timeout_s: float) -> str | None:
+    """The first string of a CHAOS-class TXT such as `id.server` (RFC 4892), None when there is no such answer."""
+    sockaddr = _resolve(server)
+    if sockaddr is None:
+        return None
+    query = dns.message.make_query(absolute(name), dns.rdatatype.TXT, dns.rdataclass.CHAOS)
+    try:
+        reply = dns.query.udp(query, str(sockaddr[1][0]), timeout=timeout_s, port=server.port)
+    except (OSError, dns.exception.DNSException):
+        return None
+    texts = [
+        text for rrset in reply.answer if rrset.rdtype == dns.rdatatype.TXT for rdata in rrset for text in rdata.strings
+    ]
+    return texts[0].decode("ascii", "replace") if texts else None
+
+
+def _batch(questions: Iterable[Question], *, recursion_desired: bool, timeout_s: float) -> _Batch:
+    flags = dns.flags.Flag.RD if recursion_desired else dns.flags.Flag(0)
+    unanswered: dict[int, _Pending] = {}
+    for question in questions:
+        identifier = _unused_id(unanswered)
+        query = dns.message.make_query(
+            absolute(question.name), question.type, use_edns=0, payload=_PAYLOAD, flags=flags, id=identifier
+        )
+        unanswered[identifier] = _Pending(question, query, query.to_wire())
+    return _Batch(timeout_s, deque(unanswered.values()), unanswered)
+
+
+def _unused_id(used: Mapping[int, object]) -> int:
+    while (identifier := secrets.randbelow(0x10000)) in used:
+        pass
+    return identifier
+
+
+def _resolve(server: ServerAddress) -> _Sockaddr | None:
+    """The first address of a host, None when there is none."""
+    try:
+        found = socket.getaddrinfo(server.host, server.port, type=socket.SOCK_DGRAM)
+    except (OSError, UnicodeError):
+        return None
+    family, _, _, _, address = found[0]
+    return int(family), address  # type: ignore[return-value]  # without IPv6 support typeshed allows bytes
+
+
+def _run(batch: _Batch, sockaddr: _Sockaddr, pool: ThreadPoolExecutor) -> None:
+    """Send and receive until all is answered, nothing can be, or time is up."""
+    family, address = sockaddr
+    with socket.socket(family, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.connect(address)
+            sock.setblocking(False)
+            _exchange(batch, sock, address, pool)
+        except OSError:
+            return  # closed port or no route: what is not answered yet stays silent
+
+
+def _exchange(batch: _Batch, sock: socket.socket, address: tuple[object, ...], pool: ThreadPoolExecutor) -> None:
+    last_heard = time.monotonic()
+    deadline = last_heard + batch.timeout_s + _PER_QUESTION_S * len(batch.unanswered)
+    while batch.unanswered and (now := time.monotonic()) < min(deadline, last_heard + batch.timeout_s):
+        _send(batch, sock, now)
+        oldest = next(iter(batch.in_flight.values()))
+        until = min(oldest.last_sent + _RESEND_S, deadline, last_heard + batch.timeout_s)
+        if select.select([sock], [], [], max(0.0, until - now))[0]:
+            last_heard = time.monotonic()
+            _receive(batch, sock, address, pool)
+        _give_up_waiting(batch)
+
+
+def _send(batch: _Batch, sock: socket.socket, now: float) -> None:
+    """Fill the window."""
+    while batch.waiting and len(batch.in_flight) < _WINDOW:
+        pending = batch.waiting.popleft()
+        if pending.query.id not in batch.unanswered:
+            continue  # its answer came late, after it had been put back to be asked again
+        with contextlib.suppress(BlockingIOError):  # a full send buffer is the same as a datagram lost on the way
+            sock.send(pending.wire)
+        pending.first_sent = pending.first_sent if pending.first_sent is not None else now
+        pending.last_sent = now
+        batch.in_flight[pending.query.id] = pending
+
+
+def _receive(batch: _Batch, sock: socket.socket, address: tuple[object, ...], pool: ThreadPoolExecutor) -> None:
+    """Take every datagram that is there."""
+    while True:
+        try:
+            wire = sock.recv(_MAX_DATAGRAM)
+        except BlockingIOError:
+            return
+        pending = batch.unanswered.get(int.from_bytes(wire[:2], "big"))
+        reply = _parse(wire, pending)
+        if pending is None or reply is None:
+            continue
+        del batch.unanswered[pending.query.id]
+        batch.in_flight.pop(pending.query.id, None)
+        if reply.flags & dns.flags.TC:
+            batch.truncated.append((pending, pool.submit(_ask_tcp, pending, address, batch.timeout_s)))
+        else:
+            batch.answers[pending.question] = _answer(reply, pending)
+
+
+def _parse(wire: bytes, pending: _Pending | None) -> dns.message.Message | None:
+    """The reply to this query, None when the datagram is anything else."""
+    if pending is None:
+        return None
+    try:
+        reply = dns.message.from_wire(wire)
+    except (dns.exception.DNSException, ValueError):
+        return None
+    return reply if pending.query.is_response(reply) else None
+
+
+def _give_up_waiting(batch: _Batch) -> None:
+    """Put what has been in flight for too long at the end of the queue, so that it does not fill the window."""
+    now = time.monotonic()
+    for pending in list(batch.in_flight.values()):
+        if pending.last_sent + _RESEND_S > now:
+            return
+        del batch.in_flight[pending.query.id]
+        batch.waiting.append(pending)
+
+
+def _ask_tcp(pending: _Pending, address: tuple[object, ...], timeout_s: float) -> Answer:
+    try:
+        reply = dns.query.tcp(pending.query, str(address[0]), timeout=timeout_s, port=int(str(address[1])))
+    except (OSError, EOFError, dns.exception.DNSException):
+        return SILENT
+    return _answer(reply, pending)
+
+
+def _answer(reply: dns.message.Message, pending: _Pending) -> Answer:
+    started = pending.first_sent if pending.first_sent is not None else time.monotonic()
+    return Answer(
+        rcode=dns.rcode.to_text(reply.rcode()),
+        authoritative=bool(reply.flags & dns.flags.AA),
+        rrsets=tuple(
+            RRset.of(
+                rrset.name.to_text(),
+                dns.rdatatype.to_text(rrset.rdtype),
+                rrset.ttl,
+                [rdata.to_text() for rdata in rrset],
+            )
+            for rrset in reply.answer
+        ),
+        elapsed_ms=round((time.monotonic() - started) * 1000),
+    )

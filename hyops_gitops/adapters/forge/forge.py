@@ -1,0 +1,200 @@
+"""GitHub and Gitea, read by their REST APIs: which pull request brought a commit, and who stands behind it.
+
+The two differ in few places, which are `Dialect`. An API below `/api/v1` is Gitea's (or Forgejo's), anything else
+GitHub's. Reads only.
+
+What each cannot tell: Gitea finds a pull request by the one commit that merged it, so that of a rebased one only the
+last commit is found. Rules of a branch are visible on GitHub as rulesets (the older branch protection is not).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+from urllib.parse import quote, urlsplit
+
+from hyops_gitops.adapters.forge.http import ForgeHttp
+from hyops_gitops.core.apply.pull_request import PullRequest
+from hyops_gitops.core.errors import InvalidData, OutsideFailure, UsageError
+from hyops_gitops.core.evidence.entry_parts import Approval, Person
+from hyops_gitops.core.json_fields import Fields
+
+FORGE_URL = "HYOPS_FORGE_URL"
+FORGE_REPOSITORY = "HYOPS_FORGE_REPOSITORY"
+FORGE_TOKEN = "HYOPS_FORGE_TOKEN"  # noqa: S105 - a variable's name
+
+_VERDICTS = ("APPROVED", "CHANGES_REQUESTED", "REQUEST_CHANGES", "DISMISSED")
+_GHOST = Person("ghost")  # whose account was deleted
+_OBJECTIONS = ("CHANGES_REQUESTED", "REQUEST_CHANGES")  # GitHub's word, Gitea's word
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What one kind of forge calls things."""
+
+    name: Literal["github", "gitea"]
+    pulls_of_commit: str  # below a commit
+    commit: str  # a commit with the forge's users
+
+
+_GITHUB = Dialect("github", "/commits/{commit}/pulls", "/commits/{commit}")
+_GITEA = Dialect("gitea", "/commits/{commit}/pull", "/git/commits/{commit}")
+
+
+def forge_from_environment(environ: Mapping[str, str]) -> "RestForge | None":
+    """The forge that the environment names, or None without a token for one.
+
+    Raises:
+        UsageError: code `no-forge`: a token, but not what it is for.
+        OutsideFailure: codes `forge-url`, `forge-token`.
+    """
+    token = environ.get(FORGE_TOKEN, "").strip()
+    if not token:
+        return None
+    url = environ.get(FORGE_URL) or environ.get("GITHUB_API_URL", "")
+    repository = environ.get(FORGE_REPOSITORY) or environ.get("GITHUB_REPOSITORY", "")
+    owner, slash, name = repository.partition("/")
+    if not url or not slash or not owner or not name or "/" in name:
+        raise UsageError(
+            f"{FORGE_TOKEN} is set, but not which repository of which forge it is for",
+            code="no-forge",
+            hint=f"set {FORGE_URL}=https://HOST/api/v1 (https://api.github.com for GitHub) and "
+            f"{FORGE_REPOSITORY}=OWNER/NAME",
+        )
+    return RestForge(ForgeHttp(url, token), f"/repos/{quote(owner, safe='')}/{quote(name, safe='')}")
+
+
+@dataclass(slots=True)
+class RestForge:
+    """One repository of one forge. Remembers what it was told: an apply that starts again asks once."""
+
+    http: ForgeHttp
+    repository: str  # its path below the API's base
+    _pulls: dict[str, PullRequest | None] = field(default_factory=dict)
+    _required: dict[str, int] = field(default_factory=dict)
+    _branch: str | None = None
+
+    @property
+    def name(self) -> str:
+        """`github` or `gitea`."""
+        return self._dialect.name
+
+    def pull_request(self, commit: str) -> PullRequest | None:
+        """The merged pull request that brought this commit of the branch; None: it was pushed directly.
+
+        Raises:
+            OutsideFailure: the forge did not answer, or not what it should.
+        """
+        if commit not in self._pulls:
+            try:
+                self._pulls[commit] = self._find(commit)
+            except InvalidData as error:
+                raise OutsideFailure(
+                    f"the forge's answer is not understood: {error.message}", code="forge-reply"
+                ) from None
+        return self._pulls[commit]
+
+    def author(self, commit: str) -> Person | None:
+        """The user who wrote a commit, where the forge knows one.
+
+        Raises:
+            OutsideFailure: the forge did not answer, or not what it should.
+        """
+        return next(iter(self._people(commit)), None)
+
+    @property
+    def _dialect(self) -> Dialect:
+        return _GITEA if urlsplit(self.http.url).path.rstrip("/").endswith("/api/v1") else _GITHUB
+
+    def _find(self, commit: str) -> PullRequest | None:
+        branch = self._default_branch()
+        path = self.repository + self._dialect.pulls_of_commit.format(commit=commit)
+        found = [self.http.get(path)] if self._dialect is _GITEA else list(self.http.pages(path))
+        merged = [Fields(one) for one in found if one is not None and _is_merged(Fields(one))]
+        exact = [one for one in merged if one.optional_text("merge_commit_sha") == commit]
+        rebased = [one for one in merged if one.nested("base").text("ref") == branch]
+        chosen = next(iter(exact or rebased), None)
+        return None if chosen is None else self._read(chosen.integer("number"))
+
+    def _read(self, number: int) -> PullRequest:
+        path = f"{self.repository}/pulls/{number}"
+        document = self.http.get(path)
+        if document is None:
+            raise OutsideFailure(f"pull request {number} is not there any more", code="forge-reply")
+        pull = Fields(document)
+        head = pull.nested("head").text("sha")
+        reviews = _newest_of_each(Fields(one) for one in self.http.pages(f"{path}/reviews"))
+        verdicts = [(_person(one), _state(one), one.optional_text("commit_id")) for one in reviews]
+        return PullRequest(
+            str(number),
+            pull.text("title"),
+            _person(pull) if "user" in pull else _GHOST,
+            head,
+            tuple(Approval(who, at or None) for who, state, at in verdicts if state == "APPROVED"),
+            _person(pull, "merged_by") if "merged_by" in pull else None,
+            self._people(head),
+            tuple(who for who, state, _ in verdicts if state in _OBJECTIONS),
+            self._required_approvals(pull.nested("base").text("ref")),
+        )
+
+    def _people(self, commit: str) -> tuple[Person, ...]:
+        document = self.http.get(self.repository + self._dialect.commit.format(commit=commit))
+        if document is None:
+            return ()
+        told = Fields(document)
+        return tuple(
+            _person(told, role) for role in ("author", "committer") if role in told and "login" in told.nested(role)
+        )
+
+    def _default_branch(self) -> str:
+        if self._branch is None:
+            document = self.http.get(self.repository)
+            if document is None:
+                raise OutsideFailure(
+                    f"{self.http.url}{self.repository} is not there, or the token may not see it",
+                    code="forge-not-found",
+                    hint=f"check {FORGE_REPOSITORY} and what the token may read",
+                )
+            self._branch = Fields(document).text("default_branch")
+        return self._branch
+
+    def _required_approvals(self, branch: str) -> int:
+        """How many approvals the visible rules of a branch ask for."""
+        if self._dialect is _GITEA:
+            return 0
+        if branch not in self._required:
+            path = f"{self.repository}/rules/branches/{quote(branch, safe='')}"
+            rules = [Fields(one) for one in self.http.pages(path)]
+            reviews = [one.nested("parameters") for one in rules if one.text("type") == "pull_request"]
+            counts = [one.optional_integer("required_approving_review_count") or 0 for one in reviews]
+            self._required[branch] = max(counts, default=0)
+        return self._required[branch]
+
+
+def _is_merged(pull: Fields) -> bool:
+    return "merged_at" in pull
+
+
+def _newest_of_each(reviews: Iterable[Fields]) -> list[Fields]:
+    """Each reviewer's newest review that says yes or no: a later comment changes neither."""
+    told = [one for one in reviews if "user" in one and _state(one) in _VERDICTS]
+    told.sort(key=lambda one: (_moment(one.optional_text("submitted_at")), one.integer("id")))
+    return list({_person(one).id: one for one in told}.values())
+
+
+def _moment(text: str | None) -> float:
+    """Gitea writes the offset of its own time zone, which changes with the season."""
+    try:
+        return datetime.fromisoformat(text or "").timestamp()
+    except ValueError:
+        return 0.0
+
+
+def _state(review: Fields) -> str:
+    """Gitea marks a dismissed review, GitHub gives it another state."""
+    return "DISMISSED" if "dismissed" in review and review.boolean("dismissed") else review.text("state")
+
+
+def _person(fields: Fields, role: str = "user") -> Person:
+    user = fields.nested(role)
+    return Person(user.text("login"), str(user.integer("id")))

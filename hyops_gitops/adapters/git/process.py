@@ -1,0 +1,208 @@
+"""Runs git, and translates how it can fail.
+
+Git is configured by its environment, by four layers of configuration files and by the repository itself. What we read
+and write must not depend on any of it, so every call is an argument list with an environment of its own:
+
+- of all `GIT_*` variables only those that say how to reach a remote or where the user's configuration is come through;
+  the ones of `git rev-parse --local-env-vars`, which a hook inherits, would point us at another repository or index;
+- replace objects are off: they make history look different from what is stored;
+- nothing may prompt: no terminal, no askpass window for ssh;
+- nothing that only the local repository asks for is run (hooks, a file-system monitor, background maintenance).
+"""
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hyops_gitops.adapters.host.programs import not_run
+from hyops_gitops.core.errors import HyopsError, OutsideFailure, UsageError
+
+LOCAL_TIMEOUT_S = 60.0
+NETWORK_TIMEOUT_S = 120.0
+
+_KEPT_VARIABLES = frozenset(
+    {
+        "GIT_ALLOW_PROTOCOL",
+        "GIT_ASKPASS",
+        "GIT_CEILING_DIRECTORIES",
+        "GIT_CONFIG_GLOBAL",
+        "GIT_CONFIG_NOSYSTEM",
+        "GIT_CONFIG_SYSTEM",
+        "GIT_DISCOVERY_ACROSS_FILESYSTEM",
+        "GIT_EXEC_PATH",
+        "GIT_SSH",
+        "GIT_SSH_COMMAND",
+        "GIT_SSH_VARIANT",
+    }
+)
+_KEPT_PREFIXES = ("GIT_HTTP_", "GIT_PROXY_", "GIT_SSL_")
+_SETTINGS = (
+    "core.quotePath=false",
+    "core.fsmonitor=false",
+    "core.hooksPath=/dev/null",
+    "core.splitIndex=false",
+    "core.commitGraph=false",  # a cache that may disagree with the commits themselves
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "advice.detachedHead=false",
+    "trailer.separators=:",
+)
+# A fetch of exactly what is named after it: checked, without tags, prunes or any reference that configuration adds.
+PLAIN_FETCH = (
+    "-c",
+    "fetch.fsckObjects=true",
+    "fetch",
+    "--no-tags",
+    "--no-write-fetch-head",
+    "--no-recurse-submodules",
+    "--no-prune",
+    "--refmap=",  # the configured refspec forces
+)
+_CREDENTIALS = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/\s@]+@", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+_MESSAGE_LIMIT = 500  # characters of git's own words that we repeat
+
+
+@dataclass(frozen=True, slots=True)
+class GitResult:
+    """One finished call."""
+
+    status: int
+    stdout: bytes
+    stderr: str  # masked and free of control characters other than LF
+
+    @property
+    def ok(self) -> bool:
+        """Whether git said yes."""
+        return self.status == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Git:
+    """Git in one directory of one repository."""
+
+    root: Path
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+
+    def output(
+        self,
+        *arguments: str,
+        stdin: bytes = b"",
+        env: Mapping[str, str] | None = None,
+        timeout_s: float = LOCAL_TIMEOUT_S,
+    ) -> bytes:
+        """The standard output of a call that has to succeed.
+
+        Raises:
+            UsageError: code `no-repository`.
+            OutsideFailure: codes `no-git`, `git-timeout`, `git-failed`.
+        """
+        result = self.attempt(*arguments, stdin=stdin, env=env, timeout_s=timeout_s)
+        if not result.ok:
+            raise self._failure(arguments[0], result)
+        return result.stdout
+
+    def attempt(
+        self,
+        *arguments: str,
+        stdin: bytes = b"",
+        env: Mapping[str, str] | None = None,
+        timeout_s: float = LOCAL_TIMEOUT_S,
+    ) -> GitResult:
+        """A call whose failure is an answer. `env` adds to the scrubbed environment.
+
+        Raises:
+            UsageError: code `no-repository`.
+            OutsideFailure: codes `no-git`, `git-timeout`.
+        """
+        command = ["git", "-C", str(self.root)]
+        for setting in _SETTINGS:
+            command += ["-c", setting]
+        try:
+            # A session of its own: no controlling terminal to prompt on, and one group to end with all helpers.
+            process = subprocess.Popen(
+                [*command, *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env={**clean_environment(self.environ), **(env or {})},
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise not_run("git", error, code="no-git", hint="install git 2.34 or newer") from None
+        stdout, stderr = _finish(process, stdin, arguments[0], timeout_s)
+        result = GitResult(process.returncode, stdout, printable(stderr))
+        if not result.ok and _says_no_repository(result.stderr):
+            raise self._failure(arguments[0], result)
+        return result
+
+    def _failure(self, verb: str, result: GitResult) -> HyopsError:
+        words = summary(result.stderr) or f"exit status {result.status}"
+        if _says_no_repository(result.stderr):
+            return UsageError(
+                f"no git repository that can be used: {words}",
+                code="no-repository",
+                hint="run this in a clone, or name one with --repo DIR",
+            )
+        return OutsideFailure(f"git {verb} failed: {words}", code="git-failed")
+
+
+def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment git runs in, made from the caller's."""
+    kept = {
+        name: value
+        for name, value in environ.items()
+        if not name.startswith("GIT_") or name in _KEPT_VARIABLES or name.startswith(_KEPT_PREFIXES)
+    }
+    return {
+        **kept,
+        "LC_ALL": "C",
+        "TZ": "UTC",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_NO_REPLACE_OBJECTS": "1",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_LITERAL_PATHSPECS": "1",
+        "SSH_ASKPASS_REQUIRE": "never",
+    }
+
+
+def printable(output: bytes) -> str:
+    """Git's (or a server's) words, fit to be shown: no control characters, no credentials of a URL."""
+    return _CREDENTIALS.sub(r"\1***@", _CONTROL.sub("", output.decode("utf-8", "replace")))
+
+
+def summary(stderr: str) -> str:
+    """The words of a failure on one line, hints left out."""
+    lines = [line.strip() for line in stderr.splitlines()]
+    return "; ".join(line for line in lines if line and not line.startswith("hint:"))[:_MESSAGE_LIMIT]
+
+
+def _finish(process: subprocess.Popen[bytes], stdin: bytes, verb: str, timeout_s: float) -> tuple[bytes, bytes]:
+    with process:
+        try:
+            return process.communicate(stdin, timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            _end(process)
+            raise OutsideFailure(
+                f"git {verb} took longer than {timeout_s:.0f} s and was ended", code="git-timeout"
+            ) from None
+        except BaseException:
+            _end(process)  # interrupted: nothing of ours may go on in the background
+            raise
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _says_no_repository(stderr: str) -> bool:
+    return (
+        "not a git repository" in stderr.lower()
+        or "detected dubious ownership" in stderr
+        or "cannot change to" in stderr
+    )

@@ -1,0 +1,177 @@
+"""One branch on one remote: ask for its head, fetch it without ever rewinding, move it by compare-and-swap."""
+
+import re
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from hyops_gitops.adapters.git.process import NETWORK_TIMEOUT_S, PLAIN_FETCH, Git, GitResult, summary
+from hyops_gitops.core.errors import OutsideFailure, UsageError
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]*")
+
+
+class Pushed(Enum):
+    """What became of a push, as far as its own output says."""
+
+    ACCEPTED = auto()
+    REJECTED = auto()  # certainly not stored
+    UNCLEAR = auto()  # no verdict on the reference came back
+
+
+@dataclass(frozen=True, slots=True)
+class PushReport:
+    """A push's outcome and the words that came with it."""
+
+    outcome: Pushed
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteBranch:
+    """`refs/heads/<branch>` on a configured remote, and the remote-tracking reference for it."""
+
+    git: Git
+    remote: str
+    branch: str
+    timeout_s: float | None = None  # None: as long as git may take over the network
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.remote):
+            raise UsageError(
+                f"{self.remote!r} is not the name of a remote",
+                code="bad-remote",
+                hint="evidence.remote names a remote of this clone, such as origin, never a URL",
+            )
+
+    @property
+    def there(self) -> str:
+        """The reference on the remote."""
+        return f"refs/heads/{self.branch}"
+
+    @property
+    def tracking(self) -> str:
+        """The reference here that remembers it."""
+        return f"refs/remotes/{self.remote}/{self.branch}"
+
+    def head(self) -> str | None:
+        """What the remote has now; None when it has no such branch.
+
+        Raises:
+            OutsideFailure: code `remote-unreachable`.
+        """
+        if not self.git.attempt("config", "--get-all", f"remote.{self.remote}.url").ok:
+            raise OutsideFailure(
+                f"this clone has no remote called {self.remote!r}",
+                code="remote-unreachable",
+                hint=f"add it with `git remote add {self.remote} URL`; `git remote -v` lists them",
+            )
+        result = self._ask("ls-remote", "--quiet", "--", self.remote, self.there)
+        if not result.ok:
+            raise self.unreachable(summary(result.stderr))
+        # The pattern also fits longer names that end in it, so compare.
+        found = (line.split("\t") for line in result.stdout.decode("utf-8", "replace").splitlines())
+        return next((object_id for object_id, name in found if name == self.there), None)
+
+    def fetch(self) -> bool:
+        """Fetch the branch into its tracking reference; False when that would not be a fast-forward.
+
+        Raises:
+            OutsideFailure: code `remote-unreachable`.
+        """
+        result = self._ask(
+            *PLAIN_FETCH,
+            "--show-forced-updates",  # else git takes every update for a fast-forward
+            "--",
+            self.remote,
+            f"{self.there}:{self.tracking}",
+        )
+        if not result.ok and "(non-fast-forward)" not in result.stderr:
+            raise self.unreachable(summary(result.stderr))
+        return result.ok
+
+    def fetch_objects(self) -> None:
+        """Copy the branch's commits here without moving any reference.
+
+        Raises:
+            OutsideFailure: code `remote-unreachable`.
+        """
+        result = self._ask(
+            *PLAIN_FETCH,
+            "--",
+            self.remote,
+            self.there,
+        )
+        if not result.ok:
+            raise self.unreachable(summary(result.stderr))
+
+    def forward(self, commit: str, *, dry_run: bool = False) -> str | None:
+        """Push a commit where that is a fast-forward, or only try; why not, otherwise."""
+        result = self._ask(
+            "push",
+            *(["--dry-run"] if dry_run else []),
+            "--porcelain",
+            "--no-verify",
+            "--no-signed",
+            "--no-follow-tags",
+            "--recurse-submodules=no",
+            "--",
+            self.remote,
+            f"{commit}:{self.there}",
+        )
+        return None if result.ok else summary(result.stderr) or f"git push ended with status {result.status}"
+
+    def push(self, commit: str, expected: str | None) -> PushReport:
+        """Make `commit` the branch's head if its head is `expected` (None: if there is no branch).
+
+        The lease makes it a compare-and-swap: git compares what the server advertises, and the server compares again
+        under its lock. The user's pre-push hook is not run; hooks of the server are.
+        """
+        result = self._ask(
+            "push",
+            "--porcelain",
+            "--no-verify",
+            "--no-signed",
+            "--no-follow-tags",
+            "--recurse-submodules=no",
+            f"--force-with-lease={self.there}:{expected or ''}",
+            "--",
+            self.remote,
+            f"{commit}:{self.there}",
+        )
+        flags = [
+            line[0] for line in result.stdout.decode("utf-8", "replace").splitlines() if f":{self.there}\t" in line
+        ]
+        outcome = Pushed.UNCLEAR
+        if flags in (["!"], ["="]):  # "=": somebody else pushed this very commit, so it was not ours to count as a lock
+            outcome = Pushed.REJECTED
+        elif flags and result.ok:
+            outcome = Pushed.ACCEPTED
+        return PushReport(outcome, summary(result.stderr) or f"git push ended with status {result.status}")
+
+    def unreachable(self, words: str) -> OutsideFailure:
+        """The remote could not be asked."""
+        return OutsideFailure(
+            f"remote {self.remote!r} cannot be reached: {words}",
+            code="remote-unreachable",
+            hint=f"test it with `git ls-remote {self.remote}`; what has to move before it is back: "
+            "`hyops-gitops breakglass --help`",
+        )
+
+    def _ask(self, *arguments: str) -> GitResult:
+        """A call over the network, whose every failure is the remote's."""
+        try:
+            return self.git.attempt(*arguments, env=self._ssh(), timeout_s=self.timeout_s or NETWORK_TIMEOUT_S)
+        except UsageError as failure:  # it is the remote that is no repository
+            return GitResult(-1, b"", failure.message)
+        except OutsideFailure as failure:
+            if failure.code != "git-timeout":
+                raise
+            return GitResult(-1, b"", failure.message)
+
+    def _ssh(self) -> dict[str, str]:
+        """Keep ssh from asking anything, unless the user says how ssh is to be run."""
+        if not {"GIT_SSH", "GIT_SSH_COMMAND"}.isdisjoint(self.git.environ):
+            return {}
+        if self.git.attempt("config", "--get", "core.sshCommand").ok:
+            return {}
+        return {"GIT_SSH_COMMAND": "ssh -oBatchMode=yes"}

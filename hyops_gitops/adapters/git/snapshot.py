@@ -1,0 +1,132 @@
+"""The evidence branch at one commit, and whether the commits before it only ever added."""
+
+import re
+from collections.abc import Collection, Mapping
+from functools import cached_property
+
+from hyops_gitops.adapters.git.process import Git
+from hyops_gitops.adapters.git.tree import ORDINARY, is_full_id, list_tree, read_blobs
+from hyops_gitops.core.errors import InvalidData
+
+_GROW_ONLY = ("log", "segments")
+_PAGE = re.compile(r"log/[^/]+/[0-9]{4,}/README\.md(?:\.sig)?")  # follows from the entries, and grows with them
+MAX_BYTES = 1024 * 1024 * 1024  # of all files; 100,000 entries have a sixth of that
+_SHOWN = 5  # commits or paths named in one problem
+
+
+class GitSnapshot:
+    """One commit's whole tree. Meets `EvidenceSnapshot`."""
+
+    def __init__(self, git: Git, commit: str) -> None:
+        self.git = git
+        self._commit = commit
+
+    @property
+    def commit(self) -> str:
+        """The commit's full id."""
+        return self._commit
+
+    def paths(self) -> list[str]:
+        """Every path, sorted.
+
+        Raises:
+            InvalidData: code `evidence-invalid`: the tree holds anything but ordinary files with UTF-8 names.
+        """
+        return list(self._blobs)
+
+    def read(self, paths: Collection[str]) -> Mapping[str, bytes]:
+        """The content of these paths, all read by one process; paths that do not exist are absent."""
+        ids = {path: self._blobs[path] for path in paths if path in self._blobs}
+        contents = read_blobs(self.git, ids.values())
+        return {path: contents[object_id] for path, object_id in ids.items()}
+
+    def earlier(self, commit: str) -> "GitSnapshot":
+        """The branch at an earlier commit of it, known here."""
+        return GitSnapshot(self.git, commit)
+
+    def unchanged_since(self, commit: str) -> frozenset[str] | None:
+        """The paths whose content is what it was in an earlier commit, by the difference of the two trees.
+
+        None when that is no ancestor, or when since then files of the log, its pages aside, were changed or deleted.
+        """
+        if not is_full_id(commit) or not self.git.attempt("merge-base", "--is-ancestor", commit, self._commit).ok:
+            return None
+        scope = ["diff-tree", "-r", "-z", "--no-renames", "--no-relative", "--name-status", commit, self._commit, "--"]
+        tokens = [token.decode("utf-8", "backslashreplace") for token in self.git.output(*scope).split(b"\0")[:-1]]
+        changed = dict(zip(tokens[1::2], tokens[::2], strict=True))
+        for path, status in changed.items():
+            folder, _, rest = path.partition("/")
+            if status != "A" and folder in _GROW_ONLY and not rest.endswith(("/README.md", "/README.md.sig")):
+                return None
+        return frozenset(self._blobs.keys() - changed.keys())
+
+    @cached_property
+    def _blobs(self) -> dict[str, str]:
+        """Blob ids by path, sorted by path."""
+        blobs: dict[str, str] = {}
+        entries = list_tree(self.git, self._commit)
+        if (size := sum(entry.size for entry in entries)) > MAX_BYTES:
+            raise _invalid(f"its files have {size} bytes, no log has more than {MAX_BYTES}")
+        for entry in entries:
+            path = entry.path.decode("utf-8", "backslashreplace")
+            if entry.mode != ORDINARY:
+                raise _invalid(f"{path!r} has mode {entry.mode}, not {ORDINARY}: not an ordinary file")
+            if path.encode() != entry.path:
+                raise _invalid(f"the file name {path!r} is not valid UTF-8")
+            blobs[path] = entry.object_id
+        return dict(sorted(blobs.items()))
+
+
+def history_is_linear(snapshot: GitSnapshot, since: str | None = None) -> list[str]:
+    """What is wrong with the commits up to this one; empty when they only ever added to the log.
+
+    Checked are: one root, no merges, and under `log/` and `segments/` nothing was ever modified, deleted or changed
+    in type. With `since`, a commit known to be good, only the commits after it are looked at, and it must be an
+    ancestor.
+    """
+    git, commit = snapshot.git, snapshot.commit
+    if since is not None and not git.attempt("merge-base", "--is-ancestor", since, commit).ok:
+        return [f"commit {commit[:12]} does not descend from {since[:12]}"]
+    scope = [commit, *([f"^{since}"] if since is not None else [])]
+    listed = [line.split() for line in git.output("rev-list", "--parents", *scope, "--").decode().splitlines()]
+    roots = [one for one, *parents in listed if not parents]
+    merges = [one for one, *parents in listed if len(parents) > 1]
+    problems = []
+    if len(roots) != (1 if since is None else 0):
+        problems.append(f"the branch has {len(roots)} root commits here: {_shortened(roots)}")
+    if merges:
+        problems.append(f"the branch holds merges: {_shortened(merges)}")
+    return problems + _rewritten(git, scope)
+
+
+def _rewritten(git: Git, scope: list[str]) -> list[str]:
+    output = git.output(
+        "log",
+        "-z",
+        "--full-history",
+        "--diff-merges=separate",
+        "--no-renames",
+        "--no-relative",
+        "--no-show-signature",
+        "--diff-filter=MDT",
+        "--name-only",
+        "--format=",
+        *scope,
+        "--",
+        *(f":(top){folder}" for folder in _GROW_ONLY),
+        env={"GIT_LITERAL_PATHSPECS": "0"},
+    )
+    changed = {token.decode("utf-8", "backslashreplace").lstrip("\n") for token in output.split(b"\0") if token.strip()}
+    paths = {path for path in changed if not _PAGE.fullmatch(path)}
+    if not paths:
+        return []
+    shown = ", ".join(repr(path) for path in sorted(paths)[:_SHOWN])
+    return [f"{len(paths)} files that may only be added were changed or deleted later: {shown}"]
+
+
+def _shortened(commits: list[str]) -> str:
+    return ", ".join(one[:12] for one in commits[:_SHOWN]) or "none"
+
+
+def _invalid(message: str) -> InvalidData:
+    return InvalidData(message, code="evidence-invalid")

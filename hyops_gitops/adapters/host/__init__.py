@@ -1,0 +1,1 @@
+"""This machine, this process, this job: clock, programs, credentials."""

@@ -1,0 +1,139 @@
+"""The JSON of PowerDNS's HTTP API, in and out ("HTTP API: Zones" in the PowerDNS documentation).
+
+Everything that arrives is checked before it becomes a value: a reply of another shape raises `BadShape`.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+
+from hyops_gitops.adapters.powerdns.http import MAX_REPLY_BYTES, quoted
+from hyops_gitops.core.exchange import ZoneHeader
+from hyops_gitops.core.names import absolute, canonical_name
+from hyops_gitops.core.zone import Key, RRset
+
+ZoneJson = Mapping[str, object]
+_WORD = re.compile(r"[\x21-\x7e]+")  # with a blank in it, a line of a zone file would mean something else
+_MOST = 2**32 - 1  # of a serial and of a TTL
+# Line ends and controls would let one record pass as several lines of a zone file; lone surrogates have no encoding.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+class BadShape(Exception):
+    """The reply is not what the API documents; the message completes "cannot be used: ..."."""
+
+
+def decode_zone(body: bytes, zone: str) -> ZoneJson:
+    """The object that describes this zone."""
+    if len(body) > MAX_REPLY_BYTES:
+        raise BadShape(f"it is larger than {MAX_REPLY_BYTES} bytes")
+    try:
+        document = _mapping(json.loads(body))
+    except (ValueError, RecursionError) as error:
+        raise BadShape("it is not JSON, or nested too deeply") from error
+    if canonical_name(_text(document, "name")) != zone:
+        raise BadShape(f"it is about another zone than {zone}")
+    return document
+
+
+def decode_header(zone: ZoneJson, server_time: datetime | None) -> ZoneHeader:
+    """The zone without its RRsets; what old versions leave out has the value it had for them."""
+    serial = _number(zone, "serial")
+    return ZoneHeader(
+        kind=_text(zone, "kind").lower(),
+        serial=serial,
+        edited_serial=_number(zone, "edited_serial") if "edited_serial" in zone else serial,
+        soa_edit_api=_text(zone, "soa_edit_api") if "soa_edit_api" in zone else "",
+        masters=tuple(_as_text(master) for master in _items(zone, "masters")) if "masters" in zone else (),
+        server_time=server_time,
+        notified_serial=_number(zone, "notified_serial") if "notified_serial" in zone else None,
+    )
+
+
+def decode_rrsets(zone: ZoneJson) -> Iterator[RRset]:
+    """Every RRset as stored, foreign types in their raw text."""
+    for item in _items(zone, "rrsets"):
+        entry = _mapping(item)
+        served: list[str] = []
+        disabled: list[str] = []
+        for record in map(_mapping, _items(entry, "records")):
+            (disabled if record.get("disabled") is True else served).append(_text(record, "content"))
+        yield RRset.of(_word(entry, "name"), _word(entry, "type"), _number(entry, "ttl"), served, disabled)
+
+
+def encode_patch(deletes: Sequence[Key], replaces: Sequence[RRset]) -> bytes:
+    """The body of a PATCH, deletes first."""
+    gone = [{"name": absolute(name), "type": rrtype, "changetype": "DELETE"} for name, rrtype in deletes]
+    return json.dumps({"rrsets": [*gone, *map(_replace, replaces)]}, separators=(",", ":")).encode()
+
+
+def encode_zone(name: str, rrsets: Sequence[RRset], settings: Mapping[str, object]) -> bytes:
+    """The body of a POST that makes a zone."""
+    sets = [{key: value for key, value in _replace(rrset).items() if key != "changetype"} for rrset in rrsets]
+    return json.dumps({"name": absolute(name), "rrsets": sets, **settings}, separators=(",", ":")).encode()
+
+
+def _replace(rrset: RRset) -> dict[str, object]:
+    # No `comments`: without the key existing ones stay, and LMDB before 5.1 refuses it.
+    records = [{"content": content, "disabled": False} for content in rrset.rdata]
+    records += [{"content": content, "disabled": True} for content in rrset.disabled]
+    if not records:
+        raise ValueError(f"a replace without records: {rrset.name} {rrset.type}")
+    return {
+        "name": absolute(rrset.name),
+        "type": rrset.type,
+        "changetype": "REPLACE",
+        "ttl": rrset.ttl,
+        "records": records,
+    }
+
+
+def error_text(body: bytes) -> str:
+    """What the server says is wrong: the `error` of its JSON, else its text."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return body[:2000].decode(errors="replace")
+    match document:
+        case {"error": str(text)}:
+            return text
+        case _:
+            return body[:2000].decode(errors="replace")
+
+
+def _mapping(value: object) -> ZoneJson:
+    if not isinstance(value, dict):
+        raise BadShape(f"an object was expected, got {quoted(repr(value)[:80])}")
+    return value
+
+
+def _items(of: ZoneJson, key: str) -> list[object]:
+    value = of.get(key)
+    if not isinstance(value, list):
+        raise BadShape(f"{key} is not a list")
+    return value
+
+
+def _text(of: ZoneJson, key: str) -> str:
+    return _as_text(of.get(key), key)
+
+
+def _as_text(value: object, key: str = "an item") -> str:
+    if not isinstance(value, str) or _UNSAFE.search(value):
+        raise BadShape(f"{key} is not text, or holds control characters")
+    return value
+
+
+def _word(of: ZoneJson, key: str) -> str:
+    text = _text(of, key)
+    if not _WORD.fullmatch(text):
+        raise BadShape(f"{key} is not one word")
+    return text
+
+
+def _number(of: ZoneJson, key: str) -> int:
+    value = of.get(key)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MOST:
+        raise BadShape(f"{key} is not a whole number from 0 to {_MOST}")
+    return value

@@ -1,0 +1,259 @@
+"""One zone of one PowerDNS Authoritative server, through its HTTP API.
+
+Facts come from the PowerDNS documentation ("HTTP API: Zones") and from measurements on 4.7.3. PowerDNS's words
+(`changetype`, `kind`) stay in here. A reader has no method that writes; requests that read are tried three times,
+requests that write are sent once.
+"""
+
+import random
+import re
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from urllib.parse import quote, urlsplit
+
+from hyops_gitops.adapters.powerdns.http import PowerDnsHttp, Reply, quoted
+from hyops_gitops.adapters.powerdns.json_form import (
+    BadShape,
+    ZoneJson,
+    decode_header,
+    decode_rrsets,
+    decode_zone,
+    encode_patch,
+    error_text,
+)
+from hyops_gitops.core.errors import OutsideFailure, ReplyLost, ServerRefused
+from hyops_gitops.core.exchange import PatchReceipt, ZoneHeader
+from hyops_gitops.core.names import absolute
+from hyops_gitops.core.zone import Key, RRset
+
+DEFAULT_TIMEOUT_S = 30.0
+# webserver-max-bodysize is 2 MiB by default; what is larger gets the same "Bad Request" as broken JSON.
+SERVER_BODY_LIMIT_BYTES = 2 * 1024 * 1024
+MAX_BODY_BYTES = SERVER_BODY_LIMIT_BYTES - 64 * 1024
+READ_TRIES = 3
+_READ_PAUSE_S = 0.1  # before the second try, doubled before the third, with up to as much again at random
+_SERIAL = re.compile(r"[0-9]{1,10}")
+_TRANSIENT = frozenset({"powerdns-unreachable", "powerdns-connection-lost", "powerdns-server-error"})
+
+
+class _ZoneApi:
+    """The requests about one zone, and the meaning of the replies' status."""
+
+    __slots__ = ("_http", "_path", "_sleep", "_zone", "_zones")
+
+    def __init__(
+        self,
+        url: str,
+        server_id: str,
+        zone: str,
+        api_key: str,
+        ca_file: str | None = None,
+        *,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Prepare; nothing is sent yet.
+
+        Args:
+            url: scheme://host:port, without path.
+            server_id: `localhost` unless a proxy says otherwise.
+            zone: The zone's canonical name.
+            api_key: The secret; it goes into one header of requests to `url` and nowhere else.
+            ca_file: PEM file of the CA to trust in place of the public ones.
+            timeout_s: The longest silence to bear, in seconds.
+            sleep: Waits between tries of a read.
+
+        Raises:
+            OutsideFailure: codes `powerdns-key` and `powerdns-url`.
+        """
+        self._http = PowerDnsHttp(url, api_key, ca_file, timeout_s)
+        self._zone = zone
+        self._zones = f"/api/v1/servers/{quote(server_id, safe='')}/zones"
+        self._path = f"{self._zones}/{_zone_id(zone)}"
+        self._sleep = sleep
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._http.url!r}, {self._zone!r})"
+
+    def _send(self, method: str, suffix: str = "", body: bytes | None = None, *, collection: bool = False) -> Reply:
+        """One request that changes something, once; the reply says 2xx."""
+        reply = self._http.exchange(method, self._zones if collection else self._path + suffix, {}, body)
+        self._check(reply, body)
+        return reply
+
+    def _check(self, reply: Reply, body: bytes | None) -> None:
+        """Raise what a status other than 2xx means; `body` is what was uploaded, None when nothing was."""
+        server = f"PowerDNS at {self._http.url}"
+        said = self._http.quote(error_text(reply.body))
+        match reply.status:
+            case status if 200 <= status < 300:  # noqa: PLR2004 - the bounds of a class of HTTP status (RFC 9110)
+                return
+            case status if 300 <= status < 400:  # noqa: PLR2004 - as above
+                raise OutsideFailure(
+                    f"{server} answered {status}, a redirect to {_host(reply.headers.get('location', ''))}",
+                    code="powerdns-redirect",
+                    hint="redirects are never followed, the API key would go with them; give the API's own address",
+                )
+            case 401 | 403:
+                raise OutsideFailure(
+                    f"the API key is not accepted by {server} ({reply.status} {said})",
+                    code="powerdns-unauthorized",
+                    hint="compare the key in the environment with `api-key` in that server's pdns.conf, and what a "
+                    "proxy before it allows",
+                )
+            case 404:
+                kind = OutsideFailure if body is None else ServerRefused
+                raise kind(
+                    f"{server} has no zone {self._zone} ({reply.status} {said})",
+                    code="powerdns-no-zone",
+                    hint="zones are never created here: create it on the server, or check primary.server_id",
+                )
+            case 400 if body is not None:
+                raise ServerRefused(
+                    f"{server} refused the change ({said}): it was malformed or too big; it had {len(body)} bytes, "
+                    f"the limit is {SERVER_BODY_LIMIT_BYTES} unless webserver-max-bodysize says otherwise",
+                    code="powerdns-refused",
+                    hint="the server's log says which",
+                )
+            case status if 400 <= status < 500:  # noqa: PLR2004 - as above
+                raise ServerRefused(f"{server} refused the request ({status}): {said}", code="powerdns-refused")
+            case status:
+                kind = OutsideFailure if body is None else ReplyLost
+                raise kind(f"{server} failed ({status}): {said}", code="powerdns-server-error")
+
+
+class PowerDnsReader(_ZoneApi):
+    """Meets `usecases.ports.ZoneReader`."""
+
+    __slots__ = ()
+
+    def header(self) -> ZoneHeader:
+        """The zone without its RRsets."""
+        reply, zone = self._read({"rrsets": "false"})
+        with _Shape(self._http.url):
+            return decode_header(zone, _http_date(reply.headers.get("date", "")))
+
+    def rrsets(self) -> tuple[RRset, ...]:
+        """Every RRset of the zone, as stored, foreign types in their raw text."""
+        _, zone = self._read({})
+        with _Shape(self._http.url):
+            return tuple(decode_rrsets(zone))
+
+    def rrsets_at(self, names: Collection[str]) -> tuple[RRset, ...]:
+        """Every RRset at exactly these canonical owner names.
+
+        Reads the whole zone: with the API's own filter, `rrset_name`, 4.7 leaves out disabled records (both
+        backends), and a later REPLACE would then remove what was never seen.
+        """
+        wanted = set(names)
+        return tuple(rrset for rrset in self.rrsets() if rrset.name in wanted) if wanted else ()
+
+    def _read(self, params: Mapping[str, str]) -> tuple[Reply, ZoneJson]:
+        """GET the zone, again when the server or the connection failed: reading twice does no harm."""
+        for attempt in range(1, READ_TRIES + 1):
+            try:
+                reply = self._http.exchange("GET", self._path, params)
+                self._check(reply, None)
+                with _Shape(self._http.url):
+                    return reply, decode_zone(reply.body, self._zone)
+            except OutsideFailure as error:
+                if error.code not in _TRANSIENT or attempt == READ_TRIES:
+                    raise
+            pause = _READ_PAUSE_S * 2 ** (attempt - 1)
+            self._sleep(pause + random.uniform(0, pause))  # noqa: S311 - spreads retries, guards nothing
+        raise AssertionError("the last try returns or raises")
+
+
+class PowerDnsWriter(PowerDnsReader):
+    """Meets `usecases.ports.ZoneWriter`."""
+
+    __slots__ = ()
+
+    max_body_bytes = MAX_BODY_BYTES
+
+    def patch(self, deletes: Sequence[Key], replaces: Sequence[RRset]) -> PatchReceipt:
+        """One PATCH, which PowerDNS stores whole or not at all, in the order sent: deletes, then replaces.
+
+        Raises:
+            ServerRefused: codes `powerdns-refused`, `powerdns-no-zone`, `powerdns-body-limit` (not sent); nothing
+                was stored.
+            ReplyLost: the request may have been stored.
+            OutsideFailure: it was not.
+            ValueError: nothing to send (an empty PATCH still moves the serial), or a replace without records (which
+                PowerDNS takes for a delete).
+        """
+        if not deletes and not replaces:
+            raise ValueError("an empty PATCH")
+        body = encode_patch(deletes, replaces)
+        self._check_size(body, "the change", hint="apply fewer contracts in one commit")
+        reply = self._send("PATCH", body=body)
+        if reply.status != 204:  # noqa: PLR2004 - "No Content", the one documented success
+            raise ReplyLost(
+                f"PowerDNS at {self._http.url} answered a PATCH with {reply.status}, expected 204",
+                code="powerdns-bad-reply",
+                hint="something between here and the server answers in its place",
+            )
+        serial = reply.headers.get("x-pdns-new-serial", "")
+        return PatchReceipt(int(serial) if _SERIAL.fullmatch(serial) else None)
+
+    def _check_size(self, body: bytes, what: str, *, hint: str) -> None:
+        if len(body) > self.max_body_bytes:
+            raise ServerRefused(
+                f"{what} has {len(body)} bytes as one request, at most {self.max_body_bytes} are sent: "
+                f"PowerDNS takes {SERVER_BODY_LIMIT_BYTES} by default",
+                code="powerdns-body-limit",
+                hint=hint,
+            )
+
+    def notify(self) -> None:
+        """Ask for NOTIFY to every secondary; PowerDNS queues it and sends within about a second."""
+        self._send("PUT", "/notify")
+
+
+class PowerDnsTransferRequester(_ZoneApi):
+    """Meets `usecases.ports.TransferRequester`; for a secondary's API."""
+
+    __slots__ = ()
+
+    def retrieve(self) -> None:
+        """Ask the secondary to transfer the zone now, whatever its serial."""
+        self._send("PUT", "/axfr-retrieve")
+
+
+class _Shape:
+    """Turns a reply of the wrong shape into our error."""
+
+    __slots__ = ("_url",)
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, BadShape):
+            message = f"PowerDNS at {self._url} sent a reply that cannot be used: {error}"
+            raise OutsideFailure(message, code="powerdns-bad-reply") from error
+
+
+def _zone_id(zone: str) -> str:
+    """PowerDNS's own quoting (`=2F` for a slash), which 4.7 wants and later versions still take."""
+    return "".join(c if re.match(r"[a-z0-9._-]", c) else f"={ord(c):02X}" for c in absolute(zone))
+
+
+def _host(location: str) -> str:
+    try:
+        return quoted(urlsplit(location).hostname or "the same host")
+    except ValueError:
+        return "an address that cannot be read"
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    return moment if moment.tzinfo is not None else None

@@ -1,0 +1,1 @@
+"""OpenSSH: signing and verifying."""

@@ -1,0 +1,1 @@
+"""YAML in and out, and its form against our schemas."""

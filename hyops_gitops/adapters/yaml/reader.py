@@ -1,0 +1,272 @@
+"""The strict YAML reader: bytes to a `Document` with the place of every key and value, and never an exception.
+
+It builds plain data from the events of ruamel.yaml's parser (the C one where it is installed, else the pure one) and
+never constructs objects. Whatever people and programs may read differently, or review cannot see, is a finding:
+anchors, aliases, tags, directives, several documents, merge and duplicate keys, ambiguous plain scalars, deep nesting.
+"""
+
+import contextlib
+import functools
+from collections.abc import Generator
+from typing import Any, cast
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.events import (
+    AliasEvent,
+    DocumentEndEvent,
+    DocumentStartEvent,
+    Event,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    StreamStartEvent,
+)
+
+from hyops_gitops.adapters.yaml.scalars import Ambiguous, plain_value
+from hyops_gitops.adapters.yaml.text import decode, unwanted_character
+from hyops_gitops.core.document import Document, KeyPath, Mark
+from hyops_gitops.core.findings import Finding
+from hyops_gitops.core.rules.catalog import finding
+from hyops_gitops.core.rules.tree import MAX_FILE_BYTES
+
+Events = Generator[Event, None, None]
+
+MAX_DEPTH = 16
+_COLON_IN_FLOW = "found unexpected ':'"
+
+
+def read_document(path: str, content: bytes, *, pure: bool = False) -> tuple[Document | None, tuple[Finding, ...]]:
+    """One YAML file as data with marks, and what is wrong with it.
+
+    Args:
+        path: What findings call the file.
+        content: The file's bytes.
+        pure: Use the parser written in Python even where the C parser is installed.
+
+    Returns:
+        The document, or None when reading had to stop, and the findings in file order. Values with a finding are in the
+        document's `faulty`.
+    """
+    if len(content) > MAX_FILE_BYTES:
+        message = f"is larger than {MAX_FILE_BYTES // 1024} KiB"
+        return None, (finding("file-problem", path, Mark(1, 1), message),)
+    text, problem = decode(path, content)
+    if text is None:
+        return None, () if problem is None else (problem,)
+    directive = _directive_line(text)
+    if directive is not None:
+        message = "YAML directives are not allowed"
+        return None, (finding("yaml-directive", path, Mark(directive, 1), message, "delete the line"),)
+    document, findings = _Builder(path).build(text, pure)
+    if document is None and _COLON_IN_FLOW in " ".join(one.message for one in findings):
+        # libyaml stops at a colon in a flow list ([fd00::1]), which YAML 1.2 and the pure parser read as text.
+        return _Builder(path).build(text, pure=True)
+    return document, findings
+
+
+class _Stop(Exception):
+    """Reading cannot go on; the finding is recorded."""
+
+
+class _Builder:
+    """Builds one document out of events; findings are collected as they are met."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._findings: list[Finding] = []
+        self._key_marks: dict[KeyPath, Mark] = {}
+        self._value_marks: dict[KeyPath, Mark] = {}
+        self._faulty: set[KeyPath] = set()
+
+    def build(self, text: str, pure: bool) -> tuple[Document | None, tuple[Finding, ...]]:
+        document = None
+        try:
+            # Closed at once when we stop early: libyaml takes quadratic time for deep flow nesting.
+            with contextlib.closing(_events(text, pure)) as events:
+                data = self._document(events)
+            document = Document(self._path, data, self._key_marks, self._value_marks, frozenset(self._faulty))
+        except _Stop:
+            pass
+        except YAMLError as error:
+            self._syntax(error, text)
+        except (ValueError, OverflowError) as error:  # the pure parser, for escapes beyond Unicode
+            self._add("yaml-syntax", Mark(1, 1), f"cannot be read as YAML: {error}")
+        return document, tuple(self._findings)
+
+    def _document(self, events: Events) -> object:
+        first = next(event for event in events if not isinstance(event, StreamStartEvent))
+        if not isinstance(first, DocumentStartEvent):
+            self._add("yaml-empty", Mark(1, 1), "the file is empty", "delete it, or write the contract")
+            raise _Stop
+        root = next(events)
+        data = self._node(root, events, (), 1)
+        if isinstance(root, ScalarEvent) and not root.value:
+            self._value_marks[()] = Mark(1, 1)  # of nothing, as in a lone `---`: the parsers differ on where that is
+        end = next(events)
+        if not (isinstance(end, DocumentEndEvent) and end.explicit):  # `...` already invites another document
+            end = next(events)
+            if not isinstance(end, DocumentStartEvent):
+                return data
+        hint = "remove `...`, or `---` and all after it"
+        self._add("yaml-documents", _mark(end), "a file holds one document", hint)
+        raise _Stop
+
+    def _node(self, event: Event, events: Events, at: KeyPath, depth: int) -> object:
+        mark = _mark(event)
+        self._value_marks[at] = mark
+        if isinstance(event, AliasEvent):
+            self._fault(at, "yaml-anchor", mark, f"the alias *{event.anchor} is not allowed", "write the value out")
+            return None
+        self._check_properties(event, at, mark)
+        if isinstance(event, ScalarEvent):
+            return self._scalar(event, at, mark)
+        if depth > MAX_DEPTH:
+            self._add("yaml-depth", mark, f"nesting deeper than {MAX_DEPTH} levels is not allowed")
+            raise _Stop
+        if isinstance(event, MappingStartEvent):
+            return self._mapping(events, at, depth)
+        return self._sequence(events, at, depth)
+
+    def _check_properties(self, event: Event, at: KeyPath, mark: Mark) -> None:
+        if anchor := getattr(event, "anchor", None):
+            hint = "delete the anchor and write values out"
+            self._add("yaml-anchor", mark, f"the anchor &{anchor} is not allowed", hint)
+        if (tag := getattr(event, "tag", None)) is not None:
+            hint = "delete the tag; quote the value if text is meant"
+            self._fault(at, "yaml-tag", mark, f"the tag {_short_tag(str(tag))} is not allowed", hint)
+
+    def _scalar(self, event: ScalarEvent, at: KeyPath, mark: Mark) -> object:
+        text = str(event.value)
+        unwanted = unwanted_character(text)
+        if unwanted is not None:
+            self._fault(at, "yaml-characters", mark, f"the value holds {unwanted}", "delete it")
+        value = plain_value(text) if _is_plain(event) else text
+        if isinstance(value, Ambiguous):
+            self._fault(at, "yaml-ambiguous", mark, value.message, value.hint)
+            return text
+        return value
+
+    def _sequence(self, events: Events, at: KeyPath, depth: int) -> list[object]:
+        items: list[object] = []
+        while not isinstance(event := next(events), SequenceEndEvent):
+            items.append(self._node(event, events, (*at, len(items)), depth + 1))
+        return items
+
+    def _mapping(self, events: Events, at: KeyPath, depth: int) -> dict[str, object]:
+        items: dict[str, object] = {}
+        while not isinstance(event := next(events), MappingEndEvent):
+            key = self._key(event, at, items)
+            if key is not None:
+                self._key_marks[*at, key] = _mark(event)
+                items[key] = self._node(next(events), events, (*at, key), depth + 1)
+            else:
+                self._skip(events, at, depth)
+        return items
+
+    def _key(self, event: Event, at: KeyPath, items: dict[str, object]) -> str | None:
+        """The key, or None when its value is to be left out."""
+        mark = _mark(event)
+        if not isinstance(event, ScalarEvent):
+            self._add("yaml-key", mark, "a key must be one plain or quoted word, not a list, mapping or alias")
+            raise _Stop
+        key = str(event.value)
+        self._check_properties(event, (*at, key), mark)
+        if _is_plain(event) and key == "<<":
+            self._fault(at, "yaml-merge-key", mark, "merge keys are not allowed", "write the values out")
+            return None
+        if key in items:
+            first = self._key_marks[*at, key]
+            message = f"the key {key!r} is given twice, first on line {first.line}"
+            self._add("yaml-duplicate-key", mark, message, "keep one of the two")
+            return None
+        if unwanted := unwanted_character(key):
+            self._fault((*at, key), "yaml-characters", mark, f"the key holds {unwanted}", "delete it")
+        elif _is_plain(event) and not isinstance(plain_value(key), str):
+            hint = f'write "{key}" if this key is meant'
+            self._fault((*at, key), "yaml-ambiguous", mark, f"the key {key!r} is not text for every YAML reader", hint)
+        return key
+
+    def _skip(self, events: Events, at: KeyPath, depth: int) -> None:
+        """Read the value of a key that already has its finding, saying nothing about what is in it."""
+        kept, self._findings = self._findings, []
+        marks, self._value_marks = self._value_marks, {}
+        faulty, self._faulty = self._faulty, set()
+        keys, self._key_marks = self._key_marks, {}
+        try:
+            self._node(next(events), events, at, depth + 1)
+        except _Stop:
+            kept += self._findings
+            raise
+        finally:
+            self._findings, self._value_marks, self._faulty, self._key_marks = kept, marks, faulty, keys
+
+    def _add(self, rule: str, mark: Mark, message: str, hint: str = "") -> None:
+        self._findings.append(finding(rule, self._path, mark, message, hint))
+
+    def _fault(self, at: KeyPath, rule: str, mark: Mark, message: str, hint: str) -> None:
+        self._faulty.add(at)
+        self._add(rule, mark, message, hint)
+
+    def _syntax(self, error: YAMLError, text: str) -> None:
+        problem = str(getattr(error, "problem", None) or error).splitlines()[0].replace("in this context", "here")
+        context = getattr(error, "context", None)
+        start = getattr(error, "context_mark", None)
+        if context and start is not None and "next token" not in context:
+            problem = f"{problem}, {context} that begins on line {start.line + 1}"
+        mark = _mark_of(getattr(error, "problem_mark", None))
+        lines = text.splitlines() or [""]
+        if mark.line >= len(lines) and start is not None:
+            mark = _mark_of(start)  # "the end of the file" helps nobody; where the unfinished thing begins does
+        if mark.line > len(lines):
+            mark = Mark(len(lines), len(lines[-1]) + 1)
+        self._add("yaml-syntax", mark, f"cannot be read as YAML: {problem}", _syntax_hint(problem, text, mark))
+
+
+def _short_tag(tag: str) -> str:
+    return tag.replace("tag:yaml.org,2002:", "!!")
+
+
+def _syntax_hint(problem: str, text: str, mark: Mark) -> str:
+    lines = text.splitlines()
+    line = lines[mark.line - 1] if mark.line <= len(lines) else ""
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        return "indent with spaces, never with tabs"
+    if "mapping values are not allowed" in problem:
+        return "check the indentation, and quote a value that holds `: `"
+    if "cannot start any token" in problem:
+        return "quote a value that begins with a special character"
+    return "check quotes, brackets and the indentation of this line and of the one before"
+
+
+def _directive_line(text: str) -> int | None:
+    """The line of the first directive: they can only stand before everything but comments."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.startswith("%"):
+            return number
+        if line.strip() and not line.lstrip().startswith("#"):
+            return None
+    return None
+
+
+def _is_plain(event: ScalarEvent) -> bool:
+    return event.tag is None and bool(event.implicit[0])
+
+
+def _mark(event: Event) -> Mark:
+    return _mark_of(event.start_mark)
+
+
+def _mark_of(mark: Any) -> Mark:
+    return Mark(1, 1) if mark is None else Mark(mark.line + 1, mark.column + 1)
+
+
+@functools.cache
+def _parser(pure: bool) -> YAML:
+    """One parser for all files: making one looks for plug-ins on disk, which takes as long as reading a contract."""
+    return YAML(typ="safe", pure=pure)
+
+
+def _events(text: str, pure: bool) -> Events:
+    return cast("Events", _parser(pure).parse(text))

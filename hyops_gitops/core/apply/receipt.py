@@ -1,0 +1,129 @@
+"""What an apply came to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, assert_never
+
+from hyops_gitops.core.apply.departures import Departure, departures
+from hyops_gitops.core.errors import Exit
+from hyops_gitops.core.evidence.entry_parts import Retirement, ServerReport
+from hyops_gitops.core.evidence.timeline import Moment, ServiceReport
+from hyops_gitops.core.plan.plan import Plan
+from hyops_gitops.core.plan.readiness import ReadinessReport
+
+Outcome = Literal["applied", "nothing", "refused", "failed", "unconfirmed", "rolled-back"]
+
+
+@dataclass(frozen=True, slots=True)
+class EntryRef:
+    """One entry of the log."""
+
+    seq: int
+    sha256: str
+
+    def to_json(self) -> dict[str, object]:
+        """The shape used in receipts."""
+        return {"seq": self.seq, "sha256": self.sha256}
+
+    def __str__(self) -> str:
+        return f"{self.seq}:{self.sha256}"
+
+
+@dataclass(frozen=True, slots=True)
+class RollBack:
+    """Names that did not answer after the move: moved back and held, or why not."""
+
+    names: tuple[str, ...]
+    outcome: str  # of the roll-back's own intent; "refused" where there is none
+    reason: str
+    intent: EntryRef | None
+    result: EntryRef | None
+    servers: tuple[ServerReport, ...] = ()
+    services: tuple[ServiceReport, ...] = ()
+
+    def to_json(self) -> dict[str, object]:
+        """The shape used in receipts."""
+        return {
+            "names": list(self.names),
+            "outcome": self.outcome,
+            "reason": self.reason,
+            "intent": self.intent.to_json() if self.intent else None,
+            "result": self.result.to_json() if self.result else None,
+            "servers": [_without_answers(server) for server in self.servers],
+            "services": [one.to_json() for one in self.services],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The outcome of one apply, whatever it was."""
+
+    outcome: Outcome
+    commit: str
+    plan: Plan
+    reason: str = ""
+    readiness: tuple[ReadinessReport, ...] = ()
+    serial_before: int | None = None
+    serial_after: int | None = None
+    intent: EntryRef | None = None
+    result: EntryRef | None = None
+    head: EntryRef | None = None
+    servers: tuple[ServerReport, ...] = ()
+    services: tuple[ServiceReport, ...] = ()
+    retire: tuple[Retirement, ...] = ()
+    timeline: tuple[Moment, ...] = ()
+    rollback: RollBack | None = None
+    caught_up: tuple[ServerReport, ...] = ()  # servers that an earlier apply had to leave behind
+    timings_ms: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> Exit:
+        """What the process says."""
+        match self.outcome:
+            case "applied" | "nothing":
+                return Exit.OK
+            case "refused":
+                return Exit.REFUSED
+            case "failed":
+                return Exit.OUTSIDE
+            case "unconfirmed" | "rolled-back":
+                return Exit.UNCONFIRMED
+            case _:
+                assert_never(self.outcome)
+
+    @property
+    def departures(self) -> tuple[Departure, ...]:
+        """What became of the names that were deleted; nothing was where nothing was sent."""
+        return departures(self.plan.changes, self.servers) if self.servers else ()
+
+    def to_json(self) -> dict[str, object]:
+        """`hyops-apply/1`."""
+        return {
+            "format": "hyops-apply/1",
+            "outcome": self.outcome,
+            "reason": self.reason,
+            "zone": self.plan.zone,
+            "commit": self.commit,
+            "serial": {"before": self.serial_before, "after": self.serial_after},
+            "intent": self.intent.to_json() if self.intent else None,
+            "result": self.result.to_json() if self.result else None,
+            "head": self.head.to_json() if self.head else None,
+            "servers": [_without_answers(server) for server in self.servers],
+            "changes": [change.to_json() for change in self.plan.changes],
+            "drift": [drift.to_json() for drift in self.plan.drift],
+            "held": [held.to_json() for held in self.plan.held],
+            "refusals": [refusal.to_json() for refusal in self.plan.refusals],
+            "notes": [note.to_json() for note in self.plan.notes],
+            "readiness": [one.to_json() for one in self.readiness],
+            "services": [one.to_json() for one in self.services],
+            "timeline": [one.to_json() for one in self.timeline],
+            "retire": [one.to_json() for one in self.retire],
+            "deleted": [one.to_json() for one in self.departures],
+            "rollback": self.rollback.to_json() if self.rollback else None,
+            "caught_up": [_without_answers(server) for server in self.caught_up],
+            "timings_ms": dict(self.timings_ms),
+        }
+
+
+def _without_answers(server: ServerReport) -> dict[str, object]:
+    return {key: value for key, value in server.to_json().items() if key != "answers"}

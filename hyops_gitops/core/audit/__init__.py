@@ -1,0 +1,1 @@
+"""What an audit checks beyond the log itself, and what it lists."""

@@ -1,0 +1,105 @@
+"""What bringing a break-glass segment into the log writes. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from hyops_gitops.core.contracts.contract import Contract
+from hyops_gitops.core.evidence.custody_entries import Adopted, Reconcile
+from hyops_gitops.core.evidence.entries import Result, ZoneDrift
+from hyops_gitops.core.evidence.entry_parts import ZoneDigests
+from hyops_gitops.core.evidence.log import Log
+from hyops_gitops.core.guards import Override
+from hyops_gitops.core.history.holds import holds_due
+from hyops_gitops.core.markers import claim_name, reserved_numbers, tombstone
+from hyops_gitops.core.plan.state import ManagedSet
+from hyops_gitops.core.restore.restoring import differences_between
+from hyops_gitops.core.verification.continuity import after_changes, placed
+from hyops_gitops.core.verification.segment_reading import Segment
+from hyops_gitops.core.zone import Key, RRset, Zone
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """The entries to write, and the zone and managed set that they lead to."""
+
+    drift: ZoneDrift | None  # between what the log left and what the segment found
+    found: Zone
+    entry: Reconcile
+    observed: Zone
+    state: ManagedSet
+
+
+def reconciliation(
+    segment: Segment,
+    log: Log,
+    commit: str,
+    *,
+    contracts: Iterable[Contract],
+    review: str,
+    reason: str,
+    overrides: Sequence[Override],
+) -> Reconciliation:
+    """How a segment that was judged and found sound is taken up.
+
+    Args:
+        segment: The segment.
+        log: What it goes on from.
+        commit: The contracts' commit of this run.
+        contracts: The valid ones there; names that the segment left elsewhere than they say are held.
+        review: The principal of whoever looked at it, or "".
+        reason: What they say.
+        overrides: Guards that were lifted.
+    """
+    changes, drift = segment.changes(), _drift(segment, log, commit)
+    holds = holds_due([one for _, one in segment.intents()], contracts, after_changes(log.state, changes))
+    state = after_changes(log.state, changes, placed(holds, log.head.seq + (1 if drift is None else 2)))
+    serial = next((one.body.after.serial for one in reversed(segment.entries) if isinstance(one.body, Result)), None)
+    adopted = Adopted(
+        base=segment.ref.base,
+        before=_digests(segment.start, log.state, None),
+        after=_digests(segment.end, state, serial),
+        changes=changes,
+        anchor=segment.anchor,
+        operators=segment.operators,
+        witnesses=tuple(sorted(set(segment.witnesses.values()))),
+        ended=segment.head.envelope.time,
+        holds=holds,
+        overrides=tuple(overrides),
+        commit=commit,
+    )
+    entry = Reconcile(segment.ref.id, len(segment.entries), segment.head.sha256, review, adopted, reason)
+    return Reconciliation(drift, segment.start, entry, segment.end, state)
+
+
+def markers_left(log: Log) -> tuple[list[Key], list[RRset]]:
+    """What the newest segment that was brought in left in the zone and nobody needs any more: what to delete and put.
+
+    The tombstones at the log's next numbers go, so that they can be used, except where an intent of the log stands
+    there that never landed: its own fence stays until it expires. The segment's last claim becomes a tombstone.
+    """
+    adopted = next((one.body.adopted for one in reversed(log.reconciled) if isinstance(one.body, Reconcile)), None)
+    if adopted is None or adopted.anchor is None or adopted.anchor != log.anchor:
+        return [], []
+    zone, last, base = log.zone, adopted.anchor, adopted.base
+    fenced = {one.body.intent_seq for one in log.entries if isinstance(one.body, Result)}
+    anchored = base.anchor.seq if base.anchor and base.anchor.segment is None else 0
+    numbers = (one for one in reserved_numbers(anchored, base.head[0], None) if one not in fenced)
+    deletes = [(claim_name(zone, one), "CNAME") for one in numbers]
+    deletes += [(claim_name(zone, one, last.segment), "CNAME") for one in range(1, last.seq)]
+    deletes.append((claim_name(zone, last.seq, last.segment), "TXT"))
+    return deletes, [tombstone(zone, last.seq, last.segment)]
+
+
+def _digests(zone: Zone, managed: ManagedSet, serial: int | None) -> ZoneDigests:
+    return ZoneDigests(zone.select(managed.entries).digest(), zone.digest(), serial)
+
+
+def _drift(segment: Segment, log: Log, commit: str) -> ZoneDrift | None:
+    if not log.has_baseline or segment.start.digest() == log.observed.digest():
+        return None
+    return ZoneDrift(
+        commit,
+        _digests(log.observed, log.state, log.serial),
+        _digests(segment.start, log.state, None),
+        tuple(differences_between(log.observed, segment.start, log.state)),
+    )

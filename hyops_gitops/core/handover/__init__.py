@@ -1,0 +1,1 @@
+"""What is handed over whole: the bundle, and the folder for an auditor."""

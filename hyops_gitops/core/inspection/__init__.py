@@ -1,0 +1,1 @@
+"""What `status`, `drift` and `doctor` found."""

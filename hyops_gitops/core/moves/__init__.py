@@ -1,0 +1,1 @@
+"""Which endpoints move where, and the commit that says so."""

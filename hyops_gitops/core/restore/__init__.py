@@ -1,0 +1,1 @@
+"""Bringing a zone back to what the log recorded."""

@@ -1,0 +1,1 @@
+"""SSH signatures, and the file of those who may sign."""

@@ -1,0 +1,1 @@
+"""The apply procedure, step by step: docs/apply.md."""

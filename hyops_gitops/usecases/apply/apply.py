@@ -1,0 +1,156 @@
+"""Apply: carry the contracts of one commit to the zone. The numbers are those of the procedure in docs/apply.md.
+
+ 1. the commit, its validation, the signing key                    (apply_opening)
+ 2. the signed log, fetched and verified
+ 3. no open intent: waited for, or settled                         (recovery)
+ 4. the zone's header and anchor                                   (apply_preparation, observation)
+ 5. the three-way plan                                             (proposal, core.plan.planning)
+ 6. readiness of new targets                                       (readiness, core.plan.readiness_guard)
+ 7. the intent, signed and pushed: the commit point and the lock   (carrying_out, evidence_log)
+ 8. one PATCH, if nothing moved meanwhile                          (sending)
+ 9. proof by DNS                                                   (proof, convergence)
+10. the moved services, probed through their names                 (service_proof)
+11. the result, signed and pushed                                  (carrying_out)
+"""
+
+from dataclasses import replace
+
+from hyops_gitops.core.apply.events import Warned
+from hyops_gitops.core.apply.receipt import Outcome, Receipt
+from hyops_gitops.core.errors import HyopsError, Refused
+from hyops_gitops.core.evidence.entries import Unchanged
+from hyops_gitops.core.evidence.entry_parts import MergedCommit, RecordedRefusal
+from hyops_gitops.core.evidence.log import Log
+from hyops_gitops.core.exchange import CommitInfo
+from hyops_gitops.core.masking import masked
+from hyops_gitops.core.plan.plan import Change
+from hyops_gitops.usecases.apply.carrying_out import carry_out
+from hyops_gitops.usecases.apply.catching_up import look_for_those_behind, retirements_known_now
+from hyops_gitops.usecases.apply.merged_commits import Attributed, attribute
+from hyops_gitops.usecases.apply.opening import Opened, commits_since, open_log
+from hyops_gitops.usecases.apply.ports import ApplyPorts, ApplyRequest
+from hyops_gitops.usecases.apply.preparation import Checked, Prepared, check_commits, check_sites, look, prepare
+from hyops_gitops.usecases.apply.racing import starting_again
+from hyops_gitops.usecases.apply.receipts import finished, receipt_of
+from hyops_gitops.usecases.apply.recording import record_circumstances, record_refusal, recorded_refusal
+from hyops_gitops.usecases.apply.recovery import without_open_intent
+from hyops_gitops.usecases.findings_error import FindingsError
+from hyops_gitops.usecases.planning.declarations import with_trailers
+
+_RECORDED_FINDINGS = 20
+
+
+def apply(request: ApplyRequest, ports: ApplyPorts) -> Receipt:
+    """Apply one commit.
+
+    Returns a receipt for every outcome of the apply itself, refusals by the plan included.
+
+    Raises:
+        FindingsError: what would be applied is invalid; nothing was changed.
+        Refused: a guard said no before there was a plan; nothing was changed.
+        UsageError: a site that is said to be lost is none; nothing was changed.
+        OutsideFailure: API or remote failed before the intent; nothing was changed.
+        Unconfirmed: the update was sent and its outcome, or the record of it, is missing.
+    """
+    return starting_again(lambda: _Apply(request, ports).run(), ports)
+
+
+class _Apply:
+    """One attempt, from reading the log to writing the result."""
+
+    def __init__(self, request: ApplyRequest, ports: ApplyPorts) -> None:
+        self.request = request
+        self.ports = ports
+        self.clock = ports.clock
+        self.timings: dict[str, int] = {}
+        self._mark = ports.clock.monotonic()
+
+    def run(self) -> Receipt:
+        """Steps 1 to 11."""
+        opened = open_log(self.request, self.ports)
+        check_sites(opened, self.request)
+        commits = self._commits(opened)
+        # What the commits alone tell is told before anybody is asked; an open intent may yet change what is recorded.
+        checked = None if opened.log.open_intent else self._checked(opened, commits)
+        seen = look(opened, self.request, self.ports)
+        if checked is None:
+            opened = without_open_intent(opened, seen.primary, self.request, self.ports)
+            checked = self._checked(opened, self._commits(opened))
+            seen = look(opened, self.request, self.ports)
+        try:
+            prepared = prepare(opened, checked, seen, self.request, self.ports)
+        except Refused as error:
+            self._refused(opened, checked.merged, (recorded_refusal(error),))
+            raise
+        self._timed("prepare")
+        plan = prepared.plan
+        if plan.refusals:
+            log = self._refused(opened, checked.merged, tuple(map(recorded_refusal, plan.refusals)), plan.changes)
+            return replace(self._receipt(prepared, "refused", log), reason=plan.refusals[0].message)
+        log = record_circumstances(prepared)
+        return self._carry_out(prepared, log) if plan.changes else self._nothing(prepared, log)
+
+    # --- what is recorded when nothing is sent
+
+    def _commits(self, opened: Opened) -> tuple[CommitInfo, ...]:
+        """The commits that this apply carries out; what their trailers lift counts from here on."""
+        commits = commits_since(opened, self.ports)
+        self.request = replace(self.request, overrides=with_trailers(self.request.overrides, commits))
+        return commits
+
+    def _checked(self, opened: Opened, commits: tuple[CommitInfo, ...]) -> Checked:
+        """The commits, checked; what stops them is recorded where log and zone prove to belong together."""
+        people = attribute(commits, self.ports.forge, self.ports.on_event)
+        try:
+            return check_commits(opened, people, self.request, self.ports)
+        except FindingsError as error:
+            shown = error.findings[:_RECORDED_FINDINGS]
+            found = tuple(RecordedRefusal("findings", None, masked(f"{one.path}: {one.rule}")) for one in shown)
+            self._record_if_whole(opened, people, found)
+            raise
+        except Refused as error:
+            self._record_if_whole(opened, people, (recorded_refusal(error),))
+            raise
+
+    def _record_if_whole(
+        self, opened: Opened, people: tuple[Attributed, ...], refusals: tuple[RecordedRefusal, ...]
+    ) -> None:
+        try:
+            look(opened, self.request, self.ports)
+        except HyopsError as error:
+            self.ports.on_event(Warned(f"the refusal is not recorded: {error.message}"))
+        else:
+            self._refused(opened, tuple(one.merged for one in people), refusals)
+
+    def _refused(
+        self,
+        opened: Opened,
+        merged: tuple[MergedCommit, ...],
+        refusals: tuple[RecordedRefusal, ...],
+        changes: tuple[Change, ...] = (),
+    ) -> Log:
+        return record_refusal(opened, merged, refusals, changes, self.request.overrides)
+
+    def _nothing(self, prepared: Prepared, log: Log) -> Receipt:
+        """Every merge has a disposition: one that asks for nothing new is recorded once, and so is who caught up."""
+        opened, recorded = prepared.opened, log.recorded
+        caught_up = look_for_those_behind(log, opened.authority, self.ports)
+        retire = retirements_known_now(log, caught_up)
+        if recorded is None or recorded.contracts.manifest != opened.contracts.manifest or caught_up:
+            body = Unchanged(opened.contracts, opened.authority_ref, prepared.merged, caught_up, retire)
+            log = opened.writer.append(log, body, log.observed, log.state)
+        return replace(self._receipt(prepared, "nothing", log), caught_up=caught_up, retire=retire)
+
+    # --- something to do
+
+    def _carry_out(self, prepared: Prepared, log: Log) -> Receipt:
+        carried = carry_out(prepared, log, self.request, self.ports, self._timed)
+        return finished(prepared, carried, self.request, self.ports, self._timed, self.timings)
+
+    def _receipt(self, prepared: Prepared, outcome: Outcome, log: Log) -> Receipt:
+        return receipt_of(prepared, outcome, log, self.timings)
+
+    def _timed(self, step: str) -> None:
+        now = self.clock.monotonic()
+        self.timings[step] = round((now - self._mark) * 1000)
+        self._mark = now

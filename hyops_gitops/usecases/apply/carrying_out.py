@@ -1,0 +1,261 @@
+"""Steps 7 to 11: an intent is written, its one PATCH sent, its effect proved, its result written.
+
+What is to be done comes as a `Prepared`; nothing here decides whether it is right, only what becomes of it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from hyops_gitops.core.apply.events import Step, Warned
+from hyops_gitops.core.apply.retirement import judged, retirements
+from hyops_gitops.core.errors import OutsideFailure, Refused, Unconfirmed
+from hyops_gitops.core.evidence.entries import DigestSource, Intent, Result, ResultOutcome
+from hyops_gitops.core.evidence.entry_parts import Lease, Retirement, ServerReport
+from hyops_gitops.core.evidence.log import Log
+from hyops_gitops.core.evidence.timeline import Moment, ServiceReport, timeline
+from hyops_gitops.core.masking import masked
+from hyops_gitops.core.plan.state import ManagedSet
+from hyops_gitops.core.verification.continuity import after_changes, placed
+from hyops_gitops.core.zone import Zone
+from hyops_gitops.usecases.apply.convergence import servers_of
+from hyops_gitops.usecases.apply.lost_numbers import free_lost_numbers
+from hyops_gitops.usecases.apply.ports import ApplyPorts, ApplyRequest
+from hyops_gitops.usecases.apply.preparation import Prepared, zone_digests
+from hyops_gitops.usecases.apply.proof import converged, prove
+from hyops_gitops.usecases.apply.recording import recorded_overrides
+from hyops_gitops.usecases.apply.recovery import overtaken, result_of
+from hyops_gitops.usecases.apply.sending import Sent, send
+from hyops_gitops.usecases.apply.service_proof import answering_badly, prove_services
+from hyops_gitops.usecases.apply.update import LastLook, update_of
+
+_RESULT_PAUSES_S = (0.0, 0.5, 2.0, 5.0)
+_ROUNDING_S = 3.0  # caches and retirement times count in whole seconds
+_LEASE_SPARE_S = 20.0  # of the lease, kept for writing the result
+Timed = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What became of it."""
+
+    outcome: ResultOutcome
+    converged: bool
+    intended: Log  # with the intent as its newest entry
+    log: Log  # with the result
+    reason: str = ""
+    serial: int | None = None
+    servers: tuple[ServerReport, ...] = ()
+    services: tuple[ServiceReport, ...] = ()
+    retire: tuple[Retirement, ...] = ()
+    timeline: tuple[Moment, ...] = ()
+
+
+def carry_out(prepared: Prepared, log: Log, request: ApplyRequest, ports: ApplyPorts, timed: Timed) -> Carried:
+    """Steps 7 to 11.
+
+    Raises:
+        Refused: guard `race`: another applier's entry came first; nothing was sent.
+        OutsideFailure: the intent could not be written; nothing was sent.
+        Unconfirmed: the update was sent and its outcome, or the record of it, is missing.
+    """
+    free_lost_numbers(prepared.primary, log, restored=prepared.observation.state == "restored")
+    started = ports.clock.monotonic()
+    intent = intent_of(prepared, request)
+    intended = prepared.opened.writer.append(log, intent, prepared.plan.observed, log.state)
+    timed("intent")
+    ports.on_event(Step(f"intent {intended.head.seq} is signed and in the log; sending one PATCH"))
+    update = update_of(prepared, log, intended, ports.clock.now())
+    sent = send(prepared.primary, update, ports.clock, LastLook(prepared, intended, ports.clock, started))
+    accepted = _Accepted(ports.clock.now(), ports.clock.monotonic())
+    timed("patch")
+    if sent.outcome != "applied":
+        carried = _not_applied(prepared, intended, sent, ports)
+    else:
+        lease_ends = started + intent.lease.seconds - _LEASE_SPARE_S
+        proof = _prove(prepared, intended, accepted, lease_ends if request.watch else accepted.monotonic, ports)
+        timed("converge")
+        carried = _applied(prepared, intended, sent, accepted, proof, ports)
+    timed("result")
+    return carried
+
+
+def intent_of(prepared: Prepared, request: ApplyRequest) -> Intent:
+    """What is about to be done, as the log says it."""
+    plan, opened = prepared.plan, prepared.opened
+    return Intent(
+        contracts=opened.contracts,
+        authority=opened.authority_ref,
+        merged=prepared.merged,
+        before=zone_digests(plan.observed, opened.log.state, prepared.serial),
+        expected=zone_digests(plan.expected_zone(), after_changes(opened.log.state, plan.changes), None),
+        plan_sha256=plan.digest(),
+        changes=plan.changes,
+        drift=plan.drift,
+        held=plan.held,
+        overrides=recorded_overrides(request.overrides),
+        lease=Lease(opened.authority.policy.lease_s, request.boot_id, request.pid),
+        readiness=prepared.readiness,
+        sites_lost=prepared.sites_lost,
+        declared=prepared.declared,
+        rollback_of=prepared.rollback_of,
+        holds=prepared.holds,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Accepted:
+    """When the primary accepted the update, by both clocks."""
+
+    at: datetime
+    monotonic: float
+
+
+@dataclass(slots=True)
+class _Proof:
+    """What was seen of an update."""
+
+    servers: tuple[ServerReport, ...] = ()
+    services: tuple[ServiceReport, ...] = field(default=())
+
+
+def _not_applied(prepared: Prepared, intended: Log, sent: Sent, ports: ApplyPorts) -> Carried:
+    plan, serial = prepared.plan, prepared.serial
+    result = Result(
+        intent_seq=intended.head.seq,
+        intent_sha256=intended.head.sha256,
+        outcome=sent.outcome,
+        converged=False,
+        serial_before=serial,
+        after=zone_digests(plan.observed, intended.state, serial),
+        after_source="computed",
+        accepted=None,
+        servers=(),
+        retire=(),
+        reason=masked(sent.reason),
+    )
+    log = _record(prepared, intended, result, plan.observed, intended.state, ports)
+    return Carried(sent.outcome, converged=False, intended=intended, log=log, reason=sent.reason, serial=serial)
+
+
+def _prove(prepared: Prepared, intended: Log, accepted: _Accepted, watch_until: float, ports: ApplyPorts) -> _Proof:
+    """Steps 9 and 10: the servers, then the services through their names; then whoever caches."""
+    plan, opened, lost = prepared.plan, prepared.opened, prepared.sites_lost
+    moved = prepared.targets
+    proof = _Proof()
+
+    def linger(seen: Sequence[ServerReport]) -> float:
+        done = {(one.role, one.name) for one in seen if one.verdict == "converged"}
+        watched = [one for one in servers_of(opened.authority, lost) if one.authoritative]
+        serving = [one for one in watched if (one.role, one.name) in done]
+        zone = plan.expected_zone()
+        proof.services = prove_services(moved, serving, opened.authority, zone, accepted.monotonic, ports)
+        behind = any((one.role, one.name) not in done for one in watched if one.required)
+        if not moved or behind or answering_badly(proof.services):
+            return accepted.monotonic  # nothing to watch, or something to say at once
+        # No cache may hold the old records any longer than this, if they were what it has.
+        longest = max(change.before.ttl for change in plan.changes if change.cutover and change.before is not None)
+        return min(ports.clock.monotonic() + longest + _ROUNDING_S, watch_until)
+
+    anchor = intended.head.anchor
+    proof.servers = prove(
+        opened.authority,
+        prepared.primary,
+        anchor,
+        plan.changes,
+        accepted.monotonic,
+        ports,
+        sites_lost=lost,
+        linger=linger,
+    )
+    return proof
+
+
+def _applied(
+    prepared: Prepared, intended: Log, sent: Sent, accepted: _Accepted, proof: _Proof, ports: ApplyPorts
+) -> Carried:
+    plan, authority, lost = prepared.plan, prepared.opened.authority, prepared.sites_lost
+    zone = plan.expected_zone()
+    state = after_changes(intended.state, plan.changes, placed(prepared.holds, intended.numbered(intended.head.seq)))
+    serial, source = _serial_after(prepared, sent, ports)
+    retire = retirements(plan.changes, accepted.at, proof.servers, intended.applied_to, intended.left)
+    servers = tuple(judged(one, retire, ports.clock.now()) for one in proof.servers)
+    is_converged = converged(authority, servers, lost)
+    moments = timeline(servers, proof.services) if any(change.cutover for change in plan.changes) else ()
+    result = Result(
+        intent_seq=intended.head.seq,
+        intent_sha256=intended.head.sha256,
+        outcome="applied",
+        converged=is_converged,
+        serial_before=prepared.serial,
+        after=zone_digests(zone, state, serial),
+        after_source=source,
+        accepted=accepted.at.replace(microsecond=0),
+        servers=servers,
+        retire=retire,
+        services=proof.services,
+        timeline=moments,
+    )
+    log = _record(prepared, intended, result, zone, state, ports)
+    return Carried(
+        "applied",
+        converged=is_converged,
+        intended=intended,
+        log=log,
+        serial=serial,
+        servers=servers,
+        services=proof.services,
+        retire=retire,
+        timeline=moments,
+    )
+
+
+def _serial_after(prepared: Prepared, sent: Sent, ports: ApplyPorts) -> tuple[int | None, DigestSource]:
+    """The serial now, and whether the zone had to be read to know what it holds.
+
+    While the serial moved by our one step nobody else has written. Otherwise the zone is compared with what was
+    expected; a difference is left to the next apply, which reads the zone whole and records it as drift.
+    """
+    if sent.new_serial == prepared.serial + 1:
+        return sent.new_serial, "computed"
+    try:
+        serial = prepared.primary.header().serial
+        zone = Zone.of(prepared.plan.zone, prepared.primary.rrsets())
+    except OutsideFailure as error:
+        ports.on_event(Warned(f"the zone could not be read again: {error.message}"))
+        return sent.new_serial, "computed"
+    if zone.digest() != prepared.plan.expected_zone().digest():
+        ports.on_event(Warned("somebody else changed the zone meanwhile; the next apply will say what"))
+        return serial, "computed"
+    return serial, "read"
+
+
+def _record(prepared: Prepared, intended: Log, result: Result, zone: Zone, state: ManagedSet, ports: ApplyPorts) -> Log:
+    """Write the result, a few times if the remote does not answer, after whatever was written meanwhile.
+
+    Raises:
+        Unconfirmed: it cannot be written, and the intent stays open; or another run wrote one.
+        OutsideFailure: another run took this one for dead, and made sure that its update never lands.
+    """
+    log, reason = intended, ""
+    for pause in _RESULT_PAUSES_S:
+        ports.clock.sleep(pause)
+        try:
+            if reason:
+                log = prepared.opened.writer.newest()
+            settled = result_of(log, intended.head.seq)
+            if settled is None:
+                log = prepared.opened.writer.append(log, result, zone, state)
+            elif settled.body != result:  # else it had arrived, and only the answer was lost
+                break
+        except (OutsideFailure, Refused) as error:
+            reason = error.message
+        else:
+            return log
+    else:
+        raise Unconfirmed(
+            f"the update is {result.outcome}, but its result could not be recorded: {reason}",
+            code="result-not-recorded",
+            hint="the intent stays open; the next apply settles it",
+        )
+    raise overtaken(intended.head, settled)

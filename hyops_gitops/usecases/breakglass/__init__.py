@@ -1,0 +1,1 @@
+"""Changes while the log cannot be reached: the bundle, the segment, and bringing it back."""

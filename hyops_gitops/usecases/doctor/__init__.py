@@ -1,0 +1,1 @@
+"""Everything that a first apply needs, tried without writing."""

@@ -1,0 +1,52 @@
+"""What `doctor` needs from the outside; nothing of it can write."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from hyops_gitops.core.contracts.authority import Authority, EvidenceSettings, Secondary
+from hyops_gitops.core.exchange import BranchRules, ServerInfo, SourceFile
+from hyops_gitops.usecases.planning.plan import PlanPorts
+from hyops_gitops.usecases.ports import Clock, DnsClient, Signer, ZoneReader
+
+
+class RemoteAccess(Protocol):
+    """The git remote of the log."""
+
+    def head(self) -> str | None:
+        """The commit of the evidence branch there.
+
+        Raises:
+            OutsideFailure: it cannot be reached.
+        """
+
+    def refusal(self, commit: str) -> str | None:
+        """Why the remote would not take this commit as the branch's head, as far as a dry run tells."""
+
+    def rules(self, branch: str) -> BranchRules | None:
+        """What protects a branch, None where it cannot be seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorPorts:
+    """The outside."""
+
+    plan: PlanPorts
+    python: Callable[[], str]
+    program: Callable[[str], str]  # its version, or that it is there
+    open_remote: Callable[[EvidenceSettings], RemoteAccess]
+    open_signer: Callable[[], Signer]
+    open_secondary: Callable[[Authority, Secondary], ZoneReader | None]  # None: no key is bound to its URL
+    server_info: Callable[[Authority], ServerInfo]
+    bound_url: Callable[[], str]  # "" where none is set
+    dns: DnsClient
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorRequest:
+    """One call of doctor."""
+
+    authority_override: SourceFile | None = None
+    runner_site: str | None = None
+    remote_site: str | None = None

@@ -1,0 +1,168 @@
+"""The checks of the primary's API: key and its binding, TLS, version, backend, zone, anchor, clock, plan."""
+
+import re
+
+from hyops_gitops.core.contracts.authority import Authority
+from hyops_gitops.core.counting import counted
+from hyops_gitops.core.errors import OutsideFailure, Refused
+from hyops_gitops.core.evidence.log import Log
+from hyops_gitops.core.exchange import ServerInfo, ZoneHeader
+from hyops_gitops.core.plan.limits import Limits
+from hyops_gitops.usecases.doctor.examining import Look, Once, Unseen
+from hyops_gitops.usecases.doctor.ports import DoctorPorts, DoctorRequest
+from hyops_gitops.usecases.planning.observation import (
+    anchor_refusal,
+    check_clock,
+    check_kind,
+    check_served_serial,
+    check_soa_edit_api,
+    observe,
+)
+from hyops_gitops.usecases.planning.plan import PlanRequest, make_proposal
+from hyops_gitops.usecases.ports import ZoneReader
+
+_TESTED = ((4, 7), (4, 9))  # releases, first and last
+_TESTED_BACKENDS = frozenset({"gsqlite3", "lmdb"})
+_READ_ONLY_BACKENDS = frozenset({"bind", "pipe", "geoip", "ldap"})
+
+
+class PrimaryServer:
+    """The primary's API, and what it said, asked for once."""
+
+    def __init__(self, request: DoctorRequest, ports: DoctorPorts, authority: Authority, log: Once[Log]) -> None:
+        self.request = request
+        self.ports = ports
+        self.authority = authority
+        self.log = log
+        self.reader: Once[ZoneReader] = Once("api-key", lambda: ports.plan.open_reader(authority))
+        self.header: Once[ZoneHeader] = Once("api", lambda: self.reader().header())
+        self.info: Once[ServerInfo] = Once("version", lambda: ports.server_info(authority))
+
+
+def looks(primary: PrimaryServer) -> dict[str, Look]:
+    """Every check, by its id."""
+    return {
+        "api-bound": lambda: _bound(primary),
+        "api-key": lambda: _key(primary),
+        "api": lambda: _api(primary),
+        "tls": lambda: _tls(primary),
+        "version": lambda: _version(primary),
+        "backend": lambda: _backend(primary),
+        "zone-kind": lambda: _kind(primary),
+        "soa-edit-api": lambda: _soa_edit_api(primary),
+        "served-serial": lambda: _served_serial(primary),
+        "anchor": lambda: _anchor(primary),
+        "clock": lambda: _clock(primary),
+        "plan": lambda: _plan(primary),
+    }
+
+
+def _bound(primary: PrimaryServer) -> str:
+    api, bound = primary.authority.primary.api, primary.ports.bound_url()
+    if bound.rstrip("/") != api.url:
+        said = f"HYOPS_PRIMARY_URL says {bound}" if bound else "HYOPS_PRIMARY_URL is not set"
+        raise Refused(
+            f"primary.api_url is {api.url}, but {said}",
+            guard="primary-url",
+            hint=f"keep HYOPS_PRIMARY_URL={api.url} beside {api.key_env}, if that is the primary",
+        )
+    return f"{api.key_env} is for {api.url} alone"
+
+
+def _key(primary: PrimaryServer) -> str:
+    primary.reader()
+    return f"{primary.authority.primary.api.key_env} is set"
+
+
+def _api(primary: PrimaryServer) -> str:
+    header = primary.header()
+    return f"{primary.authority.primary.api.url} takes the key and has the zone, serial {header.serial}"
+
+
+def _tls(primary: PrimaryServer) -> str:
+    api = primary.authority.primary.api
+    if not api.url.startswith("https://"):
+        host = api.url.removeprefix("http://")
+        if host.startswith(("127.", "localhost:", "[::1]:")):
+            return "plain http, on loopback"
+        hint = "put TLS in front of the API; ca_file names your own CA"
+        raise OutsideFailure("the API key crosses the network unencrypted", code="plain-http", hint=hint)
+    primary.header()
+    return f"verified against {api.ca_file}" if api.ca_file else "verified against the public CAs"
+
+
+def _version(primary: PrimaryServer) -> str:
+    primary.header()  # an API that did not answer is asked no further
+    version = primary.info().version
+    match = re.match(r"([0-9]+)\.([0-9]+)", version)
+    if match is None or not _TESTED[0] <= (int(match[1]), int(match[2])) <= _TESTED[1]:
+        first, last = (".".join(map(str, release)) for release in _TESTED)
+        raise Unseen(f"PowerDNS {version}; tried were {first} to {last}", "try it with a copy of the zone")
+    return f"PowerDNS {version}"
+
+
+def _backend(primary: PrimaryServer) -> str:
+    backends = primary.info().backends
+    if not backends:
+        raise Unseen("the API does not say which backend", "look at `launch` in pdns.conf")
+    shown = ", ".join(backends)
+    names = {name.partition(":")[0] for name in backends}
+    if names <= _READ_ONLY_BACKENDS:
+        hint = "use one that the API can write, such as gsqlite3 or lmdb"
+        raise OutsideFailure(f"{shown} cannot be written through the API", code="backend", hint=hint)
+    if not names <= _TESTED_BACKENDS:
+        raise Unseen(f"{shown}; tried were {', '.join(sorted(_TESTED_BACKENDS))}", "try it with a copy of the zone")
+    return shown
+
+
+def _kind(primary: PrimaryServer) -> str:
+    header = primary.header()
+    check_kind(header, primary.authority)
+    return f"{header.kind}: writable"
+
+
+def _soa_edit_api(primary: PrimaryServer) -> str:
+    header = primary.header()
+    check_soa_edit_api(header, primary.authority.zone)
+    return header.soa_edit_api
+
+
+def _served_serial(primary: PrimaryServer) -> str:
+    header = primary.header()
+    check_served_serial(header, primary.authority.zone)
+    return f"serial {header.serial} is the one that is served"
+
+
+def _anchor(primary: PrimaryServer) -> str:
+    header, log = primary.header(), primary.log()
+    observation = observe(primary.reader(), log, header)
+    refusal = anchor_refusal(observation, log, Limits.of(primary.authority.policy), ())
+    if refusal is not None:
+        raise refusal
+    anchor = observation.anchor
+    return f"names entry {anchor.seq} of this log" if anchor else "none yet: no other log writes this zone"
+
+
+def _clock(primary: PrimaryServer) -> str:
+    header, log = primary.header(), primary.log()
+    now = primary.ports.clock.now()
+    check_clock(now, log.head.envelope.time, header.server_time)
+    if header.server_time is None:
+        raise Unseen(
+            "not behind the log; PowerDNS itself tells no time to compare with",
+            "compare `date -u` here and on the primary, or put a proxy that sends Date before the API",
+        )
+    return f"{(now - header.server_time).total_seconds():+.0f} s off the API's"
+
+
+def _plan(primary: PrimaryServer) -> str:
+    primary.header()
+    primary.log()
+    request = PlanRequest(None, live=True, authority_override=primary.request.authority_override)
+    plan = make_proposal(request, primary.ports.plan).plan
+    if plan.refusals:
+        first = plan.refusals[0]
+        more = f", and {len(plan.refusals) - 1} more" if len(plan.refusals) > 1 else ""
+        raise Refused(f"{first.guard}: {first.message}{more}", guard=first.guard, hint=first.hint)
+    written = counted(sum(one.writes for one in plan.changes), "RRset")
+    return f"an apply would change {written}, and no guard minds"

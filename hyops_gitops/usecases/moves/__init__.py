@@ -1,0 +1,1 @@
+"""Commands that move endpoints: publish, cutover, failover and the drill."""

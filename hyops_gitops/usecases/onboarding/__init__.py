@@ -1,0 +1,1 @@
+"""Making a repository for a zone."""

@@ -1,0 +1,197 @@
+"""A repository for somebody's own zone, in a directory that may hold parts of one already.
+
+1. The authority file: the one that is there, the one given, or one made from the answers.
+2. All of it is validated in memory; nothing is written before that holds.
+3. The contracts of the zone as it is, where asked for.
+4. The signing key, then the files: what is there is never overwritten.
+5. Git: repository, first commit, and the log, as far as asked for; last the forge's rulesets.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from hyops_gitops.core.apply.events import Step
+from hyops_gitops.core.contracts import codeowners
+from hyops_gitops.core.contracts.authority import Authority
+from hyops_gitops.core.errors import OutsideFailure, UsageError
+from hyops_gitops.core.onboarding.init_report import Begun, NextSteps
+from hyops_gitops.core.onboarding.new_repository import (
+    AUTHORITY_TEMPLATE,
+    PLACEHOLDER_REPO,
+    SIGNERS_TEMPLATE,
+    authority_text,
+    check_principal,
+    other_files,
+    signers_text,
+)
+from hyops_gitops.core.onboarding.rulesets import rulesets
+from hyops_gitops.core.rules.tree import SIGNERS_PATH
+from hyops_gitops.usecases.evidence.genesis import Started
+from hyops_gitops.usecases.findings_error import FindingsError
+from hyops_gitops.usecases.onboarding.ports import BeginPorts, InitRequest
+from hyops_gitops.usecases.onboarding.take_over import TakenOver, take_over
+from hyops_gitops.usecases.validation.memory_tree import MemoryTree
+from hyops_gitops.usecases.validation.validate import Validation, validate_tree
+
+_HOOKS = ".pre-commit-config.yaml"
+_FIRST_MESSAGE = "Begin the endpoint contracts of {}"
+_PIN_MESSAGE = "Pin the evidence log"
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """The repository in memory."""
+
+    ports: BeginPorts
+    present: Mapping[str, bytes]  # under endpoints/ and authority/
+    made: Mapping[str, bytes]
+
+    def judged(self, more: Mapping[str, bytes]) -> Validation:
+        """The validation of what it would be with these files added."""
+        tree = MemoryTree({**more, **self.made, **self.present})
+        return validate_tree(tree, self.ports.read, self.ports.check)
+
+    def authority(self) -> Authority:
+        """The authority of it.
+
+        Raises:
+            FindingsError: it, or a file that is there, is invalid.
+        """
+        validation = self.judged({})
+        if validation.authority is None:
+            raise FindingsError(validation.findings, unwritten=True)
+        return validation.authority
+
+
+def begin_repository(request: InitRequest, ports: BeginPorts) -> Begun:
+    """Make it, or add what it lacks.
+
+    Raises:
+        UsageError: codes `bad-tool`, `bad-principal`, `key-missing`, `answers-missing`, `key-exists`, `exists`,
+            `inside-repository`, `remote-exists`.
+        FindingsError: the authority would be invalid; nothing was written.
+        OutsideFailure: the zone, git, ssh-keygen or the forge.
+    """
+    request.tool.check()
+    ports.folder.check_place()
+    principal = _principal(request, ports)
+    draft = _draft(request, ports)
+    authority = draft.authority()
+    principal = principal or f"applier@{authority.zone}"
+    check_principal(principal)
+    taken = _take_over(request, ports, draft, authority)
+    validation = draft.judged(taken.contracts)
+    key = ports.signer().public_key() if ports.signer is not None else None
+    steps = NextSteps(
+        authority=authority,
+        has_tool=not _is_open(ports, _HOOKS, PLACEHOLDER_REPO, request.tool.is_placeholder),
+        has_key=key is not None or SIGNERS_PATH in draft.present,
+        has_contracts=bool(validation.contracts),
+        committed=request.commit or request.evidence,
+        log_started=request.evidence or authority.evidence.genesis is not None,
+        has_owners=not _is_open(ports, codeowners.PATH, codeowners.PLACEHOLDER, request.admins is None),
+    )
+    wanted = {
+        **draft.made,
+        **taken.contracts,
+        **ports.schemas,
+        **(request.extra or {}),
+        SIGNERS_PATH: signers_text(ports.templates[SIGNERS_TEMPLATE], principal, key).encode(),
+        codeowners.PATH: codeowners.codeowners(validation.contracts, request.admins, request.organisation).encode(),
+    }
+    others = other_files(ports.templates, authority, request.tool, request.runner, steps.markdown())
+    wanted |= {path: text.encode() for path, text in others.items()}
+    new = {path: content for path, content in sorted(wanted.items()) if not ports.folder.holds(path)}
+    ports.on_event(Step(f"writing {len(new)} files"))
+    ports.folder.write_new(new)
+    begun = Begun(
+        zone=authority.zone,
+        written=tuple(new),
+        kept=tuple(sorted(wanted.keys() - new.keys())),
+        taken_over=tuple(sorted(taken.contracts.keys() & new.keys())),
+        unmapped=taken.unmapped,
+        principal=principal if key is not None and SIGNERS_PATH in new else None,
+        key=key,
+        next=steps,
+    )
+    return _with_forge(_with_git(begun, request, ports, authority), request, ports, authority)
+
+
+def _is_open(ports: BeginPorts, path: str, placeholder: str, as_asked: bool) -> bool:
+    """Whether somebody still has to fill in a file: the one that is there, which is kept, or else the one to come."""
+    return ports.folder.mentions(path, placeholder) if ports.folder.holds(path) else as_asked
+
+
+def _principal(request: InitRequest, ports: BeginPorts) -> str | None:
+    if request.evidence and ports.signer is None:
+        raise UsageError(
+            "--evidence signs the first entry of the log, and there is no key",
+            code="key-missing",
+            hint="give --generate-key FILE, or --signing-key FILE",
+        )
+    if request.principal is not None:
+        check_principal(request.principal)
+    return request.principal
+
+
+def _draft(request: InitRequest, ports: BeginPorts) -> _Draft:
+    sources = ports.folder.tree().files()
+    present = {source.path: source.content for source in sources if source.content is not None}
+    if any(path.startswith("authority/") and path.endswith(".yaml") for path in present):
+        return _Draft(ports, present, {})
+    if request.authority_file is not None:
+        draft = _Draft(ports, present, {"authority/zone.yaml": request.authority_file})
+        zone = _zone_of(draft)
+    elif request.answers is not None:
+        zone, text = request.answers.zone, authority_text(ports.templates[AUTHORITY_TEMPLATE], request.answers)
+        return _Draft(ports, present, {f"authority/{zone.replace('/', '_')}.yaml": text.encode()})
+    else:
+        raise UsageError("nothing says which zone", code="answers-missing", hint="give --zone, or --authority FILE")
+    return replace(draft, made={f"authority/{zone}.yaml": request.authority_file})
+
+
+def _zone_of(draft: _Draft) -> str:
+    """The zone of an authority file that has no name yet; what is wrong with it is found later, under its own name."""
+    (content,) = draft.made.values()
+    document, findings = draft.ports.read("authority/zone.yaml", content)
+    zone = document.data.get("zone") if document is not None and isinstance(document.data, dict) else None
+    if not isinstance(zone, str) or "/" in zone:
+        raise FindingsError(findings or draft.judged({}).findings, unwritten=True)
+    return zone
+
+
+def _take_over(request: InitRequest, ports: BeginPorts, draft: _Draft, authority: Authority) -> TakenOver:
+    if request.take_over is None:
+        return TakenOver({}, ())
+    ports.on_event(Step(f"reading the zone {authority.zone}"))
+    return take_over(authority, ports.read_zone(authority), request.take_over, draft.judged)
+
+
+def _with_git(begun: Begun, request: InitRequest, ports: BeginPorts, authority: Authority) -> Begun:
+    ports.folder.begin(request.remote_url)
+    if not (request.commit or request.evidence):
+        return begun
+    commit = ports.folder.commit(begun.written, _FIRST_MESSAGE.format(authority.zone)) if begun.written else None
+    if not request.evidence or authority.evidence.genesis is not None:
+        return replace(begun, commit=commit)
+    started = _log_started(ports)
+    ports.folder.pin(authority.path, started.sha256)
+    commit = ports.folder.commit([authority.path], _PIN_MESSAGE)
+    return replace(begun, commit=commit, genesis=started.sha256)
+
+
+def _log_started(ports: BeginPorts) -> Started:
+    """The log, or what failed and how to go on from there: everything else is done."""
+    try:
+        return ports.start_log()
+    except OutsideFailure as failure:
+        hint = f"{failure.hint}; all files are written and committed: `hyops-gitops evidence init` there goes on"
+        raise OutsideFailure(failure.message, code=failure.code, hint=hint) from failure
+
+
+def _with_forge(begun: Begun, request: InitRequest, ports: BeginPorts, authority: Authority) -> Begun:
+    if not request.github:
+        return begun
+    wanted = rulesets(authority.evidence.branch)
+    said = ports.set_rulesets(wanted) if ports.set_rulesets is not None else ()
+    return replace(begun, rulesets=wanted, rulesets_said=tuple(said))

@@ -1,0 +1,1 @@
+"""From a commit, the log and the primary to a plan."""

@@ -1,0 +1,89 @@
+"""What the commits of an apply declare by their trailers: guards to lift, sites that are lost."""
+
+from collections.abc import Iterable, Sequence
+
+from hyops_gitops.core.apply.events import OnEvent, Warned
+from hyops_gitops.core.errors import Refused
+from hyops_gitops.core.evidence.entry_parts import MergedCommit
+from hyops_gitops.core.exchange import CommitInfo
+from hyops_gitops.core.guards import Override, find_override, override_line
+from hyops_gitops.core.plan.limits import Limits
+from hyops_gitops.core.trailers import TrailerProblem, read_trailers
+from hyops_gitops.usecases.validation.validate import Validation
+
+GUARD = "trailers"
+
+
+def sites_lost(merged: Iterable[MergedCommit]) -> tuple[str, ...]:
+    """The sites that the commits of an apply declare lost: their servers are watched, not required."""
+    return tuple(dict.fromkeys(site for one in merged for site in one.declared.sites_lost))
+
+
+def known_sites(validation: Validation) -> frozenset[str]:
+    """Every site that a server or an endpoint is said to be at."""
+    authority = validation.authority
+    sites = {site for contract in validation.contracts for site in contract.sites}
+    if authority is not None:
+        sites.add(authority.primary.site)
+        sites.update(one.site for one in authority.secondaries)
+        sites.update(one.site for one in authority.resolvers)
+    return frozenset(sites)
+
+
+def trailer_overrides(commits: Iterable[CommitInfo]) -> tuple[Override, ...]:
+    """The guards that these commits lift."""
+    return tuple(dict.fromkeys(one for commit in commits for one in read_trailers(commit.trailers).overrides))
+
+
+def with_trailers(given: Iterable[Override], commits: Iterable[CommitInfo]) -> tuple[Override, ...]:
+    """What a run lifts: what whoever started it said, and what its commits say."""
+    return (*(one for one in given if one.source != "trailer"), *trailer_overrides(commits))
+
+
+def check_trailers(
+    commits: Sequence[CommitInfo],
+    limits: Limits,
+    overrides: Sequence[Override],
+    validation: Validation,
+    on_event: OnEvent,
+) -> None:
+    """Whether every trailer could be understood, or is to be left out.
+
+    A lost site that nobody knows is only told: it changes nothing, and everything is still required.
+
+    Raises:
+        Refused: guard `trailers`.
+    """
+    if (refusal := trailer_refusal(commits, limits, overrides)) is not None:
+        raise refusal
+    for problem in _problems(commits):
+        on_event(Warned(f"left out: {_told(problem)}"))
+    declared = {site for commit in commits for site in read_trailers(commit.trailers).declaration.sites_lost}
+    for site in sorted(declared - known_sites(validation)):
+        on_event(Warned(f"site {site!r} is declared lost, and no server or endpoint is at a site of that name"))
+
+
+def trailer_refusal(commits: Iterable[CommitInfo], limits: Limits, overrides: Sequence[Override]) -> Refused | None:
+    """Guard `trailers`: one that could not be understood lifts nothing, and its author thinks it does.
+
+    A reviewed commit may always vouch that such a trailer is to be left out, so that no policy can block for ever.
+    """
+    problems = _problems(commits)
+    lifted = find_override(overrides, GUARD)
+    if not problems or (lifted is not None and (lifted.source == "trailer" or GUARD in limits.overridable)):
+        return None
+    option = f"{override_line(GUARD)}, or " if GUARD in limits.overridable else ""
+    return Refused(
+        _told(problems[0]),
+        guard=GUARD,
+        hint=f"to go on without it: {option}merge a commit with the trailer `Hyops-Override: {GUARD}=REASON`, "
+        "which may repeat the other one as it was meant",
+    )
+
+
+def _problems(commits: Iterable[CommitInfo]) -> list[TrailerProblem]:
+    return [problem for commit in commits for problem in read_trailers(commit.trailers).problems]
+
+
+def _told(problem: TrailerProblem) -> str:
+    return f"commit {problem.commit[:12]}: {problem.message}"

@@ -1,0 +1,214 @@
+"""Looking at the primary: may it be written, what does its anchor say, what does the zone hold now."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from hyops_gitops.core.contracts.authority import Authority
+from hyops_gitops.core.errors import Refused
+from hyops_gitops.core.evidence.custody_entries import Gap, Reconcile
+from hyops_gitops.core.evidence.log import Log
+from hyops_gitops.core.exchange import ZoneHeader
+from hyops_gitops.core.guards import Override, find_override, override_line
+from hyops_gitops.core.markers import Anchor, anchor_name
+from hyops_gitops.core.plan.limits import Limits
+from hyops_gitops.core.zone import RRset, Zone
+from hyops_gitops.usecases.ports import ZoneReader
+
+MAX_CLOCK_SKEW = timedelta(seconds=120)
+_PRIMARY_KINDS = ("master", "primary")
+
+
+AnchorState = Literal["current", "restored", "ahead", "lost", "breakglass"]
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """The zone as the primary's API shows it."""
+
+    header: ZoneHeader
+    anchor: Anchor | None
+    state: AnchorState  # of the zone against the log: as it left it, older, newer, of a recorded gap, of a segment
+    zone: Zone
+
+
+def check_header(header: ZoneHeader, authority: Authority) -> None:
+    """Whether this zone may be written through this API.
+
+    Raises:
+        Refused: guards `primary`, `soa-edit-api`, `served-serial`.
+    """
+    check_kind(header, authority)
+    check_soa_edit_api(header, authority.zone)
+    check_served_serial(header, authority.zone)
+
+
+def check_kind(header: ZoneHeader, authority: Authority) -> None:
+    """Whether the server is the zone's writable primary.
+
+    Raises:
+        Refused: guard `primary`.
+    """
+    native_allowed = not authority.secondaries or authority.policy.replication == "native"
+    url = authority.primary.api.url
+    if header.kind not in _PRIMARY_KINDS and not (header.kind == "native" and native_allowed):
+        hint = "point primary.api_url at the writable primary; PowerDNS itself would accept the write and diverge"
+        if header.kind == "native":
+            hint = "make the zone's kind Primary, or say policy.replication: native where a database replicates it"
+        raise Refused(f"{url} holds {authority.zone} as kind {header.kind!r}", guard="primary", hint=hint)
+
+
+def check_soa_edit_api(header: ZoneHeader, zone: str) -> None:
+    """Whether a write through the API moves the serial.
+
+    Raises:
+        Refused: guard `soa-edit-api`.
+    """
+    if header.soa_edit_api.upper() in ("", "OFF"):
+        raise Refused(
+            f"soa_edit_api of {zone} is {header.soa_edit_api or 'not set'}: its serial would not move",
+            guard="soa-edit-api",
+            hint=f"pdnsutil set-meta {zone} SOA-EDIT-API INCREASE",
+        )
+
+
+def check_served_serial(header: ZoneHeader, zone: str) -> None:
+    """Whether the served serial follows the zone's own.
+
+    Raises:
+        Refused: guard `served-serial`.
+    """
+    if header.edited_serial != header.serial:
+        raise Refused(
+            f"{zone} serves serial {header.edited_serial} while its own is {header.serial}: "
+            "an edit would not move what secondaries see",
+            guard="served-serial",
+            hint=f"clear the zone's SOA-EDIT setting: pdnsutil set-meta {zone} SOA-EDIT",
+        )
+
+
+def check_clock(now: datetime, head: datetime, server: datetime | None) -> None:
+    """Whether an entry may be signed with this clock.
+
+    Raises:
+        Refused: guard `clock`.
+    """
+    if now + timedelta(seconds=1) < head:
+        raise Refused(
+            f"this machine's clock is behind the log's newest entry ({head:%Y-%m-%dT%H:%M:%SZ})",
+            guard="clock",
+            hint="set it by NTP; if the entry is what is ahead, wait until then",
+        )
+    if server is not None and abs(now - server) > MAX_CLOCK_SKEW:
+        seconds = round((now - server).total_seconds())
+        raise Refused(
+            f"this machine's clock is {seconds:+d} s off the API's",
+            guard="clock",
+            hint="set both clocks by NTP; evidence is only as good as its times",
+        )
+
+
+def observe(reader: ZoneReader, log: Log, header: ZoneHeader) -> Observation:
+    """Read the whole zone: records that are disabled, which a replace would lose, are shown in no other way.
+
+    Raises:
+        Refused: guard `other-log`.
+        OutsideFailure: as the reader does.
+    """
+    seen = reader.rrsets()
+    anchor = anchor_in(seen, log.zone)
+    return Observation(header, anchor, judge_anchor(anchor, log), Zone.of(log.zone, seen))
+
+
+def anchor_in(seen: Iterable[RRset], zone: str) -> Anchor | None:
+    """The anchor among these records, None where there is none.
+
+    Raises:
+        Refused: guard `other-log`: what stands in its place is nothing that this program writes.
+    """
+    name = anchor_name(zone)
+    found = next((rrset for rrset in seen if rrset.key == (name, "TXT")), None)
+    anchor = Anchor.parse(found) if found else None
+    if found is not None and anchor is None:
+        raise Refused(
+            f"the anchor of {zone} is not one that this program writes",
+            guard="other-log",
+            hint=f"look at it with `dig TXT {name}`; if nobody else needs that record, delete it on the primary, and "
+            f"apply with {override_line('restored')}",
+        )
+    return anchor
+
+
+def judge_anchor(anchor: Anchor | None, log: Log) -> AnchorState:
+    """Whether the zone was last changed by the last intent that the log records as applied.
+
+    Raises:
+        Refused: `other-log` when the anchor is not of this log.
+    """
+    if anchor == log.anchor:
+        return "current"
+    if log.segment is not None:
+        return "breakglass"  # whoever opened the segment has seen to it that it goes on from what the zone names
+    if anchor is None:
+        return "restored"
+    if any(isinstance(gap.body, Gap) and gap.body.anchor_sha256 == anchor.sha256 for gap in log.gaps):
+        return "lost"
+    if anchor.segment is not None:
+        taken_in = (one.body for one in log.reconciled)
+        older = any(isinstance(one, Reconcile) and one.adopted and one.adopted.anchor == anchor for one in taken_in)
+        return "restored" if older else "breakglass"
+    if anchor.seq > log.head.seq:
+        return "ahead"
+    if log.entries[anchor.seq - 1].sha256 != anchor.sha256:
+        raise Refused(
+            f"the anchor of {log.zone} names an entry {anchor.seq} that this log does not have: "
+            "another repository writes this zone",
+            guard="other-log",
+            hint="one zone has one log; find out whose anchor this is: dig TXT " + anchor_name(log.zone),
+        )
+    return "restored"
+
+
+def anchor_refusal(observation: Observation, log: Log, limits: Limits, overrides: Sequence[Override]) -> Refused | None:
+    """Guard `restored` or `log-gap`, unless an override that the limits allow lifts it."""
+    refusal = _anchor_refusal(observation, log)
+    if refusal is None or refusal.guard not in limits.overridable:
+        return refusal
+    return None if find_override(overrides, refusal.guard) else refusal
+
+
+def _anchor_refusal(observation: Observation, log: Log) -> Refused | None:
+    anchor = observation.anchor
+    match observation.state:
+        case "current" | "lost":
+            return None
+        case "restored":
+            return Refused(
+                f"the anchor of {log.zone} is older than {log.anchor or 'entry 0'} or missing: "
+                "the zone was restored or rebuilt",
+                guard="restored",
+                hint="look at it with `plan --live`; `hyops-gitops restore` brings the recorded zone back; "
+                f"to go on from what is there: {override_line('restored')}",
+            )
+        case "ahead":
+            seq = anchor.seq if anchor else 0
+            return Refused(
+                f"the zone was last changed by entry {seq}, but this log ends at {log.head.seq}: "
+                "it was rolled back, or another repository writes this zone",
+                guard="log-gap",
+                hint="bring the entries back: `hyops-gitops evidence import CLONE`; "
+                f"if they are gone for good: {override_line('log-gap')}",
+            )
+        case "breakglass":
+            return not_reconciled(log.zone, anchor)
+
+
+def not_reconciled(zone: str, anchor: Anchor | None) -> Refused:
+    """The refusal to go on from a zone that break-glass changed, and nobody brought in."""
+    return Refused(
+        f"{zone} was last changed by {anchor}, which this log does not hold",
+        guard="breakglass",
+        hint="bring it in from where it was written: hyops-gitops reconcile FOLDER/segments/"
+        f"{anchor.segment if anchor else None}; nothing overrides this",
+    )

@@ -1,0 +1,168 @@
+"""Plan: what an apply would change, from the last signed evidence (no credentials, no network) or from the primary."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from hyops_gitops.core.breakglass.segment_review import segment_warnings
+from hyops_gitops.core.contracts.authority import Authority, EvidenceSettings
+from hyops_gitops.core.errors import OutsideFailure, Refused, UsageError
+from hyops_gitops.core.evidence.log import Log
+from hyops_gitops.core.exchange import CommitInfo, SourceFile
+from hyops_gitops.core.guards import Override
+from hyops_gitops.core.history.holds import held_contracts
+from hyops_gitops.core.history.last_moves import moves_of
+from hyops_gitops.core.plan.limits import Limits
+from hyops_gitops.core.plan.plan import Note, Refusal
+from hyops_gitops.core.plan.proposal import Proposal, Source
+from hyops_gitops.core.plan.state import ManagedSet
+from hyops_gitops.core.zone import Zone
+from hyops_gitops.usecases.document_port import DocumentReader, SchemaChecker
+from hyops_gitops.usecases.evidence.log import read_signers, require_log
+from hyops_gitops.usecases.findings_error import FindingsError
+from hyops_gitops.usecases.planning.declarations import trailer_refusal, with_trailers
+from hyops_gitops.usecases.planning.observation import Observation, anchor_refusal, check_header, observe
+from hyops_gitops.usecases.planning.proposal import (
+    Ground,
+    Past,
+    commits_after,
+    limits_since,
+    propose,
+    read_past,
+    sort_findings,
+)
+from hyops_gitops.usecases.ports import Clock, EvidenceStore, History, SourceTree, VerifiedMark, Verifier, ZoneReader
+from hyops_gitops.usecases.validation.validate import Validation, validate_tree
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRequest:
+    """One call of plan."""
+
+    revision: str | None  # None: the work tree
+    live: bool
+    overrides: tuple[Override, ...] = ()
+    authority_override: SourceFile | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanPorts:
+    """What a plan needs from the outside; nothing of it can write."""
+
+    read: DocumentReader
+    check: SchemaChecker
+    history: History
+    work_tree: SourceTree
+    open_store: Callable[[EvidenceSettings], EvidenceStore]
+    open_reader: Callable[[Authority], ZoneReader]
+    verifier: Verifier
+    clock: Clock
+    mark: VerifiedMark | None = None
+    segments: tuple[str, ...] = ()  # break-glass segments in this folder
+
+
+def make_proposal(request: PlanRequest, ports: PlanPorts) -> Proposal:
+    """Plan the work tree, or one commit. Writes nothing and, without `live`, asks nobody.
+
+    Raises:
+        FindingsError: contracts that an apply would change, or the authority, are invalid.
+        Refused: the log is missing or does not verify; with `live`, what an apply would refuse of the zone.
+    """
+    head = ports.history.resolve(request.revision or "HEAD")
+    dirty = request.revision is None and bool(ports.history.dirty_paths())
+    tree = ports.history.tree(head) if request.revision else ports.work_tree
+    validation = validate_tree(tree, ports.read, ports.check, authority_override=request.authority_override)
+    if validation.authority is None:
+        raise FindingsError(validation.findings)
+    log = recorded_log(validation, validation.authority, ports.open_store, ports.verifier, ports.mark)
+    past = _past(log, validation, ports)
+    found = sort_findings(validation, past)
+    if found.blocking:
+        raise FindingsError(found.blocking)
+    recorded = log.state if log else ManagedSet.of(validation.authority.zone, ())
+    observed = log.observed if log else Zone.of(validation.authority.zone, ())
+    serial = log.serial if log else None
+    source: Source = "evidence" if log else "empty"
+    limits = Limits.of(validation.authority.policy)
+    commits, notes = _commits(log, head, validation.authority.zone, ports.history)
+    overrides = with_trailers(request.overrides, commits)
+    refusals: tuple[Refusal, ...] = ()
+    went_back = False
+    if request.live:
+        live = _look(ports.open_reader(validation.authority), validation.authority, log)
+        observed, serial, source = live.zone, live.header.serial, "live"
+        refused = anchor_refusal(live, log, limits, overrides) if log else None
+        if refused is not None:
+            refusals = (_refusal(refused),)
+        else:
+            went_back = live.state != "current"
+    held = held_contracts(log, validation.contracts, limits_since(past, limits), overrides)
+    plan = propose(
+        validation,
+        limits,
+        Ground(recorded, observed, went_back),
+        held={**held, **found.held},
+        past=past,
+        overrides=overrides,
+        moves=moves_of(log, ports.clock.now()),
+    )
+    limits = limits_since(past, limits)
+    if (refused := trailer_refusal(commits, limits, overrides)) is not None:
+        refusals = (_refusal(refused), *refusals)
+    plan = replace(plan, refusals=(*refusals, *plan.refusals), notes=(*notes, *plan.notes))
+    warnings = tuple(
+        segment_warnings(log, ports.segments, validation.authority.policy.breakglass.review_h) if log else ()
+    )
+    return Proposal(plan, head, dirty, source, serial, log.head.seq if log else None, limits, overrides, warnings)
+
+
+def recorded_log(
+    validation: Validation,
+    authority: Authority,
+    open_store: Callable[[EvidenceSettings], EvidenceStore],
+    verifier: Verifier,
+    mark: VerifiedMark | None,
+) -> Log | None:
+    """The log as this clone knows it, None before it is initialised.
+
+    Raises:
+        Refused: initialised, but not in this clone, or it does not verify.
+    """
+    if authority.evidence.genesis is None:
+        return None
+    snapshot = open_store(authority.evidence).recorded()
+    return require_log(snapshot, authority, read_signers(validation.files), verifier, mark=mark)
+
+
+def _commits(
+    log: Log | None, head: str, zone: str, history: History
+) -> tuple[tuple[CommitInfo, ...], tuple[Note, ...]]:
+    """What an apply would carry out; a note in its place where only a clone could tell."""
+    try:
+        return (commits_after(log, head, history) if log else ()), ()
+    except OutsideFailure as failure:
+        if failure.code != "no-history":
+            raise
+        return (), (Note(zone, f"{failure.message}, so no trailer of theirs lifts a guard in this plan"),)
+
+
+def _refusal(refused: Refused) -> Refusal:
+    return Refusal(refused.guard, refused.name, refused.message, refused.hint)
+
+
+def _past(log: Log | None, validation: Validation, ports: PlanPorts) -> Past | None:
+    if log is None or log.recorded_commit is None:
+        return None
+    try:
+        tree = ports.history.tree(ports.history.resolve(log.recorded_commit))
+    except UsageError:
+        return None  # a shallow clone: nothing is known of the past, so every finding counts
+    files = {one.path: one.content for one in tree.files() if one.content is not None}
+    return read_past(files, validation, ports.read, ports.check)
+
+
+def _look(reader: ZoneReader, authority: Authority, log: Log | None) -> Observation:
+    header = reader.header()
+    check_header(header, authority)
+    if log is None:
+        return Observation(header, None, "current", Zone.of(authority.zone, reader.rrsets()))
+    return observe(reader, log, header)

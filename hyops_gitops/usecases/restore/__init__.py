@@ -1,0 +1,1 @@
+"""Rebuilding a primary from the recorded zone."""

@@ -1,0 +1,132 @@
+"""What a restore looks at before anything is written: the primary, or its absence, and what secondaries still serve."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from hyops_gitops.core.contracts.authority import Authority, Secondary
+from hyops_gitops.core.errors import Refused
+from hyops_gitops.core.evidence.log import Log
+from hyops_gitops.core.exchange import Question, ZoneHeader
+from hyops_gitops.core.guards import override_line
+from hyops_gitops.core.markers import Anchor, anchor_name
+from hyops_gitops.core.restore.restoring import is_newer
+from hyops_gitops.core.zone import RRset, Zone, soa_serial
+from hyops_gitops.usecases.apply.convergence import answered
+from hyops_gitops.usecases.planning.observation import (
+    AnchorState,
+    anchor_in,
+    check_header,
+    judge_anchor,
+    not_reconciled,
+)
+from hyops_gitops.usecases.ports import DnsClient, ZoneReader, ZoneRestorer
+
+_TIMEOUT_S = 2.0
+_TRIES = 2
+_OFF = ("", "OFF")
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What one secondary says of the zone."""
+
+    name: str
+    soa: RRset | None  # None: it does not serve the zone, or does not answer
+    anchor: Anchor | None
+
+    @property
+    def serial(self) -> int | None:
+        """Of the zone that it serves."""
+        return soa_serial(self.soa)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The primary as it is."""
+
+    header: ZoneHeader | None  # None: it has no such zone
+    seen: Sequence[RRset]
+    zone: Zone
+    state: AnchorState | Literal["absent"]
+    anchor: Anchor | None
+
+
+def ask_secondaries(authority: Authority, dns: DnsClient) -> tuple[Served, ...]:
+    """Serial and anchor of each secondary, by DNS."""
+    soa, marker = Question(authority.zone, "SOA"), Question(anchor_name(authority.zone), "TXT")
+
+    def ask(server: Secondary) -> Served:
+        served = Served(server.name, None, None)
+        for _ in range(_TRIES):
+            answers = dns.ask(server.dns, [soa, marker], recursion_desired=False, timeout_s=_TIMEOUT_S)
+            if answers[soa].authoritative and answers[soa].rcode == "NOERROR":
+                found = answered(answers[marker], marker)
+                served = Served(server.name, answered(answers[soa], soa), Anchor.parse(found) if found else None)
+            if served.soa is not None:
+                break
+        return served
+
+    if not authority.secondaries:
+        return ()
+    with ThreadPoolExecutor(max_workers=len(authority.secondaries)) as pool:
+        return tuple(pool.map(ask, authority.secondaries))
+
+
+def look_at_primary(primary: ZoneRestorer, authority: Authority, log: Log) -> Found:
+    """The zone on the primary, judged by its anchor.
+
+    Raises:
+        Refused: guards `primary`, `served-serial`, `other-log`.
+        OutsideFailure: the API cannot be reached.
+    """
+    if not primary.exists():
+        return Found(None, (), Zone.of(log.zone, ()), "absent", None)
+    header = primary.header()
+    # What moves the serial may have been lost with the rest, and is set again.
+    settled = header if header.soa_edit_api.upper() not in _OFF else replace(header, soa_edit_api="INCREASE")
+    check_header(settled, authority)
+    return found_in(primary, log, header)
+
+
+def found_in(primary: ZoneReader, log: Log, header: ZoneHeader) -> Found:
+    """The zone as it is there."""
+    seen = primary.rrsets()
+    anchor = anchor_in(seen, log.zone)
+    return Found(header, seen, Zone.of(log.zone, seen), judge_anchor(anchor, log), anchor)
+
+
+def newer_anchor(found: Found, served: Sequence[Served], log: Log) -> tuple[str, Anchor] | None:
+    """Who shows an intent that the log does not have yet, and which; the newest of them.
+
+    Raises:
+        Refused: guard `other-log`: a server shows what another log has written; guard `breakglass`: what nobody
+            has reconciled yet.
+    """
+    shown = [(f"secondary {one.name}", one.anchor) for one in served if one.anchor is not None]
+    if found.anchor is not None:
+        shown.append(("the primary", found.anchor))
+    states = [(who, anchor, judge_anchor(anchor, log)) for who, anchor in shown]
+    for _, anchor, state in states:
+        if state == "breakglass":
+            raise not_reconciled(log.zone, anchor)
+    ahead = [(who, anchor) for who, anchor, state in states if state == "ahead"]
+    return max(ahead, key=lambda one: one[1].seq, default=None)
+
+
+def log_gap(who: str, anchor: Anchor, log: Log) -> Refused:
+    """The refusal to bring back less than somebody still serves."""
+    return Refused(
+        f"{who} was last changed by entry {anchor.seq}, but this log ends at {log.head.seq}: what it recorded is older",
+        guard="log-gap",
+        hint="bring the entries back: `hyops-gitops evidence import CLONE`; "
+        f"if they are gone for good: {override_line('log-gap')}",
+    )
+
+
+def is_behind(found: Found, served: Sequence[Served]) -> bool:
+    """Whether a secondary has a newer serial than the primary, and so would ignore it."""
+    serial = found.header.serial if found.header else None
+    known = [one.serial for one in served if one.serial is not None]
+    return serial is None or any(one != serial and is_newer(one, serial) for one in known)

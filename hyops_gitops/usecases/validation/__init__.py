@@ -1,0 +1,1 @@
+"""Validating a tree, and writing contracts so that they stay valid."""
