@@ -297,7 +297,7 @@ def test_a_state_file_that_is_none(tmp_path: Path, state: str) -> None:
         ("- a", Exit.NO),
         ("zone: drill.internal", Exit.NO),
         ("\x00", Exit.NO),
-        (None, Exit.OUTSIDE),
+        (None, Exit.USAGE),
     ],
 )
 def test_an_authority_file_that_is_none(tmp_path: Path, directory: Path, text: str | None, code: Exit) -> None:

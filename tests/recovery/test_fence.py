@@ -298,6 +298,24 @@ def test_an_applier_waits_for_another_and_goes_on(site: Site) -> None:
 
 
 @one_backend
+def test_an_applier_that_ended_after_its_result_is_not_settled(site: Site) -> None:
+    """Its intent was open when the log was read; when it is asked for, it has done all and is gone."""
+    site.change()
+    with Applier(site.world, at="patched", raising="SIGSTOP") as first:
+        first.wait_until_stopped()
+        site.change("second")
+
+        def gone(_: int) -> bool:
+            first.process.send_signal(signal.SIGCONT)
+            assert first.finish().exit == 0
+            return True
+
+        assert site.apply(swap=lambda ports: replace(ports, process_is_gone=gone)).outcome == "applied"
+    assert not any(result.recovered for result in results(site.check()).values())
+    assert all(patch.claims for patch in site.proxy.patches)
+
+
+@one_backend
 def test_an_intent_of_another_boot_is_waited_for_and_then_settled(site: Site) -> None:
     """Nobody can tell whether its process lives: its lease, and half a minute on our own clock, must pass."""
     site.change()

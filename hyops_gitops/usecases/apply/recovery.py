@@ -39,7 +39,10 @@ def without_open_intent(opened: Opened, primary: ZoneWriter, request: ApplyReque
     """
     while (intent := opened.log.open_intent) is not None and isinstance(intent.body, Intent):
         if _is_gone(intent, intent.body, request, ports):
-            return opened.with_log(settle_intent(opened, primary, intent, intent.body, ports))
+            if opened.writer.head() == opened.log.commit:
+                return opened.with_log(settle_intent(opened, primary, intent, intent.body, ports))
+            opened = opened.with_log(opened.writer.newest())  # it wrote its result, and then was gone
+            continue
         if not request.wait:
             raise _still_open(intent)
         opened = _wait(opened, primary, intent, intent.body, ports)
