@@ -95,7 +95,7 @@ def main(arguments: list[str]) -> None:
                 if remembered is not None:
                     mark.write(remembered)
                 taken.append(timed_once(incremental))
-            print(f"{more} entries after what was verified: {min(taken):.2f} s, {min(taken) - floor:+.2f} s to that")
+            print(f"{more} entries after what was verified: {min(taken):.2f} s, {min(taken) / seconds:.2f} of full")
         each = ssh_keygen(folder, log) / _SAMPLE
         print(f"ssh-keygen -Y verify, {_SAMPLE} of them: {each * 1000:.2f} ms an entry, signature alone")
         print(f"ratio: {each * count / seconds:.1f} times as long")
