@@ -56,7 +56,7 @@ def settle_intent(opened: Opened, primary: ZoneWriter, entry: Entry, intent: Int
     if landed:
         ports.on_event(Warned(f"the update of intent {entry.seq} had landed"))
         return _record_landed(opened, entry, intent, primary, ports)
-    reason = "the writer of the intent was gone before its update reached the primary"
+    reason = "the writer of the intent was gone, and its update had not landed; it cannot land any more"
     if (later := _lost_later(opened.log, primary, entry.seq)) is not None:
         reason = f"not known whether its update landed: intent {later.seq} came after it and is lost to this log"
     ports.on_event(Warned(f"the update of intent {entry.seq} {'never landed' if later is None else f'is {reason}'}"))
