@@ -31,6 +31,9 @@ class ZoneHeader:
     masters: tuple[str, ...]
     server_time: datetime | None  # the reply's Date header, whole seconds
     notified_serial: int | None = None  # of the last NOTIFY that the server sent
+    soa_edit: str = ""  # the zone's own; "" when unset, and a default of pdns.conf may count
+    dnssec: bool = False  # whether it has active keys, or is presigned
+    api_rectify: bool = True  # whether the zone says so itself; a default of pdns.conf may count
 
 
 @dataclass(frozen=True, slots=True)

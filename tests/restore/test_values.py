@@ -2,7 +2,8 @@
 
 import pytest
 
-from hyops_gitops.core.restore.restoring import is_newer, newest, serial_above, soa_with
+from hyops_gitops.core.restore.restoring import newest, serial_above, soa_with
+from hyops_gitops.core.serials import is_newer
 from hyops_gitops.core.zone import RRset, Zone, soa_serial
 
 TOP = 2**32 - 1

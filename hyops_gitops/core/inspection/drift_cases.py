@@ -13,7 +13,7 @@ from hyops_gitops.core.guards import override_line
 from hyops_gitops.core.inspection.drift import Difference, DriftCase, DriftKind, ServerView, compare
 from hyops_gitops.core.markers import anchor_name
 from hyops_gitops.core.plan.planning import CONFLICTING_TYPES
-from hyops_gitops.core.restore.restoring import is_newer
+from hyops_gitops.core.serials import is_newer
 from hyops_gitops.core.zone import Key, Zone
 
 AnchorSays = Literal["current", "lost", "restored", "ahead", "breakglass", "other"]

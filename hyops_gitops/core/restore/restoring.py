@@ -16,10 +16,9 @@ from hyops_gitops.core.evidence.log import Log
 from hyops_gitops.core.markers import TOMBSTONES_KEPT, Anchor, claim, tombstone
 from hyops_gitops.core.plan.plan import Action, Change, Drift, zone_after
 from hyops_gitops.core.plan.state import ManagedSet
+from hyops_gitops.core.serials import SERIALS, is_newer
 from hyops_gitops.core.zone import DNSSEC_TYPES, SOA_SERIAL, Key, RRset, Zone
 
-_SERIALS = 2**32
-_HALF = 2**31
 UNKNOWN_MARGIN = 1000  # how far a secondary that does not answer may be ahead of what the log knows
 _DEFAULT_TIMERS = "10800 3600 604800 300"
 _DEFAULT_SOA_TTL = 3600
@@ -91,11 +90,6 @@ def _goes_on(body: Body) -> bool:
 # --- serials (RFC 1982)
 
 
-def is_newer(serial: int, other: int) -> bool:
-    """Whether a secondary that has `other` would transfer `serial`."""
-    return 0 < (serial - other) % _SERIALS < _HALF
-
-
 def newest(serials: Iterable[int]) -> int | None:
     """The one that is newer than all others."""
     found: int | None = None
@@ -108,7 +102,7 @@ def newest(serials: Iterable[int]) -> int | None:
 def serial_above(serials: Iterable[int], *, some_unknown: bool) -> int:
     """The serial that a restored zone gets."""
     top = newest(serials)
-    return ((top or 0) + 1 + (UNKNOWN_MARGIN if some_unknown else 0)) % _SERIALS or 1
+    return ((top or 0) + 1 + (UNKNOWN_MARGIN if some_unknown else 0)) % SERIALS or 1
 
 
 def soa_with(serial: int, known: Iterable[RRset], zone: Zone) -> RRset:

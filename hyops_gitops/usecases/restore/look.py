@@ -11,7 +11,7 @@ from hyops_gitops.core.evidence.log import Log
 from hyops_gitops.core.exchange import Question, ZoneHeader
 from hyops_gitops.core.guards import override_line
 from hyops_gitops.core.markers import Anchor, anchor_name
-from hyops_gitops.core.restore.restoring import is_newer
+from hyops_gitops.core.serials import is_newer
 from hyops_gitops.core.zone import RRset, Zone, soa_serial
 from hyops_gitops.usecases.apply.convergence import answered
 from hyops_gitops.usecases.planning.observation import (

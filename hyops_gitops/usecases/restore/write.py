@@ -15,13 +15,13 @@ from hyops_gitops.core.plan.plan import plan_digest
 from hyops_gitops.core.restore.restoration import Restored, RestoreOutcome, RestorePlan
 from hyops_gitops.core.restore.restoring import (
     differences_between,
-    is_newer,
     markers,
     newest,
     shown_by_dns,
     soa_with,
     writes,
 )
+from hyops_gitops.core.serials import is_newer
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.usecases.apply.preparation import zone_digests
 from hyops_gitops.usecases.apply.proof import behind, converged, prove

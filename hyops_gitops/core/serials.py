@@ -1,0 +1,190 @@
+"""The serial of a zone: which of two is newer, and what PowerDNS makes of it at the next write (RFC 1982).
+
+PowerDNS stores one serial and serves another. `SOA-EDIT-API` says how a write through the API moves the stored one;
+`SOA-EDIT`, or a default in pdns.conf that only shows by its effect, makes the served one of it. A secondary transfers
+when the served one is newer than its own. What is predicted here was read in PowerDNS's sources (4.7 to 5.1 know the
+same words, in any case of letters; from 5.1 on the week of a zone may begin late) and measured on those versions.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from hyops_gitops.core.exchange import ZoneHeader
+
+SERIALS = 2**32
+_HALF = 2**31
+MAX_CLOCK_SKEW = timedelta(seconds=120)  # between this machine's clock and the server's
+_WEEK_S = 7 * 86400
+_HOURS_OF_ZONES = range(-12, 15)  # PowerDNS writes dates in its own time zone, which the API does not show
+_COUNTED_DAYS = timedelta(days=2)  # INCEPTION-INCREMENT counts until 99 of the second day after
+_IDENTITY = "NONE"
+
+
+def is_newer(serial: int, other: int) -> bool:
+    """Whether a secondary that has `other` would transfer `serial`."""
+    return 0 < (serial - other) % SERIALS < _HALF
+
+
+@dataclass(frozen=True, slots=True)
+class SerialForecast:
+    """What the next write through the API makes of the zone's serial."""
+
+    stored: frozenset[int]  # every serial the zone may itself have afterwards, as X-PDNS-New-Serial says it
+    stored_moves: bool | None  # whether that is newer than now; None: it depends on what the header does not show
+    served_moves: bool | None  # whether secondaries would transfer; None as above
+
+    @property
+    def moves(self) -> bool | None:
+        """Whether secondaries learn of the write; None: only seen afterwards."""
+        if self.stored_moves is False or self.served_moves is False:
+            return False
+        return None if self.stored_moves is None else self.served_moves
+
+
+def forecast_serial(header: ZoneHeader, now: datetime) -> SerialForecast:
+    """What the next write makes of the serial, from the header and the time."""
+    clock = _Clock.around(now)
+    stored = frozenset(_stored(header, clock))
+    edits = _edits_in_effect(header, clock)
+    served = {_serves_newer(header, edit, serial) for edit in edits for serial in stored}
+    return SerialForecast(stored, _agreed(is_newer(serial, header.serial) for serial in stored), _agreed(served))
+
+
+def _agreed(verdicts: Iterable[bool]) -> bool | None:
+    found = set(verdicts)
+    return found.pop() if len(found) == 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Clock:
+    """What the server's clock may show."""
+
+    times: range  # seconds since 1970
+    today: frozenset[date]
+    weeks: frozenset[int]  # when the week of a zone began, seconds since 1970
+    inceptions: frozenset[date]  # the dates of those moments
+
+    @classmethod
+    def around(cls, now: datetime) -> "_Clock":
+        middle, skew = int(now.timestamp()), int(MAX_CLOCK_SKEW.total_seconds())
+        ends = (middle - skew, middle + skew)
+        began = {end - end % _WEEK_S for end in ends}
+        weeks = began | {start - _WEEK_S for start in began}
+        return cls(range(ends[0], ends[1] + 1), _dates(ends), frozenset(weeks), _dates(weeks))
+
+
+def _dates(moments: Iterable[int]) -> frozenset[date]:
+    """The dates of these moments anywhere in the world."""
+    there = (datetime.fromtimestamp(at, UTC) + timedelta(hours=hours) for at in moments for hours in _HOURS_OF_ZONES)
+    return frozenset(moment.date() for moment in there)
+
+
+def _numbered(day: date, number: int) -> int:
+    return int(f"{day:%Y%m%d}{number:02d}")
+
+
+# --- the stored serial
+
+
+def _stored(header: ZoneHeader, clock: _Clock) -> Iterable[int]:
+    serial = header.serial
+    match header.soa_edit_api.upper():
+        case "INCREASE":
+            return [(serial + 1) % SERIALS]
+        case "EPOCH":
+            return clock.times
+        case "DEFAULT":
+            return [_at_least(_numbered(day, 1), serial) for day in clock.today]
+        case "SOA-EDIT":
+            return _edited_as_said(header, clock)
+        case "SOA-EDIT-INCREASE" if header.soa_edit.upper() in ("EPOCH", "INCEPTION-EPOCH"):
+            return [_at_least(moment, serial) for moment in clock.times]
+        case "SOA-EDIT-INCREASE":
+            return [_at_least(edited, serial) for edited in _edited_as_said(header, clock)]
+        case _:
+            return [serial]  # unset, OFF, or a word that PowerDNS does not know
+
+
+def _at_least(serial: int, old: int) -> int:
+    """PowerDNS compares as plain numbers here."""
+    return serial if serial > old else (old + 1) % SERIALS
+
+
+def _edited_as_said(header: ZoneHeader, clock: _Clock) -> Iterable[int]:
+    """The stored serial by the zone's own SOA-EDIT; the defaults of pdns.conf do not count in a write."""
+    if header.soa_edit.upper() == "EPOCH":
+        return clock.times
+    return [edit.of(header.serial) for edit in _fitting(header, _edits(header.soa_edit, clock))]
+
+
+# --- the served serial
+
+
+@dataclass(frozen=True, slots=True)
+class _Edit:
+    """One way in which the served serial may come of the stored one."""
+
+    of: Callable[[int], int]
+    is_time: bool = False  # it is the time of the answer, whatever is stored
+
+
+def _edits(kind: str, clock: _Clock) -> list[_Edit]:
+    """Every way that a SOA-EDIT may work by, as the server's week and time zone are not known."""
+    match kind.upper():
+        case "INCREMENT-WEEKS":
+            return [_Edit(_adding(start // _WEEK_S)) for start in clock.weeks]
+        case "INCEPTION-EPOCH":
+            return [_Edit(_from(start)) for start in clock.weeks]
+        case "INCEPTION-INCREMENT":
+            return [_Edit(_counting(day)) for day in clock.inceptions]
+        case "EPOCH":
+            return [_Edit(lambda serial: serial, is_time=True)]
+        case _:
+            return [_Edit(lambda serial: serial)]
+
+
+def _adding(weeks: int) -> Callable[[int], int]:
+    return lambda serial: (serial + weeks) % SERIALS
+
+
+def _from(start: int) -> Callable[[int], int]:
+    return lambda serial: max(serial, start)
+
+
+def _counting(inception: date) -> Callable[[int], int]:
+    """By the date on which the week began, whose numbers 00 and 01 are kept for that beginning."""
+    first, last = _numbered(inception, 1), _numbered(inception + _COUNTED_DAYS, 99)
+
+    def edited(serial: int) -> int:
+        if serial < first - 1:
+            return first
+        if serial <= first:
+            return first + 1
+        return serial + 1 if serial <= last else serial
+
+    return edited
+
+
+def _edits_in_effect(header: ZoneHeader, clock: _Clock) -> list[_Edit]:
+    """What makes the served serial, as far as the header tells; none: it cannot be told."""
+    if header.soa_edit:
+        return _fitting(header, _edits(header.soa_edit, clock))
+    if header.edited_serial == header.serial:
+        return _edits(_IDENTITY, clock)  # a default that leaves this serial alone leaves newer ones alone
+    by_default = [
+        edit
+        for kind in ("INCREMENT-WEEKS", "INCEPTION-EPOCH", "INCEPTION-INCREMENT")
+        for edit in _edits(kind, clock)
+        if edit.of(header.serial) == header.edited_serial
+    ]
+    return by_default + (_edits("EPOCH", clock) if header.edited_serial in clock.times else [])
+
+
+def _fitting(header: ZoneHeader, edits: list[_Edit]) -> list[_Edit]:
+    """Those that agree with what is served now; all where none does (a setting takes a minute to show)."""
+    return [edit for edit in edits if edit.of(header.serial) == header.edited_serial] or edits
+
+
+def _serves_newer(header: ZoneHeader, edit: _Edit, stored: int) -> bool:
+    return edit.is_time or is_newer(edit.of(stored), header.edited_serial)
