@@ -8,14 +8,14 @@ import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 import pytest
 
-from hyops_gitops.lab.model import Lab
+from hyops_gitops.lab.model import Backend, Lab
 from hyops_gitops.lab.run import start_lab, stop_lab
 from hyops_gitops.lab.services import parse_services
 from hyops_gitops.lab.zones import create_zone
+from tests.backends import require
 from tests.world import GIT_CONFIG, World
 
 SAID = "said"  # the name of a recorded property that the closing report shows
@@ -47,10 +47,9 @@ def isolated_git() -> Iterator[None]:
         yield
 
 
-def _lab(directory: Path, backend: Literal["gsqlite3", "lmdb"], secondaries: int) -> Iterator[Lab]:
+def _lab(directory: Path, backend: Backend, secondaries: int) -> Iterator[Lab]:
     """A lab while somebody looks at it; nothing arrives at a secondary but by NOTIFY or on request."""
-    if shutil.which("pdns_server") is None and "CI" not in os.environ:
-        pytest.skip("pdns_server is not installed: apt-get install pdns-server pdns-backend-sqlite3 pdns-backend-lmdb")
+    require(backend)
     settings = {"xfr-cycle-interval": "3600"}
     running = start_lab(directory, zone="lab.internal", secondaries=secondaries, backend=backend, settings=settings)
     try:

@@ -14,7 +14,7 @@ from hyops_gitops.core.errors import Exit, UsageError
 from hyops_gitops.core.names import canonical_name
 from hyops_gitops.lab.containers import start_container_lab
 from hyops_gitops.lab.files import AUTHORITY_FILE, ENV_FILE, find_authority, read_authority
-from hyops_gitops.lab.model import Backend, load_lab
+from hyops_gitops.lab.model import BACKENDS, Backend, load_lab
 from hyops_gitops.lab.run import MAX_SECONDARIES, lab_status, listener_status, start_lab, stop_lab
 from hyops_gitops.lab.services import parse_services
 
@@ -49,10 +49,10 @@ def lab() -> None:
 )
 @click.option(
     "--backend",
-    type=click.Choice(["gsqlite3", "lmdb"]),
+    type=click.Choice(BACKENDS),
     default="gsqlite3",
     show_default=True,
-    help="PowerDNS's storage.",
+    help="PowerDNS's storage; gpgsql and gmysql start a PostgreSQL or MariaDB of the lab's own.",
 )
 @click.option(
     "--resolver", is_flag=True, help="Also a caching resolver in front of the first secondary; needs pdns_recursor."

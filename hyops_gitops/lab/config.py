@@ -1,4 +1,4 @@
-"""What one PowerDNS of a lab needs before it starts: its configuration and, for gsqlite3, its database.
+"""What one PowerDNS of a lab needs before it starts: its configuration and, for gsqlite3, its database file.
 
 Option names are those that 4.5 introduced; the older ones are gone from 4.9 on. Paths are relative to the server's
 folder, in which it runs.
@@ -13,16 +13,18 @@ from pathlib import Path
 
 from hyops_gitops.adapters.files.files import replace_file
 from hyops_gitops.core.errors import OutsideFailure
+from hyops_gitops.lab.database import database_packages, database_settings, has_database
 from hyops_gitops.lab.model import Backend, Lab, LabServer
 
 PROGRAM = "pdns_server"
 LOG_FILE = "log"
-_PACKAGES: Mapping[Backend, str] = {"gsqlite3": "pdns-backend-sqlite3", "lmdb": "pdns-backend-lmdb"}
-_SCHEMAS = (
-    Path("/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql"),
-    Path("/usr/share/doc/pdns-backend-sqlite3/schema.sqlite3.sql"),
-    Path("/usr/share/doc/pdns/schema.sqlite3.sql"),
-)
+# Each backend's Debian package and, where its tables must be made, the word in their file's name.
+_PACKAGES: Mapping[Backend, tuple[str, str | None]] = {
+    "gsqlite3": ("pdns-backend-sqlite3", "sqlite3"),
+    "lmdb": ("pdns-backend-lmdb", None),
+    "gpgsql": ("pdns-backend-pgsql", "pgsql"),
+    "gmysql": ("pdns-backend-mysql", "mysql"),
+}
 _DATABASE = "pdns.sqlite3"
 _LMDB = "pdns.lmdb"
 # Everything a server's folder may hold that we or the server made.
@@ -42,8 +44,10 @@ def find_program(backend: Backend) -> str:
     program = shutil.which(PROGRAM, path=f"{path}:/usr/sbin:/usr/local/sbin")
     if program is None:
         raise _missing(f"{PROGRAM} is not installed", backend)
-    if backend == "gsqlite3" and _schema() is None:
-        raise _missing("PowerDNS's schema for the gsqlite3 backend is not installed", backend)
+    if backend != "lmdb":
+        find_schema(backend)
+    if database_packages(backend):
+        raise _missing(f"the database server of the {backend} backend is not installed", backend)
     return program
 
 
@@ -55,9 +59,8 @@ def missing_backend(log: str, backend: Backend) -> OutsideFailure | None:
 
 
 def _missing(message: str, backend: Backend) -> OutsideFailure:
-    return OutsideFailure(
-        message, code="lab-no-powerdns", hint=f"on Debian and Ubuntu: apt-get install pdns-server {_PACKAGES[backend]}"
-    )
+    packages = " ".join(("pdns-server", _PACKAGES[backend][0], *database_packages(backend)))
+    return OutsideFailure(message, code="lab-no-powerdns", hint=f"on Debian and Ubuntu: apt-get install {packages}")
 
 
 def prepare(lab: Lab, server: LabServer, identity: str, settings: Mapping[str, str]) -> None:
@@ -81,15 +84,18 @@ def prepare(lab: Lab, server: LabServer, identity: str, settings: Mapping[str, s
 def _write(lab: Lab, server: LabServer, identity: str, settings: Mapping[str, str]) -> None:
     folder = lab.folder(server)
     folder.mkdir(mode=0o700)
-    options = {**_common(lab, server), **_role(lab, server), **_storage(lab.backend), "server-id": identity, **settings}
+    options = {
+        **_common(lab, server),
+        **_role(lab, server),
+        **_storage(lab.backend, server.name),
+        "server-id": identity,
+        **settings,
+    }
     text = "".join(f"{name}={value}\n" for name, value in options.items())
     replace_file(folder / "pdns.conf", text.encode(), private=True)
     if lab.backend == "gsqlite3":
-        schema = _schema()
-        if schema is None:
-            raise _missing("PowerDNS's schema for the gsqlite3 backend is not installed", lab.backend)
         with contextlib.closing(sqlite3.connect(folder / _DATABASE)) as database:
-            database.executescript(schema.read_text(encoding="utf-8"))
+            database.executescript(find_schema(lab.backend).read_text(encoding="utf-8"))
 
 
 def _common(lab: Lab, server: LabServer) -> dict[str, str]:
@@ -129,11 +135,24 @@ def _role(lab: Lab, server: LabServer) -> dict[str, str]:
     }
 
 
-def _storage(backend: Backend) -> dict[str, str]:
+def _storage(backend: Backend, name: str) -> dict[str, str]:
+    if has_database(backend):
+        return database_settings(backend, name)
     if backend == "gsqlite3":
         return {"launch": "gsqlite3", "gsqlite3-database": _DATABASE, "gsqlite3-pragma-foreign-keys": "yes"}
     return {"launch": "lmdb", "lmdb-filename": _LMDB, "lmdb-shards": "1"}
 
 
-def _schema() -> Path | None:
-    return next((path for path in _SCHEMAS if path.is_file()), None)
+def find_schema(backend: Backend) -> Path:
+    """The file of SQL that makes this backend's tables.
+
+    Raises:
+        OutsideFailure: code `lab-no-powerdns`: it is not installed.
+    """
+    package, word = _PACKAGES[backend]
+    file = f"schema.{word}.sql"
+    places = (f"/usr/share/{package}/schema/{file}", f"/usr/share/doc/{package}/{file}", f"/usr/share/doc/pdns/{file}")
+    found = next((path for path in map(Path, places) if path.is_file()), None)
+    if found is None:
+        raise _missing(f"PowerDNS's schema for the {backend} backend is not installed", backend)
+    return found

@@ -11,8 +11,9 @@ from hyops_gitops.lab import processes
 from hyops_gitops.lab import resolver as resolvers
 from hyops_gitops.lab.compose import any_container_runs
 from hyops_gitops.lab.config import LOG_FILE, MADE
+from hyops_gitops.lab.database import remove_database
 from hyops_gitops.lab.files import AUTHORITY_FILE, ENV_FILE
-from hyops_gitops.lab.model import SERVICES_FOLDER, STATE_FILE, Lab, load_lab
+from hyops_gitops.lab.model import DATABASE_FOLDER, SERVICES_FOLDER, STATE_FILE, Lab, load_lab
 
 
 @contextlib.contextmanager
@@ -78,6 +79,8 @@ def tidy(lab: Lab) -> None:
         _empty(lab.folder(server), MADE)
     if lab.resolver:
         _empty(lab.folder(lab.resolver), (*resolvers.MADE, LOG_FILE))
+    remove_database(lab)
+    remove_if_empty(lab.directory / DATABASE_FOLDER)
     _empty(lab.directory / SERVICES_FOLDER, [f"{service.name}.log" for service in lab.services])
     for name in (AUTHORITY_FILE, ENV_FILE, STATE_FILE):
         (lab.directory / name).unlink(missing_ok=True)

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from hyops_gitops.adapters.files.files import replace_file
 from hyops_gitops.core.contracts.authority import ServerAddress
@@ -12,10 +12,12 @@ from hyops_gitops.lab.processes import Process
 
 STATE_FILE = "lab.json"
 SERVICES_FOLDER = "services"  # their logs
+DATABASE_FOLDER = "database"  # of the database server, where the backend needs one
 TRANSFER_PORT = 53  # of a server in a container
 _FORMAT = "hyops-lab-state/1"
 
-Backend = Literal["gsqlite3", "lmdb"]
+Backend = Literal["gsqlite3", "lmdb", "gpgsql", "gmysql"]
+BACKENDS: tuple[Backend, ...] = get_args(Backend)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ class Lab:
     resolver: LabResolver | None = None
     services: tuple[LabService, ...] = ()
     compose: str | None = None  # the compose project, where the servers are containers
+    database: Process | None = None  # the lab's own PostgreSQL or MariaDB
 
     @property
     def servers(self) -> tuple[LabServer, ...]:
@@ -95,7 +98,8 @@ class Lab:
     def processes(self) -> tuple[Process, ...]:
         """All that `lab up` and `lab service start` have started."""
         resolvers = (self.resolver,) if self.resolver else ()
-        return tuple(one.process for one in (*self.servers, *resolvers, *self.services))
+        listeners = tuple(listener.process for listener in (*self.servers, *resolvers, *self.services))
+        return (*listeners, self.database) if self.database else listeners
 
     def folder(self, server: LabServer | LabResolver) -> Path:
         """Where a server keeps its configuration, data and log."""
@@ -125,6 +129,7 @@ class Lab:
             else None,
             "services": [_listener_state(one.name, one.address, one.process) for one in self.services],
             "compose": self.compose,
+            "database": list(self.database) if self.database else None,
         }
 
 
@@ -165,7 +170,7 @@ def _from_json(directory: Path, state: dict[str, object]) -> Lab:
         case {
             "format": "hyops-lab-state/1",
             "zone": str(zone),
-            "backend": "gsqlite3" | "lmdb" as backend,
+            "backend": "gsqlite3" | "lmdb" | "gpgsql" | "gmysql" as backend,
             "api_key": str(api_key),
             "made_directory": bool(made_directory),
             "servers": [first, *others],
@@ -184,9 +189,20 @@ def _from_json(directory: Path, state: dict[str, object]) -> Lab:
                 None if resolver is None else LabResolver(*_listener(resolver)),
                 tuple(LabService(*_listener(service)) for service in services),
                 compose,
+                _database(state.get("database")),
             )
         case _:
             raise ValueError("not a lab's state")
+
+
+def _database(state: object) -> Process | None:
+    match state:
+        case None:
+            return None
+        case [int(pid), int(started)]:
+            return pid, started
+        case _:
+            raise ValueError("not a database's state")
 
 
 def _server(state: object, role: Literal["primary", "secondary"]) -> LabServer:

@@ -49,10 +49,10 @@ def is_running(process: Process) -> bool:
         return False
 
 
-def stop(processes: Iterable[Process]) -> None:
+def stop(processes: Iterable[Process], *, first: signal.Signals = signal.SIGTERM) -> None:
     """End these processes: asked first, then killed. Others that got their pid since are left alone."""
     alive = [process for process in processes if is_running(process)]
-    for number, patience_s in ((signal.SIGTERM, _TERM_S), (signal.SIGKILL, _KILL_S)):
+    for number, patience_s in ((first, _TERM_S), (signal.SIGKILL, _KILL_S)):
         for pid, _ in alive:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)

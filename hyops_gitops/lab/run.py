@@ -18,7 +18,8 @@ from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.lab import directory as directories
 from hyops_gitops.lab import processes
 from hyops_gitops.lab.compose import container_runs, remove_containers
-from hyops_gitops.lab.config import LOG_FILE, find_program, missing_backend, prepare
+from hyops_gitops.lab.config import LOG_FILE, find_program, find_schema, missing_backend, prepare
+from hyops_gitops.lab.database import fill_database, has_database, make_database, stop_database
 from hyops_gitops.lab.files import write_authority, write_env
 from hyops_gitops.lab.model import Backend, Lab, LabResolver, LabServer, LabService, load_lab, save_lab
 from hyops_gitops.lab.ports import free_addresses
@@ -94,7 +95,7 @@ def start_lab(
     Raises:
         UsageError: codes `lab-running`, `lab-directory`, `lab-busy`.
         OutsideFailure: codes `lab-no-powerdns`, `lab-no-recursor`, `lab-start`, `lab-zone`, `lab-ports`,
-            `lab-service`, `lab-directory`; whatever was started is stopped and removed again.
+            `lab-service`, `lab-directory`, `lab-database`; whatever was started is stopped and removed again.
     """
     programs = _Programs(find_program(backend), find_recursor() if resolver else None)
     directory = directory.resolve()
@@ -192,6 +193,10 @@ def _start(lab: Lab, programs: _Programs, settings: Mapping[str, str], authority
 def _steps(lab: Lab, programs: _Programs, settings: Mapping[str, str]) -> Iterator[Lab]:
     """Start everything, one after the other; the lab as it is before, and after each process that was started."""
     yield lab
+    if has_database(lab.backend):
+        lab = replace(lab, database=make_database(lab))
+        yield lab
+        fill_database(lab, find_schema(lab.backend))
     identities = {server.name: secrets.token_hex(8) for server in lab.servers}
     for server in lab.servers:
         prepare(lab, server, identities[server.name], settings)
@@ -260,7 +265,8 @@ def _api_is_ours(lab: Lab, server: LabServer | LabResolver) -> bool:
 
 
 def _end(lab: Lab) -> None:
-    processes.stop(lab.processes)
+    processes.stop(process for process in lab.processes if process != lab.database)
+    stop_database(lab)
     if lab.compose:
         remove_containers(lab)
     directories.tidy(lab)

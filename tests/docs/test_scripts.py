@@ -57,7 +57,8 @@ def test_bootstrap_says_what_to_install_where_it_cannot(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     first, second = done.stderr.splitlines()
-    assert re.fullmatch(r"bootstrap: missing: git openssh-client jq bind9-dnsutils( (pdns|nginx).*)?", first)
+    always = "git openssh-client jq bind9-dnsutils"
+    assert re.fullmatch(rf"bootstrap: missing: {always}( (pdns|nginx|postgresql|mariadb).*)?", first)
     assert "no Debian or Ubuntu" in second
 
 

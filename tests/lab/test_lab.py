@@ -18,9 +18,10 @@ from hyops_gitops.core.contracts.authority import ServerAddress
 from hyops_gitops.core.errors import Exit, InvalidData, OutsideFailure, UsageError
 from hyops_gitops.lab import processes, run
 from hyops_gitops.lab.directory import exclusive
-from hyops_gitops.lab.model import Lab, load_lab
+from hyops_gitops.lab.model import BACKENDS, Backend, Lab, load_lab
 from hyops_gitops.lab.ports import free_addresses
 from hyops_gitops.lab.run import start_lab, stop_lab
+from tests.backends import require
 
 pytestmark = pytest.mark.authority
 
@@ -75,8 +76,11 @@ def is_alive(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
 
 
-@pytest.mark.parametrize("backend", ["gsqlite3", "lmdb"])
-def test_up_status_down(directory: Path, repository: Path, backend: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_up_status_down(
+    directory: Path, repository: Path, backend: Backend, capsys: pytest.CaptureFixture[str]
+) -> None:
+    require(backend)
     assert up(directory, repository, "--backend", backend, "--secondaries", "2", "--format", "json") == Exit.OK
     told = json.loads(capsys.readouterr().out)
     assert (told["format"], told["zone"], told["backend"]) == ("hyops-lab/1", "drill.internal", backend)

@@ -1,0 +1,236 @@
+"""The PostgreSQL or MariaDB of a lab: its own server in the lab's folder, one database for each PowerDNS.
+
+It listens on a socket in its data folder and nowhere else. Its isolation, locks and time-outs are the defaults;
+only what costs time and protects nothing in a lab, such as flushing to disk, is switched off.
+"""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hyops_gitops.core.errors import OutsideFailure
+from hyops_gitops.lab import processes
+from hyops_gitops.lab.model import DATABASE_FOLDER, Backend, Lab
+from hyops_gitops.lab.processes import Process
+
+DATABASE_USER = "pdns"  # PowerDNS's; the administrator is the program's usual one
+LOG_FILE = "log"
+_DATA = "data"
+_SOCKET = "mariadb.sock"
+_START_S = 30.0
+_RUN_S = 120.0
+_POLL_S = 0.01
+_LOG_LINES = 5
+_OTHER_USER = "nobody"  # runs the database of a lab of root's: PostgreSQL refuses to be root
+# Its folders are inside those that only root may enter, so this one right is kept.
+_RIGHT = "+dac_override"
+
+
+@dataclass(frozen=True, slots=True)
+class _Software:
+    """What one database server is made of on Debian and Ubuntu."""
+
+    title: str
+    package: str
+    programs: tuple[str, ...]  # the server's first
+    stop: signal.Signals  # at once: what it holds is thrown away
+
+
+_SOFTWARE = {
+    "gpgsql": _Software("PostgreSQL", "postgresql", ("postgres", "initdb", "psql"), signal.SIGQUIT),
+    "gmysql": _Software("MariaDB", "mariadb-server", ("mariadbd", "mariadb-install-db", "mariadb"), signal.SIGKILL),
+}
+
+
+def has_database(backend: Backend) -> bool:
+    """Whether this backend needs a database server."""
+    return backend in _SOFTWARE
+
+
+def database_packages(backend: Backend) -> tuple[str, ...]:
+    """The Debian package that this backend's database is missing, if any."""
+    software = _SOFTWARE.get(backend)
+    if software is None or all(_find(program) for program in software.programs):
+        return ()
+    return (software.package,)
+
+
+def database_settings(backend: Backend, name: str) -> dict[str, str]:
+    """PowerDNS's options for the database of this name.
+
+    The socket is given by way of PowerDNS's own folder: the path of a lab may be longer than a socket's may be.
+    """
+    folder = f"/proc/self/cwd/../{DATABASE_FOLDER}/{_DATA}"
+    place = {"host": folder} if backend == "gpgsql" else {"socket": f"{folder}/{_SOCKET}"}
+    options = {**place, "dbname": name, "user": DATABASE_USER}
+    return {"launch": backend, **{f"{backend}-{option}": value for option, value in options.items()}}
+
+
+def sql_shell(lab: Lab, database: str, *, user: str | None = None) -> list[str]:
+    """The command that reads SQL from its input and prints bare rows, tabs between their fields.
+
+    Args:
+        lab: A running lab on gpgsql or gmysql.
+        database: A server's name, such as `primary`.
+        user: Whose session it is: the administrator's, or `pdns` for PowerDNS's own.
+    """
+    inside = ["sh", "-c", 'cd -- "$1" && shift && exec "$@"', "sh", str(_data(lab))]
+    if lab.backend == "gpgsql":
+        words = [_program("psql"), "-XqAt", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-h", "/proc/self/cwd", "-p", "5432"]
+        return [*inside, *words, "-U", user or "postgres", "-d", database]
+    words = [_program("mariadb"), "--no-defaults", "--batch", "--skip-column-names", f"--socket={_SOCKET}"]
+    return [*inside, *words, f"--user={user or 'root'}", database]
+
+
+def make_database(lab: Lab) -> Process:
+    """Make the folder and the files of the lab's database server and start it.
+
+    Raises:
+        OutsideFailure: code `lab-database`.
+    """
+    data = _data(lab)
+    data.parent.mkdir(mode=0o700)
+    data.mkdir(mode=0o700)
+    if _as_other():
+        owner = pwd.getpwnam(_OTHER_USER)
+        os.chown(data, owner.pw_uid, owner.pw_gid)
+    first, *start = _commands(lab.backend, data)
+    _run(lab, [*_as_other(), *first])
+    program, *arguments = [*_as_other(), *start[0]]
+    return processes.spawn(program, arguments, data, data.parent / LOG_FILE)
+
+
+def fill_database(lab: Lab, schema: Path) -> None:
+    """Wait until the server accepts sessions, then make one database for each PowerDNS.
+
+    Raises:
+        OutsideFailure: code `lab-database`: it ends, is not ready in time, or refuses the schema.
+    """
+    _wait_until_ready(lab)
+    text = schema.read_text(encoding="utf-8")
+    names = [server.name for server in lab.servers]
+    if lab.backend == "gpgsql":
+        made = [
+            f'CREATE DATABASE "{name}" OWNER {DATABASE_USER};\n\\connect "{name}" {DATABASE_USER}\n{text}\n'
+            "\\connect postgres postgres\n"
+            for name in names
+        ]
+        _run(lab, sql_shell(lab, "postgres"), f"CREATE ROLE {DATABASE_USER} LOGIN;\n" + "".join(made))
+        return
+    made = [
+        f"CREATE DATABASE `{name}`; GRANT ALL ON `{name}`.* TO {DATABASE_USER}@localhost; USE `{name}`;\n{text}\n"
+        for name in names
+    ]
+    _run(lab, sql_shell(lab, "mysql"), f"CREATE USER {DATABASE_USER}@localhost;\n" + "".join(made))
+
+
+def stop_database(lab: Lab) -> None:
+    """End the lab's database server, if it has one and it runs."""
+    if lab.database and has_database(lab.backend):
+        processes.stop([lab.database], first=_SOFTWARE[lab.backend].stop)
+
+
+def remove_database(lab: Lab) -> None:
+    """Remove the files of a database that has ended."""
+    shutil.rmtree(_data(lab), ignore_errors=True)
+    (_data(lab).parent / LOG_FILE).unlink(missing_ok=True)
+
+
+def _data(lab: Lab) -> Path:
+    return lab.directory / DATABASE_FOLDER / _DATA
+
+
+def _commands(backend: Backend, data: Path) -> list[list[str]]:
+    """How the files are made, and how the server is started, in `data`."""
+    if backend == "gpgsql":
+        flags = ["listen_addresses=", "unix_socket_directories=.", "fsync=off", "full_page_writes=off"]
+        made = ["--no-sync", "--no-instructions", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C"]
+        return [
+            [_program("initdb"), *made, "-D", str(data)],
+            [_program("postgres"), "-D", str(data), *(word for flag in flags for word in ("-c", flag))],
+        ]
+    small = ["--innodb-log-file-size=8M", "--innodb-flush-log-at-trx-commit=0"]
+    place = ["--no-defaults", f"--datadir={data}"]
+    return [
+        [_program("mariadb-install-db"), *place, *small, "--auth-root-authentication-method=normal", "--skip-test-db"],
+        [_program("mariadbd"), *place, *small, "--skip-networking", f"--socket={_SOCKET}", "--pid-file=mariadb.pid"],
+    ]
+
+
+def _as_other() -> Sequence[str]:
+    """What a command begins with so that root's lab has a database without root's rights."""
+    if os.geteuid() != 0:
+        return ()
+    user = pwd.getpwnam(_OTHER_USER)
+    identity = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+    return ("setpriv", *identity, f"--inh-caps={_RIGHT}", f"--ambient-caps={_RIGHT}")
+
+
+def _wait_until_ready(lab: Lab) -> None:
+    deadline = time.monotonic() + _START_S
+    while not _is_ready(lab):
+        if lab.database is None or not processes.is_running(lab.database):
+            raise _failure(lab, "ended as soon as it was started", "")
+        if time.monotonic() > deadline:
+            raise _failure(lab, f"is not ready after {_START_S:g} s", "")
+        time.sleep(_POLL_S)
+
+
+def _is_ready(lab: Lab) -> bool:
+    """Whether it accepts sessions: PostgreSQL writes so into its pid file, MariaDB makes its socket then."""
+    if lab.backend == "gmysql":
+        return (_data(lab) / _SOCKET).exists()
+    try:
+        return (_data(lab) / "postmaster.pid").read_text(encoding="utf-8").splitlines()[-1].strip() == "ready"
+    except (OSError, IndexError):
+        return False
+
+
+def _run(lab: Lab, command: Sequence[str], text: str = "") -> None:
+    try:
+        done = subprocess.run(
+            command,
+            input=text.encode(),
+            capture_output=True,
+            check=False,
+            timeout=_RUN_S,
+            cwd="/",
+            env={"LC_ALL": "C", "PATH": os.environ.get("PATH", os.defpath)},
+        )
+    except OSError as error:
+        raise _failure(lab, f"cannot be made: {error.strerror}", command[0]) from error
+    except subprocess.TimeoutExpired as error:
+        raise _failure(lab, f"cannot be made within {_RUN_S:g} s", "") from error
+    if done.returncode != 0:
+        raise _failure(lab, "cannot be made", (done.stdout + done.stderr).decode(errors="replace"))
+
+
+def _failure(lab: Lab, problem: str, output: str) -> OutsideFailure:
+    """What went wrong, with the ends of the program's output and of the server's log."""
+    log = _data(lab).parent / LOG_FILE
+    lines = [*output.splitlines()[-_LOG_LINES:]]
+    if log.exists():
+        lines += log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:]
+    hint = "\n".join(f"log of the database: {line}" for line in lines)
+    return OutsideFailure(f"the lab's {_SOFTWARE[lab.backend].title} {problem}", code="lab-database", hint=hint)
+
+
+def _program(name: str) -> str:
+    found = _find(name)
+    if found is None:
+        raise OutsideFailure(f"{name} is not installed", code="lab-database")
+    return found
+
+
+def _find(name: str) -> str | None:
+    """A program on the path, or where Debian keeps those of PostgreSQL: the newest version's."""
+    versions = Path("/usr/lib/postgresql").glob("*/bin")
+    newest = sorted(versions, key=lambda folder: (len(folder.parent.name), folder.parent.name), reverse=True)
+    path = os.environ.get("PATH", os.defpath)
+    return shutil.which(name, path=":".join([path, "/usr/sbin", "/usr/local/sbin", *map(str, newest)]))
