@@ -25,8 +25,8 @@ _ALL = (
     Guard("history", "the commit must equal or descend from the last applied one", overridable=True),
     Guard(
         "restored",
-        "the zone's anchor must name the last applied intent; it is older or missing, so the zone was "
-        "restored or rebuilt",
+        "the zone's anchor must name the last applied intent; it is older or missing, so the zone was restored or "
+        "rebuilt, or names one recorded as not applied, whose update landed afterwards",
         overridable=True,
     ),
     Guard(

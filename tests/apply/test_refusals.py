@@ -14,6 +14,8 @@ from hyops_gitops.core.zone import RRset
 from hyops_gitops.usecases.findings_error import FindingsError
 from tests.apply.conftest import MakeWorld
 from tests.apply.faults import FakeClock, Primary
+from tests.apply.test_sending import LOST, fail_first, with_primary
+from tests.drift.test_drift import drift
 from tests.world import PRINCIPAL, Swap, World, run
 
 pytestmark = pytest.mark.authority
@@ -462,6 +464,31 @@ def test_an_older_anchor_and_its_override(world: World) -> None:
         (world.name("web"), "create"),
     ]
     assert world.at("web") == {"A": (60, ("10.0.0.8",))}
+    assert world.cli("audit", "--offline").exit == 0
+
+
+def test_an_update_that_landed_after_it_was_recorded_as_failed_is_called_that(world: World) -> None:
+    """As where a standby without the tombstone was promoted, and the late PATCH arrived there."""
+    world.apply()
+    world.contract("pg", "10.0.0.9")
+    world.commit()
+    lost = Primary(before=fail_first(5, LOST))
+    assert world.apply(swap=with_primary(lost)).outcome == "failed"
+    deletes, replaces = lost.patches[0]
+    (claimed,) = [key for key in (one.key for one in replaces) if key[0].startswith("_4.")]
+    world.primary.patch([(claimed[0], "CNAME")], [])
+    world.primary.patch(deletes, replaces)
+    error = refused(world, recorded=True)
+    assert (error.code, error.exit_code) == ("restored", 3)
+    assert "names entry 4, which entry 5 records as not applied: its update landed afterwards" in error.message
+    assert "hyops-gitops restore" not in error.hint
+    (case,) = [one for one in drift(world).cases if one.kind.value == "restored"]
+    assert "entry 5 records it as not applied, and its update landed afterwards" in case.message
+    audited = world.cli("audit", "--live")
+    assert "the anchor names entry 4, which entry 5 records as not applied: it landed afterwards" in audited.out
+    assert world.apply("restored=it was wanted").outcome == "applied"
+    assert world.at("pg") == {"A": (60, ("10.0.0.9",))}
+    assert drift(world).exit_code == 0
     assert world.cli("audit", "--offline").exit == 0
 
 

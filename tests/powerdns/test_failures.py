@@ -192,6 +192,51 @@ def test_a_write_whose_reply_is_lost_may_have_landed_and_is_sent_once(
     assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize(
+    ("said", "meaning"),
+    [
+        ("cannot execute DELETE in a read-only transaction", "read-only"),  # PostgreSQL, a standby
+        ("The MariaDB server is running with the --read-only option so it cannot execute this statement", "read-only"),
+        ("attempt to write a readonly database", "read-only"),  # SQLite
+        ("deadlock detected", "in favour of another"),
+        ("Deadlock found when trying to get lock; try restarting transaction", "in favour of another"),
+        ("could not serialize access due to concurrent update", "in favour of another"),
+        ("Record has changed since last read in table 'records'", "in favour of another"),
+        ("canceling statement due to lock timeout", "in favour of another"),
+        ("Lock wait timeout exceeded; try restarting transaction", "in favour of another"),
+        ("Error while retrieving SQLite query results: database is locked (517)", "in favour of another"),
+        ("server closed the connection unexpectedly", "is away"),
+        ("Unable to connect to database: Connection refused", "is away"),
+        ("FATAL: the database system is shutting down", "is away"),
+        ("Lost connection to server during query", "is away"),
+        ("MySQL server has gone away", "is away"),
+        ('relation "records" does not exist', "another schema"),
+        ("Table 'pdns.records' doesn't exist", "another schema"),
+        ("permission denied for table records", "denies it"),
+        ("Internal Server Error", "as a rule because its database did"),  # all that 4.7 says
+    ],
+)
+def test_a_500_is_told_as_the_databases_failure_with_where_to_look(
+    raw_server: StartServer, said: str, meaning: str
+) -> None:
+    server = raw_server(reply("500 Internal Server Error", json.dumps({"error": said}).encode()))
+    for attempt in (reader(server.url).header, partial(writer(server.url).patch, [], [RECORD])):
+        with pytest.raises(OutsideFailure) as caught:
+            attempt()
+        assert (caught.value.code, caught.value.exit_code) == ("powerdns-server-error", 4)
+        assert meaning in caught.value.message
+        assert said in caught.value.message
+        assert "the log of that PowerDNS" in caught.value.hint
+
+
+@pytest.mark.parametrize("status", ["502 Bad Gateway", "503 Service Unavailable", "504 Gateway Time-out"])
+def test_what_a_proxy_answers_is_not_blamed_on_the_database(raw_server: StartServer, status: str) -> None:
+    with pytest.raises(ReplyLost) as caught:
+        writer(raw_server(reply(status)).url).patch([], [RECORD])
+    assert "database" not in f"{caught.value.message}{caught.value.hint}"
+    assert "proxy" in caught.value.hint
+
+
 def test_a_tls_handshake_that_fails_sent_nothing(raw_server: StartServer) -> None:
     server = raw_server(reply("200 OK"))
     with pytest.raises(OutsideFailure) as caught:

@@ -139,7 +139,10 @@ class PowerDnsHttp:
                 during = "to the request" if not isinstance(error, requests.exceptions.ConnectTimeout) else "to connect"
                 return kind(f"PowerDNS at {self.url} did not answer {during} in time", code="powerdns-timeout")
             case requests.exceptions.ConnectionError() if _never_connected(error):
-                hint = "is it up, and reachable from here? a primary that is lost is rebuilt by `hyops-gitops restore`"
+                hint = (
+                    "is it up, and reachable from here? PowerDNS ends itself where its database goes away, and needs a "
+                    "supervisor that starts it again; a primary that is lost is rebuilt by `hyops-gitops restore`"
+                )
                 return kind(f"cannot reach PowerDNS at {self.url}: {reason}", code="powerdns-unreachable", hint=hint)
             case requests.exceptions.RequestException():
                 return kind(

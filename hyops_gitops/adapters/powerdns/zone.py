@@ -13,6 +13,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import quote, urlsplit
 
+from hyops_gitops.adapters.powerdns.failures import server_failure
 from hyops_gitops.adapters.powerdns.http import PowerDnsHttp, Reply, quoted
 from hyops_gitops.adapters.powerdns.json_form import (
     BadShape,
@@ -121,7 +122,8 @@ class _ZoneApi:
                 raise ServerRefused(f"{server} refused the request ({status}): {said}", code="powerdns-refused")
             case status:
                 kind = OutsideFailure if body is None else ReplyLost
-                raise kind(f"{server} failed ({status}): {said}", code="powerdns-server-error")
+                message, hint = server_failure(server, status, said)
+                raise kind(message, code="powerdns-server-error", hint=hint)
 
 
 class PowerDnsReader(_ZoneApi):

@@ -152,6 +152,14 @@ class Log:
                 gone = (one.recorded for one in entry.body.differences if one.name == name)
                 yield from ((entry.envelope.time, rrset.ttl) for rrset in gone if rrset is not None)
 
+    def denied(self, anchor: Anchor) -> Entry | None:
+        """The result that says of an anchor's intent that it never landed."""
+        if anchor.segment is not None or not 0 < anchor.seq <= len(self.entries):
+            return None
+        intent = self.entries[anchor.seq - 1]
+        end = self.end_of(intent) if isinstance(intent.body, Intent) and intent.sha256 == anchor.sha256 else None
+        return end[1] if end is not None and end[0].outcome != "applied" else None
+
     @property
     def last_applied(self) -> Applied | None:
         """The newest intent recorded as applied."""

@@ -65,7 +65,13 @@ def zone_cases(sides: Sides, view: ServerView, expected: Zone, state: AnchorSays
             yield from _edits(sides, view, differences)
         case "restored":
             found = f"names {view.anchor}" if view.anchor else "is missing"
-            message = f"the anchor {found}, the log's is {sides.log.anchor}: the zone was restored or rebuilt"
+            denied = sides.log.denied(view.anchor) if view.anchor else None
+            why = (
+                f"entry {denied.seq} records it as not applied, and its update landed afterwards"
+                if denied
+                else "the zone was restored or rebuilt"
+            )
+            message = f"the anchor {found}, the log's is {sides.log.anchor}: {why}"
             hint = f"look at `plan --live`; to go on from what is there: apply {override_line('restored')}"
             yield DriftCase(DriftKind.RESTORED, view.where, None, message, differences, hint)
         case "ahead":

@@ -113,7 +113,11 @@ def _anchor_problem(log: Log, anchor: Anchor | None, present: bool) -> str | Non
         return f"the anchor names entry {anchor.seq}, but the log ends at {log.head.seq}: it was cut"
     if log.entries[anchor.seq - 1].sha256 != anchor.sha256:
         return f"the anchor names another entry {anchor.seq} than the log has: it was rewritten, or is another log's"
-    return f"the anchor names entry {anchor.seq}, which is not the one applied last"
+    denied = log.denied(anchor)
+    why = (
+        f"entry {denied.seq} records as not applied: it landed afterwards" if denied else "is not the one applied last"
+    )
+    return f"the anchor names entry {anchor.seq}, which {why}"
 
 
 def _gap_names(log: Log, anchor: Anchor) -> bool:

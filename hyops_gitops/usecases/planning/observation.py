@@ -184,13 +184,7 @@ def _anchor_refusal(observation: Observation, log: Log) -> Refused | None:
         case "current" | "lost":
             return None
         case "restored":
-            return Refused(
-                f"the anchor of {log.zone} is older than {log.anchor or 'entry 0'} or missing: "
-                "the zone was restored or rebuilt",
-                guard="restored",
-                hint="look at it with `plan --live`; `hyops-gitops restore` brings the recorded zone back; "
-                f"to go on from what is there: {override_line('restored')}",
-            )
+            return _restored(log, anchor)
         case "ahead":
             seq = anchor.seq if anchor else 0
             return Refused(
@@ -202,6 +196,23 @@ def _anchor_refusal(observation: Observation, log: Log) -> Refused | None:
             )
         case "breakglass":
             return not_reconciled(log.zone, anchor)
+
+
+def _restored(log: Log, anchor: Anchor | None) -> Refused:
+    go_on = f"to go on from what is there: {override_line('restored')}"
+    if anchor is not None and (denied := log.denied(anchor)) is not None:
+        return Refused(
+            f"the anchor of {log.zone} names {anchor}, which entry {denied.seq} records as not applied: "
+            "its update landed afterwards, and is served",
+            guard="restored",
+            hint=f"look at what it changed with `hyops-gitops evidence show {anchor.seq}` and `plan --live`; {go_on}",
+        )
+    found = f"names {anchor}, older than {log.anchor or 'entry 0'}" if anchor else "is missing"
+    return Refused(
+        f"the anchor of {log.zone} {found}: the zone was restored or rebuilt",
+        guard="restored",
+        hint=f"look at it with `plan --live`; `hyops-gitops restore` brings the recorded zone back; {go_on}",
+    )
 
 
 def not_reconciled(zone: str, anchor: Anchor | None) -> Refused:
