@@ -32,7 +32,7 @@ def drift(
     """Find what was changed outside the log, what was never applied, and secondaries that differ.
 
     Each case is named: edited, never-applied, secondary-behind, secondary-edited, foreign, restored, other-log,
-    log-behind, break-glass; with what should be there, what is, and what to do next.
+    log-behind, break-glass, damaged; with what should be there, what is, and what to do next.
 
     Reads the log from this clone (run `git fetch` first). Without an API key it looks by DNS, by zone transfer where a
     server allows it, and says what it could not see. Exit 1 when there is drift; 4 when none was seen, but not all

@@ -9,7 +9,8 @@ markers are in no digest.
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.errors import InvalidData
@@ -70,22 +71,33 @@ class RRset:
     ttl: int  # seconds
     rdata: tuple[str, ...]
     disabled: tuple[str, ...] = ()  # rdata of records PowerDNS keeps but does not serve
+    # Served rdata that is listed more than once, for each further time. No set of records holds one twice (RFC 2181
+    # section 5), so it takes no part in comparisons: it is damage (core.damage), not another value.
+    repeated: tuple[str, ...] = field(default=(), compare=False)
 
     @classmethod
     def of(cls, name: str, rrtype: str, ttl: int, rdata: Iterable[str], disabled: Iterable[str] = ()) -> "RRset":
         """An RRset from any spelling of its parts."""
+        rows = sorted(canonical_rdata(rrtype, value) for value in rdata)
+        repeated = tuple(value for before, value in pairwise(rows) if before == value)
         return cls(
             canonical_name(name),
             rrtype,
             ttl,
-            tuple(sorted({canonical_rdata(rrtype, value) for value in rdata})),
+            tuple(dict.fromkeys(rows)) if repeated else tuple(rows),
             tuple(sorted({canonical_rdata(rrtype, value) for value in disabled})),
+            repeated,
         )
 
     @property
     def key(self) -> Key:
         """Owner name and type."""
         return (self.name, self.type)
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """The served rdata as often as it is listed."""
+        return tuple(sorted((*self.rdata, *self.repeated)))
 
     def lines(self) -> Iterator[str]:
         """One master-file line per served record."""
@@ -190,7 +202,12 @@ def parse_line(line: str, number: int) -> tuple[str, str, int, str]:
 
 
 def soa_serial(soa: RRset | None) -> int | None:
-    """The serial in an SOA, None where there is none."""
-    fields = soa.rdata[0].split(" ") if soa is not None and soa.rdata else []
-    text = fields[SOA_SERIAL] if len(fields) > SOA_SERIAL else ""
-    return int(text) if _NUMBER.fullmatch(text) else None
+    """The serial in an SOA, None where there is none; of several, the first one's."""
+    return next(iter(soa_serials(soa)), None) if soa is not None else None
+
+
+def soa_serials(soa: RRset) -> tuple[int, ...]:
+    """The serial in each row of an SOA RRset."""
+    fields = (row.split(" ") for row in soa.rows)
+    texts = (row[SOA_SERIAL] for row in fields if len(row) > SOA_SERIAL)
+    return tuple(int(text) for text in texts if _NUMBER.fullmatch(text))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+from hyops_gitops.core.damage import Damage
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.evidence.entry_parts import SecondaryDrift
 from hyops_gitops.core.markers import Anchor
@@ -24,6 +25,7 @@ class DriftKind(StrEnum):
     OTHER_LOG = "other-log"  # another repository writes the zone
     LOG_BEHIND = "log-behind"  # the zone is newer than this log
     BREAK_GLASS = "break-glass"  # the zone was changed past the log, by the procedure for that
+    DAMAGED = "damaged"  # rows that contradict each other, as no request of one writer leaves them
 
 
 # What a case's two sides are.
@@ -67,6 +69,7 @@ class DriftCase:
     hint: str  # what to do next
     owner: str | None = None  # the team that answers for the endpoint
     changes: tuple[str, ...] = ()  # the commits that were not applied, newest last
+    damage: Damage | None = None
     counts: bool = True  # whether it is drift, or only worth a note where others may write the zone, too
 
     @property
@@ -88,6 +91,7 @@ class DriftCase:
             "owner": self.owner,
             "changes": list(self.changes),
             "counts": self.counts,
+            "damage": self.damage.to_json() if self.damage else None,
         }
 
 
@@ -107,6 +111,7 @@ class ServerView:
     marker: RRset | None  # the anchor's RRset
     serial: int | None  # of the SOA that it serves
     serves: bool = True  # whether it answers for the zone with authority
+    damage: tuple[Damage, ...] = ()  # as far as this kind of look shows rows
 
     @property
     def where(self) -> str:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from hyops_gitops.core.contracts.authority import Policy, Secondary
 from hyops_gitops.core.contracts.contract import Contract
+from hyops_gitops.core.damage import CAUSE, REPAIR, SETTINGS
 from hyops_gitops.core.evidence.log import Log
 from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.guards import override_line
@@ -14,7 +15,7 @@ from hyops_gitops.core.inspection.drift import Difference, DriftCase, DriftKind,
 from hyops_gitops.core.markers import anchor_name
 from hyops_gitops.core.plan.planning import CONFLICTING_TYPES
 from hyops_gitops.core.serials import is_newer
-from hyops_gitops.core.zone import Key, Zone
+from hyops_gitops.core.zone import Key, Zone, served
 
 AnchorSays = Literal["current", "lost", "restored", "ahead", "breakglass", "other"]
 
@@ -60,6 +61,9 @@ def zone_cases(sides: Sides, view: ServerView, expected: Zone, state: AnchorSays
     """
     differences = view.differences(expected) if sides.log.has_baseline else ()
     zone = sides.log.zone
+    yield from damage_cases(view, REPAIR, differences)
+    damaged = {one.name for one in view.damage}
+    differences = tuple(one for one in differences if one.name not in damaged)
     match state:
         case "current" | "lost":
             yield from _edits(sides, view, differences)
@@ -87,6 +91,15 @@ def zone_cases(sides: Sides, view: ServerView, expected: Zone, state: AnchorSays
             message = "the anchor is of another log: another repository writes this zone"
             hint = f"one zone has one log; find out whose anchor this is: dig TXT {anchor_name(zone)}"
             yield DriftCase(DriftKind.OTHER_LOG, view.where, None, message, differences, hint)
+
+
+def damage_cases(view: ServerView, remedy: str, differences: Sequence[Difference] = ()) -> Iterator[DriftCase]:
+    """What contradicts itself on one server, with how it differs there from what it should be."""
+    for one in view.damage:
+        here = tuple(difference for difference in differences if difference.name == one.name)
+        message = f"{one.message}; the cause is {CAUSE}"
+        hint = f"{remedy}; so that it does not come back: {SETTINGS}"
+        yield DriftCase(DriftKind.DAMAGED, view.where, one.name, message, here, hint, damage=one)
 
 
 def _edits(sides: Sides, view: ServerView, differences: Sequence[Difference]) -> Iterator[DriftCase]:
@@ -168,7 +181,7 @@ def unapplied_cases(sides: Sides, undecided: Collection[str], commits: Sequence[
 
 
 def secondary_case(
-    secondary: Secondary, view: ServerView, expected: Zone, reference: ServerView | None, log: Log
+    secondary: Secondary, view: ServerView, expected: Zone, reference: ServerView | None, log: Log, recorded: Zone
 ) -> DriftCase | None:
     """Whether a secondary holds something else than it should, and which kind of else.
 
@@ -178,6 +191,7 @@ def secondary_case(
         expected: What the primary holds, or the log says where nobody could look, in the spelling of the view.
         reference: The primary, where it could be looked at.
         log: The log.
+        recorded: The zone that the log observed last, in the spelling of the view.
     """
     repair = (
         f"hyops-gitops drift --retransfer {view.name}"
@@ -188,13 +202,24 @@ def secondary_case(
         message = f"{view.where} does not answer for {log.zone} with authority"
         hint = f"look into its configuration; then: {repair}"
         return DriftCase(DriftKind.SECONDARY_BEHIND, view.where, None, message, (), hint)
-    differences = view.differences(expected)
+    # Where the primary's own rows contradict each other no copy of them is wrong; the primary's case says so.
+    contradicted = {one.name for one in reference.damage} if reference is not None else set()
+    differences = tuple(one for one in view.differences(expected) if one.name not in contradicted)
     if not differences:
         return None
     many = f"{len(differences)} RRsets differ"
     if _is_behind(view, reference, log):
         of = "" if view.anchor is None else f", as {view.anchor} left it"
         message = f"{view.where} serves an older zone{of}: {many}"
+        hint = f"bring it up: {repair}"
+        if contradicted:
+            hint = f"mend the primary first, BIND and Knot refuse to transfer such a zone: {REPAIR}; then {hint}"
+        return DriftCase(DriftKind.SECONDARY_BEHIND, view.where, None, message, differences, hint)
+    if all(served(one.found) == served(recorded.rrsets.get((one.name, one.type))) for one in differences):
+        message = (
+            f"{view.where} {_serial_of(view, reference)} what the log recorded before the primary was changed past it: "
+            f"the primary took two changes under one serial ({CAUSE}): {many}"
+        )
         return DriftCase(DriftKind.SECONDARY_BEHIND, view.where, None, message, differences, f"bring it up: {repair}")
     message = (
         f"{view.where} {_serial_of(view, reference)} other content, as after an edit on the secondary itself: {many}"

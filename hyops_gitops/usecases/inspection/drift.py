@@ -151,7 +151,8 @@ class _Looking:
             view = self.viewer.secondary(secondary, reference.rrsets.keys())
             if view is not None:
                 expected = self._expected_of(view, primary, log)
-                found.append((secondary, view, secondary_case(secondary, view, expected, primary, log)))
+                recorded = self.viewer.spelled(log.observed, view.source)
+                found.append((secondary, view, secondary_case(secondary, view, expected, primary, log, recorded)))
         return found
 
     def _expected_of(self, view: ServerView, primary: ServerView | None, log: Log) -> Zone:

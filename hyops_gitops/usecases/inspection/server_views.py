@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from hyops_gitops.core.contracts.authority import Authority, Secondary
+from hyops_gitops.core.damage import find_damage
 from hyops_gitops.core.errors import HyopsError
 from hyops_gitops.core.exchange import Answer, Question
 from hyops_gitops.core.inspection.drift import ServerView, ViewSource
@@ -160,7 +161,8 @@ class Viewer:
         role, name = (server.role, server.name) if server else ("primary", "primary")
         address = str(server.address) if server else self.authority.primary.api.url
         zone = Zone.of(self.authority.zone, seen)
-        return ServerView(role, name, address, source, zone, looked_at, marker, serial, serves)
+        damage = find_damage(seen)
+        return ServerView(role, name, address, source, zone, looked_at, marker, serial, serves, damage)
 
 
 def _serves(state: Mapping[Question, Answer]) -> bool:

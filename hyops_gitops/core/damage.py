@@ -1,0 +1,115 @@
+"""Rows that no zone may hold, as two writers leave them in a database that does not keep them apart.
+
+PowerDNS reads what stands at a name and then writes, without a lock on what it read. At READ COMMITTED two requests
+pass each other, and both sets of rows stay: equal records twice, two SOA records, a CNAME beside other types, two
+CNAMEs. The API lists them all (measured on 4.7, gpgsql, gmysql and gsqlite3); DNS shows only some of it.
+"""
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from hyops_gitops.core.json_fields import Fields, Json
+from hyops_gitops.core.names import is_marker
+from hyops_gitops.core.zone import DNSSEC_TYPES, RRset, soa_serials
+
+# Of these a name has one record at most (RFC 2181 section 10.1, RFC 6672 section 2.4); SOA is a kind of its own.
+_SINGLE_TYPES = frozenset({"CNAME", "DNAME"})
+
+CAUSE = "a second writer on a database without isolation"
+SETTINGS = (
+    "PostgreSQL: ALTER ROLE of PowerDNS's role SET default_transaction_isolation = 'repeatable read'; MariaDB: "
+    "gmysql-innodb-read-committed=no with innodb_snapshot_isolation=ON; Galera: one writer node"
+)
+REPAIR = "hyops-gitops drift --repair"
+
+
+class DamageKind(StrEnum):
+    """What stands there, as far as rows show it."""
+
+    EQUAL_RECORDS = "equal-records"
+    SEVERAL_SOA = "several-soa"
+    CNAME_BESIDE = "cname-beside"
+    SEVERAL_CNAME = "several-cname"  # or DNAME
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """One name whose rows contradict each other."""
+
+    kind: DamageKind
+    name: str
+    rrsets: tuple[RRset, ...]  # those that are concerned, with every row
+
+    @property
+    def message(self) -> str:
+        """What it is, without its cause."""
+        rows = "; ".join(f"{one.type} {', '.join(one.rows)}" for one in self.rrsets)
+        match self.kind:
+            case DamageKind.EQUAL_RECORDS:
+                return f"{self.name} holds equal records more than once: {rows}"
+            case DamageKind.SEVERAL_SOA:
+                serials = ", ".join(map(str, sorted(soa_serials(self.rrsets[0]))))
+                return f"{self.name} has {len(self.rrsets[0].rows)} SOA records, serials {serials}"
+            case DamageKind.CNAME_BESIDE:
+                return f"{self.name} has a CNAME beside other records: {rows}"
+            case DamageKind.SEVERAL_CNAME:
+                return f"{self.name} has more than the one {self.rrsets[0].type} that a name may have: {rows}"
+
+    def to_json(self) -> Json:
+        """The shape used in evidence and documents."""
+        rrsets = [{"type": one.type, "ttl": one.ttl, "rdata": list(one.rows)} for one in self.rrsets]
+        return {"kind": self.kind.value, "name": self.name, "rrsets": rrsets}
+
+    @classmethod
+    def from_json(cls, fields: Fields) -> "Damage":
+        """Back from that shape."""
+        name = fields.text("name")
+        return cls(
+            DamageKind(fields.choice("kind", tuple(DamageKind))),
+            name,
+            tuple(
+                RRset.of(name, one.text("type"), one.integer("ttl"), one.texts("rdata"))
+                for one in fields.objects("rrsets")
+            ),
+        )
+
+
+def find_damage(listed: Iterable[RRset]) -> tuple[Damage, ...]:
+    """Every contradiction among the rows of a zone, or of some of its names, by name."""
+    served = [rrset for rrset in listed if rrset.rdata and rrset.type not in DNSSEC_TYPES]
+    found = [damage for rrset in served for damage in _of_rrset(rrset)]
+    aliases = {rrset.name for rrset in served if rrset.type == "CNAME"}
+    beside: dict[str, list[RRset]] = {}
+    for rrset in served:
+        if rrset.name in aliases:
+            beside.setdefault(rrset.name, []).append(rrset)
+    found += [
+        Damage(DamageKind.CNAME_BESIDE, name, tuple(sorted(rrsets)))
+        for name, rrsets in beside.items()
+        if len(rrsets) > 1
+    ]
+    return tuple(sorted(found, key=lambda damage: (damage.name, damage.kind)))
+
+
+def _of_rrset(rrset: RRset) -> Iterator[Damage]:
+    if rrset.type == "SOA":
+        if len(rrset.rows) > 1:
+            yield Damage(DamageKind.SEVERAL_SOA, rrset.name, (rrset,))
+        return
+    if rrset.repeated:
+        yield Damage(DamageKind.EQUAL_RECORDS, rrset.name, (rrset,))
+    if rrset.type in _SINGLE_TYPES and len(rrset.rdata) > 1:
+        yield Damage(DamageKind.SEVERAL_CNAME, rrset.name, (rrset,))
+
+
+def concerning(damage: Iterable[Damage], zone: str, names: Collection[str]) -> tuple[Damage, ...]:
+    """What of it is ours: the zone's SOA, our markers, and these names."""
+    return tuple(
+        one for one in damage if one.kind is DamageKind.SEVERAL_SOA or is_marker(one.name, zone) or one.name in names
+    )
+
+
+def said(damage: Iterable[Damage]) -> str:
+    """All of it in one line, with the cause."""
+    return f"{'; '.join(one.message for one in damage)} ({CAUSE})"
