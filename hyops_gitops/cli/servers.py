@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from hyops_gitops.core.contracts.authority import ApiEndpoint, Authority, Secondary
     from hyops_gitops.core.exchange import ServerInfo
-    from hyops_gitops.usecases.ports import TransferRequester, ZoneReader, ZoneRestorer, ZoneWriter
+    from hyops_gitops.usecases.ports import Refresher, ZoneReader, ZoneRestorer, ZoneWriter
 
 _QUEUED_S = 3.0  # for a request that is only queued; NOTIFY goes out in any case
 
@@ -41,22 +41,16 @@ class Servers:
         key = primary_key(api, self._environ)
         return PowerDnsWriter(api.url, api.server_id, authority.zone, key, self._ca_file(api))
 
-    def transfer(self, authority: Authority, secondary: Secondary) -> TransferRequester | None:
-        """A secondary to ask to transfer at once, None where it has no API or its key is not here."""
-        from hyops_gitops.adapters.powerdns.zone import PowerDnsTransferRequester
+    def refresher(self, authority: Authority, secondary: Secondary) -> Refresher | None:
+        """A secondary to bring up to date at once, None where it has no API or its key is not here."""
+        from hyops_gitops.adapters.powerdns.zone import PowerDnsCacheFlusher, PowerDnsTransferRequester
 
         api = secondary.api
         key = secondary_key(api, self._environ) if api else None
         if api is None or key is None:
             return None
-        return PowerDnsTransferRequester(
-            api.url, api.server_id, authority.zone, key, self._ca_file(api), timeout_s=_QUEUED_S
-        )
-
-    def transfers(self, authority: Authority) -> tuple[TransferRequester, ...]:
-        """The secondaries that can be asked to transfer at once."""
-        found = (self.transfer(authority, secondary) for secondary in authority.secondaries)
-        return tuple(one for one in found if one is not None)
+        kind = PowerDnsCacheFlusher if authority.policy.replication == "native" else PowerDnsTransferRequester
+        return kind(api.url, api.server_id, authority.zone, key, self._ca_file(api), timeout_s=_QUEUED_S)
 
     def reader_with_key(self, authority: Authority) -> ZoneReader | None:
         """The primary, to read, None where there is no key."""

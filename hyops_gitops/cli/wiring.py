@@ -188,7 +188,7 @@ class Wiring:
             history=self.history(),
             open_store=self.store,
             open_primary=self.servers.writer,
-            open_transfers=self.servers.transfers,
+            open_refresher=self.servers.refresher,
             open_signer=self.signer,
             verifier=SshVerifier(),
             dns=PlainDnsClient(),
@@ -326,7 +326,7 @@ class Wiring:
                 open_secondary=self.servers.secondary_reader,
             ),
             open_reader=self.servers.reader,
-            open_transfer=self.servers.transfer,
+            open_refresher=self.servers.refresher,
             mark=self.mark(),
         )
 

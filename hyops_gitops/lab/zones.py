@@ -53,7 +53,7 @@ def _wait_for_transfer(lab: Lab, server: LabServer, zone: str) -> None:
             return True
         if time.monotonic() - asked >= _ASK_AGAIN_S:
             asked = time.monotonic()
-            secondary.retrieve()
+            secondary.refresh()
         return False
 
     wait_until(transferred, _TRANSFER_S, f"{server.name} to have transferred {zone}")

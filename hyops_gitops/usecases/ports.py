@@ -111,11 +111,11 @@ class ZoneRestorer(ZoneWriter, Protocol):
         """Choose how the API moves the serial."""
 
 
-class TransferRequester(Protocol):
-    """Asks a secondary to transfer the zone at once."""
+class Refresher(Protocol):
+    """Has one secondary serve what the primary holds now, by the secondary's own API."""
 
-    def retrieve(self) -> None:
-        """PUT axfr-retrieve."""
+    def refresh(self) -> None:
+        """Request a transfer; or, where the secondary reads the primary's database, a flush of its caches."""
 
 
 # --- DNS

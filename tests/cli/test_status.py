@@ -63,7 +63,7 @@ def put(world: World, rrset: RRset) -> None:
     assert lab is not None
     world.primary.patch([], [rrset])
     secondary = lab.secondaries[0]
-    PowerDnsTransferRequester(secondary.api_url, "localhost", world.zone, lab.api_key).retrieve()
+    PowerDnsTransferRequester(secondary.api_url, "localhost", world.zone, lab.api_key).refresh()
     wait_until(
         lambda: served_serial(secondary, world.zone) == served_serial(lab.primary, world.zone), 20, "the transfer"
     )

@@ -104,7 +104,7 @@ def bring_up(world: World) -> None:
     """Let the secondary have what the primary has."""
     assert world.lab is not None
     primary, secondary = world.lab.primary, world.lab.secondaries[0]
-    PowerDnsTransferRequester(secondary.api_url, "localhost", world.zone, world.lab.api_key).retrieve()
+    PowerDnsTransferRequester(secondary.api_url, "localhost", world.zone, world.lab.api_key).refresh()
     wait_until(lambda: served_serial(secondary, world.zone) == served_serial(primary, world.zone), 20, "the transfer")
 
 

@@ -155,7 +155,7 @@ def test_the_first_apply_of_an_existing_zone_changes_no_answer(
     primary = PowerDnsWriter(lab.primary.api_url, "localhost", zone_name, lab.api_key)
     primary.patch([], records(zone_name))
     for server in lab.secondaries:
-        PowerDnsTransferRequester(server.api_url, "localhost", zone_name, lab.api_key).retrieve()
+        PowerDnsTransferRequester(server.api_url, "localhost", zone_name, lab.api_key).refresh()
     serial = primary.header().serial
     servers = [server.dns for server in lab.servers]
     for server in lab.secondaries:

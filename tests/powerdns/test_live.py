@@ -155,14 +155,14 @@ def test_notify_brings_the_change_to_every_secondary(lab: Lab, writer: PowerDnsW
 def test_retrieve_brings_the_change_to_one_secondary(lab: Lab, writer: PowerDnsWriter, zone_name: str) -> None:
     serial = writer.patch([], [host(zone_name, "a", "127.0.0.9")]).new_serial
     asked, other = lab.secondaries
-    PowerDnsTransferRequester(asked.api_url, "localhost", zone_name, lab.api_key).retrieve()
+    PowerDnsTransferRequester(asked.api_url, "localhost", zone_name, lab.api_key).refresh()
     wait_until(lambda: served_serial(asked, zone_name) == serial, 30, "the secondary")
     assert served_serial(other, zone_name) != serial
 
 
 def test_retrieve_on_a_primary_is_refused(lab: Lab, zone_name: str) -> None:
     with pytest.raises(ServerRefused):
-        PowerDnsTransferRequester(lab.primary.api_url, "localhost", zone_name, lab.api_key).retrieve()
+        PowerDnsTransferRequester(lab.primary.api_url, "localhost", zone_name, lab.api_key).refresh()
 
 
 def test_ten_thousand_rrsets(writer: PowerDnsWriter, zone_name: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from hyops_gitops.adapters.powerdns.json_form import encode_zone
 from hyops_gitops.adapters.powerdns.zone import PowerDnsWriter
 from hyops_gitops.core.errors import OutsideFailure
-from hyops_gitops.core.names import absolute
 from hyops_gitops.core.zone import RRset
 
 _INCREASE = "INCREASE"
@@ -57,8 +56,7 @@ class PowerDnsRestorer(PowerDnsWriter):
 
     def forget_answers(self) -> None:
         """Flush the server's caches of the zone: for 20 s it would go on to refuse names that it refused before."""
-        flush = self._zones.removesuffix("/zones") + "/cache/flush"
-        self._check(self._http.exchange("PUT", flush, {"domain": absolute(self._zone)}, b""), b"")
+        self._flush()
 
     def set_soa_edit_api(self, value: str) -> None:
         """Choose how the API moves the serial."""

@@ -84,6 +84,11 @@ class _ZoneApi:
         self._check(reply, body)
         return reply
 
+    def _flush(self) -> None:
+        """Flush the server's caches of the zone's name and all names below it."""
+        flush = self._zones.removesuffix("/zones") + "/cache/flush"
+        self._check(self._http.exchange("PUT", flush, {"domain": absolute(self._zone)}, b""), b"")
+
     def _check(self, reply: Reply, body: bytes | None) -> None:
         """Raise what a status other than 2xx means; `body` is what was uploaded, None when nothing was."""
         server = f"PowerDNS at {self._http.url}"
@@ -215,13 +220,23 @@ class PowerDnsWriter(PowerDnsReader):
 
 
 class PowerDnsTransferRequester(_ZoneApi):
-    """Meets `usecases.ports.TransferRequester`; for a secondary's API."""
+    """Meets `usecases.ports.Refresher`; for the API of a secondary that transfers the zone."""
 
     __slots__ = ()
 
-    def retrieve(self) -> None:
+    def refresh(self) -> None:
         """Ask the secondary to transfer the zone now, whatever its serial."""
         self._send("PUT", "/axfr-retrieve")
+
+
+class PowerDnsCacheFlusher(_ZoneApi):
+    """Meets `usecases.ports.Refresher`; for the API of a server on the primary's database."""
+
+    __slots__ = ()
+
+    def refresh(self) -> None:
+        """Have it forget its answers; a zone that is new to it becomes known (measured on 4.7)."""
+        self._flush()
 
 
 class _Shape:

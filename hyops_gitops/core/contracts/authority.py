@@ -153,6 +153,17 @@ class Authority:
 
 DEFAULT_LEASE_S = 120
 DEFAULT_CONVERGENCE_S = 60
+# Longer than a server on the primary's database keeps "there is none" in its caches; see `core.apply.shared_database`.
+NATIVE_CONVERGENCE_S = 90
+
+
+def default_convergence_s(replication: str | None, lease_s: int) -> int:
+    """How long to wait for servers where the authority file does not say; never beyond the lease."""
+    return (
+        NATIVE_CONVERGENCE_S if replication == "native" and lease_s >= NATIVE_CONVERGENCE_S else DEFAULT_CONVERGENCE_S
+    )
+
+
 # What an authority file without the key means; the schema's defaults say the same and a test compares them.
 POLICY_DEFAULTS: Mapping[str, object] = {
     "max_replaces": 20,

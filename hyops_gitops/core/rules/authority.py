@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from itertools import chain
 
-from hyops_gitops.core.contracts.authority import DEFAULT_CONVERGENCE_S, DEFAULT_LEASE_S
+from hyops_gitops.core.contracts.authority import DEFAULT_LEASE_S, default_convergence_s
 from hyops_gitops.core.contracts.context import parse_network, suggestion, ttl_bounds
 from hyops_gitops.core.document import Document, KeyPath
 from hyops_gitops.core.fields import Fields
@@ -135,7 +135,7 @@ def _check_lease(fields: Fields) -> Iterator[Finding]:
         return
     lease = fields.number(*lease_at) or DEFAULT_LEASE_S
     given = fields.number(*timeout_at)
-    timeout = given or DEFAULT_CONVERGENCE_S
+    timeout = given or default_convergence_s(fields.text("policy", "replication"), lease)
     if timeout > lease:
         message = f"convergence.timeout_s is {timeout}, longer than lease_s, which is {lease}"
         hint = f"make lease_s at least {timeout}, or timeout_s at most {lease}"

@@ -5,7 +5,7 @@ from ipaddress import ip_network
 from typing import cast
 
 from hyops_gitops.core.contracts.authority import (
-    DEFAULT_CONVERGENCE_S,
+    DEFAULT_LEASE_S,
     DEFAULT_OVERRIDABLE,
     POLICY_DEFAULTS,
     ApiEndpoint,
@@ -20,6 +20,7 @@ from hyops_gitops.core.contracts.authority import (
     Role,
     Secondary,
     ServerAddress,
+    default_convergence_s,
 )
 from hyops_gitops.core.contracts.context import DEFAULT_TTL, ttl_bounds
 from hyops_gitops.core.contracts.contract import Alias, Contract, Target
@@ -169,4 +170,9 @@ def _convergence(fields: Fields) -> Convergence:
     default: tuple[str, ...] = ("primary", "secondaries") if "dns" in fields.mapping("primary") else ("secondaries",)
     require = tuple(role for _, role in fields.texts(*at, "require"))
     chosen = require if "require" in fields.mapping(*at) else default
-    return Convergence(DEFAULT_CONVERGENCE_S if timeout is None else timeout, cast("tuple[Role, ...]", chosen))
+    if timeout is None:
+        lease = fields.number("policy", "lease_s")
+        timeout = default_convergence_s(
+            fields.text("policy", "replication"), DEFAULT_LEASE_S if lease is None else lease
+        )
+    return Convergence(timeout, cast("tuple[Role, ...]", chosen))

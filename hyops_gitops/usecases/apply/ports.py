@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from hyops_gitops.core.apply.events import OnEvent
-from hyops_gitops.core.contracts.authority import Authority, EvidenceSettings
+from hyops_gitops.core.contracts.authority import Authority, EvidenceSettings, Secondary
 from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.guards import Override
 from hyops_gitops.usecases.document_port import DocumentReader, SchemaChecker
@@ -15,8 +15,8 @@ from hyops_gitops.usecases.ports import (
     Forge,
     History,
     Prober,
+    Refresher,
     Signer,
-    TransferRequester,
     VerifiedMark,
     Verifier,
     ZoneWriter,
@@ -50,7 +50,7 @@ class ApplyPorts:
     history: History
     open_store: Callable[[EvidenceSettings], EvidenceStore]
     open_primary: Callable[[Authority], ZoneWriter]
-    open_transfers: Callable[[Authority], tuple[TransferRequester, ...]]
+    open_refresher: Callable[[Authority, Secondary], Refresher | None]  # None: no API, or no key
     open_signer: Callable[[], Signer]
     verifier: Verifier
     dns: DnsClient

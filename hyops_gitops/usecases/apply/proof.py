@@ -1,9 +1,9 @@
 """Step 9: prove by DNS that an intent's changes are served."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 
 from hyops_gitops.core.apply.events import Warned
+from hyops_gitops.core.apply.shared_database import is_shared, late_ones
 from hyops_gitops.core.contracts.authority import Authority
 from hyops_gitops.core.errors import HyopsError
 from hyops_gitops.core.evidence.entry_parts import ServerReport
@@ -30,7 +30,7 @@ def prove(
 
     Args:
         authority: Whom to ask, and for how long.
-        primary: Sends NOTIFY.
+        primary: Sends NOTIFY, unless its database replicates the zone.
         anchor: The intent that the servers must come to show.
         changes: What it changed.
         accepted_at: Monotonic time of the primary's acceptance.
@@ -39,17 +39,24 @@ def prove(
         linger: How long to go on watching the others when the required ones are done; see `Watch.run`.
     """
     marker = anchor.rrset(authority.zone)
-    transfers = ports.open_transfers(_reachable(authority, sites_lost))
+    shared = is_shared(authority)
+    reachable = [one for one in authority.secondaries if one.site not in sites_lost]
+    opened = {one.name: ports.open_refresher(authority, one) for one in reachable}
+    refreshers = {name: refresher for name, refresher in opened.items() if refresher is not None}
+    requests = [*([] if shared else [primary.notify]), *(one.refresh for one in refreshers.values())]
+    warned: set[str] = set()
 
     def notify() -> None:
-        for ask in (primary.notify, *(transfer.retrieve for transfer in transfers)):
+        for request in requests:
             try:
-                ask()
+                request()
             except HyopsError as error:
-                ports.on_event(Warned(error.message))
+                if error.message not in warned:  # asked every two seconds, said once
+                    warned.add(error.message)
+                    ports.on_event(Warned(error.message))
 
     expected_anchor = Expectation(Question(marker.name, marker.type), marker)
-    return Watch(ports.dns, ports.clock, ports.on_event, expected_anchor).run(
+    servers = Watch(ports.dns, ports.clock, ports.on_event, expected_anchor).run(
         servers_of(authority, sites_lost),
         [Expectation.of(change) for change in changes if change.writes],
         accepted_at=accepted_at,
@@ -57,12 +64,10 @@ def prove(
         notify=notify,
         linger=linger,
     )
-
-
-def _reachable(authority: Authority, sites_lost: Collection[str]) -> Authority:
-    """The authority without the APIs of lost sites: there is no use in waiting for them."""
-    secondaries = (replace(one, api=None) if one.site in sites_lost else one for one in authority.secondaries)
-    return replace(authority, secondaries=tuple(secondaries))
+    if shared:
+        for said in late_ones(authority.zone, servers, refreshers):
+            ports.on_event(Warned(said))
+    return servers
 
 
 def converged(authority: Authority, reports: Sequence[ServerReport], sites_lost: Collection[str] = ()) -> bool:

@@ -32,7 +32,7 @@ from hyops_gitops.usecases.evidence.log import read_signers, require_log
 from hyops_gitops.usecases.findings_error import FindingsError
 from hyops_gitops.usecases.inspection.server_views import Viewer, ViewPorts
 from hyops_gitops.usecases.planning.observation import anchor_refusal, check_clock, check_header, judge_anchor, observe
-from hyops_gitops.usecases.ports import TransferRequester, VerifiedMark, ZoneReader
+from hyops_gitops.usecases.ports import Refresher, VerifiedMark, ZoneReader
 from hyops_gitops.usecases.validation.validate import validate_tree
 
 _POLL_S = 0.2
@@ -59,7 +59,7 @@ class DriftPorts:
     custody: CustodyPorts
     views: ViewPorts
     open_reader: Callable[[Authority], ZoneReader]  # with the key, or it says why not
-    open_transfer: Callable[[Authority, Secondary], TransferRequester | None]
+    open_refresher: Callable[[Authority, Secondary], Refresher | None]
     mark: VerifiedMark | None = None
 
 
@@ -223,14 +223,14 @@ class _Looking:
         if secondary is None:
             known = ", ".join(one.name for one in self.authority.secondaries) or "none"
             raise UsageError(f"{name!r} is no secondary", code="unknown-server", hint=f"there are: {known}")
-        requester = self.ports.open_transfer(self.authority, secondary)
+        requester = self.ports.open_refresher(self.authority, secondary)
         if requester is None:
             raise UsageError(
                 f"the API of secondary {name} is not given, or its key is not here",
                 code="unknown-server",
                 hint=f"on {name}: pdns_control retrieve {self.authority.zone}",
             )
-        requester.retrieve()
+        requester.refresh()
         clock, deadline = self.ports.custody.clock, self.authority.policy.convergence.timeout_s
         until = clock.monotonic() + deadline
         reference = primary.zone if primary and primary.looked_at is None else left_by(log)
