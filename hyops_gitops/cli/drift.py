@@ -17,7 +17,7 @@ from hyops_gitops.usecases.inspection.drift import DriftRequest, Look, look_for_
 @click.option("--live", is_flag=True, help="Only by the primary's API; without it, by the API where its key is set.")
 @click.option("--dns", "dns_only", is_flag=True, help="Only by DNS, even where there is a key.")
 @click.option("--record", is_flag=True, help="Write what was found to the signed log; needs both keys.")
-@click.option("--retransfer", metavar="NAME", help="Have this secondary transfer the zone, and prove its content.")
+@click.option("--retransfer", metavar="NAME", help="Bring this secondary up to date by its API, and prove its content.")
 @common_options("json")
 def drift(
     live: bool,

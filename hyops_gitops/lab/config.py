@@ -87,13 +87,13 @@ def _write(lab: Lab, server: LabServer, identity: str, settings: Mapping[str, st
     options = {
         **_common(lab, server),
         **_role(lab, server),
-        **_storage(lab.backend, server.name),
+        **_storage(lab.backend, lab.primary.name if lab.native else server.name),
         "server-id": identity,
         **settings,
     }
     text = "".join(f"{name}={value}\n" for name, value in options.items())
     replace_file(folder / "pdns.conf", text.encode(), private=True)
-    if lab.backend == "gsqlite3":
+    if lab.backend == "gsqlite3" and server in lab.stores:
         with contextlib.closing(sqlite3.connect(folder / _DATABASE)) as database:
             database.executescript(find_schema(lab.backend).read_text(encoding="utf-8"))
 
@@ -128,6 +128,8 @@ def _role(lab: Lab, server: LabServer) -> dict[str, str]:
             "also-notify": ",".join(str(secondary.dns) for secondary in lab.secondaries),
             "allow-axfr-ips": ",".join(f"{secondary.dns.host}/32" for secondary in lab.secondaries),
         }
+    if lab.native:
+        return {"disable-axfr": "yes"}
     return {
         "secondary": "yes",
         "allow-notify-from": f"{lab.primary.dns.host}/32",
@@ -139,7 +141,8 @@ def _storage(backend: Backend, name: str) -> dict[str, str]:
     if has_database(backend):
         return database_settings(backend, name)
     if backend == "gsqlite3":
-        return {"launch": "gsqlite3", "gsqlite3-database": _DATABASE, "gsqlite3-pragma-foreign-keys": "yes"}
+        file = f"../{name}/{_DATABASE}"
+        return {"launch": "gsqlite3", "gsqlite3-database": file, "gsqlite3-pragma-foreign-keys": "yes"}
     return {"launch": "lmdb", "lmdb-filename": _LMDB, "lmdb-shards": "1"}
 
 

@@ -114,7 +114,7 @@ def fill_database(lab: Lab, schema: Path) -> None:
     """
     _wait_until_ready(lab)
     text = schema.read_text(encoding="utf-8")
-    names = [server.name for server in lab.servers]
+    names = [server.name for server in lab.stores]
     if lab.backend == "gpgsql":
         made = [
             f'CREATE DATABASE "{name}" OWNER {DATABASE_USER};\n\\connect "{name}" {DATABASE_USER}\n{text}\n'

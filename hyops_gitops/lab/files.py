@@ -56,6 +56,12 @@ def read_authority(path: Path) -> CommentedMap:
     raise InvalidData(f"{path} has no zone or no primary", code="lab-authority", hint="see hyops-gitops validate")
 
 
+def says_native(authority: CommentedMap) -> bool:
+    """Whether the secondaries get the zone by way of the database."""
+    policy = authority.get("policy")
+    return isinstance(policy, CommentedMap) and policy.get("replication") == "native"
+
+
 def write_authority(lab: Lab, authority: CommentedMap) -> None:
     """Write `authority.yaml`: the given authority, its comments included, with this lab's addresses."""
     _point_to(lab, authority)
@@ -95,6 +101,8 @@ def _point_to(lab: Lab, authority: CommentedMap) -> None:
         for position, server in enumerate(lab.secondaries)
     ]
     _point_to_resolver(lab, authority)
+    if says_native(authority) and not lab.native:  # in containers
+        authority["policy"]["replication"] = "transfer"
     if isinstance(evidence := authority.get("evidence"), CommentedMap):
         evidence.pop("mirrors", None)
 

@@ -88,6 +88,7 @@ class Lab:
     services: tuple[LabService, ...] = ()
     compose: str | None = None  # the compose project, where the servers are containers
     database: Process | None = None  # the lab's own PostgreSQL or MariaDB
+    native: bool = False  # the secondaries read the primary's database: nothing is transferred
 
     @property
     def servers(self) -> tuple[LabServer, ...]:
@@ -100,6 +101,11 @@ class Lab:
         resolvers = (self.resolver,) if self.resolver else ()
         listeners = tuple(listener.process for listener in (*self.servers, *resolvers, *self.services))
         return (*listeners, self.database) if self.database else listeners
+
+    @property
+    def stores(self) -> tuple[LabServer, ...]:
+        """The servers that have a database of their own."""
+        return (self.primary,) if self.native else self.servers
 
     def folder(self, server: LabServer | LabResolver) -> Path:
         """Where a server keeps its configuration, data and log."""
@@ -130,6 +136,7 @@ class Lab:
             "services": [_listener_state(one.name, one.address, one.process) for one in self.services],
             "compose": self.compose,
             "database": list(self.database) if self.database else None,
+            "native": self.native,
         }
 
 
@@ -190,6 +197,7 @@ def _from_json(directory: Path, state: dict[str, object]) -> Lab:
                 tuple(LabService(*_listener(service)) for service in services),
                 compose,
                 _database(state.get("database")),
+                state.get("native") is True,
             )
         case _:
             raise ValueError("not a lab's state")

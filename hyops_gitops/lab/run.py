@@ -14,13 +14,13 @@ from ruamel.yaml.comments import CommentedMap
 
 from hyops_gitops.adapters.dns.client import chaos_text
 from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
-from hyops_gitops.core.errors import OutsideFailure
+from hyops_gitops.core.errors import OutsideFailure, UsageError
 from hyops_gitops.lab import directory as directories
 from hyops_gitops.lab import processes
 from hyops_gitops.lab.compose import container_runs, remove_containers
 from hyops_gitops.lab.config import LOG_FILE, find_program, find_schema, missing_backend, prepare
 from hyops_gitops.lab.database import fill_database, has_database, make_database, stop_database
-from hyops_gitops.lab.files import write_authority, write_env
+from hyops_gitops.lab.files import says_native, write_authority, write_env
 from hyops_gitops.lab.model import Backend, Lab, LabResolver, LabServer, LabService, load_lab, save_lab
 from hyops_gitops.lab.ports import free_addresses
 from hyops_gitops.lab.resolver import find_recursor, free_resolver, prepare_resolver
@@ -88,15 +88,20 @@ def start_lab(
         secondaries: How many, on 127.0.0.2, 127.0.0.3 and so on.
         backend: PowerDNS's storage.
         settings: PowerDNS options for every server, in place of the lab's own.
-        authority: The document to write as `authority.yaml`, adapted; none is written without.
+        authority: The document to write as `authority.yaml`, adapted; none is written without. Where it says
+            `replication: native` the secondaries read the primary's database, instead of transferring from it.
         resolver: Whether a caching resolver stands in front of the first secondary.
         services: What listens, and where.
 
     Raises:
-        UsageError: codes `lab-running`, `lab-directory`, `lab-busy`.
+        UsageError: codes `lab-running`, `lab-directory`, `lab-busy`, `lab-native`.
         OutsideFailure: codes `lab-no-powerdns`, `lab-no-recursor`, `lab-start`, `lab-zone`, `lab-ports`,
             `lab-service`, `lab-directory`, `lab-database`; whatever was started is stopped and removed again.
     """
+    native = authority is not None and says_native(authority)
+    if native and backend == "lmdb":
+        message = "policy.replication is native, and an LMDB file belongs to one server"
+        raise UsageError(message, code="lab-native", hint="choose --backend gpgsql, gmysql or gsqlite3")
     programs = _Programs(find_program(backend), find_recursor() if resolver else None)
     directory = directory.resolve()
     made = directories.make(directory)
@@ -106,6 +111,7 @@ def start_lab(
             for attempt in range(1, _ATTEMPTS + 1):
                 lab = _design(directory, zone, secondaries, backend, made_directory=made)
                 lab = replace(lab, resolver=free_resolver() if resolver else None, services=tuple(services))
+                lab = replace(lab, native=native)
                 try:
                     return _start(lab, programs, settings or {}, authority)
                 except _PortTaken:

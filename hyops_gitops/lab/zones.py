@@ -2,11 +2,11 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from hyops_gitops.adapters.dns.client import PlainDnsClient
 from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
-from hyops_gitops.adapters.powerdns.zone import PowerDnsTransferRequester
+from hyops_gitops.adapters.powerdns.zone import PowerDnsCacheFlusher, PowerDnsTransferRequester
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.core.exchange import Question
 from hyops_gitops.core.names import absolute
@@ -20,21 +20,23 @@ _ASK_AGAIN_S = 1.0
 _POLL_S = 0.05
 
 
-def create_zone(lab: Lab, zone: str, *, kind: str = "Master", soa_edit_api: str = "INCREASE") -> None:
+def create_zone(lab: Lab, zone: str, *, kind: str | None = None, soa_edit_api: str = "INCREASE") -> None:
     """Make a zone with SOA and NS on the primary, and as a secondary zone on each secondary; wait until all serve it.
 
     Args:
         lab: A running lab.
         zone: Canonical name.
-        kind: PowerDNS's word for what the primary's zone is.
+        kind: PowerDNS's word for what the primary's zone is; Master, or Native where all read one database.
         soa_edit_api: How the API moves the serial.
 
     Raises:
         OutsideFailure: code `lab-zone`: a server refused it, or does not serve it in time.
     """
     names = [absolute(f"ns{number}.{zone}") for number, _ in enumerate(lab.servers, start=1)]
-    _post(lab, lab.primary, {"name": absolute(zone), "kind": kind, "soa_edit_api": soa_edit_api, "nameservers": names})
-    for server in lab.secondaries:
+    chosen = kind or ("Native" if lab.native else "Master")
+    fields = {"name": absolute(zone), "kind": chosen, "soa_edit_api": soa_edit_api, "nameservers": names}
+    _post(lab, lab.primary, fields)
+    for server in () if lab.native else lab.secondaries:
         masters = [str(lab.primary.transfer or lab.primary.dns)]
         _post(lab, server, {"name": absolute(zone), "kind": "Slave", "masters": masters, "nameservers": []})
     wait_until(lambda: served_serial(lab.primary, zone) is not None, _TRANSFER_S, f"the primary to serve {zone}")
@@ -44,7 +46,8 @@ def create_zone(lab: Lab, zone: str, *, kind: str = "Master", soa_edit_api: str 
 
 def _wait_for_transfer(lab: Lab, server: LabServer, zone: str) -> None:
     """Ask a secondary for the zone until it serves it: what its busy database refused once it does not try again."""
-    secondary = PowerDnsTransferRequester(server.api_url, "localhost", zone, lab.api_key)
+    kind = PowerDnsCacheFlusher if lab.native else PowerDnsTransferRequester
+    secondary = kind(server.api_url, "localhost", zone, lab.api_key)
     asked = time.monotonic() - _ASK_AGAIN_S
 
     def transferred() -> bool:
@@ -81,7 +84,7 @@ def wait_until(holds: Callable[[], bool], timeout_s: float, what: str) -> None:
         time.sleep(_POLL_S)
 
 
-def _post(lab: Lab, server: LabServer, zone: dict[str, object]) -> None:
+def _post(lab: Lab, server: LabServer, zone: Mapping[str, object]) -> None:
     http = PowerDnsHttp(server.api_url, lab.api_key, None, _API_TIMEOUT_S)
     reply = http.exchange("POST", "/api/v1/servers/localhost/zones", {}, json.dumps(zone).encode())
     if reply.status != 201:  # noqa: PLR2004 - "Created"

@@ -13,7 +13,7 @@ def drift_text(report: DriftReport) -> str:
     """A block for each case, then what was done and what could not be seen."""
     lines = [line for case in report.cases for line in _case(case)]
     if report.retransferred:
-        lines.append(f"secondary {report.retransferred} has transferred the zone and holds what it should")
+        lines.append(f"secondary {report.retransferred} was brought up to date and holds what it should")
     if report.recorded_seq:
         lines.append(f"recorded as entry {report.recorded_seq}")
     lines += [f"not seen: {printable(reason)}" for reason in report.unseen]

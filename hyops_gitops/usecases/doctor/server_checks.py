@@ -2,15 +2,14 @@
 
 from functools import partial
 
-from hyops_gitops.core.contracts.authority import Authority, Resolver, Secondary, ServerAddress
+from hyops_gitops.core.apply.shared_database import is_shared
+from hyops_gitops.core.contracts.authority import Authority, Resolver, Secondary
 from hyops_gitops.core.errors import OutsideFailure, Refused
 from hyops_gitops.core.exchange import Question, ZoneHeader
-from hyops_gitops.core.zone import soa_serial
-from hyops_gitops.usecases.apply.convergence import answered
+from hyops_gitops.usecases.doctor import shared_checks
+from hyops_gitops.usecases.doctor.dns_look import TIMEOUT_S, served_serial_of, silent
 from hyops_gitops.usecases.doctor.examining import Look, Once, Unseen
 from hyops_gitops.usecases.doctor.ports import DoctorPorts
-
-_TIMEOUT_S = 2.0
 
 
 def looks(ports: DoctorPorts, authority: Authority, header: Once[ZoneHeader]) -> dict[str, Look]:
@@ -19,18 +18,29 @@ def looks(ports: DoctorPorts, authority: Authority, header: Once[ZoneHeader]) ->
     serial: Once[int]
     if primary is not None:
         address = primary
-        serial = Once("primary-dns", lambda: _serial(ports, authority.zone, address))
+        serial = Once("primary-dns", lambda: served_serial_of(ports, authority.zone, address))
     else:
         serial = Once("api", lambda: header().edited_serial)
     named: dict[str, Look] = {"primary-dns": lambda: _primary(authority, serial)}
-    for one in authority.secondaries:
-        named[f"secondary-{one.name}"] = partial(_secondary, ports, authority, one, serial)
-        if one.api is not None:
-            named[f"secondary-api-{one.name}"] = partial(_secondary_api, ports, authority, one)
-    if authority.secondaries and authority.policy.replication == "transfer":
-        named["notify"] = partial(_notify, ports, authority, header)
+    if is_shared(authority):
+        named |= shared_checks.looks(ports, authority, serial, header)
+    else:
+        named |= _transferring(ports, authority, serial, header)
     for resolver in authority.resolvers:
         named[f"resolver-{resolver.name}"] = partial(_resolver, ports, authority.zone, resolver)
+    return named
+
+
+def _transferring(
+    ports: DoctorPorts, authority: Authority, serial: Once[int], header: Once[ZoneHeader]
+) -> dict[str, Look]:
+    named: dict[str, Look] = {}
+    for secondary in authority.secondaries:
+        named[f"secondary-{secondary.name}"] = partial(_secondary, ports, authority, secondary, serial)
+        if secondary.api is not None:
+            named[f"secondary-api-{secondary.name}"] = partial(_secondary_api, ports, authority, secondary)
+    if authority.secondaries:
+        named["notify"] = partial(_notify, ports, authority, header)
     return named
 
 
@@ -41,7 +51,7 @@ def _primary(authority: Authority, serial: Once[int]) -> str:
 
 
 def _secondary(ports: DoctorPorts, authority: Authority, one: Secondary, serial: Once[int]) -> str:
-    served = _serial(ports, authority.zone, one.dns)
+    served = served_serial_of(ports, authority.zone, one.dns)
     wanted = serial()
     if served != wanted:
         raise OutsideFailure(
@@ -84,9 +94,9 @@ def _notify(ports: DoctorPorts, authority: Authority, header: Once[ZoneHeader]) 
 
 def _resolver(ports: DoctorPorts, zone: str, one: Resolver) -> str:
     question = Question(zone, "SOA")
-    answer = ports.dns.ask(one.dns, [question], recursion_desired=True, timeout_s=_TIMEOUT_S)[question]
+    answer = ports.dns.ask(one.dns, [question], recursion_desired=True, timeout_s=TIMEOUT_S)[question]
     if answer.rcode == "SILENT":
-        raise _silent(one.dns)
+        raise silent(one.dns)
     if answer.rcode != "NOERROR" or not answer.rrsets:
         raise OutsideFailure(
             f"{one.dns} answers {answer.rcode} for {zone}: it does not resolve the zone",
@@ -94,23 +104,3 @@ def _resolver(ports: DoctorPorts, zone: str, one: Resolver) -> str:
             hint="let it forward the zone to a secondary",
         )
     return f"{one.dns} resolves the zone in {answer.elapsed_ms} ms"
-
-
-def _serial(ports: DoctorPorts, zone: str, address: ServerAddress) -> int:
-    question = Question(zone, "SOA")
-    answer = ports.dns.ask(address, [question], recursion_desired=False, timeout_s=_TIMEOUT_S)[question]
-    if answer.rcode == "SILENT":
-        raise _silent(address)
-    serial = soa_serial(answered(answer, question))
-    if not answer.authoritative or serial is None:
-        raise OutsideFailure(
-            f"{address} has no authority for {zone} (it answers {answer.rcode})",
-            code="not-authoritative",
-            hint="make the zone there; is this the right address?",
-        )
-    return serial
-
-
-def _silent(address: ServerAddress) -> OutsideFailure:
-    hint = "does it run, and may this machine ask it? `dig @HOST -p PORT ZONE SOA`"
-    return OutsideFailure(f"{address} does not answer", code="silent", hint=hint)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from hyops_gitops.core.apply.caching import Earlier, earlier_answers
+from hyops_gitops.core.apply.shared_database import NO_ANSWER_S, OLD_ANSWER_S
 from hyops_gitops.core.evidence.log import Log
 from hyops_gitops.core.exchange import Answer, Question
 from hyops_gitops.core.inspection.status import ServerAnswer, Verdict
@@ -40,6 +41,7 @@ class Judge:
     log: Log | None
     negative_ttl: int | None
     now: datetime
+    shared: bool = False  # whether the secondaries read the primary's database, and keep answers in their caches
     _earlier: dict[str, tuple[Earlier, ...]] = field(default_factory=dict)
 
     def answer(
@@ -61,7 +63,7 @@ class Judge:
         verdict: Verdict = "as intended"
         note, left_s = "", None
         if wrong and all(one.explained for one in wrong):
-            verdict, left_s = "caching", self._left(wrong)
+            verdict, left_s = "caching", self._left(wrong, counted_down=not server.authoritative)
         elif wrong:
             verdict, note = "differs", _note(server, [answer for _, answer in mine], records, wanted)
         return ServerAnswer(server.role, server.name, str(server.address), verdict, records, note, left_s)
@@ -72,6 +74,9 @@ class Judge:
         expected = Expectation(question, wanted, before=found)
         if expected.met_by(answer, authoritative=server.authoritative):
             return _Judged(found, met=True)
+        if self.shared and server.role == "secondary" and answer.rcode in _ANSWERS:
+            until = self._kept_until(name, rrtype, found)
+            return _Judged(found, met=False, until=until, explained=until is not None)
         if not server.authoritative and answer.rcode in _ANSWERS:
             for earlier in self._earlier_of(name):
                 if earlier.explains(rrtype, found, self.now):
@@ -84,13 +89,27 @@ class Judge:
             self._earlier[name] = earlier_answers(name, applied, self.negative_ttl)
         return self._earlier[name]
 
-    def _left(self, stale: list[_Judged]) -> int | None:
-        """In how many seconds the resolver asks again, at the latest: it says so itself where it answers anything."""
-        said = [one.found.ttl for one in stale if one.found]
+    def _kept_until(self, name: str, rrtype: str, found: RRset | None) -> datetime | None:
+        """Until when a server on the primary's database may answer so from its caches, None when it may not."""
+        newest = next(reversed(list(self.log.applied_to(name))), None) if self.log else None
+        if newest is None or newest.result.accepted is None:
+            return None
+        before = {change.type: change.before for change in newest.intent.changes if change.name == name}
+        until = newest.result.accepted + timedelta(seconds=OLD_ANSWER_S if found else NO_ANSWER_S)
+        kept = rrtype in before and _rdata(before[rrtype]) == _rdata(found) and self.now <= until
+        return until if kept else None
+
+    def _left(self, stale: list[_Judged], *, counted_down: bool) -> int | None:
+        """In how many seconds the server asks again, at the latest: a resolver says so where it answers anything."""
+        said = [one.found.ttl for one in stale if one.found and counted_down]
         if said:
             return max(said)
         ends = [one.until for one in stale if one.until]
         return max(0, -(-(max(ends) - self.now) // timedelta(seconds=1))) if ends else None
+
+
+def _rdata(rrset: RRset | None) -> tuple[str, ...] | None:
+    return rrset.rdata if rrset else None
 
 
 def _note(server: Watched, answers: list[Answer], records: tuple[RRset, ...], wanted: Mapping[str, RRset]) -> str:

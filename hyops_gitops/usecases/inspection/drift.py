@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from hyops_gitops.core.apply.shared_database import is_shared
 from hyops_gitops.core.contracts.authority import Authority, Secondary
 from hyops_gitops.core.errors import OutsideFailure, Refused, UsageError
 from hyops_gitops.core.evidence.entries import Result, ZoneDrift
@@ -24,6 +25,7 @@ from hyops_gitops.core.inspection.drift_cases import (
     unapplied_cases,
     zone_cases,
 )
+from hyops_gitops.core.inspection.shared_cases import shared_case
 from hyops_gitops.core.plan.limits import Limits
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.usecases.apply.preparation import zone_digests, zone_drift
@@ -152,7 +154,12 @@ class _Looking:
             if view is not None:
                 expected = self._expected_of(view, primary, log)
                 recorded = self.viewer.spelled(log.observed, view.source)
-                found.append((secondary, view, secondary_case(secondary, view, expected, primary, log, recorded)))
+                case = (
+                    shared_case(secondary, view, expected, primary)
+                    if is_shared(self.authority)
+                    else secondary_case(secondary, view, expected, primary, log, recorded)
+                )
+                found.append((secondary, view, case))
         return found
 
     def _expected_of(self, view: ServerView, primary: ServerView | None, log: Log) -> Zone:
@@ -218,17 +225,19 @@ class _Looking:
         ).head.seq
 
     def _retransfer(self, name: str, log: Log, primary: ServerView | None) -> str:
-        """Have a secondary transfer the zone, and wait until it holds what the primary holds."""
+        """Have a secondary transfer the zone, or flush its caches, and wait until it holds what the primary holds."""
         secondary = next((one for one in self.authority.secondaries if one.name == name), None)
         if secondary is None:
             known = ", ".join(one.name for one in self.authority.secondaries) or "none"
             raise UsageError(f"{name!r} is no secondary", code="unknown-server", hint=f"there are: {known}")
+        shared = is_shared(self.authority)
         requester = self.ports.open_refresher(self.authority, secondary)
         if requester is None:
             raise UsageError(
                 f"the API of secondary {name} is not given, or its key is not here",
                 code="unknown-server",
-                hint=f"on {name}: pdns_control retrieve {self.authority.zone}",
+                hint=f"on {name}: pdns_control "
+                + (f"purge '{self.authority.zone}$'" if shared else f"retrieve {self.authority.zone}"),
             )
         requester.refresh()
         clock, deadline = self.ports.custody.clock, self.authority.policy.convergence.timeout_s
@@ -240,9 +249,12 @@ class _Looking:
                 return name
             if clock.monotonic() >= until:
                 raise OutsideFailure(
-                    f"secondary {name} was told to transfer, and after {deadline} s still holds something else",
+                    f"secondary {name} was requested to {'flush its caches' if shared else 'transfer'}, and after "
+                    f"{deadline} s still holds something else",
                     code="retransfer",
-                    hint="its log says why: does the primary allow it to transfer, and can it reach the primary?",
+                    hint="which database does it read, and is that one's replication up to date?"
+                    if shared
+                    else "its log says why: does the primary allow it to transfer, and can it reach the primary?",
                 )
             clock.sleep(_POLL_S)
 

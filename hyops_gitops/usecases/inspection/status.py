@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from hyops_gitops.core.apply.shared_database import is_shared
 from hyops_gitops.core.breakglass.segment_review import segment_warnings
 from hyops_gitops.core.contracts.authority import Authority, EvidenceSettings
 from hyops_gitops.core.errors import Refused, UsageError
@@ -70,7 +71,7 @@ def look(name: str | None, authority_override: SourceFile | None, ports: StatusP
     servers = servers_of(authority)
     given = _ask(servers, names, authority.zone, ports.dns)
     states = tuple(_state(server, given[server], authority.zone) for server in servers)
-    judge = Judge(log, negative_ttl(given.values(), authority.zone), ports.clock.now())
+    judge = Judge(log, negative_ttl(given.values(), authority.zone), ports.clock.now(), is_shared(authority))
     contracts = {one.path: str(one.name) for one in validation.contracts}
     holds = held_contracts(log, validation.contracts, Limits.of(authority.policy), ())
     held = {contracts[path]: why for path, why in holds.items()}

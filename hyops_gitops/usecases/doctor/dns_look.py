@@ -1,0 +1,36 @@
+"""Asking one DNS server for the zone's serial."""
+
+from hyops_gitops.core.contracts.authority import ServerAddress
+from hyops_gitops.core.errors import OutsideFailure
+from hyops_gitops.core.exchange import Question
+from hyops_gitops.core.zone import soa_serial
+from hyops_gitops.usecases.apply.convergence import answered
+from hyops_gitops.usecases.doctor.ports import DoctorPorts
+
+TIMEOUT_S = 2.0
+
+
+def served_serial_of(ports: DoctorPorts, zone: str, address: ServerAddress) -> int:
+    """The serial that a server answers with authority.
+
+    Raises:
+        OutsideFailure: codes `silent`, `not-authoritative`.
+    """
+    question = Question(zone, "SOA")
+    answer = ports.dns.ask(address, [question], recursion_desired=False, timeout_s=TIMEOUT_S)[question]
+    if answer.rcode == "SILENT":
+        raise silent(address)
+    serial = soa_serial(answered(answer, question))
+    if not answer.authoritative or serial is None:
+        raise OutsideFailure(
+            f"{address} has no authority for {zone} (it answers {answer.rcode})",
+            code="not-authoritative",
+            hint="make the zone there; is this the right address?",
+        )
+    return serial
+
+
+def silent(address: ServerAddress) -> OutsideFailure:
+    """The failure of a server that does not answer."""
+    hint = "does it run, and may this machine ask it? `dig @HOST -p PORT ZONE SOA`"
+    return OutsideFailure(f"{address} does not answer", code="silent", hint=hint)

@@ -1,0 +1,1 @@
+"""Native replication: two PowerDNS that read one database."""
