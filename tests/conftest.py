@@ -50,7 +50,7 @@ def isolated_git() -> Iterator[None]:
 def _lab(directory: Path, backend: Backend, secondaries: int) -> Iterator[Lab]:
     """A lab while somebody looks at it; nothing arrives at a secondary but by NOTIFY or on request."""
     require(backend)
-    settings = {"xfr-cycle-interval": "3600"}
+    settings = {"xfr-cycle-interval": "3600", "zone-metadata-cache-ttl": "0"}  # what a test sets counts at once
     running = start_lab(directory, zone="lab.internal", secondaries=secondaries, backend=backend, settings=settings)
     try:
         yield running

@@ -148,12 +148,12 @@ _ALL = (
     ),
     Guard(
         "soa-edit-api",
-        "the zone's soa_edit_api must move the serial, else secondaries never learn of a change",
+        "a write must move the zone's serial forward (soa_edit_api), else secondaries never learn of a change",
         overridable=False,
     ),
     Guard(
         "served-serial",
-        "the served serial must follow edits (edited_serial equals serial)",
+        "a write must move the serial that is served forward (SOA-EDIT, default-soa-edit)",
         overridable=False,
     ),
     Guard(

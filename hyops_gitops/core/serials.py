@@ -7,7 +7,7 @@ same words, in any case of letters; from 5.1 on the week of a zone may begin lat
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 from hyops_gitops.core.exchange import ZoneHeader
@@ -19,6 +19,7 @@ _WEEK_S = 7 * 86400
 _HOURS_OF_ZONES = range(-12, 15)  # PowerDNS writes dates in its own time zone, which the API does not show
 _COUNTED_DAYS = timedelta(days=2)  # INCEPTION-INCREMENT counts until 99 of the second day after
 _IDENTITY = "NONE"
+_REMEDIES = ("INCREASE", "SOA-EDIT-INCREASE", "DEFAULT")  # values of SOA-EDIT-API, the plainest first
 
 
 def is_newer(serial: int, other: int) -> bool:
@@ -49,6 +50,54 @@ def forecast_serial(header: ZoneHeader, now: datetime) -> SerialForecast:
     edits = _edits_in_effect(header, clock)
     served = {_serves_newer(header, edit, serial) for edit in edits for serial in stored}
     return SerialForecast(stored, _agreed(is_newer(serial, header.serial) for serial in stored), _agreed(served))
+
+
+@dataclass(frozen=True, slots=True)
+class StuckSerial:
+    """Why secondaries would not learn of the next write, and what mends it."""
+
+    guard: str
+    message: str
+    hint: str
+
+
+def stuck_serial(header: ZoneHeader, zone: str, now: datetime) -> StuckSerial | None:
+    """Why secondaries would not learn of the next write; None where they would, or where that is not known."""
+    forecast = forecast_serial(header, now)
+    if forecast.stored_moves is False:
+        message = f"a write through the API would not move the serial {header.serial} of {zone} forward: "
+        return StuckSerial("soa-edit-api", message + _why_not_stored(header, now), _remedy(header, zone, now))
+    if forecast.served_moves is False:
+        message = (
+            f"{zone} serves serial {header.edited_serial} while its own is {header.serial}, and goes on to serve "
+            f"{header.edited_serial} after a write: {_setting(header)} holds it back"
+        )
+        return StuckSerial("served-serial", message, _remedy(header, zone, now))
+    return None
+
+
+def _why_not_stored(header: ZoneHeader, now: datetime) -> str:
+    kind = header.soa_edit_api.upper()
+    if kind == "EPOCH":
+        return f"soa_edit_api is EPOCH, and the serial is ahead of the time, {int(now.timestamp())}"
+    if kind in ("SOA-EDIT", "SOA-EDIT-INCREASE"):
+        return f"soa_edit_api is {kind}, and {_setting(header)} leaves it or sets it back"
+    if kind in ("", "OFF"):
+        return f"soa_edit_api is {header.soa_edit_api or 'not set'}"
+    return f"PowerDNS does not know the soa_edit_api {header.soa_edit_api!r}"
+
+
+def _setting(header: ZoneHeader) -> str:
+    if header.soa_edit:
+        return f"SOA-EDIT {header.soa_edit}"
+    return "SOA-EDIT, which is not set," if header.edited_serial == header.serial else "default-soa-edit of pdns.conf"
+
+
+def _remedy(header: ZoneHeader, zone: str, now: datetime) -> str:
+    for setting in _REMEDIES:
+        if forecast_serial(replace(header, soa_edit_api=setting), now).moves:
+            return f"pdnsutil set-meta {zone} SOA-EDIT-API {setting}"
+    return f"raise the serial in its SOA above {header.edited_serial}: pdnsutil edit-zone {zone}"
 
 
 def _agreed(verdicts: Iterable[bool]) -> bool | None:

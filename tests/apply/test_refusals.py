@@ -15,7 +15,7 @@ from hyops_gitops.usecases.findings_error import FindingsError
 from tests.apply.conftest import MakeWorld
 from tests.apply.faults import FakeClock, Primary
 from tests.apply.test_sending import LOST, fail_first, with_primary
-from tests.drift.test_drift import drift
+from tests.drift.conftest import drift
 from tests.world import PRINCIPAL, Swap, World, run
 
 pytestmark = pytest.mark.authority
@@ -96,27 +96,6 @@ def test_a_native_zone_that_a_database_replicates(make_world: MakeWorld) -> None
     world = make_world(replication="native", convergence={"timeout_s": 10, "require": ["primary"]})
     world.put_zone({"kind": "Native"})
     assert world.apply().outcome == "applied"
-
-
-@pytest.mark.parametrize("setting", ["OFF", ""])
-def test_soa_edit_api_that_does_not_move_the_serial(world: World, setting: str) -> None:
-    world.put_zone({"soa_edit_api": setting})
-    error = refused(world)
-    assert (error.code, error.exit_code) == ("soa-edit-api", 3)
-
-
-def test_a_signed_zone_whose_served_serial_edits_do_not_move(world: World) -> None:
-    assert world.lab is not None
-    if world.lab.backend == "gsqlite3":
-        pytest.skip("the lab's gsqlite3 signs no zones; the next test covers the check there")
-    world.put_zone({"dnssec": True, "soa_edit": "INCEPTION-EPOCH"})
-    error = refused(world)
-    assert (error.code, error.exit_code) == ("served-serial", 3)
-
-
-def test_the_served_serial_is_read_from_the_header(world: World) -> None:
-    primary = Primary(header=lambda header: replace(header, edited_serial=header.serial + 1))
-    assert refused(world, swap=primary.swap).code == "served-serial"
 
 
 def test_a_primary_url_that_disagrees_gets_not_a_byte(world: World) -> None:

@@ -1,7 +1,7 @@
 """`doctor` on a real authority: all well, and one thing broken at a time."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -89,9 +89,28 @@ def test_a_secondary_in_place_of_the_primary(world: World) -> None:
     assert "writable primary" in found["zone-kind"].remedy
 
 
-def test_a_serial_that_would_not_move(world: World) -> None:
-    world.put_zone({"soa_edit_api": ""})
-    assert wrong(world).keys() == {"soa-edit-api", "plan"}
+@pytest.mark.parametrize(
+    ("settings", "check"),
+    [
+        ({"soa_edit_api": ""}, "soa-edit-api"),
+        ({"soa_edit_api": "SOA-EDIT"}, "soa-edit-api"),
+        ({"soa_edit": "INCEPTION-EPOCH"}, "served-serial"),
+    ],
+)
+def test_a_serial_that_would_not_move(world: World, settings: Mapping[str, object], check: str) -> None:
+    world.put_zone(settings)
+    found = wrong(world)
+    assert {check, "plan"} <= found.keys() <= {check, "plan", "secondary-secondary1", "secondary-secondary2"}
+    assert found[check].state == "fail"
+    assert "SOA-EDIT-API" in found[check].remedy
+
+
+def test_a_serial_of_which_nothing_can_be_said_before_the_write(world: World) -> None:
+    world.put_zone({"soa_edit_api": "EPOCH"})
+    world.foreign("mail", "MX", "10 mail.example.com.")
+    found = wrong(world)["soa-edit-api"]
+    assert found.state == "unknown"
+    assert "is seen after that write" in found.seen
 
 
 def test_no_signing_key(still: World) -> None:

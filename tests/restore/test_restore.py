@@ -83,7 +83,9 @@ def test_other_content_with_an_equal_serial(lived: Lived) -> None:
     check_next_apply(lived)
 
 
-@pytest.mark.parametrize(("setting", "afterwards"), [("DEFAULT", "DEFAULT"), ("", "INCREASE")])
+@pytest.mark.parametrize(
+    ("setting", "afterwards"), [("DEFAULT", "DEFAULT"), ("", "INCREASE"), ("SOA-EDIT", "INCREASE")]
+)
 def test_whatever_moves_its_serial(simple: Lived, setting: str, afterwards: str) -> None:
     """The sent serial counts under INCREASE alone."""
     simple.load(simple.old, simple.world.serial(), setting)

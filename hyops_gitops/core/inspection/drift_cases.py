@@ -1,6 +1,6 @@
 """Which kind of drift a difference is, and what to do about it. Pure."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
@@ -14,7 +14,7 @@ from hyops_gitops.core.guards import override_line
 from hyops_gitops.core.inspection.drift import Difference, DriftCase, DriftKind, ServerView, compare
 from hyops_gitops.core.markers import anchor_name
 from hyops_gitops.core.plan.planning import CONFLICTING_TYPES
-from hyops_gitops.core.serials import is_newer
+from hyops_gitops.core.serials import StuckSerial, is_newer
 from hyops_gitops.core.zone import Key, Zone, served
 
 AnchorSays = Literal["current", "lost", "restored", "ahead", "breakglass", "other"]
@@ -181,7 +181,13 @@ def unapplied_cases(sides: Sides, undecided: Collection[str], commits: Sequence[
 
 
 def secondary_case(
-    secondary: Secondary, view: ServerView, expected: Zone, reference: ServerView | None, log: Log, recorded: Zone
+    secondary: Secondary,
+    view: ServerView,
+    expected: Zone,
+    reference: ServerView | None,
+    log: Log,
+    recorded: Zone,
+    stuck: Callable[[], StuckSerial | None],
 ) -> DriftCase | None:
     """Whether a secondary holds something else than it should, and which kind of else.
 
@@ -192,6 +198,7 @@ def secondary_case(
         reference: The primary, where it could be looked at.
         log: The log.
         recorded: The zone that the log observed last, in the spelling of the view.
+        stuck: Why a write would not move the primary's serial, asked for only where that explains something.
     """
     repair = (
         f"hyops-gitops drift --retransfer {view.name}"
@@ -215,14 +222,27 @@ def secondary_case(
         if contradicted:
             hint = f"mend the primary first, BIND and Knot refuse to transfer such a zone: {REPAIR}; then {hint}"
         return DriftCase(DriftKind.SECONDARY_BEHIND, view.where, None, message, differences, hint)
+    seen = f"{view.where} {_serial_of(view, reference)}"
+    newest = reference.anchor if reference is not None else log.anchor
+    bring_up = f"bring it up: {repair}"
+    if (held := stuck()) is not None:
+        message = f"{seen} other content: {held.message}: {many}"
+        hint = f"{held.hint}; then {bring_up}"
+        return DriftCase(DriftKind.SECONDARY_BEHIND, view.where, None, message, differences, hint)
+    if view.anchor != newest:
+        of = "an older zone" if view.anchor is None else f"the zone as {view.anchor} left it"
+        message = f"{seen} {of}: the primary was changed and its serial did not move forward: {many}"
+        hint = f"`hyops-gitops doctor` looks at what moves the serial; {bring_up}"
+        return DriftCase(DriftKind.SECONDARY_BEHIND, view.where, None, message, differences, hint)
     if all(served(one.found) == served(recorded.rrsets.get((one.name, one.type))) for one in differences):
         message = (
-            f"{view.where} {_serial_of(view, reference)} what the log recorded before the primary was changed past it: "
+            f"{seen} what the log recorded before the primary was changed past it: "
             f"the primary took two changes under one serial ({CAUSE}): {many}"
         )
-        return DriftCase(DriftKind.SECONDARY_BEHIND, view.where, None, message, differences, f"bring it up: {repair}")
+        return DriftCase(DriftKind.SECONDARY_BEHIND, view.where, None, message, differences, bring_up)
     message = (
-        f"{view.where} {_serial_of(view, reference)} other content, as after an edit on the secondary itself: {many}"
+        f"{seen} other content, as after an edit on the secondary itself, or on the primary without a new serial: "
+        f"{many}"
     )
     return DriftCase(DriftKind.SECONDARY_EDITED, view.where, None, message, differences, f"overwrite it: {repair}")
 

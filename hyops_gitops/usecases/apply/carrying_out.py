@@ -16,6 +16,7 @@ from hyops_gitops.core.evidence.log import Log
 from hyops_gitops.core.evidence.timeline import Moment, ServiceReport, timeline
 from hyops_gitops.core.masking import masked
 from hyops_gitops.core.plan.state import ManagedSet
+from hyops_gitops.core.serials import forecast_serial, is_newer
 from hyops_gitops.core.verification.continuity import after_changes, placed
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.usecases.apply.convergence import servers_of
@@ -72,6 +73,7 @@ def carry_out(prepared: Prepared, log: Log, request: ApplyRequest, ports: ApplyP
     if sent.outcome != "applied":
         carried = _not_applied(prepared, intended, sent, ports)
     else:
+        _look_at_serial(prepared, ports)
         lease_ends = started + intent.lease.seconds - _LEASE_SPARE_S
         proof = _prove(prepared, intended, accepted, lease_ends if request.watch else accepted.monotonic, ports)
         timed("converge")
@@ -228,6 +230,23 @@ def _serial_after(prepared: Prepared, sent: Sent, ports: ApplyPorts) -> tuple[in
         ports.on_event(Warned("somebody else changed the zone meanwhile; the next apply will say what"))
         return serial, "computed"
     return serial, "read"
+
+
+def _look_at_serial(prepared: Prepared, ports: ApplyPorts) -> None:
+    """Whether secondaries learn of this update, where that could not be told before."""
+    before, zone = prepared.observation.header, prepared.plan.zone
+    if forecast_serial(before, ports.clock.now()).moves is not None:
+        return
+    try:
+        after = prepared.primary.header()
+    except OutsideFailure as error:
+        ports.on_event(Warned(f"whether the served serial moved could not be seen: {error.message}"))
+        return
+    if not is_newer(after.edited_serial, before.edited_serial):
+        setting = f"SOA-EDIT-API {after.soa_edit_api} and SOA-EDIT {after.soa_edit or 'not set'}"
+        said = f"the served serial of {zone} did not move, it was {before.edited_serial} and is {after.edited_serial}"
+        way = f"bring them up with `drift --retransfer NAME`; then: pdnsutil set-meta {zone} SOA-EDIT-API INCREASE"
+        ports.on_event(Warned(f"{said} ({setting}): secondaries do not learn of this change; {way}"))
 
 
 def _record(prepared: Prepared, intended: Log, result: Result, zone: Zone, state: ManagedSet, ports: ApplyPorts) -> Log:

@@ -110,7 +110,7 @@ def look(opened: Opened, request: ApplyRequest, ports: ApplyPorts) -> Seen:
     ports.on_event(Step(f"reading the zone from {authority.primary.api.url}"))
     primary = ports.open_primary(authority)
     header = primary.header()
-    check_header(header, authority)
+    check_header(header, authority, ports.clock.now())
     check_clock(ports.clock.now(), log.head.envelope.time, header.server_time)
     observation = observe(primary, log, header)
     if observation.state in ("ahead", "breakglass"):

@@ -125,7 +125,7 @@ def _segment(
     """The segment that goes on, or a new one, by what the zone says."""
     primary = ports.apply.open_primary(authority)
     header = primary.header()
-    check_header(header, authority)
+    check_header(header, authority, ports.apply.clock.now())
     anchor = read_anchor(primary, authority.zone)
     chosen = choose_segment(anchor, _sound(reader, anchor, ports), log, ports.new_segment())
     if isinstance(chosen, Segment):

@@ -85,7 +85,7 @@ def _attempt(request: ReconcileRequest, ports: ReconcilePorts) -> Reconciled:
     primary = ports.open_primary(opened.authority)
     header = primary.header() if primary.exists() else None
     if header is not None:
-        check_header(header, opened.authority)
+        check_header(header, opened.authority, ports.apply.clock.now())
     server_time = header.server_time if header else None
     check_clock(ports.apply.clock.now(), opened.log.head.envelope.time, server_time)
     opened = without_open_intent(opened, primary, request.apply, ports.apply)

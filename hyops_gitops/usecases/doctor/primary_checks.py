@@ -8,14 +8,13 @@ from hyops_gitops.core.errors import OutsideFailure, Refused
 from hyops_gitops.core.evidence.log import Log
 from hyops_gitops.core.exchange import ServerInfo, ZoneHeader
 from hyops_gitops.core.plan.limits import Limits
+from hyops_gitops.core.serials import StuckSerial, forecast_serial, stuck_serial
 from hyops_gitops.usecases.doctor.examining import Look, Once, Unseen
 from hyops_gitops.usecases.doctor.ports import DoctorPorts, DoctorRequest
 from hyops_gitops.usecases.planning.observation import (
     anchor_refusal,
     check_clock,
     check_kind,
-    check_served_serial,
-    check_soa_edit_api,
     observe,
 )
 from hyops_gitops.usecases.planning.plan import PlanRequest, make_proposal
@@ -122,15 +121,35 @@ def _kind(primary: PrimaryServer) -> str:
 
 
 def _soa_edit_api(primary: PrimaryServer) -> str:
-    header = primary.header()
-    check_soa_edit_api(header, primary.authority.zone)
+    header, stuck = primary.header(), _stuck(primary)
+    if stuck is not None and stuck.guard == "soa-edit-api":
+        raise Refused(stuck.message, guard=stuck.guard, hint=stuck.hint)
+    if forecast_serial(header, primary.ports.clock.now()).stored_moves is None:
+        raise Unseen(
+            f"{header.soa_edit_api}, and the serial is within two minutes of the time: whether the next write moves it "
+            "is seen after that write",
+            "look again in two minutes",
+        )
     return header.soa_edit_api
 
 
 def _served_serial(primary: PrimaryServer) -> str:
-    header = primary.header()
-    check_served_serial(header, primary.authority.zone)
-    return f"serial {header.serial} is the one that is served"
+    header, stuck = primary.header(), _stuck(primary)
+    if stuck is not None and stuck.guard == "served-serial":
+        raise Refused(stuck.message, guard=stuck.guard, hint=stuck.hint)
+    if stuck is not None:
+        return f"serial {header.edited_serial} is served; what moves the zone's own is the question first"
+    if forecast_serial(header, primary.ports.clock.now()).served_moves is None:
+        raise Unseen(
+            f"serial {header.edited_serial} is served of {header.serial}; how it comes of it is not shown, so whether "
+            "the next write moves it is seen after that write",
+            "give the zone a SOA-EDIT of its own in place of default-soa-edit",
+        )
+    return f"serial {header.edited_serial} is served, and the next write moves it"
+
+
+def _stuck(primary: PrimaryServer) -> StuckSerial | None:
+    return stuck_serial(primary.header(), primary.authority.zone, primary.ports.clock.now())
 
 
 def _anchor(primary: PrimaryServer) -> str:

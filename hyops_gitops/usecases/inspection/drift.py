@@ -10,7 +10,7 @@ from typing import Literal
 
 from hyops_gitops.core.apply.shared_database import is_shared
 from hyops_gitops.core.contracts.authority import Authority, Secondary
-from hyops_gitops.core.errors import OutsideFailure, Refused, UsageError
+from hyops_gitops.core.errors import HyopsError, OutsideFailure, Refused, UsageError
 from hyops_gitops.core.evidence.entries import Result, ZoneDrift
 from hyops_gitops.core.evidence.entry_parts import SecondaryDrift
 from hyops_gitops.core.evidence.log import Log
@@ -27,6 +27,7 @@ from hyops_gitops.core.inspection.drift_cases import (
 )
 from hyops_gitops.core.inspection.shared_cases import shared_case
 from hyops_gitops.core.plan.limits import Limits
+from hyops_gitops.core.serials import StuckSerial, stuck_serial
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.usecases.apply.preparation import zone_digests, zone_drift
 from hyops_gitops.usecases.evidence.custody import CustodyPorts, open_for_writing
@@ -157,7 +158,7 @@ class _Looking:
                 case = (
                     shared_case(secondary, view, expected, primary)
                     if is_shared(self.authority)
-                    else secondary_case(secondary, view, expected, primary, log, recorded)
+                    else secondary_case(secondary, view, expected, primary, log, recorded, self._stuck)
                 )
                 found.append((secondary, view, case))
         return found
@@ -170,6 +171,16 @@ class _Looking:
             return self.viewer.spelled(primary.zone, view.source)
         rest = self.viewer.spelled(left_by(log).without(primary.looked_at), view.source)
         return rest.with_rrsets(primary.zone.rrsets.values())
+
+    def _stuck(self) -> StuckSerial | None:
+        """Why a write would not move the primary's serial, as far as its API tells."""
+        try:
+            reader = self.viewer.ports.open_primary(self.authority)
+            if reader is not None:
+                return stuck_serial(reader.header(), self.authority.zone, self.ports.custody.clock.now())
+        except HyopsError as error:
+            self.viewer.unseen.append(f"what moves the primary's serial: {error.message}")
+        return None
 
     # --- what it comes to
 
@@ -206,7 +217,7 @@ class _Looking:
         log = opened.log
         reader = self.ports.open_reader(authority)
         header = reader.header()
-        check_header(header, authority)
+        check_header(header, authority, custody.clock.now())
         check_clock(custody.clock.now(), log.head.envelope.time, header.server_time)
         observation = observe(reader, log, header)
         if observation.state in ("ahead", "breakglass") and (

@@ -13,10 +13,10 @@ from hyops_gitops.core.exchange import ZoneHeader
 from hyops_gitops.core.guards import Override, find_override, override_line
 from hyops_gitops.core.markers import Anchor, anchor_name
 from hyops_gitops.core.plan.limits import Limits
+from hyops_gitops.core.serials import MAX_CLOCK_SKEW, stuck_serial
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.usecases.ports import ZoneReader
 
-MAX_CLOCK_SKEW = timedelta(seconds=120)
 _PRIMARY_KINDS = ("master", "primary")
 
 
@@ -33,15 +33,14 @@ class Observation:
     zone: Zone
 
 
-def check_header(header: ZoneHeader, authority: Authority) -> None:
+def check_header(header: ZoneHeader, authority: Authority, now: datetime) -> None:
     """Whether this zone may be written through this API.
 
     Raises:
         Refused: guards `primary`, `soa-edit-api`, `served-serial`.
     """
     check_kind(header, authority)
-    check_soa_edit_api(header, authority.zone)
-    check_served_serial(header, authority.zone)
+    check_serial(header, authority.zone, now)
 
 
 def check_kind(header: ZoneHeader, authority: Authority) -> None:
@@ -59,33 +58,14 @@ def check_kind(header: ZoneHeader, authority: Authority) -> None:
         raise Refused(f"{url} holds {authority.zone} as kind {header.kind!r}", guard="primary", hint=hint)
 
 
-def check_soa_edit_api(header: ZoneHeader, zone: str) -> None:
-    """Whether a write through the API moves the serial.
+def check_serial(header: ZoneHeader, zone: str, now: datetime) -> None:
+    """Whether secondaries learn of a write through the API; where the header does not tell, it is seen afterwards.
 
     Raises:
-        Refused: guard `soa-edit-api`.
+        Refused: guards `soa-edit-api`, `served-serial`.
     """
-    if header.soa_edit_api.upper() in ("", "OFF"):
-        raise Refused(
-            f"soa_edit_api of {zone} is {header.soa_edit_api or 'not set'}: its serial would not move",
-            guard="soa-edit-api",
-            hint=f"pdnsutil set-meta {zone} SOA-EDIT-API INCREASE",
-        )
-
-
-def check_served_serial(header: ZoneHeader, zone: str) -> None:
-    """Whether the served serial follows the zone's own.
-
-    Raises:
-        Refused: guard `served-serial`.
-    """
-    if header.edited_serial != header.serial:
-        raise Refused(
-            f"{zone} serves serial {header.edited_serial} while its own is {header.serial}: "
-            "an edit would not move what secondaries see",
-            guard="served-serial",
-            hint=f"clear the zone's SOA-EDIT setting: pdnsutil set-meta {zone} SOA-EDIT",
-        )
+    if (stuck := stuck_serial(header, zone, now)) is not None:
+        raise Refused(stuck.message, guard=stuck.guard, hint=stuck.hint)
 
 
 def check_clock(now: datetime, head: datetime, server: datetime | None) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from hyops_gitops.core.breakglass.segment_review import segment_warnings
 from hyops_gitops.core.contracts.authority import Authority, EvidenceSettings
@@ -88,7 +89,7 @@ def make_proposal(request: PlanRequest, ports: PlanPorts) -> Proposal:
     refusals: tuple[Refusal, ...] = ()
     went_back = False
     if request.live:
-        live = _look(ports.open_reader(validation.authority), validation.authority, log)
+        live = _look(ports.open_reader(validation.authority), validation.authority, log, ports.clock.now())
         observed, serial, source = live.zone, live.header.serial, "live"
         refused = anchor_refusal(live, log, limits, overrides) if log else None
         if refused is not None:
@@ -160,9 +161,9 @@ def _past(log: Log | None, validation: Validation, ports: PlanPorts) -> Past | N
     return read_past(files, validation, ports.read, ports.check)
 
 
-def _look(reader: ZoneReader, authority: Authority, log: Log | None) -> Observation:
+def _look(reader: ZoneReader, authority: Authority, log: Log | None, now: datetime) -> Observation:
     header = reader.header()
-    check_header(header, authority)
+    check_header(header, authority, now)
     if log is None:
         return Observation(header, None, "current", Zone.of(authority.zone, reader.rrsets()))
     return observe(reader, log, header)

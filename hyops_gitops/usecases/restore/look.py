@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from hyops_gitops.core.contracts.authority import Authority, Secondary
@@ -17,7 +17,7 @@ from hyops_gitops.usecases.apply.convergence import answered
 from hyops_gitops.usecases.planning.observation import (
     AnchorState,
     anchor_in,
-    check_header,
+    check_kind,
     judge_anchor,
     not_reconciled,
 )
@@ -25,7 +25,6 @@ from hyops_gitops.usecases.ports import DnsClient, ZoneReader, ZoneRestorer
 
 _TIMEOUT_S = 2.0
 _TRIES = 2
-_OFF = ("", "OFF")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +77,13 @@ def look_at_primary(primary: ZoneRestorer, authority: Authority, log: Log) -> Fo
     """The zone on the primary, judged by its anchor.
 
     Raises:
-        Refused: guards `primary`, `served-serial`, `other-log`.
+        Refused: guards `primary`, `other-log`.
         OutsideFailure: the API cannot be reached.
     """
     if not primary.exists():
         return Found(None, (), Zone.of(log.zone, ()), "absent", None)
     header = primary.header()
-    # What moves the serial may have been lost with the rest, and is set again.
-    settled = header if header.soa_edit_api.upper() not in _OFF else replace(header, soa_edit_api="INCREASE")
-    check_header(settled, authority)
+    check_kind(header, authority)  # the serial is set by this very update, above all that are known
     return found_in(primary, log, header)
 
 

@@ -21,7 +21,7 @@ from hyops_gitops.core.restore.restoring import (
     soa_with,
     writes,
 )
-from hyops_gitops.core.serials import is_newer
+from hyops_gitops.core.serials import forecast_serial, is_newer
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.usecases.apply.preparation import zone_digests
 from hyops_gitops.usecases.apply.proof import behind, converged, prove
@@ -141,11 +141,15 @@ class Restoring:
     def _set_back(self, setting: str) -> None:
         if setting.upper() == "INCREASE":
             return
-        if setting.upper() in ("", "OFF"):
-            self.ports.apply.on_event(Warned("SOA-EDIT-API was not set; it is INCREASE now"))
-            return
+        primary = self.prepared.primary
         try:
-            self.prepared.primary.set_soa_edit_api(setting)
+            header = replace(primary.header(), soa_edit_api=setting)
+            if forecast_serial(header, self.clock.now()).stored_moves is False:
+                was = setting or "not set"
+                said = f"SOA-EDIT-API stays INCREASE: it was {was}, which would not move the serial {header.serial}"
+                self.ports.apply.on_event(Warned(said))
+                return
+            primary.set_soa_edit_api(setting)
         except OutsideFailure as error:
             said = f"SOA-EDIT-API stays INCREASE, it was {setting}: {error.message}"
             self.ports.apply.on_event(Warned(said))
