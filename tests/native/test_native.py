@@ -18,7 +18,7 @@ from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.run import start_lab
 from hyops_gitops.lab.zones import served_serial
 from tests.doctor.conftest import checkup_of
-from tests.drift.test_drift import drift, only
+from tests.drift.conftest import drift, only
 from tests.native.conftest import MakeWorld, native_authority
 from tests.world import World
 
