@@ -66,6 +66,9 @@ class ZoneReader(Protocol):
     def rrsets_at(self, names: Collection[str]) -> tuple[RRset, ...]:
         """Every RRset at exactly these owner names."""
 
+    def rows_at(self, names: Sequence[str]) -> tuple[RRset, ...]:
+        """Every served record at these owner names, in this order; disabled ones may be missing. Cheap for a few."""
+
 
 class ZoneWriter(ZoneReader, Protocol):
     """A reader that can also write."""

@@ -51,6 +51,9 @@ class _Writer:
     def rrsets_at(self, names: Collection[str]) -> tuple[RRset, ...]:
         return self.inner.rrsets_at(names)
 
+    def rows_at(self, names: Sequence[str]) -> tuple[RRset, ...]:
+        return self.inner.rows_at(names)
+
     def patch(self, deletes: Sequence[Key], replaces: Sequence[RRset]) -> PatchReceipt:
         self.primary.patches.append((deletes, replaces))
         number = len(self.primary.patches)

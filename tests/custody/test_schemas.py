@@ -3,6 +3,7 @@
 import json
 import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args
@@ -14,6 +15,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
 from hyops_gitops.adapters.yaml.schemas import SchemaName, load_schema
+from hyops_gitops.core.damage import Damage, DamageKind
 from hyops_gitops.core.declaration import KINDS, Declaration, DeclaredHold
 from hyops_gitops.core.evidence.custody_entries import (
     Adopted,
@@ -162,6 +164,12 @@ probes = st.builds(
 readiness = st.builds(
     ReadinessReport, names, some(addresses), st.sampled_from(READINESS_VERDICTS), some(probes), texts, maybe(times)
 )
+damage = st.builds(
+    lambda kind, name, rrsets: Damage(kind, name, tuple(replace(one, name=name) for one in rrsets)),
+    st.sampled_from(DamageKind),
+    names,
+    some(names.flatmap(rrsets_at)),
+)
 restores = st.builds(
     Restore,
     numbers,
@@ -209,6 +217,7 @@ BODIES: dict[str, st.SearchStrategy[Any]] = {
         rollback_of=maybe(numbers),
         holds=some(st.builds(Hold, names, shas)),
         declared=declarations,
+        repair=some(damage),
     ),
     "result": st.builds(
         Result,
@@ -226,6 +235,7 @@ BODIES: dict[str, st.SearchStrategy[Any]] = {
         st.booleans(),
         some(services),
         some(moments),
+        some(damage),
     ),
     "refusal": st.builds(
         Refusal,
@@ -240,7 +250,14 @@ BODIES: dict[str, st.SearchStrategy[Any]] = {
         Unchanged, contracts, authorities, some(merged), some(servers), some(st.builds(Retirement, names, maybe(times)))
     ),
     "drift": st.builds(
-        ZoneDrift, commits, digests, digests, some(drifts), restored=st.booleans(), secondaries=some(secondary_drifts)
+        ZoneDrift,
+        commits,
+        digests,
+        digests,
+        some(drifts),
+        restored=st.booleans(),
+        secondaries=some(secondary_drifts),
+        damage=some(damage),
     ),
     "authority": st.builds(AuthorityChange, commits, path_digests, path_digests),
     "trust": st.builds(TrustChange, commits, keys, keys, some(st.builds(Compromised, words, numbers)), texts),

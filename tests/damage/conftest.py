@@ -1,23 +1,63 @@
-"""A world whose zone is applied, and the rows behind its primary."""
+"""A world whose zone is applied, on each database that keeps rows, and the rows behind its primary."""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from hyops_gitops.lab.model import Lab
+from hyops_gitops.lab.run import start_lab, stop_lab
+from hyops_gitops.lab.zones import create_zone
+from tests.backends import require
+from tests.damage.between import Between
 from tests.damage.rows import Rows
 from tests.world import World
 
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session", params=["gsqlite3", "gpgsql", "gmysql"])
+def sql_lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A lab with one secondary on a database that takes rows past PowerDNS, at its default settings."""
+    require(request.param)
+    running = start_lab(
+        tmp_path_factory.mktemp("sql-lab"),
+        zone="lab.internal",
+        secondaries=1,
+        backend=request.param,
+        settings={"xfr-cycle-interval": "3600"},
+    )
+    try:
+        yield running
+    finally:
+        stop_lab(running)
+
 
 @pytest.fixture
-def world(served: World) -> World:
+def between(sql_lab: Lab) -> Iterator[Between]:
+    """A proxy before the primary's API, which the world knows as the API."""
+    proxy = Between(sql_lab.primary.api)
+    try:
+        yield proxy
+    finally:
+        proxy.close()
+
+
+@pytest.fixture
+def world(sql_lab: Lab, between: Between, tmp_path: Path) -> World:
     """`first.prod` applied beside records of others."""
-    served.foreign("mail", "MX", "10 mail.example.com.")
-    served.foreign("text", "TXT", '"a text"')
-    assert served.apply().outcome == "applied"
-    return served
+    zone = f"damage{next(_numbers)}.internal"
+    create_zone(sql_lab, zone)
+    made = World.make(tmp_path, zone, replace(sql_lab, primary=replace(sql_lab.primary, api=between.address)))
+    made.foreign("mail", "MX", "10 mail.example.com.")
+    made.foreign("text", "TXT", '"a text"')
+    assert made.apply().outcome == "applied"
+    return made
 
 
 @pytest.fixture
-def rows(world: World) -> Rows:
+def rows(sql_lab: Lab) -> Rows:
     """The primary's."""
-    assert isinstance(world.lab, Lab)
-    return Rows(world.lab, world.lab.primary)
+    return Rows(sql_lab)

@@ -1,10 +1,9 @@
 """Rows written into a server's database past PowerDNS: what two writers leave there without isolation."""
 
-import contextlib
-import sqlite3
 from string import Template
 
-from hyops_gitops.lab.model import Lab, LabServer
+from hyops_gitops.lab.model import Lab
+from tests.backends import rows
 
 SOA_TTL = 3600
 _INSERT = Template(
@@ -18,15 +17,17 @@ _CONTENT = Template(
 
 
 class Rows:
-    """The table of records behind one server of a lab."""
+    """The table of records behind the primary of a lab."""
 
-    def __init__(self, lab: Lab, server: LabServer) -> None:
-        self._path = lab.folder(server) / "pdns.sqlite3"
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        self._truths = ("false", "true") if lab.backend == "gpgsql" else ("0", "1")
 
     def insert(self, zone: str, name: str, rrtype: str, content: str, ttl: int = 60, *, disabled: bool = False) -> None:
         """One more row, whatever stands there; names without their final dot, as the database has them."""
         row = {"name": name, "type": rrtype, "content": content, "ttl": ttl}
-        self._run(_INSERT.substitute(row, zone=zone, disabled=self._truth(disabled), auth=self._truth(True)))
+        truth = {"disabled": self._truths[disabled], "auth": self._truths[True]}
+        rows(self._lab, _INSERT.substitute(row, zone=zone, **truth))
 
     def soa(self, zone: str, serial: int) -> None:
         """A further SOA, like the one that stands there but for its serial."""
@@ -35,11 +36,4 @@ class Rows:
 
     def content(self, zone: str, name: str, rrtype: str) -> list[str]:
         """Every row's content."""
-        return self._run(_CONTENT.substitute(zone=zone, name=name, type=rrtype))
-
-    def _truth(self, value: bool) -> str:
-        return "1" if value else "0"
-
-    def _run(self, statement: str) -> list[str]:
-        with contextlib.closing(sqlite3.connect(self._path, timeout=10)) as database, database:
-            return [str(row[0]) for row in database.execute(statement)]
+        return [row[0] for row in rows(self._lab, _CONTENT.substitute(zone=zone, name=name, type=rrtype))]

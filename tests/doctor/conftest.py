@@ -1,6 +1,6 @@
 """Worlds on the running lab, and a doctor that looks at them."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -86,6 +86,9 @@ class Dated:
 
     def rrsets_at(self, names: Collection[str]) -> tuple[RRset, ...]:
         return self.reader.rrsets_at(names)
+
+    def rows_at(self, names: Sequence[str]) -> tuple[RRset, ...]:
+        return self.reader.rows_at(names)
 
 
 def with_clock(by: timedelta) -> Callable[[DoctorPorts], DoctorPorts]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from hyops_gitops.core.damage import Damage, DamageKind
 from hyops_gitops.core.declaration import Declaration, DeclaredHold
 from hyops_gitops.core.evidence.custody_entries import (
     Adopted,
@@ -247,6 +248,17 @@ def segment_bodies(entries: EntryList) -> Iterator[Body]:
     yield result(3, entries[-1].sha256, bare=True)
 
 
+def damage_bodies(entries: EntryList) -> Iterator[Body]:
+    """What the log says of rows that contradict each other, each field alone and beside others."""
+    twice = RRset.of(f"a.prod.{ZONE}", "A", 60, ["10.0.0.1", "10.0.0.1"])
+    equal = Damage(DamageKind.EQUAL_RECORDS, twice.name, (twice,))
+    alias = RRset.of(twice.name, "CNAME", 60, [f"b.prod.{ZONE}"])
+    beside = Damage(DamageKind.CNAME_BESIDE, twice.name, (twice, alias))
+    yield ZoneDrift(COMMIT, BEFORE, BEFORE, (), damage=(equal, beside))
+    yield replace(intent(bare=True), repair=(equal, beside))
+    yield replace(result(2, entries[-1].sha256, bare=True), damage=(equal,))
+
+
 def _envelope(entries: EntryList, segment: SegmentRef | None) -> Envelope:
     seq = len(entries) + 1
     return Envelope(
@@ -271,6 +283,11 @@ def _envelope(entries: EntryList, segment: SegmentRef | None) -> Envelope:
 def log() -> tuple[list[bytes], EntryList]:
     """The log: the bytes of each entry, and the entries."""
     return _written(bodies, None)
+
+
+def damage() -> tuple[list[bytes], EntryList]:
+    """A log about damage: the bytes of each entry, and the entries."""
+    return _written(damage_bodies, None)
 
 
 def segment() -> tuple[list[bytes], EntryList]:

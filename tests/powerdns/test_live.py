@@ -7,6 +7,7 @@ import pytest
 
 from hyops_gitops.adapters.dns.client import PlainDnsClient
 from hyops_gitops.adapters.powerdns.zone import (
+    FEW_NAMES,
     SERVER_BODY_LIMIT_BYTES,
     PowerDnsReader,
     PowerDnsTransferRequester,
@@ -66,6 +67,18 @@ def test_deletes_come_first_so_that_a_name_can_change_its_type(writer: PowerDnsW
     assert writer.rrsets_at([name]) == (alias,)
     writer.patch([(name, "CNAME")], [host(zone_name, "swap", "127.0.0.9")])
     assert writer.rrsets_at([name]) == (host(zone_name, "swap", "127.0.0.9"),)
+
+
+def test_rows_at_gives_these_names_one_by_one_or_at_once(writer: PowerDnsWriter, zone_name: str) -> None:
+    names = [f"row{number}.{zone_name}" for number in range(FEW_NAMES + 1)]
+    writer.patch([], [RRset.of(name, "A", 60, ["127.0.0.1"]) for name in names])
+    assert [rrset.name for rrset in writer.rows_at([names[1], names[0], zone_name]) if rrset.type in ("A", "SOA")] == [
+        names[1],
+        names[0],
+        zone_name,
+    ]
+    assert {rrset.name for rrset in writer.rows_at(names)} == set(names)
+    assert writer.rows_at([f"absent.{zone_name}"]) == ()
 
 
 def test_rrsets_at_gives_exactly_these_names(writer: PowerDnsWriter, zone_name: str) -> None:

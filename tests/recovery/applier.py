@@ -117,6 +117,9 @@ class MarkingWriter:
     def rrsets_at(self, names: Collection[str]) -> tuple[RRset, ...]:
         return self._writer.rrsets_at(names)
 
+    def rows_at(self, names: Sequence[str]) -> tuple[RRset, ...]:
+        return self._writer.rows_at(names)
+
     def patch(self, deletes: Sequence[Key], replaces: Sequence[RRset]) -> PatchReceipt:
         update = any(one.type == "TXT" for one in replaces)
         self._marks.passing("patching" if update else "settling")

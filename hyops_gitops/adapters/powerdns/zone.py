@@ -34,6 +34,7 @@ DEFAULT_TIMEOUT_S = 30.0
 SERVER_BODY_LIMIT_BYTES = 2 * 1024 * 1024
 MAX_BODY_BYTES = SERVER_BODY_LIMIT_BYTES - 64 * 1024
 READ_TRIES = 3
+FEW_NAMES = 16  # so many questions of 2 ms each cost less than a whole zone does from some thousand RRsets on
 _READ_PAUSE_S = 0.1  # before the second try, doubled before the third, with up to as much again at random
 _SERIAL = re.compile(r"[0-9]{1,10}")
 _TRANSIENT = frozenset({"powerdns-unreachable", "powerdns-connection-lost", "powerdns-server-error"})
@@ -156,6 +157,21 @@ class PowerDnsReader(_ZoneApi):
         """
         wanted = set(names)
         return tuple(rrset for rrset in self.rrsets() if rrset.name in wanted) if wanted else ()
+
+    def rows_at(self, names: Sequence[str]) -> tuple[RRset, ...]:
+        """Every served record at these canonical owner names, row by row, straight from the database.
+
+        Few names are asked for one by one, in this order, with the API's own filter, which leaves out disabled
+        records; for many the zone is read whole.
+        """
+        if len(names) > FEW_NAMES:
+            return self.rrsets_at(names)
+        return tuple(rrset for name in names for rrset in self._at(name))
+
+    def _at(self, name: str) -> list[RRset]:
+        _, zone = self._read({"rrset_name": absolute(name)})
+        with _Shape(self._http.url):
+            return [rrset for rrset in decode_rrsets(zone) if rrset.name == name]
 
     def _read(self, params: Mapping[str, str]) -> tuple[Reply, ZoneJson]:
         """GET the zone, again when the server or the connection failed: reading twice does no harm."""

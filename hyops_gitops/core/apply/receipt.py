@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal, assert_never
 
 from hyops_gitops.core.apply.departures import Departure, departures
+from hyops_gitops.core.damage import Damage
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.evidence.entry_parts import Retirement, ServerReport
 from hyops_gitops.core.evidence.timeline import Moment, ServiceReport
@@ -74,6 +75,7 @@ class Receipt:
     timeline: tuple[Moment, ...] = ()
     rollback: RollBack | None = None
     caught_up: tuple[ServerReport, ...] = ()  # servers that an earlier apply had to leave behind
+    damage: tuple[Damage, ...] = ()  # rows of the zone that contradict each other
     timings_ms: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -121,6 +123,7 @@ class Receipt:
             "deleted": [one.to_json() for one in self.departures],
             "rollback": self.rollback.to_json() if self.rollback else None,
             "caught_up": [_without_answers(server) for server in self.caught_up],
+            "damage": [one.to_json() for one in self.damage],
             "timings_ms": dict(self.timings_ms),
         }
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from hyops_gitops.core.damage import Damage
 from hyops_gitops.core.declaration import NOTHING_DECLARED, Declaration
 from hyops_gitops.core.evidence.custody_entries import Gap, Genesis, Reconcile, TrustChange
 from hyops_gitops.core.evidence.entry_parts import (
@@ -59,6 +60,7 @@ class Intent:
     rollback_of: int | None = None  # the intent whose changes this one takes back
     holds: tuple[Hold, ...] = ()  # names that stay as this leaves them, until their contracts change
     declared: Declaration = NOTHING_DECLARED  # by whoever ran this, where no commit does: break-glass
+    repair: tuple[Damage, ...] = ()  # rows that contradicted each other, which this rewrites
 
     def to_json(self) -> Json:
         """The entry's form."""
@@ -80,6 +82,7 @@ class Intent:
                 rollback_of=self.rollback_of,
                 holds=[hold.to_json() for hold in self.holds],
                 declared=self.declared.to_json(),
+                repair=[one.to_json() for one in self.repair],
             ),
         }
 
@@ -103,6 +106,7 @@ class Intent:
             fields.optional_integer("rollback_of"),
             fields.optional_each("holds", Hold.from_json),
             fields.optional("declared", Declaration.from_json) or NOTHING_DECLARED,
+            fields.optional_each("repair", Damage.from_json),
         )
 
 
@@ -130,6 +134,7 @@ class Result:
     recovered: bool = False  # found out by another run, after the writer of the intent had gone
     services: tuple[ServiceReport, ...] = ()  # whether what moved answers through its name
     timeline: tuple[Moment, ...] = ()
+    damage: tuple[Damage, ...] = ()  # at the names of the update, as they were read back: another writer's doing
 
     def to_json(self) -> Json:
         """The entry's form."""
@@ -147,6 +152,7 @@ class Result:
                 recovered=self.recovered,
                 services=[one.to_json() for one in self.services],
                 timeline=[one.to_json() for one in self.timeline],
+                damage=[one.to_json() for one in self.damage],
             ),
         }
 
@@ -169,6 +175,7 @@ class Result:
             recovered=fields.flag("recovered"),
             services=fields.optional_each("services", ServiceReport.from_json),
             timeline=fields.optional_each("timeline", Moment.from_json),
+            damage=fields.optional_each("damage", Damage.from_json),
         )
 
 
@@ -266,6 +273,7 @@ class ZoneDrift:
     differences: tuple[Drift, ...]  # contract is "" for RRsets that no contract owns
     restored: bool = False  # the anchor says that the zone went back, or was rebuilt
     secondaries: tuple[SecondaryDrift, ...] = ()  # those that do not hold what the primary holds
+    damage: tuple[Damage, ...] = ()  # rows of the zone that contradict each other
 
     def to_json(self) -> Json:
         """The entry's form."""
@@ -274,7 +282,10 @@ class ZoneDrift:
             "zone": {"before": self.before.to_json(), "after": self.after.to_json()},
             "differences": [one.to_json() for one in self.differences],
             "restored": self.restored,
-            **present(secondaries=[one.to_json() for one in self.secondaries]),
+            **present(
+                secondaries=[one.to_json() for one in self.secondaries],
+                damage=[one.to_json() for one in self.damage],
+            ),
         }
 
     @classmethod
@@ -288,6 +299,7 @@ class ZoneDrift:
             fields.each("differences", drift_from_json),
             restored=fields.boolean("restored"),
             secondaries=fields.optional_each("secondaries", SecondaryDrift.from_json),
+            damage=fields.optional_each("damage", Damage.from_json),
         )
 
 

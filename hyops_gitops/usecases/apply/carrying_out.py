@@ -24,6 +24,7 @@ from hyops_gitops.usecases.apply.lost_numbers import free_lost_numbers
 from hyops_gitops.usecases.apply.ports import ApplyPorts, ApplyRequest
 from hyops_gitops.usecases.apply.preparation import Prepared, zone_digests
 from hyops_gitops.usecases.apply.proof import converged, prove
+from hyops_gitops.usecases.apply.reading_back import NOTHING_READ, ReadBack, believed
 from hyops_gitops.usecases.apply.recording import recorded_overrides
 from hyops_gitops.usecases.apply.recovery import overtaken, result_of
 from hyops_gitops.usecases.apply.sending import Sent, send
@@ -50,6 +51,7 @@ class Carried:
     services: tuple[ServiceReport, ...] = ()
     retire: tuple[Retirement, ...] = ()
     timeline: tuple[Moment, ...] = ()
+    back: ReadBack = NOTHING_READ
 
 
 def carry_out(prepared: Prepared, log: Log, request: ApplyRequest, ports: ApplyPorts, timed: Timed) -> Carried:
@@ -68,6 +70,7 @@ def carry_out(prepared: Prepared, log: Log, request: ApplyRequest, ports: ApplyP
     ports.on_event(Step(f"intent {intended.head.seq} is signed and in the log; sending one PATCH"))
     update = update_of(prepared, log, intended, ports.clock.now())
     sent = send(prepared.primary, update, ports.clock, LastLook(prepared, intended, ports.clock, started))
+    sent, back = believed(prepared.primary, update, sent, ports.clock, ports.on_event)
     accepted = _Accepted(ports.clock.now(), ports.clock.monotonic())
     timed("patch")
     if sent.outcome != "applied":
@@ -77,7 +80,7 @@ def carry_out(prepared: Prepared, log: Log, request: ApplyRequest, ports: ApplyP
         lease_ends = started + intent.lease.seconds - _LEASE_SPARE_S
         proof = _prove(prepared, intended, accepted, lease_ends if request.watch else accepted.monotonic, ports)
         timed("converge")
-        carried = _applied(prepared, intended, sent, accepted, proof, ports)
+        carried = _applied(prepared, intended, _Stored(sent, back, accepted), proof, ports)
     timed("result")
     return carried
 
@@ -111,6 +114,15 @@ class _Accepted:
 
     at: datetime
     monotonic: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What became of an accepted update in the database."""
+
+    sent: Sent
+    back: ReadBack
+    accepted: _Accepted
 
 
 @dataclass(slots=True)
@@ -173,13 +185,18 @@ def _prove(prepared: Prepared, intended: Log, accepted: _Accepted, watch_until: 
     return proof
 
 
-def _applied(
-    prepared: Prepared, intended: Log, sent: Sent, accepted: _Accepted, proof: _Proof, ports: ApplyPorts
-) -> Carried:
+def _applied(prepared: Prepared, intended: Log, stored: _Stored, proof: _Proof, ports: ApplyPorts) -> Carried:
     plan, authority, lost = prepared.plan, prepared.opened.authority, prepared.sites_lost
+    accepted, back = stored.accepted, stored.back
+    if back.unread and not any(one.role != "resolver" and one.verdict == "converged" for one in proof.servers):
+        raise Unconfirmed(
+            f"the update was accepted, and neither the primary nor a server shows it: {back.unread}",
+            code="not-read-back",
+            hint="the intent stays open; the next apply finds out whether it landed",
+        )
     zone = plan.expected_zone()
     state = after_changes(intended.state, plan.changes, placed(prepared.holds, intended.numbered(intended.head.seq)))
-    serial, source = _serial_after(prepared, sent, ports)
+    serial, source = _serial_after(prepared, stored, ports)
     retire = retirements(plan.changes, accepted.at, proof.servers, intended.applied_to, intended.left)
     servers = tuple(judged(one, retire, ports.clock.now()) for one in proof.servers)
     is_converged = converged(authority, servers, lost)
@@ -197,6 +214,7 @@ def _applied(
         retire=retire,
         services=proof.services,
         timeline=moments,
+        damage=back.damage,
     )
     log = _record(prepared, intended, result, zone, state, ports)
     return Carried(
@@ -209,16 +227,20 @@ def _applied(
         services=proof.services,
         retire=retire,
         timeline=moments,
+        back=back,
     )
 
 
-def _serial_after(prepared: Prepared, sent: Sent, ports: ApplyPorts) -> tuple[int | None, DigestSource]:
+def _serial_after(prepared: Prepared, stored: _Stored, ports: ApplyPorts) -> tuple[int | None, DigestSource]:
     """The serial now, and whether the zone had to be read to know what it holds.
 
-    While the serial moved by our one step nobody else has written. Otherwise the zone is compared with what was
+    While the serial moved as one change moves it, and still is what our update made of it, no other writer is seen:
+    a database without isolation may give two changes one serial. Otherwise the zone is compared with what was
     expected; a difference is left to the next apply, which reads the zone whole and records it as drift.
     """
-    if sent.new_serial == prepared.serial + 1:
+    sent, back = stored.sent, stored.back
+    forecast = forecast_serial(prepared.observation.header, stored.accepted.at).stored
+    if sent.new_serial in forecast and back.serial == sent.new_serial and not back.differing:
         return sent.new_serial, "computed"
     try:
         serial = prepared.primary.header().serial
@@ -226,8 +248,11 @@ def _serial_after(prepared: Prepared, sent: Sent, ports: ApplyPorts) -> tuple[in
     except OutsideFailure as error:
         ports.on_event(Warned(f"the zone could not be read again: {error.message}"))
         return sent.new_serial, "computed"
+    if not is_newer(serial, prepared.serial):
+        ports.on_event(Warned(f"the serial was {prepared.serial} and is {serial}: no secondary transfers that"))
     if zone.digest() != prepared.plan.expected_zone().digest():
-        ports.on_event(Warned("somebody else changed the zone meanwhile; the next apply will say what"))
+        moved = f", serial {prepared.serial} -> {serial}" if serial not in forecast else ""
+        ports.on_event(Warned(f"another writer changed the zone meanwhile{moved}; the next apply shows what"))
         return serial, "computed"
     return serial, "read"
 

@@ -51,6 +51,7 @@ def finished(
         services=carried.services,
         retire=carried.retire,
         timeline=carried.timeline,
+        damage=carried.back.damage,
         caught_up=_who_caught_up(prepared, carried),
     )
     if names := due(prepared, carried, request):
@@ -90,8 +91,11 @@ def _rolled_back(receipt: Receipt, back: RolledBack) -> Receipt:
 def _outcome(carried: Carried) -> tuple[Outcome, str]:
     if carried.outcome != "applied":
         return carried.outcome, carried.reason
-    if not carried.converged:
-        return "unconfirmed", f"the update was accepted, but {behind(carried.servers)}"
+    doubts = [] if carried.converged else [behind(carried.servers)]
+    if problem := carried.back.problem:
+        doubts.append(problem)
+    if doubts:
+        return "unconfirmed", f"the update was accepted, but {'; '.join(doubts)}"
     return "applied", ""
 
 
