@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hyops_gitops.lab.model import Backend, Lab
+from hyops_gitops.lab.model import BACKENDS, Backend, Lab
 from hyops_gitops.lab.run import start_lab, stop_lab
 from hyops_gitops.lab.services import parse_services
 from hyops_gitops.lab.zones import create_zone
@@ -20,6 +20,53 @@ from tests.world import GIT_CONFIG, World
 
 SAID = "said"  # the name of a recorded property that the closing report shows
 _numbers = itertools.count(1)
+_LABS = frozenset({"lab", "small_lab", "service_lab"})
+_MARKERS = frozenset({"every_backend", "one_backend", "only_backend"})
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What to run on."""
+    parser.addoption("--backend", choices=BACKENDS, help="PowerDNS's storage in every test that starts one")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Which storages a test of `lab` runs on: the marker nearest to it says so, --backend replaces all but one."""
+    if "lab" not in metafunc.fixturenames or "lab" in _parametrized(metafunc.definition):
+        return
+    marker = next((mark for mark in metafunc.definition.iter_markers() if mark.name in _MARKERS), None)
+    chosen = metafunc.config.getoption("--backend")
+    if marker and marker.name == "only_backend":
+        backends = list(marker.args)
+    elif chosen:
+        backends = [chosen]
+    else:
+        backends = list(BACKENDS) if marker and marker.name == "every_backend" else ["gsqlite3"]
+    metafunc.parametrize("lab", backends, indirect=True, scope="session")
+
+
+def _parametrized(definition: pytest.Item) -> set[str]:
+    names: set[str] = set()
+    for mark in definition.iter_markers("parametrize"):
+        words = mark.args[0] if mark.args else mark.kwargs["argnames"]
+        names.update(words.split(",") if isinstance(words, str) else words)
+    return {name.strip() for name in names}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what starts a PowerDNS; with --backend, leave out what only another storage can show."""
+    for item in items:
+        if _LABS.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("authority")
+    chosen = config.getoption("--backend")
+    other = [item for item in items if chosen and _lab_of(item) not in {None, chosen}]
+    if other:
+        config.hook.pytest_deselected(items=other)
+        items[:] = [item for item in items if item not in set(other)]
+
+
+def _lab_of(item: pytest.Item) -> object:
+    return getattr(item, "callspec", None) and item.callspec.params.get("lab")  # type: ignore[attr-defined]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -58,16 +105,23 @@ def _lab(directory: Path, backend: Backend, secondaries: int) -> Iterator[Lab]:
         stop_lab(running)
 
 
-@pytest.fixture(scope="session", params=["gsqlite3", "lmdb"])
+@pytest.fixture(scope="session")
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """The storage of what needs no more than one."""
+    chosen: Backend = request.config.getoption("--backend") or "gsqlite3"
+    return chosen
+
+
+@pytest.fixture(scope="session")
 def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """A running lab, one for each backend; zones of its own are what a test should use (`zone_name`)."""
+    """A running lab, one for each backend (`pytest_generate_tests`); a test uses a zone of its own (`zone_name`)."""
     yield from _lab(tmp_path_factory.mktemp("lab"), request.param, 2)
 
 
 @pytest.fixture(scope="session")
-def small_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def small_lab(backend: Backend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """One backend and one secondary, for what is not about them."""
-    yield from _lab(tmp_path_factory.mktemp("small-lab"), "gsqlite3", 1)
+    yield from _lab(tmp_path_factory.mktemp("small-lab"), backend, 1)
 
 
 @pytest.fixture
@@ -79,12 +133,13 @@ def served(small_lab: Lab, tmp_path: Path) -> World:
 
 
 @pytest.fixture(scope="session")
-def service_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def service_lab(backend: Backend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A lab with what stands around an authority: a caching resolver, and one service at two sites, on one port.
 
     The services are `onprem` at 127.0.0.31 and `gcp` at 127.0.0.32. A test that stops one (`stop_service`) starts it
     again. Zones of its own are what a test should use (`create_zone`); the resolver resolves them too.
     """
+    require(backend)
     if shutil.which("pdns_recursor") is None and "CI" not in os.environ:
         pytest.skip("pdns_recursor is not installed: apt-get install pdns-recursor")
     sites = {"onprem": "127.0.0.31", "gcp": "127.0.0.32"}
@@ -92,6 +147,7 @@ def service_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     running = start_lab(
         tmp_path_factory.mktemp("service-lab"),
         zone="lab.internal",
+        backend=backend,
         settings={"xfr-cycle-interval": "3600"},
         resolver=True,
         services=parse_services([f"{site}={host}:{port}" for site, host in sites.items()]),

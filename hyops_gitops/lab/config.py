@@ -18,6 +18,7 @@ from hyops_gitops.lab.model import Backend, Lab, LabServer
 
 PROGRAM = "pdns_server"
 LOG_FILE = "log"
+_USR = Path("/usr")
 # Each backend's Debian package and, where its tables must be made, the word in their file's name.
 _PACKAGES: Mapping[Backend, tuple[str, str | None]] = {
     "gsqlite3": ("pdns-backend-sqlite3", "sqlite3"),
@@ -40,8 +41,7 @@ def find_program(backend: Backend) -> str:
     """
     if not Path("/proc/self/stat").exists():
         raise OutsideFailure("the lab runs on Linux only: it tells its processes apart by /proc", code="lab-platform")
-    path = os.environ.get("PATH", os.defpath)
-    program = shutil.which(PROGRAM, path=f"{path}:/usr/sbin:/usr/local/sbin")
+    program = _program()
     if program is None:
         raise _missing(f"{PROGRAM} is not installed", backend)
     if backend != "lmdb":
@@ -49,6 +49,17 @@ def find_program(backend: Backend) -> str:
     if database_packages(backend):
         raise _missing(f"the database server of the {backend} backend is not installed", backend)
     return program
+
+
+def _program() -> str | None:
+    path = os.environ.get("PATH", os.defpath)
+    return shutil.which(PROGRAM, path=f"{path}:/usr/sbin:/usr/local/sbin")
+
+
+def _prefix() -> Path:
+    """What `pdns_server` is installed under: its backends and their tables are those of the same version."""
+    program = _program()
+    return Path(program).parent.parent if program else _USR
 
 
 def missing_backend(log: str, backend: Backend) -> OutsideFailure | None:
@@ -138,6 +149,17 @@ def _role(lab: Lab, server: LabServer) -> dict[str, str]:
 
 
 def _storage(backend: Backend, name: str) -> dict[str, str]:
+    return {**_modules(), **_backend_options(backend, name)}
+
+
+def _modules() -> dict[str, str]:
+    """Where the backends are, unless it is where PowerDNS looks by itself."""
+    prefix = _prefix()
+    found = None if prefix == _USR else next(iter(sorted(prefix.glob("lib/*/pdns"))), None)
+    return {"module-dir": str(found)} if found else {}
+
+
+def _backend_options(backend: Backend, name: str) -> dict[str, str]:
     if has_database(backend):
         return database_settings(backend, name)
     if backend == "gsqlite3":
@@ -154,8 +176,10 @@ def find_schema(backend: Backend) -> Path:
     """
     package, word = _PACKAGES[backend]
     file = f"schema.{word}.sql"
-    places = (f"/usr/share/{package}/schema/{file}", f"/usr/share/doc/{package}/{file}", f"/usr/share/doc/pdns/{file}")
-    found = next((path for path in map(Path, places) if path.is_file()), None)
+    places = (f"share/{package}/schema/{file}", f"share/doc/{package}/{file}", f"share/doc/pdns/{file}")
+    found = next(
+        (path for prefix in (_prefix(), _USR) for path in map(prefix.joinpath, places) if path.is_file()), None
+    )
     if found is None:
         raise _missing(f"PowerDNS's schema for the {backend} backend is not installed", backend)
     return found

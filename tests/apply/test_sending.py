@@ -17,7 +17,7 @@ from tests.apply.conftest import MakeWorld
 from tests.apply.faults import FakeClock, Hook, Primary
 from tests.world import CLOSED, World
 
-pytestmark = pytest.mark.authority
+pytestmark = [pytest.mark.authority, pytest.mark.every_backend]
 
 
 def fail_first(times: int, error: Exception) -> Hook:

@@ -23,7 +23,6 @@ from tests.world import World
 
 FIRST = Cutover("first.prod", "gcp")
 SITE = FailoverRequest("onprem", "gcp")
-one_backend = pytest.mark.parametrize("lab", ["lmdb"], indirect=True)
 
 
 @pytest.fixture
@@ -57,7 +56,6 @@ def refused(outage: Outage, folder: Path | str, **options: object) -> tuple[str,
     return error.value.guard, error.value.message
 
 
-@one_backend
 def test_site_fails_over_and_one_endpoint_back_while_the_forge_is_down(outage: Outage) -> None:
     before, anchored = outage.world.evidence_head(), outage.anchor()
     assert anchored is not None
@@ -94,7 +92,6 @@ def test_site_fails_over_and_one_endpoint_back_while_the_forge_is_down(outage: O
     assert outage.world.evidence_head() == before
 
 
-@one_backend
 def test_segment_is_brought_in_and_its_names_wait_for_their_pull_request(outage: Outage) -> None:
     world = outage.world
     outage.forge_down()
@@ -141,7 +138,6 @@ def test_segment_is_brought_in_and_its_names_wait_for_their_pull_request(outage:
         outage.bring_in(segment)
 
 
-@one_backend
 def test_primary_lost_before_its_segment_was_brought_in_comes_back_with_it_and_can_be_taken_back(
     outage: Outage,
 ) -> None:
@@ -174,7 +170,6 @@ def test_primary_lost_before_its_segment_was_brought_in_comes_back_with_it_and_c
     assert target(outage, "first") == ("10.0.0.1",)
 
 
-@one_backend
 def test_every_segment_that_is_not_what_was_written_is_refused(outage: Outage, tmp_path: Path) -> None:
     outage.forge_down()
     outage.break_glass(FIRST)
@@ -206,7 +201,6 @@ def test_every_segment_that_is_not_what_was_written_is_refused(outage: Outage, t
     assert outage.bring_in(whole).written
 
 
-@one_backend
 def test_key_retired_since_is_refused_unless_somebody_vouches(outage: Outage) -> None:
     world = outage.world
     outage.forge_down()
@@ -228,7 +222,6 @@ def test_key_retired_since_is_refused_unless_somebody_vouches(outage: Outage) ->
     assert "segment-trust: I was there" in audit.out
 
 
-@one_backend
 def test_two_operators_continue_one_segment_and_a_fork_is_refused(outage: Outage, tmp_path: Path) -> None:
     outage.forge_down()
     outage.break_glass(FIRST, witness="bob@tests")
@@ -248,7 +241,6 @@ def test_two_operators_continue_one_segment_and_a_fork_is_refused(outage: Outage
     assert outage.entries(other)[-1].envelope.key.startswith("sk-ssh-ed25519@openssh.com ")
 
 
-@one_backend
 def test_bundle_older_than_the_zone_works_and_says_so(outage: Outage, tmp_path: Path) -> None:
     """What is known here is of before the last two applies; the forge knows them."""
     world = outage.world
@@ -273,7 +265,6 @@ def test_bundle_older_than_the_zone_works_and_says_so(outage: Outage, tmp_path: 
     assert world.cli("audit", "--live").exit == 0
 
 
-@one_backend
 def test_applier_asleep_behind_the_dead_forge_cannot_overwrite(outage: Outage) -> None:
     """Its intent is in the log; its PATCH comes after break-glass, and the server refuses it."""
     world = outage.world
@@ -310,7 +301,6 @@ def test_applier_asleep_behind_the_dead_forge_cannot_overwrite(outage: Outage) -
     assert target(outage, "first") == ("10.0.0.77",)
 
 
-@one_backend
 def test_lost_segment_is_given_up_by_hand(outage: Outage) -> None:
     """What docs/breakglass.md says: the anchor goes, somebody vouches for the zone, and every number is free again."""
     world = outage.world
@@ -329,7 +319,6 @@ def test_lost_segment_is_given_up_by_hand(outage: Outage) -> None:
     assert sum(isinstance(one, ZoneDrift) for one in world.bodies()) == 1
 
 
-@one_backend
 def test_intent_that_a_crash_left_open_is_settled_by_the_next_command(outage: Outage) -> None:
     outage.forge_down()
 
@@ -363,7 +352,6 @@ def test_intent_that_a_crash_left_open_is_settled_by_the_next_command(outage: Ou
     assert target(outage, "first") == ("10.0.1.1",)
 
 
-@one_backend
 def test_witness_that_the_policy_requires(lab: Lab, zone_name: str, tmp_path: Path) -> None:
     outage = Outage.make(tmp_path / "world", zone_name, lab, breakglass={"witness": "required"})
     outage.forge_down()

@@ -16,7 +16,7 @@ from tests.doctor.conftest import LOOKED, SITES, checkup_of, with_clock, wrong
 from tests.world import CLOSED, World, run
 
 LOOKED_AT_MAIN = LOOKED["protection-main"]
-pytestmark = [pytest.mark.authority, pytest.mark.parametrize("lab", ["gsqlite3"], indirect=True)]
+pytestmark = pytest.mark.authority
 
 
 def test_a_world_that_lacks_nothing(still: World) -> None:

@@ -1,8 +1,6 @@
 """Worlds whose zone is applied and transferred, and looks at them."""
 
 import itertools
-import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,22 +9,23 @@ import pytest
 
 from hyops_gitops.adapters.powerdns.zone import PowerDnsTransferRequester, PowerDnsWriter
 from hyops_gitops.core.inspection.drift import DriftCase, DriftReport
-from hyops_gitops.lab.model import Lab
+from hyops_gitops.lab.model import Backend, Lab
 from hyops_gitops.lab.run import start_lab, stop_lab
 from hyops_gitops.lab.zones import create_zone, served_serial, wait_until
 from hyops_gitops.usecases.inspection.drift import DriftRequest, Look, look_for_drift
+from tests.backends import require
 from tests.world import World
 
 _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
-def open_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def open_lab(backend: Backend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A lab that transfers its zones to anybody on loopback."""
-    if shutil.which("pdns_server") is None and "CI" not in os.environ:
-        pytest.skip("pdns_server is not installed: apt-get install pdns-server pdns-backend-sqlite3")
+    require(backend)
     settings = {"xfr-cycle-interval": "3600", "allow-axfr-ips": "127.0.0.0/8", "disable-axfr": "no"}
-    running = start_lab(tmp_path_factory.mktemp("open-lab"), zone="lab.internal", settings=settings)
+    directory = tmp_path_factory.mktemp("open-lab")
+    running = start_lab(directory, zone="lab.internal", backend=backend, settings=settings)
     try:
         yield running
     finally:

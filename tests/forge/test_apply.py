@@ -16,7 +16,7 @@ from hyops_gitops.usecases.apply.ports import ApplyPorts
 from tests.forge.server import GRACE, LINUS, TOKEN, ForgeServer, review
 from tests.world import World
 
-pytestmark = [pytest.mark.authority, pytest.mark.parametrize("lab", ["gsqlite3"], indirect=True)]
+pytestmark = pytest.mark.authority
 RUN = {
     "GITHUB_RUN_ID": "4711",
     "GITHUB_SERVER_URL": "https://github.example",

@@ -148,7 +148,6 @@ def answers(server: ServerAddress, questions: Sequence[Question]) -> Mapping[Que
 
 
 @pytest.mark.authority
-@pytest.mark.parametrize("lab", ["gsqlite3"], indirect=True)
 def test_the_first_apply_of_an_existing_zone_changes_no_answer(
     init: Init, directory: Path, lab: Lab, zone_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,7 +193,6 @@ def test_the_first_apply_of_an_existing_zone_changes_no_answer(
 
 
 @pytest.mark.authority
-@pytest.mark.parametrize("lab", ["gsqlite3"], indirect=True)
 def test_the_zone_is_read_by_transfer_too(init: Init, directory: Path, lab: Lab, zone_name: str) -> None:
     primary = PowerDnsWriter(lab.primary.api_url, "localhost", zone_name, lab.api_key)
     primary.patch([], [RRset.of(f"pg.prod.{zone_name}", "A", 60, ["10.0.0.1"])])

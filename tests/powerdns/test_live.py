@@ -19,7 +19,7 @@ from hyops_gitops.core.zone import RRset
 from hyops_gitops.lab.model import Lab, LabServer
 from hyops_gitops.lab.zones import create_zone, served_serial, wait_until
 
-pytestmark = pytest.mark.authority
+pytestmark = [pytest.mark.authority, pytest.mark.every_backend]
 
 
 @pytest.fixture
@@ -178,6 +178,7 @@ def test_retrieve_on_a_primary_is_refused(lab: Lab, zone_name: str) -> None:
         PowerDnsTransferRequester(lab.primary.api_url, "localhost", zone_name, lab.api_key).refresh()
 
 
+@pytest.mark.one_backend
 def test_ten_thousand_rrsets(writer: PowerDnsWriter, zone_name: str, capsys: pytest.CaptureFixture[str]) -> None:
     many = [host(zone_name, f"n{number}", "127.0.0.9") for number in range(10_000)]
     started = time.monotonic()

@@ -14,7 +14,7 @@ from hyops_gitops.core.zone import RRset
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.zones import served_serial
 
-pytestmark = pytest.mark.authority
+pytestmark = [pytest.mark.authority, pytest.mark.every_backend]
 
 ZONES = "/api/v1/servers/localhost/zones"
 _WEEK_S = 7 * 86400

@@ -20,7 +20,7 @@ from tests.recovery.applier import Marks, marking_store
 from tests.recovery.harness import Applier, Site, results
 from tests.world import CLOSED
 
-one_backend = pytest.mark.parametrize("lab", ["gsqlite3"], indirect=True, scope="session")
+pytestmark = [pytest.mark.authority, pytest.mark.every_backend]
 
 
 def test_a_sleeper_that_wakes_after_others_went_on_changes_nothing(site: Site) -> None:
@@ -128,7 +128,7 @@ def marked(ports: ApplyPorts, marks: Marks) -> ApplyPorts:
     return replace(ports, open_store=lambda settings: marking_store(ports.open_store(settings), marks))
 
 
-@one_backend
+@pytest.mark.one_backend
 def test_nothing_is_sent_once_the_lease_is_over(site: Site) -> None:
     site.change()
     sent = len(site.proxy.patches)
@@ -150,7 +150,7 @@ def test_nothing_is_sent_once_the_lease_is_over(site: Site) -> None:
     site.check()
 
 
-@one_backend
+@pytest.mark.one_backend
 def test_nothing_is_sent_once_the_log_went_on(site: Site) -> None:
     site.change()
     head = site.verified().head.seq
@@ -166,7 +166,7 @@ def test_nothing_is_sent_once_the_log_went_on(site: Site) -> None:
     site.check()
 
 
-@one_backend
+@pytest.mark.one_backend
 def test_a_result_goes_behind_what_was_written_meanwhile(site: Site) -> None:
     """Somebody may write an entry of another kind while an intent is open; the result is numbered anew."""
     site.change()
@@ -183,7 +183,7 @@ def test_a_result_goes_behind_what_was_written_meanwhile(site: Site) -> None:
     assert [entry.type for entry in site.check().entries[-3:]] == ["intent", "gap", "result"]
 
 
-@one_backend
+@pytest.mark.one_backend
 def test_a_result_whose_push_lost_its_answer_is_not_written_twice(site: Site) -> None:
     site.change()
 
@@ -206,7 +206,7 @@ def open_intent(site: Site, mark: str = "patching") -> int:
     return site.verified().head.seq
 
 
-@one_backend
+@pytest.mark.one_backend
 @pytest.mark.parametrize("how", ["before", "between"])
 def test_while_the_server_is_down_nothing_is_settled(site: Site, how: str) -> None:
     seq = open_intent(site)
@@ -244,7 +244,7 @@ def test_while_the_server_is_down_nothing_is_settled(site: Site, how: str) -> No
     site.check()
 
 
-@one_backend
+@pytest.mark.one_backend
 def test_a_stranger_at_the_claim_is_not_settled(site: Site) -> None:
     seq = open_intent(site)
     before = site.verified().entries
@@ -259,7 +259,7 @@ def test_a_stranger_at_the_claim_is_not_settled(site: Site) -> None:
     site.check()
 
 
-@one_backend
+@pytest.mark.one_backend
 def test_to_recover_another_number_does_nothing(site: Site) -> None:
     site.change()
     with Applier(site.world, at="patching", raising="SIGSTOP") as sleeper:
@@ -278,7 +278,7 @@ def test_to_recover_another_number_does_nothing(site: Site) -> None:
 # --- waiting
 
 
-@one_backend
+@pytest.mark.one_backend
 def test_an_applier_waits_for_another_and_goes_on(site: Site) -> None:
     site.change()
     with Applier(site.world, at="patching", raising="SIGSTOP") as first:
@@ -297,7 +297,7 @@ def test_an_applier_waits_for_another_and_goes_on(site: Site) -> None:
     assert [one.intent.lease.pid for one in log.applied()][:2] == [second.process.pid, first.process.pid]
 
 
-@one_backend
+@pytest.mark.one_backend
 def test_an_applier_that_ended_after_its_result_is_not_settled(site: Site) -> None:
     """Its intent was open when the log was read; when it is asked for, it has done all and is gone."""
     site.change()
@@ -315,7 +315,7 @@ def test_an_applier_that_ended_after_its_result_is_not_settled(site: Site) -> No
     assert all(patch.claims for patch in site.proxy.patches)
 
 
-@one_backend
+@pytest.mark.one_backend
 def test_an_intent_of_another_boot_is_waited_for_and_then_settled(site: Site) -> None:
     """Nobody can tell whether its process lives: its lease, and half a minute on our own clock, must pass."""
     site.change()

@@ -20,8 +20,7 @@ KILLED, ALARMED = -signal.SIGKILL, -signal.SIGALRM
 # Between these marks the intent is in the log and its result is not.
 OPEN = MARKS[MARKS.index("intent-pushed") : MARKS.index("result-pushed")]
 
-one_backend = pytest.mark.parametrize("lab", ["gsqlite3"], indirect=True, scope="session")
-other_backend = pytest.mark.parametrize("lab", ["lmdb"], indirect=True, scope="session")
+pytestmark = [pytest.mark.authority, pytest.mark.every_backend]
 
 
 def reconcile(site: Site, before: int) -> Log:
@@ -38,7 +37,7 @@ def reconcile(site: Site, before: int) -> Log:
     return log
 
 
-@one_backend
+@pytest.mark.one_backend
 @pytest.mark.parametrize("mark", MARKS)
 def test_a_kill_at_a_step_is_made_good(site: Site, mark: str) -> None:
     for _ in range(REPEATS):
@@ -56,7 +55,6 @@ def test_a_kill_at_a_step_is_made_good(site: Site, mark: str) -> None:
         )
 
 
-@other_backend
 @pytest.mark.parametrize("side", ["request", "reply"])
 def test_a_kill_inside_the_patch_is_made_good(site: Site, side: str) -> None:
     for _ in range(REPEATS):
@@ -78,7 +76,7 @@ def test_a_kill_inside_the_patch_is_made_good(site: Site, side: str) -> None:
         assert results(log)[before + 1].outcome == ("failed" if side == "request" else "applied")
 
 
-@one_backend
+@pytest.mark.one_backend
 @pytest.mark.parametrize("mark", ["settling", "settled", "result-pushing"])
 @pytest.mark.parametrize("first", ["patching", "patched"])
 def test_a_kill_while_making_good_is_made_good(site: Site, first: str, mark: str) -> None:
@@ -92,7 +90,7 @@ def test_a_kill_while_making_good_is_made_good(site: Site, first: str, mark: str
     assert results(log)[before + 1].recovered
 
 
-@one_backend
+@pytest.mark.one_backend
 def test_kills_at_random_times_are_made_good(site: Site, record_property: Callable[[str, object], None]) -> None:
     """Seeds choose the gap between two marks, and a moment of the time that the gap took when it was last passed.
 

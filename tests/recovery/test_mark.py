@@ -13,7 +13,7 @@ from hyops_gitops.core.evidence.envelope import entry_path
 from hyops_gitops.usecases.planning.plan import PlanRequest, make_proposal
 from tests.recovery.harness import Site
 
-pytestmark = pytest.mark.parametrize("lab", ["gsqlite3"], indirect=True, scope="session")
+pytestmark = pytest.mark.authority
 
 
 @dataclass

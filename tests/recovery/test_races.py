@@ -14,10 +14,10 @@ from tests.recovery.harness import LONG, ROOT, Applier, Site, results
 TEAMS = 10
 CHANGES = 10 if LONG else 2  # of each team
 
-one_backend = pytest.mark.parametrize("lab", ["gsqlite3"], indirect=True, scope="session")
+pytestmark = [pytest.mark.authority, pytest.mark.every_backend]
 
 
-@one_backend
+@pytest.mark.one_backend
 def test_ten_appliers_take_turns(site: Site, tmp_path: Path) -> None:
     world, before = site.world, len(site.verified().entries)
     processes = []
@@ -63,7 +63,7 @@ def test_ten_appliers_take_turns(site: Site, tmp_path: Path) -> None:
     assert not any(patch.status < 500 for patch in refused)
 
 
-@one_backend
+@pytest.mark.one_backend
 def test_three_merges_during_one_run_become_one_apply(site: Site) -> None:
     site.change()
     with Applier(site.world, at="patching", raising="SIGSTOP") as first:

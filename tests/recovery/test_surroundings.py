@@ -19,7 +19,7 @@ from tests.recovery.applier import MarkingWriter, Marks
 from tests.recovery.harness import PRIMARY_ONLY, Site
 from tests.world import Swap, run
 
-pytestmark = pytest.mark.parametrize("lab", ["gsqlite3"], indirect=True, scope="session")
+pytestmark = pytest.mark.authority
 
 
 def test_another_time_zone_changes_nothing(site: Site) -> None:

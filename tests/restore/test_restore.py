@@ -1,4 +1,4 @@
-"""A primary that lost the zone, or went back, comes back from the log: on real servers of both backends."""
+"""A primary that lost the zone, or went back, comes back from the log: on real servers."""
 
 import json
 from pathlib import Path
@@ -15,6 +15,8 @@ from hyops_gitops.usecases.restore.restore import carry_out, prepare_restore
 from tests.custody.conftest import ok, verifies
 from tests.restore.conftest import Lived, restore
 from tests.world import World, run
+
+pytestmark = pytest.mark.every_backend  # for `lived`; `simple` has one
 
 
 def check(lived: Lived, done: Restored) -> None:

@@ -10,7 +10,7 @@ from tests.workflows.forge import Forge
 from tests.workflows.reading import Runner, without_network
 from tests.world import GIT_CONFIG, World, run
 
-pytestmark = [pytest.mark.authority, pytest.mark.parametrize("lab", ["gsqlite3"], indirect=True)]
+pytestmark = pytest.mark.authority
 
 
 @pytest.fixture
