@@ -1,11 +1,15 @@
 """`doctor`: everything that a first apply needs, tried."""
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import tell
+from hyops_gitops.cli.progress import show_event
 from hyops_gitops.cli.wiring import Wiring, authority_source
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.inspection.checkup import parse_attest
@@ -24,11 +28,18 @@ from hyops_gitops.usecases.doctor.ports import DoctorRequest
     multiple=True,
     help="Somebody looked at what cannot be seen from here. Repeatable; lifts no failure.",
 )
+@click.option(
+    "--race",
+    is_flag=True,
+    help="Also try whether the primary's database keeps updates at the same moment apart: in a scratch zone of a "
+    "random name, made and removed again.",
+)
 @common_options("json")
 def doctor(
     runner_site: str | None,
     remote_site: str | None,
     attest_texts: tuple[str, ...],
+    race: bool,
     repo: Path | None,
     authority_file: Path | None,
     output_format: str,
@@ -36,11 +47,22 @@ def doctor(
 ) -> int:
     """Try everything that a first apply needs, and say how to mend what is not as it has to be.
 
-    Run it where the applier runs, with the applier's environment. Writes nothing anywhere. What cannot be seen from
-    here is not ok: exit 1 when a check fails or is unknown.
+    Run it where the applier runs, with the applier's environment. Writes nothing anywhere, unless --race asks for
+    it. What cannot be seen from here is not ok: exit 1 when a check fails or is unknown.
     """
-    ports = Wiring(find_repository(repo)).doctor_ports()
-    request = DoctorRequest(authority_source(authority_file), runner_site, remote_site)
-    checkup = examine(request, ports, dict(map(parse_attest, attest_texts)))
+    ports = Wiring(find_repository(repo)).doctor_ports(show_event)
+    request = DoctorRequest(authority_source(authority_file), runner_site, remote_site, race)
+    with _ended_as_by_ctrl_c():  # a scratch zone is removed then
+        checkup = examine(request, ports, dict(map(parse_attest, attest_texts)))
     tell(checkup, output_format, lambda: checkup_text(checkup))
     return Exit.OK if checkup.ok else Exit.NO
+
+
+@contextmanager
+def _ended_as_by_ctrl_c() -> Iterator[None]:
+    """Take SIGTERM, which CI systems and `timeout` send, for an interrupt."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -48,6 +48,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "doctor": (
         "hyops-gitops doctor --runner-site hetzner --remote-site github",
         "hyops-gitops doctor --attest protection-main='rulesets, looked at by ann on 2026-11-25'",
+        "hyops-gitops doctor --race",
     ),
     "drift": ("hyops-gitops drift", "hyops-gitops drift --record", "hyops-gitops drift --retransfer onprem"),
     "init": (

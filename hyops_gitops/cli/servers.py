@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING
 
 from hyops_gitops.adapters.host.credentials import primary_key, secondary_key
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
     from hyops_gitops.core.contracts.authority import ApiEndpoint, Authority, Secondary
     from hyops_gitops.core.exchange import ServerInfo
+    from hyops_gitops.usecases.doctor.ports import ScratchZone
     from hyops_gitops.usecases.ports import Refresher, ZoneReader, ZoneRestorer, ZoneWriter
 
 _QUEUED_S = 3.0  # for a request that is only queued; NOTIFY goes out in any case
@@ -73,6 +75,16 @@ class Servers:
         api = authority.primary.api
         key = primary_key(api, self._environ)
         return PowerDnsRestorer(api.url, api.server_id, authority.zone, key, self._ca_file(api))
+
+    def scratch(self, authority: Authority) -> ScratchZone:
+        """A scratch zone of a random name on the primary."""
+        from hyops_gitops.adapters.powerdns.scratch import PowerDnsScratchZone
+        from hyops_gitops.usecases.doctor.isolation import scratch_name
+
+        api = authority.primary.api
+        key = primary_key(api, self._environ)
+        name = scratch_name(secrets.token_hex(8))
+        return PowerDnsScratchZone(api.url, api.server_id, name, key, self._ca_file(api))
 
     def info(self, authority: Authority) -> ServerInfo:
         """What the primary says about itself."""

@@ -348,7 +348,7 @@ class Wiring:
             segments=tuple(DiskSegments(self.root).segments()),
         )
 
-    def doctor_ports(self) -> DoctorPorts:
+    def doctor_ports(self, on_event: OnEvent = lambda _: None) -> DoctorPorts:
         """For `doctor`."""
         from hyops_gitops.adapters.dns.client import PlainDnsClient
         from hyops_gitops.adapters.forge.access import GitAccess
@@ -363,6 +363,8 @@ class Wiring:
             open_signer=self.signer,
             open_secondary=self.servers.secondary_reader,
             server_info=self.servers.info,
+            open_scratch=self.servers.scratch,
+            on_event=on_event,
             bound_url=lambda: self.environ.get(PRIMARY_URL, ""),
             dns=PlainDnsClient(),
             clock=SystemClock(),

@@ -93,6 +93,7 @@ class ServerInfo:
 
     version: str
     backends: tuple[str, ...]  # as launched; empty where the API does not say
+    isolation: str = ""  # what pdns.conf asks of the database, in SQL's words; "" where the database decides
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
-"""One PowerDNS server itself: version and backends ("HTTP API: Servers" in the PowerDNS documentation)."""
+"""One PowerDNS server itself: version, backends and isolation ("HTTP API: Servers" in the PowerDNS documentation)."""
 
 import json
+import re
 from urllib.parse import quote
 
 from hyops_gitops.adapters.powerdns.http import PowerDnsHttp, quoted
@@ -9,17 +10,24 @@ from hyops_gitops.core.exchange import ServerInfo
 
 _TIMEOUT_S = 10.0
 _OK = 200
+_ISOLATION = re.compile(
+    r"default_transaction_isolation\s*=\s*'?(?P<level>serializable|(?:repeatable|read)\\{0,2}\s+(?:read|committed|uncommitted))",
+    re.IGNORECASE,
+)
 
 
 def server_info(url: str, server_id: str, api_key: str, ca_file: str | None = None) -> ServerInfo:
-    """Version, and the backends where the API tells its configuration.
+    """Version; backends and isolation where the API tells its configuration.
 
     Raises:
         OutsideFailure: as `PowerDnsHttp.exchange` does; code `powerdns-bad-reply`.
     """
     http = PowerDnsHttp(url, api_key, ca_file, _TIMEOUT_S)
     path = f"/api/v1/servers/{quote(server_id, safe='')}"
-    return ServerInfo(_version(http, path), _backends(http, path))
+    version = _version(http, path)
+    settings = _settings(http, path)
+    launched = tuple(quoted(name) for name in settings.get("launch", "").replace(",", " ").split())
+    return ServerInfo(version, launched, _isolation(launched, settings))
 
 
 def _version(http: PowerDnsHttp, path: str) -> str:
@@ -30,13 +38,25 @@ def _version(http: PowerDnsHttp, path: str) -> str:
             raise OutsideFailure(f"PowerDNS at {http.url} does not tell its version", code="powerdns-bad-reply")
 
 
-def _backends(http: PowerDnsHttp, path: str) -> tuple[str, ...]:
+def _settings(http: PowerDnsHttp, path: str) -> dict[str, str]:
+    """The few settings that are looked at; others may hold secrets, and are left where they are."""
     settings = _get(http, f"{path}/config")
+    found: dict[str, str] = {}
     for setting in settings if isinstance(settings, list) else []:
         match setting:
-            case {"name": "launch", "value": str(launched)}:
-                return tuple(quoted(name) for name in launched.replace(",", " ").split())
-    return ()
+            case {"name": "launch" | "gpgsql-extra-connection-parameters" | "gmysql-innodb-read-committed" as name}:
+                found[name] = str(setting.get("value", ""))
+    return found
+
+
+def _isolation(backends: tuple[str, ...], settings: dict[str, str]) -> str:
+    names = {name.partition(":")[0] for name in backends}
+    if names == {"gpgsql"}:
+        asked = _ISOLATION.search(settings.get("gpgsql-extra-connection-parameters", ""))
+        return asked["level"].replace("\\", "").lower() if asked else ""
+    if names == {"gmysql"} and settings.get("gmysql-innodb-read-committed") in ("yes", "", "on", "true"):
+        return "read committed"  # PowerDNS says so at the beginning of each session, whatever the server's is
+    return ""
 
 
 def _get(http: PowerDnsHttp, path: str) -> object:

@@ -1,13 +1,14 @@
-"""What `doctor` needs from the outside; nothing of it can write."""
+"""What `doctor` needs from the outside; nothing of it can write, but for the scratch zone of `--race`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from hyops_gitops.core.apply.events import OnEvent
 from hyops_gitops.core.contracts.authority import Authority, EvidenceSettings, Secondary
 from hyops_gitops.core.exchange import BranchRules, ServerInfo, SourceFile
 from hyops_gitops.usecases.planning.plan import PlanPorts
-from hyops_gitops.usecases.ports import Clock, DnsClient, Signer, ZoneReader
+from hyops_gitops.usecases.ports import Clock, DnsClient, Signer, ZoneReader, ZoneRestorer
 
 
 class RemoteAccess(Protocol):
@@ -27,6 +28,17 @@ class RemoteAccess(Protocol):
         """What protects a branch, None where it cannot be seen."""
 
 
+class ScratchZone(ZoneRestorer, Protocol):
+    """A zone that is made for a race, and removed after it."""
+
+    @property
+    def name(self) -> str:
+        """Its name, of a form that no zone in use has."""
+
+    def remove(self) -> None:
+        """Delete it, with everything in it."""
+
+
 @dataclass(frozen=True, slots=True)
 class DoctorPorts:
     """The outside."""
@@ -38,6 +50,8 @@ class DoctorPorts:
     open_signer: Callable[[], Signer]
     open_secondary: Callable[[Authority, Secondary], ZoneReader | None]  # None: no key is bound to its URL
     server_info: Callable[[Authority], ServerInfo]
+    open_scratch: Callable[[Authority], ScratchZone]  # of a random name; nothing is made yet
+    on_event: OnEvent
     bound_url: Callable[[], str]  # "" where none is set
     dns: DnsClient
     clock: Clock
@@ -50,3 +64,4 @@ class DoctorRequest:
     authority_override: SourceFile | None = None
     runner_site: str | None = None
     remote_site: str | None = None
+    race: bool = False  # whether to try the database's isolation in a scratch zone

@@ -1,15 +1,18 @@
 """The checks of the primary's API: key and its binding, TLS, version, backend, zone, anchor, clock, plan."""
 
 import re
+from collections.abc import Collection
 
 from hyops_gitops.core.contracts.authority import Authority
 from hyops_gitops.core.counting import counted
 from hyops_gitops.core.errors import OutsideFailure, Refused
 from hyops_gitops.core.evidence.log import Log
 from hyops_gitops.core.exchange import ServerInfo, ZoneHeader
+from hyops_gitops.core.inspection.isolation import ENOUGH, ONE_WRITER, closing_settings
 from hyops_gitops.core.plan.limits import Limits
 from hyops_gitops.core.serials import StuckSerial, forecast_serial, stuck_serial
 from hyops_gitops.usecases.doctor.examining import Look, Once, Unseen
+from hyops_gitops.usecases.doctor.isolation import race
 from hyops_gitops.usecases.doctor.ports import DoctorPorts, DoctorRequest
 from hyops_gitops.usecases.planning.observation import (
     anchor_refusal,
@@ -21,7 +24,7 @@ from hyops_gitops.usecases.planning.plan import PlanRequest, make_proposal
 from hyops_gitops.usecases.ports import ZoneReader
 
 _TESTED = ((4, 7), (4, 9))  # releases, first and last
-_TESTED_BACKENDS = frozenset({"gsqlite3", "lmdb"})
+_TESTED_BACKENDS = frozenset({"gsqlite3", "lmdb", "gpgsql", "gmysql"})
 _READ_ONLY_BACKENDS = frozenset({"bind", "pipe", "geoip", "ldap"})
 
 
@@ -47,6 +50,7 @@ def looks(primary: PrimaryServer) -> dict[str, Look]:
         "tls": lambda: _tls(primary),
         "version": lambda: _version(primary),
         "backend": lambda: _backend(primary),
+        "isolation": lambda: _isolation(primary),
         "zone-kind": lambda: _kind(primary),
         "soa-edit-api": lambda: _soa_edit_api(primary),
         "served-serial": lambda: _served_serial(primary),
@@ -107,11 +111,44 @@ def _backend(primary: PrimaryServer) -> str:
     shown = ", ".join(backends)
     names = {name.partition(":")[0] for name in backends}
     if names <= _READ_ONLY_BACKENDS:
-        hint = "use one that the API can write, such as gsqlite3 or lmdb"
+        hint = "use one that the API can write, such as gpgsql, gsqlite3 or lmdb"
         raise OutsideFailure(f"{shown} cannot be written through the API", code="backend", hint=hint)
     if not names <= _TESTED_BACKENDS:
         raise Unseen(f"{shown}; tried were {', '.join(sorted(_TESTED_BACKENDS))}", "try it with a copy of the zone")
     return shown
+
+
+def _isolation(primary: PrimaryServer) -> str:
+    primary.header()
+    backends, asked = primary.info().backends, primary.info().isolation
+    shown = ", ".join(backends) or "this backend"
+    if primary.request.race:
+        return _raced(primary, backends)
+    if backends and {name.partition(":")[0] for name in backends} <= ONE_WRITER:
+        return f"{shown} lets one writer in at a time"
+    if asked in ENOUGH:
+        return f"pdns.conf asks {shown} for {asked}"
+    seen = f"pdns.conf asks {shown} for {asked}" if asked else f"the API does not say which isolation {shown} has"
+    raise Unseen(
+        f"{seen}: where another program writes this zone too, their updates may pass each other",
+        "`doctor --race` tries it in a scratch zone; where the applier is the only writer, attest that. "
+        + closing_settings(backends),
+    )
+
+
+def _raced(primary: PrimaryServer, backends: Collection[str]) -> str:
+    try:
+        outcome = race(primary.ports.open_scratch(primary.authority), primary.ports.on_event)
+    except OutsideFailure as error:
+        if error.code != "powerdns-unauthorized":
+            raise
+        raise Unseen(
+            f"no zone can be made through this API to race in: {error.message}",
+            "a proxy that lets only one zone through refuses it: run this where `restore` runs, past the proxy",
+        ) from None
+    if not outcome.kept_apart:
+        raise OutsideFailure(str(outcome), code="isolation", hint=closing_settings(backends))
+    return str(outcome)
 
 
 def _kind(primary: PrimaryServer) -> str:
