@@ -2,8 +2,8 @@
 # $n: the namespace each was found to be signed in, a line each. Walks the log once, keeping what it amounts to.
 #
 # Out come lines: P a problem, O the open intent, S a line of state/, F what the entries pin (as sha256sum prints it),
-# M the contracts that an entry names, U those recorded, T the commits carried out, G the commit of genesis, D a digest of
-# allowed_signers, B a break-glass segment, K a key that counted for it, W number and digest of a plan, J plans and results for
+# M the contracts that an entry names, T a commit that one carried out, G the commit of genesis, C an entry with the commit applied
+# before, its own, and its type, A the commit applied last, D a digest of allowed_signers, B a break-glass segment, K a key that counted for it, W number and digest of a plan, J plans and results for
 # audit-contracts.jq.
 def need(c; $what): if c then . else .out += [$what] end;
 def named: "\(.name) \(.type)";
@@ -18,7 +18,7 @@ def shows_anchor($i): .role == "resolver" or any(.answers[]; .name == "_hyops-gi
 def by_contract: group_by(.contract) | map({key: .[0].contract, value: map({name, rdata: .after, ttl: .ttl.after})}) | from_entries;
 def digits: type == "string" and test("^[0-9a-f]{64}$");
 . as $e | length as $count | [$h, $s, $n | split("\n")] as [$h, $s, $n] | ("0" * 64) as $none |
-reduce range($count) as $i ({out: [], trusted: {}, retired: {}, good: {}, acked: {}, asks: {}, state: {}, plans: [], results: [], segments: []};
+reduce range($count) as $i ({out: [], at: $e[0].predicate.commit, steps: [], trusted: {}, retired: {}, good: {}, acked: {}, asks: {}, state: {}, plans: [], results: [], segments: []};
   $e[$i] as $x | $x.predicate as $p | $x.subject[0].digest.sha256 as $now | "entry \($i + 1)" as $at |
   (if $i > 0 then $e[$i - 1].subject[0].digest.sha256 else $now end) as $left | $p.signer.key as $key
   | need($x._type == "https://in-toto.io/Statement/v1" and $x.predicateType == "https://hyops.internal/evidence/v1" and $p.form == 1 and
@@ -34,6 +34,8 @@ reduce range($count) as $i ({out: [], trusted: {}, retired: {}, good: {}, acked:
   | if $p.type == "trust" then reduce $p.trust[] as $new (.; if .retired[$new.key] then . else .trusted[$new.key] = $new end)
       | reduce ($p.retire[], $p.compromised[]) as $old (.; del(.trusted[$old.key]) | .retired[$old.key] = true)
       | reduce $p.compromised[] as $old (.; .good[$old.key] = $old.last_good_seq) else . end
+  | if $p.type | IN("intent", "unchanged", "refusal") then .steps += ["\($i + 1)\t\(.at)\t\($p.contracts.commit)\t\($p.type)"] else . end
+  | if $p.type == "unchanged" then .at = $p.contracts.commit elif $p.type == "result" and $p.outcome == "applied" and .open then .at = .open.intent.contracts.commit else . end
   | if $p.type == "gap" then if $p.acknowledges then .acked[$p.acknowledges | tostring] = $i + 1 else .asks["\($i + 1)"] = "missing entries" end else . end
   | if $p.type == "intent" then need(.open == null; "\($at): the intent before has no result")
       | need($p.zone.before.whole == $now and ((.based | not) or $now == $left); "\($at): starts from another zone than was left")
@@ -72,6 +74,6 @@ reduce range($count) as $i ({out: [], trusted: {}, retired: {}, good: {}, acked:
   ($e[-1].predicate.files as $f | ("README.md", "LOG.md", "zones/\($zone).zone", "state/\($zone).zone") | "F\t\($f[.])  \(.)"), "F\t\($e[-1].subject[0].digest.sha256)  zones/\($zone).zone",
   ($e[].predicate | select(.seq % 100 == 99 or .seq == $count) | .files | to_entries[] | select(.key | test("^log/")) | "F\t\(.value)  \(.key)"),
   ($e[].predicate | select(.contracts) | "M\t\(.seq)\t\(.contracts.commit)\t\(.contracts.manifest)\t\(.authority | if .outside_commit then "-" else .sha256 end)"),
-  ($e[].predicate | select(.type | IN("intent", "unchanged")) | "U\t\(.contracts.commit)", "T\t\(.changes[].commit)"),
+  (.steps[] | "C\t\(.)"), "A\t\(.at)", ($e[].predicate | select(.type | IN("intent", "unchanged", "refusal")) | "T\t\(.seq)\t\(.changes[].commit)"),
   ($e[] | "G\t\(select(.predicate.type == "genesis").predicate.commit)", "D\t\(.predicate.signers)"),
   ($e[].predicate | select(.type == "intent") | "W\t\(.seq)\t\(.plan.digest)"), "J\t\({plans, results} | tojson)"

@@ -129,8 +129,33 @@ while IFS=$'\t' read -r seq commit manifest authority; do
   [ "$authority" = - ] || grep -qxF "$authority  authority/$zone.yaml" "$w/one" || echo "entry $seq: another authority file"
 done < <(lines M) > "$w/wrong"
 check 'contracts are those that the entries name' "$(head -n 5 "$w/wrong")" && if [ "$failed" ]; then finish; fi
-last=$(lines U | tail -n 1) && check 'merged commits, both ways' "$(lines T | sort -u | comm -23 - <(g rev-list --first-parent "$contracts" | sort)
-  [ -z "$last" ] || g log --first-parent --format=%H "^$(lines G)" "$last" -- authority endpoints 2>&1 | sort | comm -23 - <(lines T | sort -u))"
+g rev-list --topo-order --reverse --parents "$contracts" > "$w/graph"
+(lines C && printf '0\t%s\t%s\thead\n' "$(lines A)" "$contracts") > "$w/ranges"
+# shellcheck disable=SC2016 # awk's own variables. Lines ENTRY COMMIT BEFORE: the steps of main in (applied before, its own].
+awk '
+  function reach(one, known, found,  n, i, queue) { # what a commit reaches and is not known
+    for (queue[n = 1] = one; n; ) { one = queue[n--]; if (one == old) met = 1
+      if (one in place && !(one in known) && !(one in found)) { found[one]; if (place[one] < low) low = place[one]
+        for (i = 1; i <= parents[one]; i++) queue[++n] = parent[one, i] } } }
+  function apply_all(one,  new, i) { met = 0; reach(one, applied, new); if (!met) { split("", applied); reach(one, applied, new) }
+    for (i in new) applied[i]; old = one }
+  function side(one) { for (; one in within && !(one in had); one = parent[one, 1]) print seq, one, parent[one, 1] }
+  NR == FNR { place[$1] = FNR; at[FNR] = $1; parents[$1] = NF - 1; for (i = 2; i <= NF; i++) parent[$1, i - 1] = $i; next }
+  $2 != old { apply_all($2) }
+  { seq = $1; split("", within); split("", main); split("", had); low = FNR + NR; reach($3, applied, within); main[$2]
+    for (i = low; i <= place[$3]; i++) if (at[i] in within) for (k = 1; k <= parents[at[i]]; k++) if (parent[at[i], k] in main) main[at[i]]
+    n = 0; for (c = $3; c in within; c = before[c]) { chain[++n] = c; before[c] = parent[c, 1]
+      for (k = parents[c]; k; k--) if (parent[c, k] in main) before[c] = parent[c, k] }
+    for (; n; n--) { c = chain[n]; print seq, c, before[c]; first = parent[c, 1]
+      if (before[c] == $2 && first != $2 && !(first in within)) print "main was never at " $2 > never
+      if (first != before[c]) side(first)
+      reach(c, had, had) } }' never="$w/never" "$w/graph" "$w/ranges" > "$w/steps" && touch "$w/never"
+cut -d ' ' -f 2,3 "$w/steps" | sort -u | sed 's/ $//' | g diff-tree --stdin --root -r --name-only -- authority endpoints | grep -xE '[0-9a-f]{40,64}' | sort > "$w/touched"
+lines T | tr '\t' ' ' | sort > "$w/told" && awk '$4 ~ /intent|unchanged/ { print $1 }' "$w/ranges" > "$w/carried"
+check 'merged commits, both ways' "$(cat "$w/never"; grep -qF "$(lines G)" "$w/graph" || echo "genesis names another branch"
+  cut -d ' ' -f 1,2 "$w/steps" | sort | comm -13 - "$w/told" | head -n 3
+  awk 'NR == FNR { carried[$1]; next } $1 in carried { print $2 }' "$w/carried" "$w/steps" | sort -u | comm -12 - "$w/touched" |
+    comm -23 - <(awk 'NR == FNR { carried[$1]; next } $1 in carried { print $2 }' "$w/carried" "$w/told" | sort -u) | head -n 3)"
 lines J > "$w/log" && jq -rn --arg zone "$zone" --slurpfile texts "$w/texts" --rawfile files "$w/files" --slurpfile log "$w/log" \
   -f "$here/audit-contracts.jq" > "$w/out2" 2> "$w/wrong" || echo "P audit-contracts.jq" >> "$w/wrong"
 check 'plans and results are what the contracts ask for' "$(cat "$w/wrong"; grep '^P' "$w/out2" | cut -f 2- | head -n 4)"

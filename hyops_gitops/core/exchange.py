@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from hyops_gitops.core.trailers import Trailer
+from hyops_gitops.core.trailers import Trailer, Untaken
 from hyops_gitops.core.zone import RRset
 
 
@@ -69,12 +69,17 @@ class CommitInfo:
     subject: str
     author: str  # the name alone, never an e-mail address
     time: datetime
-    changed: tuple[str, ...]  # paths that differ from the first parent
+    changed: tuple[str, ...]  # paths that differ from the commit before it on main, and from the one applied last
     committer: str = ""  # the name alone
     approved_by: tuple[str, ...] = ()  # names in Approved-by and Reviewed-by trailers
-    merged_head: str | None = None  # a merge's second parent
+    merged_head: str | None = None  # the head of what a merge brings in
     merged_author: str | None = None  # the name of the author of that commit
     trailers: tuple[Trailer, ...] = ()  # `Hyops-` ones, of what a merge brings in too; oldest first, its own last
+    untaken: tuple[Untaken, ...] = ()  # lines of the same commits that look like such trailers and are none
+    taken_back: tuple[str, ...] = ()  # of the changed paths: those that a later commit left as they were applied
+    arrived_with: str | None = None  # the merge that brought it to main by fast-forward; main did not stop at it
+    joined: str | None = None  # the other parent of a merge that brings in nothing by it: main, or what main had
+    joined_author: str | None = None  # the name of the author of that commit, where it is known
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,6 +101,11 @@ _ALL = (
         overridable=True,
     ),
     Guard(
+        "mixed-commit",
+        "one commit, pull request or fast-forward changes authority/ and endpoints/ together",
+        overridable=True,
+    ),
+    Guard(
         "not-outdated",
         "restore rebuilds a primary that is empty or older than the log, never one that was changed since",
         overridable=False,
@@ -162,7 +167,6 @@ _ALL = (
         overridable=False,
     ),
     Guard("dirty", "files under endpoints/ or authority/ are not committed", overridable=False),
-    Guard("mixed-commit", "one commit changes authority/ and endpoints/ together", overridable=False),
     Guard(
         "shallow",
         "the clone's history is cut off, so nothing about the past can be concluded",

@@ -7,11 +7,12 @@
     Hyops-Override: GUARD[:NAME]=REASON         repeatable
     Hyops-Hold: NAME=REASON                     repeatable
 
-A trailer that cannot be understood lifts and declares nothing, and is a problem; so is an unknown `Hyops-` key.
+A trailer that cannot be understood lifts and declares nothing, and is a problem; so is an unknown `Hyops-` key, and a
+line that would be such a trailer if it stood in the last paragraph: forges append paragraphs of their own.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from hyops_gitops.core.declaration import KINDS, Declaration, DeclaredHold
@@ -20,9 +21,15 @@ from hyops_gitops.core.guards import Override
 from hyops_gitops.core.names import canonical_name, name_problem
 
 PREFIX = "hyops-"
+KEYS = frozenset(f"{PREFIX}{key}" for key in ("kind", "reason", "reference", "site-lost", "override", "hold"))
+_OUR_NAME = f"{PREFIX}gitops"
+_FENCES = ("```", "~~~")
+_LIKE_A_TRAILER = re.compile(
+    r"(?P<lead>[\s>*+|#`'\"-]*)(?P<key>hyops[-_][a-z_-]+)(?P<colon>\s*[:=])(?P<value>.*)", re.IGNORECASE
+)
 _SITE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")  # as the schemas say
-# What a commit cannot vouch for itself: where it stands, and that somebody else approved it.
-_NOT_BY_COMMIT = frozenset({"history", "separation-of-duties"})
+# What a commit cannot vouch for itself: where it stands, what came with it, and that somebody else approved it.
+_NOT_BY_COMMIT = frozenset({"history", "mixed-commit", "separation-of-duties"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +39,22 @@ class Trailer:
     commit: str
     key: str
     value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Untaken:
+    """A line that looks like a trailer and is none where it stands."""
+
+    commit: str
+    key: str
+    value: str
+    is_quoted: bool = False  # indented, quoted, in a block of code, or only much like one: it may be prose
+
+    @property
+    def message(self) -> str:
+        """What is wrong with it."""
+        where = "a trailer starts a line of the message's last paragraph, and all lines of that are trailers"
+        return f"line '{self.key}: {self.value}' is no trailer where it stands: {where}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +102,45 @@ def read_trailers(trailers: Iterable[Trailer]) -> TrailerReading:
         texts.get("kind"), texts.get("reason"), texts.get("reference"), tuple(sites), tuple(holds)
     )
     return TrailerReading(declaration, tuple(overrides), tuple(problems))
+
+
+def untaken_lines(commit: str, message: str, taken: Iterable[Trailer]) -> tuple[Untaken, ...]:
+    """The lines of a message that look like our trailers, and that git does not take for any."""
+    if PREFIX not in message.lower():
+        return ()
+    said = {_meaning(one) for one in taken}
+    found = (one for one in _lines_like_trailers(commit, message) if _meaning(one) not in said)
+    return tuple(dict.fromkeys(found))
+
+
+def left_unsaid(untaken: Iterable[Untaken], taken: Iterable[Trailer]) -> tuple[Untaken, ...]:
+    """Of these lines, those that no trailer says."""
+    said = {_meaning(one) for one in taken}
+    return tuple(one for one in untaken if _meaning(one) not in said)
+
+
+def _meaning(line: Trailer | Untaken) -> tuple[str, str]:
+    return line.key.lower(), " ".join(line.value.split())
+
+
+def _lines_like_trailers(commit: str, message: str) -> Iterator[Untaken]:
+    lines = message.split("\n")
+    fenced = False
+    for number, line in enumerate(lines):
+        fenced ^= line.lstrip().startswith(_FENCES)
+        match = _LIKE_A_TRAILER.match(line)
+        if match is None:
+            continue
+        key, colon = match["key"].lower(), match["colon"].strip()
+        if key not in KEYS and (number == 0 or colon != ":" or key.startswith(_OUR_NAME)):
+            continue  # prose: who meant a trailer would have written one that exists
+        value = match["value"]
+        for following in lines[number + 1 :]:  # folded
+            if not following[:1].isspace() or not following.strip():
+                break
+            value = f"{value} {following.strip()}"
+        exact = key in KEYS and colon == ":" and not match["lead"]
+        yield Untaken(commit, match["key"], value.strip(), fenced or not exact)
 
 
 class _Wrong(Exception):

@@ -275,7 +275,13 @@ class History(Protocol):
         """Whether `descendant` equals or descends from `ancestor`; False when either is unknown here."""
 
     def first_parent_commits(self, after: str | None, upto: str) -> tuple[CommitInfo, ...]:
-        """The first-parent commits in (after, upto], oldest first; changed paths only of endpoints/ and authority/."""
+        """The commits of main in (after, upto], oldest first; changed paths only of endpoints/ and authority/.
+
+        Where main was merged into a branch and then fast-forwarded to it, they are those of main and of that branch.
+        """
+
+    def main_lines(self, ranges: Sequence[tuple[str | None, str]]) -> Sequence[tuple[CommitInfo, ...]]:
+        """As `first_parent_commits` for each of these ranges of full ids that are here, read all at once."""
 
     def versions(self, path: str, upto: str) -> tuple[tuple[str, bytes], ...]:
         """The first-parent commits up to `upto` that changed a file, oldest first, each with its content then."""

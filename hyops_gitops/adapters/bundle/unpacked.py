@@ -9,7 +9,7 @@ Of history there is only what a bundle carries: the commits not applied yet, and
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -180,6 +180,10 @@ class UnpackedHistory:
         if after == upto:
             return ()
         raise _no_history("which commits were merged")
+
+    def main_lines(self, ranges: Sequence[tuple[str | None, str]]) -> Sequence[tuple[CommitInfo, ...]]:
+        """As `first_parent_commits`, for each of these ranges."""
+        return [self.first_parent_commits(after, upto) for after, upto in ranges]
 
     def versions(self, path: str, upto: str) -> tuple[tuple[str, bytes], ...]:
         """What a file was in earlier commits: never known.

@@ -1,24 +1,14 @@
 """The contracts' history, read with git plumbing. Reads only; meets the port `History`."""
 
-import re
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from pathlib import Path
 
+from hyops_gitops.adapters.git.main_line import read_main_lines
 from hyops_gitops.adapters.git.process import Git
-from hyops_gitops.adapters.git.trailers import trailers_by_commit
 from hyops_gitops.adapters.git.tree import CommitTree, is_full_id
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.rules.tree import ROOTS
-from hyops_gitops.core.trailers import Trailer
-
-# One field a line, none of which can hold a line feed: `%s` is the subject folded into one line, whole. The trailers
-# come last, a line each.
-_APPROVALS = "%(trailers:key=Approved-by,key=Reviewed-by,valueonly,unfold)"
-_LOG_FORMAT = f"%H%n%P%n%ct%n%an%n%cn%n%s%n{_APPROVALS}"
-_LAST_SECOND = 253402300799  # of the year 9999
-_ADDRESS = re.compile(r"\s*<[^>]*>\s*$")
 
 
 class GitRepository:
@@ -85,29 +75,16 @@ class GitRepository:
         return found.stdout.decode().strip() if found.ok else None
 
     def first_parent_commits(self, after: str | None, upto: str) -> tuple[CommitInfo, ...]:
-        """The first-parent commits in (after, upto], oldest first.
+        """The commits of main in (after, upto], oldest first, with what arrived by fast-forward beside it.
 
-        A merge's changed paths are those that differ from its first parent; a root commit changes all it holds.
+        A path counts as changed where its content differs from the commit before, and from `after`. A root commit
+        changes all it holds.
         """
-        exclude = [f"^{self.resolve(after)}"] if after is not None else []
-        output = self._git.output(
-            "log",
-            "-z",
-            "--first-parent",
-            "--reverse",
-            "--no-show-signature",
-            "--encoding=UTF-8",
-            f"--format=tformat:{_LOG_FORMAT}",
-            self.resolve(upto),
-            *exclude,
-            "--",
-        )
-        records = [_text(record).split("\n") for record in output.split(b"\0")[:-1]]
-        parents_of = {commit: parents.split() for commit, parents, *_ in records}
-        changed = self._changed_paths({commit: parents[:1] for commit, parents in parents_of.items()})
-        authors = self._authors([parents[1] for parents in parents_of.values() if len(parents) > 1])
-        trailers = trailers_by_commit(self._git, list(parents_of), exclude)
-        return tuple(_commit_info(record, changed.get(record[0], ()), authors, trailers) for record in records)
+        return self.main_lines([(self.resolve(after) if after is not None else None, self.resolve(upto))])[0]
+
+    def main_lines(self, ranges: Sequence[tuple[str | None, str]]) -> Sequence[tuple[CommitInfo, ...]]:
+        """As `first_parent_commits` for each of these ranges of full ids that are here, read all at once."""
+        return read_main_lines(self._git, ranges)
 
     def versions(self, path: str, upto: str) -> tuple[tuple[str, bytes], ...]:
         """The first-parent commits up to `upto` that changed a file, oldest first, each with its content then."""
@@ -122,82 +99,12 @@ class GitRepository:
         """The tree of one commit, named as `resolve` takes it."""
         return CommitTree(self._git, self.resolve(commit))
 
-    def _authors(self, commits: list[str]) -> dict[str, str]:
-        """The name of each commit's author, in one process."""
-        if not commits:
-            return {}
-        asked = "".join(f"{commit}\n" for commit in commits).encode()
-        output = self._git.output(
-            "log",
-            "-z",
-            "--stdin",
-            "--no-walk=unsorted",
-            "--no-show-signature",
-            "--encoding=UTF-8",
-            "--format=tformat:%H%n%an",
-            stdin=asked,
-        )
-        named = (_text(record).split("\n", 1) for record in output.split(b"\0")[:-1])
-        return {commit: "".join(name) for commit, *name in named}
-
-    def _changed_paths(self, first_parents: dict[str, list[str]]) -> dict[str, tuple[str, ...]]:
-        """The watched paths each commit changed against the parent given for it, in one process."""
-        # On standard input, the ids after a commit's stand in for its parents: a merge is compared with its first.
-        asked = "".join(f"{' '.join([commit, *parents])}\n" for commit, parents in first_parents.items())
-        output = self._git.output(
-            "diff-tree",
-            "--stdin",
-            "-r",
-            "-z",
-            "--root",
-            "--no-renames",
-            "--name-only",
-            "--relative",
-            "--ignore-submodules=none",
-            "--",
-            *ROOTS,
-            stdin=asked.encode(),
-        )
-        changed: dict[str, list[str]] = {}
-        paths: list[str] = []
-        for token in output.split(b"\0")[:-1]:
-            text = _text(token).lstrip("\n")
-            if text in first_parents:  # a watched path holds a slash, so it is never taken for a commit
-                paths = changed.setdefault(text, [])
-            else:
-                paths.append(text)
-        return {commit: tuple(sorted(of_commit)) for commit, of_commit in changed.items()}
-
     def _verified(self, revision: str) -> str | None:
         found = self._git.attempt("rev-parse", "--verify", "--quiet", "--end-of-options", revision)
         return found.stdout.decode().strip() if found.ok else None
 
     def _prefix(self) -> str:
         return _text(self._git.output("rev-parse", "--show-prefix")).rstrip("\n")
-
-
-def _commit_info(
-    record: list[str],
-    changed: tuple[str, ...],
-    authors: Mapping[str, str],
-    trailers: Mapping[str, tuple[Trailer, ...]],
-) -> CommitInfo:
-    commit, parents, seconds, author, committer, subject, *approvals = record
-    merged_head = next(iter(parents.split()[1:2]), None)
-    names = (_ADDRESS.sub("", line).strip() for line in approvals)
-    return CommitInfo(
-        commit,
-        subject,
-        author,
-        # Who commits may claim any time at all, or none: git tells none either of a commit said to be UTF-16.
-        datetime.fromtimestamp(min(int(seconds or 0), _LAST_SECOND), UTC),
-        changed,
-        committer,
-        tuple(name for name in names if name),
-        merged_head,
-        authors.get(merged_head) if merged_head else None,
-        trailers[commit],
-    )
 
 
 def _text(raw: bytes) -> str:

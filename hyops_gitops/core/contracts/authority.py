@@ -193,6 +193,7 @@ DEFAULT_OVERRIDABLE = (
     "max-deletes",
     "max-environment-cutovers",
     "max-replaces",
+    "mixed-commit",
     "move-together",
     "readiness",
     "restored",

@@ -23,7 +23,7 @@ from hyops_gitops.core.canonical import canonical_json, parse_canonical, sha256_
 from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.json_fields import Fields, present, time_text
-from hyops_gitops.core.trailers import Trailer
+from hyops_gitops.core.trailers import Trailer, Untaken
 
 INFO, SUMS, SUMS_SIGNATURE = "bundle.json", "SHA256SUMS", "SHA256SUMS.sig"
 EVIDENCE_FOLDER, RECORDED_FOLDER, WHEELS_FOLDER = "evidence", "recorded", "wheels"
@@ -193,7 +193,13 @@ def _commit_json(commit: CommitInfo) -> dict[str, object]:
         "committer": commit.committer,
         "approved_by": list(commit.approved_by),
         "trailers": [{"commit": one.commit, "key": one.key, "value": one.value} for one in commit.trailers],
-        **present(merged_head=commit.merged_head, merged_author=commit.merged_author),
+        **present(
+            merged_head=commit.merged_head,
+            merged_author=commit.merged_author,
+            untaken=[_line_json(one) for one in commit.untaken],
+            taken_back=list(commit.taken_back),
+            arrived_with=commit.arrived_with,
+        ),
     }
 
 
@@ -209,7 +215,18 @@ def _commit_from_json(fields: Fields) -> CommitInfo:
         fields.optional_text("merged_head"),
         fields.optional_text("merged_author"),
         tuple(Trailer(one.text("commit"), one.text("key"), one.text("value")) for one in fields.objects("trailers")),
+        fields.optional_each("untaken", _line_from_json),
+        fields.optional_texts("taken_back"),
+        fields.optional_text("arrived_with"),
     )
+
+
+def _line_json(line: Untaken) -> dict[str, object]:
+    return {"commit": line.commit, "key": line.key, "value": line.value, "quoted": line.is_quoted}
+
+
+def _line_from_json(fields: Fields) -> Untaken:
+    return Untaken(fields.text("commit"), fields.text("key"), fields.text("value"), fields.boolean("quoted"))
 
 
 def bundle_invalid(message: str) -> InvalidData:

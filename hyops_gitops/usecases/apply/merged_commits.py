@@ -14,8 +14,8 @@ from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.core.evidence.entry_parts import Approval, MergedCommit, Person
 from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.masking import masked
-from hyops_gitops.core.rules.tree import mixed
 from hyops_gitops.usecases.apply.opening import merged_commit
+from hyops_gitops.usecases.planning.declarations import mixed_commits
 from hyops_gitops.usecases.ports import Forge
 
 
@@ -48,14 +48,9 @@ def attribute(commits: Sequence[CommitInfo], forge: Forge | None, on_event: OnEv
 
 
 def mixed_change(people: Sequence[Attributed]) -> str | None:
-    """A commit, or a pull request that was rebased into several, that changes authority and contracts together."""
-    changed: dict[str, set[str]] = {}
-    for one in people:
-        pull = one.merged.pull_request
-        changed.setdefault(f"pull request {pull}" if pull else f"commit {one.commit.id[:12]}", set()).update(
-            one.commit.changed
-        )
-    return next((change for change, paths in changed.items() if mixed(paths)), None)
+    """As `mixed_commits`; the commits of one pull request belong together, even where it was rebased."""
+    pulls = {one.commit.id: one.merged.pull_request for one in people if one.merged.pull_request}
+    return mixed_commits([one.commit for one in people], pulls)
 
 
 def _by_commit(commit: CommitInfo) -> Attributed:

@@ -34,7 +34,7 @@ from hyops_gitops.usecases.apply.opening import (
 from hyops_gitops.usecases.apply.ports import ApplyPorts, ApplyRequest
 from hyops_gitops.usecases.apply.readiness import ReadinessPorts, check_readiness
 from hyops_gitops.usecases.findings_error import FindingsError
-from hyops_gitops.usecases.planning.declarations import check_trailers, known_sites, sites_lost
+from hyops_gitops.usecases.planning.declarations import check_trailers, known_sites, mixed_refusal, sites_lost
 from hyops_gitops.usecases.planning.observation import (
     Observation,
     anchor_refusal,
@@ -146,12 +146,8 @@ def check_commits(opened: Opened, people: tuple[Attributed, ...], request: Apply
     limits = limits_since(past, Limits.of(opened.authority.policy))
     check_trailers(commits, limits, request.overrides, opened.validation, ports.on_event)
     _check_separation(limits, people, request)
-    if past is not None and (change := mixed_change(people)) is not None:
-        raise Refused(
-            f"{change} changes authority/ and endpoints/ together",
-            guard="mixed-commit",
-            hint="change the authority in a pull request of its own, then the contracts",
-        )
+    if past is not None and (refusal := mixed_refusal(mixed_change(people), limits, request.overrides)) is not None:
+        raise refusal
     found = sort_findings(opened.validation, past)
     if found.blocking:
         raise FindingsError(found.blocking)

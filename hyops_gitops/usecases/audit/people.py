@@ -1,13 +1,14 @@
 """The population of merged commits, both ways, and who stands behind each of them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from hyops_gitops.core.apply.separation import missing_approval
 from hyops_gitops.core.audit.audit import Notice
 from hyops_gitops.core.audit.facts import SeparationOfDuties
 from hyops_gitops.core.declaration import NOTHING_DECLARED
-from hyops_gitops.core.evidence.entries import Intent, Refusal, Unchanged
+from hyops_gitops.core.evidence.entries import Body, Intent, Refusal, Result, Unchanged
 from hyops_gitops.core.evidence.entry_parts import MergedCommit, Person
 from hyops_gitops.core.evidence.envelope import Entry, entry_path
 from hyops_gitops.core.evidence.log import Log
@@ -24,31 +25,53 @@ Doubt = Problem | Notice
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """The contracts' branch as its first parents tell it."""
+    """The contracts' branch as the entries went along it: main may have been fast-forwarded past its own commits."""
 
-    commits: Mapping[str, CommitInfo]  # by id, oldest first, from the beginning
-    population: tuple[CommitInfo, ...]  # those since genesis that touch contracts or authority
+    begins_here: bool  # whether the commit of genesis is in the branch's history
+    ranges: Mapping[int, tuple[CommitInfo, ...]]  # the commits that an entry had to carry out, by its number
+    population: tuple[CommitInfo, ...]  # those since genesis that touch contracts or authority, oldest first
+    never_main: frozenset[str]  # commits that were carried out before a later merge brought them to main
 
     @classmethod
     def of(cls, history: History, log: Log, head: str) -> "Line":
         """The line up to `head`."""
-        commits = history.first_parent_commits(None, head)
-        ids = [one.id for one in commits]
-        start = ids.index(log.genesis.commit) + 1 if log.genesis.commit in ids else 0
-        return cls({one.id: one for one in commits}, tuple(one for one in commits[start:] if one.changed))
+        applied, wanted = log.genesis.commit, {}
+        for entry in log.entries:
+            body = entry.body
+            if isinstance(body, Intent | Unchanged | Refusal):
+                wanted[entry.seq] = applied, body.contracts.commit
+            if (recorded := _recorded_by(log, body)) is not None:
+                applied = recorded
+        here = {one for one in {*chain.from_iterable(wanted.values()), applied} if history.is_ancestor(one, one)}
+        known = {seq: (after if after in here else None, upto) for seq, (after, upto) in wanted.items() if upto in here}
+        lines = history.main_lines([*known.values(), (applied if applied in here else None, head)])
+        begins_here = history.is_ancestor(log.genesis.commit, head)
+        commits = {one.id: one for line in lines for one in line if one.changed} if begins_here else {}
+        ranges = dict(zip(known, lines, strict=False))
+        starts = [*(after for after, _ in known.values()), applied]
+        never = (after for after, line in zip(starts, lines, strict=True) if after and _was_never_main(after, line))
+        return cls(begins_here, ranges, tuple(commits.values()), frozenset(never))
 
-    def up_to(self, commit: str) -> tuple[CommitInfo, ...]:
-        """The population up to one commit of the line."""
-        ids = list(self.commits)
-        if commit not in self.commits:
-            return ()
-        known = set(ids[: ids.index(commit) + 1])
-        return tuple(one for one in self.population if one.id in known)
+
+def _was_never_main(commit: str, following: Sequence[CommitInfo]) -> bool:
+    """Whether a commit came to main by a merge whose first parent it descends from: main was at that one until then."""
+    merge = next((one for one in following if one.joined == commit), None)
+    return merge is not None and not any(one.arrived_with == merge.id for one in following)
+
+
+def _recorded_by(log: Log, body: Body) -> str | None:
+    """The commit whose contracts were carried out, where an entry says that some were."""
+    if isinstance(body, Unchanged):
+        return body.contracts.commit
+    if isinstance(body, Result) and body.outcome == "applied":
+        intent = log.entries[body.intent_seq - 1].body
+        return intent.contracts.commit if isinstance(intent, Intent) else None
+    return None
 
 
 def check_population(log: Log, line: Line) -> Iterator[Problem]:
     """Every merged commit is in the log, and every commit in the log was merged as it says."""
-    if log.genesis.commit not in line.commits:
+    if not line.begins_here:
         message = f"genesis names commit {log.genesis.commit[:12]}, which is not on the contracts' branch"
         yield Problem("not-on-main", entry_path(log.zone, 1), message)
     told: set[str] = set()
@@ -56,25 +79,34 @@ def check_population(log: Log, line: Line) -> Iterator[Problem]:
         body = entry.body
         if not isinstance(body, Intent | Unchanged | Refusal):
             continue
+        known = {one.id: one for one in line.ranges.get(entry.seq, ())}
+        if body.contracts.commit in line.never_main and not isinstance(body, Refusal):
+            message = f"main was never at commit {body.contracts.commit[:12]}: a merge brought it there later"
+            yield Problem("not-on-main", entry_path(log.zone, entry.seq), message)
         for merged in body.merged:
-            yield from _check_merged(log.zone, entry, merged, line)
+            yield from _check_merged(log.zone, entry, merged, known)
         if isinstance(body, Intent):
-            yield from _check_lifted(log.zone, entry, body, line)
+            yield from _check_lifted(log.zone, entry, body, known)
         if not isinstance(body, Refusal):
             told |= {merged.commit for merged in body.merged}
-            for missing in line.up_to(body.contracts.commit):
-                if missing.id not in told:
+            for missing in known.values():
+                if missing.changed and missing.id not in told:
                     told.add(missing.id)
                     message = f"commit {missing.id[:12]} was merged by {body.contracts.commit[:12]}, and is not named"
                     yield Problem("population", entry_path(log.zone, entry.seq), message)
 
 
-def _check_merged(zone: str, entry: Entry, merged: MergedCommit, line: Line) -> Iterator[Problem]:
-    path, known = entry_path(zone, entry.seq), line.commits.get(merged.commit)
+def _check_merged(
+    zone: str, entry: Entry, merged: MergedCommit, commits: Mapping[str, CommitInfo]
+) -> Iterator[Problem]:
+    path, known = entry_path(zone, entry.seq), commits.get(merged.commit)
     if known is None:
-        message = f"changes[] names {merged.commit[:12]}, which is not a first parent of the contracts' branch"
+        message = f"changes[] names {merged.commit[:12]}, which main did not get since what was applied before"
         yield Problem("not-on-main", path, message)
         return
+    if known.joined is not None and merged.head == known.joined:
+        # Earlier versions took main, where it had been merged into a branch, for what the merge brought in.
+        known = replace(known, merged_head=known.joined, merged_author=known.joined_author)
     true = merged_commit(known)
     facts: list[tuple[str, object, object]] = [
         # A log that says nothing may have been written before trailers were read.
@@ -92,8 +124,8 @@ def _check_merged(zone: str, entry: Entry, merged: MergedCommit, line: Line) -> 
             yield Problem("commit-facts", path, f"the {what} of {merged.commit[:12]} is not what the commit says")
 
 
-def _check_lifted(zone: str, entry: Entry, intent: Intent, line: Line) -> Iterator[Problem]:
-    known = [line.commits[merged.commit] for merged in intent.merged if merged.commit in line.commits]
+def _check_lifted(zone: str, entry: Entry, intent: Intent, commits: Mapping[str, CommitInfo]) -> Iterator[Problem]:
+    known = [commits[merged.commit] for merged in intent.merged if merged.commit in commits]
     lifted = {replace(one, reason=masked(one.reason)) for one in trailer_overrides(known)}
     for override in intent.overrides:
         if override.source == "trailer" and override not in lifted:
@@ -110,7 +142,7 @@ def check_people(
         return
     overrides = body.overrides if isinstance(body, Intent) else ()
     lifted = any(override.guard == "separation-of-duties" for override in overrides)
-    touching = {one.id for one in line.population}
+    touching = {one.id for one in line.ranges.get(entry.seq, ()) if one.changed}
     for merged in body.merged:
         if merged.commit in touching:
             for message, unknown in _about(merged, custody):

@@ -188,6 +188,7 @@ def _masked(commit: CommitInfo) -> CommitInfo:
         approved_by=tuple(map(masked, commit.approved_by)),
         merged_author=masked(commit.merged_author) if commit.merged_author else None,
         trailers=tuple(replace(one, value=masked(one.value)) for one in commit.trailers),
+        untaken=tuple(replace(one, value=masked(one.value)) for one in commit.untaken),
     )
 
 

@@ -20,7 +20,13 @@ from hyops_gitops.core.zone import Zone
 from hyops_gitops.usecases.document_port import DocumentReader, SchemaChecker
 from hyops_gitops.usecases.evidence.log import read_signers, require_log
 from hyops_gitops.usecases.findings_error import FindingsError
-from hyops_gitops.usecases.planning.declarations import trailer_refusal, with_trailers
+from hyops_gitops.usecases.planning.declarations import (
+    mixed_commits,
+    mixed_refusal,
+    quoted_lines,
+    trailer_refusal,
+    with_trailers,
+)
 from hyops_gitops.usecases.planning.observation import Observation, anchor_refusal, check_header, observe
 from hyops_gitops.usecases.planning.proposal import (
     Ground,
@@ -107,8 +113,11 @@ def make_proposal(request: PlanRequest, ports: PlanPorts) -> Proposal:
         moves=moves_of(log, ports.clock.now()),
     )
     limits = limits_since(past, limits)
-    if (refused := trailer_refusal(commits, limits, overrides)) is not None:
-        refusals = (_refusal(refused), *refusals)
+    about_commits = [trailer_refusal(commits, limits, overrides)]
+    if past is not None:
+        about_commits.append(mixed_refusal(mixed_commits(commits), limits, overrides))
+    refusals = (*(_refusal(one) for one in about_commits if one is not None), *refusals)
+    notes = (*notes, *(Note(validation.authority.zone, line) for line in quoted_lines(commits)))
     plan = replace(plan, refusals=(*refusals, *plan.refusals), notes=(*notes, *plan.notes))
     warnings = tuple(
         segment_warnings(log, ports.segments, validation.authority.policy.breakglass.review_h) if log else ()

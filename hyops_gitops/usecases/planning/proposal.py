@@ -138,9 +138,9 @@ def manifest_sha256(files: Mapping[str, bytes]) -> str:
 
 
 def commits_after(log: Log, commit: str, history: History) -> tuple[CommitInfo, ...]:
-    """The first-parent commits up to `commit` since the one recorded last, or since genesis."""
+    """The commits of main up to `commit` since the one recorded last, or since genesis."""
     try:
         base = history.resolve(log.recorded_commit or log.genesis.commit)
     except UsageError:  # a commit of another history: everything is new, but nothing lifts a guard now that did then
-        return tuple(replace(one, trailers=()) for one in history.first_parent_commits(None, commit))
+        return tuple(replace(one, trailers=(), untaken=()) for one in history.first_parent_commits(None, commit))
     return history.first_parent_commits(base, commit)

@@ -1,0 +1,245 @@
+"""Reads main as the commits since the one applied last: people, trailers, and what each of them changed.
+
+Which commits are steps of main, and which of the paths that they changed count, is said in `core.history.main_line`.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from hyops_gitops.adapters.git.process import Git
+from hyops_gitops.adapters.git.tree import is_full_id
+from hyops_gitops.core.errors import OutsideFailure
+from hyops_gitops.core.exchange import CommitInfo
+from hyops_gitops.core.history.main_line import Changed, Step, StepPaths, steps_between, what_counts
+from hyops_gitops.core.rules.tree import ROOTS
+from hyops_gitops.core.trailers import PREFIX, Trailer, Untaken, untaken_lines
+
+Range = tuple[str | None, str]  # full ids: the commit applied last, None for the beginning; the commit to apply
+
+_APPROVALS = "%(trailers:key=Approved-by,key=Reviewed-by,valueonly,unfold)"
+# No message holds a NUL: git ends it there. `%s` is the subject folded into one line, whole.
+_FIELDS = ("%H", "%P", "%ct", "%an", "%cn", "%s", _APPROVALS, "%(trailers:only,unfold)", "%B")
+_LAST_SECOND = 253402300799  # of the year 9999
+_ADDRESS = re.compile(r"\s*<[^>]*>\s*$")
+_NOTHING: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class _Commit:
+    """One commit as git tells it."""
+
+    id: str
+    parents: tuple[str, ...]
+    time: datetime
+    author: str
+    committer: str
+    subject: str
+    approved_by: tuple[str, ...]
+    trailers: tuple[Trailer, ...]
+    untaken: tuple[Untaken, ...]
+
+
+def read_main_lines(git: Git, ranges: Sequence[Range]) -> list[tuple[CommitInfo, ...]]:
+    """The steps of main in each range, oldest first; three processes for all of them.
+
+    Raises:
+        OutsideFailure: code `git-failed`.
+    """
+    if not ranges:
+        return []
+    starts = {after for after, _ in ranges}
+    exclude = [f"^{after}" for after in starts if after] if len(starts) == 1 else []
+    commits = _read_commits(git, dict.fromkeys(upto for _, upto in ranges), exclude)
+    graph = {one.id: one.parents for one in commits.values()}
+    within = _Ranges(graph)
+    parts = [within.between(after, upto) for after, upto in ranges]
+    lines = [steps_between(part, after, upto) for part, (after, upto) in zip(parts, ranges, strict=True)]
+    pairs = [
+        pair for line, (after, _) in zip(lines, ranges, strict=True) for step in line for pair in _pairs(step, after)
+    ]
+    differing = _differing_paths(git, list(dict.fromkeys(pairs)))
+    found = []
+    for (after, _), part, line in zip(ranges, parts, lines, strict=True):
+        paths = {step.commit: _step_paths(step, after, differing) for step in line}
+        counted = what_counts(line, paths)
+        brought = _brought([step.commit for step in line], part)
+        found.append(tuple(_info(step, commits, part, counted[step.commit], brought[step.commit]) for step in line))
+    return found
+
+
+class _Ranges:
+    """Parts of one graph. What is applied before one is kept: most ranges go on where the last one ended."""
+
+    def __init__(self, graph: Mapping[str, Sequence[str]]) -> None:
+        self._graph = graph
+        self._applied: str | None = None
+        self._reached: set[str] = set()
+
+    def between(self, after: str | None, upto: str) -> dict[str, Sequence[str]]:
+        """The commits in (after, upto], each after its parents."""
+        if after != self._applied:
+            self._go_on(after)
+        within = self._reach(upto, self._reached)
+        order = [one for one in self._graph if one in within] if len(within) > 1 else within
+        return {one: self._graph[one] for one in order}
+
+    def _go_on(self, after: str | None) -> None:
+        new = self._reach(after, self._reached) if after else set()
+        ends = {parent for one in new for parent in self._graph[one]}
+        if self._applied is not None and (after is None or self._applied not in ends):
+            self._reached = set()
+            new = self._reach(after, set()) if after else set()
+        self._reached |= new
+        self._applied = after
+
+    def _reach(self, commit: str, known: set[str]) -> set[str]:
+        found: set[str] = set()
+        pending = [commit]
+        while pending:
+            one = pending.pop()
+            if one in self._graph and one not in known and one not in found:
+                found.add(one)
+                pending += self._graph[one]
+        return found
+
+
+def _read_commits(git: Git, tips: Mapping[str, object], exclude: Sequence[str]) -> dict[str, _Commit]:
+    """Every commit that these reach, each after its parents."""
+    output = git.output(
+        "log",
+        "-z",
+        "--topo-order",
+        "--reverse",
+        "--no-show-signature",
+        "--encoding=UTF-8",
+        f"--format=tformat:{'%x00'.join(_FIELDS)}",
+        *tips,
+        *exclude,
+        "--",
+    )
+    texts = [token.decode("utf-8", "backslashreplace") for token in output.split(b"\0")[:-1]]
+    commits = {}
+    for start in range(0, len(texts), len(_FIELDS)):
+        fields = texts[start : start + len(_FIELDS)]
+        if len(fields) != len(_FIELDS) or not is_full_id(fields[0]):
+            raise OutsideFailure("git log answered what is not understood", code="git-failed")
+        commits[fields[0]] = _commit(fields)
+    return commits
+
+
+def _commit(fields: Sequence[str]) -> _Commit:
+    commit, parents, seconds, author, committer, subject, approvals, trailers, message = fields
+    taken = tuple(_trailers(commit, trailers.split("\n")))
+    names = (_ADDRESS.sub("", line).strip() for line in approvals.split("\n"))
+    return _Commit(
+        commit,
+        tuple(parents.split()),
+        # Who commits may claim any time at all, or none: git tells none either of a commit said to be UTF-16.
+        datetime.fromtimestamp(min(int(seconds or 0), _LAST_SECOND), UTC),
+        author,
+        committer,
+        subject,
+        tuple(name for name in names if name),
+        taken,
+        untaken_lines(commit, message, taken),
+    )
+
+
+def _trailers(commit: str, lines: Sequence[str]) -> Iterator[Trailer]:
+    for line in lines:
+        key, colon, value = line.partition(":")
+        if colon and key.strip().lower().startswith(PREFIX):
+            yield Trailer(commit, key.strip(), value.strip())
+
+
+def _pairs(step: Step, after: str | None) -> Iterator[tuple[str, str | None]]:
+    yield step.commit, step.before
+    if step.beside is not None:
+        yield step.commit, step.beside
+    if after is not None:
+        yield step.commit, after
+
+
+def _step_paths(step: Step, after: str | None, differing: Mapping[tuple[str, str | None], frozenset[str]]) -> StepPaths:
+    return StepPaths(
+        differing[step.commit, step.before],
+        differing[step.commit, step.beside] if step.beside is not None else _NOTHING,
+        differing[step.commit, after] if after is not None else None,
+    )
+
+
+def _differing_paths(git: Git, pairs: Sequence[tuple[str, str | None]]) -> dict[tuple[str, str | None], frozenset[str]]:
+    """The watched paths whose content differs between two commits, or that a root commit holds; one process for all."""
+    if not pairs:
+        return {}
+    # On standard input, the ids after a commit's stand in for its parents.
+    asked = "".join(f"{' '.join(filter(None, pair))}\n" for pair in pairs)
+    output = git.output(
+        "diff-tree",
+        "--stdin",
+        "--always",  # names the commit of a pair without differences too: the answers are as many as the questions
+        "-r",
+        "-z",
+        "--root",
+        "--no-renames",
+        "--name-only",
+        "--relative",
+        "--ignore-submodules=none",
+        "--",
+        *ROOTS,
+        stdin=asked.encode(),
+    )
+    answers: list[tuple[str, list[str]]] = []
+    for token in output.split(b"\0")[:-1]:
+        text = token.decode("utf-8", "backslashreplace").lstrip("\n")
+        if is_full_id(text):  # a watched path holds a slash, or is one of two words
+            answers.append((text, []))
+        else:
+            answers[-1][1].append(text)
+    return {pair: frozenset(paths) for pair, (_, paths) in zip(pairs, answers, strict=True)}
+
+
+def _brought(steps: Sequence[str], parents: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """The commits that are in each step's history and in none before it, oldest first."""
+    found: dict[str, list[str]] = {}
+    order = {commit: place for place, commit in enumerate(parents)}
+    left = set(parents)
+    for commit in steps:
+        brought: list[str] = []
+        pending = [commit]
+        while pending:
+            one = pending.pop()
+            if one in left:
+                left.discard(one)
+                brought.append(one)
+                pending += parents[one]
+        found[commit] = sorted(brought, key=order.__getitem__)
+    return found
+
+
+def _info(
+    step: Step, commits: Mapping[str, _Commit], within: Mapping[str, object], changed: Changed, brought: Sequence[str]
+) -> CommitInfo:
+    commit = commits[step.commit]
+    others = [one for one in commit.parents[1:] if one in within and one != step.before]
+    head = others[0] if others else None
+    joined = next(iter(commit.parents[1:2]), None) if head is None else None
+    return CommitInfo(
+        commit.id,
+        commit.subject,
+        commit.author,
+        commit.time,
+        tuple(sorted(changed.paths)),
+        commit.committer,
+        commit.approved_by,
+        head,
+        commits[head].author if head else None,
+        tuple(trailer for one in brought for trailer in commits[one].trailers),
+        tuple(line for one in brought for line in commits[one].untaken),
+        tuple(sorted(changed.taken_back)),
+        step.arrived_with,
+        joined,
+        commits[joined].author if joined is not None and joined in commits else None,
+    )
