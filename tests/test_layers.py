@@ -1,10 +1,9 @@
 """The layers of the design, read from the imports: which part may know which, and what the core may never do."""
 
 import ast
-from collections.abc import Iterator
+import functools
+from collections.abc import Collection, Iterator
 from pathlib import Path
-
-import pytest
 
 PACKAGE = Path(__file__).parent.parent / "hyops_gitops"
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -55,14 +54,22 @@ OUTSIDE = frozenset(
 CLOCK_CALLS = {"now", "utcnow", "today"}
 
 
-def imports(module: Path) -> Iterator[str]:
+@functools.cache
+def tree_of(module: Path) -> ast.Module:
+    return ast.parse(module.read_text(encoding="utf-8"))
+
+
+@functools.cache
+def imports(module: Path) -> tuple[str, ...]:
     """Every imported name in full, those inside functions and for type checking included."""
-    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+    found: list[str] = []
+    for node in ast.walk(tree_of(module)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{module}: relative import"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            found += [f"{node.module}.{alias.name}" for alias in node.names]
+    return tuple(found)
 
 
 def layer(module: Path) -> str:
@@ -89,72 +96,91 @@ def neighbours(package_name: str) -> set[str]:
 
 
 def calls(module: Path) -> Iterator[ast.Call]:
-    tree = ast.parse(module.read_text(encoding="utf-8"))
-    return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+    return (node for node in ast.walk(tree_of(module)) if isinstance(node, ast.Call))
 
 
-every_module = pytest.mark.parametrize("module", MODULES, ids=shown)
-core_module = pytest.mark.parametrize("module", [one for one in MODULES if layer(one) == "core"], ids=shown)
-below_cli = pytest.mark.parametrize("module", [one for one in MODULES if layer(one) not in ("", "cli")], ids=shown)
+def modules_of(*layers: str) -> list[Path]:
+    return [module for module in MODULES if layer(module) in layers]
 
 
-@pytest.mark.parametrize("module", [one for one in MODULES if layer(one)], ids=shown)
-def test_imports_follow_the_layers(module: Path) -> None:
-    allowed = MAY_IMPORT[layer(module)]
-    ours = [name.removeprefix("hyops_gitops.") for name in imports(module) if name.startswith("hyops_gitops.")]
-
-    wrong = [name for name in ours if not any(name == one or name.startswith(f"{one}.") for one in allowed)]
-
-    assert [name for name in wrong if name != "__version__"] == []
+BELOW_CLI = [module for module in MODULES if layer(module) not in ("", "cli")]
 
 
-@pytest.mark.parametrize("start", sorted({package(one) for one in MODULES if layer(one)}))
-def test_packages_of_a_layer_form_no_circle(start: str) -> None:
-    seen: set[str] = set()
-    waiting = [start]
-    while waiting:
-        found = neighbours(waiting.pop()) - seen
-        seen |= found
-        waiting += found
-
-    assert start not in seen
+def touches(name: str, parts: Collection[str]) -> bool:
+    """Whether an imported name is one of these modules, or lies in one."""
+    return any(name == part or name.startswith(f"{part}.") for part in parts)
 
 
-@core_module
-def test_core_imports_nothing_that_touches_the_outside(module: Path) -> None:
-    names = list(imports(module))
+def test_imports_follow_the_layers() -> None:
+    wrong = [
+        f"{shown(module)}: {name}"
+        for module in MODULES
+        if layer(module)
+        for name in imports(module)
+        if name.startswith("hyops_gitops.") and name != "hyops_gitops.__version__"
+        if not touches(name.removeprefix("hyops_gitops."), MAY_IMPORT[layer(module)])
+    ]
 
-    assert [name for name in names if any(name == one or name.startswith(f"{one}.") for one in OUTSIDE)] == []
-    assert [name for name in names if name.startswith("pathlib") and name != "pathlib.PurePosixPath"] == []
-
-
-@core_module
-def test_core_reads_no_clock_and_no_file(module: Path) -> None:
-    named = [call.func.attr for call in calls(module) if isinstance(call.func, ast.Attribute)]
-    bare = [call.func.id for call in calls(module) if isinstance(call.func, ast.Name)]
-
-    assert CLOCK_CALLS.isdisjoint(named)
-    assert {"open", "input"}.isdisjoint(bare)
+    assert wrong == []
 
 
-@below_cli
-def test_nothing_below_the_cli_prints(module: Path) -> None:
-    bare = [call.func.id for call in calls(module) if isinstance(call.func, ast.Name)]
+def test_packages_of_a_layer_form_no_circle() -> None:
+    packages = sorted({package(module) for module in MODULES if layer(module)})
+    reached = {start: neighbours(start) for start in packages}
+    for _ in packages:
+        reached = {
+            start: found.union(*(reached.get(name, set()) for name in found)) for start, found in reached.items()
+        }
 
-    assert "print" not in bare
-    assert [name for name in imports(module) if name == "click" or name.startswith("click.")] == []
-
-
-@every_module
-def test_no_module_is_a_drawer_of_utilities(module: Path) -> None:
-    assert module.stem not in ("utils", "util", "helpers", "common", "misc", "manager")
+    assert [start for start, found in reached.items() if start in found] == []
 
 
-@every_module
-def test_no_module_is_too_long_to_read(module: Path) -> None:
-    assert len(module.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
+def test_core_imports_nothing_that_touches_the_outside() -> None:
+    wrong = [
+        f"{shown(module)}: {name}"
+        for module in modules_of("core")
+        for name in imports(module)
+        if touches(name, OUTSIDE) or (name.startswith("pathlib") and name != "pathlib.PurePosixPath")
+    ]
+
+    assert wrong == []
 
 
-@every_module
-def test_every_module_says_what_it_is(module: Path) -> None:
-    assert ast.get_docstring(ast.parse(module.read_text(encoding="utf-8")))
+def test_core_reads_no_clock_and_no_file() -> None:
+    wrong = [
+        f"{shown(module)}:{call.lineno}"
+        for module in modules_of("core")
+        for call in calls(module)
+        if (isinstance(call.func, ast.Attribute) and call.func.attr in CLOCK_CALLS)
+        or (isinstance(call.func, ast.Name) and call.func.id in ("open", "input"))
+    ]
+
+    assert wrong == []
+
+
+def test_nothing_below_the_cli_prints() -> None:
+    printing = [
+        f"{shown(module)}:{call.lineno}"
+        for module in BELOW_CLI
+        for call in calls(module)
+        if isinstance(call.func, ast.Name) and call.func.id == "print"
+    ]
+    click = [f"{shown(module)}: {name}" for module in BELOW_CLI for name in imports(module) if touches(name, ["click"])]
+
+    assert printing + click == []
+
+
+def test_no_module_is_a_drawer_of_utilities() -> None:
+    drawers = ("utils", "util", "helpers", "common", "misc", "manager")
+
+    assert [shown(module) for module in MODULES if module.stem in drawers] == []
+
+
+def test_no_module_is_too_long_to_read() -> None:
+    lengths = {shown(module): len(module.read_text(encoding="utf-8").splitlines()) for module in MODULES}
+
+    assert {name: length for name, length in lengths.items() if length > MAX_LINES} == {}
+
+
+def test_every_module_says_what_it_is() -> None:
+    assert [shown(module) for module in MODULES if not ast.get_docstring(tree_of(module))] == []
