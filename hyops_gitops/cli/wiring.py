@@ -346,6 +346,7 @@ class Wiring:
             clock=SystemClock(),
             mark=self.mark(),
             segments=tuple(DiskSegments(self.root).segments()),
+            open_primary=self.servers.reader_with_key,
         )
 
     def doctor_ports(self, on_event: OnEvent = lambda _: None) -> DoctorPorts:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from hyops_gitops.core.json_fields import Fields, Json
-from hyops_gitops.core.names import is_marker
+from hyops_gitops.core.names import MARKER_LABEL, is_marker
 from hyops_gitops.core.zone import DNSSEC_TYPES, RRset, soa_serials
 
 # Of these a name has one record at most (RFC 2181 section 10.1, RFC 6672 section 2.4); SOA is a kind of its own.
@@ -30,7 +30,7 @@ class DamageKind(StrEnum):
     EQUAL_RECORDS = "equal-records"
     SEVERAL_SOA = "several-soa"
     CNAME_BESIDE = "cname-beside"
-    SEVERAL_CNAME = "several-cname"  # or DNAME
+    SEVERAL_RECORDS = "several-records"  # where one may stand: CNAME, DNAME, each of our markers
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Damage:
                 return f"{self.name} has {len(self.rrsets[0].rows)} SOA records, serials {serials}"
             case DamageKind.CNAME_BESIDE:
                 return f"{self.name} has a CNAME beside other records: {rows}"
-            case DamageKind.SEVERAL_CNAME:
+            case DamageKind.SEVERAL_RECORDS:
                 return f"{self.name} has more than the one {self.rrsets[0].type} that a name may have: {rows}"
 
     def to_json(self) -> Json:
@@ -99,8 +99,9 @@ def _of_rrset(rrset: RRset) -> Iterator[Damage]:
         return
     if rrset.repeated:
         yield Damage(DamageKind.EQUAL_RECORDS, rrset.name, (rrset,))
-    if rrset.type in _SINGLE_TYPES and len(rrset.rdata) > 1:
-        yield Damage(DamageKind.SEVERAL_CNAME, rrset.name, (rrset,))
+    single = rrset.type in _SINGLE_TYPES or (rrset.type == "TXT" and MARKER_LABEL in rrset.name)
+    if single and len(rrset.rdata) > 1:
+        yield Damage(DamageKind.SEVERAL_RECORDS, rrset.name, (rrset,))
 
 
 def concerning(damage: Iterable[Damage], zone: str, names: Collection[str]) -> tuple[Damage, ...]:

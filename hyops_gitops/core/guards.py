@@ -110,6 +110,12 @@ _ALL = (
         "restore rebuilds a primary that is empty or older than the log, never one that was changed since",
         overridable=False,
     ),
+    Guard(
+        "damaged",
+        "the zone's SOA, our markers or names of ours hold rows that contradict each other, as two writers leave them "
+        "in a database without isolation",
+        overridable=True,
+    ),
     Guard("log-gap", "the zone's anchor is newer than the log: entries are missing", overridable=True),
     Guard(
         "occluded",

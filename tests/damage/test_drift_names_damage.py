@@ -69,7 +69,7 @@ def test_a_cname_beside_a_record_of_others_is_named(world: World, rows: Rows) ->
 def test_two_cnames_at_one_name_are_named(world: World, rows: Rows) -> None:
     for target in ("one", "two"):
         rows.insert(world.zone, world.name("alias"), "CNAME", world.name(target))
-    assert _named(_drift(world)) == [("primary", world.name("alias"), "several-cname")]
+    assert _named(_drift(world)) == [("primary", world.name("alias"), "several-records")]
 
 
 def test_a_disabled_record_beside_an_equal_one_contradicts_nothing(world: World, rows: Rows) -> None:

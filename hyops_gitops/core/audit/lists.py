@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from hyops_gitops.core.audit.audit import ChangeRow, Disposition, Notice, PopulationRow
+from hyops_gitops.core.damage import CAUSE, Damage
 from hyops_gitops.core.evidence.custody_entries import Gap, Genesis, Reconcile, TrustChange
 from hyops_gitops.core.evidence.entries import AuthorityChange, Body, Intent, Refusal, Result, Unchanged, ZoneDrift
 from hyops_gitops.core.evidence.entry_parts import MergedCommit, approved_by, asked_by
@@ -67,11 +68,16 @@ def _kinds(entry: Entry) -> Iterator[tuple[str, str]]:
 
 def _about_drift(body: ZoneDrift) -> Iterator[tuple[str, str]]:
     moved = body.before.whole != body.after.whole
-    if body.differences or body.restored or moved or not body.secondaries:
+    yield from _about_damage(body.damage)
+    if body.differences or body.restored or moved or not (body.secondaries or body.damage):
         restored = "; the zone was restored" if body.restored else ""
         yield "drift", f"changed outside the log: {_names(body.differences) or 'it does not say what'}{restored}"
     for one in body.secondaries:
         yield "drift", f"secondary {one.name} ({one.address}) was {one.kind}: {_names(one.differences)}"
+
+
+def _about_damage(damage: Iterable[Damage]) -> Iterator[tuple[str, str]]:
+    yield from (("damaged", f"{one.message} ({CAUSE})") for one in damage)
 
 
 def _names(differences: Iterable[Drift]) -> str:
@@ -81,6 +87,7 @@ def _names(differences: Iterable[Drift]) -> str:
 def _about_intent(intent: Intent) -> Iterator[tuple[str, str]]:
     yield from (("held", f"{one.name}: {one.reason}") for one in intent.held)
     yield from (("drift", f"{one.name} {one.type} was changed outside the log and left alone") for one in intent.drift)
+    yield from (("repair", f"rewritten: {one.message}") for one in intent.repair)
     if intent.sites_lost:
         yield "site-lost", f"declared lost, so that its servers were not waited for: {', '.join(intent.sites_lost)}"
     if intent.rollback_of is not None:
@@ -119,6 +126,7 @@ def _about_segment(body: Reconcile) -> Iterator[tuple[str, str]]:
 
 
 def _about_result(result: Result) -> Iterator[tuple[str, str]]:
+    yield from _about_damage(result.damage)
     if result.recovered:
         yield "recovered", f"the writer of intent {result.intent_seq} had gone; another run found out what became of it"
     if result.outcome != "applied":

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from hyops_gitops.core.damage import Damage
 from hyops_gitops.core.evidence.custody_entries import Adopted, Gap, Genesis, Reconcile
 from hyops_gitops.core.evidence.entries import Intent, Result, Unchanged, ZoneDrift
 from hyops_gitops.core.evidence.entry_list import EntryList
@@ -206,6 +207,26 @@ class Log:
         """The contracts' commit that entry names."""
         recorded = self.recorded
         return recorded.contracts.commit if recorded else None
+
+    @property
+    def damage(self) -> tuple[Entry, tuple[Damage, ...]] | None:
+        """The newest entry that names rows that contradict each other, and those that no update rewrote since."""
+        rewritten: set[str] = set()
+        for entry in reversed(self.entries):
+            body = entry.body
+            if isinstance(body, Result | ZoneDrift) and body.damage:
+                left = tuple(one for one in body.damage if one.name not in rewritten)
+                return (entry, left) if left else None
+            if isinstance(body, Result) and body.outcome == "applied":
+                intent = self.entries[body.intent_seq - 1].body
+                if isinstance(intent, Intent):
+                    names = (change.name for change in intent.changes if change.writes)
+                    rewritten |= {
+                        self.zone,
+                        *names,
+                        *(one.name for one in intent.repair),
+                    }  # every update writes the SOA
+        return None
 
     @property
     def gaps(self) -> tuple[Entry, ...]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from hyops_gitops.core.damage import Damage
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.evidence.entry_parts import MergedCommit
 from hyops_gitops.core.json_fields import time_text
@@ -145,6 +146,7 @@ class Status:
     unseen: tuple[str, ...]  # what could not be looked at, and why
     notes: tuple[str, ...] = ()  # what is worth knowing and needs nobody
     log_verifies: bool = True
+    damage: tuple[Damage, ...] = ()  # by the primary's API, where its key is here; else as the log recorded it last
 
     @property
     def silent(self) -> tuple[ServerState, ...]:
@@ -159,7 +161,7 @@ class Status:
     @property
     def exit_code(self) -> Exit:
         """1: something differs. 4: nothing that could be seen does, but a required server did not answer."""
-        if not self.log_verifies or not all(name.agrees for name in self.names):
+        if not self.log_verifies or self.damage or not all(name.agrees for name in self.names):
             return Exit.NO
         return Exit.OUTSIDE if self.silent else Exit.OK
 
@@ -175,6 +177,7 @@ class Status:
             "warnings": list(self.warnings),
             "unseen": list(self.unseen),
             "notes": list(self.notes),
+            "damage": [one.to_json() for one in self.damage],
         }
 
 

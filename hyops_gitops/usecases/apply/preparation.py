@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hyops_gitops.core.apply.events import Step
+from hyops_gitops.core.apply.events import Step, Warned
 from hyops_gitops.core.apply.separation import missing_approval
 from hyops_gitops.core.contracts.authority import Authority
+from hyops_gitops.core.damage import REPAIR, said
 from hyops_gitops.core.declaration import NOTHING_DECLARED, Declaration
 from hyops_gitops.core.errors import Refused, UsageError
 from hyops_gitops.core.evidence.custody_entries import Gap
@@ -40,6 +41,7 @@ from hyops_gitops.usecases.planning.observation import (
     anchor_refusal,
     check_clock,
     check_header,
+    damage_refusal,
     observe,
 )
 from hyops_gitops.usecases.planning.proposal import Ground, Past, Sorted, limits_since, propose, sort_findings
@@ -158,10 +160,11 @@ def prepare(opened: Opened, checked: Checked, seen: Seen, request: ApplyRequest,
     """Plan, and probe the targets that endpoints are to move to.
 
     Raises:
-        Refused: guards `restored` and `log-gap`.
+        Refused: guards `damaged`, `restored` and `log-gap`.
     """
     log, observation = opened.log, seen.observation
     limits = Limits.of(opened.authority.policy)
+    _check_damage(opened, observation, limits, request, ports)
     if (refusal := anchor_refusal(observation, log, limits, request.overrides)) is not None:
         raise refusal
     limits = limits_since(checked.past, limits)
@@ -190,6 +193,26 @@ def prepare(opened: Opened, checked: Checked, seen: Seen, request: ApplyRequest,
         drift=zone_drift(opened.commit, log, observation),
         sites_lost=tuple(dict.fromkeys((*request.sites_lost, *sites_lost(checked.merged)))),
     )
+
+
+def _check_damage(
+    opened: Opened, observation: Observation, limits: Limits, request: ApplyRequest, ports: ApplyPorts
+) -> None:
+    """What contradicts itself is mended before anything is built on it.
+
+    Not so before the first apply and in break-glass, where nothing mends it: there is no log to write that to.
+
+    Raises:
+        Refused: guard `damaged`.
+    """
+    if not observation.damage:
+        return
+    wanted = {rrset.name for one in opened.validation.contracts for rrset in one.rrsets()}
+    refusal = damage_refusal(observation, opened.log, wanted)
+    bound = opened.log.segment is None and opened.log.anchor is not None
+    if refusal is not None and bound and not limits.lifted("damaged", None, request.overrides):
+        raise refusal
+    ports.on_event(Warned(f"{said(observation.damage)}; mend it with `{REPAIR}`"))
 
 
 def probe_targets(
@@ -240,6 +263,7 @@ def zone_drift(commit: str, log: Log, observation: Observation) -> ZoneDrift | N
         zone_digests(zone, log.state, observation.header.serial),
         tuple(differences_between(log.observed, zone, log.state)),
         restored=observation.state == "restored",
+        damage=observation.damage,
     )
 
 

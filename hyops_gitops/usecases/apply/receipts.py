@@ -29,6 +29,7 @@ def receipt_of(
         intent=_ref(intended) if intended else None,
         result=_ref(log) if intended else None,
         head=_ref(log),
+        damage=prepared.observation.damage,
         timings_ms=timings,
     )
 

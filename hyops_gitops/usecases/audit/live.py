@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from hyops_gitops.core.audit.audit import Notice
 from hyops_gitops.core.contracts.authority import Authority
+from hyops_gitops.core.damage import CAUSE, REPAIR, find_damage
 from hyops_gitops.core.errors import HyopsError
 from hyops_gitops.core.evidence.custody_entries import Gap
 from hyops_gitops.core.evidence.entries import Intent
@@ -76,6 +77,8 @@ def look_by_api(log: Log, authority: Authority, reader: ZoneReader) -> Iterator[
     except HyopsError as error:
         yield Problem("live", where, error.message), True
         return
+    for damage in find_damage(seen):
+        yield Problem("damaged", where, f"{damage.message} ({CAUSE}); mend it with `{REPAIR}`"), False
     found = next((one for one in seen if one.key == (anchor_name(log.zone), "TXT")), None)
     if (why := _anchor_problem(log, Anchor.parse(found) if found else None, found is not None)) is not None:
         yield Problem("anchor", where, why), False

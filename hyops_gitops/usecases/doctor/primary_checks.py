@@ -5,6 +5,7 @@ from collections.abc import Collection
 
 from hyops_gitops.core.contracts.authority import Authority
 from hyops_gitops.core.counting import counted
+from hyops_gitops.core.damage import REPAIR, SETTINGS, find_damage, said
 from hyops_gitops.core.errors import OutsideFailure, Refused
 from hyops_gitops.core.evidence.log import Log
 from hyops_gitops.core.exchange import ServerInfo, ZoneHeader
@@ -55,6 +56,7 @@ def looks(primary: PrimaryServer) -> dict[str, Look]:
         "soa-edit-api": lambda: _soa_edit_api(primary),
         "served-serial": lambda: _served_serial(primary),
         "anchor": lambda: _anchor(primary),
+        "rows": lambda: _rows(primary),
         "clock": lambda: _clock(primary),
         "plan": lambda: _plan(primary),
     }
@@ -197,6 +199,14 @@ def _anchor(primary: PrimaryServer) -> str:
         raise refusal
     anchor = observation.anchor
     return f"names entry {anchor.seq} of this log" if anchor else "none yet: no other log writes this zone"
+
+
+def _rows(primary: PrimaryServer) -> str:
+    primary.header()
+    if damage := find_damage(primary.reader().rrsets()):
+        hint = f"{REPAIR}; so that it does not come back: {SETTINGS}"
+        raise OutsideFailure(said(damage), code="damaged", hint=hint)
+    return "none contradicts another"
 
 
 def _clock(primary: PrimaryServer) -> str:

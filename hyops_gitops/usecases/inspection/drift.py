@@ -227,13 +227,15 @@ class _Looking:
         contracts = {key: entry.contract for key, entry in log.state.entries.items()}
         secondaries = tuple(secondary_drift(case, view, contracts) for _, view, case in copies if case)
         drift = zone_drift(self.commit, log, observation)
-        if drift is None and (not secondaries or secondaries == _said_last(log)):
+        known = log.damage
+        damage = () if known is not None and known[1] == observation.damage else observation.damage
+        if drift is None and not damage and (not secondaries or secondaries == _said_last(log)):
             return None
         same = zone_digests(log.observed, log.state, log.serial)
         body = drift or ZoneDrift(self.commit, same, same, ())
-        return opened.writer.append(
-            log, replace(body, secondaries=secondaries), observation.zone if drift else log.observed, log.state
-        ).head.seq
+        body = replace(body, secondaries=secondaries, damage=observation.damage)
+        zone = observation.zone if drift else log.observed
+        return opened.writer.append(log, body, zone, log.state).head.seq
 
     def _retransfer(self, name: str, log: Log, primary: ServerView | None) -> str:
         """Have a secondary transfer the zone, or flush its caches, and wait until it holds what the primary holds."""

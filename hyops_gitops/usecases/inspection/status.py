@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from hyops_gitops.core.apply.shared_database import is_shared
 from hyops_gitops.core.breakglass.segment_review import segment_warnings
 from hyops_gitops.core.contracts.authority import Authority, EvidenceSettings
-from hyops_gitops.core.errors import Refused, UsageError
+from hyops_gitops.core.damage import REPAIR, Damage, find_damage, said
+from hyops_gitops.core.errors import HyopsError, Refused, UsageError
 from hyops_gitops.core.evidence.custody_entries import Reconcile
 from hyops_gitops.core.evidence.log import Log
 from hyops_gitops.core.exchange import Answer, Question, SourceFile
@@ -25,7 +26,7 @@ from hyops_gitops.usecases.document_port import DocumentReader, SchemaChecker
 from hyops_gitops.usecases.findings_error import FindingsError
 from hyops_gitops.usecases.inspection.answers import TYPES, Judge, negative_ttl
 from hyops_gitops.usecases.planning.plan import recorded_log
-from hyops_gitops.usecases.ports import Clock, DnsClient, EvidenceStore, History, VerifiedMark, Verifier
+from hyops_gitops.usecases.ports import Clock, DnsClient, EvidenceStore, History, VerifiedMark, Verifier, ZoneReader
 from hyops_gitops.usecases.validation.validate import Validation, validate_tree
 
 _TIMEOUT_S = 2.0
@@ -47,6 +48,7 @@ class StatusPorts:
     clock: Clock
     mark: VerifiedMark | None = None
     segments: tuple[str, ...] = ()  # break-glass segments in this folder
+    open_primary: Callable[[Authority], ZoneReader | None] = lambda _: None  # to read; None: no key
 
 
 def look(name: str | None, authority_override: SourceFile | None, ports: StatusPorts) -> Status:
@@ -75,6 +77,7 @@ def look(name: str | None, authority_override: SourceFile | None, ports: StatusP
     contracts = {one.path: str(one.name) for one in validation.contracts}
     holds = held_contracts(log, validation.contracts, Limits.of(authority.policy), ())
     held = {contracts[path]: why for path, why in holds.items()}
+    damage, doubts = _damage(authority, names if name else None, states, log, ports)
     wanted, recorded = intended.by_name(), log.state.zone.by_name() if log else None
     return Status(
         authority.zone,
@@ -94,10 +97,11 @@ def look(name: str | None, authority_override: SourceFile | None, ports: StatusP
             for one in names
         ),
         states,
-        (*_warnings(states, log), *_about_segments(authority, log, ports)),
+        (*_warnings(states, log), *_about_segments(authority, log, ports), *doubts),
         tuple(_unseen(authority, validation, states, trouble)),
         tuple(_caught_up(states, log)) if log else (),
         log_verifies=trouble is None or trouble.guard == "evidence-missing",
+        damage=damage,
     )
 
 
@@ -188,6 +192,31 @@ def _warnings(states: tuple[ServerState, ...], log: Log | None) -> Iterator[str]
     for segment in sorted({one.break_glass for one in states if one.break_glass} - reconciled):
         where = ", ".join(f"{one.role} {one.name}" for one in states if one.break_glass == segment)
         yield f"break-glass segment {segment} is not reconciled with the log; seen on {where}"
+
+
+def _damage(
+    authority: Authority,
+    names: list[str] | None,
+    states: tuple[ServerState, ...],
+    log: Log | None,
+    ports: StatusPorts,
+) -> tuple[tuple[Damage, ...], tuple[str, ...]]:
+    """Rows that contradict each other, and a warning that says so: DNS does not show them.
+
+    Where the primary's key is here its API is asked, for few names or for the whole zone, unless it is silent by DNS
+    already; else the log tells what was seen last and not mended since.
+    """
+    recorded = log.damage if log else None
+    damage, source = (recorded[1], f", as entry {recorded[0].seq} recorded it") if recorded else ((), "")
+    silent = any(one.role == "primary" and not one.answers for one in states)
+    try:
+        if not silent and (reader := ports.open_primary(authority)) is not None:
+            zone = authority.zone
+            rows = reader.rrsets() if names is None else reader.rows_at([*names, anchor_name(zone), zone])
+            damage, source = find_damage(rows), ""
+    except HyopsError as error:
+        source += f"; the primary's API cannot be asked: {error.message}"
+    return damage, ((f"{said(damage)}{source}; mend it with `{REPAIR}`",) if damage else ())
 
 
 def _about_segments(authority: Authority, log: Log | None, ports: StatusPorts) -> Iterator[str]:

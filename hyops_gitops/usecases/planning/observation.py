@@ -1,11 +1,12 @@
 """Looking at the primary: may it be written, what does its anchor say, what does the zone hold now."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
 from hyops_gitops.core.contracts.authority import Authority
+from hyops_gitops.core.damage import REPAIR, SETTINGS, Damage, concerning, find_damage, said
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.evidence.custody_entries import Gap, Reconcile
 from hyops_gitops.core.evidence.log import Log
@@ -31,6 +32,8 @@ class Observation:
     anchor: Anchor | None
     state: AnchorState  # of the zone against the log: as it left it, older, newer, of a recorded gap, of a segment
     zone: Zone
+    damage: tuple[Damage, ...] = ()  # rows that contradict each other
+    rows: tuple[RRset, ...] = ()  # every RRset as listed, SOA and markers among them
 
 
 def check_header(header: ZoneHeader, authority: Authority, now: datetime) -> None:
@@ -98,7 +101,20 @@ def observe(reader: ZoneReader, log: Log, header: ZoneHeader) -> Observation:
     """
     seen = reader.rrsets()
     anchor = anchor_in(seen, log.zone)
-    return Observation(header, anchor, judge_anchor(anchor, log), Zone.of(log.zone, seen))
+    return Observation(header, anchor, judge_anchor(anchor, log), Zone.of(log.zone, seen), find_damage(seen), seen)
+
+
+def damage_refusal(observation: Observation, log: Log, wanted: Collection[str]) -> Refused | None:
+    """Guard `damaged`, where what contradicts itself is the SOA, a marker, or at a name that is ours or wanted."""
+    ours = concerning(observation.damage, log.zone, log.state.names() | set(wanted))
+    if not ours:
+        return None
+    return Refused(
+        said(ours),
+        guard="damaged",
+        hint=f"mend it: {REPAIR}; so that it does not come back: {SETTINGS}; "
+        f"to go on with it as it is: {override_line('damaged')}",
+    )
 
 
 def anchor_in(seen: Iterable[RRset], zone: str) -> Anchor | None:
