@@ -7,6 +7,7 @@ import click
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import tell
 from hyops_gitops.cli.progress import show_event
+from hyops_gitops.cli.repair import repair, repair_options, wants_repair
 from hyops_gitops.cli.wiring import TOOL, Wiring
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.render.drift import drift_text
@@ -18,6 +19,7 @@ from hyops_gitops.usecases.inspection.drift import DriftRequest, Look, look_for_
 @click.option("--dns", "dns_only", is_flag=True, help="Only by DNS, even where there is a key.")
 @click.option("--record", is_flag=True, help="Write what was found to the signed log; needs both keys.")
 @click.option("--retransfer", metavar="NAME", help="Bring this secondary up to date by its API, and prove its content.")
+@repair_options
 @common_options("json")
 def drift(
     live: bool,
@@ -27,7 +29,7 @@ def drift(
     repo: Path | None,
     authority_file: Path | None,
     output_format: str,
-    **_common: object,
+    **options: object,
 ) -> int:
     """Find what was changed outside the log, what was never applied, and secondaries that differ.
 
@@ -37,11 +39,17 @@ def drift(
     Reads the log from this clone (run `git fetch` first). Without an API key it looks by DNS, by zone transfer where a
     server allows it, and says what it could not see. Exit 1 when there is drift; 4 when none was seen, but not all
     that has to be looked at could be.
+
+    --repair mends what is damaged, and nothing else: it shows what stays at each name, what goes and why, asks, and
+    rewrites it by one PATCH with an intent of its own.
     """
+    wiring = Wiring(find_repository(repo))
+    if wants_repair(options, live, dns_only, record, retransfer):
+        return repair(wiring, options, authority_file, output_format)
     if dns_only and (live or record):
         raise UsageError("--dns excludes --live and --record, which need the API", code="usage")
     look: Look = "api" if live else "dns" if dns_only else "auto"
-    ports = Wiring(find_repository(repo)).drift_ports(show_event, authority_file)
+    ports = wiring.drift_ports(show_event, authority_file)
     found = look_for_drift(DriftRequest(look, record=record, retransfer=retransfer, tool=TOOL), ports)
     tell(found, output_format, lambda: drift_text(found))
     return found.exit_code

@@ -50,7 +50,12 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "hyops-gitops doctor --attest protection-main='rulesets, looked at by ann on 2026-11-25'",
         "hyops-gitops doctor --race",
     ),
-    "drift": ("hyops-gitops drift", "hyops-gitops drift --record", "hyops-gitops drift --retransfer onprem"),
+    "drift": (
+        "hyops-gitops drift",
+        "hyops-gitops drift --record",
+        "hyops-gitops drift --retransfer onprem",
+        "hyops-gitops drift --repair",
+    ),
     "init": (
         "hyops-gitops init ../dns",
         "hyops-gitops init dns --zone example.internal --primary-url https://10.90.0.53:8443 --primary-site hetzner",

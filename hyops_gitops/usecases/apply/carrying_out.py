@@ -105,6 +105,7 @@ def intent_of(prepared: Prepared, request: ApplyRequest) -> Intent:
         declared=prepared.declared,
         rollback_of=prepared.rollback_of,
         holds=prepared.holds,
+        repair=tuple(damage for one in prepared.repair for damage in one.damage),
     )
 
 

@@ -22,6 +22,7 @@ from hyops_gitops.core.plan.plan import Plan
 from hyops_gitops.core.plan.readiness import Candidate, ReadinessReport
 from hyops_gitops.core.plan.readiness_guard import attested, candidates, guarded
 from hyops_gitops.core.plan.state import ManagedSet
+from hyops_gitops.core.restore.repairing import Mend
 from hyops_gitops.core.restore.restoring import differences_between
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.usecases.apply.merged_commits import Attributed, mixed_change
@@ -68,6 +69,7 @@ class Prepared:
     rollback_of: int | None = None  # the intent that this takes back
     holds: tuple[Hold, ...] = ()  # names that stay as this leaves them
     declared: Declaration = NOTHING_DECLARED  # by whoever runs this, where no commit does
+    repair: tuple[Mend, ...] = ()  # rows that contradict each other, which this mends
 
     @property
     def serial(self) -> int:

@@ -26,9 +26,9 @@ def receipt_of(
         readiness=prepared.readiness,
         serial_before=prepared.serial,
         serial_after=prepared.serial,
-        intent=_ref(intended) if intended else None,
-        result=_ref(log) if intended else None,
-        head=_ref(log),
+        intent=ref_of(intended) if intended else None,
+        result=ref_of(log) if intended else None,
+        head=ref_of(log),
         damage=prepared.observation.damage,
         timings_ms=timings,
     )
@@ -43,7 +43,7 @@ def finished(
     timings: Mapping[str, int],
 ) -> Receipt:
     """The receipt of an intent that was carried out; moved services that surely do not answer are moved back."""
-    outcome, reason = _outcome(carried)
+    outcome, reason = outcome_of(carried)
     receipt = replace(
         receipt_of(prepared, outcome, carried.log, timings, carried.intended),
         reason=reason,
@@ -80,16 +80,17 @@ def _rolled_back(receipt: Receipt, back: RolledBack) -> Receipt:
         back.names,
         carried.outcome if carried else "refused",
         back.reason,
-        _ref(carried.intended) if carried else None,
-        _ref(carried.log) if carried else None,
+        ref_of(carried.intended) if carried else None,
+        ref_of(carried.log) if carried else None,
         carried.servers if carried else (),
         carried.services if carried else (),
     )
     serial = carried.serial if carried else receipt.serial_after
-    return replace(receipt, outcome=outcome, reason=reason, rollback=own, head=_ref(back.log), serial_after=serial)
+    return replace(receipt, outcome=outcome, reason=reason, rollback=own, head=ref_of(back.log), serial_after=serial)
 
 
-def _outcome(carried: Carried) -> tuple[Outcome, str]:
+def outcome_of(carried: Carried) -> tuple[Outcome, str]:
+    """What an intent came to, and why not more."""
     if carried.outcome != "applied":
         return carried.outcome, carried.reason
     doubts = [] if carried.converged else [behind(carried.servers)]
@@ -100,5 +101,6 @@ def _outcome(carried: Carried) -> tuple[Outcome, str]:
     return "applied", ""
 
 
-def _ref(log: Log) -> EntryRef:
+def ref_of(log: Log) -> EntryRef:
+    """The log's newest entry."""
     return EntryRef(log.head.seq, log.head.sha256)

@@ -47,7 +47,7 @@ class LastLook:
 
     def _moved(self) -> str | None:
         plan, marker = self.prepared.plan, anchor_name(self.prepared.plan.zone)
-        names = {change.name for change in plan.changes}
+        names = {*(change.name for change in plan.changes), *(one.name for one in self.prepared.repair)}
         found = self.prepared.primary.rrsets_at({marker, *names})
         anchor = next((Anchor.parse(one) for one in found if one.key == (marker, "TXT")), None)
         if anchor != self.prepared.observation.anchor:
@@ -65,6 +65,8 @@ def update_of(prepared: Prepared, log: Log, intended: Log, now: datetime) -> Upd
     plan, zone, intent = prepared.plan, prepared.plan.zone, intended.head.anchor
     deletes: list[Key] = [change.key for change in plan.changes if change.writes and change.after is None]
     replaces: list[RRset] = [change.after for change in plan.changes if change.writes and change.after is not None]
+    deletes += [key for one in prepared.repair for key in one.deletes]
+    replaces += [rrset for one in prepared.repair for rrset in one.writes]
     if (changed_by := log.anchor) is not None:
         deletes.append((claim_name(zone, changed_by.seq, changed_by.segment), "TXT"))
         replaces.append(tombstone(zone, changed_by.seq, changed_by.segment))

@@ -1,0 +1,1 @@
+"""Mending rows that contradict each other."""
