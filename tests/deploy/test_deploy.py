@@ -40,20 +40,25 @@ http {{
 """
 
 
-@pytest.mark.parametrize("server", ["primary", "secondary"])
-def test_compose_files_follow_the_compose_specification(server: str) -> None:
+COMPOSE_FILES = sorted(str(path.relative_to(DEPLOY)) for path in DEPLOY.glob("*/compose*.yaml"))
+
+
+@pytest.mark.parametrize("file", COMPOSE_FILES)
+def test_compose_files_follow_the_compose_specification(file: str) -> None:
     run(
         Path(sys.executable).with_name("check-jsonschema"),
         "--builtin-schema",
         "vendor.compose-spec",
-        DEPLOY / server / "compose.yaml",
+        DEPLOY / file,
     )
 
 
-@pytest.mark.parametrize("server", ["primary", "secondary"])
+@pytest.mark.parametrize("server", ["primary", "secondary", "postgresql"])
 def test_every_variable_is_in_the_example(server: str) -> None:
-    text = (DEPLOY / server / "compose.yaml").read_text() + (DEPLOY / server / "setup").read_text()
-    asked = set(re.findall(r"\$\{?([A-Z_]+)", text)) - {"PDNS_AUTH_IMAGE", "PROXY_IMAGE", "TSIG_SECRET", "PWD"}
+    files = [*(DEPLOY / server).glob("compose*.yaml"), DEPLOY / server / "setup"]
+    text = "".join(file.read_text() for file in files)
+    images = {"PDNS_AUTH_IMAGE", "PROXY_IMAGE", "POSTGRES_IMAGE"}
+    asked = set(re.findall(r"\$\{?([A-Z_]+)", text)) - images - {"TSIG_SECRET", "PWD"}
     given = set(re.findall(r"^([A-Z_]+)=", (DEPLOY / server / "env.example").read_text(), re.MULTILINE))
 
     assert asked == given
@@ -216,7 +221,11 @@ def test_the_secondary_proxy(small_lab: Lab, simple: Lived, tmp_path: Path) -> N
     try:
         assert proxy.ask("PUT", f"{zone}/axfr-retrieve") == 200
         assert proxy.ask("GET", zone) == 200
+        assert proxy.ask("PUT", f"/cache/flush?domain={world.zone}.") == 200
         for method, path, body in [
+            ("PUT", "/cache/flush?domain=lab.internal.", None),
+            ("PUT", "/cache/flush", None),
+            ("GET", f"/cache/flush?domain={world.zone}.", None),
             ("PATCH", zone, rrsets),
             ("DELETE", zone, None),
             ("PUT", zone, {}),
