@@ -6,36 +6,64 @@
 #
 # REPO: a clone with the contracts and the evidence branch, or a plain directory with that branch's files.
 # ALLOWED_SIGNERS: your own copy of authority/allowed_signers. --seen: a head of the log that you remember.
+# The last line is OK, FAILED, or CANNOT CONCLUDE where something was in the way: a program that cannot run is no verdict.
 set -uo pipefail
 export LC_ALL=C TZ=UTC
 here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
-failed='' unknown='' git='' genesis='' seen=() branch=evidence main=HEAD
+failed='' unknown='' w=/dev/null git='' genesis='' seen=() branch=evidence main=HEAD
 cannot() { unknown=1 && printf 'UNKNOWN  %s\n' "$*"; }
 check() { # a name, and what is wrong with it
+  if [ -s "$w/broke" ]; then finish; fi
   if [ -z "$2" ]; then printf 'ok       %s\n' "$1"; else failed=1 && printf 'FAILED   %s: %s\n' "$1" "${2//$'\n'/; }"; fi
 }
-finish() { if [ "$failed" ]; then echo FAILED && exit 1; elif [ "$unknown" ]; then echo 'CANNOT CONCLUDE' && exit 1; else echo OK && exit 0; fi; }
-for tool in $(if [ -e "${1-}/.git" ] || [ -d "${1-}/objects" ]; then echo git; fi) ssh-keygen sha256sum jq awk base64 cmp comm cut diff find grep head mktemp realpath rm sed sort tail tee tr wc xargs; do
+finish() {
+  if [ -s "$w/broke" ]; then read -r line < "$w/broke" && cannot "cannot run $line"; fi
+  if [ "$failed" ]; then echo FAILED && exit 1; elif [ "$unknown" ]; then echo 'CANNOT CONCLUDE' && exit 1; else echo OK && exit 0; fi
+}
+tools=(ssh-keygen sha256sum jq awk cmp comm cut diff find grep head mktemp realpath rm sed sort tail tee tr wc xargs)
+for tool in $(if [ -e "${1-}/.git" ] || [ -d "${1-}/objects" ]; then echo git; fi) "${tools[@]}"; do
   command -v "$tool" > /dev/null || cannot "$tool is not installed"
 done
 [ "$unknown" ] && finish
-[ $# -ge 2 ] || { sed -n '2,8s/^# \{0,1\}//p' "$0" >&2 && exit 2; }
-repo=$1 signers=$(realpath "$2") && shift 2
+w=$(mktemp -d) && [ -d "$w" ] && trap 'rm -rf "$w"' EXIT || { cannot 'cannot make a temporary folder' && finish; }
+
+# --- Every program is run by one of these: how it ends, where that is no verdict of its own, is noted.
+broke() { echo "$1: ${2//$'\n'/; }" >> "$w/broke"; }
+ran() { # not found, not to be run, ended by a signal (a closed pipe aside); git's own failures are for `told`
+  local status=0 && command "$@" || status=$?
+  case "$1 $status" in *' 128' | *' 141') ;; *' '12[6-9] | *' '1[3-9]? | *' '2?? | 'xargs '12[345] | 'jq 3' | 'cmp 2' | 'diff 2' | 'grep 2' | 'sort 2') broke "$1" "exit status $status" ;; esac
+  return "$status"
+}
+told() { # git, whose fatal failures end alike: these words say what is not there, all others that it could not look
+  local status=0 words=$w/words.$BASHPID && ran git "$@" 2> "$words" || status=$?
+  [ "$status" != 128 ] || case $(< "$words") in *'Not a valid '* | *'does not exist in'* | *'exists on disk'*) ;; *) broke git "$(< "$words")" ;; esac
+  [ ! -s "$words" ] || printf '%s\n' "$(< "$words")" >&2
+  return "$status"
+}
+ssh-keygen() { # likewise, by its words for a no
+  local status=0 words=$w/words.$BASHPID out && out=$(command ssh-keygen "$@" 2> "$words") || status=$?
+  [ "$status" = 0 ] || case "$out $(< "$words")" in *'Invalid option'* | *'Unable to open'* | *"Couldn't read"*) broke ssh-keygen "$(< "$words")" ;; *'Could not verify signature'* | *'is not a public key file'*) ;; *) broke ssh-keygen "$out$(< "$words")" ;; esac
+  printf '%s\n' "$out"
+  return "$status"
+}
+for tool in "${tools[@]:1}"; do eval "$tool() { ran $tool \"\$@\"; }"; done
+[ $# -ge 2 ] || { sed -n '2,9s/^# \{0,1\}//p' "$0" >&2 && exit 2; }
+repo=$1 signers=$(realpath "$2") && shift 2 || { cannot "$2 cannot be read" && finish; }
 for (( ; $# > 0; )); do
   case $1 in --genesis) genesis=${2#sha256:} ;; --seen) seen+=("$2") ;; --branch) branch=$2 ;; --main) main=$2 ;; *) exit 2 ;; esac
   shift 2 || exit 2
 done
 { [ -r "$signers" ] && [ -r "$repo" ]; } || { cannot "$signers or $repo cannot be read" && finish; }
-w=$(mktemp -d) && trap 'rm -rf "$w"' EXIT
 
 # --- A repository is read through an empty one that borrows its objects: no setting, filter, hook or graft takes part.
 if [ -e "$repo/.git" ] || [ -d "$repo/objects" ]; then
+  trust=() && while read -r line; do trust+=(-c "safe.directory=$line"); done < <(git -C / config --get-all safe.directory)
   # shellcheck disable=SC2046 # names of variables, one a word
   unset $(git rev-parse --local-env-vars)
   export GIT_NO_REPLACE_OBJECTS=1 GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null
-  src() { git -C "$repo" "$@" 2> /dev/null; } && tip() { src rev-parse --verify --quiet "$1^{commit}"; }
+  src() { told "${trust[@]+"${trust[@]}"}" -C "$repo" "$@" 2> /dev/null; } && tip() { src rev-parse --verify --quiet "$1^{commit}"; }
   contracts=$(tip "$main") local=$(tip "refs/heads/$branch") evidence=$(tip "refs/remotes/origin/$branch")
-  git=$w/git && g() { git --git-dir="$git" "$@"; } && git init -q --bare --object-format="$(src rev-parse --show-object-format)" "$git"
+  git=$w/git && g() { told --git-dir="$git" "$@"; } && told init -q --bare --object-format="$(src rev-parse --show-object-format)" "$git"
   src rev-parse --path-format=absolute --git-path objects > "$git/objects/info/alternates"
   if [ -z "$evidence" ] || { [ "$local" ] && g merge-base --is-ancestor "$evidence" "$local"; }; then evidence=$local
   elif [ "$local" ] && ! g merge-base --is-ancestor "$local" "$evidence"; then check branch 'local and remote diverge'; fi
@@ -84,6 +112,7 @@ for one in "${seen[@]+"${seen[@]}"}"; do check "seen $one" "$(sed -n "${one%%:*}
 check 'signers are plain names' "$(grep -En '^[[:blank:]]*[^#[:blank:]]*[*?!,]|namespaces="[^"]*[*?!]' "$signers")"
 declare -A prints
 signed() { # file, principal, time, namespace, key
+  [ "$4" ] || return 1
   [ "${prints[$5]-}" ] || prints[$5]=$(ssh-keygen -lf - <<< "$5" 2> /dev/null | cut -d ' ' -f 2) # SHA256:...
   local said && said=$(ssh-keygen -Y verify -f "$signers" -I "$2" -n "$4" -O verify-time="${3//[TZ:-]/}" -s "$1.sig" < "$1" 2> /dev/null) &&
     [[ $said == *" key ${prints[$5]}" ]]

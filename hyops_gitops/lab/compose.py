@@ -4,12 +4,11 @@ Both generations are served: the plugin (`docker compose`) and the older program
 """
 
 import os
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 from hyops_gitops.adapters.git.process import printable
-from hyops_gitops.adapters.host.programs import why_not_run
+from hyops_gitops.adapters.host.programs import Done, Program, words
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.lab.model import Lab, LabServer
 
@@ -18,6 +17,7 @@ IMAGE_FOLDER = COMPOSE_FILE.parent
 IMAGE_VARIABLE = "PDNS_AUTH_IMAGE"
 _UP_S = 300.0  # a pull is part of it
 _ASK_S = 30.0
+_HINT = "start an engine; `docker info` says what is wrong"
 
 
 def compose_command() -> tuple[str, ...]:
@@ -26,13 +26,19 @@ def compose_command() -> tuple[str, ...]:
     Raises:
         OutsideFailure: code `lab-no-docker`: no engine answers, or there is no compose.
     """
-    if _run(("docker", "info"), {}).returncode != 0:
-        hint = "start one; `docker info` says what is wrong"
-        raise OutsideFailure("no Docker engine answers", code="lab-no-docker", hint=hint)
+    _answer(_run(("docker", "info"), {}))
+    said = []
     for command in (("docker", "compose"), ("docker-compose",)):
-        if _run((*command, "version"), {}).returncode == 0:
+        try:
+            asked = _run((*command, "version"), {})
+        except OutsideFailure as failure:
+            said.append(failure.message)
+            continue
+        if asked.returncode == 0:
             return command
-    raise OutsideFailure("Docker has no compose", code="lab-no-docker", hint="install docker-compose, or the plugin")
+        said.append(f"{' '.join(command)}: {words(asked.stderr)}")
+    hint = "install docker-compose, or the plugin"
+    raise OutsideFailure(f"Docker has no compose: {'; '.join(said)}", code="lab-no-docker", hint=hint)
 
 
 def compose_environment(lab: Lab) -> dict[str, str]:
@@ -67,11 +73,15 @@ def remove_containers(lab: Lab) -> None:
 
 
 def container_runs(lab: Lab, server: LabServer) -> bool:
-    """Whether this server's container runs, be it paused."""
+    """Whether this server's container runs, be it paused.
+
+    Raises:
+        OutsideFailure: code `lab-no-docker`: no engine says so.
+    """
     labels = {"project": lab.compose or "", "service": server.name}
     filters = [f"--filter=label=com.docker.compose.{name}={value}" for name, value in labels.items()]
     states = [f"--filter=status={state}" for state in ("running", "paused")]
-    return bool(_run(("docker", "ps", "-q", *filters, *states), {}).stdout.strip())
+    return bool(_answer(_run(("docker", "ps", "-q", *filters, *states), {})).stdout.strip())
 
 
 def any_container_runs(lab: Lab) -> bool:
@@ -79,24 +89,18 @@ def any_container_runs(lab: Lab) -> bool:
     return lab.compose is not None and any(container_runs(lab, server) for server in lab.servers)
 
 
-def _compose(command: tuple[str, ...], lab: Lab, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    words = (*command, "-p", lab.compose or "", "-f", str(COMPOSE_FILE), *arguments)
-    return _run(words, compose_environment(lab), _UP_S)
+def _compose(command: tuple[str, ...], lab: Lab, *arguments: str) -> Done:
+    called = (*command, "-p", lab.compose or "", "-f", str(COMPOSE_FILE), *arguments)
+    return _run(called, compose_environment(lab), _UP_S)
 
 
-def _run(
-    command: tuple[str, ...], variables: Mapping[str, str], timeout_s: float = _ASK_S
-) -> subprocess.CompletedProcess[bytes]:
-    try:
-        return subprocess.run(
-            command,
-            env={**os.environ, **variables},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-            timeout=timeout_s,
-        )
-    except OSError as error:
-        return subprocess.CompletedProcess(command, 127, b"", why_not_run(command[0], error).encode())
-    except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(command, 124, b"", f"{command[0]} took longer than {timeout_s:g} s".encode())
+def _run(command: tuple[str, ...], variables: Mapping[str, str], timeout_s: float = _ASK_S) -> Done:
+    program = Program(command[0], code="lab-no-docker", hint=_HINT, timeout_s=timeout_s)
+    return program.run(*command[1:], env={**os.environ, **variables})
+
+
+def _answer(done: Done) -> Done:
+    """What the engine answered."""
+    if done.returncode != 0:
+        raise OutsideFailure(f"no Docker engine answers: {words(done.stderr)}", code="lab-no-docker", hint=_HINT)
+    return done

@@ -1,6 +1,8 @@
 """What is in a bundle, who may sign it, and what is said when it is not as it was signed."""
 
 import json
+import os
+import subprocess
 import tarfile
 from collections.abc import Callable
 from io import BytesIO
@@ -12,6 +14,7 @@ from hyops_gitops.cli.wiring import Wiring
 from hyops_gitops.core.errors import InvalidData, Refused
 from hyops_gitops.core.handover.bundle import BundleInfo, parse_sums, sums_text
 from tests.bundle.conftest import ZONE, install, made, sign, unpack
+from tests.host.nobody import NO_USER, without_passwd_entry
 from tests.world import PRINCIPAL, World, run
 
 Harm = Callable[[Path], object]
@@ -137,6 +140,27 @@ def test_a_wheel_that_nobody_signed_is_not_installed(harm: Harm, named: str, fol
     status, said = install(folder)
 
     assert (status, named in said) == (1, True), said
+
+
+def test_a_check_that_cannot_run_is_no_verdict_on_the_bundle(folder: Path) -> None:
+    command = [*without_passwd_entry(), str(folder / "install"), "--python", "sh"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"the signature cannot be checked: cannot run ssh-keygen: {NO_USER}" in done.stderr
+    assert "is not signed" not in done.stderr
+
+
+@pytest.mark.parametrize("tool", ["sha256sum", "cut", "sort", "find", "comm"])
+def test_a_program_that_ends_at_once_installs_nothing(tool: str, folder: Path, tmp_path: Path) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / tool).write_text("#!/bin/sh\nkill -SEGV $$\n")
+    (programs / tool).chmod(0o755)
+    (edit("endpoints/prod/first.yaml") if tool == "sha256sum" else add("endpoints/prod/second.yaml"))(folder)
+    status, said = install(folder, path=f"{programs}:{os.environ['PATH']}")
+    assert status != 0
+    assert not (folder / "venv").exists()
+    assert "installing into" not in said
 
 
 def test_one_made_anew_by_somebody_else_is_found_by_signers_kept_outside(

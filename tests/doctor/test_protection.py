@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops.adapters.forge.access import GitAccess
+from hyops_gitops.core.errors import OutsideFailure
 from tests.world import run
 
 
@@ -29,14 +30,16 @@ def test_github_is_asked_by_its_cli(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     seen = access.rules("evidence")
     assert seen is not None
     assert (seen.forge, seen.rules) == (True, frozenset({"deletion", "update"}))
-    assert access.rules("main") is None  # gh fails: nothing was seen
+    with pytest.raises(OutsideFailure, match="gh failed: status 1"):
+        access.rules("main")
 
 
 def test_without_the_cli_nothing_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     access = clone(tmp_path, "git@github.com:acme/dns.git")
     (tmp_path / "git").symlink_to(run("which", "git").decode().strip())
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert access.rules("evidence") is None
+    with pytest.raises(OutsideFailure, match="cannot run gh: it is not installed"):
+        access.rules("evidence")
 
 
 def test_another_forge_shows_nothing(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def test_without_git(repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         history(repo).resolve("HEAD")
     assert caught.value.code == "no-git"
     (tmp_path / "git").write_text("")
-    with pytest.raises(OutsideFailure, match="git cannot be run: Permission denied") as caught:
+    with pytest.raises(OutsideFailure, match="cannot run git: Permission denied") as caught:
         history(repo).resolve("HEAD")
     assert caught.value.code == "no-git"
 

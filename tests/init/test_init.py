@@ -206,7 +206,7 @@ def test_whose_commit_it_is_must_be_known(init: Init, monkeypatch: pytest.Monkey
     (directory.parent / "config").write_text("[user]\n\tuseConfigOnly = true\n")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(directory.parent / "config"))
     began = init("--commit")
-    assert (began.exit, began.document["message"]) == (Exit.OUTSIDE, "git does not know who commits")
+    assert (began.exit, began.document["message"]) == (Exit.USAGE, "git does not know who commits")
 
 
 # --- workflows, owners, rulesets

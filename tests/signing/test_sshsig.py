@@ -11,7 +11,7 @@ import pytest
 from hyops_gitops.adapters.ssh.signing import SshKeygenSigner
 from hyops_gitops.adapters.ssh.verifying import SshVerifier
 from hyops_gitops.core.errors import InvalidData, OutsideFailure
-from hyops_gitops.core.signatures.sshsig import armour, parse_signature
+from hyops_gitops.core.signatures.sshsig import SshSignature, armour, key_text, parse_signature
 
 NS = "hyops-gitops"
 MESSAGE = b'{"hello":"world"}\n'
@@ -130,14 +130,14 @@ def test_wrong_fields_are_named(edit: Callable[[bytes], bytes], reason: str, ed2
         parse_signature(b"".join(line + b"\n" for line in [lines[0], *body, lines[-1]]))
 
 
-def test_other_key_types_need_ssh_keygen(
-    make_key: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    key = make_key("ecdsa")
-    signature = sign(key)
+def test_a_key_of_another_type_needs_ssh_keygen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    blob = b"\0\0\0\7ssh-new\0\0\0\1k"
+    signature = armour(SshSignature(blob, NS, "sha512", b"\0\0\0\7ssh-new\0\0\0\1s"))
+    key = key_text(blob)
+    assert verify(MESSAGE, signature, key) is False  # of the one that is here, which does not know it
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(OutsideFailure) as caught:
-        verify(MESSAGE, signature, public(key))
+        verify(MESSAGE, signature, key)
     assert caught.value.code == "no-ssh-keygen"
 
 

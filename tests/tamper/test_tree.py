@@ -466,7 +466,8 @@ def test_nothing_pinned_cannot_conclude(book: Book, signers: Path, tmp_path: Pat
 
 def test_unreadable_signers_cannot_conclude(book: Book, tmp_path: Path) -> None:
     tree = write_tree(book.files, tmp_path / "tree")
-    assert audit_script(tree, tmp_path / "none", "--genesis", book.genesis)[1].endswith("CANNOT CONCLUDE\n")
+    for missing in (tmp_path / "none", tmp_path / "no" / "folder"):
+        assert audit_script(tree, missing, "--genesis", book.genesis)[1].endswith("CANNOT CONCLUDE\n")
 
 
 def test_link_is_no_file(book: Book, signers: Path, tmp_path: Path) -> None:

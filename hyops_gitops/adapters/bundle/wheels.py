@@ -5,7 +5,6 @@ that pip is set up for. The program's own wheel is built where this runs from it
 """
 
 import re
-import subprocess
 import sys
 import sysconfig
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from hyops_gitops import __version__
 from hyops_gitops.adapters.bundle.installed_wheels import NotPackable, is_packable, needed_distributions, pack
 from hyops_gitops.adapters.files.files import scratch_folder
 from hyops_gitops.adapters.files.shipped import source_tree
+from hyops_gitops.adapters.host.programs import Program
 from hyops_gitops.core.apply.events import OnEvent, Step, Warned
 from hyops_gitops.core.errors import OutsideFailure
 
@@ -146,13 +146,11 @@ def _constraints(scratch: Path) -> Sequence[str]:
 
 def _pip(verb: str, *arguments: str) -> str | None:
     """Why a call of pip failed, None when it did not."""
-    command = [sys.executable, "-m", "pip", "--no-input", "--disable-pip-version-check", verb, *arguments]
+    python = Program(sys.executable, code="no-wheel", timeout_s=_PIP_TIMEOUT_S)
     try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=_PIP_TIMEOUT_S
-        )
-    except subprocess.TimeoutExpired:
-        return f"pip took longer than {_PIP_TIMEOUT_S} s and was ended"
+        done = python.run("-m", "pip", "--no-input", "--disable-pip-version-check", verb, *arguments)
+    except OutsideFailure as failure:
+        return failure.message
     if done.returncode == 0:
         return None
     said = b"\n".join((done.stdout, done.stderr)).decode("utf-8", "replace")

@@ -7,7 +7,6 @@ from pathlib import Path
 from hyops_gitops.adapters.forge.github_rulesets import GithubRulesets
 from hyops_gitops.adapters.git.process import Git
 from hyops_gitops.adapters.git.remote import RemoteBranch
-from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.core.exchange import BranchRules
 
 _GITHUB = re.compile(r"(?:https://|ssh://git@|git@)github\.com[/:](?P<name>[\w.-]+/[\w.-]+?)(?:\.git)?/?")
@@ -33,19 +32,21 @@ class GitAccess:
         return self._branch.forward(commit, dry_run=True)
 
     def rules(self, branch: str) -> BranchRules | None:
-        """What protects a branch: GitHub's rulesets, or the settings of a bare repository on this machine."""
+        """What protects a branch: GitHub's rulesets, or the settings of a bare repository on this machine.
+
+        Raises:
+            OutsideFailure: GitHub could not be asked; git could not read that repository.
+        """
         url = os.fsdecode(self._git.output("remote", "get-url", "--", self._remote)).strip()
         github = _GITHUB.fullmatch(url)
         if github is not None:
-            try:
-                return BranchRules(True, GithubRulesets(github["name"]).rules_of(branch))
-            except OutsideFailure:
-                return None
+            return BranchRules(True, GithubRulesets(github["name"]).rules_of(branch))
         place = (self._root / url.removeprefix("file://")).resolve()
         return _bare_rules(Git(place), branch, place) if place.is_dir() else None
 
 
 def _bare_rules(git: Git, branch: str, place: Path) -> BranchRules | None:
+    git.output("rev-parse", "--git-dir")  # what git does not use has no settings either, it seems
     rules = frozenset(rule for setting, rule in _SETTINGS.items() if _is_set(git, setting))
     hooks = [place / folder / name for folder in ("hooks", ".git/hooks") for name in _HOOKS]
     # What a hook refuses only its author knows.
@@ -54,4 +55,4 @@ def _bare_rules(git: Git, branch: str, place: Path) -> BranchRules | None:
 
 
 def _is_set(git: Git, setting: str) -> bool:
-    return git.attempt("config", "--type=bool", "--get", f"receive.{setting}").stdout.strip() == b"true"
+    return git.ask("config", "--type=bool", "--get", f"receive.{setting}").stdout.strip() == b"true"

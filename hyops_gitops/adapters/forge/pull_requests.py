@@ -2,12 +2,12 @@
 
 import shlex
 import shutil
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hyops_gitops.adapters.git.process import printable, summary
+from hyops_gitops.adapters.host.programs import Program
 from hyops_gitops.core.errors import OutsideFailure
 
 _TIMEOUT_S = 60
@@ -30,16 +30,9 @@ class ForgeProgram:
         if program is None:
             return None
         try:
-            done = subprocess.run(
-                [program, *command[1:]],
-                cwd=self.root,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                check=False,
-                timeout=_TIMEOUT_S,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise self._failed(command, f"{type(error).__name__}") from None
+            done = Program(program, code="no-program", timeout_s=_TIMEOUT_S).run(*command[1:], cwd=self.root)
+        except OutsideFailure as failure:
+            raise self._failed(command, failure.message) from None
         if done.returncode != 0:
             raise self._failed(command, summary(printable(done.stderr)) or f"exit status {done.returncode}")
         lines = printable(done.stdout).splitlines()

@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hyops_gitops.adapters.git.commit import write_tree
-from hyops_gitops.adapters.git.process import Git, summary
+from hyops_gitops.adapters.git.process import Git, no_identity, own_identity, summary
 from hyops_gitops.adapters.git.remote import Pushed, RemoteBranch
 from hyops_gitops.core.errors import OutsideFailure, UsageError
-
-_IDENTITY = ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL")
 
 
 class GitBranches:
@@ -19,7 +17,7 @@ class GitBranches:
     def __init__(self, root: Path, environ: Mapping[str, str] | None = None) -> None:
         environ = os.environ if environ is None else environ
         self._git = Git(root, environ)
-        self._identity = {name: environ[name] for name in _IDENTITY if name in environ}
+        self._identity = own_identity(environ)
 
     def free_name(self, wanted: str) -> str:
         """The name, or with a number behind it where a branch is called so, here or as remotes were last seen."""
@@ -37,19 +35,18 @@ class GitBranches:
             UsageError: codes `no-identity`, `bad-branch`.
             OutsideFailure: code `git-failed`.
         """
-        if not self._git.attempt("check-ref-format", f"refs/heads/{branch}").ok or branch.startswith("-"):
+        if not self._git.ask("check-ref-format", f"refs/heads/{branch}").ok or branch.startswith("-"):
             raise UsageError(f"{branch!r} is not the name of a branch", code="bad-branch")
         head = self._git.output("rev-parse", "--verify", "HEAD^{commit}").decode().strip()
         prefix = os.fsdecode(self._git.output("rev-parse", "--show-prefix")).rstrip("\n")
         tree = write_tree(self._git, head, {f"{prefix}{path}": content for path, content in files.items()})
         for role in ("GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"):
-            if not self._git.attempt("var", role, env=self._identity).ok:
-                raise UsageError(
-                    "git does not know who commits",
-                    code="no-identity",
-                    hint="git config user.name 'Your Name' and git config user.email you@example.net",
-                )
-        sign = self._git.attempt("config", "--type=bool", "--get", "commit.gpgSign").stdout.strip() == b"true"
+            asked = self._git.attempt("var", role, env=self._identity)
+            if (unknown := no_identity(asked.stderr)) is not None:
+                raise unknown
+            if not asked.ok:
+                raise OutsideFailure(f"git var failed: {summary(asked.stderr)}", code="git-failed")
+        sign = self._git.ask("config", "--type=bool", "--get", "commit.gpgSign").stdout.strip() == b"true"
         commit = self._git.output(
             "commit-tree",
             tree,

@@ -43,7 +43,7 @@ class GitCustody:
 
     def author(self, commit: str) -> str | None:
         """The name of a commit's author, None when the clone does not have it."""
-        if not is_full_id(commit) or not self._git.attempt("cat-file", "-e", f"{commit}^{{commit}}").ok:
+        if not is_full_id(commit) or not self._git.ask("cat-file", "-e", f"{commit}^{{commit}}").ok:
             return None
         output = self._git.output("log", "-1", "--no-show-signature", "--encoding=UTF-8", "--format=%an", commit, "--")
         return output.decode("utf-8", "backslashreplace").rstrip("\n")
@@ -54,9 +54,7 @@ class GitCustody:
         A merge that conflicts was settled by hand, so it is not. None when this git cannot tell (before 2.38), or when
         the clone lacks one of the commits.
         """
-        ids = [
-            self._git.attempt("rev-parse", "--verify", "--quiet", one) for one in (f"{merged}^1", f"{merged}^{{tree}}")
-        ]
+        ids = [self._git.ask("rev-parse", "--verify", "--quiet", one) for one in (f"{merged}^1", f"{merged}^{{tree}}")]
         if not all(one.ok for one in ids) or not is_full_id(head):
             return None
         parent, tree = (one.stdout.decode().strip() for one in ids)

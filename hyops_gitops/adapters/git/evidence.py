@@ -137,7 +137,7 @@ class GitEvidenceStore:
         head = known.commit if known else None
         if self._remote is not None:
             head = self._remote.head()
-            if head is not None and not self._git.attempt("cat-file", "-e", f"{head}^{{commit}}").ok:
+            if head is not None and not self._git.ask("cat-file", "-e", f"{head}^{{commit}}").ok:
                 self._remote.fetch_objects()
         before = GitSnapshot(self._git, head) if head else None
         newest = [one for one in (head, known.commit if known else None) if one is not None]
@@ -248,11 +248,11 @@ class GitEvidenceStore:
             self._git.attempt("update-ref", "-m", "hyops-gitops", reference, commit, old, env=ident)
 
     def _head(self, reference: str) -> str | None:
-        found = self._git.attempt("rev-parse", "--verify", "--quiet", f"{reference}^{{commit}}")
+        found = self._git.ask("rev-parse", "--verify", "--quiet", f"{reference}^{{commit}}")
         return found.stdout.decode().strip() if found.ok else None
 
     def _descends(self, descendant: str, ancestor: str) -> bool:
-        return self._git.attempt("merge-base", "--is-ancestor", ancestor, descendant).ok
+        return self._git.ask("merge-base", "--is-ancestor", ancestor, descendant).ok
 
     def _is_checked_out(self) -> bool:
         listed = self._git.output("worktree", "list", "--porcelain").decode("utf-8", "replace")

@@ -18,13 +18,13 @@ class GitBundler:
 
     def current_branch(self) -> str:
         """The short name of HEAD's branch; `main` when HEAD is on none."""
-        found = self._git.attempt("symbolic-ref", "--quiet", "--short", "HEAD")
+        found = self._git.ask("symbolic-ref", "--quiet", "--short", "HEAD")
         return found.stdout.decode("utf-8", "replace").strip() if found.ok else "main"
 
     def file_at(self, commit: str, path: str) -> bytes | None:
         """A file of a commit, its path seen from the directory that holds `authority/`."""
         prefix = self._git.output("rev-parse", "--show-prefix").decode("utf-8", "surrogateescape").rstrip("\n")
-        found = self._git.attempt("cat-file", "blob", f"{commit}:{prefix}{path}")
+        found = self._git.ask("cat-file", "blob", f"{commit}:{prefix}{path}")
         return found.stdout if found.ok else None
 
     def bundle(self, branches: Mapping[str, str]) -> bytes:

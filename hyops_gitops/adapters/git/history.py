@@ -67,11 +67,11 @@ class GitRepository:
         """Whether `descendant` equals or descends from `ancestor`; False when either is unknown here."""
         if not (is_full_id(ancestor) and is_full_id(descendant)):
             return False
-        return self._git.attempt("merge-base", "--is-ancestor", ancestor, descendant).ok
+        return self._git.ask("merge-base", "--is-ancestor", ancestor, descendant).ok
 
     def merge_base(self, one: str, other: str) -> str | None:
         """The newest commit that two full ids both descend from, None when there is none here."""
-        found = self._git.attempt("merge-base", one, other)
+        found = self._git.ask("merge-base", one, other)
         return found.stdout.decode().strip() if found.ok else None
 
     def first_parent_commits(self, after: str | None, upto: str) -> tuple[CommitInfo, ...]:
@@ -92,7 +92,7 @@ class GitRepository:
             "log", "--first-parent", "--reverse", "--no-show-signature", "--format=%H", self.resolve(upto), "--", path
         )
         place = f"{self._prefix()}{path}"
-        found = ((one, self._git.attempt("cat-file", "blob", f"{one}:{place}")) for one in output.decode().split())
+        found = ((one, self._git.ask("cat-file", "blob", f"{one}:{place}")) for one in output.decode().split())
         return tuple((commit, blob.stdout if blob.ok else b"") for commit, blob in found)
 
     def tree(self, commit: str) -> CommitTree:
@@ -100,7 +100,7 @@ class GitRepository:
         return CommitTree(self._git, self.resolve(commit))
 
     def _verified(self, revision: str) -> str | None:
-        found = self._git.attempt("rev-parse", "--verify", "--quiet", "--end-of-options", revision)
+        found = self._git.ask("rev-parse", "--verify", "--quiet", "--end-of-options", revision)
         return found.stdout.decode().strip() if found.ok else None
 
     def _prefix(self) -> str:

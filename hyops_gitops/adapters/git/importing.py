@@ -62,7 +62,7 @@ def copy_branch(git: Git, source: Path, branch: str) -> str:
         raise _unreadable(source, copied)
     heads = sorted(set(refs.values()))
     for head in heads:
-        if all(git.attempt("merge-base", "--is-ancestor", other, head).ok for other in heads):
+        if all(git.ask("merge-base", "--is-ancestor", other, head).ok for other in heads):
             return head
     raise Refused(
         f"{source} has branches {branch!r} that do not descend from one another: {', '.join(sorted(refs))}",

@@ -57,7 +57,7 @@ class Mirrors:
             Refused: guard `evidence-diverged`.
         """
         for mirror, head in asked.heads:
-            if commit is not None and self._git.attempt("merge-base", "--is-ancestor", head, commit).ok:
+            if commit is not None and self._git.ask("merge-base", "--is-ancestor", head, commit).ok:
                 continue
             raise Refused(
                 f"mirror {mirror.remote!r} has the evidence branch at {head[:12]}, which the log does not have: "

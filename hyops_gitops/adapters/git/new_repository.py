@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hyops_gitops.adapters.files.files import replace_file
 from hyops_gitops.adapters.files.worktree import WorkTree
-from hyops_gitops.adapters.git.process import Git, summary
+from hyops_gitops.adapters.git.process import Git, no_identity, own_identity, summary
 from hyops_gitops.adapters.yaml.edit import add_scalar
 from hyops_gitops.core.errors import OutsideFailure, UsageError
 
@@ -17,9 +17,10 @@ _REMOTE = "origin"
 class NewRepository:
     """Meets `usecases.onboarding.ports.RepositoryFolder`."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, environ: Mapping[str, str] = os.environ) -> None:
         self._root = root
-        self._git = Git(root)
+        self._git = Git(root, environ)
+        self._identity = own_identity(environ)
 
     def tree(self) -> WorkTree:
         """What is under `endpoints/` and `authority/` already."""
@@ -65,7 +66,7 @@ class NewRepository:
             self._git.output("init", "-q", "-b", "main")
         if remote_url is None:
             return
-        known = self._git.attempt("config", "--get", f"remote.{_REMOTE}.url")
+        known = self._git.ask("config", "--get", f"remote.{_REMOTE}.url")
         if not known.ok:
             self._git.output("remote", "add", "--", _REMOTE, remote_url)
         elif os.fsdecode(known.stdout).strip() != remote_url:
@@ -80,12 +81,11 @@ class NewRepository:
         listed = "".join(f"{path}\0" for path in paths).encode()
         from_stdin = ("--pathspec-from-file=-", "--pathspec-file-nul")
         self._git.output("add", *from_stdin, stdin=listed)
-        made = self._git.attempt("commit", "-q", "-m", message, *from_stdin, stdin=listed)
+        made = self._git.attempt("commit", "-q", "-m", message, *from_stdin, stdin=listed, env=self._identity)
+        if (unknown := no_identity(made.stderr)) is not None and not made.ok:
+            raise unknown
         if not made.ok:
-            hint = "git config --global user.name NAME; git config --global user.email ADDRESS"
-            unknown = "tell me who you are" in made.stderr or "empty ident" in made.stderr
-            said = "git does not know who commits" if unknown else f"git commit failed: {summary(made.stderr)}"
-            raise OutsideFailure(said, code="git-failed", hint=hint if unknown else "")
+            raise OutsideFailure(f"git commit failed: {summary(made.stderr)}", code="git-failed")
         return self._git.output("rev-parse", "HEAD").decode().strip()
 
     def pin(self, path: str, sha256: str) -> None:
@@ -103,7 +103,7 @@ def _top(directory: Path) -> str | None:
     """The top of the repository that a directory is in, None where it is in none."""
     try:
         return os.fsdecode(Git(directory).output("rev-parse", "--show-toplevel")).rstrip("\n")
-    except UsageError:
+    except UsageError:  # of another owner, it is one all the same, and that is another failure
         return None
 
 

@@ -3,8 +3,10 @@
 Git is configured by its environment, by four layers of configuration files and by the repository itself. What we read
 and write must not depend on any of it, so every call is an argument list with an environment of its own:
 
-- of all `GIT_*` variables only those that say how to reach a remote or where the user's configuration is come through;
-  the ones of `git rev-parse --local-env-vars`, which a hook inherits, would point us at another repository or index;
+- of all `GIT_*` variables only those that say how to reach a remote or what the user's configuration is come through;
+  most of `git rev-parse --local-env-vars`, which a hook inherits, would point us at another repository or index. Those
+  of them that are configuration (`git -c`, GIT_CONFIG_COUNT) do come through: a container says `safe.directory` by
+  them, and they can say no more than ~/.gitconfig can; our own `-c` win over them;
 - replace objects are off: they make history look different from what is stored;
 - nothing may prompt: no terminal, no askpass window for ssh;
 - nothing that only the local repository asks for is run (hooks, a file-system monitor, background maintenance).
@@ -12,13 +14,14 @@ and write must not depend on any of it, so every call is an argument list with a
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hyops_gitops.adapters.host.programs import not_run
+from hyops_gitops.adapters.host.programs import NOT_EXECUTABLE, NOT_FOUND, not_run
 from hyops_gitops.core.errors import HyopsError, OutsideFailure, UsageError
 
 LOCAL_TIMEOUT_S = 60.0
@@ -29,8 +32,10 @@ _KEPT_VARIABLES = frozenset(
         "GIT_ALLOW_PROTOCOL",
         "GIT_ASKPASS",
         "GIT_CEILING_DIRECTORIES",
+        "GIT_CONFIG_COUNT",
         "GIT_CONFIG_GLOBAL",
         "GIT_CONFIG_NOSYSTEM",
+        "GIT_CONFIG_PARAMETERS",
         "GIT_CONFIG_SYSTEM",
         "GIT_DISCOVERY_ACROSS_FILESYSTEM",
         "GIT_EXEC_PATH",
@@ -39,7 +44,10 @@ _KEPT_VARIABLES = frozenset(
         "GIT_SSH_VARIANT",
     }
 )
-_KEPT_PREFIXES = ("GIT_HTTP_", "GIT_PROXY_", "GIT_SSL_")
+_KEPT_PREFIXES = ("GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_", "GIT_HTTP_", "GIT_PROXY_", "GIT_SSL_")
+# Who commits, where a commit is made in the user's name.
+_IDENTITY = ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL")
+_NO_IDENTITY = ("tell me who you are", "empty ident", "no email was given", "unable to look up current user")
 _SETTINGS = (
     "core.quotePath=false",
     "core.fsmonitor=false",
@@ -62,6 +70,9 @@ PLAIN_FETCH = (
     "--no-prune",
     "--refmap=",  # the configured refspec forces
 )
+# How git says no, where its exit status is that of every failure too.
+_NO = ("Not a valid commit name", "Not a valid object name", "does not exist in", "exists on disk, but not in")
+_FOREIGN_OWNER = re.compile(r"detected dubious ownership in repository at '([^\n]*)'")
 _CREDENTIALS = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/\s@]+@", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 _MESSAGE_LIMIT = 500  # characters of git's own words that we repeat
@@ -99,12 +110,24 @@ class Git:
 
         Raises:
             UsageError: code `no-repository`.
-            OutsideFailure: codes `no-git`, `git-timeout`, `git-failed`.
+            OutsideFailure: codes `no-git`, `git-timeout`, `git-ended`, `git-failed`, `foreign-owner`.
         """
         result = self.attempt(*arguments, stdin=stdin, env=env, timeout_s=timeout_s)
         if not result.ok:
             raise self._failure(arguments[0], result)
         return result.stdout
+
+    def ask(self, *arguments: str) -> GitResult:
+        """A question, to which git may say no: by exit status 1, or by words for what is not here.
+
+        Raises:
+            UsageError: code `no-repository`.
+            OutsideFailure: as `attempt` does; code `git-failed`: git came to no answer.
+        """
+        result = self.attempt(*arguments)
+        if result.status in (0, 1) or any(no in result.stderr for no in _NO):
+            return result
+        raise self._failure(arguments[0], result)
 
     def attempt(
         self,
@@ -117,7 +140,7 @@ class Git:
 
         Raises:
             UsageError: code `no-repository`.
-            OutsideFailure: codes `no-git`, `git-timeout`.
+            OutsideFailure: codes `no-git`, `git-timeout`, `git-ended`, `foreign-owner`.
         """
         command = ["git", "-C", str(self.root)]
         for setting in _SETTINGS:
@@ -136,12 +159,24 @@ class Git:
             raise not_run("git", error, code="no-git", hint="install git 2.34 or newer") from None
         stdout, stderr = _finish(process, stdin, arguments[0], timeout_s)
         result = GitResult(process.returncode, stdout, printable(stderr))
-        if not result.ok and _says_no_repository(result.stderr):
+        if not result.ok and (_says_no_repository(result.stderr) or _FOREIGN_OWNER.search(result.stderr)):
             raise self._failure(arguments[0], result)
+        if result.status < 0 or result.status in (NOT_EXECUTABLE, NOT_FOUND):
+            why = f"it was ended by signal {-result.status}" if result.status < 0 else summary(result.stderr)
+            raise OutsideFailure(f"cannot run git {arguments[0]}: {why}", code="git-ended")
         return result
 
     def _failure(self, verb: str, result: GitResult) -> HyopsError:
         words = summary(result.stderr) or f"exit status {result.status}"
+        foreign = _FOREIGN_OWNER.search(result.stderr)
+        if foreign is not None:
+            place = shlex.quote(foreign[1])
+            return OutsideFailure(
+                f"git does not use the repository at {foreign[1]}: it belongs to another user",
+                code="foreign-owner",
+                hint=f"git config --global --add safe.directory {place}; where that cannot be written: "
+                f"GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0={place}",
+            )
         if _says_no_repository(result.stderr):
             return UsageError(
                 f"no git repository that can be used: {words}",
@@ -168,6 +203,23 @@ def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
         "GIT_LITERAL_PATHSPECS": "1",
         "SSH_ASKPASS_REQUIRE": "never",
     }
+
+
+def own_identity(environ: Mapping[str, str]) -> dict[str, str]:
+    """What the environment says of who commits, for commits in the user's own name; git takes it before any setting."""
+    return {name: environ[name] for name in _IDENTITY if name in environ}
+
+
+def no_identity(stderr: str) -> UsageError | None:
+    """The failure to raise where git says that it does not know who commits."""
+    if not any(words in stderr for words in _NO_IDENTITY):
+        return None
+    return UsageError(
+        "git does not know who commits",
+        code="no-identity",
+        hint="git config --global user.name NAME; git config --global user.email ADDRESS; or set GIT_AUTHOR_NAME, "
+        "GIT_AUTHOR_EMAIL, GIT_COMMITTER_NAME and GIT_COMMITTER_EMAIL",
+    )
 
 
 def printable(output: bytes) -> str:
@@ -201,8 +253,4 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _says_no_repository(stderr: str) -> bool:
-    return (
-        "not a git repository" in stderr.lower()
-        or "detected dubious ownership" in stderr
-        or "cannot change to" in stderr
-    )
+    return "not a git repository" in stderr.lower() or "cannot change to" in stderr

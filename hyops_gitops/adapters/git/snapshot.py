@@ -49,7 +49,7 @@ class GitSnapshot:
 
         None when that is no ancestor, or when since then files of the log, its pages aside, were changed or deleted.
         """
-        if not is_full_id(commit) or not self.git.attempt("merge-base", "--is-ancestor", commit, self._commit).ok:
+        if not is_full_id(commit) or not self.git.ask("merge-base", "--is-ancestor", commit, self._commit).ok:
             return None
         scope = ["diff-tree", "-r", "-z", "--no-renames", "--no-relative", "--name-status", commit, self._commit, "--"]
         tokens = [token.decode("utf-8", "backslashreplace") for token in self.git.output(*scope).split(b"\0")[:-1]]
@@ -85,7 +85,7 @@ def history_is_linear(snapshot: GitSnapshot, since: str | None = None) -> list[s
     ancestor.
     """
     git, commit = snapshot.git, snapshot.commit
-    if since is not None and not git.attempt("merge-base", "--is-ancestor", since, commit).ok:
+    if since is not None and not git.ask("merge-base", "--is-ancestor", since, commit).ok:
         return [f"commit {commit[:12]} does not descend from {since[:12]}"]
     scope = [commit, *([f"^{since}"] if since is not None else [])]
     listed = [line.split() for line in git.output("rev-list", "--parents", *scope, "--").decode().splitlines()]

@@ -1,16 +1,23 @@
 """The programs of this machine."""
 
 import platform
-import shutil
-import subprocess
+import re
 import sys
 
 from hyops_gitops import __version__
+from hyops_gitops.adapters.host.programs import Program, words
 from hyops_gitops.core.errors import OutsideFailure
 
 _SUPPORTED = ((3, 11), (3, 14))  # first and last
-_TELLS_ITS_VERSION = {"git": ("git", "--version"), "ssh-keygen": ("ssh", "-V")}
-_PACKAGES = {"git": "git", "ssh-keygen": "openssh-client"}
+# How a program is asked for its version, how it tells, and the oldest that will do. ssh comes with ssh-keygen, which
+# prints no version of its own; 8.2 is the first whose ssh-keygen signs and verifies with every type of key.
+_ASKED = {
+    "git": (("git", "--version"), r"git version ([0-9]+)\.([0-9]+)", (2, 34), "git"),
+    "ssh-keygen": (("ssh", "-V"), r"OpenSSH_(?:for_Windows_)?([0-9]+)\.([0-9]+)", (8, 2), "openssh-client"),
+}
+# The octets 0 to 31 as a public key, and its fingerprint.
+_TRIAL_KEY = b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f\n"
+_TRIAL_FINGERPRINT = b"SHA256:ZkAslGjFiUHdGf/WUL8rQvkib4PTvQatUV0OUQSncCA"
 
 
 def python_version() -> str:
@@ -30,9 +37,25 @@ def program_version(name: str) -> str:
     """A program's version, in its own words.
 
     Raises:
-        OutsideFailure: code `no-program`.
+        OutsideFailure: code `no-program`: it is not there, cannot run, says something else, or is too old.
     """
-    if shutil.which(name) is None:
-        raise OutsideFailure(f"{name} is not installed", code="no-program", hint=f"install {_PACKAGES[name]}")
-    done = subprocess.run(_TELLS_ITS_VERSION[name], capture_output=True, check=False, stdin=subprocess.DEVNULL)
-    return (done.stdout or done.stderr).decode("utf-8", "replace").strip().partition("\n")[0]
+    (program, option), pattern, oldest, package = _ASKED[name]
+    asked = Program(program, code="no-program", hint=f"install {package}")
+    done = asked.run(option)
+    said = words(done.stdout or done.stderr)
+    found = re.match(pattern, said)
+    if done.returncode != 0 or found is None:
+        raise asked.no_verdict(f"it does not tell its version: {said or 'no output'}")
+    if (int(found[1]), int(found[2])) < oldest:
+        wanted = ".".join(map(str, oldest))
+        raise OutsideFailure(f"{said} is too old", code="no-program", hint=f"install {package} {wanted} or newer")
+    if name == "ssh-keygen":
+        _try(Program(name, code="no-program", hint=f"install {package}"))
+    return said
+
+
+def _try(ssh_keygen: Program) -> None:
+    """Whether it does what it is needed for, on a key whose fingerprint is known."""
+    done = ssh_keygen.run("-l", "-f", "-", stdin=_TRIAL_KEY)
+    if done.returncode != 0 or _TRIAL_FINGERPRINT not in done.stdout.split():
+        raise ssh_keygen.no_verdict(words(done.stderr or done.stdout) or "it does not know a key's fingerprint")

@@ -1,45 +1,45 @@
 """Runs ssh-keygen so that it can ask nobody anything."""
 
 import os
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from hyops_gitops.adapters.host.programs import not_run
+from hyops_gitops.adapters.host.programs import Done, Program, words
 from hyops_gitops.core.errors import OutsideFailure, UsageError
 
-_TIMEOUT_S = 60.0  # long enough to touch a hardware key
+_SSH_KEYGEN = Program(
+    "ssh-keygen",
+    code="no-ssh-keygen",
+    hint="install the package openssh-client",
+    slow_hint="is an agent or a hardware key waiting to be touched or unlocked?",
+    timeout_s=60,  # long enough to touch a hardware key
+)
 _KEPT_VARIABLES = ("HOME", "PATH", "SSH_AUTH_SOCK", "SSH_SK_PROVIDER", "SSH_SK_HELPER", "TMPDIR")
+# How a user without a passwd entry is given one (nss_wrapper), and a program its libraries.
+_KEPT_PREFIXES = ("NSS_WRAPPER_", "LD_")
 
 
-def run_ssh_keygen(
-    *arguments: str, stdin: bytes = b"", environ: Mapping[str, str] = os.environ
-) -> subprocess.CompletedProcess[bytes]:
-    """One finished call, whatever its exit status.
+def run_ssh_keygen(*arguments: str, stdin: bytes = b"", environ: Mapping[str, str] = os.environ) -> Done:
+    """One finished call. ssh-keygen ends with 255 both for "no" and for what hinders it: its words tell which.
 
     Raises:
-        OutsideFailure: codes `no-ssh-keygen`, `ssh-keygen-timeout`.
+        OutsideFailure: code `no-ssh-keygen`: it could not run, or took too long.
     """
-    environment = {name: environ[name] for name in _KEPT_VARIABLES if name in environ}
-    environment |= {"LC_ALL": "C", "TZ": "UTC", "SSH_ASKPASS_REQUIRE": "never"}
-    try:
-        return subprocess.run(
-            ["ssh-keygen", *arguments],
-            input=stdin,
-            capture_output=True,
-            env=environment,
-            timeout=_TIMEOUT_S,
-            check=False,
-            start_new_session=True,  # without a controlling terminal there is nothing to prompt on
-        )
-    except OSError as error:
-        raise not_run("ssh-keygen", error, code="no-ssh-keygen", hint="install the package openssh-client") from None
-    except subprocess.TimeoutExpired:
-        raise OutsideFailure(
-            f"ssh-keygen took longer than {_TIMEOUT_S:.0f} s and was ended",
-            code="ssh-keygen-timeout",
-            hint="is an agent or a hardware key waiting for somebody?",
-        ) from None
+    kept = {
+        name: value for name, value in environ.items() if name in _KEPT_VARIABLES or name.startswith(_KEPT_PREFIXES)
+    }
+    return _SSH_KEYGEN.run(
+        *arguments,
+        stdin=stdin,
+        env={**kept, "LC_ALL": "C", "TZ": "UTC", "SSH_ASKPASS_REQUIRE": "never"},
+        detached=True,  # without a controlling terminal there is nothing to prompt on
+    )
+
+
+def cannot_run(done: Done) -> OutsideFailure:
+    """The failure to raise where ssh-keygen ended without one of its verdicts."""
+    said = "; ".join(filter(None, (words(done.stdout), words(done.stderr))))
+    return _SSH_KEYGEN.no_verdict(said or f"exit status {done.returncode}")
 
 
 def generate_key(path: Path, comment: str, environ: Mapping[str, str] = os.environ) -> None:
@@ -47,7 +47,7 @@ def generate_key(path: Path, comment: str, environ: Mapping[str, str] = os.envir
 
     Raises:
         UsageError: code `key-exists`: one of the two is there.
-        OutsideFailure: codes `no-ssh-keygen`, `ssh-keygen-timeout`, `cannot-write`.
+        OutsideFailure: codes `no-ssh-keygen`, `cannot-write`.
     """
     for existing in (path, path.with_name(f"{path.name}.pub")):
         if os.path.lexists(existing):
@@ -56,5 +56,5 @@ def generate_key(path: Path, comment: str, environ: Mapping[str, str] = os.envir
             )
     made = run_ssh_keygen("-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", os.fspath(path), environ=environ)
     if made.returncode != 0:
-        raise OutsideFailure(f"ssh-keygen cannot write {path}", code="cannot-write")
+        raise OutsideFailure(f"ssh-keygen cannot write {path}: {words(made.stderr)}", code="cannot-write")
     path.chmod(0o600)

@@ -25,7 +25,11 @@ class RemoteAccess(Protocol):
         """Why the remote would not take this commit as the branch's head, as far as a dry run tells."""
 
     def rules(self, branch: str) -> BranchRules | None:
-        """What protects a branch, None where it cannot be seen."""
+        """What protects a branch, None where nothing shows it.
+
+        Raises:
+            OutsideFailure: what would show it cannot be asked.
+        """
 
 
 class ScratchZone(ZoneRestorer, Protocol):

@@ -51,9 +51,9 @@ def looks(repository: Repository) -> dict[str, Look]:
         "contracts": lambda: _contracts(repository),
         "history": lambda: _history(repository),
         "signing-key": lambda: _signing_key(repository),
+        "remote": lambda: _remote(repository),
         "log": lambda: _log(repository),
         "key-trusted": lambda: _key_trusted(repository),
-        "remote": lambda: _remote(repository),
         "push": lambda: _push(repository),
         "protection-evidence": lambda: _protection_evidence(repository),
         "protection-main": lambda: _protection_main(repository),
@@ -158,12 +158,14 @@ def _rules(repository: Repository, branch: str) -> BranchRules:
     settings = repository.authority.evidence
     if settings.remote is None:
         raise Unseen("there is no remote that could protect anything", "add one, and name it as evidence.remote")
-    rules = repository.ports.open_remote(settings).rules(branch)
+    hidden = f"what protects {branch} on {settings.remote} cannot be seen from here"
+    remedy = "look at it where the forge shows it; docs/github.md says what has to stand there"
+    try:
+        rules = repository.ports.open_remote(settings).rules(branch)
+    except OutsideFailure as failure:
+        raise Unseen(f"{hidden}: {failure.message}", failure.hint or remedy) from None
     if rules is None:
-        raise Unseen(
-            f"what protects {branch} on {settings.remote} cannot be seen from here",
-            "look at it where the forge shows it; docs/github.md says what has to stand there",
-        )
+        raise Unseen(hidden, remedy)
     return rules
 
 
