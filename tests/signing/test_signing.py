@@ -107,7 +107,7 @@ def public_key_without_its_suffix(make_key: Callable[..., Path], folder: Path) -
         (directory, "it is a directory"),
         (no_key, "not a private key"),
         (no_public_key, "not a public key"),
-        (public_key_without_its_suffix, "not a private key"),
+        (public_key_without_its_suffix, "it is a public key"),
     ],
 )
 def test_refuses_with_a_reason_and_a_remedy(

@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from hyops_gitops.adapters.git.process import NETWORK_TIMEOUT_S, PLAIN_FETCH, Git, GitResult, summary
+from hyops_gitops.adapters.host.programs import no_user_hint
+from hyops_gitops.adapters.ssh.deploy_key import ssh_with_deploy_key
 from hyops_gitops.core.errors import OutsideFailure, UsageError
 
+_OF_THE_REMOTE = ("git-timeout", "git-ended", "foreign-owner")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]*")
 
 
@@ -59,7 +62,7 @@ class RemoteBranch:
         Raises:
             OutsideFailure: code `remote-unreachable`.
         """
-        if not self.git.attempt("config", "--get-all", f"remote.{self.remote}.url").ok:
+        if not self.git.ask("config", "--get-all", f"remote.{self.remote}.url").ok:
             raise OutsideFailure(
                 f"this clone has no remote called {self.remote!r}",
                 code="remote-unreachable",
@@ -153,18 +156,21 @@ class RemoteBranch:
         return OutsideFailure(
             f"remote {self.remote!r} cannot be reached: {words}",
             code="remote-unreachable",
-            hint=f"test it with `git ls-remote {self.remote}`; what has to move before it is back: "
+            hint=no_user_hint(words)
+            or f"test it with `git ls-remote {self.remote}`; what has to move before it is back: "
             "`hyops-gitops breakglass --help`",
         )
 
     def _ask(self, *arguments: str) -> GitResult:
         """A call over the network, whose every failure is the remote's."""
         try:
-            return self.git.attempt(*arguments, env=self._ssh(), timeout_s=self.timeout_s or NETWORK_TIMEOUT_S)
+            with ssh_with_deploy_key(self.git.environ) as ssh:
+                env = self._ssh() if ssh is None else {"GIT_SSH_COMMAND": ssh}
+                return self.git.attempt(*arguments, env=env, timeout_s=self.timeout_s or NETWORK_TIMEOUT_S)
         except UsageError as failure:  # it is the remote that is no repository
             return GitResult(-1, b"", failure.message)
         except OutsideFailure as failure:
-            if failure.code != "git-timeout":
+            if failure.code not in _OF_THE_REMOTE:
                 raise
             return GitResult(-1, b"", failure.message)
 
@@ -172,6 +178,6 @@ class RemoteBranch:
         """Keep ssh from asking anything, unless the user says how ssh is to be run."""
         if not {"GIT_SSH", "GIT_SSH_COMMAND"}.isdisjoint(self.git.environ):
             return {}
-        if self.git.attempt("config", "--get", "core.sshCommand").ok:
+        if self.git.ask("config", "--get", "core.sshCommand").ok:
             return {}
         return {"GIT_SSH_COMMAND": "ssh -oBatchMode=yes"}

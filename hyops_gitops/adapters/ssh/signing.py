@@ -5,11 +5,15 @@ Meets the port `Signer`. Never prompts: an applier has nobody to ask.
 
 import os
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 
 from hyops_gitops.adapters.files.files import at_home
+from hyops_gitops.adapters.host.programs import words
+from hyops_gitops.adapters.ssh.key_file import KeyFile
 from hyops_gitops.adapters.ssh.ssh_keygen import run_ssh_keygen
 from hyops_gitops.core.errors import InvalidData, Refused
+from hyops_gitops.core.signatures.private_keys import LIMIT
 from hyops_gitops.core.signatures.signers import parse_allowed_signers
 from hyops_gitops.core.signatures.sshsig import parse_signature
 
@@ -18,7 +22,6 @@ _MAKE_A_KEY = (
     f"make a key with `ssh-keygen -t ed25519 -f KEYFILE -N ''`, set {KEY_VARIABLE}=KEYFILE, and add "
     "`PRINCIPAL` and the first two words of KEYFILE.pub as a line to authority/allowed_signers"
 )
-_PUBLIC_KEY_LIMIT = 64 * 1024  # octets
 
 
 class SshKeygenSigner:
@@ -32,6 +35,7 @@ class SshKeygenSigner:
     def __init__(self, path: Path, environ: Mapping[str, str] = os.environ) -> None:
         self._path = path
         self._environ = environ
+        self._file = KeyFile(path, KEY_VARIABLE, environ, _refused)
         self._key: str | None = None
 
     def public_key(self) -> str:
@@ -40,11 +44,11 @@ class SshKeygenSigner:
         Derived from the private key where that is given: a `.pub` file beside it may be another key's.
 
         Raises:
-            Refused: guard `signing-key`: no key, unreadable, or locked.
+            Refused: guard `signing-key`: no key, unreadable, spoiled, or locked.
             OutsideFailure: code `no-ssh-keygen`.
         """
         if self._key is None:
-            self._key = self._read_public_file() if self._path.suffix == ".pub" else self._derive_public_key()
+            self._key = self._read_public_file() if self._is_public else self._derive_public_key()
         return self._key
 
     def sign(self, message: bytes, namespace: str) -> bytes:
@@ -55,62 +59,51 @@ class SshKeygenSigner:
             OutsideFailure: code `no-ssh-keygen`.
         """
         key = self.public_key()
-        made = run_ssh_keygen(
-            "-Y", "sign", "-n", namespace, "-f", os.fspath(self._path), stdin=message, environ=self._environ
-        )
+        with nullcontext(self._path) if self._is_public else self._file.usable() as path:
+            made = run_ssh_keygen(
+                "-Y", "sign", "-n", namespace, "-f", os.fspath(path), stdin=message, environ=self._environ
+            )
         if made.returncode != 0:
-            raise self._refused(
-                "ssh-keygen could not sign with it",
-                "is the agent running, and does `ssh-add -L` list this key?" if self._path.suffix == ".pub" else "",
+            raise self._file.refused(
+                f"ssh-keygen could not sign with it: {words(made.stderr)}",
+                "is the agent running, and does `ssh-add -L` list this key?" if self._is_public else "",
             )
         try:
             signature = parse_signature(made.stdout)
         except InvalidData as error:
-            raise self._refused(f"ssh-keygen wrote something unexpected: {error.message}", "") from None
+            raise self._file.refused(f"ssh-keygen wrote something unexpected: {error.message}", "") from None
         if (signature.key, signature.namespace) != (key, namespace):
-            raise self._refused("ssh-keygen signed with another key", "is the .pub file beside it the right one?")
+            raise self._file.refused("ssh-keygen signed with another key", "is the .pub file beside it the right one?")
         return made.stdout
 
+    @property
+    def _is_public(self) -> bool:
+        return self._path.suffix == ".pub"
+
     def _derive_public_key(self) -> str:
-        self._check_file()
-        # The empty passphrase fits an unlocked key, and lets a locked one fail instead of asking.
-        derived = run_ssh_keygen("-y", "-P", "", "-f", os.fspath(self._path), environ=self._environ)
-        words = derived.stdout.decode("utf-8", "replace").split()
-        if derived.returncode == 0 and len(words) > 1:
-            return f"{words[0]} {words[1]}"
-        complaint = derived.stderr.decode("utf-8", "replace")
-        if "UNPROTECTED" in complaint:
-            raise self._refused("others may read it", f"chmod 600 {self._path}")
-        if "incorrect passphrase" in complaint:
-            raise self._refused(
-                "it is locked with a passphrase, and nobody is here to give it",
-                f"load it with `ssh-add` and point {KEY_VARIABLE} at its .pub file",
-            )
-        raise self._refused("it is not a private key", "a public key's file name ends in .pub; " + _MAKE_A_KEY)
+        with self._file.usable() as path:
+            # The empty passphrase fits an unlocked key, and lets a locked one fail instead of asking.
+            derived = run_ssh_keygen("-y", "-P", "", "-f", os.fspath(path), environ=self._environ)
+        found = derived.stdout.decode("utf-8", "replace").split()
+        if derived.returncode == 0 and len(found) > 1:
+            return f"{found[0]} {found[1]}"
+        raise self._file.refused(
+            f"ssh-keygen cannot read it: {words(derived.stderr)}",
+            "copy it again: it was changed on its way, or is of a form or type that this ssh-keygen does not know",
+        )
 
     def _read_public_file(self) -> str:
-        self._check_file()
-        with self._path.open("rb") as file:
-            words = file.read(_PUBLIC_KEY_LIMIT).split()
+        found = self._file.content(LIMIT).split()
         # Read by the same rules as a line of allowed_signers, under a principal that does not matter.
-        lines, findings = parse_allowed_signers(b" ".join([b"key", *words[:2]]) + b"\n", self._path.name)
+        lines, findings = parse_allowed_signers(b" ".join([b"key", *found[:2]]) + b"\n", self._path.name)
         if findings or len(lines) != 1:
-            raise self._refused("it is not a public key", _MAKE_A_KEY)
+            raise self._file.refused("it is not a public key", _MAKE_A_KEY)
         return lines[0].key
 
-    def _check_file(self) -> None:
-        try:
-            if self._path.is_dir():
-                raise self._refused("it is a directory", f"point {KEY_VARIABLE} at the key file")
-            if not self._path.is_file():
-                raise self._refused("there is no such file", _MAKE_A_KEY)
-            with self._path.open("rb"):
-                pass
-        except OSError as error:
-            raise self._refused(f"it cannot be read: {error.strerror}", "check its owner and mode") from None
 
-    def _refused(self, reason: str, hint: str) -> Refused:
-        return Refused(f"the signing key {str(self._path)!r} cannot be used: {reason}", guard="signing-key", hint=hint)
+def _refused(path: str, reason: str, hint: str) -> Refused:
+    named = f"the signing key {path!r} cannot be used: {reason}" if path else f"no signing key: {reason}"
+    return Refused(named, guard="signing-key", hint=hint)
 
 
 def signer_from_environment(environ: Mapping[str, str]) -> SshKeygenSigner:
