@@ -1,12 +1,17 @@
 """A 204 is not believed: what it stands for is read back as rows."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import NoReturn
+
 import pytest
 
 from hyops_gitops.core.apply.events import Event, Warned
 from hyops_gitops.core.damage import SETTINGS, DamageKind
-from hyops_gitops.core.errors import Unconfirmed
+from hyops_gitops.core.errors import Refused, Unconfirmed
 from hyops_gitops.core.evidence.entries import Result
 from hyops_gitops.core.markers import anchor_name, claim_name
+from hyops_gitops.usecases.apply.ports import ApplyPorts
 from tests.damage.between import Between
 from tests.damage.rows import Rows
 from tests.recovery.proxy import Patch
@@ -153,3 +158,27 @@ def test_what_cannot_be_read_back_and_no_server_shows_stays_open(world: World, b
     between.lies, between.unreadable = lambda _: False, False
     receipt = world.apply(recover=len(world.entries()))
     assert (receipt.outcome, receipt.exit_code) == ("applied", 0)
+
+
+class _PowerCut(Exception):
+    """Ends an apply after its update was stored."""
+
+
+def _ends_before_its_proof(ports: ApplyPorts) -> ApplyPorts:
+    def ask(*_: object, **__: object) -> NoReturn:
+        raise _PowerCut
+
+    return replace(ports, dns=SimpleNamespace(ask=ask))
+
+
+def test_what_another_run_finds_to_have_landed_is_read_back_too(world: World, between: Between, rows: Rows) -> None:
+    _move(world, "10.0.0.2")
+    between.then = lambda: rows.insert(world.zone, world.name("first"), "A", "10.0.0.2")
+    with pytest.raises(_PowerCut):
+        world.apply(swap=_ends_before_its_proof)
+    with pytest.raises(Refused) as error:
+        world.apply(recover=len(world.entries()))
+    assert error.value.guard == "damaged"
+    result = next(entry.body for entry in reversed(world.entries()) if isinstance(entry.body, Result))
+    assert (result.outcome, result.recovered) == ("applied", True)
+    assert [one.kind for one in result.damage] == [DamageKind.EQUAL_RECORDS]

@@ -5,12 +5,14 @@ stores what two requests wrote at once. So the names of an update, its claim and
 question for each of a few names, from the database itself and past PowerDNS's caches.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hyops_gitops.core.apply.events import OnEvent, Warned
 from hyops_gitops.core.damage import REPAIR, SETTINGS, Damage, find_damage, said
 from hyops_gitops.core.errors import OutsideFailure, Unconfirmed
+from hyops_gitops.core.evidence.entries import Intent
+from hyops_gitops.core.markers import Anchor, anchor_name, claim_name
 from hyops_gitops.core.names import is_marker
 from hyops_gitops.core.zone import Key, RRset, served, soa_serials
 from hyops_gitops.usecases.apply.sending import Sent, Update, settle
@@ -45,19 +47,34 @@ class ReadBack:
 NOTHING_READ = ReadBack()
 
 
-def read_back(reader: ZoneReader, zone: str, expected: Mapping[Key, RRset | None]) -> ReadBack:
-    """The rows at these names and the SOA, against what should be there.
+def read_back(
+    reader: ZoneReader, zone: str, expected: Mapping[Key, RRset | None], also: Collection[str] = ()
+) -> ReadBack:
+    """The rows at these names and the SOA, against what should be there; of those in `also` only damage counts.
 
     Raises:
         OutsideFailure: they cannot be read.
     """
     # The SOA comes last: whoever writes between these questions moves it.
-    names = [*sorted({name for name, _ in expected} - {zone}), zone]
+    names = [*sorted({*(name for name, _ in expected), *also} - {zone}), zone]
     rows = reader.rows_at(names)
     found = {rrset.key: rrset for rrset in rows}
     differing = (key for key, wanted in expected.items() if served(found.get(key)) != served(wanted))
     soa = found.get((zone, "SOA"))
     return ReadBack(tuple(sorted(differing)), find_damage(rows), soa_serials(soa) if soa else ())
+
+
+def read_landed(primary: ZoneReader, zone: str, anchor: Anchor, intent: Intent, on_event: OnEvent) -> ReadBack:
+    """What an intent left, long after its writer has gone: others may have written there since, which is drift."""
+    expected = {change.key: change.after for change in intent.changes if change.writes}
+    markers = [anchor_name(zone), claim_name(zone, anchor.seq, anchor.segment)]
+    try:
+        back = read_back(primary, zone, expected, markers)
+    except OutsideFailure as error:
+        back = ReadBack(unread=error.message)
+    if back.damage:
+        on_event(Warned(f"{said(back.damage)}; mend it with `{REPAIR}`"))
+    return back
 
 
 def left_by(update: Update) -> dict[Key, RRset | None]:

@@ -20,6 +20,7 @@ from hyops_gitops.usecases.apply.opening import Opened
 from hyops_gitops.usecases.apply.ports import ApplyPorts, ApplyRequest
 from hyops_gitops.usecases.apply.preparation import zone_digests
 from hyops_gitops.usecases.apply.proof import converged, prove
+from hyops_gitops.usecases.apply.reading_back import read_landed
 from hyops_gitops.usecases.apply.sending import Update, settle
 from hyops_gitops.usecases.ports import ZoneWriter
 
@@ -145,6 +146,7 @@ def _record_landed(opened: Opened, entry: Entry, intent: Intent, primary: ZoneWr
         # When it was accepted is not known; by now it has been, so this errs on the late side.
         retire=retirements(intent.changes, ports.clock.now(), servers, log.applied_to, log.left),
         recovered=True,
+        damage=read_landed(primary, log.zone, entry.anchor, intent, ports.on_event).damage,
     )
     return opened.writer.append(log, result, zone, state)
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from hyops_gitops.core.apply.events import Step, Warned
 from hyops_gitops.core.apply.receipt import EntryRef
+from hyops_gitops.core.damage import REPAIR, find_damage, said
 from hyops_gitops.core.errors import OutsideFailure, Refused, ReplyLost, ServerRefused, Unconfirmed
 from hyops_gitops.core.evidence.entries import Intent, Result, ResultOutcome, ZoneDrift
 from hyops_gitops.core.evidence.entry_parts import AuthorityRef, Lease
@@ -25,6 +26,7 @@ from hyops_gitops.core.serials import forecast_serial, is_newer
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.usecases.apply.preparation import zone_digests
 from hyops_gitops.usecases.apply.proof import behind, converged, prove
+from hyops_gitops.usecases.apply.reading_back import believed
 from hyops_gitops.usecases.apply.recording import recorded_overrides
 from hyops_gitops.usecases.apply.sending import Sent, Update, send
 from hyops_gitops.usecases.restore.ports import Prepared, RestorePorts
@@ -134,7 +136,8 @@ class Restoring:
         if setting.upper() != "INCREASE":
             prepared.primary.set_soa_edit_api("INCREASE")
         try:
-            return send(prepared.primary, update, self.clock, lambda: self._why_not(intended))
+            sent = send(prepared.primary, update, self.clock, lambda: self._why_not(intended))
+            return believed(prepared.primary, update, sent, self.clock, self.ports.apply.on_event)[0]
         finally:
             self._set_back(setting)
 
@@ -205,9 +208,12 @@ class Restoring:
         """The serial now, and what is wrong with the zone, if anything is."""
         primary, plan = self.prepared.primary, self.plan
         try:
-            serial, zone = primary.header().serial, Zone.of(plan.zone, primary.rrsets())
+            serial, rows = primary.header().serial, primary.rrsets()
         except OutsideFailure as error:
             return None, f"the zone could not be read again: {error.message}"
+        if damage := find_damage(rows):
+            return serial, f"{said(damage)}; mend it with `{REPAIR}`"
+        zone = Zone.of(plan.zone, rows)
         if zone.digest() != plan.zone_sha256:
             return serial, f"the zone on the primary hashes to {zone.digest()}, expected {plan.zone_sha256}"
         top = newest(number for _, number in plan.restore.serials if number is not None)
