@@ -2,7 +2,7 @@
 
 from hyops_gitops.cli.output import echo
 from hyops_gitops.lab.model import Lab, LabResolver, LabService
-from hyops_gitops.lab.run import ListenerStatus, lab_status, listener_status
+from hyops_gitops.lab.run import ListenerStatus, lab_software, lab_status, listener_status
 
 
 def echo_lab(lab: Lab) -> None:
@@ -19,6 +19,8 @@ def echo_lab(lab: Lab) -> None:
                 echo(f"  {name:<10}  dns {dns!s:<15}  {_state(one)}")
             case LabService(name=name, address=address):
                 echo(f"  service {name}  {address}  {_state(one)}")
+    if software := lab_software(lab):
+        echo(f"  {', '.join(software)}")
 
 
 def _state(one: ListenerStatus) -> str:
@@ -36,6 +38,7 @@ def lab_document(lab: Lab) -> dict[str, object]:
         "zone": lab.zone,
         "backend": lab.backend,
         "compose": lab.compose,
+        "software": list(lab_software(lab)),
         "servers": [
             {
                 "name": each.server.name,

@@ -6,6 +6,7 @@ only what costs time and protects nothing in a lab, such as flushing to disk, is
 
 import os
 import pwd
+import re
 import shutil
 import signal
 import subprocess
@@ -27,6 +28,7 @@ _START_S = 30.0
 _RUN_S = 120.0
 _POLL_S = 0.01
 _LOG_LINES = 5
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)+")
 _OTHER_USER = "nobody"  # runs the database of a lab of root's: PostgreSQL refuses to be root
 # Its folders are inside those that only root may enter, so this one right is kept.
 _RIGHT = "+dac_override"
@@ -70,6 +72,17 @@ def database_settings(backend: Backend, name: str) -> dict[str, str]:
     place = {"host": folder} if backend == "gpgsql" else {"socket": f"{folder}/{_SOCKET}"}
     options = {**place, "dbname": name, "user": DATABASE_USER}
     return {"launch": backend, **{f"{backend}-{option}": value for option, value in options.items()}}
+
+
+def database_version(backend: Backend) -> str | None:
+    """What the database server calls itself, such as `PostgreSQL 15.19`; None for a backend without one."""
+    software = _SOFTWARE.get(backend)
+    program = _find(software.programs[0]) if software else None
+    if software is None or program is None:
+        return None
+    done = subprocess.run([program, "--version"], capture_output=True, check=False, text=True, errors="replace")
+    number = _NUMBER.search(done.stdout)
+    return f"{software.title} {number[0]}" if number else software.title
 
 
 def sql_shell(lab: Lab, database: str, *, user: str | None = None) -> list[str]:

@@ -19,7 +19,7 @@ from hyops_gitops.lab import directory as directories
 from hyops_gitops.lab import processes
 from hyops_gitops.lab.compose import container_runs, remove_containers
 from hyops_gitops.lab.config import LOG_FILE, find_program, find_schema, missing_backend, prepare
-from hyops_gitops.lab.database import fill_database, has_database, make_database, stop_database
+from hyops_gitops.lab.database import database_version, fill_database, has_database, make_database, stop_database
 from hyops_gitops.lab.files import says_native, write_authority, write_env
 from hyops_gitops.lab.model import Backend, Lab, LabResolver, LabServer, LabService, load_lab, save_lab
 from hyops_gitops.lab.ports import free_addresses
@@ -160,6 +160,14 @@ def listener_status(lab: Lab) -> tuple[ListenerStatus, ...]:
         running = processes.is_running(service.process)
         statuses.append(ListenerStatus(service, running, running and answers(service)))
     return tuple(statuses)
+
+
+def lab_software(lab: Lab) -> tuple[str, ...]:
+    """What the lab runs on, each with its version, as the servers call themselves: authority, resolver, database."""
+    servers = [lab.primary.dns, *([lab.resolver.dns] if lab.resolver else [])]
+    told = (chaos_text(server, "version.bind", _ASK_S) for server in servers)
+    named = [text.partition(" (")[0] for text in told if text]
+    return (*named, *filter(None, [None if lab.compose else database_version(lab.backend)]))
 
 
 def _design(directory: Path, zone: str, secondaries: int, backend: Backend, *, made_directory: bool) -> Lab:

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from hyops_gitops.lab.model import Backend
+from tests.backends import require
+
 from .repository import ENVIRON, ROOT, code_blocks, text
 
 VOLATILE = [
@@ -28,15 +31,21 @@ def _stable(line: str) -> str:
 
 
 @pytest.mark.authority
-def test_the_demo_prints_what_the_readme_shows(tmp_path: Path) -> None:
-    if shutil.which("pdns_server", path=f"{os.environ['PATH']}:/usr/sbin") is None and "CI" not in os.environ:
-        pytest.skip("pdns_server is not installed")
+@pytest.mark.parametrize("storage", ["gsqlite3", "gpgsql"])
+def test_the_demo_prints_what_the_readme_shows(tmp_path: Path, storage: Backend) -> None:
+    require(storage)
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environ = {**ENVIRON, "PATH": path, "HYOPS_BOOTSTRAP": "no", "TMPDIR": str(tmp_path)}
-    done = subprocess.run(
-        [ROOT / "script" / "demo"], env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-    )
+    command = [str(ROOT / "script" / "demo"), "--backend", storage]
+    done = subprocess.run(command, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+    last = done.stdout.splitlines()[-1]
+    database = ", PostgreSQL [0-9.]+" if storage == "gpgsql" else ""
+    assert re.fullmatch(
+        rf"\d{{4}}-\d\d-\d\d: PowerDNS Authoritative Server [0-9.]+, PowerDNS Recursor [0-9.]+{database}; "
+        rf"storage {storage}; Python [0-9.]+; git version [0-9.]+",
+        last,
+    )
     printed = [_stable(line) for line in done.stdout.splitlines()]
     shown = [_stable(line) for block in code_blocks(text("README.md"), "console") for line in block.splitlines()]
     assert [line for line in shown if line not in printed] == []

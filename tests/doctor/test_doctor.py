@@ -11,7 +11,7 @@ from hyops_gitops.core.contracts.authority import ServerAddress
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.exchange import Answer, Question
 from hyops_gitops.core.zone import RRset
-from hyops_gitops.usecases.doctor.ports import DoctorRequest
+from hyops_gitops.usecases.doctor.ports import DoctorPorts, DoctorRequest
 from tests.doctor.conftest import LOOKED, SITES, checkup_of, with_clock, wrong
 from tests.world import CLOSED, World, run
 
@@ -29,6 +29,24 @@ def test_a_world_that_lacks_nothing(still: World) -> None:
     ids = [check.id for check in checkup.checks]
     assert len(ids) == len(set(ids))
     assert {"secondary-secondary1", "secondary-secondary2", "secondary-api-secondary1", "notify"} <= set(ids)
+
+
+@pytest.mark.every_backend
+def test_what_the_suites_ran_on_is_known_as_tried(world: World) -> None:
+    """The version is that of the server in front of us: with script/test --powerdns, another one."""
+    checks = {check.id: check for check in checkup_of(world).checks}
+    assert world.lab is not None
+    assert (checks["backend"].state, checks["backend"].seen) == ("ok", world.lab.backend)
+    assert checks["version"].state == "ok", checks["version"].seen
+
+
+@pytest.mark.parametrize("version", ["4.6.4", "4.8.3", "5.0.2", "5.2.0", "0.0.git"])
+def test_another_version_is_not_known_as_tried(still: World, version: str) -> None:
+    def other(ports: DoctorPorts) -> DoctorPorts:
+        return replace(ports, server_info=lambda authority: replace(still_info(authority), version=version))
+
+    still_info = still.wiring().doctor_ports().server_info
+    assert wrong(still, swap=other)["version"].seen == f"PowerDNS {version}; tried were 4.7, 4.9, 5.1"
 
 
 def test_the_zone_is_what_it_was_and_an_apply_follows(world: World) -> None:

@@ -1,4 +1,4 @@
-"""The PowerDNS adapter against real servers, both backends."""
+"""The PowerDNS adapter against real servers."""
 
 import time
 from dataclasses import replace
@@ -48,6 +48,23 @@ def test_header_tells_what_the_apply_must_refuse(lab: Lab, zone_name: str) -> No
     create_zone(lab, f"native.{zone_name}", kind="Native", soa_edit_api="OFF")
     header = reader_of(lab, lab.primary, f"native.{zone_name}").header()
     assert (header.kind, header.soa_edit_api) == ("native", "OFF")
+
+
+@pytest.mark.one_backend
+@pytest.mark.parametrize(
+    ("word", "kind"),
+    [
+        ("Master", "master"),
+        ("Primary", "master"),
+        ("primary", "master"),
+        ("Native", "native"),
+        ("Producer", "producer"),
+    ],
+)
+def test_every_word_for_a_kind_comes_back_as_one(lab: Lab, zone_name: str, word: str, kind: str) -> None:
+    zone = f"kind.{zone_name}"
+    create_zone(lab, zone, kind=word)
+    assert reader_of(lab, lab.primary, zone).header().kind == kind
 
 
 def test_patch_counts_the_serial_and_reads_back(writer: PowerDnsWriter, zone_name: str) -> None:
