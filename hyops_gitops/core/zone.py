@@ -9,12 +9,13 @@ markers are in no digest.
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.names import absolute, canonical_name, is_marker
+from hyops_gitops.core.rdata import meaning
 
 # Made by the signer rather than by whoever edits the zone, and absent from the API's JSON where AXFR has them.
 DNSSEC_TYPES = frozenset({"RRSIG", "NSEC", "NSEC3", "NSEC3PARAM", "DNSKEY", "CDS", "CDNSKEY"})
@@ -106,8 +107,30 @@ class RRset:
 
 
 def served(rrset: RRset | None) -> tuple[int, tuple[str, ...]] | None:
-    """What clients see of an RRset: TTL and rdata; None where there is none."""
-    return None if rrset is None else (rrset.ttl, rrset.rdata)
+    """What clients see of an RRset: TTL and rdata; None where nothing is served, whatever is stored."""
+    return (rrset.ttl, rrset.rdata) if rrset is not None and rrset.rdata else None
+
+
+def same_served(one: RRset | None, other: RRset | None) -> bool:
+    """Whether clients see the same: equal text, or the same octets in another spelling."""
+    first, second = served(one), served(other)
+    if first == second:
+        return True
+    if one is None or other is None or first is None or second is None or one.ttl != other.ttl:
+        return False
+    return same_rdata(one.type, one.rdata, other.rdata)
+
+
+def same_stored(one: RRset | None, other: RRset | None) -> bool:
+    """Whether the server has the same, disabled records included."""
+    disabled = [rrset.disabled if rrset is not None else () for rrset in (one, other)]
+    rrset = one if one is not None else other
+    return same_served(one, other) and (rrset is None or same_rdata(rrset.type, *disabled))
+
+
+def same_rdata(rrtype: str, one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    """Whether two sets of rdata hold the same octets; what is spelled alike is not looked at any closer."""
+    return one == other or {meaning(rrtype, value) for value in one} == {meaning(rrtype, value) for value in other}
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,17 +198,26 @@ class Zone:
         return index
 
     def differing(self, other: "Zone") -> list[Key]:
-        """Where another zone serves something else, sorted; disabled records, which no digest holds, do not count."""
+        """Where another zone has other lines, sorted; disabled records, which no digest holds, do not count."""
         keys = self.rrsets.keys() | other.rrsets.keys()
-        return sorted(key for key in keys if _served(self.rrsets.get(key)) != _served(other.rrsets.get(key)))
+        return sorted(key for key in keys if served(self.rrsets.get(key)) != served(other.rrsets.get(key)))
+
+    def served_otherwise(self, other: "Zone") -> list[Key]:
+        """Where clients of another zone see something else, sorted; another spelling of the same does not count."""
+        return [key for key in self.differing(other) if not same_served(self.rrsets.get(key), other.rrsets.get(key))]
+
+    def respelled(self, like: "Zone") -> "Zone":
+        """This zone, and what serves the same octets as `like` in the spelling of `like`, which was digested so."""
+        kept = {
+            key: replace(rrset, rdata=known.rdata)
+            for key, rrset in self.rrsets.items()
+            if (known := like.rrsets.get(key)) is not None and rrset.rdata != known.rdata and same_served(rrset, known)
+        }
+        return Zone(self.apex, {**self.rrsets, **kept}) if kept else self
 
     def select(self, keys: Iterable[Key]) -> "Zone":
         """Only those RRsets, where they exist."""
         return Zone(self.apex, {key: self.rrsets[key] for key in keys if key in self.rrsets})
-
-
-def _served(rrset: RRset | None) -> tuple[int, tuple[str, ...]] | None:
-    return (rrset.ttl, rrset.rdata) if rrset and rrset.rdata else None
 
 
 def parse_line(line: str, number: int) -> tuple[str, str, int, str]:

@@ -148,8 +148,8 @@ class ZoneTransfers(Protocol):
             OutsideFailure: codes `axfr-refused`, `axfr-failed`.
         """
 
-    def spelled(self, rrset: RRset) -> RRset:
-        """The same records as a transfer, or an answer, spells them."""
+    def knows_type(self, name: str) -> bool:
+        """Whether DNS can be asked for this type, by the name that the API gives it."""
 
 
 # --- services

@@ -11,7 +11,7 @@ from hyops_gitops.core.plan.plan import Action, Plan
 from hyops_gitops.core.plan.planning import CONFLICTING_TYPES, Inputs, Verdict, make_plan, verdict
 from hyops_gitops.core.plan.state import ManagedSet
 from hyops_gitops.core.verification.continuity import after_changes
-from hyops_gitops.core.zone import RRset, Zone
+from hyops_gitops.core.zone import RRset, Zone, served
 from tests.core.strategies import APEX, NO_LIMITS, addresses, contracts, foreign_rrsets, managed_of, ttls, zones
 
 OVERRIDABLE = replace(NO_LIMITS, overridable=frozenset({"drift", "foreign"}))
@@ -126,12 +126,12 @@ def test_the_table_has_one_answer_for_every_three_sides(
     what = verdict(recorded, desired, observed)
     if recorded is None and desired is None:
         assert what in (Verdict.NOTHING, Verdict.UNMANAGED)
-    elif desired == observed:
+    elif served(desired) == served(observed):
         assert what in (Verdict.NOTHING, Verdict.ADOPT, Verdict.FORGET)
-    elif desired == recorded:
-        assert what is Verdict.DRIFT
     elif observed == recorded:
         assert what is Verdict.CHANGE
+    elif desired == recorded:
+        assert what is Verdict.DRIFT
     else:
         assert what in (Verdict.CONFLICT, Verdict.FOREIGN)
 

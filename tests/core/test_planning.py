@@ -156,7 +156,7 @@ def test_a_refusal_says_all_three_sides() -> None:
     switched_off = RRset.of(NAME, "A", 60, [], disabled=["10.0.0.3"])
     found = plan([], [host("10.0.0.2")], [switched_off])
     assert [one.message for one in found.refusals] == [
-        f"{NAME} already has a A that no contract owns: no record (TTL 60) (1 disabled)"
+        f"{NAME} already has a A that no contract owns: nothing served (disabled: 10.0.0.3, which a write would remove)"
     ]
 
 

@@ -24,12 +24,15 @@ import dns.rcode
 import dns.rdataclass
 import dns.rdatatype
 
+from hyops_gitops.adapters.dns.records import Unreadable, records, rrsets_of, type_number
+from hyops_gitops.adapters.dns.stream import DnsStream
 from hyops_gitops.core.contracts.authority import ServerAddress
 from hyops_gitops.core.exchange import Answer, Question
 from hyops_gitops.core.names import absolute
-from hyops_gitops.core.zone import RRset
 
 SILENT = Answer(rcode="SILENT", authoritative=False, rrsets=(), elapsed_ms=0)
+UNASKABLE = Answer(rcode="UNKNOWN TYPE", authoritative=False, rrsets=(), elapsed_ms=0)  # its number is not known
+_UNREADABLE = "UNREADABLE"  # a reply to the question, whose records cannot be read
 _WINDOW = 100  # questions in flight: what the default receive buffer of a UDP socket holds
 _BATCH = 20_000  # far fewer than there are message ids
 _RESEND_S = 0.4
@@ -82,6 +85,8 @@ class PlainDnsClient:
         """
         distinct = list(dict.fromkeys(questions))
         answers = dict.fromkeys(distinct, SILENT)
+        answers |= {one: UNASKABLE for one in distinct if type_number(one.type) is None}
+        distinct = [one for one in distinct if answers[one] is SILENT]
         sockaddr = _resolve(server)
         if sockaddr is None:
             return answers
@@ -116,8 +121,9 @@ def _batch(questions: Iterable[Question], *, recursion_desired: bool, timeout_s:
     unanswered: dict[int, _Pending] = {}
     for question in questions:
         identifier = _unused_id(unanswered)
+        rrtype = dns.rdatatype.RdataType.make(type_number(question.type) or 0)
         query = dns.message.make_query(
-            absolute(question.name), question.type, use_edns=0, payload=_PAYLOAD, flags=flags, id=identifier
+            absolute(question.name), rrtype, use_edns=0, payload=_PAYLOAD, flags=flags, id=identifier
         )
         unanswered[identifier] = _Pending(question, query, query.to_wire())
     return _Batch(timeout_s, deque(unanswered.values()), unanswered)
@@ -193,7 +199,7 @@ def _receive(batch: _Batch, sock: socket.socket, address: tuple[object, ...], po
         if reply.flags & dns.flags.TC:
             batch.truncated.append((pending, pool.submit(_ask_tcp, pending, address, batch.timeout_s)))
         else:
-            batch.answers[pending.question] = _answer(reply, pending)
+            batch.answers[pending.question] = _answer(reply, wire, pending)
 
 
 def _parse(wire: bytes, pending: _Pending | None) -> dns.message.Message | None:
@@ -201,7 +207,7 @@ def _parse(wire: bytes, pending: _Pending | None) -> dns.message.Message | None:
     if pending is None:
         return None
     try:
-        reply = dns.message.from_wire(wire)
+        reply = dns.message.from_wire(wire, continue_on_error=True)
     except (dns.exception.DNSException, ValueError):
         return None
     return reply if pending.query.is_response(reply) else None
@@ -219,25 +225,25 @@ def _give_up_waiting(batch: _Batch) -> None:
 
 def _ask_tcp(pending: _Pending, address: tuple[object, ...], timeout_s: float) -> Answer:
     try:
-        reply = dns.query.tcp(pending.query, str(address[0]), timeout=timeout_s, port=int(str(address[1])))
-    except (OSError, EOFError, dns.exception.DNSException):
+        with DnsStream(str(address[0]), int(str(address[1])), timeout_s) as stream:
+            stream.send(pending.wire)
+            wire = stream.receive()
+    except OSError:
         return SILENT
-    return _answer(reply, pending)
+    reply = _parse(wire, pending)
+    return SILENT if reply is None else _answer(reply, wire, pending)
 
 
-def _answer(reply: dns.message.Message, pending: _Pending) -> Answer:
+def _answer(reply: dns.message.Message, wire: bytes, pending: _Pending) -> Answer:
     started = pending.first_sent if pending.first_sent is not None else time.monotonic()
+    rcode = dns.rcode.to_text(reply.rcode())
+    try:
+        rrsets = rrsets_of(records(wire))
+    except Unreadable:
+        rcode, rrsets = _UNREADABLE, ()
     return Answer(
-        rcode=dns.rcode.to_text(reply.rcode()),
+        rcode=rcode,
         authoritative=bool(reply.flags & dns.flags.AA),
-        rrsets=tuple(
-            RRset.of(
-                rrset.name.to_text(),
-                dns.rdatatype.to_text(rrset.rdtype),
-                rrset.ttl,
-                [rdata.to_text() for rdata in rrset],
-            )
-            for rrset in reply.answer
-        ),
+        rrsets=rrsets,
         elapsed_ms=round((time.monotonic() - started) * 1000),
     )

@@ -1,22 +1,24 @@
 """A whole zone by transfer (RFC 5936) or from a master file (RFC 1035 section 5)."""
 
-import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import dns.exception
-import dns.query
-import dns.rdata
-import dns.rdataclass
+import dns.message
+import dns.rcode
 import dns.rdatatype
-import dns.xfr
 import dns.zone
 
+from hyops_gitops.adapters.dns.records import Record, Unreadable, records, rrsets_of, type_name, type_number
+from hyops_gitops.adapters.dns.stream import DnsStream
 from hyops_gitops.core.contracts.authority import ServerAddress
 from hyops_gitops.core.errors import InvalidData, OutsideFailure
-from hyops_gitops.core.names import absolute
+from hyops_gitops.core.names import absolute, canonical_name
 from hyops_gitops.core.zone import RRset
 
 _TIMEOUT_S = 30.0
+_FRAMING_SOAS = 2
+_HEADER_OCTETS = 12
 
 
 def transfer(server: ServerAddress, zone: str) -> tuple[RRset, ...]:
@@ -25,31 +27,47 @@ def transfer(server: ServerAddress, zone: str) -> tuple[RRset, ...]:
     Raises:
         OutsideFailure: codes `axfr-refused`, `axfr-failed`.
     """
-    received = dns.zone.Zone(absolute(zone), relativize=False)
+    query = dns.message.make_query(absolute(zone), dns.rdatatype.AXFR)
     try:
-        family_and_address = socket.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)[0]
-        host = str(family_and_address[4][0])
-        dns.query.inbound_xfr(host, received, port=server.port, timeout=_TIMEOUT_S, lifetime=_TIMEOUT_S)
-    except dns.xfr.TransferError as error:
+        with DnsStream(server.host, server.port, _TIMEOUT_S) as stream:
+            stream.send(query.to_wire())
+            return rrsets_of(_received(stream, query.id, zone))
+    except _Refused as error:
         raise OutsideFailure(
             f"{server} does not transfer {zone} to us: {error}",
             code="axfr-refused",
             hint="add this machine's address to allow-axfr-ips, or read the zone by the API",
         ) from error
-    except (OSError, dns.exception.DNSException) as error:
-        reason = str(error) or type(error).__name__
-        raise OutsideFailure(f"cannot transfer {zone} from {server}: {reason}", code="axfr-failed") from error
-    return _rrsets(received)
+    except (OSError, Unreadable) as error:
+        raise OutsideFailure(f"cannot transfer {zone} from {server}: {error}", code="axfr-failed") from error
 
 
-def spelled(rrset: RRset) -> RRset:
-    """The same records as a transfer spells them; PowerDNS's own types, which it does not serve, stay as they are."""
-    try:
-        rrtype = dns.rdatatype.from_text(rrset.type)
-        values = [dns.rdata.from_text(dns.rdataclass.IN, rrtype, value).to_text() for value in rrset.rdata]
-    except (dns.exception.DNSException, ValueError):
-        return rrset
-    return RRset.of(rrset.name, rrset.type, rrset.ttl, values)
+class _Refused(Exception):
+    """The server answers with an error code."""
+
+
+def _received(stream: DnsStream, identifier: int, zone: str) -> Iterator[Record]:
+    """The records between the two SOA that a transfer begins and ends with (RFC 5936 section 2.2)."""
+    starts = 0
+    while starts < _FRAMING_SOAS:
+        wire = stream.receive()
+        if len(wire) < _HEADER_OCTETS or int.from_bytes(wire[:2], "big") != identifier:
+            raise Unreadable("a message that does not belong to this transfer")
+        if (code := wire[3] & 0x0F) != dns.rcode.NOERROR:
+            raise _Refused(dns.rcode.to_text(dns.rcode.Rcode(code)))
+        found = list(records(wire))
+        if not found:
+            raise Unreadable("a message without records")
+        for record in found:
+            is_start = record[1] == "SOA" and canonical_name(record[0]) == zone
+            starts += is_start
+            if not (is_start and starts == _FRAMING_SOAS):
+                yield record
+
+
+def knows_type(name: str) -> bool:
+    """Whether DNS can be asked for this type."""
+    return type_number(name) is not None
 
 
 class ZoneTransferClient:
@@ -59,9 +77,9 @@ class ZoneTransferClient:
         """Every RRset of a zone, by AXFR."""
         return transfer(server, zone)
 
-    def spelled(self, rrset: RRset) -> RRset:
-        """The same records as a transfer spells them."""
-        return spelled(rrset)
+    def knows_type(self, name: str) -> bool:
+        """Whether DNS can be asked for this type."""
+        return knows_type(name)
 
 
 def read_master_file(path: Path, zone: str) -> tuple[RRset, ...]:
@@ -84,7 +102,7 @@ def _rrsets(zone: dns.zone.Zone) -> tuple[RRset, ...]:
     return tuple(
         RRset.of(
             name.to_text(),
-            dns.rdatatype.to_text(rdataset.rdtype),
+            type_name(rdataset.rdtype),
             rdataset.ttl,
             [rdata.to_text(relativize=False) for rdata in rdataset],
         )

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
+from hyops_gitops.adapters.powerdns.contents import content
 from hyops_gitops.adapters.powerdns.http import MAX_REPLY_BYTES, quoted
 from hyops_gitops.core.exchange import ZoneHeader
 from hyops_gitops.core.names import absolute, canonical_name
@@ -16,6 +17,8 @@ from hyops_gitops.core.zone import Key, RRset
 ZoneJson = Mapping[str, object]
 _WORD = re.compile(r"[\x21-\x7e]+")  # with a blank in it, a line of a zone file would mean something else
 _MOST = 2**32 - 1  # of a serial and of a TTL
+# Names that 5.1 gave to types which older versions list by number; a log goes on when its server is upgraded.
+_NEWER_NAMES = {"HHIT": "TYPE67", "BRID": "TYPE68", "RESINFO": "TYPE261", "WALLET": "TYPE262"}
 # Line ends and controls would let one record pass as several lines of a zone file; lone surrogates have no encoding.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
@@ -55,32 +58,42 @@ def decode_header(zone: ZoneJson, server_time: datetime | None) -> ZoneHeader:
 
 
 def decode_rrsets(zone: ZoneJson) -> Iterator[RRset]:
-    """Every RRset as stored, foreign types in their raw text."""
+    """Every RRset that has records, foreign types in their raw text.
+
+    PowerDNS lists comments as an RRset without records, TTL 0: nothing is stored there to serve or to replace.
+    """
     for item in _items(zone, "rrsets"):
         entry = _mapping(item)
         served: list[str] = []
         disabled: list[str] = []
         for record in map(_mapping, _items(entry, "records")):
             (disabled if record.get("disabled") is True else served).append(_text(record, "content"))
-        yield RRset.of(_word(entry, "name"), _word(entry, "type"), _number(entry, "ttl"), served, disabled)
+        name, rrtype, ttl = _word(entry, "name"), _word(entry, "type"), _number(entry, "ttl")
+        if served or disabled:
+            yield RRset.of(name, _NEWER_NAMES.get(rrtype, rrtype), ttl, served, disabled)
 
 
-def encode_patch(deletes: Sequence[Key], replaces: Sequence[RRset]) -> bytes:
-    """The body of a PATCH, deletes first."""
+def encode_patch(deletes: Sequence[Key], replaces: Sequence[RRset], *, twice: bool = False) -> bytes:
+    """The body of a PATCH, deletes first; `twice` as in `contents`."""
     gone = [{"name": absolute(name), "type": rrtype, "changetype": "DELETE"} for name, rrtype in deletes]
-    return json.dumps({"rrsets": [*gone, *map(_replace, replaces)]}, separators=(",", ":")).encode()
+    return json.dumps(
+        {"rrsets": [*gone, *(_replace(rrset, twice) for rrset in replaces)]}, separators=(",", ":")
+    ).encode()
 
 
-def encode_zone(name: str, rrsets: Sequence[RRset], settings: Mapping[str, object]) -> bytes:
+def encode_zone(name: str, rrsets: Sequence[RRset], settings: Mapping[str, object], *, twice: bool = False) -> bytes:
     """The body of a POST that makes a zone."""
-    sets = [{key: value for key, value in _replace(rrset).items() if key != "changetype"} for rrset in rrsets]
+    sets = [{key: value for key, value in _replace(rrset, twice).items() if key != "changetype"} for rrset in rrsets]
     return json.dumps({"name": absolute(name), "rrsets": sets, **settings}, separators=(",", ":")).encode()
 
 
-def _replace(rrset: RRset) -> dict[str, object]:
+def _replace(rrset: RRset, twice: bool) -> dict[str, object]:
     # No `comments`: without the key existing ones stay, and LMDB before 5.1 refuses it.
-    records = [{"content": content, "disabled": False} for content in rrset.rdata]
-    records += [{"content": content, "disabled": True} for content in rrset.disabled]
+    records = [
+        {"content": content(rrset.type, value, twice=twice), "disabled": disabled}
+        for values, disabled in ((rrset.rdata, False), (rrset.disabled, True))
+        for value in values
+    ]
     if not records:
         raise ValueError(f"a replace without records: {rrset.name} {rrset.type}")
     return {

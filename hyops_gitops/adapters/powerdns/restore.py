@@ -8,6 +8,7 @@ the zone's name does, for all names below it.
 import json
 from collections.abc import Sequence
 
+from hyops_gitops.adapters.powerdns.contents import has_escapes
 from hyops_gitops.adapters.powerdns.json_form import encode_zone
 from hyops_gitops.adapters.powerdns.zone import PowerDnsWriter
 from hyops_gitops.core.errors import OutsideFailure
@@ -49,7 +50,8 @@ class PowerDnsRestorer(PowerDnsWriter):
             "nameservers": [],
             **({"master_tsig_key_ids": list(transfer_keys)} if transfer_keys else {}),
         }
-        body = encode_zone(self._zone, rrsets, settings)
+        twice = has_escapes(rrsets) and self._resolves_twice(settings)
+        body = encode_zone(self._zone, rrsets, settings, twice=twice)
         hint = "load zones/<zone>.zone of the evidence branch with pdnsutil, then run restore again"
         self._check_size(body, "the zone", hint=hint)
         self._send("POST", body=body, collection=True)

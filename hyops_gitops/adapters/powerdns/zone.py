@@ -13,6 +13,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import quote, urlsplit
 
+from hyops_gitops.adapters.powerdns.contents import has_escapes, probe, resolves_twice
 from hyops_gitops.adapters.powerdns.failures import server_failure
 from hyops_gitops.adapters.powerdns.http import PowerDnsHttp, Reply, quoted
 from hyops_gitops.adapters.powerdns.json_form import (
@@ -209,7 +210,7 @@ class PowerDnsWriter(PowerDnsReader):
         """
         if not deletes and not replaces:
             raise ValueError("an empty PATCH")
-        body = encode_patch(deletes, replaces)
+        body = encode_patch(deletes, replaces, twice=has_escapes(replaces) and self._resolves_twice())
         self._check_size(body, "the change", hint="apply fewer contracts in one commit")
         reply = self._send("PATCH", body=body)
         if reply.status != 204:  # noqa: PLR2004 - "No Content", the one documented success
@@ -220,6 +221,15 @@ class PowerDnsWriter(PowerDnsReader):
             )
         serial = reply.headers.get("x-pdns-new-serial", "")
         return PatchReceipt(int(serial) if _SERIAL.fullmatch(serial) else None)
+
+    def _resolves_twice(self, creates: Mapping[str, object] | None = None) -> bool:
+        """Whether the server resolves escapes twice, by a request that it refuses whatever it does."""
+        method, path = ("PATCH", self._path) if creates is None else ("POST", self._zones)
+        reply = self._http.exchange(method, path, {}, probe(self._zone, creates=creates))
+        if reply.status == 422:  # noqa: PLR2004 - "Unprocessable Content", PowerDNS's refusal of a record
+            return resolves_twice(error_text(reply.body))
+        self._check(reply, None)
+        return False
 
     def _check_size(self, body: bytes, what: str, *, hint: str) -> None:
         if len(body) > self.max_body_bytes:

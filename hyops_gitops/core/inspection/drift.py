@@ -189,5 +189,5 @@ def secondary_drift(case: DriftCase, view: ServerView, contracts: Mapping[Key, s
 
 def compare(expected: Zone, found: Zone, within: Collection[Key] | None = None) -> tuple[Difference, ...]:
     """How one zone differs from another; None: everywhere."""
-    keys = (key for key in expected.differing(found) if within is None or key in within)
+    keys = (key for key in expected.served_otherwise(found) if within is None or key in within)
     return tuple(Difference(*key, expected.rrsets.get(key), found.rrsets.get(key)) for key in keys)

@@ -56,7 +56,7 @@ def zone_cases(sides: Sides, view: ServerView, expected: Zone, state: AnchorSays
     Args:
         sides: The log and the contracts.
         view: The primary.
-        expected: `left_by` the log, in the spelling of the view.
+        expected: `left_by` the log, without what the view cannot show.
         state: What its anchor says.
     """
     differences = view.differences(expected) if sides.log.has_baseline else ()
@@ -194,10 +194,10 @@ def secondary_case(
     Args:
         secondary: Which.
         view: What it holds.
-        expected: What the primary holds, or the log says where nobody could look, in the spelling of the view.
+        expected: What the primary holds, or the log says where nobody could look, without what the view cannot show.
         reference: The primary, where it could be looked at.
         log: The log.
-        recorded: The zone that the log observed last, in the spelling of the view.
+        recorded: The zone that the log observed last, without what the view cannot show.
         stuck: Why a write would not move the primary's serial, asked for only where that explains something.
     """
     repair = (

@@ -14,7 +14,7 @@ def shared_case(
     Args:
         secondary: Which.
         view: What it holds, or answers.
-        expected: What the primary holds, in the spelling of the view.
+        expected: What the primary holds, without what the view cannot show.
         reference: The primary, where it could be looked at.
     """
     repair = (

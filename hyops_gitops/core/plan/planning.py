@@ -18,7 +18,7 @@ from hyops_gitops.core.plan.limits import Limits
 from hyops_gitops.core.plan.plan import Action, Change, Drift, Held, Note, Plan, Refusal, zone_after
 from hyops_gitops.core.plan.state import Managed, ManagedSet
 from hyops_gitops.core.plan.wildcards import wildcard_notes
-from hyops_gitops.core.zone import RRset, Zone, served
+from hyops_gitops.core.zone import RRset, Zone, same_served, same_stored, served
 
 # What cannot stand beside an address or CNAME of ours without answering, or hiding, the same questions.
 CONFLICTING_TYPES = frozenset({"A", "AAAA", "CNAME", "ALIAS", "LUA", "DNAME", "NS", "SVCB", "HTTPS"})
@@ -41,11 +41,11 @@ def verdict(recorded: RRset | None, desired: RRset | None, observed: RRset | Non
     """The table, top down; absence is a value like any other."""
     if recorded is None and desired is None:
         return Verdict.NOTHING if observed is None else Verdict.UNMANAGED
-    if desired == observed:
+    if same_served(desired, observed):
         if recorded == desired:
             return Verdict.NOTHING
         return Verdict.FORGET if desired is None else Verdict.ADOPT
-    if observed == recorded:
+    if same_stored(observed, recorded):  # a replace would lose records that are disabled
         return Verdict.CHANGE
     if desired == recorded:
         return Verdict.DRIFT
@@ -152,7 +152,7 @@ def _decide(name: _Name, inputs: Inputs) -> Iterator[_Outcome]:
     touched = any(isinstance(one, Refusal) or (isinstance(one, Change) and one.after is not None) for one in outcomes)
     writes_cname = touched and "CNAME" in name.desired
     for rrtype in sorted(name.observed.keys() - name.recorded.keys() - name.desired.keys()):
-        if writes_cname or rrtype in CONFLICTING_TYPES:
+        if served(name.observed[rrtype]) is not None and (writes_cname or rrtype in CONFLICTING_TYPES):
             yield _decide_neighbour(name, rrtype, inputs, touched=touched)
 
 
@@ -273,5 +273,7 @@ def _targets(rrsets: Mapping[str, RRset]) -> frozenset[str]:
 def _say(rrset: RRset | None) -> str:
     if rrset is None:
         return "nothing"
-    disabled = f" ({len(rrset.disabled)} disabled)" if rrset.disabled else ""
-    return f"{' '.join(rrset.rdata) or 'no record'} (TTL {rrset.ttl}){disabled}"
+    disabled = f"disabled: {' '.join(rrset.disabled)}" if rrset.disabled else ""
+    if not rrset.rdata:
+        return f"nothing served ({disabled}, which a write would remove)"
+    return f"{' '.join(rrset.rdata)} (TTL {rrset.ttl}{', ' + disabled if disabled else ''})"

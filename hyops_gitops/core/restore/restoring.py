@@ -17,7 +17,7 @@ from hyops_gitops.core.markers import TOMBSTONES_KEPT, Anchor, claim, tombstone
 from hyops_gitops.core.plan.plan import Action, Change, Drift, zone_after
 from hyops_gitops.core.plan.state import ManagedSet
 from hyops_gitops.core.serials import SERIALS, is_newer
-from hyops_gitops.core.zone import DNSSEC_TYPES, SOA_SERIAL, Key, RRset, Zone
+from hyops_gitops.core.zone import DNSSEC_TYPES, SOA_SERIAL, Key, RRset, Zone, same_stored
 
 UNKNOWN_MARGIN = 1000  # how far a secondary that does not answer may be ahead of what the log knows
 _DEFAULT_TIMERS = "10800 3600 604800 300"
@@ -143,7 +143,7 @@ def writes(wanted: Zone, marks: Sequence[RRset], seen: Sequence[RRset]) -> tuple
     there = {rrset.key: rrset for rrset in seen if rrset.type != "SOA" and rrset.type not in DNSSEC_TYPES}
     target = {**wanted.rrsets, **{mark.key: mark for mark in marks}}
     deletes = [key for key in there if key not in target]
-    replaces = [rrset for key, rrset in sorted(target.items()) if there.get(key) != rrset]
+    replaces = [rrset for key, rrset in sorted(target.items()) if not same_stored(there.get(key), rrset)]
     return deletes, replaces
 
 

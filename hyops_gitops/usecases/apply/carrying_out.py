@@ -245,7 +245,7 @@ def _serial_after(prepared: Prepared, stored: _Stored, ports: ApplyPorts) -> tup
         return sent.new_serial, "computed"
     try:
         serial = prepared.primary.header().serial
-        zone = Zone.of(prepared.plan.zone, prepared.primary.rrsets())
+        zone = Zone.of(prepared.plan.zone, prepared.primary.rrsets()).respelled(prepared.plan.expected_zone())
     except OutsideFailure as error:
         ports.on_event(Warned(f"the zone could not be read again: {error.message}"))
         return sent.new_serial, "computed"

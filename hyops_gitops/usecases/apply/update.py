@@ -16,7 +16,7 @@ from hyops_gitops.core.markers import (
     reserved_numbers,
     tombstone,
 )
-from hyops_gitops.core.zone import Key, RRset, Zone
+from hyops_gitops.core.zone import Key, RRset, Zone, same_stored
 from hyops_gitops.usecases.apply.preparation import Prepared
 from hyops_gitops.usecases.apply.sending import Update
 from hyops_gitops.usecases.ports import Clock
@@ -54,9 +54,8 @@ class LastLook:
             return f"the zone was changed by {anchor or 'somebody'} since the plan"
         now = Zone.of(plan.zone, found)
         then = plan.observed.select(key for key in plan.observed.rrsets if key[0] in names)
-        changed = sorted(
-            {key[0] for key in now.rrsets.keys() | then.rrsets.keys() if now.rrsets.get(key) != then.rrsets.get(key)}
-        )
+        keys = now.rrsets.keys() | then.rrsets.keys()
+        changed = sorted({key[0] for key in keys if not same_stored(now.rrsets.get(key), then.rrsets.get(key))})
         return f"changed by somebody else since the plan: {', '.join(changed)}" if changed else None
 
 

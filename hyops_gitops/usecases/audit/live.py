@@ -13,7 +13,7 @@ from hyops_gitops.core.evidence.log import Log
 from hyops_gitops.core.exchange import Answer, Question
 from hyops_gitops.core.markers import Anchor, anchor_name
 from hyops_gitops.core.verification.log_problems import Problem
-from hyops_gitops.core.zone import Key, RRset, Zone
+from hyops_gitops.core.zone import Key, Zone
 from hyops_gitops.usecases.apply.convergence import Expectation, Watched, answered, servers_of
 from hyops_gitops.usecases.ports import DnsClient, ZoneReader
 
@@ -83,7 +83,7 @@ def look_by_api(log: Log, authority: Authority, reader: ZoneReader) -> Iterator[
     if (why := _anchor_problem(log, Anchor.parse(found) if found else None, found is not None)) is not None:
         yield Problem("anchor", where, why), False
     left, now, open_keys = log.observed, Zone.of(log.zone, seen), _open_keys(log)
-    different = [key for key in sorted(left.rrsets.keys() | now.rrsets.keys()) if _lines(left, key) != _lines(now, key)]
+    different = left.served_otherwise(now)
     managed = [key for key in different if key in log.state.entries and key not in open_keys]
     foreign = [key for key in different if key not in log.state.entries and key not in open_keys]
     if managed:
@@ -133,11 +133,6 @@ def _gap_names(log: Log, anchor: Anchor) -> bool:
         and (gap.body.missing[1], gap.body.anchor_sha256) == (anchor.seq, anchor.sha256)
         for gap in log.gaps
     )
-
-
-def _lines(zone: Zone, key: Key) -> list[str]:
-    rrset: RRset | None = zone.rrsets.get(key)
-    return list(rrset.lines()) if rrset else []
 
 
 def _names(keys: list[Key]) -> str:

@@ -154,7 +154,7 @@ class _Looking:
             view = self.viewer.secondary(secondary, reference.rrsets.keys())
             if view is not None:
                 expected = self._expected_of(view, primary, log)
-                recorded = self.viewer.spelled(log.observed, view.source)
+                recorded = self.viewer.comparable(log.observed, view.source)
                 case = (
                     shared_case(secondary, view, expected, primary)
                     if is_shared(self.authority)
@@ -166,10 +166,10 @@ class _Looking:
     def _expected_of(self, view: ServerView, primary: ServerView | None, log: Log) -> Zone:
         """What a secondary should hold: what the primary does, where that was seen, and the log for the rest."""
         if primary is None:
-            return self.viewer.spelled(left_by(log), view.source)
+            return self.viewer.comparable(left_by(log), view.source)
         if primary.looked_at is None:
-            return self.viewer.spelled(primary.zone, view.source)
-        rest = self.viewer.spelled(left_by(log).without(primary.looked_at), view.source)
+            return self.viewer.comparable(primary.zone, view.source)
+        rest = self.viewer.comparable(left_by(log).without(primary.looked_at), view.source)
         return rest.with_rrsets(primary.zone.rrsets.values())
 
     def _stuck(self) -> StuckSerial | None:
@@ -191,7 +191,7 @@ class _Looking:
             self.viewer.unseen.append(f"{primary.where}: it does not answer for {self.authority.zone} with authority")
             self.viewer.blind = True
             return iter(())
-        expected = self.viewer.spelled(left_by(sides.log), primary.source)
+        expected = self.viewer.comparable(left_by(sides.log), primary.source)
         return zone_cases(sides, primary, expected, _anchor_says(primary, sides.log))
 
     def _unapplied(self, sides: Sides) -> Iterator[DriftCase]:

@@ -74,12 +74,14 @@ class Viewer:
             self.unseen.append(f"secondary {secondary.name} by its API: {error.message}")
         return self._by_dns(watched, state, keys)
 
-    def spelled(self, zone: Zone, source: ViewSource) -> Zone:
-        """A zone in the spelling of a view, without what that kind of view cannot show."""
+    def comparable(self, zone: Zone, source: ViewSource) -> Zone:
+        """A zone without what that kind of view cannot show."""
         if source == "api":
             return zone
-        kept = (rrset for rrset in zone.rrsets.values() if rrset.type not in _NEVER_SERVED)
-        return Zone.of(zone.apex, map(self.ports.transfers.spelled, kept))
+        return zone.without([key for key in zone.rrsets if not self._askable(key[1])])
+
+    def _askable(self, rrtype: str) -> bool:
+        return rrtype not in _NEVER_SERVED and self.ports.transfers.knows_type(rrtype)
 
     def _by_api(self) -> tuple[RRset, ...] | None:
         """What the primary's API shows.
@@ -119,13 +121,13 @@ class Viewer:
             transferred = self.ports.transfers.transfer(server.address, zone)
         except HyopsError:
             self.unseen.append(f"records of {server.role} {server.name} that are not known: it does not transfer to us")
-            self._hidden(server, (key for key in keys if key[1] in _NEVER_SERVED))
+            self._hidden(server, (key for key in keys if not self._askable(key[1])))
         else:
-            hidden = {one.key for one in transferred if one.type in _NEVER_SERVED or one.type.startswith("TYPE")}
-            self._hidden(server, hidden | {key for key in keys if key[1] in _NEVER_SERVED})
+            hidden = {one.key for one in transferred if one.type in _NEVER_SERVED}
+            self._hidden(server, hidden | {key for key in keys if not self._askable(key[1])})
             seen = tuple(one for one in transferred if one.key not in hidden)
             return self._view(server, "axfr", seen, None, serial, serves=True)
-        asked = frozenset(_askable(keys, zone))
+        asked = frozenset(_askable([key for key in keys if self._askable(key[1])], zone))
         answers = self._ask(server, [Question(*key) for key in sorted(asked)])
         if any(answer.rcode == "SILENT" for answer in answers.values()):
             self._silent(server)
@@ -133,11 +135,13 @@ class Viewer:
         given = (answered(answer, question) for question, answer in {**state, **answers}.items())
         return self._view(server, "dns", tuple(filter(None, given)), asked, serial, serves=True)
 
-    def _hidden(self, server: Watched, keys: Iterable[Key]) -> None:
+    def _hidden(self, server: Watched, hidden: Iterable[Key]) -> None:
+        keys = set(hidden)
         names = sorted({name for name, _ in keys})
         if names:
             listed = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
-            kinds = "ALIAS and LUA, or of types that DNS has no name for"
+            types = ", ".join(sorted({rrtype for _, rrtype in keys}))
+            kinds = f"of types that DNS is not asked for ({types})"
             self.unseen.append(f"records of {server.role} {server.name} at {listed}: {kinds}; only its API shows them")
 
     def _silent(self, server: Watched) -> None:
@@ -178,5 +182,5 @@ def _askable(keys: Collection[Key], apex: str) -> Iterator[Key]:
     """What a question to an authority server can answer: nothing at or below a zone cut."""
     cuts = {name for name, rrtype in keys if rrtype == "NS" and name != apex}
     for name, rrtype in keys:
-        if rrtype not in _NEVER_SERVED and not any(name == cut or is_below(name, cut) for cut in cuts):
+        if not any(name == cut or is_below(name, cut) for cut in cuts):
             yield name, rrtype

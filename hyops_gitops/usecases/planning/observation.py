@@ -101,7 +101,8 @@ def observe(reader: ZoneReader, log: Log, header: ZoneHeader) -> Observation:
     """
     seen = reader.rrsets()
     anchor = anchor_in(seen, log.zone)
-    return Observation(header, anchor, judge_anchor(anchor, log), Zone.of(log.zone, seen), find_damage(seen), seen)
+    zone = Zone.of(log.zone, seen).respelled(log.observed)
+    return Observation(header, anchor, judge_anchor(anchor, log), zone, find_damage(seen), seen)
 
 
 def damage_refusal(observation: Observation, log: Log, wanted: Collection[str]) -> Refused | None:

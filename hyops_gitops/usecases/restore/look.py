@@ -91,7 +91,7 @@ def found_in(primary: ZoneReader, log: Log, header: ZoneHeader) -> Found:
     """The zone as it is there."""
     seen = primary.rrsets()
     anchor = anchor_in(seen, log.zone)
-    return Found(header, seen, Zone.of(log.zone, seen), judge_anchor(anchor, log), anchor)
+    return Found(header, seen, Zone.of(log.zone, seen).respelled(log.observed), judge_anchor(anchor, log), anchor)
 
 
 def newer_anchor(found: Found, served: Sequence[Served], log: Log) -> tuple[str, Anchor] | None:

@@ -213,7 +213,7 @@ class Restoring:
             return None, f"the zone could not be read again: {error.message}"
         if damage := find_damage(rows):
             return serial, f"{said(damage)}; mend it with `{REPAIR}`"
-        zone = Zone.of(plan.zone, rows)
+        zone = Zone.of(plan.zone, rows).respelled(self.prepared.wanted)
         if zone.digest() != plan.zone_sha256:
             return serial, f"the zone on the primary hashes to {zone.digest()}, expected {plan.zone_sha256}"
         top = newest(number for _, number in plan.restore.serials if number is not None)
