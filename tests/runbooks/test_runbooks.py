@@ -18,6 +18,7 @@ from hyops_gitops.core.evidence.entries import Intent
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.zones import create_zone
+from tests.damage.rows import Rows
 from tests.restore.conftest import Lived, simple  # noqa: F401 - a fixture
 from tests.world import PRINCIPAL, World, run
 
@@ -179,6 +180,16 @@ def test_primary_lost(simple: Lived) -> None:  # noqa: F811
     walk(simple.world, "primary-lost.md")
 
     assert simple.world.records().digest() == simple.before.digest() == simple.secondary().digest()
+
+
+def test_damaged_zone(simple: Lived, small_lab: Lab) -> None:  # noqa: F811
+    world = simple.world
+    rows = Rows(small_lab)
+    rows.insert(world.zone, world.name("first"), "A", world.at("first")["A"][1][0])
+    rows.soa(world.zone, world.serial() + 5)
+    walk(world, "damaged-zone.md")
+    repaired = [one for one in world.bodies() if isinstance(one, Intent) and one.repair]
+    assert len(repaired) == 1
 
 
 def test_secondary_diverged(simple: Lived, small_lab: Lab) -> None:  # noqa: F811
