@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,11 @@ from tests.docs.repository import ROOT
 WORKFLOWS = ROOT / ".github" / "workflows"
 NAMES = ("validate", "apply", "drift", "ci", "release")
 Yaml = dict[str, Any]
+TOOL = "inputs.tool_repository || job.workflow_repository"
+OWN = "job.workflow_repository == github.repository && github.event.pull_request.base.sha || "
+REF, REF_OF_VALIDATE = "inputs.tool_ref || job.workflow_sha", f"inputs.tool_ref || {OWN}job.workflow_sha"
+# What GitHub says of the commit that a workflow is of; GitHub Enterprise Server and Gitea say nothing.
+SAID = {TOOL: "acme/hyops-gitops", REF: "c" * 40, REF_OF_VALIDATE: "c" * 40}
 _EXPRESSION = re.compile(r"\$\{\{ *(.*?) *\}\}")
 _OUTPUT = re.compile(r"(\w+)(?:<<(.+)\n((?:.*\n)*?)\2|=(.*))\n")
 PATH = f"{Path(sys.executable).parent}:/usr/bin:/bin:/usr/sbin:/sbin"
@@ -64,8 +69,12 @@ class Runner:
 
     def run(self, name: str, job: str) -> "Runner":
         """Every step that a runner would execute."""
+        return self.execute(runs_of(name, job))
+
+    def execute(self, steps: Iterable[Yaml]) -> "Runner":
+        """These steps, as a runner executes them."""
         self.temp.mkdir(parents=True, exist_ok=True)
-        for step in runs_of(name, job):
+        for step in steps:
             if self.failed is None or "!cancelled()" in str(step.get("if", "")):
                 self._step(step)
         return self
@@ -90,14 +99,15 @@ class Runner:
             text=True,
             check=False,
         )
-        self.said[step["name"]] = done.stdout + done.stderr
+        name = step.get("name", step["run"].split("\n")[0])
+        self.said[name] = done.stdout + done.stderr
         if done.returncode != 0 and self.failed is None:
-            self.failed = step["name"]
-        for name, _, block, line in _OUTPUT.findall(output.read_text(encoding="utf-8")):
-            self.outputs[f"steps.{step.get('id')}.outputs.{name}"] = block.removesuffix("\n") or line
+            self.failed = name
+        for output_name, _, block, line in _OUTPUT.findall(output.read_text(encoding="utf-8")):
+            self.outputs[f"steps.{step.get('id')}.outputs.{output_name}"] = block.removesuffix("\n") or line
 
     def _value(self, text: str) -> str:
-        known = {**self.given, **self.outputs}
+        known = {**SAID, **self.given, **self.outputs}
         return _EXPRESSION.sub(lambda found: known[found[1]], text)
 
 

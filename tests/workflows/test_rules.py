@@ -10,7 +10,17 @@ import pytest
 
 from tests.docs.repository import ROOT
 from tests.docs.test_readme import COMMANDS
-from tests.workflows.reading import NAMES, WORKFLOWS, Yaml, steps_of, workflow
+from tests.workflows.reading import (
+    NAMES,
+    REF,
+    REF_OF_VALIDATE,
+    TOOL,
+    WORKFLOWS,
+    Runner,
+    Yaml,
+    steps_of,
+    workflow,
+)
 from tests.world import World, run
 
 TRIGGERS = {
@@ -26,6 +36,7 @@ WRITES = {
     ("drift", "issue"): {"issues": "write"},
     ("release", "publish"): {"contents": "write"},
 }
+FROM = "Say where the tool comes from"
 PINNED = re.compile(
     r"uses: actions/(?:checkout|setup-python|upload-artifact|download-artifact)@[0-9a-f]{40} # v\d+\.\d+\.\d+"
 )
@@ -103,10 +114,34 @@ def test_the_tool_is_not_the_pull_requests_own(name: str) -> None:
     for job in jobs(name):
         for step in steps_of(name, job):
             if step["name"] == "Check out the tool":
-                assert step["with"]["repository"] == "${{ job.workflow_repository }}"
-                own = "job.workflow_repository == github.repository && github.event.pull_request.base.sha || "
-                expected = f"${{{{ {own if name == 'validate' else ''}job.workflow_sha }}}}"
-                assert step["with"]["ref"] == expected
+                assert step["with"]["repository"] == f"${{{{ {TOOL} }}}}"
+                assert step["with"]["ref"] == f"${{{{ {REF_OF_VALIDATE if name == 'validate' else REF} }}}}"
+
+
+@pytest.mark.parametrize(("name", "job"), [one for one in JOBS if steps_of(*one)[0].get("name") == FROM])
+@pytest.mark.parametrize("unsaid", [(TOOL,), (REF, REF_OF_VALIDATE), (TOOL, REF, REF_OF_VALIDATE)])
+def test_a_server_that_does_not_say_the_workflows_commit_is_told_in_one_line(
+    name: str, job: str, unsaid: tuple[str, ...], tmp_path: Path
+) -> None:
+    steps = steps_of(name, job)[:1]
+    silent = Runner(tmp_path, tmp_path / "silent", given=dict.fromkeys(unsaid, "")).execute(steps)
+    assert silent.failed == FROM
+    (line,) = silent.said[FROM].splitlines()
+    assert line.startswith("::error::this server does not say of which commit this workflow is")
+    assert "give the inputs tool_repository and tool_ref, as docs/ci.md shows" in line
+    # What a caller gives stands in for it: the expressions begin with the inputs.
+    told = Runner(tmp_path, tmp_path / "told").execute(steps)
+    assert (told.failed, told.said) == (None, {FROM: ""})
+
+
+def test_every_job_that_checks_the_tool_out_looks_where_it_comes_from_first() -> None:
+    for name, job in JOBS:
+        names = [step.get("name") for step in steps_of(name, job)]
+        assert names.index(FROM) < names.index("Check out the tool") if "Check out the tool" in names else True
+        assert (FROM in names) == ("Check out the tool" in names), (name, job)
+    for name in ("validate", "apply", "drift", "release"):
+        inputs = workflow(name)["on"]["workflow_call"]["inputs"]
+        assert all(inputs[one]["default"] == "" for one in ("tool_repository", "tool_ref"))
 
 
 @each
