@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
 from hyops_gitops.core.apply.events import Event, Warned
 from hyops_gitops.core.apply.receipt import Receipt
 from hyops_gitops.core.errors import UsageError
+from hyops_gitops.core.evidence.entries import Result
 from hyops_gitops.core.exchange import Question
 from hyops_gitops.core.inspection.drift import DriftReport
 from hyops_gitops.core.zone import Zone
@@ -145,6 +147,19 @@ def test_drift_names_caches_and_flushes_them_on_request(world: World) -> None:
     mended = drift(world, "dns", retransfer="secondary1")
     assert (mended.cases, mended.retransferred) == ((), "secondary1")
     assert asked(world, "first") == ("10.0.0.2",)
+
+
+def test_the_old_target_is_kept_as_long_as_caches_of_the_second_server_may_name_it(world: World) -> None:
+    applied(world)
+    world.contract("first", "10.0.0.2", ttl=60)
+    world.commit()
+    applied(world)
+    result = world.bodies()[-1]
+    assert isinstance(result, Result)
+    assert result.accepted is not None
+    (due,) = result.retire
+    assert due.after is not None
+    assert due.after >= result.accepted + timedelta(seconds=60 + 40)  # the old TTL, and a cache that gave it out
 
 
 def test_a_lost_zone_comes_back_on_both(native_lab: Lab, world: World) -> None:

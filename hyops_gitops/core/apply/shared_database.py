@@ -7,9 +7,11 @@ A flush of its caches by its API (`PUT /cache/flush?domain=ZONE`) ends all of th
 """
 
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
+from datetime import timedelta
 
 from hyops_gitops.core.contracts.authority import Authority
-from hyops_gitops.core.evidence.entry_parts import ServerReport
+from hyops_gitops.core.evidence.entry_parts import Retirement, ServerReport
 
 OLD_ANSWER_S = 40
 NO_ANSWER_S = 80
@@ -20,6 +22,17 @@ _SETTINGS = "cache-ttl, query-cache-ttl, negquery-cache-ttl"
 def is_shared(authority: Authority) -> bool:
     """Whether the secondaries read the primary's database, so that there is nothing to transfer."""
     return authority.policy.replication == "native"
+
+
+def after_caches(retire: Iterable[Retirement], authority: Authority) -> tuple[Retirement, ...]:
+    """The same, later by as long as a server on the primary's database may answer from its caches.
+
+    PowerDNS's packet cache keeps one answer for each shape of a question: what is seen of ours says nothing of others'.
+    """
+    if not (is_shared(authority) and authority.secondaries):
+        return tuple(retire)
+    kept = timedelta(seconds=OLD_ANSWER_S)
+    return tuple(replace(due, after=due.after + kept) if due.after else due for due in retire)
 
 
 def caches_explained(zone: str, name: str, *, flushed: bool) -> str:

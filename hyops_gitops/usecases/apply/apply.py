@@ -17,6 +17,7 @@ from dataclasses import replace
 
 from hyops_gitops.core.apply.events import Warned
 from hyops_gitops.core.apply.receipt import Outcome, Receipt
+from hyops_gitops.core.apply.shared_database import after_caches
 from hyops_gitops.core.errors import HyopsError, Refused
 from hyops_gitops.core.evidence.entries import Unchanged
 from hyops_gitops.core.evidence.entry_parts import MergedCommit, RecordedRefusal
@@ -135,7 +136,7 @@ class _Apply:
         """Every merge has a disposition: one that asks for nothing new is recorded once, and so is who caught up."""
         opened, recorded = prepared.opened, log.recorded
         caught_up = look_for_those_behind(log, opened.authority, self.ports)
-        retire = retirements_known_now(log, caught_up)
+        retire = after_caches(retirements_known_now(log, caught_up), opened.authority)
         if recorded is None or recorded.contracts.manifest != opened.contracts.manifest or caught_up:
             body = Unchanged(opened.contracts, opened.authority_ref, prepared.merged, caught_up, retire)
             log = opened.writer.append(log, body, log.observed, log.state)

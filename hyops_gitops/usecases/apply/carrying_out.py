@@ -9,6 +9,7 @@ from datetime import datetime
 
 from hyops_gitops.core.apply.events import Step, Warned
 from hyops_gitops.core.apply.retirement import judged, retirements
+from hyops_gitops.core.apply.shared_database import after_caches
 from hyops_gitops.core.errors import OutsideFailure, Refused, Unconfirmed
 from hyops_gitops.core.evidence.entries import DigestSource, Intent, Result, ResultOutcome
 from hyops_gitops.core.evidence.entry_parts import Lease, Retirement, ServerReport
@@ -198,7 +199,8 @@ def _applied(prepared: Prepared, intended: Log, stored: _Stored, proof: _Proof, 
     zone = plan.expected_zone()
     state = after_changes(intended.state, plan.changes, placed(prepared.holds, intended.numbered(intended.head.seq)))
     serial, source = _serial_after(prepared, stored, ports)
-    retire = retirements(plan.changes, accepted.at, proof.servers, intended.applied_to, intended.left)
+    known = retirements(plan.changes, accepted.at, proof.servers, intended.applied_to, intended.left)
+    retire = after_caches(known, authority)
     servers = tuple(judged(one, retire, ports.clock.now()) for one in proof.servers)
     is_converged = converged(authority, servers, lost)
     moments = timeline(servers, proof.services) if any(change.cutover for change in plan.changes) else ()

@@ -7,6 +7,7 @@ so. Settling makes the server itself refuse the PATCH from then on, or finds tha
 
 from hyops_gitops.core.apply.events import Step, Warned
 from hyops_gitops.core.apply.retirement import retirements
+from hyops_gitops.core.apply.shared_database import after_caches
 from hyops_gitops.core.errors import OutsideFailure, Refused, Unconfirmed
 from hyops_gitops.core.evidence.custody_entries import Gap
 from hyops_gitops.core.evidence.entries import Intent, Result
@@ -144,7 +145,9 @@ def _record_landed(opened: Opened, entry: Entry, intent: Intent, primary: ZoneWr
         accepted=None,
         servers=servers,
         # When it was accepted is not known; by now it has been, so this errs on the late side.
-        retire=retirements(intent.changes, ports.clock.now(), servers, log.applied_to, log.left),
+        retire=after_caches(
+            retirements(intent.changes, ports.clock.now(), servers, log.applied_to, log.left), authority
+        ),
         recovered=True,
         damage=read_landed(primary, log.zone, entry.anchor, intent, ports.on_event).damage,
     )

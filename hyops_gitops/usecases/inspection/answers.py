@@ -79,9 +79,13 @@ class Judge:
             return _Judged(found, met=False, until=until, explained=until is not None)
         if not server.authoritative and answer.rcode in _ANSWERS:
             for earlier in self._earlier_of(name):
-                if earlier.explains(rrtype, found, self.now):
+                if earlier.explains(rrtype, found, self.now - self._behind()):
                     return _Judged(found, met=False, until=earlier.until, explained=True)
         return _Judged(found, met=False)
+
+    def _behind(self) -> timedelta:
+        """For how long the server that a resolver asked may itself have answered from a cache."""
+        return timedelta(seconds=OLD_ANSWER_S if self.shared else 0)
 
     def _earlier_of(self, name: str) -> tuple[Earlier, ...]:
         if name not in self._earlier:
