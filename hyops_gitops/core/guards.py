@@ -128,6 +128,11 @@ _ALL = (
         overridable=False,
     ),
     Guard(
+        "protocol",
+        "the zone's updates must be fenced in a way that this program knows; its protocol marker names a newer one",
+        overridable=False,
+    ),
+    Guard(
         "breakglass",
         "the zone was last changed by a break-glass segment that is not reconciled, or not in this folder",
         overridable=False,

@@ -1,28 +1,39 @@
-"""Our three kinds of marker records in the zone, below `_hyops-gitops.<zone>`.
+"""Our records below `_hyops-gitops.<zone>`, by which a server itself refuses an update that comes late or twice.
 
-The *anchor* says, on every server, which intent the zone was last changed by. A *claim* is put down by each intent's
-own PATCH and turned into a *tombstone* (a CNAME) by the next one. PowerDNS refuses a whole PATCH that puts a TXT where
-a CNAME stands, so a late repeat of an old PATCH cannot land (measured on 4.7 and 4.9).
+- The *anchor* says, on every server, which intent the zone was last changed by.
+- The *protocol marker* says how the writer of the zone fences its updates. Its row is the lock: each PATCH of ours
+  begins by rewriting it, so that a database which isolates nothing but written rows still carries them out one by one.
+- The *turn* after an entry of the log is taken once: by the update of the intent that follows it, or by whoever
+  settles that intent. Who comes second, be it a copy of the same PATCH, is refused whole.
+- A *claim* (TXT) is put down by each intent's update, and becomes a *tombstone* (CNAME) by the next one or by settling.
 
-An intent of a break-glass segment counts for itself: its anchor and its claim name the segment too.
+PowerDNS refuses a whole PATCH that puts a TXT where a CNAME stands, and the reverse, and carries a PATCH out in
+its order (measured on 4.7, 4.9 and 5.1). An intent of a break-glass segment counts for itself: its markers name it.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
 
 from hyops_gitops.core.names import MARKER_LABEL, absolute
-from hyops_gitops.core.zone import RRset
+from hyops_gitops.core.zone import Key, Operation, RRset
 
+PROTOCOL = 2  # of the markers; 1 had neither lock nor turns
 MARKER_TTL = 60  # seconds
-TOMBSTONES_KEPT = timedelta(days=1)
+MARKERS_KEPT = timedelta(days=1)  # how late an update may be and still be refused
+INTENTS_KEPT = 500  # and how many intents may have followed it
+EXPIRED_AT_ONCE = 200  # markers that one PATCH deletes: a log of any length is swept within a few
 SEGMENT_ID = re.compile(r"[0-9a-f]{12}")
 RESERVED_CLAIMS = 8  # main numbers after the anchor's that break-glass closes to an applier asleep behind a dead forge
 _ANCHOR = re.compile(
     rf'"v=hyops1 (?:bg=(?P<segment>{SEGMENT_ID.pattern}) )?seq=(?P<seq>[1-9][0-9]{{0,15}}) '
     r'(?(segment)entry|intent)=sha256:(?P<sha256>[0-9a-f]{64})"'
+)
+_PROTOCOL = re.compile(r'"v=hyops[0-9]+ protocol=(?P<protocol>[1-9][0-9]{0,3})(?: [ -~]*)?"')
+_NAME = re.compile(
+    rf"_(?P<seq>[1-9][0-9]{{0,15}})(?:-(?P<segment>{SEGMENT_ID.pattern}))?(?P<turn>-after-[0-9a-f]{{12}})?"
 )
 
 
@@ -56,9 +67,12 @@ def anchor_name(zone: str) -> str:
     return f"{MARKER_LABEL}.{zone}"
 
 
+# --- claims and tombstones
+
+
 def claim_name(zone: str, seq: int, segment: str | None = None) -> str:
     """Owner of an intent's claim, and later of its tombstone."""
-    return f"_{seq}{f'-{segment}' if segment else ''}.{MARKER_LABEL}.{zone}"
+    return f"{_label(seq, segment)}.{MARKER_LABEL}.{zone}"
 
 
 def claim(zone: str, seq: int, sha256: str, segment: str | None = None) -> RRset:
@@ -68,7 +82,92 @@ def claim(zone: str, seq: int, sha256: str, segment: str | None = None) -> RRset
 
 def tombstone(zone: str, seq: int, segment: str | None = None) -> RRset:
     """The tombstone of one intent."""
-    return RRset.of(claim_name(zone, seq, segment), "CNAME", MARKER_TTL, [absolute(anchor_name(zone))])
+    return _alias(claim_name(zone, seq, segment), anchor_name(zone))
+
+
+def closing(zone: str, intent: Anchor | None) -> list[Operation]:
+    """What makes the claim of an intent a tombstone, if there is one; a tombstone stays one.
+
+    Either way a row is locked that programs of protocol 1 lock too.
+    """
+    if intent is None:
+        return []
+    return [
+        (claim_name(zone, intent.seq, intent.segment), "TXT"),
+        tombstone(zone, intent.seq, intent.segment),
+    ]
+
+
+# --- the lock
+
+
+def protocol_name(zone: str) -> str:
+    """Owner of the protocol marker."""
+    return f"_protocol.{MARKER_LABEL}.{zone}"
+
+
+def protocol_marker(zone: str) -> RRset:
+    """The protocol marker that this program writes."""
+    return RRset.of(protocol_name(zone), "TXT", MARKER_TTL, [f'"v=hyops1 protocol={PROTOCOL}"'])
+
+
+def parse_protocol(rrset: RRset) -> int | None:
+    """The protocol that a marker names, or None when it is not one of ours."""
+    match = _PROTOCOL.fullmatch(rrset.rdata[0]) if rrset.type == "TXT" and len(rrset.rdata) == 1 else None
+    return int(match["protocol"]) if match else None
+
+
+def lock(zone: str) -> list[Operation]:
+    """What each PATCH begins with: it waits for whoever holds the lock row, and takes it.
+
+    By the delete one waits for a PATCH that is under way; what it stored is seen by the replace, a statement of its
+    own, which waits for one more that was waiting beside it.
+    """
+    marker = protocol_marker(zone)
+    return [marker.key, marker]
+
+
+def first_lock(zone: str, held: RRset) -> list[Operation]:
+    """What puts the lock row into a zone that has none, once.
+
+    Two at the same moment both rewrite `held`, a row that is there, and the second is refused: a CNAME cannot
+    be put beside the TXT of the first. The same refuses one that comes late.
+    """
+    marker = protocol_marker(zone)
+    probe = _alias(marker.name, anchor_name(zone))
+    return [held.key, probe, probe.key, marker, held]
+
+
+# --- turns
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The turn after one entry of the log, or of a segment."""
+
+    zone: str
+    seq: int  # of the intent that follows the entry
+    follows: str  # SHA-256 of the entry
+    segment: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Owner of its marker."""
+        return f"{_label(self.seq, self.segment)}-after-{self.follows[:12]}.{MARKER_LABEL}.{self.zone}"
+
+    def taken(self, *, landed: bool) -> RRset:
+        """The marker, which tells who took it: the intent's update, or whoever settled it."""
+        update = claim_name(self.zone, self.seq, self.segment)
+        return _alias(self.name, update if landed else anchor_name(self.zone))
+
+    def take(self, *, landed: bool) -> list[Operation]:
+        """What takes it, refused where it was taken."""
+        return [*self.free(), self.taken(landed=landed)]
+
+    def free(self) -> list[Operation]:
+        """What is refused where it was taken, and leaves nothing where it was not."""
+        probe = RRset.of(self.name, "TXT", MARKER_TTL, ['"v=hyops1 turn"'])
+        return [probe, probe.key]
 
 
 def reserved_numbers(anchored: int, head: int, open_intent: int | None) -> tuple[int, ...]:
@@ -87,15 +186,48 @@ def reserved_numbers(anchored: int, head: int, open_intent: int | None) -> tuple
     return tuple(sorted({*chain.from_iterable(after), *(() if open_intent is None else (open_intent,))}))
 
 
-def expired_tombstones(superseded: Iterable[tuple[str, datetime]], last: datetime, now: datetime) -> list[str]:
-    """Which tombstones this PATCH deletes, by owner name.
+# --- expiry
+
+
+def expired_markers(
+    seen: Iterable[Key], zone: str, written: Callable[[int, str | None], datetime | None], now: datetime
+) -> list[Key]:
+    """Which tombstones and turns that are there the next PATCH deletes: some of the oldest.
 
     Args:
-        superseded: The claim's name of each applied intent but the newest, and when the next one's result was written.
-        last: When the previous applied intent's PATCH did the same.
-        now: The time of this one.
-
-    Deleting what is gone already does no harm, so a second is allowed for rounding at the lower edge.
+        seen: Every owner and type below the anchor.
+        zone: The zone.
+        written: When the entry of that number, of the log or of a segment, was written; None where that is not known.
+        now: The time of the PATCH.
     """
-    since, until = last - TOMBSTONES_KEPT - timedelta(seconds=1), now - TOMBSTONES_KEPT
-    return [name for name, at in superseded if since <= at < until]
+    own: dict[int, list[Key]] = {}
+    found: list[Key] = []
+    for key in sorted(seen):
+        match = _NAME.fullmatch(key[0].removesuffix(f".{MARKER_LABEL}.{zone}"))
+        if match is None or key[1] != "CNAME":
+            continue
+        if match["segment"] is None:
+            own.setdefault(int(match["seq"]), []).append(key)
+        elif _is_old(written(int(match["seq"]), match["segment"]), now):
+            found.append(key)
+    numbers = sorted(own)
+    for place, number in enumerate(numbers):
+        at = written(number, None)
+        if at is None:
+            continue
+        if not _is_old(at, now) and place >= len(numbers) - INTENTS_KEPT:
+            break  # those after it are younger
+        found += own[number]
+    return found[:EXPIRED_AT_ONCE]
+
+
+def _is_old(at: datetime | None, now: datetime) -> bool:
+    return at is not None and at < now - MARKERS_KEPT
+
+
+def _label(seq: int, segment: str | None) -> str:
+    return f"_{seq}{f'-{segment}' if segment else ''}"
+
+
+def _alias(name: str, target: str) -> RRset:
+    return RRset.of(name, "CNAME", MARKER_TTL, [absolute(target)])

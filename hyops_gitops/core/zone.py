@@ -106,6 +106,9 @@ class RRset:
             yield f"{absolute(self.name)} {self.ttl} IN {self.type} {value}"
 
 
+Operation = Key | RRset  # of one PATCH: what to delete, or to put in place of what is there
+
+
 def served(rrset: RRset | None) -> tuple[int, tuple[str, ...]] | None:
     """What clients see of an RRset: TTL and rdata; None where nothing is served, whatever is stored."""
     return (rrset.ttl, rrset.rdata) if rrset is not None and rrset.rdata else None

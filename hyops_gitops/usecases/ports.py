@@ -21,7 +21,7 @@ from hyops_gitops.core.exchange import (
     ZoneHeader,
 )
 from hyops_gitops.core.plan.readiness import Probe, ProbeReport
-from hyops_gitops.core.zone import Key, RRset
+from hyops_gitops.core.zone import Key, Operation, RRset
 
 
 class Clock(Protocol):
@@ -73,8 +73,8 @@ class ZoneReader(Protocol):
 class ZoneWriter(ZoneReader, Protocol):
     """A reader that can also write."""
 
-    def patch(self, deletes: Sequence[Key], replaces: Sequence[RRset]) -> PatchReceipt:
-        """One PATCH: the deletes first, then the replaces, in one transaction. Sent once, never retried here.
+    def patch(self, deletes: Sequence[Key], replaces: Sequence[RRset], first: Sequence[Operation] = ()) -> PatchReceipt:
+        """One PATCH: `first` in its order, the deletes, then the replaces, in one transaction. Sent once.
 
         Raises:
             ServerRefused: 400, 404 or 422; nothing was stored.

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from hyops_gitops.adapters.host.clock import SystemClock
 from hyops_gitops.core.contracts.authority import Authority
 from hyops_gitops.core.exchange import PatchReceipt, ZoneHeader
-from hyops_gitops.core.zone import Key, RRset
+from hyops_gitops.core.zone import Key, Operation, RRset
 from hyops_gitops.usecases.apply.ports import ApplyPorts
 from hyops_gitops.usecases.ports import ZoneWriter
 
@@ -25,7 +25,7 @@ class Primary:
     before: Hook = nothing
     after: Hook = nothing
     header: Callable[[ZoneHeader], ZoneHeader] = lambda header: header
-    patches: list[tuple[Sequence[Key], Sequence[RRset]]] = field(default_factory=list)
+    patches: list[tuple[Sequence[Key], Sequence[RRset], Sequence[Operation]]] = field(default_factory=list)
     notified: int = 0
 
     def swap(self, ports: ApplyPorts) -> ApplyPorts:
@@ -54,11 +54,11 @@ class _Writer:
     def rows_at(self, names: Sequence[str]) -> tuple[RRset, ...]:
         return self.inner.rows_at(names)
 
-    def patch(self, deletes: Sequence[Key], replaces: Sequence[RRset]) -> PatchReceipt:
-        self.primary.patches.append((deletes, replaces))
+    def patch(self, deletes: Sequence[Key], replaces: Sequence[RRset], first: Sequence[Operation] = ()) -> PatchReceipt:
+        self.primary.patches.append((deletes, replaces, first))
         number = len(self.primary.patches)
         self.primary.before(number)
-        receipt = self.inner.patch(deletes, replaces)
+        receipt = self.inner.patch(deletes, replaces, first)
         self.primary.after(number)
         return receipt
 

@@ -79,6 +79,11 @@ def test_one_apply_is_one_patch_and_one_step_of_the_serial(world: World) -> None
     world.contract("pg", "10.0.0.9", "fd00::9")
     world.contract("web", "elsewhere.example")
     world.commit()
+    first, fresh = Primary(), world.serial()
+    assert world.apply(swap=first.swap).serial_after == world.serial() == fresh + 2  # the lock row's own PATCH
+    assert len(first.patches) == 2
+    world.contract("pg", "10.0.0.10", "fd00::9")
+    world.commit()
     primary, before = Primary(), world.serial()
     receipt = world.apply(swap=primary.swap)
     assert len(primary.patches) == 1
@@ -115,17 +120,31 @@ def test_the_markers_after_one_two_and_three_applies(world: World) -> None:
         world.commit()
         world.apply()
         seen.append(markers(world))
-    first, second, third = (entry.sha256 for entry in world.entries() if entry.type == "intent")
-    assert seen[0] == {
+    intents = [entry for entry in world.entries() if entry.type == "intent"]
+    first, second, third = (entry.sha256 for entry in intents)
+    turns = {
+        f"_{entry.seq}-after-{entry.envelope.prev_entry[:12]}._hyops-gitops": (
+            "CNAME",
+            f"_{entry.seq}._hyops-gitops.{world.zone}.",
+        )
+        for entry in intents
+    }
+    locked = {"_protocol._hyops-gitops": ("TXT", '"v=hyops1 protocol=2"')}
+    assert [{name for name in markers if name in turns} for markers in seen] == [
+        set(list(turns)[:number]) for number in (1, 2, 3)
+    ]
+    assert seen[2].items() >= turns.items()
+    seen = [{name: said for name, said in markers.items() if name not in turns} for markers in seen]
+    assert seen[0] == locked | {
         "_hyops-gitops": ("TXT", f'"v=hyops1 seq=2 intent=sha256:{first}"'),
         "_2._hyops-gitops": ("TXT", f'"v=hyops1 intent=sha256:{first}"'),
     }
-    assert seen[1] == {
+    assert seen[1] == locked | {
         "_hyops-gitops": ("TXT", f'"v=hyops1 seq=4 intent=sha256:{second}"'),
         "_2._hyops-gitops": ("CNAME", f"_hyops-gitops.{world.zone}."),
         "_4._hyops-gitops": ("TXT", f'"v=hyops1 intent=sha256:{second}"'),
     }
-    assert seen[2] == {
+    assert seen[2] == locked | {
         "_hyops-gitops": ("TXT", f'"v=hyops1 seq=6 intent=sha256:{third}"'),
         "_2._hyops-gitops": ("CNAME", f"_hyops-gitops.{world.zone}."),
         "_4._hyops-gitops": ("CNAME", f"_hyops-gitops.{world.zone}."),

@@ -12,12 +12,21 @@ from hyops_gitops.core.apply.events import Event, ServerSeen, Step
 from hyops_gitops.core.apply.receipt import Receipt
 from hyops_gitops.core.errors import HyopsError, OutsideFailure, ReplyLost, ServerRefused, Unconfirmed
 from hyops_gitops.core.evidence.entries import Result
+from hyops_gitops.usecases.apply.locking import ensure_lock
 from hyops_gitops.usecases.apply.ports import ApplyPorts
 from tests.apply.conftest import MakeWorld
 from tests.apply.faults import FakeClock, Hook, Primary
 from tests.world import CLOSED, World
 
 pytestmark = [pytest.mark.authority, pytest.mark.every_backend]
+
+
+@pytest.fixture
+def world(make_world: MakeWorld) -> World:
+    """A world with nothing applied yet, but with the lock row: what is counted here are updates."""
+    world = make_world()
+    ensure_lock(world.primary, world.zone, None)
+    return world
 
 
 def fail_first(times: int, error: Exception) -> Hook:

@@ -108,7 +108,9 @@ def test_segment_is_brought_in_and_its_names_wait_for_their_pull_request(outage:
     assert (body.count, body.adopted.anchor, body.adopted.operators) == (2, anchor, ("alice@tests",))
     for path in segment.iterdir():
         assert world.evidence(f"segments/{segment.name}/{path.name}") == path.read_bytes()
-    assert {name for name, rrtype in outage.markers().items() if rrtype == "TXT"} == set()
+    markers = outage.markers()
+    assert {name for name, rrtype in markers.items() if rrtype == "TXT"} == {"_protocol", f"_1-{segment.name}"}
+    assert max(int(name[1:]) for name in markers if name[1:].isdigit()) < len(world.entries())  # none is closed
     assert outage.anchor() == anchor
     names = world.cli("status", "first.prod", "--format", "json").document()["names"]
     assert isinstance(names, list)
@@ -281,10 +283,10 @@ def test_applier_asleep_behind_the_dead_forge_cannot_overwrite(outage: Outage) -
         def __getattr__(self, name: str) -> object:
             return getattr(self.real, name)
 
-        def patch(self, deletes: object, replaces: object) -> object:
+        def patch(self, *operations: object) -> object:
             outage.forge_down()
             moved.append(outage.break_glass(Cutover("second.prod", "gcp")).receipt.outcome)
-            return self.real.patch(deletes, replaces)  # type: ignore[attr-defined]
+            return self.real.patch(*operations)  # type: ignore[attr-defined]
 
     def asleep(ports):  # type: ignore[no-untyped-def]
         return replace(ports, open_primary=lambda authority: Sleeper(ports.open_primary(authority)))

@@ -12,7 +12,19 @@ from hypothesis import strategies as st
 from hyops_gitops.core.canonical import MAX_INTEGER, canonical_json, parse_canonical
 from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.json_fields import parse_time, time_text
-from hyops_gitops.core.markers import TOMBSTONES_KEPT, Anchor, claim, expired_tombstones, tombstone
+from hyops_gitops.core.markers import (
+    EXPIRED_AT_ONCE,
+    INTENTS_KEPT,
+    MARKERS_KEPT,
+    Anchor,
+    Turn,
+    claim,
+    expired_markers,
+    parse_protocol,
+    protocol_marker,
+    protocol_name,
+    tombstone,
+)
 from hyops_gitops.core.masking import MAX_TEXT, masked
 from hyops_gitops.core.onboarding.new_repository import scalar
 from hyops_gitops.core.plan.state import ManagedSet
@@ -169,20 +181,70 @@ def test_a_time_is_read_in_the_one_form_in_which_it_is_written(text: str) -> Non
         parse_time(text)
 
 
+SEGMENT = "0123456789ab"
 NOW = datetime(2026, 1, 10, tzinfo=UTC)
 
 
-@given(st.lists(st.integers(0, 300), min_size=2, max_size=20, unique=True))
-def test_every_tombstone_is_deleted_once_it_is_a_day_old_and_not_before(hours: list[int]) -> None:
+def named(seq: int, segment: str | None = None) -> set[tuple[str, str]]:
+    """The markers of one intent that is over."""
+    turn = Turn(APEX, seq, f"{seq:064x}", segment).taken(landed=True)
+    return {tombstone(APEX, seq, segment).key, turn.key}
+
+
+@given(st.lists(st.integers(0, 300), min_size=1, max_size=40))
+def test_markers_are_deleted_once_they_are_a_day_old_and_not_before(hours: list[int]) -> None:
     times = [NOW + timedelta(hours=hour) for hour in sorted(hours)]
-    deleted: set[str] = set()
-    for index in range(1, len(times)):
-        now, last = times[index], times[index - 1]
-        superseded = [(str(seq), times[seq]) for seq in range(1, index)]
-        expired = expired_tombstones(superseded, last, now)
-        assert all(now - times[int(seq)] > TOMBSTONES_KEPT for seq in expired)
-        deleted.update(expired)
-        assert deleted == {seq for seq, at in superseded if now - at > TOMBSTONES_KEPT}
+    seen = set().union(*(named(seq) for seq in range(1, len(times) + 1)))
+    expired = expired_markers(seen, APEX, lambda seq, _: times[seq - 1], times[-1])
+    old = [seq for seq, at in enumerate(times, 1) if times[-1] - at > MARKERS_KEPT]
+    assert set(expired) == set().union(*(named(seq) for seq in old))
+
+
+def test_what_a_patch_deletes_is_bounded_and_the_oldest_go_first() -> None:
+    seen = set().union(*(named(seq) for seq in range(1, 2001)))
+    left, patches = set(seen), 0
+    while expired := expired_markers(left, APEX, lambda *_: NOW, NOW + timedelta(days=2)):
+        assert len(expired) <= EXPIRED_AT_ONCE
+        left -= set(expired)
+        patches += 1
+        if patches == 1:
+            assert set(expired) == set().union(*(named(seq) for seq in range(1, EXPIRED_AT_ONCE // 2 + 1)))
+    assert not left
+
+
+def test_of_very_many_intents_in_a_day_the_newest_keep_their_markers() -> None:
+    seen = set().union(*(named(seq) for seq in range(1, INTENTS_KEPT + 11)))
+    expired = expired_markers(seen, APEX, lambda *_: NOW, NOW)
+    assert set(expired) == set().union(*(named(seq) for seq in range(1, 11)))
+
+
+def test_markers_of_a_segment_expire_a_day_after_it_was_brought_in() -> None:
+    seen = named(1, SEGMENT) | named(2, SEGMENT) | named(3, "ba9876543210") | {claim(APEX, 9, "a" * 64).key}
+    seen |= {protocol_marker(APEX).key, Anchor(9, "a" * 64).rrset(APEX).key, (f"_9.{APEX}", "CNAME")}
+
+    def written(_: int, segment: str | None) -> datetime | None:
+        return NOW if segment == SEGMENT else None
+
+    assert expired_markers(seen, APEX, written, NOW + MARKERS_KEPT) == []
+    assert set(expired_markers(seen, APEX, written, NOW + MARKERS_KEPT + timedelta(seconds=1))) == named(
+        1, SEGMENT
+    ) | named(2, SEGMENT)
+
+
+@pytest.mark.parametrize(
+    ("text", "protocol"),
+    [
+        ('"v=hyops1 protocol=2"', 2),
+        ('"v=hyops1 protocol=3 since=later"', 3),
+        ('"v=hyops2 protocol=12"', 12),
+        ('"v=hyops1 protocol=0"', None),
+        ('"v=hyops1 protocol=x"', None),
+        ('"protocol=2"', None),
+    ],
+)
+def test_the_protocol_that_a_marker_names(text: str, protocol: int | None) -> None:
+    assert parse_protocol(RRset.of(protocol_name(APEX), "TXT", 60, [text])) == protocol
+    assert parse_protocol(RRset.of(protocol_name(APEX), "TXT", 60, [text, '"another"'])) is None
 
 
 SECRETS = [

@@ -12,7 +12,7 @@ from hyops_gitops.core.evidence.custody_entries import Gap
 from hyops_gitops.core.evidence.entries import Result
 from hyops_gitops.core.evidence.envelope import Entry
 from hyops_gitops.core.exchange import PatchReceipt
-from hyops_gitops.core.zone import Key, RRset
+from hyops_gitops.core.zone import Key, Operation, RRset
 from hyops_gitops.usecases.apply.ports import ApplyPorts
 from hyops_gitops.usecases.ports import ZoneWriter
 from tests.custody.conftest import MakeKey, list_keys, ok, verifies
@@ -273,10 +273,10 @@ class _Dying:
     def __init__(self, primary: ZoneWriter) -> None:
         self._primary = primary
 
-    def patch(self, deletes: Sequence[Key], replaces: Sequence[RRset]) -> PatchReceipt:
+    def patch(self, deletes: Sequence[Key], replaces: Sequence[RRset], first: Sequence[Operation] = ()) -> PatchReceipt:
         if any(rrset.name.startswith("_hyops-gitops.") for rrset in replaces):
             raise KeyboardInterrupt
-        return self._primary.patch(deletes, replaces)
+        return self._primary.patch(deletes, replaces, first)
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._primary, name)

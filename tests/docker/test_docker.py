@@ -15,7 +15,7 @@ from hyops_gitops.core.apply.receipt import Receipt
 from hyops_gitops.core.errors import OutsideFailure, Unconfirmed
 from hyops_gitops.core.evidence.entries import Result
 from hyops_gitops.core.exchange import PatchReceipt
-from hyops_gitops.core.zone import Key, RRset, Zone
+from hyops_gitops.core.zone import Key, Operation, RRset, Zone
 from hyops_gitops.lab.zones import create_zone, wait_until
 from hyops_gitops.usecases.apply.ports import ApplyPorts
 from tests.docker.engine import Containers
@@ -111,11 +111,13 @@ def test_a_primary_that_hangs_on_the_patch_is_settled_when_it_wakes(world: World
     class HangsOnPatch(Impatient):
         hangs = False
 
-        def patch(self, deletes: Sequence[Key], replaces: Sequence[RRset]) -> PatchReceipt:
+        def patch(
+            self, deletes: Sequence[Key], replaces: Sequence[RRset], first: Sequence[Operation] = ()
+        ) -> PatchReceipt:
             if not self.hangs:
                 self.hangs = True
                 hanging.enter_context(containers.hung(primary))
-            return super().patch(deletes, replaces)
+            return super().patch(deletes, replaces, first)
 
     def swap(ports: ApplyPorts) -> ApplyPorts:
         return replace(ports, open_primary=lambda _: HangsOnPatch(world))

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ from hyops_gitops.core.apply.events import Event
 from hyops_gitops.core.errors import OutsideFailure, ServerRefused
 from hyops_gitops.core.exchange import PatchReceipt
 from hyops_gitops.core.inspection.isolation import SCRATCH_PREFIX, Race, closing_settings
-from hyops_gitops.core.zone import Key, RRset
+from hyops_gitops.core.zone import RRset
 from hyops_gitops.lab.model import Backend, Lab
 from hyops_gitops.lab.run import start_lab, stop_lab
 from hyops_gitops.usecases.doctor.isolation import race, scratch_name
@@ -250,7 +250,7 @@ class RefusesAll(PowerDnsScratchZone):
 
     __slots__ = ()
 
-    def patch(self, deletes: Sequence[Key], replaces: Sequence[RRset]) -> PatchReceipt:  # noqa: ARG002 - refused
+    def patch(self, *_: object) -> PatchReceipt:
         raise ServerRefused("no", code="powerdns-refused")
 
 

@@ -48,6 +48,12 @@ class Patch:
         return None
 
     @property
+    def settles(self) -> bool:
+        """Whether it settles an intent: it puts a CNAME at a claim, and no claim."""
+        kinds = {one["type"] for one in self.rrsets() if _CLAIM.fullmatch(str(one["name"]))}
+        return self.claims is None and "CNAME" in kinds
+
+    @property
     def landed(self) -> bool:
         """Whether the server stored it."""
         return self.status == 204

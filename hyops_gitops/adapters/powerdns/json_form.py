@@ -12,7 +12,7 @@ from hyops_gitops.adapters.powerdns.contents import content
 from hyops_gitops.adapters.powerdns.http import MAX_REPLY_BYTES, quoted
 from hyops_gitops.core.exchange import ZoneHeader
 from hyops_gitops.core.names import absolute, canonical_name
-from hyops_gitops.core.zone import Key, RRset
+from hyops_gitops.core.zone import Operation, RRset
 
 ZoneJson = Mapping[str, object]
 _WORD = re.compile(r"[\x21-\x7e]+")  # with a blank in it, a line of a zone file would mean something else
@@ -73,12 +73,16 @@ def decode_rrsets(zone: ZoneJson) -> Iterator[RRset]:
             yield RRset.of(name, _NEWER_NAMES.get(rrtype, rrtype), ttl, served, disabled)
 
 
-def encode_patch(deletes: Sequence[Key], replaces: Sequence[RRset], *, twice: bool = False) -> bytes:
-    """The body of a PATCH, deletes first; `twice` as in `contents`."""
-    gone = [{"name": absolute(name), "type": rrtype, "changetype": "DELETE"} for name, rrtype in deletes]
-    return json.dumps(
-        {"rrsets": [*gone, *(_replace(rrset, twice) for rrset in replaces)]}, separators=(",", ":")
-    ).encode()
+def encode_patch(operations: Sequence[Operation], *, twice: bool = False) -> bytes:
+    """The body of a PATCH, in this order; `twice` as in `contents`."""
+    return json.dumps({"rrsets": [_operation(one, twice) for one in operations]}, separators=(",", ":")).encode()
+
+
+def _operation(operation: Operation, twice: bool) -> dict[str, object]:
+    if isinstance(operation, RRset):
+        return _replace(operation, twice)
+    name, rrtype = operation
+    return {"name": absolute(name), "type": rrtype, "changetype": "DELETE"}
 
 
 def encode_zone(name: str, rrsets: Sequence[RRset], settings: Mapping[str, object], *, twice: bool = False) -> bytes:

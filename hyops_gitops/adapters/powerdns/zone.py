@@ -28,7 +28,7 @@ from hyops_gitops.adapters.powerdns.json_form import (
 from hyops_gitops.core.errors import OutsideFailure, ReplyLost, ServerRefused
 from hyops_gitops.core.exchange import PatchReceipt, ZoneHeader
 from hyops_gitops.core.names import absolute
-from hyops_gitops.core.zone import Key, RRset
+from hyops_gitops.core.zone import Key, Operation, RRset
 
 DEFAULT_TIMEOUT_S = 30.0
 # webserver-max-bodysize is 2 MiB by default; what is larger gets the same "Bad Request" as broken JSON.
@@ -197,8 +197,8 @@ class PowerDnsWriter(PowerDnsReader):
 
     max_body_bytes = MAX_BODY_BYTES
 
-    def patch(self, deletes: Sequence[Key], replaces: Sequence[RRset]) -> PatchReceipt:
-        """One PATCH, which PowerDNS stores whole or not at all, in the order sent: deletes, then replaces.
+    def patch(self, deletes: Sequence[Key], replaces: Sequence[RRset], first: Sequence[Operation] = ()) -> PatchReceipt:
+        """One PATCH, stored whole or not at all, in the order sent: `first` as it stands, deletes, then replaces.
 
         Raises:
             ServerRefused: codes `powerdns-refused`, `powerdns-no-zone`, `powerdns-body-limit` (not sent); nothing
@@ -208,9 +208,10 @@ class PowerDnsWriter(PowerDnsReader):
             ValueError: nothing to send (an empty PATCH still moves the serial), or a replace without records (which
                 PowerDNS takes for a delete).
         """
-        if not deletes and not replaces:
+        operations = [*first, *deletes, *replaces]
+        if not operations:
             raise ValueError("an empty PATCH")
-        body = encode_patch(deletes, replaces, twice=has_escapes(replaces) and self._resolves_twice())
+        body = encode_patch(operations, twice=has_escapes(replaces) and self._resolves_twice())
         self._check_size(body, "the change", hint="apply fewer contracts in one commit")
         reply = self._send("PATCH", body=body)
         if reply.status != 204:  # noqa: PLR2004 - "No Content", the one documented success

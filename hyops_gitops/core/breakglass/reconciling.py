@@ -10,12 +10,12 @@ from hyops_gitops.core.evidence.entry_parts import ZoneDigests
 from hyops_gitops.core.evidence.log import Log
 from hyops_gitops.core.guards import Override
 from hyops_gitops.core.history.holds import holds_due
-from hyops_gitops.core.markers import claim_name, reserved_numbers, tombstone
+from hyops_gitops.core.markers import claim_name, reserved_numbers
 from hyops_gitops.core.plan.state import ManagedSet
 from hyops_gitops.core.restore.restoring import differences_between
 from hyops_gitops.core.verification.continuity import after_changes, placed
 from hyops_gitops.core.verification.segment_reading import Segment
-from hyops_gitops.core.zone import Key, RRset, Zone
+from hyops_gitops.core.zone import Key, Zone
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,23 +71,19 @@ def reconciliation(
     return Reconciliation(drift, segment.start, entry, segment.end, state)
 
 
-def markers_left(log: Log) -> tuple[list[Key], list[RRset]]:
-    """What the newest segment that was brought in left in the zone and nobody needs any more: what to delete and put.
+def markers_left(log: Log) -> list[Key]:
+    """What the newest segment that was brought in left in the zone and is in the way: the log's next numbers.
 
-    The tombstones at the log's next numbers go, so that they can be used, except where an intent of the log stands
-    there that never landed: its own fence stays until it expires. The segment's last claim becomes a tombstone.
+    They go so that they can be used, except where an intent of the log stands there that never landed: its own fence
+    stays until it expires, as do the segment's own markers.
     """
     adopted = next((one.body.adopted for one in reversed(log.reconciled) if isinstance(one.body, Reconcile)), None)
     if adopted is None or adopted.anchor is None or adopted.anchor != log.anchor:
-        return [], []
-    zone, last, base = log.zone, adopted.anchor, adopted.base
+        return []
     fenced = {one.body.intent_seq for one in log.entries if isinstance(one.body, Result)}
-    anchored = base.anchor.seq if base.anchor and base.anchor.segment is None else 0
-    numbers = (one for one in reserved_numbers(anchored, base.head[0], None) if one not in fenced)
-    deletes = [(claim_name(zone, one), "CNAME") for one in numbers]
-    deletes += [(claim_name(zone, one, last.segment), "CNAME") for one in range(1, last.seq)]
-    deletes.append((claim_name(zone, last.seq, last.segment), "TXT"))
-    return deletes, [tombstone(zone, last.seq, last.segment)]
+    anchored = adopted.base.anchor.seq if adopted.base.anchor and adopted.base.anchor.segment is None else 0
+    numbers = reserved_numbers(anchored, adopted.base.head[0], None)
+    return [(claim_name(log.zone, one), "CNAME") for one in numbers if one not in fenced]
 
 
 def _digests(zone: Zone, managed: ManagedSet, serial: int | None) -> ZoneDigests:

@@ -13,7 +13,7 @@ from hyops_gitops.core.evidence.entries import Body, Intent, Result, ZoneDrift
 from hyops_gitops.core.evidence.entry_list import EntryList
 from hyops_gitops.core.evidence.envelope import Entry
 from hyops_gitops.core.evidence.log import Log
-from hyops_gitops.core.markers import TOMBSTONES_KEPT, Anchor, claim, tombstone
+from hyops_gitops.core.markers import MARKERS_KEPT, Turn, claim, protocol_marker, tombstone
 from hyops_gitops.core.plan.plan import Action, Change, Drift, zone_after
 from hyops_gitops.core.plan.state import ManagedSet
 from hyops_gitops.core.serials import SERIALS, is_newer
@@ -120,13 +120,22 @@ def soa_with(serial: int, known: Iterable[RRset], zone: Zone) -> RRset:
 # --- what is written
 
 
-def markers(log: Log, seq: int, sha256: str, now: datetime) -> list[RRset]:
-    """Anchor and claim of the restoring intent; tombstones of those before it whose update may still be under way."""
-    since = now - TOMBSTONES_KEPT
-    old = [one.seq for one in log.entries.of_types("intent") if one.envelope.time >= since and one.seq != seq]
+def markers(log: Log, now: datetime) -> list[RRset]:
+    """What a zone brought back by the open intent has of ours: tombstones of those whose update may be under way too.
+
+    The lock row, its anchor, claim and turn are its own.
+    """
+    entry, since = log.head, now - MARKERS_KEPT
+    old = [one.seq for one in log.entries.of_types("intent") if one.envelope.time >= since and one.seq != entry.seq]
     last = log.last_applied
     stones = sorted({*old, *([last.intent_entry.seq] if last else [])})
-    own = [Anchor(seq, sha256).rrset(log.zone), claim(log.zone, seq, sha256)]
+    turn = Turn(log.zone, entry.seq, entry.envelope.prev_entry).taken(landed=True)
+    own = [
+        protocol_marker(log.zone),
+        entry.anchor.rrset(log.zone),
+        claim(log.zone, entry.seq, entry.sha256),
+        turn,
+    ]
     return [*own, *(tombstone(log.zone, one) for one in stones), *_stones_of_segments(log, since)]
 
 

@@ -2,15 +2,17 @@
 
 A lost intent left a claim or a tombstone at its number, and the server would refuse the claim of the intent that gets
 that number now. They go by a PATCH of their own, before that intent is written: an intent whose own PATCH deleted what
-stands at its claim could never be settled, because that PATCH would delete the settling tombstone as well. Nothing but
-markers is touched, and only those of numbers inside a gap that the log has recorded.
+stands at its claim could never be settled by programs of protocol 1. Nothing but markers is touched, and only those of
+numbers inside a gap that the log has recorded; never a turn. The PATCH is refused once the turn after the log's head
+was taken.
 """
 
 from hyops_gitops.core.breakglass.reconciling import markers_left
 from hyops_gitops.core.evidence.custody_entries import Gap
 from hyops_gitops.core.evidence.log import Log
-from hyops_gitops.core.markers import RESERVED_CLAIMS, claim_name, tombstone
+from hyops_gitops.core.markers import RESERVED_CLAIMS, Turn, claim_name, lock, tombstone
 from hyops_gitops.core.zone import Key, RRset
+from hyops_gitops.usecases.apply.locking import ensure_lock
 from hyops_gitops.usecases.ports import ZoneWriter
 
 _AT_ONCE = 1000  # numbers: a PATCH has a limit, and a gap has none
@@ -22,15 +24,7 @@ def free_reserved_numbers(primary: ZoneWriter, log: Log) -> bool:
     Raises:
         OutsideFailure: the primary cannot be reached, or refuses; nothing but markers was changed.
     """
-    deletes, replaces = markers_left(log)
-    names = {name for name, _ in deletes}
-    there = {rrset.key for rrset in primary.rrsets_at(names)} if names else set()
-    found = [key for key in deletes if key in there]
-    if not found:
-        return False
-    gone = (claim_name(log.zone, log.anchor.seq, log.anchor.segment), "TXT") in found if log.anchor else False
-    primary.patch(found, replaces if gone else [])
-    return True
+    return _clear(primary, log, markers_left(log))
 
 
 def _free_after_a_lost_segment(primary: ZoneWriter, log: Log) -> None:
@@ -39,10 +33,8 @@ def _free_after_a_lost_segment(primary: ZoneWriter, log: Log) -> None:
     No intent of this log ever had a number behind its head, so nothing there is anybody's fence.
     """
     following = log.head.seq + 1
-    names = [claim_name(log.zone, one) for one in range(following, following + RESERVED_CLAIMS)]
-    found = [rrset.key for rrset in primary.rrsets_at(names) if rrset.type == "CNAME"]
-    if found:
-        primary.patch(found, [])
+    numbers = range(following, following + RESERVED_CLAIMS)
+    _clear(primary, log, [(claim_name(log.zone, one), "CNAME") for one in numbers])
 
 
 def free_lost_numbers(primary: ZoneWriter, log: Log, *, restored: bool = False) -> None:
@@ -74,5 +66,19 @@ def free_lost_numbers(primary: ZoneWriter, log: Log, *, restored: bool = False) 
             replaces.append(tombstone(zone, anchored))
         for number in range(following, min(anchored + 1, following + _AT_ONCE)):
             deletes += [(claim_name(zone, number), rrtype) for rrtype in ("CNAME", "TXT")]
-    if deletes:
-        primary.patch(list(dict.fromkeys(deletes)), list(dict.fromkeys(replaces)))
+    _clear(primary, log, list(dict.fromkeys(deletes)), list(dict.fromkeys(replaces)))
+
+
+def _clear(primary: ZoneWriter, log: Log, deletes: list[Key], replaces: list[RRset] | None = None) -> bool:
+    """Delete those of the markers that are there; whether anything was, or is to be put."""
+    if not deletes and not replaces:
+        return False
+    there = {rrset.key for rrset in primary.rrsets_at({name for name, _ in deletes})}
+    found = [key for key in deletes if key in there]
+    put = [rrset for rrset in replaces or () if rrset.key not in there]
+    if not found and not put:
+        return False
+    ensure_lock(primary, log.zone, log.anchor)
+    turn = Turn(log.zone, log.head.seq + 1, log.head.sha256)
+    primary.patch(found, put, [*lock(log.zone), *turn.free()])
+    return True

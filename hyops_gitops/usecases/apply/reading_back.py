@@ -79,9 +79,14 @@ def read_landed(primary: ZoneReader, zone: str, anchor: Anchor, intent: Intent, 
 
 def left_by(update: Update) -> dict[Key, RRset | None]:
     """What an update leaves at each of its keys, None for nothing; tombstones that are deleted matter to nobody."""
-    gone = (key for key in update.deletes if not (key[1] == "CNAME" and is_marker(key[0], update.zone)))
-    written = {rrset.key: rrset for rrset in update.replaces if rrset.type != "SOA"}  # its serial goes on from there
-    return {**dict.fromkeys(gone), **written}
+    left: dict[Key, RRset | None] = {}
+    for one in (*update.markers, *update.deletes, *update.replaces):
+        if not isinstance(one, RRset):
+            if one[1] != "CNAME" or not is_marker(one[0], update.zone):
+                left[one] = None
+        elif one.type != "SOA":  # its serial goes on from there
+            left[one.key] = one
+    return left
 
 
 def believed(writer: ZoneWriter, update: Update, sent: Sent, clock: Clock, on_event: OnEvent) -> tuple[Sent, ReadBack]:

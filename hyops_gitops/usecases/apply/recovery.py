@@ -54,7 +54,7 @@ def without_open_intent(opened: Opened, primary: ZoneWriter, request: ApplyReque
 def settle_intent(opened: Opened, primary: ZoneWriter, entry: Entry, intent: Intent, ports: ApplyPorts) -> Log:
     """Find out what became of a dead writer's update, for good, and record it."""
     ports.on_event(Step(f"settling intent {entry.seq}, whose writer is gone"))
-    landed = _settled(primary, Update(opened.log.zone, entry.anchor), ports)
+    landed = _settled(primary, Update.of(opened.log, entry), ports)
     if landed:
         ports.on_event(Warned(f"the update of intent {entry.seq} had landed"))
         return _record_landed(opened, entry, intent, primary, ports)
@@ -97,9 +97,8 @@ def _lost_later(log: Log, primary: ZoneWriter, seq: int) -> Anchor | None:
 def _settled(primary: ZoneWriter, update: Update, ports: ApplyPorts) -> bool:
     """Whether the update landed; it never will from now on. Settling does no harm twice, so it is tried again.
 
-    Its claim becomes a tombstone too, so that a repeat of that PATCH, still under way somewhere, is refused. Another
-    run may have come as far as that before us and gone no further; then the anchor, which nothing but the update
-    itself puts down, tells that it had landed.
+    A program of protocol 1 may have made its claim a tombstone before us and gone no further; then the anchor, which
+    nothing but the update itself puts down, tells that it had landed.
 
     Raises:
         OutsideFailure: the primary does not answer, or with something else; the intent stays open.
@@ -108,10 +107,7 @@ def _settled(primary: ZoneWriter, update: Update, ports: ApplyPorts) -> bool:
     for pause in _SETTLE_PAUSES_S:
         ports.clock.sleep(pause * (0.5 + ports.jitter()))
         try:
-            landed = settle(primary, update)
-            if landed:
-                primary.patch([update.claim.key], [update.tombstone])
-            return landed or anchor in primary.rrsets_at([anchor.name])
+            return settle(primary, update) or anchor in primary.rrsets_at([anchor.name])
         except (Unconfirmed, OutsideFailure) as error:
             reason = error.message
     raise OutsideFailure(

@@ -1,17 +1,22 @@
 """One PATCH, sent until its outcome is known.
 
-A PATCH is one transaction and idempotent, so it may be repeated; whether one whose reply was lost has landed is read
-from its claim. When that stays unknown the claim settles it: a CNAME put where the claim would stand makes the server
-refuse that PATCH for ever, and is itself refused where the claim stands already (measured on 4.7 and 4.9).
+A PATCH is one transaction, and each of ours can land once: it takes the lock, then its intent's turn, and is refused
+where the turn was taken (core.markers). So it may be repeated, by us or by whatever is between; whether one whose reply
+was lost has landed is read from the turn. When that stays unknown it is settled: whoever takes the turn in its place
+makes the server refuse it for ever, or is refused because it landed.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from hyops_gitops.core.errors import OutsideFailure, ReplyLost, ServerRefused, Unconfirmed
 from hyops_gitops.core.evidence.entries import ResultOutcome
-from hyops_gitops.core.markers import Anchor, claim, tombstone
-from hyops_gitops.core.zone import Key, RRset
+from hyops_gitops.core.evidence.envelope import Entry
+from hyops_gitops.core.evidence.log import Log
+from hyops_gitops.core.markers import Anchor, Turn, claim, closing, lock, tombstone
+from hyops_gitops.core.zone import Key, Operation, RRset
+from hyops_gitops.usecases.apply.locking import ensure_lock
 from hyops_gitops.usecases.ports import Clock, ZoneWriter
 
 _PAUSES_S = (0.05, 0.2, 0.8, 2.0)
@@ -23,8 +28,29 @@ class Update:
 
     zone: str
     intent: Anchor
+    follows: str  # SHA-256 of the entry before the intent
+    previous: Anchor | None  # the last applied intent, whose claim becomes a tombstone
     deletes: Sequence[Key] = ()
     replaces: Sequence[RRset] = ()
+    locked: bool = False  # whether the lock row was seen
+
+    @classmethod
+    def of(cls, log: Log, entry: Entry) -> "Update":
+        """The update of an intent, as far as the log tells: its markers."""
+        return cls(log.zone, entry.anchor, entry.envelope.prev_entry, log.anchor)
+
+    def carrying(self, deletes: Sequence[Key], replaces: Sequence[RRset], *, locked: bool) -> "Update":
+        """The same with what it is about, less what its markers do already: PowerDNS refuses to be told twice."""
+        begun = self.markers
+        gone = {one for one in begun if not isinstance(one, RRset)}
+        put = {one.key for one in begun if isinstance(one, RRset)}
+        deletes = [key for key in deletes if key not in gone]
+        return replace(self, deletes=deletes, replaces=[one for one in replaces if one.key not in put], locked=locked)
+
+    @property
+    def turn(self) -> Turn:
+        """The turn that it takes."""
+        return Turn(self.zone, self.intent.seq, self.follows, self.intent.segment)
 
     @property
     def claim(self) -> RRset:
@@ -35,6 +61,24 @@ class Update:
     def tombstone(self) -> RRset:
         """What the claim becomes."""
         return tombstone(self.zone, self.intent.seq, self.intent.segment)
+
+    @property
+    def markers(self) -> list[Operation]:
+        """What it begins with: the lock, its turn, the claim before, its own."""
+        return [*self._begin(landed=True), self.claim]
+
+    @property
+    def settling(self) -> list[Operation]:
+        """The PATCH that settles it: accepted only if it has not landed, and then it never can."""
+        return [*self._begin(landed=False), self.tombstone]
+
+    @property
+    def closing(self) -> list[Operation]:
+        """The PATCH after which a landed one that took no turn, as those of protocol 1, is refused when repeated."""
+        return [*self._begin(landed=True), self.claim.key, self.tombstone]
+
+    def _begin(self, *, landed: bool) -> list[Operation]:
+        return [*lock(self.zone), *self.turn.take(landed=landed), *closing(self.zone, self.previous)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,25 +100,27 @@ def send(writer: ZoneWriter, update: Update, clock: Clock, why_not: Callable[[],
         why_not: Asked before each repeat; a reason not to send (again), such as a lease that is over.
 
     Raises:
-        Unconfirmed: sent, and neither reply nor claim can be read.
+        Unconfirmed: sent, and neither reply nor turn can be read.
     """
-    may_have_landed = stopped = False
+    may_have_landed = refused = stopped = False
     reason = ""
     for pause in (0.0, *_PAUSES_S):
         clock.sleep(pause)
         try:
             if may_have_landed and _landed(writer, update):
                 return Sent("applied")
-            if stop := why_not():
+            if stop := _last_look(writer, update, why_not):
                 stopped, reason = True, stop
                 break
-            return Sent("applied", writer.patch(update.deletes, update.replaces).new_serial)
+            return Sent("applied", writer.patch(update.deletes, update.replaces, update.markers).new_serial)
         except ServerRefused as error:
-            reason = error.message
+            refused, reason = True, error.message
             break
         except OutsideFailure as error:
             may_have_landed |= isinstance(error, ReplyLost)
             reason = error.message
+    if refused and not may_have_landed and _came_before(writer, update):
+        return Sent("applied")
     if may_have_landed and settle(writer, update):
         return Sent("applied")
     return Sent("refused" if stopped else "failed", reason=reason)
@@ -87,21 +133,58 @@ def settle(writer: ZoneWriter, update: Update) -> bool:
         Unconfirmed: the server cannot be reached, or answers with something else.
     """
     try:
-        writer.patch([], [update.tombstone])
+        ensure_lock(writer, update.zone, update.previous)
+        writer.patch((), (), update.settling)
     except ServerRefused:
-        try:
-            if _landed(writer, update):
-                return True
-        except OutsideFailure as error:
-            raise _unknown(error.message) from None
-        raise _unknown("the claim's name holds something else") from None
+        return _told(writer, update)
     except OutsideFailure as error:
         raise _unknown(error.message) from None
     return False
 
 
+def _told(writer: ZoneWriter, update: Update) -> bool:
+    """Whether an update landed, where something kept it from being settled."""
+    try:
+        seen = writer.rrsets_at([update.turn.name, update.claim.name])
+        if update.turn.taken(landed=True) in seen:
+            return True
+        if update.claim in seen:
+            with suppress(ServerRefused):  # another run has done it
+                writer.patch((), (), update.closing)
+            return True
+    except OutsideFailure as error:
+        raise _unknown(error.message) from None
+    if update.turn.taken(landed=False) in seen:
+        return False  # another run settled it first
+    raise _unknown("the claim's name holds something else")
+
+
+def _last_look(writer: ZoneWriter, update: Update, why_not: Callable[[], str | None]) -> str | None:
+    """The reason not to send; a zone without a lock row gets it before the last look.
+
+    Raises:
+        OutsideFailure: the lock row cannot be written; the update was not sent.
+    """
+    if not update.locked and why_not() is None:
+        ensure_lock(writer, update.zone, update.previous)
+    return why_not()
+
+
+def _came_before(writer: ZoneWriter, update: Update) -> bool:
+    """Whether an update was refused because a copy of it had landed: something between had doubled it.
+
+    Raises:
+        Unconfirmed: that cannot be read.
+    """
+    try:
+        return _landed(writer, update)
+    except OutsideFailure as error:
+        raise _unknown(error.message) from None
+
+
 def _landed(writer: ZoneWriter, update: Update) -> bool:
-    return update.claim in writer.rrsets_at([update.claim.name])
+    seen = writer.rrsets_at([update.turn.name, update.claim.name])
+    return update.turn.taken(landed=True) in seen or update.claim in seen
 
 
 def _unknown(why: str) -> Unconfirmed:

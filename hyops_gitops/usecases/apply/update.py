@@ -1,24 +1,26 @@
 """What one PATCH carries, and the last look before it is sent."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 
 from hyops_gitops.core.errors import Refused
-from hyops_gitops.core.evidence.custody_entries import Adopted, Reconcile
-from hyops_gitops.core.evidence.entries import Result
+from hyops_gitops.core.evidence.custody_entries import Reconcile
 from hyops_gitops.core.evidence.log import Log, anchor_after
 from hyops_gitops.core.markers import (
-    TOMBSTONES_KEPT,
     Anchor,
     anchor_name,
     claim_name,
-    expired_tombstones,
+    expired_markers,
+    protocol_name,
     reserved_numbers,
     tombstone,
 )
+from hyops_gitops.core.names import is_marker
 from hyops_gitops.core.zone import Key, RRset, Zone, same_stored
 from hyops_gitops.usecases.apply.preparation import Prepared
 from hyops_gitops.usecases.apply.sending import Update
+from hyops_gitops.usecases.planning.observation import check_protocol
 from hyops_gitops.usecases.ports import Clock
 
 
@@ -48,7 +50,12 @@ class LastLook:
     def _moved(self) -> str | None:
         plan, marker = self.prepared.plan, anchor_name(self.prepared.plan.zone)
         names = {*(change.name for change in plan.changes), *(one.name for one in self.prepared.repair)}
-        found = self.prepared.primary.rrsets_at({marker, *names})
+        protocol = protocol_name(plan.zone)
+        found = self.prepared.primary.rrsets_at({marker, protocol, *names})
+        try:
+            check_protocol(next((one for one in found if one.key == (protocol, "TXT")), None), plan.zone)
+        except Refused as error:
+            return error.message
         anchor = next((Anchor.parse(one) for one in found if one.key == (marker, "TXT")), None)
         if anchor != self.prepared.observation.anchor:
             return f"the zone was changed by {anchor or 'somebody'} since the plan"
@@ -60,22 +67,20 @@ class LastLook:
 
 
 def update_of(prepared: Prepared, log: Log, intended: Log, now: datetime) -> Update:
-    """The one PATCH: deletes and replaces of the plan, the anchor, the claim, the old claim's tombstone."""
-    plan, zone, intent = prepared.plan, prepared.plan.zone, intended.head.anchor
+    """The one PATCH: its markers, the deletes and replaces of the plan, the anchor; and markers that expired."""
+    plan, zone, entry = prepared.plan, prepared.plan.zone, intended.head
     deletes: list[Key] = [change.key for change in plan.changes if change.writes and change.after is None]
     replaces: list[RRset] = [change.after for change in plan.changes if change.writes and change.after is not None]
     deletes += [key for one in prepared.repair for key in one.deletes]
     replaces += [rrset for one in prepared.repair for rrset in one.writes]
-    if (changed_by := log.anchor) is not None:
-        deletes.append((claim_name(zone, changed_by.seq, changed_by.segment), "TXT"))
-        replaces.append(tombstone(zone, changed_by.seq, changed_by.segment))
+    seen = [rrset.key for rrset in prepared.observation.rows if is_marker(rrset.name, zone)]
     if log.segment is not None:
         replaces += [tombstone(zone, one) for one in _reserved(log)]
-    elif (last := log.last_applied) is not None:
-        since = last.result_entry.envelope.time
-        deletes += [(old, "CNAME") for old in expired_tombstones(_superseded(log, since), since, now)]
-    update = Update(zone, intent)
-    return replace(update, deletes=deletes, replaces=(*replaces, intent.rrset(zone), update.claim))
+    else:
+        closed = log.anchor and claim_name(zone, log.anchor.seq, log.anchor.segment)
+        deletes += [key for key in _expired(log, seen, now) if key[0] != closed and key not in deletes]
+    replaces.append(entry.anchor.rrset(zone))
+    return Update.of(log, entry).carrying(deletes, replaces, locked=(protocol_name(zone), "TXT") in seen)
 
 
 def _reserved(log: Log) -> tuple[int, ...]:
@@ -87,25 +92,13 @@ def _reserved(log: Log) -> tuple[int, ...]:
     return reserved_numbers(anchored, log.base.head.seq, opened.seq if opened else None)
 
 
-def _superseded(log: Log, last: datetime) -> list[tuple[str, datetime]]:
-    """Claims that are, or may be, tombstones, and since when; the PATCH of `last` deleted older ones."""
-    superseded: list[tuple[str, datetime]] = []
-    since: datetime | None = None
-    for entry in reversed(log.entries):
-        time, applied = entry.envelope.time, None
-        match entry.body:
-            case Result(outcome="applied", intent_seq=seq):
-                applied = claim_name(log.zone, seq)
-            case Result(intent_seq=seq):
-                superseded.append((claim_name(log.zone, seq), time))
-            case Reconcile(adopted=Adopted(anchor=Anchor() as anchor)):
-                applied = claim_name(log.zone, anchor.seq, anchor.segment)
-            case _:
-                continue
-        if applied is not None:
-            if since is not None:
-                superseded.append((applied, since))
-            since = time
-        if time < last - 2 * TOMBSTONES_KEPT:
-            break
-    return superseded
+def _expired(log: Log, seen: Collection[Key], now: datetime) -> list[Key]:
+    """The markers that are there and that nobody needs any more."""
+    taken_in = {one.body.segment: one.envelope.time for one in log.reconciled if isinstance(one.body, Reconcile)}
+
+    def written(seq: int, segment: str | None) -> datetime | None:
+        if segment is not None:
+            return taken_in.get(segment)
+        return log.entries[seq - 1].envelope.time if seq <= len(log.entries) else None
+
+    return expired_markers(seen, log.zone, written, now)

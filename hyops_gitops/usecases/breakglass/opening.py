@@ -10,7 +10,7 @@ from hyops_gitops.core.contracts.authority import Authority
 from hyops_gitops.core.declaration import NOTHING_DECLARED, Declaration
 from hyops_gitops.core.errors import OutsideFailure, Refused
 from hyops_gitops.core.evidence.log import Log
-from hyops_gitops.core.markers import Anchor, anchor_name
+from hyops_gitops.core.markers import Anchor, anchor_name, protocol_name
 from hyops_gitops.core.plan.limits import Limits
 from hyops_gitops.core.verification.segment_reading import Segment
 from hyops_gitops.core.zone import Zone
@@ -163,6 +163,6 @@ def read_anchor(primary: ZoneReader, zone: str) -> Anchor | None:
     """What the zone's anchor names now.
 
     Raises:
-        Refused: guard `other-log`: it is not one of ours.
+        Refused: guard `other-log`: it is not one of ours; guard `protocol`: the zone's markers are newer than this.
     """
-    return anchor_in(primary.rrsets_at([anchor_name(zone)]), zone)
+    return anchor_in(primary.rrsets_at([anchor_name(zone), protocol_name(zone)]), zone)

@@ -88,12 +88,14 @@ def _attempt(request: ReconcileRequest, ports: ReconcilePorts) -> Reconciled:
         check_header(header, opened.authority, ports.apply.clock.now())
     server_time = header.server_time if header else None
     check_clock(ports.apply.clock.now(), opened.log.head.envelope.time, server_time)
+    found = None if header is None else read_anchor(primary, opened.authority.zone)
     opened = without_open_intent(opened, primary, request.apply, ports.apply)
     segment, known = _segment(request, opened, ports.apply)
     _check_reviewer(request, opened, segment)
     log, written = opened.log, known is None
     if known is None:
-        found = None if header is None else read_anchor(primary, segment.zone)
+        if header is not None:
+            found = read_anchor(primary, segment.zone)  # an intent was settled meanwhile, or landed
         served = partial(ask_secondaries, opened.authority, ports.apply.dns)
         if (lost := check_end(segment, opened.log, found, served)) is not None:
             ports.apply.on_event(Warned(lost))

@@ -12,7 +12,7 @@ from hyops_gitops.core.evidence.custody_entries import Gap, Reconcile
 from hyops_gitops.core.evidence.log import Log
 from hyops_gitops.core.exchange import ZoneHeader
 from hyops_gitops.core.guards import Override, find_override, override_line
-from hyops_gitops.core.markers import Anchor, anchor_name
+from hyops_gitops.core.markers import PROTOCOL, Anchor, anchor_name, parse_protocol, protocol_name
 from hyops_gitops.core.plan.limits import Limits
 from hyops_gitops.core.serials import MAX_CLOCK_SKEW, stuck_serial
 from hyops_gitops.core.zone import RRset, Zone
@@ -122,10 +122,12 @@ def anchor_in(seen: Iterable[RRset], zone: str) -> Anchor | None:
     """The anchor among these records, None where there is none.
 
     Raises:
-        Refused: guard `other-log`: what stands in its place is nothing that this program writes.
+        Refused: guard `other-log`: what stands in its place is nothing that this program writes; guard `protocol`:
+            the zone's markers follow a protocol that this program does not know.
     """
-    name = anchor_name(zone)
-    found = next((rrset for rrset in seen if rrset.key == (name, "TXT")), None)
+    name, texts = anchor_name(zone), {rrset.name: rrset for rrset in seen if rrset.type == "TXT"}
+    check_protocol(texts.get(protocol_name(zone)), zone)
+    found = texts.get(name)
     anchor = Anchor.parse(found) if found else None
     if found is not None and anchor is None:
         raise Refused(
@@ -135,6 +137,29 @@ def anchor_in(seen: Iterable[RRset], zone: str) -> Anchor | None:
             f"apply with {override_line('restored')}",
         )
     return anchor
+
+
+def check_protocol(marker: RRset | None, zone: str) -> None:
+    """Whether this program knows how the zone's updates are fenced.
+
+    Raises:
+        Refused: guard `protocol`.
+    """
+    if marker is None:
+        return
+    said = parse_protocol(marker)
+    if said is None:
+        raise Refused(
+            f"the protocol marker of {zone} is not one that this program writes",
+            guard="protocol",
+            hint=f"look at it with `dig TXT {marker.name}`; if nobody else needs that record, delete it on the primary",
+        )
+    if said > PROTOCOL:
+        raise Refused(
+            f"the markers of {zone} follow protocol {said}, this program knows up to {PROTOCOL}",
+            guard="protocol",
+            hint="use the version that the zone was changed by, or a newer one: docs/runbooks/upgrade.md",
+        )
 
 
 def judge_anchor(anchor: Anchor | None, log: Log) -> AnchorState:

@@ -10,7 +10,7 @@ from hyops_gitops.core.errors import OutsideFailure, Refused, ReplyLost, ServerR
 from hyops_gitops.core.evidence.entries import Intent, Result, ResultOutcome, ZoneDrift
 from hyops_gitops.core.evidence.entry_parts import AuthorityRef, Lease
 from hyops_gitops.core.evidence.log import Log
-from hyops_gitops.core.markers import claim
+from hyops_gitops.core.markers import claim, protocol_name
 from hyops_gitops.core.masking import masked
 from hyops_gitops.core.plan.plan import plan_digest
 from hyops_gitops.core.restore.restoration import Restored, RestoreOutcome, RestorePlan
@@ -121,7 +121,7 @@ class Restoring:
 
     def _write(self, intended: Log) -> Sent:
         prepared, zone = self.prepared, intended.zone
-        marks = markers(intended, intended.head.seq, intended.head.sha256, self.clock.now())
+        marks = markers(intended, self.clock.now())
         known = [one for one in prepared.found.seen if one.type == "SOA"]
         known += [one.soa for one in prepared.served if one.soa is not None]
         # PowerDNS stores one more than what is sent, where SOA-EDIT-API is INCREASE.
@@ -131,7 +131,8 @@ class Restoring:
             self._forget_answers(sent)
             return sent
         deletes, replaces = writes(prepared.wanted, marks, prepared.found.seen)
-        update = Update(zone, intended.head.anchor, deletes, [*replaces, soa])
+        locked = any(one.key == (protocol_name(zone), "TXT") for one in prepared.found.seen)
+        update = Update.of(intended, intended.head).carrying(deletes, [*replaces, soa], locked=locked)
         setting = prepared.found.header.soa_edit_api
         if setting.upper() != "INCREASE":
             prepared.primary.set_soa_edit_api("INCREASE")
