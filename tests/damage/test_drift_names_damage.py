@@ -2,7 +2,8 @@
 
 import pytest
 
-from hyops_gitops.core.inspection.drift import DriftReport
+from hyops_gitops.core.damage import CAUSE
+from hyops_gitops.core.inspection.drift import DriftKind, DriftReport
 from hyops_gitops.usecases.inspection.drift import DriftRequest, look_for_drift
 from tests.damage.rows import Rows
 from tests.world import World
@@ -76,6 +77,14 @@ def test_a_disabled_record_beside_an_equal_one_contradicts_nothing(world: World,
     rows.insert(world.zone, world.name("text"), "TXT", '"a text"', disabled=True)
     rows.insert(world.zone, world.name("first"), "CNAME", world.name("other"), disabled=True)
     assert _named(_drift(world)) == []
+
+
+def test_a_change_under_the_serial_of_another_is_no_edit_of_the_secondary(world: World, rows: Rows) -> None:
+    """Two writers got one serial: the secondary had transferred the zone when the second one's row was stored."""
+    rows.insert(world.zone, world.name("late"), "TXT", '"written by another"')
+    behind = next(one for one in _drift(world).cases if one.where != "primary")
+    assert behind.kind is DriftKind.SECONDARY_BEHIND
+    assert f"the primary took two changes under one serial ({CAUSE}): 1 RRsets differ" in behind.message
 
 
 def test_a_copy_of_damage_is_not_held_against_the_secondary(world: World, rows: Rows) -> None:

@@ -15,7 +15,7 @@ from hyops_gitops.core.inspection.drift import Difference, DriftCase, DriftKind,
 from hyops_gitops.core.markers import anchor_name
 from hyops_gitops.core.plan.planning import CONFLICTING_TYPES
 from hyops_gitops.core.serials import StuckSerial, is_newer
-from hyops_gitops.core.zone import Key, Zone, served
+from hyops_gitops.core.zone import Key, Zone, same_served
 
 AnchorSays = Literal["current", "lost", "restored", "ahead", "breakglass", "other"]
 
@@ -234,7 +234,9 @@ def secondary_case(
         message = f"{seen} {of}: the primary was changed and its serial did not move forward: {many}"
         hint = f"`hyops-gitops doctor` looks at what moves the serial; {bring_up}"
         return DriftCase(DriftKind.SECONDARY_BEHIND, view.where, None, message, differences, hint)
-    if all(served(one.found) == served(recorded.rrsets.get((one.name, one.type))) for one in differences):
+    if reference is not None and all(
+        same_served(one.found, recorded.rrsets.get((one.name, one.type))) for one in differences
+    ):
         message = (
             f"{seen} what the log recorded before the primary was changed past it: "
             f"the primary took two changes under one serial ({CAUSE}): {many}"

@@ -14,7 +14,7 @@ from hyops_gitops.core.errors import OutsideFailure, Unconfirmed
 from hyops_gitops.core.evidence.entries import Intent
 from hyops_gitops.core.markers import Anchor, anchor_name, claim_name
 from hyops_gitops.core.names import is_marker
-from hyops_gitops.core.zone import Key, RRset, served, soa_serials
+from hyops_gitops.core.zone import Key, RRset, same_served, soa_serials
 from hyops_gitops.usecases.apply.sending import Sent, Update, settle
 from hyops_gitops.usecases.ports import Clock, ZoneReader, ZoneWriter
 
@@ -59,7 +59,7 @@ def read_back(
     names = [*sorted({*(name for name, _ in expected), *also} - {zone}), zone]
     rows = reader.rows_at(names)
     found = {rrset.key: rrset for rrset in rows}
-    differing = (key for key, wanted in expected.items() if served(found.get(key)) != served(wanted))
+    differing = (key for key, wanted in expected.items() if not same_served(found.get(key), wanted))
     soa = found.get((zone, "SOA"))
     return ReadBack(tuple(sorted(differing)), find_damage(rows), soa_serials(soa) if soa else ())
 
