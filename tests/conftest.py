@@ -59,14 +59,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if _LABS.intersection(getattr(item, "fixturenames", ())):
             item.add_marker("authority")
     chosen = config.getoption("--backend")
-    other = [item for item in items if chosen and _lab_of(item) not in {None, chosen}]
+    other = [item for item in items if chosen and _is_of_another(item, chosen)]
     if other:
         config.hook.pytest_deselected(items=other)
         items[:] = [item for item in items if item not in set(other)]
 
 
-def _lab_of(item: pytest.Item) -> object:
-    return getattr(item, "callspec", None) and item.callspec.params.get("lab")  # type: ignore[attr-defined]
+def _is_of_another(item: pytest.Item, chosen: str) -> bool:
+    only = item.get_closest_marker("only_backend")
+    if only is not None:
+        return chosen not in only.args
+    spec = getattr(item, "callspec", None)
+    return spec is not None and spec.params.get("lab", chosen) != chosen
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -12,7 +12,7 @@ from tests.docs.repository import ROOT
 from tests.world import World
 
 SIGNERS = "authority/allowed_signers"
-pytestmark = [pytest.mark.authority, pytest.mark.parametrize("lab", ["gsqlite3"], indirect=True)]
+pytestmark = pytest.mark.authority
 
 
 def update_and_fast_forward(world: World, branch: str = "topic") -> str:

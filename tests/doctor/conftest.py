@@ -22,7 +22,11 @@ __all__ = ["make_world", "world"]
 
 SITES = DoctorRequest(runner_site="hetzner", remote_site="hetzner")
 # What a bare repository does not show, nor PowerDNS without a proxy.
-LOOKED = {"protection-main": "an update hook, looked at today", "clock": "one machine"}
+LOOKED = {
+    "protection-main": "an update hook, looked at today",
+    "clock": "one machine",
+    "isolation": "the applier is the only writer",  # on a database where that can be a question
+}
 ZONE = "doctor.internal"
 
 

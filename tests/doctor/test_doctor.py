@@ -19,9 +19,16 @@ LOOKED_AT_MAIN = LOOKED["protection-main"]
 pytestmark = pytest.mark.authority
 
 
+def on_a_database(world: World) -> set[str]:
+    """What only a storage that lets writers pass each other leaves open."""
+    assert world.lab is not None
+    return {"isolation"} if world.lab.backend in ("gpgsql", "gmysql") else set()
+
+
 def test_a_world_that_lacks_nothing(still: World) -> None:
     checkup = checkup_of(still)
-    assert {check.id: check.seen for check in checkup.checks if check.state != "ok"} == {
+    open_ids = {check.id for check in checkup.checks if check.state != "ok"}
+    assert {check.id: check.seen for check in checkup.checks if check.id in open_ids - on_a_database(still)} == {
         "protection-main": f"what protects main on origin cannot be seen from here; attested: {LOOKED_AT_MAIN}",
         "clock": "not behind the log; PowerDNS itself tells no time to compare with; attested: one machine",
     }
@@ -62,7 +69,7 @@ def test_what_cannot_be_seen_is_not_ok(still: World) -> None:
     checkup = checkup_of(still, DoctorRequest(), {})
     assert not checkup.ok
     unknown = {check.id for check in checkup.checks if check.state == "unknown"}
-    assert unknown == {"clock", "protection-main", "site-remote", "site-runner"}
+    assert unknown == {"clock", "protection-main", "site-remote", "site-runner"} | on_a_database(still)
     assert all(check.remedy for check in checkup.checks if check.state == "unknown")
 
 

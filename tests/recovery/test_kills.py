@@ -37,7 +37,6 @@ def reconcile(site: Site, before: int) -> Log:
     return log
 
 
-@pytest.mark.one_backend
 @pytest.mark.parametrize("mark", MARKS)
 def test_a_kill_at_a_step_is_made_good(site: Site, mark: str) -> None:
     for _ in range(REPEATS):

@@ -17,7 +17,6 @@ CHANGES = 10 if LONG else 2  # of each team
 pytestmark = [pytest.mark.authority, pytest.mark.every_backend]
 
 
-@pytest.mark.one_backend
 def test_ten_appliers_take_turns(site: Site, tmp_path: Path) -> None:
     world, before = site.world, len(site.verified().entries)
     processes = []
@@ -62,7 +61,6 @@ def test_ten_appliers_take_turns(site: Site, tmp_path: Path) -> None:
     assert not any(patch.status < 500 for patch in refused)
 
 
-@pytest.mark.one_backend
 def test_three_merges_during_one_run_become_one_apply(site: Site) -> None:
     site.change()
     with Applier(site.world, at="patching", raising="SIGSTOP") as first:
