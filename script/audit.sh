@@ -18,7 +18,7 @@ check() { # a name, and what is wrong with it
 }
 finish() {
   if [ -s "$w/broke" ]; then read -r line < "$w/broke" && cannot "cannot run $line"; fi
-  if [ "$failed" ]; then echo FAILED && exit 1; elif [ "$unknown" ]; then echo 'CANNOT CONCLUDE' && exit 1; else echo OK && exit 0; fi
+  if [ "$failed" ]; then echo FAILED && exit 1; elif [ "$unknown" ]; then echo 'CANNOT CONCLUDE' && exit 4; else echo OK && exit 0; fi
 }
 tools=(ssh-keygen sha256sum jq awk cmp comm cut diff find grep head mktemp realpath rm sed sort tail tee tr wc xargs)
 for tool in $(if [ -e "${1-}/.git" ] || [ -d "${1-}/objects" ]; then echo git; fi) "${tools[@]}"; do

@@ -11,7 +11,7 @@ from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import echo, echo_json, note
 from hyops_gitops.cli.wiring import Wiring, authority_source
 from hyops_gitops.core.audit.audit import Audit, Period
-from hyops_gitops.core.errors import Exit, UsageError
+from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.verification.seen import SeenHead
 from hyops_gitops.render.audit import audit_csv, audit_text
 from hyops_gitops.usecases.audit.audit import audit as run_audit
@@ -50,7 +50,8 @@ def audit(  # noqa: PLR0913, PLR0917 - click hands every option over by name
     """Verify the log, and hold it against the contracts, the people who approved them, and the zone.
 
     Reads the log from this clone (run `git fetch` first) and, unless --offline, asks the zone's servers by DNS. Exits 0
-    only when everything could be looked at and nothing is wrong.
+    only when everything could be looked at and nothing is wrong, with 4 when nothing is wrong but something could not
+    be looked at.
     """
     if offline and live:
         raise UsageError("--offline and --live exclude each other", code="usage")
@@ -66,7 +67,7 @@ def audit(  # noqa: PLR0913, PLR0917 - click hands every option over by name
     )
     found = run_audit(request, audit_ports(Wiring(root)))
     _show(found, output_format)
-    return Exit.OK if found.passed else Exit.NO
+    return found.exit_code
 
 
 def audit_ports(wiring: Wiring) -> AuditPorts:

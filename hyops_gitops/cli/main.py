@@ -99,7 +99,10 @@ def execute(arguments: list[str]) -> int:
         outcome: object = cli.main(arguments, prog_name="hyops-gitops", standalone_mode=False)
     except click.exceptions.Exit as leave:
         return leave.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as abort:
+        # click takes any EOFError for the end of a terminal; a prompt's own comes without a cause.
+        if isinstance(abort.__cause__, EOFError):
+            return _bug(arguments, form, abort.__cause__)
         return _fail(form, Exit.INTERRUPTED, "interrupted", "interrupted", "")
     except click.UsageError as error:
         return _usage(form, error)
@@ -108,11 +111,16 @@ def execute(arguments: list[str]) -> int:
     except HyopsError as error:
         return _say(form, error)
     except Exception as error:  # noqa: BLE001 - the last resort: a bug must not look like an answer
-        if "-v" in arguments or "--verbose" in arguments:
-            traceback.print_exc()
-        hint = "this is a bug in hyops-gitops; run again with -v and report what it prints"
-        return _fail(form, Exit.BUG, "bug", f"{type(error).__name__}: {error}", hint)
+        return _bug(arguments, form, error)
     return outcome if isinstance(outcome, int) else Exit.OK
+
+
+def _bug(arguments: list[str], form: str, error: BaseException) -> int:
+    """What was not foreseen: said as such, with a traceback for whoever asks for it."""
+    if "-v" in arguments or "--verbose" in arguments:
+        traceback.print_exception(error)
+    hint = "this is a bug in hyops-gitops; run again with -v and report what it prints"
+    return _fail(form, Exit.BUG, "bug", f"{type(error).__name__}: {error}", hint)
 
 
 def _form(arguments: list[str]) -> str:

@@ -1,5 +1,6 @@
 """Values that cross the ports of `usecases.ports`: what adapters hand in and take."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -51,6 +52,36 @@ class Answer:
     authoritative: bool
     rrsets: tuple[RRset, ...]  # of the answer section, all owners, names canonical
     elapsed_ms: int
+
+    @property
+    def conclusive(self) -> bool:
+        """Whether it says what is in the zone: SERVFAIL, REFUSED and silence do not."""
+        return is_conclusive(self.rcode)
+
+
+def is_conclusive(rcode: str) -> bool:
+    """Whether a reply with this code says what is in the zone."""
+    return rcode in ("NOERROR", "NXDOMAIN")
+
+
+NO_ANSWER = "did not answer"
+
+
+def why_inconclusive(answers: Iterable[Answer]) -> str:
+    """What a server did instead of answering: NO_ANSWER, "answered SERVFAIL"; "" where it answered."""
+    failed = {answer.rcode for answer in answers if not answer.conclusive}
+    said = failures(failed)
+    return f"answered {said}" if said else NO_ANSWER if failed else ""
+
+
+def unseen_because(why: str) -> str:
+    """`why_inconclusive` as a sentence about a server."""
+    return f"it {why}" if why == NO_ANSWER else f"cannot conclude: it {why}"
+
+
+def failures(rcodes: Iterable[str]) -> str:
+    """The codes among these by which a server says that it cannot answer."""
+    return ", ".join(sorted({one for one in rcodes if one != "SILENT" and not is_conclusive(one)}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ def receipt_markdown(receipt: Receipt) -> str:
         _fenced(receipt_text(receipt).splitlines(), "hyops-gitops apply").rstrip("\n"),
     ]
     if receipt.servers:
-        rows = ((one.role, one.name, one.verdict, _ms(one.after_ms)) for one in receipt.servers)
+        rows = ((one.role, one.name, one.said, _ms(one.after_ms)) for one in receipt.servers)
         parts.append(_table(("server", "name", "verdict", "after"), rows))
     if receipt.timings_ms:
         parts.append(_table(("step", "took"), ((step, _ms(ms)) for step, ms in receipt.timings_ms.items())))

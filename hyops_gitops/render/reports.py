@@ -100,7 +100,7 @@ def moment_line(moment: Moment) -> str:
 def server_line(server: ServerReport) -> str:
     """`secondary onprem (127.0.0.2:5301): converged after 34 ms`."""
     when = "" if server.after_ms is None else f" after {server.after_ms} ms"
-    return f"{_called(server.role, server.name)} ({server.address}): {server.verdict}{when}"
+    return f"{_called(server.role, server.name)} ({server.address}): {server.said}{when}"
 
 
 def _called(role: str, name: str) -> str:

@@ -1,5 +1,6 @@
 """A restore as text: what it is about to do, and what came of it."""
 
+from hyops_gitops.core.exchange import NO_ANSWER
 from hyops_gitops.core.restore.restoration import Restored, RestorePlan
 from hyops_gitops.render.findings import printable
 from hyops_gitops.render.reports import server_line
@@ -20,7 +21,8 @@ def restore_plan_text(plan: RestorePlan) -> str:
     if (more := len(restore.differences) - _SHOWN) > 0:
         lines.append(f"and {more} more RRsets")
     lines += [
-        f"secondary {name}: {'no answer' if serial is None else f'serial {serial}'}" for name, serial in restore.serials
+        f"secondary {name}: {plan.troubles.get(name, NO_ANSWER) if serial is None else f'serial {serial}'}"
+        for name, serial in restore.serials
     ]
     lines.append(f"new serial {restore.serial}, above every one that is known")
     if plan.silent:

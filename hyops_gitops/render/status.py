@@ -51,10 +51,13 @@ def _block(name: NameStatus) -> Iterator[str]:
 
 
 def _answer(answer: ServerAnswer) -> str:
-    said = "silent" if answer.verdict == "silent" else _records(answer.records)
+    unsaid = {"silent": "silent", "inconclusive": "cannot conclude"}
+    said = unsaid.get(answer.verdict) or _records(answer.records)
     mark = ""
     if answer.verdict == "differs":
         mark = f"  <- differs{': ' if answer.note else ''}{answer.note}"
+    elif answer.verdict == "inconclusive":
+        mark = f"  <- {answer.note}"
     elif answer.verdict == "caching":
         left = "until its TTL has run out" if answer.left_s is None else f"for {answer.left_s} s at most"
         mark = f"  <- still cached, {left}"

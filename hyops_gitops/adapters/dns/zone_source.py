@@ -36,14 +36,20 @@ def transfer(server: ServerAddress, zone: str) -> tuple[RRset, ...]:
         raise OutsideFailure(
             f"{server} does not transfer {zone} to us: {error}",
             code="axfr-refused",
-            hint="add this machine's address to allow-axfr-ips, or read the zone by the API",
+            hint=_why_not(str(error)),
         ) from error
-    except (OSError, Unreadable) as error:
+    except (OSError, UnicodeError, Unreadable) as error:
         raise OutsideFailure(f"cannot transfer {zone} from {server}: {error}", code="axfr-failed") from error
 
 
 class _Refused(Exception):
     """The server answers with an error code."""
+
+
+def _why_not(code: str) -> str:
+    if code in ("REFUSED", "NOTAUTH"):
+        return "add this machine's address to allow-axfr-ips, or read the zone by the API"
+    return "the server's own log says why: does it reach its database?"
 
 
 def _received(stream: DnsStream, identifier: int, zone: str) -> Iterator[Record]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
+from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.json_fields import Json, time_text
 from hyops_gitops.core.plan.plan import Change
 from hyops_gitops.core.verification.log_problems import Problem
@@ -134,6 +135,13 @@ class Audit:
     def passed(self) -> bool:
         """Whether everything was looked at and nothing is wrong."""
         return self.ok and self.conclusive
+
+    @property
+    def exit_code(self) -> Exit:
+        """1: something is wrong. 4: nothing that could be looked at is, but not everything could be."""
+        if not self.ok:
+            return Exit.NO
+        return Exit.OK if self.conclusive else Exit.OUTSIDE
 
     def listed(self, period: Period) -> "Audit":
         """The same verdict with only this period's lines."""

@@ -251,6 +251,12 @@ class ServerReport:
     answers: tuple[tuple[str, str, str, int | None, tuple[str, ...]], ...] = ()  # name, type, rcode, TTL, rdata
     overdue: bool = False  # a resolver that is stale for longer than any TTL allows
     lost: bool = False  # it stands at a site declared lost, so nobody waited for it
+    rcode: str = ""  # what it answered instead of an answer: SERVFAIL, REFUSED; the verdict is silent then
+
+    @property
+    def said(self) -> str:
+        """The verdict for people."""
+        return f"cannot conclude: answered {self.rcode}" if self.rcode else self.verdict
 
     def to_json(self) -> Json:
         """The shape used in receipts and in evidence."""
@@ -264,7 +270,7 @@ class ServerReport:
                 {"name": name, "type": rrtype, "rcode": rcode, "ttl": ttl, "rdata": list(rdata)}
                 for name, rrtype, rcode, ttl, rdata in self.answers
             ],
-            **present(overdue=self.overdue, lost=self.lost),
+            **present(overdue=self.overdue, lost=self.lost, rcode=self.rcode),
         }
 
     @classmethod
@@ -282,6 +288,7 @@ class ServerReport:
             ),
             overdue=fields.flag("overdue"),
             lost=fields.flag("lost"),
+            rcode=fields.optional_text("rcode") or "",
         )
 
 

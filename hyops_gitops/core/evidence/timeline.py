@@ -69,6 +69,8 @@ def _of_server(server: ServerReport) -> Moment:
     site = ", its site is declared lost" if server.lost else ""
     if server.verdict == "converged":
         said = "answers with the change"
+    elif server.rcode:
+        said = f"cannot conclude: answered {server.rcode}{site}"
     elif server.verdict == "silent":
         said = f"does not answer{site}"
     elif server.overdue:

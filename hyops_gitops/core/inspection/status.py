@@ -7,11 +7,13 @@ from typing import Literal
 from hyops_gitops.core.damage import Damage
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.evidence.entry_parts import MergedCommit
+from hyops_gitops.core.exchange import NO_ANSWER
 from hyops_gitops.core.json_fields import time_text
 from hyops_gitops.core.zone import RRset
 
 # caching: a resolver still gives an earlier answer, within that answer's TTL.
-Verdict = Literal["as intended", "caching", "differs", "silent"]
+# inconclusive: it answered that it cannot answer (SERVFAIL, REFUSED).
+Verdict = Literal["as intended", "caching", "differs", "silent", "inconclusive"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +119,19 @@ class ServerState:
     name: str
     address: str
     required: bool  # whether policy.convergence wants its answer
-    answers: bool
+    trouble: str  # what it did instead of answering: "did not answer", "answered SERVFAIL"; "" where it answered
     anchor_seq: int | None  # the entry that its copy of the zone was last changed by; None: none, or a resolver
     break_glass: str | None  # the segment that it was changed by, past the log
+
+    @property
+    def answers(self) -> bool:
+        """Whether it says what is in the zone."""
+        return not self.trouble
+
+    @property
+    def blinds(self) -> bool:
+        """Whether nothing can be concluded without it: it is required, or it answered that it cannot answer."""
+        return not self.answers and (self.required or self.trouble != NO_ANSWER)
 
     def to_json(self) -> dict[str, object]:
         """The shape used in `hyops-status/1`."""
@@ -129,6 +141,7 @@ class ServerState:
             "address": self.address,
             "required": self.required,
             "answers": self.answers,
+            "trouble": self.trouble,
             "anchor_seq": self.anchor_seq,
             "break_glass": self.break_glass,
         }
@@ -149,9 +162,9 @@ class Status:
     damage: tuple[Damage, ...] = ()  # by the primary's API, where its key is here; else as the log recorded it last
 
     @property
-    def silent(self) -> tuple[ServerState, ...]:
-        """The servers whose answer the policy requires and who gave none."""
-        return tuple(server for server in self.servers if server.required and not server.answers)
+    def blind(self) -> tuple[ServerState, ...]:
+        """The servers without whose answer nothing can be concluded."""
+        return tuple(server for server in self.servers if server.blinds)
 
     @property
     def agrees(self) -> bool:
@@ -160,10 +173,10 @@ class Status:
 
     @property
     def exit_code(self) -> Exit:
-        """1: something differs. 4: nothing that could be seen does, but a required server did not answer."""
+        """1: something differs. 4: nothing that could be seen does, but a server that counts did not say."""
         if not self.log_verifies or self.damage or not all(name.agrees for name in self.names):
             return Exit.NO
-        return Exit.OUTSIDE if self.silent else Exit.OK
+        return Exit.OUTSIDE if self.blind else Exit.OK
 
     def to_json(self) -> dict[str, object]:
         """`hyops-status/1`."""

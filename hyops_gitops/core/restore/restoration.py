@@ -1,6 +1,6 @@
 """What a restore is about to do, and what came of it, as values."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,6 +21,7 @@ class RestorePlan:
     restore: Restore
     serial_before: int | None  # None: there is no zone
     silent: tuple[str, ...]  # secondaries that did not say what they serve
+    troubles: Mapping[str, str]  # what each of those did instead of answering
 
     def to_json(self) -> dict[str, object]:
         """The shape used in `hyops-restore/1`."""
@@ -30,6 +31,7 @@ class RestorePlan:
             "zone_sha256": self.zone_sha256,
             "serial_before": self.serial_before,
             "silent": list(self.silent),
+            "troubles": dict(self.troubles),
             **self.restore.to_json(),
         }
 

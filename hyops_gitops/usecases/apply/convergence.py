@@ -12,7 +12,7 @@ from threading import Event as Flag
 from hyops_gitops.core.apply.events import OnEvent, ServerSeen
 from hyops_gitops.core.contracts.authority import Authority, Role, ServerAddress
 from hyops_gitops.core.evidence.entry_parts import ServerReport, ServerVerdict
-from hyops_gitops.core.exchange import Answer, Question
+from hyops_gitops.core.exchange import Answer, Question, failures
 from hyops_gitops.core.plan.plan import Change
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.usecases.ports import Clock, DnsClient
@@ -58,7 +58,7 @@ class Expectation:
 
     def met_by(self, answer: Answer, *, authoritative: bool) -> bool:
         """Whether this answer shows the change; a cache may count the TTL down, an authority may not."""
-        if answer.rcode not in ("NOERROR", "NXDOMAIN") or (authoritative and not answer.authoritative):
+        if not answer.conclusive or (authoritative and not answer.authoritative):
             return False
         found = answered(answer, self.question)
         if self.after is None:
@@ -203,7 +203,7 @@ class Watch:
             continue
         while True:
             answers = self._ask(server, expected)
-            if _verdict(answers) == "silent":
+            if _verdict(server, answers) == "silent":
                 self._silent.add(server)
             else:
                 self._silent.discard(server)
@@ -212,7 +212,7 @@ class Watch:
                 after_ms = round((self._clock.monotonic() - accepted_at) * 1000)
                 return _report(server, "converged", after_ms, answers)
             if self._stop.wait(pause):
-                return _report(server, _verdict(answers), None, answers)
+                return _report(server, _verdict(server, answers), None, answers)
             pause = min(pause * 1.5, _LONGEST_PAUSE_S)
 
     def _ask(self, server: Watched, expected: Sequence[Expectation]) -> list[tuple[Expectation, Answer]]:
@@ -240,8 +240,10 @@ def _all_met(server: Watched, answers: _Answers) -> bool:
     return all(one.met_by(answer, authoritative=server.authoritative) for one, answer in answers)
 
 
-def _verdict(answers: _Answers) -> ServerVerdict:
-    return "silent" if all(answer.rcode == "SILENT" for _, answer in answers) else "stale"
+def _verdict(server: Watched, answers: _Answers) -> ServerVerdict:
+    """Stale where an answer shows something else; silent where none does, and others are missing or failed."""
+    unmet = (answer for one, answer in answers if not one.met_by(answer, authoritative=server.authoritative))
+    return "stale" if any(answer.conclusive for answer in unmet) else "silent"
 
 
 def _report(server: Watched, verdict: ServerVerdict, after_ms: int | None, answers: _Answers) -> ServerReport:
@@ -253,6 +255,7 @@ def _report(server: Watched, verdict: ServerVerdict, after_ms: int | None, answe
         after_ms,
         tuple(_said(one.question, answer) for one, answer in answers),
         lost=server.lost,
+        rcode=failures(answer.rcode for _, answer in answers) if verdict == "silent" else "",
     )
 
 

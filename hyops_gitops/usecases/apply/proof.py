@@ -78,4 +78,8 @@ def converged(authority: Authority, reports: Sequence[ServerReport], sites_lost:
 
 def behind(reports: Sequence[ServerReport]) -> str:
     """The servers that do not serve the change, in words."""
-    return ", ".join(f"{one.role} {one.name} is {one.verdict}" for one in reports if one.verdict != "converged")
+    return ", ".join(f"{one.role} {one.name} {_state(one)}" for one in reports if one.verdict != "converged")
+
+
+def _state(server: ServerReport) -> str:
+    return f"cannot be concluded from: it answered {server.rcode}" if server.rcode else f"is {server.verdict}"

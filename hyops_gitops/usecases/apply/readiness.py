@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from hyops_gitops.core.contracts.authority import Authority
 from hyops_gitops.core.contracts.contract import TargetType
-from hyops_gitops.core.exchange import Answer, Question
+from hyops_gitops.core.exchange import Answer, Question, why_inconclusive
 from hyops_gitops.core.names import canonical_name, is_in_zone
 from hyops_gitops.core.plan.readiness import Candidate, Probe, ProbeReport, ReadinessReport, over_addresses, over_probes
 from hyops_gitops.core.zone import RRset, Zone
@@ -100,12 +100,13 @@ def _asked(name: str, port: int, authority: Authority, dns: DnsClient) -> Addres
         found = tuple(dict.fromkeys(value for one in answers.values() for value in _address_values(one)))
         if found:
             return Addresses(found)
-        rcodes = sorted({one.rcode for one in answers.values()})
-        if set(rcodes) <= {"NOERROR", "NXDOMAIN"}:
+        why = why_inconclusive(answers.values())
+        if not why:
+            rcodes = {one.rcode for one in answers.values()}
             what = "does not exist" if "NXDOMAIN" in rcodes else "has no address"
             detail = f"{name} {what}, says resolver {resolver.name}"
             return Addresses((), ProbeReport("dns", "", port, "not-ready", detail))
-        said = f"resolver {resolver.name} answers {' '.join(rcodes)}"
+        said = f"resolver {resolver.name} {why}"
     return Addresses((), ProbeReport("dns", "", port, "unknown", f"the address of {name} is not known: {said}"))
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from hyops_gitops.core.contracts.authority import Authority
 from hyops_gitops.core.contracts.contract import Target, TargetType
 from hyops_gitops.core.evidence.timeline import ServiceReport
-from hyops_gitops.core.exchange import Answer, Question
+from hyops_gitops.core.exchange import Answer, Question, why_inconclusive
 from hyops_gitops.core.names import canonical_name
 from hyops_gitops.core.plan.readiness import Candidate, ProbeReport
 from hyops_gitops.core.zone import Zone
@@ -63,13 +63,8 @@ def _through_name(
 ) -> Addresses:
     """Where a name leads, as these servers answer it."""
     questions = [Question(candidate.name, rrtype) for rrtype in ADDRESS_TYPES]
-    answers = [
-        answer
-        for server in converged
-        for answer in _ask(server, questions, ports).values()
-        if answer.rcode == "NOERROR"
-    ]
-    rrsets = [rrset for answer in answers for rrset in answer.rrsets]
+    answers = [answer for server in converged for answer in _ask(server, questions, ports).values()]
+    rrsets = [rrset for answer in answers if answer.rcode == "NOERROR" for rrset in answer.rrsets]
     found = dict.fromkeys(value for one in rrsets if one.type in ADDRESS_TYPES for value in one.rdata)
     if found:
         return Addresses(tuple(found))
@@ -78,8 +73,12 @@ def _through_name(
     if names:
         elsewhere = replace(candidate, target=Target(TargetType.DNS, (names[-1],), port))
         return addresses_of(elsewhere, authority, zone, ports.dns)
-    detail = f"{candidate.name} has no address, say {' and '.join(one.name for one in converged)}"
-    return Addresses((), ProbeReport("dns", "", port, "not-ready", detail))
+    who = " and ".join(one.name for one in converged)
+    if why := why_inconclusive(answers):
+        # Whoever fails to answer says nothing about the service: nothing is moved back for that.
+        detail = f"the address of {candidate.name} is not known: {who} {why}"
+        return Addresses((), ProbeReport("dns", "", port, "unknown", detail))
+    return Addresses((), ProbeReport("dns", "", port, "not-ready", f"{candidate.name} has no address, say {who}"))
 
 
 def _ask(server: Watched, questions: Sequence[Question], ports: ApplyPorts) -> Mapping[Question, Answer]:

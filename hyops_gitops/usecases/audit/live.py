@@ -10,7 +10,7 @@ from hyops_gitops.core.errors import HyopsError
 from hyops_gitops.core.evidence.custody_entries import Gap
 from hyops_gitops.core.evidence.entries import Intent
 from hyops_gitops.core.evidence.log import Log
-from hyops_gitops.core.exchange import Answer, Question
+from hyops_gitops.core.exchange import Answer, Question, why_inconclusive
 from hyops_gitops.core.markers import Anchor, anchor_name
 from hyops_gitops.core.verification.log_problems import Problem
 from hyops_gitops.core.zone import Key, Zone
@@ -46,15 +46,20 @@ def look_by_dns(log: Log, authority: Authority, dns: DnsClient) -> Iterator[Said
 
 def _judge(log: Log, server: Watched, answers: Mapping[Question, Answer], marker: Question) -> Iterator[Said]:
     where = f"{server.role} {server.name} ({server.address})"
-    if any(answer.rcode == "SILENT" for answer in answers.values()):
-        yield Problem("live", where, "it did not answer"), True
+    given = {question: answer for question, answer in answers.items() if answer.conclusive}
+    if len(given) < len(answers):
+        # Neither a failure nor silence says anything about the zone: it is no sign that anybody changed it.
+        some = "" if not given else f", of {len(answers) - len(given)} questions of {len(answers)}"
+        yield Problem("live", where, f"it {why_inconclusive(answers.values())}{some}"), True
+    if marker in given and not given[marker].authoritative:
+        yield Problem("live", where, "it answered without authority for the zone"), True
         return
-    found = answered(answers[marker], marker)
-    if (why := _anchor_problem(log, Anchor.parse(found) if found else None, bool(found))) is not None:
+    found = answered(given[marker], marker) if marker in given else None
+    if marker in given and (why := _anchor_problem(log, Anchor.parse(found) if found else None, bool(found))):
         yield Problem("anchor", where, why), False
     wrong = [
         f"{question.name} {question.type}"
-        for question, answer in answers.items()
+        for question, answer in given.items()
         if question != marker and not _as_left(log, question, answer)
     ]
     if wrong:

@@ -20,6 +20,8 @@ def served_serial_of(ports: DoctorPorts, zone: str, address: ServerAddress) -> i
     answer = ports.dns.ask(address, [question], recursion_desired=False, timeout_s=TIMEOUT_S)[question]
     if answer.rcode == "SILENT":
         raise silent(address)
+    if not answer.conclusive:
+        raise failing(address, zone, answer.rcode)
     serial = soa_serial(answered(answer, question))
     if not answer.authoritative or serial is None:
         raise OutsideFailure(
@@ -34,3 +36,12 @@ def silent(address: ServerAddress) -> OutsideFailure:
     """The failure of a server that does not answer."""
     hint = "does it run, and may this machine ask it? `dig @HOST -p PORT ZONE SOA`"
     return OutsideFailure(f"{address} does not answer", code="silent", hint=hint)
+
+
+def failing(address: ServerAddress, zone: str, rcode: str) -> OutsideFailure:
+    """The failure of a server that answers that it cannot answer."""
+    hint = "its own log says why: does it reach its database, and the servers that it asks?"
+    if rcode == "REFUSED":
+        hint = "make the zone there, or let this machine ask; is this the right address?"
+    message = f"{address} answered {rcode} for {zone}: what it serves cannot be seen"
+    return OutsideFailure(message, code="no-answer", hint=hint)

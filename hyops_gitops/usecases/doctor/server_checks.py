@@ -7,7 +7,7 @@ from hyops_gitops.core.contracts.authority import Authority, Resolver, Secondary
 from hyops_gitops.core.errors import OutsideFailure, Refused
 from hyops_gitops.core.exchange import Question, ZoneHeader
 from hyops_gitops.usecases.doctor import shared_checks
-from hyops_gitops.usecases.doctor.dns_look import TIMEOUT_S, served_serial_of, silent
+from hyops_gitops.usecases.doctor.dns_look import TIMEOUT_S, failing, served_serial_of, silent
 from hyops_gitops.usecases.doctor.examining import Look, Once, Unseen
 from hyops_gitops.usecases.doctor.ports import DoctorPorts
 
@@ -97,6 +97,8 @@ def _resolver(ports: DoctorPorts, zone: str, one: Resolver) -> str:
     answer = ports.dns.ask(one.dns, [question], recursion_desired=True, timeout_s=TIMEOUT_S)[question]
     if answer.rcode == "SILENT":
         raise silent(one.dns)
+    if not answer.conclusive:
+        raise failing(one.dns, zone, answer.rcode)
     if answer.rcode != "NOERROR" or not answer.rrsets:
         raise OutsideFailure(
             f"{one.dns} answers {answer.rcode} for {zone}: it does not resolve the zone",

@@ -7,13 +7,12 @@ from datetime import datetime, timedelta
 from hyops_gitops.core.apply.caching import Earlier, earlier_answers
 from hyops_gitops.core.apply.shared_database import NO_ANSWER_S, OLD_ANSWER_S
 from hyops_gitops.core.evidence.log import Log
-from hyops_gitops.core.exchange import Answer, Question
+from hyops_gitops.core.exchange import NO_ANSWER, Answer, Question, why_inconclusive
 from hyops_gitops.core.inspection.status import ServerAnswer, Verdict
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.usecases.apply.convergence import Expectation, Watched, answered
 
 TYPES = ("A", "AAAA", "CNAME")
-_ANSWERS = ("NOERROR", "NXDOMAIN")
 _MINIMUM = -1  # position in an SOA's rdata (RFC 1035 section 3.3.13)
 
 
@@ -55,13 +54,14 @@ class Judge:
     ) -> ServerAnswer:
         """What this server's answers about one name amount to; undecided names are only shown."""
         mine = [(rrtype, answers[Question(name, rrtype)]) for rrtype in TYPES]
-        if any(answer.rcode == "SILENT" for _, answer in mine):
-            return ServerAnswer(server.role, server.name, str(server.address), "silent", ())
+        if why := why_inconclusive(answer for _, answer in mine):
+            verdict: Verdict = "silent" if why == NO_ANSWER else "inconclusive"
+            note = "" if verdict == "silent" else f"it {why}"
+            return ServerAnswer(server.role, server.name, str(server.address), verdict, (), note)
         judged = [self._judge(server, name, rrtype, answer, wanted.get(rrtype)) for rrtype, answer in mine]
         records = tuple(one.found for one in judged if one.found)
         wrong = [one for one in judged if not one.met] if decided else []
-        verdict: Verdict = "as intended"
-        note, left_s = "", None
+        verdict, note, left_s = "as intended", "", None
         if wrong and all(one.explained for one in wrong):
             verdict, left_s = "caching", self._left(wrong, counted_down=not server.authoritative)
         elif wrong:
@@ -74,10 +74,10 @@ class Judge:
         expected = Expectation(question, wanted, before=found)
         if expected.met_by(answer, authoritative=server.authoritative):
             return _Judged(found, met=True)
-        if self.shared and server.role == "secondary" and answer.rcode in _ANSWERS:
+        if self.shared and server.role == "secondary":
             until = self._kept_until(name, rrtype, found)
             return _Judged(found, met=False, until=until, explained=until is not None)
-        if not server.authoritative and answer.rcode in _ANSWERS:
+        if not server.authoritative:
             for earlier in self._earlier_of(name):
                 if earlier.explains(rrtype, found, self.now - self._behind()):
                     return _Judged(found, met=False, until=earlier.until, explained=True)
@@ -118,9 +118,6 @@ def _rdata(rrset: RRset | None) -> tuple[str, ...] | None:
 
 def _note(server: Watched, answers: list[Answer], records: tuple[RRset, ...], wanted: Mapping[str, RRset]) -> str:
     """What the records alone do not show."""
-    failed = sorted({answer.rcode for answer in answers if answer.rcode not in _ANSWERS})
-    if failed:
-        return f"answers {', '.join(failed)}"
     if server.authoritative and not all(answer.authoritative for answer in answers):
         return "answers without authority: it does not serve the zone, or a zone below has been delegated"
     if {one.key: one.rdata for one in records} == {one.key: one.rdata for one in wanted.values()}:

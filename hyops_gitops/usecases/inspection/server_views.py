@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from hyops_gitops.core.contracts.authority import Authority, Secondary
 from hyops_gitops.core.damage import find_damage
 from hyops_gitops.core.errors import HyopsError
-from hyops_gitops.core.exchange import Answer, Question
+from hyops_gitops.core.exchange import NO_ANSWER, Answer, Question, unseen_because, why_inconclusive
 from hyops_gitops.core.inspection.drift import ServerView, ViewSource
 from hyops_gitops.core.markers import anchor_name
 from hyops_gitops.core.names import is_below
@@ -47,8 +47,8 @@ class Viewer:
             keys: What to ask for where only questions can be asked.
         """
         watched = next((one for one in servers_of(self.authority) if one.role == "primary"), None)
-        state = self._state(watched) if watched else None
-        serial = _serial(state, self.authority.zone) if state else None
+        state = self._state(watched) if watched else {}
+        serial = _serial(state, self.authority.zone)
         if (seen := self._by_api()) is not None:
             return self._view(watched, "api", seen, None, serial, serves=True)
         if watched is None:
@@ -63,7 +63,7 @@ class Viewer:
             one for one in servers_of(self.authority) if one.role == "secondary" and one.name == secondary.name
         )
         state = self._state(watched)
-        if not state or not _serves(state):
+        if not _serves(state):
             return self._by_dns(watched, state, keys)
         serial = _serial(state, self.authority.zone)
         try:
@@ -99,20 +99,15 @@ class Viewer:
             return None
 
     def _state(self, server: Watched) -> Mapping[Question, Answer]:
-        """SOA and anchor; nothing when the server is silent."""
+        """SOA and anchor."""
         zone = self.authority.zone
-        answers = self._ask(server, [Question(zone, "SOA"), Question(anchor_name(zone), "TXT")])
-        if any(answer.rcode == "SILENT" for answer in answers.values()):
-            return {}
-        return answers
+        return self._ask(server, [Question(zone, "SOA"), Question(anchor_name(zone), "TXT")])
 
-    def _by_dns(
-        self, server: Watched, state: Mapping[Question, Answer] | None, keys: Collection[Key]
-    ) -> ServerView | None:
-        """By transfer where the server allows it, else record by record."""
+    def _by_dns(self, server: Watched, state: Mapping[Question, Answer], keys: Collection[Key]) -> ServerView | None:
+        """By transfer where the server allows it, else record by record; None where nothing can be concluded."""
         zone = self.authority.zone
-        if not state:
-            self._silent(server)
+        if why := why_inconclusive(state.values()):
+            self._blind(server, why)
             return None
         serial = _serial(state, zone)
         if not _serves(state):
@@ -129,8 +124,8 @@ class Viewer:
             return self._view(server, "axfr", seen, None, serial, serves=True)
         asked = frozenset(_askable([key for key in keys if self._askable(key[1])], zone))
         answers = self._ask(server, [Question(*key) for key in sorted(asked)])
-        if any(answer.rcode == "SILENT" for answer in answers.values()):
-            self._silent(server)
+        if why := why_inconclusive(answers.values()):
+            self._blind(server, why)
             return None
         given = (answered(answer, question) for question, answer in {**state, **answers}.items())
         return self._view(server, "dns", tuple(filter(None, given)), asked, serial, serves=True)
@@ -144,9 +139,10 @@ class Viewer:
             kinds = f"of types that DNS is not asked for ({types})"
             self.unseen.append(f"records of {server.role} {server.name} at {listed}: {kinds}; only its API shows them")
 
-    def _silent(self, server: Watched) -> None:
-        self.unseen.append(f"{server.role} {server.name} ({server.address}): it did not answer")
-        self.blind = self.blind or server.required or server.role == "primary"
+    def _blind(self, server: Watched, why: str) -> None:
+        """A server that did not say what it holds; one that answers all the same, though wrongly, always counts."""
+        self.unseen.append(f"{server.role} {server.name} ({server.address}): {unseen_because(why)}")
+        self.blind = self.blind or server.required or server.role == "primary" or why != NO_ANSWER
 
     def _ask(self, server: Watched, questions: list[Question]) -> Mapping[Question, Answer]:
         return self.ports.dns.ask(server.address, questions, recursion_desired=False, timeout_s=_TIMEOUT_S)
@@ -170,7 +166,7 @@ class Viewer:
 
 
 def _serves(state: Mapping[Question, Answer]) -> bool:
-    return all(answer.authoritative and answer.rcode in ("NOERROR", "NXDOMAIN") for answer in state.values())
+    return all(answer.authoritative and answer.conclusive for answer in state.values())
 
 
 def _serial(state: Mapping[Question, Answer], zone: str) -> int | None:

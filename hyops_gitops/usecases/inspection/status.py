@@ -14,7 +14,7 @@ from hyops_gitops.core.damage import REPAIR, Damage, find_damage, said
 from hyops_gitops.core.errors import HyopsError, Refused, UsageError
 from hyops_gitops.core.evidence.custody_entries import Reconcile
 from hyops_gitops.core.evidence.log import Log
-from hyops_gitops.core.exchange import Answer, Question, SourceFile
+from hyops_gitops.core.exchange import Answer, Question, SourceFile, unseen_because, why_inconclusive
 from hyops_gitops.core.history.holds import held_contracts
 from hyops_gitops.core.inspection.status import NameStatus, ServerState, Since, Status
 from hyops_gitops.core.markers import Anchor, anchor_name
@@ -160,7 +160,7 @@ def _state(server: Watched, answers: _Answers, zone: str) -> ServerState:
         server.name,
         str(server.address),
         server.required,
-        all(answer.rcode != "SILENT" for answer in answers.values()),
+        why_inconclusive(answers.values()),
         anchor.seq if anchor and anchor.segment is None else None,
         anchor.segment if anchor else None,
     )
@@ -242,7 +242,7 @@ def _unseen(
     for server in states:
         if not server.answers:
             need = "" if server.required else ", which policy.convergence does not require"
-            yield f"{server.role} {server.name} ({server.address}){need}: it did not answer"
+            yield f"{server.role} {server.name} ({server.address}){need}: {unseen_because(server.trouble)}"
     if trouble is not None:
         hint = f" ({trouble.hint})" if trouble.hint else ""
         yield f"what is recorded: {trouble.message}{hint}"

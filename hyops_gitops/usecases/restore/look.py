@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from hyops_gitops.core.contracts.authority import Authority, Secondary
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.evidence.log import Log
-from hyops_gitops.core.exchange import Question, ZoneHeader
+from hyops_gitops.core.exchange import Question, ZoneHeader, why_inconclusive
 from hyops_gitops.core.guards import override_line
 from hyops_gitops.core.markers import Anchor, anchor_name
 from hyops_gitops.core.serials import is_newer
@@ -34,6 +34,7 @@ class Served:
     name: str
     soa: RRset | None  # None: it does not serve the zone, or does not answer
     anchor: Anchor | None
+    trouble: str = ""  # what it did instead of answering
 
     @property
     def serial(self) -> int | None:
@@ -60,6 +61,7 @@ def ask_secondaries(authority: Authority, dns: DnsClient) -> tuple[Served, ...]:
         served = Served(server.name, None, None)
         for _ in range(_TRIES):
             answers = dns.ask(server.dns, [soa, marker], recursion_desired=False, timeout_s=_TIMEOUT_S)
+            served = replace(served, trouble=why_inconclusive([answers[soa]]))
             if answers[soa].authoritative and answers[soa].rcode == "NOERROR":
                 found = answered(answers[marker], marker)
                 served = Served(server.name, answered(answers[soa], soa), Anchor.parse(found) if found else None)

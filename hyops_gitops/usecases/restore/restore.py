@@ -84,6 +84,7 @@ def prepare_restore(request: RestoreRequest, ports: RestorePorts) -> Prepared:
     serials = [one.serial for one in served if one.serial is not None]
     known = [*serials, *([found.header.serial] if found.header else []), *([log.serial] if log.serial else [])]
     silent = tuple(one.name for one in served if one.serial is None)
+    troubles = {one.name: one.trouble or "does not serve the zone" for one in served if one.serial is None}
     restore = Restore(
         from_seq=seq,
         created=found.header is None,
@@ -92,7 +93,7 @@ def prepare_restore(request: RestoreRequest, ports: RestorePorts) -> Prepared:
         differences=tuple(differences),
     )
     serial_before = found.header.serial if found.header else None
-    plan = RestorePlan(log.zone, len(wanted.lines()), wanted.digest(), restore, serial_before, silent)
+    plan = RestorePlan(log.zone, len(wanted.lines()), wanted.digest(), restore, serial_before, silent, troubles)
     return Prepared(request, opened, primary, found, served, wanted, gap, plan)
 
 
