@@ -123,6 +123,11 @@ _ALL = (
         overridable=False,
     ),
     Guard(
+        "not-served",
+        "what a contract adopts must be served by DNS as the API lists it",
+        overridable=False,
+    ),
+    Guard(
         "other-log",
         "the zone's anchor belongs to another log: another repository writes this zone",
         overridable=False,

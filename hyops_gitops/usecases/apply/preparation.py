@@ -1,7 +1,7 @@
 """Steps 4 to 6 of an apply: the zone's header and anchor, the plan, readiness. Writes nothing."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hyops_gitops.core.apply.events import Step, Warned
 from hyops_gitops.core.apply.separation import missing_approval
@@ -25,6 +25,7 @@ from hyops_gitops.core.plan.state import ManagedSet
 from hyops_gitops.core.restore.repairing import Mend
 from hyops_gitops.core.restore.restoring import differences_between
 from hyops_gitops.core.zone import Zone
+from hyops_gitops.usecases.apply.adopting import not_served
 from hyops_gitops.usecases.apply.merged_commits import Attributed, mixed_change
 from hyops_gitops.usecases.apply.opening import (
     Opened,
@@ -180,6 +181,9 @@ def prepare(opened: Opened, checked: Checked, seen: Seen, request: ApplyRequest,
         overrides=request.overrides,
         moves=moves_of(log, ports.clock.now()),
     )
+    lost = tuple(dict.fromkeys((*request.sites_lost, *sites_lost(checked.merged))))
+    hidden = not_served(plan.changes, opened.authority, observation.header, lost, ports) if not plan.refusals else ()
+    plan = replace(plan, refusals=(*plan.refusals, *hidden))
     wanted = candidates(plan.changes, {one.path: one for one in opened.validation.contracts})
     readiness = probe_targets(wanted, opened.authority, limits, plan.expected_zone(), ports)
     return Prepared(
@@ -193,7 +197,7 @@ def prepare(opened: Opened, checked: Checked, seen: Seen, request: ApplyRequest,
         gap=_gap(observation, log, request),
         authority_change=authority_change(opened, checked.past),
         drift=zone_drift(opened.commit, log, observation),
-        sites_lost=tuple(dict.fromkeys((*request.sites_lost, *sites_lost(checked.merged)))),
+        sites_lost=lost,
     )
 
 
