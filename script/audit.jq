@@ -12,6 +12,7 @@ def after($intent; $seq): reduce $intent.plan.changes[] as $c (.; if $c.ttl.afte
   | hold([$intent.plan.changes[].name] | unique; null) | hold([$intent.holds[]?.name]; $seq);
 def inverse: {name, type, before: .after, after: .before, ttl: {before: .ttl.after, after: .ttl.before}};
 def written: select(.action | IN("create", "replace", "delete"));
+def asked($server): select((.action | IN("create", "replace", "delete")) or (.action == "adopt" and (named as $key | any($server.answers[]; named == $key))));
 def shows($c): .role as $role | [.answers[] | select(named == ($c | named))][0] as $a | $a != null and ($a.rcode | test("^(NOERROR|NXDOMAIN)$")) and
   if $c.ttl.after == null then $c.ttl.before == null or $a.rdata != $c.before else $a.rdata == $c.after and ($role == "resolver" or $a.ttl == $c.ttl.after) end;
 def shows_anchor($i): .role == "resolver" or any(.answers[]; .name == "_hyops-gitops.\($zone)" and .rdata == ["\"v=hyops1 seq=\($i.seq) intent=sha256:\($i.hash)\""]);
@@ -53,13 +54,13 @@ reduce range($count) as $i ({out: [], at: $e[0].predicate.commit, steps: [], tru
       | (if $p.outcome == "applied" then $open.intent.zone.expected.whole else $left end) as $expected
       | need($now == $expected and $p.zone.after.whole == $expected; "\($at): leaves another zone than intended")
       | need(all($p.servers[] | select(.verdict == "converged") as $server | $server | shows_anchor($open),
-          ($open.intent.plan.changes[] | written as $c | $server | shows($c)); .); "\($at): called converged over other observations")
+          ($open.intent.plan.changes[] | asked($server) as $c | $server | shows($c)); .); "\($at): called converged over other observations")
       | if $p.outcome == "applied" then (.state |= after($open.intent; $open.seq)) | .last = $open else . end | .open = null
       | if $p.converged then .results += [{seq: ($i + 1), commit: $open.intent.contracts.commit, outside: $open.intent.authority.outside_commit,
           lost: [$open.intent, $open.intent.changes[] | .site_lost // [] | .[]], servers: [$p.servers[] | {role, name, verdict}]}] else . end
     elif $p.type == "unchanged" then need(.open == null and $now == $left; "\($at): the intent before has no result, or the zone changed")
       | .last as $last | need(all($p.caught_up[]?; . as $server | $last != null and .verdict == "converged" and shows_anchor($last) and
-          all($last.intent.plan.changes[] | written as $c | $server | shows($c); .)); "\($at): called caught up over other observations")
+          all($last.intent.plan.changes[] | asked($server) as $c | $server | shows($c); .)); "\($at): called caught up over other observations")
     elif $p.type == "reconcile" and $p.zone then need(.open == null and $p.zone.after.whole == $now and ((.based | not) or $p.zone.before.whole == $left);
         "\($at): the segment does not lead from zone to zone") | .based = true | .state |= after($p; $i + 1)
       | .segments += [{id: $p.segment, count: $p.count, head: $p.head, vouched: any($p.overrides[]; .guard == "segment-trust"), keys: [.trusted[] |

@@ -3,9 +3,10 @@
 from hyops_gitops.core.apply.departures import Departure
 from hyops_gitops.core.apply.receipt import Receipt
 from hyops_gitops.core.counting import counted
-from hyops_gitops.core.evidence.entry_parts import ServerReport
+from hyops_gitops.core.evidence.entry_parts import Retirement, ServerReport
 from hyops_gitops.core.evidence.timeline import Moment
 from hyops_gitops.core.json_fields import time_text
+from hyops_gitops.core.plan.plan import Action
 from hyops_gitops.core.plan.proposal import Proposal
 from hyops_gitops.core.verification.log_reading import Reading
 from hyops_gitops.render.changes import counts, plan_lines
@@ -38,14 +39,10 @@ def receipt_text(receipt: Receipt) -> str:
     """What an apply came to."""
     lines = [*plan_lines(receipt.plan), *map(readiness_line, receipt.readiness)]
     lines += map(moment_line, receipt.timeline) if receipt.timeline else map(server_line, receipt.servers)
-    behind = ", ".join(
-        _called(one.role, one.name) for one in receipt.servers if one.role != "resolver" and one.verdict != "converged"
-    )
-    for one in receipt.retire:
-        when = time_text(one.after) if one.after else f"unknown: {behind} may still serve the old one"
-        lines.append(f"{one.name}: the old target may be retired after {when}")
+    lines += map(_retirement_line, receipt.retire)
     lines += map(_departure_line, receipt.departures)
-    lines += [f"{_called(one.role, one.name)} has caught up with what it missed" for one in receipt.caught_up]
+    lines += [f"{one.called} has caught up with what it missed" for one in receipt.caught_up]
+    lines += map(server_line, receipt.unproved)
     if receipt.rollback is not None:
         lines += [f"moved back: {one}" for one in receipt.rollback.names if receipt.rollback.outcome == "applied"]
         lines += map(server_line, receipt.rollback.servers)
@@ -53,6 +50,14 @@ def receipt_text(receipt: Receipt) -> str:
     if receipt.head:
         lines.append(f"log head {receipt.head}")
     return "\n".join(lines)
+
+
+def _retirement_line(one: Retirement) -> str:
+    if one.after:
+        return f"{one.name}: the old target may be retired after {time_text(one.after)}"
+    why = f": {one.why}" if one.why else ""
+    not_before = f"; not before {time_text(one.not_before)} at any rate" if one.not_before else ""
+    return f"{one.name}: when the old target may be retired is unknown{why}{not_before}"
 
 
 def _departure_line(departure: Departure) -> str:
@@ -77,7 +82,9 @@ def _outcome_line(receipt: Receipt) -> str:
         case "applied":
             serials = f"serial {receipt.serial_before} -> {receipt.serial_after}"
             changed = counted(len(receipt.plan.changes), "RRset")
-            return f"applied {commit}: {changed}, {serials}, every required server serves it"
+            asked = any(one.writes or one.action is Action.ADOPT for one in receipt.plan.changes)
+            shown = "serves it" if asked else "shows its anchor"
+            return f"applied {commit}: {changed}, {serials}, every required server {shown}"
         case "nothing":
             return f"nothing to do: {receipt.plan.zone} is as {commit} asks"
         case "refused":

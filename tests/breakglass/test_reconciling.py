@@ -9,6 +9,7 @@ from hyops_gitops.core.breakglass.reconciling import Reconciliation, markers_lef
 from hyops_gitops.core.contracts.contract import Target, TargetType
 from hyops_gitops.core.evidence.custody_entries import Reconcile
 from hyops_gitops.core.evidence.entries import Result
+from hyops_gitops.core.evidence.entry_parts import ServerReport
 from hyops_gitops.core.evidence.log import Log
 from hyops_gitops.core.history.holds import held_contracts, hold_of, holds_due, holds_in_effect
 from hyops_gitops.core.history.name_history import name_history
@@ -170,8 +171,9 @@ def test_retirement_counts_what_break_glass_served(book: Book) -> None:
     change = Change(Action.REPLACE, NAME, "A", RRset.of(NAME, "A", 60, ["10.0.0.2"]), rrset, "", cutover=True)
     minute = timedelta(minutes=1)
 
-    (soon,) = retirements([change], result.accepted + minute, (), after.applied_to, lambda _: ())
-    (late,) = retirements([change], result.accepted + 300 * minute, (), after.applied_to, lambda _: ())
+    seen = (ServerReport("primary", "primary", "127.0.0.1:53", "converged", 0),)
+    (soon,) = retirements([change], result.accepted + minute, seen, after.applied_to, lambda _: ())
+    (late,) = retirements([change], result.accepted + 300 * minute, seen, after.applied_to, lambda _: ())
     second = timedelta(seconds=1)  # rounded up
     assert soon.after == result.accepted + second + timedelta(seconds=7200)
     assert late.after == result.accepted + 300 * minute + second + timedelta(seconds=60)

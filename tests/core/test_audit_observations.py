@@ -174,8 +174,8 @@ def test_without_the_authority_file_the_servers_that_are_listed_are_held_to_thei
 def test_who_caught_up_showed_what_was_applied_last(
     answers: dict[str, Told], verdict: str, last: Entry | None, problems: int
 ) -> None:
-    unchanged = Unchanged(CONTRACTS, AUTHORITY, (), (server(*SECONDARY, answers, verdict),))
-    assert len(list(check_caught_up(ZONE, RESULT, unchanged, last))) == problems
+    caught_up = (server(*SECONDARY, answers, verdict),)
+    assert len(list(check_caught_up(ZONE, RESULT, caught_up, last))) == problems
 
 
 def test_an_entry_names_a_commit_of_the_branch_and_what_it_holds() -> None:

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import cast
 
+import pytest
+
 from hyops_gitops.core.apply.retirement import cached_until, judged, retirements, ttl_notes
 from hyops_gitops.core.evidence.entry_parts import Retirement, ServerReport, ServerVerdict
 from hyops_gitops.core.evidence.log import Applied
@@ -43,12 +45,50 @@ def test_the_old_ttl_counts_from_the_last_authority_server() -> None:
     assert after(move(300), servers) == ACCEPTED + timedelta(seconds=4 + 1 + 300)
 
 
-def test_a_resolver_does_not_count() -> None:
-    assert after(move(300), [server("primary", 0), server("resolver", None)]) is not None
+def resolver(rdata: str, rcode: str = "NOERROR", verdict: ServerVerdict = "stale") -> ServerReport:
+    answer = (NAME, "A", rcode, 9, (rdata,) if rdata else ())
+    return ServerReport("resolver", "clients", "127.0.0.1:53", verdict, None, (answer,))
 
 
-def test_a_stale_authority_server_makes_it_unknown() -> None:
-    assert after(move(300), [server("primary", 0), server("secondary", None)]) is None
+def test_it_is_unknown_while_a_resolver_is_seen_to_give_the_old_answer() -> None:
+    (one,) = retirements((move(300),), ACCEPTED, [server("primary", 0), resolver("10.0.0.1")], lambda _: ())
+    assert (one.after, one.why) == (None, "resolver clients still gives the old answer")
+    assert one.not_before == ACCEPTED + timedelta(seconds=1 + 300)
+    assert after(move(300), [server("primary", 0), server("resolver", None)]) is None  # stale, and no answer on record
+
+
+@pytest.mark.parametrize(
+    "other",
+    [resolver("10.0.0.2"), resolver("", "SERVFAIL", "silent"), resolver("", "SILENT", "silent")],
+    ids=["new answer", "SERVFAIL", "silence"],
+)
+def test_a_resolver_that_is_not_seen_to_give_the_old_answer_does_not_count(other: ServerReport) -> None:
+    assert after(move(300), [server("primary", 0), other]) == ACCEPTED + timedelta(seconds=1 + 300)
+
+
+def test_it_is_not_before_the_last_resolver_gave_the_new_answer() -> None:
+    slow = server("resolver", 400_000)
+    assert after(move(300), [server("primary", 0), slow]) == ACCEPTED + timedelta(seconds=400 + 1)
+
+
+@pytest.mark.parametrize(
+    ("late", "why"),
+    [
+        (server("secondary", None), "secondary is stale and may still serve the old answer"),
+        (
+            ServerReport("secondary", "onprem", "127.0.0.1:53", "silent", None, rcode="REFUSED"),
+            "secondary onprem answered REFUSED and may still serve the old answer",
+        ),
+    ],
+)
+def test_an_authority_server_that_is_not_seen_to_serve_it_makes_it_unknown(late: ServerReport, why: str) -> None:
+    (one,) = retirements((move(300),), ACCEPTED, [server("primary", 0), late], lambda _: ())
+    assert (one.after, one.why, one.not_before) == (None, why, None)
+
+
+def test_where_no_authority_server_was_asked_it_is_unknown() -> None:
+    (one,) = retirements((move(300),), ACCEPTED, [], lambda _: ())
+    assert (one.after, one.why) == (None, "no authority server was asked")
 
 
 def test_a_longer_ttl_of_the_past_still_counts() -> None:
@@ -132,6 +172,7 @@ def test_a_resolver_that_still_has_what_no_cache_may_hold_is_overdue() -> None:
     later = ACCEPTED + timedelta(seconds=1)
     stale = server("resolver", None)
     assert judged(stale, [end], later).overdue
+    assert judged(stale, [Retirement(NAME, None, "held", ACCEPTED)], later).overdue
     for report, ends, now in (
         (stale, [end], ACCEPTED),
         (stale, [], later),

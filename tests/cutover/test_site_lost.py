@@ -56,6 +56,7 @@ def test_a_lost_site_is_named_silent_and_not_waited_for_and_its_return_is_record
         receipt = world.apply()
         assert (receipt.outcome, receipt.exit_code) == ("unconfirmed", 5)
         assert verdicts(world)[secondary.name] == ("silent", False)
+        assert world.apply().exit_code == 5
 
         endpoint(world, "web", sites["gcp"], port, ttl=1)
         world.commit("Add web\n\nHyops-Site-Lost: onprem\nHyops-Kind: incident\nHyops-Reason: the room is flooded")
@@ -77,7 +78,7 @@ def test_a_lost_site_is_named_silent_and_not_waited_for_and_its_return_is_record
         lost = world.types()
         assert status(world).notes == ()
     newest = results(world)[-1].intent_seq
-    caught_up = f"secondary {secondary.name} has caught up: it serves what entry {newest} changed"
+    caught_up = f"secondary {secondary.name} shows the anchor of entry {newest}; the next apply proves it"
     wait_until(lambda: status(world).notes == (caught_up,), 60, "what the secondary was told meanwhile")
     receipt = apply_until_caught_up(world)
     assert (receipt.outcome, receipt.exit_code) == ("nothing", 0)

@@ -119,7 +119,9 @@ def test_without_watching_the_resolver_is_asked_and_left(world: World, sites: di
     assert result_of.outcome == "applied"
     (resolver,) = [one for one in results(world)[-1].servers if one.role == "resolver"]
     assert (resolver.verdict, resolver.overdue, resolver.after_ms) == ("stale", False, None)
-    assert result_of.retire[0].after is not None
+    (retire,) = result_of.retire
+    assert (retire.after, retire.why) == (None, "resolver clients still gives the old answer")
+    assert retire.not_before is not None
 
 
 def test_swaps_of_type_and_of_family_are_one_patch_each_and_no_client_sees_a_gap(

@@ -67,7 +67,10 @@ def servfail(world: World) -> None:
     world.put_zone({"masters": [CLOSED]}, secondary=0)
     file = next(world.lab.folder(world.lab.secondaries[0]).glob("*.sqlite3"))
     with sqlite3.connect(file, timeout=20) as database:
-        database.execute("UPDATE records SET content = 'nonsense' WHERE type = 'SOA'")
+        nonsense = "UPDATE records SET content = 'nonsense' WHERE type = 'SOA'"
+        database.execute(nonsense)
+        # A transfer that is under way would mend it.
+        database.execute(f"CREATE TRIGGER broken AFTER INSERT ON records WHEN NEW.type = 'SOA' BEGIN {nonsense}; END")
     database.close()
     wait_until(lambda: rcode(world) == "SERVFAIL", 20, "the secondary's failure")
 

@@ -76,6 +76,7 @@ class Receipt:
     rollback: RollBack | None = None
     caught_up: tuple[ServerReport, ...] = ()  # servers that an earlier apply had to leave behind
     damage: tuple[Damage, ...] = ()  # rows of the zone that contradict each other
+    unproved: tuple[ServerReport, ...] = ()  # required servers not seen to serve what an earlier apply changed
     timings_ms: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -124,6 +125,7 @@ class Receipt:
             "rollback": self.rollback.to_json() if self.rollback else None,
             "caught_up": [_without_answers(server) for server in self.caught_up],
             "damage": [one.to_json() for one in self.damage],
+            "unproved": [_without_answers(server) for server in self.unproved],
             "timings_ms": dict(self.timings_ms),
         }
 

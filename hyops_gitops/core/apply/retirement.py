@@ -1,23 +1,29 @@
 """When the old target of a moved endpoint may be switched off: once no cache can hold a record that names it.
 
 For every TTL the name was ever served with, a cache may hold it until the last authority server stopped serving it,
-plus that TTL (RFC 1034 section 3.6: a TTL bounds how long a record may be cached). The latest moment counts. While
-any authority server still serves the old record, or does not answer, it is unknown.
+plus that TTL (RFC 1034 section 3.6: a TTL bounds how long a record may be cached). The latest moment counts. It is
+unknown while any authority server still serves the old record or does not say, and while any listed resolver is seen
+to give it: a cache may be told to raise TTLs, or to go on with stale answers (RFC 8767), so that no sum of TTLs bounds
+what it holds.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from hyops_gitops.core.apply.observed import holds_old
 from hyops_gitops.core.evidence.entry_parts import Retirement, ServerReport
 from hyops_gitops.core.evidence.log import Applied
 from hyops_gitops.core.plan.plan import Change, Note
+
+# The TTL of what a cache gives although it is stale, as RFC 8767 section 4 recommends it.
+STALE_TTL = timedelta(seconds=30)
 
 
 def retirements(
     changes: Sequence[Change],
     accepted: datetime,
-    servers: Iterable[ServerReport],
+    servers: Sequence[ServerReport],
     past: Callable[[str], Iterable[Applied]],
     left: Callable[[str], Iterable[tuple[datetime, int]]] = lambda _: (),
 ) -> tuple[Retirement, ...]:
@@ -33,17 +39,48 @@ def retirements(
     names = sorted({change.name for change in changes if change.cutover and change.before is not None})
     if not names:
         return ()
-    stopped = stopped_serving(accepted, servers)
+    stopped = seen_to_stop(accepted, servers)
     if stopped is None:
-        return tuple(Retirement(name, None) for name in names)
-    return tuple(
-        Retirement(name, max((*_expiries(name, changes, stopped, past(name)), *_expired(left(name))))) for name in names
-    )
+        why = _why_not_stopped(servers)
+        return tuple(Retirement(name, None, why) for name in names)
+    gone = max((stopped, *(_moment(accepted, one) for one in servers if one.role == "resolver" and one.after_ms)))
+    found = []
+    for name in names:
+        end = last_end(name, changes, stopped, past(name), left(name))
+        old = holders([change for change in changes if change.name == name], servers)
+        found.append(Retirement(name, None, why_held(old), end) if old else Retirement(name, max(end, gone)))
+    return tuple(found)
+
+
+def last_end(
+    name: str,
+    changes: Sequence[Change],
+    stopped: datetime,
+    past: Iterable[Applied],
+    left: Iterable[tuple[datetime, int]],
+) -> datetime:
+    """By when the TTLs make every cache forget what a name was, once every authority server has `stopped`."""
+    return max((*_expiries(name, changes, stopped, past), *_expired(left)))
+
+
+def holders(changes: Collection[Change], servers: Iterable[ServerReport]) -> tuple[ServerReport, ...]:
+    """The resolvers that were seen to give something else than these changes, all of one name, have left there."""
+    return tuple(one for one in servers if one.role == "resolver" and holds_old(one, changes))
+
+
+def why_held(resolvers: Iterable[ServerReport]) -> str:
+    """Why the TTLs bound nothing."""
+    return f"{', '.join(one.called for one in resolvers)} still gives the old answer"
+
+
+def _why_not_stopped(servers: Iterable[ServerReport]) -> str:
+    late = [one.state for one in servers if one.role != "resolver" and one.verdict != "converged"]
+    return f"{', '.join(late)} and may still serve the old answer" if late else "no authority server was asked"
 
 
 def judged(server: ServerReport, retire: Sequence[Retirement], now: datetime) -> ServerReport:
     """The report; of a resolver that still has what no cache may hold any more it says so."""
-    ends = [one.after for one in retire]
+    ends = [one.after or one.not_before for one in retire]
     over = bool(ends) and all(one is not None and now > one for one in ends)
     return replace(server, overdue=over and server.role == "resolver" and server.verdict == "stale")
 
@@ -82,14 +119,27 @@ def _expiries(name: str, changes: Sequence[Change], stopped: datetime, past: Ite
         yield from (_expiry(when, change) for change in applied.intent.changes if change.name == name)
 
 
+def seen_to_stop(accepted: datetime, servers: Sequence[ServerReport]) -> datetime | None:
+    """As `stopped_serving`, and None where no authority server was asked."""
+    return stopped_serving(accepted, servers) if any(one.role != "resolver" for one in servers) else None
+
+
 def stopped_serving(accepted: datetime | None, servers: Iterable[ServerReport]) -> datetime | None:
     """When the last authority server went over to an update, rounded up to whole seconds; None while one has not."""
     authorities = [server for server in servers if server.role != "resolver"]
     delays = [server.after_ms for server in authorities if server.after_ms is not None]
     if accepted is None or len(delays) < len(authorities):
         return None
-    latest = accepted + timedelta(milliseconds=max(delays, default=0))
-    return latest.replace(microsecond=0) + timedelta(seconds=1)
+    return _rounded(accepted + timedelta(milliseconds=max(delays, default=0)))
+
+
+def _moment(accepted: datetime, server: ServerReport) -> datetime:
+    return _rounded(accepted + timedelta(milliseconds=server.after_ms or 0))
+
+
+def _rounded(moment: datetime) -> datetime:
+    """The next whole second."""
+    return moment.replace(microsecond=0) + timedelta(seconds=1)
 
 
 def _expired(left: Iterable[tuple[datetime, int]]) -> Iterator[datetime]:

@@ -16,6 +16,10 @@ from hyops_gitops.core.evidence.entry_parts import Retirement, ServerReport
 OLD_ANSWER_S = 40
 NO_ANSWER_S = 80
 NEW_ZONE_S = 300
+NEW_ZONE_EXPLAINED = (
+    f"PowerDNS reads the list of its zones every {NEW_ZONE_S} s (zone-cache-refresh-interval); a flush by its API "
+    "makes the zone known, a restart too"
+)
 _SETTINGS = "cache-ttl, query-cache-ttl, negquery-cache-ttl"
 
 
@@ -32,7 +36,14 @@ def after_caches(retire: Iterable[Retirement], authority: Authority) -> tuple[Re
     if not (is_shared(authority) and authority.secondaries):
         return tuple(retire)
     kept = timedelta(seconds=OLD_ANSWER_S)
-    return tuple(replace(due, after=due.after + kept) if due.after else due for due in retire)
+    return tuple(
+        replace(
+            due,
+            after=due.after + kept if due.after else None,
+            not_before=due.not_before + kept if due.not_before else None,
+        )
+        for due in retire
+    )
 
 
 def caches_explained(zone: str, name: str, *, flushed: bool) -> str:
@@ -58,12 +69,11 @@ def late_ones(zone: str, servers: Iterable[ServerReport], flushed: Collection[st
         flushed: Names of the secondaries whose caches could be flushed.
     """
     for server in servers:
-        if server.role != "secondary" or server.verdict in ("converged", "silent"):
+        if server.role != "secondary" or server.verdict == "converged":
+            continue
+        if server.verdict == "silent" and "REFUSED" not in server.rcode:
             continue
         if any(rcode == "REFUSED" for _, _, rcode, _, _ in server.answers):
-            yield (
-                f"secondary {server.name} does not know {zone}: PowerDNS reads the list of its zones every "
-                f"{NEW_ZONE_S} s (zone-cache-refresh-interval); a flush by its API makes the zone known, a restart too"
-            )
+            yield (f"secondary {server.name} does not know {zone}: {NEW_ZONE_EXPLAINED}")
         else:
             yield caches_explained(zone, server.name, flushed=server.name in flushed)

@@ -5,11 +5,12 @@ Pure functions on values; `usecases.audit.audit` brings the values.
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from hyops_gitops.core.audit.facts import CommitFacts, Server, Verdict
+from hyops_gitops.core.apply.observed import meets, observed
+from hyops_gitops.core.audit.facts import CommitFacts, Verdict
 from hyops_gitops.core.evidence.entries import Intent, Refusal, Result, Unchanged
-from hyops_gitops.core.evidence.entry_parts import ServerReport
+from hyops_gitops.core.evidence.entry_parts import Server, ServerReport
 from hyops_gitops.core.evidence.envelope import Entry, entry_path
-from hyops_gitops.core.plan.plan import Change
+from hyops_gitops.core.plan.plan import Action, Change
 from hyops_gitops.core.verification.log_lines import subject
 from hyops_gitops.core.verification.log_problems import Problem
 from hyops_gitops.core.zone import RRset
@@ -59,11 +60,13 @@ def check_observations(zone: str, entry: Entry, result: Result, intent_entry: En
     return Verdict(tuple(problems))
 
 
-def check_caught_up(zone: str, entry: Entry, unchanged: Unchanged, last: Entry | None) -> Iterator[Problem]:
+def check_caught_up(
+    zone: str, entry: Entry, caught_up: Collection[ServerReport], last: Entry | None
+) -> Iterator[Problem]:
     """Whether every server that is said to have caught up answered as the last applied intent left the zone."""
     path = entry_path(zone, entry.seq)
     intent = last.body if last else None
-    for server in unchanged.caught_up:
+    for server in caught_up:
         if last is None or not isinstance(intent, Intent) or server.verdict != "converged":
             what: str | None = "nothing was applied that it could have missed"
         else:
@@ -101,21 +104,13 @@ def check_subjects(zone: str, entries: Sequence[Entry], messages: Mapping[str, s
 
 
 def _unmet(server: ServerReport, changes: Collection[Change], anchor: RRset) -> str | None:
-    """The first question that a server did not answer as planned."""
-    answers = {(name, rrtype): (rcode, ttl, rdata) for name, rrtype, rcode, ttl, rdata in server.answers}
+    """The first question that a server did not answer as planned; what is adopted has not always been asked for."""
+    answers = observed(server)
     authoritative = server.role != "resolver"
     if authoritative and answers.get(anchor.key, ("", None, ()))[2] != anchor.rdata:
         return f"{anchor.name} TXT"
     for change in changes:
-        if change.writes and not _met(change, answers.get(change.key), authoritative=authoritative):
+        expected = change.writes or (change.action is Action.ADOPT and change.key in answers)
+        if expected and not meets(change, answers.get(change.key), authoritative=authoritative):
             return f"{change.name} {change.type}"
     return None
-
-
-def _met(change: Change, answer: tuple[str, int | None, tuple[str, ...]] | None, *, authoritative: bool) -> bool:
-    if answer is None or answer[0] not in ("NOERROR", "NXDOMAIN"):
-        return False
-    _, ttl, rdata = answer
-    if change.after is None:
-        return change.before is None or rdata != change.before.rdata
-    return rdata == change.after.rdata and (ttl == change.after.ttl or not authoritative)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hyops_gitops.core.contracts.contract import Contract
+from hyops_gitops.core.evidence.entry_parts import Server
 from hyops_gitops.core.verification.log_problems import Problem
 from hyops_gitops.core.zone import Zone
 
-Server = tuple[str, str]  # role, name
 SeparationOfDuties = Literal["enforce", "warn", "off"]
 
 

@@ -188,6 +188,7 @@ class Unchanged:
     merged: tuple[MergedCommit, ...]
     caught_up: tuple[ServerReport, ...] = ()  # servers that now serve what the last applied intent did without them
     retire: tuple[Retirement, ...] = ()  # what is known since then
+    segment_caught_up: tuple[ServerReport, ...] = ()  # the same, of what a reconciled segment changed after all else
 
     def to_json(self) -> Json:
         """The entry's form."""
@@ -196,6 +197,7 @@ class Unchanged:
             **present(
                 caught_up=[one.to_json() for one in self.caught_up],
                 retire=[one.to_json() for one in self.retire],
+                segment_caught_up=[one.to_json() for one in self.segment_caught_up],
             ),
         }
 
@@ -206,6 +208,7 @@ class Unchanged:
             *_asked(fields),
             fields.optional_each("caught_up", ServerReport.from_json),
             fields.optional_each("retire", Retirement.from_json),
+            fields.optional_each("segment_caught_up", ServerReport.from_json),
         )
 
 

@@ -239,6 +239,9 @@ ServerVerdict = Literal["converged", "stale", "silent"]
 VERDICTS: tuple[ServerVerdict, ...] = ("converged", "stale", "silent")
 
 
+Server = tuple[str, str]  # role, name
+
+
 @dataclass(frozen=True, slots=True)
 class ServerReport:
     """What one server answered in the end, and when it first answered with everything expected."""
@@ -254,9 +257,24 @@ class ServerReport:
     rcode: str = ""  # what it answered instead of an answer: SERVFAIL, REFUSED; the verdict is silent then
 
     @property
+    def key(self) -> Server:
+        """Which server it is."""
+        return (self.role, self.name)
+
+    @property
+    def called(self) -> str:
+        """Its role and name; the primary, mostly, is called what it is."""
+        return self.role if self.role == self.name else f"{self.role} {self.name}"
+
+    @property
     def said(self) -> str:
         """The verdict for people."""
         return f"cannot conclude: answered {self.rcode}" if self.rcode else self.verdict
+
+    @property
+    def state(self) -> str:
+        """The server and its verdict, as part of a sentence."""
+        return f"{self.called} answered {self.rcode}" if self.rcode else f"{self.called} is {self.verdict}"
 
     def to_json(self) -> Json:
         """The shape used in receipts and in evidence."""
@@ -298,15 +316,26 @@ class Retirement:
 
     name: str
     after: datetime | None
+    why: str = ""  # why it cannot be known
+    not_before: datetime | None = None  # by the TTLs alone, where `after` is not known
 
     def to_json(self) -> Json:
         """The shape used in receipts and in evidence."""
-        return {"name": self.name, "after": time_text(self.after) if self.after else None}
+        return {
+            "name": self.name,
+            "after": time_text(self.after) if self.after else None,
+            **present(why=self.why, not_before=time_text(self.not_before) if self.not_before else None),
+        }
 
     @classmethod
     def from_json(cls, fields: Fields) -> "Retirement":
         """Back from that shape."""
-        return cls(fields.text("name"), fields.optional_time("after"))
+        return cls(
+            fields.text("name"),
+            fields.optional_time("after"),
+            fields.optional_text("why") or "",
+            fields.optional_time("not_before"),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from hyops_gitops.core.damage import Damage
 from hyops_gitops.core.evidence.custody_entries import Adopted, Gap, Genesis, Reconcile
 from hyops_gitops.core.evidence.entries import Intent, Result, Unchanged, ZoneDrift
 from hyops_gitops.core.evidence.entry_list import EntryList
-from hyops_gitops.core.evidence.entry_parts import ServerReport, TrustedKey
+from hyops_gitops.core.evidence.entry_parts import TrustedKey
 from hyops_gitops.core.evidence.envelope import Entry
 from hyops_gitops.core.evidence.segment import SegmentRef
 from hyops_gitops.core.markers import Anchor
@@ -133,10 +133,10 @@ class Log:
         for entry in self.entries.mentioning(name):
             match entry.body:
                 case Intent():
-                    yield from _applied(self.entries, entry)
+                    yield from applied_of(self.entries, entry)
                 case Reconcile(adopted=Adopted(), segment=segment):
                     own = self.segments.get(segment, EntryList())
-                    yield from (replace(one, entry=entry) for at in own.mentioning(name) for one in _applied(own, at))
+                    yield from (replace(one, entry=entry) for at in own.mentioning(name) for one in applied_of(own, at))
                 case _:
                     pass
 
@@ -176,20 +176,6 @@ class Log:
         """The entries that brought a break-glass segment in, oldest first."""
         found = self.entries.of_types("reconcile")
         return tuple(one for one in found if isinstance(one.body, Reconcile) and one.body.adopted is not None)
-
-    @property
-    def behind(self) -> tuple[ServerReport, ...]:
-        """The authority servers that were not seen to serve what was applied last."""
-        caught_up: set[tuple[str, str]] = set()
-        for entry in reversed(self.entries):
-            if isinstance(entry.body, Reconcile) and entry.body.adopted is not None:
-                return ()  # the anchor that they would have to show is no longer that intent's
-            if isinstance(entry.body, Unchanged):
-                caught_up |= {(one.role, one.name) for one in entry.body.caught_up}
-            if isinstance(entry.body, Result) and entry.body.outcome == "applied":
-                late = (one for one in entry.body.servers if one.verdict != "converged" and one.role != "resolver")
-                return tuple(one for one in late if (one.role, one.name) not in caught_up)
-        return ()
 
     @property
     def recorded(self) -> Intent | Unchanged | None:
@@ -247,7 +233,7 @@ def _end_of(entries: EntryList, intent: Entry) -> tuple[Result, Entry] | None:
     return next(((one.body, one) for one in following if isinstance(one.body, Result)), None)
 
 
-def _applied(entries: EntryList, intended: Entry) -> Iterator[Applied]:
+def applied_of(entries: EntryList, intended: Entry) -> Iterator[Applied]:
     """An intent with the result after it, if that says that it was applied."""
     if isinstance(intended.body, Intent) and (end := _end_of(entries, intended)) is not None:
         result, entry = end

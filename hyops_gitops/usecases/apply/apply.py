@@ -17,7 +17,6 @@ from dataclasses import replace
 
 from hyops_gitops.core.apply.events import Warned
 from hyops_gitops.core.apply.receipt import Outcome, Receipt
-from hyops_gitops.core.apply.shared_database import after_caches
 from hyops_gitops.core.errors import HyopsError, Refused
 from hyops_gitops.core.evidence.entries import Unchanged
 from hyops_gitops.core.evidence.entry_parts import MergedCommit, RecordedRefusal
@@ -26,13 +25,13 @@ from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.masking import masked
 from hyops_gitops.core.plan.plan import Change
 from hyops_gitops.usecases.apply.carrying_out import carry_out
-from hyops_gitops.usecases.apply.catching_up import look_for_those_behind, retirements_known_now
+from hyops_gitops.usecases.apply.catching_up import look_for_late_proof
 from hyops_gitops.usecases.apply.merged_commits import Attributed, attribute
 from hyops_gitops.usecases.apply.opening import Opened, commits_since, open_log
 from hyops_gitops.usecases.apply.ports import ApplyPorts, ApplyRequest
 from hyops_gitops.usecases.apply.preparation import Checked, Prepared, check_commits, check_sites, look, prepare
 from hyops_gitops.usecases.apply.racing import starting_again
-from hyops_gitops.usecases.apply.receipts import finished, receipt_of
+from hyops_gitops.usecases.apply.receipts import finished, receipt_of, with_late_proof
 from hyops_gitops.usecases.apply.recording import record_circumstances, record_refusal, recorded_refusal
 from hyops_gitops.usecases.apply.recovery import without_open_intent
 from hyops_gitops.usecases.findings_error import FindingsError
@@ -133,14 +132,23 @@ class _Apply:
         return record_refusal(opened, merged, refusals, changes, self.request.overrides)
 
     def _nothing(self, prepared: Prepared, log: Log) -> Receipt:
-        """Every merge has a disposition: one that asks for nothing new is recorded once, and so is who caught up."""
+        """Every merge has a disposition: one that asks for nothing new is recorded once, and so is late proof.
+
+        While what was applied last is not proved, the answer is not that all is well, whatever this run had to do.
+        """
         opened, recorded = prepared.opened, log.recorded
-        caught_up = look_for_those_behind(log, opened.authority, self.ports)
-        retire = after_caches(retirements_known_now(log, caught_up), opened.authority)
-        if recorded is None or recorded.contracts.manifest != opened.contracts.manifest or caught_up:
-            body = Unchanged(opened.contracts, opened.authority_ref, prepared.merged, caught_up, retire)
+        late = look_for_late_proof(log, opened.authority, prepared.sites_lost, self.ports)
+        if recorded is None or recorded.contracts.manifest != opened.contracts.manifest or late.is_news:
+            body = Unchanged(
+                opened.contracts,
+                opened.authority_ref,
+                prepared.merged,
+                () if late.of_segment else late.caught_up,
+                late.retire,
+                late.caught_up if late.of_segment else (),
+            )
             log = opened.writer.append(log, body, log.observed, log.state)
-        return replace(self._receipt(prepared, "nothing", log), caught_up=caught_up, retire=retire)
+        return with_late_proof(self._receipt(prepared, "nothing", log), late)
 
     # --- something to do
 

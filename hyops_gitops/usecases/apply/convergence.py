@@ -11,9 +11,9 @@ from threading import Event as Flag
 
 from hyops_gitops.core.apply.events import OnEvent, ServerSeen
 from hyops_gitops.core.contracts.authority import Authority, Role, ServerAddress
-from hyops_gitops.core.evidence.entry_parts import ServerReport, ServerVerdict
+from hyops_gitops.core.evidence.entry_parts import Server, ServerReport, ServerVerdict
 from hyops_gitops.core.exchange import Answer, Question, failures
-from hyops_gitops.core.plan.plan import Change
+from hyops_gitops.core.plan.plan import Action, Change
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.usecases.ports import Clock, DnsClient
 
@@ -36,6 +36,11 @@ class Watched:
     required: bool
     site: str = ""
     lost: bool = False  # it stands at a site declared lost
+
+    @property
+    def key(self) -> Server:
+        """Which server it is."""
+        return (self.role, self.name)
 
     @property
     def authoritative(self) -> bool:
@@ -67,6 +72,11 @@ class Expectation:
         return (
             found is not None and found.rdata == self.after.rdata and (found.ttl == self.after.ttl or not authoritative)
         )
+
+
+def expectations(changes: Iterable[Change]) -> list[Expectation]:
+    """What these changes must look like from outside: what is written, and what is adopted."""
+    return [Expectation.of(one) for one in changes if one.writes or one.action is Action.ADOPT]
 
 
 def answered(answer: Answer, question: Question) -> RRset | None:
@@ -121,6 +131,7 @@ class Watch:
         self._stop = Flag()
         self._silent: set[Watched] = set()  # those that did not answer the last time
         self._authorities: set[Watched] = set()  # those that do not serve the change yet
+        self._shown_while_behind = 1  # so many names are asked for although the anchor is old
 
     def run(
         self,
@@ -160,8 +171,9 @@ class Watch:
             return tuple(watch.result() for watch in watches)
 
     def once(self, servers: Sequence[Watched], expected: Sequence[Expectation]) -> tuple[ServerReport, ...]:
-        """Ask each server a single time."""
+        """Ask each server a single time, and one that is behind a single question."""
         self._stop.set()
+        self._shown_while_behind = 0
         if not servers:
             return ()
         now = self._clock.monotonic()
@@ -218,7 +230,7 @@ class Watch:
     def _ask(self, server: Watched, expected: Sequence[Expectation]) -> list[tuple[Expectation, Answer]]:
         if server.authoritative:
             first = self._questions(server, [self._anchor])
-            if not _all_met(server, first) and len(expected) > 1:
+            if not _all_met(server, first) and len(expected) > self._shown_while_behind:
                 return first
             return [*self._questions(server, expected), *first]
         return self._questions(server, expected)

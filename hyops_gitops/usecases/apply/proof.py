@@ -10,7 +10,7 @@ from hyops_gitops.core.evidence.entry_parts import ServerReport
 from hyops_gitops.core.exchange import Question
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.plan.plan import Change
-from hyops_gitops.usecases.apply.convergence import Expectation, Linger, Watch, servers_of
+from hyops_gitops.usecases.apply.convergence import Expectation, Linger, Watch, expectations, servers_of
 from hyops_gitops.usecases.apply.ports import ApplyPorts
 from hyops_gitops.usecases.ports import ZoneWriter
 
@@ -58,7 +58,7 @@ def prove(
     expected_anchor = Expectation(Question(marker.name, marker.type), marker)
     servers = Watch(ports.dns, ports.clock, ports.on_event, expected_anchor).run(
         servers_of(authority, sites_lost),
-        [Expectation.of(change) for change in changes if change.writes],
+        expectations(changes),
         accepted_at=accepted_at,
         timeout_s=authority.policy.convergence.timeout_s,
         notify=notify,
@@ -78,8 +78,4 @@ def converged(authority: Authority, reports: Sequence[ServerReport], sites_lost:
 
 def behind(reports: Sequence[ServerReport]) -> str:
     """The servers that do not serve the change, in words."""
-    return ", ".join(f"{one.role} {one.name} {_state(one)}" for one in reports if one.verdict != "converged")
-
-
-def _state(server: ServerReport) -> str:
-    return f"cannot be concluded from: it answered {server.rcode}" if server.rcode else f"is {server.verdict}"
+    return ", ".join(one.state for one in reports if one.verdict != "converged")

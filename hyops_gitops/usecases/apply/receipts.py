@@ -7,7 +7,9 @@ from hyops_gitops.core.apply.events import Warned
 from hyops_gitops.core.apply.receipt import EntryRef, Outcome, Receipt, RollBack
 from hyops_gitops.core.evidence.entry_parts import ServerReport
 from hyops_gitops.core.evidence.log import Log
+from hyops_gitops.core.history.late_proof import last_change
 from hyops_gitops.usecases.apply.carrying_out import Carried, Timed
+from hyops_gitops.usecases.apply.catching_up import LateProof
 from hyops_gitops.usecases.apply.ports import ApplyPorts, ApplyRequest
 from hyops_gitops.usecases.apply.preparation import Prepared
 from hyops_gitops.usecases.apply.proof import behind
@@ -62,10 +64,25 @@ def finished(
     return receipt
 
 
+def with_late_proof(receipt: Receipt, late: LateProof) -> Receipt:
+    """The receipt of a run that had nothing to change, and what it has seen of the change before."""
+    outcome: Outcome = "unconfirmed" if late.unproved else receipt.outcome
+    reason = f"there is nothing to change, but {late.reason}" if late.unproved else receipt.reason
+    return replace(
+        receipt,
+        outcome=outcome,
+        reason=reason,
+        caught_up=late.caught_up,
+        retire=late.retire,
+        unproved=late.unproved,
+    )
+
+
 def _who_caught_up(prepared: Prepared, carried: Carried) -> tuple[ServerReport, ...]:
     """Servers that the apply before had to leave behind, and that serve this one."""
-    late = {(one.role, one.name) for one in prepared.opened.log.behind}
-    return tuple(one for one in carried.servers if one.verdict == "converged" and (one.role, one.name) in late)
+    last = last_change(prepared.opened.log)
+    late = {one.key for one in last.behind if one.role != "resolver"} if last else set()
+    return tuple(one for one in carried.servers if one.verdict == "converged" and one.key in late)
 
 
 def _rolled_back(receipt: Receipt, back: RolledBack) -> Receipt:

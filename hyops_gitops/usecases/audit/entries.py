@@ -11,6 +11,7 @@ from hyops_gitops.core.evidence.entries import AuthorityChange, Intent, Refusal,
 from hyops_gitops.core.evidence.entry_parts import AuthorityRef
 from hyops_gitops.core.evidence.envelope import Entry, entry_path
 from hyops_gitops.core.evidence.log import Log, applied_intents
+from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.plan.state import ManagedSet
 from hyops_gitops.core.verification.continuity import after_changes, placed
 from hyops_gitops.core.verification.log_problems import Problem
@@ -102,7 +103,10 @@ class _Walk:
                 self.found.add(check_unchanged(entry, stood, restored=self.restored))
                 if entry.body.caught_up:
                     last = self._last_applied(entry.seq)
-                    self.found.problems += check_caught_up(self.log.zone, entry, entry.body, last)
+                    self.found.problems += check_caught_up(self.log.zone, entry, entry.body.caught_up, last)
+                if entry.body.segment_caught_up:
+                    ended = self._last_of_segment(entry.seq)
+                    self.found.problems += check_caught_up(self.log.zone, entry, entry.body.segment_caught_up, ended)
             case _:
                 pass
 
@@ -167,6 +171,18 @@ class _Walk:
         before = (self.log.entries[index].body for index in range(seq - 2, -1, -1))
         result = next((one for one in before if isinstance(one, Result) and one.outcome == "applied"), None)
         return self.log.entries[result.intent_seq - 1] if result else None
+
+    def _last_of_segment(self, seq: int) -> Entry | None:
+        """The last applied intent of the newest segment that was brought in before an entry, nothing applied since."""
+        for index in range(seq - 2, -1, -1):
+            match self.log.entries[index].body:
+                case Result(outcome="applied"):
+                    return None
+                case Reconcile(adopted=Adopted(anchor=Anchor() as anchor), segment=segment):
+                    return self.log.segments[segment][anchor.seq - 1]
+                case _:
+                    pass
+        return None
 
     def _taken_back(self, intent: Intent, seq: int) -> Intent | None:
         """The earlier intent that an intent takes back."""

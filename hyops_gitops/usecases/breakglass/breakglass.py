@@ -14,10 +14,11 @@ from hyops_gitops.core.findings import Severity
 from hyops_gitops.core.moves.moves import Move, Skipped
 from hyops_gitops.core.plan.plan import Change
 from hyops_gitops.usecases.apply.carrying_out import carry_out
+from hyops_gitops.usecases.apply.catching_up import look_for_late_proof
 from hyops_gitops.usecases.apply.opening import Opened
 from hyops_gitops.usecases.apply.preparation import Checked, Prepared, check_sites, look, prepare
 from hyops_gitops.usecases.apply.racing import starting_again
-from hyops_gitops.usecases.apply.receipts import finished, receipt_of
+from hyops_gitops.usecases.apply.receipts import finished, receipt_of, with_late_proof
 from hyops_gitops.usecases.apply.recording import record_circumstances
 from hyops_gitops.usecases.apply.recovery import without_open_intent
 from hyops_gitops.usecases.breakglass.moves import Chosen, Wanted, choose, edited
@@ -108,7 +109,10 @@ class _Breakglass:
             refused = receipt_of(prepared, "refused", log, self.timings)
             return self._broken(replace(refused, reason=plan.refusals[0].message), log, chosen)
         if not plan.changes:
-            return self._broken(receipt_of(prepared, "nothing", log, self.timings), log, chosen)
+            lost = prepared.sites_lost
+            late = look_for_late_proof(log, prepared.opened.authority, lost, self.ports.apply, retire=False)
+            nothing = receipt_of(prepared, "nothing", log, self.timings)
+            return self._broken(with_late_proof(nothing, late), log, chosen)
         self.confirm(prepared, chosen)
         log = record_circumstances(prepared)
         request = self.request.at(prepared.opened.commit)

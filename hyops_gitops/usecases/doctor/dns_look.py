@@ -14,7 +14,7 @@ def served_serial_of(ports: DoctorPorts, zone: str, address: ServerAddress) -> i
     """The serial that a server answers with authority.
 
     Raises:
-        OutsideFailure: codes `silent`, `not-authoritative`.
+        OutsideFailure: codes `silent`, `not-authoritative`, `no-answer`.
     """
     question = Question(zone, "SOA")
     answer = ports.dns.ask(address, [question], recursion_desired=False, timeout_s=TIMEOUT_S)[question]
@@ -40,8 +40,9 @@ def silent(address: ServerAddress) -> OutsideFailure:
 
 def failing(address: ServerAddress, zone: str, rcode: str) -> OutsideFailure:
     """The failure of a server that answers that it cannot answer."""
-    hint = "its own log says why: does it reach its database, and the servers that it asks?"
+    message = f"{address} answered {rcode} for {zone}: what it serves cannot be seen"
     if rcode == "REFUSED":
         hint = "make the zone there, or let this machine ask; is this the right address?"
-    message = f"{address} answered {rcode} for {zone}: what it serves cannot be seen"
+        return OutsideFailure(message, code="not-authoritative", hint=hint)
+    hint = "its own log says why: does it reach its database, and the servers that it asks?"
     return OutsideFailure(message, code="no-answer", hint=hint)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from hyops_gitops.core.apply.shared_database import NEW_ZONE_EXPLAINED, is_shared
 from hyops_gitops.core.contracts.authority import Authority, Secondary
 from hyops_gitops.core.damage import find_damage
 from hyops_gitops.core.errors import HyopsError
@@ -141,7 +142,8 @@ class Viewer:
 
     def _blind(self, server: Watched, why: str) -> None:
         """A server that did not say what it holds; one that answers all the same, though wrongly, always counts."""
-        self.unseen.append(f"{server.role} {server.name} ({server.address}): {unseen_because(why)}")
+        hint = f"; {NEW_ZONE_EXPLAINED}" if "REFUSED" in why and is_shared(self.authority) else ""
+        self.unseen.append(f"{server.role} {server.name} ({server.address}): {unseen_because(why)}{hint}")
         self.blind = self.blind or server.required or server.role == "primary" or why != NO_ANSWER
 
     def _ask(self, server: Watched, questions: list[Question]) -> Mapping[Question, Answer]:

@@ -16,6 +16,7 @@ from hyops_gitops.core.evidence.custody_entries import Reconcile
 from hyops_gitops.core.evidence.log import Log
 from hyops_gitops.core.exchange import Answer, Question, SourceFile, unseen_because, why_inconclusive
 from hyops_gitops.core.history.holds import held_contracts
+from hyops_gitops.core.history.late_proof import last_change
 from hyops_gitops.core.inspection.status import NameStatus, ServerState, Since, Status
 from hyops_gitops.core.markers import Anchor, anchor_name
 from hyops_gitops.core.names import canonical_name, is_in_zone
@@ -225,11 +226,12 @@ def _about_segments(authority: Authority, log: Log | None, ports: StatusPorts) -
 
 
 def _caught_up(states: tuple[ServerState, ...], log: Log) -> Iterator[str]:
-    """The servers that nobody saw serve the newest change when it was applied, and that serve it now."""
-    late, anchor = {(one.role, one.name) for one in log.behind}, log.anchor
+    """The servers that were not seen to serve the newest change when it was applied, and that show its anchor now."""
+    last = last_change(log)
+    late = {one.key for one in last.behind} if last and last.segment is None else set()
     for server in states:
-        if anchor and (server.role, server.name) in late and server.anchor_seq == anchor.seq:
-            yield f"{server.role} {server.name} has caught up: it serves what entry {anchor.seq} changed"
+        if last and (server.role, server.name) in late and server.anchor_seq == last.seq:
+            yield f"{server.role} {server.name} shows the anchor of entry {last.seq}; the next apply proves it"
 
 
 def _unseen(
