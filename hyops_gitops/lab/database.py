@@ -28,6 +28,7 @@ _START_S = 30.0
 _RUN_S = 120.0
 _POLL_S = 0.01
 _LOG_LINES = 5
+_ERROR = re.compile(r"\b(error|fatal|failed|cannot)\b", re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)+")
 _OTHER_USER = "nobody"  # runs the database of a lab of root's: PostgreSQL refuses to be root
 # Its folders are inside those that only root may enter, so this one right is kept.
@@ -168,7 +169,8 @@ def _commands(backend: Backend, data: Path) -> list[list[str]]:
             [_program("initdb"), *made, "-D", str(data)],
             [_program("postgres"), "-D", str(data), *(word for flag in flags for word in ("-c", flag))],
         ]
-    small = ["--innodb-log-file-size=8M", "--innodb-flush-log-at-trx-commit=0"]
+    # Asynchronous writing counts against limits that all of a machine's labs share.
+    small = ["--innodb-log-file-size=8M", "--innodb-flush-log-at-trx-commit=0", "--innodb-use-native-aio=0"]
     place = ["--no-defaults", f"--datadir={data}"]
     return [
         [_program("mariadb-install-db"), *place, *small, "--auth-root-authentication-method=normal", "--skip-test-db"],
@@ -227,11 +229,17 @@ def _run(lab: Lab, command: Sequence[str], text: str = "") -> None:
 def _failure(lab: Lab, problem: str, output: str) -> OutsideFailure:
     """What went wrong, with the ends of the program's output and of the server's log."""
     log = _data(lab).parent / LOG_FILE
-    lines = [*output.splitlines()[-_LOG_LINES:]]
-    if log.exists():
-        lines += log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:]
+    told = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    lines = [*_telling(output), *_telling(told)]
     hint = "\n".join(f"log of the database: {line}" for line in lines)
     return OutsideFailure(f"the lab's {_SOFTWARE[lab.backend].title} {problem}", code="lab-database", hint=hint)
+
+
+def _telling(text: str) -> list[str]:
+    """The last lines, those about errors first of all: programs end with advice and addresses."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    errors = [line for line in lines if _ERROR.search(line)]
+    return (errors or lines)[-_LOG_LINES:]
 
 
 def _program(name: str) -> str:
