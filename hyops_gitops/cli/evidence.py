@@ -7,7 +7,6 @@ import click
 
 from hyops_gitops.adapters.files.folder import write_folder
 from hyops_gitops.adapters.files.shipped import AUDIT_SCRIPT, auditor_kit
-from hyops_gitops.adapters.files.worktree import WorkTree
 from hyops_gitops.adapters.git.export import GitBundler
 from hyops_gitops.adapters.git.importing import BranchChecker
 from hyops_gitops.adapters.git.new_repository import pin_genesis
@@ -17,6 +16,7 @@ from hyops_gitops.adapters.yaml.schema_check import check_document
 from hyops_gitops.cli.custody import echo_head
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import echo, echo_json, note
+from hyops_gitops.cli.paths import work_tree
 from hyops_gitops.cli.progress import show_event
 from hyops_gitops.cli.wiring import TOOL, Wiring, authority_source
 from hyops_gitops.core.counting import counted
@@ -93,7 +93,7 @@ def verify(
     ports = VerifyPorts(
         read=read_document,
         check=check_document,
-        tree=WorkTree(root),
+        tree=work_tree(root),
         open_store=wiring.store,
         verifier=SshVerifier(),
     )

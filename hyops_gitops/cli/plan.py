@@ -15,12 +15,18 @@ from hyops_gitops.usecases.planning.plan import PlanRequest, make_proposal
 
 @click.command()
 @click.option("--commit", "revision", metavar="REV", help="Plan this commit instead of the work tree.")
+@click.option(
+    "--into",
+    metavar="REV",
+    help="Plan what merging into this branch would give; default, where HEAD does not hold it: what was applied last.",
+)
 @click.option("--live", is_flag=True, help="Compare with the primary instead of the signed log; needs its API key.")
 @click.option("--exit-code", "exit_code", is_flag=True, help="Exit 1 when there are changes, 3 when they are refused.")
 @override_option
 @common_options("json", "markdown")
 def plan(
     revision: str | None,
+    into: str | None,
     live: bool,
     exit_code: bool,
     override_texts: tuple[str, ...],
@@ -35,7 +41,7 @@ def plan(
     `git fetch origin evidence` to have the newest.
     """
     wiring = Wiring(find_repository(repo))
-    request = PlanRequest(revision, live, overrides_of(override_texts), authority_source(authority_file))
+    request = PlanRequest(revision, live, overrides_of(override_texts), authority_source(authority_file), into)
     proposal = make_proposal(request, wiring.plan_ports())
     match output_format:
         case "json":

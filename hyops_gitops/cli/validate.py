@@ -7,23 +7,25 @@ from pathlib import Path
 import click
 
 from hyops_gitops import __version__
-from hyops_gitops.adapters.files.worktree import WorkTree, read_source
+from hyops_gitops.adapters.files.worktree import read_source
 from hyops_gitops.adapters.git.history import GitRepository
+from hyops_gitops.adapters.git.tree import ReadTree
+from hyops_gitops.adapters.git.worktree import StagedTree
 from hyops_gitops.adapters.host.clock import SystemClock
 from hyops_gitops.adapters.yaml.reader import read_document
 from hyops_gitops.adapters.yaml.schema_check import check_document
 from hyops_gitops.adapters.yaml.schemas import schema_copies
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import echo, echo_json, is_terminal, note
-from hyops_gitops.cli.paths import inside
+from hyops_gitops.cli.paths import inside, work_tree
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.findings import Finding, has_errors
 from hyops_gitops.core.rules.catalog import RULES
 from hyops_gitops.render.annotations import findings_annotations
 from hyops_gitops.render.findings import findings_json, findings_text, summary
 from hyops_gitops.render.sarif import findings_sarif
-from hyops_gitops.usecases.ports import SourceTree
-from hyops_gitops.usecases.validation.validate import Validation, changed_paths, validate_tree
+from hyops_gitops.usecases.planning.declarations import quoted_lines, trailer_findings
+from hyops_gitops.usecases.validation.validate import Start, Validation, changed_paths, validate_tree
 
 
 @click.command()
@@ -33,12 +35,14 @@ from hyops_gitops.usecases.validation.validate import Validation, changed_paths,
     "since",
     metavar="REF",
     help="Show only findings of what changed since HEAD left this commit; say what deletions leave behind, and refuse "
-    "a change of authority and contracts together.",
+    "a change of authority and contracts together, and trailers that an apply would not take.",
 )
+@click.option("--staged", is_flag=True, help="Check what the next commit would hold, as the hook does.")
 @common_options("json", "github", "sarif")
 def validate(
     paths: tuple[Path, ...],
     since: str | None,
+    staged: bool,
     repo: Path | None,
     authority_file: Path | None,
     output_format: str,
@@ -52,26 +56,27 @@ def validate(
     --format github makes annotations of a pull request, --format sarif a SARIF 2.1.0 log.
     """
     root = find_repository(repo)
-    tree = WorkTree(root)
-    base = _tree_of(root, since) if since is not None else None
+    tree = ReadTree(tuple((StagedTree(root, os.environ) if staged else work_tree(root)).files()))
+    history = GitRepository(root)
+    start = None if since is None else _start(history, since)
     override = None if authority_file is None else read_source(authority_file.resolve(), str(authority_file))
     validation = validate_tree(
         tree,
         read_document,
         check_document,
         authority_override=override,
-        base=base,
-        since=since or "",
+        start=start,
         as_of=SystemClock().now().date(),
         copies=schema_copies(root),
     )
     findings = validation.findings
-    if base is not None:
-        findings = validation.findings_about(changed_paths(base, tree))
+    if start is not None:
+        findings = validation.findings_about(changed_paths(start, tree))
     if paths:
         about = {*validation.findings_about(inside(root, paths)), *validation.dangling}
         findings = tuple(one for one in findings if one in about)
-    findings = (*findings, *_about_segments(root, validation))
+    about_commits = () if since is None else _about_commits(history, since, validation)
+    findings = (*findings, *about_commits, *_about_segments(root, validation))
     _show(findings, validation.checked, output_format, _place_in_checkout(root))
     return Exit.NO if has_errors(findings) else Exit.OK
 
@@ -109,11 +114,20 @@ def _place_in_checkout(root: Path) -> str:
     return "" if top == root else f"{root.relative_to(top).as_posix()}/"
 
 
-def _tree_of(root: Path, revision: str) -> SourceTree:
-    """Where HEAD left the history of `revision`: what others merged there since is no change of ours."""
-    repository = GitRepository(root)
-    commit = repository.resolve(revision)
-    return repository.tree(repository.merge_base(commit, repository.resolve("HEAD")) or commit)
+def _start(history: GitRepository, revision: str) -> Start:
+    """Where HEAD left the history of a revision: what others merged there since is no change of ours."""
+    commit = history.resolve(revision)
+    left = history.merge_base(commit, history.resolve("HEAD")) or commit
+    theirs = None if left == commit else ReadTree(tuple(history.tree(commit).files()))
+    return Start(ReadTree(tuple(history.tree(left).files())), revision, theirs)
+
+
+def _about_commits(history: GitRepository, revision: str, validation: Validation) -> tuple[Finding, ...]:
+    """What is wrong with the messages of the commits since; what may be text is only noted."""
+    commits = history.first_parent_commits(revision, "HEAD")
+    for line in quoted_lines(commits):
+        note(line)
+    return trailer_findings(commits, validation.authority.path if validation.authority else "authority")
 
 
 def _wants_colour() -> bool:

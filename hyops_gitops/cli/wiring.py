@@ -15,7 +15,7 @@ import click
 
 from hyops_gitops import __version__
 from hyops_gitops.adapters.bundle.unpacked_mark import ARCHIVE_MARK, is_unpacked
-from hyops_gitops.adapters.files.worktree import WorkTree, read_source
+from hyops_gitops.adapters.files.worktree import read_source
 from hyops_gitops.adapters.git.evidence import GitEvidenceStore
 from hyops_gitops.adapters.git.history import GitRepository
 from hyops_gitops.adapters.git.verified_mark import GitVerifiedMark
@@ -28,6 +28,7 @@ from hyops_gitops.adapters.ssh.verifying import SshVerifier
 from hyops_gitops.adapters.yaml.reader import read_document
 from hyops_gitops.adapters.yaml.schema_check import check_document
 from hyops_gitops.cli.output import note
+from hyops_gitops.cli.paths import work_tree
 from hyops_gitops.cli.servers import Servers
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.guards import Override
@@ -152,7 +153,7 @@ class Wiring:
             read=read_document,
             check=check_document,
             history=self.history(),
-            work_tree=WorkTree(self.root),
+            work_tree=work_tree(self.root),
             open_store=self.store,
             open_reader=self.servers.reader,
             verifier=SshVerifier(),
@@ -232,7 +233,7 @@ class Wiring:
         bundle = self.bundle()
         return BreakglassPorts(
             apply=self._apply_ports(on_event),
-            work_tree=WorkTree(self.root),
+            work_tree=work_tree(self.root),
             writer=TextWriter(self.root),
             folder=DiskSegments(self.root),
             open_witness=None if witness is None else lambda: SshKeygenSigner(witness, self.environ),
@@ -263,7 +264,7 @@ class Wiring:
         return FilePorts(
             read=read_document,
             check=check_document,
-            tree=WorkTree(self.root),
+            tree=work_tree(self.root),
             writer=writer,
             replace=writer.replace,
             authority_override=authority_source(authority_file),

@@ -24,6 +24,7 @@ def proposal_text(proposal: Proposal) -> str:
         "empty": "an empty zone: the log is not initialised",
     }
     what = f"work tree on {proposal.commit[:12]} (uncommitted changes)" if proposal.dirty else proposal.commit[:12]
+    what += f", merged into {proposal.merged_into[:12]}," if proposal.merged_into else ""
     unmanaged = counted(plan.unmanaged, "unmanaged RRset stays", "unmanaged RRsets stay")
     lines = [
         f"plan for {plan.zone}: {what} against {bases[proposal.source]}",

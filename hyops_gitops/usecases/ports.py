@@ -289,6 +289,14 @@ class History(Protocol):
     def tree(self, commit: str) -> SourceTree:
         """The tree of one commit."""
 
+    def merged(self, into: str, commit: str, changed: Mapping[str, bytes | None]) -> SourceTree:
+        """The tree after merging a commit, with these uncommitted changes (None deletes), into another one.
+
+        Raises:
+            InvalidData: code `merge-conflict`.
+            OutsideFailure: code `no-merge`: it cannot be known here.
+        """
+
 
 class EvidenceSnapshot(Protocol):
     """The evidence branch at one commit."""

@@ -193,6 +193,14 @@ class UnpackedHistory:
         """
         raise _no_history(f"what {path} was before {upto[:12]}")
 
+    def merged(self, into: str, commit: str, changed: Mapping[str, bytes | None]) -> "RecordedTree":
+        """What a merge would give: never known.
+
+        Raises:
+            OutsideFailure: code `no-history`.
+        """
+        raise _no_history(f"what merging {commit[:12]} with {len(changed)} changes into {into[:12]} gives")
+
     def tree(self, commit: str) -> "WorkTree | RecordedTree":
         """The files of one commit.
 

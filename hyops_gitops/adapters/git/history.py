@@ -1,11 +1,12 @@
 """The contracts' history, read with git plumbing. Reads only; meets the port `History`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hyops_gitops.adapters.git.main_line import read_main_lines
+from hyops_gitops.adapters.git.merging import merged_tree
 from hyops_gitops.adapters.git.process import Git
-from hyops_gitops.adapters.git.tree import CommitTree, is_full_id
+from hyops_gitops.adapters.git.tree import CommitTree, ReadTree, is_full_id
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.rules.tree import ROOTS
@@ -98,6 +99,15 @@ class GitRepository:
     def tree(self, commit: str) -> CommitTree:
         """The tree of one commit, named as `resolve` takes it."""
         return CommitTree(self._git, self.resolve(commit))
+
+    def merged(self, into: str, commit: str, changed: Mapping[str, bytes | None]) -> ReadTree:
+        """The tree after merging a commit, with these uncommitted changes, into another one; both full ids.
+
+        Raises:
+            InvalidData: code `merge-conflict`.
+            OutsideFailure: code `no-merge`: this git cannot tell.
+        """
+        return merged_tree(self._git, into, commit, changed, self._prefix())
 
     def _verified(self, revision: str) -> str | None:
         found = self._git.ask("rev-parse", "--verify", "--quiet", "--end-of-options", revision)

@@ -98,6 +98,7 @@ class Git:
 
     root: Path
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    added: Mapping[str, str] = field(default_factory=dict)  # to the scrubbed environment of every call
 
     def output(
         self,
@@ -152,7 +153,7 @@ class Git:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env={**clean_environment(self.environ), **(env or {})},
+                env={**clean_environment(self.environ), **self.added, **(env or {})},
                 start_new_session=True,
             )
         except OSError as error:

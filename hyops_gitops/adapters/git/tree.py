@@ -49,6 +49,17 @@ class CommitTree:
         yield from sorted(files, key=lambda file: file.path)
 
 
+@dataclass(frozen=True, slots=True)
+class ReadTree:
+    """Files that were read already. Meets `SourceTree`."""
+
+    sources: tuple[SourceFile, ...]
+
+    def files(self) -> tuple[SourceFile, ...]:
+        """Every file, sorted by path."""
+        return self.sources
+
+
 def is_full_id(text: str) -> bool:
     """Whether this is a full object id, of either object format."""
     return _FULL_ID.fullmatch(text) is not None
@@ -59,6 +70,13 @@ def list_tree(git: Git, commit: str, paths: Sequence[str] = ()) -> list[TreeEntr
     scope = ["--", *paths] if paths else ["--full-tree"]
     output = git.output("ls-tree", "-r", "-z", "-l", commit, *scope)
     return [_entry(record) for record in output.split(b"\0")[:-1]]
+
+
+def list_index(git: Git, env: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The blobs of the index below the watched folders, by path."""
+    output = git.output("ls-files", "-z", "-s", "--", *ROOTS, env=env)
+    records = (record.partition(b"\t") for record in output.split(b"\0")[:-1])
+    return {path.decode("utf-8", "backslashreplace"): head.split()[1].decode() for head, _, path in records}
 
 
 def read_blobs(git: Git, object_ids: Iterable[str]) -> Mapping[str, bytes]:

@@ -45,7 +45,17 @@ class TextWriter:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise OutsideFailure(f"cannot write {path}: {error.strerror}", code="cannot-write") from None
-        replace_files({self.root / path: content for path, content in files.items()})
+        replace_files({self.root / path: _as_on_disk(self.root / path, content) for path, content in files.items()})
+
+
+def _as_on_disk(file: Path, content: bytes) -> bytes:
+    """With the line ends of the file that it replaces, where git stores others (core.autocrlf)."""
+    try:
+        before = file.read_bytes()
+    except OSError:
+        return content
+    converted = b"\r\n" not in content and b"\r\n" in before and before.count(b"\n") == before.count(b"\r\n")
+    return content.replace(b"\n", b"\r\n") if converted else content
 
 
 def _text(content: bytes) -> str:

@@ -37,6 +37,6 @@ def schema_copies(root: Path) -> list[tuple[str, bytes, bytes]]:
 
 def _read(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        return file.read_bytes().replace(b"\r\n", b"\n")  # what git makes of it on disk is no other schema
     except OSError:
         return b""

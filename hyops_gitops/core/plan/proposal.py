@@ -23,6 +23,7 @@ class Proposal:
     limits: Limits  # that the plan was made under
     overrides: tuple[Override, ...] = ()  # given, and in the trailers of the commits
     warnings: tuple[str, ...] = ()  # about the log itself: break-glass that is not settled yet
+    merged_into: str | None = None  # the commit that this was planned as merged into
 
     def to_json(self) -> dict[str, object]:
         """`hyops-plan/1`."""
@@ -31,6 +32,7 @@ class Proposal:
             "format": "hyops-plan/1",
             "zone": plan.zone,
             "commit": self.commit,
+            **({"merged_into": self.merged_into} if self.merged_into else {}),
             "dirty": self.dirty,
             "base": {
                 "source": self.source,

@@ -181,6 +181,13 @@ FILE_RULES: tuple[Rule, ...] = (
         "one pull request that raises policy.max_deletes and deletes contracts",
     ),
     Rule(
+        "commit-trailer",
+        "Hyops- trailers of the commits are ones that an apply takes (checked with --changed-since).",
+        "One that is misspelt, or stands where git sees no trailer, lifts and declares nothing: seen at the failover.",
+        "Put it into the message's last paragraph, spelt as docs/apply.md has it; or a later commit says it anew.",
+        "Hyops-Site-Lost: onprem, and a paragraph Co-authored-by: after it",
+    ),
+    Rule(
         "schema-copy-stale",
         "A copy of a schema under schemas/ says what the program's own schema says.",
         "Editors check by the copy, the program by its own: they would tell their users different things.",

@@ -6,9 +6,11 @@ from hyops_gitops.core.apply.events import OnEvent, Warned
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.evidence.entry_parts import MergedCommit
 from hyops_gitops.core.exchange import CommitInfo
+from hyops_gitops.core.findings import Finding
 from hyops_gitops.core.guards import Override, find_override, override_line
 from hyops_gitops.core.plan.limits import Limits
-from hyops_gitops.core.rules.tree import mixed
+from hyops_gitops.core.rules.catalog import finding
+from hyops_gitops.core.rules.tree import START, mixed
 from hyops_gitops.core.trailers import TrailerProblem, Untaken, left_unsaid, read_trailers
 from hyops_gitops.usecases.validation.validate import Validation
 
@@ -114,6 +116,14 @@ def mixed_refusal(change: str | None, limits: Limits, overrides: Sequence[Overri
         hint="take back one of both on main, apply, and bring it again in a pull request of its own; where a merge "
         f"brought several pull requests, the commits of each may be applied before it: --commit COMMIT{option}",
     )
+
+
+def trailer_findings(commits: Sequence[CommitInfo], path: str) -> tuple[Finding, ...]:
+    """What an apply of these commits would refuse of their trailers, as long as none of them says to leave that out."""
+    if find_override(trailer_overrides(commits), GUARD) is not None:
+        return ()
+    hint = f"write the message anew, or add a commit that says it as a trailer or says `Hyops-Override: {GUARD}=REASON`"
+    return tuple(finding("commit-trailer", path, START, _told(problem), hint) for problem in _problems(commits))
 
 
 def quoted_lines(commits: Sequence[CommitInfo]) -> list[str]:

@@ -27,6 +27,7 @@ from hyops_gitops.usecases.planning.declarations import (
     trailer_refusal,
     with_trailers,
 )
+from hyops_gitops.usecases.planning.merging import merge, merge_target
 from hyops_gitops.usecases.planning.observation import Observation, anchor_refusal, check_header, observe
 from hyops_gitops.usecases.planning.proposal import (
     Ground,
@@ -49,6 +50,7 @@ class PlanRequest:
     live: bool
     overrides: tuple[Override, ...] = ()
     authority_override: SourceFile | None = None
+    into: str | None = None  # the branch that it is to be merged into; None: what was applied last
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,25 +79,23 @@ def make_proposal(request: PlanRequest, ports: PlanPorts) -> Proposal:
     head = ports.history.resolve(request.revision or "HEAD")
     dirty = request.revision is None and bool(ports.history.dirty_paths())
     tree = ports.history.tree(head) if request.revision else ports.work_tree
-    validation = validate_tree(tree, ports.read, ports.check, authority_override=request.authority_override)
-    if validation.authority is None:
-        raise FindingsError(validation.findings)
-    log = recorded_log(validation, validation.authority, ports.open_store, ports.verifier, ports.mark)
+    basis = _basis(request, head, tree, ports, dirty=dirty)
+    validation, authority, log = basis.validation, basis.authority, basis.log
     past = _past(log, validation, ports)
     found = sort_findings(validation, past)
     if found.blocking:
         raise FindingsError(found.blocking)
-    recorded = log.state if log else ManagedSet.of(validation.authority.zone, ())
-    observed = log.observed if log else Zone.of(validation.authority.zone, ())
+    recorded = log.state if log else ManagedSet.of(authority.zone, ())
+    observed = log.observed if log else Zone.of(authority.zone, ())
     serial = log.serial if log else None
     source: Source = "evidence" if log else "empty"
-    limits = Limits.of(validation.authority.policy)
-    commits, notes = _commits(log, head, validation.authority.zone, ports.history)
+    limits = Limits.of(authority.policy)
+    commits, notes = _commits(basis, head, ports.history)
     overrides = with_trailers(request.overrides, commits)
     refusals: tuple[Refusal, ...] = ()
     went_back = False
     if request.live:
-        live = _look(ports.open_reader(validation.authority), validation.authority, log, ports.clock.now())
+        live = _look(ports.open_reader(authority), authority, log, ports.clock.now())
         observed, serial, source = live.zone, live.header.serial, "live"
         refused = anchor_refusal(live, log, limits, overrides) if log else None
         if refused is not None:
@@ -117,12 +117,43 @@ def make_proposal(request: PlanRequest, ports: PlanPorts) -> Proposal:
     if past is not None:
         about_commits.append(mixed_refusal(mixed_commits(commits), limits, overrides))
     refusals = (*(_refusal(one) for one in about_commits if one is not None), *refusals)
-    notes = (*notes, *(Note(validation.authority.zone, line) for line in quoted_lines(commits)))
+    notes = (*notes, *(Note(authority.zone, line) for line in quoted_lines(commits)))
     plan = replace(plan, refusals=(*refusals, *plan.refusals), notes=(*notes, *plan.notes))
-    warnings = tuple(
-        segment_warnings(log, ports.segments, validation.authority.policy.breakglass.review_h) if log else ()
-    )
-    return Proposal(plan, head, dirty, source, serial, log.head.seq if log else None, limits, overrides, warnings)
+    warnings = tuple(segment_warnings(log, ports.segments, authority.policy.breakglass.review_h) if log else ())
+    seq = log.head.seq if log else None
+    return Proposal(plan, head, dirty, source, serial, seq, limits, overrides, warnings, basis.into)
+
+
+@dataclass(frozen=True, slots=True)
+class _Basis:
+    """What is planned, and against which log."""
+
+    validation: Validation
+    authority: Authority
+    log: Log | None
+    into: str | None  # the commit that it was merged into first
+    said: str  # what is to be said of that
+
+
+def _basis(request: PlanRequest, head: str, tree: SourceTree, ports: PlanPorts, *, dirty: bool) -> _Basis:
+    """The tree to plan, validated: as it is, or as merging it into what it lacks gives."""
+    validation, authority = _validated(tree, request, ports)
+    log = recorded_log(validation, authority, ports.open_store, ports.verifier, ports.mark)
+    into, said = merge_target(request.into, head, request.overrides, log, ports.history)
+    if into is None:
+        return _Basis(validation, authority, log, None, said)
+    merged, said = merge(into, head, ports.work_tree if dirty else None, ports.history)
+    if merged is None:
+        return _Basis(validation, authority, log, None, said)
+    validation, authority = _validated(merged, request, ports)
+    return _Basis(validation, authority, log, into, said)
+
+
+def _validated(tree: SourceTree, request: PlanRequest, ports: PlanPorts) -> tuple[Validation, Authority]:
+    validation = validate_tree(tree, ports.read, ports.check, authority_override=request.authority_override)
+    if validation.authority is None:
+        raise FindingsError(validation.findings)
+    return validation, validation.authority
 
 
 def recorded_log(
@@ -143,16 +174,20 @@ def recorded_log(
     return require_log(snapshot, authority, read_signers(validation.files), verifier, mark=mark)
 
 
-def _commits(
-    log: Log | None, head: str, zone: str, history: History
-) -> tuple[tuple[CommitInfo, ...], tuple[Note, ...]]:
-    """What an apply would carry out; a note in its place where only a clone could tell."""
+def _commits(basis: _Basis, head: str, history: History) -> tuple[tuple[CommitInfo, ...], tuple[Note, ...]]:
+    """What an apply would carry out; and notes: on the merge, and in their place where only a clone could tell."""
+    log, zone = basis.log, basis.authority.zone
+    notes = (Note(zone, basis.said),) if basis.said else ()
     try:
-        return (commits_after(log, head, history) if log else ()), ()
+        if log is None:
+            return (), notes
+        if basis.into is None:
+            return commits_after(log, head, history), notes
+        return (*commits_after(log, basis.into, history), *history.first_parent_commits(basis.into, head)), notes
     except OutsideFailure as failure:
         if failure.code != "no-history":
             raise
-        return (), (Note(zone, f"{failure.message}, so no trailer of theirs lifts a guard in this plan"),)
+        return (), (*notes, Note(zone, f"{failure.message}, so no trailer of theirs lifts a guard in this plan"))
 
 
 def _refusal(refused: Refused) -> Refusal:

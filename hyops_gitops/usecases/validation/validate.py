@@ -77,14 +77,22 @@ class Validation:
         return tuple(one for one in self.findings if one.path in shown)
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """An earlier state that a tree is compared with."""
+
+    tree: SourceTree
+    name: str  # what to call it in messages
+    theirs: SourceTree | None = None  # what was made of it elsewhere; what is the same there is no change of this tree
+
+
 def validate_tree(
     tree: SourceTree,
     read: DocumentReader,
     check: SchemaChecker,
     *,
     authority_override: SourceFile | None = None,
-    base: SourceTree | None = None,
-    since: str = "the base",
+    start: Start | None = None,
     as_of: date | None = None,
     copies: Iterable[Copy] = (),
 ) -> Validation:
@@ -95,8 +103,7 @@ def validate_tree(
         read: The strict YAML reader.
         check: The schema checker.
         authority_override: Replaces the zone's authority file only; its findings carry its own path.
-        base: An earlier state, to say which contracts were deleted since, and whether the signers only grew.
-        since: What to call that state in messages.
+        start: An earlier state, to say which contracts were deleted since, and whether the signers only grew.
         as_of: Today, where somebody is to be reminded of what was to end before.
         copies: The repository's copies of our schemas.
     """
@@ -117,11 +124,10 @@ def validate_tree(
         *(() if replacement is None else check_authority(replacement, in_tree=False)),
         *foreign,
         *_about_signers(sources.get(SIGNERS_PATH)),
-        *_signers_since(base, sources.get(SIGNERS_PATH), since),
-        *(check_mixed(changed_paths(base, tree), since) if base is not None and _is_started(base, read) else ()),
+        *_about_start(start, tree, sources.get(SIGNERS_PATH), read),
         *(one for draft in drafts for one in _about_contract(draft, context)),
         *check_aliases(drafts, context, as_of),
-        *check_references(drafts, context, Deletions(since, _deleted(base, layout.contracts))),
+        *check_references(drafts, context, _deletions(start, layout.contracts)),
         *forms.findings,
         *check_copies(copies),
     ]
@@ -141,11 +147,18 @@ def validate_tree(
     )
 
 
-def changed_paths(base: SourceTree, tree: SourceTree) -> frozenset[str]:
-    """The paths that were added, deleted or changed between two trees."""
-    before = {source.path: source.content for source in base.files()}
-    after = {source.path: source.content for source in tree.files()}
-    return frozenset(path for path in before.keys() | after.keys() if _differs(path, before, after))
+def changed_paths(start: Start, tree: SourceTree) -> frozenset[str]:
+    """The paths that were added, deleted or changed since, and not in the same way elsewhere."""
+    before, after = _contents(start.tree), _contents(tree)
+    changed = frozenset(path for path in before.keys() | after.keys() if _differs(path, before, after))
+    if start.theirs is None or not changed:
+        return changed
+    there = _contents(start.theirs)
+    return frozenset(path for path in changed if (path in there or path in after) and _differs(path, there, after))
+
+
+def _contents(tree: SourceTree) -> dict[str, bytes | None]:
+    return {source.path: source.content for source in tree.files()}
 
 
 def _differs(path: str, before: Mapping[str, bytes | None], after: Mapping[str, bytes | None]) -> bool:
@@ -204,11 +217,17 @@ def _about_signers(source: SourceFile | None) -> tuple[Finding, ...]:
     return parse_allowed_signers(source.content, source.path)[1]
 
 
-def _signers_since(base: SourceTree | None, source: SourceFile | None, since: str) -> tuple[Finding, ...]:
-    before = None if base is None else next((one for one in base.files() if one.path == SIGNERS_PATH), None)
-    if before is None or before.content is None:
-        return ()
-    return signers_since(before.content, b"" if source is None else source.content or b"", since)
+def _about_start(
+    start: Start | None, tree: SourceTree, signers: SourceFile | None, read: DocumentReader
+) -> Iterator[Finding]:
+    """Whether the signers only grew since an earlier state, and authority and contracts did not change together."""
+    if start is None:
+        return
+    before = _contents(start.tree).get(SIGNERS_PATH)
+    if before is not None:
+        yield from signers_since(before, b"" if signers is None else signers.content or b"", start.name)
+    if _is_started(start.tree, read):
+        yield from check_mixed(changed_paths(start, tree), start.name)
 
 
 def signers_since(before: bytes, after: bytes, since: str) -> tuple[Finding, ...]:
@@ -230,7 +249,8 @@ def _with_genesis_of(authority: Authority, own: Document) -> Authority:
     return replace(authority, evidence=replace(authority.evidence, genesis=genesis))
 
 
-def _deleted(base: SourceTree | None, contracts: Iterable[str]) -> frozenset[str]:
-    if base is None:
-        return frozenset()
-    return frozenset(lay_out([source.path for source in base.files()]).contracts) - frozenset(contracts)
+def _deletions(start: Start | None, contracts: Iterable[str]) -> Deletions:
+    if start is None:
+        return Deletions("the base", frozenset())
+    before = lay_out([source.path for source in start.tree.files()]).contracts
+    return Deletions(start.name, frozenset(before) - frozenset(contracts))

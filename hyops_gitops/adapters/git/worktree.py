@@ -1,0 +1,145 @@
+"""What is on disk, or staged, as git would commit it. Reads only: objects that takes go to a scratch folder.
+
+- What git ignores is not there.
+- Files that a sparse checkout leaves out are there, as the index has them.
+- Line ends are those that git stores: with `core.autocrlf` a file on disk has others.
+
+Outside a clone, and where git cannot be asked, files are what is on disk.
+"""
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from hyops_gitops.adapters.files.files import scratch_folder
+from hyops_gitops.adapters.files.worktree import WorkTree
+from hyops_gitops.adapters.git.process import Git
+from hyops_gitops.adapters.git.tree import CommitTree, list_index, read_blobs
+from hyops_gitops.core.errors import OutsideFailure, UsageError
+from hyops_gitops.core.exchange import SourceFile
+from hyops_gitops.core.rules.tree import ROOTS
+
+_SKIPPED, _UNTRACKED = "S", "?"
+_CONVERTED = (b"\r\n", b"\0")  # what git may store otherwise: line ends, and text that is not UTF-8
+INDEX = "GIT_INDEX_FILE"
+
+
+@dataclass(frozen=True, slots=True)
+class GitWorkTree:
+    """The work tree of a clone, as git would commit it. Meets `SourceTree`."""
+
+    root: Path
+
+    def files(self) -> list[SourceFile]:
+        """Every file below `endpoints/` and `authority/`, sorted by path."""
+        found = {source.path: source for source in WorkTree(self.root).files()}
+        if not in_clone(self.root):
+            return list(found.values())
+        git = Git(self.root)
+        try:
+            tags = _tags(git)
+            if not tags:  # an unpacked archive in a folder that the clone around it ignores
+                return list(found.values())
+            skipped = {path for path, tag in tags.items() if tag == _SKIPPED and path not in found}
+            nested = tuple(path for path in tags if path.endswith("/"))
+            files = {
+                path: source
+                for path, source in found.items()
+                if path in tags or not _may_be_ignored(source) or path.startswith(nested)
+            }
+            files |= _from_index(git, skipped)
+            files |= _as_stored(git, [one for one in files.values() if _may_be_converted(one)])
+        except (UsageError, OutsideFailure) as error:
+            if error.code not in ("no-repository", "no-git"):
+                raise
+            return list(found.values())
+        return sorted(files.values(), key=lambda source: source.path)
+
+
+@dataclass(frozen=True, slots=True)
+class StagedTree:
+    """What the next commit of a clone would hold. Meets `SourceTree`."""
+
+    root: Path
+    environ: Mapping[str, str]  # `git commit FILE` gives its hooks an index of their own
+
+    def files(self) -> list[SourceFile]:
+        """Every file below `endpoints/` and `authority/`, sorted by path.
+
+        Raises:
+            UsageError: codes `no-repository`, `unmerged`.
+        """
+        index = self.environ.get(INDEX)
+        named = {INDEX: os.path.abspath(index)} if index else {}  # noqa: PTH100 - a link is meant itself
+        with scratch_objects(Git(self.root)) as git:
+            written = git.attempt("write-tree", env=named)
+            if not written.ok:
+                raise UsageError(
+                    "the index cannot be committed: a merge is not finished",
+                    code="unmerged",
+                    hint="git status names what is in conflict",
+                )
+            return list(CommitTree(git, written.stdout.decode().strip()).files())
+
+
+def in_clone(root: Path) -> bool:
+    """Whether a folder lies in what looks like a clone."""
+    return any((one / ".git").exists() for one in (root, *root.parents))
+
+
+@contextmanager
+def scratch_objects(git: Git) -> Iterator[Git]:
+    """Git in the same repository, whose new objects are gone afterwards."""
+    with scratch_folder() as folder:
+        objects = os.fsdecode(git.output("rev-parse", "--git-path", "objects")).rstrip("\n")
+        (folder / "objects").mkdir()
+        places = {
+            "GIT_OBJECT_DIRECTORY": str(folder / "objects"),
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(git.root / objects),
+        }
+        yield replace(git, added=places)
+
+
+def _tags(git: Git) -> dict[str, str]:
+    """Every file that git would look at, and how it stands; one process. A nested clone is a path that ends in "/"."""
+    output = git.output("ls-files", "-z", "-t", "--cached", "--others", "--exclude-standard", "--", *ROOTS)
+    return {token[2:].decode("utf-8", "backslashreplace"): chr(token[0]) for token in output.split(b"\0")[:-1]}
+
+
+def _may_be_ignored(source: SourceFile) -> bool:
+    """Git sees ordinary files and links alone; anything else it would neither commit nor ignore."""
+    problem = source.problem or ""
+    return not problem or problem == "is a symbolic link" or problem.startswith("is larger")
+
+
+def _may_be_converted(source: SourceFile) -> bool:
+    return source.content is not None and any(one in source.content for one in _CONVERTED)
+
+
+def _from_index(git: Git, paths: set[str]) -> dict[str, SourceFile]:
+    if not paths:
+        return {}
+    entries = {path: blob for path, blob in list_index(git).items() if path in paths}
+    contents = read_blobs(git, entries.values())
+    return {path: SourceFile(path, contents[blob]) for path, blob in entries.items()}
+
+
+def _as_stored(git: Git, sources: Iterable[SourceFile]) -> dict[str, SourceFile]:
+    """These files as `git add` would store them, the index copied aside: what was not changed is not read again."""
+    paths = [source.path for source in sources if os.path.lexists(git.root / source.path)]
+    if not paths:
+        return {}
+    with scratch_objects(git) as scratch:
+        folder = Path(scratch.added["GIT_OBJECT_DIRECTORY"]).parent
+        index = git.root / os.fsdecode(git.output("rev-parse", "--git-path", "index")).rstrip("\n")
+        env = {INDEX: str(folder / "index")}
+        if index.exists():
+            shutil.copyfile(index, folder / "index")
+        listed = b"".join(path.encode() + b"\0" for path in paths)
+        scratch.output("-c", "core.safecrlf=false", "update-index", "-z", "--add", "--stdin", stdin=listed, env=env)
+        stored = list_index(scratch, env)
+        contents = read_blobs(scratch, [stored[path] for path in paths if path in stored])
+        return {path: SourceFile(path, contents[stored[path]]) for path in paths if path in stored}
