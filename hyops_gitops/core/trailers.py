@@ -106,7 +106,7 @@ def read_trailers(trailers: Iterable[Trailer]) -> TrailerReading:
 
 def untaken_lines(commit: str, message: str, taken: Iterable[Trailer]) -> tuple[Untaken, ...]:
     """The lines of a message that look like our trailers, and that git does not take for any."""
-    if PREFIX not in message.lower():
+    if PREFIX[:-1] not in message.lower():
         return ()
     said = {_meaning(one) for one in taken}
     found = (one for one in _lines_like_trailers(commit, message) if _meaning(one) not in said)

@@ -91,3 +91,32 @@ def test_the_option_leaves_it_out_where_the_policy_lets_it(world: World) -> None
         world.apply()
     assert "--override trailers='REASON'" in caught.value.hint
     assert world.apply("trailers=it was one").outcome == "applied"
+
+
+def test_a_squash_that_puts_a_paragraph_after_the_trailers_refuses_until_they_are_said_again(world: World) -> None:
+    world.apply()
+    world.contract("first", "10.0.0.2")
+    trailers = "Hyops-Site-Lost: onprem\nHyops-Kind: incident\nHyops-Reason: no power"
+    world.commit(f"Move first (#7)\n\n{trailers}\n\nCo-authored-by: Ann <ann@example.invalid>")
+    planned = world.cli("plan", "--format", "json").document()["refusals"]
+    with world.only_a_refusal(), pytest.raises(Refused, match="'Hyops-Site-Lost: onprem' is no trailer") as caught:
+        world.apply()
+    world.git("commit", "-q", "--allow-empty", "-m", f"Say it again\n\n{trailers}")
+    receipt = world.apply()
+    intent = next(body for body in reversed(world.bodies()) if isinstance(body, Intent))
+
+    assert isinstance(planned, list)
+    assert ([one["guard"] for one in planned], caught.value.guard) == (["trailers"], "trailers")
+    assert (receipt.outcome, sites_lost(intent.merged)) == ("applied", ("onprem",))
+
+
+def test_a_trailer_in_a_block_of_code_is_only_said(world: World) -> None:
+    world.contract("first", "10.0.0.2")
+    world.commit("Move\n\n```\nHyops-Site-Lost: onprem\n```\n\nis what one would write.")
+    told: list[Event] = []
+    receipt = world.apply(on_event=told.append)
+    said = [event.text for event in told if isinstance(event, Warned)]
+
+    assert receipt.outcome == "applied"
+    assert ["is no trailer where it stands" in one for one in said] == [True]
+    assert "is no trailer where it stands" not in world.cli("plan").out

@@ -5,7 +5,7 @@ import pytest
 from hyops_gitops.core.declaration import NOTHING_DECLARED, Declaration, DeclaredHold
 from hyops_gitops.core.guards import Override
 from hyops_gitops.core.json_fields import Fields
-from hyops_gitops.core.trailers import Trailer, TrailerReading, read_trailers
+from hyops_gitops.core.trailers import Trailer, TrailerReading, Untaken, left_unsaid, read_trailers, untaken_lines
 
 COMMIT = "c" * 40
 
@@ -91,3 +91,40 @@ def test_a_declaration_comes_back_from_the_log_without_its_secrets() -> None:
     assert said.holds == (DeclaredHold("a.prod.x", "token=[masked]"),)
     assert Declaration.from_json(Fields(said.to_json())) == said
     assert NOTHING_DECLARED.to_json() == {}
+
+
+def looked_like(message: str, *taken: str) -> list[tuple[str, bool]]:
+    trailers = [Trailer(COMMIT, *line.split(": ", 1)) for line in taken]
+    return [(f"{one.key}: {one.value}", one.is_quoted) for one in untaken_lines(COMMIT, message, trailers)]
+
+
+@pytest.mark.parametrize(
+    ("message", "found"),
+    [
+        ("Move\n\nHyops-Kind: drill\n\nSee merge request dns!7", [("Hyops-Kind: drill", False)]),
+        ("Hyops-Site-Lost: onprem", [("Hyops-Site-Lost: onprem", False)]),
+        ("Move\n\nhyops-kind : drill\nand prose", [("hyops-kind: drill", False)]),
+        ("Move\n\nHyops-Reason: cut over\n two lines\n\nX", [("Hyops-Reason: cut over two lines", False)]),
+        ("Move\n\n  Hyops-Kind: drill\n\nX", [("Hyops-Kind: drill", True)]),
+        ("Move\n\n> Hyops-Kind: drill\n\nX", [("Hyops-Kind: drill", True)]),
+        ("Move\n\n* Hyops-Kind: drill\n\nX", [("Hyops-Kind: drill", True)]),
+        ("Move\n\n```\nHyops-Kind: drill\n```\n\nX", [("Hyops-Kind: drill", True)]),
+        ("Move\n\n`Hyops-Kind: drill` is one\n\nX", [("Hyops-Kind: drill` is one", True)]),
+        ("Move\n\nHyops-Kind=drill", [("Hyops-Kind: drill", True)]),
+        ("Move\n\nHyops_Site_Lost: onprem\n\nX", [("Hyops_Site_Lost: onprem", True)]),
+        ("Move\n\nThe Hyops-Kind: drill of yesterday", []),
+        ("hyops-gitops: use 1.2", []),
+        ("Use it\n\nhyops-gitops: 1.2 is out", []),
+        ("Move\n\nHyops-Kind is one of three", []),
+    ],
+)
+def test_lines_that_look_like_trailers_and_are_none(message: str, found: list[tuple[str, bool]]) -> None:
+    assert looked_like(message) == found
+
+
+def test_a_line_that_is_taken_or_said_by_another_trailer_is_no_loss() -> None:
+    message = "Move\n\nHyops-Reason: one\n  two\n\nHyops-Reason:  one two"
+    assert looked_like(message, "Hyops-Reason: one two") == []
+    lost = Untaken(COMMIT, "hyops-kind", "drill")
+    assert left_unsaid([lost], [Trailer("d" * 40, "Hyops-Kind", "drill")]) == ()
+    assert left_unsaid([lost], [Trailer("d" * 40, "Hyops-Kind", "incident")]) == (lost,)

@@ -162,3 +162,26 @@ def test_all_files_are_all_contracts(repository: Repository) -> None:
     assert status == 1
     assert f"{REDIS}:4:16: schema-range: " in said
     assert f"{POSTGRES}:4:16: schema-range: " in said
+
+
+def test_a_target_that_git_does_not_know_or_that_stays_out_of_the_commit_is_found(repository: Repository) -> None:
+    repository.edit(DB, "postgres.prod", "new.prod")
+    new = (repository.root / POSTGRES).read_text().replace("postgres.prod", "new.prod")
+    (repository.root / "endpoints/prod/new.yaml").write_text(new)
+
+    unknown, said = repository.commit(DB)
+    repository.call("git", "add", "endpoints/prod/new.yaml")
+    partial = repository.call("git", *IDENTITY, "commit", "-m", "Change", DB)
+    both = repository.call("git", *IDENTITY, "commit", "-m", "Change")
+
+    assert (unknown, f"{DB}:2:18: target-dangling: " in said) == (1, True)
+    assert (partial[0], f"{DB}:2:18: target-dangling: " in partial[1]) == (1, True)
+    assert both[0] == 0, both[1]
+
+
+def test_what_an_editor_leaves_behind_and_git_ignores_stops_nothing(repository: Repository) -> None:
+    (repository.root / ".git/info/exclude").write_text("*~\n")
+    (repository.root / "endpoints/dev/redis.yaml~").write_text("left over")
+    repository.edit(REDIS, "6379", "6380")
+
+    assert repository.commit()[0] == 0

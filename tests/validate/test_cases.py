@@ -16,6 +16,7 @@ INVALID = sorted(path for path in (CASES / "invalid").glob("*/*") if path.is_dir
 NOT_PART_OF_THE_TREE = ("expected.txt", "deleted.txt", "arguments.txt")
 BUILT_IN_TESTS = {  # these need a Git history
     "target-deleted",  # test_validate_command.py
+    "commit-trailer",  # test_changes.py
     "mixed-change",  # test_changes.py
     "signers-append-only",  # tests/custody/test_signers_append_only.py
     "breakglass-review",  # tests/breakglass/test_review.py

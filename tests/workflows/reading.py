@@ -22,10 +22,11 @@ WORKFLOWS = ROOT / ".github" / "workflows"
 NAMES = ("validate", "apply", "drift", "ci", "release")
 Yaml = dict[str, Any]
 TOOL = "inputs.tool_repository || job.workflow_repository"
-OWN = "job.workflow_repository == github.repository && github.event.pull_request.base.sha || "
+QUEUED_ON = "github.event.merge_group.base_sha"
+OWN = f"job.workflow_repository == github.repository && (github.event.pull_request.base.sha || {QUEUED_ON}) || "
 REF, REF_OF_VALIDATE = "inputs.tool_ref || job.workflow_sha", f"inputs.tool_ref || {OWN}job.workflow_sha"
 # What GitHub says of the commit that a workflow is of; GitHub Enterprise Server and Gitea say nothing.
-SAID = {TOOL: "acme/hyops-gitops", REF: "c" * 40, REF_OF_VALIDATE: "c" * 40}
+SAID = {TOOL: "acme/hyops-gitops", REF: "c" * 40, REF_OF_VALIDATE: "c" * 40, QUEUED_ON: ""}
 _EXPRESSION = re.compile(r"\$\{\{ *(.*?) *\}\}")
 _OUTPUT = re.compile(r"(\w+)(?:<<(.+)\n((?:.*\n)*?)\2|=(.*))\n")
 PATH = f"{Path(sys.executable).parent}:/usr/bin:/bin:/usr/sbin:/sbin"

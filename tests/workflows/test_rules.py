@@ -24,10 +24,10 @@ from tests.workflows.reading import (
 from tests.world import World, run
 
 TRIGGERS = {
-    "validate": {"pull_request", "workflow_call"},
+    "validate": {"pull_request", "merge_group", "workflow_call"},
     "apply": {"push", "workflow_dispatch", "workflow_call"},
     "drift": {"schedule", "workflow_dispatch", "workflow_call"},
-    "ci": {"push", "pull_request"},
+    "ci": {"push", "pull_request", "merge_group"},
     "release": {"push", "workflow_call"},
 }
 # Whatever a job may do beyond reading the repository, and why it is harmless there: it runs nothing that it was given.

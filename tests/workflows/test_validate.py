@@ -7,7 +7,7 @@ import pytest
 
 from tests.tamper.building import Book, build, commit_trees
 from tests.validate.test_formats import annotations
-from tests.workflows.reading import Runner, without_network
+from tests.workflows.reading import QUEUED_ON, Runner, without_network
 from tests.world import World, run
 
 Open = Callable[[], Runner]
@@ -54,6 +54,52 @@ def check(world: World, tmp_path: Path) -> Open:
         )
 
     return checked
+
+
+@pytest.fixture
+def check_queued(world: World, tmp_path: Path) -> Callable[[str], Runner]:
+    """What the workflow makes of a merge queue's commit, which has a base commit and no base branch."""
+
+    def checked(base: str) -> Runner:
+        contracts = tmp_path / "job" / "contracts"
+        assert world.remote is not None
+        world.git("push", "-q", "--force", "origin", "HEAD:refs/heads/gh-readonly-queue/main/pr-2")
+        run("git", "clone", "-q", world.remote, contracts)
+        run("git", "-C", contracts, "checkout", "-q", "--detach", "origin/gh-readonly-queue/main/pr-2")
+        environ = {"GITHUB_BASE_REF": "", "HOME": str(tmp_path)}
+        given = {QUEUED_ON: base}
+        return Runner(tmp_path / "job", tmp_path / "temp", given, environ, without_network()).run(
+            "validate", "contracts"
+        )
+
+    return checked
+
+
+def test_a_merge_queue_checks_what_it_adds_to_the_commit_that_it_goes_on(
+    world: World, check_queued: Callable[[str], Runner]
+) -> None:
+    world.edit_authority("http://127.0.0.1:1", "http://127.0.0.1:2")
+    world.git("commit", "-q", "-a", "-m", "The pull request before it in the queue")
+    base = world.git("rev-parse", "HEAD")
+    world.git("switch", "-q", "-c", "queued")
+    world.contract("first", "10.0.0.77")
+    world.git("commit", "-q", "-a", "-m", "Move")
+
+    runner = check_queued(base)
+
+    assert runner.failed is None, runner.said
+    assert "-> 10.0.0.77 " in runner.summary
+
+
+def test_a_merge_queue_finds_what_the_check_of_a_pull_request_finds(
+    world: World, check_queued: Callable[[str], Runner]
+) -> None:
+    base = world.git("rev-parse", "HEAD")
+    path = "endpoints/prod/first.yaml"
+    world.write(path, world.read(path).replace("first.prod", "First.prd"))
+    world.git("commit", "-q", "-a", "-m", "Rename")
+
+    assert check_queued(base).failed == "Findings"
 
 
 def test_a_plan_without_network_or_credential_shows_the_difference_to_the_evidence(world: World, check: Open) -> None:

@@ -53,7 +53,7 @@ class GitWorkTree:
             files |= _from_index(git, skipped)
             files |= _as_stored(git, [one for one in files.values() if _may_be_converted(one)])
         except (UsageError, OutsideFailure) as error:
-            if error.code not in ("no-repository", "no-git"):
+            if error.code not in ("no-repository", "foreign-owner", "no-git"):
                 raise
             return list(found.values())
         return sorted(files.values(), key=lambda source: source.path)

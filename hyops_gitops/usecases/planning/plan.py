@@ -27,7 +27,7 @@ from hyops_gitops.usecases.planning.declarations import (
     trailer_refusal,
     with_trailers,
 )
-from hyops_gitops.usecases.planning.merging import merge, merge_target
+from hyops_gitops.usecases.planning.merging import Merge, known_main, merge, missing_commit
 from hyops_gitops.usecases.planning.observation import Observation, anchor_refusal, check_header, observe
 from hyops_gitops.usecases.planning.proposal import (
     Ground,
@@ -136,17 +136,33 @@ class _Basis:
 
 
 def _basis(request: PlanRequest, head: str, tree: SourceTree, ports: PlanPorts, *, dirty: bool) -> _Basis:
-    """The tree to plan, validated: as it is, or as merging it into what it lacks gives."""
+    """The tree to plan, validated: as it is, or as merging it into what it lacks gives.
+
+    Main comes first, where it is known: it may have started the log since, or got a key that signs it.
+    """
+    work, history = ports.work_tree if dirty else None, ports.history
     validation, authority = _validated(tree, request, ports)
-    log = recorded_log(validation, authority, ports.open_store, ports.verifier, ports.mark)
-    into, said = merge_target(request.into, head, request.overrides, log, ports.history)
-    if into is None:
-        return _Basis(validation, authority, log, None, said)
-    merged, said = merge(into, head, ports.work_tree if dirty else None, ports.history)
-    if merged is None:
-        return _Basis(validation, authority, log, None, said)
-    validation, authority = _validated(merged, request, ports)
-    return _Basis(validation, authority, log, into, said)
+    main = known_main(request.into, authority.evidence.remote, request.overrides, history)
+    done = merge(main, head, work, history) if main else Merge()
+    if done.tree is not None:
+        validation, authority = _validated(done.tree, request, ports)
+    log = _log(validation, authority, ports)
+    base, said = missing_commit(done.into or head, request.overrides, log, history)
+    if base is not None:
+        done = merge(base, head, work, history)
+        if done.tree is not None:
+            validation, authority = _validated(done.tree, request, ports)
+    return _Basis(validation, authority, log, done.into, done.said or said)
+
+
+def _log(validation: Validation, authority: Authority, ports: PlanPorts) -> Log | None:
+    try:
+        return recorded_log(validation, authority, ports.open_store, ports.verifier, ports.mark)
+    except Refused as error:
+        if error.guard != "evidence-invalid":
+            raise
+        hint = f"{error.hint}; a branch that lacks a key of main is planned with --into origin/main"
+        raise Refused(error.message, guard=error.guard, hint=hint) from None
 
 
 def _validated(tree: SourceTree, request: PlanRequest, ports: PlanPorts) -> tuple[Validation, Authority]:
