@@ -128,7 +128,7 @@ def test_a_certificate_of_another_name_or_past_its_end_is_not_ready(
     with answering("HTTP/1.1 200 OK\r\n\r\n", tls=authority.server(name, days)) as service:
         verdict, detail = probe(service, kind, https=True)
         assert verdict == "not-ready"
-        assert detail.startswith("has a certificate that is not good: ")
+        assert detail.startswith("does not prove who it is: its certificate ")
         assert service.heard == []
 
 

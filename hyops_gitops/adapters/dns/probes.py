@@ -2,7 +2,7 @@
 
 The connection goes to the address given and nowhere else: no name is looked up, no proxy asked, no redirect followed,
 and the socket's peer must lie in the networks allowed before anything is said to it. Certificates are verified against
-the DNS name that clients use, with the system's authorities (SSL_CERT_FILE names others, as OpenSSL reads it).
+the DNS name that clients use, with the machine's authorities.
 """
 
 import ipaddress
@@ -12,6 +12,8 @@ import ssl
 import time
 from dataclasses import dataclass
 
+from hyops_gitops.adapters.host.tls import client_context, why_not_accepted
+from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.core.plan.readiness import Probe, ProbeReport, ProbeVerdict
 
 _SECONDS_A_DAY = 86400
@@ -65,6 +67,8 @@ def _outcome(probe: Probe, time_box: _TimeBox) -> _Outcome:
         return "not-ready", "does not answer as HTTP does"
     except OSError as error:
         return _failed(error)
+    except OutsideFailure as failure:
+        return "unknown", f"was not asked: {failure.message}"
 
 
 def _talk(probe: Probe, plain: socket.socket, time_box: _TimeBox) -> _Outcome:
@@ -78,7 +82,7 @@ def _talk(probe: Probe, plain: socket.socket, time_box: _TimeBox) -> _Outcome:
     if probe.type == "http" and not probe.https:
         return _ask(plain, probe, time_box)
     time_box.limit(plain)
-    with ssl.create_default_context().wrap_socket(plain, server_hostname=probe.host) as wrapped:
+    with client_context(code="probe-tls").wrap_socket(plain, server_hostname=probe.host) as wrapped:
         return _ask(wrapped, probe, time_box) if probe.type == "http" else _days_left(wrapped, probe.min_days)
 
 
@@ -126,7 +130,7 @@ def _failed(error: OSError) -> _Outcome:
         case ConnectionRefusedError():
             return "not-ready", "refuses the connection"
         case ssl.SSLCertVerificationError():
-            return "not-ready", f"has a certificate that is not good: {error.verify_message}"
+            return "not-ready", f"does not prove who it is: {why_not_accepted(error)[0]}"
         case ssl.SSLError():
             return "not-ready", f"does not talk TLS as it should: {error.reason or 'ends early'}"
         case ConnectionError():

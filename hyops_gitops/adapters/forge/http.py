@@ -1,8 +1,8 @@
 """GET requests to a forge's REST API, and what can go wrong with them.
 
 The token reaches exactly the host it was given for: redirects are not followed, `.netrc` is not read, plain HTTP is
-for this machine only, and no message or repr holds it. Proxies and CA settings of the environment do count: a forge is
-often outside, where PowerDNS is not.
+for this machine only, and no message or repr holds it. Proxies of the environment do count: a forge is often outside,
+where PowerDNS is not.
 """
 
 import json
@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import requests
 
 from hyops_gitops import __version__
+from hyops_gitops.adapters.host.https import tls_failure, trusting
 from hyops_gitops.core.errors import OutsideFailure
 
 CONNECT_TIMEOUT_S = 5.0
@@ -76,7 +77,7 @@ class ForgeHttp:
 
         Raises:
             OutsideFailure: codes `forge-unreachable`, `forge-redirect`, `forge-unauthorized`, `forge-rate-limited`,
-                `forge-status`, `forge-reply`.
+                `forge-status`, `forge-reply`, `forge-tls`.
         """
         reply = self._reply(path, params)
         return None if reply.status == _NOT_FOUND else reply.document
@@ -119,18 +120,26 @@ class ForgeHttp:
     def _exchange(self, path: str, params: Mapping[str, str]) -> _Reply:
         try:
             with requests.Session() as session:
-                session.trust_env = self.url.startswith("https:")  # a proxy sees the inside of plain HTTP
+                session.trust_env = False
+                trusting(session, self.url, None, code="forge-tls")
+                # A proxy sees the inside of plain HTTP, so it gets none.
+                proxies = requests.utils.get_environ_proxies(self.url) if self.url.startswith("https:") else {}
                 with session.get(
                     self.url.rstrip("/") + path,
                     params=params,
                     headers={"Accept": "application/json", "User-Agent": f"hyops-gitops/{__version__}"},
                     auth=_TokenAuth(self.token),
+                    proxies=proxies,
                     timeout=(min(CONNECT_TIMEOUT_S, self.timeout_s), self.timeout_s),
                     allow_redirects=False,
                     stream=True,
                 ) as response:
                     return _Reply(response.status_code, response.headers, self._document(path, response))
         except OSError as error:  # requests.RequestException is one
+            if isinstance(error, requests.exceptions.SSLError):
+                reason, hint = tls_failure(error)
+                failed = f"TLS with the forge at {self.url} failed: {reason}"
+                raise OutsideFailure(failed, code="forge-tls", hint=hint) from error
             reason = type(error).__name__
             raise OutsideFailure(
                 f"the forge at {self.url} did not answer: {reason}", code="forge-unreachable"

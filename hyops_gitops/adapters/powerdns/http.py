@@ -1,8 +1,8 @@
 """One HTTP exchange with a PowerDNS API, and what can go wrong with it.
 
-The key reaches exactly the host it was given for: redirects are not followed, proxies, `.netrc` and CA settings of the
-environment are ignored, and no message or repr holds it. PowerDNS answers every request with `Connection: close`, so
-a session per request costs nothing and leaves no socket behind.
+The key reaches exactly the host it was given for: redirects are not followed, proxies and `.netrc` are ignored, the
+certificate is verified (`ca_file`, else the machine's authorities), and no message or repr holds it. PowerDNS answers
+every request with `Connection: close`, so a session per request costs nothing and leaves no socket behind.
 
 Whether a request may have reached the server is known, not guessed: an upload notes when its first byte is taken,
 which happens only after the connection (and TLS) stands and the headers are out. Without its body PowerDNS does
@@ -11,14 +11,14 @@ nothing (measured on 4.7.3), so an untouched upload was not sent.
 
 import io
 import re
-import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import requests
 
 from hyops_gitops import __version__
+from hyops_gitops.adapters.host.https import causes, tls_failure, trusting
 from hyops_gitops.core.errors import OutsideFailure, ReplyLost
 
 CONNECT_TIMEOUT_S = 5.0
@@ -107,6 +107,7 @@ class PowerDnsHttp:
         try:
             with _Session() as session:
                 session.trust_env = False
+                trusting(session, self.url, self.ca_file, code="powerdns-tls")
                 with session.request(
                     method,
                     self.url.rstrip("/") + path,
@@ -114,7 +115,6 @@ class PowerDnsHttp:
                     data=upload,
                     headers=headers,
                     timeout=(min(CONNECT_TIMEOUT_S, self.timeout_s), self.timeout_s),
-                    verify=self.ca_file or True,
                     allow_redirects=False,
                     stream=True,
                 ) as response:
@@ -132,9 +132,9 @@ class PowerDnsHttp:
         reason = self.quote(_root_reason(error))
         match error:
             case requests.exceptions.SSLError():
-                certificate = isinstance(_root(error), ssl.SSLCertVerificationError)
-                hint = "primary.ca_file names the CA that signed the API's certificate" if certificate else ""
-                return kind(f"TLS with PowerDNS at {self.url} failed: {reason}", code="powerdns-tls", hint=hint)
+                reason, hint = tls_failure(error, "ca_file")
+                failed = f"TLS with PowerDNS at {self.url} failed: {self.quote(reason)}"
+                return kind(failed, code="powerdns-tls", hint=hint)
             case requests.exceptions.Timeout():
                 during = "to the request" if not isinstance(error, requests.exceptions.ConnectTimeout) else "to connect"
                 return kind(f"PowerDNS at {self.url} did not answer {during} in time", code="powerdns-timeout")
@@ -144,13 +144,11 @@ class PowerDnsHttp:
                     "supervisor that starts it again; a primary that is lost is rebuilt by `hyops-gitops restore`"
                 )
                 return kind(f"cannot reach PowerDNS at {self.url}: {reason}", code="powerdns-unreachable", hint=hint)
-            case requests.exceptions.RequestException():
+            case _:
                 return kind(
                     f"the connection to PowerDNS at {self.url} broke before the reply was complete: {reason}",
                     code="powerdns-connection-lost",
                 )
-            case _:  # requests raises a bare OSError for a CA file that it cannot find
-                return kind(f"cannot set up TLS for {self.url}: {reason}", code="powerdns-tls")
 
 
 def quoted(text: str) -> str:
@@ -184,22 +182,8 @@ def _body(response: requests.Response) -> bytes:
     return bytes(body)
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and what caused it, outermost first."""
-    seen: BaseException | None = error
-    while seen is not None:
-        yield seen
-        seen = seen.__cause__ or seen.__context__
-
-
-def _root(error: BaseException) -> BaseException:
-    return list(_chain(error))[-1]
-
-
 def _root_reason(error: BaseException) -> str:
-    root = _root(error)
-    if isinstance(root, ssl.SSLCertVerificationError):
-        return root.verify_message
+    root = list(causes(error))[-1]
     if isinstance(root, OSError) and root.strerror:
         return root.strerror.lower()
     return str(root)
@@ -207,4 +191,4 @@ def _root_reason(error: BaseException) -> str:
 
 def _never_connected(error: requests.exceptions.ConnectionError) -> bool:
     # urllib3's NewConnectionError covers refused connections and names that do not resolve.
-    return any(type(link).__name__ in ("NewConnectionError", "NameResolutionError") for link in _chain(error))
+    return any(type(link).__name__ in ("NewConnectionError", "NameResolutionError") for link in causes(error))

@@ -64,7 +64,7 @@ class _ZoneApi:
             server_id: `localhost` unless a proxy says otherwise.
             zone: The zone's canonical name.
             api_key: The secret; it goes into one header of requests to `url` and nowhere else.
-            ca_file: PEM file of the CA to trust in place of the public ones.
+            ca_file: PEM file of the authorities to trust in place of the machine's.
             timeout_s: The longest silence to bear, in seconds.
             sleep: Waits between tries of a read.
 

@@ -94,7 +94,7 @@ def _tls(primary: PrimaryServer) -> str:
         hint = "put TLS in front of the API; ca_file names your own CA"
         raise OutsideFailure("the API key crosses the network unencrypted", code="plain-http", hint=hint)
     primary.header()
-    return f"verified against {api.ca_file}" if api.ca_file else "verified against the public CAs"
+    return f"verified against {api.ca_file}" if api.ca_file else "verified against the system's CAs"
 
 
 def _version(primary: PrimaryServer) -> str:
