@@ -93,5 +93,13 @@ class Servers:
         api = authority.primary.api
         return server_info(api.url, api.server_id, primary_key(api, self._environ), self._ca_file(api))
 
+    def zone_keys(self, authority: Authority) -> tuple[bool, ...] | None:
+        """For each DNSSEC key of the zone whether it signs and is published; None where that is not shown."""
+        from hyops_gitops.adapters.powerdns.zone import PowerDnsZoneKeys
+
+        api = authority.primary.api
+        key = primary_key(api, self._environ)
+        return PowerDnsZoneKeys(api.url, api.server_id, authority.zone, key, self._ca_file(api)).usable()
+
     def _ca_file(self, api: ApiEndpoint) -> str | None:
         return str(self._root / api.ca_file) if api.ca_file else None

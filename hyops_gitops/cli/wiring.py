@@ -365,6 +365,7 @@ class Wiring:
             open_signer=self.signer,
             open_secondary=self.servers.secondary_reader,
             server_info=self.servers.info,
+            zone_keys=self.servers.zone_keys,
             open_scratch=self.servers.scratch,
             on_event=on_event,
             bound_url=lambda: self.environ.get(PRIMARY_URL, ""),

@@ -22,6 +22,15 @@ class SourceFile:
 
 
 @dataclass(frozen=True, slots=True)
+class ZoneSigning:
+    """How a signed zone is signed; None: the API does not show it to this key."""
+
+    rectified: bool | None  # after each write by the API
+    presigned: bool | None  # by another signer; PowerDNS signs nothing in it
+    default_soa_edit: str | None  # of pdns.conf, for signed zones
+
+
+@dataclass(frozen=True, slots=True)
 class ZoneHeader:
     """A zone without its RRsets, as the API reports it."""
 
@@ -33,8 +42,8 @@ class ZoneHeader:
     server_time: datetime | None  # the reply's Date header, whole seconds
     notified_serial: int | None = None  # of the last NOTIFY that the server sent
     soa_edit: str = ""  # the zone's own; "" when unset, and a default of pdns.conf may count
-    dnssec: bool = False  # whether it has active keys, or is presigned
-    api_rectify: bool = True  # whether the zone says so itself; a default of pdns.conf may count
+    nsec3narrow: bool = False
+    signing: ZoneSigning | None = None  # None: not signed
 
 
 @dataclass(frozen=True, slots=True)

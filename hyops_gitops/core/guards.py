@@ -178,6 +178,12 @@ _ALL = (
         overridable=False,
     ),
     Guard(
+        "signed-zone",
+        "a signed zone must be served so that validating resolvers accept what is written (api_rectify, presigned, "
+        "narrow NSEC3)",
+        overridable=False,
+    ),
+    Guard(
         "primary-url",
         "HYOPS_PRIMARY_URL, kept beside the API key, must equal primary.api_url",
         overridable=False,

@@ -171,8 +171,8 @@ def test_foreign_records_are_notes_where_the_zone_is_shared_and_drift_where_it_i
     by_transfer = drift(look, "dns")
     assert [case.name for case in by_transfer.cases] == [look.name("mail"), look.name("new")]
     assert by_transfer.unseen == tuple(
-        f"records of {server} at {look.name('alias')}, {look.name('lua')}: ALIAS and LUA, or of types that DNS has no "
-        "name for; only its API shows them"
+        f"records of {server} at {look.name('alias')}, {look.name('lua')}: of types that DNS is not asked for "
+        "(ALIAS, LUA); only its API shows them"
         for server in ("primary primary", "secondary secondary1")
     )
     look.edit_authority("policy: {", 'policy: {"zone_ownership": "exclusive", ')

@@ -52,8 +52,7 @@ def decode_header(zone: ZoneJson, server_time: datetime | None) -> ZoneHeader:
         server_time=server_time,
         notified_serial=_number(zone, "notified_serial") if "notified_serial" in zone else None,
         soa_edit=_text(zone, "soa_edit") if "soa_edit" in zone else "",
-        dnssec=zone.get("dnssec") is True,
-        api_rectify=zone.get("api_rectify") is not False,
+        nsec3narrow=zone.get("nsec3narrow") is True,
     )
 
 

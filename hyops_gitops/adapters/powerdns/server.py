@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Collection
 from urllib.parse import quote
 
 from hyops_gitops.adapters.powerdns.http import PowerDnsHttp, quoted
@@ -10,6 +11,7 @@ from hyops_gitops.core.exchange import ServerInfo
 
 _TIMEOUT_S = 10.0
 _OK = 200
+_LOOKED_AT = ("launch", "gpgsql-extra-connection-parameters", "gmysql-innodb-read-committed")
 _ISOLATION = re.compile(
     r"default_transaction_isolation\s*=\s*'?(?P<level>serializable|(?:repeatable|read)\\{0,2}\s+(?:read|committed|uncommitted))",
     re.IGNORECASE,
@@ -25,26 +27,26 @@ def server_info(url: str, server_id: str, api_key: str, ca_file: str | None = No
     http = PowerDnsHttp(url, api_key, ca_file, _TIMEOUT_S)
     path = f"/api/v1/servers/{quote(server_id, safe='')}"
     version = _version(http, path)
-    settings = _settings(http, path)
+    settings = settings_of(http, path, _LOOKED_AT)
     launched = tuple(quoted(name) for name in settings.get("launch", "").replace(",", " ").split())
     return ServerInfo(version, launched, _isolation(launched, settings))
 
 
 def _version(http: PowerDnsHttp, path: str) -> str:
-    match _get(http, path):
+    match document_at(http, path):
         case {"version": str(version)}:
             return quoted(version)
         case _:
             raise OutsideFailure(f"PowerDNS at {http.url} does not tell its version", code="powerdns-bad-reply")
 
 
-def _settings(http: PowerDnsHttp, path: str) -> dict[str, str]:
+def settings_of(http: PowerDnsHttp, path: str, wanted: Collection[str]) -> dict[str, str]:
     """The few settings that are looked at; others may hold secrets, and are left where they are."""
-    settings = _get(http, f"{path}/config")
+    settings = document_at(http, f"{path}/config")
     found: dict[str, str] = {}
     for setting in settings if isinstance(settings, list) else []:
         match setting:
-            case {"name": "launch" | "gpgsql-extra-connection-parameters" | "gmysql-innodb-read-committed" as name}:
+            case {"name": str(name)} if name in wanted:
                 found[name] = str(setting.get("value", ""))
     return found
 
@@ -59,7 +61,8 @@ def _isolation(backends: tuple[str, ...], settings: dict[str, str]) -> str:
     return ""
 
 
-def _get(http: PowerDnsHttp, path: str) -> object:
+def document_at(http: PowerDnsHttp, path: str) -> object:
+    """A JSON document, None where the server does not give it."""
     reply = http.exchange("GET", path, {})
     if reply.status != _OK:
         return None

@@ -9,6 +9,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import quote, urlsplit
@@ -25,8 +26,9 @@ from hyops_gitops.adapters.powerdns.json_form import (
     encode_patch,
     error_text,
 )
+from hyops_gitops.adapters.powerdns.signing import look_at_signing, usable_keys
 from hyops_gitops.core.errors import OutsideFailure, ReplyLost, ServerRefused
-from hyops_gitops.core.exchange import PatchReceipt, ZoneHeader
+from hyops_gitops.core.exchange import PatchReceipt, ZoneHeader, ZoneSigning
 from hyops_gitops.core.names import absolute
 from hyops_gitops.core.zone import Key, Operation, RRset
 
@@ -44,7 +46,7 @@ _TRANSIENT = frozenset({"powerdns-unreachable", "powerdns-connection-lost", "pow
 class _ZoneApi:
     """The requests about one zone, and the meaning of the replies' status."""
 
-    __slots__ = ("_http", "_path", "_sleep", "_zone", "_zones")
+    __slots__ = ("_http", "_path", "_signing", "_sleep", "_zone", "_zones")
 
     def __init__(
         self,
@@ -76,6 +78,7 @@ class _ZoneApi:
         self._zones = f"/api/v1/servers/{quote(server_id, safe='')}/zones"
         self._path = f"{self._zones}/{_zone_id(zone)}"
         self._sleep = sleep
+        self._signing: ZoneSigning | None = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._http.url!r}, {self._zone!r})"
@@ -142,7 +145,15 @@ class PowerDnsReader(_ZoneApi):
         """The zone without its RRsets."""
         reply, zone = self._read({"rrsets": "false"})
         with _Shape(self._http.url):
-            return decode_header(zone, _http_date(reply.headers.get("date", "")))
+            header = decode_header(zone, _http_date(reply.headers.get("date", "")))
+        return replace(header, signing=self._signing_of(zone)) if zone.get("dnssec") is True else header
+
+    def _signing_of(self, zone: ZoneJson) -> ZoneSigning:
+        """Looked at once: it takes two requests, and rights that a proxy may not give."""
+        if self._signing is None:
+            told = zone.get("api_rectify") is True
+            self._signing = look_at_signing(self._http, self._path, told_to_rectify=told)
+        return self._signing
 
     def rrsets(self) -> tuple[RRset, ...]:
         """Every RRset of the zone, as stored, foreign types in their raw text."""
@@ -244,6 +255,16 @@ class PowerDnsWriter(PowerDnsReader):
     def notify(self) -> None:
         """Ask for NOTIFY to every secondary; PowerDNS queues it and sends within about a second."""
         self._send("PUT", "/notify")
+
+
+class PowerDnsZoneKeys(_ZoneApi):
+    """The zone's DNSSEC keys, for `doctor`."""
+
+    __slots__ = ()
+
+    def usable(self) -> tuple[bool, ...] | None:
+        """For each key whether it signs and is published; None where that is not shown to this API key."""
+        return usable_keys(self._http, self._path)
 
 
 class PowerDnsTransferRequester(_ZoneApi):

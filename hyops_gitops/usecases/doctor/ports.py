@@ -54,6 +54,7 @@ class DoctorPorts:
     open_signer: Callable[[], Signer]
     open_secondary: Callable[[Authority, Secondary], ZoneReader | None]  # None: no key is bound to its URL
     server_info: Callable[[Authority], ServerInfo]
+    zone_keys: Callable[[Authority], tuple[bool, ...] | None]  # whether each signs and is published; None: not shown
     open_scratch: Callable[[Authority], ScratchZone]  # of a random name; nothing is made yet
     on_event: OnEvent
     bound_url: Callable[[], str]  # "" where none is set

@@ -15,6 +15,7 @@ from hyops_gitops.core.serials import StuckSerial, forecast_serial, stuck_serial
 from hyops_gitops.usecases.doctor.examining import Look, Once, Unseen
 from hyops_gitops.usecases.doctor.isolation import race
 from hyops_gitops.usecases.doctor.ports import DoctorPorts, DoctorRequest
+from hyops_gitops.usecases.doctor.signed_zone import signed_zone
 from hyops_gitops.usecases.planning.observation import (
     anchor_refusal,
     check_clock,
@@ -56,6 +57,7 @@ def looks(primary: PrimaryServer) -> dict[str, Look]:
         "zone-kind": lambda: _kind(primary),
         "soa-edit-api": lambda: _soa_edit_api(primary),
         "served-serial": lambda: _served_serial(primary),
+        "signed-zone": lambda: signed_zone(primary.header(), primary.authority, primary.ports),
         "anchor": lambda: _anchor(primary),
         "rows": lambda: _rows(primary),
         "clock": lambda: _clock(primary),

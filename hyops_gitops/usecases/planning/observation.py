@@ -15,6 +15,7 @@ from hyops_gitops.core.guards import Override, find_override, override_line
 from hyops_gitops.core.markers import PROTOCOL, Anchor, anchor_name, parse_protocol, protocol_name
 from hyops_gitops.core.plan.limits import Limits
 from hyops_gitops.core.serials import MAX_CLOCK_SKEW, stuck_serial
+from hyops_gitops.core.signed_zone import presigned, wrongly_signed
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.usecases.ports import ZoneReader
 
@@ -40,10 +41,11 @@ def check_header(header: ZoneHeader, authority: Authority, now: datetime) -> Non
     """Whether this zone may be written through this API.
 
     Raises:
-        Refused: guards `primary`, `soa-edit-api`, `served-serial`.
+        Refused: guards `primary`, `soa-edit-api`, `served-serial`, `signed-zone`.
     """
     check_kind(header, authority)
     check_serial(header, authority.zone, now)
+    check_signing(header, authority)
 
 
 def check_kind(header: ZoneHeader, authority: Authority) -> None:
@@ -71,6 +73,17 @@ def check_serial(header: ZoneHeader, zone: str, now: datetime) -> None:
         raise Refused(stuck.message, guard=stuck.guard, hint=stuck.hint)
 
 
+def check_signing(header: ZoneHeader, authority: Authority) -> None:
+    """Whether what is written is served as validating resolvers need it.
+
+    Raises:
+        Refused: guard `signed-zone`.
+    """
+    transferred = bool(authority.secondaries) and authority.policy.replication == "transfer"
+    if (wrong := wrongly_signed(header, authority.zone, transferred=transferred)) is not None:
+        raise Refused(wrong.message, guard="signed-zone", hint=wrong.hint)
+
+
 def check_clock(now: datetime, head: datetime, server: datetime | None) -> None:
     """Whether an entry may be signed with this clock.
 
@@ -96,10 +109,13 @@ def observe(reader: ZoneReader, log: Log, header: ZoneHeader) -> Observation:
     """Read the whole zone: records that are disabled, which a replace would lose, are shown in no other way.
 
     Raises:
-        Refused: guard `other-log`.
+        Refused: guards `other-log`, `signed-zone`.
         OutsideFailure: as the reader does.
     """
     seen = reader.rrsets()
+    if header.signing is not None and any(rrset.type == "RRSIG" for rrset in seen):  # PowerDNS lists none of its own
+        wrong = presigned(log.zone)
+        raise Refused(wrong.message, guard="signed-zone", hint=wrong.hint)
     anchor = anchor_in(seen, log.zone)
     zone = Zone.of(log.zone, seen).respelled(log.observed)
     return Observation(header, anchor, judge_anchor(anchor, log), zone, find_damage(seen), seen)

@@ -18,6 +18,7 @@ from hyops_gitops.usecases.planning.observation import (
     AnchorState,
     anchor_in,
     check_kind,
+    check_signing,
     judge_anchor,
     not_reconciled,
 )
@@ -79,13 +80,14 @@ def look_at_primary(primary: ZoneRestorer, authority: Authority, log: Log) -> Fo
     """The zone on the primary, judged by its anchor.
 
     Raises:
-        Refused: guards `primary`, `other-log`.
+        Refused: guards `primary`, `signed-zone`, `other-log`.
         OutsideFailure: the API cannot be reached.
     """
     if not primary.exists():
         return Found(None, (), Zone.of(log.zone, ()), "absent", None)
     header = primary.header()
     check_kind(header, authority)  # the serial is set by this very update, above all that are known
+    check_signing(header, authority)
     return found_in(primary, log, header)
 
 
