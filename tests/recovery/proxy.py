@@ -37,6 +37,8 @@ class Patch:
     @property
     def claims(self) -> tuple[int, str] | None:
         """The intent whose claim it puts down: an update. A PATCH without is one that settles."""
+        if self._is_first_lock:
+            return None
         for rrset in self.rrsets():
             named = _CLAIM.fullmatch(str(rrset["name"]))
             if named and rrset["type"] == "TXT" and rrset["changetype"] == "REPLACE":
@@ -48,10 +50,16 @@ class Patch:
         return None
 
     @property
+    def _is_first_lock(self) -> bool:
+        """Whether it puts the lock row into a zone; what it begins with, such as the last claim, it puts back."""
+        return any(str(one["name"]).startswith("_protocol.") and one["type"] == "CNAME" for one in self.rrsets())
+
+    @property
     def settles(self) -> bool:
-        """Whether it settles an intent: it puts a CNAME at a claim, and no claim."""
-        kinds = {one["type"] for one in self.rrsets() if _CLAIM.fullmatch(str(one["name"]))}
-        return self.claims is None and "CNAME" in kinds
+        """Whether it settles an intent: it takes a turn, or puts a CNAME at a claim, without being an update."""
+        names = [str(one["name"]) for one in self.rrsets()]
+        takes = any("-after-" in name for name in names)
+        return self.claims is None and (takes or any(map(_CLAIM.fullmatch, names))) and not self._is_first_lock
 
     @property
     def landed(self) -> bool:

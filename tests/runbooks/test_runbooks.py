@@ -15,6 +15,7 @@ import pytest
 from hyops_gitops.adapters.powerdns.zone import PowerDnsWriter
 from hyops_gitops.core.evidence.custody_entries import Gap, Reconcile, TrustChange
 from hyops_gitops.core.evidence.entries import Intent
+from hyops_gitops.core.markers import protocol_marker, protocol_name
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.zones import create_zone
@@ -180,6 +181,19 @@ def test_primary_lost(simple: Lived) -> None:  # noqa: F811
     walk(simple.world, "primary-lost.md")
 
     assert simple.world.records().digest() == simple.before.digest() == simple.secondary().digest()
+
+
+def test_upgrade_and_way_back(served: World) -> None:
+    """With the released program itself: tests/recovery/test_mixed_versions.py."""
+    served.apply()
+    served.contract("second", "10.0.0.2")
+    served.commit("More")
+    before = served.read(served.authority_path)
+    walk(served, "upgrade.md", ZONE=served.zone)
+
+    assert served.read(served.authority_path) == before
+    assert served.at("second") == {"A": (60, ("10.0.0.2",))}
+    assert protocol_marker(served.zone) in served.primary.rrsets_at([protocol_name(served.zone)])
 
 
 def test_damaged_zone(simple: Lived, small_lab: Lab) -> None:  # noqa: F811

@@ -113,6 +113,13 @@ AUTHORITY_RULES: tuple[Rule, ...] = (
         "max_environment_cutovers: {production: 3}",
     ),
     Rule(
+        "authority-protocol",
+        "protocol is not above the one that this program speaks.",
+        "It says how updates of the zone are fenced; a program that knows less would leave the fence open.",
+        "Use the version that the file was written for, or a newer one.",
+        "protocol: 3",
+    ),
+    Rule(
         "authority-branch",
         "evidence.branch is a valid Git branch name.",
         "The log is pushed to it.",

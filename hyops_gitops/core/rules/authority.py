@@ -10,6 +10,7 @@ from hyops_gitops.core.document import Document, KeyPath
 from hyops_gitops.core.fields import Fields
 from hyops_gitops.core.findings import Finding
 from hyops_gitops.core.guards import GUARDS, overridable_guards
+from hyops_gitops.core.markers import PROTOCOL
 from hyops_gitops.core.names import SHARED, is_below, label_problem, name_problem
 from hyops_gitops.core.rules.catalog import finding_at
 from hyops_gitops.core.rules.servers import check_servers
@@ -35,6 +36,7 @@ def check_authority(document: Document, *, in_tree: bool) -> Iterator[Finding]:
     yield from _check_convergence(fields)
     yield from _check_lease(fields)
     yield from _check_branch(fields)
+    yield from _check_protocol(fields)
 
 
 def check_override(replacement: Document, own: Document) -> Iterator[Finding]:
@@ -153,3 +155,11 @@ def _check_branch(fields: Fields) -> Iterator[Finding]:
         message = f"{branch!r} cannot be the branch of the log"
         hint = "use a plain branch name of its own, such as evidence"
         yield finding_at("authority-branch", fields.document, ("evidence", "branch"), message, hint)
+
+
+def _check_protocol(fields: Fields) -> Iterator[Finding]:
+    wanted = fields.number("protocol")
+    if wanted is not None and wanted > PROTOCOL:
+        message = f"appliers must speak protocol {wanted}, this program speaks {PROTOCOL}"
+        hint = "use the version that this was written for, or a newer one"
+        yield finding_at("authority-protocol", fields.document, ("protocol",), message, hint)
