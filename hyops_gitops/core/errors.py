@@ -7,7 +7,7 @@
     ├── OutsideFailure    4  the outside failed; nothing was changed
     │   ├── ServerRefused    the server understood and refused the whole request (400, 422)
     │   └── ReplyLost        a request was sent and no reply, or a 5xx, came back
-    └── Unconfirmed       5  the change was sent; its outcome is not converged or not known
+    └── Unconfirmed       5  what was applied is not proved on every required server, or its outcome is not known
 
 Adapters translate at their border and raise nothing else. A message is lower case, says what was got and what was
 expected, and never holds a secret; the hint is the remedy. `code` is stable and part of `hyops-error/1`.
@@ -35,7 +35,7 @@ EXIT_MEANINGS: dict[Exit, str] = {
     Exit.USAGE: "wrong usage, or no repository here",
     Exit.REFUSED: "refused by a guard; nothing was changed",
     Exit.OUTSIDE: "the outside failed (API, DNS, git remote); nothing was changed",
-    Exit.UNCONFIRMED: "the change was sent, but is not served where it must be, is in doubt, or was moved back",
+    Exit.UNCONFIRMED: "what was applied, by this run or an earlier one, is not proved, is in doubt, or was moved back",
     Exit.BUG: "a bug in this program",
     Exit.INTERRUPTED: "interrupted",
 }

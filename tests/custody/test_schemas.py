@@ -151,7 +151,9 @@ servers = st.builds(
     answers,
     st.booleans(),
     st.booleans(),
+    st.sampled_from(["", "SERVFAIL", "REFUSED"]),
 )
+retirements = st.builds(Retirement, names, maybe(times), texts, maybe(times))
 probes = st.builds(
     ProbeReport,
     st.sampled_from(["tcp", "tls", "http", "dns"]),
@@ -230,7 +232,7 @@ BODIES: dict[str, st.SearchStrategy[Any]] = {
         st.sampled_from(["computed", "read"]),
         maybe(times),
         some(servers),
-        some(st.builds(Retirement, names, maybe(times))),
+        some(retirements),
         texts,
         st.booleans(),
         some(services),
@@ -247,7 +249,7 @@ BODIES: dict[str, st.SearchStrategy[Any]] = {
         overrides,
     ),
     "unchanged": st.builds(
-        Unchanged, contracts, authorities, some(merged), some(servers), some(st.builds(Retirement, names, maybe(times)))
+        Unchanged, contracts, authorities, some(merged), some(servers), some(retirements), some(servers)
     ),
     "drift": st.builds(
         ZoneDrift,

@@ -46,6 +46,11 @@ def test_every_entry_about_damage_is_written_byte_for_byte() -> None:
         assert written == kept(f"damage/{seq:06d}.json", written), seq
 
 
+def test_every_entry_about_late_proof_is_written_byte_for_byte() -> None:
+    for seq, written in enumerate(values.proof()[0], 1):
+        assert written == kept(f"proof/{seq:06d}.json", written), seq
+
+
 def test_every_type_of_entry_is_kept() -> None:
     assert {entry.type for entry in values.log()[1]} == set(BODY_TYPES)
 

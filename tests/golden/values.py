@@ -259,6 +259,15 @@ def damage_bodies(entries: EntryList) -> Iterator[Body]:
     yield replace(result(2, entries[-1].sha256, bare=True), damage=(equal,))
 
 
+def proof_bodies(entries: EntryList) -> Iterator[Body]:
+    """What the log says of proof that is missing, and of proof that comes late."""
+    refused = ServerReport("secondary", "onprem", "192.0.2.2:53", "silent", None, ANSWERS, rcode="REFUSED")
+    held = Retirement(NAME, None, "resolver clients still gives the old answer", START + timedelta(hours=1))
+    yield intent(bare=True)
+    yield replace(result(1, entries[-1].sha256), servers=(SERVERS[0], refused), retire=(held,))
+    yield Unchanged(CONTRACTS, AUTHORITY, (), (), (), SERVERS[:1])
+
+
 def _envelope(entries: EntryList, segment: SegmentRef | None) -> Envelope:
     seq = len(entries) + 1
     return Envelope(
@@ -288,6 +297,11 @@ def log() -> tuple[list[bytes], EntryList]:
 def damage() -> tuple[list[bytes], EntryList]:
     """A log about damage: the bytes of each entry, and the entries."""
     return _written(damage_bodies, None)
+
+
+def proof() -> tuple[list[bytes], EntryList]:
+    """A log about late proof: the bytes of each entry, and the entries."""
+    return _written(proof_bodies, None)
 
 
 def segment() -> tuple[list[bytes], EntryList]:

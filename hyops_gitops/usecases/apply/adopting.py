@@ -68,6 +68,8 @@ def not_served(
             for one in adopted
             if answers[one.question].rcode != "SILENT" and not one.met_by(answers[one.question], authoritative=True)
         ]
+        if silent := sum(answer.rcode == "SILENT" for answer in answers.values()):
+            ports.on_event(Warned(f"{_called(server)} did not answer {silent} questions; they are proved afterwards"))
         refusals += _refusals(server, _looked_into(server, missing, authority.zone, ports))
     return tuple(refusals)
 
