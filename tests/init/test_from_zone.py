@@ -18,6 +18,7 @@ from hyops_gitops.core.exchange import Question
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.zones import served_serial, wait_until
+from tests.drift.test_spellings import FOREIGN
 from tests.init.conftest import ZONE, Init
 from tests.world import World
 
@@ -113,6 +114,16 @@ def test_what_is_no_zone_file_is_said(init: Init, directory: Path, tmp_path: Pat
     assert not directory.exists()
 
 
+def test_a_text_longer_than_one_string_is_read_as_powerdns_exports_it(init: Init, tmp_path: Path) -> None:
+    long = "x" * 410
+    (tmp_path / "zone").write_text(
+        f'good.prod 60 A 10.0.0.1\nlong.prod 60 TXT "{long}"\nodd.prod 60 TYPE65300 \\# 1 ab\n'
+    )
+    began = init("--from-zone", tmp_path / "zone", "--default-port", "443")
+    assert (began.exit, began.document["taken_over"]) == (Exit.OK, ["endpoints/prod/good.yaml"])
+    assert {("long.prod." + ZONE, "TXT"), ("odd.prod." + ZONE, "TYPE65300")} <= began.unmapped().keys()
+
+
 # --- on a live primary
 
 
@@ -205,6 +216,25 @@ def test_the_zone_is_read_by_transfer_too(init: Init, directory: Path, lab: Lab,
     assert not directory.exists()
     _metadata(lab, zone_name, "ALLOW-AXFR-FROM", ["127.0.0.1"])
     assert init(*options, bare=True).document["taken_over"] == ["endpoints/prod/pg.yaml"]
+
+
+@pytest.mark.authority
+@pytest.mark.parametrize("source", ["api", "axfr"])
+def test_records_of_every_kind_have_a_reason_from_either_source(
+    init: Init, lab: Lab, zone_name: str, source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    primary = PowerDnsWriter(lab.primary.api_url, "localhost", zone_name, lab.api_key)
+    primary.patch([], [RRset.of(f"{name}.prod.{zone_name}", kind, 60, [rdata]) for name, kind, rdata in FOREIGN])
+    _metadata(lab, zone_name, "ALLOW-AXFR-FROM", ["127.0.0.1"])
+    monkeypatch.setenv("POWERDNS_API_KEY", lab.api_key)
+    monkeypatch.setenv("HYOPS_PRIMARY_URL", lab.primary.api_url)
+    began = init(
+        "--zone", zone_name, "--primary-url", lab.primary.api_url, "--primary-dns", str(lab.primary.dns),
+        "--primary-site", "hetzner", "--from-zone", source, "--default-port", "443", bare=True,
+    )  # fmt: skip
+    assert began.exit == Exit.OK
+    types = {name: "ADDR" if kind == "TYPE65400" else kind for name, kind, _ in FOREIGN}
+    assert {(f"{name}.prod.{zone_name}", kind) for name, kind in types.items()} <= began.unmapped().keys()
 
 
 def _metadata(lab: Lab, zone: str, kind: str, values: list[str]) -> None:

@@ -13,6 +13,7 @@ from hyops_gitops.usecases.apply.ports import ApplyRequest
 from hyops_gitops.usecases.restore.ports import RestoreRequest
 from hyops_gitops.usecases.restore.restore import carry_out, prepare_restore
 from tests.custody.conftest import ok, verifies
+from tests.drift.test_spellings import FOREIGN
 from tests.restore.conftest import Lived, restore
 from tests.world import World, run
 
@@ -95,6 +96,20 @@ def test_whatever_moves_its_serial(simple: Lived, setting: str, afterwards: str)
 
     assert simple.world.primary.header().soa_edit_api == afterwards
     check_next_apply(simple)
+
+
+def test_records_of_every_kind_come_back(lived: Lived) -> None:
+    world = lived.world
+    for service, rrtype, rdata in FOREIGN:
+        world.foreign(service, rrtype, rdata)
+    world.contract("first", "10.0.0.8")
+    world.commit()
+    assert world.apply().outcome == "applied"
+    before = world.records()
+    lived.lose_zone()
+    assert restore(world).outcome == "restored"
+    assert world.records().digest() == before.digest()
+    assert world.cli("audit").exit == 0
 
 
 def test_the_record_of_it_passes_every_audit(simple: Lived) -> None:

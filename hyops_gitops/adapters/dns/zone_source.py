@@ -1,5 +1,6 @@
 """A whole zone by transfer (RFC 5936) or from a master file (RFC 1035 section 5)."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +15,12 @@ from hyops_gitops.adapters.dns.stream import DnsStream
 from hyops_gitops.core.contracts.authority import ServerAddress
 from hyops_gitops.core.errors import InvalidData, OutsideFailure
 from hyops_gitops.core.names import absolute, canonical_name
+from hyops_gitops.core.rdata import escaped, unescaped
 from hyops_gitops.core.zone import RRset
 
 _TIMEOUT_S = 30.0
+_MAX_STRING = 255  # octets, RFC 1035 section 3.3
+_LONG_STRING = re.compile(r'"(?:[^"\\\n]|\\.){256,}"')
 _FRAMING_SOAS = 2
 _HEADER_OCTETS = 12
 
@@ -88,6 +92,13 @@ class ZoneTransferClient:
         return knows_type(name)
 
 
+def _in_pieces(found: re.Match[str]) -> str:
+    """A string in quotes that is longer than one may be, as PowerDNS exports it, in the pieces that it is served in."""
+    octets = unescaped(found[0][1:-1])
+    pieces = [octets[start : start + _MAX_STRING] for start in range(0, len(octets), _MAX_STRING)]
+    return " ".join(f'"{escaped(piece)}"' for piece in pieces)
+
+
 def read_master_file(path: Path, zone: str) -> tuple[RRset, ...]:
     """Every RRset of a master file.
 
@@ -95,8 +106,8 @@ def read_master_file(path: Path, zone: str) -> tuple[RRset, ...]:
         InvalidData: code `bad-zone-file`.
     """
     try:
-        with path.open(encoding="utf-8") as file:
-            parsed = dns.zone.from_file(file, absolute(zone), relativize=False, check_origin=False)
+        text = _LONG_STRING.sub(_in_pieces, path.read_text(encoding="utf-8"))
+        parsed = dns.zone.from_text(text, absolute(zone), relativize=False, check_origin=False, allow_include=True)
     except OSError as error:
         raise InvalidData(f"cannot read {path}: {error.strerror}", code="bad-zone-file") from error
     except (dns.exception.DNSException, ValueError) as error:
