@@ -45,7 +45,11 @@ def program_version(name: str) -> str:
     said = words(done.stdout or done.stderr)
     found = re.match(pattern, said)
     if done.returncode != 0 or found is None:
-        raise asked.no_verdict(f"it does not tell its version: {said or 'no output'}")
+        raise OutsideFailure(
+            f"cannot run {program}: it does not tell its version: {said or 'no output'}",
+            code="no-program",
+            hint=f"`{program} {option}` shows what is wrong with it",
+        )
     if (int(found[1]), int(found[2])) < oldest:
         wanted = ".".join(map(str, oldest))
         raise OutsideFailure(f"{said} is too old", code="no-program", hint=f"install {package} {wanted} or newer")

@@ -42,8 +42,8 @@ def examine(request: DoctorRequest, ports: DoctorPorts, attests: Mapping[str, st
 
 
 def _sites(request: DoctorRequest, authority: Authority) -> dict[str, Look]:
+    """Where the primary stands is no check: a rule refuses an authority file that has it in the failure domain."""
     return {
-        "site-primary": lambda: repository_checks.outside(authority, "the primary", authority.primary.site, ""),
         "site-remote": lambda: repository_checks.outside(
             authority, "the git remote", request.remote_site, "--remote-site"
         ),

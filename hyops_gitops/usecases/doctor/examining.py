@@ -41,6 +41,7 @@ class Once(Generic[_Value]):
         self._check = check
         self._ask: Callable[[], _Value] | None = ask
         self._got: list[_Value] = []
+        self.failure: HyopsError | None = None  # what came of asking in vain
 
     def __call__(self) -> _Value:
         """The value.
@@ -50,7 +51,11 @@ class Once(Generic[_Value]):
         """
         if self._ask is not None:
             ask, self._ask = self._ask, None
-            self._got.append(ask())
+            try:
+                self._got.append(ask())
+            except HyopsError as failure:
+                self.failure = failure
+                raise
         if not self._got:
             raise Unseen(f"not asked, because of {self._check}", f"mend {self._check} first")
         return self._got[0]
