@@ -149,10 +149,10 @@ def _role(lab: Lab, server: LabServer) -> dict[str, str]:
 
 
 def _storage(backend: Backend, name: str) -> dict[str, str]:
-    return {**_modules(), **_backend_options(backend, name)}
+    return {**module_settings(), **_backend_options(backend, name)}
 
 
-def _modules() -> dict[str, str]:
+def module_settings() -> dict[str, str]:
     """Where the backends are, unless it is where PowerDNS looks by itself."""
     prefix = _prefix()
     found = None if prefix == _USR else next(iter(sorted(prefix.glob("lib/*/pdns"))), None)

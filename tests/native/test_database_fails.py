@@ -38,7 +38,10 @@ def test_a_read_only_database_is_told_as_one_and_settled_when_it_writes_again(na
         world.apply(swap=FakeClock().swap)
     # The PATCH was sent and answered with 500: nobody but the claim can tell, and it cannot be written either.
     assert (caught.value.exit_code, caught.value.code) == (5, "outcome-unknown")
-    assert "failed (500), as a rule because its database did" in caught.value.message
+    told = ("as a rule because its database did", "its database is read-only")  # 4.7; where the reply has the words
+    assert any(
+        f"failed (500){sep}{words}" in caught.value.message for sep, words in zip((", ", ": "), told, strict=True)
+    )
     assert world.apply(recover=world.entries()[-1].seq).outcome == "applied"
     assert world.at("first") == {"A": (60, ("10.0.0.1",))}
     types = world.types()

@@ -1,7 +1,7 @@
 """What a 5xx of a PowerDNS API means: its database failed the request, or a proxy before it did not reach it.
 
-Measured: 4.7 answers 500 with "Internal Server Error" alone, whatever the database said; its log has the words. From
-4.9.3 on the reply carries them where PowerDNS knows them, so they are looked for in the reply.
+Measured: 4.7 answers 500 with "Internal Server Error" alone, whatever the database said; its log has the words. 4.9.18
+and 5.1.5 repeat them in the reply, so they are looked for there.
 """
 
 import re
