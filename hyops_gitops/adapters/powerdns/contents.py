@@ -11,12 +11,14 @@ import re
 from collections.abc import Iterable, Mapping
 
 from hyops_gitops.core.names import absolute
-from hyops_gitops.core.rdata import escaped, tokens
+from hyops_gitops.core.rdata import escaped, meaning, tokens
 from hyops_gitops.core.zone import RRset
 
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _AS_IT_IS = frozenset({"LUA"})
 _STRINGS = frozenset({"TXT", "SPF"})
+_NAMED_IN_5_1 = frozenset({"TYPE261", "TYPE262"})  # RESINFO and WALLET: strings, no longer taken as octets
+_GENERIC = r"\#"
 _PROBE_LABEL = "_hyops-probe"
 
 
@@ -33,13 +35,25 @@ def content(rrtype: str, rdata: str, *, twice: bool) -> str:
     """Rdata as it is sent to a server that resolves escapes once, or twice."""
     if not twice or _is_verbatim(rrtype, rdata):
         return rdata
+    if rrtype in _NAMED_IN_5_1 and rdata.startswith(_GENERIC):
+        rdata = " ".join(f'"{escaped(string)}"' for string in _strings_in(rdata))
     if rrtype in _STRINGS:  # it also wants exactly the escapes that it writes itself
         rdata = " ".join(f'"{escaped(word.octets)}"' for word in tokens(rdata))
     return _ESCAPE.sub(_doubled, rdata)
 
 
 def _is_verbatim(rrtype: str, rdata: str) -> bool:
-    return rrtype in _AS_IT_IS or rdata.startswith(r"\#")
+    return rrtype in _AS_IT_IS or (rdata.startswith(_GENERIC) and rrtype not in _NAMED_IN_5_1)
+
+
+def _strings_in(rdata: str) -> list[bytes]:
+    """The strings in octets of the generic form, each behind its length."""
+    octets, strings = meaning("TYPE261", rdata), []
+    while octets:
+        length, octets = octets[0], octets[1:]
+        strings.append(octets[:length])
+        octets = octets[length:]
+    return strings
 
 
 def _doubled(found: re.Match[str]) -> str:
