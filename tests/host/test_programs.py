@@ -157,6 +157,25 @@ def test_doctor_does_not_call_such_a_user_ok(offline: World) -> None:
     assert lines["log"].startswith("ok")
 
 
+def test_such_a_user_begins_a_repository_in_the_name_that_the_environment_gives(offline: World, tmp_path: Path) -> None:
+    words = (
+        "--zone",
+        "begin.internal",
+        "--primary-url",
+        "https://dns.begin.internal:8443",
+        "--primary-site",
+        "hetzner",
+    )
+    named = {"NAME": "Ann Example", "EMAIL": "ann@example.invalid"}
+    roles = {f"GIT_{role}_{part}": value for role in ("AUTHOR", "COMMITTER") for part, value in named.items()}
+    status, said = as_nobody(offline, "init", str(tmp_path / "first"), *words, "--commit")
+    assert (status, "git does not know who commits" in said, "GIT_AUTHOR_NAME" in said) == (2, True, True), said
+    status, said = as_nobody(offline, "init", str(tmp_path / "new"), *words, "--commit", passwd=None, **roles)
+    assert status == 0, said
+    shown = run("git", "-C", tmp_path / "new", "log", "-1", "--format=%an|%ae|%cn|%ce").decode().strip()
+    assert shown == "|".join([*named.values(), *named.values()])
+
+
 def test_a_line_in_etc_passwd_mends_it(offline: World, tmp_path: Path) -> None:
     passwd = tmp_path / "passwd"
     passwd.write_text(Path("/etc/passwd").read_text() + f"applier:x:{UID}:{UID}::/tmp:/bin/sh\n")

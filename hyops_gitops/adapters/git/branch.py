@@ -57,7 +57,8 @@ class GitBranches:
             env=self._identity,
         )
         made = commit.decode().strip()
-        self._git.output("update-ref", "--create-reflog", f"refs/heads/{branch}", made, "0" * len(made))
+        moved = ("update-ref", "--create-reflog", f"refs/heads/{branch}", made, "0" * len(made))
+        self._git.output(*moved, env=self._identity)
         return made
 
     def push(self, remote: str, branch: str, commit: str) -> None:
