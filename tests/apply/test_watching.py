@@ -3,15 +3,22 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from threading import Event as Flag
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from hyops_gitops.adapters.host.clock import SystemClock
 from hyops_gitops.core.apply.events import Event, ServerSeen
-from hyops_gitops.core.contracts.authority import ServerAddress
+from hyops_gitops.core.contracts.authority import Authority, ServerAddress
+from hyops_gitops.core.contracts.contract import Readiness, Target, TargetType
 from hyops_gitops.core.exchange import Answer, Question
-from hyops_gitops.core.zone import RRset
+from hyops_gitops.core.plan.readiness import Candidate
+from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.usecases.apply.convergence import Expectation, Watch, Watched
+from hyops_gitops.usecases.apply.ports import ApplyPorts
+from hyops_gitops.usecases.apply.service_proof import answering_badly, prove_services
+from tests.apply.faults import FakeClock
 
 ANCHOR = RRset.of("_hyops-gitops.z.internal", "TXT", 60, ['"v=hyops1"'])
 CHANGED = RRset.of("pg.prod.z.internal", "A", 60, ["10.0.0.1"])
@@ -114,3 +121,56 @@ def test_an_anchor_that_is_old_saves_the_other_questions_and_a_cache_is_asked_fo
         ("right", ("A", "AAAA"), False),
         ("right", ("TXT",), False),
     ]
+
+
+OLD = replace(CHANGED, rdata=("10.0.0.9",))
+RIGHT = Answer("NOERROR", True, (ANCHOR, CHANGED), 1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict", "rcode"),
+    [
+        (RIGHT, "converged", ""),
+        (replace(RIGHT, rrsets=(ANCHOR, OLD)), "stale", ""),
+        (Answer("NXDOMAIN", True, (), 1), "stale", ""),
+        (Answer("SERVFAIL", True, (), 1), "silent", "SERVFAIL"),
+        (Answer("REFUSED", False, (), 1), "silent", "REFUSED"),
+        (Answer("SILENT", False, (), 0), "silent", ""),
+    ],
+)
+def test_what_answers_that_it_cannot_is_no_more_stale_than_what_is_silent(
+    answer: Answer, verdict: str, rcode: str
+) -> None:
+    expected = [Expectation(Question(*rrset.key), rrset) for rrset in (ANCHOR, CHANGED)]
+    watch = Watch(Answers(asked=answer), SystemClock(), lambda _: None, expected[0])
+    (report,) = watch.once([watched("secondary", "asked")], expected[1:])
+    assert (report.verdict, report.rcode) == (verdict, rcode)
+    assert report.said == (f"cannot conclude: answered {rcode}" if rcode else verdict)
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict"),
+    [
+        (Answer("NOERROR", True, (), 1), "not-ready"),
+        (Answer("NXDOMAIN", True, (), 1), "not-ready"),
+        (Answer("SERVFAIL", False, (), 1), "unknown"),
+        (Answer("REFUSED", False, (), 1), "unknown"),
+        (Answer("SILENT", False, (), 0), "unknown"),
+    ],
+)
+def test_a_service_is_not_called_unreachable_because_its_servers_do_not_answer(answer: Answer, verdict: str) -> None:
+    """What is not ready is moved back; on silence nothing ever is."""
+    target = Target(TargetType.HOST, ("10.0.0.1",), 5432)
+    moved = Candidate(CHANGED.name, target, (Readiness("tcp", {}),))
+    ports = SimpleNamespace(dns=Answers(asked=answer), clock=FakeClock(), prober=None)
+    authority = SimpleNamespace(resolvers=(), policy=SimpleNamespace(target_networks=()))
+    (report,) = prove_services(
+        [moved],
+        [watched("primary", "asked")],
+        cast(Authority, authority),
+        Zone.of("z.internal", ()),
+        0.0,
+        cast(ApplyPorts, ports),
+    )
+    assert report.report.verdict == verdict
+    assert answering_badly([report]) == ((CHANGED.name,) if verdict == "not-ready" else ())
