@@ -126,8 +126,9 @@ class Rows:
                 yield canonical_name(rrset["name"]), rrset["type"], record["content"]
 
     def _by_transfer(self, zone: str) -> Iterator[Row]:
-        where, port = self.lab.primary.dns.host, self.lab.primary.dns.port
-        got = dns.zone.from_xfr(dns.query.xfr(where, zone, port=port, relativize=False), relativize=False)
+        where, port, own = self.lab.primary.dns.host, self.lab.primary.dns.port, self.lab.secondaries[0].dns.host
+        transfer = dns.query.xfr(where, zone, port=port, relativize=False, source=own)
+        got = dns.zone.from_xfr(transfer, relativize=False)
         for name, _, rdata in got.iterate_rdatas():
             yield canonical_name(name.to_text()), dns.rdatatype.to_text(rdata.rdtype), rdata.to_text()
 
@@ -160,6 +161,11 @@ class Rows:
         try:
             yield
         finally:
+            self.release()
+
+    def release(self) -> None:
+        """Let go of what is held in the database; nothing where nothing is."""
+        if self._holder is not None:
             self._holder.run(_RELEASE[self.lab.backend])
 
     def wait_for_waiting(self, count: int) -> None:

@@ -8,6 +8,7 @@ import re
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Literal
@@ -80,6 +81,7 @@ class Proxy:
 
     def __init__(self, upstream: ServerAddress) -> None:
         self._upstream = upstream
+        self.doubling = False  # whether each PATCH is sent on twice at the same moment, and the last reply counts
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = ServerAddress("127.0.0.1", int(self._listener.getsockname()[1]))
         self.patches: list[Patch] = []
@@ -153,16 +155,23 @@ class Proxy:
             hold, self._hold = self._hold, None
         try:
             self._pause(hold, "request")
-            try:
-                reply = self._forward(raw)
-            except OSError:
-                reply = b""
-            self.patches.append(Patch(raw, _status(reply)))
+            for reply in self._twice(raw) if self.doubling else [self._once(raw)]:
+                self.patches.append(Patch(raw, _status(reply)))
             self._pause(hold, "reply")
         finally:
             if hold:
                 hold.done.set()
         return reply
+
+    def _once(self, raw: bytes) -> bytes:
+        try:
+            return self._forward(raw)
+        except OSError:
+            return b""
+
+    def _twice(self, raw: bytes) -> list[bytes]:
+        with ThreadPoolExecutor(2) as pool:
+            return [done.result() for done in as_completed([pool.submit(self._once, raw) for _ in range(2)])]
 
     def _pause(self, hold: _Hold | None, side: Side) -> None:
         if hold and hold.side == side:
