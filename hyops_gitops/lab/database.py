@@ -232,7 +232,8 @@ def _failure(lab: Lab, problem: str, output: str) -> OutsideFailure:
     told = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
     lines = [*_telling(output), *_telling(told)]
     hint = "\n".join(f"log of the database: {line}" for line in lines)
-    return OutsideFailure(f"the lab's {_SOFTWARE[lab.backend].title} {problem}", code="lab-database", hint=hint)
+    message = f"the lab's {_SOFTWARE[lab.backend].title} {problem}"
+    return OutsideFailure(f"{message}: {lines[0].strip()}" if lines else message, code="lab-database", hint=hint)
 
 
 def _telling(text: str) -> list[str]:

@@ -23,7 +23,13 @@ _numbers = itertools.count(1)
 def open_lab(backend: Backend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A lab that transfers its zones to anybody on loopback."""
     require(backend)
-    settings = {"xfr-cycle-interval": "3600", "allow-axfr-ips": "127.0.0.0/8", "disable-axfr": "no"}
+    settings = {
+        "xfr-cycle-interval": "3600",
+        "allow-axfr-ips": "127.0.0.0/8",
+        "disable-axfr": "no",
+        "enable-lua-record-updates": "yes",  # asked for since 5.1, unknown before
+        "ignore-unknown-settings": "enable-lua-record-updates",
+    }
     directory = tmp_path_factory.mktemp("open-lab")
     running = start_lab(directory, zone="lab.internal", backend=backend, settings=settings)
     try:
