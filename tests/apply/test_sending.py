@@ -225,10 +225,14 @@ def test_a_secondary_that_is_silent_is_not_confirmed_but_recorded(make_world: Ma
     assert (result_of(world).outcome, result_of(world).converged) == ("applied", False)
 
 
-def test_a_silent_secondary_does_not_block_the_next_apply(make_world: MakeWorld) -> None:
+def test_a_silent_secondary_leaves_the_next_apply_unconfirmed_but_lets_it_run(make_world: MakeWorld) -> None:
     world = silent_secondary(make_world)
     apply_until_seen(world, 2)
-    assert world.apply().outcome == "nothing"
+    assert world.apply().outcome == "unconfirmed"
+    world.contract("first", "10.0.0.9")
+    world.commit()
+    apply_until_seen(world, 2)
+    assert world.at("first")["A"][1] == ("10.0.0.9",)
 
 
 def test_a_secondary_that_stays_behind_is_stale(make_world: MakeWorld) -> None:

@@ -134,7 +134,7 @@ BREAKS: dict[str, Callable[[Broken], object]] = {
     "site-remote": lambda broken: setattr(broken, "request", replace(SITES, remote_site="onprem")),
     "site-runner": lambda broken: setattr(broken, "request", replace(SITES, runner_site="onprem")),
 }
-ELSEWHERE = {"rows": "tests/damage"}  # checks whose failure another folder shows
+ELSEWHERE = {"rows": "tests/damage", "signed-zone": "tests/signed"}  # checks whose failure another folder shows
 
 
 def _which(program: str) -> str:
