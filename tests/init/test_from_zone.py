@@ -1,9 +1,9 @@
 """`init --from-zone`: contracts for a zone as it is, reasons for the rest, a first apply that changes no answer."""
 
 import json
-import re
 import os
 import random
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
