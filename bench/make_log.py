@@ -13,28 +13,19 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from hyops_gitops.core.canonical import sha256_hex
-from hyops_gitops.core.evidence.custody_entries import Genesis
-from hyops_gitops.core.evidence.entries import Body, Intent, Result
-from hyops_gitops.core.evidence.entry_parts import (
-    Approval,
-    AuthorityRef,
-    ContractsRef,
-    Lease,
-    MergedCommit,
-    Person,
-    ServerReport,
-    TrustedKey,
-    ZoneDigests,
-)
-from hyops_gitops.core.evidence.envelope import NO_HASH, Entry, Envelope, decode, encode, entry_path
-from hyops_gitops.core.evidence.log import README, state_path, zone_path
-from hyops_gitops.core.plan.plan import Action, Change
-from hyops_gitops.core.plan.state import ManagedSet
-from hyops_gitops.core.signatures.sshsig import SshSignature, armour, signed_data
-from hyops_gitops.core.verification.continuity import after_changes
-from hyops_gitops.core.verification.log_readme import readme
-from hyops_gitops.core.verification.log_views import FORM, LOG_PAGE, folder_page, folder_readme, log_page
+from hyops_gitops.core.managed import ManagedSet
+from hyops_gitops.core.people import Approval, MergedCommit, Person
+from hyops_gitops.core.server_report import ServerReport
+from hyops_gitops.core.sshsig import SshSignature, armour, signed_data
 from hyops_gitops.core.zone import RRset, Zone
+from hyops_gitops.log.admin_entries import Genesis
+from hyops_gitops.log.continuity import after_changes
+from hyops_gitops.log.entries import Body, Intent, Result
+from hyops_gitops.log.envelope import NO_HASH, Entry, Envelope, decode, encode, entry_path
+from hyops_gitops.log.log import README, state_path, zone_path
+from hyops_gitops.log.pages import FORM, LOG_PAGE, folder_page, folder_readme, log_page, readme
+from hyops_gitops.log.parts import AuthorityRef, ContractsRef, Lease, TrustedKey, ZoneDigests
+from hyops_gitops.plan.plan import Action, Change
 
 ZONE = "bench.internal"
 PRINCIPAL = "applier@bench"

@@ -14,18 +14,18 @@ from pathlib import Path
 
 from bench.make_log import PRINCIPAL, ZONE, MadeLog, write_branch
 from hyops_gitops.adapters.git.evidence import GitEvidenceStore
-from hyops_gitops.adapters.git.verified_mark import GitVerifiedMark
-from hyops_gitops.adapters.ssh.verifying import SshVerifier
+from hyops_gitops.adapters.git.snapshot import GitVerifiedMark
+from hyops_gitops.adapters.ssh.signing import SshVerifier
 from hyops_gitops.adapters.yaml.reader import read_document
+from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.canonical import sha256_hex
-from hyops_gitops.core.contracts.authority import Authority
-from hyops_gitops.core.evidence.envelope import entry_path
-from hyops_gitops.core.rules.building import build_authority
-from hyops_gitops.core.signatures.signers import SignerSet, parse_allowed_signers
-from hyops_gitops.core.verification.log_reading import Reading, read_log
-from hyops_gitops.usecases.evidence.log import Signers, read_evidence
-from hyops_gitops.usecases.evidence.remembering import read_since
-from hyops_gitops.usecases.ports import EvidenceSnapshot
+from hyops_gitops.core.ports import EvidenceSnapshot
+from hyops_gitops.core.signers import SignerSet, parse_allowed_signers
+from hyops_gitops.log.cache import read_since
+from hyops_gitops.log.envelope import entry_path
+from hyops_gitops.log.verify_log import Reading, read_log
+from hyops_gitops.log.writer import Signers, read_evidence
+from hyops_gitops.validate.building import build_authority
 
 _SAMPLE = 100
 _AUTHORITY = """\

@@ -20,7 +20,21 @@ from pathlib import Path
 from typing import NoReturn
 
 ROOT = Path(__file__).parent.parent
-_LAYERS = ("core", "adapters", "usecases", "render", "lab", "cli")
+_PACKAGES = (
+    "core",
+    "validate",
+    "plan",
+    "log",
+    "apply",
+    "move",
+    "observe",
+    "audit",
+    "recover",
+    "init",
+    "adapters",
+    "lab",
+    "cli",
+)
 
 
 def run_command(arguments: list[str], cwd: Path, environ: Mapping[str, str]) -> tuple[int, bytes, bytes]:
@@ -63,8 +77,8 @@ def _parent() -> _Parent:
 
 def _serve() -> None:
     """Fork a command for each line of stdin, and answer with its status."""
-    for layer in _LAYERS:
-        package = importlib.import_module(f"hyops_gitops.{layer}")
+    for name in _PACKAGES:
+        package = importlib.import_module(f"hyops_gitops.{name}")
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             importlib.import_module(module.name)
     importlib.import_module("cryptography.hazmat.primitives.asymmetric.ed25519")

@@ -15,16 +15,16 @@ from pathlib import Path
 from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
 from hyops_gitops.adapters.powerdns.zone import PowerDnsReader, PowerDnsWriter
 from hyops_gitops.adapters.yaml.edit import add_scalar
+from hyops_gitops.apply.apply import apply
+from hyops_gitops.apply.ports import ApplyPorts, ApplyRequest
+from hyops_gitops.apply.receipt import Receipt
 from hyops_gitops.cli.wiring import TOOL, Wiring, authority_source, overrides_of
-from hyops_gitops.core.apply.events import OnEvent
-from hyops_gitops.core.apply.receipt import Receipt
-from hyops_gitops.core.evidence.entries import Body
-from hyops_gitops.core.evidence.envelope import Entry, decode, entry_path
+from hyops_gitops.core.events import OnEvent
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.lab.model import Lab
-from hyops_gitops.usecases.apply.apply import apply
-from hyops_gitops.usecases.apply.ports import ApplyPorts, ApplyRequest
-from hyops_gitops.usecases.evidence.genesis import start_log
+from hyops_gitops.log.entries import Body
+from hyops_gitops.log.envelope import Entry, decode, entry_path
+from hyops_gitops.log.genesis import start_log
 from tests.commands import run_command
 
 PRINCIPAL = "applier@tests"

@@ -11,6 +11,8 @@ from bench.fence.rows import Row, Rows
 from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
 from hyops_gitops.adapters.powerdns.json_form import encode_patch
 from hyops_gitops.adapters.powerdns.zone import PowerDnsWriter
+from hyops_gitops.apply.lock import ensure_lock
+from hyops_gitops.apply.send import Update, settle
 from hyops_gitops.core.markers import (
     Anchor,
     Turn,
@@ -24,8 +26,6 @@ from hyops_gitops.core.markers import (
 from hyops_gitops.core.names import absolute
 from hyops_gitops.core.zone import Key, Operation, RRset
 from hyops_gitops.lab.model import Lab
-from hyops_gitops.usecases.apply.locking import ensure_lock
-from hyops_gitops.usecases.apply.sending import Update, settle
 
 _TIMEOUT_S = 120.0
 _SEGMENT = "0123456789ab"

@@ -1,1 +1,1 @@
-"""One module per outside thing; each raises only our errors and meets the ports structurally."""
+"""Everything outside: git, PowerDNS, DNS, SSH, forges, YAML, files, the host."""

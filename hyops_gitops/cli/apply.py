@@ -6,14 +6,12 @@ from typing import TypedDict, Unpack
 
 import click
 
+from hyops_gitops.apply.apply import apply as apply_commit
+from hyops_gitops.apply.text import receipt_markdown, receipt_text
 from hyops_gitops.cli.options import common_options, find_repository
-from hyops_gitops.cli.output import echo, echo_json
-from hyops_gitops.cli.progress import show_event
+from hyops_gitops.cli.output import echo, echo_json, show_event
 from hyops_gitops.cli.run_request import run_request
 from hyops_gitops.cli.wiring import Wiring, override_option, overrides_of
-from hyops_gitops.render.markdown import receipt_markdown
-from hyops_gitops.render.reports import receipt_text
-from hyops_gitops.usecases.apply.apply import apply as apply_commit
 
 
 class _Options(TypedDict):

@@ -5,17 +5,17 @@ from pathlib import Path
 
 import click
 
-from hyops_gitops.adapters.files.worktree import read_source
-from hyops_gitops.adapters.host.clock import SystemClock
+from hyops_gitops.adapters.files import read_source
+from hyops_gitops.adapters.host.machine import SystemClock
+from hyops_gitops.audit.audit import Audit, Period
+from hyops_gitops.audit.ports import AuditPorts, AuditRequest, Look
+from hyops_gitops.audit.run import audit as run_audit
+from hyops_gitops.audit.text import audit_csv, audit_text
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import echo, echo_json, note
 from hyops_gitops.cli.wiring import Wiring, authority_source
-from hyops_gitops.core.audit.audit import Audit, Period
 from hyops_gitops.core.errors import UsageError
-from hyops_gitops.core.verification.seen import SeenHead
-from hyops_gitops.render.audit import audit_csv, audit_text
-from hyops_gitops.usecases.audit.audit import audit as run_audit
-from hyops_gitops.usecases.audit.ports import AuditPorts, AuditRequest, Look
+from hyops_gitops.log.pinned_heads import SeenHead
 
 _FORMATS = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ")
 

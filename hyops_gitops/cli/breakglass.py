@@ -6,21 +6,20 @@ from pathlib import Path
 
 import click
 
+from hyops_gitops.apply.prepare import Prepared
 from hyops_gitops.cli.cutover import site_lost_option
 from hyops_gitops.cli.failover import holds_of, site_options
 from hyops_gitops.cli.options import common_options, find_repository
-from hyops_gitops.cli.output import is_terminal, note, tell
-from hyops_gitops.cli.progress import show_event
+from hyops_gitops.cli.output import is_terminal, note, show_event, tell
 from hyops_gitops.cli.run_request import run_request
 from hyops_gitops.cli.wiring import Wiring, override_option
 from hyops_gitops.core.declaration import KINDS, Declaration, DeclaredHold
 from hyops_gitops.core.errors import UsageError
-from hyops_gitops.render.breakglass import broken_text, steps_text
-from hyops_gitops.usecases.apply.preparation import Prepared
-from hyops_gitops.usecases.breakglass.breakglass import breakglass as break_glass
-from hyops_gitops.usecases.breakglass.moves import Chosen, Cutover, Failback, Wanted
-from hyops_gitops.usecases.breakglass.opening import BreakglassRequest
-from hyops_gitops.usecases.moves.failover import FailoverRequest
+from hyops_gitops.move.failover import FailoverRequest
+from hyops_gitops.recover.breakglass import Chosen, Cutover, Failback, Wanted
+from hyops_gitops.recover.breakglass import breakglass as break_glass
+from hyops_gitops.recover.opening import BreakglassRequest
+from hyops_gitops.recover.text import broken_text, steps_text
 
 
 def _options(command: click.decorators.FC) -> click.decorators.FC:

@@ -4,20 +4,17 @@ from pathlib import Path
 
 import click
 
-from hyops_gitops.adapters.bundle.tarball import tarball
-from hyops_gitops.adapters.bundle.wheels import Wheels
-from hyops_gitops.adapters.files.files import replace_file
-from hyops_gitops.adapters.files.shipped import bundle_files
-from hyops_gitops.adapters.yaml.schemas import shipped_schemas
+from hyops_gitops.adapters.files import bundle_files, replace_file
+from hyops_gitops.adapters.wheels import Wheels, tarball
+from hyops_gitops.adapters.yaml.schema import shipped_schemas
 from hyops_gitops.cli.options import common_options, find_repository
-from hyops_gitops.cli.output import echo, echo_json
-from hyops_gitops.cli.progress import show_event
+from hyops_gitops.cli.output import echo, echo_json, show_event
 from hyops_gitops.cli.wiring import TOOL, Wiring
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.errors import Exit, UsageError
+from hyops_gitops.core.findings import printable
 from hyops_gitops.core.json_fields import time_text
-from hyops_gitops.render.findings import printable
-from hyops_gitops.usecases.breakglass.bundle import BundlePorts, make_bundle
+from hyops_gitops.recover.make_bundle import BundlePorts, make_bundle
 
 
 @click.command()

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from hyops_gitops.cli.output import echo, echo_json
-from hyops_gitops.core.evidence.log import Log
-from hyops_gitops.core.verification.log_lines import in_words
+from hyops_gitops.log.log import Log
+from hyops_gitops.log.pages import in_words
 
 
 def echo_head(log: Log, output_format: str, more: Mapping[str, object] | None = None) -> None:

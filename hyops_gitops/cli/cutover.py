@@ -9,10 +9,10 @@ from hyops_gitops.cli.order_options import order_of, order_options
 from hyops_gitops.cli.output import note, tell
 from hyops_gitops.cli.wiring import Wiring
 from hyops_gitops.core.errors import Exit, UsageError
-from hyops_gitops.core.moves.moving import Moving
-from hyops_gitops.render.findings import printable
-from hyops_gitops.render.moves import moving_text
-from hyops_gitops.usecases.moves import cutover as usecases
+from hyops_gitops.core.findings import printable
+from hyops_gitops.move import cutover as usecases
+from hyops_gitops.move.moves import Moving
+from hyops_gitops.move.text import moving_text
 
 site_lost_option = click.option(
     "--site-lost",

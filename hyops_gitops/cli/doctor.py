@@ -8,14 +8,12 @@ from pathlib import Path
 import click
 
 from hyops_gitops.cli.options import common_options, find_repository
-from hyops_gitops.cli.output import tell
-from hyops_gitops.cli.progress import show_event
+from hyops_gitops.cli.output import show_event, tell
 from hyops_gitops.cli.wiring import Wiring, authority_source
 from hyops_gitops.core.errors import Exit
-from hyops_gitops.core.inspection.checkup import parse_attest
-from hyops_gitops.render.doctor import checkup_text
-from hyops_gitops.usecases.doctor.doctor import examine
-from hyops_gitops.usecases.doctor.ports import DoctorRequest
+from hyops_gitops.observe.checkup import DoctorRequest, parse_attest
+from hyops_gitops.observe.doctor import examine
+from hyops_gitops.observe.text import checkup_text
 
 
 @click.command("doctor")

@@ -5,13 +5,12 @@ from pathlib import Path
 import click
 
 from hyops_gitops.cli.options import common_options, find_repository
-from hyops_gitops.cli.output import tell
-from hyops_gitops.cli.progress import show_event
+from hyops_gitops.cli.output import show_event, tell
 from hyops_gitops.cli.repair import repair, repair_options, wants_repair
 from hyops_gitops.cli.wiring import TOOL, Wiring
 from hyops_gitops.core.errors import UsageError
-from hyops_gitops.render.drift import drift_text
-from hyops_gitops.usecases.inspection.drift import DriftRequest, Look, look_for_drift
+from hyops_gitops.observe.find_drift import DriftRequest, Look, look_for_drift
+from hyops_gitops.observe.text import drift_text
 
 
 @click.command()

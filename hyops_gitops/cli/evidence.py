@@ -5,33 +5,28 @@ from pathlib import Path
 
 import click
 
-from hyops_gitops.adapters.files.folder import write_folder
-from hyops_gitops.adapters.files.shipped import AUDIT_SCRIPT, auditor_kit
-from hyops_gitops.adapters.git.export import GitBundler
-from hyops_gitops.adapters.git.importing import BranchChecker
+from hyops_gitops.adapters.files import AUDIT_SCRIPT, auditor_kit, write_folder
+from hyops_gitops.adapters.git.exports import BranchChecker, GitBundler
 from hyops_gitops.adapters.git.new_repository import pin_genesis
-from hyops_gitops.adapters.ssh.verifying import SshVerifier
+from hyops_gitops.adapters.ssh.signing import SshVerifier
 from hyops_gitops.adapters.yaml.reader import read_document
-from hyops_gitops.adapters.yaml.schema_check import check_document
+from hyops_gitops.adapters.yaml.schema import check_document
+from hyops_gitops.apply.text import reading_json, reading_text
 from hyops_gitops.cli.custody import echo_head
-from hyops_gitops.cli.options import common_options, find_repository
-from hyops_gitops.cli.output import echo, echo_json, note
-from hyops_gitops.cli.paths import work_tree
-from hyops_gitops.cli.progress import show_event
+from hyops_gitops.cli.options import common_options, find_repository, work_tree
+from hyops_gitops.cli.output import echo, echo_json, note, show_event
 from hyops_gitops.cli.wiring import TOOL, Wiring, authority_source
-from hyops_gitops.core.counting import counted
 from hyops_gitops.core.errors import Exit
-from hyops_gitops.core.evidence.custody_entries import Continues
-from hyops_gitops.core.verification.seen import SeenHead
-from hyops_gitops.render.custody import entry_text
-from hyops_gitops.render.findings import printable
-from hyops_gitops.render.reports import reading_json, reading_text
-from hyops_gitops.usecases.evidence.custody import acknowledge
-from hyops_gitops.usecases.evidence.export import export_log
-from hyops_gitops.usecases.evidence.genesis import start_log
-from hyops_gitops.usecases.evidence.importing import import_log
-from hyops_gitops.usecases.evidence.queries import show_entry
-from hyops_gitops.usecases.evidence.verify import VerifyPorts, verify_log
+from hyops_gitops.core.findings import printable
+from hyops_gitops.core.text import counted
+from hyops_gitops.log.admin import acknowledge
+from hyops_gitops.log.admin_entries import Continues
+from hyops_gitops.log.export import export_log, import_log
+from hyops_gitops.log.genesis import start_log
+from hyops_gitops.log.history import show_entry
+from hyops_gitops.log.pinned_heads import SeenHead
+from hyops_gitops.log.text import entry_text
+from hyops_gitops.log.verify import VerifyPorts, verify_log
 
 
 @click.group("evidence", context_settings={"help_option_names": ["-h", "--help"]})

@@ -4,11 +4,11 @@ import click
 
 from hyops_gitops.cli.options import common_options
 from hyops_gitops.cli.output import echo, echo_json
-from hyops_gitops.core.contracts.context import did_you_mean
+from hyops_gitops.core.context import did_you_mean
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.guards import GUARDS
-from hyops_gitops.core.rules.catalog import RULES
-from hyops_gitops.render.explanations import catalogue_text, explanations_json, guard_text, rule_text
+from hyops_gitops.core.rules import RULES
+from hyops_gitops.validate.formats import catalogue_text, explanations_json, guard_text, rule_text
 
 
 @click.command()

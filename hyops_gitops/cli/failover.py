@@ -12,10 +12,9 @@ from hyops_gitops.cli.order_options import order_of, order_options
 from hyops_gitops.cli.output import tell
 from hyops_gitops.cli.wiring import Wiring
 from hyops_gitops.core.errors import UsageError
-from hyops_gitops.render.rehearsal import rehearsal_text
-from hyops_gitops.usecases.moves.failover import FailoverRequest
-from hyops_gitops.usecases.moves.failover import failover as fail_over
-from hyops_gitops.usecases.moves.rehearsal import rehearse
+from hyops_gitops.move.failover import FailoverRequest, rehearse
+from hyops_gitops.move.failover import failover as fail_over
+from hyops_gitops.move.text import rehearsal_text
 
 _Command = TypeVar("_Command", bound=Callable[..., object])
 

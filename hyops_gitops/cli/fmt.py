@@ -4,13 +4,12 @@ from pathlib import Path
 
 import click
 
-from hyops_gitops.cli.options import common_options, find_repository
+from hyops_gitops.cli.options import common_options, find_repository, inside
 from hyops_gitops.cli.output import echo, echo_json, note
-from hyops_gitops.cli.paths import inside
 from hyops_gitops.cli.wiring import Wiring
 from hyops_gitops.core.errors import Exit
-from hyops_gitops.render.findings import printable
-from hyops_gitops.usecases.validation.fmt import format_contracts
+from hyops_gitops.core.findings import printable
+from hyops_gitops.move.contract_files import format_contracts
 
 
 @click.command()

@@ -5,12 +5,11 @@ from pathlib import Path
 import click
 
 from hyops_gitops.cli.options import common_options, find_repository
-from hyops_gitops.cli.output import tell
-from hyops_gitops.cli.progress import show_event
+from hyops_gitops.cli.output import show_event, tell
 from hyops_gitops.cli.wiring import Wiring
 from hyops_gitops.core.errors import Exit
-from hyops_gitops.render.custody import history_text
-from hyops_gitops.usecases.evidence.queries import history_of
+from hyops_gitops.log.history import history_of
+from hyops_gitops.log.text import history_text
 
 
 @click.command()

@@ -1,35 +1,166 @@
 """`init`: a repository for somebody's own zone."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypedDict, TypeVar, Unpack
 
 import click
 
-from hyops_gitops.adapters.files.files import at_home
-from hyops_gitops.adapters.files.templates import load_templates
-from hyops_gitops.adapters.files.worktree import read_source
+from hyops_gitops.adapters.files import at_home, load_templates, read_source
 from hyops_gitops.adapters.git.new_repository import NewRepository
-from hyops_gitops.adapters.ssh.signing import SshKeygenSigner
-from hyops_gitops.adapters.ssh.ssh_keygen import generate_key
+from hyops_gitops.adapters.ssh.signing import SshKeygenSigner, generate_key
 from hyops_gitops.adapters.yaml.reader import read_document
-from hyops_gitops.adapters.yaml.schema_check import check_document
-from hyops_gitops.adapters.yaml.schemas import shipped_schemas
-from hyops_gitops.cli.init_answers import AnswerOptions, answer_options, answers_of
+from hyops_gitops.adapters.yaml.schema import check_document, shipped_schemas
 from hyops_gitops.cli.options import common_options
-from hyops_gitops.cli.output import echo, echo_json
-from hyops_gitops.cli.progress import show_event
+from hyops_gitops.cli.output import echo, echo_json, is_terminal, show_event
 from hyops_gitops.cli.wiring import TOOL, Wiring
-from hyops_gitops.core.contracts.authority import Authority
+from hyops_gitops.core.authority import Authority
+from hyops_gitops.core.context import DEFAULT_TTL
 from hyops_gitops.core.errors import Exit, InvalidData, UsageError
-from hyops_gitops.core.onboarding.new_repository import PLACEHOLDER_REF, PLACEHOLDER_REPO, Tool
-from hyops_gitops.core.onboarding.zone_contracts import Style
+from hyops_gitops.core.names import canonical_name
+from hyops_gitops.core.ports import Signer
 from hyops_gitops.core.zone import RRset
-from hyops_gitops.render.init import begun_text
-from hyops_gitops.usecases.evidence.genesis import Started, start_log
-from hyops_gitops.usecases.onboarding.init import begin_repository
-from hyops_gitops.usecases.onboarding.ports import BeginPorts, InitRequest
-from hyops_gitops.usecases.ports import Signer
+from hyops_gitops.init.init import BeginPorts, InitRequest, begin_repository
+from hyops_gitops.init.report import begun_text
+from hyops_gitops.init.repository import (
+    ENVIRONMENTS,
+    PLACEHOLDER_REF,
+    PLACEHOLDER_REPO,
+    PRIVATE_NETWORKS,
+    Answers,
+    Server,
+    Tool,
+)
+from hyops_gitops.init.zone_contracts import Style
+from hyops_gitops.log.genesis import Started, start_log
+
+_AnswersCommand = TypeVar("_AnswersCommand", bound=Callable[..., object])
+
+
+class AnswerOptions(TypedDict):
+    """As click hands them over."""
+
+    zone: str | None
+    environments: tuple[str, ...]
+    failure_domain: str
+    primary_url: str | None
+    primary_key_env: str
+    primary_dns: str | None
+    primary_site: str | None
+    primary_ca: Path | None
+    secondaries: tuple[str, ...]
+    resolvers: tuple[str, ...]
+    target_networks: tuple[str, ...]
+    ttl_max: int
+
+
+_ANSWER_OPTIONS = (
+    click.option("--zone", metavar="NAME", help="The zone, such as hyops.internal."),
+    click.option(
+        "--environment",
+        "environments",
+        metavar="LABEL",
+        multiple=True,
+        help="Repeatable.  [default: dev, staging, prod]",
+    ),
+    click.option(
+        "--failure-domain", metavar="SITE", default="onprem", show_default=True, help="What DNS must survive."
+    ),
+    click.option("--primary-url", metavar="URL", help="The PowerDNS API of the writable primary, without path."),
+    click.option(
+        "--primary-key-env", metavar="NAME", default="POWERDNS_API_KEY", show_default=True, help="Holds its API key."
+    ),
+    click.option("--primary-dns", metavar="HOST:PORT", help="Where the primary answers DNS."),
+    click.option("--primary-site", metavar="SITE", help="Where it stands; never the failure domain."),
+    click.option(
+        "--primary-ca",
+        type=click.Path(path_type=Path, dir_okay=False, exists=True),
+        help="PEM file of the CA of its API; copied to ca.pem.",
+    ),
+    click.option(
+        "--secondary",
+        "secondaries",
+        metavar="NAME[@SITE]=HOST:PORT",
+        multiple=True,
+        help="A read-only copy. Repeatable.",
+    ),
+    click.option(
+        "--resolver", "resolvers", metavar="NAME[@SITE]=HOST:PORT", multiple=True, help="One of clients. Repeatable."
+    ),
+    click.option(
+        "--target-network",
+        "target_networks",
+        metavar="CIDR",
+        multiple=True,
+        help="Where targets may be. Repeatable.  [default: the private networks]",
+    ),
+    click.option(
+        "--ttl-max",
+        type=click.IntRange(1),
+        default=DEFAULT_TTL.maximum,
+        show_default=True,
+        help="Seconds; policy.ttl.max.",
+    ),
+)
+
+
+def answer_options(command: _AnswersCommand) -> _AnswersCommand:
+    """The options."""
+    for option in reversed(_ANSWER_OPTIONS):
+        command = option(command)
+    return command
+
+
+def answers_of(given: AnswerOptions, *, remote: str | None, ca_file: str | None, may_ask: bool) -> Answers:
+    """What was given, completed by asking where somebody is there to ask.
+
+    Raises:
+        UsageError: code `answers-missing`.
+    """
+    asking = may_ask and is_terminal(sys.stdin)
+    zone, url, site = given["zone"], given["primary_url"], given["primary_site"]
+    environments = given["environments"] or ENVIRONMENTS
+    dns, secondaries = given["primary_dns"], given["secondaries"]
+    if asking:
+        zone = zone or _ask("zone")
+        if not given["environments"]:
+            environments = _listed(_ask("environments", ",".join(ENVIRONMENTS)))
+        url = url or _ask("URL of the primary's API, such as https://dns.example.net:8443")
+        site = site or _ask("site of the primary")
+        dns = dns or _ask("DNS address of the primary, host:port (empty: not asked)", "") or None
+        secondaries = secondaries or _listed(_ask("secondaries, NAME[@SITE]=HOST:PORT by commas (empty: none)", ""))
+    if zone is None or url is None or site is None:
+        needed = {"--zone": zone, "--primary-url": url, "--primary-site": site}
+        missing = ", ".join(option for option, value in needed.items() if value is None)
+        raise UsageError(
+            f"missing: {missing}", code="answers-missing", hint="or give --authority FILE; on a terminal it asks"
+        )
+    return Answers(
+        zone=canonical_name(zone),
+        primary_url=url.rstrip("/"),
+        primary_site=site,
+        environments=environments,
+        failure_domain=given["failure_domain"],
+        key_env=given["primary_key_env"],
+        primary_dns=dns,
+        ca_file=ca_file,
+        secondaries=tuple(map(Server.parse, secondaries)),
+        resolvers=tuple(map(Server.parse, given["resolvers"])),
+        target_networks=given["target_networks"] or PRIVATE_NETWORKS,
+        ttl_max=given["ttl_max"],
+        remote=remote,
+    )
+
+
+def _ask(question: str, default: str | None = None) -> str:
+    answer: str = click.prompt(question, default=default, show_default=bool(default), err=True, type=str)
+    return answer.strip()
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
 
 _Command = TypeVar("_Command", bound=Callable[..., object])
 _CA_FILE = "ca.pem"
@@ -222,7 +353,7 @@ def _rulesets(options: _All) -> "Callable[..., tuple[str, ...]] | None":
         return None
     if options["github_repo"] is None:
         raise UsageError("--github set needs --github-repo OWNER/NAME", code="usage")
-    from hyops_gitops.adapters.forge.github_rulesets import GithubRulesets  # noqa: PLC0415 - rarely used
+    from hyops_gitops.adapters.forge.access import GithubRulesets  # noqa: PLC0415 - rarely used
 
     return GithubRulesets(options["github_repo"])
 

@@ -6,13 +6,12 @@ import click
 
 from hyops_gitops.cli.custody import echo_head
 from hyops_gitops.cli.options import common_options, find_repository
-from hyops_gitops.cli.output import note, tell
-from hyops_gitops.cli.progress import show_event
+from hyops_gitops.cli.output import note, show_event, tell
 from hyops_gitops.cli.wiring import TOOL, Wiring
 from hyops_gitops.core.errors import Exit
-from hyops_gitops.core.signatures.signers import fingerprint
-from hyops_gitops.render.custody import keys_text
-from hyops_gitops.usecases.evidence.keys import compromise, list_keys, retire, trust
+from hyops_gitops.core.signers import fingerprint
+from hyops_gitops.log.keys import compromise, list_keys, retire, trust
+from hyops_gitops.log.text import keys_text
 
 _reason = click.option("--reason", required=True, metavar="TEXT", help="Why; it becomes evidence.")
 

@@ -6,17 +6,130 @@ from typing import TypedDict, Unpack
 
 import click
 
-from hyops_gitops.cli.lab_output import echo_lab, lab_document
-from hyops_gitops.cli.lab_service import service
 from hyops_gitops.cli.options import common_options, find_repository, lab_directory_option
 from hyops_gitops.cli.output import echo, echo_json
 from hyops_gitops.core.errors import Exit, UsageError
 from hyops_gitops.core.names import canonical_name
 from hyops_gitops.lab.containers import start_container_lab
 from hyops_gitops.lab.files import AUTHORITY_FILE, ENV_FILE, find_authority, read_authority
-from hyops_gitops.lab.model import BACKENDS, Backend, load_lab
-from hyops_gitops.lab.run import MAX_SECONDARIES, lab_status, listener_status, start_lab, stop_lab
-from hyops_gitops.lab.services import parse_services
+from hyops_gitops.lab.model import BACKENDS, Backend, Lab, LabResolver, LabService, load_lab
+from hyops_gitops.lab.run import (
+    MAX_SECONDARIES,
+    ListenerStatus,
+    lab_software,
+    lab_status,
+    listener_status,
+    start_lab,
+    stop_lab,
+)
+from hyops_gitops.lab.services import parse_services, service_of, start_service, stop_service
+
+
+def echo_lab(lab: Lab) -> None:
+    """A line for each server, the resolver and each service."""
+    for each in lab_status(lab):
+        server = each.server
+        process = "container" if lab.compose else f"pid {server.pid}"
+        state = process if each.running else "not running"
+        served = "zone not served" if each.serial is None else f"serial {each.serial}"
+        echo(f"  {server.name:<10}  dns {server.dns!s:<15}  api {server.api_url:<22}  {state}  {served}")
+    for one in listener_status(lab):
+        match one.listener:
+            case LabResolver(name=name, dns=dns):
+                echo(f"  {name:<10}  dns {dns!s:<15}  {_state(one)}")
+            case LabService(name=name, address=address):
+                echo(f"  service {name}  {address}  {_state(one)}")
+    if software := lab_software(lab):
+        echo(f"  {', '.join(software)}")
+
+
+def _state(one: ListenerStatus) -> str:
+    if one.running:
+        return f"pid {one.listener.pid}" if one.answers else f"pid {one.listener.pid}, does not answer"
+    return "stopped" if one.as_wanted else "not running"
+
+
+def lab_document(lab: Lab) -> dict[str, object]:
+    """`hyops-lab/1`: each process as it is now."""
+    listeners = listener_status(lab)
+    return {
+        "format": "hyops-lab/1",
+        "directory": str(lab.directory),
+        "zone": lab.zone,
+        "backend": lab.backend,
+        "compose": lab.compose,
+        "software": list(lab_software(lab)),
+        "servers": [
+            {
+                "name": each.server.name,
+                "role": each.server.role,
+                "dns": str(each.server.dns),
+                "api_url": each.server.api_url,
+                "pid": each.server.pid,
+                "running": each.running,
+                "serial": each.serial,
+            }
+            for each in lab_status(lab)
+        ],
+        "resolver": next(
+            (
+                {"name": one.listener.name, "dns": str(one.listener.dns), **_process(one)}
+                for one in listeners
+                if isinstance(one.listener, LabResolver)
+            ),
+            None,
+        ),
+        "services": [
+            {"name": one.listener.name, "address": str(one.listener.address), **_process(one)}
+            for one in listeners
+            if isinstance(one.listener, LabService)
+        ],
+    }
+
+
+def _process(one: ListenerStatus) -> dict[str, object]:
+    return {"pid": one.listener.pid, "running": one.running, "answers": one.answers}
+
+
+@click.group("service", context_settings={"help_option_names": ["-h", "--help"]})
+def service() -> None:
+    """Stop and start single services of a running lab."""
+
+
+@service.command("stop")
+@click.argument("name")
+@lab_directory_option
+@common_options("json")
+def stop(
+    name: str,
+    directory: Path,
+    output_format: str,
+    **_common: object,
+) -> None:
+    """End the service NAME, and nothing else: its address refuses connections until it is started again."""
+    lab = stop_service(directory, name)
+    if output_format == "json":
+        echo_json(lab_document(lab))
+    else:
+        echo(f"service {name} at {service_of(lab, name).address} is stopped")
+
+
+@service.command("start")
+@click.argument("name")
+@lab_directory_option
+@common_options("json")
+def start(
+    name: str,
+    directory: Path,
+    output_format: str,
+    **_common: object,
+) -> None:
+    """Start the service NAME of the lab, after it was stopped or has ended, and wait until it answers."""
+    lab = start_service(directory, name)
+    if output_format == "json":
+        echo_json(lab_document(lab))
+    else:
+        echo(f"service {name} at {service_of(lab, name).address} answers, pid {service_of(lab, name).pid}")
 
 
 class _Processes(TypedDict):

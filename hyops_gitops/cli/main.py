@@ -13,8 +13,7 @@ from hyops_gitops import __version__
 from hyops_gitops.cli.help import EXIT_CODES, usage_words, with_examples
 from hyops_gitops.cli.output import ResultLost, echo, echo_json, note
 from hyops_gitops.core.errors import Exit, HyopsError
-from hyops_gitops.render.findings import findings_text, printable
-from hyops_gitops.usecases.findings_error import FindingsError
+from hyops_gitops.core.findings import FindingsError, findings_text, printable
 
 # Section -> command -> (module, attribute, one line of help). Modules are imported when their command runs: the hook
 # runs on every commit, and requests, jsonschema and dnspython cost more to import than most commands take to run.
@@ -158,7 +157,7 @@ def _tell(form: str, error: HyopsError) -> None:
         echo_json(error.to_json())
         return
     if form == "markdown":
-        from hyops_gitops.render.markdown import error_markdown  # noqa: PLC0415 - plans and receipts cost 100 ms
+        from hyops_gitops.apply.text import error_markdown  # noqa: PLC0415 - plans and receipts cost 100 ms
 
         echo(error_markdown(error, findings).rstrip("\n"))
     if findings:

@@ -6,10 +6,9 @@ from typing import TypeVar
 import click
 
 from hyops_gitops.cli.wiring import overrides_of
-from hyops_gitops.core.declaration import KINDS, Declaration
+from hyops_gitops.core.declaration import KINDS, Declaration, Trailer, read_trailers
 from hyops_gitops.core.errors import UsageError
-from hyops_gitops.core.trailers import Trailer, read_trailers
-from hyops_gitops.usecases.moves.moving import Order
+from hyops_gitops.move.moving import Order
 
 _Command = TypeVar("_Command", bound=Callable[..., object])
 

@@ -10,7 +10,10 @@ from typing import Protocol, TextIO
 
 import click
 
+from hyops_gitops.apply.text import server_line
 from hyops_gitops.core.errors import Unconfirmed
+from hyops_gitops.core.events import Event, ServerSeen, Step, Warned
+from hyops_gitops.core.findings import printable
 
 # Legal in JSON as they are, but no UTF-8 (file names may hold any byte), or an order to a terminal.
 _ESCAPED = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -83,3 +86,16 @@ def _drop_the_rest() -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
+
+
+def show_event(event: Event) -> None:
+    """One line for each event."""
+    match event:
+        case Step(text):
+            note(f"- {printable(text)}")
+        case Warned(text):
+            note(f"warning: {printable(text)}")
+        case ServerSeen(report) if not is_terminal(sys.stdout):  # a terminal shows them once, in the result
+            note(f"  {printable(server_line(report))}")
+        case ServerSeen():
+            pass

@@ -4,13 +4,12 @@ from pathlib import Path
 
 import click
 
+from hyops_gitops.apply.plan import PlanRequest, make_proposal
+from hyops_gitops.apply.text import proposal_markdown, proposal_text
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import echo, echo_json
 from hyops_gitops.cli.wiring import Wiring, authority_source, override_option, overrides_of
 from hyops_gitops.core.errors import Exit
-from hyops_gitops.render.markdown import proposal_markdown
-from hyops_gitops.render.reports import proposal_text
-from hyops_gitops.usecases.planning.plan import PlanRequest, make_proposal
 
 
 @click.command()

@@ -8,11 +8,11 @@ import click
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import tell
 from hyops_gitops.cli.wiring import Wiring
-from hyops_gitops.core.contracts.publication import read_publication
 from hyops_gitops.core.errors import Exit, InvalidData, UsageError
-from hyops_gitops.render.publish import published_text
-from hyops_gitops.usecases.moves.publish import PublishRequest
-from hyops_gitops.usecases.moves.publish import publish as publish_outputs
+from hyops_gitops.move.publication import read_publication
+from hyops_gitops.move.publish import PublishRequest
+from hyops_gitops.move.publish import publish as publish_outputs
+from hyops_gitops.move.text import published_text
 
 _MAX_BYTES = 8 * 1024 * 1024
 _INSTANCES = "instances"  # the folder of a module's state files by instance

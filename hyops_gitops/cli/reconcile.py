@@ -5,18 +5,17 @@ from pathlib import Path
 
 import click
 
-from hyops_gitops.adapters.files.segment_folder import read_folder
+from hyops_gitops.adapters.files import read_folder
 from hyops_gitops.cli.options import common_options, find_repository
-from hyops_gitops.cli.output import tell
-from hyops_gitops.cli.progress import show_event
+from hyops_gitops.cli.output import show_event, tell
 from hyops_gitops.cli.run_request import run_request
 from hyops_gitops.cli.wiring import Wiring, override_option
 from hyops_gitops.core.errors import Exit, UsageError
-from hyops_gitops.core.evidence.segment import is_segment_id
-from hyops_gitops.render.breakglass import reconciled_text
-from hyops_gitops.usecases.breakglass.reconcile import ReconcileRequest
-from hyops_gitops.usecases.breakglass.reconcile import reconcile as bring_in
-from hyops_gitops.usecases.moves.moving import Order
+from hyops_gitops.log.segment import is_segment_id
+from hyops_gitops.move.moving import Order
+from hyops_gitops.recover.reconcile import ReconcileRequest
+from hyops_gitops.recover.reconcile import reconcile as bring_in
+from hyops_gitops.recover.text import reconciled_text
 
 
 @click.command()

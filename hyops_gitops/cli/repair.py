@@ -7,14 +7,13 @@ from typing import TypeVar
 
 import click
 
-from hyops_gitops.cli.output import is_terminal, note, tell
-from hyops_gitops.cli.progress import show_event
+from hyops_gitops.cli.output import is_terminal, note, show_event, tell
 from hyops_gitops.cli.run_request import run_request
 from hyops_gitops.cli.wiring import Wiring
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.names import canonical_name
-from hyops_gitops.render.repair import repair_plan_text, repaired_text
-from hyops_gitops.usecases.repair.repair import RepairRequest, carry_out_repair, prepare_repair
+from hyops_gitops.recover.repair import RepairRequest, carry_out_repair, prepare_repair
+from hyops_gitops.recover.text import repair_plan_text, repaired_text
 
 _Command = TypeVar("_Command", bound=Callable[..., object])
 

@@ -6,15 +6,13 @@ from pathlib import Path
 import click
 
 from hyops_gitops.cli.options import common_options, find_repository
-from hyops_gitops.cli.output import is_terminal, note, tell
-from hyops_gitops.cli.progress import show_event
+from hyops_gitops.cli.output import is_terminal, note, show_event, tell
 from hyops_gitops.cli.run_request import run_request
 from hyops_gitops.cli.wiring import Wiring, override_option
 from hyops_gitops.core.errors import UsageError
-from hyops_gitops.core.restore.restoration import RestorePlan
-from hyops_gitops.render.restore import restore_plan_text, restored_text
-from hyops_gitops.usecases.restore.ports import RestoreRequest
-from hyops_gitops.usecases.restore.restore import carry_out, prepare_restore
+from hyops_gitops.recover.restoration import RestorePlan, RestoreRequest
+from hyops_gitops.recover.restore import carry_out, prepare_restore
+from hyops_gitops.recover.text import restore_plan_text, restored_text
 
 
 @click.command()

@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
-from hyops_gitops.adapters.host.process_identity import boot_identity
+from hyops_gitops.adapters.host.machine import boot_identity
+from hyops_gitops.apply.ports import ApplyRequest
 from hyops_gitops.cli.wiring import TOOL, Wiring, authority_source, overrides_of
-from hyops_gitops.usecases.apply.ports import ApplyRequest
 
 
 def run_request(

@@ -5,16 +5,16 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from hyops_gitops.adapters.host.credentials import primary_key, secondary_key
+from hyops_gitops.adapters.host.machine import primary_key, secondary_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from hyops_gitops.core.contracts.authority import ApiEndpoint, Authority, Secondary
+    from hyops_gitops.core.authority import ApiEndpoint, Authority, Secondary
     from hyops_gitops.core.exchange import ServerInfo
-    from hyops_gitops.usecases.doctor.ports import ScratchZone
-    from hyops_gitops.usecases.ports import Refresher, ZoneReader, ZoneRestorer, ZoneWriter
+    from hyops_gitops.core.ports import Refresher, ZoneReader, ZoneRestorer, ZoneWriter
+    from hyops_gitops.observe.checkup import ScratchZone
 
 _QUEUED_S = 3.0  # for a request that is only queued; NOTIFY goes out in any case
 
@@ -78,8 +78,8 @@ class Servers:
 
     def scratch(self, authority: Authority) -> ScratchZone:
         """A scratch zone of a random name on the primary."""
-        from hyops_gitops.adapters.powerdns.scratch import PowerDnsScratchZone
-        from hyops_gitops.usecases.doctor.isolation import scratch_name
+        from hyops_gitops.adapters.powerdns.restore import PowerDnsScratchZone
+        from hyops_gitops.observe.isolation import scratch_name
 
         api = authority.primary.api
         key = primary_key(api, self._environ)

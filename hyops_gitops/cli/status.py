@@ -7,8 +7,8 @@ import click
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import tell
 from hyops_gitops.cli.wiring import Wiring, authority_source
-from hyops_gitops.render.status import status_text
-from hyops_gitops.usecases.inspection.status import look
+from hyops_gitops.observe.find_status import look
+from hyops_gitops.observe.text import status_text
 
 
 @click.command()

@@ -7,25 +7,21 @@ from pathlib import Path
 import click
 
 from hyops_gitops import __version__
-from hyops_gitops.adapters.files.worktree import read_source
+from hyops_gitops.adapters.files import read_source
 from hyops_gitops.adapters.git.history import GitRepository
 from hyops_gitops.adapters.git.tree import ReadTree
 from hyops_gitops.adapters.git.worktree import StagedTree
-from hyops_gitops.adapters.host.clock import SystemClock
+from hyops_gitops.adapters.host.machine import SystemClock
 from hyops_gitops.adapters.yaml.reader import read_document
-from hyops_gitops.adapters.yaml.schema_check import check_document
-from hyops_gitops.adapters.yaml.schemas import schema_copies
-from hyops_gitops.cli.options import common_options, find_repository
+from hyops_gitops.adapters.yaml.schema import check_document, schema_copies
+from hyops_gitops.apply.propose import quoted_lines, trailer_findings
+from hyops_gitops.cli.options import common_options, find_repository, inside, work_tree
 from hyops_gitops.cli.output import echo, echo_json, is_terminal, note
-from hyops_gitops.cli.paths import inside, work_tree
 from hyops_gitops.core.errors import Exit
-from hyops_gitops.core.findings import Finding, has_errors
-from hyops_gitops.core.rules.catalog import RULES
-from hyops_gitops.render.annotations import findings_annotations
-from hyops_gitops.render.findings import findings_json, findings_text, summary
-from hyops_gitops.render.sarif import findings_sarif
-from hyops_gitops.usecases.planning.declarations import quoted_lines, trailer_findings
-from hyops_gitops.usecases.validation.validate import Start, Validation, changed_paths, validate_tree
+from hyops_gitops.core.findings import Finding, findings_json, findings_text, has_errors, summary
+from hyops_gitops.core.rules import RULES
+from hyops_gitops.validate.formats import findings_annotations, findings_sarif
+from hyops_gitops.validate.tree import Start, Validation, changed_paths, validate_tree
 
 
 @click.command()
@@ -86,9 +82,9 @@ def _about_segments(root: Path, validation: Validation) -> tuple[Finding, ...]:
     started = validation.authority is not None and validation.authority.evidence.genesis is not None
     if not started or not any((one / ".git").exists() for one in (root, *root.parents)):
         return ()
-    from hyops_gitops.adapters.ssh.verifying import SshVerifier  # noqa: PLC0415 - reading a log takes cryptography
+    from hyops_gitops.adapters.ssh.signing import SshVerifier  # noqa: PLC0415 - reading a log takes cryptography
     from hyops_gitops.cli.wiring import Wiring  # noqa: PLC0415 - as above
-    from hyops_gitops.usecases.breakglass.pending import segment_findings  # noqa: PLC0415 - as above
+    from hyops_gitops.recover.breakglass import segment_findings  # noqa: PLC0415 - as above
 
     wiring = Wiring(root)
     return segment_findings(validation, wiring.store, SshVerifier(), wiring.mark(), SystemClock().now())

@@ -14,21 +14,17 @@ from typing import TYPE_CHECKING
 import click
 
 from hyops_gitops import __version__
-from hyops_gitops.adapters.bundle.unpacked_mark import ARCHIVE_MARK, is_unpacked
-from hyops_gitops.adapters.files.worktree import read_source
+from hyops_gitops.adapters.files import read_source
 from hyops_gitops.adapters.git.evidence import GitEvidenceStore
 from hyops_gitops.adapters.git.history import GitRepository
-from hyops_gitops.adapters.git.verified_mark import GitVerifiedMark
-from hyops_gitops.adapters.host.clock import SystemClock
-from hyops_gitops.adapters.host.credentials import PRIMARY_URL
-from hyops_gitops.adapters.host.process_identity import process_is_gone
-from hyops_gitops.adapters.host.run_identity import run_from_environment
-from hyops_gitops.adapters.ssh.signing import SshKeygenSigner, signer_from_environment
-from hyops_gitops.adapters.ssh.verifying import SshVerifier
+from hyops_gitops.adapters.git.snapshot import GitVerifiedMark
+from hyops_gitops.adapters.host.machine import PRIMARY_URL, SystemClock, process_is_gone, run_from_environment
+from hyops_gitops.adapters.ssh.signing import SshKeygenSigner, SshVerifier, signer_from_environment
+from hyops_gitops.adapters.unpacked import ARCHIVE_MARK, is_unpacked
 from hyops_gitops.adapters.yaml.reader import read_document
-from hyops_gitops.adapters.yaml.schema_check import check_document
+from hyops_gitops.adapters.yaml.schema import check_document
+from hyops_gitops.cli.options import work_tree
 from hyops_gitops.cli.output import note
-from hyops_gitops.cli.paths import work_tree
 from hyops_gitops.cli.servers import Servers
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.guards import Override
@@ -37,26 +33,26 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from hyops_gitops.adapters.bundle.unpacked import Unpacked
-    from hyops_gitops.core.apply.events import OnEvent
-    from hyops_gitops.core.contracts.authority import EvidenceSettings
+    from hyops_gitops.adapters.unpacked import Unpacked
+    from hyops_gitops.apply.plan import PlanPorts
+    from hyops_gitops.apply.ports import ApplyPorts
+    from hyops_gitops.apply.probe import ReadinessPorts
+    from hyops_gitops.audit.ports import Custody
+    from hyops_gitops.core.authority import EvidenceSettings
+    from hyops_gitops.core.events import OnEvent
     from hyops_gitops.core.exchange import SourceFile
-    from hyops_gitops.core.handover.bundle import BundleInfo
-    from hyops_gitops.usecases.apply.ports import ApplyPorts
-    from hyops_gitops.usecases.apply.readiness import ReadinessPorts
-    from hyops_gitops.usecases.audit.ports import Custody
-    from hyops_gitops.usecases.breakglass.opening import BreakglassPorts
-    from hyops_gitops.usecases.breakglass.reconcile import ReconcilePorts
-    from hyops_gitops.usecases.doctor.ports import DoctorPorts
-    from hyops_gitops.usecases.evidence.custody import CustodyPorts
-    from hyops_gitops.usecases.evidence.genesis import InitPorts
-    from hyops_gitops.usecases.inspection.drift import DriftPorts
-    from hyops_gitops.usecases.inspection.status import StatusPorts
-    from hyops_gitops.usecases.moves.moving import MovePorts
-    from hyops_gitops.usecases.planning.plan import PlanPorts
-    from hyops_gitops.usecases.ports import EvidenceStore, History, Signer, VerifiedMark
-    from hyops_gitops.usecases.restore.ports import RestorePorts
-    from hyops_gitops.usecases.validation.contract_files import FilePorts
+    from hyops_gitops.core.ports import EvidenceStore, History, Signer, VerifiedMark
+    from hyops_gitops.log.admin import CustodyPorts
+    from hyops_gitops.log.genesis import InitPorts
+    from hyops_gitops.move.contract_files import FilePorts
+    from hyops_gitops.move.moving import MovePorts
+    from hyops_gitops.observe.checkup import DoctorPorts
+    from hyops_gitops.observe.find_drift import DriftPorts
+    from hyops_gitops.observe.find_status import StatusPorts
+    from hyops_gitops.recover.bundle import BundleInfo
+    from hyops_gitops.recover.opening import BreakglassPorts
+    from hyops_gitops.recover.reconcile import ReconcilePorts
+    from hyops_gitops.recover.restoration import RestorePorts
 
 TOOL = f"hyops-gitops {__version__}"
 
@@ -101,17 +97,17 @@ class Wiring:
         """The contracts' history: a clone's, or what little a folder without git has."""
         if self._unpacked is None:
             return GitRepository(self.root)
-        from hyops_gitops.adapters.bundle.unpacked import UnpackedHistory
+        from hyops_gitops.adapters.unpacked import UnpackedHistory
 
         return UnpackedHistory(self._unpacked)
 
     def custody(self) -> Custody:
         """What an audit asks of the clone."""
         if self._unpacked is None:
-            from hyops_gitops.adapters.git.custody import GitCustody
+            from hyops_gitops.adapters.git.audit import GitCustody
 
             return GitCustody(self.root)
-        from hyops_gitops.adapters.bundle.unpacked import UnpackedCustody
+        from hyops_gitops.adapters.unpacked import UnpackedCustody
 
         return UnpackedCustody()
 
@@ -134,7 +130,7 @@ class Wiring:
 
     def store(self, settings: EvidenceSettings) -> EvidenceStore:
         """The evidence branch, or its files in a folder without git."""
-        from hyops_gitops.adapters.bundle.unpacked_log import UnpackedEvidence
+        from hyops_gitops.adapters.unpacked_log import UnpackedEvidence
 
         if self._unpacked is not None:
             return UnpackedEvidence(self._unpacked)
@@ -146,8 +142,8 @@ class Wiring:
 
     def plan_ports(self) -> PlanPorts:
         """For `plan`."""
-        from hyops_gitops.adapters.files.segment_folder import DiskSegments
-        from hyops_gitops.usecases.planning.plan import PlanPorts
+        from hyops_gitops.adapters.files import DiskSegments
+        from hyops_gitops.apply.plan import PlanPorts
 
         return PlanPorts(
             read=read_document,
@@ -181,7 +177,7 @@ class Wiring:
         from hyops_gitops.adapters.dns.client import PlainDnsClient
         from hyops_gitops.adapters.dns.probes import NetworkProber
         from hyops_gitops.adapters.forge.forge import forge_from_environment
-        from hyops_gitops.usecases.apply.ports import ApplyPorts
+        from hyops_gitops.apply.ports import ApplyPorts
 
         return ApplyPorts(
             read=read_document,
@@ -208,8 +204,8 @@ class Wiring:
         Raises:
             UsageError: code `no-repository`: this is a folder without git.
         """
-        from hyops_gitops.adapters.files.segment_folder import DiskSegments
-        from hyops_gitops.usecases.restore.ports import RestorePorts
+        from hyops_gitops.adapters.files import DiskSegments
+        from hyops_gitops.recover.restoration import RestorePorts
 
         segments = tuple(DiskSegments(self.root).segments())
         return RestorePorts(self.apply_ports(on_event), self.servers.restorer, segments)
@@ -220,15 +216,15 @@ class Wiring:
         Raises:
             UsageError: code `no-repository`: this is a folder without git.
         """
-        from hyops_gitops.usecases.breakglass.reconcile import ReconcilePorts
+        from hyops_gitops.recover.reconcile import ReconcilePorts
 
         return ReconcilePorts(self.apply_ports(on_event), self.move_ports(authority_file), self.servers.restorer)
 
     def breakglass_ports(self, on_event: OnEvent, witness: Path | None) -> BreakglassPorts:
         """For `breakglass`: an apply's, and what only an unpacked bundle needs."""
-        from hyops_gitops.adapters.files.segment_folder import DiskSegments
-        from hyops_gitops.adapters.yaml.contract_writer import TextWriter
-        from hyops_gitops.usecases.breakglass.opening import BreakglassPorts
+        from hyops_gitops.adapters.files import DiskSegments
+        from hyops_gitops.adapters.yaml.edit import TextWriter
+        from hyops_gitops.recover.opening import BreakglassPorts
 
         bundle = self.bundle()
         return BreakglassPorts(
@@ -243,7 +239,7 @@ class Wiring:
 
     def init_ports(self) -> InitPorts:
         """For `evidence init`."""
-        from hyops_gitops.usecases.evidence.genesis import InitPorts
+        from hyops_gitops.log.genesis import InitPorts
 
         return InitPorts(
             read=read_document,
@@ -257,8 +253,8 @@ class Wiring:
 
     def file_ports(self, authority_file: Path | None = None) -> FilePorts:
         """For commands that change contracts."""
-        from hyops_gitops.adapters.yaml.contract_writer import TextWriter
-        from hyops_gitops.usecases.validation.contract_files import FilePorts
+        from hyops_gitops.adapters.yaml.edit import TextWriter
+        from hyops_gitops.move.contract_files import FilePorts
 
         writer = TextWriter(self.root)
         return FilePorts(
@@ -272,9 +268,9 @@ class Wiring:
 
     def move_ports(self, authority_file: Path | None = None) -> MovePorts:
         """For commands that move endpoints."""
-        from hyops_gitops.adapters.forge.pull_requests import ForgeProgram
-        from hyops_gitops.adapters.git.branch import GitBranches
-        from hyops_gitops.usecases.moves.moving import MovePorts
+        from hyops_gitops.adapters.forge.forge import ForgeProgram
+        from hyops_gitops.adapters.git.commit import GitBranches
+        from hyops_gitops.move.moving import MovePorts
 
         return MovePorts(
             files=self.file_ports(authority_file),
@@ -291,13 +287,13 @@ class Wiring:
         """For probes of targets."""
         from hyops_gitops.adapters.dns.client import PlainDnsClient
         from hyops_gitops.adapters.dns.probes import NetworkProber
-        from hyops_gitops.usecases.apply.readiness import ReadinessPorts
+        from hyops_gitops.apply.probe import ReadinessPorts
 
         return ReadinessPorts(NetworkProber(), PlainDnsClient())
 
     def custody_ports(self, on_event: OnEvent, authority_file: Path | None = None) -> CustodyPorts:
         """For commands about the log itself."""
-        from hyops_gitops.usecases.evidence.custody import CustodyPorts
+        from hyops_gitops.log.admin import CustodyPorts
 
         return CustodyPorts(
             read=read_document,
@@ -315,8 +311,8 @@ class Wiring:
         """For `drift`."""
         from hyops_gitops.adapters.dns.client import PlainDnsClient
         from hyops_gitops.adapters.dns.zone_source import ZoneTransferClient
-        from hyops_gitops.usecases.inspection.drift import DriftPorts
-        from hyops_gitops.usecases.inspection.server_views import ViewPorts
+        from hyops_gitops.observe.find_drift import DriftPorts
+        from hyops_gitops.observe.servers import ViewPorts
 
         return DriftPorts(
             custody=self.custody_ports(on_event, authority_file),
@@ -334,8 +330,8 @@ class Wiring:
     def status_ports(self) -> StatusPorts:
         """For `status`."""
         from hyops_gitops.adapters.dns.client import PlainDnsClient
-        from hyops_gitops.adapters.files.segment_folder import DiskSegments
-        from hyops_gitops.usecases.inspection.status import StatusPorts
+        from hyops_gitops.adapters.files import DiskSegments
+        from hyops_gitops.observe.find_status import StatusPorts
 
         return StatusPorts(
             read=read_document,
@@ -355,7 +351,7 @@ class Wiring:
         from hyops_gitops.adapters.dns.client import PlainDnsClient
         from hyops_gitops.adapters.forge.access import GitAccess
         from hyops_gitops.adapters.host.machine import program_version, python_version
-        from hyops_gitops.usecases.doctor.ports import DoctorPorts
+        from hyops_gitops.observe.checkup import DoctorPorts
 
         return DoctorPorts(
             plan=self.plan_ports(),
@@ -376,7 +372,7 @@ class Wiring:
 
 def _unpacked(root: Path) -> Unpacked:
     """A folder without git; what nobody vouches for is said at once."""
-    from hyops_gitops.adapters.bundle.unpacked import Unpacked
+    from hyops_gitops.adapters.unpacked import Unpacked
 
     found = Unpacked(root)
     if found.is_vouched_for_by_nobody:

@@ -1,1 +1,1 @@
-"""Pure domain: no I/O, no clock, no randomness. Imports nothing of ours but core."""
+"""Values that all subjects share: names, zones, contracts, guards, errors, and the ports to the outside."""

@@ -1,9 +1,14 @@
 """What somebody declared about a change: in the trailers of its commit, and from there in the evidence."""
 
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from hyops_gitops.core.errors import UsageError
+from hyops_gitops.core.guards import Override
 from hyops_gitops.core.json_fields import Fields, present
-from hyops_gitops.core.masking import masked
+from hyops_gitops.core.names import canonical_name, name_problem
+from hyops_gitops.core.text import masked
 
 KINDS = ("drill", "incident", "maintenance")
 
@@ -67,3 +72,169 @@ class Declaration:
 
 
 NOTHING_DECLARED = Declaration()
+
+
+PREFIX = "hyops-"
+KEYS = frozenset(f"{PREFIX}{key}" for key in ("kind", "reason", "reference", "site-lost", "override", "hold"))
+_OUR_NAME = f"{PREFIX}gitops"
+_FENCES = ("```", "~~~")
+_LIKE_A_TRAILER = re.compile(
+    r"(?P<lead>[\s>*+|#`'\"-]*)(?P<key>hyops[-_][a-z_-]+)(?P<colon>\s*[:=])(?P<value>.*)", re.IGNORECASE
+)
+_SITE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")  # as the schemas say
+# What a commit cannot vouch for itself: where it stands, what came with it, and that somebody else approved it.
+_NOT_BY_COMMIT = frozenset({"history", "mixed-commit", "separation-of-duties"})
+
+
+@dataclass(frozen=True, slots=True)
+class Trailer:
+    """One trailer as written, and the commit that it stands in."""
+
+    commit: str
+    key: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Untaken:
+    """A line that looks like a trailer and is none where it stands."""
+
+    commit: str
+    key: str
+    value: str
+    is_quoted: bool = False  # indented, quoted, in a block of code, or only much like one: it may be prose
+
+    @property
+    def message(self) -> str:
+        """What is wrong with it."""
+        where = "a trailer starts a line of the message's last paragraph, and all lines of that are trailers"
+        return f"line '{self.key}: {self.value}' is no trailer where it stands: {where}"
+
+
+@dataclass(frozen=True, slots=True)
+class TrailerProblem:
+    """A trailer that is left out because it cannot be understood."""
+
+    commit: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrailerReading:
+    """What trailers say."""
+
+    declaration: Declaration
+    overrides: tuple[Override, ...]
+    problems: tuple[TrailerProblem, ...]
+
+
+def read_trailers(trailers: Iterable[Trailer]) -> TrailerReading:
+    """What trailers say together, in their order: of several kinds, reasons or references the last one counts."""
+    texts: dict[str, str] = {}
+    sites: dict[str, None] = {}
+    holds: dict[DeclaredHold, None] = {}
+    overrides: dict[Override, None] = {}
+    problems: list[TrailerProblem] = []
+    for trailer in trailers:
+        try:
+            match trailer.key.lower():
+                case "hyops-kind":
+                    texts["kind"] = _kind(trailer.value)
+                case "hyops-reason" | "hyops-reference" as key:
+                    texts[key.removeprefix(PREFIX)] = _text(trailer.value)
+                case "hyops-site-lost":
+                    sites[_site(trailer.value)] = None
+                case "hyops-override":
+                    overrides[_override(trailer.value)] = None
+                case "hyops-hold":
+                    holds[_hold(trailer.value)] = None
+                case key if key.startswith(PREFIX):
+                    problems.append(_problem(trailer, "no such trailer is known"))
+        except (_Wrong, UsageError) as error:
+            problems.append(_problem(trailer, error.message if isinstance(error, UsageError) else str(error)))
+    declaration = Declaration(
+        texts.get("kind"), texts.get("reason"), texts.get("reference"), tuple(sites), tuple(holds)
+    )
+    return TrailerReading(declaration, tuple(overrides), tuple(problems))
+
+
+def untaken_lines(commit: str, message: str, taken: Iterable[Trailer]) -> tuple[Untaken, ...]:
+    """The lines of a message that look like our trailers, and that git does not take for any."""
+    if PREFIX[:-1] not in message.lower():
+        return ()
+    said = {_meaning(one) for one in taken}
+    found = (one for one in _lines_like_trailers(commit, message) if _meaning(one) not in said)
+    return tuple(dict.fromkeys(found))
+
+
+def left_unsaid(untaken: Iterable[Untaken], taken: Iterable[Trailer]) -> tuple[Untaken, ...]:
+    """Of these lines, those that no trailer says."""
+    said = {_meaning(one) for one in taken}
+    return tuple(one for one in untaken if _meaning(one) not in said)
+
+
+def _meaning(line: Trailer | Untaken) -> tuple[str, str]:
+    return line.key.lower(), " ".join(line.value.split())
+
+
+def _lines_like_trailers(commit: str, message: str) -> Iterator[Untaken]:
+    lines = message.split("\n")
+    fenced = False
+    for number, line in enumerate(lines):
+        fenced ^= line.lstrip().startswith(_FENCES)
+        match = _LIKE_A_TRAILER.match(line)
+        if match is None:
+            continue
+        key, colon = match["key"].lower(), match["colon"].strip()
+        if key not in KEYS and (number == 0 or colon != ":" or key.startswith(_OUR_NAME)):
+            continue  # prose: who meant a trailer would have written one that exists
+        value = match["value"]
+        for following in lines[number + 1 :]:  # folded
+            if not following[:1].isspace() or not following.strip():
+                break
+            value = f"{value} {following.strip()}"
+        exact = key in KEYS and colon == ":" and not match["lead"]
+        yield Untaken(commit, match["key"], value.strip(), fenced or not exact)
+
+
+class _Wrong(Exception):
+    """Why a trailer cannot be understood."""
+
+
+def _problem(trailer: Trailer, why: str) -> TrailerProblem:
+    return TrailerProblem(trailer.commit, f"trailer '{trailer.key}: {trailer.value}': {why}")
+
+
+def _kind(value: str) -> str:
+    if value not in KINDS:
+        raise _Wrong(f"expected {', '.join(KINDS[:-1])} or {KINDS[-1]}")
+    return value
+
+
+def _text(value: str) -> str:
+    if not value:
+        raise _Wrong("it is empty")
+    return value
+
+
+def _site(value: str) -> str:
+    if not _SITE.fullmatch(value):
+        raise _Wrong("expected a site name of lower-case letters, digits and hyphens")
+    return value
+
+
+def _override(value: str) -> Override:
+    override = Override.parse(value, source="trailer")
+    if override.guard in _NOT_BY_COMMIT:
+        raise _Wrong(f"a commit cannot lift {override.guard!r} about itself; whoever applies it can, with --override")
+    return override
+
+
+def _hold(value: str) -> DeclaredHold:
+    name, _, reason = value.partition("=")
+    name, reason = canonical_name(name.strip()), reason.strip()
+    if (problem := name_problem(name)) is not None:
+        raise _Wrong(f"expected NAME=REASON: {problem}")
+    if not reason:
+        raise _Wrong("expected NAME=REASON: the reason is missing")
+    return DeclaredHold(name, reason)

@@ -1,10 +1,10 @@
-"""Values that cross the ports of `usecases.ports`: what adapters hand in and take."""
+"""Values that cross the ports of `core.ports`: what adapters hand in and take."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from hyops_gitops.core.trailers import Trailer, Untaken
+from hyops_gitops.core.declaration import Trailer, Untaken
 from hyops_gitops.core.zone import RRset
 
 

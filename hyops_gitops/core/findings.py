@@ -1,7 +1,10 @@
 """Findings: what is wrong in the files, as data. They are collected and sorted; only exceptions stop a run."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+
+from hyops_gitops.core.errors import InvalidData
 
 
 class Severity(StrEnum):
@@ -18,7 +21,7 @@ class Finding:
     path: str  # relative to the repository, with "/"
     line: int  # from 1
     column: int  # from 1, in code points
-    rule: str  # a key of core.rules.catalog.RULES
+    rule: str  # a key of core.rules.RULES
     message: str  # lower case, no final period, got and expected
     hint: str = ""
     severity: Severity = Severity.ERROR
@@ -39,3 +42,81 @@ class Finding:
 def has_errors(findings: tuple[Finding, ...]) -> bool:
     """Whether any finding is an error rather than a warning."""
     return any(finding.severity is Severity.ERROR for finding in findings)
+
+
+class FindingsError(InvalidData):
+    """Files that had to be valid are not.
+
+    Args:
+        findings: What is wrong with them.
+        unwritten: They are about what a command was going to write, and did not.
+    """
+
+    def __init__(self, findings: tuple[Finding, ...], *, unwritten: bool = False) -> None:
+        one = len(findings) == 1
+        where = "nothing was written" if unwritten else "`hyops-gitops validate` shows them too"
+        super().__init__(
+            f"{len(findings)} {'finding has' if one else 'findings have'} to be mended first",
+            code="findings",
+            hint=f"{where}; `hyops-gitops explain RULE` explains one",
+        )
+        self.findings = findings
+
+    def to_json(self) -> dict[str, object]:
+        """The `hyops-error/1` document, with the findings."""
+        return {**super().to_json(), "findings": [finding.to_json() for finding in self.findings]}
+
+
+_BOLD, _RED, _YELLOW, _DIM, _RESET = "\x1b[1m", "\x1b[31m", "\x1b[33m", "\x1b[2m", "\x1b[0m"
+
+
+def findings_text(findings: Iterable[Finding], *, colour: bool = False) -> str:
+    """`path:line:col: rule-id: message` and a `hint:` line for each finding, each line ended by LF."""
+    return "".join(_finding_text(one, colour) for one in findings)
+
+
+def findings_json(findings: Sequence[Finding], checked: int) -> dict[str, object]:
+    """The `hyops-validate/1` document."""
+    shown = [{key: _encodable(value) for key, value in one.to_json().items()} for one in findings]
+    return {"format": "hyops-validate/1", "checked": checked, "findings": shown}
+
+
+def summary(findings: Sequence[Finding], checked: int) -> str:
+    """One line: `12 contracts checked, 3 errors, 1 warning`."""
+    errors = sum(one.severity is Severity.ERROR for one in findings)
+    counts = [_count(errors, "error"), _count(len(findings) - errors, "warning")]
+    return f"{_count(checked, 'contract')} checked, {', '.join(counts)}"
+
+
+def printable(text: str) -> str:
+    r"""The text on one line: what is not printable is written as \xNN or \uNNNN."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else _escape(char) for char in text)
+
+
+def _finding_text(one: Finding, colour: bool) -> str:
+    place = f"{printable(one.path)}:{one.line}:{one.column}:"
+    rule, message = one.rule, printable(one.message)
+    if one.severity is Severity.WARNING:
+        message += " (warning)"
+    if colour:
+        place = f"{_BOLD}{place}{_RESET}"
+        rule = f"{_RED if one.severity is Severity.ERROR else _YELLOW}{rule}{_RESET}"
+    lines = [f"{place} {rule}: {message}"]
+    if one.hint:
+        hint = f"  hint: {printable(one.hint)}"
+        lines.append(f"{_DIM}{hint}{_RESET}" if colour else hint)
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _escape(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")
+
+
+def _encodable(value: object) -> object:
+    return value.encode("utf-8", "backslashreplace").decode("utf-8") if isinstance(value, str) else value
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 
-from hyops_gitops.adapters.files.files import replace_file
+from hyops_gitops.adapters.files import replace_file
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.lab.database import database_packages, database_settings, has_database
 from hyops_gitops.lab.model import Backend, Lab, LabServer

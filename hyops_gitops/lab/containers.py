@@ -1,27 +1,132 @@
 """A lab in containers: the same primary and secondary, in Docker."""
 
+import contextlib
+import fcntl
 import ipaddress
+import os
 import secrets
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ruamel.yaml.comments import CommentedMap
 
 from hyops_gitops.adapters.dns.client import chaos_text
+from hyops_gitops.adapters.git.process import printable
+from hyops_gitops.adapters.host.machine import Done, Program, words
 from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
-from hyops_gitops.core.contracts.authority import ServerAddress
-from hyops_gitops.core.errors import OutsideFailure
-from hyops_gitops.lab import directory as directories
-from hyops_gitops.lab.compose import (
-    IMAGE_FOLDER,
-    IMAGE_VARIABLE,
-    compose_command,
-    create_containers,
-    remove_containers,
+from hyops_gitops.core.authority import ServerAddress
+from hyops_gitops.core.errors import OutsideFailure, UsageError
+from hyops_gitops.lab import processes
+from hyops_gitops.lab import resolver as resolvers
+from hyops_gitops.lab.config import LOG_FILE, MADE
+from hyops_gitops.lab.database import remove_database
+from hyops_gitops.lab.files import AUTHORITY_FILE, ENV_FILE, write_authority, write_env
+from hyops_gitops.lab.model import (
+    DATABASE_FOLDER,
+    SERVICES_FOLDER,
+    STATE_FILE,
+    TRANSFER_PORT,
+    Lab,
+    LabServer,
+    load_lab,
+    save_lab,
 )
-from hyops_gitops.lab.files import write_authority, write_env
-from hyops_gitops.lab.model import TRANSFER_PORT, Lab, LabServer, save_lab
-from hyops_gitops.lab.ports import free_addresses
+from hyops_gitops.lab.processes import free_addresses
 from hyops_gitops.lab.zones import create_zone, wait_until
+
+COMPOSE_FILE = Path(__file__).parent / "container" / "compose.yaml"
+IMAGE_FOLDER = COMPOSE_FILE.parent
+IMAGE_VARIABLE = "PDNS_AUTH_IMAGE"
+_UP_S = 300.0  # a pull is part of it
+_ASK_S = 30.0
+_HINT = "start an engine; `docker info` says what is wrong"
+
+
+def compose_command() -> tuple[str, ...]:
+    """How compose is called on this machine.
+
+    Raises:
+        OutsideFailure: code `lab-no-docker`: no engine answers, or there is no compose.
+    """
+    _answer(_run(("docker", "info"), {}))
+    said = []
+    for command in (("docker", "compose"), ("docker-compose",)):
+        try:
+            asked = _run((*command, "version"), {})
+        except OutsideFailure as failure:
+            said.append(failure.message)
+            continue
+        if asked.returncode == 0:
+            return command
+        said.append(f"{' '.join(command)}: {words(asked.stderr)}")
+    hint = "install docker-compose, or the plugin"
+    raise OutsideFailure(f"Docker has no compose: {'; '.join(said)}", code="lab-no-docker", hint=hint)
+
+
+def compose_environment(lab: Lab) -> dict[str, str]:
+    """The variables of the compose file."""
+    primary, secondary = lab.servers
+    return {
+        "HYOPS_LAB_API_KEY": lab.api_key,
+        "HYOPS_LAB_NET": primary.transfer.host.rpartition(".")[0] if primary.transfer else "",
+        "HYOPS_LAB_PRIMARY_DNS": str(primary.dns),
+        "HYOPS_LAB_PRIMARY_API": str(primary.api),
+        "HYOPS_LAB_SECONDARY_DNS": str(secondary.dns),
+        "HYOPS_LAB_SECONDARY_API": str(secondary.api),
+    }
+
+
+def create_containers(command: tuple[str, ...], lab: Lab) -> str | None:
+    """Create and start the lab's containers; why that failed, if it did."""
+    done = _compose(command, lab, "up", "-d", "--no-build")
+    return None if done.returncode == 0 else printable(done.stderr).strip() or "compose said nothing"
+
+
+def remove_containers(lab: Lab) -> None:
+    """Remove the lab's containers and networks, exactly those.
+
+    Raises:
+        OutsideFailure: codes `lab-no-docker`, `lab-stop`.
+    """
+    done = _compose(compose_command(), lab, "down", "-v", "-t", "1")
+    if done.returncode != 0:
+        said = printable(done.stderr).strip().splitlines()
+        raise OutsideFailure(f"compose could not remove {lab.compose}: {''.join(said[-1:])}", code="lab-stop")
+
+
+def container_runs(lab: Lab, server: LabServer) -> bool:
+    """Whether this server's container runs, be it paused.
+
+    Raises:
+        OutsideFailure: code `lab-no-docker`: no engine says so.
+    """
+    labels = {"project": lab.compose or "", "service": server.name}
+    filters = [f"--filter=label=com.docker.compose.{name}={value}" for name, value in labels.items()]
+    states = [f"--filter=status={state}" for state in ("running", "paused")]
+    return bool(_answer(_run(("docker", "ps", "-q", *filters, *states), {})).stdout.strip())
+
+
+def any_container_runs(lab: Lab) -> bool:
+    """Whether any of the lab's containers runs."""
+    return lab.compose is not None and any(container_runs(lab, server) for server in lab.servers)
+
+
+def _compose(command: tuple[str, ...], lab: Lab, *arguments: str) -> Done:
+    called = (*command, "-p", lab.compose or "", "-f", str(COMPOSE_FILE), *arguments)
+    return _run(called, compose_environment(lab), _UP_S)
+
+
+def _run(command: tuple[str, ...], variables: Mapping[str, str], timeout_s: float = _ASK_S) -> Done:
+    program = Program(command[0], code="lab-no-docker", hint=_HINT, timeout_s=timeout_s)
+    return program.run(*command[1:], env={**os.environ, **variables})
+
+
+def _answer(done: Done) -> Done:
+    """What the engine answered."""
+    if done.returncode != 0:
+        raise OutsideFailure(f"no Docker engine answers: {words(done.stderr)}", code="lab-no-docker", hint=_HINT)
+    return done
+
 
 _ATTEMPTS = 5  # a port or a network found free can be taken meanwhile
 _START_S = 30.0
@@ -56,9 +161,9 @@ def start_container_lab(directory: Path, *, zone: str, authority: CommentedMap |
     """
     command = compose_command()
     directory = directory.resolve()
-    made = directories.make(directory)
-    with directories.exclusive(directory):
-        made = directories.claim(directory) or made
+    made = make(directory)
+    with exclusive(directory):
+        made = claim(directory) or made
         try:
             lab = _up(command, directory, zone, made_directory=made)
             try:
@@ -69,11 +174,11 @@ def start_container_lab(directory: Path, *, zone: str, authority: CommentedMap |
                     write_authority(lab, authority)
             except BaseException:
                 remove_containers(lab)
-                directories.tidy(lab)
+                tidy(lab)
                 raise
         except BaseException:
             if made:
-                directories.remove_if_empty(directory)
+                remove_if_empty(directory)
             raise
     return lab
 
@@ -87,7 +192,7 @@ def _up(command: tuple[str, ...], directory: Path, zone: str, *, made_directory:
         if said is None:
             return lab
         remove_containers(lab)
-        directories.tidy(lab)
+        tidy(lab)
         if not any(word in said for word in _TAKEN):
             break
     hint = f"where no registry is reachable: docker build -t pdns-auth {IMAGE_FOLDER}, then {IMAGE_VARIABLE}=pdns-auth"
@@ -112,3 +217,90 @@ def _answers(lab: Lab, server: LabServer) -> bool:
     except OutsideFailure:
         return False
     return reply.status == 200 and chaos_text(server.dns, "id.server", _ANSWER_S) is not None  # noqa: PLR2004 - "OK"
+
+
+@contextlib.contextmanager
+def exclusive(directory: Path) -> Iterator[None]:
+    """Hold a directory against other lab commands; the lock ends with the process.
+
+    Raises:
+        UsageError: code `lab-busy`: another command holds it.
+        OutsideFailure: code `lab-directory`: it cannot be opened.
+    """
+    try:
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise _unusable(directory, error) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise UsageError(f"another lab command is at work in {directory}", code="lab-busy") from error
+    finally:
+        os.close(descriptor)
+
+
+def make(directory: Path) -> bool:
+    """Make the directory, for its owner alone, unless it exists; whether it had to be made."""
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise _unusable(directory, error) from error
+    return True
+
+
+def claim(directory: Path) -> bool:
+    """Make sure that a lab may be built here, tidying one that has died; whether that one had made the directory.
+
+    Raises:
+        UsageError: code `lab-running`: a lab runs here; code `lab-directory`: it holds what is not a lab's.
+    """
+    entries = {entry.name for entry in directory.iterdir()}
+    if STATE_FILE in entries:
+        lab = load_lab(directory)
+        if any(map(processes.is_running, lab.processes)) or any_container_runs(lab):
+            raise UsageError(
+                f"a lab runs in {directory}",
+                code="lab-running",
+                hint=f"end it: hyops-gitops lab down --dir {directory}",
+            )
+        tidy(lab)
+        return lab.made_directory
+    if entries:
+        raise UsageError(
+            f"{directory} is not empty and holds no lab", code="lab-directory", hint="give --dir a new directory"
+        )
+    return False
+
+
+def tidy(lab: Lab) -> None:
+    """Remove every file that belongs to the lab; the files of others, and folders that hold some, stay."""
+    for server in lab.servers:
+        _empty(lab.folder(server), MADE)
+    if lab.resolver:
+        _empty(lab.folder(lab.resolver), (*resolvers.MADE, LOG_FILE))
+    remove_database(lab)
+    remove_if_empty(lab.directory / DATABASE_FOLDER)
+    _empty(lab.directory / SERVICES_FOLDER, [f"{service.name}.log" for service in lab.services])
+    for name in (AUTHORITY_FILE, ENV_FILE, STATE_FILE):
+        (lab.directory / name).unlink(missing_ok=True)
+
+
+def _empty(folder: Path, made: Iterable[str]) -> None:
+    for pattern in made:
+        for path in folder.glob(pattern):
+            path.unlink()
+    remove_if_empty(folder)
+
+
+def remove_if_empty(directory: Path) -> None:
+    """Remove a directory unless something is left in it."""
+    with contextlib.suppress(OSError):
+        directory.rmdir()
+
+
+def _unusable(directory: Path, error: OSError) -> OutsideFailure:
+    return OutsideFailure(f"cannot use {directory}: {(error.strerror or str(error)).lower()}", code="lab-directory")

@@ -8,8 +8,8 @@ from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
-from hyops_gitops.adapters.files.files import replace_file
-from hyops_gitops.core.contracts.authority import ServerAddress
+from hyops_gitops.adapters.files import replace_file
+from hyops_gitops.core.authority import ServerAddress
 from hyops_gitops.core.errors import InvalidData, OutsideFailure, UsageError
 from hyops_gitops.lab.model import Lab, LabServer
 

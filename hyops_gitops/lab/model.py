@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
-from hyops_gitops.adapters.files.files import replace_file
-from hyops_gitops.core.contracts.authority import ServerAddress
+from hyops_gitops.adapters.files import replace_file
+from hyops_gitops.core.authority import ServerAddress
 from hyops_gitops.core.errors import InvalidData, UsageError
 from hyops_gitops.lab.processes import Process
 

@@ -3,9 +3,13 @@
 import contextlib
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterable
 from pathlib import Path
+
+from hyops_gitops.core.authority import ServerAddress
+from hyops_gitops.core.errors import OutsideFailure
 
 _TERM_S = 5.0  # how long a process may take to end by itself
 _KILL_S = 5.0
@@ -69,3 +73,30 @@ def _start_time(pid: int) -> int | None:
         return None
     fields = stat.rpartition(")")[2].split()  # the command's name, in brackets, may hold anything
     return None if fields[0] in "ZX" else int(fields[_STAT_STARTTIME])
+
+
+_TRIES = 100
+
+
+def free_addresses(hosts: list[str]) -> list[tuple[ServerAddress, ServerAddress]]:
+    """For each host a DNS address, free for UDP and TCP alike, and an API address.
+
+    All are held until the last is found, so that they differ. Somebody may still take one before the server does:
+    PowerDNS then ends at once, and the caller tries again.
+    """
+    with contextlib.ExitStack() as held:
+        return [(_dns(host, held), ServerAddress(host, _bind(host, 0, socket.SOCK_STREAM, held))) for host in hosts]
+
+
+def _dns(host: str, held: contextlib.ExitStack) -> ServerAddress:
+    for _ in range(_TRIES):
+        port = _bind(host, 0, socket.SOCK_DGRAM, held)
+        with contextlib.suppress(OSError):
+            return ServerAddress(host, _bind(host, port, socket.SOCK_STREAM, held))
+    raise OutsideFailure(f"no port of {host} is free for both UDP and TCP", code="lab-ports")
+
+
+def _bind(host: str, port: int, kind: socket.SocketKind, held: contextlib.ExitStack) -> int:
+    sock = held.enter_context(socket.socket(socket.AF_INET, kind))
+    sock.bind((host, port))
+    return int(sock.getsockname()[1])

@@ -8,10 +8,10 @@ import json
 import os
 import shutil
 
-from hyops_gitops.adapters.files.files import replace_file
+from hyops_gitops.adapters.files import replace_file
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.lab.model import Lab, LabResolver
-from hyops_gitops.lab.ports import free_addresses
+from hyops_gitops.lab.processes import free_addresses
 
 _HOST = "127.0.0.20"
 _PROGRAM = "pdns_recursor"

@@ -15,14 +15,14 @@ from ruamel.yaml.comments import CommentedMap
 from hyops_gitops.adapters.dns.client import chaos_text
 from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
 from hyops_gitops.core.errors import OutsideFailure, UsageError
-from hyops_gitops.lab import directory as directories
+from hyops_gitops.lab import containers as directories
 from hyops_gitops.lab import processes
-from hyops_gitops.lab.compose import container_runs, remove_containers
 from hyops_gitops.lab.config import LOG_FILE, find_program, find_schema, missing_backend, prepare
+from hyops_gitops.lab.containers import container_runs, remove_containers
 from hyops_gitops.lab.database import database_version, fill_database, has_database, make_database, stop_database
 from hyops_gitops.lab.files import says_native, write_authority, write_env
 from hyops_gitops.lab.model import Backend, Lab, LabResolver, LabServer, LabService, load_lab, save_lab
-from hyops_gitops.lab.ports import free_addresses
+from hyops_gitops.lab.processes import free_addresses
 from hyops_gitops.lab.resolver import find_recursor, free_resolver, prepare_resolver
 from hyops_gitops.lab.services import answers, spawn_service, wait_for_service
 from hyops_gitops.lab.zones import create_zone, served_serial

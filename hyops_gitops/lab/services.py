@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from hyops_gitops.core.contracts.authority import ServerAddress
+from hyops_gitops.core.authority import ServerAddress
 from hyops_gitops.core.errors import OutsideFailure, UsageError
 from hyops_gitops.core.names import label_problem
 from hyops_gitops.lab import listener, processes
-from hyops_gitops.lab.directory import exclusive
+from hyops_gitops.lab.containers import exclusive
 from hyops_gitops.lab.model import SERVICES_FOLDER, Lab, LabService, load_lab, save_lab
 
 _START_S = 10.0

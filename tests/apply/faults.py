@@ -4,12 +4,12 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from hyops_gitops.adapters.host.clock import SystemClock
-from hyops_gitops.core.contracts.authority import Authority
+from hyops_gitops.adapters.host.machine import SystemClock
+from hyops_gitops.apply.ports import ApplyPorts
+from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.exchange import PatchReceipt, ZoneHeader
+from hyops_gitops.core.ports import ZoneWriter
 from hyops_gitops.core.zone import Key, Operation, RRset
-from hyops_gitops.usecases.apply.ports import ApplyPorts
-from hyops_gitops.usecases.ports import ZoneWriter
 
 Hook = Callable[[int], None]  # gets the number of the PATCH, from 1; what it raises is raised
 

@@ -10,14 +10,14 @@ import pytest
 
 from hyops_gitops.adapters.dns.client import PlainDnsClient
 from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
-from hyops_gitops.core.apply.events import Event, Warned
-from hyops_gitops.core.contracts.authority import ServerAddress
-from hyops_gitops.core.evidence.entries import Result
+from hyops_gitops.apply.ports import ApplyPorts
+from hyops_gitops.core.authority import ServerAddress
+from hyops_gitops.core.events import Event, Warned
 from hyops_gitops.core.exchange import Answer, Question
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.lab.model import Lab, LabServer
 from hyops_gitops.lab.zones import create_zone
-from hyops_gitops.usecases.apply.ports import ApplyPorts
+from hyops_gitops.log.entries import Result
 from tests.cutover.conftest import audited
 from tests.world import World
 

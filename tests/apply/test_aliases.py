@@ -11,18 +11,18 @@ from typing import Any
 import pytest
 
 from hyops_gitops.adapters.dns.client import PlainDnsClient
-from hyops_gitops.core.contracts.authority import ServerAddress
-from hyops_gitops.core.contracts.contract import Contract
-from hyops_gitops.core.evidence.entries import Intent
+from hyops_gitops.apply.text import receipt_text
+from hyops_gitops.core.authority import ServerAddress
+from hyops_gitops.core.contract import Contract
 from hyops_gitops.core.exchange import Answer, Question
-from hyops_gitops.core.plan.caps import count
-from hyops_gitops.core.plan.plan import Action
+from hyops_gitops.core.findings import FindingsError
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.zones import create_zone, wait_until
-from hyops_gitops.render.reports import receipt_text
-from hyops_gitops.usecases.findings_error import FindingsError
-from hyops_gitops.usecases.inspection.status import look
+from hyops_gitops.log.entries import Intent
+from hyops_gitops.observe.find_status import look
+from hyops_gitops.plan.limits import count
+from hyops_gitops.plan.plan import Action
 from tests.tamper.building import audit_script
 from tests.world import World
 

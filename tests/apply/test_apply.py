@@ -10,13 +10,13 @@ import dns.query
 import dns.rcode
 import pytest
 
+from hyops_gitops.core.authority import ServerAddress
 from hyops_gitops.core.canonical import sha256_hex
-from hyops_gitops.core.contracts.authority import ServerAddress
 from hyops_gitops.core.errors import Refused
-from hyops_gitops.core.evidence.entries import Intent, Result
-from hyops_gitops.core.evidence.envelope import NO_HASH, encode, entry_path
 from hyops_gitops.core.json_fields import time_text
 from hyops_gitops.core.zone import RRset, Zone
+from hyops_gitops.log.entries import Intent, Result
+from hyops_gitops.log.envelope import NO_HASH, encode, entry_path
 from tests.apply.conftest import MakeWorld
 from tests.apply.faults import Primary
 from tests.world import PRINCIPAL, World, run

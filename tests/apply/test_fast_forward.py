@@ -5,8 +5,8 @@ import subprocess
 import pytest
 
 from hyops_gitops.core.errors import Refused
-from hyops_gitops.core.evidence.entries import Intent
 from hyops_gitops.core.guards import Override
+from hyops_gitops.log.entries import Intent
 from tests.apply.conftest import MakeWorld
 from tests.docs.repository import ROOT
 from tests.world import World

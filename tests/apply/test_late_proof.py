@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops.adapters.dns.client import PlainDnsClient
-from hyops_gitops.core.apply.receipt import Receipt
-from hyops_gitops.core.contracts.authority import ServerAddress
+from hyops_gitops.apply.ports import ApplyPorts
+from hyops_gitops.apply.receipt import Receipt
+from hyops_gitops.apply.text import receipt_text
+from hyops_gitops.core.authority import ServerAddress
 from hyops_gitops.core.errors import Refused
-from hyops_gitops.core.evidence.entries import Result, Unchanged
 from hyops_gitops.core.exchange import Answer, Question
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.zones import create_zone, wait_until
-from hyops_gitops.render.reports import receipt_text
-from hyops_gitops.usecases.apply.ports import ApplyPorts
+from hyops_gitops.log.entries import Result, Unchanged
 from tests.apply.faults import Primary
 from tests.cutover.conftest import audited
 from tests.world import CLOSED, World

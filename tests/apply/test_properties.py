@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from hyops_gitops.core.contracts.contract import Contract
+from hyops_gitops.core.contract import Contract
 from hyops_gitops.core.names import is_in_zone
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.lab.model import Lab

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hyops_gitops.core.apply.receipt import Receipt
+from hyops_gitops.apply.receipt import Receipt
 from hyops_gitops.core.errors import HyopsError, OutsideFailure, Refused
+from hyops_gitops.core.findings import FindingsError
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.zone import RRset
-from hyops_gitops.usecases.findings_error import FindingsError
 from tests.apply.conftest import MakeWorld
 from tests.apply.faults import FakeClock, Primary
 from tests.apply.test_sending import LOST, fail_first, with_primary

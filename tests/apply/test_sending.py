@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import pytest
 
-from hyops_gitops.core.apply.events import Event, ServerSeen, Step
-from hyops_gitops.core.apply.receipt import Receipt
+from hyops_gitops.apply.lock import ensure_lock
+from hyops_gitops.apply.ports import ApplyPorts
+from hyops_gitops.apply.receipt import Receipt
 from hyops_gitops.core.errors import HyopsError, OutsideFailure, ReplyLost, ServerRefused, Unconfirmed
-from hyops_gitops.core.evidence.entries import Result
-from hyops_gitops.usecases.apply.locking import ensure_lock
-from hyops_gitops.usecases.apply.ports import ApplyPorts
+from hyops_gitops.core.events import Event, ServerSeen, Step
+from hyops_gitops.log.entries import Result
 from tests.apply.conftest import MakeWorld
 from tests.apply.faults import FakeClock, Hook, Primary
 from tests.world import CLOSED, World

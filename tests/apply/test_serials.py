@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from hyops_gitops.core.apply.events import Event, Warned
 from hyops_gitops.core.errors import Refused
+from hyops_gitops.core.events import Event, Warned
 from hyops_gitops.core.zone import RRset
 from tests.apply.faults import Primary
 from tests.world import World

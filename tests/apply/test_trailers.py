@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from hyops_gitops.core.apply.events import Event, Warned
+from hyops_gitops.apply.propose import sites_lost
 from hyops_gitops.core.declaration import DeclaredHold
 from hyops_gitops.core.errors import Refused
-from hyops_gitops.core.evidence.entries import Intent, Refusal
+from hyops_gitops.core.events import Event, Warned
 from hyops_gitops.core.guards import Override
-from hyops_gitops.usecases.planning.declarations import sites_lost
+from hyops_gitops.log.entries import Intent, Refusal
 from tests.apply.conftest import MakeWorld
 from tests.world import World
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from hyops_gitops.core.apply.receipt import Receipt
-from hyops_gitops.core.evidence.entries import Intent, Result
+from hyops_gitops.apply.receipt import Receipt
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.lab.model import Lab
+from hyops_gitops.log.entries import Intent, Result
 from tests.world import World
 
 pytestmark = pytest.mark.authority

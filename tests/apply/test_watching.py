@@ -8,16 +8,16 @@ from typing import cast
 
 import pytest
 
-from hyops_gitops.adapters.host.clock import SystemClock
-from hyops_gitops.core.apply.events import Event, ServerSeen
-from hyops_gitops.core.contracts.authority import Authority, ServerAddress
-from hyops_gitops.core.contracts.contract import Readiness, Target, TargetType
+from hyops_gitops.adapters.host.machine import SystemClock
+from hyops_gitops.apply.ports import ApplyPorts
+from hyops_gitops.apply.probe import answering_badly, prove_services
+from hyops_gitops.apply.servers import Expectation, Watch, Watched
+from hyops_gitops.core.authority import Authority, ServerAddress
+from hyops_gitops.core.contract import Readiness, Target, TargetType
+from hyops_gitops.core.events import Event, ServerSeen
 from hyops_gitops.core.exchange import Answer, Question
-from hyops_gitops.core.plan.readiness import Candidate
+from hyops_gitops.core.readiness import Candidate
 from hyops_gitops.core.zone import RRset, Zone
-from hyops_gitops.usecases.apply.convergence import Expectation, Watch, Watched
-from hyops_gitops.usecases.apply.ports import ApplyPorts
-from hyops_gitops.usecases.apply.service_proof import answering_badly, prove_services
 from tests.apply.faults import FakeClock
 
 ANCHOR = RRset.of("_hyops-gitops.z.internal", "TXT", 60, ['"v=hyops1"'])

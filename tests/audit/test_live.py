@@ -5,15 +5,15 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from hyops_gitops.core.audit.audit import Notice
-from hyops_gitops.core.contracts.authority import Authority, ServerAddress
+from hyops_gitops.audit.audit import Notice
+from hyops_gitops.audit.live import Said, look_by_api, look_by_dns
+from hyops_gitops.core.authority import Authority, ServerAddress
 from hyops_gitops.core.errors import OutsideFailure
-from hyops_gitops.core.evidence.log import Log
 from hyops_gitops.core.exchange import Answer, Question
 from hyops_gitops.core.markers import Anchor
-from hyops_gitops.core.verification.log_problems import Problem
 from hyops_gitops.core.zone import RRset
-from hyops_gitops.usecases.audit.live import Said, look_by_api, look_by_dns
+from hyops_gitops.log.continuity import Problem
+from hyops_gitops.log.log import Log
 from tests.tamper.building import ZONE, Book, build
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from hyops_gitops.core.apply.separation import missing_approval
-from hyops_gitops.core.audit.audit import Audit
-from hyops_gitops.core.evidence.entry_parts import Approval, MergedCommit, Person
+from hyops_gitops.audit.audit import Audit
+from hyops_gitops.core.people import Approval, MergedCommit, Person
+from hyops_gitops.log.separation import missing_approval
 from tests.tamper.building import Book, build, commit_trees
 from tests.tamper.test_git import audited, problem_codes
 

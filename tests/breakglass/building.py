@@ -4,22 +4,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from hyops_gitops.adapters.ssh.signing import SshKeygenSigner
-from hyops_gitops.adapters.ssh.verifying import SshVerifier
-from hyops_gitops.core.evidence.entries import Body, Intent, Result
-from hyops_gitops.core.evidence.entry_list import EntryList
-from hyops_gitops.core.evidence.entry_parts import Hold, Lease
-from hyops_gitops.core.evidence.log import Log
-from hyops_gitops.core.evidence.segment import Base, SegmentRef
+from hyops_gitops.adapters.ssh.signing import SshKeygenSigner, SshVerifier
+from hyops_gitops.apply.prepare import zone_digests
 from hyops_gitops.core.markers import Anchor
-from hyops_gitops.core.plan.plan import Action, Change, plan_digest, zone_after
-from hyops_gitops.core.signatures.signers import SignerSet
-from hyops_gitops.core.verification.continuity import after_changes, placed
-from hyops_gitops.core.verification.segment_reading import SegmentReading, read_segment
-from hyops_gitops.core.verification.trust import BREAKGLASS_NAMESPACE, TrustBook
+from hyops_gitops.core.signers import SignerSet
 from hyops_gitops.core.zone import RRset
-from hyops_gitops.usecases.apply.preparation import zone_digests
-from hyops_gitops.usecases.breakglass.segment_log import OwnKey, SegmentReader, SegmentWriter
+from hyops_gitops.log.continuity import after_changes, placed
+from hyops_gitops.log.entries import Body, Intent, Result
+from hyops_gitops.log.envelope import EntryList
+from hyops_gitops.log.log import Log
+from hyops_gitops.log.parts import Hold, Lease
+from hyops_gitops.log.segment import Base, SegmentRef
+from hyops_gitops.log.trust import BREAKGLASS_NAMESPACE, TrustBook
+from hyops_gitops.log.verify_segment import SegmentReading, read_segment
+from hyops_gitops.plan.plan import Action, Change, plan_digest, zone_after
+from hyops_gitops.recover.segment_log import OwnKey, SegmentReader, SegmentWriter
 from tests.tamper.building import ZONE, Book
 
 SEGMENT = "0123456789ab"

@@ -6,20 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from hyops_gitops.adapters.files.segment_folder import read_folder
+from hyops_gitops.adapters.files import read_folder
+from hyops_gitops.apply.ports import ApplyRequest
 from hyops_gitops.cli.wiring import TOOL, Wiring, overrides_of
-from hyops_gitops.core.apply.events import Event, Warned
-from hyops_gitops.core.breakglass.reconciled import Reconciled
 from hyops_gitops.core.declaration import Declaration
-from hyops_gitops.core.evidence.envelope import Entry, decode
+from hyops_gitops.core.events import Event, Warned
 from hyops_gitops.core.markers import Anchor, anchor_name
 from hyops_gitops.lab.model import Lab
-from hyops_gitops.usecases.apply.ports import ApplyRequest
-from hyops_gitops.usecases.breakglass.breakglass import Broken, breakglass
-from hyops_gitops.usecases.breakglass.moves import Wanted
-from hyops_gitops.usecases.breakglass.opening import BreakglassRequest
-from hyops_gitops.usecases.breakglass.reconcile import ReconcileRequest, reconcile
-from hyops_gitops.usecases.moves.moving import Order
+from hyops_gitops.log.envelope import Entry, decode
+from hyops_gitops.move.moving import Order
+from hyops_gitops.recover.breakglass import Broken, Wanted, breakglass
+from hyops_gitops.recover.opening import BreakglassRequest
+from hyops_gitops.recover.reconcile import Reconciled, ReconcileRequest, reconcile
 from tests.signing.fido import KINDS, SoftwareToken
 from tests.tamper.building import make_keys, public
 from tests.world import PRINCIPAL, Swap, World, run

@@ -6,9 +6,9 @@ import pytest
 
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.markers import Anchor
-from hyops_gitops.core.verification.segment_reading import Segment
-from hyops_gitops.usecases.breakglass.segment_end import check_end
-from hyops_gitops.usecases.restore.look import Served
+from hyops_gitops.log.verify_segment import Segment
+from hyops_gitops.recover.restoration import Served
+from hyops_gitops.recover.segment_log import check_end
 from tests.breakglass.building import SEGMENT, Breakglass, read
 
 NOBODY = Served("nobody", None, None)

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from hyops_gitops.core.evidence.entries import Unchanged
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.zones import create_zone, wait_until
-from hyops_gitops.usecases.breakglass.moves import Cutover
+from hyops_gitops.log.entries import Unchanged
+from hyops_gitops.recover.breakglass import Cutover
 from tests.breakglass.outage import Outage
 from tests.cutover.conftest import audited
 

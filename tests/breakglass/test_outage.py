@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from hyops_gitops.adapters.ssh.verifying import SshVerifier
+from hyops_gitops.adapters.ssh.signing import SshVerifier
+from hyops_gitops.apply.ports import ApplyPorts
 from hyops_gitops.core.errors import InvalidData, OutsideFailure, Refused, Unconfirmed
-from hyops_gitops.core.evidence.custody_entries import Reconcile, TrustChange
-from hyops_gitops.core.evidence.entries import Intent, Result, ZoneDrift
 from hyops_gitops.core.markers import Anchor, anchor_name
 from hyops_gitops.lab.model import Lab
-from hyops_gitops.usecases.apply.ports import ApplyPorts
-from hyops_gitops.usecases.breakglass.moves import Cutover, Failback
-from hyops_gitops.usecases.evidence.custody import open_for_writing
-from hyops_gitops.usecases.moves.failover import FailoverRequest
-from hyops_gitops.usecases.moves.moving import Order
+from hyops_gitops.log.admin import open_for_writing
+from hyops_gitops.log.admin_entries import Reconcile, TrustChange
+from hyops_gitops.log.entries import Intent, Result, ZoneDrift
+from hyops_gitops.move.failover import FailoverRequest
+from hyops_gitops.move.moving import Order
+from hyops_gitops.recover.breakglass import Cutover, Failback
 from tests.breakglass.outage import TOKEN_OWNER, Outage, target
 from tests.restore.conftest import Lived, restore
 from tests.world import World

@@ -3,24 +3,23 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from hyops_gitops.core.apply.retirement import retirements
-from hyops_gitops.core.audit.lists import change_rows
-from hyops_gitops.core.breakglass.reconciling import Reconciliation, markers_left, reconciliation
-from hyops_gitops.core.contracts.contract import Target, TargetType
-from hyops_gitops.core.evidence.custody_entries import Reconcile
-from hyops_gitops.core.evidence.entries import Result
-from hyops_gitops.core.evidence.entry_parts import ServerReport
-from hyops_gitops.core.evidence.log import Log
-from hyops_gitops.core.history.holds import held_contracts, hold_of, holds_due, holds_in_effect
-from hyops_gitops.core.history.name_history import name_history
+from hyops_gitops.apply.look import judge_anchor
+from hyops_gitops.audit.exceptions import change_rows
+from hyops_gitops.core.contract import Target, TargetType
 from hyops_gitops.core.markers import Anchor, claim_name
-from hyops_gitops.core.moves.moves import previous_target
-from hyops_gitops.core.plan.limits import Limits
-from hyops_gitops.core.plan.plan import Action, Change, moved, zone_after
-from hyops_gitops.core.verification.segment_judging import check_new
-from hyops_gitops.core.verification.segment_reading import Segment
+from hyops_gitops.core.server_report import ServerReport
 from hyops_gitops.core.zone import RRset
-from hyops_gitops.usecases.planning.observation import judge_anchor
+from hyops_gitops.log.admin_entries import Reconcile
+from hyops_gitops.log.entries import Result
+from hyops_gitops.log.history import name_history
+from hyops_gitops.log.holds import held_contracts, hold_of, holds_due, holds_in_effect
+from hyops_gitops.log.log import Log
+from hyops_gitops.log.reconciling import Reconciliation, markers_left, reconciliation
+from hyops_gitops.log.retirement import retirements
+from hyops_gitops.log.verify_segment import Segment, check_new
+from hyops_gitops.move.moves import previous_target
+from hyops_gitops.plan.limits import Limits
+from hyops_gitops.plan.plan import Action, Change, moved, zone_after
 from tests.breakglass.building import SEGMENT, Breakglass, read
 from tests.tamper.building import ZONE, Book, codes, read_files
 

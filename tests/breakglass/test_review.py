@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from hyops_gitops.adapters.files.worktree import WorkTree
-from hyops_gitops.adapters.ssh.verifying import SshVerifier
+from hyops_gitops.adapters.files import WorkTree
+from hyops_gitops.adapters.ssh.signing import SshVerifier
 from hyops_gitops.adapters.yaml.reader import read_document
-from hyops_gitops.adapters.yaml.schema_check import check_document
+from hyops_gitops.adapters.yaml.schema import check_document
 from hyops_gitops.cli.wiring import Wiring
-from hyops_gitops.core.breakglass.segment_review import pending_reviews, segment_warnings
-from hyops_gitops.core.evidence.custody_entries import Reconcile
-from hyops_gitops.usecases.breakglass.pending import segment_findings
-from hyops_gitops.usecases.validation.validate import validate_tree
+from hyops_gitops.log.admin_entries import Reconcile
+from hyops_gitops.log.segment_pins import pending_reviews, segment_warnings
+from hyops_gitops.recover.breakglass import segment_findings
+from hyops_gitops.validate.tree import validate_tree
 from tests.breakglass.building import SEGMENT, Breakglass
 from tests.breakglass.test_reconciling import take_in
 from tests.tamper.building import Book, commit_trees

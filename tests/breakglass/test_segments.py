@@ -7,12 +7,11 @@ from dataclasses import replace
 import pytest
 
 from hyops_gitops.core.canonical import canonical_json
-from hyops_gitops.core.evidence.custody_entries import TrustChange
-from hyops_gitops.core.evidence.entry_parts import TrustedKey
 from hyops_gitops.core.markers import Anchor
-from hyops_gitops.core.signatures.signers import SignerSet
-from hyops_gitops.core.verification.segment_judging import check_base, check_new, check_whole
-from hyops_gitops.core.verification.segment_reading import Segment
+from hyops_gitops.core.signers import SignerSet
+from hyops_gitops.log.admin_entries import TrustChange
+from hyops_gitops.log.parts import TrustedKey
+from hyops_gitops.log.verify_segment import Segment, check_base, check_new, check_whole
 from tests.breakglass.building import SEGMENT, Breakglass, Files, codes, read
 from tests.tamper.building import Book, public
 

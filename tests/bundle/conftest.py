@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from hyops_gitops.adapters.bundle.tarball import tarball
-from hyops_gitops.adapters.files.shipped import bundle_files
-from hyops_gitops.adapters.yaml.schemas import shipped_schemas
-from hyops_gitops.core.handover.bundle import sums_text
-from hyops_gitops.usecases.breakglass.bundle import Bundle, BundlePorts, make_bundle
+from hyops_gitops.adapters.files import bundle_files
+from hyops_gitops.adapters.wheels import tarball
+from hyops_gitops.adapters.yaml.schema import shipped_schemas
+from hyops_gitops.recover.bundle import sums_text
+from hyops_gitops.recover.make_bundle import Bundle, BundlePorts, make_bundle
 from tests.world import Ran, World, run
 
 ZONE = "bundle.internal"

@@ -12,7 +12,7 @@ import pytest
 
 from hyops_gitops.cli.wiring import Wiring
 from hyops_gitops.core.errors import InvalidData, Refused
-from hyops_gitops.core.handover.bundle import BundleInfo, parse_sums, sums_text
+from hyops_gitops.recover.bundle import BundleInfo, parse_sums, sums_text
 from tests.bundle.conftest import ZONE, install, made, sign, unpack
 from tests.host.nobody import NO_USER, without_passwd_entry
 from tests.world import PRINCIPAL, World, run

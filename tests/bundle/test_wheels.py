@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops import __version__
-from hyops_gitops.adapters.bundle.installed_wheels import NotPackable, needed_distributions, pack
-from hyops_gitops.adapters.bundle.wheels import Wheels, why_not
-from hyops_gitops.core.apply.events import Event
+from hyops_gitops.adapters.wheels import NotPackable, Wheels, needed_distributions, pack, why_not
 from hyops_gitops.core.errors import OutsideFailure
+from hyops_gitops.core.events import Event
 
 
 def install(site: Path, name: str, *requires: str) -> Path:

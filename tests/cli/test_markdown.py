@@ -5,15 +5,23 @@ from typing import get_args
 
 import pytest
 
-from hyops_gitops.core.apply.receipt import EntryRef, Outcome, Receipt
+from hyops_gitops.apply.receipt import Outcome, Receipt
+from hyops_gitops.apply.text import (
+    MAX_BYTES,
+    error_markdown,
+    proposal_markdown,
+    proposal_text,
+    receipt_markdown,
+    receipt_text,
+)
 from hyops_gitops.core.errors import Refused
-from hyops_gitops.core.evidence.entry_parts import Retirement, ServerReport
-from hyops_gitops.core.plan.plan import Note, Plan, Refusal
-from hyops_gitops.core.plan.proposal import Proposal
-from hyops_gitops.core.plan.state import ManagedSet
+from hyops_gitops.core.managed import ManagedSet
+from hyops_gitops.core.server_report import ServerReport
 from hyops_gitops.core.zone import Zone
-from hyops_gitops.render.markdown import MAX_BYTES, error_markdown, proposal_markdown, receipt_markdown
-from hyops_gitops.render.reports import proposal_text, receipt_text
+from hyops_gitops.log.envelope import EntryRef
+from hyops_gitops.log.parts import Retirement
+from hyops_gitops.plan.limits import Proposal
+from hyops_gitops.plan.plan import Note, Plan, Refusal
 from tests.core.test_guards_and_caps import LOOSE
 from tests.world import World
 

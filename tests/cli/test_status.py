@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 
 from hyops_gitops.adapters.dns.client import PlainDnsClient
-from hyops_gitops.adapters.host.clock import SystemClock
+from hyops_gitops.adapters.host.machine import SystemClock
 from hyops_gitops.adapters.powerdns.zone import PowerDnsTransferRequester
 from hyops_gitops.core.exchange import Question
-from hyops_gitops.core.inspection.status import Status
 from hyops_gitops.core.markers import Anchor, anchor_name
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.zones import create_zone, served_serial, wait_until
-from hyops_gitops.usecases.inspection.status import look
+from hyops_gitops.observe.find_status import look
+from hyops_gitops.observe.status import Status
 from tests.world import World
 
 pytestmark = pytest.mark.authority

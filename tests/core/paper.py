@@ -5,20 +5,19 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from hyops_gitops.core.canonical import sha256_hex
-from hyops_gitops.core.evidence.custody_entries import Genesis
-from hyops_gitops.core.evidence.entries import Body, Intent, Result
-from hyops_gitops.core.evidence.entry_list import EntryList
-from hyops_gitops.core.evidence.entry_parts import AuthorityRef, ContractsRef, Hold, Lease, TrustedKey, ZoneDigests
-from hyops_gitops.core.evidence.envelope import NO_HASH, Entry, Envelope
-from hyops_gitops.core.evidence.log import README, state_path, zone_path
-from hyops_gitops.core.plan.plan import Action, Change
-from hyops_gitops.core.plan.state import ManagedSet
-from hyops_gitops.core.signatures.signers import SignerLine, SignerSet
-from hyops_gitops.core.verification.continuity import Prefix, after_changes
-from hyops_gitops.core.verification.log_reading import Reading, read_log
-from hyops_gitops.core.verification.log_views import FORM
+from hyops_gitops.core.managed import ManagedSet
+from hyops_gitops.core.signers import SignerLine, SignerSet
 from hyops_gitops.core.zone import RRset, Zone
-from hyops_gitops.usecases.evidence.log import EntryWriter
+from hyops_gitops.log.admin_entries import Genesis
+from hyops_gitops.log.continuity import Prefix, after_changes
+from hyops_gitops.log.entries import Body, Intent, Result
+from hyops_gitops.log.envelope import NO_HASH, Entry, EntryList, Envelope
+from hyops_gitops.log.log import README, state_path, zone_path
+from hyops_gitops.log.pages import FORM
+from hyops_gitops.log.parts import AuthorityRef, ContractsRef, Hold, Lease, TrustedKey, ZoneDigests
+from hyops_gitops.log.verify_log import Reading, read_log
+from hyops_gitops.log.writer import EntryWriter
+from hyops_gitops.plan.plan import Action, Change
 
 ZONE = "paper.internal"
 COMMIT = "c" * 40

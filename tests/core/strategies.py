@@ -2,12 +2,12 @@
 
 from hypothesis import strategies as st
 
-from hyops_gitops.core.contracts.contract import Contract, Target, TargetType
+from hyops_gitops.core.contract import Contract, Target, TargetType
 from hyops_gitops.core.document import Document
+from hyops_gitops.core.managed import Managed, ManagedSet
 from hyops_gitops.core.names import endpoint_name_of_path
-from hyops_gitops.core.plan.limits import Limits
-from hyops_gitops.core.plan.state import Managed, ManagedSet
 from hyops_gitops.core.zone import RRset, Zone
+from hyops_gitops.plan.limits import Limits
 
 APEX = "z.internal"
 NO_LIMITS = Limits(10_000, 10_000, 100, 10_000, "warn", frozenset())

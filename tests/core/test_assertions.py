@@ -6,13 +6,13 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from hyops_gitops.core.contracts.authority import Assertions
-from hyops_gitops.core.contracts.contract import Alias, Contract, Target, TargetType
+from hyops_gitops.core.authority import Assertions
+from hyops_gitops.core.contract import Alias, Contract, Target, TargetType
 from hyops_gitops.core.guards import Override
-from hyops_gitops.core.plan.assertions import LastMove, Moves, Sides
-from hyops_gitops.core.plan.plan import Plan
-from hyops_gitops.core.plan.planning import Inputs, make_plan
 from hyops_gitops.core.zone import Zone
+from hyops_gitops.plan.assertions import LastMove, Moves, Sides
+from hyops_gitops.plan.plan import Plan
+from hyops_gitops.plan.planning import Inputs, make_plan
 from tests.core.strategies import APEX, contract_of, managed_of
 from tests.core.test_guards_and_caps import LOOSE, guards
 

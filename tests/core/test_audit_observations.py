@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hyops_gitops.core.audit.checks import (
+from hyops_gitops.audit.checks import (
     check_caught_up,
     check_gaps,
     check_observations,
@@ -13,14 +13,16 @@ from hyops_gitops.core.audit.checks import (
     check_signers,
     check_subjects,
 )
-from hyops_gitops.core.audit.facts import CommitFacts, Verdict
+from hyops_gitops.audit.ports import CommitFacts, Verdict
 from hyops_gitops.core.declaration import Declaration
-from hyops_gitops.core.evidence.entries import Intent, Result, Unchanged
-from hyops_gitops.core.evidence.entry_parts import AuthorityRef, MergedCommit, Person, ServerReport
-from hyops_gitops.core.evidence.envelope import Entry, entry_path
-from hyops_gitops.core.plan.plan import Action
-from hyops_gitops.core.verification.log_lines import subject
+from hyops_gitops.core.people import MergedCommit, Person
+from hyops_gitops.core.server_report import ServerReport
 from hyops_gitops.core.zone import RRset, Zone
+from hyops_gitops.log.entries import Intent, Result, Unchanged
+from hyops_gitops.log.envelope import Entry, entry_path
+from hyops_gitops.log.pages import subject
+from hyops_gitops.log.parts import AuthorityRef
+from hyops_gitops.plan.plan import Action
 from tests.core.paper import AUTHORITY, COMMIT, CONTRACTS, HASH, START, ZONE, Paper, a, change
 
 LOG = (

@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from hyops_gitops.core.contracts.authority import Assertions
-from hyops_gitops.core.contracts.contract import Contract, Target, TargetType
+from hyops_gitops.core.authority import Assertions
+from hyops_gitops.core.contract import Contract, Target, TargetType
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.guards import GUARDS, Override, overridable_guards, override_line
-from hyops_gitops.core.plan.limits import Limits
-from hyops_gitops.core.plan.plan import Plan, Refusal
-from hyops_gitops.core.plan.planning import Inputs, make_plan
 from hyops_gitops.core.zone import RRset, Zone
+from hyops_gitops.plan.limits import Limits
+from hyops_gitops.plan.plan import Plan, Refusal
+from hyops_gitops.plan.planning import Inputs, make_plan
 from tests.core.strategies import APEX, contract_of, managed_of
 
 LOOSE = Limits(1000, 1000, 100, 1000, "warn", frozenset(overridable_guards()))

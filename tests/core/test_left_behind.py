@@ -6,14 +6,14 @@ from typing import cast
 
 import pytest
 
-from hyops_gitops.core.apply.caching import earlier_answers
-from hyops_gitops.core.apply.departures import GoneFrom, departures
-from hyops_gitops.core.evidence.entry_parts import ServerReport, ServerVerdict
-from hyops_gitops.core.evidence.log import Applied
-from hyops_gitops.core.history.last_moves import moves_of
+from hyops_gitops.apply.receipt import GoneFrom, departures
 from hyops_gitops.core.markers import RESERVED_CLAIMS, Anchor, reserved_numbers
-from hyops_gitops.core.plan.assertions import LastMove
+from hyops_gitops.core.server_report import ServerReport, ServerVerdict
 from hyops_gitops.core.zone import RRset
+from hyops_gitops.log.holds import moves_of
+from hyops_gitops.log.log import Applied
+from hyops_gitops.observe.servers import earlier_answers
+from hyops_gitops.plan.assertions import LastMove
 from tests.core.paper import START, ZONE, Paper, a, change
 
 NOW = datetime(2026, 1, 10, 12, 0, tzinfo=UTC)

@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hyops_gitops.core.evidence.custody_entries import Gap, Genesis, Reconcile, TrustChange
-from hyops_gitops.core.evidence.entries import (
+from hyops_gitops.core.people import Approval, MergedCommit, Person
+from hyops_gitops.core.zone import RRset
+from hyops_gitops.log.admin_entries import Gap, Genesis, Reconcile, TrustChange
+from hyops_gitops.log.entries import (
     AuthorityChange,
     Body,
     Intent,
@@ -16,22 +18,10 @@ from hyops_gitops.core.evidence.entries import (
     Unchanged,
     ZoneDrift,
 )
-from hyops_gitops.core.evidence.entry_parts import (
-    Approval,
-    AuthorityRef,
-    ContractsRef,
-    Lease,
-    MergedCommit,
-    Person,
-    RecordedRefusal,
-    TrustedKey,
-    ZoneDigests,
-)
-from hyops_gitops.core.evidence.envelope import NO_HASH, Entry, Envelope, decode, encode
-from hyops_gitops.core.plan.plan import Action, Change
-from hyops_gitops.core.verification.log_lines import lines_of, subject
-from hyops_gitops.core.verification.log_views import log_page
-from hyops_gitops.core.zone import RRset
+from hyops_gitops.log.envelope import NO_HASH, Entry, Envelope, decode, encode
+from hyops_gitops.log.pages import lines_of, log_page, subject
+from hyops_gitops.log.parts import AuthorityRef, ContractsRef, Lease, RecordedRefusal, TrustedKey, ZoneDigests
+from hyops_gitops.plan.plan import Action, Change
 
 ZONE = "z.internal"
 AT = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)

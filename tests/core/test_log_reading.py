@@ -6,14 +6,14 @@ from dataclasses import replace
 import pytest
 
 from hyops_gitops.core.canonical import sha256_hex
-from hyops_gitops.core.evidence.custody_entries import Genesis
-from hyops_gitops.core.evidence.entries import Body
-from hyops_gitops.core.evidence.entry_parts import TrustedKey
-from hyops_gitops.core.evidence.envelope import encode, entry_path
-from hyops_gitops.core.evidence.log import README, state_path, zone_path
-from hyops_gitops.core.signatures.signers import SignerLine, SignerSet
-from hyops_gitops.core.verification.log_reading import read_log
-from hyops_gitops.core.verification.log_views import LOG_PAGE, folder_page
+from hyops_gitops.core.signers import SignerLine, SignerSet
+from hyops_gitops.log.admin_entries import Genesis
+from hyops_gitops.log.entries import Body
+from hyops_gitops.log.envelope import encode, entry_path
+from hyops_gitops.log.log import README, state_path, zone_path
+from hyops_gitops.log.pages import LOG_PAGE, folder_page
+from hyops_gitops.log.parts import TrustedKey
+from hyops_gitops.log.verify_log import read_log
 from tests.core.test_log_lines import ZONE, entry, intent, result
 
 KEY = "ssh-ed25519 AAAA"

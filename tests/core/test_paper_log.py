@@ -10,16 +10,16 @@ import pytest
 
 from hyops_gitops.core.canonical import canonical_json, sha256_hex
 from hyops_gitops.core.errors import InvalidData
-from hyops_gitops.core.evidence.custody_entries import Compromised, Gap, Genesis, TrustChange
-from hyops_gitops.core.evidence.entries import Unchanged, ZoneDrift
-from hyops_gitops.core.evidence.entry_parts import Hold, TrustedKey
-from hyops_gitops.core.evidence.envelope import decode, encode, entry_path
-from hyops_gitops.core.evidence.log import README, state_path, zone_path
-from hyops_gitops.core.evidence.segment import Base, SegmentRef
-from hyops_gitops.core.plan.state import ManagedSet
-from hyops_gitops.core.verification.continuity import Prefix
-from hyops_gitops.core.verification.log_views import LOG_PAGE, folder_page
+from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.zone import Zone
+from hyops_gitops.log.admin_entries import Compromised, Gap, Genesis, TrustChange
+from hyops_gitops.log.continuity import Prefix
+from hyops_gitops.log.entries import Unchanged, ZoneDrift
+from hyops_gitops.log.envelope import decode, encode, entry_path
+from hyops_gitops.log.log import README, state_path, zone_path
+from hyops_gitops.log.pages import LOG_PAGE, folder_page
+from hyops_gitops.log.parts import Hold, TrustedKey
+from hyops_gitops.log.segment import Base, SegmentRef
 from tests.core.paper import (
     ADA,
     AUTHORITY,

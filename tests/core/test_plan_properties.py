@@ -5,13 +5,13 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hyops_gitops.core.contracts.contract import Contract
+from hyops_gitops.core.contract import Contract
 from hyops_gitops.core.guards import Override
-from hyops_gitops.core.plan.plan import Action, Plan
-from hyops_gitops.core.plan.planning import CONFLICTING_TYPES, Inputs, Verdict, make_plan, verdict
-from hyops_gitops.core.plan.state import ManagedSet
-from hyops_gitops.core.verification.continuity import after_changes
+from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.zone import RRset, Zone, served
+from hyops_gitops.log.continuity import after_changes
+from hyops_gitops.plan.plan import Action, Plan
+from hyops_gitops.plan.planning import CONFLICTING_TYPES, Inputs, Verdict, make_plan, verdict
 from tests.core.strategies import APEX, NO_LIMITS, addresses, contracts, foreign_rrsets, managed_of, ttls, zones
 
 OVERRIDABLE = replace(NO_LIMITS, overridable=frozenset({"drift", "foreign"}))

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from hyops_gitops.core.contracts.contract import Contract, Target, TargetType
+from hyops_gitops.core.contract import Contract, Target, TargetType
 from hyops_gitops.core.guards import Override, overridable_guards
-from hyops_gitops.core.plan.limits import Limits
-from hyops_gitops.core.plan.plan import Action, Plan
-from hyops_gitops.core.plan.planning import Inputs, Verdict, _by_name, make_plan, verdict
-from hyops_gitops.core.plan.state import Managed, ManagedSet
+from hyops_gitops.core.managed import Managed, ManagedSet
 from hyops_gitops.core.zone import RRset, Zone
+from hyops_gitops.plan.limits import Limits
+from hyops_gitops.plan.plan import Action, Plan
+from hyops_gitops.plan.planning import Inputs, Verdict, _by_name, make_plan, verdict
 from tests.core.strategies import APEX, contract_of, managed_of
 
 NAME = f"s.prod.{APEX}"

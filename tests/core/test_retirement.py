@@ -8,11 +8,12 @@ from typing import cast
 
 import pytest
 
-from hyops_gitops.core.apply.retirement import cached_until, judged, retirements, ttl_notes
-from hyops_gitops.core.evidence.entry_parts import Retirement, ServerReport, ServerVerdict
-from hyops_gitops.core.evidence.log import Applied
-from hyops_gitops.core.plan.plan import Action, Change
+from hyops_gitops.core.server_report import ServerReport, ServerVerdict
 from hyops_gitops.core.zone import RRset
+from hyops_gitops.log.log import Applied
+from hyops_gitops.log.parts import Retirement
+from hyops_gitops.log.retirement import cached_until, judged, retirements, ttl_notes
+from hyops_gitops.plan.plan import Action, Change
 
 ACCEPTED = datetime(2026, 1, 10, 12, 0, tzinfo=UTC)
 NAME = "pg.prod.z.internal"

@@ -4,10 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hyops_gitops.core.apply.retirement import judged
-from hyops_gitops.core.evidence.entry_parts import Retirement, ServerReport, ServerVerdict
-from hyops_gitops.core.evidence.timeline import ServiceReport, timeline
-from hyops_gitops.core.plan.readiness import ProbeReport, ReadinessReport
+from hyops_gitops.core.readiness import ProbeReport, ReadinessReport
+from hyops_gitops.core.server_report import ServerReport, ServerVerdict
+from hyops_gitops.log.parts import Retirement
+from hyops_gitops.log.retirement import judged
+from hyops_gitops.log.timeline import ServiceReport, timeline
 
 NAME = "pg.prod.z.internal"
 NOW = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)

@@ -2,10 +2,19 @@
 
 import pytest
 
-from hyops_gitops.core.declaration import NOTHING_DECLARED, Declaration, DeclaredHold
+from hyops_gitops.core.declaration import (
+    NOTHING_DECLARED,
+    Declaration,
+    DeclaredHold,
+    Trailer,
+    TrailerReading,
+    Untaken,
+    left_unsaid,
+    read_trailers,
+    untaken_lines,
+)
 from hyops_gitops.core.guards import Override
 from hyops_gitops.core.json_fields import Fields
-from hyops_gitops.core.trailers import Trailer, TrailerReading, Untaken, left_unsaid, read_trailers, untaken_lines
 
 COMMIT = "c" * 40
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hyops_gitops.core.canonical import MAX_INTEGER, canonical_json, parse_canonical
 from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.json_fields import parse_time, time_text
+from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.markers import (
     EXPIRED_AT_ONCE,
     INTENTS_KEPT,
@@ -25,10 +26,9 @@ from hyops_gitops.core.markers import (
     protocol_name,
     tombstone,
 )
-from hyops_gitops.core.masking import MAX_TEXT, masked
-from hyops_gitops.core.onboarding.new_repository import scalar
-from hyops_gitops.core.plan.state import ManagedSet
+from hyops_gitops.core.text import MAX_TEXT, masked
 from hyops_gitops.core.zone import RRset, Zone
+from hyops_gitops.init.repository import scalar
 
 APEX = "z.internal"
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x7f"), max_size=20)

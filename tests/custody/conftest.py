@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hyops_gitops.core.signatures.signers import fingerprint
+from hyops_gitops.core.signers import fingerprint
 from tests.world import Ran, World, run
 
 ZONE = "custody.internal"

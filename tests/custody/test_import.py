@@ -7,14 +7,14 @@ from typing import cast
 
 import pytest
 
+from hyops_gitops.apply.ports import ApplyPorts
 from hyops_gitops.core.errors import Refused
-from hyops_gitops.core.evidence.custody_entries import Gap
-from hyops_gitops.core.evidence.entries import Result
-from hyops_gitops.core.evidence.envelope import Entry
 from hyops_gitops.core.exchange import PatchReceipt
+from hyops_gitops.core.ports import ZoneWriter
 from hyops_gitops.core.zone import Key, Operation, RRset
-from hyops_gitops.usecases.apply.ports import ApplyPorts
-from hyops_gitops.usecases.ports import ZoneWriter
+from hyops_gitops.log.admin_entries import Gap
+from hyops_gitops.log.entries import Result
+from hyops_gitops.log.envelope import Entry
 from tests.custody.conftest import MakeKey, list_keys, ok, verifies
 from tests.world import World, run
 

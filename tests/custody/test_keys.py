@@ -6,14 +6,14 @@ from typing import cast
 
 import pytest
 
+from hyops_gitops.apply.ports import ApplyPorts
 from hyops_gitops.core.errors import Refused
-from hyops_gitops.core.evidence.custody_entries import Compromised, Gap, TrustChange
-from hyops_gitops.core.evidence.entry_parts import TrustedKey
 from hyops_gitops.core.exchange import PatchReceipt
-from hyops_gitops.core.verification.trust import TRUST_NAMESPACE, TrustBook
-from hyops_gitops.usecases.apply.ports import ApplyPorts
-from hyops_gitops.usecases.evidence.custody import open_for_writing
-from hyops_gitops.usecases.ports import ZoneWriter
+from hyops_gitops.core.ports import ZoneWriter
+from hyops_gitops.log.admin import open_for_writing
+from hyops_gitops.log.admin_entries import Compromised, Gap, TrustChange
+from hyops_gitops.log.parts import TrustedKey
+from hyops_gitops.log.trust import TRUST_NAMESPACE, TrustBook
 from tests.custody.conftest import Key, MakeKey, list_keys, ok, verifies
 from tests.signing.fido import KINDS, Kind, SoftwareToken
 from tests.world import PRINCIPAL, World

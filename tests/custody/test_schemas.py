@@ -14,10 +14,16 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
-from hyops_gitops.adapters.yaml.schemas import SchemaName, load_schema
+from hyops_gitops.adapters.yaml.schema import SchemaName, load_schema
 from hyops_gitops.core.damage import Damage, DamageKind
 from hyops_gitops.core.declaration import KINDS, Declaration, DeclaredHold
-from hyops_gitops.core.evidence.custody_entries import (
+from hyops_gitops.core.guards import Override
+from hyops_gitops.core.markers import Anchor
+from hyops_gitops.core.people import Approval, MergedCommit, Person
+from hyops_gitops.core.readiness import PROBE_VERDICTS, READINESS_VERDICTS, ProbeReport, ReadinessReport
+from hyops_gitops.core.server_report import ServerReport
+from hyops_gitops.core.zone import RRset
+from hyops_gitops.log.admin_entries import (
     Adopted,
     Compromised,
     Continues,
@@ -26,7 +32,7 @@ from hyops_gitops.core.evidence.custody_entries import (
     Reconcile,
     TrustChange,
 )
-from hyops_gitops.core.evidence.entries import (
+from hyops_gitops.log.entries import (
     BODY_TYPES,
     AuthorityChange,
     Intent,
@@ -35,31 +41,23 @@ from hyops_gitops.core.evidence.entries import (
     Unchanged,
     ZoneDrift,
 )
-from hyops_gitops.core.evidence.entry_parts import (
+from hyops_gitops.log.envelope import Envelope, decode, encode
+from hyops_gitops.log.parts import (
     SECONDARY_DRIFTS,
-    Approval,
     AuthorityRef,
     ContractsRef,
     Hold,
     Lease,
-    MergedCommit,
-    Person,
     RecordedRefusal,
     Restore,
     Retirement,
     SecondaryDrift,
-    ServerReport,
     TrustedKey,
     ZoneDigests,
 )
-from hyops_gitops.core.evidence.envelope import Envelope, decode, encode
-from hyops_gitops.core.evidence.segment import Base, SegmentRef
-from hyops_gitops.core.evidence.timeline import STAGES, Moment, ServiceReport
-from hyops_gitops.core.guards import Override
-from hyops_gitops.core.markers import Anchor
-from hyops_gitops.core.plan.plan import Action, Change, Drift, Held
-from hyops_gitops.core.plan.readiness import PROBE_VERDICTS, READINESS_VERDICTS, ProbeReport, ReadinessReport
-from hyops_gitops.core.zone import RRset
+from hyops_gitops.log.segment import Base, SegmentRef
+from hyops_gitops.log.timeline import STAGES, Moment, ServiceReport
+from hyops_gitops.plan.plan import Action, Change, Drift, Held
 from tests.custody.conftest import ok
 from tests.world import World
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hyops_gitops.usecases.findings_error import FindingsError
+from hyops_gitops.core.findings import FindingsError
 from tests.custody.conftest import MakeKey, ok
 from tests.world import PRINCIPAL, World
 

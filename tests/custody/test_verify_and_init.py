@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hyops_gitops.core.evidence.custody_entries import Continues, Genesis
+from hyops_gitops.log.admin_entries import Continues, Genesis
 from tests.custody.conftest import MakeKey, list_keys, ok
 from tests.world import World, run
 

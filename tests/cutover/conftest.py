@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from hyops_gitops.core.evidence.entries import Intent, Result
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.zones import create_zone
+from hyops_gitops.log.entries import Intent, Result
 from tests.world import World
 
 MakeWorld = Callable[..., World]

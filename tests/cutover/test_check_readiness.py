@@ -5,12 +5,12 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from hyops_gitops.core.contracts.authority import Authority, Resolver, ServerAddress
-from hyops_gitops.core.contracts.contract import Readiness, Target, TargetType
+from hyops_gitops.apply.probe import ReadinessPorts, check_readiness
+from hyops_gitops.core.authority import Authority, Resolver, ServerAddress
+from hyops_gitops.core.contract import Readiness, Target, TargetType
 from hyops_gitops.core.exchange import Answer, Question
-from hyops_gitops.core.plan.readiness import Candidate, Probe, ProbeReport, ProbeVerdict, ReadinessReport
+from hyops_gitops.core.readiness import Candidate, Probe, ProbeReport, ProbeVerdict, ReadinessReport
 from hyops_gitops.core.zone import RRset, Zone
-from hyops_gitops.usecases.apply.readiness import ReadinessPorts, check_readiness
 from tests.core.strategies import APEX, contract_of
 from tests.validate.test_building import MINIMAL, validated
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops.adapters.dns.probes import NetworkProber
-from hyops_gitops.core.plan.readiness import Probe
+from hyops_gitops.core.readiness import Probe
 from tests.cutover.services import Authority, Service, answering, free_port, listening
 
 NAME = "web.prod.z.internal"

@@ -10,12 +10,12 @@ from datetime import timedelta
 import pytest
 
 from hyops_gitops.adapters.dns.client import PlainDnsClient, chaos_text
-from hyops_gitops.core.evidence.entries import Unchanged
+from hyops_gitops.apply.text import receipt_text
 from hyops_gitops.core.exchange import Question
 from hyops_gitops.lab.model import Lab, LabResolver
 from hyops_gitops.lab.resolver import MADE, find_recursor, free_resolver, prepare_resolver
 from hyops_gitops.lab.zones import wait_until
-from hyops_gitops.render.reports import receipt_text
+from hyops_gitops.log.entries import Unchanged
 from tests.cutover.conftest import MakeWorld, audited, endpoint, results
 from tests.world import World
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hyops_gitops.core.evidence.entries import Refusal
+from hyops_gitops.log.entries import Refusal
 from tests.cutover.conftest import endpoint, intents
 from tests.cutover.services import free_port
 from tests.world import World

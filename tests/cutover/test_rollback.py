@@ -5,13 +5,13 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from hyops_gitops.adapters.host.clock import SystemClock
-from hyops_gitops.core.apply.events import Event, Warned
-from hyops_gitops.core.apply.receipt import Receipt
-from hyops_gitops.core.evidence.entries import Refusal
-from hyops_gitops.core.plan.readiness import Probe, ProbeReport, ProbeVerdict
-from hyops_gitops.usecases.apply.ports import ApplyPorts
-from hyops_gitops.usecases.inspection.drift import DriftRequest, look_for_drift
+from hyops_gitops.adapters.host.machine import SystemClock
+from hyops_gitops.apply.ports import ApplyPorts
+from hyops_gitops.apply.receipt import Receipt
+from hyops_gitops.core.events import Event, Warned
+from hyops_gitops.core.readiness import Probe, ProbeReport, ProbeVerdict
+from hyops_gitops.log.entries import Refusal
+from hyops_gitops.observe.find_drift import DriftRequest, look_for_drift
 from tests.cutover.conftest import MakeWorld, audited, endpoint, intents, results
 from tests.world import World
 

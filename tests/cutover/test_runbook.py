@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from hyops_gitops.core.declaration import Declaration
-from hyops_gitops.core.evidence.entries import Intent, Result
+from hyops_gitops.log.entries import Intent, Result
 from tests.cutover.conftest import MakeWorld
 from tests.docs.repository import ROOT, code_blocks
 from tests.world import World

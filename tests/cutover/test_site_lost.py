@@ -8,13 +8,13 @@ from contextlib import contextmanager
 
 import pytest
 
-from hyops_gitops.core.apply.receipt import Receipt
+from hyops_gitops.apply.receipt import Receipt
 from hyops_gitops.core.errors import UsageError
-from hyops_gitops.core.evidence.entries import Unchanged
-from hyops_gitops.core.inspection.status import Status
 from hyops_gitops.lab.model import LabServer
 from hyops_gitops.lab.zones import wait_until
-from hyops_gitops.usecases.inspection.status import look
+from hyops_gitops.log.entries import Unchanged
+from hyops_gitops.observe.find_status import look
+from hyops_gitops.observe.status import Status
 from tests.cutover.conftest import MakeWorld, audited, endpoint, intents, results
 from tests.world import World
 

@@ -12,8 +12,8 @@ import dns.message
 import dns.query
 import pytest
 
-from hyops_gitops.core.apply.events import Event, ServerSeen
-from hyops_gitops.core.contracts.authority import ServerAddress
+from hyops_gitops.core.authority import ServerAddress
+from hyops_gitops.core.events import Event, ServerSeen
 from tests.apply.faults import Primary
 from tests.cutover.conftest import audited, endpoint, intents, results
 from tests.world import World

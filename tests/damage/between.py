@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from hyops_gitops.core.contracts.authority import ServerAddress
+from hyops_gitops.core.authority import ServerAddress
 from tests.recovery.proxy import Patch, Proxy
 
 _STORED = b"HTTP/1.1 204 No Content\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"

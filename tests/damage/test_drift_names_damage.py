@@ -3,8 +3,8 @@
 import pytest
 
 from hyops_gitops.core.damage import CAUSE
-from hyops_gitops.core.inspection.drift import DriftKind, DriftReport
-from hyops_gitops.usecases.inspection.drift import DriftRequest, look_for_drift
+from hyops_gitops.observe.drift import DriftKind, DriftReport
+from hyops_gitops.observe.find_drift import DriftRequest, look_for_drift
 from tests.damage.rows import Rows
 from tests.world import World
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from hyops_gitops.core.apply.events import Event, Warned
 from hyops_gitops.core.damage import CAUSE, REPAIR, SETTINGS, DamageKind
 from hyops_gitops.core.errors import Refused
-from hyops_gitops.core.evidence.entries import Refusal, ZoneDrift
+from hyops_gitops.core.events import Event, Warned
 from hyops_gitops.core.markers import anchor_name
+from hyops_gitops.log.entries import Refusal, ZoneDrift
 from tests.damage.rows import Rows
 from tests.world import World
 

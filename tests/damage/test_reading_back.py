@@ -6,12 +6,12 @@ from typing import NoReturn
 
 import pytest
 
-from hyops_gitops.core.apply.events import Event, Warned
+from hyops_gitops.apply.ports import ApplyPorts
 from hyops_gitops.core.damage import SETTINGS, DamageKind
 from hyops_gitops.core.errors import OutsideFailure, Refused, Unconfirmed
-from hyops_gitops.core.evidence.entries import Result
+from hyops_gitops.core.events import Event, Warned
 from hyops_gitops.core.markers import anchor_name, claim_name
-from hyops_gitops.usecases.apply.ports import ApplyPorts
+from hyops_gitops.log.entries import Result
 from tests.damage.between import Between
 from tests.damage.rows import Rows
 from tests.recovery.proxy import Patch

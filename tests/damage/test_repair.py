@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops.core.damage import DamageKind
-from hyops_gitops.core.evidence.entries import Intent, Result
 from hyops_gitops.core.markers import anchor_name, claim_name, protocol_name
+from hyops_gitops.log.entries import Intent, Result
 from tests.damage.rows import Rows
 from tests.world import Ran, World
 

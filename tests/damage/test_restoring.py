@@ -3,9 +3,9 @@
 import pytest
 
 from hyops_gitops.core.damage import CAUSE
-from hyops_gitops.core.evidence.entries import Result
 from hyops_gitops.core.markers import anchor_name
 from hyops_gitops.core.zone import RRset
+from hyops_gitops.log.entries import Result
 from tests.damage.between import Between
 from tests.damage.rows import Rows
 from tests.world import World

@@ -16,7 +16,7 @@ import pytest
 from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.lab.model import Lab
-from hyops_gitops.lab.ports import free_addresses
+from hyops_gitops.lab.processes import free_addresses
 from tests.custody.conftest import ok
 from tests.restore.conftest import Lived, simple  # noqa: F401 - a fixture
 from tests.world import World, run

@@ -17,14 +17,14 @@ import pytest
 from ruamel.yaml import YAML
 
 from hyops_gitops.adapters.dns.client import chaos_text
-from hyops_gitops.adapters.powerdns.scratch import PowerDnsScratchZone
+from hyops_gitops.adapters.powerdns.restore import PowerDnsScratchZone
 from hyops_gitops.core.errors import ReplyLost
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.lab.config import find_program, find_schema, module_settings
 from hyops_gitops.lab.model import Lab, LabServer
-from hyops_gitops.lab.ports import free_addresses
+from hyops_gitops.lab.processes import free_addresses
 from hyops_gitops.lab.zones import create_zone, wait_until
-from hyops_gitops.usecases.doctor.isolation import race, scratch_name
+from hyops_gitops.observe.isolation import race, scratch_name
 from tests.backends import require
 from tests.world import World, run
 

@@ -15,13 +15,13 @@ from hyops_gitops.adapters.dns.client import PlainDnsClient
 from hyops_gitops.adapters.dns.zone_source import transfer
 from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
 from hyops_gitops.cli.main import execute
-from hyops_gitops.core.contracts.authority import ServerAddress
+from hyops_gitops.core.authority import ServerAddress
 from hyops_gitops.core.errors import Exit, OutsideFailure
-from hyops_gitops.core.evidence.entries import Result
 from hyops_gitops.core.exchange import Question
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.run import start_lab, stop_lab
 from hyops_gitops.lab.zones import create_zone, wait_until
+from hyops_gitops.log.entries import Result
 from tests.world import CLOSED, World
 
 authority = pytest.mark.authority

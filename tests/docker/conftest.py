@@ -9,8 +9,14 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops.core.errors import OutsideFailure
-from hyops_gitops.lab.compose import COMPOSE_FILE, IMAGE_VARIABLE, compose_command, compose_environment
-from hyops_gitops.lab.containers import container_lab, wait_for_containers
+from hyops_gitops.lab.containers import (
+    COMPOSE_FILE,
+    IMAGE_VARIABLE,
+    compose_command,
+    compose_environment,
+    container_lab,
+    wait_for_containers,
+)
 from hyops_gitops.lab.model import Lab
 from tests.docker.engine import Containers
 

@@ -11,13 +11,13 @@ import pytest
 
 from hyops_gitops.adapters.powerdns.server import server_info
 from hyops_gitops.adapters.powerdns.zone import PowerDnsWriter
-from hyops_gitops.core.apply.receipt import Receipt
+from hyops_gitops.apply.ports import ApplyPorts
+from hyops_gitops.apply.receipt import Receipt
 from hyops_gitops.core.errors import OutsideFailure, Unconfirmed
-from hyops_gitops.core.evidence.entries import Result
 from hyops_gitops.core.exchange import PatchReceipt
 from hyops_gitops.core.zone import Key, Operation, RRset, Zone
 from hyops_gitops.lab.zones import create_zone, wait_until
-from hyops_gitops.usecases.apply.ports import ApplyPorts
+from hyops_gitops.log.entries import Result
 from tests.docker.engine import Containers
 from tests.world import World
 

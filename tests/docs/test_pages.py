@@ -3,9 +3,9 @@
 import os
 import re
 
-from hyops_gitops.core.evidence.entries import BODY_TYPES
 from hyops_gitops.core.guards import GUARDS, Guard, override_line
-from hyops_gitops.core.rules.catalog import RULES
+from hyops_gitops.core.rules import RULES
+from hyops_gitops.log.entries import BODY_TYPES
 
 from .repository import ROOT, first_cells, text
 
@@ -14,7 +14,7 @@ RULES_PAGE = ROOT / "docs" / "rules.md"
 
 def test_guards_and_modules_of_the_apply_procedure_exist() -> None:
     page = text("docs/apply.md")
-    modules = {path.stem for path in (ROOT / "hyops_gitops" / "usecases").rglob("*.py")}
+    modules = {path.stem for path in (ROOT / "hyops_gitops").rglob("*.py")}
     named = set(re.findall(r"(?<=[(\s`])`([a-z]+(?:[-_][a-z]+)*)`(?=[),.])", page))
     words = {"applied", "enforce", "failed", "lease_s", "recovered", "refused", "unchanged"}
     words |= {
@@ -32,7 +32,7 @@ def test_guards_and_modules_of_the_apply_procedure_exist() -> None:
 
 
 def test_the_apply_procedure_has_the_numbers_of_the_code() -> None:
-    page, module = text("docs/apply.md"), text("hyops_gitops/usecases/apply/apply.py")
+    page, module = text("docs/apply.md"), text("hyops_gitops/apply/apply.py")
     assert re.findall(r"^(\d+)\. ", page, re.MULTILINE) == re.findall(r"^ ?(\d+)\. ", module, re.MULTILINE)
 
 

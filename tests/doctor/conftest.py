@@ -6,15 +6,14 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from hyops_gitops.adapters.host.clock import SystemClock
+from hyops_gitops.adapters.host.machine import SystemClock
 from hyops_gitops.core.exchange import ZoneHeader
-from hyops_gitops.core.inspection.checkup import Check, Checkup
+from hyops_gitops.core.ports import ZoneReader
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.zones import create_zone
-from hyops_gitops.usecases.doctor.doctor import examine
-from hyops_gitops.usecases.doctor.ports import DoctorPorts, DoctorRequest
-from hyops_gitops.usecases.ports import ZoneReader
+from hyops_gitops.observe.checkup import Check, Checkup, DoctorPorts, DoctorRequest
+from hyops_gitops.observe.doctor import examine
 from tests.apply.conftest import make_world, world
 from tests.world import World
 

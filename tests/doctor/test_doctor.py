@@ -7,11 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from hyops_gitops.core.contracts.authority import ServerAddress
+from hyops_gitops.core.authority import ServerAddress
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.exchange import Answer, Question
 from hyops_gitops.core.zone import RRset
-from hyops_gitops.usecases.doctor.ports import DoctorPorts, DoctorRequest
+from hyops_gitops.observe.checkup import DoctorPorts, DoctorRequest
 from tests.doctor.conftest import LOOKED, SITES, checkup_of, with_clock, wrong
 from tests.world import CLOSED, World, run
 

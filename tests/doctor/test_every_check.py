@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops.core.markers import Anchor
-from hyops_gitops.usecases.doctor.ports import DoctorPorts, DoctorRequest
+from hyops_gitops.observe.checkup import DoctorPorts, DoctorRequest
 from tests.cutover.services import Authority, answering
 from tests.doctor.conftest import SITES, checkup_of, with_clock
 from tests.world import CLOSED, World, run

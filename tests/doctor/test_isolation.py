@@ -12,17 +12,16 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
-from hyops_gitops.adapters.powerdns.scratch import PowerDnsScratchZone
+from hyops_gitops.adapters.powerdns.restore import PowerDnsScratchZone
 from hyops_gitops.adapters.powerdns.server import server_info
-from hyops_gitops.core.apply.events import Event
 from hyops_gitops.core.errors import OutsideFailure, ServerRefused
+from hyops_gitops.core.events import Event
 from hyops_gitops.core.exchange import PatchReceipt
-from hyops_gitops.core.inspection.isolation import SCRATCH_PREFIX, Race, closing_settings
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.lab.model import Backend, Lab
 from hyops_gitops.lab.run import start_lab, stop_lab
-from hyops_gitops.usecases.doctor.isolation import race, scratch_name
-from hyops_gitops.usecases.doctor.ports import DoctorRequest
+from hyops_gitops.observe.checkup import DoctorRequest
+from hyops_gitops.observe.isolation import SCRATCH_PREFIX, Race, closing_settings, race, scratch_name
 from tests.backends import require, rows
 from tests.doctor.conftest import LOOKED, checkup_of
 from tests.world import World

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops.adapters.powerdns.zone import PowerDnsTransferRequester, PowerDnsWriter
-from hyops_gitops.core.inspection.drift import DriftCase, DriftReport
 from hyops_gitops.lab.model import Backend, Lab
 from hyops_gitops.lab.run import start_lab, stop_lab
 from hyops_gitops.lab.zones import create_zone, served_serial, wait_until
-from hyops_gitops.usecases.inspection.drift import DriftRequest, Look, look_for_drift
+from hyops_gitops.observe.drift import DriftCase, DriftReport
+from hyops_gitops.observe.find_drift import DriftRequest, Look, look_for_drift
 from tests.backends import require
 from tests.world import World
 

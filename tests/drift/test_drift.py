@@ -8,12 +8,12 @@ import pytest
 
 from hyops_gitops.cli.main import execute
 from hyops_gitops.core.errors import OutsideFailure, Refused, UsageError
-from hyops_gitops.core.evidence.entries import ZoneDrift
 from hyops_gitops.core.markers import Anchor, anchor_name
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.zones import create_zone, served_serial
-from hyops_gitops.usecases.inspection.drift import DriftRequest, Look, look_for_drift
+from hyops_gitops.log.entries import ZoneDrift
+from hyops_gitops.observe.find_drift import DriftRequest, Look, look_for_drift
 from tests.drift.conftest import bring_up, drift, on_secondary, only, sides
 from tests.world import World
 

@@ -6,7 +6,7 @@ import pytest
 
 from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
 from hyops_gitops.core.zone import RRset
-from hyops_gitops.usecases.inspection.drift import Look
+from hyops_gitops.observe.find_drift import Look
 from tests.drift.conftest import bring_up, drift, only
 from tests.world import World
 

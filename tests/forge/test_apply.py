@@ -8,11 +8,11 @@ import pytest
 
 from hyops_gitops.adapters.forge.forge import FORGE_REPOSITORY, FORGE_TOKEN, FORGE_URL, RestForge
 from hyops_gitops.adapters.forge.http import ForgeHttp
+from hyops_gitops.apply.ports import ApplyPorts
 from hyops_gitops.core.errors import Refused
-from hyops_gitops.core.evidence.entries import Intent
-from hyops_gitops.core.evidence.entry_parts import Approval, MergedCommit, Person
+from hyops_gitops.core.people import Approval, MergedCommit, Person
 from hyops_gitops.lab.model import Lab
-from hyops_gitops.usecases.apply.ports import ApplyPorts
+from hyops_gitops.log.entries import Intent
 from tests.forge.server import GRACE, LINUS, TOKEN, ForgeServer, review
 from tests.world import World
 

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from hyops_gitops.core.apply.events import Event, Warned
-from hyops_gitops.core.apply.pull_request import PullRequest
+from hyops_gitops.apply.people import attribute, mixed_change
 from hyops_gitops.core.errors import OutsideFailure
-from hyops_gitops.core.evidence.entry_parts import Approval, Person
+from hyops_gitops.core.events import Event, Warned
 from hyops_gitops.core.exchange import CommitInfo
-from hyops_gitops.usecases.apply.merged_commits import attribute, mixed_change
+from hyops_gitops.core.people import Approval, Person
+from hyops_gitops.core.pull_request import PullRequest
 
 ADA, GRACE, LINUS = Person("ada", "1"), Person("grace", "2"), Person("linus", "3")
 HEAD, MERGE, PUSHED = "a" * 40, "b" * 40, "c" * 40

@@ -9,7 +9,7 @@ from hyops_gitops.adapters.forge import forge as adapter
 from hyops_gitops.adapters.forge.forge import RestForge, forge_from_environment
 from hyops_gitops.adapters.forge.http import ForgeHttp
 from hyops_gitops.core.errors import OutsideFailure, UsageError
-from hyops_gitops.core.evidence.entry_parts import Approval, Person
+from hyops_gitops.core.people import Approval, Person
 from tests.forge.server import ADA, BOT, GRACE, LINUS, REPOSITORY, TOKEN, Answer, ForgeServer, review, running
 
 COMMIT, HEAD, OLD = "c" * 40, "a" * 40, "b" * 40

@@ -13,11 +13,11 @@ from typing import Protocol
 
 import pytest
 
-from hyops_gitops.adapters.git.branch import GitBranches
+from hyops_gitops.adapters.git.commit import GitBranches
 from hyops_gitops.adapters.git.evidence import GitEvidenceStore
 from hyops_gitops.adapters.git.remote import Pushed, RemoteBranch
 from hyops_gitops.adapters.git.snapshot import history_is_linear
-from hyops_gitops.adapters.host.process_identity import process_is_gone
+from hyops_gitops.adapters.host.machine import process_is_gone
 from hyops_gitops.core.errors import HyopsError, InvalidData, OutsideFailure, Refused, UsageError
 from hyops_gitops.lab.zones import wait_until
 

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hyops_gitops.adapters.git.history import GitRepository
+from hyops_gitops.apply.propose import mixed_commits
 from hyops_gitops.core.exchange import CommitInfo
-from hyops_gitops.usecases.planning.declarations import mixed_commits
 
 
 class Repo(Protocol):

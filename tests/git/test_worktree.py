@@ -12,7 +12,7 @@ import pytest
 from hyops_gitops.adapters.git.history import GitRepository
 from hyops_gitops.adapters.git.worktree import GitWorkTree, StagedTree
 from hyops_gitops.cli.main import execute
-from hyops_gitops.usecases.ports import SourceTree
+from hyops_gitops.core.ports import SourceTree
 
 BASE = Path(__file__).parent.parent / "cases" / "base"
 REDIS, POSTGRES = "endpoints/dev/redis.yaml", "endpoints/prod/postgres.yaml"

@@ -8,11 +8,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from hyops_gitops.core.evidence.entries import BODY_TYPES
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.lab.run import start_lab, stop_lab
 from hyops_gitops.lab.zones import create_zone
-from hyops_gitops.usecases.breakglass.moves import Cutover, Failback
+from hyops_gitops.log.entries import BODY_TYPES
+from hyops_gitops.recover.breakglass import Cutover, Failback
 from tests.breakglass.outage import Outage
 from tests.restore.conftest import Lived
 from tests.world import PRINCIPAL, World, run

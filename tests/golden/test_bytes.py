@@ -9,13 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from hyops_gitops.core.evidence.entries import BODY_TYPES
-from hyops_gitops.core.evidence.envelope import decode, encode
-from hyops_gitops.core.plan.state import ManagedSet
-from hyops_gitops.core.verification.log_lines import subject
-from hyops_gitops.core.verification.log_readme import readme
-from hyops_gitops.core.verification.log_views import folder_readme, log_page
+from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.zone import Zone
+from hyops_gitops.log.entries import BODY_TYPES
+from hyops_gitops.log.envelope import decode, encode
+from hyops_gitops.log.pages import folder_readme, log_page, readme, subject
 from tests.golden import values
 
 BYTES = Path(__file__).parent / "bytes"

@@ -6,7 +6,14 @@ from datetime import UTC, datetime, timedelta
 
 from hyops_gitops.core.damage import Damage, DamageKind
 from hyops_gitops.core.declaration import Declaration, DeclaredHold
-from hyops_gitops.core.evidence.custody_entries import (
+from hyops_gitops.core.guards import Override
+from hyops_gitops.core.managed import Managed, ManagedSet
+from hyops_gitops.core.markers import Anchor
+from hyops_gitops.core.people import Approval, MergedCommit, Person
+from hyops_gitops.core.readiness import ProbeReport, ReadinessReport
+from hyops_gitops.core.server_report import ServerReport
+from hyops_gitops.core.zone import RRset, Zone
+from hyops_gitops.log.admin_entries import (
     Adopted,
     Compromised,
     Continues,
@@ -15,7 +22,7 @@ from hyops_gitops.core.evidence.custody_entries import (
     Reconcile,
     TrustChange,
 )
-from hyops_gitops.core.evidence.entries import (
+from hyops_gitops.log.entries import (
     AuthorityChange,
     Body,
     Intent,
@@ -24,32 +31,22 @@ from hyops_gitops.core.evidence.entries import (
     Unchanged,
     ZoneDrift,
 )
-from hyops_gitops.core.evidence.entry_list import EntryList
-from hyops_gitops.core.evidence.entry_parts import (
-    Approval,
+from hyops_gitops.log.envelope import NO_HASH, EntryList, Envelope, decode, encode
+from hyops_gitops.log.parts import (
     AuthorityRef,
     ContractsRef,
     Hold,
     Lease,
-    MergedCommit,
-    Person,
     RecordedRefusal,
     Restore,
     Retirement,
     SecondaryDrift,
-    ServerReport,
     TrustedKey,
     ZoneDigests,
 )
-from hyops_gitops.core.evidence.envelope import NO_HASH, Envelope, decode, encode
-from hyops_gitops.core.evidence.segment import Base, SegmentRef
-from hyops_gitops.core.evidence.timeline import Moment, ServiceReport
-from hyops_gitops.core.guards import Override
-from hyops_gitops.core.markers import Anchor
-from hyops_gitops.core.plan.plan import Action, Change, Drift, Held
-from hyops_gitops.core.plan.readiness import ProbeReport, ReadinessReport
-from hyops_gitops.core.plan.state import Managed, ManagedSet
-from hyops_gitops.core.zone import RRset, Zone
+from hyops_gitops.log.segment import Base, SegmentRef
+from hyops_gitops.log.timeline import Moment, ServiceReport
+from hyops_gitops.plan.plan import Action, Change, Drift, Held
 
 ZONE = "golden.internal"
 LOG_ID = "0123456789abcdef0123456789abcdef"

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops.adapters.host import machine
-from hyops_gitops.adapters.host.machine import program_version, python_version
-from hyops_gitops.adapters.host.programs import Program
+from hyops_gitops.adapters.host.machine import Program, program_version, python_version
 from hyops_gitops.core.errors import OutsideFailure
 from tests.host.nobody import NO_USER, UID, without_passwd_entry
 from tests.world import World, run

@@ -16,7 +16,7 @@ from hyops_gitops.adapters.forge.http import ForgeHttp
 from hyops_gitops.adapters.host import tls
 from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
 from hyops_gitops.core.errors import OutsideFailure
-from hyops_gitops.core.plan.readiness import Probe
+from hyops_gitops.core.readiness import Probe
 from tests.cutover.services import Authority, answering
 
 VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")

@@ -13,7 +13,7 @@ from hyops_gitops.adapters.dns.client import PlainDnsClient
 from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
 from hyops_gitops.adapters.powerdns.zone import PowerDnsTransferRequester, PowerDnsWriter
 from hyops_gitops.cli.main import execute
-from hyops_gitops.core.contracts.authority import ServerAddress
+from hyops_gitops.core.authority import ServerAddress
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.exchange import Question
 from hyops_gitops.core.zone import RRset

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops.cli.main import execute
-from hyops_gitops.core.contracts.authority import ServerAddress
+from hyops_gitops.core.authority import ServerAddress
 from hyops_gitops.core.errors import Exit, InvalidData, OutsideFailure, UsageError
 from hyops_gitops.lab import processes, run
-from hyops_gitops.lab.directory import exclusive
+from hyops_gitops.lab.containers import exclusive
 from hyops_gitops.lab.model import BACKENDS, Backend, Lab, load_lab
-from hyops_gitops.lab.ports import free_addresses
+from hyops_gitops.lab.processes import free_addresses
 from hyops_gitops.lab.run import start_lab, stop_lab
 from tests.backends import require
 

@@ -8,15 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from hyops_gitops.adapters.files.worktree import WorkTree
+from hyops_gitops.adapters.files import WorkTree
 from hyops_gitops.adapters.git.history import GitRepository
 from hyops_gitops.adapters.yaml.reader import read_document
-from hyops_gitops.adapters.yaml.schema_check import check_document
-from hyops_gitops.core.contracts.contract import Contract
-from hyops_gitops.core.declaration import Declaration, DeclaredHold
+from hyops_gitops.adapters.yaml.schema import check_document
+from hyops_gitops.core.contract import Contract
+from hyops_gitops.core.declaration import Declaration, DeclaredHold, read_trailers
 from hyops_gitops.core.guards import Override
-from hyops_gitops.core.trailers import read_trailers
-from hyops_gitops.usecases.validation.validate import validate_tree
+from hyops_gitops.validate.tree import validate_tree
 from tests.moving.conftest import CONTRACTS, Clone
 
 PG, WEB = "endpoints/prod/pg.yaml", "endpoints/prod/web.yaml"

@@ -9,16 +9,16 @@ import pytest
 
 from hyops_gitops.adapters.dns.client import PlainDnsClient
 from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
-from hyops_gitops.core.apply.events import Event, Warned
-from hyops_gitops.core.apply.receipt import Receipt
+from hyops_gitops.apply.receipt import Receipt
 from hyops_gitops.core.errors import UsageError
-from hyops_gitops.core.evidence.entries import Result
+from hyops_gitops.core.events import Event, Warned
 from hyops_gitops.core.exchange import Question
-from hyops_gitops.core.inspection.drift import DriftReport
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.run import start_lab
 from hyops_gitops.lab.zones import served_serial
+from hyops_gitops.log.entries import Result
+from hyops_gitops.observe.drift import DriftReport
 from tests.doctor.conftest import checkup_of
 from tests.drift.conftest import drift, only
 from tests.native.conftest import MakeWorld, native_authority

@@ -2,8 +2,8 @@
 
 import pytest
 
-from hyops_gitops.adapters.host.credentials import primary_key, secondary_key
-from hyops_gitops.core.contracts.authority import ApiEndpoint
+from hyops_gitops.adapters.host.machine import primary_key, secondary_key
+from hyops_gitops.core.authority import ApiEndpoint
 from hyops_gitops.core.errors import OutsideFailure, Refused
 
 KEY = "s3cret"

@@ -9,8 +9,8 @@ from typing import Protocol
 import pytest
 
 from hyops_gitops.cli.main import execute
-from hyops_gitops.core.contracts.publication import read_publication
 from hyops_gitops.core.errors import InvalidData
+from hyops_gitops.move.publication import read_publication
 from tests.publish.conftest import OUTPUTS
 
 PG = "endpoints/prod/pg.yaml"

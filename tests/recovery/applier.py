@@ -16,15 +16,15 @@ from dataclasses import replace
 from typing import Any, cast
 
 import hyops_gitops.cli.apply as command
+from hyops_gitops.apply.ports import ApplyPorts
 from hyops_gitops.cli.main import run
 from hyops_gitops.cli.wiring import Wiring
-from hyops_gitops.core.apply.events import OnEvent
-from hyops_gitops.core.contracts.authority import Authority, EvidenceSettings, ServerAddress
+from hyops_gitops.core.authority import Authority, EvidenceSettings, ServerAddress
 from hyops_gitops.core.errors import ServerRefused
+from hyops_gitops.core.events import OnEvent
 from hyops_gitops.core.exchange import Answer, PatchReceipt, Question, ZoneHeader
+from hyops_gitops.core.ports import DnsClient, EvidenceStore, Signer, ZoneWriter
 from hyops_gitops.core.zone import Key, Operation, RRset
-from hyops_gitops.usecases.apply.ports import ApplyPorts
-from hyops_gitops.usecases.ports import DnsClient, EvidenceStore, Signer, ZoneWriter
 
 MARKS = (
     "started",

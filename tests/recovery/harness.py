@@ -11,18 +11,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from hyops_gitops.adapters.files.worktree import WorkTree
-from hyops_gitops.adapters.host.process_identity import boot_identity
+from hyops_gitops.adapters.files import WorkTree
+from hyops_gitops.adapters.host.machine import boot_identity
 from hyops_gitops.adapters.powerdns.zone import PowerDnsWriter
+from hyops_gitops.apply.apply import apply
+from hyops_gitops.apply.ports import ApplyRequest
+from hyops_gitops.apply.receipt import Receipt
 from hyops_gitops.cli.wiring import TOOL
-from hyops_gitops.core.apply.receipt import Receipt
-from hyops_gitops.core.evidence.entries import Intent, Result
-from hyops_gitops.core.evidence.log import Log
 from hyops_gitops.core.markers import Anchor, anchor_name
 from hyops_gitops.lab.model import Lab
-from hyops_gitops.usecases.apply.apply import apply
-from hyops_gitops.usecases.apply.ports import ApplyRequest
-from hyops_gitops.usecases.evidence.verify import VerifyPorts, verify_log
+from hyops_gitops.log.entries import Intent, Result
+from hyops_gitops.log.log import Log
+from hyops_gitops.log.verify import VerifyPorts, verify_log
 from tests.recovery.proxy import WAIT_S, Proxy
 from tests.world import Ran, Swap, World
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
-from hyops_gitops.core.contracts.authority import ServerAddress
+from hyops_gitops.core.authority import ServerAddress
 
 WAIT_S = 30.0
 _CLAIM = re.compile(r"_(?P<seq>[0-9]+)\._hyops-gitops\..*")

@@ -9,12 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from hyops_gitops.adapters.host.process_identity import boot_identity
+from hyops_gitops.adapters.host.machine import boot_identity
+from hyops_gitops.apply.apply import apply
+from hyops_gitops.apply.ports import ApplyRequest
 from hyops_gitops.cli.wiring import TOOL, Wiring
-from hyops_gitops.core.apply.events import Event
 from hyops_gitops.core.errors import Refused
-from hyops_gitops.usecases.apply.apply import apply
-from hyops_gitops.usecases.apply.ports import ApplyRequest
+from hyops_gitops.core.events import Event
 from tests.world import World
 
 _TRIES = 200

@@ -6,16 +6,16 @@ from dataclasses import replace
 
 import pytest
 
+from hyops_gitops.apply.ports import ApplyPorts
 from hyops_gitops.cli.wiring import TOOL
-from hyops_gitops.core.contracts.authority import Authority, EvidenceSettings
+from hyops_gitops.core.authority import Authority, EvidenceSettings
 from hyops_gitops.core.errors import OutsideFailure, Refused
-from hyops_gitops.core.evidence.custody_entries import Gap
-from hyops_gitops.core.evidence.entries import Intent
 from hyops_gitops.core.markers import claim_name
+from hyops_gitops.core.ports import ZoneWriter
 from hyops_gitops.core.zone import RRset
-from hyops_gitops.usecases.apply.ports import ApplyPorts
-from hyops_gitops.usecases.evidence.log import SIGNERS_PATH, EntryWriter, read_signers
-from hyops_gitops.usecases.ports import ZoneWriter
+from hyops_gitops.log.admin_entries import Gap
+from hyops_gitops.log.entries import Intent
+from hyops_gitops.log.writer import SIGNERS_PATH, EntryWriter, read_signers
 from tests.recovery.applier import Marks, marking_store
 from tests.recovery.harness import Applier, Site, results
 from tests.world import CLOSED

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from hyops_gitops.core.evidence.log import Log
+from hyops_gitops.log.log import Log
 from tests.conftest import SAID
 from tests.recovery.applier import ENDED, MARKS
 from tests.recovery.harness import LONG, Applier, Site, results

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from hyops_gitops.adapters.ssh.verifying import SshVerifier
+from hyops_gitops.adapters.ssh.signing import SshVerifier
+from hyops_gitops.apply.plan import PlanRequest, make_proposal
 from hyops_gitops.core.errors import Refused
-from hyops_gitops.core.evidence.envelope import entry_path
-from hyops_gitops.usecases.planning.plan import PlanRequest, make_proposal
+from hyops_gitops.log.envelope import entry_path
 from tests.recovery.harness import Site
 
 pytestmark = pytest.mark.authority

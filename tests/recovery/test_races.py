@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hyops_gitops.core.evidence.entries import Intent, Unchanged
+from hyops_gitops.log.entries import Intent, Unchanged
 from tests.recovery.harness import LONG, ROOT, Applier, Site, results
 
 TEAMS = 10

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from hyops_gitops.adapters.host.clock import SystemClock
-from hyops_gitops.core.contracts.authority import Authority
+from hyops_gitops.adapters.host.machine import SystemClock
+from hyops_gitops.apply.ports import ApplyPorts
+from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.exchange import ZoneHeader
+from hyops_gitops.core.ports import ZoneWriter
 from hyops_gitops.lab.model import Lab
-from hyops_gitops.usecases.apply.ports import ApplyPorts
-from hyops_gitops.usecases.ports import ZoneWriter
 from tests import world as worlds
 from tests.recovery.applier import MarkingWriter, Marks
 from tests.recovery.harness import PRIMARY_ONLY, Site

@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
+from hyops_gitops.apply.ports import ApplyRequest
 from hyops_gitops.cli.wiring import overrides_of
-from hyops_gitops.core.restore.restoration import Restored
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.lab.model import Lab
-from hyops_gitops.usecases.apply.ports import ApplyRequest
-from hyops_gitops.usecases.restore.ports import RestoreRequest
-from hyops_gitops.usecases.restore.restore import carry_out, prepare_restore
+from hyops_gitops.recover.restoration import Restored, RestoreRequest
+from hyops_gitops.recover.restore import carry_out, prepare_restore
 from tests.world import World
 
 

@@ -5,13 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from hyops_gitops.apply.ports import ApplyRequest
 from hyops_gitops.core.errors import InvalidData, Refused
-from hyops_gitops.core.evidence.entries import Intent, Result, ZoneDrift
-from hyops_gitops.core.restore.restoration import Restored
 from hyops_gitops.core.zone import RRset
-from hyops_gitops.usecases.apply.ports import ApplyRequest
-from hyops_gitops.usecases.restore.ports import RestoreRequest
-from hyops_gitops.usecases.restore.restore import carry_out, prepare_restore
+from hyops_gitops.log.entries import Intent, Result, ZoneDrift
+from hyops_gitops.recover.restoration import Restored, RestoreRequest
+from hyops_gitops.recover.restore import carry_out, prepare_restore
 from tests.custody.conftest import ok, verifies
 from tests.drift.test_spellings import FOREIGN
 from tests.restore.conftest import Lived, restore

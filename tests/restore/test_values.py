@@ -2,9 +2,9 @@
 
 import pytest
 
-from hyops_gitops.core.restore.restoring import newest, serial_above, soa_with
 from hyops_gitops.core.serials import is_newer
 from hyops_gitops.core.zone import RRset, Zone, soa_serial
+from hyops_gitops.log.restoring import newest, serial_above, soa_with
 
 TOP = 2**32 - 1
 ZONE = Zone.of("z.internal", [RRset.of("z.internal", "NS", 60, ["ns7.z.internal."])])

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops.adapters.powerdns.zone import PowerDnsWriter
-from hyops_gitops.core.evidence.custody_entries import Gap, Reconcile, TrustChange
-from hyops_gitops.core.evidence.entries import Intent
 from hyops_gitops.core.markers import protocol_marker, protocol_name
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.zones import create_zone
+from hyops_gitops.log.admin_entries import Gap, Reconcile, TrustChange
+from hyops_gitops.log.entries import Intent
 from tests.damage.rows import Rows
 from tests.restore.conftest import Lived, simple  # noqa: F401 - a fixture
 from tests.world import PRINCIPAL, World, run

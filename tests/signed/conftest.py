@@ -17,9 +17,9 @@ import dns.rcode
 import pytest
 
 from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
-from hyops_gitops.core.contracts.authority import ServerAddress
+from hyops_gitops.core.authority import ServerAddress
 from hyops_gitops.lab.model import Lab
-from hyops_gitops.lab.ports import free_addresses
+from hyops_gitops.lab.processes import free_addresses
 from hyops_gitops.lab.resolver import find_recursor
 from hyops_gitops.lab.run import start_lab, stop_lab
 from hyops_gitops.lab.zones import create_zone, wait_until

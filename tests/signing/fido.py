@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from hyops_gitops.core.signatures.sshsig import SshSignature, armour, key_text, parse_signature, signed_data
+from hyops_gitops.core.sshsig import SshSignature, armour, key_text, parse_signature, signed_data
 
 Kind = Literal["sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"]
 KINDS: tuple[Kind, ...] = ("sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com")

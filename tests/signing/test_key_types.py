@@ -8,9 +8,8 @@ from typing import Protocol
 
 import pytest
 
-from hyops_gitops.adapters.ssh.signing import SshKeygenSigner
-from hyops_gitops.adapters.ssh.verifying import SshVerifier
-from hyops_gitops.core.signatures.signers import fingerprint, parse_allowed_signers
+from hyops_gitops.adapters.ssh.signing import SshKeygenSigner, SshVerifier
+from hyops_gitops.core.signers import fingerprint, parse_allowed_signers
 from tests.signing.fido import KINDS, SoftwareToken, untouched, with_counter
 
 NS = "hyops-gitops"

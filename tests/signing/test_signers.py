@@ -1,4 +1,4 @@
-"""core.signatures.signers against the words of ssh-keygen(1), and against ssh-keygen itself."""
+"""core.signers against the words of ssh-keygen(1), and against ssh-keygen itself."""
 
 import subprocess
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops.core.errors import Refused
-from hyops_gitops.core.signatures.signers import SignerSet, fingerprint, parse_allowed_signers
+from hyops_gitops.core.signers import SignerSet, fingerprint, parse_allowed_signers
 
 PATH = "authority/allowed_signers"
 ED = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMvJMKHHvOC4x0Qm3uCqRXqKm7t6yQRb1GlNVmYbZ6Qk"

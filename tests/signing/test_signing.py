@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hyops_gitops.adapters.ssh.signing import SshKeygenSigner, signer_from_environment
-from hyops_gitops.adapters.ssh.verifying import SshVerifier
+from hyops_gitops.adapters.ssh.signing import SshKeygenSigner, SshVerifier, signer_from_environment
 from hyops_gitops.core.errors import OutsideFailure, Refused
 
 NS = "hyops-gitops"

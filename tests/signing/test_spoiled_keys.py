@@ -11,9 +11,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from hyops_gitops.adapters.ssh.deploy_key import ssh_with_deploy_key
-from hyops_gitops.adapters.ssh.signing import SshKeygenSigner, signer_from_environment
-from hyops_gitops.adapters.ssh.verifying import SshVerifier
+from hyops_gitops.adapters.ssh.key_file import ssh_with_deploy_key
+from hyops_gitops.adapters.ssh.signing import SshKeygenSigner, SshVerifier, signer_from_environment
 from hyops_gitops.core.errors import OutsideFailure, Refused
 
 NS = "hyops-gitops"

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from hyops_gitops.adapters.ssh.signing import SshKeygenSigner
-from hyops_gitops.adapters.ssh.verifying import SshVerifier
+from hyops_gitops.adapters.ssh.signing import SshKeygenSigner, SshVerifier
 from hyops_gitops.core.errors import InvalidData, OutsideFailure
-from hyops_gitops.core.signatures.sshsig import SshSignature, armour, key_text, parse_signature
+from hyops_gitops.core.sshsig import SshSignature, armour, key_text, parse_signature
 
 NS = "hyops-gitops"
 MESSAGE = b'{"hello":"world"}\n'

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from hyops_gitops.adapters.ssh.verifying import SshVerifier
-from hyops_gitops.core.signatures.sshsig import SshSignature, armour, signed_data
+from hyops_gitops.adapters.ssh.signing import SshVerifier
+from hyops_gitops.core.sshsig import SshSignature, armour, signed_data
 
 MESSAGE, NAMESPACE = b"what was signed\n", "hyops-gitops"
 PRIVATE = Ed25519PrivateKey.from_private_bytes(b"k" * 32)

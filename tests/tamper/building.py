@@ -8,42 +8,34 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from hyops_gitops.adapters.git.history import GitRepository
-from hyops_gitops.adapters.ssh.signing import SshKeygenSigner
-from hyops_gitops.adapters.ssh.verifying import SshVerifier
+from hyops_gitops.adapters.ssh.signing import SshKeygenSigner, SshVerifier
 from hyops_gitops.adapters.yaml.edit import add_scalar
 from hyops_gitops.adapters.yaml.reader import read_document
-from hyops_gitops.adapters.yaml.schema_check import check_document
+from hyops_gitops.adapters.yaml.schema import check_document
+from hyops_gitops.apply.opening import merged_commit
+from hyops_gitops.apply.prepare import zone_digests
+from hyops_gitops.apply.propose import Ground, manifest_sha256, propose
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.errors import InvalidData
-from hyops_gitops.core.evidence.custody_entries import Gap, Genesis, TrustChange
-from hyops_gitops.core.evidence.entries import AuthorityChange, Body, Intent, Refusal, Result, Unchanged, ZoneDrift
-from hyops_gitops.core.evidence.entry_parts import (
-    AuthorityRef,
-    ContractsRef,
-    Lease,
-    MergedCommit,
-    RecordedRefusal,
-    ServerReport,
-    TrustedKey,
-)
-from hyops_gitops.core.evidence.envelope import Entry, decode, entry_path
-from hyops_gitops.core.evidence.log import Log
+from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.markers import Anchor
-from hyops_gitops.core.plan.limits import Limits
-from hyops_gitops.core.plan.plan import Change, Drift, plan_digest
-from hyops_gitops.core.plan.state import ManagedSet
-from hyops_gitops.core.verification.continuity import after_changes, placed
-from hyops_gitops.core.verification.log_lines import subject
-from hyops_gitops.core.verification.log_reading import Reading, read_log
-from hyops_gitops.core.verification.log_readme import readme
-from hyops_gitops.core.verification.seen import SeenHead, check_seen
+from hyops_gitops.core.people import MergedCommit
+from hyops_gitops.core.ports import Signer
+from hyops_gitops.core.server_report import ServerReport
 from hyops_gitops.core.zone import RRset, Zone
-from hyops_gitops.usecases.apply.opening import merged_commit
-from hyops_gitops.usecases.apply.preparation import zone_digests
-from hyops_gitops.usecases.evidence.log import EntryWriter, Signers, read_signers, trusted_keys
-from hyops_gitops.usecases.planning.proposal import Ground, manifest_sha256, propose
-from hyops_gitops.usecases.ports import Signer
-from hyops_gitops.usecases.validation.validate import Validation, validate_tree
+from hyops_gitops.log.admin_entries import Gap, Genesis, TrustChange
+from hyops_gitops.log.continuity import after_changes, placed
+from hyops_gitops.log.entries import AuthorityChange, Body, Intent, Refusal, Result, Unchanged, ZoneDrift
+from hyops_gitops.log.envelope import Entry, decode, entry_path
+from hyops_gitops.log.log import Log
+from hyops_gitops.log.pages import readme, subject
+from hyops_gitops.log.parts import AuthorityRef, ContractsRef, Lease, RecordedRefusal, TrustedKey
+from hyops_gitops.log.pinned_heads import SeenHead, check_seen
+from hyops_gitops.log.verify_log import Reading, read_log
+from hyops_gitops.log.writer import EntryWriter, Signers, read_signers, trusted_keys
+from hyops_gitops.plan.limits import Limits
+from hyops_gitops.plan.plan import Change, Drift, plan_digest
+from hyops_gitops.validate.tree import Validation, validate_tree
 from tests.world import CLOSED, World, run
 
 SCRIPT = Path(__file__).parents[2] / "script" / "audit.sh"

@@ -8,23 +8,24 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops.adapters.ssh.signing import SshKeygenSigner
+from hyops_gitops.audit.audit import Audit
+from hyops_gitops.audit.ports import AuditRequest
+from hyops_gitops.audit.run import audit
 from hyops_gitops.cli.audit import audit_ports
 from hyops_gitops.cli.wiring import Wiring
-from hyops_gitops.core.audit.audit import Audit
-from hyops_gitops.core.breakglass.reconciling import reconciliation
 from hyops_gitops.core.declaration import Declaration
 from hyops_gitops.core.errors import Refused
-from hyops_gitops.core.evidence.custody_entries import Gap, Reconcile
-from hyops_gitops.core.evidence.entries import Intent, Result
-from hyops_gitops.core.evidence.entry_parts import ContractsRef, MergedCommit, Person
-from hyops_gitops.core.evidence.envelope import entry_path
 from hyops_gitops.core.guards import Override
-from hyops_gitops.core.plan.plan import Change
-from hyops_gitops.core.verification.seen import SeenHead
+from hyops_gitops.core.people import MergedCommit, Person
 from hyops_gitops.core.zone import RRset
-from hyops_gitops.usecases.audit.audit import audit
-from hyops_gitops.usecases.audit.ports import AuditRequest
-from hyops_gitops.usecases.evidence.log import Signers
+from hyops_gitops.log.admin_entries import Gap, Reconcile
+from hyops_gitops.log.entries import Intent, Result
+from hyops_gitops.log.envelope import entry_path
+from hyops_gitops.log.parts import ContractsRef
+from hyops_gitops.log.pinned_heads import SeenHead
+from hyops_gitops.log.reconciling import reconciliation
+from hyops_gitops.log.writer import Signers
+from hyops_gitops.plan.plan import Change
 from tests.breakglass.building import Breakglass, read
 from tests.tamper.building import ZONE, Book, audit_script, build, commit_trees
 from tests.world import World, run

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops.adapters.ssh.signing import SshKeygenSigner
-from hyops_gitops.core.evidence.custody_entries import Reconcile
-from hyops_gitops.core.evidence.envelope import entry_path
-from hyops_gitops.core.verification.trust import BREAKGLASS_NAMESPACE
-from hyops_gitops.usecases.ports import Signer
+from hyops_gitops.core.ports import Signer
+from hyops_gitops.log.admin_entries import Reconcile
+from hyops_gitops.log.envelope import entry_path
+from hyops_gitops.log.trust import BREAKGLASS_NAMESPACE
 from tests.breakglass.building import SEGMENT, Breakglass, read
 from tests.breakglass.test_reconciling import take_in
 from tests.signing.fido import KINDS, SoftwareToken, with_counter

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hyops_gitops.apply.prepare import zone_digests
 from hyops_gitops.core.canonical import sha256_hex
-from hyops_gitops.core.evidence.custody_entries import Compromised, Gap, TrustChange
-from hyops_gitops.core.evidence.entries import Intent, Result, Unchanged, ZoneDrift
-from hyops_gitops.core.evidence.entry_parts import Lease, Restore
-from hyops_gitops.core.evidence.envelope import entry_path
-from hyops_gitops.core.plan.plan import plan_digest
-from hyops_gitops.core.restore.restoring import differences_between
 from hyops_gitops.core.zone import Zone
-from hyops_gitops.usecases.apply.preparation import zone_digests
+from hyops_gitops.log.admin_entries import Compromised, Gap, TrustChange
+from hyops_gitops.log.entries import Intent, Result, Unchanged, ZoneDrift
+from hyops_gitops.log.envelope import entry_path
+from hyops_gitops.log.parts import Lease, Restore
+from hyops_gitops.log.restoring import differences_between
+from hyops_gitops.plan.plan import plan_digest
 from tests.tamper.building import (
     START,
     ZONE,

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hyops_gitops.adapters.files.worktree import WorkTree
+from hyops_gitops.adapters.files import WorkTree
 from hyops_gitops.adapters.yaml.reader import read_document
-from hyops_gitops.adapters.yaml.schema_check import check_document
-from hyops_gitops.core.contracts.authority import DEFAULT_OVERRIDABLE, NO_ASSERTIONS, Assertions, ServerAddress
-from hyops_gitops.core.contracts.contract import Contract, Readiness, Target, TargetType
+from hyops_gitops.adapters.yaml.schema import check_document
+from hyops_gitops.core.authority import DEFAULT_OVERRIDABLE, NO_ASSERTIONS, Assertions, ServerAddress
+from hyops_gitops.core.contract import Contract, Readiness, Target, TargetType
 from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.zone import RRset
-from hyops_gitops.usecases.validation.validate import Validation, validate_tree
+from hyops_gitops.validate.tree import Validation, validate_tree
 
 AUTHORITY = "authority/hyops.internal.yaml"
 MINIMAL = b"""\

@@ -2,10 +2,10 @@
 
 import pytest
 
-from hyops_gitops.core.plan.state import Managed, ManagedSet
+from hyops_gitops.apply.propose import Ground, Past, propose, sort_findings
+from hyops_gitops.core.managed import Managed, ManagedSet
 from hyops_gitops.core.zone import Zone
-from hyops_gitops.usecases.planning.proposal import Ground, Past, propose, sort_findings
-from hyops_gitops.usecases.validation.validate import Validation
+from hyops_gitops.validate.tree import Validation
 from tests.core.strategies import NO_LIMITS
 
 from .test_building import AUTHORITY, MINIMAL, contract_text, validated

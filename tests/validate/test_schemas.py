@@ -9,11 +9,11 @@ import pytest
 from jsonschema import Draft202012Validator
 from referencing.jsonschema import DRAFT202012
 
-from hyops_gitops.adapters.yaml.schemas import SchemaName, load_schema, schema_directory
-from hyops_gitops.core.contracts.authority import DEFAULT_CONVERGENCE_S, DEFAULT_OVERRIDABLE, POLICY_DEFAULTS
-from hyops_gitops.core.contracts.context import DEFAULT_TTL
+from hyops_gitops.adapters.yaml.schema import SchemaName, load_schema, schema_directory
+from hyops_gitops.core.authority import DEFAULT_CONVERGENCE_S, DEFAULT_OVERRIDABLE, POLICY_DEFAULTS
+from hyops_gitops.core.context import DEFAULT_TTL
 from hyops_gitops.core.guards import overridable_guards
-from hyops_gitops.core.rules.building import DEFAULT_BRANCH, DEFAULT_SERVER_ID
+from hyops_gitops.validate.building import DEFAULT_BRANCH, DEFAULT_SERVER_ID
 
 NAMES: tuple[SchemaName, ...] = ("endpoint", "authority")
 Schema = dict[str, Any]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hyops_gitops.adapters.files.worktree import WorkTree
+from hyops_gitops.adapters.files import WorkTree
 from hyops_gitops.cli.main import execute
 
 BASE = Path(__file__).parent.parent / "cases" / "base"

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from hyops_gitops.core.evidence.entries import Intent, Refusal
 from hyops_gitops.lab.model import Lab
+from hyops_gitops.log.entries import Intent, Refusal
 from tests.workflows.forge import Forge
 from tests.workflows.reading import Runner, without_network
 from tests.world import GIT_CONFIG, World, run

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from hyops_gitops.adapters.host.tls import client_context, why_not_accepted
 from hyops_gitops.core.errors import OutsideFailure
-from hyops_gitops.core.plan.readiness import Probe, ProbeReport, ProbeVerdict
+from hyops_gitops.core.readiness import Probe, ProbeReport, ProbeVerdict
 
 _SECONDS_A_DAY = 86400
 _MAX_STATUS_LINE = 4096
@@ -23,7 +23,7 @@ _Outcome = tuple[ProbeVerdict, str]
 
 
 class NetworkProber:
-    """Meets `usecases.ports.Prober`."""
+    """Meets `core.ports.Prober`."""
 
     def probe(self, probe: Probe) -> ProbeReport:
         """What one address says, in no more than the probe's time."""

@@ -10,9 +10,9 @@ import dns.rcode
 import dns.rdatatype
 import dns.zone
 
+from hyops_gitops.adapters.dns.client import DnsStream
 from hyops_gitops.adapters.dns.records import Record, Unreadable, records, rrsets_of, type_name, type_number
-from hyops_gitops.adapters.dns.stream import DnsStream
-from hyops_gitops.core.contracts.authority import ServerAddress
+from hyops_gitops.core.authority import ServerAddress
 from hyops_gitops.core.errors import InvalidData, OutsideFailure
 from hyops_gitops.core.names import absolute, canonical_name
 from hyops_gitops.core.rdata import escaped, unescaped
@@ -81,7 +81,7 @@ def knows_type(name: str) -> bool:
 
 
 class ZoneTransferClient:
-    """Meets `usecases.ports.ZoneTransfers`."""
+    """Meets `core.ports.ZoneTransfers`."""
 
     def transfer(self, server: ServerAddress, zone: str) -> tuple[RRset, ...]:
         """Every RRset of a zone, by AXFR."""

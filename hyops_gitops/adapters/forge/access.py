@@ -1,13 +1,76 @@
 """What this machine may do with the log's remote, and what protects its branches. Pushes nothing."""
 
+import json
 import os
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
-from hyops_gitops.adapters.forge.github_rulesets import GithubRulesets
-from hyops_gitops.adapters.git.process import Git
+from hyops_gitops.adapters.git.process import Git, printable, summary
 from hyops_gitops.adapters.git.remote import RemoteBranch
+from hyops_gitops.adapters.host.machine import Program
+from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.core.exchange import BranchRules
+
+_GH = Program(
+    "gh", code="no-gh", hint="`--github print` prints the rulesets; Settings, Rules, Import a ruleset takes each"
+)
+
+
+def gh_api(*arguments: str, stdin: bytes = b"", environ: Mapping[str, str] = os.environ) -> bytes:
+    """The answer of one call.
+
+    Raises:
+        OutsideFailure: codes `no-gh`, `gh-failed`.
+    """
+    done = _GH.run("api", *arguments, stdin=stdin, env=environ)
+    if done.returncode != 0:
+        said = summary(printable(done.stderr)) or f"status {done.returncode}"
+        raise OutsideFailure(f"gh failed: {said}", code="gh-failed", hint="`gh auth status` says who you are")
+    return done.stdout
+
+
+class GithubRulesets:
+    """The rulesets of one repository, `owner/name`. Never changes one that exists."""
+
+    def __init__(self, repository: str, environ: Mapping[str, str] = os.environ) -> None:
+        self._path = f"repos/{repository}"
+        self._environ = environ
+
+    def __call__(self, wanted: Sequence[Mapping[str, object]]) -> tuple[str, ...]:
+        """Create those whose name is not there; what became of each.
+
+        Raises:
+            OutsideFailure: codes `no-gh`, `gh-failed`.
+        """
+        known = self._listed(f"{self._path}/rulesets", "name")
+        said: list[str] = []
+        for one in wanted:
+            if one["name"] in known:
+                said.append(f"{one['name']}: is there already, left as it is")
+                continue
+            body = json.dumps(one).encode()
+            path = f"{self._path}/rulesets"
+            gh_api("--method", "POST", path, "--input", "-", stdin=body, environ=self._environ)
+            said.append(f"{one['name']}: created")
+        return tuple(said)
+
+    def rules_of(self, branch: str) -> frozenset[str]:
+        """The types of the rules that hold for a branch.
+
+        Raises:
+            OutsideFailure: codes `no-gh`, `gh-failed`.
+        """
+        return self._listed(f"{self._path}/rules/branches/{quote(branch, safe='')}", "type")
+
+    def _listed(self, path: str, field: str) -> frozenset[str]:
+        listed = gh_api(path, "--paginate", environ=self._environ)
+        try:
+            return frozenset(str(one[field]) for one in json.loads(listed))
+        except (ValueError, TypeError, KeyError):
+            raise OutsideFailure("gh answered something else than a list of rules", code="gh-failed") from None
+
 
 _GITHUB = re.compile(r"(?:https://|ssh://git@|git@)github\.com[/:](?P<name>[\w.-]+/[\w.-]+?)(?:\.git)?/?")
 _SETTINGS = {"denyNonFastForwards": "non_fast_forward", "denyDeletes": "deletion"}

@@ -7,17 +7,22 @@ What each cannot tell: Gitea finds a pull request by the one commit that merged 
 last commit is found. Rules of a branch are visible on GitHub as rulesets (the older branch protection is not).
 """
 
-from collections.abc import Iterable, Mapping
+import shlex
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Literal
 from urllib.parse import quote, urlsplit
 
 from hyops_gitops.adapters.forge.http import ForgeHttp
-from hyops_gitops.core.apply.pull_request import PullRequest
+from hyops_gitops.adapters.git.process import printable, summary
+from hyops_gitops.adapters.host.machine import Program
 from hyops_gitops.core.errors import InvalidData, OutsideFailure, UsageError
-from hyops_gitops.core.evidence.entry_parts import Approval, Person
 from hyops_gitops.core.json_fields import Fields
+from hyops_gitops.core.people import Approval, Person
+from hyops_gitops.core.pull_request import PullRequest
 
 FORGE_URL = "HYOPS_FORGE_URL"
 FORGE_REPOSITORY = "HYOPS_FORGE_REPOSITORY"
@@ -198,3 +203,39 @@ def _state(review: Fields) -> str:
 def _person(fields: Fields, role: str = "user") -> Person:
     user = fields.nested(role)
     return Person(user.text("login"), str(user.integer("id")))
+
+
+_TIMEOUT_S = 60
+
+
+@dataclass(frozen=True, slots=True)
+class ForgeProgram:
+    """Runs in one clone, with the user's own credentials."""
+
+    root: Path
+    path: str | None = None  # where programs are looked for; None: as PATH says
+
+    def open(self, command: Sequence[str]) -> str | None:
+        """Run the command; what it printed last, or None where the program is missing.
+
+        Raises:
+            OutsideFailure: code `pull-request-failed`.
+        """
+        program = shutil.which(command[0], path=self.path)
+        if program is None:
+            return None
+        try:
+            done = Program(program, code="no-program", timeout_s=_TIMEOUT_S).run(*command[1:], cwd=self.root)
+        except OutsideFailure as failure:
+            raise self._failed(command, failure.message) from None
+        if done.returncode != 0:
+            raise self._failed(command, summary(printable(done.stderr)) or f"exit status {done.returncode}")
+        lines = printable(done.stdout).splitlines()
+        return lines[-1].strip() if lines else ""
+
+    def _failed(self, command: Sequence[str], words: str) -> OutsideFailure:
+        return OutsideFailure(
+            f"{command[0]} opened no pull request: {words}",
+            code="pull-request-failed",
+            hint=f"the branch is pushed: {shlex.join(command)}",
+        )

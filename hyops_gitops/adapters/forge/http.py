@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import requests
 
 from hyops_gitops import __version__
-from hyops_gitops.adapters.host.https import tls_failure, trusting
+from hyops_gitops.adapters.host.tls import tls_failure, trusting
 from hyops_gitops.core.errors import OutsideFailure
 
 CONNECT_TIMEOUT_S = 5.0

@@ -10,8 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from hyops_gitops.adapters.git.commit import identity, write_commit
-from hyops_gitops.adapters.git.importing import copy_branch
-from hyops_gitops.adapters.git.mirrors import Mirrors
+from hyops_gitops.adapters.git.exports import Mirrors, copy_branch
 from hyops_gitops.adapters.git.process import Git
 from hyops_gitops.adapters.git.remote import Pushed, RemoteBranch
 from hyops_gitops.adapters.git.snapshot import GitSnapshot

@@ -9,7 +9,7 @@ from hyops_gitops.adapters.git.process import Git
 from hyops_gitops.adapters.git.tree import CommitTree, ReadTree, is_full_id
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.exchange import CommitInfo
-from hyops_gitops.core.rules.tree import ROOTS
+from hyops_gitops.core.tree import ROOTS
 
 
 class GitRepository:

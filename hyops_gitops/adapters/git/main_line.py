@@ -1,6 +1,6 @@
 """Reads main as the commits since the one applied last: people, trailers, and what each of them changed.
 
-Which commits are steps of main, and which of the paths that they changed count, is said in `core.history.main_line`.
+Which commits are steps of main, and which of the paths that they changed count, is said in `core.main_line`.
 """
 
 import re
@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 
 from hyops_gitops.adapters.git.process import Git
 from hyops_gitops.adapters.git.tree import is_full_id
+from hyops_gitops.core.declaration import PREFIX, Trailer, Untaken, untaken_lines
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.core.exchange import CommitInfo
-from hyops_gitops.core.history.main_line import Changed, Step, StepPaths, steps_between, what_counts
-from hyops_gitops.core.rules.tree import ROOTS
-from hyops_gitops.core.trailers import PREFIX, Trailer, Untaken, untaken_lines
+from hyops_gitops.core.main_line import Changed, Step, StepPaths, steps_between, what_counts
+from hyops_gitops.core.tree import ROOTS
 
 Range = tuple[str | None, str]  # full ids: the commit applied last, None for the beginning; the commit to apply
 

@@ -8,7 +8,7 @@ from hyops_gitops.adapters.git.process import Git, summary
 from hyops_gitops.adapters.git.tree import CommitTree, ReadTree
 from hyops_gitops.adapters.git.worktree import scratch_objects
 from hyops_gitops.core.errors import InvalidData, OutsideFailure
-from hyops_gitops.core.rules.tree import ROOTS
+from hyops_gitops.core.tree import ROOTS
 
 _CONFLICT = 1  # exit status of `git merge-tree` when the merge does not come out clean
 _SHOWN = 3

@@ -5,8 +5,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from hyops_gitops.adapters.files.files import replace_file
-from hyops_gitops.adapters.files.worktree import WorkTree
+from hyops_gitops.adapters.files import WorkTree, replace_file
 from hyops_gitops.adapters.git.process import Git, no_identity, own_identity, summary
 from hyops_gitops.adapters.yaml.edit import add_scalar
 from hyops_gitops.core.errors import OutsideFailure, UsageError
@@ -15,7 +14,7 @@ _REMOTE = "origin"
 
 
 class NewRepository:
-    """Meets `usecases.onboarding.ports.RepositoryFolder`."""
+    """Meets `init.init.RepositoryFolder`."""
 
     def __init__(self, root: Path, environ: Mapping[str, str] = os.environ) -> None:
         self._root = root

@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hyops_gitops.adapters.host.programs import NOT_EXECUTABLE, NOT_FOUND, not_run
+from hyops_gitops.adapters.host.machine import NOT_EXECUTABLE, NOT_FOUND, not_run
 from hyops_gitops.core.errors import HyopsError, OutsideFailure, UsageError
 
 LOCAL_TIMEOUT_S = 60.0

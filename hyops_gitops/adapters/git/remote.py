@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from hyops_gitops.adapters.git.process import NETWORK_TIMEOUT_S, PLAIN_FETCH, Git, GitResult, summary
-from hyops_gitops.adapters.host.programs import no_user_hint
-from hyops_gitops.adapters.ssh.deploy_key import ssh_with_deploy_key
+from hyops_gitops.adapters.host.machine import no_user_hint
+from hyops_gitops.adapters.ssh.key_file import ssh_with_deploy_key
 from hyops_gitops.core.errors import OutsideFailure, UsageError
 
 _OF_THE_REMOTE = ("git-timeout", "git-ended", "foreign-owner")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hyops_gitops.adapters.git.process import Git
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.core.exchange import SourceFile
-from hyops_gitops.core.rules.tree import MAX_FILE_BYTES, ROOTS
+from hyops_gitops.core.tree import MAX_FILE_BYTES, ROOTS
 
 SYMLINK = "120000"
 SUBMODULE = "160000"

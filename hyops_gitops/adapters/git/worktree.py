@@ -14,13 +14,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hyops_gitops.adapters.files.files import scratch_folder
-from hyops_gitops.adapters.files.worktree import WorkTree
+from hyops_gitops.adapters.files import WorkTree, scratch_folder
 from hyops_gitops.adapters.git.process import Git
 from hyops_gitops.adapters.git.tree import CommitTree, list_index, read_blobs
 from hyops_gitops.core.errors import OutsideFailure, UsageError
 from hyops_gitops.core.exchange import SourceFile
-from hyops_gitops.core.rules.tree import ROOTS
+from hyops_gitops.core.tree import ROOTS
 
 _SKIPPED, _UNTRACKED = "S", "?"
 _CONVERTED = (b"\r\n", b"\0")  # what git may store otherwise: line ends, and text that is not UTF-8

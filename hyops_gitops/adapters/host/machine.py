@@ -1,12 +1,207 @@
 """The programs of this machine."""
 
+import os
 import platform
 import re
+import subprocess
 import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 
 from hyops_gitops import __version__
-from hyops_gitops.adapters.host.programs import Program, words
-from hyops_gitops.core.errors import OutsideFailure
+from hyops_gitops.core.authority import ApiEndpoint
+from hyops_gitops.core.errors import OutsideFailure, Refused
+from hyops_gitops.core.text import masked
+
+
+class SystemClock:
+    """Meets `core.ports.Clock`."""
+
+    def now(self) -> datetime:
+        """UTC, aware."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Seconds that never go back; only differences mean anything."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(seconds)
+
+
+PRIMARY_URL = "HYOPS_PRIMARY_URL"
+SECONDARY_URLS = "HYOPS_SECONDARY_URLS"
+
+
+def primary_key(api: ApiEndpoint, environ: Mapping[str, str]) -> str:
+    """The primary's API key.
+
+    Raises:
+        Refused: guard `primary-url`: the binding disagrees, or is missing where CI is set.
+        OutsideFailure: code `powerdns-no-key`: the variable is not set.
+    """
+    bound = environ.get(PRIMARY_URL, "")
+    if not bound and environ.get("CI"):
+        raise Refused(
+            f"{PRIMARY_URL} is not set: in CI the API key must be bound to its server",
+            guard="primary-url",
+            hint=f"keep {PRIMARY_URL}={api.url} beside {api.key_env}, where pull requests cannot change it",
+        )
+    if bound and bound.rstrip("/") != api.url:
+        raise Refused(
+            f"primary.api_url is {api.url}, but {PRIMARY_URL} says {_shown(bound)}: the API key is not sent there",
+            guard="primary-url",
+            hint=f"if the primary really moved, change {PRIMARY_URL} where the key is kept",
+        )
+    key = environ.get(api.key_env, "")
+    if not key:
+        raise OutsideFailure(
+            f"no API key: {api.key_env} is not set",
+            code="powerdns-no-key",
+            hint=f"put the key of {api.url} into {api.key_env}",
+        )
+    return key
+
+
+def secondary_key(api: ApiEndpoint, environ: Mapping[str, str]) -> str | None:
+    """A secondary's API key, or None where it is not set or not bound to this URL: NOTIFY does its work then."""
+    allowed = {url.strip().rstrip("/") for url in environ.get(SECONDARY_URLS, "").split(",")}
+    return environ.get(api.key_env) or None if api.url in allowed else None
+
+
+def _shown(url: str) -> str:
+    """A URL without the credentials that somebody may have put into it."""
+    return re.sub(r"//[^/]*@", "//***@", url)
+
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_NAMESPACE = Path("/proc/self/ns/pid")
+
+
+def boot_identity() -> str | None:
+    """The boot, and the process namespace within it: a process id of another container means nothing here."""
+    try:
+        return f"{_BOOT_ID.read_text().strip()} {_NAMESPACE.readlink()}"
+    except OSError:
+        return None
+
+
+def process_is_gone(pid: int) -> bool:
+    """Whether there is no such process, or nothing but its exit status."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] == "Z"
+
+
+NOT_EXECUTABLE, NOT_FOUND = 126, 127  # what a shell, `env` or the loader ends with
+_NO_USER = re.compile(r"No user exists for uid \d+")  # OpenSSH's programs, whatever they were started for
+_NO_USER_HINT = (
+    "this user has no line in /etc/passwd, which OpenSSH needs: run as a user that has one, add "
+    "`NAME:x:UID:GID::/tmp:/bin/sh` to the image's /etc/passwd, or preload nss_wrapper"
+)
+_WORDS_LIMIT = 300
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+
+Done = subprocess.CompletedProcess[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One program of this machine, and what to say where it cannot run."""
+
+    name: str
+    code: str  # of the failure
+    hint: str = ""  # what to do where it is not installed
+    slow_hint: str = ""  # what to do where it takes too long
+    timeout_s: float = 60.0
+
+    def run(
+        self,
+        *arguments: str,
+        stdin: bytes = b"",
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        detached: bool = False,
+    ) -> Done:
+        """One finished call, whose exit status is the program's own verdict.
+
+        Args:
+            arguments: What follows its name.
+            stdin: What it reads.
+            env: Its environment; ours unless given.
+            cwd: Where it runs.
+            detached: In a session of its own, without a terminal to ask on.
+
+        Raises:
+            OutsideFailure: it could not run, or took too long.
+        """
+        try:
+            done = subprocess.run(
+                [self.name, *arguments],
+                input=stdin,
+                capture_output=True,
+                env=None if env is None else dict(env),
+                cwd=cwd,
+                timeout=self.timeout_s,
+                check=False,
+                start_new_session=detached,
+            )
+        except OSError as error:
+            raise not_run(self.name, error, code=self.code, hint=self.hint) from None
+        except subprocess.TimeoutExpired:
+            slow = f"it took longer than {self.timeout_s:.0f} s and was ended"
+            raise OutsideFailure(f"cannot run {self.name}: {slow}", code=self.code, hint=self.slow_hint) from None
+        why = why_no_verdict(done.returncode, done.stderr)
+        if why is not None:
+            raise self.no_verdict(why)
+        return done
+
+    def no_verdict(self, why: str) -> OutsideFailure:
+        """The failure to raise where it started, and did not come to a verdict."""
+        return OutsideFailure(f"cannot run {self.name}: {why}", code=self.code, hint=no_user_hint(why))
+
+
+def why_no_verdict(status: int, stderr: bytes) -> str | None:
+    """Why a finished program came to no verdict, None where its exit status is one."""
+    said = words(stderr)
+    if (found := _NO_USER.search(said)) is not None:
+        return found[0]
+    if status < 0:
+        return f"it was ended by signal {-status}"
+    if status in (NOT_EXECUTABLE, NOT_FOUND):
+        return said or f"exit status {status}"
+    return None
+
+
+def no_user_hint(text: str) -> str:
+    """The remedy where a program's words say that its user has no passwd entry."""
+    return _NO_USER_HINT if _NO_USER.search(text) else ""
+
+
+def words(output: bytes) -> str:
+    """A program's words on one line, bounded, without control characters."""
+    lines = output.decode("utf-8", "replace").splitlines()
+    return "; ".join(filter(None, (_CONTROL.sub(" ", line).strip() for line in lines)))[:_WORDS_LIMIT]
+
+
+def not_run(program: str, error: OSError, *, code: str, hint: str) -> OutsideFailure:
+    """The failure to raise where a program cannot be started."""
+    missing = isinstance(error, FileNotFoundError) and error.filename in (None, program)
+    why = "it is not installed" if missing else str(error.strerror)
+    return OutsideFailure(f"cannot run {program}: {why}", code=code, hint=hint)
+
 
 _SUPPORTED = ((3, 11), (3, 14))  # first and last
 # How a program is asked for its version, how it tells, and the oldest that will do. ssh comes with ssh-keygen, which
@@ -63,3 +258,31 @@ def _try(ssh_keygen: Program) -> None:
     done = ssh_keygen.run("-l", "-f", "-", stdin=_TRIAL_KEY)
     if done.returncode != 0 or _TRIAL_FINGERPRINT not in done.stdout.split():
         raise ssh_keygen.no_verdict(words(done.stderr or done.stdout) or "it does not know a key's fingerprint")
+
+
+RUN_REASON = "HYOPS_RUN_REASON"  # why somebody started this run by hand
+
+
+def run_from_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """What is known about the run, by names that do not depend on the forge; nothing outside of CI."""
+    if environ.get("GITHUB_RUN_ID"):
+        server, repository, run = (environ.get(f"GITHUB_{name}", "") for name in ("SERVER_URL", "REPOSITORY", "RUN_ID"))
+        known = {
+            "url": f"{server}/{repository}/actions/runs/{run}" if server and repository else "",
+            "id": run,
+            "attempt": environ.get("GITHUB_RUN_ATTEMPT", ""),
+            "workflow": environ.get("GITHUB_WORKFLOW_REF", ""),
+            "event": environ.get("GITHUB_EVENT_NAME", ""),
+            "actor": environ.get("GITHUB_ACTOR", ""),
+            "actor_id": environ.get("GITHUB_ACTOR_ID", ""),
+        }
+    else:
+        known = {
+            "url": environ.get("CI_JOB_URL", ""),
+            "id": environ.get("CI_JOB_ID", ""),
+            "event": environ.get("CI_PIPELINE_SOURCE", ""),
+            "actor": environ.get("GITLAB_USER_LOGIN", ""),
+            "actor_id": environ.get("GITLAB_USER_ID", ""),
+        }
+    known["reason"] = environ.get(RUN_REASON, "")
+    return {name: masked(value) for name, value in known.items() if value}

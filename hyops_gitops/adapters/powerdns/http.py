@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import requests
 
 from hyops_gitops import __version__
-from hyops_gitops.adapters.host.https import causes, tls_failure, trusting
+from hyops_gitops.adapters.host.tls import causes, tls_failure, trusting
 from hyops_gitops.core.errors import OutsideFailure, ReplyLost
 
 CONNECT_TIMEOUT_S = 5.0

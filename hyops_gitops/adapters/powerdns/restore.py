@@ -1,4 +1,4 @@
-"""Making a zone, which only `restore` does. Meets `usecases.ports.ZoneRestorer`.
+"""Making a zone, which only `restore` does. Meets `core.ports.ZoneRestorer`.
 
 Measured on 4.7.3, both backends: POST of a zone with an SOA of its own stores that serial plus one under INCREASE, and
 drops it under DEFAULT; so does a REPLACE of the SOA. POST leaves earlier answers in the packet cache; a flush of
@@ -13,6 +13,7 @@ from hyops_gitops.adapters.powerdns.json_form import encode_zone
 from hyops_gitops.adapters.powerdns.zone import PowerDnsWriter
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.core.zone import RRset
+from hyops_gitops.observe.isolation import SCRATCH_PREFIX, SCRATCH_SUFFIX
 
 _INCREASE = "INCREASE"
 
@@ -63,3 +64,25 @@ class PowerDnsRestorer(PowerDnsWriter):
     def set_soa_edit_api(self, value: str) -> None:
         """Choose how the API moves the serial."""
         self._send("PUT", body=json.dumps({"soa_edit_api": value}).encode())
+
+
+class PowerDnsScratchZone(PowerDnsRestorer):
+    """A zone that can be removed, as no other can: only one of a scratch zone's name."""
+
+    __slots__ = ()
+
+    @property
+    def name(self) -> str:
+        """The zone's name."""
+        return self._zone
+
+    def remove(self) -> None:
+        """Delete the zone.
+
+        Raises:
+            ValueError: its name is not that of a scratch zone.
+            OutsideFailure: it was not deleted.
+        """
+        if not (self._zone.startswith(SCRATCH_PREFIX) and self._zone.endswith(SCRATCH_SUFFIX)):
+            raise ValueError(f"{self._zone} is no scratch zone")
+        self._send("DELETE")

@@ -137,7 +137,7 @@ class _ZoneApi:
 
 
 class PowerDnsReader(_ZoneApi):
-    """Meets `usecases.ports.ZoneReader`."""
+    """Meets `core.ports.ZoneReader`."""
 
     __slots__ = ()
 
@@ -202,7 +202,7 @@ class PowerDnsReader(_ZoneApi):
 
 
 class PowerDnsWriter(PowerDnsReader):
-    """Meets `usecases.ports.ZoneWriter`."""
+    """Meets `core.ports.ZoneWriter`."""
 
     __slots__ = ()
 
@@ -268,7 +268,7 @@ class PowerDnsZoneKeys(_ZoneApi):
 
 
 class PowerDnsTransferRequester(_ZoneApi):
-    """Meets `usecases.ports.Refresher`; for the API of a secondary that transfers the zone."""
+    """Meets `core.ports.Refresher`; for the API of a secondary that transfers the zone."""
 
     __slots__ = ()
 
@@ -278,7 +278,7 @@ class PowerDnsTransferRequester(_ZoneApi):
 
 
 class PowerDnsCacheFlusher(_ZoneApi):
-    """Meets `usecases.ports.Refresher`; for the API of a server on the primary's database."""
+    """Meets `core.ports.Refresher`; for the API of a server on the primary's database."""
 
     __slots__ = ()
 

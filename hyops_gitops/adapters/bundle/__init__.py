@@ -1,1 +1,0 @@
-"""Bundles and unpacked folders: no git, no network."""

@@ -1,0 +1,310 @@
+"""Writing files: whole or not at all."""
+
+import fcntl
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from hyops_gitops.core.errors import OutsideFailure, Refused, UsageError
+from hyops_gitops.core.exchange import SourceFile
+from hyops_gitops.core.tree import MAX_FILE_BYTES, ROOTS
+from hyops_gitops.log.segment import SEGMENTS, is_segment_id
+from hyops_gitops.recover.bundle import INSTALL
+
+
+def replace_file(path: Path, content: bytes, *, private: bool = False) -> None:
+    """Write beside and rename, keeping the mode of a file that exists; a private one only its owner can read.
+
+    Raises:
+        OutsideFailure: code `cannot-write`.
+    """
+    replace_files({path: content}, private=private)
+
+
+def replace_files(files: Mapping[Path, bytes], *, private: bool = False) -> None:
+    """As `replace_file`, each: the first is renamed when the last is on disk, so that a full disk changes none.
+
+    Raises:
+        OutsideFailure: code `cannot-write`.
+    """
+    made: dict[Path, Path] = {}
+    path = Path()
+    try:
+        for path, content in files.items():
+            made[path] = _written_beside(path, content, private=private)
+        for path, beside in made.items():
+            beside.replace(path)
+    except OSError as error:
+        raise OutsideFailure(f"cannot write {path}: {error.strerror}", code="cannot-write") from None
+    finally:
+        for beside in made.values():
+            _remove(beside)
+
+
+def _written_beside(path: Path, content: bytes, *, private: bool) -> Path:
+    mode = 0o600 if private else path.stat().st_mode & 0o777 if path.exists() else 0o644
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(mode)
+    except BaseException:
+        _remove(Path(name))
+        raise
+    return Path(name)
+
+
+def _remove(file: Path) -> None:
+    with suppress(OSError):
+        file.unlink()
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder that is there for a moment.
+
+    Raises:
+        OutsideFailure: code `cannot-write`: no room, or no right, to put files down.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix="hyops-") as scratch:
+            yield Path(scratch)
+    except OSError as error:
+        raise OutsideFailure(
+            f"cannot write temporary files: {error.strerror}", code="cannot-write", hint="TMPDIR names another folder"
+        ) from None
+
+
+def at_home(path: Path) -> Path:
+    """The path with its `~` filled in; as it is, which leads nowhere, where there is no such user."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
+
+
+def write_folder(directory: Path, files: Mapping[str, bytes], executable: frozenset[str] = frozenset()) -> None:
+    """Write these files beside the place, then rename the folder into it.
+
+    Raises:
+        UsageError: code `not-empty`: there is something at that place.
+        OutsideFailure: code `cannot-write`.
+    """
+    try:
+        if directory.is_symlink() or (directory.exists() and (not directory.is_dir() or any(directory.iterdir()))):
+            hint = "name a directory that is not there yet"
+            raise UsageError(f"{directory} exists and is not an empty directory", code="not-empty", hint=hint)
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}."))
+        try:
+            for name, content in files.items():
+                (beside / name).write_bytes(content)
+                (beside / name).chmod(0o755 if name in executable else 0o644)
+            beside.chmod(0o755)
+            beside.replace(directory)
+        except BaseException:
+            shutil.rmtree(beside, ignore_errors=True)
+            raise
+    except OSError as error:
+        raise OutsideFailure(f"cannot write {directory}: {error.strerror}", code="cannot-write") from None
+
+
+AUDIT_SCRIPT = "audit.sh"
+_AUDIT_FILES = (AUDIT_SCRIPT, "audit.jq", "audit-contracts.jq", "audit-segments.sh")
+_PACKAGE = Path(__file__).resolve().parents[2]
+
+
+def shipped_directory(name: str) -> Path:
+    """A folder: inside the package in a wheel, beside it in an editable install."""
+    inside = _PACKAGE / name
+    return inside if inside.is_dir() else _PACKAGE.parent / name
+
+
+def source_tree() -> Path | None:
+    """Where the program's own source is, None when it runs from a wheel."""
+    root = _PACKAGE.parent
+    return root if (root / "pyproject.toml").is_file() else None
+
+
+def bundle_files() -> dict[str, bytes]:
+    """What every bundle carries of the program beside its wheel, by path in the bundle."""
+    scripts = shipped_directory("script")
+    files = {f"script/{name}": scripts / name for name in _AUDIT_FILES} | {INSTALL: scripts / "bundle-install"}
+    return {path: file.read_bytes() for path, file in files.items()}
+
+
+def auditor_kit() -> dict[str, bytes]:
+    """What every export carries of the program, by name: how to audit with stock tools, and that as a script."""
+    files = {name: shipped_directory("script") / name for name in _AUDIT_FILES}
+    return {name: file.read_bytes() for name, file in files.items()} | {
+        "AUDITING.md": (shipped_directory("docs") / "auditing.md").read_bytes()
+    }
+
+
+_TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
+_DOT = "dot-"  # a hidden file would be lost on the way into a wheel, or overlooked
+
+
+def load_templates() -> dict[str, str]:
+    """Every template by the path it has in a repository."""
+    return {
+        "/".join(_named(part) for part in file.relative_to(_TEMPLATES).parts): file.read_text(encoding="utf-8")
+        for file in sorted(_TEMPLATES.rglob("*"))
+        if file.is_file()
+    }
+
+
+def _named(part: str) -> str:
+    return f".{part.removeprefix(_DOT)}" if part.startswith(_DOT) else part
+
+
+_KINDS = {
+    stat.S_IFLNK: "is a symbolic link",
+    stat.S_IFIFO: "is a FIFO",
+    stat.S_IFSOCK: "is a socket",
+    stat.S_IFCHR: "is a device",
+    stat.S_IFBLK: "is a device",
+}
+
+
+class WorkTree:
+    """The files of a directory as they are now, committed or not."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def files(self) -> list[SourceFile]:
+        """Every file below `endpoints/` and `authority/`, sorted by path."""
+        found = (source for name in ROOTS for source in _walk(self._root / name, name))
+        return sorted(found, key=lambda source: source.path)
+
+
+def read_source(file: Path, shown: str) -> SourceFile:
+    """One file under the path it is to be shown by; only an ordinary file is ever opened."""
+    try:
+        mode = file.lstat().st_mode
+        if not stat.S_ISREG(mode):
+            return SourceFile(shown, None, _KINDS.get(stat.S_IFMT(mode), "is not an ordinary file"))
+        with file.open("rb") as stream:
+            content = stream.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        return SourceFile(shown, None, f"cannot be read: {error.strerror or error}")
+    if len(content) > MAX_FILE_BYTES:
+        return SourceFile(shown, None, f"is larger than {MAX_FILE_BYTES // 1024} KiB")
+    return SourceFile(shown, content)
+
+
+def _walk(top: Path, shown: str) -> Iterator[SourceFile]:
+    pending = [(top, shown)]
+    while pending:
+        directory, prefix = pending.pop()
+        try:
+            if not stat.S_ISDIR(directory.lstat().st_mode):
+                yield read_source(directory, prefix)
+                continue
+            names = os.listdir(directory)  # noqa: PTH208 - bare names, which Path.iterdir would only wrap
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            yield SourceFile(prefix, None, f"cannot be read: {error.strerror or error}")
+            continue
+        pending += [(directory / name, f"{prefix}/{_printable(name)}") for name in names]
+
+
+def _printable(name: str) -> str:
+    r"""The name with bytes that are not UTF-8 written as \xNN, so that it can leave the process."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+_LIMIT = 64 * 1024 * 1024  # octets; a zone of 100,000 records has a tenth of it
+
+
+class DiskSegments:
+    """The segments under one directory's `segments/`."""
+
+    def __init__(self, root: Path) -> None:
+        self._folder = root / SEGMENTS.rstrip("/")
+
+    def segments(self) -> list[str]:
+        """The name of each segment's folder, sorted."""
+        try:
+            return sorted(one.name for one in self._folder.iterdir() if is_segment_id(one.name))
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise OutsideFailure(f"cannot read {self._folder}: {error.strerror}", code="cannot-read") from None
+
+    def read(self, segment: str) -> Mapping[str, bytes]:
+        """Every file of a segment, by name.
+
+        Raises:
+            OutsideFailure: code `cannot-read`.
+        """
+        return read_folder(self._folder / segment)
+
+    def append(self, segment: str, files: Mapping[str, bytes], last: str) -> None:
+        """Put these files down, each whole and on disk before the next; `last`, which must be new, after the others.
+
+        Raises:
+            Refused: guard `race`: `last` exists.
+            OutsideFailure: code `cannot-write`.
+        """
+        folder = self._folder / segment
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with _alone(self._folder):
+                if (folder / last).exists():
+                    raise _race(folder / last)
+                for name in (*(name for name in files if name != last), last):
+                    replace_file(folder / name, files[name])
+                for directory in (folder, folder.parent, folder.parent.parent):
+                    _to_disk(directory)
+        except OSError as error:
+            raise OutsideFailure(f"cannot write {folder}: {error.strerror}", code="cannot-write") from None
+
+
+def read_folder(folder: Path) -> Mapping[str, bytes]:
+    """Every ordinary file of a folder, by name; what we write beside before renaming is left out.
+
+    Raises:
+        OutsideFailure: code `cannot-read`.
+    """
+    try:
+        files = sorted(one for one in folder.iterdir() if not one.name.startswith("."))
+        for one in files:
+            if one.is_symlink() or not one.is_file() or one.stat().st_size > _LIMIT:
+                raise OutsideFailure(f"{one} is not an ordinary file", code="cannot-read")
+        return {one.name: one.read_bytes() for one in files}
+    except OSError as error:
+        raise OutsideFailure(f"cannot read {folder}: {error.strerror}", code="cannot-read") from None
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process at a time: two of them must never mix the files of one number."""
+    descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _to_disk(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _race(path: Path) -> Refused:
+    return Refused(
+        f"{path.name} exists: another breakglass command is at work in this folder", guard="race", hint="run again"
+    )

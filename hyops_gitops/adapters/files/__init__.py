@@ -1,1 +1,0 @@
-"""Files and folders, whole or not at all."""

@@ -1,0 +1,357 @@
+"""A folder without git: an unpacked bundle, or the files of a `git archive`. Meets the port `History`.
+
+Which commit it is, a bundle says in `bundle.json`, under a signed list of sums that every file is held against. An
+archive says it in `.git_archival.txt`, where git wrote it on export (`export-subst` in .gitattributes), or where
+somebody did: `echo "node: $(git get-tar-commit-id < FILE.tar)" > .git_archival.txt`. Nothing vouches for that, and
+nothing tells whether a file was edited since.
+
+Of history there is only what a bundle carries: the commits not applied yet, and the tree applied last.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from hyops_gitops.adapters.files import WorkTree
+from hyops_gitops.adapters.ssh.signing import SshVerifier
+from hyops_gitops.core.errors import HyopsError, InvalidData, OutsideFailure, UsageError
+from hyops_gitops.core.exchange import CommitInfo, SourceFile
+from hyops_gitops.core.signers import SignerSet, parse_allowed_signers
+from hyops_gitops.core.sshsig import parse_signature
+from hyops_gitops.core.tree import ROOTS, SIGNERS_PATH
+from hyops_gitops.log.trust import BUNDLE_NAMESPACE
+from hyops_gitops.recover.bundle import (
+    INFO,
+    OWN_FOLDERS,
+    RECORDED_FOLDER,
+    SUMS,
+    SUMS_SIGNATURE,
+    WHEELS_FOLDER,
+    BundleInfo,
+    bundle_invalid,
+    differences,
+    parse_sums,
+)
+
+ARCHIVE_MARK = ".git_archival.txt"
+_NODE = re.compile(r"^node: *([0-9a-f]{40}(?:[0-9a-f]{24})?)$", re.MULTILINE)
+_LONGEST_MARK = 4096  # octets
+
+
+def is_unpacked(root: Path) -> bool:
+    """Whether this folder is to be read without git."""
+    if (root / ".git").exists():
+        return False
+    if (root / INFO).is_file() or archived_commit(root) is not None:
+        return True
+    return not any((parent / ".git").exists() for parent in root.parents)
+
+
+def archived_commit(root: Path) -> str | None:
+    """The commit that git wrote into an archive, or somebody did; None where nobody said."""
+    try:
+        with (root / ARCHIVE_MARK).open("rb") as file:
+            text = file.read(_LONGEST_MARK).decode("ascii", "replace")
+    except OSError:
+        return None
+    match = _NODE.search(text)
+    return match[1] if match else None
+
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """One folder, seen from `root`, which holds `authority/`."""
+
+    root: Path
+
+    @cached_property
+    def info(self) -> BundleInfo | None:
+        """What a bundle says about itself, once it is known to be one that somebody signed; None for an archive.
+
+        Raises:
+            InvalidData: code `bundle-invalid`: not signed, or files other than contracts are not as signed.
+        """
+        if not (self.root / INFO).is_file():
+            return None
+        if wrong := [f"{path} {what}" for path, what in self._differences if not _is_contract(path)]:
+            raise bundle_invalid("; ".join(wrong[:_SHOWN]))
+        info = BundleInfo.from_bytes((self.root / INFO).read_bytes())
+        self._check_signature(info)
+        return info
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """Paths under `endpoints/` and `authority/` that are not as the bundle was made; unknown for an archive."""
+        return tuple(path for path, _ in self._differences if _is_contract(path))
+
+    @cached_property
+    def _differences(self) -> tuple[tuple[str, str], ...]:
+        if not (self.root / INFO).is_file():
+            return ()
+        try:
+            sums = parse_sums((self.root / SUMS).read_bytes())
+        except OSError as error:
+            raise bundle_invalid(f"{SUMS}: {error.strerror}") from None
+        # Wheels are installed or they are not: what runs now came from elsewhere.
+        listed = {path: one for path, one in sums.items() if not path.startswith(f"{WHEELS_FOLDER}/")}
+        own = set(listed)
+        for folder in OWN_FOLDERS:
+            if folder != WHEELS_FOLDER:
+                own |= {path.relative_to(self.root).as_posix() for path in _leaves(self.root / folder)}
+        found = {
+            path: _sha256(self.root / path)
+            for path in own
+            if (self.root / path).is_symlink() or (self.root / path).exists()
+        }
+        return tuple(differences(listed, found))
+
+    def _check_signature(self, info: BundleInfo) -> None:
+        """Whether SHA256SUMS is signed by a key that the bundle's own signers let sign bundles.
+
+        That its signers are the right ones, only a copy from outside can show; `install --signers` takes one.
+        """
+        try:
+            signature = (self.root / SUMS_SIGNATURE).read_bytes()
+            lines, _ = parse_allowed_signers((self.root / SIGNERS_PATH).read_bytes(), SIGNERS_PATH)
+            key = parse_signature(signature).key
+            SignerSet(lines).principal_of(key, BUNDLE_NAMESPACE, info.as_of)
+            sound = SshVerifier().verify((self.root / SUMS).read_bytes(), signature, key, BUNDLE_NAMESPACE)
+        except OSError as error:
+            raise bundle_invalid(f"{SUMS_SIGNATURE} or {SIGNERS_PATH}: {error.strerror}") from None
+        except HyopsError as error:
+            if isinstance(error, OutsideFailure):
+                raise
+            raise bundle_invalid(error.message) from None
+        if not sound:
+            raise bundle_invalid(f"{SUMS_SIGNATURE} is not a signature of {SUMS}")
+
+    @cached_property
+    def commit(self) -> str | None:
+        """The commit that the folder was made of, None where nothing says so."""
+        return self.info.commit if self.info else archived_commit(self.root)
+
+    @property
+    def is_vouched_for_by_nobody(self) -> bool:
+        """Whether it is an archive: what it says of its commit may be wrong."""
+        return not (self.root / INFO).is_file() and self.commit is not None
+
+
+class UnpackedHistory:
+    """What a folder knows about the contracts' history. Meets `History`."""
+
+    def __init__(self, folder: Unpacked) -> None:
+        self._folder = folder
+
+    def resolve(self, revision: str) -> str:
+        """The full id of HEAD, or of a commit that the bundle names; its tree need not be here.
+
+        Raises:
+            UsageError: code `no-commit`.
+        """
+        head = self._folder.commit
+        if head is None:
+            raise UsageError(
+                f"{self._folder.root} is no clone, and nothing says which commit it is",
+                code="no-commit",
+                hint='echo "node: $(git get-tar-commit-id < FILE.tar)" > .git_archival.txt, with the archive itself; '
+                "where there is none, run this in a clone (`git init` begins one)",
+            )
+        if revision in ("HEAD", head):
+            return head
+        info = self._folder.info
+        if revision and info is not None and revision in (info.recorded, info.base):
+            return revision
+        raise UsageError(
+            f"commit {revision!r} is not in this folder, which is no clone", code="no-commit", hint=f"it holds {head}"
+        )
+
+    def dirty_paths(self) -> tuple[str, ...]:
+        """Paths under `endpoints/` and `authority/` that are not as they were bundled; none for an archive."""
+        return self._folder.changed
+
+    def is_shallow(self) -> bool:
+        """Always: nothing before these files is known."""
+        return True
+
+    def is_ancestor(self, ancestor: str, descendant: str) -> bool:
+        """Whether this folder knows that `descendant` equals or descends from `ancestor`."""
+        head, info = self._folder.commit, self._folder.info
+        if ancestor == descendant:
+            return ancestor in (head, self._recorded)  # those whose files are here
+        if info is None or descendant != head:
+            return False
+        known = {one.id for one in info.commits}
+        return ancestor in known or (info.is_descendant and ancestor == info.base)
+
+    def first_parent_commits(self, after: str | None, upto: str) -> tuple[CommitInfo, ...]:
+        """The commits in (after, upto] that a bundle names: those after the one that the log recorded last.
+
+        Raises:
+            OutsideFailure: code `no-history`: others are asked for.
+        """
+        info = self._folder.info
+        if info is not None and upto == info.commit:
+            ids = [one.id for one in info.commits]
+            if after == info.base:
+                return info.commits
+            if after in ids:
+                return info.commits[ids.index(after) + 1 :]
+        if after == upto:
+            return ()
+        raise _no_history("which commits were merged")
+
+    def main_lines(self, ranges: Sequence[tuple[str | None, str]]) -> Sequence[tuple[CommitInfo, ...]]:
+        """As `first_parent_commits`, for each of these ranges."""
+        return [self.first_parent_commits(after, upto) for after, upto in ranges]
+
+    def versions(self, path: str, upto: str) -> tuple[tuple[str, bytes], ...]:
+        """What a file was in earlier commits: never known.
+
+        Raises:
+            OutsideFailure: code `no-history`.
+        """
+        raise _no_history(f"what {path} was before {upto[:12]}")
+
+    def merged(self, into: str, commit: str, changed: Mapping[str, bytes | None]) -> "RecordedTree":
+        """What a merge would give: never known.
+
+        Raises:
+            OutsideFailure: code `no-history`.
+        """
+        raise _no_history(f"what merging {commit[:12]} with {len(changed)} changes into {into[:12]} gives")
+
+    def tree(self, commit: str) -> "WorkTree | RecordedTree":
+        """The files of one commit.
+
+        Raises:
+            UsageError: code `no-commit`.
+            InvalidData: code `bundle-changed`: files were edited, and what they were is gone.
+        """
+        resolved = self.resolve(commit)
+        if resolved not in (self._folder.commit, self._recorded):
+            raise UsageError(f"the files of commit {resolved[:12]} are not in this folder", code="no-commit")
+        if resolved != self._folder.commit:
+            return RecordedTree(self._folder.root / RECORDED_FOLDER)
+        if changed := self._folder.changed:
+            raise InvalidData(
+                f"edited since the bundle was made: {', '.join(changed[:_SHOWN])}",
+                code="bundle-changed",
+                hint="unpack it again; only `validate` and `plan` look at edited files",
+            )
+        return WorkTree(self._folder.root)
+
+    @property
+    def _recorded(self) -> str | None:
+        """The commit applied last, where its tree is here."""
+        info = self._folder.info
+        here = info is not None and (self._folder.root / RECORDED_FOLDER / "authority").is_dir()
+        return info.recorded if info is not None and here else None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedTree:
+    """The tree applied last, as a bundle carries it."""
+
+    directory: Path
+
+    def files(self) -> list[SourceFile]:
+        """Every file below `endpoints/` and `authority/`, sorted by path."""
+        return WorkTree(self.directory).files()
+
+
+class UnpackedCustody:
+    """What an audit asks of a clone, asked of a folder: nothing of it is known. Meets `Custody`."""
+
+    def versions(self, path: str, upto: str) -> frozenset[str]:
+        """Never known.
+
+        Raises:
+            OutsideFailure: code `no-history`.
+        """
+        raise _no_history(f"what {path} was before {upto[:12]}")
+
+    def author(self, commit: str) -> str | None:  # noqa: ARG002 - the port's signature
+        """Not known."""
+        return None
+
+    def merge_matches(self, merged: str, head: str) -> bool | None:  # noqa: ARG002 - the port's signature
+        """Not known."""
+        return None
+
+    def messages(self, commit: str) -> Mapping[str, str]:
+        """Never known.
+
+        Raises:
+            OutsideFailure: code `no-history`.
+        """
+        raise _no_history(f"with which messages the log was committed up to {commit[:12] or 'here'}")
+
+    def why_cut_off(self) -> str:
+        """Why the history is not whole."""
+        return (
+            "this folder is no clone: merged commits, their authors and approvals, and who was ever listed as a signer "
+            "cannot be looked at; audit a clone"
+        )
+
+    def branch_problems(self, commit: str) -> list[str]:
+        """Never known: a folder holds the branch's last state alone.
+
+        Raises:
+            OutsideFailure: code `no-history`.
+        """
+        raise _no_history(f"whether the evidence branch only ever grew up to {commit[:12] or 'here'}")
+
+
+def read_files(directory: Path) -> Mapping[str, bytes]:
+    """Every file below a folder by its path there.
+
+    Raises:
+        InvalidData: code `evidence-invalid`: something is no ordinary file.
+    """
+    contents: dict[str, bytes] = {}
+    for path in _leaves(directory):
+        shown = path.relative_to(directory).as_posix()
+        if path.is_symlink() or not path.is_file():
+            raise InvalidData(f"{shown} is not an ordinary file", code="evidence-invalid")
+        try:
+            contents[shown] = path.read_bytes()
+        except OSError as error:
+            raise OutsideFailure(f"cannot read {path}: {error.strerror}", code="unreadable") from None
+    return contents
+
+
+def _leaves(directory: Path) -> Iterator[Path]:
+    """Everything below a folder that is no folder, links not followed."""
+    pending = [directory] if directory.is_dir() and not directory.is_symlink() else []
+    while pending:
+        for path in sorted(pending.pop().iterdir()):
+            if path.is_dir() and not path.is_symlink():
+                pending.append(path)
+            else:
+                yield path
+
+
+def _sha256(path: Path) -> str | None:
+    if path.is_symlink() or not path.is_file():
+        return None
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None
+
+
+def _is_contract(path: str) -> bool:
+    return path.split("/", 1)[0] in ROOTS and path != SIGNERS_PATH
+
+
+def _no_history(what: str) -> OutsideFailure:
+    return OutsideFailure(
+        f"this folder is no clone: {what} is not known here", code="no-history", hint="run this in a clone"
+    )

@@ -1,0 +1,1 @@
+"""The eleven steps of an apply."""

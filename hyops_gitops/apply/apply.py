@@ -1,0 +1,198 @@
+"""Apply: carry the contracts of one commit to the zone. The numbers are those of the procedure in docs/apply.md.
+
+ 1. the commit, its validation, the signing key                    (apply_opening)
+ 2. the signed log, fetched and verified
+ 3. no open intent: waited for, or settled                         (recover)
+ 4. the zone's header and anchor                                   (apply_preparation, look)
+ 5. the three-way plan                                             (propose, plan.planning)
+ 6. readiness of new targets                                       (probe, plan.readiness)
+ 7. the intent, signed and pushed: the commit point and the lock   (carry_out, evidence_log)
+ 8. one PATCH, if nothing moved meanwhile                          (send)
+ 9. proof by DNS                                                   (prove, servers)
+10. the moved services, probed through their names                 (probe)
+11. the result, signed and pushed                                  (carry_out)
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
+
+from hyops_gitops.apply.carry_out import carry_out
+from hyops_gitops.apply.finish import finished, receipt_of, with_late_proof
+from hyops_gitops.apply.opening import Opened, commits_since, open_log
+from hyops_gitops.apply.people import Attributed, attribute
+from hyops_gitops.apply.ports import ApplyPorts, ApplyRequest
+from hyops_gitops.apply.prepare import (
+    Checked,
+    Prepared,
+    check_commits,
+    check_sites,
+    look,
+    prepare,
+    record_circumstances,
+    record_refusal,
+    recorded_refusal,
+)
+from hyops_gitops.apply.propose import with_trailers
+from hyops_gitops.apply.prove import look_for_late_proof
+from hyops_gitops.apply.receipt import Outcome, Receipt
+from hyops_gitops.apply.recover import without_open_intent
+from hyops_gitops.core.errors import HyopsError, Refused
+from hyops_gitops.core.events import Warned
+from hyops_gitops.core.exchange import CommitInfo
+from hyops_gitops.core.findings import FindingsError
+from hyops_gitops.core.people import MergedCommit
+from hyops_gitops.core.text import masked
+from hyops_gitops.log.entries import Unchanged
+from hyops_gitops.log.log import Log
+from hyops_gitops.log.parts import RecordedRefusal
+from hyops_gitops.plan.plan import Change
+
+_RACES = 40  # how often to start again; each time, at least, one of the others went on
+_PAUSE_S = 0.5  # never longer: who has lost often must not come later for it
+_Outcome = TypeVar("_Outcome")
+
+
+def starting_again(attempt: Callable[[], _Outcome], ports: ApplyPorts) -> _Outcome:
+    """What an attempt comes to that nobody got ahead of; each starts from reading the record.
+
+    Raises:
+        Refused: guard `race`: somebody else was first each time.
+    """
+    for left in range(_RACES - 1, -1, -1):
+        try:
+            return attempt()
+        except Refused as error:
+            if error.guard != "race" or left == 0:
+                raise
+            ports.on_event(Warned("another run wrote to the log first; starting again"))
+            ports.clock.sleep(_PAUSE_S * (0.5 + ports.jitter()))
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+_RECORDED_FINDINGS = 20
+
+
+def apply(request: ApplyRequest, ports: ApplyPorts) -> Receipt:
+    """Apply one commit.
+
+    Returns a receipt for every outcome of the apply itself, refusals by the plan included.
+
+    Raises:
+        FindingsError: what would be applied is invalid; nothing was changed.
+        Refused: a guard said no before there was a plan; nothing was changed.
+        UsageError: a site that is said to be lost is none; nothing was changed.
+        OutsideFailure: API or remote failed before the intent; nothing was changed.
+        Unconfirmed: the update was sent and its outcome, or the record of it, is missing.
+    """
+    return starting_again(lambda: _Apply(request, ports).run(), ports)
+
+
+class _Apply:
+    """One attempt, from reading the log to writing the result."""
+
+    def __init__(self, request: ApplyRequest, ports: ApplyPorts) -> None:
+        self.request = request
+        self.ports = ports
+        self.clock = ports.clock
+        self.timings: dict[str, int] = {}
+        self._mark = ports.clock.monotonic()
+
+    def run(self) -> Receipt:
+        """Steps 1 to 11."""
+        opened = open_log(self.request, self.ports)
+        check_sites(opened, self.request)
+        commits = self._commits(opened)
+        # What the commits alone tell is told before anybody is asked; an open intent may yet change what is recorded.
+        checked = None if opened.log.open_intent else self._checked(opened, commits)
+        seen = look(opened, self.request, self.ports)
+        if checked is None:
+            opened = without_open_intent(opened, seen.primary, self.request, self.ports)
+            checked = self._checked(opened, self._commits(opened))
+            seen = look(opened, self.request, self.ports)
+        try:
+            prepared = prepare(opened, checked, seen, self.request, self.ports)
+        except Refused as error:
+            self._refused(opened, checked.merged, (recorded_refusal(error),))
+            raise
+        self._timed("prepare")
+        plan = prepared.plan
+        if plan.refusals:
+            log = self._refused(opened, checked.merged, tuple(map(recorded_refusal, plan.refusals)), plan.changes)
+            return replace(self._receipt(prepared, "refused", log), reason=plan.refusals[0].message)
+        log = record_circumstances(prepared)
+        return self._carry_out(prepared, log) if plan.changes else self._nothing(prepared, log)
+
+    # --- what is recorded when nothing is sent
+
+    def _commits(self, opened: Opened) -> tuple[CommitInfo, ...]:
+        """The commits that this apply carries out; what their trailers lift counts from here on."""
+        commits = commits_since(opened, self.ports)
+        self.request = replace(self.request, overrides=with_trailers(self.request.overrides, commits))
+        return commits
+
+    def _checked(self, opened: Opened, commits: tuple[CommitInfo, ...]) -> Checked:
+        """The commits, checked; what stops them is recorded where log and zone prove to belong together."""
+        people = attribute(commits, self.ports.forge, self.ports.on_event)
+        try:
+            return check_commits(opened, people, self.request, self.ports)
+        except FindingsError as error:
+            shown = error.findings[:_RECORDED_FINDINGS]
+            found = tuple(RecordedRefusal("findings", None, masked(f"{one.path}: {one.rule}")) for one in shown)
+            self._record_if_whole(opened, people, found)
+            raise
+        except Refused as error:
+            self._record_if_whole(opened, people, (recorded_refusal(error),))
+            raise
+
+    def _record_if_whole(
+        self, opened: Opened, people: tuple[Attributed, ...], refusals: tuple[RecordedRefusal, ...]
+    ) -> None:
+        try:
+            look(opened, self.request, self.ports)
+        except HyopsError as error:
+            self.ports.on_event(Warned(f"the refusal is not recorded: {error.message}"))
+        else:
+            self._refused(opened, tuple(one.merged for one in people), refusals)
+
+    def _refused(
+        self,
+        opened: Opened,
+        merged: tuple[MergedCommit, ...],
+        refusals: tuple[RecordedRefusal, ...],
+        changes: tuple[Change, ...] = (),
+    ) -> Log:
+        return record_refusal(opened, merged, refusals, changes, self.request.overrides)
+
+    def _nothing(self, prepared: Prepared, log: Log) -> Receipt:
+        """Every merge has a disposition: one that asks for nothing new is recorded once, and so is late proof.
+
+        While what was applied last is not proved, the answer is not that all is well, whatever this run had to do.
+        """
+        opened, recorded = prepared.opened, log.recorded
+        late = look_for_late_proof(log, opened.authority, prepared.sites_lost, self.ports)
+        if recorded is None or recorded.contracts.manifest != opened.contracts.manifest or late.is_news:
+            body = Unchanged(
+                opened.contracts,
+                opened.authority_ref,
+                prepared.merged,
+                () if late.of_segment else late.caught_up,
+                late.retire,
+                late.caught_up if late.of_segment else (),
+            )
+            log = opened.writer.append(log, body, log.observed, log.state)
+        return with_late_proof(self._receipt(prepared, "nothing", log), late)
+
+    # --- something to do
+
+    def _carry_out(self, prepared: Prepared, log: Log) -> Receipt:
+        carried = carry_out(prepared, log, self.request, self.ports, self._timed)
+        return finished(prepared, carried, self.request, self.ports, self._timed, self.timings)
+
+    def _receipt(self, prepared: Prepared, outcome: Outcome, log: Log) -> Receipt:
+        return receipt_of(prepared, outcome, log, self.timings)
+
+    def _timed(self, step: str) -> None:
+        now = self.clock.monotonic()
+        self.timings[step] = round((now - self._mark) * 1000)
+        self._mark = now

@@ -1,0 +1,305 @@
+"""Steps 7 to 11: an intent is written, its one PATCH sent, its effect proved, its result written.
+
+What is to be done comes as a `Prepared`; nothing here decides whether it is right, only what becomes of it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from hyops_gitops.apply.ports import ApplyPorts, ApplyRequest
+from hyops_gitops.apply.prepare import Prepared, recorded_overrides, zone_digests
+from hyops_gitops.apply.probe import answering_badly, prove_services
+from hyops_gitops.apply.prove import converged, prove
+from hyops_gitops.apply.read_back import NOTHING_READ, ReadBack, believed
+from hyops_gitops.apply.recover import free_lost_numbers, overtaken, result_of
+from hyops_gitops.apply.send import LastLook, Sent, send, update_of
+from hyops_gitops.apply.servers import servers_of
+from hyops_gitops.core.errors import OutsideFailure, Refused, Unconfirmed
+from hyops_gitops.core.events import Step, Warned
+from hyops_gitops.core.managed import ManagedSet
+from hyops_gitops.core.serials import forecast_serial, is_newer
+from hyops_gitops.core.server_report import ServerReport
+from hyops_gitops.core.text import masked
+from hyops_gitops.core.zone import Zone
+from hyops_gitops.log.continuity import after_changes, placed
+from hyops_gitops.log.entries import DigestSource, Intent, Result, ResultOutcome
+from hyops_gitops.log.log import Log
+from hyops_gitops.log.parts import Lease, Retirement
+from hyops_gitops.log.retirement import after_caches, judged, retirements
+from hyops_gitops.log.timeline import Moment, ServiceReport, timeline
+
+_RESULT_PAUSES_S = (0.0, 0.5, 2.0, 5.0)
+_ROUNDING_S = 3.0  # caches and retirement times count in whole seconds
+_LEASE_SPARE_S = 20.0  # of the lease, kept for writing the result
+Timed = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What became of it."""
+
+    outcome: ResultOutcome
+    converged: bool
+    intended: Log  # with the intent as its newest entry
+    log: Log  # with the result
+    reason: str = ""
+    serial: int | None = None
+    servers: tuple[ServerReport, ...] = ()
+    services: tuple[ServiceReport, ...] = ()
+    retire: tuple[Retirement, ...] = ()
+    timeline: tuple[Moment, ...] = ()
+    back: ReadBack = NOTHING_READ
+
+
+def carry_out(prepared: Prepared, log: Log, request: ApplyRequest, ports: ApplyPorts, timed: Timed) -> Carried:
+    """Steps 7 to 11.
+
+    Raises:
+        Refused: guard `race`: another applier's entry came first; nothing was sent.
+        OutsideFailure: the intent could not be written; nothing was sent.
+        Unconfirmed: the update was sent and its outcome, or the record of it, is missing.
+    """
+    free_lost_numbers(prepared.primary, log, restored=prepared.observation.state == "restored")
+    started = ports.clock.monotonic()
+    intent = intent_of(prepared, request)
+    intended = prepared.opened.writer.append(log, intent, prepared.plan.observed, log.state)
+    timed("intent")
+    ports.on_event(Step(f"intent {intended.head.seq} is signed and in the log; sending one PATCH"))
+    update = update_of(prepared, log, intended, ports.clock.now())
+    sent = send(prepared.primary, update, ports.clock, LastLook(prepared, intended, ports.clock, started))
+    sent, back = believed(prepared.primary, update, sent, ports.clock, ports.on_event)
+    accepted = _Accepted(ports.clock.now(), ports.clock.monotonic())
+    timed("patch")
+    if sent.outcome != "applied":
+        carried = _not_applied(prepared, intended, sent, ports)
+    else:
+        _look_at_serial(prepared, ports)
+        lease_ends = started + intent.lease.seconds - _LEASE_SPARE_S
+        proof = _prove(prepared, intended, accepted, lease_ends if request.watch else accepted.monotonic, ports)
+        timed("converge")
+        carried = _applied(prepared, intended, _Stored(sent, back, accepted), proof, ports)
+    timed("result")
+    return carried
+
+
+def intent_of(prepared: Prepared, request: ApplyRequest) -> Intent:
+    """What is about to be done, as the log says it."""
+    plan, opened = prepared.plan, prepared.opened
+    return Intent(
+        contracts=opened.contracts,
+        authority=opened.authority_ref,
+        merged=prepared.merged,
+        before=zone_digests(plan.observed, opened.log.state, prepared.serial),
+        expected=zone_digests(plan.expected_zone(), after_changes(opened.log.state, plan.changes), None),
+        plan_sha256=plan.digest(),
+        changes=plan.changes,
+        drift=plan.drift,
+        held=plan.held,
+        overrides=recorded_overrides(request.overrides),
+        lease=Lease(opened.authority.policy.lease_s, request.boot_id, request.pid),
+        readiness=prepared.readiness,
+        sites_lost=prepared.sites_lost,
+        declared=prepared.declared,
+        rollback_of=prepared.rollback_of,
+        holds=prepared.holds,
+        repair=tuple(damage for one in prepared.repair for damage in one.damage),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Accepted:
+    """When the primary accepted the update, by both clocks."""
+
+    at: datetime
+    monotonic: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What became of an accepted update in the database."""
+
+    sent: Sent
+    back: ReadBack
+    accepted: _Accepted
+
+
+@dataclass(slots=True)
+class _Proof:
+    """What was seen of an update."""
+
+    servers: tuple[ServerReport, ...] = ()
+    services: tuple[ServiceReport, ...] = field(default=())
+
+
+def _not_applied(prepared: Prepared, intended: Log, sent: Sent, ports: ApplyPorts) -> Carried:
+    plan, serial = prepared.plan, prepared.serial
+    result = Result(
+        intent_seq=intended.head.seq,
+        intent_sha256=intended.head.sha256,
+        outcome=sent.outcome,
+        converged=False,
+        serial_before=serial,
+        after=zone_digests(plan.observed, intended.state, serial),
+        after_source="computed",
+        accepted=None,
+        servers=(),
+        retire=(),
+        reason=masked(sent.reason),
+    )
+    log = _record(prepared, intended, result, plan.observed, intended.state, ports)
+    return Carried(sent.outcome, converged=False, intended=intended, log=log, reason=sent.reason, serial=serial)
+
+
+def _prove(prepared: Prepared, intended: Log, accepted: _Accepted, watch_until: float, ports: ApplyPorts) -> _Proof:
+    """Steps 9 and 10: the servers, then the services through their names; then whoever caches."""
+    plan, opened, lost = prepared.plan, prepared.opened, prepared.sites_lost
+    moved = prepared.targets
+    proof = _Proof()
+
+    def linger(seen: Sequence[ServerReport]) -> float:
+        done = {(one.role, one.name) for one in seen if one.verdict == "converged"}
+        watched = [one for one in servers_of(opened.authority, lost) if one.authoritative]
+        serving = [one for one in watched if (one.role, one.name) in done]
+        zone = plan.expected_zone()
+        proof.services = prove_services(moved, serving, opened.authority, zone, accepted.monotonic, ports)
+        behind = any((one.role, one.name) not in done for one in watched if one.required)
+        if not moved or behind or answering_badly(proof.services):
+            return accepted.monotonic  # nothing to watch, or something to say at once
+        # No cache may hold the old records any longer than this, if they were what it has.
+        longest = max(change.before.ttl for change in plan.changes if change.cutover and change.before is not None)
+        return min(ports.clock.monotonic() + longest + _ROUNDING_S, watch_until)
+
+    anchor = intended.head.anchor
+    proof.servers = prove(
+        opened.authority,
+        prepared.primary,
+        anchor,
+        plan.changes,
+        accepted.monotonic,
+        ports,
+        sites_lost=lost,
+        linger=linger,
+    )
+    return proof
+
+
+def _applied(prepared: Prepared, intended: Log, stored: _Stored, proof: _Proof, ports: ApplyPorts) -> Carried:
+    plan, authority, lost = prepared.plan, prepared.opened.authority, prepared.sites_lost
+    accepted, back = stored.accepted, stored.back
+    if back.unread and not any(one.role != "resolver" and one.verdict == "converged" for one in proof.servers):
+        raise Unconfirmed(
+            f"the update was accepted, and neither the primary nor a server shows it: {back.unread}",
+            code="not-read-back",
+            hint="the intent stays open; the next apply finds out whether it landed",
+        )
+    zone = plan.expected_zone()
+    state = after_changes(intended.state, plan.changes, placed(prepared.holds, intended.numbered(intended.head.seq)))
+    serial, source = _serial_after(prepared, stored, ports)
+    known = retirements(plan.changes, accepted.at, proof.servers, intended.applied_to, intended.left)
+    retire = after_caches(known, authority)
+    servers = tuple(judged(one, retire, ports.clock.now()) for one in proof.servers)
+    is_converged = converged(authority, servers, lost)
+    moments = timeline(servers, proof.services) if any(change.cutover for change in plan.changes) else ()
+    result = Result(
+        intent_seq=intended.head.seq,
+        intent_sha256=intended.head.sha256,
+        outcome="applied",
+        converged=is_converged,
+        serial_before=prepared.serial,
+        after=zone_digests(zone, state, serial),
+        after_source=source,
+        accepted=accepted.at.replace(microsecond=0),
+        servers=servers,
+        retire=retire,
+        services=proof.services,
+        timeline=moments,
+        damage=back.damage,
+    )
+    log = _record(prepared, intended, result, zone, state, ports)
+    return Carried(
+        "applied",
+        converged=is_converged,
+        intended=intended,
+        log=log,
+        serial=serial,
+        servers=servers,
+        services=proof.services,
+        retire=retire,
+        timeline=moments,
+        back=back,
+    )
+
+
+def _serial_after(prepared: Prepared, stored: _Stored, ports: ApplyPorts) -> tuple[int | None, DigestSource]:
+    """The serial now, and whether the zone had to be read to know what it holds.
+
+    While the serial moved as one change moves it, and still is what our update made of it, no other writer is seen:
+    a database without isolation may give two changes one serial. Otherwise the zone is compared with what was
+    expected; a difference is left to the next apply, which reads the zone whole and records it as drift.
+    """
+    sent, back = stored.sent, stored.back
+    forecast = forecast_serial(prepared.observation.header, stored.accepted.at).stored
+    if sent.new_serial in forecast and back.serial == sent.new_serial and not back.differing:
+        return sent.new_serial, "computed"
+    try:
+        serial = prepared.primary.header().serial
+        zone = Zone.of(prepared.plan.zone, prepared.primary.rrsets()).respelled(prepared.plan.expected_zone())
+    except OutsideFailure as error:
+        ports.on_event(Warned(f"the zone could not be read again: {error.message}"))
+        return sent.new_serial, "computed"
+    if not is_newer(serial, prepared.serial):
+        ports.on_event(Warned(f"the serial was {prepared.serial} and is {serial}: no secondary transfers that"))
+    if zone.digest() != prepared.plan.expected_zone().digest():
+        moved = f", serial {prepared.serial} -> {serial}" if serial not in forecast else ""
+        ports.on_event(Warned(f"another writer changed the zone meanwhile{moved}; the next apply shows what"))
+        return serial, "computed"
+    return serial, "read"
+
+
+def _look_at_serial(prepared: Prepared, ports: ApplyPorts) -> None:
+    """Whether secondaries learn of this update, where that could not be told before."""
+    before, zone = prepared.observation.header, prepared.plan.zone
+    if forecast_serial(before, ports.clock.now()).moves is not None:
+        return
+    try:
+        after = prepared.primary.header()
+    except OutsideFailure as error:
+        ports.on_event(Warned(f"whether the served serial moved could not be seen: {error.message}"))
+        return
+    if not is_newer(after.edited_serial, before.edited_serial):
+        setting = f"SOA-EDIT-API {after.soa_edit_api} and SOA-EDIT {after.soa_edit or 'not set'}"
+        said = f"the served serial of {zone} did not move, it was {before.edited_serial} and is {after.edited_serial}"
+        way = f"bring them up with `drift --retransfer NAME`; then: pdnsutil set-meta {zone} SOA-EDIT-API INCREASE"
+        ports.on_event(Warned(f"{said} ({setting}): secondaries do not learn of this change; {way}"))
+
+
+def _record(prepared: Prepared, intended: Log, result: Result, zone: Zone, state: ManagedSet, ports: ApplyPorts) -> Log:
+    """Write the result, a few times if the remote does not answer, after whatever was written meanwhile.
+
+    Raises:
+        Unconfirmed: it cannot be written, and the intent stays open; or another run wrote one.
+        OutsideFailure: another run took this one for dead, and made sure that its update never lands.
+    """
+    log, reason = intended, ""
+    for pause in _RESULT_PAUSES_S:
+        ports.clock.sleep(pause)
+        try:
+            if reason:
+                log = prepared.opened.writer.newest()
+            settled = result_of(log, intended.head.seq)
+            if settled is None:
+                log = prepared.opened.writer.append(log, result, zone, state)
+            elif settled.body != result:  # else it had arrived, and only the answer was lost
+                break
+        except (OutsideFailure, Refused) as error:
+            reason = error.message
+        else:
+            return log
+    else:
+        raise Unconfirmed(
+            f"the update is {result.outcome}, but its result could not be recorded: {reason}",
+            code="result-not-recorded",
+            hint="the intent stays open; the next apply settles it",
+        )
+    raise overtaken(intended.head, settled)

@@ -1,0 +1,238 @@
+"""Step 10's consequence: services that surely do not answer after a move are moved back, and held there.
+
+Never on silence, never after a site was declared lost, never where somebody overrode the readiness of the new target,
+and only to an old target that is ready. Anchor, claim and evidence are those of any other change.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from hyops_gitops.apply.carry_out import Carried, Timed, carry_out
+from hyops_gitops.apply.ports import ApplyPorts, ApplyRequest
+from hyops_gitops.apply.prepare import (
+    Prepared,
+    look,
+    probe_targets,
+    record_circumstances,
+    record_refusal,
+    recorded_refusal,
+    zone_drift,
+)
+from hyops_gitops.apply.probe import answering_badly
+from hyops_gitops.apply.prove import LateProof, behind
+from hyops_gitops.apply.receipt import Outcome, Receipt, RollBack
+from hyops_gitops.core.contract import Contract
+from hyops_gitops.core.errors import OutsideFailure, Refused
+from hyops_gitops.core.events import Step, Warned
+from hyops_gitops.core.readiness import Candidate
+from hyops_gitops.core.server_report import ServerReport
+from hyops_gitops.log.continuity import changed_meanwhile, taken_back, with_companions
+from hyops_gitops.log.envelope import EntryRef
+from hyops_gitops.log.holds import hold_of
+from hyops_gitops.log.late_proof import last_change
+from hyops_gitops.log.log import Log
+from hyops_gitops.plan.limits import Limits
+from hyops_gitops.plan.plan import Change, Held, Plan
+from hyops_gitops.plan.readiness import guarded
+
+
+@dataclass(frozen=True, slots=True)
+class RolledBack:
+    """What became of moving names back."""
+
+    names: tuple[str, ...]
+    log: Log
+    carried: Carried | None = None  # None: it was not done
+    reason: str = ""  # why not
+
+
+def due(prepared: Prepared, carried: Carried, request: ApplyRequest) -> tuple[str, ...]:
+    """The names that have to be moved back."""
+    policy = prepared.opened.authority.policy
+    if policy.rollback == "off" or prepared.sites_lost or prepared.rollback_of is not None:
+        return ()
+    insisted = {one.name for one in request.overrides if one.guard == "readiness"}
+    bad = set(answering_badly(carried.services)) - insisted
+    moved = {change.name for change in prepared.plan.changes if change.cutover}
+    return with_companions(bad, moved, policy.assertions.move_together) if bad else ()
+
+
+def roll_back(
+    names: Sequence[str], forward: Prepared, carried: Carried, request: ApplyRequest, ports: ApplyPorts, timed: Timed
+) -> RolledBack:
+    """Move these names back to where they were, as an intent and a result of their own.
+
+    Raises:
+        Unconfirmed: it was sent, and its outcome or its record is missing.
+    """
+    ports.on_event(Warned(f"not reachable by name: {', '.join(names)}; moving back"))
+    try:
+        prepared = _prepare(names, forward, carried, request, ports)
+        if isinstance(prepared, RolledBack):
+            return prepared
+        quick = replace(request, watch=False, overrides=())
+        back = carry_out(prepared, record_circumstances(prepared), quick, ports, timed)
+    except (Refused, OutsideFailure) as error:
+        return RolledBack(tuple(names), carried.log, reason=error.message)
+    return RolledBack(tuple(names), back.log, back, back.reason)
+
+
+def _prepare(
+    names: Sequence[str], forward: Prepared, carried: Carried, request: ApplyRequest, ports: ApplyPorts
+) -> Prepared | RolledBack:
+    opened = forward.opened.with_log(carried.log)
+    contracts = {str(one.name): one for one in opened.validation.contracts}
+    seen = look(opened, request, ports)
+    zone = seen.observation.zone
+    done = [change for change in forward.plan.changes if change.name in names]
+    if edited := changed_meanwhile(zone, done):
+        return RolledBack(tuple(names), carried.log, reason=f"changed by somebody else since: {', '.join(edited)}")
+    changes = taken_back(done, names)
+    seq = carried.intended.head.seq
+    plan = Plan(
+        zone=opened.authority.zone,
+        observed=zone,
+        recorded=carried.log.state,
+        changes=changes,
+        held=tuple(_held(contracts[name], seq) for name in names),
+    )
+    limits = Limits.of(opened.authority.policy)
+    wanted = [_old_target(contracts[name], done) for name in names]
+    ports.on_event(Step("probing the old targets"))
+    readiness = probe_targets(wanted, opened.authority, limits, plan.expected_zone(), ports)
+    plan = guarded(plan, readiness, limits, ())
+    if plan.refusals:
+        refused = tuple(map(recorded_refusal, plan.refusals))
+        log = record_refusal(opened, (), refused, changes, ())
+        return RolledBack(tuple(names), log, reason=plan.refusals[0].message)
+    return Prepared(
+        opened=opened,
+        primary=seen.primary,
+        observation=seen.observation,
+        plan=replace(plan, notes=()),
+        targets=tuple(wanted),
+        readiness=readiness,
+        merged=(),
+        gap=None,
+        authority_change=None,
+        drift=zone_drift(opened.commit, carried.log, seen.observation),
+        rollback_of=seq,
+        holds=tuple(hold_of(contracts[name]) for name in names),
+    )
+
+
+def _old_target(contract: Contract, done: Sequence[Change]) -> Candidate:
+    """Where a name pointed before; what its publisher said is about another target."""
+    own = (change for change in done if change.name == str(contract.name))
+    target = contract.target_shown_by(change.before for change in own if change.before)
+    return replace(Candidate.of(contract, target), attested=None)
+
+
+def _held(contract: Contract, seq: int) -> Held:
+    return Held(str(contract.name), contract.path, f"moved back: the service did not answer after intent {seq}")
+
+
+def receipt_of(
+    prepared: Prepared, outcome: Outcome, log: Log, timings: Mapping[str, int], intended: Log | None = None
+) -> Receipt:
+    """What is known of every outcome."""
+    return Receipt(
+        outcome=outcome,
+        commit=prepared.opened.commit,
+        plan=prepared.plan,
+        readiness=prepared.readiness,
+        serial_before=prepared.serial,
+        serial_after=prepared.serial,
+        intent=ref_of(intended) if intended else None,
+        result=ref_of(log) if intended else None,
+        head=ref_of(log),
+        damage=prepared.observation.damage,
+        timings_ms=timings,
+    )
+
+
+def finished(
+    prepared: Prepared,
+    carried: Carried,
+    request: ApplyRequest,
+    ports: ApplyPorts,
+    timed: Timed,
+    timings: Mapping[str, int],
+) -> Receipt:
+    """The receipt of an intent that was carried out; moved services that surely do not answer are moved back."""
+    outcome, reason = outcome_of(carried)
+    receipt = replace(
+        receipt_of(prepared, outcome, carried.log, timings, carried.intended),
+        reason=reason,
+        serial_after=carried.serial,
+        servers=carried.servers,
+        services=carried.services,
+        retire=carried.retire,
+        timeline=carried.timeline,
+        damage=carried.back.damage,
+        caught_up=_who_caught_up(prepared, carried),
+    )
+    if names := due(prepared, carried, request):
+        return _rolled_back(receipt, roll_back(names, prepared, carried, request, ports, timed))
+    for name in answering_badly(carried.services):
+        ports.on_event(Warned(f"{name} is not reachable by name; it is left where it is"))
+    return receipt
+
+
+def with_late_proof(receipt: Receipt, late: LateProof) -> Receipt:
+    """The receipt of a run that had nothing to change, and what it has seen of the change before."""
+    outcome: Outcome = "unconfirmed" if late.unproved else receipt.outcome
+    reason = f"there is nothing to change, but {late.reason}" if late.unproved else receipt.reason
+    return replace(
+        receipt,
+        outcome=outcome,
+        reason=reason,
+        caught_up=late.caught_up,
+        retire=late.retire,
+        unproved=late.unproved,
+    )
+
+
+def _who_caught_up(prepared: Prepared, carried: Carried) -> tuple[ServerReport, ...]:
+    """Servers that the apply before had to leave behind, and that serve this one."""
+    last = last_change(prepared.opened.log)
+    late = {one.key for one in last.behind if one.role != "resolver"} if last else set()
+    return tuple(one for one in carried.servers if one.verdict == "converged" and one.key in late)
+
+
+def _rolled_back(receipt: Receipt, back: RolledBack) -> Receipt:
+    carried, what = back.carried, ", ".join(back.names)
+    if carried is None or carried.outcome != "applied":
+        outcome: Outcome = "unconfirmed"
+        reason = f"{what}: not reachable by name, and not moved back: {back.reason}"
+    else:
+        outcome = "rolled-back"
+        reason = f"{what}: not reachable by name after the move; moved back, and held until the contract changes"
+    own = RollBack(
+        back.names,
+        carried.outcome if carried else "refused",
+        back.reason,
+        ref_of(carried.intended) if carried else None,
+        ref_of(carried.log) if carried else None,
+        carried.servers if carried else (),
+        carried.services if carried else (),
+    )
+    serial = carried.serial if carried else receipt.serial_after
+    return replace(receipt, outcome=outcome, reason=reason, rollback=own, head=ref_of(back.log), serial_after=serial)
+
+
+def outcome_of(carried: Carried) -> tuple[Outcome, str]:
+    """What an intent came to, and why not more."""
+    if carried.outcome != "applied":
+        return carried.outcome, carried.reason
+    doubts = [] if carried.converged else [behind(carried.servers)]
+    if problem := carried.back.problem:
+        doubts.append(problem)
+    if doubts:
+        return "unconfirmed", f"the update was accepted, but {'; '.join(doubts)}"
+    return "applied", ""
+
+
+def ref_of(log: Log) -> EntryRef:
+    """The log's newest entry."""
+    return EntryRef(log.head.seq, log.head.sha256)

@@ -1,0 +1,263 @@
+"""Looking at the primary: may it be written, what does its anchor say, what does the zone hold now."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from hyops_gitops.core.authority import Authority
+from hyops_gitops.core.damage import REPAIR, SETTINGS, Damage, concerning, find_damage, said
+from hyops_gitops.core.errors import Refused
+from hyops_gitops.core.exchange import ZoneHeader
+from hyops_gitops.core.guards import Override, find_override, override_line
+from hyops_gitops.core.markers import PROTOCOL, Anchor, anchor_name, parse_protocol, protocol_name
+from hyops_gitops.core.ports import ZoneReader
+from hyops_gitops.core.serials import MAX_CLOCK_SKEW, stuck_serial
+from hyops_gitops.core.signed_zone import presigned, wrongly_signed
+from hyops_gitops.core.zone import RRset, Zone
+from hyops_gitops.log.admin_entries import Gap, Reconcile
+from hyops_gitops.log.log import Log
+from hyops_gitops.plan.limits import Limits
+
+_PRIMARY_KINDS = ("master", "primary")
+
+
+AnchorState = Literal["current", "restored", "ahead", "lost", "breakglass"]
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """The zone as the primary's API shows it."""
+
+    header: ZoneHeader
+    anchor: Anchor | None
+    state: AnchorState  # of the zone against the log: as it left it, older, newer, of a recorded gap, of a segment
+    zone: Zone
+    damage: tuple[Damage, ...] = ()  # rows that contradict each other
+    rows: tuple[RRset, ...] = ()  # every RRset as listed, SOA and markers among them
+
+
+def check_header(header: ZoneHeader, authority: Authority, now: datetime) -> None:
+    """Whether this zone may be written through this API.
+
+    Raises:
+        Refused: guards `primary`, `soa-edit-api`, `served-serial`, `signed-zone`.
+    """
+    check_kind(header, authority)
+    check_serial(header, authority.zone, now)
+    check_signing(header, authority)
+
+
+def check_kind(header: ZoneHeader, authority: Authority) -> None:
+    """Whether the server is the zone's writable primary.
+
+    Raises:
+        Refused: guard `primary`.
+    """
+    native_allowed = not authority.secondaries or authority.policy.replication == "native"
+    url = authority.primary.api.url
+    if header.kind not in _PRIMARY_KINDS and not (header.kind == "native" and native_allowed):
+        hint = "point primary.api_url at the writable primary; PowerDNS itself would accept the write and diverge"
+        if header.kind == "native":
+            hint = "make the zone's kind Primary, or say policy.replication: native where a database replicates it"
+        raise Refused(f"{url} holds {authority.zone} as kind {header.kind!r}", guard="primary", hint=hint)
+
+
+def check_serial(header: ZoneHeader, zone: str, now: datetime) -> None:
+    """Whether secondaries learn of a write through the API; where the header does not tell, it is seen afterwards.
+
+    Raises:
+        Refused: guards `soa-edit-api`, `served-serial`.
+    """
+    if (stuck := stuck_serial(header, zone, now)) is not None:
+        raise Refused(stuck.message, guard=stuck.guard, hint=stuck.hint)
+
+
+def check_signing(header: ZoneHeader, authority: Authority) -> None:
+    """Whether what is written is served as validating resolvers need it.
+
+    Raises:
+        Refused: guard `signed-zone`.
+    """
+    transferred = bool(authority.secondaries) and authority.policy.replication == "transfer"
+    if (wrong := wrongly_signed(header, authority.zone, transferred=transferred)) is not None:
+        raise Refused(wrong.message, guard="signed-zone", hint=wrong.hint)
+
+
+def check_clock(now: datetime, head: datetime, server: datetime | None) -> None:
+    """Whether an entry may be signed with this clock.
+
+    Raises:
+        Refused: guard `clock`.
+    """
+    if now + timedelta(seconds=1) < head:
+        raise Refused(
+            f"this machine's clock is behind the log's newest entry ({head:%Y-%m-%dT%H:%M:%SZ})",
+            guard="clock",
+            hint="set it by NTP; if the entry is what is ahead, wait until then",
+        )
+    if server is not None and abs(now - server) > MAX_CLOCK_SKEW:
+        seconds = round((now - server).total_seconds())
+        raise Refused(
+            f"this machine's clock is {seconds:+d} s off the API's",
+            guard="clock",
+            hint="set both clocks by NTP; evidence is only as good as its times",
+        )
+
+
+def observe(reader: ZoneReader, log: Log, header: ZoneHeader) -> Observation:
+    """Read the whole zone: records that are disabled, which a replace would lose, are shown in no other way.
+
+    Raises:
+        Refused: guards `other-log`, `signed-zone`.
+        OutsideFailure: as the reader does.
+    """
+    seen = reader.rrsets()
+    if header.signing is not None and any(rrset.type == "RRSIG" for rrset in seen):  # PowerDNS lists none of its own
+        wrong = presigned(log.zone)
+        raise Refused(wrong.message, guard="signed-zone", hint=wrong.hint)
+    anchor = anchor_in(seen, log.zone)
+    zone = Zone.of(log.zone, seen).respelled(log.observed)
+    return Observation(header, anchor, judge_anchor(anchor, log), zone, find_damage(seen), seen)
+
+
+def damage_refusal(observation: Observation, log: Log, wanted: Collection[str]) -> Refused | None:
+    """Guard `damaged`, where what contradicts itself is the SOA, a marker, or at a name that is ours or wanted."""
+    ours = concerning(observation.damage, log.zone, log.state.names() | set(wanted))
+    if not ours:
+        return None
+    return Refused(
+        said(ours),
+        guard="damaged",
+        hint=f"mend it: {REPAIR}; so that it does not come back: {SETTINGS}; "
+        f"to go on with it as it is: {override_line('damaged')}",
+    )
+
+
+def anchor_in(seen: Iterable[RRset], zone: str) -> Anchor | None:
+    """The anchor among these records, None where there is none.
+
+    Raises:
+        Refused: guard `other-log`: what stands in its place is nothing that this program writes; guard `protocol`:
+            the zone's markers follow a protocol that this program does not know.
+    """
+    name, texts = anchor_name(zone), {rrset.name: rrset for rrset in seen if rrset.type == "TXT"}
+    check_protocol(texts.get(protocol_name(zone)), zone)
+    found = texts.get(name)
+    anchor = Anchor.parse(found) if found else None
+    if found is not None and anchor is None:
+        raise Refused(
+            f"the anchor of {zone} is not one that this program writes",
+            guard="other-log",
+            hint=f"look at it with `dig TXT {name}`; if nobody else needs that record, delete it on the primary, and "
+            f"apply with {override_line('restored')}",
+        )
+    return anchor
+
+
+def check_protocol(marker: RRset | None, zone: str) -> None:
+    """Whether this program knows how the zone's updates are fenced.
+
+    Raises:
+        Refused: guard `protocol`.
+    """
+    if marker is None:
+        return
+    said = parse_protocol(marker)
+    if said is None:
+        raise Refused(
+            f"the protocol marker of {zone} is not one that this program writes",
+            guard="protocol",
+            hint=f"look at it with `dig TXT {marker.name}`; if nobody else needs that record, delete it on the primary",
+        )
+    if said > PROTOCOL:
+        raise Refused(
+            f"the markers of {zone} follow protocol {said}, this program knows up to {PROTOCOL}",
+            guard="protocol",
+            hint="use the version that the zone was changed by, or a newer one: docs/runbooks/upgrade.md",
+        )
+
+
+def judge_anchor(anchor: Anchor | None, log: Log) -> AnchorState:
+    """Whether the zone was last changed by the last intent that the log records as applied.
+
+    Raises:
+        Refused: `other-log` when the anchor is not of this log.
+    """
+    if anchor == log.anchor:
+        return "current"
+    if log.segment is not None:
+        return "breakglass"  # whoever opened the segment has seen to it that it goes on from what the zone names
+    if anchor is None:
+        return "restored"
+    if any(isinstance(gap.body, Gap) and gap.body.anchor_sha256 == anchor.sha256 for gap in log.gaps):
+        return "lost"
+    if anchor.segment is not None:
+        taken_in = (one.body for one in log.reconciled)
+        older = any(isinstance(one, Reconcile) and one.adopted and one.adopted.anchor == anchor for one in taken_in)
+        return "restored" if older else "breakglass"
+    if anchor.seq > log.head.seq:
+        return "ahead"
+    if log.entries[anchor.seq - 1].sha256 != anchor.sha256:
+        raise Refused(
+            f"the anchor of {log.zone} names an entry {anchor.seq} that this log does not have: "
+            "another repository writes this zone",
+            guard="other-log",
+            hint="one zone has one log; find out whose anchor this is: dig TXT " + anchor_name(log.zone),
+        )
+    return "restored"
+
+
+def anchor_refusal(observation: Observation, log: Log, limits: Limits, overrides: Sequence[Override]) -> Refused | None:
+    """Guard `restored` or `log-gap`, unless an override that the limits allow lifts it."""
+    refusal = _anchor_refusal(observation, log)
+    if refusal is None or refusal.guard not in limits.overridable:
+        return refusal
+    return None if find_override(overrides, refusal.guard) else refusal
+
+
+def _anchor_refusal(observation: Observation, log: Log) -> Refused | None:
+    anchor = observation.anchor
+    match observation.state:
+        case "current" | "lost":
+            return None
+        case "restored":
+            return _restored(log, anchor)
+        case "ahead":
+            seq = anchor.seq if anchor else 0
+            return Refused(
+                f"the zone was last changed by entry {seq}, but this log ends at {log.head.seq}: "
+                "it was rolled back, or another repository writes this zone",
+                guard="log-gap",
+                hint="bring the entries back: `hyops-gitops evidence import CLONE`; "
+                f"if they are gone for good: {override_line('log-gap')}",
+            )
+        case "breakglass":
+            return not_reconciled(log.zone, anchor)
+
+
+def _restored(log: Log, anchor: Anchor | None) -> Refused:
+    go_on = f"to go on from what is there: {override_line('restored')}"
+    if anchor is not None and (denied := log.denied(anchor)) is not None:
+        return Refused(
+            f"the anchor of {log.zone} names {anchor}, which entry {denied.seq} records as not applied: "
+            "its update landed afterwards, and is served",
+            guard="restored",
+            hint=f"look at what it changed with `hyops-gitops evidence show {anchor.seq}` and `plan --live`; {go_on}",
+        )
+    found = f"names {anchor}, older than {log.anchor or 'entry 0'}" if anchor else "is missing"
+    return Refused(
+        f"the anchor of {log.zone} {found}: the zone was restored or rebuilt",
+        guard="restored",
+        hint=f"look at it with `plan --live`; `hyops-gitops restore` brings the recorded zone back; {go_on}",
+    )
+
+
+def not_reconciled(zone: str, anchor: Anchor | None) -> Refused:
+    """The refusal to go on from a zone that break-glass changed, and nobody brought in."""
+    return Refused(
+        f"{zone} was last changed by {anchor}, which this log does not hold",
+        guard="breakglass",
+        hint="bring it in from where it was written: hyops-gitops reconcile FOLDER/segments/"
+        f"{anchor.segment if anchor else None}; nothing overrides this",
+    )

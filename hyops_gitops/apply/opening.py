@@ -1,0 +1,266 @@
+"""Steps 1 to 3 of an apply: the commit, its validation, the signing key, the verified log without an open intent."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from hyops_gitops.apply.ports import ApplyPorts, ApplyRequest
+from hyops_gitops.apply.propose import Past, commits_after, manifest_sha256, read_past
+from hyops_gitops.core.authority import Authority
+from hyops_gitops.core.canonical import sha256_hex
+from hyops_gitops.core.declaration import read_trailers
+from hyops_gitops.core.errors import Refused, UsageError
+from hyops_gitops.core.events import Step, Warned
+from hyops_gitops.core.exchange import CommitInfo, SourceFile
+from hyops_gitops.core.findings import FindingsError
+from hyops_gitops.core.guards import find_override, override_line
+from hyops_gitops.core.managed import ManagedSet
+from hyops_gitops.core.people import Approval, MergedCommit, Person
+from hyops_gitops.core.ports import EvidenceStore, VerifiedMark, Verifier
+from hyops_gitops.core.text import masked
+from hyops_gitops.core.zone import Zone
+from hyops_gitops.log.entries import AuthorityChange, Body
+from hyops_gitops.log.log import Log
+from hyops_gitops.log.parts import AuthorityRef, ContractsRef
+from hyops_gitops.log.writer import SIGNERS_PATH, EntryWriter, Signers, read_signers, require_log
+from hyops_gitops.validate.tree import Validation, signers_since, validate_tree
+
+
+class Recorder(Protocol):
+    """Reads and writes one record of entries."""
+
+    def append(self, log: Log, body: Body, observed: Zone, state: ManagedSet) -> Log:
+        """Write the next entry; the log with it.
+
+        Raises:
+            Refused: guard `race` when the record is no longer where `log` was read; `signing-key`.
+            OutsideFailure: it cannot be written.
+        """
+
+    def head(self) -> str | None:
+        """What `Log.commit` would be if the record were read now; None when it is gone.
+
+        Raises:
+            OutsideFailure: it cannot be reached.
+        """
+
+    def newest(self) -> Log:
+        """The record as it is now, verified.
+
+        Raises:
+            Refused: `evidence-missing`, `evidence-invalid`, `evidence-diverged`.
+            OutsideFailure: it cannot be reached.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class BranchRecorder:
+    """The signed log on its branch."""
+
+    writer: EntryWriter
+    authority: Authority
+    signers: Signers
+    verifier: Verifier
+    mark: VerifiedMark | None
+
+    def append(self, log: Log, body: Body, observed: Zone, state: ManagedSet) -> Log:
+        """Sign and push the next entry."""
+        return self.writer.append(log, body, observed, state)
+
+    def head(self) -> str | None:
+        """The branch's commit on the remote."""
+        snapshot = self._store.fetch()
+        return None if snapshot is None else snapshot.commit
+
+    def newest(self) -> Log:
+        """The branch as the remote has it now."""
+        return require_log(self._store.fetch(), self.authority, self.signers, self.verifier, mark=self.mark)
+
+    def files(self) -> Mapping[str, bytes]:
+        """Every file of the branch."""
+        snapshot = self._store.fetch()
+        return {} if snapshot is None else snapshot.read(snapshot.paths())
+
+    @property
+    def _store(self) -> EvidenceStore:
+        return self.writer.store
+
+
+_SHOWN_PATHS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What an apply stands on: contracts of one commit, and a log that it may write to."""
+
+    commit: str
+    validation: Validation
+    authority: Authority
+    signers: Signers
+    writer: Recorder
+    log: Log
+    contracts: ContractsRef
+    authority_ref: AuthorityRef
+
+    def with_log(self, log: Log) -> "Opened":
+        """The same, with the log gone on."""
+        return replace(self, log=log)
+
+
+def open_log(request: ApplyRequest, ports: ApplyPorts) -> Opened:
+    """Everything that has to hold before anything can be recorded. Writes nothing.
+
+    Raises:
+        FindingsError: the authority is invalid.
+        Refused: `dirty`, `shallow`, `signing-key`, `evidence-missing`, `evidence-invalid`, `evidence-diverged`.
+        OutsideFailure: the remote cannot be reached.
+    """
+    history = ports.history
+    if request.work_tree_matters and (dirty := history.dirty_paths()):
+        shown = ", ".join(dirty[:_SHOWN_PATHS]) + (", ..." if len(dirty) > _SHOWN_PATHS else "")
+        hint = "commit or remove them, or name what to apply: --commit HEAD"
+        raise Refused(f"not committed: {shown}", guard="dirty", hint=hint)
+    if history.is_shallow():
+        raise Refused(
+            "this clone's history is cut off, so nothing can be said about what was applied before",
+            guard="shallow",
+            hint="git fetch --unshallow (in CI: fetch-depth: 0)",
+        )
+    commit = history.resolve(request.revision)
+    ports.on_event(Step(f"validating the contracts of {commit[:12]}"))
+    tree = history.tree(commit)
+    validation = validate_tree(tree, ports.read, ports.check, authority_override=request.authority_override)
+    authority = validation.authority
+    if authority is None:
+        raise FindingsError(validation.findings)
+    signers = read_signers(validation.files)
+    store = ports.open_store(authority.evidence)
+    writer = EntryWriter.prepare(
+        store,
+        ports.open_signer(),
+        signers,
+        ports.clock,
+        request.tool,
+        request.run,
+        warn=lambda text: ports.on_event(Warned(text)),
+    )
+    ports.on_event(Step(f"reading the signed log (branch {authority.evidence.branch})"))
+    snapshot, unasked = store.fetch_beside_mirrors()
+    for problem in unasked:
+        ports.on_event(Warned(problem))
+    known = store.recorded() if snapshot is None else None
+    log = require_log(snapshot, authority, signers, ports.verifier, known=known is not None, mark=ports.mark)
+    writer.require_trust(log)
+    contracts, authority_ref = contracts_at(commit, request.authority_override, validation, authority)
+    return Opened(
+        commit=commit,
+        validation=validation,
+        authority=authority,
+        signers=signers,
+        writer=BranchRecorder(writer, authority, signers, ports.verifier, ports.mark),
+        log=log,
+        contracts=contracts,
+        authority_ref=authority_ref,
+    )
+
+
+def commits_since(opened: Opened, ports: ApplyPorts) -> tuple[CommitInfo, ...]:
+    """The first-parent commits that this apply carries out; the first apply counts from the commit of genesis."""
+    return commits_after(opened.log, opened.commit, ports.history)
+
+
+def read_recorded(opened: Opened, ports: ApplyPorts) -> Past | None:
+    """The tree recorded last; None before the first apply, which takes the tree as it stands.
+
+    Raises:
+        Refused: guard `history`: this clone does not have that commit; another applier's clone was newer.
+    """
+    recorded = opened.log.recorded_commit
+    if recorded is None:
+        return None
+    try:
+        tree = ports.history.tree(recorded)
+    except UsageError:
+        raise Refused(
+            f"commit {recorded[:12]}, which was applied last, is not in this clone",
+            guard="history",
+            hint="`git fetch`, then apply the newest commit of the branch",
+        ) from None
+    files = {one.path: one.content for one in tree.files() if one.content is not None}
+    return read_past(files, opened.validation, ports.read, ports.check)
+
+
+def check_history(opened: Opened, past: Past | None, request: ApplyRequest, ports: ApplyPorts) -> None:
+    """Whether the commit goes on from the one recorded last.
+
+    Raises:
+        Refused: guard `history`.
+    """
+    recorded = opened.log.recorded_commit
+    if recorded is None or ports.history.is_ancestor(recorded, opened.commit):
+        return
+    allowed = past is not None and past.limits is not None and "history" in past.limits.overridable
+    if not allowed or find_override(request.overrides, "history") is None:
+        raise Refused(
+            f"commit {opened.commit[:12]} does not descend from {recorded[:12]}, which was applied last",
+            guard="history",
+            hint=f"apply the newest commit of the branch; if this is right: {override_line('history')}",
+        )
+    ports.on_event(Warned(f"applying {opened.commit[:12]}, which does not descend from {recorded[:12]}"))
+
+
+def check_signers(opened: Opened, past: Past | None, ports: ApplyPorts) -> None:
+    """Whether the signers only grew since the commit recorded last, or before the first apply since genesis.
+
+    Raises:
+        FindingsError: rule `signers-append-only`.
+    """
+    base = opened.log.recorded_commit or opened.log.genesis.commit
+    if past is not None:
+        before = past.files.get(SIGNERS_PATH, b"")
+    elif ports.history.is_ancestor(base, opened.commit):
+        files = ports.history.tree(base).files()
+        before = next((one.content or b"" for one in files if one.path == SIGNERS_PATH), b"")
+    else:
+        return
+    if findings := signers_since(before, opened.validation.files.get(SIGNERS_PATH, b""), base[:12]):
+        raise FindingsError(findings)
+
+
+def authority_change(opened: Opened, past: Past | None) -> AuthorityChange | None:
+    """What changed under authority/ since the last recorded commit; nothing to compare with before the first apply."""
+    if past is None:
+        return None
+    before, after = _authority_files(past.files), _authority_files(opened.validation.files)
+    return AuthorityChange(opened.commit, before, after) if before != after else None
+
+
+def merged_commit(commit: CommitInfo) -> MergedCommit:
+    """A commit as the log names it: people and approvals as the commit itself tells them.
+
+    Whoever wrote what a merge brings in asked for it; the one who merged it is named apart.
+    """
+    return MergedCommit(
+        commit.id,
+        masked(commit.subject),
+        Person(masked(commit.merged_author or commit.author)),
+        commit.time,
+        tuple(Approval(Person(masked(name))) for name in commit.approved_by),
+        head=commit.merged_head,
+        merged_by=Person(masked(commit.committer)) if commit.merged_head else None,
+        declared=read_trailers(commit.trailers).declaration.masked(),
+    )
+
+
+def contracts_at(
+    commit: str, override: SourceFile | None, validation: Validation, authority: Authority
+) -> tuple[ContractsRef, AuthorityRef]:
+    """What an entry says about the contracts and the authority file it is based on."""
+    contracts = ContractsRef(commit, manifest_sha256(validation.files))
+    if override is not None and override.content is not None:
+        return contracts, AuthorityRef(sha256_hex(override.content), outside_commit=True)
+    return contracts, AuthorityRef(sha256_hex(validation.files[authority.path]), outside_commit=False)
+
+
+def _authority_files(files: Mapping[str, bytes]) -> tuple[tuple[str, str], ...]:
+    return tuple((path, sha256_hex(data)) for path, data in sorted(files.items()) if path.startswith("authority/"))

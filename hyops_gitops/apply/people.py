@@ -1,0 +1,85 @@
+"""Who stands behind the commits that an apply carries out: as a forge tells it, else as the commits themselves do.
+
+A forge is believed more than a commit: whoever writes a commit also writes its author's name and its trailers. So
+where one is asked, no trailer counts as an approval; and where it does not answer, that is kept, for what must not be
+guessed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from hyops_gitops.apply.opening import merged_commit
+from hyops_gitops.apply.propose import mixed_commits
+from hyops_gitops.core.errors import OutsideFailure
+from hyops_gitops.core.events import OnEvent, Warned
+from hyops_gitops.core.exchange import CommitInfo
+from hyops_gitops.core.people import Approval, MergedCommit, Person
+from hyops_gitops.core.ports import Forge
+from hyops_gitops.core.pull_request import PullRequest
+from hyops_gitops.core.text import masked
+
+
+@dataclass(frozen=True, slots=True)
+class Attributed:
+    """One commit, and who stands behind it."""
+
+    commit: CommitInfo
+    merged: MergedCommit
+    pushers: tuple[Person, ...]  # who made the last commit of what was merged
+    unanswered: str = ""  # why the forge did not tell, where one was asked
+
+
+def attribute(commits: Sequence[CommitInfo], forge: Forge | None, on_event: OnEvent) -> tuple[Attributed, ...]:
+    """Who stands behind each of these commits. A forge that fails once is not asked again."""
+    if forge is None:
+        return tuple(map(_by_commit, commits))
+    told: list[Attributed] = []
+    failure = ""
+    for commit in commits:
+        if not failure:
+            try:
+                told.append(_by_forge(commit, forge))
+                continue
+            except OutsideFailure as error:
+                failure = error.message
+                on_event(Warned(f"people and approvals come from the commits alone: {failure}"))
+        told.append(replace(_by_commit(commit), unanswered=failure))
+    return tuple(told)
+
+
+def mixed_change(people: Sequence[Attributed]) -> str | None:
+    """As `mixed_commits`; the commits of one pull request belong together, even where it was rebased."""
+    pulls = {one.commit.id: one.merged.pull_request for one in people if one.merged.pull_request}
+    return mixed_commits([one.commit for one in people], pulls)
+
+
+def _by_commit(commit: CommitInfo) -> Attributed:
+    pushers = (Person(commit.merged_author),) if commit.merged_author else ()
+    return Attributed(commit, merged_commit(commit), pushers)
+
+
+def _by_forge(commit: CommitInfo, forge: Forge) -> Attributed:
+    pull = forge.pull_request(commit.id)
+    known = replace(merged_commit(commit), source=forge.name, approvals=())
+    if pull is None:
+        author = forge.author(commit.id)
+        direct = replace(known, author=_masked(author) if author else known.author, bypass="direct-push")
+        return Attributed(commit, direct, (author,) if author else ())
+    return Attributed(commit, _of_pull_request(known, pull), pull.pushers)
+
+
+def _of_pull_request(known: MergedCommit, pull: PullRequest) -> MergedCommit:
+    return replace(
+        known,
+        title=masked(pull.title),
+        author=_masked(pull.author),
+        approvals=tuple(Approval(_masked(one.by), one.commit) for one in pull.approvals),
+        head=pull.head,
+        merged_by=_masked(pull.merged_by) if pull.merged_by else None,
+        pull_request=pull.number,
+        bypass=pull.bypass,
+    )
+
+
+def _masked(person: Person) -> Person:
+    return replace(person, name=masked(person.name))

@@ -1,0 +1,333 @@
+"""Steps 4 to 6 of an apply: the zone's header and anchor, the plan, readiness. Writes nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from hyops_gitops.apply.adopt import not_served
+from hyops_gitops.apply.look import (
+    Observation,
+    anchor_refusal,
+    check_clock,
+    check_header,
+    damage_refusal,
+    observe,
+)
+from hyops_gitops.apply.opening import (
+    Opened,
+    authority_change,
+    check_history,
+    check_signers,
+    read_recorded,
+)
+from hyops_gitops.apply.people import Attributed, mixed_change
+from hyops_gitops.apply.ports import ApplyPorts, ApplyRequest
+from hyops_gitops.apply.probe import ReadinessPorts, check_readiness
+from hyops_gitops.apply.propose import (
+    Ground,
+    Past,
+    Sorted,
+    check_trailers,
+    known_sites,
+    limits_since,
+    mixed_refusal,
+    propose,
+    sites_lost,
+    sort_findings,
+)
+from hyops_gitops.core.authority import Authority
+from hyops_gitops.core.damage import REPAIR, said
+from hyops_gitops.core.declaration import NOTHING_DECLARED, Declaration
+from hyops_gitops.core.errors import Refused, UsageError
+from hyops_gitops.core.events import Step, Warned
+from hyops_gitops.core.findings import FindingsError
+from hyops_gitops.core.guards import Override, find_override, override_line
+from hyops_gitops.core.managed import ManagedSet
+from hyops_gitops.core.people import MergedCommit
+from hyops_gitops.core.ports import ZoneWriter
+from hyops_gitops.core.readiness import Candidate, ReadinessReport
+from hyops_gitops.core.text import masked
+from hyops_gitops.core.zone import Zone
+from hyops_gitops.log.admin_entries import Gap
+from hyops_gitops.log.entries import AuthorityChange, Refusal, Result, Unchanged, ZoneDrift
+from hyops_gitops.log.holds import held_contracts, moves_of
+from hyops_gitops.log.log import Log
+from hyops_gitops.log.parts import Hold, RecordedRefusal, ZoneDigests
+from hyops_gitops.log.repairing import Mend
+from hyops_gitops.log.restoring import differences_between
+from hyops_gitops.log.separation import missing_approval
+from hyops_gitops.plan.limits import Limits
+from hyops_gitops.plan.plan import Change, Plan
+from hyops_gitops.plan.plan import Refusal as PlanRefusal
+from hyops_gitops.plan.readiness import attested, candidates, guarded
+
+_GUARD = "separation-of-duties"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """All that is known when the plan is made and nothing is written yet."""
+
+    opened: Opened
+    primary: ZoneWriter
+    observation: Observation
+    plan: Plan
+    targets: tuple[Candidate, ...]  # that the plan moves endpoints to
+    readiness: tuple[ReadinessReport, ...]  # what they said
+    merged: tuple[MergedCommit, ...]
+    gap: Gap | None  # to be recorded first, in this order
+    authority_change: AuthorityChange | None
+    drift: ZoneDrift | None
+    sites_lost: tuple[str, ...] = ()  # whose servers are watched, not required
+    rollback_of: int | None = None  # the intent that this takes back
+    holds: tuple[Hold, ...] = ()  # names that stay as this leaves them
+    declared: Declaration = NOTHING_DECLARED  # by whoever runs this, where no commit does
+    repair: tuple[Mend, ...] = ()  # rows that contradict each other, which this mends
+
+    @property
+    def serial(self) -> int:
+        """The zone's serial at the plan."""
+        return self.observation.header.serial
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The primary and what it shows."""
+
+    primary: ZoneWriter
+    observation: Observation
+
+
+def check_sites(opened: Opened, request: ApplyRequest) -> None:
+    """Whether the sites that are said to be lost are sites at all.
+
+    Raises:
+        UsageError: one is not; a misspelt one would leave its servers required.
+    """
+    known = known_sites(opened.validation)
+    for site in request.sites_lost:
+        if site not in known:
+            raise UsageError(
+                f"--site-lost {site}: nothing stands at a site of this name",
+                code="unknown-site",
+                hint=f"sites: {', '.join(sorted(known))}",
+            )
+
+
+def look(opened: Opened, request: ApplyRequest, ports: ApplyPorts) -> Seen:
+    """Read the zone, and make sure that it and the log belong together.
+
+    Only after this may anything be written to the log: an entry put on a log that was rolled back would fork it.
+
+    Raises:
+        Refused: `primary-url`, `primary`, `soa-edit-api`, `served-serial`, `clock`, `other-log`, `log-gap`, `race`.
+        OutsideFailure: the API is unreachable.
+    """
+    authority, log = opened.authority, opened.log
+    ports.on_event(Step(f"reading the zone from {authority.primary.api.url}"))
+    primary = ports.open_primary(authority)
+    header = primary.header()
+    check_header(header, authority, ports.clock.now())
+    check_clock(ports.clock.now(), log.head.envelope.time, header.server_time)
+    observation = observe(primary, log, header)
+    if observation.state in ("ahead", "breakglass"):
+        if opened.writer.head() not in (None, log.commit):
+            message = "another applier went on between our looks at the log and at the zone"
+            raise Refused(message, guard="race", hint="run it again: it looks at both anew")
+        refusal = anchor_refusal(observation, log, Limits.of(authority.policy), request.overrides)
+        if refusal is not None:
+            raise refusal
+    return Seen(primary, observation)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The commits that this apply carries out, and the contracts that it leaves alone."""
+
+    past: Past | None
+    found: Sorted
+    merged: tuple[MergedCommit, ...]
+
+
+def check_commits(opened: Opened, people: tuple[Attributed, ...], request: ApplyRequest, ports: ApplyPorts) -> Checked:
+    """Whether these commits may be applied. Asks nobody outside.
+
+    Raises:
+        FindingsError: contracts that this apply would change are invalid.
+        Refused: `history`, `trailers`, `separation-of-duties`, `mixed-commit`.
+    """
+    past = read_recorded(opened, ports)
+    check_history(opened, past, request, ports)
+    check_signers(opened, past, ports)
+    commits = tuple(one.commit for one in people)
+    limits = limits_since(past, Limits.of(opened.authority.policy))
+    check_trailers(commits, limits, request.overrides, opened.validation, ports.on_event)
+    _check_separation(limits, people, request)
+    if past is not None and (refusal := mixed_refusal(mixed_change(people), limits, request.overrides)) is not None:
+        raise refusal
+    found = sort_findings(opened.validation, past)
+    if found.blocking:
+        raise FindingsError(found.blocking)
+    return Checked(past, found, tuple(one.merged for one in people))
+
+
+def prepare(opened: Opened, checked: Checked, seen: Seen, request: ApplyRequest, ports: ApplyPorts) -> Prepared:
+    """Plan, and probe the targets that endpoints are to move to.
+
+    Raises:
+        Refused: guards `damaged`, `restored` and `log-gap`.
+    """
+    log, observation = opened.log, seen.observation
+    limits = Limits.of(opened.authority.policy)
+    _check_damage(opened, observation, limits, request, ports)
+    if (refusal := anchor_refusal(observation, log, limits, request.overrides)) is not None:
+        raise refusal
+    limits = limits_since(checked.past, limits)
+    held = held_contracts(log, opened.validation.contracts, limits, request.overrides)
+    plan = propose(
+        opened.validation,
+        limits,
+        Ground(log.state, observation.zone, went_back=observation.state != "current"),
+        held={**held, **checked.found.held},
+        past=checked.past,
+        overrides=request.overrides,
+        moves=moves_of(log, ports.clock.now()),
+    )
+    lost = tuple(dict.fromkeys((*request.sites_lost, *sites_lost(checked.merged))))
+    hidden = not_served(plan.changes, opened.authority, observation.header, lost, ports) if not plan.refusals else ()
+    plan = replace(plan, refusals=(*plan.refusals, *hidden))
+    wanted = candidates(plan.changes, {one.path: one for one in opened.validation.contracts})
+    readiness = probe_targets(wanted, opened.authority, limits, plan.expected_zone(), ports)
+    return Prepared(
+        opened=opened,
+        primary=seen.primary,
+        observation=observation,
+        plan=guarded(plan, readiness, limits, request.overrides),
+        targets=wanted,
+        readiness=readiness,
+        merged=checked.merged,
+        gap=_gap(observation, log, request),
+        authority_change=authority_change(opened, checked.past),
+        drift=zone_drift(opened.commit, log, observation),
+        sites_lost=lost,
+    )
+
+
+def _check_damage(
+    opened: Opened, observation: Observation, limits: Limits, request: ApplyRequest, ports: ApplyPorts
+) -> None:
+    """What contradicts itself is mended before anything is built on it.
+
+    Not so before the first apply and in break-glass, where nothing mends it: there is no log to write that to.
+
+    Raises:
+        Refused: guard `damaged`.
+    """
+    if not observation.damage:
+        return
+    wanted = {rrset.name for one in opened.validation.contracts for rrset in one.rrsets()}
+    refusal = damage_refusal(observation, opened.log, wanted)
+    bound = opened.log.segment is None and opened.log.anchor is not None
+    if refusal is not None and bound and not limits.lifted("damaged", None, request.overrides):
+        raise refusal
+    ports.on_event(Warned(f"{said(observation.damage)}; mend it with `{REPAIR}`"))
+
+
+def probe_targets(
+    wanted: Sequence[Candidate], authority: Authority, limits: Limits, zone: Zone, ports: ApplyPorts
+) -> tuple[ReadinessReport, ...]:
+    """Step 6: what the targets themselves say, or else their publisher."""
+    if any(one.probes for one in wanted):
+        ports.on_event(Step(f"probing {len(wanted)} new target{'s' if len(wanted) > 1 else ''}"))
+    reports = check_readiness(wanted, authority, zone, ReadinessPorts(ports.prober, ports.dns))
+    now, minutes = ports.clock.now(), limits.readiness_attested_minutes
+    return tuple(attested(report, one.attested, minutes, now) for one, report in zip(wanted, reports, strict=True))
+
+
+def _check_separation(limits: Limits, people: tuple[Attributed, ...], request: ApplyRequest) -> None:
+    """Whether somebody else approved each commit, where the policy wants that, or wanted it until now.
+
+    Raises:
+        Refused: guard `separation-of-duties`.
+    """
+    if limits.separation_of_duties != "enforce" or limits.lifted(_GUARD, None, request.overrides):
+        return
+    for one in people:
+        if one.commit.changed and (why := one.unanswered or missing_approval(one.merged, one.pushers)):
+            raise Refused(
+                f"commit {one.commit.id[:12]} needs the approval of somebody else: {why}",
+                guard=_GUARD,
+                hint=f"if this is right: {override_line(_GUARD)}",
+            )
+
+
+def _gap(observation: Observation, log: Log, request: ApplyRequest) -> Gap | None:
+    """What the log lacks, where somebody vouched that it is gone for good."""
+    if observation.state != "ahead" or observation.anchor is None:
+        return None
+    override = find_override(request.overrides, "log-gap")
+    reason = masked(override.reason) if override else ""
+    return Gap(reason, (log.head.seq + 1, observation.anchor.seq), observation.anchor.sha256)
+
+
+def zone_drift(commit: str, log: Log, observation: Observation) -> ZoneDrift | None:
+    """How the zone differs from what the newest entry left; before the first intent there is nothing to differ from."""
+    zone = observation.zone
+    if not log.has_baseline or zone.digest() == log.observed.digest():
+        return None
+    return ZoneDrift(
+        commit,
+        zone_digests(log.observed, log.state, log.serial),
+        zone_digests(zone, log.state, observation.header.serial),
+        tuple(differences_between(log.observed, zone, log.state)),
+        restored=observation.state == "restored",
+        damage=observation.damage,
+    )
+
+
+def zone_digests(zone: Zone, managed: ManagedSet, serial: int | None) -> ZoneDigests:
+    """Digests of a zone: of what we manage in it, as it stands there, and of all of it."""
+    return ZoneDigests(zone.select(managed.entries).digest(), zone.digest(), serial)
+
+
+def record_refusal(
+    opened: Opened,
+    merged: tuple[MergedCommit, ...],
+    refusals: tuple[RecordedRefusal, ...],
+    changes: tuple[Change, ...],
+    overrides: Sequence[Override],
+) -> Log:
+    """Refusals are evidence too; the same one, with nothing applied since, is not written again."""
+    log = opened.log
+    given = recorded_overrides(overrides)
+    body = Refusal(opened.contracts, opened.authority_ref, merged, refusals, changes, given)
+    for entry in reversed(log.entries):
+        if isinstance(entry.body, Result | Unchanged):
+            break
+        if isinstance(entry.body, Refusal):
+            if entry.body.to_json() == body.to_json():
+                return log
+            break
+    return opened.writer.append(log, body, log.observed, log.state)
+
+
+def record_circumstances(prepared: Prepared) -> Log:
+    """What has to be in the log ahead of what is done: missing entries, a changed authority, drift."""
+    log, writer = prepared.opened.log, prepared.opened.writer
+    if prepared.gap is not None:
+        log = writer.append(log, prepared.gap, log.observed, log.state)
+    change = prepared.authority_change
+    if change is not None and all(entry.body != change for entry in log.entries.of_types("authority")):
+        log = writer.append(log, change, log.observed, log.state)
+    if prepared.drift is not None:
+        log = writer.append(log, prepared.drift, prepared.plan.observed, log.state)
+    return log
+
+
+def recorded_refusal(refusal: Refused | PlanRefusal) -> RecordedRefusal:
+    """A refusal as the log says it."""
+    return RecordedRefusal(refusal.guard, refusal.name, masked(refusal.message))
+
+
+def recorded_overrides(overrides: Sequence[Override]) -> tuple[Override, ...]:
+    """Overrides fit for the log: each reason cut, and without secrets and addresses."""
+    return tuple(replace(one, reason=masked(one.reason)) for one in overrides)

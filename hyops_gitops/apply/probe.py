@@ -1,0 +1,234 @@
+"""Readiness of targets (step 6): every probe of every address, in parallel, within a bounded time.
+
+A target that is a name leads to the addresses it will have: through the zone as it will be, then as the listed
+resolvers answer, never the system's own.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+
+from hyops_gitops.apply.ports import ApplyPorts
+from hyops_gitops.apply.servers import Watched
+from hyops_gitops.core.authority import Authority
+from hyops_gitops.core.contract import Target, TargetType
+from hyops_gitops.core.exchange import Answer, Question, why_inconclusive
+from hyops_gitops.core.names import canonical_name, is_in_zone
+from hyops_gitops.core.ports import DnsClient, Prober
+from hyops_gitops.core.readiness import Candidate, Probe, ProbeReport, ReadinessReport, over_addresses, over_probes
+from hyops_gitops.core.zone import RRset, Zone
+from hyops_gitops.log.timeline import ServiceReport
+
+_WORKERS = 64
+_PATIENCE_S = 60.0  # for all probes together, and the longest that a contract can ask for a single one
+_ANSWER_TIMEOUT_S = 2.0
+_LONGEST_CHAIN = 8  # of CNAMEs
+ADDRESS_TYPES = ("A", "AAAA")
+
+
+@dataclass(frozen=True, slots=True)
+class ReadinessPorts:
+    """What it takes to find out."""
+
+    prober: Prober
+    dns: DnsClient
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where a target leads; where to nothing, why."""
+
+    found: tuple[str, ...]
+    why_none: ProbeReport | None = None
+
+
+def check_readiness(
+    candidates: Sequence[Candidate], authority: Authority, zone: Zone, ports: ReadinessPorts
+) -> tuple[ReadinessReport, ...]:
+    """One report for each candidate, in their order.
+
+    Args:
+        candidates: The targets that endpoints are to have.
+        authority: Whose resolvers and target networks count.
+        zone: The zone as it will be, for targets that are names in it.
+        ports: Probes and DNS.
+    """
+    if not candidates:
+        return ()
+    with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
+        addresses = list(pool.map(lambda one: addresses_of(one, authority, zone, ports.dns), candidates))
+    return probe_addresses(list(zip(candidates, addresses, strict=True)), authority, ports.prober)
+
+
+def probe_addresses(
+    wanted: Sequence[tuple[Candidate, Addresses]], authority: Authority, prober: Prober
+) -> tuple[ReadinessReport, ...]:
+    """One report for each candidate, from the addresses that it leads to."""
+    asked = [
+        probe for candidate, where in wanted for probes in _probes(candidate, where, authority) for probe in probes
+    ]
+    reports = _in_parallel(asked, prober)
+    return tuple(_report(candidate, where, authority, reports) for candidate, where in wanted)
+
+
+def addresses_of(candidate: Candidate, authority: Authority, zone: Zone, dns: DnsClient) -> Addresses:
+    """The addresses of a target: itself, or what its name leads to."""
+    target = candidate.target
+    if target.type is not TargetType.DNS:
+        return Addresses(target.values)
+    if not candidate.probes:
+        return Addresses(())
+    name = _end_of_chain(target.values[0], zone)
+    own = zone.by_name().get(name, {}) if is_in_zone(name, zone.apex) else {}
+    here = [value for rrtype in ADDRESS_TYPES if rrtype in own for value in own[rrtype].rdata]
+    return Addresses(tuple(here)) if here else _asked(name, target.port, authority, dns)
+
+
+def _end_of_chain(name: str, zone: Zone) -> str:
+    """Where a name leads by the zone's own CNAMEs."""
+    for _ in range(_LONGEST_CHAIN):
+        alias = zone.rrsets.get((name, "CNAME"))
+        if alias is None or not alias.rdata:
+            break
+        name = canonical_name(alias.rdata[0])
+    return name
+
+
+def _asked(name: str, port: int, authority: Authority, dns: DnsClient) -> Addresses:
+    """What the first resolver that answers says of a name."""
+    said = "no resolver is listed that could be asked"
+    for resolver in authority.resolvers:
+        questions = [Question(name, rrtype) for rrtype in ADDRESS_TYPES]
+        answers = dns.ask(resolver.dns, questions, recursion_desired=True, timeout_s=_ANSWER_TIMEOUT_S)
+        found = tuple(dict.fromkeys(value for one in answers.values() for value in _address_values(one)))
+        if found:
+            return Addresses(found)
+        why = why_inconclusive(answers.values())
+        if not why:
+            rcodes = {one.rcode for one in answers.values()}
+            what = "does not exist" if "NXDOMAIN" in rcodes else "has no address"
+            detail = f"{name} {what}, says resolver {resolver.name}"
+            return Addresses((), ProbeReport("dns", "", port, "not-ready", detail))
+        said = f"resolver {resolver.name} {why}"
+    return Addresses((), ProbeReport("dns", "", port, "unknown", f"the address of {name} is not known: {said}"))
+
+
+def _address_values(answer: Answer) -> Iterable[str]:
+    """Addresses of an answer, at whatever end of a chain of CNAMEs they stand."""
+    rrsets: Iterable[RRset] = answer.rrsets if answer.rcode == "NOERROR" else ()
+    return (value for rrset in rrsets if rrset.type in ADDRESS_TYPES for value in rrset.rdata)
+
+
+def _probes(candidate: Candidate, where: Addresses, authority: Authority) -> list[list[Probe]]:
+    """The probes of a target: a list for each that its contract asks for, one for each address in it."""
+    port, networks = candidate.target.port, authority.policy.target_networks
+    return [
+        [Probe.of(wanted, candidate.name, address, port, networks) for address in where.found]
+        for wanted in candidate.probes
+    ]
+
+
+def _in_parallel(probes: Sequence[Probe], prober: Prober) -> Mapping[Probe, ProbeReport]:
+    """Each probe's report; those that are not reached in time are unknown."""
+    distinct = dict.fromkeys(probes)
+    if not distinct:
+        return {}
+    with ThreadPoolExecutor(max_workers=min(_WORKERS, len(distinct))) as pool:
+        started = {probe: pool.submit(prober.probe, probe) for probe in distinct}
+        for late in wait(started.values(), timeout=_PATIENCE_S).not_done:
+            late.cancel()
+        return {probe: _result(probe, future) for probe, future in started.items()}
+
+
+def _result(probe: Probe, future: Future[ProbeReport]) -> ProbeReport:
+    if future.cancelled():
+        detail = f"was not asked: probing took longer than {_PATIENCE_S:.0f} s"
+        return ProbeReport(probe.type, probe.address, probe.port, "unknown", detail)
+    return future.result()
+
+
+def _report(
+    candidate: Candidate, where: Addresses, authority: Authority, reports: Mapping[Probe, ProbeReport]
+) -> ReadinessReport:
+    name, target = candidate.name, candidate.target.values
+    if not candidate.probes:
+        return ReadinessReport(name, target, "not-probed", reason=candidate.unprobed)
+    if where.why_none is not None:
+        return ReadinessReport(name, target, where.why_none.verdict, (where.why_none,))
+    groups = [[reports[probe] for probe in probes] for probes in _probes(candidate, where, authority)]
+    verdict = over_probes(
+        over_addresses(wanted, [one.verdict for one in group])
+        for wanted, group in zip(candidate.probes, groups, strict=True)
+    )
+    return ReadinessReport(name, target, verdict, tuple(one for group in groups for one in group))
+
+
+_PAUSES_S = (0.0, 0.2, 0.5, 1.0, 2.0)  # a service may need a moment to take its clients
+_SERVICE_PATIENCE_S = 8.0  # for all tries; the last one may end later
+_SERVICE_ANSWER_TIMEOUT_S = 2.0
+
+
+def prove_services(
+    moved: Sequence[Candidate],
+    converged: Sequence[Watched],
+    authority: Authority,
+    zone: Zone,
+    accepted_at: float,
+    ports: ApplyPorts,
+) -> tuple[ServiceReport, ...]:
+    """Whether each service answers through its name, tried for a few seconds.
+
+    Args:
+        moved: The endpoints whose targets moved.
+        converged: Authority servers that serve the change; without one nothing can be said.
+        authority: Whose resolvers and target networks count.
+        zone: The zone as it is now.
+        accepted_at: The monotonic moment at which the primary accepted the update.
+        ports: Clock, DNS and probes.
+    """
+    if not converged:
+        return ()
+    reports: dict[str, ServiceReport] = {}
+    started, wanted = ports.clock.monotonic(), list(moved)
+    for pause in _PAUSES_S:
+        if not wanted or ports.clock.monotonic() - started > _SERVICE_PATIENCE_S:
+            break
+        ports.clock.sleep(pause)
+        asked = [(one, where) for one in wanted for where in [_through_name(one, converged, authority, zone, ports)]]
+        for (_, where), report in zip(asked, probe_addresses(asked, authority, ports.prober), strict=True):
+            after_ms = round((ports.clock.monotonic() - accepted_at) * 1000) if report.verdict == "ready" else None
+            reports[report.name] = ServiceReport(replace(report, target=where.found or report.target), after_ms)
+        wanted = [one for one in wanted if reports[one.name].report.verdict in ("not-ready", "unknown")]
+    return tuple(reports[one.name] for one in moved)
+
+
+def answering_badly(services: Iterable[ServiceReport]) -> tuple[str, ...]:
+    """The services that surely do not answer; one of which nothing is known is not among them."""
+    return tuple(one.report.name for one in services if one.report.verdict == "not-ready")
+
+
+def _through_name(
+    candidate: Candidate, converged: Sequence[Watched], authority: Authority, zone: Zone, ports: ApplyPorts
+) -> Addresses:
+    """Where a name leads, as these servers answer it."""
+    questions = [Question(candidate.name, rrtype) for rrtype in ADDRESS_TYPES]
+    answers = [answer for server in converged for answer in _ask(server, questions, ports).values()]
+    rrsets = [rrset for answer in answers if answer.rcode == "NOERROR" for rrset in answer.rrsets]
+    found = dict.fromkeys(value for one in rrsets if one.type in ADDRESS_TYPES for value in one.rdata)
+    if found:
+        return Addresses(tuple(found))
+    port = candidate.target.port
+    names = [canonical_name(one.rdata[0]) for one in rrsets if one.type == "CNAME"]
+    if names:
+        elsewhere = replace(candidate, target=Target(TargetType.DNS, (names[-1],), port))
+        return addresses_of(elsewhere, authority, zone, ports.dns)
+    who = " and ".join(one.name for one in converged)
+    if why := why_inconclusive(answers):
+        # Whoever fails to answer says nothing about the service: nothing is moved back for that.
+        detail = f"the address of {candidate.name} is not known: {who} {why}"
+        return Addresses((), ProbeReport("dns", "", port, "unknown", detail))
+    return Addresses((), ProbeReport("dns", "", port, "not-ready", f"{candidate.name} has no address, say {who}"))
+
+
+def _ask(server: Watched, questions: Sequence[Question], ports: ApplyPorts) -> Mapping[Question, Answer]:
+    return ports.dns.ask(server.address, questions, recursion_desired=False, timeout_s=_SERVICE_ANSWER_TIMEOUT_S)

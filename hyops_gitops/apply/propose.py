@@ -1,0 +1,351 @@
+"""From a commit's contracts and the log to a plan: what `plan` shows is what `apply` would do."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from hyops_gitops.core.canonical import sha256_hex
+from hyops_gitops.core.declaration import TrailerProblem, Untaken, left_unsaid, read_trailers
+from hyops_gitops.core.document import DocumentReader, SchemaChecker
+from hyops_gitops.core.errors import OutsideFailure, Refused, UsageError
+from hyops_gitops.core.events import OnEvent, Warned
+from hyops_gitops.core.exchange import CommitInfo, SourceFile
+from hyops_gitops.core.findings import Finding, Severity
+from hyops_gitops.core.guards import Override, find_override, override_line
+from hyops_gitops.core.managed import ManagedSet
+from hyops_gitops.core.people import MergedCommit
+from hyops_gitops.core.ports import History, SourceTree
+from hyops_gitops.core.rules import finding
+from hyops_gitops.core.tree import START, mixed
+from hyops_gitops.core.zone import Zone
+from hyops_gitops.log.log import Log
+from hyops_gitops.log.retirement import ttl_notes
+from hyops_gitops.plan.assertions import Moves
+from hyops_gitops.plan.limits import Limits
+from hyops_gitops.plan.plan import Plan
+from hyops_gitops.plan.planning import Inputs, make_plan
+from hyops_gitops.validate.tree import MemoryTree, Validation, validate_tree
+
+# Findings in a contract that another file's change brought about.
+_ABOUT_OTHER_FILES = frozenset({"target-dangling", "target-deleted", "target-loop", "alias-taken"})
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """The contracts' tree as it was when it was last applied, or found to ask for nothing."""
+
+    files: Mapping[str, bytes]
+    limits: Limits | None  # of the authority file then; None when it had none that is valid
+    stable: frozenset[str]  # contracts that said endpoint_cutover_required: false
+
+
+@dataclass(frozen=True, slots=True)
+class Sorted:
+    """A commit's findings, by what they mean for an apply."""
+
+    blocking: tuple[Finding, ...]
+    held: Mapping[str, str]  # contract path -> its first finding
+
+
+def sort_findings(validation: Validation, past: Past | None) -> Sorted:
+    """Which findings stop an apply, and which only hold their own contract.
+
+    A finding holds its contract when that file is what it was when it was last applied; anything else stops: a changed
+    contract, one whose target another file took away, a file that is no contract, the authority, and everything before
+    the first apply.
+    """
+    blocking: list[Finding] = []
+    held: dict[str, str] = {}
+    for problem in validation.findings:
+        if problem.severity is not Severity.ERROR:
+            continue
+        now = validation.files.get(problem.path)
+        unchanged = past is not None and now is not None and past.files.get(problem.path) == now
+        if unchanged and problem.path.startswith("endpoints/") and problem.rule not in _ABOUT_OTHER_FILES:
+            held.setdefault(problem.path, f"{problem.rule}: {problem.message}")
+        else:
+            blocking.append(problem)
+    return Sorted(tuple(blocking), held)
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a plan starts from."""
+
+    recorded: ManagedSet
+    observed: Zone
+    went_back: bool = False  # the zone is older than the log, and planning goes on from what is there
+
+
+def propose(
+    validation: Validation,
+    limits: Limits,
+    ground: Ground,
+    *,
+    held: Mapping[str, str],
+    past: Past | None,
+    overrides: tuple[Override, ...] = (),
+    moves: Moves | None = None,
+) -> Plan:
+    """The plan for a validated tree."""
+    stable = {contract.path for contract in validation.contracts if not contract.cutover_required}
+    plan = make_plan(
+        Inputs(
+            recorded=_rebased(ground.recorded, ground.observed) if ground.went_back else ground.recorded,
+            applied=ground.recorded if ground.went_back else None,
+            contracts=validation.contracts,
+            held=held,
+            observed=ground.observed,
+            limits=limits_since(past, limits),
+            overrides=overrides,
+            moves=moves,
+            promised_stable=frozenset(stable & past.stable) if past else frozenset(),
+        )
+    )
+    longest = validation.authority.policy.cutover_ttl_max if validation.authority else 0
+    return replace(plan, notes=(*plan.notes, *ttl_notes(plan.changes, longest)))
+
+
+def limits_since(past: Past | None, limits: Limits) -> Limits:
+    """The limits that count: what loosens them does not profit from it in the same apply."""
+    return limits if past is None or past.limits is None else limits.stricter(past.limits)
+
+
+def read_past(files: Mapping[str, bytes], now: Validation, read: DocumentReader, check: SchemaChecker) -> Past:
+    """What an earlier tree said, as far as it differs from the tree of `now`; the rest is known already."""
+    changed = {
+        path: content
+        for path, content in files.items()
+        if path.startswith("authority/") or now.files.get(path) != content
+    }
+    then = validate_tree(MemoryTree(changed), read, check)
+    unchanged = {one.path for one in now.contracts if not one.cutover_required and one.path not in changed}
+    stable = unchanged | {one.path for one in then.contracts if not one.cutover_required}
+    return Past(files, Limits.of(then.authority.policy) if then.authority else None, frozenset(stable))
+
+
+def _rebased(recorded: ManagedSet, observed: Zone) -> ManagedSet:
+    """The managed set as the zone has it now: what planning starts from after a restore that somebody vouched for."""
+    return ManagedSet.of(
+        recorded.apex,
+        (
+            replace(entry, rrset=observed.rrsets[key])
+            for key, entry in recorded.entries.items()
+            if key in observed.rrsets
+        ),
+    )
+
+
+def manifest_sha256(files: Mapping[str, bytes]) -> str:
+    """The digest of a tree: of `SHA256  PATH` lines, sorted by path, as sha256sum prints them."""
+    lines = (f"{sha256_hex(content)}  {path}\n" for path, content in sorted(files.items()))
+    return sha256_hex("".join(lines).encode())
+
+
+def commits_after(log: Log, commit: str, history: History) -> tuple[CommitInfo, ...]:
+    """The commits of main up to `commit` since the one recorded last, or since genesis."""
+    try:
+        base = history.resolve(log.recorded_commit or log.genesis.commit)
+    except UsageError:  # a commit of another history: everything is new, but nothing lifts a guard now that did then
+        return tuple(replace(one, trailers=(), untaken=()) for one in history.first_parent_commits(None, commit))
+    return history.first_parent_commits(base, commit)
+
+
+GUARD = "trailers"
+_MIXED = "mixed-commit"
+
+
+def sites_lost(merged: Iterable[MergedCommit]) -> tuple[str, ...]:
+    """The sites that the commits of an apply declare lost: their servers are watched, not required."""
+    return tuple(dict.fromkeys(site for one in merged for site in one.declared.sites_lost))
+
+
+def known_sites(validation: Validation) -> frozenset[str]:
+    """Every site that a server or an endpoint is said to be at."""
+    authority = validation.authority
+    sites = {site for contract in validation.contracts for site in contract.sites}
+    if authority is not None:
+        sites.add(authority.primary.site)
+        sites.update(one.site for one in authority.secondaries)
+        sites.update(one.site for one in authority.resolvers)
+    return frozenset(sites)
+
+
+def trailer_overrides(commits: Iterable[CommitInfo]) -> tuple[Override, ...]:
+    """The guards that these commits lift."""
+    return tuple(dict.fromkeys(one for commit in commits for one in read_trailers(commit.trailers).overrides))
+
+
+def with_trailers(given: Iterable[Override], commits: Iterable[CommitInfo]) -> tuple[Override, ...]:
+    """What a run lifts: what whoever started it said, and what its commits say."""
+    return (*(one for one in given if one.source != "trailer"), *trailer_overrides(commits))
+
+
+def check_trailers(
+    commits: Sequence[CommitInfo],
+    limits: Limits,
+    overrides: Sequence[Override],
+    validation: Validation,
+    on_event: OnEvent,
+) -> None:
+    """Whether every trailer could be understood, or is to be left out.
+
+    A lost site that nobody knows is only told: it changes nothing, and everything is still required.
+
+    Raises:
+        Refused: guard `trailers`.
+    """
+    if (refusal := trailer_refusal(commits, limits, overrides)) is not None:
+        raise refusal
+    for problem in _problems(commits):
+        on_event(Warned(f"left out: {_told(problem)}"))
+    for line in quoted_lines(commits):
+        on_event(Warned(line))
+    declared = {site for commit in commits for site in read_trailers(commit.trailers).declaration.sites_lost}
+    for site in sorted(declared - known_sites(validation)):
+        on_event(Warned(f"site {site!r} is declared lost, and no server or endpoint is at a site of that name"))
+
+
+def trailer_refusal(commits: Sequence[CommitInfo], limits: Limits, overrides: Sequence[Override]) -> Refused | None:
+    """Guard `trailers`: one that could not be understood lifts nothing, and its author thinks it does.
+
+    A reviewed commit may always vouch that such a trailer is to be left out, so that no policy can block for ever.
+    """
+    problems = _problems(commits)
+    lifted = find_override(overrides, GUARD)
+    if not problems or (lifted is not None and (lifted.source == "trailer" or GUARD in limits.overridable)):
+        return None
+    option = f"{override_line(GUARD)}, or " if GUARD in limits.overridable else ""
+    return Refused(
+        _told(problems[0]),
+        guard=GUARD,
+        hint=f"to go on without it: {option}merge a commit with the trailer `Hyops-Override: {GUARD}=REASON`, "
+        "which may repeat the other one as it was meant",
+    )
+
+
+def mixed_commits(commits: Sequence[CommitInfo], pulls: Mapping[str, str] | None = None) -> str | None:
+    """A commit, or several that came together, by which authority and contracts are changed together.
+
+    What a later commit took back, before any of it was applied, does not count: so main can be mended by going on.
+
+    Args:
+        commits: The commits to be applied.
+        pulls: The number of the pull request that brought a commit, by the commit's id.
+    """
+    changed: dict[str, set[str]] = {}
+    for commit in commits:
+        pull = (pulls or {}).get(commit.id)
+        # GitLab and Gitea fast-forward main to a branch that main was merged into: all of that branch came at once.
+        name = f"pull request {pull}" if pull else f"commit {(commit.arrived_with or commit.id)[:12]}"
+        changed.setdefault(name, set()).update(set(commit.changed) - set(commit.taken_back))
+    return next((change for change, paths in changed.items() if mixed(paths)), None)
+
+
+def mixed_refusal(change: str | None, limits: Limits, overrides: Sequence[Override]) -> Refused | None:
+    """Guard `mixed-commit`, where something changes authority and contracts together and nothing lifts the guard."""
+    if change is None or limits.lifted(_MIXED, None, overrides):
+        return None
+    option = f"; if this is right: {override_line(_MIXED)}" if _MIXED in limits.overridable else ""
+    return Refused(
+        f"{change} changes authority/ and endpoints/ together",
+        guard=_MIXED,
+        hint="take back one of both on main, apply, and bring it again in a pull request of its own; where a merge "
+        f"brought several pull requests, the commits of each may be applied before it: --commit COMMIT{option}",
+    )
+
+
+def trailer_findings(commits: Sequence[CommitInfo], path: str) -> tuple[Finding, ...]:
+    """What an apply of these commits would refuse of their trailers, as long as none of them says to leave that out."""
+    if find_override(trailer_overrides(commits), GUARD) is not None:
+        return ()
+    hint = f"write the message anew, or add a commit that says it as a trailer or says `Hyops-Override: {GUARD}=REASON`"
+    return tuple(finding("commit-trailer", path, START, _told(problem), hint) for problem in _problems(commits))
+
+
+def quoted_lines(commits: Sequence[CommitInfo]) -> list[str]:
+    """What is to be said of lines that look like trailers, are none, and may be meant as text."""
+    return [f"commit {one.commit[:12]}: {one.message}" for one in _left_unsaid(commits) if one.is_quoted]
+
+
+def _problems(commits: Sequence[CommitInfo]) -> list[TrailerProblem]:
+    """What was not understood, and what stands where git takes no trailer, and is said by none of these commits."""
+    lost = (TrailerProblem(one.commit, one.message) for one in _left_unsaid(commits) if not one.is_quoted)
+    return [*(problem for commit in commits for problem in read_trailers(commit.trailers).problems), *lost]
+
+
+def _left_unsaid(commits: Sequence[CommitInfo]) -> tuple[Untaken, ...]:
+    taken = [trailer for commit in commits for trailer in commit.trailers]
+    return left_unsaid((line for commit in commits for line in commit.untaken), taken)
+
+
+def _told(problem: TrailerProblem) -> str:
+    return f"commit {problem.commit[:12]}: {problem.message}"
+
+
+_LATER = "changes below may only undo what was applied since"
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """The tree that a merge gives, the commit that it was merged into, and what is to be said of it."""
+
+    tree: SourceTree | None = None  # None: there is nothing to merge, or what it gives is not known
+    into: str | None = None
+    said: str = ""
+
+
+def known_main(named: str | None, remote: str | None, overrides: Iterable[Override], history: History) -> str | None:
+    """The branch that a commit goes to: as named, or as this clone last saw the remote's own; None: it is not known.
+
+    Raises:
+        UsageError: there is no branch as named.
+    """
+    if named is not None:
+        return history.resolve(named)
+    if remote is None or find_override(overrides, "history") is not None:
+        return None
+    try:
+        return history.resolve(f"refs/remotes/{remote}/HEAD")
+    except UsageError:
+        return None
+
+
+def missing_commit(
+    head: str, overrides: Iterable[Override], log: Log | None, history: History
+) -> tuple[str | None, str]:
+    """The commit applied last, where a commit to plan does not hold it; and what is to be said where that is not known.
+
+    Whoever lifts the guard `history` means to apply the commit as it is.
+    """
+    recorded = log.recorded_commit if log else None
+    if recorded is None or find_override(overrides, "history") is not None:
+        return None, ""
+    try:
+        recorded = history.resolve(recorded)
+    except UsageError:
+        why = f"commit {recorded[:12]}, which was applied last, is not in this clone"
+        return None, f"{why}: {_LATER}. git fetch it, with its history, or name the branch: --into origin/main"
+    return (None if history.is_ancestor(recorded, head) else recorded), ""
+
+
+def merge(into: str, head: str, work: SourceTree | None, history: History) -> Merge:
+    """Merge a commit, with what is not committed in the work tree, into another one that it does not hold.
+
+    Raises:
+        InvalidData: code `merge-conflict`.
+    """
+    if history.is_ancestor(into, head):
+        return Merge()
+    try:
+        changed = {} if work is None else _uncommitted(work.files(), history.dirty_paths())
+        return Merge(history.merged(into, head, changed), into, f"planned as merged into {into[:12]}")
+    except OutsideFailure as failure:
+        if failure.code not in ("no-merge", "no-history"):
+            raise
+        hint = f". {failure.hint}" if failure.hint else ""
+        return Merge(said=f"this does not hold {into[:12]}: {_LATER}. {failure.message}{hint}")
+
+
+def _uncommitted(files: Iterable[SourceFile], paths: Iterable[str]) -> dict[str, bytes | None]:
+    contents = {one.path: one.content for one in files}
+    return {path: contents.get(path) for path in paths}

@@ -1,0 +1,268 @@
+"""Step 3: an open intent at the head of the log. Its writer is at work, or is gone and its update must be settled.
+
+While the lease runs the writer may still send its PATCH; it is taken for dead when this machine can tell that its
+process is gone, when the head has not moved for the lease and half a minute by our own clock, or when the operator says
+so. Settling makes the server itself refuse the PATCH from then on, or finds that it landed.
+"""
+
+from hyops_gitops.apply.lock import ensure_lock
+from hyops_gitops.apply.opening import Opened
+from hyops_gitops.apply.ports import ApplyPorts, ApplyRequest
+from hyops_gitops.apply.prepare import zone_digests
+from hyops_gitops.apply.prove import converged, prove
+from hyops_gitops.apply.read_back import read_landed
+from hyops_gitops.apply.send import Update, settle
+from hyops_gitops.core.errors import OutsideFailure, Refused, Unconfirmed
+from hyops_gitops.core.events import Step, Warned
+from hyops_gitops.core.json_fields import time_text
+from hyops_gitops.core.markers import RESERVED_CLAIMS, Anchor, Turn, anchor_name, claim_name, lock, tombstone
+from hyops_gitops.core.ports import ZoneWriter
+from hyops_gitops.core.zone import Key, RRset
+from hyops_gitops.log.admin_entries import Gap
+from hyops_gitops.log.continuity import after_changes, placed
+from hyops_gitops.log.entries import Intent, Result
+from hyops_gitops.log.envelope import Entry
+from hyops_gitops.log.log import Log
+from hyops_gitops.log.reconciling import markers_left
+from hyops_gitops.log.restoring import zone_after_intent
+from hyops_gitops.log.retirement import after_caches, retirements
+
+_GRACE_S = 30.0  # beyond the lease, for clocks that differ
+_LOOK_EVERY_S = 1.0
+_SETTLE_PAUSES_S = (0.0, 0.2, 0.8)  # gsqlite3 answers 500 while another writer is at it
+
+
+def without_open_intent(opened: Opened, primary: ZoneWriter, request: ApplyRequest, ports: ApplyPorts) -> Opened:
+    """The same log once no intent is open: waits for a writer at work, settles for one that is gone.
+
+    The primary has been looked at: it is writable, and its anchor is of this log.
+
+    Raises:
+        Refused: guard `open-intent`, when not to wait.
+        OutsideFailure: the update of a dead writer cannot be settled now; its intent stays open.
+    """
+    while (intent := opened.log.open_intent) is not None and isinstance(intent.body, Intent):
+        if _is_gone(intent, intent.body, request, ports):
+            if opened.writer.head() == opened.log.commit:
+                return opened.with_log(settle_intent(opened, primary, intent, intent.body, ports))
+            opened = opened.with_log(opened.writer.newest())  # it wrote its result, and then was gone
+            continue
+        if not request.wait:
+            raise _still_open(intent)
+        opened = _wait(opened, primary, intent, intent.body, ports)
+    return opened
+
+
+def settle_intent(opened: Opened, primary: ZoneWriter, entry: Entry, intent: Intent, ports: ApplyPorts) -> Log:
+    """Find out what became of a dead writer's update, for good, and record it."""
+    ports.on_event(Step(f"settling intent {entry.seq}, whose writer is gone"))
+    landed = _settled(primary, Update.of(opened.log, entry), ports)
+    if landed:
+        ports.on_event(Warned(f"the update of intent {entry.seq} had landed"))
+        return _record_landed(opened, entry, intent, primary, ports)
+    reason = "the writer of the intent was gone, and its update had not landed; it cannot land any more"
+    if (later := _lost_later(opened.log, primary, entry.seq)) is not None:
+        reason = f"not known whether its update landed: intent {later.seq} came after it and is lost to this log"
+    ports.on_event(Warned(f"the update of intent {entry.seq} {'never landed' if later is None else f'is {reason}'}"))
+    serial = intent.before.serial
+    result = Result(
+        intent_seq=entry.seq,
+        intent_sha256=entry.sha256,
+        outcome="failed",
+        converged=False,
+        serial_before=serial,
+        after=zone_digests(opened.log.observed, opened.log.state, serial),
+        after_source="computed",
+        accepted=None,
+        servers=(),
+        retire=(),
+        reason=reason,
+        recovered=True,
+    )
+    return opened.writer.append(opened.log, result, opened.log.observed, opened.log.state)
+
+
+def _lost_later(log: Log, primary: ZoneWriter, seq: int) -> Anchor | None:
+    """The anchor, where it names a newer intent that this log has lost and no gap entry names yet.
+
+    Then the claim tells nothing: that intent turned it into a tombstone, or whoever settled this one did.
+    """
+    if log.segment is not None:
+        return None
+    told = {gap.body.anchor_sha256 for gap in log.gaps if isinstance(gap.body, Gap)}
+    anchors = [Anchor.parse(one) for one in primary.rrsets_at([anchor_name(log.zone)]) if one.type == "TXT"]
+    return next(
+        (one for one in anchors if one and one.segment is None and one.seq > seq and one.sha256 not in told), None
+    )
+
+
+def _settled(primary: ZoneWriter, update: Update, ports: ApplyPorts) -> bool:
+    """Whether the update landed; it never will from now on. Settling does no harm twice, so it is tried again.
+
+    A program of protocol 1 may have made its claim a tombstone before us and gone no further; then the anchor, which
+    nothing but the update itself puts down, tells that it had landed.
+
+    Raises:
+        OutsideFailure: the primary does not answer, or with something else; the intent stays open.
+    """
+    anchor, reason = update.intent.rrset(update.zone), ""
+    for pause in _SETTLE_PAUSES_S:
+        ports.clock.sleep(pause * (0.5 + ports.jitter()))
+        try:
+            return settle(primary, update) or anchor in primary.rrsets_at([anchor.name])
+        except (Unconfirmed, OutsideFailure) as error:
+            reason = error.message
+    raise OutsideFailure(
+        f"intent {update.intent.seq} cannot be settled: {reason}",
+        code="not-settled",
+        hint="nothing was changed; run apply again when the primary answers",
+    )
+
+
+def _record_landed(opened: Opened, entry: Entry, intent: Intent, primary: ZoneWriter, ports: ApplyPorts) -> Log:
+    log, authority = opened.log, opened.authority
+    zone = zone_after_intent(log.observed, intent)
+    state = after_changes(log.state, intent.changes, placed(intent.holds, log.numbered(entry.seq)))
+    servers = prove(
+        authority,
+        primary,
+        entry.anchor,
+        intent.changes,
+        ports.clock.monotonic(),
+        ports,
+        sites_lost=intent.sites_lost,
+    )
+    result = Result(
+        intent_seq=entry.seq,
+        intent_sha256=entry.sha256,
+        outcome="applied",
+        converged=converged(authority, servers, intent.sites_lost),
+        serial_before=intent.before.serial,
+        after=zone_digests(zone, state, primary.header().serial),
+        after_source="computed",
+        accepted=None,
+        servers=servers,
+        # When it was accepted is not known; by now it has been, so this errs on the late side.
+        retire=after_caches(
+            retirements(intent.changes, ports.clock.now(), servers, log.applied_to, log.left), authority
+        ),
+        recovered=True,
+        damage=read_landed(primary, log.zone, entry.anchor, intent, ports.on_event).damage,
+    )
+    return opened.writer.append(log, result, zone, state)
+
+
+def result_of(log: Log, seq: int) -> Entry | None:
+    """The entry that says what became of an intent."""
+    return next((one for one in log.entries[seq:] if isinstance(one.body, Result) and one.body.intent_seq == seq), None)
+
+
+def overtaken(intent: Entry, settled: Entry) -> Unconfirmed | OutsideFailure:
+    """What a writer says that was taken for dead, and whose intent another run has settled."""
+    said = f"another run took this one for dead and settled its intent {intent.seq} by entry {settled.seq}"
+    if isinstance(settled.body, Result) and settled.body.outcome == "applied":
+        return Unconfirmed(
+            f"{said}: the update was applied", code="settled-by-another", hint=f"see entry {settled.seq} of the log"
+        )
+    return OutsideFailure(
+        f"{said}: the update was not applied and never will be",
+        code="settled-by-another",
+        hint="this run changed nothing; run apply again if the change is still wanted",
+    )
+
+
+def _is_gone(entry: Entry, intent: Intent, request: ApplyRequest, ports: ApplyPorts) -> bool:
+    if request.recover == entry.seq:
+        return True
+    lease = intent.lease
+    return lease.boot_id is not None and lease.boot_id == request.boot_id and ports.process_is_gone(lease.pid)
+
+
+def _wait(opened: Opened, primary: ZoneWriter, entry: Entry, intent: Intent, ports: ApplyPorts) -> Opened:
+    """Watch the head until it moves or has stood still for so long that its writer must be gone."""
+    ports.on_event(Step(f"waiting for intent {entry.seq} by {entry.envelope.principal} to get its result"))
+    began = ports.clock.monotonic()
+    limit = intent.lease.seconds + _GRACE_S
+    while ports.clock.monotonic() - began < limit:
+        ports.clock.sleep(_LOOK_EVERY_S * (0.5 + ports.jitter()))
+        if opened.writer.head() != opened.log.commit:
+            return opened.with_log(opened.writer.newest())
+    return opened.with_log(settle_intent(opened, primary, entry, intent, ports))
+
+
+def _still_open(entry: Entry) -> Refused:
+    return Refused(
+        f"intent {entry.seq} of {time_text(entry.envelope.time)} by {entry.envelope.principal} has no result: "
+        "another apply is running, or one ended before it could say what became of its update",
+        guard="open-intent",
+        hint=f"wait for it (leave --no-wait out); if its applier is surely gone: --recover {entry.seq}",
+    )
+
+
+_AT_ONCE = 1000  # numbers: a PATCH has a limit, and a gap has none
+
+
+def free_reserved_numbers(primary: ZoneWriter, log: Log) -> bool:
+    """Clear what a reconciled break-glass segment left at the next numbers; whether anything was there.
+
+    Raises:
+        OutsideFailure: the primary cannot be reached, or refuses; nothing but markers was changed.
+    """
+    return _clear(primary, log, markers_left(log))
+
+
+def _free_after_a_lost_segment(primary: ZoneWriter, log: Log) -> None:
+    """Clear the next numbers where break-glass closed them and nobody can reconcile it: somebody vouched for the zone.
+
+    No intent of this log ever had a number behind its head, so nothing there is anybody's fence.
+    """
+    following = log.head.seq + 1
+    numbers = range(following, following + RESERVED_CLAIMS)
+    _clear(primary, log, [(claim_name(log.zone, one), "CNAME") for one in numbers])
+
+
+def free_lost_numbers(primary: ZoneWriter, log: Log, *, restored: bool = False) -> None:
+    """Clear the numbers that the next intents will get, after a gap or a segment that is newer than the last apply.
+
+    The lost intent that the anchor names has landed; where its number is not used again its claim becomes a tombstone,
+    as it would have.
+
+    Args:
+        primary: The zone.
+        log: The log, ahead of the next intent.
+        restored: Whether the zone's anchor is older than the log, or gone, and somebody vouched for going on.
+
+    Raises:
+        OutsideFailure: the primary cannot be reached, or refuses; nothing but markers was changed.
+    """
+    free_reserved_numbers(primary, log)
+    if restored and log.segment is None:
+        _free_after_a_lost_segment(primary, log)
+    zone, last, following = log.zone, log.last_applied, log.head.seq + 1
+    deletes: list[Key] = []
+    replaces: list[RRset] = []
+    for gap in (one.body for one in log.gaps if last is None or one.seq > last.result_entry.seq):
+        if not isinstance(gap, Gap) or gap.missing is None:
+            continue
+        anchored = gap.missing[1]
+        if anchored < following:
+            deletes.append((claim_name(zone, anchored), "TXT"))
+            replaces.append(tombstone(zone, anchored))
+        for number in range(following, min(anchored + 1, following + _AT_ONCE)):
+            deletes += [(claim_name(zone, number), rrtype) for rrtype in ("CNAME", "TXT")]
+    _clear(primary, log, list(dict.fromkeys(deletes)), list(dict.fromkeys(replaces)))
+
+
+def _clear(primary: ZoneWriter, log: Log, deletes: list[Key], replaces: list[RRset] | None = None) -> bool:
+    """Delete those of the markers that are there; whether anything was, or is to be put."""
+    if not deletes and not replaces:
+        return False
+    there = {rrset.key for rrset in primary.rrsets_at({name for name, _ in deletes})}
+    found = [key for key in deletes if key in there]
+    put = [rrset for rrset in replaces or () if rrset.key not in there]
+    if not found and not put:
+        return False
+    ensure_lock(primary, log.zone, log.anchor)
+    turn = Turn(log.zone, log.head.seq + 1, log.head.sha256)
+    primary.patch(found, put, [*lock(log.zone), *turn.free()])
+    return True

@@ -1,0 +1,226 @@
+"""Plans, receipts and verification as text."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from hyops_gitops.apply.receipt import Departure, Outcome, Receipt
+from hyops_gitops.core.errors import Exit, HyopsError
+from hyops_gitops.core.findings import Finding, findings_text, printable
+from hyops_gitops.core.json_fields import time_text
+from hyops_gitops.core.server_report import ServerReport
+from hyops_gitops.core.text import counted
+from hyops_gitops.log.parts import Retirement
+from hyops_gitops.log.text import problem_lines
+from hyops_gitops.log.timeline import Moment
+from hyops_gitops.log.verify_log import Reading
+from hyops_gitops.plan.limits import Proposal
+from hyops_gitops.plan.plan import Action
+from hyops_gitops.plan.text import counts, plan_lines, readiness_line
+
+
+def proposal_text(proposal: Proposal) -> str:
+    """What an apply would change, and what that is based on."""
+    plan = proposal.plan
+    bases = {
+        "live": "the zone as the primary has it now",
+        "evidence": f"the signed log, entry {proposal.seq}",
+        "empty": "an empty zone: the log is not initialised",
+    }
+    what = f"work tree on {proposal.commit[:12]} (uncommitted changes)" if proposal.dirty else proposal.commit[:12]
+    what += f", merged into {proposal.merged_into[:12]}," if proposal.merged_into else ""
+    unmanaged = counted(plan.unmanaged, "unmanaged RRset stays", "unmanaged RRsets stay")
+    lines = [
+        f"plan for {plan.zone}: {what} against {bases[proposal.source]}",
+        *plan_lines(plan),
+        *(f"warning: {printable(one)}" for one in proposal.warnings),
+        f"{counts(plan.changes)}; {unmanaged} as {'it is' if plan.unmanaged == 1 else 'they are'}",
+        f"digest {plan.digest()}",
+    ]
+    return "\n".join(lines)
+
+
+def receipt_text(receipt: Receipt) -> str:
+    """What an apply came to."""
+    lines = [*plan_lines(receipt.plan), *map(readiness_line, receipt.readiness)]
+    lines += map(moment_line, receipt.timeline) if receipt.timeline else map(server_line, receipt.servers)
+    lines += map(_retirement_line, receipt.retire)
+    lines += map(_departure_line, receipt.departures)
+    lines += [f"{one.called} has caught up with what it missed" for one in receipt.caught_up]
+    lines += map(server_line, receipt.unproved)
+    if receipt.rollback is not None:
+        lines += [f"moved back: {one}" for one in receipt.rollback.names if receipt.rollback.outcome == "applied"]
+        lines += map(server_line, receipt.rollback.servers)
+    lines.append(_outcome_line(receipt))
+    if receipt.head:
+        lines.append(f"log head {receipt.head}")
+    return "\n".join(lines)
+
+
+def _retirement_line(one: Retirement) -> str:
+    if one.after:
+        return f"{one.name}: the old target may be retired after {time_text(one.after)}"
+    why = f": {one.why}" if one.why else ""
+    not_before = f"; not before {time_text(one.not_before)} at any rate" if one.not_before else ""
+    return f"{one.name}: when the old target may be retired is unknown{why}{not_before}"
+
+
+def _departure_line(departure: Departure) -> str:
+    """`old.prod.z: gone from primary, secondary onprem; a wildcard answers 10.9.9.9 instead`."""
+    where = {
+        gone: ", ".join(_called(one.role, one.name) for one in departure.servers if one.gone is gone)
+        for gone in (True, False, None)
+    }
+    said = [
+        f"{what} {where[gone]}"
+        for gone, what in ((True, "gone from"), (False, "still answered by"), (None, "not seen on"))
+        if where[gone]
+    ]
+    wild = sorted({value for one in departure.servers if one.gone for value in one.instead})
+    said += [f"a wildcard answers {' '.join(map(printable, wild))} instead"] if wild else []
+    return f"{departure.name}: {'; '.join(said)}"
+
+
+def _outcome_line(receipt: Receipt) -> str:
+    commit = receipt.commit[:12]
+    match receipt.outcome:
+        case "applied":
+            serials = f"serial {receipt.serial_before} -> {receipt.serial_after}"
+            changed = counted(len(receipt.plan.changes), "RRset")
+            asked = any(one.writes or one.action is Action.ADOPT for one in receipt.plan.changes)
+            shown = "serves it" if asked else "shows its anchor"
+            return f"applied {commit}: {changed}, {serials}, every required server {shown}"
+        case "nothing":
+            return f"nothing to do: {receipt.plan.zone} is as {commit} asks"
+        case "refused":
+            return f"refused, nothing was changed: {printable(receipt.reason)}"
+        case "failed":
+            return f"failed, nothing was changed: {printable(receipt.reason)}"
+        case "unconfirmed":
+            return f"not confirmed: {printable(receipt.reason)}"
+        case "rolled-back":
+            return f"ROLLED BACK: {printable(receipt.reason)}"
+
+
+def moment_line(moment: Moment) -> str:
+    """`   34 ms  secondary onprem answers with the change`."""
+    when = "       -" if moment.after_ms is None else f"{moment.after_ms:5} ms"
+    who = "" if moment.stage == "accepted" else f"{_called(moment.stage, moment.name)} "
+    return f"{when}  {printable(who + moment.said)}"
+
+
+def server_line(server: ServerReport) -> str:
+    """`secondary onprem (127.0.0.2:5301): converged after 34 ms`."""
+    when = "" if server.after_ms is None else f" after {server.after_ms} ms"
+    return f"{_called(server.role, server.name)} ({server.address}): {server.said}{when}"
+
+
+def _called(role: str, name: str) -> str:
+    """The primary, mostly, is called what it is."""
+    return role if role == name else f"{role} {name}"
+
+
+def reading_text(reading: Reading) -> str:
+    """Whether a log verifies, and why not."""
+    if reading.ok and reading.log is not None:
+        head = reading.log.head
+        open_intent = reading.log.open_intent
+        number, verb = counted(reading.entries, "entry", "entries"), "verifies" if reading.entries == 1 else "verify"
+        lines = [f"ok: {number} of {reading.log.zone} {verb}; head {head.seq}:{head.sha256}"]
+        if open_intent is not None:
+            lines.append(f"open: intent {open_intent.seq} has no result yet")
+        return "\n".join(lines)
+    failed = counted(len(reading.problems), "problem")
+    return "\n".join([*problem_lines(reading.problems), f"does not verify: {failed}"])
+
+
+def reading_json(reading: Reading) -> dict[str, object]:
+    """`hyops-evidence-verify/1`."""
+    log = reading.log
+    return {
+        "format": "hyops-evidence-verify/1",
+        "ok": reading.ok,
+        "entries": reading.entries,
+        "head": {"seq": log.head.seq, "sha256": log.head.sha256} if log else None,
+        "open_intent": log.open_intent.seq if log and log.open_intent else None,
+        "problems": [problem.to_json() for problem in reading.problems],
+    }
+
+
+# A comment holds 65,536 characters, a variable of a process 131,072 bytes.
+MAX_BYTES = 60_000
+_HEADINGS: Mapping[Outcome, str] = {
+    "applied": "Applied",
+    "nothing": "Nothing to do",
+    "refused": "Refused: nothing was changed",
+    "failed": "Failed: nothing was changed",
+    "unconfirmed": "Not confirmed",
+    "rolled-back": "Rolled back",
+}
+_ERRORS = {
+    Exit.NO: "The answer is no",
+    Exit.USAGE: "Wrong usage",
+    Exit.REFUSED: "Refused: nothing was changed",
+    Exit.OUTSIDE: "The outside failed: nothing was changed",
+    Exit.UNCONFIRMED: "Not confirmed",
+}
+
+
+def proposal_markdown(proposal: Proposal) -> str:
+    """What a merge would change."""
+    plan = proposal.plan
+    refused = f", {len(plan.refusals)} refused" if plan.refusals else ""
+    heading = f"### Plan for `{plan.zone}`: {counts(plan.changes)}{refused}"
+    return f"{heading}\n\n{_fenced(proposal_text(proposal).splitlines(), 'hyops-gitops plan')}"
+
+
+def receipt_markdown(receipt: Receipt) -> str:
+    """What an apply came to, who serves it since when, how long each step took, and the log's head."""
+    parts = [
+        f"### {_HEADINGS[receipt.outcome]}: `{receipt.commit[:12]}`, {counts(receipt.plan.changes)}",
+        _fenced(receipt_text(receipt).splitlines(), "hyops-gitops apply").rstrip("\n"),
+    ]
+    if receipt.servers:
+        rows = ((one.role, one.name, one.said, _ms(one.after_ms)) for one in receipt.servers)
+        parts.append(_table(("server", "name", "verdict", "after"), rows))
+    if receipt.timings_ms:
+        parts.append(_table(("step", "took"), ((step, _ms(ms)) for step, ms in receipt.timings_ms.items())))
+    if receipt.head is not None:
+        parts.append(f"Log head `{receipt.head}`")
+    return "\n\n".join(parts) + "\n"
+
+
+def error_markdown(error: HyopsError, findings: Sequence[Finding] = ()) -> str:
+    """What stopped a command."""
+    lines = [*findings_text(findings).splitlines(), f"error: {printable(error.message)}"]
+    lines += [f"hint: {printable(error.hint)}"] if error.hint else []
+    return f"### {_ERRORS.get(error.exit_code, 'Failed')}\n\n{_fenced(lines, 'the log of the job')}"
+
+
+def _fenced(lines: Iterable[str], whole: str) -> str:
+    """A block that shows lines as they are; what does not fit is left out, and said."""
+    shown: list[str] = []
+    left, size = 0, 0
+    for line in map(printable, lines):
+        size += len(line.encode("utf-8", "backslashreplace")) + 1
+        if left or size > MAX_BYTES:
+            left += 1
+        else:
+            shown.append(line)
+    text = "".join(f"{line}\n" for line in shown)
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    cut = f"\n{left} more lines are cut here; `{whole}` shows all of them.\n" if left else ""
+    return f"{fence}diff\n{text}{fence}\n{cut}"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = (header, ["---"] * len(header), *rows)
+    return "\n".join(f"| {' | '.join(_cell(cell) for cell in line)} |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    """Names of servers are an authority file's, so letters, digits and hyphens; anything else is taken out."""
+    return re.sub(r"[^A-Za-z0-9 .,_-]", "", text)
+
+
+def _ms(milliseconds: int | None) -> str:
+    return "" if milliseconds is None else f"{milliseconds} ms"

@@ -1,0 +1,1 @@
+"""Cross-checks log, contracts, approvals and the served zone."""

@@ -1,0 +1,188 @@
+"""Audit: everything that verifying the log does, and that the log, the contracts and the zone say the same.
+
+Gathers; the checks are in `audit.checks`. What could not be looked at is kept apart from what is wrong, and
+neither ever passes.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from hyops_gitops.apply.propose import manifest_sha256
+from hyops_gitops.audit.audit import Audit, Notice
+from hyops_gitops.audit.checks import (
+    check_gaps,
+    check_signers,
+    check_subjects,
+)
+from hyops_gitops.audit.contracts import Contracts
+from hyops_gitops.audit.entries import Found, audit_entries, audit_entries_at_hand
+from hyops_gitops.audit.exceptions import change_rows, exceptions, population_rows
+from hyops_gitops.audit.live import look_by_api, look_by_dns
+from hyops_gitops.audit.people import Line, check_population
+from hyops_gitops.audit.ports import AuditPorts, AuditRequest
+from hyops_gitops.core.authority import Authority
+from hyops_gitops.core.errors import InvalidData, OutsideFailure
+from hyops_gitops.core.exchange import CommitInfo
+from hyops_gitops.core.findings import FindingsError
+from hyops_gitops.core.ports import EvidenceSnapshot
+from hyops_gitops.log.continuity import Problem
+from hyops_gitops.log.envelope import entry_path
+from hyops_gitops.log.log import Log
+from hyops_gitops.log.pinned_heads import check_seen
+from hyops_gitops.log.segment_pins import pending_reviews
+from hyops_gitops.log.verify_log import Reading
+from hyops_gitops.log.writer import SIGNERS_PATH, Signers, read_evidence, read_signers, recorded_branch
+from hyops_gitops.validate.tree import Validation
+
+
+def audit(request: AuditRequest, ports: AuditPorts) -> Audit:
+    """The whole audit. Writes nothing.
+
+    Raises:
+        FindingsError: the authority file is invalid.
+        Refused: guard `evidence-missing`: there is no branch to audit, or nothing pins its genesis.
+        UsageError: no repository, no such branch, an unreadable file of signers.
+    """
+    try:
+        return _Audit.begin(request, ports).run().listed(request.period)
+    except OutsideFailure as failure:  # git, or a program that is not here: nothing is known, nothing is fine
+        return Audit("", "", 0, None, (), (Problem("tool", request.branch, failure.message),))
+
+
+@dataclass
+class _Audit:
+    """One run."""
+
+    request: AuditRequest
+    ports: AuditPorts
+    commit: str
+    contracts: Contracts
+    validation: Validation
+    authority: Authority
+    found: Found = field(default_factory=Found)
+    checked: list[str] = field(default_factory=list)
+
+    @classmethod
+    def begin(cls, request: AuditRequest, ports: AuditPorts) -> "_Audit":
+        commit = ports.history.resolve(request.branch)
+        contracts = Contracts(ports.history, ports.read, ports.check, commit, request.authority_override)
+        validation = contracts.validation(ports.history.tree(commit), request.authority_override)
+        if validation.authority is None:
+            raise FindingsError(validation.findings)
+        return cls(request, ports, commit, contracts, validation, validation.authority)
+
+    def run(self) -> Audit:
+        """All of it; later parts only where there is a log to look at."""
+        snapshot, _ = recorded_branch(self.ports.open_store(self.authority.evidence), self.authority)
+        reading = self._read(snapshot)
+        self.found.problems += reading.problems
+        log = reading.log
+        head = (log.head.seq, log.head.sha256) if log else None
+        rows: tuple[CommitInfo, ...] = ()
+        if log is not None:
+            self._about_log(log, snapshot)
+            with self._unless_unknown():
+                self._about_branch(snapshot)
+            with self._unless_unknown():
+                rows = self._about_history(log, snapshot)
+            with self._unless_unknown():
+                self._about_zone(log)
+        return Audit(
+            self.authority.zone,
+            self.commit,
+            reading.entries,
+            head,
+            tuple(self.found.problems),
+            tuple(self.found.inconclusive),
+            tuple(self.found.notices),
+            population_rows(rows, log, self.ports.clock.now(), settled=self._settled(log)) if log else (),
+            tuple(change_rows(log)) if log else (),
+            tuple(self.checked),
+        )
+
+    @contextmanager
+    def _unless_unknown(self) -> Iterator[None]:
+        """What cannot be looked at is kept apart, and keeps nothing else from being looked at."""
+        try:
+            yield
+        except OutsideFailure as failure:
+            self.found.inconclusive.append(Problem("tool", self.authority.path, failure.message))
+
+    # --- the log
+
+    def _read(self, snapshot: EvidenceSnapshot) -> Reading:
+        try:
+            reading = read_evidence(snapshot, self.authority, self._signers(), self.ports.verifier)
+        except InvalidData as error:
+            return Reading(None, 0, (Problem("path", self.authority.evidence.branch, error.message),))
+        except OutsideFailure as failure:
+            self.found.inconclusive.append(Problem("tool", self.authority.evidence.branch, failure.message))
+            return Reading(None, 0, ())
+        self.checked.append(f"{reading.entries} entries: form, chain, time, signatures, trust, pairs, continuity")
+        return reading
+
+    def _signers(self) -> Signers:
+        pinned = self.request.allowed_signers
+        if pinned is None:
+            return read_signers(self.validation.files)
+        if pinned.content is None:
+            message = f"{pinned.path} {pinned.problem or 'cannot be read'}"
+            raise OutsideFailure(message, code="unreadable")
+        return read_signers({SIGNERS_PATH: pinned.content})
+
+    def _about_log(self, log: Log, snapshot: EvidenceSnapshot) -> None:
+        paths = list(snapshot.paths())
+        self.found.problems += check_seen(log.zone, log.entries, self.request.seen)
+        self.found.problems += check_gaps(log.zone, log.gaps, log.acknowledged)
+        self.found.notices += exceptions(log, paths)
+        for pending in pending_reviews(log, self.authority.policy.breakglass.review_h):
+            if pending.overdue(self.ports.clock.now()):
+                self.found.problems.append(Problem("review", entry_path(log.zone, pending.seq), pending.message))
+            else:
+                self.found.notices.append(Notice("review", pending.seq, pending.due, pending.message))
+
+    def _about_branch(self, snapshot: EvidenceSnapshot) -> None:
+        grown = self.ports.custody.branch_problems(snapshot.commit)
+        self.found.problems += [Problem("history", self.authority.evidence.branch, one) for one in grown]
+        self.checked.append("the evidence branch: one root, no merges, only additions")
+
+    # --- the contracts
+
+    def _about_history(self, log: Log, snapshot: EvidenceSnapshot) -> tuple[CommitInfo, ...]:
+        """The population; nothing where the history is cut off."""
+        if self.ports.history.is_shallow():
+            self.found.inconclusive.append(Problem("shallow", self.authority.path, self.ports.custody.why_cut_off()))
+            checked, others = audit_entries_at_hand(log, self.contracts, self.found)
+            self.checked.append(
+                f"{checked} entries against contracts that are here; {others} name commits that are not"
+            )
+            return ()
+        self.found.problems += check_subjects(log.zone, log.entries, self.ports.custody.messages(snapshot.commit))
+        self.found.problems += check_signers(
+            log.zone, log.entries, self.ports.custody.versions(SIGNERS_PATH, self.commit)
+        )
+        line = Line.of(self.ports.history, log, self.commit)
+        self.found.problems += check_population(log, line)
+        audit_entries(log, self.contracts, line, self.ports, self.found)
+        self.checked.append(f"{len(line.population)} merged commits, both ways; every plan against its contracts")
+        return line.population
+
+    def _settled(self, log: Log | None) -> bool:
+        recorded = log.recorded if log else None
+        return recorded is not None and recorded.contracts.manifest == manifest_sha256(self.validation.files)
+
+    # --- the zone
+
+    def _about_zone(self, log: Log) -> None:
+        match self.request.look:
+            case "offline":
+                return
+            case "dns":
+                said = look_by_dns(log, self.authority, self.ports.dns)
+                self.checked.append("the zone as its servers answer by DNS")
+            case _:
+                said = look_by_api(log, self.authority, self.ports.open_reader(self.authority))
+                self.checked.append("the whole zone as the primary's API shows it")
+        for what, unknown in said:
+            self.found.take(what, unknown=unknown)

@@ -1,1 +1,0 @@
-"""What came of an apply, and what follows from it: receipts, retirement, roll-back, who approved."""

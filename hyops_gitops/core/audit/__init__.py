@@ -1,1 +1,0 @@
-"""What an audit checks beyond the log itself, and what it lists."""

@@ -1,0 +1,203 @@
+"""The authority of one zone: who serves it, how changes to it are limited, where its log is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
+from typing import Literal
+
+from hyops_gitops.core.document import Document
+
+Network = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class ServerAddress:
+    """Where a DNS server answers."""
+
+    host: str  # an address or a host name, IPv6 without brackets
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiEndpoint:
+    """A PowerDNS HTTP API. The key itself is never here, only the name of the variable that holds it."""
+
+    url: str  # scheme://host:port, without path
+    key_env: str
+    server_id: str
+    ca_file: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Primary:
+    """The writable primary."""
+
+    api: ApiEndpoint
+    site: str
+    dns: ServerAddress | None
+
+
+@dataclass(frozen=True, slots=True)
+class Secondary:
+    """A read-only secondary; with an API it can be asked to transfer at once."""
+
+    name: str
+    site: str
+    dns: ServerAddress
+    api: ApiEndpoint | None
+
+
+@dataclass(frozen=True, slots=True)
+class Resolver:
+    """A resolver that clients use."""
+
+    name: str
+    site: str
+    dns: ServerAddress
+
+
+@dataclass(frozen=True, slots=True)
+class TtlBounds:
+    """Seconds."""
+
+    minimum: int
+    maximum: int
+    default: int
+
+
+Role = Literal["primary", "secondaries", "resolvers"]
+
+
+@dataclass(frozen=True, slots=True)
+class Convergence:
+    """What has to serve a change, and for how long to wait for it."""
+
+    timeout_s: int
+    require: tuple[Role, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Assertions:
+    """What must hold for the zone as it is after a whole change. Nothing, unless the policy says so."""
+
+    environment_cutovers: Mapping[str, int] = field(default_factory=dict)  # environment -> at most, in one apply
+    anti_flap_minutes: int = 0  # not moved twice within; 0: does not matter
+    move_together: tuple[tuple[str, ...], ...] = ()  # groups of DNS names
+
+
+NO_ASSERTIONS = Assertions()
+
+
+@dataclass(frozen=True, slots=True)
+class BreakGlass:
+    """What break-glass asks for: changes made while the log cannot be reached."""
+
+    witness: Literal["required", "optional"] = "optional"  # whether a second person signs each intent
+    bundle_max_age_h: int = 168  # an older bundle is warned about
+    review_h: int = 72  # within which somebody else has to look at a reconciled segment
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The limits under which changes are applied."""
+
+    ttl: TtlBounds
+    target_networks: tuple[Network, ...]  # empty: any address
+    max_replaces: int
+    max_deletes: int
+    max_change_percent: int
+    max_cutovers: int
+    cutover_required: Literal["warn", "enforce"]
+    readiness_unknown: Literal["refuse", "warn"]
+    readiness_attested_minutes: int  # how old a publisher's word may be to stand for an unknown readiness; 0: never
+    rollback: Literal["off", "on-failed-verification"]
+    cutover_ttl_max: int  # seconds; a longer TTL of a name that may be cut over is warned about
+    zone_ownership: Literal["exclusive", "shared"]
+    replication: Literal["transfer", "native"]
+    separation_of_duties: Literal["enforce", "warn", "off"]  # whether somebody else has to approve a change
+    overridable: frozenset[str]  # guard names
+    lease_s: int
+    convergence: Convergence
+    assertions: Assertions
+    breakglass: BreakGlass = BreakGlass()
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceSettings:
+    """Where the log is."""
+
+    branch: str
+    remote: str | None  # None: local mode
+    genesis: str | None  # 64 hex digits; None: not initialised yet
+    mirrors: tuple[str, ...] = ()  # further remotes of this clone that the log is pushed to
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """One valid authority file."""
+
+    path: str
+    zone: str
+    environments: tuple[str, ...]  # without `shared`, which always exists
+    failure_domain: str
+    primary: Primary
+    secondaries: tuple[Secondary, ...]
+    resolvers: tuple[Resolver, ...]
+    policy: Policy
+    evidence: EvidenceSettings
+    document: Document
+
+
+DEFAULT_LEASE_S = 120
+DEFAULT_CONVERGENCE_S = 60
+# Longer than a server on the primary's database keeps "there is none" in its caches; see `log.retirement`.
+NATIVE_CONVERGENCE_S = 90
+
+
+def default_convergence_s(replication: str | None, lease_s: int) -> int:
+    """How long to wait for servers where the authority file does not say; never beyond the lease."""
+    return (
+        NATIVE_CONVERGENCE_S if replication == "native" and lease_s >= NATIVE_CONVERGENCE_S else DEFAULT_CONVERGENCE_S
+    )
+
+
+# What an authority file without the key means; the schema's defaults say the same and a test compares them.
+POLICY_DEFAULTS: Mapping[str, object] = {
+    "max_replaces": 20,
+    "max_deletes": 5,
+    "max_change_percent": 30,
+    "max_cutovers": 200,
+    "cutover_required": "warn",
+    "readiness_unknown": "refuse",
+    "readiness_attested_minutes": 60,
+    "rollback": "off",
+    "cutover_ttl_max": 60,
+    "zone_ownership": "shared",
+    "replication": "transfer",
+    "separation_of_duties": "warn",
+    "lease_s": DEFAULT_LEASE_S,
+}
+DEFAULT_OVERRIDABLE = (
+    "anti-flap",
+    "cutover-required",
+    "drift",
+    "foreign",
+    "held",
+    "history",
+    "log-gap",
+    "max-change-percent",
+    "max-cutovers",
+    "max-deletes",
+    "max-environment-cutovers",
+    "max-replaces",
+    "mixed-commit",
+    "move-together",
+    "readiness",
+    "restored",
+    "segment-trust",
+    "separation-of-duties",
+    "trailers",
+)

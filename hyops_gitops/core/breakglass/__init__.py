@@ -1,1 +1,0 @@
-"""Segments written while the log cannot be reached, and how they come back into it."""

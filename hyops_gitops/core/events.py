@@ -1,0 +1,31 @@
+"""What a long use-case tells its caller while it runs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hyops_gitops.core.server_report import ServerReport
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something begins."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something the user should know, that stops nothing."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSeen:
+    """A server's verdict became known or changed."""
+
+    report: ServerReport
+
+
+Event = Step | Warned | ServerSeen
+OnEvent = Callable[[Event], None]

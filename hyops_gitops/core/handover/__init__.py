@@ -1,1 +1,0 @@
-"""What is handed over whole: the bundle, and the folder for an auditor."""

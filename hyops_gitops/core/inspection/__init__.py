@@ -1,1 +1,0 @@
-"""What `status`, `drift` and `doctor` found."""

@@ -1,1 +1,0 @@
-"""Which endpoints move where, and the commit that says so."""

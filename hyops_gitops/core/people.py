@@ -1,0 +1,104 @@
+"""People."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from hyops_gitops.core.declaration import NOTHING_DECLARED, Declaration
+from hyops_gitops.core.json_fields import Fields, Json, present, time_text
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody, as a forge knows them (login and id) or, without one, by the name in a commit. Never an address."""
+
+    name: str
+    id: str | None = None  # the forge's number; None: only the name is known
+
+    def to_json(self) -> Json:
+        """The entry's form."""
+        return {"name": self.name, **present(id=self.id)}
+
+    @classmethod
+    def from_json(cls, fields: Fields) -> "Person":
+        """Back from the entry's form."""
+        return cls(fields.text("name"), fields.optional_text("id"))
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Somebody's yes, and the commit they saw where that is known."""
+
+    by: Person
+    commit: str | None = None
+
+    def to_json(self) -> Json:
+        """The entry's form."""
+        return {"by": self.by.to_json(), **present(commit=self.commit)}
+
+    @classmethod
+    def from_json(cls, fields: Fields) -> "Approval":
+        """Back from the entry's form."""
+        return cls(Person.from_json(fields.nested("by")), fields.optional_text("commit"))
+
+
+@dataclass(frozen=True, slots=True)
+class MergedCommit:
+    """One first-parent commit of the contracts' branch that an apply carries out, and who stands behind it."""
+
+    commit: str
+    title: str  # at most 200 characters, secrets and e-mail addresses masked
+    author: Person
+    time: datetime
+    approvals: tuple[Approval, ...] = ()
+    head: str | None = None  # the last commit of the pull request or merged branch
+    merged_by: Person | None = None
+    pull_request: str | None = None  # its number or address
+    source: str = "commit"  # where people and approvals are from: the commit itself, or a forge
+    declared: Declaration = NOTHING_DECLARED  # by its trailers
+    bypass: str | None = None  # how it got past its review: direct-push, review; None: it did not, or nobody knows
+
+    def to_json(self) -> Json:
+        """The entry's form."""
+        return {
+            "commit": self.commit,
+            "title": self.title,
+            "author": self.author.to_json(),
+            "time": time_text(self.time),
+            "approvals": [approval.to_json() for approval in self.approvals],
+            "source": self.source,
+            **present(
+                head=self.head,
+                merged_by=self.merged_by.to_json() if self.merged_by else None,
+                pull_request=self.pull_request,
+                bypass=self.bypass,
+            ),
+            **self.declared.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, fields: Fields) -> "MergedCommit":
+        """Back from the entry's form."""
+        return cls(
+            fields.text("commit"),
+            fields.text("title"),
+            Person.from_json(fields.nested("author")),
+            fields.time("time"),
+            fields.each("approvals", Approval.from_json),
+            fields.optional_text("head"),
+            fields.optional("merged_by", Person.from_json),
+            fields.optional_text("pull_request"),
+            fields.text("source"),
+            declared=Declaration.from_json(fields),
+            bypass=fields.optional_text("bypass"),
+        )
+
+
+def asked_by(merged: Iterable[MergedCommit]) -> tuple[str, ...]:
+    """Who wrote these commits, each once."""
+    return tuple(dict.fromkeys(one.author.name for one in merged))
+
+
+def approved_by(merged: Iterable[MergedCommit]) -> tuple[str, ...]:
+    """Who approved any of these commits, each once."""
+    return tuple(dict.fromkeys(approval.by.name for one in merged for approval in one.approvals))

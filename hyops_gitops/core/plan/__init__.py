@@ -1,1 +1,0 @@
-"""What an apply would do: managed set, limits, the three-way plan, readiness, and what refuses it."""

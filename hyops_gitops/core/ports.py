@@ -1,0 +1,398 @@
+"""The Protocols that use-cases need from the outside. Adapters meet them structurally.
+
+Whatever leaves a port as an exception is a `core.errors.HyopsError`.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from hyops_gitops.core.authority import ServerAddress
+from hyops_gitops.core.exchange import (
+    Answer,
+    CommitInfo,
+    PatchReceipt,
+    Question,
+    SourceFile,
+    Verified,
+    ZoneHeader,
+)
+from hyops_gitops.core.people import Person
+from hyops_gitops.core.pull_request import PullRequest
+from hyops_gitops.core.readiness import Probe, ProbeReport
+from hyops_gitops.core.zone import Key, Operation, RRset
+
+
+class Clock(Protocol):
+    """Time, passed in."""
+
+    def now(self) -> datetime:
+        """UTC, aware."""
+
+    def monotonic(self) -> float:
+        """Seconds that never go back; only differences mean anything."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+
+
+# --- files of the repository
+
+
+class SourceTree(Protocol):
+    """A readable tree: the work tree or one commit."""
+
+    def files(self) -> Iterable[SourceFile]:
+        """Every file under `endpoints/` and `authority/`, sorted by path."""
+
+
+# --- PowerDNS
+
+
+class ZoneReader(Protocol):
+    """Reads one zone of one PowerDNS server. Has no method that writes."""
+
+    def header(self) -> ZoneHeader:
+        """The zone's header.
+
+        Raises:
+            OutsideFailure: unreachable, unauthorised, unknown zone, 5xx.
+        """
+
+    def rrsets(self) -> tuple[RRset, ...]:
+        """Every RRset of the zone, markers, SOA and DNSSEC types included, names canonical."""
+
+    def rrsets_at(self, names: Collection[str]) -> tuple[RRset, ...]:
+        """Every RRset at exactly these owner names."""
+
+    def rows_at(self, names: Sequence[str]) -> tuple[RRset, ...]:
+        """Every served record at these owner names, in this order; disabled ones may be missing. Cheap for a few."""
+
+
+class ZoneWriter(ZoneReader, Protocol):
+    """A reader that can also write."""
+
+    def patch(self, deletes: Sequence[Key], replaces: Sequence[RRset], first: Sequence[Operation] = ()) -> PatchReceipt:
+        """One PATCH: `first` in its order, the deletes, then the replaces, in one transaction. Sent once.
+
+        Raises:
+            ServerRefused: 400, 404 or 422; nothing was stored.
+            ReplyLost: the request may have reached the server and no reply came, or it answered 5xx.
+            OutsideFailure: it certainly did not reach the server (connection refused), or 401.
+        """
+
+    def notify(self) -> None:
+        """Ask the primary to send NOTIFY now. Its 200 proves nothing."""
+
+
+class ZoneRestorer(ZoneWriter, Protocol):
+    """A writer that can also make the zone, and choose how its serial moves: for `restore` alone."""
+
+    def exists(self) -> bool:
+        """Whether the server has the zone."""
+
+    def create(self, rrsets: Sequence[RRset], *, native: bool, transfer_keys: Sequence[str]) -> None:
+        """Make the zone of these RRsets, its SOA among them, with SOA-EDIT-API INCREASE. Sent once.
+
+        PowerDNS stores the serial of that SOA, increased by one.
+
+        Args:
+            rrsets: The whole zone.
+            native: Without transfers to secondaries.
+            transfer_keys: Names of TSIG keys, known to the server, that secondaries transfer it with.
+
+        Raises:
+            ServerRefused: nothing was made.
+            ReplyLost, OutsideFailure: as `patch` does.
+        """
+
+    def forget_answers(self) -> None:
+        """Drop what the server remembers to have answered about the zone, such as that it has none."""
+
+    def set_soa_edit_api(self, value: str) -> None:
+        """Choose how the API moves the serial."""
+
+
+class Refresher(Protocol):
+    """Has one secondary serve what the primary holds now, by the secondary's own API."""
+
+    def refresh(self) -> None:
+        """Request a transfer; or, where the secondary reads the primary's database, a flush of its caches."""
+
+
+# --- DNS
+
+
+class DnsClient(Protocol):
+    """Asks servers by address; never the system's resolver."""
+
+    def ask(
+        self,
+        server: ServerAddress,
+        questions: Sequence[Question],
+        *,
+        recursion_desired: bool,
+        timeout_s: float,
+    ) -> Mapping[Question, Answer]:
+        """Ask all questions at once; every question gets an Answer, silence included. Raises nothing for silence."""
+
+
+class ZoneTransfers(Protocol):
+    """Takes a whole zone by AXFR, where a server allows that."""
+
+    def transfer(self, server: ServerAddress, zone: str) -> tuple[RRset, ...]:
+        """Every RRset of a zone, markers, SOA and DNSSEC types included.
+
+        Raises:
+            OutsideFailure: codes `axfr-refused`, `axfr-failed`.
+        """
+
+    def knows_type(self, name: str) -> bool:
+        """Whether DNS can be asked for this type, by the name that the API gives it."""
+
+
+# --- services
+
+
+class Prober(Protocol):
+    """Connects to addresses where services are said to be."""
+
+    def probe(self, probe: Probe) -> ProbeReport:
+        """What one address says; an address that says nothing is an answer too. Raises nothing for it."""
+
+
+# --- signing
+
+
+class Signer(Protocol):
+    """Holds one signing key."""
+
+    def public_key(self) -> str:
+        """`<type> <base64>`, as in allowed_signers, without comment.
+
+        Raises:
+            Refused: guard `signing-key`: no key, unreadable, or locked.
+        """
+
+    def sign(self, message: bytes, namespace: str) -> bytes:
+        """The armored SSH signature, exactly as `ssh-keygen -Y sign` writes it.
+
+        Raises:
+            Refused: guard `signing-key`.
+        """
+
+
+class Verifier(Protocol):
+    """Checks SSH signatures."""
+
+    def verify(self, message: bytes, signature: bytes, key: str, namespace: str) -> bool:
+        """Whether `signature` is a canonical SSH signature by `key` over `message` in `namespace`.
+
+        Raises:
+            OutsideFailure: the key type needs ssh-keygen and there is none.
+        """
+
+
+# --- the forge
+
+
+class Forge(Protocol):
+    """The place where pull requests are reviewed and merged. Has no method that writes."""
+
+    @property
+    def name(self) -> str:
+        """What kind it is, as the log names it."""
+
+    def pull_request(self, commit: str) -> PullRequest | None:
+        """The merged pull request that brought this commit of the branch; None: it was pushed directly.
+
+        Raises:
+            OutsideFailure: the forge does not answer, refuses the token, or is not understood.
+        """
+
+    def author(self, commit: str) -> Person | None:
+        """The user who wrote a commit, where the forge knows one.
+
+        Raises:
+            OutsideFailure: as `pull_request`.
+        """
+
+
+# --- Git
+
+
+class Branches(Protocol):
+    """Makes branches for review. The work tree, its index and the current branch take no part."""
+
+    def free_name(self, wanted: str) -> str:
+        """The name, or with a number behind it where a branch is called so, here or as remotes were last seen."""
+
+    def commit(self, branch: str, files: Mapping[str, bytes], message: str) -> str:
+        """A new branch with one commit on top of HEAD, by whoever git is configured for; the commit's id.
+
+        Raises:
+            UsageError: code `no-identity`: git does not know who commits.
+            OutsideFailure: git cannot write.
+        """
+
+    def push(self, remote: str, branch: str, commit: str) -> None:
+        """Push the new branch.
+
+        Raises:
+            OutsideFailure: codes `remote-unreachable`, `push-failed`.
+        """
+
+
+class PullRequests(Protocol):
+    """The forge's own program."""
+
+    def open(self, command: Sequence[str]) -> str | None:
+        """Run the command that opens a pull request; what it printed last, or None where the program is missing.
+
+        Raises:
+            OutsideFailure: code `pull-request-failed`.
+        """
+
+
+class History(Protocol):
+    """The contracts' history."""
+
+    def resolve(self, revision: str) -> str:
+        """The full id of the commit a revision names.
+
+        Raises:
+            UsageError: there is no such commit.
+        """
+
+    def dirty_paths(self) -> tuple[str, ...]:
+        """Uncommitted and untracked paths under `endpoints/` and `authority/`."""
+
+    def is_shallow(self) -> bool:
+        """Whether the history is cut off."""
+
+    def is_ancestor(self, ancestor: str, descendant: str) -> bool:
+        """Whether `descendant` equals or descends from `ancestor`; False when either is unknown here."""
+
+    def first_parent_commits(self, after: str | None, upto: str) -> tuple[CommitInfo, ...]:
+        """The commits of main in (after, upto], oldest first; changed paths only of endpoints/ and authority/.
+
+        Where main was merged into a branch and then fast-forwarded to it, they are those of main and of that branch.
+        """
+
+    def main_lines(self, ranges: Sequence[tuple[str | None, str]]) -> Sequence[tuple[CommitInfo, ...]]:
+        """As `first_parent_commits` for each of these ranges of full ids that are here, read all at once."""
+
+    def versions(self, path: str, upto: str) -> tuple[tuple[str, bytes], ...]:
+        """The first-parent commits up to `upto` that changed a file, oldest first, each with its content then."""
+
+    def tree(self, commit: str) -> SourceTree:
+        """The tree of one commit."""
+
+    def merged(self, into: str, commit: str, changed: Mapping[str, bytes | None]) -> SourceTree:
+        """The tree after merging a commit, with these uncommitted changes (None deletes), into another one.
+
+        Raises:
+            InvalidData: code `merge-conflict`.
+            OutsideFailure: code `no-merge`: it cannot be known here.
+        """
+
+
+class EvidenceSnapshot(Protocol):
+    """The evidence branch at one commit."""
+
+    @property
+    def commit(self) -> str:
+        """The commit's full id."""
+
+    def paths(self) -> Sequence[str]:
+        """Every path, sorted.
+
+        Raises:
+            InvalidData: code `evidence-invalid`: the tree holds anything but ordinary files.
+        """
+
+    def read(self, paths: Collection[str]) -> Mapping[str, bytes]:
+        """The content of these paths; paths that do not exist are absent from the answer."""
+
+    def earlier(self, commit: str) -> "EvidenceSnapshot":
+        """The branch at an earlier commit of it, known here."""
+
+    def unchanged_since(self, commit: str) -> Collection[str] | None:
+        """The paths whose content is what it was in an earlier commit.
+
+        None when that is no earlier commit of this branch, or when since then more happened to the log than that
+        entries were added.
+        """
+
+
+class VerifiedMark(Protocol):
+    """Remembers how far a clone's log was verified. A cache: it may forget."""
+
+    def read(self) -> Verified | None:
+        """What was verified last."""
+
+    def write(self, verified: Verified) -> None:
+        """Remember this instead."""
+
+
+class EvidenceStore(Protocol):
+    """The branch that the log lives on."""
+
+    def recorded(self) -> EvidenceSnapshot | None:
+        """What this clone knows, without the network: the remote-tracking ref, else the local branch.
+
+        Raises:
+            Refused: guard `evidence-diverged`: both exist and neither descends from the other.
+        """
+
+    def fetch(self) -> EvidenceSnapshot | None:
+        """What the remote has now (in local mode, what this clone has), None when the branch does not exist there.
+
+        Raises:
+            OutsideFailure: the remote cannot be reached.
+            Refused: guard `evidence-diverged`: the remote's branch does not descend from what this clone knew.
+        """
+
+    def append(
+        self,
+        parent: str | None,
+        files: Mapping[str, bytes | None],
+        subject: str,
+        author: str,
+        time: datetime,
+        sign: Callable[[bytes], bytes] | None = None,
+    ) -> str:
+        """Commit these files (None deletes) on top of `parent` as the branch's new head, at once or not at all.
+
+        With `sign`, which makes an SSH signature of a commit's bytes, the commit carries one.
+
+        Returns the new commit's id. Raises Refused with guard `race` when the branch is no longer at `parent`
+        (`parent` None: when it exists already), OutsideFailure when the remote cannot be reached.
+        """
+
+    def mirror(self, commit: str) -> Sequence[str]:
+        """Push a commit of the branch to every mirror, fast-forward only; what went wrong, a line each."""
+
+    def fetch_beside_mirrors(self) -> tuple[EvidenceSnapshot | None, Sequence[str]]:
+        """As `fetch`, after asking every mirror; and a line for each mirror that could not be asked.
+
+        Raises:
+            Refused: guard `evidence-diverged`: a mirror has what the log has not, or as `fetch` does.
+        """
+
+    def offered(self, source: Path) -> EvidenceSnapshot:
+        """The branch in another clone, or in a bundle, its objects copied here and no reference moved.
+
+        Raises:
+            UsageError: the path leads to nothing that git can read, or it has no such branch.
+            Refused: guard `evidence-diverged`: it has several, and they do not descend from one another.
+        """
+
+    def advance(self, commit: str) -> EvidenceSnapshot | None:
+        """Make a commit that is here the branch's head, where that is a fast-forward; what the head was before.
+
+        Raises:
+            Refused: guard `evidence-diverged` when it is not; `race`.
+            OutsideFailure: the remote cannot be reached.
+        """

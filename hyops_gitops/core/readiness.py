@@ -1,0 +1,174 @@
+"""Whether a target is ready for the service's clients, as values.
+
+*ready*: it answers as the contract's probes ask. *not-ready*: it says otherwise (connection refused, another status, a
+certificate that is not good). *unknown*: it cannot be told from here (no route, no answer in time). *not-probed*: the
+contract says that nothing is probed, and why.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from hyops_gitops.core.authority import Network
+from hyops_gitops.core.contract import Contract, Readiness, Target
+from hyops_gitops.core.json_fields import Fields, present, time_text
+
+ProbeVerdict = Literal["ready", "not-ready", "unknown"]
+PROBE_VERDICTS: tuple[ProbeVerdict, ...] = ("ready", "not-ready", "unknown")
+ReadinessVerdict = Literal["ready", "not-ready", "unknown", "not-probed"]
+READINESS_VERDICTS: tuple[ReadinessVerdict, ...] = ("ready", "not-ready", "unknown", "not-probed")
+DEFAULT_TIMEOUT_S = 3
+DEFAULT_STATUS = 200
+_DEFAULT_PROBES = (Readiness("tcp", {}),)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A target that an endpoint is to have, with how to tell that it is ready."""
+
+    name: str  # the endpoint's DNS name, which a certificate must be valid for
+    target: Target
+    probes: tuple[Readiness, ...]
+    unprobed: str = ""  # why nothing is probed
+    attested: datetime | None = None  # when its publisher said that it is ready
+
+    @classmethod
+    def of(cls, contract: Contract, target: Target | None = None) -> "Candidate":
+        """One contract's target, or another that it is to have."""
+        probes = contract.readiness or (_DEFAULT_PROBES if contract.protocol == "tcp" else ())
+        reason = "" if probes else f"{contract.protocol} has no probe by default"
+        for probe in probes:
+            if probe.type == "none":
+                probes, reason = (), str(probe.options.get("reason", ""))
+        wanted = target or contract.target
+        return cls(str(contract.name), wanted, probes, reason, contract.attested_at(wanted))
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One question to one address."""
+
+    type: str  # tcp, tls, http
+    host: str  # the DNS name that clients use: in Host, in SNI, and what the certificate must be valid for
+    address: str
+    port: int
+    timeout_s: int
+    networks: tuple[Network, ...]  # where the address must lie; empty: anywhere
+    https: bool = False
+    path: str = "/"
+    expect_status: int = DEFAULT_STATUS
+    min_days: int = 0
+
+    @classmethod
+    def of(cls, wanted: Readiness, host: str, address: str, port: int, networks: tuple[Network, ...]) -> "Probe":
+        """A contract's probe of one address; the schema has checked the options' types."""
+        given = wanted.options
+        return cls(
+            wanted.type,
+            host,
+            address,
+            _number(given, "port", port),
+            _number(given, "timeout_s", DEFAULT_TIMEOUT_S),
+            networks,
+            given.get("scheme") == "https",
+            str(given.get("path", "/")),
+            _number(given, "expect_status", DEFAULT_STATUS),
+            _number(given, "min_days", 0),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeReport:
+    """What came of one probe."""
+
+    type: str
+    address: str  # "" when a target's name leads to none
+    port: int
+    verdict: ProbeVerdict
+    detail: str
+    ms: int = 0
+
+    def __str__(self) -> str:
+        where = f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+        return f"{self.type} {where} {self.detail}" if self.address else self.detail
+
+    def to_json(self) -> dict[str, object]:
+        """The shape used in receipts and in evidence."""
+        return {
+            "type": self.type,
+            "address": self.address,
+            "port": self.port,
+            "verdict": self.verdict,
+            "detail": self.detail,
+            "ms": self.ms,
+        }
+
+    @classmethod
+    def from_json(cls, fields: Fields) -> "ProbeReport":
+        """Back from that shape."""
+        return cls(
+            fields.text("type"),
+            fields.text("address"),
+            fields.integer("port"),
+            fields.choice("verdict", PROBE_VERDICTS),
+            fields.text("detail"),
+            fields.integer("ms"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ReadinessReport:
+    """What came of all probes of one endpoint's target."""
+
+    name: str
+    target: tuple[str, ...]
+    verdict: ReadinessVerdict
+    probes: tuple[ProbeReport, ...] = ()
+    reason: str = ""  # why nothing was probed
+    attested: datetime | None = None  # its publisher's word, which stands for an unknown readiness
+
+    @property
+    def why(self) -> str:
+        """What kept it from being ready, in words."""
+        return "; ".join(str(one) for one in self.probes if one.verdict == self.verdict) or self.reason
+
+    def to_json(self) -> dict[str, object]:
+        """The shape used in receipts and in evidence."""
+        return {
+            "name": self.name,
+            "target": list(self.target),
+            "verdict": self.verdict,
+            "probes": [one.to_json() for one in self.probes],
+            **present(reason=self.reason, attested=time_text(self.attested) if self.attested else None),
+        }
+
+    @classmethod
+    def from_json(cls, fields: Fields) -> "ReadinessReport":
+        """Back from that shape."""
+        return cls(
+            fields.text("name"),
+            fields.texts("target"),
+            fields.choice("verdict", READINESS_VERDICTS),
+            fields.each("probes", ProbeReport.from_json),
+            fields.optional_text("reason") or "",
+            fields.optional_time("attested"),
+        )
+
+
+def over_addresses(wanted: Readiness, verdicts: Sequence[ProbeVerdict]) -> ProbeVerdict:
+    """A probe's verdict over all addresses of a target: each must be ready, or one of them with `any: true`."""
+    order: Sequence[ProbeVerdict] = ("not-ready", "unknown", "ready")
+    chosen = reversed(order) if wanted.options.get("any") is True else order
+    return next((one for one in chosen if one in verdicts), "unknown")
+
+
+def over_probes(verdicts: Iterable[ProbeVerdict]) -> ProbeVerdict:
+    """A target's verdict: the worst of its probes'."""
+    found = set(verdicts)
+    return "not-ready" if "not-ready" in found else "unknown" if "unknown" in found else "ready"
+
+
+def _number(options: Mapping[str, object], name: str, default: int) -> int:
+    value = options.get(name, default)
+    return value if isinstance(value, int) else default

@@ -1,1 +1,0 @@
-"""Bringing a zone back to what the log recorded."""

@@ -1,1 +1,0 @@
-"""Validation rules: pure functions from drafts and documents to findings, and the catalogue that explains each rule."""

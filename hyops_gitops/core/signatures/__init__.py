@@ -1,1 +1,0 @@
-"""SSH signatures, and the file of those who may sign."""

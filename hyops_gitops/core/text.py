@@ -1,0 +1,37 @@
+"""A number and what it counts, as people write it."""
+
+import re
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """`1 entry`, `2 entries`; `many` where it is not `one` and an s."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+MAX_TEXT = 200  # characters
+# What is looked at, in characters: the patterns below take quadratic time for a word that goes on and on.
+_LOOKED_AT = 10 * MAX_TEXT
+
+_EMAIL = re.compile(r"[\w.%+'-]+@[\w-]+(?:\.[\w-]+)+")
+# Formats by which secret scanners know a token: GitHub, GitLab, AWS, Slack, Google, Stripe, npm, Vault, age, PEM with
+# all that follows, JWT, an HTTP header's, credentials in a URL, key=value.
+_SECRETS = re.compile(
+    r"gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{20,}|A[KS]IA[0-9A-Z]{16}"
+    r"|xox[abeprs]-[A-Za-z0-9-]{10,}|AIza[A-Za-z0-9_-]{35}|[rs]k_live_[A-Za-z0-9]{16,}|npm_[A-Za-z0-9]{30,}"
+    r"|hv[sb]\.[A-Za-z0-9_-]{20,}|AGE-SECRET-KEY-1[0-9A-Z]{20,}|-----BEGIN [A-Z ]*PRIVATE KEY-----.*"
+    r"|(?i:(?<=bearer )|(?<=basic ))[A-Za-z0-9._~+/-]{16,}=*"
+    r"|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+"
+    r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
+    r"|(?i:(?<=password=)|(?<=passwd=)|(?<=secret=)|(?<=token=)|(?<=api_key=)|(?<=api-key=)|(?<=apikey=))[^\s&;,]+"
+)
+_MASK = "[masked]"
+
+
+def masked(text: str) -> str:
+    """One line of at most 200 characters without e-mail addresses, known secret formats and control characters."""
+    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    if len(line) > _LOOKED_AT:
+        # To the last whole word: half of a secret would not be known for one.
+        line = f"{line[:_LOOKED_AT].rpartition(' ')[0]} …".lstrip()
+    safe = _EMAIL.sub(_MASK, _SECRETS.sub(_MASK, line))
+    return safe if len(safe) <= MAX_TEXT else safe[: MAX_TEXT - 1] + "…"

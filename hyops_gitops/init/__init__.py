@@ -1,0 +1,1 @@
+"""A new repository for a zone."""

@@ -1,0 +1,336 @@
+"""A repository for somebody's own zone, in a directory that may hold parts of one already.
+
+1. The authority file: the one that is there, the one given, or one made from the answers.
+2. All of it is validated in memory; nothing is written before that holds.
+3. The contracts of the zone as it is, where asked for.
+4. The signing key, then the files: what is there is never overwritten.
+5. Git: repository, first commit, and the log, as far as asked for; last the forge's rulesets.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from hyops_gitops.core.authority import Authority
+from hyops_gitops.core.document import DocumentReader, SchemaChecker
+from hyops_gitops.core.errors import OutsideFailure, UsageError
+from hyops_gitops.core.events import OnEvent, Step
+from hyops_gitops.core.findings import Finding, FindingsError, Severity
+from hyops_gitops.core.managed import ManagedSet
+from hyops_gitops.core.ports import Signer, SourceTree
+from hyops_gitops.core.tree import SIGNERS_PATH
+from hyops_gitops.core.zone import RRset, Zone
+from hyops_gitops.init import rulesets as codeowners
+from hyops_gitops.init.report import Begun, NextSteps
+from hyops_gitops.init.repository import (
+    AUTHORITY_TEMPLATE,
+    PLACEHOLDER_REPO,
+    SIGNERS_TEMPLATE,
+    Answers,
+    Tool,
+    authority_text,
+    check_principal,
+    other_files,
+    signers_text,
+)
+from hyops_gitops.init.rulesets import Ruleset, rulesets
+from hyops_gitops.init.zone_contracts import Mapped, Style, Unmapped, contract_text, map_zone
+from hyops_gitops.log.genesis import Started
+from hyops_gitops.plan.limits import Limits
+from hyops_gitops.plan.plan import Plan
+from hyops_gitops.plan.planning import Inputs, make_plan
+from hyops_gitops.validate.tree import MemoryTree, Validation, validate_tree
+
+_Reasons = Mapping[str, tuple[str, str]]  # path -> reason, hint
+Judge = Callable[[Mapping[str, bytes]], Validation]  # validates the repository with these files added
+
+
+@dataclass(frozen=True, slots=True)
+class TakenOver:
+    """What became of a zone's records."""
+
+    contracts: Mapping[str, bytes]
+    unmapped: tuple[Unmapped, ...]
+
+
+def take_over(authority: Authority, rrsets: tuple[RRset, ...], style: Style, judge: Judge) -> TakenOver:
+    """Make the contracts; those in the repository already stay what they are."""
+    zone = Zone.of(authority.zone, rrsets)
+    own = {path for path in judge({}).files if path.startswith("endpoints/")}
+    mapped = map_zone(zone)
+    mapped = Mapped({path: some for path, some in mapped.contracts.items() if path not in own}, mapped.unmapped)
+    while True:
+        texts = {path: contract_text(some, style).encode() for path, some in mapped.contracts.items()}
+        validation = judge(texts)
+        reasons = _invalid(validation.findings, mapped) or _not_adopted(authority, validation, zone, mapped)
+        if not reasons:  # to leave one out can take another one's target away, so look again until nothing is left out
+            return TakenOver(texts, mapped.unmapped)
+        mapped = mapped.without(reasons)
+
+
+def _invalid(findings: tuple[Finding, ...], mapped: Mapped) -> _Reasons:
+    reasons: dict[str, tuple[str, str]] = {}
+    for one in findings:
+        if one.severity is Severity.ERROR and one.path in mapped.contracts:
+            reasons.setdefault(one.path, (f"{one.rule}: {one.message}", one.hint))
+    return reasons
+
+
+def _not_adopted(authority: Authority, validation: Validation, zone: Zone, mapped: Mapped) -> _Reasons:
+    """The contracts whose records a first apply would not simply adopt."""
+    if not mapped.contracts:
+        return {}
+    nothing = ManagedSet.of(authority.zone, ())
+    plan = make_plan(Inputs(nothing, validation.contracts, {}, zone, Limits.of(authority.policy)))
+    paths = {str(contract.name): contract.path for contract in validation.contracts}
+    return {path: why for name, why in _complaints(plan) if (path := paths[name]) in mapped.contracts}
+
+
+def _complaints(plan: Plan) -> list[tuple[str, tuple[str, str]]]:
+    refused = [(one.name, (one.message, "")) for one in plan.refusals if one.name is not None]
+    written = [(one.name, ("an apply would write it", "")) for one in plan.changes if one.writes]
+    return [*written, *refused]  # the later one's reason stays
+
+
+class RepositoryFolder(Protocol):
+    """The directory that becomes a repository. Never overwrites a file."""
+
+    def tree(self) -> SourceTree:
+        """What is under `endpoints/` and `authority/` already."""
+
+    def holds(self, path: str) -> bool:
+        """Whether something is at this path."""
+
+    def mentions(self, path: str, word: str) -> bool:
+        """Whether a file is at this path and has this word in it."""
+
+    def check_place(self) -> None:
+        """Whether this can be the top of a repository.
+
+        Raises:
+            UsageError: code `inside-repository`: it lies below the top of another.
+        """
+
+    def write_new(self, files: Mapping[str, bytes]) -> None:
+        """Write files that are not there, each whole or not at all.
+
+        Raises:
+            UsageError: code `exists`: one of them is there meanwhile.
+            OutsideFailure: code `cannot-write`.
+        """
+
+    def begin(self, remote_url: str | None) -> None:
+        """Make it a Git repository, unless it is in one, with a remote `origin` where a URL is given.
+
+        Raises:
+            UsageError: code `remote-exists`: `origin` leads elsewhere.
+        """
+
+    def commit(self, paths: Sequence[str], message: str) -> str:
+        """Commit these paths alone; the commit's id.
+
+        Raises:
+            OutsideFailure: code `git-failed`: git does not know who commits.
+        """
+
+    def pin(self, path: str, sha256: str) -> None:
+        """Add `evidence.genesis` to the authority file."""
+
+
+@dataclass(frozen=True, slots=True)
+class InitRequest:
+    """One call of init."""
+
+    answers: Answers | None  # None: the directory, or `authority_file`, says it
+    tool: Tool
+    authority_file: bytes | None = None
+    runner: str = "hyops-applier"
+    principal: str | None = None
+    remote_url: str | None = None
+    admins: str | None = None
+    organisation: str | None = None
+    take_over: Style | None = None  # make contracts of what the zone holds
+    commit: bool = False
+    evidence: bool = False
+    github: bool = False
+    extra: Mapping[str, bytes] | None = None  # further files, by path
+
+
+@dataclass(frozen=True, slots=True)
+class BeginPorts:
+    """The outside. Functions open what only a validated authority file can name."""
+
+    folder: RepositoryFolder
+    templates: Mapping[str, str]
+    schemas: Mapping[str, bytes]  # by path
+    read: DocumentReader
+    check: SchemaChecker
+    read_zone: Callable[[Authority], tuple[RRset, ...]]
+    signer: Callable[[], Signer] | None  # makes the key where it was asked for
+    start_log: Callable[[], Started]
+    set_rulesets: Callable[[Sequence[Ruleset]], Sequence[str]] | None
+    on_event: OnEvent
+
+
+_HOOKS = ".pre-commit-config.yaml"
+_FIRST_MESSAGE = "Begin the endpoint contracts of {}"
+_PIN_MESSAGE = "Pin the evidence log"
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """The repository in memory."""
+
+    ports: BeginPorts
+    present: Mapping[str, bytes]  # under endpoints/ and authority/
+    made: Mapping[str, bytes]
+
+    def judged(self, more: Mapping[str, bytes]) -> Validation:
+        """The validation of what it would be with these files added."""
+        tree = MemoryTree({**more, **self.made, **self.present})
+        return validate_tree(tree, self.ports.read, self.ports.check)
+
+    def authority(self) -> Authority:
+        """The authority of it.
+
+        Raises:
+            FindingsError: it, or a file that is there, is invalid.
+        """
+        validation = self.judged({})
+        if validation.authority is None:
+            raise FindingsError(validation.findings, unwritten=True)
+        return validation.authority
+
+
+def begin_repository(request: InitRequest, ports: BeginPorts) -> Begun:
+    """Make it, or add what it lacks.
+
+    Raises:
+        UsageError: codes `bad-tool`, `bad-principal`, `key-missing`, `answers-missing`, `key-exists`, `exists`,
+            `inside-repository`, `remote-exists`.
+        FindingsError: the authority would be invalid; nothing was written.
+        OutsideFailure: the zone, git, ssh-keygen or the forge.
+    """
+    request.tool.check()
+    ports.folder.check_place()
+    principal = _principal(request, ports)
+    draft = _draft(request, ports)
+    authority = draft.authority()
+    principal = principal or f"applier@{authority.zone}"
+    check_principal(principal)
+    taken = _take_over(request, ports, draft, authority)
+    validation = draft.judged(taken.contracts)
+    key = ports.signer().public_key() if ports.signer is not None else None
+    steps = NextSteps(
+        authority=authority,
+        has_tool=not _is_open(ports, _HOOKS, PLACEHOLDER_REPO, request.tool.is_placeholder),
+        has_key=key is not None or SIGNERS_PATH in draft.present,
+        has_contracts=bool(validation.contracts),
+        committed=request.commit or request.evidence,
+        log_started=request.evidence or authority.evidence.genesis is not None,
+        has_owners=not _is_open(ports, codeowners.PATH, codeowners.PLACEHOLDER, request.admins is None),
+    )
+    wanted = {
+        **draft.made,
+        **taken.contracts,
+        **ports.schemas,
+        **(request.extra or {}),
+        SIGNERS_PATH: signers_text(ports.templates[SIGNERS_TEMPLATE], principal, key).encode(),
+        codeowners.PATH: codeowners.codeowners(validation.contracts, request.admins, request.organisation).encode(),
+    }
+    others = other_files(ports.templates, authority, request.tool, request.runner, steps.markdown())
+    wanted |= {path: text.encode() for path, text in others.items()}
+    new = {path: content for path, content in sorted(wanted.items()) if not ports.folder.holds(path)}
+    ports.on_event(Step(f"writing {len(new)} files"))
+    ports.folder.write_new(new)
+    begun = Begun(
+        zone=authority.zone,
+        written=tuple(new),
+        kept=tuple(sorted(wanted.keys() - new.keys())),
+        taken_over=tuple(sorted(taken.contracts.keys() & new.keys())),
+        unmapped=taken.unmapped,
+        principal=principal if key is not None and SIGNERS_PATH in new else None,
+        key=key,
+        next=steps,
+    )
+    return _with_forge(_with_git(begun, request, ports, authority), request, ports, authority)
+
+
+def _is_open(ports: BeginPorts, path: str, placeholder: str, as_asked: bool) -> bool:
+    """Whether somebody still has to fill in a file: the one that is there, which is kept, or else the one to come."""
+    return ports.folder.mentions(path, placeholder) if ports.folder.holds(path) else as_asked
+
+
+def _principal(request: InitRequest, ports: BeginPorts) -> str | None:
+    if request.evidence and ports.signer is None:
+        raise UsageError(
+            "--evidence signs the first entry of the log, and there is no key",
+            code="key-missing",
+            hint="give --generate-key FILE, or --signing-key FILE",
+        )
+    if request.principal is not None:
+        check_principal(request.principal)
+    return request.principal
+
+
+def _draft(request: InitRequest, ports: BeginPorts) -> _Draft:
+    sources = ports.folder.tree().files()
+    present = {source.path: source.content for source in sources if source.content is not None}
+    if any(path.startswith("authority/") and path.endswith(".yaml") for path in present):
+        return _Draft(ports, present, {})
+    if request.authority_file is not None:
+        draft = _Draft(ports, present, {"authority/zone.yaml": request.authority_file})
+        zone = _zone_of(draft)
+    elif request.answers is not None:
+        zone, text = request.answers.zone, authority_text(ports.templates[AUTHORITY_TEMPLATE], request.answers)
+        return _Draft(ports, present, {f"authority/{zone.replace('/', '_')}.yaml": text.encode()})
+    else:
+        raise UsageError("nothing says which zone", code="answers-missing", hint="give --zone, or --authority FILE")
+    return replace(draft, made={f"authority/{zone}.yaml": request.authority_file})
+
+
+def _zone_of(draft: _Draft) -> str:
+    """The zone of an authority file that has no name yet; what is wrong with it is found later, under its own name."""
+    (content,) = draft.made.values()
+    document, findings = draft.ports.read("authority/zone.yaml", content)
+    zone = document.data.get("zone") if document is not None and isinstance(document.data, dict) else None
+    if not isinstance(zone, str) or "/" in zone:
+        raise FindingsError(findings or draft.judged({}).findings, unwritten=True)
+    return zone
+
+
+def _take_over(request: InitRequest, ports: BeginPorts, draft: _Draft, authority: Authority) -> TakenOver:
+    if request.take_over is None:
+        return TakenOver({}, ())
+    ports.on_event(Step(f"reading the zone {authority.zone}"))
+    return take_over(authority, ports.read_zone(authority), request.take_over, draft.judged)
+
+
+def _with_git(begun: Begun, request: InitRequest, ports: BeginPorts, authority: Authority) -> Begun:
+    ports.folder.begin(request.remote_url)
+    if not (request.commit or request.evidence):
+        return begun
+    commit = ports.folder.commit(begun.written, _FIRST_MESSAGE.format(authority.zone)) if begun.written else None
+    if not request.evidence or authority.evidence.genesis is not None:
+        return replace(begun, commit=commit)
+    started = _log_started(ports)
+    ports.folder.pin(authority.path, started.sha256)
+    commit = ports.folder.commit([authority.path], _PIN_MESSAGE)
+    return replace(begun, commit=commit, genesis=started.sha256)
+
+
+def _log_started(ports: BeginPorts) -> Started:
+    """The log, or what failed and how to go on from there: everything else is done."""
+    try:
+        return ports.start_log()
+    except OutsideFailure as failure:
+        hint = f"{failure.hint}; all files are written and committed: `hyops-gitops evidence init` there goes on"
+        raise OutsideFailure(failure.message, code=failure.code, hint=hint) from failure
+
+
+def _with_forge(begun: Begun, request: InitRequest, ports: BeginPorts, authority: Authority) -> Begun:
+    if not request.github:
+        return begun
+    wanted = rulesets(authority.evidence.branch)
+    said = ports.set_rulesets(wanted) if ports.set_rulesets is not None else ()
+    return replace(begun, rulesets=wanted, rulesets_said=tuple(said))

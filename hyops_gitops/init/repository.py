@@ -1,0 +1,214 @@
+"""What `init` is told about a zone, and the files of a new repository made from it and from the shipped templates."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from hyops_gitops.core.authority import Authority, TtlBounds
+from hyops_gitops.core.context import DEFAULT_TTL
+from hyops_gitops.core.errors import UsageError
+from hyops_gitops.core.names import SHARED
+
+MARK = "@@"
+AUTHORITY_TEMPLATE = "authority/zone.yaml"
+SIGNERS_TEMPLATE = "authority/allowed_signers"
+PLACEHOLDER_REPO = "https://github.com/CHANGE-ME/hyops-gitops"
+PLACEHOLDER_REF = "0" * 40
+ENVIRONMENTS = ("dev", "staging", "prod")
+PRIVATE_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fd00::/8")
+# A name of labels that each hold a letter, or an IPv4 address.
+_PLAIN = re.compile(r"[a-z][a-z0-9-]*(\.(?=[0-9-]*[a-z])[a-z0-9-]+)*|[0-9]{1,3}(\.[0-9]{1,3}){3}")
+_NOT_PLAIN = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
+_SERVER = re.compile(r"(?P<name>[^@=]+)(?:@(?P<site>[^@=]+))?=(?P<dns>[^=]+)")
+_PRINCIPAL = re.compile(r"[A-Za-z0-9._+@-]+")
+_TOOL = re.compile(r"https://[A-Za-z0-9.-]+(?::[0-9]+)?/(?P<slug>[A-Za-z0-9._-]+/[A-Za-z0-9._-]+?)(?:\.git)?/?")
+_HASH = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_FIELD = re.compile(rf"{MARK}([a-z_]+){MARK}")
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A secondary or a resolver."""
+
+    name: str
+    site: str
+    dns: str  # host:port
+
+    @classmethod
+    def parse(cls, text: str) -> "Server":
+        """Read `NAME[@SITE]=HOST:PORT`; the site is called like the server unless it is given.
+
+        Raises:
+            UsageError: code `bad-server`.
+        """
+        match = _SERVER.fullmatch(text)
+        if match is None:
+            raise UsageError(
+                f"{text!r} is not NAME[@SITE]=HOST:PORT", code="bad-server", hint="such as onprem=10.12.0.53:53"
+            )
+        return cls(match["name"], match["site"] or match["name"], match["dns"])
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What an authority file is made from; everything as given, the validator judges it."""
+
+    zone: str
+    environments: Sequence[str]
+    primary_url: str
+    primary_site: str
+    failure_domain: str = "onprem"
+    key_env: str = "POWERDNS_API_KEY"
+    primary_dns: str | None = None
+    ca_file: str | None = None
+    secondaries: Sequence[Server] = ()
+    resolvers: Sequence[Server] = ()
+    target_networks: Sequence[str] = PRIVATE_NETWORKS
+    ttl_max: int = DEFAULT_TTL.maximum
+    remote: str | None = None  # the name of a git remote
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """Where pre-commit and the workflows get the program from: one commit of one repository."""
+
+    repo: str = PLACEHOLDER_REPO
+    ref: str = PLACEHOLDER_REF
+
+    @property
+    def is_placeholder(self) -> bool:
+        """Whether somebody still has to say where the tool is."""
+        return self.repo == PLACEHOLDER_REPO or self.ref == PLACEHOLDER_REF
+
+    @property
+    def slug(self) -> str:
+        """`owner/name`, as `uses:` has it."""
+        match = _TOOL.fullmatch(self.repo)
+        return match["slug"] if match else ""
+
+    def check(self) -> None:
+        """Whether it names a repository and a whole commit id.
+
+        Raises:
+            UsageError: code `bad-tool`.
+        """
+        if not self.slug:
+            raise UsageError(
+                f"{self.repo!r} is not https://HOST/OWNER/NAME", code="bad-tool", hint="--tool-repo takes such a URL"
+            )
+        if not _HASH.fullmatch(self.ref):
+            raise UsageError(
+                f"{self.ref!r} is not the full id of a commit",
+                code="bad-tool",
+                hint="tags and branches move; `git rev-parse TAG^{commit}` prints the id",
+            )
+
+
+def fill(template: str, values: Mapping[str, str]) -> str:
+    """The template with each `@@name@@` replaced by its value."""
+    return _FIELD.sub(lambda match: values[match[1]], template)
+
+
+def scalar(text: str) -> str:
+    """The text as a YAML scalar, quoted unless it is a host name or an IPv4 address."""
+    return text if _PLAIN.fullmatch(text) and text not in _NOT_PLAIN else json.dumps(text)
+
+
+def authority_text(template: str, answers: Answers) -> str:
+    """The authority file that these answers describe."""
+    ttl = TtlBounds(DEFAULT_TTL.minimum, answers.ttl_max, min(DEFAULT_TTL.default, answers.ttl_max))
+    values = {
+        "zone": scalar(answers.zone),
+        "environments": _flow(answers.environments),
+        "failure_domain": scalar(answers.failure_domain),
+        "primary": _primary(answers),
+        "secondaries": _servers(answers.secondaries),
+        "resolvers": _servers(answers.resolvers),
+        "ttl_min": str(min(ttl.minimum, ttl.maximum)),
+        "ttl_max": str(ttl.maximum),
+        "ttl_default": str(ttl.default),
+        "target_networks": _flow(answers.target_networks),
+        "evidence": _evidence(answers.remote),
+    }
+    return fill(template, values)
+
+
+def signers_text(template: str, principal: str | None, key: str | None) -> str:
+    """The allowed signers: one line, or none yet.
+
+    Raises:
+        UsageError: code `bad-principal`.
+    """
+    if principal is None or key is None:
+        return fill(template, {"signer": ""}).rstrip("\n") + "\n"
+    return fill(template, {"signer": f'{principal} namespaces="hyops-gitops" {key}'})
+
+
+def check_principal(principal: str) -> None:
+    """Whether a name can stand in allowed_signers.
+
+    Raises:
+        UsageError: code `bad-principal`.
+    """
+    if not _PRINCIPAL.fullmatch(principal):
+        raise UsageError(
+            f"{principal!r} cannot be a principal",
+            code="bad-principal",
+            hint="one name of letters, digits and . _ + @ -, such as applier@example.net",
+        )
+
+
+def other_files(
+    templates: Mapping[str, str], authority: Authority, tool: Tool, runner: str, steps: str
+) -> dict[str, str]:
+    """Everything but the authority file and the signers, by path."""
+    values = {
+        "zone": authority.zone,
+        "environment": authority.environments[0],
+        "environment_list": ", ".join((*authority.environments, SHARED)),
+        "evidence_branch": authority.evidence.branch,
+        "tool_repo": tool.repo,
+        "tool_slug": tool.slug,
+        "tool_ref": tool.ref,
+        "runner": json.dumps(runner),
+        "steps": steps,
+    }
+    return {
+        path: fill(template, values)
+        for path, template in templates.items()
+        if path not in (AUTHORITY_TEMPLATE, SIGNERS_TEMPLATE)
+    }
+
+
+def _flow(texts: Sequence[str]) -> str:
+    return f"[{', '.join(scalar(text) for text in texts)}]"
+
+
+def _primary(answers: Answers) -> str:
+    fields = [
+        ("api_url", json.dumps(answers.primary_url)),
+        ("api_key_env", json.dumps(answers.key_env)),
+        ("site", scalar(answers.primary_site)),
+    ]
+    if answers.primary_dns is not None:
+        fields.append(("dns", json.dumps(answers.primary_dns)))
+    if answers.ca_file is not None:
+        fields.append(("ca_file", json.dumps(answers.ca_file)))
+    return "\n".join(f"  {name}: {value}" for name, value in fields)
+
+
+def _servers(servers: Sequence[Server]) -> str:
+    lines = (
+        f"  - {{name: {scalar(one.name)}, site: {scalar(one.site)}, dns: {json.dumps(one.dns)}}}" for one in servers
+    )
+    return "\n".join(("", *lines)) if servers else " []"
+
+
+def _evidence(remote: str | None) -> str:
+    if remote is not None:
+        return f"evidence: {{branch: evidence, remote: {json.dumps(remote)}}}"
+    return (
+        "# Without `remote: NAME`, a git remote of every applier's clone, the log stays in this clone alone.\n"
+        "evidence: {branch: evidence}"
+    )

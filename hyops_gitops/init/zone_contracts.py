@@ -1,0 +1,122 @@
+"""Contracts for the records that a zone holds already, and the reasons why the others can have none.
+
+Only what the form decides is decided here: type, name, TTL. Whether a contract is valid, and whether an apply would
+adopt the record as it is, the validator and the planner say.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from hyops_gitops.core.names import EndpointName, label_problem
+from hyops_gitops.core.zone import RRset, Zone
+from hyops_gitops.init.repository import scalar
+
+CONTRACT_TYPES = frozenset({"A", "AAAA", "CNAME"})
+_LABELS = 2  # service and environment
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Unmapped:
+    """An RRset that no contract is made for."""
+
+    name: str
+    type: str
+    rdata: tuple[str, ...]
+    reason: str
+    hint: str = ""
+
+    def to_json(self) -> dict[str, object]:
+        """Part of `hyops-init/1`."""
+        return {
+            "name": self.name,
+            "type": self.type,
+            "rdata": list(self.rdata),
+            "reason": self.reason,
+            "hint": self.hint,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """What a zone does not say about its endpoints."""
+
+    port: int
+    owner: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """The contracts of a zone, and what has none."""
+
+    contracts: Mapping[str, tuple[RRset, ...]]  # by path
+    unmapped: tuple[Unmapped, ...]
+
+    def without(self, reasons: Mapping[str, tuple[str, str]]) -> "Mapped":
+        """The same less these contracts; path -> reason and hint."""
+        dropped = [Unmapped(*_shown(one), *reasons[path]) for path in reasons for one in self.contracts[path]]
+        kept = {path: rrsets for path, rrsets in self.contracts.items() if path not in reasons}
+        return Mapped(kept, tuple(sorted((*self.unmapped, *dropped))))
+
+
+def map_zone(zone: Zone) -> Mapped:
+    """Each name of two labels that holds addresses or a CNAME of one TTL becomes a contract."""
+    contracts: dict[str, tuple[RRset, ...]] = {}
+    unmapped: list[Unmapped] = []
+    for name, by_type in zone.by_name().items():
+        wanted = tuple(rrset for rrtype, rrset in by_type.items() if rrtype in CONTRACT_TYPES)
+        others = (rrset for rrtype, rrset in by_type.items() if rrtype not in CONTRACT_TYPES)
+        unmapped += [Unmapped(*_shown(one), "a contract defines A, AAAA and CNAME only") for one in others]
+        reason = _reason(name, zone.apex, wanted)
+        if reason is not None:
+            unmapped += [Unmapped(*_shown(one), *reason) for one in wanted]
+        elif wanted:
+            service, environment = name.removesuffix(f".{zone.apex}").split(".")
+            contracts[EndpointName(service, environment, zone.apex).contract_path] = wanted
+    return Mapped(contracts, tuple(sorted(unmapped)))
+
+
+def contract_text(rrsets: tuple[RRset, ...], style: Style) -> str:
+    """The contract of one name, so that an apply finds its records as they are."""
+    first = rrsets[0]
+    kind = "dns" if first.type == "CNAME" else "host"
+    return "".join(f"{line}\n" for line in _contract_lines(rrsets, first, kind, style))
+
+
+def _contract_lines(rrsets: tuple[RRset, ...], first: RRset, kind: str, style: Style) -> Iterator[str]:
+    yield "# yaml-language-server: $schema=../../schemas/endpoint.schema.json"
+    yield "# Made by `hyops-gitops init --from-zone` from what the zone held."
+    yield f"endpoint_dns_name: {scalar(first.name)}"
+    values = [value.removesuffix(".") if kind == "dns" else value for rrset in rrsets for value in rrset.rdata]
+    shown = ", ".join(map(scalar, values))
+    yield f"endpoint_target: {shown if len(values) == 1 else f'[{shown}]'}"
+    yield f"endpoint_target_type: {kind}"
+    yield f"endpoint_port: {style.port} # TODO: a zone does not say where the service listens; correct this"
+    yield "endpoint_cutover_required: true"
+    yield f"endpoint_ttl: {first.ttl}"
+    if style.owner is not None:
+        yield f"endpoint_owner: {scalar(style.owner)}"
+    yield "# TODO: with the right port, take this out, so that a cutover asks the new target whether it is ready."
+    yield "endpoint_readiness:"
+    yield '  - {type: none, reason: "taken over from the zone by init: its port is not known yet"}'
+
+
+def _reason(name: str, apex: str, wanted: tuple[RRset, ...]) -> tuple[str, str] | None:
+    """Why these records cannot become one contract, and what to do about it."""
+    if not wanted:
+        return None
+    labels = name.removesuffix(apex).rstrip(".").split(".") if name != apex else []
+    if len(labels) != _LABELS:
+        return f"{len(labels)} label(s) before the zone, expected 2: <service>.<env>.{apex}", ""
+    problem = next((problem for label in labels if (problem := label_problem(label))), None)
+    if problem is not None:
+        return problem, ""
+    if len({rrset.ttl for rrset in wanted}) > 1:
+        ttls = ", ".join(f"{rrset.type} {rrset.ttl} s" for rrset in wanted)
+        return f"its records differ in TTL ({ttls}), and a contract has one", "give them one TTL, then add a contract"
+    if any(rrset.disabled for rrset in wanted):
+        return "some of its records are disabled, which a contract cannot say", "delete them, then add a contract"
+    return None
+
+
+def _shown(rrset: RRset) -> tuple[str, str, tuple[str, ...]]:
+    return rrset.name, rrset.type, rrset.rdata or rrset.disabled

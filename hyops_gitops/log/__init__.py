@@ -1,0 +1,1 @@
+"""The signed log: entries, verification, keys, history, pages, and the writer."""

@@ -1,0 +1,180 @@
+"""A folder to hand over: everything an auditor needs to check the log with stock tools, and nothing that can run."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from hyops_gitops.core.canonical import sha256_hex
+from hyops_gitops.core.errors import InvalidData, Refused
+from hyops_gitops.core.events import Step, Warned
+from hyops_gitops.core.ports import EvidenceSnapshot
+from hyops_gitops.log.admin import CustodyPorts, read_head
+from hyops_gitops.log.continuity import Problem
+from hyops_gitops.log.log import Log
+from hyops_gitops.log.writer import SIGNERS_PATH, read_evidence, recorded_branch, require_log
+
+_PROBLEMS_SHOWN = 3
+BranchCheck = Callable[[str], list[str]]  # what is wrong with the commits up to this one
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import brought."""
+
+    log: Log
+    before: int  # entries that the remote had
+    commit_before: str | None
+
+    @property
+    def brought(self) -> int:
+        """How many entries are new there."""
+        return max(0, self.log.head.seq - self.before)
+
+    def to_json(self) -> dict[str, object]:
+        """`hyops-evidence-import/1`."""
+        head = self.log.head
+        return {
+            "format": "hyops-evidence-import/1",
+            "zone": self.log.zone,
+            "brought": self.brought,
+            "entries_before": self.before,
+            "head": {"seq": head.seq, "sha256": head.sha256},
+            "commit": self.log.commit,
+            "commit_before": self.commit_before,
+        }
+
+
+def import_log(ports: CustodyPorts, source: Path, check_branch: BranchCheck) -> Imported:
+    """Verify another copy of the log in full, and make it the log where it only goes on from what is there.
+
+    Raises:
+        FindingsError: the authority at HEAD is invalid.
+        UsageError: code `bad-source`.
+        Refused: `evidence-missing` (nothing pins a genesis), `evidence-invalid`, `evidence-diverged`, `race`.
+        OutsideFailure: the remote cannot be reached.
+    """
+    keeping = read_head(ports)
+    ports.on_event(Step(f"copying branch {keeping.authority.evidence.branch} from {source}"))
+    snapshot = keeping.store.offered(source)
+    ports.on_event(Step("verifying it in full"))
+    log = require_log(snapshot, keeping.authority, keeping.signers, ports.verifier, tolerate_doubt=True)
+    if problems := check_branch(snapshot.commit):
+        raise Refused(
+            f"the branch in {source} was rewritten: {'; '.join(problems[:_PROBLEMS_SHOWN])}",
+            guard="evidence-invalid",
+            hint="import from another clone, and look into who rewrote this one",
+        )
+    before = keeping.store.advance(snapshot.commit)
+    for problem in keeping.store.mirror(snapshot.commit):
+        ports.on_event(Warned(problem))
+    if before is None:
+        return Imported(log, 0, None)
+    return Imported(log, _entries(before), before.commit)
+
+
+def _entries(snapshot: EvidenceSnapshot) -> int:
+    """How many entries a branch holds, by its paths alone."""
+    return sum(path.startswith("log/") and path.endswith(".json") for path in snapshot.paths())
+
+
+_TEXT = """\
+# Evidence of the zone {zone}
+
+Made by `hyops-gitops evidence export`. Nothing in here has to be run to be checked.
+
+- `repository.bundle`: a git bundle with branch `{main}` (the contracts, and who may sign) and branch `{evidence}` (the
+  signed log)
+- `allowed_signers`: `authority/allowed_signers` of `{main}`; compare it with a copy you got some other way
+- `AUDITING.md`: how to check all of it with git, ssh-keygen, sha256sum, jq and dig, and what it does not evidence
+- `audit.sh` and the files beside it that begin with `audit`: that walk as a script; read it before you run it
+- `SHA256SUMS`: of every other file here
+
+## Check it
+
+    sha256sum -c SHA256SUMS
+    git clone -b {main} repository.bundle repository
+    git -C repository bundle verify ../repository.bundle
+    git -C repository fetch origin {evidence}:{evidence}
+    git -C repository show {evidence}:README.md      # how to check an entry by hand
+
+    ./audit.sh repository allowed_signers --genesis {genesis}
+
+Entry 1 has to have the SHA-256 `{genesis}`.
+{head}
+The same with this program, in `repository`: `hyops-gitops evidence verify`, `hyops-gitops audit --offline`.
+"""
+
+
+def export_readme(zone: str, main: str, evidence: str, genesis: str, head: str | None) -> bytes:
+    """The README of one export."""
+    said = f"At the export the newest entry was `{head}`.\n" if head else "At the export the log did NOT verify.\n"
+    return _TEXT.format(zone=zone, main=main, evidence=evidence, genesis=genesis, head=said).encode()
+
+
+BUNDLE, MANIFEST = "repository.bundle", "SHA256SUMS"
+
+
+class Bundler(Protocol):
+    """Reads commits, and packs them."""
+
+    def current_branch(self) -> str:
+        """The short name of HEAD's branch; `main` when HEAD is on none."""
+
+    def file_at(self, commit: str, path: str) -> bytes | None:
+        """A file of a commit."""
+
+    def bundle(self, branches: Mapping[str, str]) -> bytes:
+        """A git bundle with these branches, each at a commit, whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """The files, and whether the log in them verifies."""
+
+    zone: str
+    files: Mapping[str, bytes]
+    entries: int
+    head: str | None  # SEQ:SHA256
+    problems: tuple[Problem, ...]
+
+    def to_json(self, directory: str) -> dict[str, object]:
+        """`hyops-evidence-export/1`."""
+        return {
+            "format": "hyops-evidence-export/1",
+            "zone": self.zone,
+            "directory": directory,
+            "ok": not self.problems,
+            "entries": self.entries,
+            "head": self.head,
+            "files": {name: sha256_hex(content) for name, content in sorted(self.files.items())},
+            "problems": [problem.to_json() for problem in self.problems],
+        }
+
+
+def export_log(ports: CustodyPorts, bundler: Bundler, kit: Mapping[str, bytes]) -> Export:
+    """What this clone knows: HEAD's branch and the log, verified or not. `kit`: how to check it with stock tools.
+
+    Raises:
+        FindingsError: the authority at HEAD is invalid.
+        Refused: guard `evidence-missing`.
+        OutsideFailure: git cannot read its objects.
+    """
+    keeping = read_head(ports)
+    evidence = keeping.authority.evidence
+    snapshot, genesis = recorded_branch(keeping.store, keeping.authority)
+    try:
+        reading = read_evidence(snapshot, keeping.authority, keeping.signers, ports.verifier)
+        entries, log, problems = reading.entries, reading.log, reading.problems
+    except InvalidData as error:
+        entries, log, problems = 0, None, (Problem("path", evidence.branch, error.message),)
+    branch = bundler.current_branch()
+    head = f"{log.head.seq}:{log.head.sha256}" if log else None
+    files = {
+        **kit,
+        BUNDLE: bundler.bundle({branch: keeping.commit, evidence.branch: snapshot.commit}),
+        "allowed_signers": bundler.file_at(keeping.commit, SIGNERS_PATH) or b"",
+        "README.md": export_readme(keeping.authority.zone, branch, evidence.branch, genesis, head),
+    }
+    sums = "".join(f"{sha256_hex(content)}  {name}\n" for name, content in sorted(files.items()))
+    return Export(keeping.authority.zone, {**files, MANIFEST: sums.encode()}, entries, head, problems)

@@ -1,0 +1,241 @@
+"""Every change of one name that the log knows. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from hyops_gitops.core.errors import InvalidData, UsageError
+from hyops_gitops.core.json_fields import time_text
+from hyops_gitops.core.names import canonical_name
+from hyops_gitops.core.people import MergedCommit, approved_by, asked_by
+from hyops_gitops.core.zone import RRset
+from hyops_gitops.log.admin import CustodyPorts, read_head
+from hyops_gitops.log.admin_entries import Adopted, Reconcile
+from hyops_gitops.log.entries import Intent, Refusal, ZoneDrift
+from hyops_gitops.log.envelope import Entry, decode, entry_path
+from hyops_gitops.log.log import Log
+from hyops_gitops.log.verify_log import Reading
+from hyops_gitops.log.writer import read_evidence, require_log
+from hyops_gitops.plan.plan import Change
+
+
+@dataclass(frozen=True, slots=True)
+class NameChange:
+    """One change of one RRset, and what came of it."""
+
+    seq: int
+    time: datetime
+    action: str  # of the plan, or `drift`: changed outside the log
+    type: str
+    old: tuple[str, ...]
+    new: tuple[str, ...]
+    asked: tuple[str, ...]
+    approved: tuple[str, ...]
+    outcome: str  # applied, failed, refused, open, found
+    converged: bool | None  # None: nothing was sent, or it is not known
+    commit: str | None = None
+    reason: str = ""  # why it was refused, or not applied
+
+    def to_json(self) -> dict[str, object]:
+        """The shape used in `hyops-history/1`."""
+        return {
+            "seq": self.seq,
+            "time": time_text(self.time),
+            "action": self.action,
+            "type": self.type,
+            "old": list(self.old),
+            "new": list(self.new),
+            "asked_by": list(self.asked),
+            "approved_by": list(self.approved),
+            "outcome": self.outcome,
+            "converged": self.converged,
+            "commit": self.commit,
+            "reason": self.reason,
+        }
+
+
+def full_name(log: Log, given: str) -> str:
+    """The name that somebody means who leaves out the zone, or the environment too where that is clear.
+
+    Raises:
+        UsageError: code `unknown-name`, or `ambiguous-name`.
+    """
+    wanted = canonical_name(given)
+    if any(wanted in _names(entry) for entry in log.entries.mentioning(wanted)):
+        return wanted
+    known = {name for entry in log.entries for name in _names(entry)}
+    found = sorted(name for name in known if name.startswith(f"{wanted}."))
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UsageError(f"{given!r} is short for several names", code="ambiguous-name", hint=f"one of: {_few(found)}")
+    first = wanted.split(".", 1)[0]
+    near = sorted(name for name in known if name.startswith(first[:3]))
+    hint = f"the log knows {_few(near)}" if near else "`hyops-gitops status` lists the endpoints"
+    raise UsageError(f"the log of {log.zone} never changed {given!r}", code="unknown-name", hint=hint)
+
+
+def name_history(log: Log, name: str) -> Iterator[NameChange]:
+    """Oldest first."""
+    for entry in log.entries.mentioning(name):
+        match entry.body:
+            case Intent(merged=merged, changes=changes):
+                result, _ = log.end_of(entry) or (None, None)
+                outcome = result.outcome if result else "open"
+                converged = result.converged if result and result.outcome == "applied" else None
+                yield from _changes(entry, name, changes, merged, outcome, converged)
+            case Refusal():
+                yield from _refused(entry, entry.body, name)
+            case ZoneDrift(differences=differences):
+                for one in differences:
+                    if one.name == name:
+                        old, new = _rdata(one.recorded), _rdata(one.observed)
+                        time = entry.envelope.time
+                        yield NameChange(entry.seq, time, "drift", one.type, old, new, (), (), "found", None)
+            case Reconcile(adopted=Adopted(changes=changes, operators=operators)):
+                why = f"break-glass segment {entry.body.segment}"
+                brought = _changes(entry, name, changes, (), "applied", None)
+                yield from (replace(one, asked=operators, reason=why) for one in brought)
+            case _:
+                pass
+
+
+def _refused(entry: Entry, body: Refusal, name: str) -> Iterator[NameChange]:
+    """What was planned for the name, or at least that a guard said no because of it."""
+    reasons = [one for one in body.refusals if one.name == name]
+    why = "; ".join(f"{one.guard}: {one.message}" for one in reasons or body.refusals)
+    planned = [replace(one, reason=why) for one in _changes(entry, name, body.changes, body.merged, "refused", None)]
+    yield from planned
+    if reasons and not planned:
+        asked, approved, commit = _people(body.merged)
+        time = entry.envelope.time
+        yield NameChange(entry.seq, time, "none", "", (), (), asked, approved, "refused", None, commit, why)
+
+
+def _people(merged: tuple[MergedCommit, ...]) -> tuple[tuple[str, ...], tuple[str, ...], str | None]:
+    """Who asked, who approved, and the newest commit."""
+    return asked_by(merged), approved_by(merged), merged[-1].commit if merged else None
+
+
+def _changes(
+    entry: Entry,
+    name: str,
+    changes: tuple[Change, ...],
+    merged: tuple[MergedCommit, ...],
+    outcome: str,
+    converged: bool | None,
+) -> Iterator[NameChange]:
+    asked, approved, commit = _people(merged)
+    for change in changes:
+        if change.name == name:
+            yield NameChange(
+                entry.seq,
+                entry.envelope.time,
+                change.action.value,
+                change.type,
+                _rdata(change.before),
+                _rdata(change.after),
+                asked,
+                approved,
+                outcome,
+                converged,
+                commit,
+            )
+
+
+def _names(entry: Entry) -> Iterator[str]:
+    match entry.body:
+        case Intent(changes=changes) | Reconcile(adopted=Adopted(changes=changes)):
+            yield from (change.name for change in changes)
+        case Refusal(changes=changes, refusals=refusals):
+            yield from (change.name for change in changes)
+            yield from (one.name for one in refusals if one.name is not None)
+        case ZoneDrift(differences=differences):
+            yield from (one.name for one in differences)
+        case _:
+            pass
+
+
+def _rdata(rrset: RRset | None) -> tuple[str, ...]:
+    return rrset.rdata if rrset else ()
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:5])
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One entry, as its bytes say, and whether the log it stands in verifies."""
+
+    entry: Entry
+    path: str
+    content: bytes
+    reading: Reading
+
+    @property
+    def ok(self) -> bool:
+        """Whether the whole log verifies."""
+        return self.reading.ok
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Every change of a name."""
+
+    zone: str
+    name: str
+    changes: tuple[NameChange, ...]
+
+    def to_json(self) -> dict[str, object]:
+        """`hyops-history/1`."""
+        return {
+            "format": "hyops-history/1",
+            "zone": self.zone,
+            "name": self.name,
+            "changes": [change.to_json() for change in self.changes],
+        }
+
+
+def show_entry(ports: CustodyPorts, seq: int | None) -> Shown:
+    """One entry; the newest when no number is given.
+
+    Raises:
+        FindingsError: the authority at HEAD is invalid.
+        Refused: guard `evidence-missing`.
+        UsageError: code `no-entry`.
+        InvalidData: it cannot be read as an entry.
+    """
+    keeping = read_head(ports)
+    snapshot = keeping.store.recorded()
+    if snapshot is None:
+        require_log(None, keeping.authority, keeping.signers, ports.verifier)
+        raise AssertionError("unreachable: without a branch there is no log")
+    zone = keeping.authority.zone
+    try:
+        reading = read_evidence(snapshot, keeping.authority, keeping.signers, ports.verifier)
+    except InvalidData as error:
+        raise InvalidData(error.message, code="evidence-invalid", hint="see `evidence verify`") from None
+    last = sum(path.startswith(f"log/{zone}/") and path.endswith(".json") for path in snapshot.paths())
+    wanted = last if seq is None else seq
+    path = entry_path(zone, max(wanted, 0))
+    content = snapshot.read([path]).get(path)
+    if content is None:
+        raise UsageError(
+            f"the log of {zone} has no entry {wanted}", code="no-entry", hint=f"its entries are 1 to {last}"
+        )
+    return Shown(decode(content), path, content, reading)
+
+
+def history_of(ports: CustodyPorts, name: str) -> History:
+    """Every change of a name, oldest first.
+
+    Raises:
+        FindingsError: the authority at HEAD is invalid.
+        Refused: `evidence-missing`, `evidence-invalid`.
+        UsageError: codes `unknown-name`, `ambiguous-name`.
+    """
+    keeping = read_head(ports)
+    log = require_log(keeping.store.recorded(), keeping.authority, keeping.signers, ports.verifier, tolerate_doubt=True)
+    full = full_name(log, name)
+    return History(log.zone, full, tuple(name_history(log, full)))

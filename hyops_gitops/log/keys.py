@@ -1,0 +1,316 @@
+"""What is known about each key that may sign, or once might. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from hyops_gitops.core.errors import InvalidData, Refused, UsageError
+from hyops_gitops.core.json_fields import time_text
+from hyops_gitops.core.signers import SignerLine, fingerprint, parse_allowed_signers
+from hyops_gitops.log.admin import CustodyPorts, OpenLog, open_for_writing, read_head, required_reason
+from hyops_gitops.log.admin_entries import Compromised, TrustChange
+from hyops_gitops.log.envelope import EntryList
+from hyops_gitops.log.log import Log
+from hyops_gitops.log.parts import TrustedKey
+from hyops_gitops.log.trust import MAIN_NAMESPACE, TRUST_NAMESPACE, Standing, TrustBook
+from hyops_gitops.log.writer import SIGNERS_PATH, require_log, trusted_keys
+
+KeyStatus = Literal["counts", "waits", "retired", "compromised", "unlisted"]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """One line of allowed_signers, or a key that only the log knows, with what the log says about it."""
+
+    principal: str
+    key: str
+    namespaces: tuple[str, ...] | None  # None: any
+    valid_after: datetime | None
+    valid_before: datetime | None
+    standing: Standing
+    listed: bool
+    added: str | None  # the commit of main that first listed the key
+    ended: str | None  # the commit of main that first gave it a valid-before
+    first_use: int | None  # entries it signed
+    last_use: int | None
+
+    @property
+    def status(self) -> KeyStatus:
+        """In one word."""
+        if self.standing.last_good_seq is not None:
+            return "compromised"
+        if self.standing.retired_by is not None:
+            return "retired"
+        if not self.listed:
+            return "unlisted"
+        return "counts" if self.standing.trusted is not None else "waits"
+
+    @property
+    def recovery(self) -> bool:
+        """Whether it can sign trust entries and nothing else."""
+        return self.namespaces == (TRUST_NAMESPACE,)
+
+    def to_json(self) -> dict[str, object]:
+        """The shape used in `hyops-keys/1`."""
+        return {
+            "principal": self.principal,
+            "fingerprint": fingerprint(self.key),
+            "key": self.key,
+            "status": self.status,
+            "recovery": self.recovery,
+            "namespaces": None if self.namespaces is None else list(self.namespaces),
+            "valid_after": time_text(self.valid_after) if self.valid_after else None,
+            "valid_before": time_text(self.valid_before) if self.valid_before else None,
+            "trusted_by": self.standing.trusted_by,
+            "retired_by": self.standing.retired_by,
+            "last_good_seq": self.standing.last_good_seq,
+            "added_by": self.added,
+            "ended_by": self.ended,
+            "first_use": self.first_use,
+            "last_use": self.last_use,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPast:
+    """When main listed a key, and when it gave it an end: commits by key."""
+
+    added: Mapping[str, str]
+    ended: Mapping[str, str]
+
+    @classmethod
+    def of(cls, versions: Iterable[tuple[str, Sequence[SignerLine]]]) -> "KeyPast":
+        """From every version of allowed_signers, oldest first."""
+        added: dict[str, str] = {}
+        ended: dict[str, str] = {}
+        for commit, lines in versions:
+            for line in lines:
+                added.setdefault(line.key, commit)
+                if line.valid_before is not None:
+                    ended.setdefault(line.key, commit)
+        return cls(added, ended)
+
+
+def key_rows(lines: Sequence[SignerLine], entries: EntryList, past: KeyPast) -> Iterator[KeyRow]:
+    """Every key, in the order of the file; keys that only the log knows come last."""
+    book = TrustBook.of(entries)
+    uses: dict[str, list[int]] = {}
+    names: dict[str, str] = {}
+    for entry in entries:
+        uses.setdefault(entry.envelope.key, []).append(entry.seq)
+        names.setdefault(entry.envelope.key, entry.envelope.principal)
+
+    def row(principal: str, key: str, line: SignerLine | None) -> KeyRow:
+        used = uses.get(key, [])
+        return KeyRow(
+            principal=principal,
+            key=key,
+            namespaces=line.namespaces if line else None,
+            valid_after=line.valid_after if line else None,
+            valid_before=line.valid_before if line else None,
+            standing=book.standing(key),
+            listed=line is not None,
+            added=past.added.get(key),
+            ended=past.ended.get(key),
+            first_use=used[0] if used else None,
+            last_use=used[-1] if used else None,
+        )
+
+    for line in lines:
+        yield row(line.principal, line.key, line)
+    listed = {line.key for line in lines}
+    for key, principal in names.items():
+        if key not in listed:
+            yield row(principal, key, None)
+
+
+def counting(lines: Sequence[SignerLine], book: TrustBook, namespace: str, at: datetime) -> list[SignerLine]:
+    """The lines whose keys can write to the log now: trusted by it, listed, and inside their window."""
+    return [
+        line
+        for line in lines
+        if line.allows(namespace) and line.covers(at) and book.why_not(line.principal, line.key, namespace) is None
+    ]
+
+
+def leaves_somebody(lines: Sequence[SignerLine], book: TrustBook, without: str, at: datetime) -> bool:
+    """Whether the log can go on when a key no longer counts: another key, or a recovery key to trust a new one."""
+    left = (
+        *counting(lines, book, MAIN_NAMESPACE, at),
+        *counting(lines, book, TRUST_NAMESPACE, at),
+    )
+    return any(line.key != without for line in left)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyList:
+    """Every key, and the log it was judged by."""
+
+    zone: str
+    rows: tuple[KeyRow, ...]
+    head: int | None  # the newest entry; None: there is no log yet
+
+    def to_json(self) -> dict[str, object]:
+        """`hyops-keys/1`."""
+        return {
+            "format": "hyops-keys/1",
+            "zone": self.zone,
+            "entries": self.head,
+            "keys": [row.to_json() for row in self.rows],
+        }
+
+
+def list_keys(ports: CustodyPorts) -> KeyList:
+    """Every key of HEAD's allowed_signers and of the log in this clone, without the network.
+
+    Raises:
+        FindingsError: the authority at HEAD is invalid.
+        Refused: `evidence-missing`, `evidence-invalid`.
+    """
+    keeping = read_head(ports)
+    log: Log | None = None
+    if keeping.authority.evidence.genesis is not None:
+        snapshot = keeping.store.recorded()
+        log = require_log(snapshot, keeping.authority, keeping.signers, ports.verifier, tolerate_doubt=True)
+    versions = ports.history.versions(SIGNERS_PATH, keeping.commit)
+    past = KeyPast.of((commit, parse_allowed_signers(content, SIGNERS_PATH)[0]) for commit, content in versions)
+    rows = key_rows(keeping.signers.lines.lines, log.entries if log else EntryList(), past)
+    return KeyList(keeping.authority.zone, tuple(rows), log.head.seq if log else None)
+
+
+def trust(ports: CustodyPorts, which: str, reason: str, tool: str, run: Mapping[str, str]) -> Log:
+    """Let a listed key count from here on.
+
+    Raises:
+        UsageError: code `which-key`.
+        InvalidData: code `nothing-to-do`: it counts already.
+        Refused: guard `signing-key`: it is retired; and as `open_for_writing` does.
+    """
+    why = required_reason(reason)
+    opened = _open(ports, tool, run)
+    book = TrustBook.of(opened.log.entries)
+    found = _find(which, opened)
+    if len(found) > 1:  # a principal with an old key and a new one: the new one is meant
+        found = [key for key in found if _is_new(book, key)] or found
+    key = _only(which, found)
+    standing = book.standing(key.key)
+    if standing.retired_by is not None:
+        raise Refused(
+            f"{_name(key)} was retired by entry {standing.retired_by}, and stays so",
+            guard="signing-key",
+            hint="make a new key, add its line by a reviewed pull request, and trust that one",
+        )
+    if standing.trusted is not None:
+        raise InvalidData(f"{_name(key)} counts since entry {standing.trusted_by}", code="nothing-to-do")
+    return opened.append(TrustChange(opened.keeping.commit, (key,), (), (), why))
+
+
+def retire(ports: CustodyPorts, which: str, reason: str, tool: str, run: Mapping[str, str]) -> Log:
+    """Let a key no longer count, whatever time it claims.
+
+    Raises:
+        UsageError: code `which-key`.
+        InvalidData: code `nothing-to-do`: it does not count.
+        Refused: guard `key-window`: its line has no valid-before; guard `last-key`; and as `open_for_writing` does.
+    """
+    why = required_reason(reason)
+    opened = _open(ports, tool, run)
+    book = TrustBook.of(opened.log.entries)
+    found = _find(which, opened)
+    if len(found) > 1:
+        found = [key for key in found if book.standing(key.key).trusted is not None] or found
+    key = _only(which, found)
+    if book.standing(key.key).trusted is None:
+        raise InvalidData(f"{_name(key)} does not count, so it cannot be retired", code="nothing-to-do")
+    if any(line.valid_before is None for line in _lines(opened) if line.key == key.key):
+        now = ports.clock.now()
+        raise Refused(
+            f"the line of {_name(key)} in {SIGNERS_PATH} at HEAD has no valid-before",
+            guard="key-window",
+            hint=f'add valid-before="{now:%Y%m%d%H%M%S}Z" to its options by a reviewed pull request, then retry',
+        )
+    _require_successor(opened, book, key, ports)
+    return opened.append(TrustChange(opened.keeping.commit, (), (key,), (), why))
+
+
+def compromise(
+    ports: CustodyPorts, which: str, last_good_seq: int, reason: str, tool: str, run: Mapping[str, str]
+) -> Log:
+    """Declare a key stolen: it no longer counts, and what it signed after `last_good_seq` is in doubt.
+
+    Raises:
+        UsageError: codes `which-key`, `bad-seq`.
+        InvalidData: code `nothing-to-do`.
+        Refused: guard `last-key`; and as `open_for_writing` does.
+    """
+    why = required_reason(reason)
+    opened = _open(ports, tool, run)
+    book = TrustBook.of(opened.log.entries)
+    head = opened.log.head.seq
+    if not 0 <= last_good_seq <= head:
+        raise UsageError(
+            f"--last-good-seq {last_good_seq} is no entry of this log",
+            code="bad-seq",
+            hint=f"the last entry that the key's owner surely signed: 0 (none) to {head}",
+        )
+    key = _only(which, _find(which, opened))
+    standing = book.standing(key.key)
+    if standing.last_good_seq is not None and standing.last_good_seq <= last_good_seq:
+        message = f"{_name(key)} is declared stolen already, after entry {standing.last_good_seq}"
+        raise InvalidData(message, code="nothing-to-do")
+    if opened.writer.key == key.key:
+        raise Refused(
+            f"{_name(key)} cannot declare itself stolen: whoever has it could do so too",
+            guard="signing-key",
+            hint="sign with another key that counts, or with a recovery key",
+        )
+    _require_successor(opened, book, key, ports)
+    return opened.append(TrustChange(opened.keeping.commit, (), (), (Compromised(key.key, last_good_seq),), why))
+
+
+def _open(ports: CustodyPorts, tool: str, run: Mapping[str, str]) -> OpenLog:
+    return open_for_writing(ports, tool, run, about_keys=True, tolerate_doubt=True)
+
+
+def _require_successor(opened: OpenLog, book: TrustBook, key: TrustedKey, ports: CustodyPorts) -> None:
+    if not leaves_somebody(_lines(opened), book, key.key, ports.clock.now()):
+        raise Refused(
+            f"{_name(key)} is the last key that counts; without it nobody could write to the log again",
+            guard="last-key",
+            hint="first trust another key (keys trust), or list a recovery key and trust it",
+        )
+
+
+def _lines(opened: OpenLog) -> tuple[SignerLine, ...]:
+    return opened.keeping.signers.lines.lines
+
+
+def _find(which: str, opened: OpenLog) -> list[TrustedKey]:
+    """The listed keys of a principal, or the one with this fingerprint."""
+    keys = trusted_keys(_lines(opened))
+    found = [key for key in keys if which in (key.principal, fingerprint(key.key))]
+    if found:
+        return found
+    listed = ", ".join(f"{key.principal} {fingerprint(key.key)}" for key in keys) or "none"
+    raise UsageError(
+        f"{which!r} is no principal or fingerprint in {SIGNERS_PATH} at HEAD",
+        code="which-key",
+        hint=f"listed and committed are: {listed}",
+    )
+
+
+def _only(which: str, found: list[TrustedKey]) -> TrustedKey:
+    if len(found) == 1:
+        return found[0]
+    fingerprints = ", ".join(fingerprint(key.key) for key in found)
+    raise UsageError(f"{which!r} has {len(found)} keys", code="which-key", hint=f"name one of: {fingerprints}")
+
+
+def _is_new(book: TrustBook, key: TrustedKey) -> bool:
+    standing = book.standing(key.key)
+    return standing.trusted is None and standing.retired_by is None
+
+
+def _name(key: TrustedKey) -> str:
+    return f"key {fingerprint(key.key)} of {key.principal}"

@@ -1,0 +1,231 @@
+"""The log in lines: what an entry says, as a line of LOG.md and as the subject of the entry's commit.
+
+Both come of one `LogLine`, so that `git log` and LOG.md tell the same. Their form is part of `log_views.FORM`.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+
+from hyops_gitops.core.json_fields import time_text
+from hyops_gitops.core.people import MergedCommit, approved_by, asked_by
+from hyops_gitops.log.admin_entries import Gap, Genesis, Reconcile, TrustChange
+from hyops_gitops.log.entries import AuthorityChange, Intent, Refusal, Result, Unchanged, ZoneDrift
+from hyops_gitops.log.envelope import ENTRIES_PER_FOLDER, Entry
+from hyops_gitops.log.parts import Restore
+from hyops_gitops.plan.plan import Change, summarise
+
+_ESCAPED = re.compile(r"[^ -~]|[\\`*_{}\[\]()<#!|~&@]")
+_SHOWN = 3  # changes or people in a subject
+_CELL = 160  # characters of one cell of a subject, before they are escaped
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One change, or one entry that is none."""
+
+    seq: int  # the intent's where there is one
+    time: datetime
+    what: tuple[str, str]  # what, and old -> new
+    merged: tuple[MergedCommit, ...]
+    outcome: str
+
+    def row(self) -> str:
+        """The line of LOG.md: seq, time, what, old -> new, who asked, who approved, outcome."""
+        people = (", ".join(asked_by(self.merged)), ", ".join(approved_by(self.merged)))
+        return row(str(self.seq), time_text(self.time), *self.what, *people, self.outcome)
+
+
+def lines_of(entry: Entry, entries: Sequence[Entry]) -> Iterator[LogLine]:
+    """What one entry says, a line each change."""
+    match entry.body:
+        case Result(intent_seq=seq):
+            yield from _intent_lines(entries[seq - 1], entry, _outcome(entry.body))
+        case Intent():
+            yield from _intent_lines(entry, entry, "intended")
+        case Refusal(merged=merged):
+            yield LogLine(entry.seq, entry.envelope.time, (in_words(entry, entries), ""), merged, "refused")
+        case Unchanged(merged=merged):
+            yield LogLine(entry.seq, entry.envelope.time, (in_words(entry, entries), ""), merged, "nothing to do")
+        case _:
+            yield LogLine(entry.seq, entry.envelope.time, (in_words(entry, entries), ""), (), "recorded")
+
+
+def subject(entry: Entry, entries: Sequence[Entry]) -> str:
+    """The subject of an entry's commit: its line in LOG.md, under the entry's own number.
+
+    Several changes share one subject, which shows the first of them. It is bounded: cells are cut, escapes aside.
+    """
+    lines = list(lines_of(entry, entries)) or [LogLine(entry.seq, entry.envelope.time, ("", ""), (), "")]
+    first = lines[0]
+    whats, values = _some([line.what[0] for line in lines], "; "), _some([line.what[1] for line in lines], "; ")
+    people = (_some(asked_by(first.merged), ", "), _some(approved_by(first.merged), ", "))
+    cells = (f"{entry.seq:06d}", time_text(first.time), whats, values, *people, first.outcome)
+    return _joined(cell if len(cell) <= _CELL else f"{cell[: _CELL - 3]}..." for cell in cells)
+
+
+def in_words(entry: Entry, entries: Sequence[Entry]) -> str:
+    """What an entry says, without its number, time and people."""
+    match entry.body:
+        case Intent():
+            return f"intent {_intended(entry.body)}"
+        case Result():
+            intent = entries[entry.body.intent_seq - 1].body
+            return f"{_outcome(entry.body)} {_intended(intent) if isinstance(intent, Intent) else ''}".rstrip()
+        case Refusal(refusals=refusals):
+            return f"refused by {', '.join(sorted({one.guard for one in refusals}))}"
+        case Unchanged(contracts=contracts):
+            return f"unchanged by {contracts.commit[:12]}"
+        case ZoneDrift(differences=differences, restored=restored):
+            return f"drift of {len(differences)} RRsets{', zone restored' if restored else ''}"
+        case AuthorityChange(commit=commit):
+            return f"authority changed by {commit[:12]}"
+        case _:
+            return _custody_in_words(entry.body, entry.envelope.zone)
+
+
+def row(*cells: str) -> str:
+    """A row of a Markdown table."""
+    return f"| {_joined(cells)} |\n"
+
+
+def escaped(text: str) -> str:
+    """Text that Markdown shows as it is, on its line and without links; all but printable ASCII as U+...."""
+    return _ESCAPED.sub(_escape, text).replace("://", ":\\/\\/")
+
+
+def _escape(match: re.Match[str]) -> str:
+    char = match[0]
+    return f"\\{char}" if " " <= char <= "~" else f"U+{ord(char):04X}"
+
+
+def _joined(cells: Iterable[str]) -> str:
+    return " | ".join(map(escaped, cells))
+
+
+def _custody_in_words(body: Genesis | TrustChange | Gap | Reconcile, zone: str) -> str:
+    match body:
+        case Genesis():
+            return f"genesis of the log of {zone}"
+        case TrustChange():
+            return _trust(body)
+        case Gap(acknowledges=None, missing=missing):
+            return f"gap: entries {missing[0]} to {missing[1]} are missing" if missing else "gap"
+        case Gap(acknowledges=seq):
+            return f"entry {seq} acknowledged"
+        case Reconcile(segment=segment):
+            return f"reconciled break-glass segment {segment}"
+
+
+def _intended(intent: Intent) -> str:
+    return summarise(intent.changes) if intent.restore is None else _restored(intent.restore)[0]
+
+
+def _restored(restore: Restore) -> tuple[str, str]:
+    return f"zone restored from entry {restore.from_seq}", f"{len(restore.differences)} RRsets brought back"
+
+
+def _intent_lines(intended: Entry, entry: Entry, outcome: str) -> Iterator[LogLine]:
+    if isinstance(intended.body, Intent):
+        if intended.body.restore is not None:
+            yield LogLine(intended.seq, entry.envelope.time, _restored(intended.body.restore), (), outcome)
+        for change in intended.body.changes:
+            yield LogLine(intended.seq, entry.envelope.time, _change(change), intended.body.merged, outcome)
+
+
+def _change(change: Change) -> tuple[str, str]:
+    before = " ".join(change.before.rdata) if change.before else "nothing"
+    after = " ".join(change.after.rdata) if change.after else "nothing"
+    return f"{change.action.value} {change.name} {change.type}", f"{before} -> {after}"
+
+
+def _outcome(result: Result) -> str:
+    recovered = ", found out later" if result.recovered else ""
+    if result.outcome == "applied" and not result.converged:
+        return f"applied, not converged{recovered}"
+    return f"{result.outcome}{recovered}"
+
+
+def _trust(body: TrustChange) -> str:
+    parts = (
+        ("trusts", [key.principal for key in body.trust]),
+        ("retires", [key.principal for key in body.retire]),
+        ("compromised", [one.key.split(" ")[-1][-12:] for one in body.compromised]),
+    )
+    return "keys: " + "; ".join(f"{word} {', '.join(names)}" for word, names in parts if names)
+
+
+def _some(texts: Sequence[str], separator: str) -> str:
+    more = len(texts) - _SHOWN
+    return separator.join([*texts[:_SHOWN], *([f"and {more} more"] if more > 0 else [])])
+
+
+FORM = 1
+LOG_PAGE = "LOG.md"
+LINES = 200
+_COLUMNS = "| seq | time | what | old -> new | who asked | who approved | outcome |\n|---|---|---|---|---|---|---|\n"
+_FOLDER_COLUMNS = "| seq | time | type | what |\n|---|---|---|---|\n"
+
+
+def folder_page(zone: str, seq: int) -> str:
+    """The path of the README of the folder that an entry is in."""
+    return f"log/{zone}/{seq // ENTRIES_PER_FOLDER:04d}/README.md"
+
+
+def log_page(zone: str, entries: Sequence[Entry]) -> bytes:
+    """LOG.md: the newest 200 changes, one line each, newest first."""
+    lines = islice(_newest_first(entries), LINES)
+    title = f"# The log of {escaped(zone)}: the newest {LINES} changes\n\n"
+    return (title + _COLUMNS + "".join(line.row() for line in lines)).encode()
+
+
+def folder_readme(zone: str, entries: Sequence[Entry], seq: int) -> bytes:
+    """The README of the folder that entry `seq` is in, as it stands after that entry."""
+    first = max(1, seq // ENTRIES_PER_FOLDER * ENTRIES_PER_FOLDER)
+    title = f"# Entries {first} to {seq} of the log of {escaped(zone)}\n\n"
+    rows = (
+        row(str(entry.seq), time_text(entry.envelope.time), entry.type, in_words(entry, entries))
+        for entry in entries[first - 1 : seq]
+    )
+    return (title + _FOLDER_COLUMNS + "".join(rows)).encode()
+
+
+def _newest_first(entries: Sequence[Entry]) -> Iterator[LogLine]:
+    """Every line; of an intent only while it is the newest entry, as its result has the same."""
+    for entry in reversed(entries):
+        if not isinstance(entry.body, Intent) or entry is entries[-1]:
+            yield from lines_of(entry, entries)
+
+
+_TEXT = """\
+# The log of {zone}
+
+This branch is written only by the applier. Each entry says what was about to be done to the zone `{zone}`, or
+what came of it; it is signed, and chained to the one before it. The contracts themselves are on the main branch.
+
+- `log/{zone}/0000/000001.json`: the entries, numbered from 1, a hundred a folder: one line of canonical JSON each (an
+  in-toto Statement v1), with its OpenSSH signature beside it (`.sig`, namespace `hyops-gitops`)
+- `zones/{zone}.zone`: the whole zone as last observed; `sha256sum` of it is the subject digest of the newest entry
+- `state/{zone}.zone`: the records under contract as last applied, each line with its contract
+
+## Verify an entry
+
+`S` is `authority/allowed_signers` of the main branch, and `E` an entry such as `log/{zone}/0000/000002`:
+
+    P=$(jq -r .predicate.signer.principal $E.json)
+    T=$(jq -r .predicate.time $E.json | tr -d :T-)
+    ssh-keygen -Y verify -f $S -I "$P" -n hyops-gitops -O verify-time=$T -s $E.json.sig < $E.json
+    jq -cS . $E.json | cmp - $E.json
+
+`predicate.prev.entry` and `predicate.prev.sig` are the `sha256sum` of the entry before and of its `.sig`; entry 1 has
+zeros, and the SHA-256 that `evidence.genesis` in `authority/{zone}.yaml` pins on the main branch.
+`predicate.files` holds the `sha256sum` of this file and of the files under `zones/` and `state/` as they stood after
+the entry. `hyops-gitops evidence verify` checks all of it.
+"""
+
+
+def readme(zone: str) -> bytes:
+    """The README of one zone's log."""
+    return _TEXT.format(zone=zone).encode()

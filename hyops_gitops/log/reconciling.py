@@ -1,0 +1,101 @@
+"""What bringing a break-glass segment into the log writes. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from hyops_gitops.core.contract import Contract
+from hyops_gitops.core.guards import Override
+from hyops_gitops.core.managed import ManagedSet
+from hyops_gitops.core.markers import claim_name, reserved_numbers
+from hyops_gitops.core.zone import Key, Zone
+from hyops_gitops.log.admin_entries import Adopted, Reconcile
+from hyops_gitops.log.continuity import after_changes, placed
+from hyops_gitops.log.entries import Result, ZoneDrift
+from hyops_gitops.log.holds import holds_due
+from hyops_gitops.log.log import Log
+from hyops_gitops.log.parts import ZoneDigests
+from hyops_gitops.log.restoring import differences_between
+from hyops_gitops.log.verify_segment import Segment
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """The entries to write, and the zone and managed set that they lead to."""
+
+    drift: ZoneDrift | None  # between what the log left and what the segment found
+    found: Zone
+    entry: Reconcile
+    observed: Zone
+    state: ManagedSet
+
+
+def reconciliation(
+    segment: Segment,
+    log: Log,
+    commit: str,
+    *,
+    contracts: Iterable[Contract],
+    review: str,
+    reason: str,
+    overrides: Sequence[Override],
+) -> Reconciliation:
+    """How a segment that was judged and found sound is taken up.
+
+    Args:
+        segment: The segment.
+        log: What it goes on from.
+        commit: The contracts' commit of this run.
+        contracts: The valid ones there; names that the segment left elsewhere than they say are held.
+        review: The principal of whoever looked at it, or "".
+        reason: What they say.
+        overrides: Guards that were lifted.
+    """
+    changes, drift = segment.changes(), _drift(segment, log, commit)
+    holds = holds_due([one for _, one in segment.intents()], contracts, after_changes(log.state, changes))
+    state = after_changes(log.state, changes, placed(holds, log.head.seq + (1 if drift is None else 2)))
+    serial = next((one.body.after.serial for one in reversed(segment.entries) if isinstance(one.body, Result)), None)
+    adopted = Adopted(
+        base=segment.ref.base,
+        before=_digests(segment.start, log.state, None),
+        after=_digests(segment.end, state, serial),
+        changes=changes,
+        anchor=segment.anchor,
+        operators=segment.operators,
+        witnesses=tuple(sorted(set(segment.witnesses.values()))),
+        ended=segment.head.envelope.time,
+        holds=holds,
+        overrides=tuple(overrides),
+        commit=commit,
+    )
+    entry = Reconcile(segment.ref.id, len(segment.entries), segment.head.sha256, review, adopted, reason)
+    return Reconciliation(drift, segment.start, entry, segment.end, state)
+
+
+def markers_left(log: Log) -> list[Key]:
+    """What the newest segment that was brought in left in the zone and is in the way: the log's next numbers.
+
+    They go so that they can be used, except where an intent of the log stands there that never landed: its own fence
+    stays until it expires, as do the segment's own markers.
+    """
+    adopted = next((one.body.adopted for one in reversed(log.reconciled) if isinstance(one.body, Reconcile)), None)
+    if adopted is None or adopted.anchor is None or adopted.anchor != log.anchor:
+        return []
+    fenced = {one.body.intent_seq for one in log.entries if isinstance(one.body, Result)}
+    anchored = adopted.base.anchor.seq if adopted.base.anchor and adopted.base.anchor.segment is None else 0
+    numbers = reserved_numbers(anchored, adopted.base.head[0], None)
+    return [(claim_name(log.zone, one), "CNAME") for one in numbers if one not in fenced]
+
+
+def _digests(zone: Zone, managed: ManagedSet, serial: int | None) -> ZoneDigests:
+    return ZoneDigests(zone.select(managed.entries).digest(), zone.digest(), serial)
+
+
+def _drift(segment: Segment, log: Log, commit: str) -> ZoneDrift | None:
+    if not log.has_baseline or segment.start.digest() == log.observed.digest():
+        return None
+    return ZoneDrift(
+        commit,
+        _digests(log.observed, log.state, log.serial),
+        _digests(segment.start, log.state, None),
+        tuple(differences_between(log.observed, segment.start, log.state)),
+    )

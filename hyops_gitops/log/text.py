@@ -1,0 +1,66 @@
+"""Keys, single entries and the history of a name as text."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+
+from hyops_gitops.core.findings import printable
+from hyops_gitops.core.json_fields import time_text
+from hyops_gitops.core.signers import fingerprint
+from hyops_gitops.log.continuity import Problem
+from hyops_gitops.log.history import NameChange
+from hyops_gitops.log.keys import KeyRow
+
+
+def problem_lines(problems: Iterable[Problem]) -> list[str]:
+    """`log/z.internal/0000/000002.json: chain: prev.entry is not the SHA-256 of the entry before`, one a problem."""
+    return [f"{printable(one.where)}: {one.code}: {printable(one.message)}" for one in problems]
+
+
+def keys_text(rows: Sequence[KeyRow]) -> str:
+    """A block for each key."""
+    return "\n".join(line for row in rows for line in _key_lines(row)) or "no key is listed"
+
+
+def _key_lines(row: KeyRow) -> Iterator[str]:
+    recovery = ", recovery key" if row.recovery else ""
+    yield f"{printable(row.principal)} {fingerprint(row.key)}: {row.status}{recovery}"
+    yield f"  namespaces {'any' if row.namespaces is None else ' '.join(row.namespaces)}"
+    since = time_text(row.valid_after) if row.valid_after else "always"
+    until = time_text(row.valid_before) if row.valid_before else "further notice"
+    yield f"  valid      from {since} until {until}"
+    if row.standing.trusted_by is not None:
+        yield f"  trusted    since entry {row.standing.trusted_by}"
+    if row.standing.retired_by is not None:
+        yield f"  retired    by entry {row.standing.retired_by}"
+    if row.standing.last_good_seq is not None:
+        yield f"  stolen     after entry {row.standing.last_good_seq}"
+    if row.added is not None:
+        yield f"  added      by commit {row.added[:12]}"
+    if row.ended is not None:
+        yield f"  ended      by commit {row.ended[:12]}"
+    if row.first_use is not None:
+        yield f"  used       from entry {row.first_use} to {row.last_use}"
+
+
+def history_text(name: str, changes: Sequence[NameChange]) -> str:
+    """A block for each change, oldest first."""
+    return "\n".join([name, *(line for change in changes for line in _change_lines(change))])
+
+
+def _change_lines(change: NameChange) -> Iterator[str]:
+    old, new = (printable(" ".join(values)) or "nothing" for values in (change.old, change.new))
+    served = {True: ", served everywhere it must be", False: ", not served everywhere it must be", None: ""}
+    outcome = "found, made outside the log" if change.outcome == "found" else change.outcome
+    what = f"{change.action} {change.type}: {old} -> {new}" if change.type else "nothing was done"
+    yield f"{change.seq:>6}  {time_text(change.time)}  {what}"
+    yield f"        {outcome}{served[change.converged]}{': ' if change.reason else ''}{printable(change.reason)}"
+    if change.asked:
+        approved = ", ".join(map(printable, change.approved)) or "nobody on record"
+        yield f"        asked by {', '.join(map(printable, change.asked))}; approved by {approved}"
+
+
+def entry_text(seq: int, sha256: str, content: bytes, problems: Sequence[Problem]) -> str:
+    """One entry, indented, and whether the log it stands in verifies."""
+    shown = json.dumps(json.loads(content), indent=2)  # of ASCII alone, so nothing in it can move the cursor
+    state = f"the log verifies; entry {seq}:{sha256}"
+    return "\n".join([shown, *problem_lines(problems), "the log does NOT verify" if problems else state])

@@ -1,0 +1,92 @@
+"""How a change spread, from the moment its update was accepted: each server, then the service through its name."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from hyops_gitops.core.json_fields import Fields
+from hyops_gitops.core.readiness import ReadinessReport
+from hyops_gitops.core.server_report import ServerReport
+
+Stage = Literal["accepted", "primary", "secondary", "resolver", "service"]
+STAGES: tuple[Stage, ...] = ("accepted", "primary", "secondary", "resolver", "service")
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceReport:
+    """Whether a moved service answers through its name, as servers that serve the change answer it."""
+
+    report: ReadinessReport  # its target: the addresses that the name leads to
+    after_ms: int | None  # since the update was accepted; None where it does not answer
+
+    def to_json(self) -> dict[str, object]:
+        """The shape used in receipts and in evidence."""
+        return {**self.report.to_json(), "after_ms": self.after_ms}
+
+    @classmethod
+    def from_json(cls, fields: Fields) -> "ServiceReport":
+        """Back from that shape."""
+        return cls(ReadinessReport.from_json(fields), fields.optional_integer("after_ms"))
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Something that came about, or did not."""
+
+    after_ms: int | None  # since the update was accepted; None: not seen to come about
+    stage: Stage
+    name: str  # of the server or of the endpoint; "" for the update itself
+    said: str
+
+    def to_json(self) -> dict[str, object]:
+        """The shape used in receipts and in evidence."""
+        return {"after_ms": self.after_ms, "stage": self.stage, "name": self.name, "said": self.said}
+
+    @classmethod
+    def from_json(cls, fields: Fields) -> "Moment":
+        """Back from that shape."""
+        stage = fields.choice("stage", STAGES)
+        return cls(fields.optional_integer("after_ms"), stage, fields.text("name"), fields.text("said"))
+
+
+def timeline(servers: Iterable[ServerReport], services: Iterable[ServiceReport]) -> tuple[Moment, ...]:
+    """Everything in the order in which it came about; what did not, last.
+
+    Args:
+        servers: What each server answered in the end.
+        services: Whether each moved service answers through its name.
+    """
+    moments = [
+        *map(_of_server, servers),
+        *(Moment(one.after_ms, "service", one.report.name, _said_of_service(one)) for one in services),
+    ]
+    moments.sort(key=lambda one: (one.after_ms is None, one.after_ms or 0))
+    return (Moment(0, "accepted", "", "update accepted"), *moments)
+
+
+def _of_server(server: ServerReport) -> Moment:
+    stage = next(one for one in STAGES if one == server.role)
+    site = ", its site is declared lost" if server.lost else ""
+    if server.verdict == "converged":
+        said = "answers with the change"
+    elif server.rcode:
+        said = f"cannot conclude: answered {server.rcode}{site}"
+    elif server.verdict == "silent":
+        said = f"does not answer{site}"
+    elif server.overdue:
+        said = "still answers from before, longer than any TTL allows"
+    else:
+        said = f"still answers from before{site}"
+    return Moment(server.after_ms, stage, server.name, said)
+
+
+def _said_of_service(service: ServiceReport) -> str:
+    match service.report.verdict:
+        case "ready":
+            return "reachable by name"
+        case "not-probed":
+            return f"not probed: {service.report.reason}"
+        case "unknown":
+            return f"not known to be reachable by name: {service.report.why}"
+        case _:
+            return f"not reachable by name: {service.report.why}"

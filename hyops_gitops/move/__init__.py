@@ -1,0 +1,1 @@
+"""Cutover, failover and failback; publish and fmt: edits of contracts."""

@@ -1,0 +1,302 @@
+"""Which endpoints move where: one by name, or all of a site. Values and their selection; nothing is written here."""
+
+import re
+import shlex
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from hyops_gitops.core.context import suggestion
+from hyops_gitops.core.contract import Contract, Target, TargetType
+from hyops_gitops.core.declaration import Declaration
+from hyops_gitops.core.errors import Exit, UsageError
+from hyops_gitops.core.guards import Override
+from hyops_gitops.core.names import canonical_name
+from hyops_gitops.core.readiness import ReadinessReport
+from hyops_gitops.core.zone import canonical_address, is_address
+from hyops_gitops.log.log import Applied
+from hyops_gitops.move.contract_edit import Edit, moved, moved_with_site
+from hyops_gitops.plan.limits import Proposal
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One endpoint, as it is and as it is to be."""
+
+    name: str
+    path: str
+    environment: str
+    before: Target
+    after: Target
+    from_site: str | None
+    to_site: str | None
+    ttl: int  # that clients have of the old target
+    edits: tuple[Edit, ...]
+
+    def to_json(self) -> dict[str, object]:
+        """The shape used in `hyops-move/1`."""
+        return {
+            "name": self.name,
+            "path": self.path,
+            "environment": self.environment,
+            "before": {**_target_json(self.before), "site": self.from_site},
+            "after": {**_target_json(self.after), "site": self.to_site},
+            "ttl": self.ttl,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """One endpoint that a failover of its site leaves alone, and why."""
+
+    name: str
+    reason: str
+
+    def to_json(self) -> dict[str, object]:
+        """The shape used in `hyops-move/1`."""
+        return {"name": self.name, "reason": self.reason}
+
+
+@dataclass(frozen=True, slots=True)
+class SiteChoice:
+    """What a failover is asked to move."""
+
+    origin: str
+    to: str
+    environment: str | None = None
+    include: frozenset[str] = frozenset()  # whole names
+    hold: Mapping[str, str] | None = None  # whole names, and why
+
+
+def move_of(contract: Contract, target: Target, site: str | None = None) -> Move:
+    """The move of one endpoint to a target, as one of its sites where that is said."""
+    edits = moved(contract, target) if site is None else moved_with_site(contract, site, target)
+    arrives = site or next((name for name, one in contract.sites.items() if one == target), None)
+    return Move(
+        str(contract.name),
+        contract.path,
+        contract.name.environment,
+        contract.target,
+        target,
+        contract.active_site,
+        arrives,
+        contract.ttl,
+        edits,
+    )
+
+
+def site_target(contract: Contract, site: str) -> Target:
+    """The target of one site.
+
+    Raises:
+        UsageError: code `no-site`.
+    """
+    if site not in contract.sites:
+        hint = suggestion(site, contract.sites, "its sites") if contract.sites else "--target ADDR moves it anywhere"
+        raise UsageError(f"{contract.name} has no site {site!r}", code="no-site", hint=hint)
+    return contract.sites[site]
+
+
+def given_target(contract: Contract, texts: Collection[str]) -> Target:
+    """A target as it is given on a command line: addresses, or one name.
+
+    Raises:
+        UsageError: code `bad-target`.
+    """
+    values = tuple(sorted({canonical_address(canonical_name(text.strip())) for text in texts}))
+    kind = contract.target.type
+    if all(map(is_address, values)):
+        kind = TargetType.HOST if kind is TargetType.DNS else kind
+    elif len(values) == 1:
+        kind = TargetType.DNS
+    else:
+        raise UsageError(f"{', '.join(values)}: expected addresses or one name", code="bad-target")
+    same = (one for one in contract.sites.values() if one.values == values)
+    return next(same, Target(kind, values, contract.target.port))
+
+
+def previous_target(contract: Contract, past: Iterable[Applied]) -> Target | None:
+    """Where an endpoint was before it last moved to where it is now, as the log tells it (oldest entry first)."""
+    name, found = str(contract.name), None
+    for applied in past:
+        changes = [change for change in applied.intent.changes if change.name == name]
+        if any(change.cutover and change.before is not None for change in changes):
+            before = contract.target_shown_by(change.before for change in changes if change.before)
+            found = before if before.values != contract.target.values else found
+    return found
+
+
+def select(contracts: Iterable[Contract], choice: SiteChoice) -> tuple[tuple[Move, ...], tuple[Skipped, ...]]:
+    """The endpoints of a site that move to another, and those that stay, each with the reason.
+
+    Raises:
+        UsageError: code `cannot-include`: one that is named to be taken along cannot be.
+    """
+    moves: list[Move] = []
+    skipped: list[Skipped] = []
+    for contract in contracts:
+        if choice.environment not in (None, contract.name.environment):
+            continue
+        name = str(contract.name)
+        reason = _stays(contract, choice)
+        if reason is None:
+            moves.append(move_of(contract, contract.sites[choice.to]))
+        elif name in choice.include:
+            raise UsageError(f"{name} cannot be taken along: it {reason}", code="cannot-include")
+        else:
+            skipped.append(Skipped(name, reason))
+    return tuple(moves), tuple(skipped)
+
+
+def _stays(contract: Contract, choice: SiteChoice) -> str | None:
+    """Why an endpoint stays, or None when it moves."""
+    name = str(contract.name)
+    if choice.hold and name in choice.hold:
+        return f"is held: {choice.hold[name]}"
+    if not contract.sites:
+        return "has no endpoint_sites"
+    if contract.active_site != choice.origin:
+        return f"is active at {contract.active_site}"
+    if choice.to not in contract.sites:
+        return f"has no site {choice.to}"
+    if not contract.cutover_required and name not in choice.include:
+        publisher = f", says {contract.source}" if contract.source else ""
+        return f"need not move (endpoint_cutover_required: false{publisher}); --include {name} takes it along"
+    return None
+
+
+def _target_json(target: Target) -> dict[str, object]:
+    return {"target": list(target.values), "type": target.type.value, "port": target.port}
+
+
+@dataclass(frozen=True, slots=True)
+class Moving:
+    """Moves as they are written, committed or only said."""
+
+    verb: str  # cutover, prepare, failback, failover
+    moves: tuple[Move, ...]
+    skipped: tuple[Skipped, ...] = ()
+    warnings: tuple[str, ...] = ()
+    written: tuple[str, ...] = ()  # files of the work tree
+    branch: str | None = None
+    commit: str | None = None
+    pushed: bool = False
+    pull_request: str | None = None  # its address
+    next: tuple[str, ...] = ()  # commands
+
+    def to_json(self) -> dict[str, object]:
+        """`hyops-move/1`."""
+        return {
+            "format": "hyops-move/1",
+            "verb": self.verb,
+            "moves": [move.to_json() for move in self.moves],
+            "skipped": [one.to_json() for one in self.skipped],
+            "warnings": list(self.warnings),
+            "written": list(self.written),
+            "branch": self.branch,
+            "commit": self.commit,
+            "pushed": self.pushed,
+            "pull_request": self.pull_request,
+            "next": list(self.next),
+        }
+
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class CommitText:
+    """What a commit says: a subject, a body, and trailers, which have to be its last paragraph."""
+
+    subject: str
+    body: str = ""
+    trailers: tuple[str, ...] = ()
+
+    @property
+    def message(self) -> str:
+        """All of it."""
+        parts = [self.subject, self.body, "\n".join(self.trailers)]
+        return "\n\n".join(part for part in parts if part) + "\n"
+
+    @property
+    def description(self) -> str:
+        """All but the subject, for a pull request: a forge that squashes makes its commit of it."""
+        return "\n\n".join(part for part in (self.body, "\n".join(self.trailers)) if part)
+
+
+def trailer_lines(declared: Declaration, overrides: Iterable[Override] = ()) -> tuple[str, ...]:
+    """The trailers that say this, as `core.declaration` reads them."""
+    found = [
+        ("Kind", declared.kind),
+        ("Reason", declared.reason),
+        ("Reference", declared.reference),
+        *(("Site-Lost", site) for site in declared.sites_lost),
+        *(("Hold", f"{hold.name}={hold.reason}") for hold in declared.holds),
+        *(("Override", str(one)) for one in overrides),
+    ]
+    return tuple(f"Hyops-{key}: {' '.join(text.split())}" for key, text in found if text)
+
+
+def branch_name(verb: str, *words: str) -> str:
+    """`failover/onprem-to-gcp`: letters, digits, dots and hyphens only."""
+    safe = (_UNSAFE.sub("-", word).strip("-.") for word in words)
+    return f"{verb}/{'-'.join(word for word in safe if word)}"
+
+
+def commit_commands(branch: str, paths: Sequence[str], text: CommitText) -> tuple[str, ...]:
+    """The commands that commit edited files on a new branch."""
+    messages = [part for part in (text.subject, text.body, "\n".join(text.trailers)) if part]
+    return (
+        shlex.join(["git", "switch", "-c", branch]),
+        shlex.join(["git", "add", *paths]),
+        shlex.join(["git", "commit", *(word for part in messages for word in ("-m", part))]),
+    )
+
+
+def pull_request_command(branch: str, text: CommitText) -> tuple[str, ...]:
+    """The command that opens a pull request with the forge's own program."""
+    return ("gh", "pr", "create", "--head", branch, "--title", text.subject, "--body", text.description)
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """A failover that was not carried out."""
+
+    origin: str
+    to: str
+    moves: tuple[Move, ...]
+    skipped: tuple[Skipped, ...]
+    readiness: tuple[ReadinessReport, ...]  # one for each move, in their order
+    proposal: Proposal  # with the contracts as the failover would leave them
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def exit_code(self) -> Exit:
+        """What the failover's apply would end with before anything is sent."""
+        return Exit.REFUSED if self.proposal.plan.refusals else Exit.OK
+
+    @property
+    def environments(self) -> tuple[tuple[str, tuple[tuple[Move, ReadinessReport], ...]], ...]:
+        """The moves and what their targets say, by environment."""
+        pairs = list(zip(self.moves, self.readiness, strict=True))
+        names = sorted({move.environment for move in self.moves})
+        return tuple((name, tuple(pair for pair in pairs if pair[0].environment == name)) for name in names)
+
+    def to_json(self) -> dict[str, object]:
+        """`hyops-failover-check/1`."""
+        return {
+            "format": "hyops-failover-check/1",
+            "from": self.origin,
+            "to": self.to,
+            "passes": self.exit_code is Exit.OK,
+            "environments": [
+                {
+                    "name": name,
+                    "ready": sum(report.verdict == "ready" for _, report in pairs),
+                    "endpoints": [{**move.to_json(), "readiness": report.to_json()} for move, report in pairs],
+                }
+                for name, pairs in self.environments
+            ],
+            "skipped": [one.to_json() for one in self.skipped],
+            "warnings": list(self.warnings),
+            "plan": self.proposal.to_json(),
+        }

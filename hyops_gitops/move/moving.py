@@ -1,0 +1,264 @@
+"""What every command that moves endpoints does with its moves: edit, check, then write or commit them."""
+
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from hyops_gitops.apply.plan import recorded_log
+from hyops_gitops.apply.propose import known_sites
+from hyops_gitops.core.authority import Authority, EvidenceSettings
+from hyops_gitops.core.context import did_you_mean, suggestion
+from hyops_gitops.core.contract import Contract
+from hyops_gitops.core.declaration import NOTHING_DECLARED, Declaration
+from hyops_gitops.core.errors import HyopsError, Refused, UsageError
+from hyops_gitops.core.findings import FindingsError
+from hyops_gitops.core.guards import Override
+from hyops_gitops.core.json_fields import time_text
+from hyops_gitops.core.names import canonical_name, is_in_zone
+from hyops_gitops.core.ports import (
+    Branches,
+    Clock,
+    EvidenceStore,
+    History,
+    PullRequests,
+    VerifiedMark,
+    Verifier,
+)
+from hyops_gitops.log.log import Log
+from hyops_gitops.log.retirement import cached_until
+from hyops_gitops.move.contract_files import (
+    FileChange,
+    FilePorts,
+    check_changes,
+    edit_file,
+    validated,
+    write_changes,
+)
+from hyops_gitops.move.moves import (
+    CommitText,
+    Move,
+    Moving,
+    branch_name,
+    commit_commands,
+    pull_request_command,
+    trailer_lines,
+)
+from hyops_gitops.validate.tree import Validation
+
+
+@dataclass(frozen=True, slots=True)
+class MovePorts:
+    """The outside."""
+
+    files: FilePorts
+    history: History
+    branches: Branches
+    pull_requests: PullRequests
+    open_store: Callable[[EvidenceSettings], EvidenceStore]
+    verifier: Verifier
+    clock: Clock
+    mark: VerifiedMark | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to become of the moves, and what their commit declares."""
+
+    declared: Declaration = NOTHING_DECLARED
+    overrides: tuple[Override, ...] = ()
+    commit: bool = False  # on a new branch, instead of the work tree
+    push: bool = False
+    pull_request: bool = False
+    branch: str | None = None  # None: a name is made
+
+    @property
+    def commits(self) -> bool:
+        """Whether a commit is made: to push and to ask for review need one."""
+        return self.commit or self.push or self.pull_request
+
+
+def read_contracts(ports: MovePorts, order: Order) -> Validation:
+    """The work tree.
+
+    Raises:
+        FindingsError: the authority is invalid.
+        UsageError: code `no-site`: one that is declared lost is unknown.
+        Refused: guard `dirty`: a commit is wanted, and contracts are not committed.
+    """
+    if order.commits and (dirty := ports.history.dirty_paths()):
+        raise Refused(
+            f"not committed: {', '.join(dirty[:5])}{', ...' if len(dirty) > 5 else ''}",  # noqa: PLR2004 - shown
+            guard="dirty",
+            hint="commit or remove them first, or leave out --commit",
+        )
+    validation = validated(ports.files)
+    check_lost_sites(order, validation)
+    return validation
+
+
+def check_lost_sites(order: Order, validation: Validation) -> None:
+    """A site that is declared lost is one: a slip would leave its servers required.
+
+    Raises:
+        UsageError: code `no-site`.
+    """
+    known = known_sites(validation)
+    for site in order.declared.sites_lost:
+        if site not in known:
+            raise UsageError(
+                f"no server or endpoint has a site {site!r}", code="no-site", hint=suggestion(site, known, "sites")
+            )
+
+
+def named_contract(validation: Validation, name: str) -> Contract:
+    """The contract of a name, which may be short.
+
+    Raises:
+        UsageError: code `unknown-name`.
+        FindingsError: the contract is invalid.
+    """
+    whole = whole_name(validation, name)
+    by_name = {str(one.name): one for one in validation.contracts}
+    if whole in by_name:
+        return by_name[whole]
+    zone = validation.authority.zone if validation.authority else ""
+    service, _, environment = whole.removesuffix(f".{zone}").partition(".")
+    path = f"endpoints/{environment}/{service}.yaml"
+    if path in validation.invalid_paths:
+        raise FindingsError(validation.findings_about({path}))
+    guess = did_you_mean(whole, by_name)
+    hint = f"did you mean {guess}?" if guess else "`hyops-gitops status` lists the endpoints"
+    raise UsageError(f"no contract is called {whole}", code="unknown-name", hint=hint)
+
+
+def whole_name(validation: Validation, name: str) -> str:
+    """`postgres.prod` as `postgres.prod.<zone>`."""
+    zone = validation.authority.zone if validation.authority else ""
+    canonical = canonical_name(name)
+    return canonical if is_in_zone(canonical, zone) else f"{canonical}.{zone}"
+
+
+def edit_moves(moves: Sequence[Move], validation: Validation, ports: MovePorts) -> tuple[FileChange, ...]:
+    """The files of these moves, edited in memory and validated as they would be.
+
+    Raises:
+        FindingsError: a contract would be invalid.
+    """
+    changes = tuple(edit_file(move.path, validation.files[move.path], move.edits, ports.files) for move in moves)
+    check_changes(changes, ports.files)
+    return changes
+
+
+def carry_out(
+    moving: Moving,
+    changes: Sequence[FileChange],
+    text: CommitText,
+    branch: tuple[str, ...],
+    order: Order,
+    ports: MovePorts,
+    *,
+    empty: bool = False,
+) -> Moving:
+    """Write the files, or commit them on a new branch and ask for review as far as the order says.
+
+    Args:
+        moving: What is moved.
+        changes: The files, checked.
+        text: What the commit says, its trailers aside.
+        branch: The words that a new branch is called after.
+        order: What is wanted.
+        ports: The outside.
+        empty: Whether a commit without files is wanted too, for what its trailers say.
+
+    Raises:
+        UsageError: `no-identity`, `bad-branch`, `no-remote`.
+        OutsideFailure: git, the remote or the forge's program failed.
+    """
+    changed = [one for one in changes if one.changes]
+    if not changed and not empty:
+        return moving
+    text = replace(text, trailers=trailer_lines(order.declared, order.overrides))
+    name = _branch(order, branch, ports)
+    paths = [one.path for one in changed]
+    open_command = pull_request_command(name, text)
+    if not order.commits:
+        write_changes(changed, ports.files)
+        commands = ("hyops-gitops plan", *commit_commands(name, paths, text))
+        return replace(moving, written=tuple(paths), next=commands)
+    remote = _remote(ports, order)
+    commit = ports.branches.commit(name, {one.path: one.after for one in changed}, text.message)
+    done = replace(moving, branch=name, commit=commit)
+    show = f"hyops-gitops plan --commit {name}"
+    if not (order.push or order.pull_request):
+        return replace(done, next=(show, f"git push {remote or 'REMOTE'} {name}", shlex.join(open_command)))
+    ports.branches.push(remote, name, commit)
+    done = replace(done, pushed=True, next=(show, shlex.join(open_command)))
+    if not order.pull_request:
+        return done
+    address = ports.pull_requests.open(open_command)
+    return done if address is None else replace(done, pull_request=address, next=(show,))
+
+
+def _branch(order: Order, words: tuple[str, ...], ports: MovePorts) -> str:
+    wanted = order.branch or branch_name(*words)
+    free = ports.branches.free_name(wanted) if order.commits or not order.branch else wanted
+    if order.branch and free != wanted:
+        raise UsageError(f"there is a branch {wanted!r} already", code="bad-branch", hint=f"{free} is free")
+    return free
+
+
+def _remote(ports: MovePorts, order: Order) -> str:
+    authority = validated(ports.files).authority
+    remote = authority.evidence.remote if authority is not None else None
+    if remote is None and (order.push or order.pull_request):
+        raise UsageError(
+            "there is no remote to push to: evidence.remote of the authority file names none",
+            code="no-remote",
+            hint="leave out --push and --pr, and push the branch yourself",
+        )
+    return remote or ""
+
+
+# --- what clients may still keep
+
+
+def cache_warnings(moves: Sequence[Move], validation: Validation, ports: MovePorts) -> tuple[str, ...]:
+    """What keeps clients at the old target for longer than the policy's longest TTL of a cutover."""
+    authority = validation.authority
+    if authority is None:
+        return ()
+    longest = authority.policy.cutover_ttl_max
+    warnings = [
+        f"{move.name}: its TTL is {move.ttl} s, policy.cutover_ttl_max is {longest} s: clients may keep the old target "
+        f"that long; `hyops-gitops cutover {move.name} --prepare` lowers it ahead"
+        for move in moves
+        if move.ttl > longest
+    ]
+    try:
+        log = read_log(validation, authority, ports)
+    except HyopsError as error:
+        return (*warnings, f"earlier TTLs are not known: {error.message}")
+    return (*warnings, *_still_cached(moves, log, ports)) if log else tuple(warnings)
+
+
+def _still_cached(moves: Sequence[Move], log: Log, ports: MovePorts) -> list[str]:
+    now = ports.clock.now()
+    found: list[str] = []
+    for move in moves:
+        earlier = cached_until(move.name, log.applied_to(move.name), now)
+        if earlier is not None and (earlier[0] - now).total_seconds() > move.ttl:
+            until, ttl = earlier
+            found.append(
+                f"{move.name}: caches may hold what was served with its earlier TTL of {ttl} s until "
+                f"{time_text(until)}: the old target has to go on serving until then"
+            )
+    return found
+
+
+def read_log(validation: Validation, authority: Authority, ports: MovePorts) -> Log | None:
+    """The log as this clone knows it, None before it is initialised.
+
+    Raises:
+        Refused: initialised, but not in this clone, or it does not verify.
+    """
+    return recorded_log(validation, authority, ports.open_store, ports.verifier, ports.mark)

@@ -1,0 +1,1 @@
+"""Status, drift and doctor: what servers show, held against the log."""

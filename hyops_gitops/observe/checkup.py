@@ -1,0 +1,201 @@
+"""What `doctor` found: one line a check, and what is still in the way of an apply."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Generic, Literal, Protocol, TypeVar
+
+from hyops_gitops.apply.plan import PlanPorts
+from hyops_gitops.core.authority import Authority, EvidenceSettings, Secondary
+from hyops_gitops.core.errors import HyopsError, UsageError
+from hyops_gitops.core.events import OnEvent
+from hyops_gitops.core.exchange import BranchRules, ServerInfo, SourceFile
+from hyops_gitops.core.ports import Clock, DnsClient, Signer, ZoneReader, ZoneRestorer
+
+# ok; does not work; cannot be seen from here, which is not ok; cannot be seen, and somebody vouched for it.
+State = Literal["ok", "fail", "unknown", "attested"]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that a first apply needs."""
+
+    id: str  # stable: people write it into --attest
+    state: State
+    seen: str
+    remedy: str = ""
+
+    def to_json(self) -> dict[str, object]:
+        """Part of `hyops-doctor/1`."""
+        return {"check": self.id, "state": self.state, "seen": self.seen, "remedy": self.remedy}
+
+
+@dataclass(frozen=True, slots=True)
+class Checkup:
+    """All checks of one zone."""
+
+    zone: str
+    checks: tuple[Check, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is in the way, and nothing was left open."""
+        return all(check.state in ("ok", "attested") for check in self.checks)
+
+    def count(self, state: State) -> int:
+        """How many checks came to this."""
+        return sum(check.state == state for check in self.checks)
+
+    def to_json(self) -> dict[str, object]:
+        """`hyops-doctor/1`."""
+        return {
+            "format": "hyops-doctor/1",
+            "zone": self.zone,
+            "ok": self.ok,
+            "checks": [check.to_json() for check in self.checks],
+        }
+
+
+def attested(checks: Iterable[Check], attests: Mapping[str, str]) -> tuple[Check, ...]:
+    """The checks, where those that could not be seen take the word of somebody who looked; a failure stays one.
+
+    Raises:
+        UsageError: code `bad-attest`: there is no such check.
+    """
+    all_checks = tuple(checks)
+    ids = [check.id for check in all_checks]
+    if strangers := sorted(attests.keys() - set(ids)):
+        raise UsageError(f"no check is called {strangers[0]!r}", code="bad-attest", hint=f"checks: {', '.join(ids)}")
+    return tuple(
+        replace(check, state="attested", seen=f"{check.seen}; attested: {attests[check.id]}", remedy="")
+        if check.id in attests and check.state == "unknown"
+        else check
+        for check in all_checks
+    )
+
+
+def parse_attest(text: str) -> tuple[str, str]:
+    """Read `CHECK=REASON`.
+
+    Raises:
+        UsageError: code `bad-attest`.
+    """
+    check, equals, reason = text.partition("=")
+    if not equals or not reason.strip():
+        raise UsageError(f"{text!r} is not CHECK=REASON", code="bad-attest", hint="say who looked, and when")
+    return check.strip(), reason.strip()
+
+
+class RemoteAccess(Protocol):
+    """The git remote of the log."""
+
+    def head(self) -> str | None:
+        """The commit of the evidence branch there.
+
+        Raises:
+            OutsideFailure: it cannot be reached.
+        """
+
+    def refusal(self, commit: str) -> str | None:
+        """Why the remote would not take this commit as the branch's head, as far as a dry run tells."""
+
+    def rules(self, branch: str) -> BranchRules | None:
+        """What protects a branch, None where nothing shows it.
+
+        Raises:
+            OutsideFailure: what would show it cannot be asked.
+        """
+
+
+class ScratchZone(ZoneRestorer, Protocol):
+    """A zone that is made for a race, and removed after it."""
+
+    @property
+    def name(self) -> str:
+        """Its name, of a form that no zone in use has."""
+
+    def remove(self) -> None:
+        """Delete it, with everything in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorPorts:
+    """The outside."""
+
+    plan: PlanPorts
+    python: Callable[[], str]
+    program: Callable[[str], str]  # its version, or that it is there
+    open_remote: Callable[[EvidenceSettings], RemoteAccess]
+    open_signer: Callable[[], Signer]
+    open_secondary: Callable[[Authority, Secondary], ZoneReader | None]  # None: no key is bound to its URL
+    server_info: Callable[[Authority], ServerInfo]
+    zone_keys: Callable[[Authority], tuple[bool, ...] | None]  # whether each signs and is published; None: not shown
+    open_scratch: Callable[[Authority], ScratchZone]  # of a random name; nothing is made yet
+    on_event: OnEvent
+    bound_url: Callable[[], str]  # "" where none is set
+    dns: DnsClient
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorRequest:
+    """One call of doctor."""
+
+    authority_override: SourceFile | None = None
+    runner_site: str | None = None
+    remote_site: str | None = None
+    race: bool = False  # whether to try the database's isolation in a scratch zone
+
+
+Look = Callable[[], str]
+_Value = TypeVar("_Value")
+
+
+class Unseen(Exception):
+    """It cannot be seen from here.
+
+    Args:
+        seen: What hides it.
+        remedy: How it can be seen, or be looked at by hand.
+    """
+
+    def __init__(self, seen: str, remedy: str = "") -> None:
+        super().__init__(seen)
+        self.seen = seen
+        self.remedy = remedy
+
+
+def examined(check: str, look: Look) -> Check:
+    """The outcome of one look."""
+    try:
+        return Check(check, "ok", look())
+    except Unseen as hidden:
+        return Check(check, "unknown", hidden.seen, hidden.remedy)
+    except HyopsError as error:
+        return Check(check, "fail", error.message, error.hint)
+
+
+class Once(Generic[_Value]):
+    """Something that several checks look at, asked for once; the check that asks first tells why it is not there."""
+
+    def __init__(self, check: str, ask: Callable[[], _Value]) -> None:
+        self._check = check
+        self._ask: Callable[[], _Value] | None = ask
+        self._got: list[_Value] = []
+        self.failure: HyopsError | None = None  # what came of asking in vain
+
+    def __call__(self) -> _Value:
+        """The value.
+
+        Raises:
+            Unseen: somebody asked before, in vain.
+        """
+        if self._ask is not None:
+            ask, self._ask = self._ask, None
+            try:
+                self._got.append(ask())
+            except HyopsError as failure:
+                self.failure = failure
+                raise
+        if not self._got:
+            raise Unseen(f"not asked, because of {self._check}", f"mend {self._check} first")
+        return self._got[0]

@@ -1,0 +1,121 @@
+"""The checks of servers that read the primary's database (`policy.replication: native`): nothing is transferred."""
+
+from functools import partial
+
+from hyops_gitops.apply.servers import answered
+from hyops_gitops.core.authority import Authority, Secondary, ServerAddress
+from hyops_gitops.core.errors import OutsideFailure, Refused
+from hyops_gitops.core.exchange import Question, ZoneHeader
+from hyops_gitops.core.zone import soa_serial
+from hyops_gitops.log.retirement import NEW_ZONE_S, NO_ANSWER_S, OLD_ANSWER_S
+from hyops_gitops.observe.checkup import DoctorPorts, Look, Once, Unseen
+
+TIMEOUT_S = 2.0
+
+
+def served_serial_of(ports: DoctorPorts, zone: str, address: ServerAddress) -> int:
+    """The serial that a server answers with authority.
+
+    Raises:
+        OutsideFailure: codes `silent`, `not-authoritative`, `no-answer`.
+    """
+    question = Question(zone, "SOA")
+    answer = ports.dns.ask(address, [question], recursion_desired=False, timeout_s=TIMEOUT_S)[question]
+    if answer.rcode == "SILENT":
+        raise silent(address)
+    if not answer.conclusive:
+        raise failing(address, zone, answer.rcode)
+    serial = soa_serial(answered(answer, question))
+    if not answer.authoritative or serial is None:
+        raise OutsideFailure(
+            f"{address} has no authority for {zone} (it answers {answer.rcode})",
+            code="not-authoritative",
+            hint="make the zone there; is this the right address?",
+        )
+    return serial
+
+
+def silent(address: ServerAddress) -> OutsideFailure:
+    """The failure of a server that does not answer."""
+    hint = "does it run, and may this machine ask it? `dig @HOST -p PORT ZONE SOA`"
+    return OutsideFailure(f"{address} does not answer", code="silent", hint=hint)
+
+
+def failing(address: ServerAddress, zone: str, rcode: str) -> OutsideFailure:
+    """The failure of a server that answers that it cannot answer."""
+    message = f"{address} answered {rcode} for {zone}: what it serves cannot be seen"
+    if rcode == "REFUSED":
+        hint = "make the zone there, or let this machine ask; is this the right address?"
+        return OutsideFailure(message, code="not-authoritative", hint=hint)
+    hint = "its own log says why: does it reach its database, and the servers that it asks?"
+    return OutsideFailure(message, code="no-answer", hint=hint)
+
+
+def looks(ports: DoctorPorts, authority: Authority, serial: Once[int], header: Once[ZoneHeader]) -> dict[str, Look]:
+    """Every check, by its id."""
+    named: dict[str, Look] = {}
+    for secondary in authority.secondaries:
+        named[f"secondary-{secondary.name}"] = partial(_served, ports, authority, secondary, serial)
+        if secondary.api is not None:
+            named[f"secondary-api-{secondary.name}"] = partial(_database, ports, authority, secondary, header)
+        named[f"secondary-caches-{secondary.name}"] = partial(_caches, ports, authority, secondary)
+    return named
+
+
+def _served(ports: DoctorPorts, authority: Authority, secondary: Secondary, serial: Once[int]) -> str:
+    try:
+        served = served_serial_of(ports, authority.zone, secondary.dns)
+    except OutsideFailure as error:
+        if error.code != "not-authoritative":
+            raise
+        hint = (
+            f"it reads the list of its zones every {NEW_ZONE_S} s (zone-cache-refresh-interval): an apply with its "
+            "api_url and key makes a new zone known, a restart too; else look at which database it reads"
+        )
+        raise OutsideFailure(error.message, code=error.code, hint=hint) from None
+    wanted = serial()
+    if served != wanted:
+        raise Unseen(
+            f"{secondary.dns} answers serial {served}, the primary {wanted}: from its caches, or from another state of "
+            "the database",
+            f"look again in {OLD_ANSWER_S} s; if it is still so, look at the replication of the database",
+        )
+    return f"{secondary.dns} answers with authority, serial {served}, as the primary"
+
+
+def _database(ports: DoctorPorts, authority: Authority, secondary: Secondary, header: Once[ZoneHeader]) -> str:
+    reader = ports.open_secondary(authority, secondary)
+    if reader is None:
+        raise Unseen(
+            "no key is bound to its api_url, so its caches are not flushed after a change",
+            "keep its URL in HYOPS_SECONDARY_URLS beside its key, or take api_url out",
+        )
+    seen = reader.header()
+    if seen.kind in ("slave", "secondary", "consumer"):
+        raise Refused(
+            f"it holds {authority.zone} as kind {seen.kind!r}, in a database of its own",
+            guard="primary",
+            hint="say policy.replication: transfer if it transfers the zone; else let it read the primary's database",
+        )
+    wanted = header().serial
+    if seen.serial != wanted:
+        raise OutsideFailure(
+            f"its database has serial {seen.serial}, the primary's {wanted}",
+            code="secondary-behind",
+            hint="look at the replication of the database, and at which database that server reads",
+        )
+    return f"kind {seen.kind}, serial {seen.serial} in its database, as in the primary's"
+
+
+def _caches(ports: DoctorPorts, authority: Authority, secondary: Secondary) -> str:
+    if ports.open_secondary(authority, secondary) is not None:
+        return "flushed by its API after each change"
+    timeout_s = authority.policy.convergence.timeout_s
+    keeps = f"its caches keep an answer for up to {OLD_ANSWER_S} s, and that there is none for up to {NO_ANSWER_S} s"
+    if timeout_s <= NO_ANSWER_S and "secondaries" in authority.policy.convergence.require:
+        raise Unseen(
+            f"with PowerDNS's defaults {keeps}; policy.convergence.timeout_s is {timeout_s}",
+            "give its api_url and key, to have them flushed; or wait longer (timeout_s: 90); where cache-ttl, "
+            "query-cache-ttl and negquery-cache-ttl are shorter there, attest that",
+        )
+    return f"{keeps}; an apply waits {timeout_s} s for it"

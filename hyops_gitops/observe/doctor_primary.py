@@ -1,0 +1,269 @@
+"""The checks of the primary's API: key and its binding, TLS, version, backend, zone, anchor, clock, plan."""
+
+import re
+from collections.abc import Collection
+
+from hyops_gitops.apply.look import (
+    anchor_refusal,
+    check_clock,
+    check_kind,
+    check_signing,
+    observe,
+)
+from hyops_gitops.apply.plan import PlanRequest, make_proposal
+from hyops_gitops.core.authority import Authority
+from hyops_gitops.core.damage import REPAIR, SETTINGS, find_damage, said
+from hyops_gitops.core.errors import OutsideFailure, Refused
+from hyops_gitops.core.exchange import ServerInfo, ZoneHeader
+from hyops_gitops.core.ports import ZoneReader
+from hyops_gitops.core.serials import StuckSerial, forecast_serial, stuck_serial
+from hyops_gitops.core.signed_zone import signatures_expire
+from hyops_gitops.core.text import counted
+from hyops_gitops.log.log import Log
+from hyops_gitops.observe.checkup import DoctorPorts, DoctorRequest, Look, Once, Unseen
+from hyops_gitops.observe.isolation import ENOUGH, ONE_WRITER, closing_settings, race
+from hyops_gitops.plan.limits import Limits
+
+
+def signed_zone(header: ZoneHeader, authority: Authority, ports: DoctorPorts) -> str:
+    """How the zone is signed."""
+    check_signing(header, authority)
+    zone = authority.zone
+    if header.signing is None:
+        return _unsigned(zone, ports.zone_keys(authority))
+    transferred = bool(authority.secondaries) and authority.policy.replication == "transfer"
+    expire = signatures_expire(header) if transferred else False
+    hint = f"pdnsutil set-meta {zone} SOA-EDIT INCEPTION-INCREMENT, with SOA-EDIT-API DEFAULT"
+    if expire is None:
+        raise Unseen("whether the serial moves with each week's new signatures: default-soa-edit is not shown", hint)
+    if expire:
+        raise OutsideFailure(
+            "signatures that secondaries got by transfer expire two weeks after the last change: PowerDNS signs anew "
+            "each week, and the serial does not move with it",
+            code="signatures-expire",
+            hint=hint,
+        )
+    return "signed by PowerDNS, rectified after each write"
+
+
+def _unsigned(zone: str, keys: tuple[bool, ...] | None) -> str:
+    if keys is None:
+        return "not signed; keys that do not sign are not shown to this key"
+    if keys:
+        raise Unseen(
+            f"not signed, though it has {counted(len(keys), 'key')}, none of them active and published: while the "
+            "parent has a DS, validating resolvers answer SERVFAIL for every name",
+            f"pdnsutil activate-zone-key {zone} ID; or take the DS out at the parent, then remove the keys",
+        )
+    return "not signed"
+
+
+# What the suites have run on: docs/servers.md says when.
+_TESTED = ((4, 7), (4, 9), (5, 1))
+_TESTED_BACKENDS = ("gsqlite3", "lmdb", "gpgsql", "gmysql")
+_READ_ONLY_BACKENDS = frozenset({"bind", "pipe", "geoip", "ldap"})
+
+
+class PrimaryServer:
+    """The primary's API, and what it said, asked for once."""
+
+    def __init__(self, request: DoctorRequest, ports: DoctorPorts, authority: Authority, log: Once[Log]) -> None:
+        self.request = request
+        self.ports = ports
+        self.authority = authority
+        self.log = log
+        self.reader: Once[ZoneReader] = Once("api-key", lambda: ports.plan.open_reader(authority))
+        self.header: Once[ZoneHeader] = Once("api", lambda: self.reader().header())
+        self.info: Once[ServerInfo] = Once("version", lambda: ports.server_info(authority))
+
+
+def looks(primary: PrimaryServer) -> dict[str, Look]:
+    """Every check, by its id."""
+    return {
+        "api-bound": lambda: _bound(primary),
+        "api-key": lambda: _key(primary),
+        "api": lambda: _api(primary),
+        "tls": lambda: _tls(primary),
+        "version": lambda: _version(primary),
+        "backend": lambda: _backend(primary),
+        "isolation": lambda: _isolation(primary),
+        "zone-kind": lambda: _kind(primary),
+        "soa-edit-api": lambda: _soa_edit_api(primary),
+        "served-serial": lambda: _served_serial(primary),
+        "signed-zone": lambda: signed_zone(primary.header(), primary.authority, primary.ports),
+        "anchor": lambda: _anchor(primary),
+        "rows": lambda: _rows(primary),
+        "clock": lambda: _clock(primary),
+        "plan": lambda: _plan(primary),
+    }
+
+
+def _bound(primary: PrimaryServer) -> str:
+    api, bound = primary.authority.primary.api, primary.ports.bound_url()
+    if bound.rstrip("/") != api.url:
+        said = f"HYOPS_PRIMARY_URL says {bound}" if bound else "HYOPS_PRIMARY_URL is not set"
+        raise Refused(
+            f"primary.api_url is {api.url}, but {said}",
+            guard="primary-url",
+            hint=f"keep HYOPS_PRIMARY_URL={api.url} beside {api.key_env}, if that is the primary",
+        )
+    return f"{api.key_env} is for {api.url} alone"
+
+
+def _key(primary: PrimaryServer) -> str:
+    primary.reader()
+    return f"{primary.authority.primary.api.key_env} is set"
+
+
+def _api(primary: PrimaryServer) -> str:
+    header = primary.header()
+    return f"{primary.authority.primary.api.url} takes the key and has the zone, serial {header.serial}"
+
+
+def _tls(primary: PrimaryServer) -> str:
+    api = primary.authority.primary.api
+    if not api.url.startswith("https://"):
+        return "plain http, on loopback"  # elsewhere the rule authority-plain-http refuses it
+    failure = primary.header.failure
+    if failure is not None and failure.code == "powerdns-tls":
+        raise failure
+    primary.header()
+    return f"verified against {api.ca_file}" if api.ca_file else "verified against the system's CAs"
+
+
+def _version(primary: PrimaryServer) -> str:
+    primary.header()  # an API that did not answer is asked no further
+    version = primary.info().version
+    match = re.match(r"([0-9]+)\.([0-9]+)", version)
+    if match is None or (int(match[1]), int(match[2])) not in _TESTED:
+        tried = ", ".join(".".join(map(str, release)) for release in _TESTED)
+        raise Unseen(f"PowerDNS {version}; tried were {tried}", "try it with a copy of the zone")
+    return f"PowerDNS {version}"
+
+
+def _backend(primary: PrimaryServer) -> str:
+    backends = primary.info().backends
+    if not backends:
+        raise Unseen("the API does not say which backend", "look at `launch` in pdns.conf")
+    shown = ", ".join(backends)
+    names = {name.partition(":")[0] for name in backends}
+    if names <= _READ_ONLY_BACKENDS:
+        hint = "use one that the API can write, such as gpgsql, gmysql, gsqlite3 or lmdb"
+        raise OutsideFailure(f"{shown} cannot be written through the API", code="backend", hint=hint)
+    if not names <= set(_TESTED_BACKENDS):
+        raise Unseen(f"{shown}; tried were {', '.join(_TESTED_BACKENDS)}", "try it with a copy of the zone")
+    return shown
+
+
+def _isolation(primary: PrimaryServer) -> str:
+    primary.header()
+    backends, asked = primary.info().backends, primary.info().isolation
+    shown = ", ".join(backends) or "this backend"
+    if primary.request.race:
+        return _raced(primary, backends)
+    if backends and {name.partition(":")[0] for name in backends} <= ONE_WRITER:
+        return f"{shown} lets one writer in at a time"
+    if asked in ENOUGH:
+        return f"pdns.conf asks {shown} for {asked}"
+    seen = f"pdns.conf asks {shown} for {asked}" if asked else f"the API does not say which isolation {shown} has"
+    raise Unseen(
+        f"{seen}: where another program writes this zone too, their updates may pass each other",
+        "`doctor --race` tries it in a scratch zone; where the applier is the only writer, attest that. "
+        + closing_settings(backends),
+    )
+
+
+def _raced(primary: PrimaryServer, backends: Collection[str]) -> str:
+    try:
+        outcome = race(primary.ports.open_scratch(primary.authority), primary.ports.on_event)
+    except OutsideFailure as error:
+        if error.code != "powerdns-unauthorized":
+            raise
+        raise Unseen(
+            f"no zone can be made through this API to race in: {error.message}",
+            "a proxy that lets only one zone through refuses it: run this where `restore` runs, past the proxy",
+        ) from None
+    if not outcome.kept_apart:
+        raise OutsideFailure(str(outcome), code="isolation", hint=closing_settings(backends))
+    return str(outcome)
+
+
+def _kind(primary: PrimaryServer) -> str:
+    header = primary.header()
+    check_kind(header, primary.authority)
+    return f"{header.kind}: writable"
+
+
+def _soa_edit_api(primary: PrimaryServer) -> str:
+    header, stuck = primary.header(), _stuck(primary)
+    if stuck is not None and stuck.guard == "soa-edit-api":
+        raise Refused(stuck.message, guard=stuck.guard, hint=stuck.hint)
+    if forecast_serial(header, primary.ports.clock.now()).stored_moves is None:
+        raise Unseen(
+            f"{header.soa_edit_api}, and the serial is within two minutes of the time: whether the next write moves it "
+            "is seen after that write",
+            "look again in two minutes",
+        )
+    return header.soa_edit_api
+
+
+def _served_serial(primary: PrimaryServer) -> str:
+    header, stuck = primary.header(), _stuck(primary)
+    if stuck is not None and stuck.guard == "served-serial":
+        raise Refused(stuck.message, guard=stuck.guard, hint=stuck.hint)
+    if stuck is not None:
+        return f"serial {header.edited_serial} is served; what moves the zone's own is the question first"
+    if forecast_serial(header, primary.ports.clock.now()).served_moves is None:
+        raise Unseen(
+            f"serial {header.edited_serial} is served of {header.serial}; how it comes of it is not shown, so whether "
+            "the next write moves it is seen after that write",
+            "give the zone a SOA-EDIT of its own in place of default-soa-edit",
+        )
+    return f"serial {header.edited_serial} is served, and the next write moves it"
+
+
+def _stuck(primary: PrimaryServer) -> StuckSerial | None:
+    return stuck_serial(primary.header(), primary.authority.zone, primary.ports.clock.now())
+
+
+def _anchor(primary: PrimaryServer) -> str:
+    header, log = primary.header(), primary.log()
+    observation = observe(primary.reader(), log, header)
+    refusal = anchor_refusal(observation, log, Limits.of(primary.authority.policy), ())
+    if refusal is not None:
+        raise refusal
+    anchor = observation.anchor
+    return f"names entry {anchor.seq} of this log" if anchor else "none yet: no other log writes this zone"
+
+
+def _rows(primary: PrimaryServer) -> str:
+    primary.header()
+    if damage := find_damage(primary.reader().rrsets()):
+        hint = f"{REPAIR}; so that it does not come back: {SETTINGS}"
+        raise OutsideFailure(said(damage), code="damaged", hint=hint)
+    return "none contradicts another"
+
+
+def _clock(primary: PrimaryServer) -> str:
+    header, log = primary.header(), primary.log()
+    now = primary.ports.clock.now()
+    check_clock(now, log.head.envelope.time, header.server_time)
+    if header.server_time is None:
+        raise Unseen(
+            "not behind the log; PowerDNS itself tells no time to compare with",
+            "compare `date -u` here and on the primary, or put a proxy that sends Date before the API",
+        )
+    return f"{(now - header.server_time).total_seconds():+.0f} s off the API's"
+
+
+def _plan(primary: PrimaryServer) -> str:
+    primary.header()
+    primary.log()
+    request = PlanRequest(None, live=True, authority_override=primary.request.authority_override)
+    plan = make_proposal(request, primary.ports.plan).plan
+    if plan.refusals:
+        first = plan.refusals[0]
+        more = f", and {len(plan.refusals) - 1} more" if len(plan.refusals) > 1 else ""
+        raise Refused(f"{first.guard}: {first.message}{more}", guard=first.guard, hint=first.hint)
+    written = counted(sum(one.writes for one in plan.changes), "RRset")
+    return f"an apply would change {written}, and no guard minds"

@@ -1,0 +1,236 @@
+"""What `drift` found: where zone, secondaries, log and contracts are not what they should be to each other."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from hyops_gitops.core.authority import Secondary
+from hyops_gitops.core.damage import Damage
+from hyops_gitops.core.errors import Exit
+from hyops_gitops.core.markers import Anchor
+from hyops_gitops.core.zone import Key, RRset, Zone
+from hyops_gitops.log.parts import SecondaryDrift
+from hyops_gitops.log.retirement import NEW_ZONE_S, NO_ANSWER_S, OLD_ANSWER_S
+from hyops_gitops.plan.plan import Drift, rdata_json, ttl_json
+
+
+class DriftKind(StrEnum):
+    """What happened, as far as it can be told."""
+
+    EDITED = "edited"  # one of our records, by hand
+    NEVER_APPLIED = "never-applied"  # contracts that ask for something else than was applied last
+    SECONDARY_BEHIND = "secondary-behind"  # it serves an older zone
+    SECONDARY_EDITED = "secondary-edited"  # it has the zone's serial and other content
+    FOREIGN = "foreign"  # a record that no contract owns came, went or changed
+    RESTORED = "restored"  # the zone is an older one, or was rebuilt
+    OTHER_LOG = "other-log"  # another repository writes the zone
+    LOG_BEHIND = "log-behind"  # the zone is newer than this log
+    BREAK_GLASS = "break-glass"  # the zone was changed past the log, by the procedure for that
+    DAMAGED = "damaged"  # rows that contradict each other, as no request of one writer leaves them
+
+
+# What a case's two sides are.
+SIDES: Mapping[DriftKind, tuple[str, str]] = {
+    DriftKind.NEVER_APPLIED: ("intended", "recorded"),
+    DriftKind.SECONDARY_BEHIND: ("primary", "secondary"),
+    DriftKind.SECONDARY_EDITED: ("primary", "secondary"),
+}
+_RECORDED_AND_OBSERVED = ("recorded", "observed")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One RRset as it should be and as it is."""
+
+    name: str
+    type: str
+    expected: RRset | None
+    found: RRset | None
+
+    def to_json(self) -> dict[str, object]:
+        """The shape used in `hyops-drift/1`."""
+        return {
+            "name": self.name,
+            "type": self.type,
+            "ttl": {"expected": ttl_json(self.expected), "found": ttl_json(self.found)},
+            "expected": rdata_json(self.expected),
+            "found": rdata_json(self.found),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class DriftCase:
+    """One thing that is not as it should be."""
+
+    kind: DriftKind
+    where: str  # `primary`, `secondary onprem`, or the contract's path
+    name: str | None  # the DNS name, where it is about one
+    message: str
+    differences: tuple[Difference, ...]
+    hint: str  # what to do next
+    owner: str | None = None  # the team that answers for the endpoint
+    changes: tuple[str, ...] = ()  # the commits that were not applied, newest last
+    damage: Damage | None = None
+    counts: bool = True  # whether it is drift, or only worth a note where others may write the zone, too
+
+    @property
+    def sides(self) -> tuple[str, str]:
+        """What `expected` and `found` are in this case."""
+        return SIDES.get(self.kind, _RECORDED_AND_OBSERVED)
+
+    def to_json(self) -> dict[str, object]:
+        """The shape used in `hyops-drift/1`."""
+        expected, found = self.sides
+        return {
+            "kind": self.kind.value,
+            "where": self.where,
+            "name": self.name,
+            "message": self.message,
+            "compares": {"expected": expected, "found": found},
+            "differences": [one.to_json() for one in self.differences],
+            "hint": self.hint,
+            "owner": self.owner,
+            "changes": list(self.changes),
+            "counts": self.counts,
+            "damage": self.damage.to_json() if self.damage else None,
+        }
+
+
+ViewSource = Literal["api", "axfr", "dns"]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerView:
+    """What one server holds of the zone, as far as it could be looked at."""
+
+    role: str
+    name: str
+    address: str
+    source: ViewSource
+    zone: Zone
+    looked_at: frozenset[Key] | None  # None: the whole zone
+    marker: RRset | None  # the anchor's RRset
+    serial: int | None  # of the SOA that it serves
+    serves: bool = True  # whether it answers for the zone with authority
+    damage: tuple[Damage, ...] = ()  # as far as this kind of look shows rows
+
+    @property
+    def where(self) -> str:
+        """How a case names it."""
+        return self.role if self.role == self.name else f"{self.role} {self.name}"
+
+    @property
+    def anchor(self) -> Anchor | None:
+        """The entry that its copy was last changed by."""
+        return Anchor.parse(self.marker) if self.marker else None
+
+    def differences(self, expected: Zone) -> tuple[Difference, ...]:
+        """How it differs from a zone, in what was looked at; disabled records, which nobody serves, do not count."""
+        return compare(expected, self.zone, self.looked_at)
+
+
+@dataclass(frozen=True, slots=True)
+class DriftReport:
+    """Everything that `drift` found."""
+
+    zone: str
+    commit: str
+    seq: int  # the newest entry of the log
+    cases: tuple[DriftCase, ...]
+    views: tuple[ServerView, ...]
+    unseen: tuple[str, ...]  # what could not be looked at, and why
+    blind: bool  # whether that includes a server that has to be looked at
+    recorded_seq: int | None = None  # the drift entry written by this run
+    retransferred: str | None = None  # the secondary that was told to transfer, and now holds what the primary holds
+
+    @property
+    def exit_code(self) -> Exit:
+        """1: drift. 4: none that could be seen, but not all that has to be looked at could be."""
+        if any(case.counts for case in self.cases):
+            return Exit.NO
+        return Exit.OUTSIDE if self.blind else Exit.OK
+
+    def to_json(self) -> dict[str, object]:
+        """`hyops-drift/1`."""
+        return {
+            "format": "hyops-drift/1",
+            "zone": self.zone,
+            "commit": self.commit,
+            "seq": self.seq,
+            "drift": any(case.counts for case in self.cases),
+            "cases": [case.to_json() for case in self.cases],
+            "servers": [
+                {
+                    "role": view.role,
+                    "name": view.name,
+                    "address": view.address,
+                    "source": view.source,
+                    "whole": view.looked_at is None,
+                    "serial": view.serial,
+                    "anchor_seq": view.anchor.seq if view.anchor and view.anchor.segment is None else None,
+                    "break_glass": view.anchor.segment if view.anchor else None,
+                }
+                for view in self.views
+            ],
+            "unseen": list(self.unseen),
+            "recorded_seq": self.recorded_seq,
+            "retransferred": self.retransferred,
+        }
+
+
+def secondary_drift(case: DriftCase, view: ServerView, contracts: Mapping[Key, str]) -> SecondaryDrift:
+    """What a `drift` entry says about a secondary."""
+    kind: Literal["behind", "edited"] = "behind" if case.kind is DriftKind.SECONDARY_BEHIND else "edited"
+    differences = tuple(
+        Drift(one.name, one.type, one.expected, one.found, contracts.get((one.name, one.type), ""))
+        for one in case.differences
+    )
+    return SecondaryDrift(view.name, view.address, kind, differences)
+
+
+def compare(expected: Zone, found: Zone, within: Collection[Key] | None = None) -> tuple[Difference, ...]:
+    """How one zone differs from another; None: everywhere."""
+    keys = (key for key in expected.served_otherwise(found) if within is None or key in within)
+    return tuple(Difference(*key, expected.rrsets.get(key), found.rrsets.get(key)) for key in keys)
+
+
+def shared_case(
+    secondary: Secondary, view: ServerView, expected: Zone, reference: ServerView | None
+) -> DriftCase | None:
+    """Whether it answers otherwise than the primary. Nobody edits it apart: it has no records of its own.
+
+    Args:
+        secondary: Which.
+        view: What it holds, or answers.
+        expected: What the primary holds, without what the view cannot show.
+        reference: The primary, where it could be looked at.
+    """
+    repair = (
+        f"hyops-gitops drift --retransfer {view.name}"
+        if secondary.api is not None
+        else f"on {view.name}: pdns_control purge '{expected.apex}$'"
+    )
+    if not view.serves:
+        message = f"{view.where} does not answer for {expected.apex} with authority"
+        hint = (
+            f"does it read the primary's database? It reads the list of its zones every {NEW_ZONE_S} s "
+            f"(zone-cache-refresh-interval); a flush by its API makes a new zone known: {repair}"
+        )
+        return DriftCase(DriftKind.SECONDARY_BEHIND, view.where, None, message, (), hint)
+    # Where the primary's own rows contradict each other the primary's case says so.
+    contradicted = {row.name for row in reference.damage} if reference is not None else set()
+    differences = tuple(found for found in view.differences(expected) if found.name not in contradicted)
+    if not differences:
+        return None
+    many = f"{len(differences)} RRsets differ"
+    if view.source == "dns":
+        message = f"{view.where} answers otherwise than the primary, whose database it reads: {many}"
+        hint = (
+            f"its caches keep an answer for up to {OLD_ANSWER_S} s, and that there is none for up to {NO_ANSWER_S} s: "
+            f"look again then, or flush them: {repair}; afterwards look at the replication of the database"
+        )
+    else:
+        message = f"{view.where} reads another state of the database than the primary: {many}"
+        hint = "look at the replication of the database, and at which database that server reads"
+    return DriftCase(DriftKind.SECONDARY_BEHIND, view.where, None, message, differences, hint)

@@ -1,0 +1,265 @@
+"""Which kind of drift a difference is, and what to do about it. Pure."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Literal
+
+from hyops_gitops.core.authority import Policy, Secondary
+from hyops_gitops.core.contract import Contract
+from hyops_gitops.core.damage import CAUSE, REPAIR, SETTINGS
+from hyops_gitops.core.exchange import CommitInfo
+from hyops_gitops.core.guards import override_line
+from hyops_gitops.core.markers import anchor_name
+from hyops_gitops.core.serials import StuckSerial, is_newer
+from hyops_gitops.core.zone import Key, Zone, same_served
+from hyops_gitops.log.log import Log
+from hyops_gitops.observe.drift import Difference, DriftCase, DriftKind, ServerView, compare
+from hyops_gitops.plan.planning import CONFLICTING_TYPES
+
+AnchorSays = Literal["current", "lost", "restored", "ahead", "breakglass", "other"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """What the zone is held against."""
+
+    log: Log
+    desired: Zone  # what the contracts ask for; of one that is held, what was applied last
+    contracts: Mapping[str, Contract]  # by path
+    policy: Policy
+
+    def owner(self, key: Key) -> str | None:
+        """The team that answers for the endpoint at a key."""
+        entry = self.log.state.entries.get(key)
+        contract = self.contracts.get(entry.contract) if entry else None
+        return contract.owner if contract else None
+
+
+def left_by(log: Log) -> Zone:
+    """The zone as it should be now: ours as applied last, others' as observed last.
+
+    What somebody else put in the way of ours is drift for as long as it stands there, even where it is recorded.
+    """
+    ours = log.state.names()
+    others = (
+        rrset
+        for key, rrset in log.observed.rrsets.items()
+        if key not in log.state.entries and not (rrset.name in ours and rrset.type in CONFLICTING_TYPES)
+    )
+    return Zone.of(log.zone, others).with_rrsets(log.state.zone.rrsets.values())
+
+
+def zone_cases(sides: Sides, view: ServerView, expected: Zone, state: AnchorSays) -> Iterator[DriftCase]:
+    """What happened to the zone outside the log.
+
+    Args:
+        sides: The log and the contracts.
+        view: The primary.
+        expected: `left_by` the log, without what the view cannot show.
+        state: What its anchor says.
+    """
+    differences = view.differences(expected) if sides.log.has_baseline else ()
+    zone = sides.log.zone
+    yield from damage_cases(view, REPAIR, differences)
+    damaged = {one.name for one in view.damage}
+    differences = tuple(one for one in differences if one.name not in damaged)
+    match state:
+        case "current" | "lost":
+            yield from _edits(sides, view, differences)
+        case "restored":
+            found = f"names {view.anchor}" if view.anchor else "is missing"
+            denied = sides.log.denied(view.anchor) if view.anchor else None
+            why = (
+                f"entry {denied.seq} records it as not applied, and its update landed afterwards"
+                if denied
+                else "the zone was restored or rebuilt"
+            )
+            message = f"the anchor {found}, the log's is {sides.log.anchor}: {why}"
+            hint = f"look at `plan --live`; to go on from what is there: apply {override_line('restored')}"
+            yield DriftCase(DriftKind.RESTORED, view.where, None, message, differences, hint)
+        case "ahead":
+            message = f"the zone was last changed by {view.anchor}, this log ends at {sides.log.head.seq}"
+            hint = "git fetch, if this clone is old; else look into who cut the log: hyops-gitops evidence import CLONE"
+            yield DriftCase(DriftKind.LOG_BEHIND, view.where, None, message, (), hint)
+        case "breakglass":
+            message = f"the zone was last changed by {view.anchor}, which the log does not have yet"
+            segment = view.anchor.segment if view.anchor else ""
+            hint = f"bring it into the log before the next apply: hyops-gitops reconcile {segment}"
+            yield DriftCase(DriftKind.BREAK_GLASS, view.where, None, message, differences, hint)
+        case "other":
+            message = "the anchor is of another log: another repository writes this zone"
+            hint = f"one zone has one log; find out whose anchor this is: dig TXT {anchor_name(zone)}"
+            yield DriftCase(DriftKind.OTHER_LOG, view.where, None, message, differences, hint)
+
+
+def damage_cases(view: ServerView, remedy: str, differences: Sequence[Difference] = ()) -> Iterator[DriftCase]:
+    """What contradicts itself on one server, with how it differs there from what it should be."""
+    for one in view.damage:
+        here = tuple(difference for difference in differences if difference.name == one.name)
+        message = f"{one.message}; the cause is {CAUSE}"
+        hint = f"{remedy}; so that it does not come back: {SETTINGS}"
+        yield DriftCase(DriftKind.DAMAGED, view.where, one.name, message, here, hint, damage=one)
+
+
+def _edits(sides: Sides, view: ServerView, differences: Sequence[Difference]) -> Iterator[DriftCase]:
+    """A case for each name: ours edited, or a record of somebody else's."""
+    ours, wanted = sides.log.state.names(), sides.desired.names()
+    for name, group in groupby(differences, key=lambda one: one.name):
+        together = tuple(group)
+        managed = tuple(one for one in together if (one.name, one.type) in sides.log.state.entries)
+        others = tuple(one for one in together if one not in managed)
+        if managed:
+            yield _edited(sides, view, name, managed)
+        in_the_way = name in ours | wanted and any(one.type in CONFLICTING_TYPES and one.found for one in others)
+        if others:
+            yield _foreign(sides, view, name, others, in_the_way=in_the_way)
+
+
+def _edited(sides: Sides, view: ServerView, name: str, differences: tuple[Difference, ...]) -> DriftCase:
+    keys = [(one.name, one.type) for one in differences]
+    wanted = [sides.desired.rrsets.get(key) for key in keys]
+    put_back = f"apply {override_line('drift', name)}"
+    if wanted == [one.found for one in differences]:
+        hint = "the contract asks for what is live: the next apply takes it over"
+    elif wanted == [one.expected for one in differences]:
+        hint = f"to put it back: {put_back}; to keep it: write it into the contract, and the next apply takes it over"
+    else:
+        hint = f"the contract asks for something else again; to apply that all the same: {put_back}"
+    message = f"{name} was changed outside the log"
+    return DriftCase(DriftKind.EDITED, view.where, name, message, differences, hint, sides.owner(keys[0]))
+
+
+def _foreign(
+    sides: Sides, view: ServerView, name: str, differences: tuple[Difference, ...], *, in_the_way: bool
+) -> DriftCase:
+    came, went = all(one.expected is None for one in differences), all(one.found is None for one in differences)
+    what = "is new" if came else "is gone" if went else "changed"
+    types = ", ".join(one.type for one in differences)
+    message = f"{name} {types}, which no contract owns, {what}"
+    if in_the_way:
+        message += " and stands in the way of ours"
+        hint = f"remove it; or let apply do that: {override_line('drift', name)}"
+    elif sides.policy.zone_ownership == "exclusive":
+        hint = "remove it, or write a contract for it"
+    else:
+        hint = "nothing, if somebody else is allowed to write there (policy.zone_ownership: shared)"
+    counts = in_the_way or sides.policy.zone_ownership == "exclusive"
+    return DriftCase(DriftKind.FOREIGN, view.where, name, message, differences, hint, counts=counts)
+
+
+def unapplied_cases(sides: Sides, undecided: Collection[str], commits: Sequence[CommitInfo]) -> Iterator[DriftCase]:
+    """What the contracts ask for and nobody has applied.
+
+    Args:
+        sides: The log and the contracts.
+        undecided: Names whose contract is invalid.
+        commits: The first-parent commits since the one recorded last.
+    """
+    paths = {rrset.name: path for path, contract in sides.contracts.items() for rrset in contract.rrsets()}
+    recorded = {key[0]: entry.contract for key, entry in sides.log.state.entries.items()}
+    for name, group in groupby(compare(sides.desired, sides.log.state.zone), key=lambda one: one.name):
+        differences = tuple(group)
+        if name in undecided:
+            continue
+        path = paths.get(name) or recorded.get(name) or ""
+        changes = [one for one in commits if path in one.changed]
+        by = f": {changes[-1].author}, {changes[-1].subject!r}" if changes else ""
+        message = f"{name} was never applied as its contract asks{by}"
+        hint = "run `hyops-gitops apply`, or look into why it did not: hyops-gitops history " + name
+        contract = sides.contracts.get(path)
+        yield DriftCase(
+            DriftKind.NEVER_APPLIED,
+            path,
+            name,
+            message,
+            differences,
+            hint,
+            contract.owner if contract else None,
+            tuple(one.id for one in changes),
+        )
+
+
+def secondary_case(
+    secondary: Secondary,
+    view: ServerView,
+    expected: Zone,
+    reference: ServerView | None,
+    log: Log,
+    recorded: Zone,
+    stuck: Callable[[], StuckSerial | None],
+) -> DriftCase | None:
+    """Whether a secondary holds something else than it should, and which kind of else.
+
+    Args:
+        secondary: Which.
+        view: What it holds.
+        expected: What the primary holds, or the log says where nobody could look, without what the view cannot show.
+        reference: The primary, where it could be looked at.
+        log: The log.
+        recorded: The zone that the log observed last, without what the view cannot show.
+        stuck: Why a write would not move the primary's serial, asked for only where that explains something.
+    """
+    repair = (
+        f"hyops-gitops drift --retransfer {view.name}"
+        if secondary.api is not None
+        else f"on {view.name}: pdns_control retrieve {log.zone}"
+    )
+    if not view.serves:
+        message = f"{view.where} does not answer for {log.zone} with authority"
+        hint = f"look into its configuration; then: {repair}"
+        return DriftCase(DriftKind.SECONDARY_BEHIND, view.where, None, message, (), hint)
+    # Where the primary's own rows contradict each other no copy of them is wrong; the primary's case says so.
+    contradicted = {one.name for one in reference.damage} if reference is not None else set()
+    differences = tuple(one for one in view.differences(expected) if one.name not in contradicted)
+    if not differences:
+        return None
+    many = f"{len(differences)} RRsets differ"
+    if _is_behind(view, reference, log):
+        of = "" if view.anchor is None else f", as {view.anchor} left it"
+        message = f"{view.where} serves an older zone{of}: {many}"
+        hint = f"bring it up: {repair}"
+        if contradicted:
+            hint = f"mend the primary first, BIND and Knot refuse to transfer such a zone: {REPAIR}; then {hint}"
+        return DriftCase(DriftKind.SECONDARY_BEHIND, view.where, None, message, differences, hint)
+    seen = f"{view.where} {_serial_of(view, reference)}"
+    newest = reference.anchor if reference is not None else log.anchor
+    bring_up = f"bring it up: {repair}"
+    if (held := stuck()) is not None:
+        message = f"{seen} other content: {held.message}: {many}"
+        hint = f"{held.hint}; then {bring_up}"
+        return DriftCase(DriftKind.SECONDARY_BEHIND, view.where, None, message, differences, hint)
+    if view.anchor != newest:
+        of = "an older zone" if view.anchor is None else f"the zone as {view.anchor} left it"
+        message = f"{seen} {of}: the primary was changed and its serial did not move forward: {many}"
+        hint = f"`hyops-gitops doctor` looks at what moves the serial; {bring_up}"
+        return DriftCase(DriftKind.SECONDARY_BEHIND, view.where, None, message, differences, hint)
+    if reference is not None and all(
+        same_served(one.found, recorded.rrsets.get((one.name, one.type))) for one in differences
+    ):
+        message = (
+            f"{seen} what the log recorded before the primary was changed past it: "
+            f"the primary took two changes under one serial ({CAUSE}): {many}"
+        )
+        return DriftCase(DriftKind.SECONDARY_BEHIND, view.where, None, message, differences, bring_up)
+    message = (
+        f"{seen} other content, as after an edit on the secondary itself, or on the primary without a new serial: "
+        f"{many}"
+    )
+    return DriftCase(DriftKind.SECONDARY_EDITED, view.where, None, message, differences, f"overwrite it: {repair}")
+
+
+def _serial_of(view: ServerView, reference: ServerView | None) -> str:
+    if reference is None or reference.serial is None or view.serial is None:
+        return "has the anchor of what was applied last and"
+    if reference.serial == view.serial:
+        return f"has the primary's serial {view.serial} and"
+    return f"has serial {view.serial}, newer than the primary's {reference.serial}, and"
+
+
+def _is_behind(view: ServerView, reference: ServerView | None, log: Log) -> bool:
+    """By serial, as both serve it; else by anchor."""
+    if reference is not None and reference.serial is not None and view.serial is not None:
+        return is_newer(reference.serial, view.serial)
+    newest = reference.anchor if reference is not None else log.anchor
+    return view.anchor != newest

@@ -1,0 +1,304 @@
+"""Drift: where zone, secondaries, log and contracts are not what they should be to each other.
+
+Looks through the primary's API where there is a key, by DNS elsewhere, and says what it could not see. Writes nothing,
+but for a `drift` entry when asked to record, and a transfer when asked to bring a secondary up.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from hyops_gitops.apply.look import anchor_refusal, check_clock, check_header, judge_anchor, observe
+from hyops_gitops.apply.prepare import zone_digests, zone_drift
+from hyops_gitops.core.authority import Authority, Secondary
+from hyops_gitops.core.errors import HyopsError, OutsideFailure, Refused, UsageError
+from hyops_gitops.core.exchange import CommitInfo
+from hyops_gitops.core.findings import FindingsError
+from hyops_gitops.core.ports import Refresher, VerifiedMark, ZoneReader
+from hyops_gitops.core.serials import StuckSerial, stuck_serial
+from hyops_gitops.core.zone import Zone
+from hyops_gitops.log.admin import CustodyPorts, open_for_writing
+from hyops_gitops.log.entries import Result, ZoneDrift
+from hyops_gitops.log.holds import holds_in_effect
+from hyops_gitops.log.log import Log
+from hyops_gitops.log.parts import SecondaryDrift
+from hyops_gitops.log.retirement import is_shared
+from hyops_gitops.log.writer import read_signers, require_log
+from hyops_gitops.observe.drift import DriftCase, DriftKind, DriftReport, ServerView, secondary_drift, shared_case
+from hyops_gitops.observe.drift_cases import (
+    AnchorSays,
+    Sides,
+    left_by,
+    secondary_case,
+    unapplied_cases,
+    zone_cases,
+)
+from hyops_gitops.observe.servers import Viewer, ViewPorts
+from hyops_gitops.plan.limits import Limits
+from hyops_gitops.validate.tree import validate_tree
+
+_POLL_S = 0.2
+_OF_SECONDARIES = (DriftKind.SECONDARY_BEHIND, DriftKind.SECONDARY_EDITED)
+
+Look = Literal["auto", "api", "dns"]  # by the API where there is a key; by the API; never by the API
+
+
+@dataclass(frozen=True, slots=True)
+class DriftRequest:
+    """One call of drift."""
+
+    look: Look = "auto"
+    record: bool = False
+    retransfer: str | None = None  # the secondary to bring up
+    tool: str = "hyops-gitops"
+    run: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DriftPorts:
+    """What drift needs from the outside."""
+
+    custody: CustodyPorts
+    views: ViewPorts
+    open_reader: Callable[[Authority], ZoneReader]  # with the key, or it says why not
+    open_refresher: Callable[[Authority, Secondary], Refresher | None]
+    mark: VerifiedMark | None = None
+
+
+def look_for_drift(request: DriftRequest, ports: DriftPorts) -> DriftReport:
+    """Everything that is not as it should be.
+
+    Raises:
+        FindingsError: the authority is invalid.
+        Refused: `evidence-missing`, `evidence-invalid`; to record also what an apply refuses of key, log and zone.
+        UsageError: code `unknown-server`: no secondary of that name, or its API is not given.
+        OutsideFailure: the API where it has to be asked, or the remote, cannot be reached.
+    """
+    return _Looking(request, ports).run()
+
+
+class _Looking:
+    """One look."""
+
+    def __init__(self, request: DriftRequest, ports: DriftPorts) -> None:
+        self.request = request
+        self.ports = ports
+        custody = ports.custody
+        self.commit = custody.history.resolve("HEAD")
+        self.validation = validate_tree(
+            custody.history.tree(self.commit),
+            custody.read,
+            custody.check,
+            authority_override=custody.authority_override,
+        )
+        if self.validation.authority is None:
+            raise FindingsError(self.validation.findings)
+        self.authority = self.validation.authority
+        self.viewer = Viewer(self.authority, _views(request, ports), strict=request.look == "api" or request.record)
+
+    def run(self) -> DriftReport:
+        """Look, bring up, record; in this order the record says how it was before anything was mended."""
+        log = self._log()
+        sides = self._sides(log)
+        keys = log.observed.rrsets.keys() | log.state.entries.keys() | sides.desired.rrsets.keys()
+        primary = self.viewer.primary(keys)
+        copies = self._copies(log, primary)
+        cases = [*self._zone_cases(sides, primary), *self._unapplied(sides), *(case for _, _, case in copies if case)]
+        recorded_seq = self._record(copies) if self.request.record else None
+        retransferred = None
+        if self.request.retransfer is not None:
+            retransferred = self._retransfer(self.request.retransfer, log, primary)
+            copies = self._copies(log, primary)
+            cases = [one for one in cases if one.kind not in _OF_SECONDARIES]
+            cases += [case for _, _, case in copies if case]
+        views = [*([primary] if primary else []), *(view for _, view, _ in copies)]
+        return DriftReport(
+            self.authority.zone,
+            self.commit,
+            log.head.seq,
+            tuple(cases),
+            tuple(views),
+            (*self._invalid(), *dict.fromkeys(self.viewer.unseen)),
+            self.viewer.blind,
+            recorded_seq,
+            retransferred,
+        )
+
+    # --- what there is
+
+    def _log(self) -> Log:
+        custody = self.ports.custody
+        store = custody.open_store(self.authority.evidence)
+        snapshot = store.fetch() if self.request.record else store.recorded()
+        signers = read_signers(self.validation.files)
+        return require_log(snapshot, self.authority, signers, custody.verifier, mark=self.ports.mark)
+
+    def _sides(self, log: Log) -> Sides:
+        """The log and the contracts; a held one asks for what was applied last, as it does of an apply."""
+        contracts = {contract.path: contract for contract in self.validation.contracts}
+        held = holds_in_effect(log.state, log.holder, contracts.values())
+        asked = (rrset for path, one in contracts.items() if path not in held for rrset in one.rrsets())
+        kept = (entry.rrset for entry in log.state.entries.values() if entry.contract in held)
+        return Sides(log, Zone.of(self.authority.zone, (*asked, *kept)), contracts, self.authority.policy)
+
+    def _invalid(self) -> Iterator[str]:
+        for path in sorted(self.validation.invalid_paths):
+            yield f"what {path} intends: it is invalid"
+
+    def _copies(self, log: Log, primary: ServerView | None) -> list[tuple[Secondary, ServerView, DriftCase | None]]:
+        """Every secondary that could be looked at, held against the primary, or else against the log."""
+        found = []
+        for secondary in self.authority.secondaries:
+            reference = primary.zone if primary and primary.looked_at is None else left_by(log)
+            view = self.viewer.secondary(secondary, reference.rrsets.keys())
+            if view is not None:
+                expected = self._expected_of(view, primary, log)
+                recorded = self.viewer.comparable(log.observed, view.source)
+                case = (
+                    shared_case(secondary, view, expected, primary)
+                    if is_shared(self.authority)
+                    else secondary_case(secondary, view, expected, primary, log, recorded, self._stuck)
+                )
+                found.append((secondary, view, case))
+        return found
+
+    def _expected_of(self, view: ServerView, primary: ServerView | None, log: Log) -> Zone:
+        """What a secondary should hold: what the primary does, where that was seen, and the log for the rest."""
+        if primary is None:
+            return self.viewer.comparable(left_by(log), view.source)
+        if primary.looked_at is None:
+            return self.viewer.comparable(primary.zone, view.source)
+        rest = self.viewer.comparable(left_by(log).without(primary.looked_at), view.source)
+        return rest.with_rrsets(primary.zone.rrsets.values())
+
+    def _stuck(self) -> StuckSerial | None:
+        """Why a write would not move the primary's serial, as far as its API tells."""
+        try:
+            reader = self.viewer.ports.open_primary(self.authority)
+            if reader is not None:
+                return stuck_serial(reader.header(), self.authority.zone, self.ports.custody.clock.now())
+        except HyopsError as error:
+            self.viewer.unseen.append(f"what moves the primary's serial: {error.message}")
+        return None
+
+    # --- what it comes to
+
+    def _zone_cases(self, sides: Sides, primary: ServerView | None) -> Iterator[DriftCase]:
+        if primary is None:
+            return iter(())
+        if not primary.serves:
+            self.viewer.unseen.append(f"{primary.where}: it does not answer for {self.authority.zone} with authority")
+            self.viewer.blind = True
+            return iter(())
+        expected = self.viewer.comparable(left_by(sides.log), primary.source)
+        return zone_cases(sides, primary, expected, _anchor_says(primary, sides.log))
+
+    def _unapplied(self, sides: Sides) -> Iterator[DriftCase]:
+        history, recorded = self.ports.custody.history, sides.log.recorded_commit
+        commits: tuple[CommitInfo, ...] = ()
+        if recorded is not None and recorded != self.commit:
+            if history.is_ancestor(self.commit, recorded):
+                self.viewer.unseen.append(
+                    f"what is intended now: {self.commit[:12]} is older than {recorded[:12]}, which was applied last"
+                )
+                return iter(())
+            if history.is_ancestor(recorded, self.commit):
+                commits = history.first_parent_commits(recorded, self.commit)
+        undecided = self.validation.undecided(self.authority.zone, sides.log.state)
+        return unapplied_cases(sides, undecided, commits)
+
+    # --- what it does
+
+    def _record(self, copies: list[tuple[Secondary, ServerView, DriftCase | None]]) -> int | None:
+        """Write what the zone and the secondaries show to the log, unless it says so already; the entry's number."""
+        custody, authority = self.ports.custody, self.authority
+        opened = open_for_writing(custody, self.request.tool, self.request.run, about_keys=False, tolerate_doubt=False)
+        log = opened.log
+        reader = self.ports.open_reader(authority)
+        header = reader.header()
+        check_header(header, authority, custody.clock.now())
+        check_clock(custody.clock.now(), log.head.envelope.time, header.server_time)
+        observation = observe(reader, log, header)
+        if observation.state in ("ahead", "breakglass") and (
+            refused := anchor_refusal(observation, log, Limits.of(authority.policy), ())
+        ):
+            raise refused
+        contracts = {key: entry.contract for key, entry in log.state.entries.items()}
+        secondaries = tuple(secondary_drift(case, view, contracts) for _, view, case in copies if case)
+        drift = zone_drift(self.commit, log, observation)
+        known = log.damage
+        damage = () if known is not None and known[1] == observation.damage else observation.damage
+        if drift is None and not damage and (not secondaries or secondaries == _said_last(log)):
+            return None
+        same = zone_digests(log.observed, log.state, log.serial)
+        body = drift or ZoneDrift(self.commit, same, same, ())
+        body = replace(body, secondaries=secondaries, damage=observation.damage)
+        zone = observation.zone if drift else log.observed
+        return opened.writer.append(log, body, zone, log.state).head.seq
+
+    def _retransfer(self, name: str, log: Log, primary: ServerView | None) -> str:
+        """Have a secondary transfer the zone, or flush its caches, and wait until it holds what the primary holds."""
+        secondary = next((one for one in self.authority.secondaries if one.name == name), None)
+        if secondary is None:
+            known = ", ".join(one.name for one in self.authority.secondaries) or "none"
+            raise UsageError(f"{name!r} is no secondary", code="unknown-server", hint=f"there are: {known}")
+        shared = is_shared(self.authority)
+        requester = self.ports.open_refresher(self.authority, secondary)
+        if requester is None:
+            raise UsageError(
+                f"the API of secondary {name} is not given, or its key is not here",
+                code="unknown-server",
+                hint=f"on {name}: pdns_control "
+                + (f"purge '{self.authority.zone}$'" if shared else f"retrieve {self.authority.zone}"),
+            )
+        requester.refresh()
+        clock, deadline = self.ports.custody.clock, self.authority.policy.convergence.timeout_s
+        until = clock.monotonic() + deadline
+        reference = primary.zone if primary and primary.looked_at is None else left_by(log)
+        while True:
+            view = self.viewer.secondary(secondary, reference.rrsets.keys())
+            if view is not None and view.serves and not view.differences(self._expected_of(view, primary, log)):
+                return name
+            if clock.monotonic() >= until:
+                raise OutsideFailure(
+                    f"secondary {name} was requested to {'flush its caches' if shared else 'transfer'}, and after "
+                    f"{deadline} s still holds something else",
+                    code="retransfer",
+                    hint="which database does it read, and is that one's replication up to date?"
+                    if shared
+                    else "its log says why: does the primary allow it to transfer, and can it reach the primary?",
+                )
+            clock.sleep(_POLL_S)
+
+
+def _views(request: DriftRequest, ports: DriftPorts) -> ViewPorts:
+    """How to look: the API's reader where it is wanted."""
+    match request.look:
+        case "auto" if not request.record:
+            return ports.views
+        case "dns" if not request.record:
+            return replace(ports.views, open_primary=lambda _: None, open_secondary=lambda *_: None)
+        case _:
+            return replace(ports.views, open_primary=ports.open_reader)
+
+
+def _anchor_says(primary: ServerView, log: Log) -> AnchorSays:
+    if primary.marker is not None and primary.anchor is None:
+        return "other"
+    try:
+        return judge_anchor(primary.anchor, log)
+    except Refused:
+        return "other"
+
+
+def _said_last(log: Log) -> tuple[SecondaryDrift, ...] | None:
+    """What the newest drift entry says of the secondaries, None when something was applied since."""
+    for entry in reversed(log.entries):
+        match entry.body:
+            case ZoneDrift(secondaries=secondaries):
+                return secondaries
+            case Result(outcome="applied"):
+                return None
+            case _:
+                pass
+    return None

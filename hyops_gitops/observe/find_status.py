@@ -1,0 +1,252 @@
+"""Status: intended (contracts at HEAD), recorded (signed evidence) and answered (each server), name by name.
+
+By DNS alone: no credentials. What could not be seen is said, never guessed.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from hyops_gitops.apply.plan import recorded_log
+from hyops_gitops.apply.servers import Watched, answered, servers_of
+from hyops_gitops.core.authority import Authority, EvidenceSettings
+from hyops_gitops.core.damage import REPAIR, Damage, find_damage, said
+from hyops_gitops.core.document import DocumentReader, SchemaChecker
+from hyops_gitops.core.errors import HyopsError, Refused, UsageError
+from hyops_gitops.core.exchange import Answer, Question, SourceFile, unseen_because, why_inconclusive
+from hyops_gitops.core.findings import FindingsError
+from hyops_gitops.core.markers import Anchor, anchor_name
+from hyops_gitops.core.names import canonical_name, is_in_zone
+from hyops_gitops.core.ports import Clock, DnsClient, EvidenceStore, History, VerifiedMark, Verifier, ZoneReader
+from hyops_gitops.core.zone import RRset, Zone
+from hyops_gitops.log.admin_entries import Reconcile
+from hyops_gitops.log.holds import held_contracts
+from hyops_gitops.log.late_proof import last_change
+from hyops_gitops.log.log import Log
+from hyops_gitops.log.retirement import is_shared
+from hyops_gitops.log.segment_pins import segment_warnings
+from hyops_gitops.observe.servers import TYPES, Judge, negative_ttl
+from hyops_gitops.observe.status import NameStatus, ServerState, Since, Status
+from hyops_gitops.plan.limits import Limits
+from hyops_gitops.validate.tree import Validation, validate_tree
+
+_TIMEOUT_S = 2.0
+_SHOWN = 5
+
+_Answers = Mapping[Question, Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class StatusPorts:
+    """What status needs from the outside."""
+
+    read: DocumentReader
+    check: SchemaChecker
+    history: History
+    open_store: Callable[[EvidenceSettings], EvidenceStore]
+    verifier: Verifier
+    dns: DnsClient
+    clock: Clock
+    mark: VerifiedMark | None = None
+    segments: tuple[str, ...] = ()  # break-glass segments in this folder
+    open_primary: Callable[[Authority], ZoneReader | None] = lambda _: None  # to read; None: no key
+
+
+def look(name: str | None, authority_override: SourceFile | None, ports: StatusPorts) -> Status:
+    """The status of one name, or of every name that is intended or recorded.
+
+    Raises:
+        FindingsError: the authority is invalid.
+        UsageError: `unknown-name`: neither contract nor log knows the name; `ambiguous-name`: several are meant.
+    """
+    commit = ports.history.resolve("HEAD")
+    validation = validate_tree(
+        ports.history.tree(commit), ports.read, ports.check, authority_override=authority_override
+    )
+    authority = validation.authority
+    if authority is None:
+        raise FindingsError(validation.findings)
+    log, trouble = _log(validation, authority, ports)
+    intended = Zone.of(authority.zone, (rrset for one in validation.contracts for rrset in one.rrsets()))
+    undecided = validation.undecided(authority.zone, log.state if log else None)
+    known = intended.names() | undecided | (log.state.names() if log else set())
+    names = sorted(known) if name is None else [whole_name(name, authority.zone, known)]
+    servers = servers_of(authority)
+    given = _ask(servers, names, authority.zone, ports.dns)
+    states = tuple(_state(server, given[server], authority.zone) for server in servers)
+    judge = Judge(log, negative_ttl(given.values(), authority.zone), ports.clock.now(), is_shared(authority))
+    contracts = {one.path: str(one.name) for one in validation.contracts}
+    holds = held_contracts(log, validation.contracts, Limits.of(authority.policy), ())
+    held = {contracts[path]: why for path, why in holds.items()}
+    damage, doubts = _damage(authority, names if name else None, states, log, ports)
+    wanted, recorded = intended.by_name(), log.state.zone.by_name() if log else None
+    return Status(
+        authority.zone,
+        commit,
+        tuple(
+            NameStatus(
+                one,
+                None if one in undecided else tuple(wanted.get(one, {}).values()),
+                tuple(recorded.get(one, {}).values()) if recorded is not None else None,
+                _since(log, one) if log else None,
+                tuple(
+                    judge.answer(server, one, given[server], wanted.get(one, {}), decided=one not in undecided)
+                    for server in servers
+                ),
+                held.get(one),
+            )
+            for one in names
+        ),
+        states,
+        (*_warnings(states, log), *_about_segments(authority, log, ports), *doubts),
+        tuple(_unseen(authority, validation, states, trouble)),
+        tuple(_caught_up(states, log)) if log else (),
+        log_verifies=trouble is None or trouble.guard == "evidence-missing",
+        damage=damage,
+    )
+
+
+def whole_name(given: str, zone: str, known: set[str]) -> str:
+    """The name that somebody means who leaves out the zone, or the environment too where that is clear.
+
+    Raises:
+        UsageError: codes `unknown-name`, `ambiguous-name`.
+    """
+    name = canonical_name(given)
+    whole = name if is_in_zone(name, zone) else f"{name}.{zone}"
+    if whole in known:
+        return whole
+    found = sorted(one for one in known if one.startswith(f"{name}."))
+    if len(found) == 1:
+        return found[0]
+    if found:
+        hint = f"one of: {', '.join(found[:_SHOWN])}"
+        raise UsageError(f"{given!r} is short for several names", code="ambiguous-name", hint=hint)
+    raise UsageError(
+        f"no contract and no record of ours is called {whole}",
+        code="unknown-name",
+        hint="`hyops-gitops status` without a name lists all of them",
+    )
+
+
+def _log(validation: Validation, authority: Authority, ports: StatusPorts) -> tuple[Log | None, Refused | None]:
+    """The log, and why there is none to be had although it was started: DNS can be looked at all the same."""
+    try:
+        return recorded_log(validation, authority, ports.open_store, ports.verifier, ports.mark), None
+    except Refused as error:
+        return None, error
+
+
+def _ask(servers: tuple[Watched, ...], names: list[str], zone: str, dns: DnsClient) -> dict[Watched, _Answers]:
+    about_names = [Question(name, rrtype) for name in names for rrtype in TYPES]
+    about_zone = [Question(anchor_name(zone), "TXT"), Question(zone, "SOA")]
+    if not servers:
+        return {}
+
+    def ask(server: Watched) -> _Answers:
+        recursion = not server.authoritative
+        questions = about_names if recursion else [*about_zone, *about_names]
+        return dns.ask(server.address, questions, recursion_desired=recursion, timeout_s=_TIMEOUT_S)
+
+    with ThreadPoolExecutor(max_workers=len(servers)) as pool:
+        return dict(zip(servers, pool.map(ask, servers), strict=True))
+
+
+def _state(server: Watched, answers: _Answers, zone: str) -> ServerState:
+    marker = Question(anchor_name(zone), "TXT")
+    found: RRset | None = answered(answers[marker], marker) if marker in answers else None
+    anchor = Anchor.parse(found) if found else None
+    return ServerState(
+        server.role,
+        server.name,
+        str(server.address),
+        server.required,
+        why_inconclusive(answers.values()),
+        anchor.seq if anchor and anchor.segment is None else None,
+        anchor.segment if anchor else None,
+    )
+
+
+def _since(log: Log, name: str) -> Since | None:
+    """The newest applied change of a name that left it what it is."""
+    newest = next(
+        (
+            one
+            for one in reversed(list(log.applied_to(name)))
+            if any(change.name == name and change.after is not None for change in one.intent.changes)
+        ),
+        None,
+    )
+    if newest is None:
+        return None
+    when = newest.result.accepted or newest.result_entry.envelope.time
+    own = newest.intent_entry.envelope
+    segment, operator = (own.segment.id, own.principal) if own.segment else (None, None)
+    return Since(newest.entry.seq, when, newest.intent.merged, segment, operator)
+
+
+def _warnings(states: tuple[ServerState, ...], log: Log | None) -> Iterator[str]:
+    if log is not None and (intent := log.open_intent) is not None:
+        yield f"intent {intent.seq} has no result yet: an apply is under way, or one died; the next apply settles it"
+    entries = log.entries.of_types("reconcile") if log else ()
+    reconciled = {one.body.segment for one in entries if isinstance(one.body, Reconcile)}
+    for segment in sorted({one.break_glass for one in states if one.break_glass} - reconciled):
+        where = ", ".join(f"{one.role} {one.name}" for one in states if one.break_glass == segment)
+        yield f"break-glass segment {segment} is not reconciled with the log; seen on {where}"
+
+
+def _damage(
+    authority: Authority,
+    names: list[str] | None,
+    states: tuple[ServerState, ...],
+    log: Log | None,
+    ports: StatusPorts,
+) -> tuple[tuple[Damage, ...], tuple[str, ...]]:
+    """Rows that contradict each other, and a warning that says so: DNS does not show them.
+
+    Where the primary's key is here its API is asked, for few names or for the whole zone, unless it is silent by DNS
+    already; else the log tells what was seen last and not mended since.
+    """
+    recorded = log.damage if log else None
+    damage, source = (recorded[1], f", as entry {recorded[0].seq} recorded it") if recorded else ((), "")
+    silent = any(one.role == "primary" and not one.answers for one in states)
+    try:
+        if not silent and (reader := ports.open_primary(authority)) is not None:
+            zone = authority.zone
+            rows = reader.rrsets() if names is None else reader.rows_at([*names, anchor_name(zone), zone])
+            damage, source = find_damage(rows), ""
+    except HyopsError as error:
+        source += f"; the primary's API cannot be asked: {error.message}"
+    return damage, ((f"{said(damage)}{source}; mend it with `{REPAIR}`",) if damage else ())
+
+
+def _about_segments(authority: Authority, log: Log | None, ports: StatusPorts) -> Iterator[str]:
+    if log is not None:
+        yield from segment_warnings(log, ports.segments, authority.policy.breakglass.review_h)
+
+
+def _caught_up(states: tuple[ServerState, ...], log: Log) -> Iterator[str]:
+    """The servers that were not seen to serve the newest change when it was applied, and that show its anchor now."""
+    last = last_change(log)
+    late = {one.key for one in last.behind} if last and last.segment is None else set()
+    for server in states:
+        if last and (server.role, server.name) in late and server.anchor_seq == last.seq:
+            yield f"{server.role} {server.name} shows the anchor of entry {last.seq}; the next apply proves it"
+
+
+def _unseen(
+    authority: Authority, validation: Validation, states: tuple[ServerState, ...], trouble: Refused | None
+) -> Iterator[str]:
+    for path in sorted(validation.invalid_paths):
+        yield f"what {path} intends: it is invalid"
+    if authority.primary.dns is None:
+        yield "the primary: primary.dns is not given"
+    for server in states:
+        if not server.answers:
+            need = "" if server.required else ", which policy.convergence does not require"
+            yield f"{server.role} {server.name} ({server.address}){need}: {unseen_because(server.trouble)}"
+    if trouble is not None:
+        hint = f" ({trouble.hint})" if trouble.hint else ""
+        yield f"what is recorded: {trouble.message}{hint}"
+    elif authority.evidence.genesis is None:
+        yield "what is recorded: the log is not initialised"

@@ -1,0 +1,344 @@
+"""What a cache may still answer for a name after it was changed, and until when.
+
+A resolver that gives an old answer within that answer's TTL does what it should (RFC 1034 section 3.6; RFC 2308 for
+answers that say there is nothing). One that gives it for longer does not.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from hyops_gitops.apply.servers import Expectation, Watched, answered, servers_of
+from hyops_gitops.core.authority import Authority, Secondary
+from hyops_gitops.core.damage import find_damage
+from hyops_gitops.core.errors import HyopsError
+from hyops_gitops.core.exchange import NO_ANSWER, Answer, Question, unseen_because, why_inconclusive
+from hyops_gitops.core.markers import anchor_name
+from hyops_gitops.core.names import is_below
+from hyops_gitops.core.ports import DnsClient, ZoneReader, ZoneTransfers
+from hyops_gitops.core.zone import Key, RRset, Zone, soa_serial
+from hyops_gitops.log.log import Applied, Log
+from hyops_gitops.log.retirement import NEW_ZONE_EXPLAINED, NO_ANSWER_S, OLD_ANSWER_S, is_shared, stopped_serving
+from hyops_gitops.observe.drift import ServerView, ViewSource
+from hyops_gitops.observe.status import ServerAnswer, Verdict
+
+_ROUNDING = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What one change replaced at one name."""
+
+    records: Mapping[str, RRset | None]  # by type; None: there was nothing
+    until: datetime | None  # when the last cache has forgotten it; None: nobody saw when the last server let go of it
+
+    def explains(self, rrtype: str, found: RRset | None, now: datetime) -> bool:
+        """Whether this is why a cache gives that answer at that time."""
+        if rrtype not in self.records or (self.until is not None and now > self.until + _ROUNDING):
+            return False
+        before = self.records[rrtype]
+        return (before.rdata if before else None) == (found.rdata if found else None)
+
+
+def earlier_answers(name: str, applied: Iterable[Applied], negative_ttl: int | None) -> tuple[Earlier, ...]:
+    """What the changes of a name replaced, newest first.
+
+    Args:
+        name: The name.
+        applied: The intents recorded as applied that speak of it, oldest first.
+        negative_ttl: For how long its zone lets caches remember that there is nothing; None: not known.
+    """
+    found: list[Earlier] = []
+    caught_up: datetime | None = None  # by when whoever was behind then has been seen to have caught up
+    for one in reversed(list(applied)):
+        stopped = stopped_serving(one.result.accepted, one.result.servers) or caught_up
+        caught_up = stopped or caught_up
+        records = {change.type: change.before for change in one.intent.changes if change.name == name and change.writes}
+        ttls = [negative_ttl if before is None else before.ttl for before in records.values()]
+        known = [ttl for ttl in ttls if ttl is not None]
+        # Of several records at the name the longest counts: a cached CNAME hides the other types for as long.
+        until = stopped + timedelta(seconds=max(known)) if stopped and known and len(known) == len(ttls) else None
+        found.append(Earlier(records, until))
+    return tuple(found)
+
+
+_TIMEOUT_S = 2.0
+_SHOWN = 3  # names in one remark
+# PowerDNS answers with something else in their place; by transfer they have numbers for types.
+_NEVER_SERVED = frozenset({"ALIAS", "LUA"})
+
+
+@dataclass(frozen=True, slots=True)
+class ViewPorts:
+    """What looking needs from the outside; nothing of it can write."""
+
+    dns: DnsClient
+    transfers: ZoneTransfers
+    open_primary: Callable[[Authority], ZoneReader | None]  # None: no key, or not wanted
+    open_secondary: Callable[[Authority, Secondary], ZoneReader | None]
+
+
+@dataclass(slots=True)
+class Viewer:
+    """Looks at the servers of one zone, and notes what it could not see."""
+
+    authority: Authority
+    ports: ViewPorts
+    strict: bool = False  # whether nothing will do but the primary's API
+    unseen: list[str] = field(default_factory=list)
+    blind: bool = False  # whether a server that has to be looked at could not be
+
+    def primary(self, keys: Collection[Key]) -> ServerView | None:
+        """The primary: by its API where that can be, which alone shows the whole zone without asking leave.
+
+        Args:
+            keys: What to ask for where only questions can be asked.
+        """
+        watched = next((one for one in servers_of(self.authority) if one.role == "primary"), None)
+        state = self._state(watched) if watched else {}
+        serial = _serial(state, self.authority.zone)
+        if (seen := self._by_api()) is not None:
+            return self._view(watched, "api", seen, None, serial, serves=True)
+        if watched is None:
+            self.unseen.append("the primary: primary.dns is not given, and there is no API key")
+            self.blind = True
+            return None
+        return self._by_dns(watched, state, keys)
+
+    def secondary(self, secondary: Secondary, keys: Collection[Key]) -> ServerView | None:
+        """A secondary."""
+        watched = next(
+            one for one in servers_of(self.authority) if one.role == "secondary" and one.name == secondary.name
+        )
+        state = self._state(watched)
+        if not _serves(state):
+            return self._by_dns(watched, state, keys)
+        serial = _serial(state, self.authority.zone)
+        try:
+            reader = self.ports.open_secondary(self.authority, secondary)
+            if reader is not None:
+                return self._view(watched, "api", reader.rrsets(), None, serial, serves=True)
+        except HyopsError as error:
+            self.unseen.append(f"secondary {secondary.name} by its API: {error.message}")
+        return self._by_dns(watched, state, keys)
+
+    def comparable(self, zone: Zone, source: ViewSource) -> Zone:
+        """A zone without what that kind of view cannot show."""
+        if source == "api":
+            return zone
+        return zone.without([key for key in zone.rrsets if not self._askable(key[1])])
+
+    def _askable(self, rrtype: str) -> bool:
+        return rrtype not in _NEVER_SERVED and self.ports.transfers.knows_type(rrtype)
+
+    def _by_api(self) -> tuple[RRset, ...] | None:
+        """What the primary's API shows.
+
+        Raises:
+            HyopsError: nothing else will do, and it cannot be asked.
+        """
+        try:
+            reader = self.ports.open_primary(self.authority)
+            return None if reader is None else reader.rrsets()
+        except HyopsError as error:
+            if self.strict:
+                raise
+            self.unseen.append(f"the primary by its API: {error.message}")
+            return None
+
+    def _state(self, server: Watched) -> Mapping[Question, Answer]:
+        """SOA and anchor."""
+        zone = self.authority.zone
+        return self._ask(server, [Question(zone, "SOA"), Question(anchor_name(zone), "TXT")])
+
+    def _by_dns(self, server: Watched, state: Mapping[Question, Answer], keys: Collection[Key]) -> ServerView | None:
+        """By transfer where the server allows it, else record by record; None where nothing can be concluded."""
+        zone = self.authority.zone
+        if why := why_inconclusive(state.values()):
+            self._blind(server, why)
+            return None
+        serial = _serial(state, zone)
+        if not _serves(state):
+            return self._view(server, "dns", (), frozenset(), serial, serves=False)
+        try:
+            transferred = self.ports.transfers.transfer(server.address, zone)
+        except HyopsError:
+            self.unseen.append(f"records of {server.role} {server.name} that are not known: it does not transfer to us")
+            self._hidden(server, (key for key in keys if not self._askable(key[1])))
+        else:
+            hidden = {one.key for one in transferred if one.type in _NEVER_SERVED}
+            self._hidden(server, hidden | {key for key in keys if not self._askable(key[1])})
+            seen = tuple(one for one in transferred if one.key not in hidden)
+            return self._view(server, "axfr", seen, None, serial, serves=True)
+        asked = frozenset(_askable([key for key in keys if self._askable(key[1])], zone))
+        answers = self._ask(server, [Question(*key) for key in sorted(asked)])
+        if why := why_inconclusive(answers.values()):
+            self._blind(server, why)
+            return None
+        given = (answered(answer, question) for question, answer in {**state, **answers}.items())
+        return self._view(server, "dns", tuple(filter(None, given)), asked, serial, serves=True)
+
+    def _hidden(self, server: Watched, hidden: Iterable[Key]) -> None:
+        keys = set(hidden)
+        names = sorted({name for name, _ in keys})
+        if names:
+            listed = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+            types = ", ".join(sorted({rrtype for _, rrtype in keys}))
+            kinds = f"of types that DNS is not asked for ({types})"
+            self.unseen.append(f"records of {server.role} {server.name} at {listed}: {kinds}; only its API shows them")
+
+    def _blind(self, server: Watched, why: str) -> None:
+        """A server that did not say what it holds; one that answers all the same, though wrongly, always counts."""
+        hint = f"; {NEW_ZONE_EXPLAINED}" if "REFUSED" in why and is_shared(self.authority) else ""
+        self.unseen.append(f"{server.role} {server.name} ({server.address}): {unseen_because(why)}{hint}")
+        self.blind = self.blind or server.required or server.role == "primary" or why != NO_ANSWER
+
+    def _ask(self, server: Watched, questions: list[Question]) -> Mapping[Question, Answer]:
+        return self.ports.dns.ask(server.address, questions, recursion_desired=False, timeout_s=_TIMEOUT_S)
+
+    def _view(
+        self,
+        server: Watched | None,
+        source: ViewSource,
+        seen: tuple[RRset, ...],
+        looked_at: frozenset[Key] | None,
+        serial: int | None,
+        *,
+        serves: bool,
+    ) -> ServerView:
+        marker = next((one for one in seen if one.key == (anchor_name(self.authority.zone), "TXT")), None)
+        role, name = (server.role, server.name) if server else ("primary", "primary")
+        address = str(server.address) if server else self.authority.primary.api.url
+        zone = Zone.of(self.authority.zone, seen)
+        damage = find_damage(seen)
+        return ServerView(role, name, address, source, zone, looked_at, marker, serial, serves, damage)
+
+
+def _serves(state: Mapping[Question, Answer]) -> bool:
+    return all(answer.authoritative and answer.conclusive for answer in state.values())
+
+
+def _serial(state: Mapping[Question, Answer], zone: str) -> int | None:
+    question = Question(zone, "SOA")
+    return soa_serial(answered(state[question], question)) if question in state else None
+
+
+def _askable(keys: Collection[Key], apex: str) -> Iterator[Key]:
+    """What a question to an authority server can answer: nothing at or below a zone cut."""
+    cuts = {name for name, rrtype in keys if rrtype == "NS" and name != apex}
+    for name, rrtype in keys:
+        if not any(name == cut or is_below(name, cut) for cut in cuts):
+            yield name, rrtype
+
+
+TYPES = ("A", "AAAA", "CNAME")
+_MINIMUM = -1  # position in an SOA's rdata (RFC 1035 section 3.3.13)
+
+
+def negative_ttl(answers: Iterable[Mapping[Question, Answer]], zone: str) -> int | None:
+    """For how long a cache may remember that there is nothing (RFC 2308 section 5), None when nobody gave an SOA."""
+    question = Question(zone, "SOA")
+    given = (answered(one[question], question) for one in answers if question in one)
+    return max((min(soa.ttl, int(soa.rdata[0].split()[_MINIMUM])) for soa in given if soa), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """One type's answer: whether it is the one wanted, and what a cache may keep it for."""
+
+    found: RRset | None
+    met: bool
+    until: datetime | None = None
+    explained: bool = False
+
+
+@dataclass(slots=True)
+class Judge:
+    """Holds answers against what is intended, and those of resolvers against what a name was before, too."""
+
+    log: Log | None
+    negative_ttl: int | None
+    now: datetime
+    shared: bool = False  # whether the secondaries read the primary's database, and keep answers in their caches
+    _earlier: dict[str, tuple[Earlier, ...]] = field(default_factory=dict)
+
+    def answer(
+        self,
+        server: Watched,
+        name: str,
+        answers: Mapping[Question, Answer],
+        wanted: Mapping[str, RRset],
+        *,
+        decided: bool,
+    ) -> ServerAnswer:
+        """What this server's answers about one name amount to; undecided names are only shown."""
+        mine = [(rrtype, answers[Question(name, rrtype)]) for rrtype in TYPES]
+        if why := why_inconclusive(answer for _, answer in mine):
+            verdict: Verdict = "silent" if why == NO_ANSWER else "inconclusive"
+            note = "" if verdict == "silent" else f"it {why}"
+            return ServerAnswer(server.role, server.name, str(server.address), verdict, (), note)
+        judged = [self._judge(server, name, rrtype, answer, wanted.get(rrtype)) for rrtype, answer in mine]
+        records = tuple(one.found for one in judged if one.found)
+        wrong = [one for one in judged if not one.met] if decided else []
+        verdict, note, left_s = "as intended", "", None
+        if wrong and all(one.explained for one in wrong):
+            verdict, left_s = "caching", self._left(wrong, counted_down=not server.authoritative)
+        elif wrong:
+            verdict, note = "differs", _note(server, [answer for _, answer in mine], records, wanted)
+        return ServerAnswer(server.role, server.name, str(server.address), verdict, records, note, left_s)
+
+    def _judge(self, server: Watched, name: str, rrtype: str, answer: Answer, wanted: RRset | None) -> _Judged:
+        question = Question(name, rrtype)
+        found = answered(answer, question)
+        expected = Expectation(question, wanted, before=found)
+        if expected.met_by(answer, authoritative=server.authoritative):
+            return _Judged(found, met=True)
+        if self.shared and server.role == "secondary":
+            until = self._kept_until(name, rrtype, found)
+            return _Judged(found, met=False, until=until, explained=until is not None)
+        if not server.authoritative:
+            for earlier in self._earlier_of(name):
+                if earlier.explains(rrtype, found, self.now - self._behind()):
+                    return _Judged(found, met=False, until=earlier.until, explained=True)
+        return _Judged(found, met=False)
+
+    def _behind(self) -> timedelta:
+        """For how long the server that a resolver asked may itself have answered from a cache."""
+        return timedelta(seconds=OLD_ANSWER_S if self.shared else 0)
+
+    def _earlier_of(self, name: str) -> tuple[Earlier, ...]:
+        if name not in self._earlier:
+            applied = self.log.applied_to(name) if self.log else ()
+            self._earlier[name] = earlier_answers(name, applied, self.negative_ttl)
+        return self._earlier[name]
+
+    def _kept_until(self, name: str, rrtype: str, found: RRset | None) -> datetime | None:
+        """Until when a server on the primary's database may answer so from its caches, None when it may not."""
+        newest = next(reversed(list(self.log.applied_to(name))), None) if self.log else None
+        if newest is None or newest.result.accepted is None:
+            return None
+        before = {change.type: change.before for change in newest.intent.changes if change.name == name}
+        until = newest.result.accepted + timedelta(seconds=OLD_ANSWER_S if found else NO_ANSWER_S)
+        kept = rrtype in before and _rdata(before[rrtype]) == _rdata(found) and self.now <= until
+        return until if kept else None
+
+    def _left(self, stale: list[_Judged], *, counted_down: bool) -> int | None:
+        """In how many seconds the server asks again, at the latest: a resolver says so where it answers anything."""
+        said = [one.found.ttl for one in stale if one.found and counted_down]
+        if said:
+            return max(said)
+        ends = [one.until for one in stale if one.until]
+        return max(0, -(-(max(ends) - self.now) // timedelta(seconds=1))) if ends else None
+
+
+def _rdata(rrset: RRset | None) -> tuple[str, ...] | None:
+    return rrset.rdata if rrset else None
+
+
+def _note(server: Watched, answers: list[Answer], records: tuple[RRset, ...], wanted: Mapping[str, RRset]) -> str:
+    """What the records alone do not show."""
+    if server.authoritative and not all(answer.authoritative for answer in answers):
+        return "answers without authority: it does not serve the zone, or a zone below has been delegated"
+    if {one.key: one.rdata for one in records} == {one.key: one.rdata for one in wanted.values()}:
+        return "only the TTL differs"
+    return "" if server.authoritative else "longer than the TTL of any earlier answer"

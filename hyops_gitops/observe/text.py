@@ -1,0 +1,155 @@
+"""Drift as text."""
+
+from collections.abc import Iterator
+
+from hyops_gitops.core.findings import printable
+from hyops_gitops.core.json_fields import time_text
+from hyops_gitops.core.people import MergedCommit
+from hyops_gitops.core.zone import RRset
+from hyops_gitops.observe.checkup import Checkup
+from hyops_gitops.observe.drift import Difference, DriftCase, DriftReport
+from hyops_gitops.observe.status import NameStatus, ServerAnswer, Since, Status, rdata_of, ttl_of
+
+_SHOWN = 20
+
+
+def drift_text(report: DriftReport) -> str:
+    """A block for each case, then what was done and what could not be seen."""
+    lines = [line for case in report.cases for line in _case(case)]
+    if report.retransferred:
+        lines.append(f"secondary {report.retransferred} was brought up to date and holds what it should")
+    if report.recorded_seq:
+        lines.append(f"recorded as entry {report.recorded_seq}")
+    lines += [f"not seen: {printable(reason)}" for reason in report.unseen]
+    return "\n".join([*lines, _summary(report)])
+
+
+def _summary(report: DriftReport) -> str:
+    drift = sum(case.counts for case in report.cases)
+    notes = len(report.cases) - drift
+    said = f"{drift} {'case' if drift == 1 else 'cases'} of drift" if drift else "no drift"
+    noted = f", {notes} {'note' if notes == 1 else 'notes'}" if notes else ""
+    seen = ", ".join(f"{view.where} by {view.source}" for view in report.views) or "nobody"
+    return f"{report.zone}: {said}{noted}; looked at {seen}, against entry {report.seq}"
+
+
+def _case(case: DriftCase) -> Iterator[str]:
+    yield f"{case.kind.value if case.counts else f'note, {case.kind.value}'}: {printable(case.message)}"
+    expected, found = case.sides
+    for one in case.differences[:_SHOWN]:
+        yield from _difference(one, expected, found)
+    if len(case.differences) > _SHOWN:
+        yield f"  and {len(case.differences) - _SHOWN} more"
+    if case.owner:
+        yield f"  owner: {printable(case.owner)}"
+    yield f"  hint: {printable(case.hint)}"
+
+
+def _difference(one: Difference, expected: str, found: str) -> Iterator[str]:
+    width = max(len(expected), len(found))
+    yield f"  {one.name} {one.type}"
+    yield f"    {expected:<{width}}  {_records(one.expected)}"
+    yield f"    {found:<{width}}  {_records(one.found)}"
+
+
+def _records(rrset: RRset | None) -> str:
+    return "nothing" if rrset is None else f"{' '.join(map(printable, rrset.rdata))} (TTL {rrset.ttl})"
+
+
+_COMMITS_SHOWN = 3
+
+
+def status_text(status: Status, *, whole: bool) -> str:
+    """A block for each name, or a line where nothing is the matter; then what was seen besides, and what was not.
+
+    Args:
+        status: What was found.
+        whole: A block for every name.
+    """
+    blocks = [
+        "\n".join(_block(name)) if whole or not name.agrees or _is_caching(name) else _line(name)
+        for name in status.names
+    ]
+    warnings = [f"warning: {printable(warning)}" for warning in status.warnings]
+    unseen = [f"not seen: {printable(reason)}" for reason in status.unseen]
+    notes = [f"note: {printable(note)}" for note in status.notes]
+    return "\n".join([*(blocks or ["no endpoint is known"]), *notes, *warnings, *unseen])
+
+
+def _is_caching(name: NameStatus) -> bool:
+    return any(answer.verdict == "caching" for answer in name.answers)
+
+
+def _line(name: NameStatus) -> str:
+    seen = sum(answer.verdict == "as intended" for answer in name.answers)
+    since = f", {_since(name.since)}" if name.since else ""
+    return f"{name.name}: as intended, {_listed(name.intended or ())}, on {seen} of {len(name.answers)} servers{since}"
+
+
+def _block(name: NameStatus) -> Iterator[str]:
+    yield f"{name.name}: {'as intended' if name.agrees else 'DIFFERS'}"
+    yield f"  intended   {'unknown: its contract is invalid' if name.intended is None else _listed(name.intended)}"
+    if name.held:
+        yield f"  held       {printable(name.held)}"
+    if name.recorded is not None:
+        since = f", {_since(name.since)}" if name.since else ""
+        mark = "  <- not applied yet" if name.recorded_differs and not name.held else ""
+        yield f"  recorded   {_listed(name.recorded)}{since}{mark}"
+    yield from map(_answer, name.answers)
+
+
+def _answer(answer: ServerAnswer) -> str:
+    unsaid = {"silent": "silent", "inconclusive": "cannot conclude"}
+    said = unsaid.get(answer.verdict) or _listed(answer.records)
+    mark = ""
+    if answer.verdict == "differs":
+        mark = f"  <- differs{': ' if answer.note else ''}{answer.note}"
+    elif answer.verdict == "inconclusive":
+        mark = f"  <- {answer.note}"
+    elif answer.verdict == "caching":
+        left = "until its TTL has run out" if answer.left_s is None else f"for {answer.left_s} s at most"
+        mark = f"  <- still cached, {left}"
+    return f"  {answer.role:<10} {said} ({answer.name}, {answer.address}){mark}"
+
+
+def _since(since: Since) -> str:
+    who = f" (break-glass segment {since.segment} of {since.operator})" if since.segment else _by(since.merged)
+    return f"since {time_text(since.time)} by entry {since.seq}{who}"
+
+
+def _by(merged: tuple[MergedCommit, ...]) -> str:
+    if not merged:
+        return ""
+    newest = [_change(one) for one in reversed(merged)]
+    more = f" and {len(newest) - _COMMITS_SHOWN} more" if len(newest) > _COMMITS_SHOWN else ""
+    return f" ({'; '.join(newest[:_COMMITS_SHOWN])}{more})"
+
+
+def _change(one: MergedCommit) -> str:
+    which = f"pull request {one.pull_request}" if one.pull_request else one.commit[:12]
+    return printable(f"{which} of {one.author.name}: {one.title}")
+
+
+def _listed(records: tuple[RRset, ...]) -> str:
+    values = " ".join(map(printable, rdata_of(records)))
+    return f"{values} (TTL {ttl_of(records)})" if values else "nothing"
+
+
+def checkup_text(checkup: Checkup) -> str:
+    """One line a check, a remedy below each that is not ok, and the outcome."""
+    return "\n".join(_lines(checkup))
+
+
+def _lines(checkup: Checkup) -> Iterator[str]:
+    width = max(len(check.id) for check in checkup.checks)
+    for check in checkup.checks:
+        yield f"{check.state:<8}  {check.id:<{width}}  {printable(check.seen)}"
+        if check.remedy:
+            yield f"{'':<8}  {'':<{width}}  -> {printable(check.remedy)}"
+    failed, unknown = checkup.count("fail"), checkup.count("unknown")
+    if checkup.ok:
+        yield f"{checkup.zone}: nothing is in the way of an apply"
+    else:
+        yield f"{checkup.zone}: {failed} failed, {unknown} cannot be seen from here"
+        if unknown:
+            yield "whoever has looked at what cannot be seen may say so: --attest CHECK='who looked, when'"

@@ -1,0 +1,1 @@
+"""From recorded, desired and observed zones to a plan, or to refusals."""

@@ -1,0 +1,113 @@
+"""Assertions of the policy about the zone as it would be after the whole change.
+
+How many endpoints of an environment move, that none moves to and fro, that some move together: after the safety rules
+of AWS ARC.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from hyops_gitops.core.authority import Assertions
+from hyops_gitops.core.contract import Contract
+from hyops_gitops.core.json_fields import time_text
+from hyops_gitops.core.zone import RRset, Zone
+from hyops_gitops.plan.limits import site_rdata
+from hyops_gitops.plan.plan import Change, Refusal, written_by_name
+
+Sides = frozenset[tuple[str, tuple[str, ...]]]  # type and rdata; no rdata is absence
+
+
+@dataclass(frozen=True, slots=True)
+class LastMove:
+    """When an endpoint moved last, and where it was before."""
+
+    at: datetime
+    before: Sides
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """What is known of earlier moves, at this moment."""
+
+    now: datetime
+    last: Callable[[str], LastMove | None]  # of a name
+
+
+def assertion_refusals(
+    assertions: Assertions,
+    changes: Sequence[Change],
+    contracts: Mapping[str, Contract],
+    after: Zone,
+    moves: Moves | None,
+) -> Iterator[Refusal]:
+    """A refusal for each assertion that would not hold.
+
+    Args:
+        assertions: What is asserted.
+        changes: What would be done.
+        contracts: By path.
+        after: The zone as it would be.
+        moves: Earlier moves; None where nothing is known of them.
+    """
+    moving = written_by_name(change for change in changes if change.cutover)
+    yield from _too_many(assertions, [one for one in contracts.values() if str(one.name) in moving])
+    if moves is not None and assertions.anti_flap_minutes:
+        yield from _flapping(assertions.anti_flap_minutes, moving, moves)
+    named = {rrset.name: one for one in contracts.values() for rrset in one.rrsets()}  # an old name kept as alias too
+    for group in assertions.move_together:
+        yield from _left_behind(group, moving, named, after)
+
+
+def _too_many(assertions: Assertions, moving: Sequence[Contract]) -> Iterator[Refusal]:
+    for environment, most in sorted(assertions.environment_cutovers.items()):
+        number = sum(one.name.environment == environment for one in moving)
+        if number > most:
+            message = f"{number} endpoints of {environment} would move, "
+            message += f"policy.assertions.max_environment_cutovers allows {most}"
+            yield Refusal.overridable("max-environment-cutovers", None, message)
+
+
+def _flapping(minutes: int, moving: Mapping[str, Sequence[Change]], moves: Moves) -> Iterator[Refusal]:
+    for name, changes in sorted(moving.items()):
+        last = moves.last(name)
+        long_ago = last is not None and moves.now - last.at >= timedelta(minutes=minutes)
+        if last is None or long_ago or sides_of(changes, "after") == last.before:
+            continue
+        message = f"{name} moved at {time_text(last.at)}, less than {minutes} minutes ago"
+        yield Refusal.overridable("anti-flap", name, message)
+
+
+def _left_behind(
+    group: Sequence[str], moving: Mapping[str, object], contracts: Mapping[str, Contract], after: Zone
+) -> Iterator[Refusal]:
+    movers = [name for name in group if name in moving]
+    if not movers:
+        return
+    first, zone = movers[0], after.by_name()
+    sites = {name: _site(contracts[name], zone) for name in group if name in contracts}
+    there = sites.get(first)
+    for name in group:
+        if name not in sites:
+            why = "has no contract"
+        elif sites[name] is None or there is None:
+            why = "" if name in moving else "would stay where it is"
+        else:
+            why = "" if sites[name] == there else f"would be at {sites[name]}"
+        if why:
+            where = f" to {there}" if there else ""
+            message = f"{name} {why} while {first}, which it belongs together with, moves{where}"
+            yield Refusal.overridable("move-together", name, message)
+
+
+def _site(contract: Contract, zone: Mapping[str, Mapping[str, RRset]]) -> str | None:
+    """The site at which an endpoint would be."""
+    here = zone.get(str(contract.name), {})
+    rdata = frozenset(value for rrset in here.values() for value in rrset.rdata)
+    return next((name for name, target in contract.sites.items() if site_rdata(target) == rdata), None)
+
+
+def sides_of(changes: Iterable[Change], side: str) -> Sides:
+    """What changes make of a name, `before` or `after` them."""
+    rrsets = ((change.type, change.before if side == "before" else change.after) for change in changes)
+    return frozenset((rrtype, rrset.rdata if rrset else ()) for rrtype, rrset in rrsets)

@@ -1,0 +1,190 @@
+"""The part of a policy that guards read, and the stricter of two."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from hyops_gitops.core.authority import NO_ASSERTIONS, Assertions, Policy
+from hyops_gitops.core.contract import Contract, Target
+from hyops_gitops.core.guards import GUARDS, Override, find_override
+from hyops_gitops.core.managed import ManagedSet
+from hyops_gitops.plan.plan import Action, Change, Plan, Refusal, written_by_name
+
+# From this many managed RRsets on, a share in percent means something; below, the absolute caps protect.
+PERCENT_APPLIES_FROM = 10
+_STRICTEST: tuple[Literal["enforce", "warn", "off"], ...] = ("enforce", "warn", "off")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one apply may change, and which guards may be overridden."""
+
+    max_replaces: int
+    max_deletes: int
+    max_change_percent: int
+    max_cutovers: int
+    cutover_required: Literal["warn", "enforce"]
+    overridable: frozenset[str]
+    separation_of_duties: Literal["enforce", "warn", "off"] = "warn"
+    readiness_unknown: Literal["refuse", "warn"] = "refuse"
+    readiness_attested_minutes: int = 0
+    assertions: Assertions = NO_ASSERTIONS
+
+    @classmethod
+    def of(cls, policy: Policy) -> "Limits":
+        """The limits of one policy."""
+        return cls(
+            policy.max_replaces,
+            policy.max_deletes,
+            policy.max_change_percent,
+            policy.max_cutovers,
+            policy.cutover_required,
+            policy.overridable,
+            policy.separation_of_duties,
+            policy.readiness_unknown,
+            policy.readiness_attested_minutes,
+            policy.assertions,
+        )
+
+    def lifted(self, guard: str, name: str | None, overrides: Iterable[Override]) -> bool:
+        """Whether one of these overrides lifts a guard, and the policy lets it."""
+        return guard in self.overridable and find_override(overrides, guard, name) is not None
+
+    def honest(self, refusal: Refusal) -> Refusal:
+        """The refusal without a hint at an override that the policy does not allow."""
+        if refusal.guard in self.overridable or not GUARDS[refusal.guard].overridable:
+            return refusal
+        return replace(refusal, hint=f"policy.overridable does not list {refusal.guard}, so nothing lifts it")
+
+    def stricter(self, other: "Limits") -> "Limits":
+        """What both allow: a pull request that loosens a limit does not profit from it in the same apply."""
+        return Limits(
+            min(self.max_replaces, other.max_replaces),
+            min(self.max_deletes, other.max_deletes),
+            min(self.max_change_percent, other.max_change_percent),
+            min(self.max_cutovers, other.max_cutovers),
+            "enforce" if "enforce" in (self.cutover_required, other.cutover_required) else "warn",
+            self.overridable & other.overridable,
+            _STRICTEST[min(map(_STRICTEST.index, (self.separation_of_duties, other.separation_of_duties)))],
+            "refuse" if "refuse" in (self.readiness_unknown, other.readiness_unknown) else "warn",
+            min(self.readiness_attested_minutes, other.readiness_attested_minutes),
+            _all_of(self.assertions, other.assertions),
+        )
+
+
+def _all_of(one: Assertions, other: Assertions) -> Assertions:
+    """What both assert."""
+    caps = [*one.environment_cutovers.items(), *other.environment_cutovers.items()]
+    return Assertions(
+        {name: min(most for named, most in caps if named == name) for name, _ in caps},
+        max(one.anti_flap_minutes, other.anti_flap_minutes),
+        tuple(sorted({*one.move_together, *other.move_together})),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many endpoints change, by kind."""
+
+    replaced: int
+    deleted: int
+    moved: int  # between two of the contract's own sites: a failover, not a rewrite
+
+
+def cap_refusals(
+    changes: Sequence[Change], contracts: Mapping[str, Contract], recorded: ManagedSet, limits: Limits
+) -> Iterator[Refusal]:
+    """A refusal for each cap that the changes exceed."""
+    tally = count(changes, contracts)
+    managed = len(recorded.entries)
+    counted = tally.replaced + tally.deleted
+    for guard, number, limit, what in (
+        ("max-replaces", tally.replaced, limits.max_replaces, "endpoints would be replaced"),
+        ("max-deletes", tally.deleted, limits.max_deletes, "endpoints would be deleted"),
+        ("max-cutovers", tally.moved, limits.max_cutovers, "endpoints would move between their sites"),
+    ):
+        if number > limit:
+            message = f"{number} {what}, policy.{guard.replace('-', '_')} allows {limit}"
+            yield Refusal.overridable(guard, None, message)
+    if managed >= PERCENT_APPLIES_FROM and counted * 100 > limits.max_change_percent * managed:
+        share = counted * 100 // managed
+        message = f"{counted} of {managed} managed RRsets ({share} %) would change, "
+        message += f"policy.max_change_percent allows {limits.max_change_percent} %"
+        yield Refusal.overridable("max-change-percent", None, message)
+
+
+def count(changes: Iterable[Change], contracts: Mapping[str, Contract]) -> Tally:
+    """Replaced, deleted and moved endpoints; created and adopted ones are not limited."""
+    replaced = deleted = moved = 0
+    for of_name in written_by_name(changes).values():
+        if all(change.action is Action.DELETE for change in of_name) and _is_gone(of_name[0], contracts):
+            deleted += 1
+        elif _moves_between_sites(of_name, contracts.get(of_name[0].contract)):
+            moved += 1
+        elif any(change.before is not None for change in of_name):
+            replaced += 1
+    return Tally(replaced, deleted, moved)
+
+
+def _is_gone(change: Change, contracts: Mapping[str, Contract]) -> bool:
+    """Whether no contract asks for the name any more: neither as its own nor as an alias."""
+    contract = contracts.get(change.contract)
+    return contract is None or change.name not in {rrset.name for rrset in contract.rrsets()}
+
+
+def _moves_between_sites(changes: Iterable[Change], contract: Contract | None) -> bool:
+    before = frozenset(value for change in changes if change.before for value in change.before.rdata)
+    after = frozenset(value for change in changes if change.after for value in change.after.rdata)
+    if contract is None or not before or before == after:
+        return False
+    sites = [site_rdata(target) for target in contract.sites.values()]
+    return any(before <= site for site in sites) and any(after <= site for site in sites)
+
+
+def site_rdata(target: Target) -> frozenset[str]:
+    """The canonical rdata of a site's target, whatever its RRset types."""
+    return frozenset(value for rrset in target.rrsets("site", 0) for value in rrset.rdata)
+
+
+Source = Literal["live", "evidence", "empty"]
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A plan and what it is based on."""
+
+    plan: Plan
+    commit: str
+    dirty: bool
+    source: Source
+    serial: int | None
+    seq: int | None  # of the log's newest entry
+    limits: Limits  # that the plan was made under
+    overrides: tuple[Override, ...] = ()  # given, and in the trailers of the commits
+    warnings: tuple[str, ...] = ()  # about the log itself: break-glass that is not settled yet
+    merged_into: str | None = None  # the commit that this was planned as merged into
+
+    def to_json(self) -> dict[str, object]:
+        """`hyops-plan/1`."""
+        plan = self.plan
+        return {
+            "format": "hyops-plan/1",
+            "zone": plan.zone,
+            "commit": self.commit,
+            **({"merged_into": self.merged_into} if self.merged_into else {}),
+            "dirty": self.dirty,
+            "base": {
+                "source": self.source,
+                "serial": self.serial,
+                "zone_sha256": plan.observed.digest(),
+                "seq": self.seq,
+            },
+            "changes": [change.to_json() for change in plan.changes],
+            "drift": [drift.to_json() for drift in plan.drift],
+            "held": [held.to_json() for held in plan.held],
+            "refusals": [refusal.to_json() for refusal in plan.refusals],
+            "notes": [note.to_json() for note in plan.notes],
+            "warnings": list(self.warnings),
+            "unmanaged": plan.unmanaged,
+            "digest": plan.digest(),
+        }

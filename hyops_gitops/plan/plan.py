@@ -1,0 +1,225 @@
+"""The plan: what an apply would do, as a value, with its digest. How it comes about is `plan.planning`."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from hyops_gitops.core.canonical import canonical_json, sha256_hex
+from hyops_gitops.core.guards import override_line
+from hyops_gitops.core.managed import ManagedSet
+from hyops_gitops.core.zone import Key, RRset, Zone, served
+
+
+class Action(StrEnum):
+    """What happens to one RRset."""
+
+    CREATE = "create"
+    REPLACE = "replace"
+    DELETE = "delete"
+    ADOPT = "adopt"  # it is as the contract wants it, but not yet ours: nothing is written but anchor and claim
+    FORGET = "forget"  # neither wanted nor there any more: only our own record of it goes
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One RRset's way from `before` (observed) to `after` (desired). None is absence."""
+
+    action: Action
+    name: str
+    type: str
+    before: RRset | None
+    after: RRset | None
+    contract: str
+    cutover: bool  # the endpoint's target moves, as opposed to a new endpoint or a TTL
+
+    @property
+    def key(self) -> Key:
+        """Owner name and type."""
+        return (self.name, self.type)
+
+    @property
+    def writes(self) -> bool:
+        """Whether the RRset itself is written."""
+        return self.action in (Action.CREATE, Action.REPLACE, Action.DELETE)
+
+    def to_json(self) -> dict[str, object]:
+        """The shape used in `hyops-plan/1`, in receipts and in evidence."""
+        return {
+            "action": self.action.value,
+            "name": self.name,
+            "type": self.type,
+            "ttl": {"before": ttl_json(self.before), "after": ttl_json(self.after)},
+            "before": rdata_json(self.before),
+            "after": rdata_json(self.after),
+            "contract": self.contract,
+            "cutover": self.cutover,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """An RRset that is neither what we applied last nor what the contract asks for; left alone."""
+
+    name: str
+    type: str
+    recorded: RRset | None
+    observed: RRset | None
+    contract: str
+
+    def to_json(self) -> dict[str, object]:
+        """The shape used in `hyops-plan/1` and in evidence."""
+        return {
+            "name": self.name,
+            "type": self.type,
+            "ttl": {"recorded": ttl_json(self.recorded), "observed": ttl_json(self.observed)},
+            "recorded": rdata_json(self.recorded),
+            "observed": rdata_json(self.observed),
+            "contract": self.contract,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An endpoint that this apply leaves as it was applied last."""
+
+    name: str
+    contract: str
+    reason: str
+
+    def to_json(self) -> dict[str, object]:
+        """The shape used in `hyops-plan/1` and in evidence."""
+        return {"name": self.name, "contract": self.contract, "reason": self.reason}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A guard's no."""
+
+    guard: str
+    name: str | None
+    message: str
+    hint: str
+
+    @classmethod
+    def overridable(cls, guard: str, name: str | None, message: str) -> "Refusal":
+        """A refusal whose hint is the exact line that lifts it."""
+        return cls(guard, name, message, f"if this is right: {override_line(guard, name)}")
+
+    def to_json(self) -> dict[str, object]:
+        """The shape used in `hyops-plan/1`."""
+        return {"guard": self.guard, "name": self.name, "message": self.message, "hint": self.hint}
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something worth saying about a name that stops nothing."""
+
+    name: str
+    message: str
+
+    def to_json(self) -> dict[str, object]:
+        """The shape used in `hyops-plan/1`."""
+        return {"name": self.name, "message": self.message}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything one apply would do to one zone."""
+
+    zone: str
+    observed: Zone  # the whole zone the plan starts from
+    recorded: ManagedSet
+    changes: tuple[Change, ...]  # sorted by name and type
+    drift: tuple[Drift, ...] = ()
+    held: tuple[Held, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    notes: tuple[Note, ...] = ()
+    unmanaged: int = 0  # RRsets in the zone that no contract owns and nothing here touches
+
+    def expected_zone(self) -> Zone:
+        """The whole zone after this plan."""
+        return zone_after(self.observed, self.changes)
+
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON of zone, base digest and changes: what a reviewer approves."""
+        return plan_digest(self.zone, self.observed.digest(), self.changes)
+
+
+def zone_after(zone: Zone, changes: Iterable[Change]) -> Zone:
+    """A zone with these changes carried out."""
+    written = [change for change in changes if change.writes]
+    return zone.without(change.key for change in written).with_rrsets(
+        change.after for change in written if change.after is not None
+    )
+
+
+def written_by_name(changes: Iterable[Change]) -> dict[str, list[Change]]:
+    """The changes that write, by owner name: an A -> CNAME swap is one name's two changes."""
+    by_name: dict[str, list[Change]] = {}
+    for change in changes:
+        if change.writes:
+            by_name.setdefault(change.name, []).append(change)
+    return by_name
+
+
+def moved(changes: Iterable[Change]) -> dict[Key, Change]:
+    """Each RRset that ends otherwise than it was at first, with both."""
+    found: dict[Key, Change] = {}
+    for change in changes:
+        first = found.get(change.key)
+        found[change.key] = replace(change, before=first.before if first else change.before)
+    return {key: change for key, change in found.items() if served(change.before) != served(change.after)}
+
+
+def names_moved(changes: Iterable[Change]) -> tuple[str, ...]:
+    """The names that are not where they were before these changes."""
+    return tuple(sorted({name for name, _ in moved(changes)}))
+
+
+def plan_digest(zone: str, zone_sha256: str, changes: Iterable[Change]) -> str:
+    """The digest of a plan, from what a plan document holds of it."""
+    document = {"zone": zone, "zone_sha256": zone_sha256, "changes": [change.to_json() for change in changes]}
+    return sha256_hex(canonical_json(document))
+
+
+def ttl_json(rrset: RRset | None) -> int | None:
+    """The TTL, in seconds; None where there are no records."""
+    return rrset.ttl if rrset else None
+
+
+def rdata_json(rrset: RRset | None) -> list[str]:
+    """The records served; none where there are none."""
+    return list(rrset.rdata) if rrset else []
+
+
+_SHOWN = 3
+
+
+def summarise(changes: Sequence[Change]) -> str:
+    """`postgres.prod.hyops.internal A 10.12.0.31 -> 10.72.16.24`, and how many more there are."""
+    shown = "; ".join(map(_one, changes[:_SHOWN]))
+    more = len(changes) - _SHOWN
+    return f"{shown}; and {more} more" if more > 0 else shown
+
+
+def _one(change: Change) -> str:
+    before = " ".join(change.before.rdata) if change.before else ""
+    after = " ".join(change.after.rdata) if change.after else ""
+    what = f"{change.name} {change.type}"
+    match change.action:
+        case Action.CREATE:
+            return f"{what} {after} created"
+        case Action.REPLACE if before == after:
+            return f"{what} {after} TTL {_ttl(change.before)} -> {_ttl(change.after)}"
+        case Action.REPLACE:
+            return f"{what} {before} -> {after}"
+        case Action.DELETE:
+            return f"{what} {before} deleted"
+        case Action.ADOPT:
+            return f"{what} {after} adopted"
+        case Action.FORGET:
+            return f"{what} forgotten"
+
+
+def _ttl(rrset: RRset | None) -> str:
+    return str(rrset.ttl) if rrset else "?"

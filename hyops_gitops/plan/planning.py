@@ -1,0 +1,315 @@
+"""The three-way plan: recorded (last applied), desired (contracts) and observed (the zone) per RRset.
+
+`verdict` is the table of design section 6 step 5; the rest carries its verdicts to changes, drift and refusals. What is
+as desired although it was last applied otherwise, or never, is *adopted*: not written, but recorded as ours.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from hyops_gitops.core.authority import NO_ASSERTIONS
+from hyops_gitops.core.contract import Contract
+from hyops_gitops.core.guards import Override
+from hyops_gitops.core.managed import Managed, ManagedSet
+from hyops_gitops.core.names import ancestors, endpoint_name_of_path
+from hyops_gitops.core.zone import RRset, Zone, same_served, same_stored, served
+from hyops_gitops.plan.assertions import Moves, assertion_refusals
+from hyops_gitops.plan.limits import Limits, cap_refusals
+from hyops_gitops.plan.plan import Action, Change, Drift, Held, Note, Plan, Refusal, zone_after
+
+
+def wildcard_notes(observed: Zone, changes: Sequence[Change]) -> Iterator[Note]:
+    """A note for each changed name that hides or uncovers a wildcard, directly or by an empty non-terminal."""
+    before = observed.names()
+    if not any(name.startswith("*.") for name in before):
+        return
+    written = [change for change in changes if change.writes]
+    gone = {change.key for change in written if change.after is None}
+    kept = {name for name, rrtype in observed.rrsets if (name, rrtype) not in gone}
+    after = kept | {change.name for change in written if change.after is not None}
+    existing_before = _with_empty_non_terminals(before, observed.apex)
+    existing_after = _with_empty_non_terminals(after, observed.apex)
+    for name in sorted({change.name for change in written}):
+        lineage = [name, *ancestors(name, observed.apex)][:-1]
+        for one in lineage:
+            yield from _note(name, one, existing_before, existing_after)
+
+
+def _note(name: str, one: str, before: set[str], after: set[str]) -> Iterator[Note]:
+    wildcard = _wildcard_for(one, before | after)
+    if wildcard is None:
+        return
+    subject = "it" if one == name else f"a name below {one}"
+    if one in after and one not in before and wildcard in before:
+        yield Note(name, f"{subject} is no longer answered by the wildcard {wildcard}")
+    if one in before and one not in after and wildcard in after:
+        yield Note(name, f"{subject} is answered by the wildcard {wildcard} from now on")
+
+
+def _wildcard_for(name: str, existing: set[str]) -> str | None:
+    wildcard = "*." + name.split(".", 1)[1]
+    return wildcard if wildcard in existing and wildcard != name else None
+
+
+def _with_empty_non_terminals(names: set[str], apex: str) -> set[str]:
+    return names | {ancestor for name in names for ancestor in ancestors(name, apex)}
+
+
+# What cannot stand beside an address or CNAME of ours without answering, or hiding, the same questions.
+CONFLICTING_TYPES = frozenset({"A", "AAAA", "CNAME", "ALIAS", "LUA", "DNAME", "NS", "SVCB", "HTTPS"})
+
+
+class Verdict(Enum):
+    """What the three sides of one RRset come to."""
+
+    NOTHING = auto()
+    ADOPT = auto()
+    FORGET = auto()
+    CHANGE = auto()
+    DRIFT = auto()
+    CONFLICT = auto()  # all three differ
+    FOREIGN = auto()  # not ours, and in the way
+    UNMANAGED = auto()  # not ours, and not wanted by us
+
+
+def verdict(recorded: RRset | None, desired: RRset | None, observed: RRset | None) -> Verdict:
+    """The table, top down; absence is a value like any other."""
+    if recorded is None and desired is None:
+        return Verdict.NOTHING if observed is None else Verdict.UNMANAGED
+    if same_served(desired, observed):
+        if recorded == desired:
+            return Verdict.NOTHING
+        return Verdict.FORGET if desired is None else Verdict.ADOPT
+    if same_stored(observed, recorded):  # a replace would lose records that are disabled
+        return Verdict.CHANGE
+    if desired == recorded:
+        return Verdict.DRIFT
+    return Verdict.FOREIGN if recorded is None else Verdict.CONFLICT
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a plan is made from."""
+
+    recorded: ManagedSet
+    contracts: tuple[Contract, ...]  # the valid ones
+    held: Mapping[str, str]  # path of a contract -> why it is left as it was applied last
+    observed: Zone
+    limits: Limits
+    overrides: tuple[Override, ...] = ()
+    promised_stable: frozenset[str] = frozenset()  # contracts that say, and said, endpoint_cutover_required: false
+    moves: Moves | None = None  # earlier ones
+    applied: ManagedSet | None = None  # where `recorded` is what the zone went back to: what was applied last
+
+    def overridden(self, guard: str, name: str | None) -> bool:
+        """Whether an override that the policy allows lifts this guard."""
+        return self.limits.lifted(guard, name, self.overrides)
+
+
+@dataclass(frozen=True, slots=True)
+class _Name:
+    """The three sides of one owner name."""
+
+    name: str
+    contract: str  # the contract that asks for it, or asked for it last
+    recorded: Mapping[str, RRset]  # by type
+    desired: Mapping[str, RRset]
+    observed: Mapping[str, RRset]
+    moves: bool  # whether the endpoint was applied before and now points elsewhere
+
+
+def make_plan(inputs: Inputs) -> Plan:
+    """The plan for one zone. Pure; refusals are part of the answer, never raised."""
+    desired = _desired(inputs)
+    names = _by_name(inputs, desired)
+    outcomes = [outcome for name in names for outcome in _decide(name, inputs)]
+    changes = sorted((one for one in outcomes if isinstance(one, Change)), key=lambda change: change.key)
+    contracts = {contract.path: contract for contract in inputs.contracts}
+    refusals = [
+        *(one for one in outcomes if isinstance(one, Refusal)),
+        *_occlusions(inputs.observed, changes),
+        *cap_refusals(changes, contracts, inputs.recorded, inputs.limits),
+        *_whole_tree_refusals(inputs),
+        *_assertions(inputs, changes, contracts),
+    ]
+    promises = list(_broken_promises(inputs, changes, contracts))
+    refusals += [one for one in promises if isinstance(one, Refusal)]
+    touched = {change.key for change in changes}
+    return Plan(
+        zone=inputs.observed.apex,
+        observed=inputs.observed,
+        recorded=inputs.recorded,
+        changes=tuple(changes),
+        drift=tuple(one for one in outcomes if isinstance(one, Drift)),
+        held=tuple(_held(inputs)),
+        refusals=tuple(inputs.limits.honest(one) for one in refusals if not inputs.overridden(one.guard, one.name)),
+        notes=(*wildcard_notes(inputs.observed, changes), *(one for one in promises if isinstance(one, Note))),
+        unmanaged=sum(key not in inputs.recorded.entries and key not in touched for key in inputs.observed.rrsets),
+    )
+
+
+def _desired(inputs: Inputs) -> ManagedSet:
+    """What the contracts ask for; a held contract asks for what was applied last."""
+    asked = (
+        Managed(rrset, contract.path)
+        for contract in inputs.contracts
+        if contract.path not in inputs.held
+        for rrset in contract.rrsets()
+    )
+    kept = (entry for entry in inputs.recorded.entries.values() if entry.contract in inputs.held)
+    return ManagedSet.of(inputs.recorded.apex, (*kept, *asked))
+
+
+def _by_name(inputs: Inputs, desired: ManagedSet) -> Iterator[_Name]:
+    """Every owner name that is ours or wanted, sorted."""
+    recorded, wanted = inputs.recorded.zone.by_name(), desired.zone.by_name()
+    observed = inputs.observed.by_name()
+    contracts = {
+        key[0]: entry.contract for managed in (inputs.recorded, desired) for key, entry in managed.entries.items()
+    }
+    for name in sorted(contracts):
+        before, after = _leads_to(name, inputs.recorded, recorded), _leads_to(name, desired, wanted)
+        moves = bool(before and after) and before != after
+        yield _Name(name, contracts[name], recorded.get(name, {}), wanted.get(name, {}), observed.get(name, {}), moves)
+
+
+_Outcome = Change | Drift | Refusal
+
+
+def _decide(name: _Name, inputs: Inputs) -> Iterator[_Outcome]:
+    """What this apply does at one name: our own RRsets first, then whatever else stands there."""
+    outcomes = [
+        outcome
+        for rrtype in sorted(name.recorded.keys() | name.desired.keys())
+        if (outcome := _decide_rrset(name, rrtype, inputs)) is not None
+    ]
+    yield from outcomes
+    touched = any(isinstance(one, Refusal) or (isinstance(one, Change) and one.after is not None) for one in outcomes)
+    writes_cname = touched and "CNAME" in name.desired
+    for rrtype in sorted(name.observed.keys() - name.recorded.keys() - name.desired.keys()):
+        if served(name.observed[rrtype]) is not None and (writes_cname or rrtype in CONFLICTING_TYPES):
+            yield _decide_neighbour(name, rrtype, inputs, touched=touched)
+
+
+def _decide_rrset(name: _Name, rrtype: str, inputs: Inputs) -> _Outcome | None:
+    recorded, desired, observed = name.recorded.get(rrtype), name.desired.get(rrtype), name.observed.get(rrtype)
+    what = verdict(recorded, desired, observed)
+    if what is Verdict.NOTHING:
+        if not _went_back(name, rrtype, desired, inputs):
+            return None
+        what = Verdict.ADOPT
+    if what is Verdict.DRIFT and not inputs.overridden("drift", name.name):
+        return Drift(name.name, rrtype, recorded, observed, name.contract)
+    if what is Verdict.CONFLICT and not inputs.overridden("drift", name.name):
+        message = f"{name.name} {rrtype}: approved {_say(recorded)} -> {_say(desired)}, live is {_say(observed)}"
+        return Refusal.overridable("drift", name.name, message)
+    if what is Verdict.FOREIGN and not inputs.overridden("foreign", name.name):
+        message = f"{name.name} already has a {rrtype} that no contract owns: {_say(observed)}"
+        return Refusal.overridable("foreign", name.name, message)
+    action = _action(what, desired, observed)
+    cutover = name.moves and action is not Action.FORGET
+    return Change(action, name.name, rrtype, observed, desired, name.contract, cutover=cutover)
+
+
+def _went_back(name: _Name, rrtype: str, desired: RRset | None, inputs: Inputs) -> bool:
+    """Whether a zone that went back has what is wanted, while the log has something else as applied last."""
+    if inputs.applied is None or desired is None or name.contract in inputs.held:
+        return False
+    return served(inputs.applied.rrset((name.name, rrtype))) != served(desired)
+
+
+def _action(what: Verdict, desired: RRset | None, observed: RRset | None) -> Action:
+    if what is Verdict.ADOPT:
+        return Action.ADOPT
+    if what is Verdict.FORGET:
+        return Action.FORGET
+    if desired is None:
+        return Action.DELETE
+    return Action.CREATE if observed is None else Action.REPLACE
+
+
+def _decide_neighbour(name: _Name, rrtype: str, inputs: Inputs, *, touched: bool) -> _Outcome:
+    """An RRset in the way that nobody asked for: drift beside a name at rest, foreign beside one that changes."""
+    observed = name.observed[rrtype]
+    if inputs.overridden("foreign" if touched else "drift", name.name):
+        return Change(Action.DELETE, name.name, rrtype, observed, None, name.contract, cutover=False)
+    if touched:
+        message = f"{name.name} also has a {rrtype} that no contract owns: {_say(observed)}"
+        return Refusal.overridable("foreign", name.name, message)
+    return Drift(name.name, rrtype, None, observed, name.contract)
+
+
+def _occlusions(observed: Zone, changes: Iterable[Change]) -> Iterator[Refusal]:
+    """Changes that would never be served: they are below a zone cut (RFC 1034 section 4.2) or a DNAME (RFC 6672)."""
+    cuts = {
+        name: "DNAME" if rrtype == "DNAME" else "delegation"
+        for name, rrtype in observed.rrsets
+        if rrtype == "DNAME" or (rrtype == "NS" and name != observed.apex)
+    }
+    for name in sorted({change.name for change in changes if change.after is not None}) if cuts else ():
+        for ancestor in ancestors(name, observed.apex):
+            if ancestor in cuts:
+                message = f"{name} is below the {cuts[ancestor]} at {ancestor}: its records would never be served"
+                hint = f"remove the {cuts[ancestor]} at {ancestor}, or rename the endpoint"
+                yield Refusal("occluded", name, message, hint)
+
+
+def _assertions(inputs: Inputs, changes: Sequence[Change], contracts: Mapping[str, Contract]) -> Iterator[Refusal]:
+    assertions = inputs.limits.assertions
+    if assertions == NO_ASSERTIONS:
+        return  # so that the zone after it need not be made
+    yield from assertion_refusals(assertions, changes, contracts, zone_after(inputs.observed, changes), inputs.moves)
+
+
+def _whole_tree_refusals(inputs: Inputs) -> Iterator[Refusal]:
+    if not inputs.contracts and not inputs.held:
+        message = "there is no contract at all: every managed record would be deleted"
+        yield Refusal.overridable("empty-tree", None, message)
+
+
+def _broken_promises(
+    inputs: Inputs, changes: Iterable[Change], contracts: Mapping[str, Contract]
+) -> Iterator[Note | Refusal]:
+    """Targets that move although their publisher said, and still says, that they never do."""
+    moving = {(change.name, change.contract) for change in changes if change.cutover}
+    for name, path in sorted(moving):
+        if path in inputs.promised_stable:
+            source = contracts[path].source if path in contracts else None
+            message = f"{name} moves although {source or path} promised a stable target"
+            if inputs.limits.cutover_required == "enforce":
+                yield Refusal.overridable("cutover-required", name, message)
+            else:
+                yield Note(name, f"{message} (endpoint_cutover_required: false)")
+
+
+def _held(inputs: Inputs) -> Iterator[Held]:
+    names: dict[str, set[str]] = {}
+    for entry in inputs.recorded.entries.values():
+        names.setdefault(entry.contract, set()).add(entry.rrset.name)
+    for path, reason in sorted(inputs.held.items()):
+        for name in sorted(names.get(path, ())):
+            yield Held(name, path, reason)
+
+
+def _leads_to(name: str, managed: ManagedSet, by_name: Mapping[str, Mapping[str, RRset]]) -> frozenset[str]:
+    """Where a name leads; an alias leads where its contract's own name does, so that a rename moves nothing."""
+    own = _targets(by_name.get(name, {}))
+    entry = managed.entries.get((name, "CNAME"))
+    endpoint = endpoint_name_of_path(entry.contract, managed.apex) if entry else None
+    if endpoint is None or str(endpoint) == name:
+        return own
+    return _targets(by_name.get(str(endpoint), {})) or own
+
+
+def _targets(rrsets: Mapping[str, RRset]) -> frozenset[str]:
+    return frozenset(value for rrset in rrsets.values() for value in rrset.rdata)
+
+
+def _say(rrset: RRset | None) -> str:
+    if rrset is None:
+        return "nothing"
+    disabled = f"disabled: {' '.join(rrset.disabled)}" if rrset.disabled else ""
+    if not rrset.rdata:
+        return f"nothing served ({disabled}, which a write would remove)"
+    return f"{' '.join(rrset.rdata)} (TTL {rrset.ttl}{', ' + disabled if disabled else ''})"

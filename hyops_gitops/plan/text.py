@@ -1,0 +1,98 @@
+"""Changes, drift and refusals as lines for people."""
+
+from collections.abc import Iterable, Iterator
+
+from hyops_gitops.core.findings import printable
+from hyops_gitops.core.json_fields import time_text
+from hyops_gitops.core.names import canonical_name
+from hyops_gitops.core.readiness import ReadinessReport
+from hyops_gitops.core.zone import RRset
+from hyops_gitops.plan.plan import Action, Change, Plan
+
+_SIGNS = {
+    Action.CREATE: "+",
+    Action.REPLACE: "~",
+    Action.DELETE: "-",
+    Action.ADOPT: "=",
+    Action.FORGET: "x",
+}
+
+
+def plan_lines(plan: Plan) -> Iterator[str]:
+    """Everything a plan says, changes first, refusals last."""
+    yield from map(change_line, plan.changes)
+    for drift in plan.drift:
+        yield (
+            f"! {drift.name} {drift.type}: drift, left alone: applied {said(drift.recorded)}, "
+            f"live {printable(said(drift.observed))}"
+        )
+    for held in plan.held:
+        yield f"| {held.name}: held as it was applied last: {printable(held.reason)}"
+    for note in plan.notes:
+        yield f"note: {note.name}: {printable(note.message)}"
+    for refusal in plan.refusals:
+        yield f"refused ({refusal.guard}): {printable(refusal.message)}"
+        if refusal.hint:
+            yield f"  hint: {refusal.hint}"
+
+
+def change_line(change: Change) -> str:
+    """`~ postgres.prod.hyops.internal A 10.12.0.31 -> 10.72.16.24 (TTL 30) cutover`."""
+    cutover = " cutover" if change.cutover else ""
+    return f"{_SIGNS[change.action]} {change.name} {change.type} {printable(_way(change))}{cutover}"
+
+
+def _way(change: Change) -> str:
+    match change.action:
+        case Action.CREATE:
+            return said(change.after)
+        case Action.ADOPT:
+            return f"{said(change.after)} already as wanted: adopted"
+        case Action.DELETE:
+            return said(change.before)
+        case Action.FORGET:
+            return "is gone already: forgotten"
+        case Action.REPLACE:
+            return f"{_targets(change.before)} -> {_targets(change.after)} ({_ttls(change.before, change.after)})"
+
+
+def counts(changes: Iterable[Change]) -> str:
+    """`2 to create, 1 to replace`, or `nothing to change`."""
+    words = {
+        Action.CREATE: "to create",
+        Action.REPLACE: "to replace",
+        Action.DELETE: "to delete",
+        Action.ADOPT: "to adopt",
+        Action.FORGET: "to forget",
+    }
+    tally: dict[Action, int] = {}
+    for change in changes:
+        tally[change.action] = tally.get(change.action, 0) + 1
+    return ", ".join(f"{tally[action]} {word}" for action, word in words.items() if action in tally) or (
+        "nothing to change"
+    )
+
+
+def said(rrset: RRset | None) -> str:
+    """`10.72.16.24 (TTL 30)`."""
+    return "nothing" if rrset is None else f"{_targets(rrset)} (TTL {rrset.ttl})"
+
+
+def _targets(rrset: RRset | None) -> str:
+    if rrset is None:
+        return "nothing"
+    return " ".join(map(canonical_name, rrset.rdata)) or "nothing served"
+
+
+def _ttls(before: RRset | None, after: RRset | None) -> str:
+    old, new = before.ttl if before else None, after.ttl if after else None
+    return f"TTL {new}" if old == new else f"TTL {old} -> {new}"
+
+
+def readiness_line(report: ReadinessReport) -> str:
+    """`ready: pg.prod.hyops.internal at 10.72.16.24: tcp 10.72.16.24:5432 accepts connections`."""
+    verdict = report.verdict.replace("-", " ")
+    if report.attested is not None:
+        verdict = f"ready by its publisher's word of {time_text(report.attested)}, probes are unknown"
+    why = "; ".join(map(str, report.probes)) or report.reason
+    return f"{verdict}: {report.name} at {' '.join(map(printable, report.target))}: {printable(why)}"

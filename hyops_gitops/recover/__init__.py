@@ -1,0 +1,1 @@
+"""Restore, repair, bundle, break-glass and reconcile."""

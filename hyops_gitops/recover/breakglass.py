@@ -1,0 +1,293 @@
+"""Break-glass: a change made, proved and recorded while the log cannot be reached.
+
+The procedure is that of an apply, from the look at the zone to the result. What differs is where the entries come from
+and go to (breakglass_opening, segment_log), and that a command moves only what it names.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from hyops_gitops.apply.apply import starting_again
+from hyops_gitops.apply.carry_out import carry_out
+from hyops_gitops.apply.finish import finished, receipt_of, with_late_proof
+from hyops_gitops.apply.opening import Opened
+from hyops_gitops.apply.prepare import Checked, Prepared, check_sites, look, prepare, record_circumstances
+from hyops_gitops.apply.propose import Sorted, read_past
+from hyops_gitops.apply.prove import look_for_late_proof
+from hyops_gitops.apply.receipt import Receipt
+from hyops_gitops.apply.recover import without_open_intent
+from hyops_gitops.core.authority import EvidenceSettings
+from hyops_gitops.core.contract import Contract, Target
+from hyops_gitops.core.errors import HyopsError, OutsideFailure, UsageError
+from hyops_gitops.core.findings import Finding, FindingsError, Severity
+from hyops_gitops.core.ports import EvidenceStore, VerifiedMark, Verifier
+from hyops_gitops.core.rules import finding
+from hyops_gitops.core.tree import START
+from hyops_gitops.log.log import Log
+from hyops_gitops.log.segment import SEGMENTS
+from hyops_gitops.log.segment_pins import pending_reviews
+from hyops_gitops.log.writer import read_signers, require_log
+from hyops_gitops.move.contract_files import FilePorts, check_changes, edit_file
+from hyops_gitops.move.failover import FailoverRequest, choose_moves
+from hyops_gitops.move.moves import Move, Skipped, given_target, move_of, previous_target, site_target
+from hyops_gitops.move.moving import named_contract
+from hyops_gitops.plan.plan import Change
+from hyops_gitops.recover.opening import BreakglassPorts, BreakglassRequest, open_segment
+from hyops_gitops.recover.reconcile import adopting_moves
+from hyops_gitops.validate.tree import Validation
+
+
+@dataclass(frozen=True, slots=True)
+class Cutover:
+    """One endpoint to a site, or to a target."""
+
+    name: str
+    site: str | None
+    targets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Failback:
+    """One endpoint back to its home, or to where the log says it was."""
+
+    name: str
+
+
+Wanted = Cutover | Failback | FailoverRequest | None  # None: the contracts as they lie here
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What moves, and the tree as the moves leave it."""
+
+    validation: Validation
+    moves: tuple[Move, ...]
+    skipped: tuple[Skipped, ...] = ()
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """The contracts that move."""
+        return frozenset(move.path for move in self.moves)
+
+
+def choose(
+    wanted: Wanted, validation: Validation, log: Log, request: BreakglassRequest, ports: BreakglassPorts
+) -> Chosen:
+    """The moves of one command.
+
+    Raises:
+        UsageError: a name, site or target that there is not.
+        FindingsError: a contract is, or would be, invalid.
+    """
+    moves: Sequence[Move] = ()
+    skipped: Sequence[Skipped] = ()
+    match wanted:
+        case None:
+            return Chosen(validation, ())
+        case Cutover(name, site, targets):
+            contract = named_contract(validation, name)
+            if not targets and site is None:
+                raise UsageError("where to? give --to SITE or --target ADDR", code="usage")
+            target = given_target(contract, targets) if targets else site_target(contract, site or "")
+            moves = [move_of(contract, target, site if targets else None)]
+        case Failback(name):
+            contract = named_contract(validation, name)
+            moves = [move_of(contract, _before(contract, log))]
+        case FailoverRequest():
+            moves, skipped, _ = choose_moves(wanted, validation)
+    return Chosen(edited(moves, validation, request, ports), tuple(moves), tuple(skipped))
+
+
+def _before(contract: Contract, log: Log) -> Target:
+    """Where a failback leads: home, else to where the log says that the endpoint was."""
+    past = log.applied_to(str(contract.name))
+    found = contract.sites[contract.home] if contract.home else previous_target(contract, past)
+    if found is None:
+        raise UsageError(
+            f"where {contract.name} was before is not known: no endpoint_home, and the log knows no other target",
+            code="no-previous-target",
+            hint=f"hyops-gitops breakglass cutover {contract.name} --to SITE",
+        )
+    return found
+
+
+def edited(
+    moves: Sequence[Move], validation: Validation, request: BreakglassRequest, ports: BreakglassPorts
+) -> Validation:
+    """The tree with these moves. A move without an edit is one too: the log may know the name elsewhere."""
+
+    def never(files: Mapping[str, bytes]) -> None:
+        raise OutsideFailure(f"{', '.join(files)}: nothing is written", code="cannot-write")
+
+    files = FilePorts(
+        ports.apply.read, ports.apply.check, ports.work_tree, ports.writer, never, request.apply.authority_override
+    )
+    changes = [edit_file(move.path, validation.files[move.path], move.edits, files) for move in moves if move.edits]
+    return check_changes(changes, files) if changes else validation
+
+
+_NOT_PART = "not part of this command"
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """What a break-glass command came to."""
+
+    receipt: Receipt
+    segment: str
+    entries: int  # that the segment holds now
+    moves: tuple[Move, ...]
+    skipped: tuple[Skipped, ...]
+
+    def to_json(self) -> dict[str, object]:
+        """`hyops-breakglass/1`: an apply's receipt, and the segment."""
+        return {
+            **self.receipt.to_json(),
+            "format": "hyops-breakglass/1",
+            "segment": self.segment,
+            "entries": self.entries,
+            "moves": [move.to_json() for move in self.moves],
+            "skipped": [one.to_json() for one in self.skipped],
+        }
+
+
+Confirm = Callable[[Prepared, Chosen], None]  # raises what ends the command
+
+
+def breakglass(wanted: Wanted, request: BreakglassRequest, ports: BreakglassPorts, confirm: Confirm) -> Broken:
+    """Carry out one break-glass command.
+
+    Raises:
+        FindingsError: the authority, or a contract that would move, is invalid.
+        UsageError: a name, site or target that there is not.
+        Refused: a guard said no; nothing was changed, and nothing but settled intents was recorded.
+        OutsideFailure: the API failed before the intent, or the folder cannot be written; nothing was changed.
+        Unconfirmed: the update was sent and its outcome, or the record of it, is missing.
+    """
+    return starting_again(lambda: _Breakglass(wanted, request, ports, confirm).run(), ports.apply)
+
+
+class _Breakglass:
+    """One attempt."""
+
+    def __init__(self, wanted: Wanted, request: BreakglassRequest, ports: BreakglassPorts, confirm: Confirm) -> None:
+        self.wanted = wanted
+        self.request = request
+        self.ports = ports
+        self.confirm = confirm
+        self.timings: dict[str, int] = {}
+        self._mark = ports.apply.clock.monotonic()
+
+    def run(self) -> Broken:
+        """From the folder to the result."""
+        opened = open_segment(self.request, self.ports)
+        apply_request, apply_ports = self.request.at(opened.commit), self.ports.apply
+        check_sites(opened, apply_request)
+        seen = look(opened, apply_request, apply_ports)
+        if opened.log.open_intent is not None:
+            opened = without_open_intent(opened, seen.primary, apply_request, apply_ports)
+            seen = look(opened, apply_request, apply_ports)
+        chosen = self._choose(opened)
+        now = replace(opened, validation=chosen.validation)
+        past = read_past(opened.validation.files, chosen.validation, apply_ports.read, apply_ports.check)
+        held = self._held(opened, chosen)
+        prepared = prepare(now, Checked(past, Sorted((), held), ()), seen, apply_request, apply_ports)
+        told = tuple(one for one in prepared.plan.held if one.reason != _NOT_PART)
+        prepared = replace(
+            prepared,
+            opened=opened,
+            plan=replace(prepared.plan, held=told),
+            sites_lost=self.request.apply.sites_lost,
+            declared=self.request.declared.masked(),
+        )
+        self._timed("prepare")
+        return self._go_on(prepared, chosen)
+
+    def _go_on(self, prepared: Prepared, chosen: Chosen) -> Broken:
+        plan, log = prepared.plan, prepared.opened.log
+        if plan.refusals:
+            refused = receipt_of(prepared, "refused", log, self.timings)
+            return self._broken(replace(refused, reason=plan.refusals[0].message), log, chosen)
+        if not plan.changes:
+            lost = prepared.sites_lost
+            late = look_for_late_proof(log, prepared.opened.authority, lost, self.ports.apply, retire=False)
+            nothing = receipt_of(prepared, "nothing", log, self.timings)
+            return self._broken(with_late_proof(nothing, late), log, chosen)
+        self.confirm(prepared, chosen)
+        log = record_circumstances(prepared)
+        request = self.request.at(prepared.opened.commit)
+        carried = carry_out(prepared, log, request, self.ports.apply, self._timed)
+        receipt = finished(prepared, carried, request, self.ports.apply, self._timed, self.timings)
+        return self._broken(receipt, prepared.opened.writer.newest(), chosen)
+
+    def _choose(self, opened: Opened) -> Chosen:
+        """What moves, seen from where the segment has moved things already."""
+        validation, moves = opened.validation, adopting_moves(_done(opened.log), opened.validation.contracts)
+        if moves:
+            validation = edited(moves, validation, self.request, self.ports)
+        return choose(self.wanted, validation, opened.log, self.request, self.ports)
+
+    def _held(self, opened: Opened, chosen: Chosen) -> Mapping[str, str]:
+        """The contracts that this command leaves alone, and why.
+
+        Raises:
+            FindingsError: what it would change has findings.
+        """
+        errors = [one for one in chosen.validation.findings if one.severity is Severity.ERROR]
+        every = self.wanted is None
+        blocking = [one for one in errors if every or not one.path.startswith("endpoints/") or one.path in chosen.paths]
+        if blocking:
+            raise FindingsError(tuple(blocking))
+        others = {one.contract for one in opened.log.state.entries.values()}
+        others |= {one.path for one in chosen.validation.contracts} | {one.path for one in errors}
+        return {} if every else dict.fromkeys(others - chosen.paths, _NOT_PART)
+
+    def _broken(self, receipt: Receipt, log: Log, chosen: Chosen) -> Broken:
+        segment = log.segment.id if log.segment else ""
+        return Broken(receipt, segment, len(log.entries), chosen.moves, chosen.skipped)
+
+    def _timed(self, step: str) -> None:
+        now = self.ports.apply.clock.monotonic()
+        self.timings[step] = round((now - self._mark) * 1000)
+        self._mark = now
+
+
+def _done(log: Log) -> tuple[Change, ...]:
+    """What a segment has changed so far, in its order."""
+    own = [one for one in log.applied() if one.intent_entry.envelope.segment is not None]
+    return tuple(change for one in reversed(own) for change in one.intent.changes)
+
+
+def segment_findings(
+    validation: Validation,
+    open_store: Callable[[EvidenceSettings], EvidenceStore],
+    verifier: Verifier,
+    mark: VerifiedMark | None,
+    now: datetime,
+) -> tuple[Finding, ...]:
+    """A warning for each segment that waits for a review, an error for one that has waited too long.
+
+    Nothing where this clone has no log, or one without segments, or one that does not verify: that is others' to say.
+    """
+    authority = validation.authority
+    if authority is None or authority.evidence.genesis is None:
+        return ()
+    try:
+        snapshot = open_store(authority.evidence).recorded()
+        if snapshot is None or not any(path.startswith(SEGMENTS) for path in snapshot.paths()):
+            return ()
+        log = require_log(snapshot, authority, read_signers(validation.files), verifier, mark=mark)
+    except HyopsError:
+        return ()
+    pending = pending_reviews(log, authority.policy.breakglass.review_h)
+    return tuple(
+        finding(
+            "breakglass-overdue" if one.overdue(now) else "breakglass-review",
+            authority.path,
+            START,
+            one.message,
+            one.hint,
+        )
+        for one in pending
+    )

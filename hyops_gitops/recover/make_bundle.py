@@ -1,0 +1,210 @@
+"""Make a bundle: one commit's contracts, the signed log and the program, for a machine without git and network."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol
+
+from hyops_gitops.apply.propose import commits_after
+from hyops_gitops.core.canonical import sha256_hex
+from hyops_gitops.core.errors import Refused, UsageError
+from hyops_gitops.core.events import Step, Warned
+from hyops_gitops.core.exchange import CommitInfo
+from hyops_gitops.core.findings import FindingsError, has_errors
+from hyops_gitops.core.ports import History, SourceTree
+from hyops_gitops.core.text import masked
+from hyops_gitops.log.admin import CustodyPorts
+from hyops_gitops.log.log import Log
+from hyops_gitops.log.trust import BUNDLE_NAMESPACE
+from hyops_gitops.log.writer import Signers, read_signers, require_log
+from hyops_gitops.recover.bundle import (
+    EVIDENCE_FOLDER,
+    EXECUTABLE,
+    INFO,
+    README,
+    RECORDED_FOLDER,
+    SUMS,
+    SUMS_SIGNATURE,
+    WHEELS_FOLDER,
+    BundledLog,
+    BundleInfo,
+    bundle_readme,
+    sums_text,
+)
+from hyops_gitops.validate.tree import validate_tree
+
+
+class WheelSource(Protocol):
+    """Has every wheel that the program needs on one platform."""
+
+    def versions(self) -> tuple[str, ...]:
+        """The Python versions that the wheels are for."""
+
+    def target(self) -> str:
+        """The platform that the wheels are for."""
+
+    def wheels(self) -> Mapping[str, bytes]:
+        """Contents by file name.
+
+        Raises:
+            OutsideFailure: code `no-wheel`.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class BundlePorts:
+    """What making a bundle needs from the outside."""
+
+    custody: CustodyPorts
+    wheels: WheelSource
+    shipped: Callable[[], Mapping[str, bytes]]  # schemas, scripts, `install`, by path in the bundle
+    pack: Callable[[str, Mapping[str, bytes], Collection[str], datetime], bytes]
+    tool: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle, packed."""
+
+    info: BundleInfo
+    content: bytes  # the .tar.gz
+    files: int
+    principal: str
+
+    def to_json(self, file: str) -> dict[str, object]:
+        """`hyops-bundle-made/1`."""
+        return {
+            "format": "hyops-bundle-made/1",
+            "file": file,
+            "sha256": sha256_hex(self.content),
+            "bytes": len(self.content),
+            "files": self.files,
+            "zone": self.info.zone,
+            "commit": self.info.commit,
+            "head": {"seq": self.info.log.seq, "sha256": self.info.log.sha256},
+            "platform": self.info.platform,
+            "python": list(self.info.pythons),
+            "principal": self.principal,
+        }
+
+
+def make_bundle(revision: str, ports: BundlePorts) -> Bundle:
+    """Pack one commit and the log in this clone.
+
+    Raises:
+        FindingsError: the authority at that commit is invalid.
+        Refused: `shallow`, `signing-key`, `evidence-missing`, `evidence-invalid`, `evidence-diverged`.
+        OutsideFailure: code `no-wheel`; git or ssh-keygen failed.
+    """
+    custody, history = ports.custody, ports.custody.history
+    if history.is_shallow():
+        hint = "git fetch --unshallow"
+        raise Refused(
+            "this clone's history is cut off: the bundle could not say what is new", guard="shallow", hint=hint
+        )
+    commit = history.resolve(revision)
+    custody.on_event(Step(f"reading the contracts of {commit[:12]}"))
+    validation = validate_tree(history.tree(commit), custody.read, custody.check)
+    authority = validation.authority
+    if authority is None:
+        raise FindingsError(validation.findings)
+    if has_errors(validation.findings):
+        custody.on_event(Warned("some contracts are invalid; they are in the bundle as they are: see `validate`"))
+    signers = read_signers(validation.files)
+    signer = custody.open_signer()
+    principal = _principal(signer.public_key(), signers, custody.clock.now())
+    custody.on_event(Step(f"verifying the signed log (branch {authority.evidence.branch})"))
+    snapshot = custody.open_store(authority.evidence).recorded()
+    log = require_log(snapshot, authority, signers, custody.verifier, tolerate_doubt=True)
+    if snapshot is None or authority.evidence.genesis is None:
+        raise AssertionError("unreachable: without them there is no log")
+    if log.open_intent is not None:
+        custody.on_event(Warned(f"intent {log.open_intent.seq} has no result yet: an apply may be running"))
+    wheels = ports.wheels.wheels()
+    bundled = BundledLog(
+        authority.evidence.branch,
+        log.commit,
+        authority.evidence.genesis,
+        log.head.seq,
+        log.head.sha256,
+        log.head.envelope.time,
+    )
+    base = _base(log, history)
+    commits = commits_after(log, commit, history)
+    info = BundleInfo(
+        zone=authority.zone,
+        tool=ports.tool,
+        commit=commit,
+        commit_time=(commits or history.first_parent_commits(None, commit))[-1].time,
+        recorded=log.recorded_commit,
+        base=base,
+        is_descendant=base is not None and history.is_ancestor(base, commit),
+        commits=tuple(map(_masked, commits)),
+        log=bundled,
+        platform=ports.wheels.target(),
+        pythons=ports.wheels.versions(),
+    )
+    files = {
+        **validation.files,
+        **_recorded(log, commit, history),
+        **_below(EVIDENCE_FOLDER, snapshot.read(snapshot.paths())),
+        **_below(WHEELS_FOLDER, wheels),
+        **ports.shipped(),
+        INFO: info.to_bytes(),
+        README: bundle_readme(info),
+    }
+    sums = sums_text(files)
+    custody.on_event(Step(f"signing and packing {len(files) + 2} files"))
+    files |= {SUMS: sums, SUMS_SIGNATURE: signer.sign(sums, BUNDLE_NAMESPACE)}
+    content = ports.pack(f"hyops-bundle-{commit[:12]}", files, EXECUTABLE, info.as_of)
+    return Bundle(info, content, len(files), principal)
+
+
+def _principal(key: str, signers: Signers, now: datetime) -> str:
+    try:
+        return signers.lines.principal_of(key, BUNDLE_NAMESPACE, now).principal
+    except Refused as error:
+        # A key keeps its namespaces, so one that is listed for others cannot be listed for this one later.
+        line = f'PRINCIPAL namespaces="{BUNDLE_NAMESPACE}" KEY'
+        hint = f"bundles take a key of their own, listed by a reviewed pull request: {line}"
+        raise Refused(error.message, guard=error.guard, hint=f"{error.hint}; {hint}") from None
+
+
+def _base(log: Log, history: History) -> str | None:
+    try:
+        return history.resolve(log.recorded_commit or log.genesis.commit)
+    except UsageError:
+        return None  # of another history
+
+
+def _masked(commit: CommitInfo) -> CommitInfo:
+    """With texts as the log would take them."""
+    return replace(
+        commit,
+        subject=masked(commit.subject),
+        author=masked(commit.author),
+        committer=masked(commit.committer),
+        approved_by=tuple(map(masked, commit.approved_by)),
+        merged_author=masked(commit.merged_author) if commit.merged_author else None,
+        trailers=tuple(replace(one, value=masked(one.value)) for one in commit.trailers),
+        untaken=tuple(replace(one, value=masked(one.value)) for one in commit.untaken),
+    )
+
+
+def _recorded(log: Log, commit: str, history: History) -> Mapping[str, bytes]:
+    """The tree recorded last, where it is another one and here."""
+    recorded = log.recorded_commit
+    if recorded is None or recorded == commit:
+        return {}
+    try:
+        return _below(RECORDED_FOLDER, _contents(history.tree(recorded)))
+    except UsageError:
+        return {}  # of another history: what is not here cannot be packed
+
+
+def _contents(tree: SourceTree) -> Mapping[str, bytes]:
+    return {one.path: one.content for one in tree.files() if one.content is not None}
+
+
+def _below(folder: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    return {f"{folder}/{path}": content for path, content in files.items()}

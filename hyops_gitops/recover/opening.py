@@ -1,0 +1,214 @@
+"""Opening a break-glass segment: the log that is at hand, without fetching it, what the zone says, who signs."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from hyops_gitops.apply.look import (
+    Observation,
+    anchor_in,
+    anchor_refusal,
+    check_header,
+    judge_anchor,
+)
+from hyops_gitops.apply.opening import Opened, contracts_at
+from hyops_gitops.apply.ports import ApplyPorts, ApplyRequest
+from hyops_gitops.core.authority import Authority
+from hyops_gitops.core.declaration import NOTHING_DECLARED, Declaration
+from hyops_gitops.core.errors import OutsideFailure, Refused
+from hyops_gitops.core.events import Step, Warned
+from hyops_gitops.core.findings import FindingsError
+from hyops_gitops.core.markers import Anchor, anchor_name, protocol_name
+from hyops_gitops.core.ports import Signer, SourceTree, ZoneReader
+from hyops_gitops.core.zone import Zone
+from hyops_gitops.log.admin_entries import Reconcile
+from hyops_gitops.log.envelope import EntryList
+from hyops_gitops.log.log import Log
+from hyops_gitops.log.segment import Base, SegmentRef
+from hyops_gitops.log.verify_segment import Segment
+from hyops_gitops.log.writer import Signers, read_signers, require_log
+from hyops_gitops.move.contract_files import ContractWriter
+from hyops_gitops.plan.limits import Limits
+from hyops_gitops.recover.segment_log import OwnKey, SegmentFolder, SegmentReader, SegmentWriter
+from hyops_gitops.validate.tree import validate_tree
+
+
+def choose_segment(anchor: Anchor | None, segments: Sequence[Segment], log: Log, new: str) -> Segment | Log:
+    """The segment to go on with; an empty one, as a log, where none is under way.
+
+    Args:
+        anchor: What the zone's anchor names now.
+        segments: Those in the folder that verify.
+        log: The log at hand.
+        new: The id of a segment to begin.
+
+    Raises:
+        Refused: guard `breakglass`: the zone was last changed by a segment, or an entry of one, that is not here.
+    """
+    done = {one.body.segment for one in log.reconciled if isinstance(one.body, Reconcile)}
+    open_ones = [one for one in segments if one.ref.id not in done]
+    matching = [one for one in open_ones if (one.anchor or one.ref.base.anchor) == anchor]
+    if matching:
+        return max(matching, key=lambda one: (one.anchor is not None, one.head.envelope.time))
+    if anchor is not None and anchor.segment is not None and anchor != log.anchor:
+        raise _not_here(anchor, next((one for one in segments if one.ref.id == anchor.segment), None))
+    return begun(log, SegmentRef(new, Base((log.head.seq, log.head.sha256), anchor)))
+
+
+def begun(log: Log, ref: SegmentRef) -> Log:
+    """A segment without entries, as a log that goes on from another."""
+    return replace(log, commit=ref.id, entries=EntryList(), head_sig_sha256="", doubtful=(), segment=ref, base=log)
+
+
+def _not_here(anchor: Anchor, own: Segment | None) -> Refused:
+    where = f"segments/{anchor.segment}"
+    if own is None:
+        message = f"the zone was last changed by {anchor}, and that segment is not in this folder"
+        hint = f"copy {where} here from the host where it was written, then run again: this command continues it"
+    elif own.anchor is not None and own.anchor.seq >= anchor.seq:
+        message = (
+            f"the zone was last changed by another {anchor} than the one in this folder: it was continued elsewhere"
+        )
+        hint = f"go on from the folder whose {where} the zone names; a fork cannot be reconciled"
+    else:
+        message = f"the zone was last changed by {anchor}, and {where} here ends before that"
+        hint = f"copy {where} here again from where it was continued, then run again"
+    return Refused(message, guard="breakglass", hint=hint)
+
+
+_SHOWN_PATHS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class BreakglassRequest:
+    """One break-glass command, whatever it moves."""
+
+    apply: ApplyRequest  # as of an apply; the contracts are taken as they lie here
+    declared: Declaration = NOTHING_DECLARED
+
+    def at(self, commit: str) -> ApplyRequest:
+        """The same for the steps that an apply has too."""
+        return replace(self.apply, revision=commit)
+
+
+@dataclass(frozen=True, slots=True)
+class BreakglassPorts:
+    """The outside: all that an apply needs but the remote, and what only break-glass has."""
+
+    apply: ApplyPorts
+    work_tree: SourceTree
+    writer: ContractWriter
+    folder: SegmentFolder
+    open_witness: Callable[[], Signer] | None
+    new_segment: Callable[[], str]  # 12 hex digits, never the same again
+    as_of: datetime | None  # the newest moment that the bundle knows of; None: this is no bundle
+
+
+def open_segment(request: BreakglassRequest, ports: BreakglassPorts) -> Opened:
+    """Everything that has to hold before anything is asked of anybody. Writes nothing.
+
+    Raises:
+        FindingsError: the authority is invalid.
+        Refused: `evidence-missing`, `evidence-invalid`, `signing-key`, `breakglass`, `breakglass-witness`, `restored`.
+        OutsideFailure: the API is unreachable.
+    """
+    commit = ports.apply.history.resolve("HEAD")
+    if changed := ports.apply.history.dirty_paths():
+        shown = ", ".join(changed[:_SHOWN_PATHS]) + (", ..." if len(changed) > _SHOWN_PATHS else "")
+        ports.apply.on_event(Warned(f"taken as they lie here, not as {commit[:12]} has them: {shown}"))
+    validation = validate_tree(
+        ports.work_tree, ports.apply.read, ports.apply.check, authority_override=request.apply.authority_override
+    )
+    authority = validation.authority
+    if authority is None:
+        raise FindingsError(validation.findings)
+    signers = read_signers(validation.files)
+    ports.apply.on_event(Step("reading the log that is at hand; nothing is fetched"))
+    log = require_log(ports.apply.open_store(authority.evidence).recorded(), authority, signers, ports.apply.verifier)
+    _warn_of_age(log, authority, ports)
+    operator, witness = _people(signers, log, authority, ports)
+    reader = SegmentReader(ports.folder, signers.lines, ports.apply.verifier, log)
+    segment = _segment(reader, log, authority, request, ports)
+    own = segment.as_log(log) if isinstance(segment, Segment) else segment
+    empty = begun(log, own.segment) if own.segment is not None else own
+    writer = SegmentWriter(
+        reader, empty, operator, witness, signers.sha256, ports.apply.clock, request.apply.tool, request.apply.run
+    )
+    contracts, authority_ref = contracts_at(commit, request.apply.authority_override, validation, authority)
+    return Opened(commit, validation, authority, signers, writer, own, contracts, authority_ref)
+
+
+def _warn_of_age(log: Log, authority: Authority, ports: BreakglassPorts) -> None:
+    limit = authority.policy.breakglass.bundle_max_age_h
+    hours = (ports.apply.clock.now() - (ports.as_of or log.head.envelope.time)).total_seconds() / 3600
+    if ports.as_of is not None and hours > limit:
+        message = f"the newest thing that this bundle knows of is {hours:.0f} h old, the policy's limit is {limit} h"
+        ports.apply.on_event(Warned(message))
+
+
+def _people(signers: Signers, log: Log, authority: Authority, ports: BreakglassPorts) -> tuple[OwnKey, OwnKey | None]:
+    clock = ports.apply.clock
+    operator = OwnKey.prepare(ports.apply.open_signer(), signers, log, clock)
+    witness = OwnKey.prepare(ports.open_witness(), signers, log, clock) if ports.open_witness else None
+    if witness is None and authority.policy.breakglass.witness == "required":
+        raise Refused(
+            "policy.breakglass.witness is required, and nobody signs as one",
+            guard="breakglass-witness",
+            hint="a second person gives their key: --witness KEYFILE (or a .pub whose private half an agent holds)",
+        )
+    if witness is not None and witness.principal == operator.principal:
+        raise Refused(
+            f"{witness.principal} is the operator, and cannot be the witness too",
+            guard="breakglass-witness",
+            hint="a second person gives their key: --witness KEYFILE",
+        )
+    return operator, witness
+
+
+def _segment(
+    reader: SegmentReader, log: Log, authority: Authority, request: BreakglassRequest, ports: BreakglassPorts
+) -> Segment | Log:
+    """The segment that goes on, or a new one, by what the zone says."""
+    primary = ports.apply.open_primary(authority)
+    header = primary.header()
+    check_header(header, authority, ports.apply.clock.now())
+    anchor = read_anchor(primary, authority.zone)
+    chosen = choose_segment(anchor, _sound(reader, anchor, ports), log, ports.new_segment())
+    if isinstance(chosen, Segment):
+        said = f"going on with segment {chosen.ref.id}, which has {len(chosen.entries)} entries"
+        ports.apply.on_event(Step(said))
+        return chosen
+    observation = Observation(header, anchor, judge_anchor(anchor, log), Zone.of(log.zone, ()))
+    if observation.state == "ahead":
+        message = (
+            f"the log at hand ends at entry {log.head.seq} and is older than the zone, which was changed by {anchor}: "
+            "what changed since is shown as drift and left alone"
+        )
+        ports.apply.on_event(Warned(message))
+    elif observation.state != "current":
+        limits = Limits.of(authority.policy)
+        if (refusal := anchor_refusal(observation, log, limits, request.apply.overrides)) is not None:
+            raise refusal
+    return chosen
+
+
+def _sound(reader: SegmentReader, anchor: Anchor | None, ports: BreakglassPorts) -> Sequence[Segment]:
+    """The segments of the folder that verify; one that the zone names has to."""
+    found: list[Segment] = []
+    for segment in reader.folder.segments():
+        try:
+            found.append(reader.sound(segment))
+        except (Refused, OutsideFailure) as error:
+            if anchor is not None and anchor.segment == segment:
+                raise
+            ports.apply.on_event(Warned(f"left alone: {error.message}"))
+    return found
+
+
+def read_anchor(primary: ZoneReader, zone: str) -> Anchor | None:
+    """What the zone's anchor names now.
+
+    Raises:
+        Refused: guard `other-log`: it is not one of ours; guard `protocol`: the zone's markers are newer than this.
+    """
+    return anchor_in(primary.rrsets_at([anchor_name(zone), protocol_name(zone)]), zone)

@@ -1,0 +1,347 @@
+"""Reconcile: bring a break-glass segment into the log, and its state into the contracts.
+
+The segment is copied as it is, judged by today's signers, and pinned by one entry. Names that it left elsewhere than
+their contracts say are held there until their contracts change: that is the pull request that this prepares.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from hyops_gitops.apply.apply import starting_again
+from hyops_gitops.apply.look import check_clock, check_header
+from hyops_gitops.apply.opening import BranchRecorder, Opened, open_log
+from hyops_gitops.apply.ports import ApplyPorts, ApplyRequest
+from hyops_gitops.apply.prepare import recorded_overrides
+from hyops_gitops.apply.recover import free_reserved_numbers, without_open_intent
+from hyops_gitops.core.authority import Authority
+from hyops_gitops.core.contract import Contract, Target
+from hyops_gitops.core.declaration import Declaration
+from hyops_gitops.core.errors import HyopsError, InvalidData, Refused
+from hyops_gitops.core.events import Step, Warned
+from hyops_gitops.core.guards import Override, override_line
+from hyops_gitops.core.ports import ZoneRestorer, ZoneWriter
+from hyops_gitops.core.text import masked
+from hyops_gitops.log.admin_entries import Reconcile
+from hyops_gitops.log.continuity import Problem
+from hyops_gitops.log.log import Log
+from hyops_gitops.log.reconciling import reconciliation
+from hyops_gitops.log.segment import segment_path
+from hyops_gitops.log.segment_pins import TRUST_GUARD, PendingReview, pending_reviews, segment_files
+from hyops_gitops.log.trust import BREAKGLASS_NAMESPACE, TrustBook
+from hyops_gitops.log.verify_segment import Segment, check_base, check_new, check_whole, read_segment
+from hyops_gitops.move.moves import CommitText, Move, Moving, move_of
+from hyops_gitops.move.moving import MovePorts, Order, carry_out, edit_moves
+from hyops_gitops.plan.limits import Limits
+from hyops_gitops.plan.plan import Change, moved, names_moved
+from hyops_gitops.recover.opening import read_anchor
+from hyops_gitops.recover.restoration import ask_secondaries
+from hyops_gitops.recover.segment_log import check_end
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """What reconcile came to."""
+
+    segment: str
+    operators: tuple[str, ...]
+    seq: int  # the entry that brought it in
+    head: tuple[int, str]  # of the log now
+    written: bool  # whether this run brought it in
+    holds: tuple[str, ...]
+    changes: tuple[Change, ...]
+    reviewed_by: str
+    pending: PendingReview | None
+    moving: Moving | None
+
+    def to_json(self) -> dict[str, object]:
+        """`hyops-reconcile/1`."""
+        return {
+            "format": "hyops-reconcile/1",
+            "segment": self.segment,
+            "operators": list(self.operators),
+            "seq": self.seq,
+            "head": {"seq": self.head[0], "sha256": self.head[1]},
+            "written": self.written,
+            "held": list(self.holds),
+            "changes": [change.to_json() for change in self.changes],
+            "reviewed_by": self.reviewed_by or None,
+            "review_due": None if self.pending is None else self.pending.message,
+            "moving": None if self.moving is None else self.moving.to_json(),
+        }
+
+
+def adopting_moves(changes: Sequence[Change], contracts: Iterable[Contract]) -> tuple[Move, ...]:
+    """The moves of contracts that still ask for what was there before these changes.
+
+    A contract that asks for something else by now was changed by somebody since, and stays as it is.
+    """
+    found = []
+    for contract in contracts:
+        now, before = _ends(contract, changes)
+        if now is not None and before is not None and contract.target.values == before.values != now.values:
+            found.append(move_of(contract, now))
+    return tuple(found)
+
+
+def _ends(contract: Contract, changes: Sequence[Change]) -> tuple[Target | None, Target | None]:
+    """The target that these changes left a contract's name with, and the one that it had before."""
+    own = [change for change in moved(changes).values() if change.name == str(contract.name)]
+    after = [one.after for one in own if one.after is not None]
+    before = [one.before for one in own if one.before is not None]
+    return (
+        contract.target_shown_by(after) if after else None,
+        contract.target_shown_by(before) if before else None,
+    )
+
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcileRequest:
+    """One call of reconcile."""
+
+    segment: str  # its id
+    files: Mapping[str, bytes] | None  # of its folder; None: the log has it already
+    apply: ApplyRequest
+    order: Order
+    reviewed: str | None = None  # what whoever signs has to say who looked at it
+    revert: bool = False  # the state is to go back, not into the contracts
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcilePorts:
+    """The outside: an apply's, and what it takes to change contracts."""
+
+    apply: ApplyPorts
+    moves: MovePorts
+    open_primary: Callable[[Authority], ZoneRestorer]  # which may have lost the zone
+
+
+def reconcile(request: ReconcileRequest, ports: ReconcilePorts) -> Reconciled:
+    """Bring a segment in, or go on where an earlier run stopped; record a review.
+
+    Raises:
+        FindingsError: the authority is invalid.
+        Refused: `segment`, `segment-trust`, `segment-review`, and what stops an apply before it looks at the zone.
+        InvalidData: there is nothing to do.
+        OutsideFailure: the remote or the API cannot be reached.
+    """
+    return starting_again(lambda: _attempt(request, ports), ports.apply)
+
+
+def _attempt(request: ReconcileRequest, ports: ReconcilePorts) -> Reconciled:
+    opened = open_log(request.apply, ports.apply)
+    primary = ports.open_primary(opened.authority)
+    header = primary.header() if primary.exists() else None
+    if header is not None:
+        check_header(header, opened.authority, ports.apply.clock.now())
+    server_time = header.server_time if header else None
+    check_clock(ports.apply.clock.now(), opened.log.head.envelope.time, server_time)
+    found = None if header is None else read_anchor(primary, opened.authority.zone)
+    opened = without_open_intent(opened, primary, request.apply, ports.apply)
+    segment, known = _segment(request, opened, ports.apply)
+    _check_reviewer(request, opened, segment)
+    log, written = opened.log, known is None
+    if known is None:
+        if header is not None:
+            found = read_anchor(primary, segment.zone)  # an intent was settled meanwhile, or landed
+        served = partial(ask_secondaries, opened.authority, ports.apply.dns)
+        if (lost := check_end(segment, opened.log, found, served)) is not None:
+            ports.apply.on_event(Warned(lost))
+        log = _bring_in(request, opened, segment, ports.apply)
+    elif request.reviewed is not None:
+        log = _review(request, opened, segment)
+    elif not request.order.commits:
+        raise InvalidData(
+            f"segment {segment.ref.id} is in the log already, by entry {known}",
+            code="nothing-to-reconcile",
+            hint="--reviewed TEXT records a review; --commit, --push or --pr prepares its pull request again",
+        )
+    if header is not None:
+        _free(primary, log, ports.apply)
+    return _told(request, opened.with_log(log), segment, written, ports)
+
+
+# --- judging
+
+
+def _segment(request: ReconcileRequest, opened: Opened, ports: ApplyPorts) -> tuple[Segment, int | None]:
+    """The segment, sound and going on from this log; and the entry that brought it in before, if any."""
+    log, lifted = opened.log, _lifted(request, opened)
+    files = request.files if request.files is not None else _recorded_files(request.segment, opened)
+    trust = TrustBook.of(log.entries)
+    ports.on_event(Step(f"verifying segment {request.segment} by today's signers"))
+    reading = read_segment(
+        log.zone,
+        request.segment,
+        files,
+        signers=opened.signers.lines,
+        check_signature=ports.verifier.verify,
+        why_not=lambda principal, key: None if lifted else trust.why_not(principal, key, BREAKGLASS_NAMESPACE),
+    )
+    if reading.segment is None or reading.problems:
+        raise _refused(reading.problems)
+    segment = reading.segment
+    told = list(check_new(segment, log))
+    if [one.code for one in told] == ["reconciled"]:
+        known = next(one.seq for one in log.reconciled if _names(one.body, segment.ref.id))
+        return segment, known
+    problems = [*told, *check_base(segment, log.entries), *check_whole(segment, witness_required=_witnessed(opened))]
+    if problems:
+        raise _refused(problems)
+    return segment, None
+
+
+def _branch(opened: Opened) -> BranchRecorder:
+    """The log itself: what `open_log` opens."""
+    if not isinstance(opened.writer, BranchRecorder):
+        raise TypeError("not the log's branch")
+    return opened.writer
+
+
+def _names(body: object, segment: str) -> bool:
+    return isinstance(body, Reconcile) and body.segment == segment
+
+
+def _recorded_files(segment: str, opened: Opened) -> Mapping[str, bytes]:
+    files = segment_files(_branch(opened).files(), segment)
+    if not files:
+        raise InvalidData(
+            f"the log has no segment {segment}",
+            code="no-segment",
+            hint="give the folder where it was written: hyops-gitops reconcile FOLDER/segments/ID",
+        )
+    return files
+
+
+def _witnessed(opened: Opened) -> bool:
+    return opened.authority.policy.breakglass.witness == "required"
+
+
+def _lifted(request: ReconcileRequest, opened: Opened) -> bool:
+    return Limits.of(opened.authority.policy).lifted(TRUST_GUARD, None, request.apply.overrides)
+
+
+def _refused(problems: Sequence[Problem]) -> Refused:
+    """Guard `segment`; or `segment-trust`, where keys that no longer count are all that is wrong."""
+    shown = "; ".join(f"{one.where}: {one.code}: {one.message}" for one in problems[:_SHOWN])
+    message = f"the segment cannot be taken into the log: {shown}"
+    if problems and all(one.code == "trust" for one in problems):
+        hint = f"look into what the key's owner did; to take it in all the same: {override_line(TRUST_GUARD)}"
+        return Refused(message, guard=TRUST_GUARD, hint=hint)
+    if any(one.code == "base" for one in problems):
+        return Refused(
+            message, guard="segment", hint="bring the log's entries back first: hyops-gitops evidence import"
+        )
+    return Refused(message, guard="segment", hint="take the folder as it was written; nothing overrides this")
+
+
+def _check_reviewer(request: ReconcileRequest, opened: Opened, segment: Segment) -> None:
+    who = _branch(opened).writer.principal
+    if request.reviewed is not None and who in {*segment.operators, *segment.witnesses.values()}:
+        raise Refused(
+            f"{who} wrote or witnessed segment {segment.ref.id}, and cannot review it",
+            guard="segment-review",
+            hint="somebody else whose key counts runs it with --reviewed",
+        )
+
+
+# --- writing
+
+
+def _bring_in(request: ReconcileRequest, opened: Opened, segment: Segment, ports: ApplyPorts) -> Log:
+    log, files = opened.log, request.files or {}
+    lifted = [one for one in request.apply.overrides if one.guard == TRUST_GUARD]
+    taken = reconciliation(
+        segment,
+        log,
+        opened.commit,
+        contracts=opened.validation.contracts,
+        review=_branch(opened).writer.principal if request.reviewed is not None else "",
+        reason=masked(request.reviewed) if request.reviewed is not None else "",
+        overrides=recorded_overrides(lifted),
+    )
+    if taken.drift is not None:
+        ports.on_event(Warned("the segment found the zone otherwise than the log left it; recorded as drift"))
+        log = opened.writer.append(log, taken.drift, taken.found, log.state)
+    copied = {segment_path(segment.ref.id, name): content for name, content in files.items()}
+    log = _branch(opened).writer.append(log, taken.entry, taken.observed, taken.state, copied)
+    ports.on_event(Step(f"segment {segment.ref.id} is in the log, by entry {log.head.seq}"))
+    return replace(log, segments={**log.segments, segment.ref.id: segment.entries})
+
+
+def _review(request: ReconcileRequest, opened: Opened, segment: Segment) -> Log:
+    log = opened.log
+    body = Reconcile(
+        segment.ref.id,
+        len(segment.entries),
+        segment.head.sha256,
+        _branch(opened).writer.principal,
+        reason=masked(request.reviewed or ""),
+    )
+    return opened.writer.append(log, body, log.observed, log.state)
+
+
+def _free(primary: ZoneWriter, log: Log, ports: ApplyPorts) -> None:
+    """The markers that the segment left; where that fails the next apply does it."""
+    try:
+        free_reserved_numbers(primary, log)
+    except HyopsError as error:
+        ports.on_event(Warned(f"markers of the segment are left to the next apply: {error.message}"))
+
+
+# --- the pull request
+
+
+def _told(
+    request: ReconcileRequest, opened: Opened, segment: Segment, written: bool, ports: ReconcilePorts
+) -> Reconciled:
+    log = opened.log
+    known = next(one for one in log.reconciled if _names(one.body, segment.ref.id))
+    body = known.body
+    adopted = body.adopted if isinstance(body, Reconcile) else None
+    review_h = opened.authority.policy.breakglass.review_h
+    waiting = (one for one in pending_reviews(log, review_h) if one.segment == segment.ref.id)
+    bodies = (one.body for one in log.entries.of_types("reconcile"))
+    reviews = [one.review for one in bodies if isinstance(one, Reconcile) and one.segment == segment.ref.id]
+    return Reconciled(
+        segment.ref.id,
+        segment.operators,
+        known.seq,
+        (log.head.seq, log.head.sha256),
+        written,
+        tuple(hold.name for hold in adopted.holds) if adopted else (),
+        segment.changes(),
+        next((one for one in reviews if one), ""),
+        next(waiting, None),
+        _prepare(request, opened, segment, ports) if request.order.commits else None,
+    )
+
+
+def _prepare(request: ReconcileRequest, opened: Opened, segment: Segment, ports: ReconcilePorts) -> Moving | None:
+    """The commit that adopts the state in the contracts, or has it go back."""
+    names = names_moved(segment.changes())
+    if not names:
+        return None
+    moves = adopting_moves(segment.changes(), opened.validation.contracts)
+    declared = Declaration(reason=f"break-glass segment {segment.ref.id}", reference=_reference(segment))
+    order = replace(request.order, declared=declared)
+    words = ("reconcile", segment.ref.id)
+    if request.revert:
+        order = replace(order, overrides=_lifting(names, segment))
+        text = CommitText(f"Take back what break-glass segment {segment.ref.id} moved", "\n".join(names))
+        return carry_out(Moving("reconcile", ()), (), text, words, order, ports.moves, empty=True)
+    text = CommitText(f"Adopt what break-glass segment {segment.ref.id} moved", "\n".join(names))
+    changes = edit_moves(moves, opened.validation, ports.moves)
+    return carry_out(Moving("reconcile", moves), changes, text, words, order, ports.moves)
+
+
+def _reference(segment: Segment) -> str:
+    return f"segments/{segment.ref.id}, by {', '.join(segment.operators)}"
+
+
+def _lifting(names: Sequence[str], segment: Segment) -> tuple[Override, ...]:
+    reason = f"taken back after break-glass segment {segment.ref.id}"
+    return tuple(Override("held", name, reason, "trailer") for name in names)

@@ -1,0 +1,200 @@
+"""Repair: mend rows that contradict each other, by one PATCH with an intent of its own.
+
+1. the log, verified, without an open intent; the zone, read whole
+2. what stays and what goes at each damaged name                    (log.repairing)
+3. what was found is a `drift` entry where the zone serves otherwise than the log left it; then an intent that says
+   what is repaired, one PATCH, read back as rows, proved by DNS, and its result: as an apply does
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from hyops_gitops.apply.carry_out import Carried, carry_out
+from hyops_gitops.apply.finish import outcome_of, ref_of
+from hyops_gitops.apply.look import anchor_refusal
+from hyops_gitops.apply.opening import Opened, open_log, read_recorded
+from hyops_gitops.apply.ports import ApplyPorts, ApplyRequest
+from hyops_gitops.apply.prepare import Prepared, Seen, look, record_circumstances, zone_drift
+from hyops_gitops.apply.recover import without_open_intent
+from hyops_gitops.core.contract import Contract
+from hyops_gitops.core.errors import InvalidData
+from hyops_gitops.core.managed import Managed
+from hyops_gitops.core.markers import claim_name
+from hyops_gitops.core.zone import Key
+from hyops_gitops.log.entries import Intent, Unchanged
+from hyops_gitops.log.holds import holds_in_effect
+from hyops_gitops.log.log import Log
+from hyops_gitops.log.parts import AuthorityRef
+from hyops_gitops.log.repairing import Known, Mend, Repaired, RepairOutcome, plan_repair
+from hyops_gitops.plan.limits import Limits
+from hyops_gitops.plan.plan import Held, Plan
+from hyops_gitops.recover.restoration import ask_secondaries
+from hyops_gitops.validate.tree import validate_tree
+
+
+@dataclass(frozen=True, slots=True)
+class RepairRequest:
+    """One call of repair."""
+
+    apply: ApplyRequest  # as of an apply
+    keep: Mapping[str, str]  # of names that nobody's contract is about: name -> the type that stays
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedRepair:
+    """All that is known before anything is written."""
+
+    request: RepairRequest
+    opened: Opened
+    seen: Seen
+    mends: tuple[Mend, ...]
+
+    @property
+    def mended(self) -> tuple[Mend, ...]:
+        """What the PATCH mends."""
+        return tuple(one for one in self.mends if one.mended)
+
+
+def prepare_repair(request: RepairRequest, ports: ApplyPorts) -> PreparedRepair:
+    """Steps 1 and 2. Writes nothing to the zone; an open intent is settled as an apply does.
+
+    Raises:
+        FindingsError: the authority at HEAD is invalid.
+        Refused: as an apply does; `restored` where the zone is not the one that the log ends with.
+        InvalidData: code `nothing-recorded`: nothing was ever applied.
+        OutsideFailure: the remote or the API cannot be reached.
+    """
+    opened = open_log(request.apply, ports)
+    seen = look(opened, request.apply, ports)
+    if opened.log.open_intent is not None:
+        opened = without_open_intent(opened, seen.primary, request.apply, ports)
+        seen = look(opened, request.apply, ports)
+    log, observation = opened.log, seen.observation
+    if log.anchor is None or log.recorded is None:
+        raise InvalidData(
+            f"the log of {log.zone} has no applied change, so nothing tells which rows are meant",
+            code="nothing-recorded",
+            hint="run `hyops-gitops apply` first; it warns of what it finds and goes on",
+        )
+    if not observation.damage:
+        return PreparedRepair(request, opened, seen, ())
+    # An update that landed although its result denies it is the damage itself: what it left is recorded as drift.
+    denied = observation.anchor is not None and log.denied(observation.anchor) is not None
+    refusal = None if denied else anchor_refusal(observation, log, _limits(opened), request.apply.overrides)
+    if refusal is not None:
+        raise refusal
+    served = (one.serial for one in ask_secondaries(opened.authority, ports.dns))
+    serials = [serial for serial in (*served, log.serial) if serial is not None]
+    known = Known(
+        log.zone,
+        log.state,
+        _asked(opened),
+        claim_name(log.zone, log.anchor.seq, log.anchor.segment),
+        lambda seq, segment: _landed(log, seq, segment),
+        serials,
+        request.keep,
+    )
+    return PreparedRepair(request, opened, seen, plan_repair(observation.rows, observation.damage, known))
+
+
+def carry_out_repair(prepared: PreparedRepair, ports: ApplyPorts) -> Repaired:
+    """Step 3.
+
+    Raises:
+        Refused: guard `race`: another entry came first.
+        OutsideFailure: the intent could not be written; nothing was changed.
+        Unconfirmed: the update was sent and its outcome, or the record of it, is missing.
+    """
+    log = prepared.opened.log
+    if not prepared.mended:
+        return Repaired("left" if prepared.mends else "nothing", log.zone, ref_of(log), prepared.mends)
+    step = _prepared(prepared, ports)
+    quick = replace(prepared.request.apply, watch=False)
+    carried = carry_out(step, record_circumstances(step), quick, ports, lambda _: None)
+    outcome, reason = _outcome(prepared, carried)
+    return Repaired(
+        outcome,
+        log.zone,
+        ref_of(carried.log),
+        prepared.mends,
+        reason,
+        carried.serial,
+        carried.servers,
+        ref_of(carried.intended),
+        ref_of(carried.log),
+    )
+
+
+def _outcome(prepared: PreparedRepair, carried: Carried) -> tuple[RepairOutcome, str]:
+    outcome, reason = outcome_of(carried)
+    if outcome == "applied":
+        return ("mended" if prepared.mended == prepared.mends else "left"), ""
+    return ("unconfirmed" if outcome == "unconfirmed" else "failed"), reason
+
+
+def _prepared(prepared: PreparedRepair, ports: ApplyPorts) -> Prepared:
+    """The repair as an apply sees it: it carries out no commit, so it names the contracts that were applied last."""
+    opened, seen, log = prepared.opened, prepared.seen, prepared.opened.log
+    recorded = log.recorded
+    if recorded is None:
+        raise AssertionError("unreachable: something was applied")
+    changes = tuple(sorted((change for one in prepared.mended for change in one.changes), key=lambda one: one.key))
+    plan = Plan(
+        zone=log.zone,
+        observed=seen.observation.zone,
+        recorded=log.state,
+        changes=changes,
+        held=tuple(_held(opened, ports)),
+    )
+    return Prepared(
+        opened=replace(opened, contracts=recorded.contracts, authority_ref=_authority(opened, recorded)),
+        primary=seen.primary,
+        observation=seen.observation,
+        plan=plan,
+        targets=(),
+        readiness=(),
+        merged=(),
+        gap=None,
+        authority_change=None,
+        drift=zone_drift(opened.commit, log, seen.observation),
+        repair=prepared.mended,
+    )
+
+
+def _authority(opened: Opened, recorded: Intent | Unchanged) -> AuthorityRef:
+    used, then = opened.authority_ref, recorded.authority
+    return AuthorityRef(
+        used.sha256, outside_commit=used.outside_commit or then.outside_commit or used.sha256 != then.sha256
+    )
+
+
+def _held(opened: Opened, ports: ApplyPorts) -> list[Held]:
+    """What the contracts applied last leave alone, as an apply of them would say it."""
+    read_recorded(opened, ports)  # says what to do where that commit is not here
+    tree = ports.history.tree(opened.log.recorded_commit or opened.commit)
+    then = validate_tree(tree, ports.read, ports.check)
+    why = dict.fromkeys(then.invalid_paths, "its contract is invalid")
+    why |= {path: f"by entry {number}" for path, number in _holds(opened, then.contracts).items()}
+    names = {(key[0], entry.contract) for key, entry in opened.log.state.entries.items() if entry.contract in why}
+    return [Held(name, path, why[path]) for name, path in sorted(names)]
+
+
+def _holds(opened: Opened, contracts: tuple[Contract, ...]) -> Mapping[str, int]:
+    return holds_in_effect(opened.log.state, opened.log.holder, contracts)
+
+
+def _asked(opened: Opened) -> Mapping[Key, Managed]:
+    contracts = opened.validation.contracts
+    return {rrset.key: Managed(rrset, one.path) for one in contracts for rrset in one.rrsets()}
+
+
+def _landed(log: Log, seq: int, segment: str | None) -> bool:
+    """Whether an intent is recorded as applied; of a segment that was brought in, every one counts so."""
+    if segment is not None or seq > len(log.entries):
+        return segment is not None
+    end = log.end_of(log.entries[seq - 1])
+    return end is not None and end[0].outcome == "applied"
+
+
+def _limits(opened: Opened) -> Limits:
+    return Limits.of(opened.authority.policy)

@@ -1,0 +1,259 @@
+"""Steps 4 to 7 of a restore: its entries, its one request to the primary, its proof."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from hyops_gitops.apply.prepare import recorded_overrides, zone_digests
+from hyops_gitops.apply.prove import behind, converged, prove
+from hyops_gitops.apply.read_back import believed
+from hyops_gitops.apply.send import Sent, Update, send
+from hyops_gitops.core.damage import REPAIR, find_damage, said
+from hyops_gitops.core.errors import OutsideFailure, Refused, ReplyLost, ServerRefused, Unconfirmed
+from hyops_gitops.core.events import Step, Warned
+from hyops_gitops.core.markers import claim, protocol_name
+from hyops_gitops.core.serials import forecast_serial, is_newer
+from hyops_gitops.core.text import masked
+from hyops_gitops.core.zone import RRset, Zone
+from hyops_gitops.log.entries import Intent, Result, ResultOutcome, ZoneDrift
+from hyops_gitops.log.envelope import EntryRef
+from hyops_gitops.log.log import Log
+from hyops_gitops.log.parts import AuthorityRef, Lease
+from hyops_gitops.log.restoring import (
+    differences_between,
+    markers,
+    newest,
+    shown_by_dns,
+    soa_with,
+    writes,
+)
+from hyops_gitops.plan.plan import plan_digest
+from hyops_gitops.recover.restoration import Prepared, Restored, RestoreOutcome, RestorePlan, RestorePorts
+
+_POST_PAUSES_S = (0.0, 0.2, 1.0, 3.0)
+
+
+class Restoring:
+    """One restore, from its first entry to its last."""
+
+    def __init__(self, prepared: Prepared, plan: RestorePlan, ports: RestorePorts) -> None:
+        self.prepared = prepared
+        self.plan = plan
+        self.ports = ports
+        self.clock = ports.apply.clock
+
+    def run(self) -> Restored:
+        """All of it, once."""
+        intended = self._record_intent()
+        self.ports.apply.on_event(Step(f"intent {intended.head.seq} is signed and in the log; writing the zone"))
+        sent = self._write(intended)
+        accepted, accepted_at = self.clock.now(), self.clock.monotonic()
+        if sent.outcome != "applied":
+            result = self._result(intended, "failed", masked(sent.reason))
+            log = self._append_result(intended, result, intended.observed)
+            return self._done("failed", intended, log, sent.reason)
+        serial, wrong = self._read_back()
+        servers = prove(
+            self.prepared.opened.authority,
+            self.prepared.primary,
+            intended.head.anchor,
+            tuple(shown_by_dns(self.plan.restore.differences, intended.state)),
+            accepted_at,
+            self.ports.apply,
+        )
+        good = not wrong and converged(self.prepared.opened.authority, servers)
+        reason = wrong or ("" if good else f"the zone is on the primary, but {behind(servers)}")
+        result = replace(
+            self._result(intended, "applied", masked(wrong)),
+            after=zone_digests(self.prepared.wanted, intended.state, serial),
+            after_source="computed" if wrong else "read",
+            converged=good,
+            accepted=accepted.replace(microsecond=0),
+            servers=servers,
+        )
+        log = self._append_result(intended, result, self.prepared.wanted)
+        done = self._done("restored" if good else "unconfirmed", intended, log, reason)
+        return replace(done, serial_after=serial, servers=servers)
+
+    def _record_intent(self) -> Log:
+        """What was found, then what is about to be done."""
+        prepared, writer = self.prepared, self.prepared.opened.writer
+        log, found = prepared.opened.log, prepared.found
+        if prepared.gap is not None:
+            log = writer.append(log, prepared.gap, log.observed, log.state)
+        serial = found.header.serial if found.header else None
+        if found.zone.digest() != log.observed.digest():
+            drift = ZoneDrift(
+                prepared.opened.commit,
+                zone_digests(log.observed, log.state, log.serial),
+                zone_digests(found.zone, log.state, serial),
+                tuple(differences_between(log.observed, found.zone, log.state)),
+                restored=True,
+            )
+            log = writer.append(log, drift, found.zone, log.state)
+        return writer.append(log, self._intent(log, serial), found.zone, log.state)
+
+    def _intent(self, log: Log, serial: int | None) -> Intent:
+        opened, request, recorded = self.prepared.opened, self.prepared.request.apply, log.recorded
+        if recorded is None:
+            raise AssertionError("unreachable: something was applied")
+        used, then = opened.authority_ref, recorded.authority
+        # It names the contracts that the zone was left by, whoever serves it now.
+        outside = used.outside_commit or then.outside_commit or used.sha256 != then.sha256
+        before = zone_digests(self.prepared.found.zone, log.state, serial)
+        return Intent(
+            contracts=recorded.contracts,
+            authority=AuthorityRef(used.sha256, outside_commit=outside),
+            merged=(),
+            before=before,
+            expected=zone_digests(self.prepared.wanted, log.state, None),
+            plan_sha256=plan_digest(log.zone, before.whole, ()),
+            changes=(),
+            drift=(),
+            held=(),
+            overrides=recorded_overrides(request.overrides),
+            lease=Lease(opened.authority.policy.lease_s, request.boot_id, request.pid),
+            restore=self.plan.restore,
+        )
+
+    # --- the zone
+
+    def _write(self, intended: Log) -> Sent:
+        prepared, zone = self.prepared, intended.zone
+        marks = markers(intended, self.clock.now())
+        known = [one for one in prepared.found.seen if one.type == "SOA"]
+        known += [one.soa for one in prepared.served if one.soa is not None]
+        # PowerDNS stores one more than what is sent, where SOA-EDIT-API is INCREASE.
+        soa = soa_with(self.plan.restore.serial - 1, known, prepared.wanted)
+        if prepared.found.header is None:
+            sent = self._create(intended, [soa, *prepared.wanted.rrsets.values(), *marks])
+            self._forget_answers(sent)
+            return sent
+        deletes, replaces = writes(prepared.wanted, marks, prepared.found.seen)
+        locked = any(one.key == (protocol_name(zone), "TXT") for one in prepared.found.seen)
+        update = Update.of(intended, intended.head).carrying(deletes, [*replaces, soa], locked=locked)
+        setting = prepared.found.header.soa_edit_api
+        if setting.upper() != "INCREASE":
+            prepared.primary.set_soa_edit_api("INCREASE")
+        try:
+            sent = send(prepared.primary, update, self.clock, lambda: self._why_not(intended))
+            return believed(prepared.primary, update, sent, self.clock, self.ports.apply.on_event)[0]
+        finally:
+            self._set_back(setting)
+
+    def _set_back(self, setting: str) -> None:
+        if setting.upper() == "INCREASE":
+            return
+        primary = self.prepared.primary
+        try:
+            header = replace(primary.header(), soa_edit_api=setting)
+            if forecast_serial(header, self.clock.now()).stored_moves is False:
+                was = setting or "not set"
+                said = f"SOA-EDIT-API stays INCREASE: it was {was}, which would not move the serial {header.serial}"
+                self.ports.apply.on_event(Warned(said))
+                return
+            primary.set_soa_edit_api(setting)
+        except OutsideFailure as error:
+            said = f"SOA-EDIT-API stays INCREASE, it was {setting}: {error.message}"
+            self.ports.apply.on_event(Warned(said))
+
+    def _forget_answers(self, sent: Sent) -> None:
+        if sent.outcome == "applied":
+            try:
+                self.prepared.primary.forget_answers()
+            except OutsideFailure as error:
+                said = f"the primary may go on for 20 s to refuse what it refused before: {error.message}"
+                self.ports.apply.on_event(Warned(said))
+
+    def _create(self, intended: Log, rrsets: Sequence[RRset]) -> Sent:
+        prepared, log = self.prepared, intended
+        native = not prepared.opened.authority.secondaries or prepared.opened.authority.policy.replication == "native"
+        mark = claim(log.zone, log.head.seq, log.head.sha256)
+        may_be_made, reason = False, ""
+        for pause in _POST_PAUSES_S:
+            self.clock.sleep(pause)
+            if stop := self._why_not(intended):
+                return Sent("refused", reason=stop)
+            try:
+                prepared.primary.create(rrsets, native=native, transfer_keys=prepared.request.transfer_keys)
+                return Sent("applied")
+            except OutsideFailure as error:
+                reason = error.message
+                may_be_made |= isinstance(error, ReplyLost)
+                if isinstance(error, ServerRefused) and not may_be_made:
+                    return Sent("failed", reason=reason)
+            try:
+                if may_be_made and prepared.primary.exists():  # an earlier try may have made it
+                    if mark in prepared.primary.rrsets_at([mark.name]):
+                        return Sent("applied")
+                    return Sent("failed", reason=f"somebody else made the zone meanwhile ({reason})")
+            except OutsideFailure as error:
+                reason = error.message
+        if not may_be_made:
+            return Sent("failed", reason=reason)
+        raise Unconfirmed(
+            f"whether the zone was made is not known: {reason}",
+            code="outcome-unknown",
+            hint=f"the intent stays open; look at the primary, then: hyops-gitops restore --recover {log.head.seq}",
+        )
+
+    def _why_not(self, intended: Log) -> str | None:
+        try:
+            head = self.prepared.opened.writer.head()
+        except Refused as error:
+            return error.message
+        return None if head == intended.commit else "the log went on without this"
+
+    def _read_back(self) -> tuple[int | None, str]:
+        """The serial now, and what is wrong with the zone, if anything is."""
+        primary, plan = self.prepared.primary, self.plan
+        try:
+            serial, rows = primary.header().serial, primary.rrsets()
+        except OutsideFailure as error:
+            return None, f"the zone could not be read again: {error.message}"
+        if damage := find_damage(rows):
+            return serial, f"{said(damage)}; mend it with `{REPAIR}`"
+        zone = Zone.of(plan.zone, rows).respelled(self.prepared.wanted)
+        if zone.digest() != plan.zone_sha256:
+            return serial, f"the zone on the primary hashes to {zone.digest()}, expected {plan.zone_sha256}"
+        top = newest(number for _, number in plan.restore.serials if number is not None)
+        if top is not None and not is_newer(serial, top):
+            return serial, f"the zone's serial is {serial}, which is not above {top} of a secondary"
+        return serial, ""
+
+    # --- the record
+
+    def _result(self, intended: Log, outcome: ResultOutcome, reason: str) -> Result:
+        """As it is when nothing was changed."""
+        serial = self.plan.serial_before
+        return Result(
+            intent_seq=intended.head.seq,
+            intent_sha256=intended.head.sha256,
+            outcome=outcome,
+            converged=False,
+            serial_before=serial,
+            after=zone_digests(intended.observed, intended.state, serial),
+            after_source="computed",
+            accepted=None,
+            servers=(),
+            retire=(),
+            reason=reason,
+        )
+
+    def _append_result(self, intended: Log, result: Result, zone: Zone) -> Log:
+        try:
+            return self.prepared.opened.writer.append(intended, result, zone, intended.state)
+        except (OutsideFailure, Refused) as error:
+            raise Unconfirmed(
+                f"the zone was written, but its result could not be recorded: {error.message}",
+                code="result-not-recorded",
+                hint="the intent stays open; the next apply settles it",
+            ) from None
+
+    def _done(self, outcome: RestoreOutcome, intended: Log, log: Log, reason: str) -> Restored:
+        intent, result = entry_ref(intended), entry_ref(log)
+        return Restored(outcome, log.zone, result, self.plan, reason, self.plan.serial_before, (), intent, result)
+
+
+def entry_ref(log: Log) -> EntryRef:
+    """The log's newest entry."""
+    return EntryRef(log.head.seq, log.head.sha256)

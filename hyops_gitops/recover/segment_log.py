@@ -1,0 +1,230 @@
+"""Writing a break-glass segment: entries in a folder, signed by the operator's own key. Meets `Recorder`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from hyops_gitops.apply.look import judge_anchor
+from hyops_gitops.core.canonical import sha256_hex
+from hyops_gitops.core.errors import Refused
+from hyops_gitops.core.managed import ManagedSet
+from hyops_gitops.core.markers import Anchor
+from hyops_gitops.core.ports import Clock, Signer, Verifier
+from hyops_gitops.core.signers import SignerSet
+from hyops_gitops.core.zone import Zone
+from hyops_gitops.log.entries import Body, Intent
+from hyops_gitops.log.envelope import NO_HASH, Envelope, decode, encode
+from hyops_gitops.log.log import Log
+from hyops_gitops.log.pages import FORM
+from hyops_gitops.log.segment import START_ZONE, entry_file, witness_file
+from hyops_gitops.log.trust import BREAKGLASS_NAMESPACE, TrustBook
+from hyops_gitops.log.verify_segment import Segment, SegmentReading, read_segment
+from hyops_gitops.log.writer import Signers
+from hyops_gitops.recover.restoration import Served
+
+_TEST = b"hyops-gitops: can this key sign?\n"
+_SHOWN = 3
+
+
+class SegmentFolder(Protocol):
+    """The segments beside the contracts, on this machine's disk."""
+
+    def segments(self) -> Sequence[str]:
+        """The name of each segment's folder, sorted."""
+
+    def read(self, segment: str) -> Mapping[str, bytes]:
+        """Every file of a segment, by name.
+
+        Raises:
+            OutsideFailure: code `cannot-read`.
+        """
+
+    def append(self, segment: str, files: Mapping[str, bytes], last: str) -> None:
+        """Put these files down, each whole and on disk before the next; `last`, which must be new, after the others.
+
+        Raises:
+            Refused: guard `race`: `last` exists.
+            OutsideFailure: code `cannot-write`.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class OwnKey:
+    """A key that may sign break-glass entries, and whose it is."""
+
+    signer: Signer
+    key: str
+    principal: str
+
+    @classmethod
+    def prepare(cls, signer: Signer, signers: Signers, log: Log, clock: Clock) -> "OwnKey":
+        """A key that is allowed, that the log counts, and that is known to sign.
+
+        Raises:
+            Refused: guard `signing-key`.
+        """
+        key = signer.public_key()
+        line = signers.lines.principal_of(key, BREAKGLASS_NAMESPACE, clock.now())
+        if (why := TrustBook.of(log.entries).why_not(line.principal, key, BREAKGLASS_NAMESPACE)) is not None:
+            raise Refused(
+                f"{line.principal} is no break-glass operator: {why}",
+                guard="signing-key",
+                hint="an operator is trusted ahead of need: a line in authority/allowed_signers with "
+                f'namespaces="{BREAKGLASS_NAMESPACE}", then `hyops-gitops keys trust`, then a new bundle',
+            )
+        signer.sign(_TEST, BREAKGLASS_NAMESPACE)
+        return cls(signer, key, line.principal)
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentReader:
+    """Reads the segments of a folder, by the signers and the log that are at hand."""
+
+    folder: SegmentFolder
+    signers: SignerSet
+    verifier: Verifier
+    log: Log  # that they go on from
+
+    def read(self, segment: str) -> SegmentReading:
+        """One segment, verified."""
+        trust = TrustBook.of(self.log.entries)
+        return read_segment(
+            self.log.zone,
+            segment,
+            self.folder.read(segment),
+            signers=self.signers,
+            check_signature=self.verifier.verify,
+            why_not=lambda principal, key: trust.why_not(principal, key, BREAKGLASS_NAMESPACE),
+        )
+
+    def sound(self, segment: str) -> Segment:
+        """One segment that verifies.
+
+        Raises:
+            Refused: guard `evidence-invalid`.
+        """
+        reading = self.read(segment)
+        if reading.segment is None or reading.problems:
+            shown = "; ".join(f"{one.where}: {one.message}" for one in reading.problems[:_SHOWN])
+            raise Refused(
+                f"segment {segment} does not verify: {shown}",
+                guard="evidence-invalid",
+                hint=f"take segments/{segment} again from where it was written",
+            )
+        return reading.segment
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentWriter:
+    """Writes the entries of one segment as one operator, and a witness where there is one."""
+
+    reader: SegmentReader
+    begun: Log  # the segment before its first entry
+    operator: OwnKey
+    witness: OwnKey | None
+    signers_sha256: str
+    clock: Clock
+    tool: str
+    run: Mapping[str, str]
+
+    def head(self) -> str | None:
+        """How far the segment on disk goes, as `Log.commit` says it."""
+        segment, folder = self.begun.commit, self.reader.folder
+        files = folder.read(segment) if segment in folder.segments() else {}
+        count = sum(1 for name in files if name.endswith(".json"))
+        return f"{segment}:{count}" if count else self.begun.commit
+
+    def newest(self) -> Log:
+        """The segment as it is on disk, verified."""
+        if self.head() == self.begun.commit:
+            return self.begun
+        return self.reader.sound(self.begun.commit).as_log(self.reader.log)
+
+    def append(self, log: Log, body: Body, observed: Zone, state: ManagedSet) -> Log:
+        """Write the next entry; the segment with it.
+
+        Raises:
+            Refused: guard `race` when the segment has such an entry already; `signing-key`.
+            OutsideFailure: the disk is full, or not ours to write.
+        """
+        if log.segment is None or log.base is None:
+            raise ValueError("not a segment")
+        seq = len(log.entries) + 1
+        files = {} if log.entries else {START_ZONE: observed.text().encode()}
+        previous = (log.head.sha256, log.head_sig_sha256) if log.entries else (NO_HASH, NO_HASH)
+        envelope = Envelope(
+            zone=log.zone,
+            zone_sha256=observed.digest(),
+            log=log.head.envelope.log,
+            seq=seq,
+            prev_entry=previous[0],
+            prev_sig=previous[1],
+            time=max(self.clock.now().replace(microsecond=0), log.head.envelope.time),
+            principal=self.operator.principal,
+            key=self.operator.key,
+            signers_sha256=self.signers_sha256,
+            tool=self.tool,
+            run=self.run,
+            files={name: sha256_hex(content) for name, content in files.items()},
+            form=FORM,
+            segment=log.segment,
+        )
+        data = encode(envelope, body)
+        signature = self.operator.signer.sign(data, BREAKGLASS_NAMESPACE)
+        if self.witness is not None and isinstance(body, Intent):
+            files[witness_file(seq)] = self.witness.signer.sign(data, BREAKGLASS_NAMESPACE)
+        files |= {f"{entry_file(seq)}.sig": signature, entry_file(seq): data}
+        self.reader.folder.append(log.segment.id, files, entry_file(seq))
+        return replace(
+            log,
+            commit=f"{log.segment.id}:{seq}",
+            entries=log.entries.extended(data, decode(data)),
+            head_sig_sha256=sha256_hex(signature),
+            observed=observed,
+            state=state,
+        )
+
+
+def check_end(segment: Segment, log: Log, primary: Anchor | None, ask: Callable[[], Sequence[Served]]) -> str | None:
+    """What is to be said of a primary that lost what the segment did; None: it shows the segment's end.
+
+    Args:
+        segment: The segment, sound.
+        log: What it goes on from.
+        primary: The anchor there; None: it has none, or has no such zone.
+        ask: Asks the secondaries what they serve.
+
+    Raises:
+        Refused: guard `segment`; guard `other-log`: a server shows what another log has written.
+    """
+    expected = segment.anchor or log.anchor
+    if primary == expected:
+        return None
+    if not _is_older(primary, segment, log):
+        raise _otherwise(f"the zone was last changed by {primary}", primary, segment, expected)
+    served = ask()
+    for one in served:
+        if one.anchor is not None and one.anchor != expected and not _is_older(one.anchor, segment, log):
+            raise _otherwise(f"secondary {one.name} was last changed by {one.anchor}", one.anchor, segment, expected)
+    showing = [one.name for one in served if one.anchor == expected]
+    if expected is None or not showing:
+        raise _otherwise(f"the zone was last changed by {primary or 'nothing of ours'}", primary, segment, expected)
+    return (
+        f"the primary has lost what the segment did, and secondary {showing[0]} serves it still: "
+        "run `hyops-gitops restore` next"
+    )
+
+
+def _is_older(anchor: Anchor | None, segment: Segment, log: Log) -> bool:
+    """Whether a server that shows this anchor is as the segment found the zone, or as it was on the way, or before."""
+    if anchor is None or anchor in [entry.anchor for entry, _ in segment.intents()]:
+        return anchor is None or segment.anchor is None or anchor.seq < segment.anchor.seq
+    return judge_anchor(anchor, log) in ("current", "restored")
+
+
+def _otherwise(shown: str, anchor: Anchor | None, segment: Segment, expected: Anchor | None) -> Refused:
+    if anchor is not None and anchor.segment == segment.ref.id and (expected is None or anchor.seq > expected.seq):
+        why = f"{shown}: the segment went on, or its end was dropped"
+    else:
+        why = f"{shown}, and the segment leads to {expected}: a fork, or no server has it any more"
+    return Refused(why, guard="segment", hint="take the folder of whoever went on last")

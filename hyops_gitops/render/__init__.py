@@ -1,1 +1,0 @@
-"""Values and events to text, JSON and other forms. Pure."""

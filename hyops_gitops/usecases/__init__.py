@@ -1,1 +1,0 @@
-"""The verbs: take ports and a callback for events, return values, print nothing."""

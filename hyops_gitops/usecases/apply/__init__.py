@@ -1,1 +1,0 @@
-"""The apply procedure, step by step: docs/apply.md."""

@@ -1,1 +1,0 @@
-"""Everything that a first apply needs, tried without writing."""

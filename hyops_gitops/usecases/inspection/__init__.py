@@ -1,1 +1,0 @@
-"""Looking at what is served: status and drift."""

@@ -1,1 +1,0 @@
-"""Commands that move endpoints: publish, cutover, failover and the drill."""

@@ -1,1 +1,0 @@
-"""From a commit, the log and the primary to a plan."""

@@ -1,1 +1,0 @@
-"""Mending rows that contradict each other."""

@@ -1,1 +1,0 @@
-"""Rebuilding a primary from the recorded zone."""

@@ -1,1 +1,0 @@
-"""Validating a tree, and writing contracts so that they stay valid."""

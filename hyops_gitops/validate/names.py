@@ -1,0 +1,200 @@
+"""The naming rule (cutover contract, section 4), and that path and name agree."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+
+from hyops_gitops.core.context import ZoneContext, did_you_mean, suggestion
+from hyops_gitops.core.findings import Finding
+from hyops_gitops.core.names import (
+    EndpointName,
+    canonical_name,
+    endpoint_name_of_path,
+    is_below,
+    is_in_zone,
+    name_problem,
+)
+from hyops_gitops.core.rules import finding_at
+from hyops_gitops.validate.drafts import AliasDraft, ContractDraft
+
+_AT = ("endpoint_dns_name",)
+
+
+def check_name(draft: ContractDraft, context: ZoneContext) -> Iterator[Finding]:
+    """The finding about endpoint_dns_name; a second one where a misspelt name also names no environment."""
+    name = draft.name
+    if name is None:
+        return
+    if problem := name_problem(name):
+        meant = _repaired(name, context)
+        hint = f"write {meant}" if meant else _by_path(draft, context)
+        yield finding_at("name-syntax", draft.document, _AT, f"{name!r}: {problem}", hint)
+        if (parsed := _parsed(_in_letters(name), context)) is not None:
+            yield from _check_environment(draft, parsed, context)
+    elif context.zone is not None:
+        yield from _check_in_zone(draft, name, context.zone, context)
+
+
+def naming_problem(name: str, context: ZoneContext) -> str | None:
+    """Why no contract of this zone could have this name, None when one could, or the zone is not known."""
+    if problem := name_problem(name):
+        return f"{name!r}: {problem}"
+    if context.zone is None:
+        return None
+    parsed = _parsed(name, context)
+    if parsed is None:
+        return f"{name} is not of the form <service>.<env>.{context.zone}"
+    if context.environments is not None and parsed.environment not in context.environments:
+        return f"{parsed.environment!r} in {name} is no environment"
+    return None
+
+
+def _check_in_zone(draft: ContractDraft, name: str, zone: str, context: ZoneContext) -> Iterator[Finding]:
+    if not is_in_zone(name, zone):
+        message = f"{name} is outside the zone {zone}"
+        yield finding_at("name-outside-zone", draft.document, _AT, message, _outside_hint(draft, name, zone, context))
+        return
+    parsed = _parsed(name, context)
+    if parsed is None:
+        labels = name.count(".") - zone.count(".")
+        message = f"{name} has {labels} label(s) before the zone {zone}, expected 2: service and environment"
+        yield finding_at("name-labels", draft.document, _AT, message, _by_path(draft, context))
+        return
+    if context.environments is None:
+        return
+    if parsed.environment not in context.environments:
+        yield from _check_environment(draft, parsed, context)
+    elif parsed.contract_path != draft.path:
+        yield _misplaced(draft, parsed, context)
+
+
+def _check_environment(draft: ContractDraft, name: EndpointName, context: ZoneContext) -> Iterator[Finding]:
+    if context.environments is not None and name.environment not in context.environments:
+        message = f"{name.environment!r} in {name} is no environment"
+        hint = suggestion(name.environment, context.environments, "environments")
+        yield finding_at("name-environment", draft.document, _AT, message, hint)
+
+
+def _misplaced(draft: ContractDraft, name: EndpointName, context: ZoneContext) -> Finding:
+    if name.contract_path in context.contract_paths:
+        message = f"{name} is defined by {name.contract_path} already"
+        hint = "a copied file needs an endpoint_dns_name of its own"
+        return finding_at("name-duplicate", draft.document, _AT, message, hint)
+    message = f"the contract of {name} must be {name.contract_path}, not {draft.path}"
+    return finding_at("name-path", draft.document, _AT, message, "move the file, or correct endpoint_dns_name")
+
+
+def _repaired(name: str, context: ZoneContext) -> str | None:
+    """What a misspelt name was probably meant to be, its environment included."""
+    spelt = _in_letters(name)
+    parsed = _parsed(spelt, context)
+    if parsed is not None and context.environments and parsed.environment not in context.environments:
+        guess = did_you_mean(parsed.environment, context.environments)
+        spelt = str(replace(parsed, environment=guess)) if guess else spelt
+    return None if name_problem(spelt) else spelt
+
+
+def _in_letters(name: str) -> str:
+    return canonical_name(name).replace("_", "-")
+
+
+def _parsed(name: str, context: ZoneContext) -> EndpointName | None:
+    if context.zone is None or name_problem(name) or not is_below(name, context.zone):
+        return None
+    service, _, environment = name.removesuffix(f".{context.zone}").partition(".")
+    return EndpointName(service, environment, context.zone) if environment and "." not in environment else None
+
+
+def _outside_hint(draft: ContractDraft, name: str, zone: str, context: ZoneContext) -> str:
+    tail = ".".join(name.split(".")[-(zone.count(".") + 1) :])
+    guess = did_you_mean(tail, [zone])
+    return f"did you mean {name.removesuffix(tail)}{guess}? {_form(zone)}" if guess else _by_path(draft, context)
+
+
+def _by_path(draft: ContractDraft, context: ZoneContext) -> str:
+    """The name that a contract at this path has, where that could be one; else its form."""
+    if context.zone is None:
+        return _form("<zone>")
+    named = endpoint_name_of_path(draft.path, context.zone)
+    if named is None or name_problem(str(named)) or named.environment not in (context.environments or ()):
+        return _form(context.zone)
+    return f"write {named}, as its path says; {_form(context.zone)}"
+
+
+def _form(zone: str) -> str:
+    return f"the form is <service>.<env>.{zone}"
+
+
+def alias_names(drafts: Sequence[ContractDraft]) -> Mapping[str, str]:
+    """Alias -> path of the first contract that keeps it."""
+    found: dict[str, str] = {}
+    for draft in drafts:
+        for alias in draft.aliases:
+            found.setdefault(canonical_name(alias.name), draft.path)
+    return found
+
+
+def check_aliases(drafts: Sequence[ContractDraft], context: ZoneContext, as_of: date | None) -> Iterator[Finding]:
+    """What is wrong with the aliases of all contracts, and which of them are past their day.
+
+    Args:
+        drafts: All contracts.
+        context: Zone, environments, and the paths of all contracts.
+        as_of: Today, for whoever wants to be reminded; None: nobody is.
+    """
+    taken = _takers(drafts, context)
+    for draft in drafts:
+        for alias in draft.aliases:
+            yield from _check_one(draft, alias, context, taken, as_of)
+        own = canonical_name(draft.name) if draft.name is not None else ""
+        keeper = next((path for path in taken.get(own, ()) if path != draft.path), None)
+        if keeper is not None and _name_of(keeper, context) != own and _name_of(draft.path, context) == own:
+            message = f"{own} is kept as an alias by {keeper}"
+            hint = f"delete it from endpoint_aliases of {keeper}, in the same change"
+            yield finding_at("alias-taken", draft.document, ("endpoint_dns_name",), message, hint)
+
+
+def _takers(drafts: Sequence[ContractDraft], context: ZoneContext) -> Mapping[str, list[str]]:
+    """Name -> the contracts that it belongs to, as their own name or as an alias, each as often as it says so."""
+    found: dict[str, list[str]] = {}
+    for path in sorted(context.contract_paths):
+        if (name := _name_of(path, context)) is not None:
+            found.setdefault(name, []).append(path)
+    for draft in drafts:
+        for alias in draft.aliases:
+            found.setdefault(canonical_name(alias.name), []).append(draft.path)
+    return found
+
+
+def _check_one(
+    draft: ContractDraft,
+    alias: AliasDraft,
+    context: ZoneContext,
+    taken: Mapping[str, list[str]],
+    as_of: date | None,
+) -> Iterator[Finding]:
+    name, at = canonical_name(alias.name), (*alias.at, "name")
+    others = list(taken[name])
+    others.remove(draft.path)
+    if problem := naming_problem(alias.name, context):
+        form = f"the form is <service>.<env>.{context.zone}" if context.zone else ""
+        yield finding_at("alias-name", draft.document, at, problem, form)
+    elif others:
+        whose = "this contract's already" if draft.path in others else f"taken by {others[0]}"
+        hint = "delete the alias, or the other one"
+        yield finding_at("alias-taken", draft.document, at, f"{name} is {whose}", hint)
+    try:
+        until = date.fromisoformat(alias.until)
+    except ValueError:
+        message = f"{alias.until!r} is no day of the calendar"
+        yield finding_at("alias-until", draft.document, (*alias.at, "until"), message, "write it as YYYY-MM-DD")
+        return
+    if as_of is not None and as_of > until:
+        message = f"{name} was to be kept until {until.isoformat()}"
+        hint = f"delete its line from endpoint_aliases of {draft.path}; DNS changes when that is applied, not before"
+        yield finding_at("alias-expired", draft.document, at, message, hint)
+
+
+def _name_of(path: str, context: ZoneContext) -> str | None:
+    name = endpoint_name_of_path(path, context.zone) if context.zone else None
+    return None if name is None else str(name)

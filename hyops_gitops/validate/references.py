@@ -1,0 +1,133 @@
+"""Rules that look at several contracts: what dns targets lead to."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from hyops_gitops.core.context import ZoneContext, did_you_mean
+from hyops_gitops.core.contract import TargetType
+from hyops_gitops.core.findings import Finding
+from hyops_gitops.core.names import EndpointName, canonical_name, endpoint_name_of_path, is_in_zone
+from hyops_gitops.core.rules import finding_at
+from hyops_gitops.validate.drafts import ContractDraft
+from hyops_gitops.validate.names import alias_names
+
+_MISTYPED = 2  # letters more or less
+_COMPARED = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Deletions:
+    """The contracts that were there at an earlier revision and are gone."""
+
+    since: str  # the revision, as the user wrote it
+    paths: frozenset[str]
+
+
+def check_references(drafts: Sequence[ContractDraft], context: ZoneContext, deletions: Deletions) -> Iterator[Finding]:
+    """Dangling targets, deleted targets and loops. Nothing is said while the zone is not known."""
+    if context.zone is None:
+        return
+    defined = defined_names(drafts, context)
+    gone = _names_of_paths(deletions.paths, context.zone)
+    for draft in drafts:
+        for at, target in _dns_targets(draft, context.zone):
+            if target in defined or (draft.name is not None and target == canonical_name(draft.name)):
+                continue
+            if target in gone:
+                message = f"{target} is pointed at here, but {gone[target]} was deleted since {deletions.since}"
+                hint = f"point {draft.path} elsewhere first, or keep {gone[target]}"
+                yield finding_at("target-deleted", draft.document, at, message, hint)
+            else:
+                message = f"{target} is in the zone, but no contract defines it"
+                guess = _similar_name(target, defined)
+                hint = f"did you mean {guess}?" if guess else "add its contract, or correct the name"
+                yield finding_at("target-dangling", draft.document, at, message, hint)
+    yield from _check_loops(drafts)
+
+
+def defined_names(drafts: Sequence[ContractDraft], context: ZoneContext) -> Mapping[str, str]:
+    """Name -> path of the contract that defines it, or keeps it as an alias.
+
+    A contract with findings defines its name too, by its path.
+    """
+    declared = {canonical_name(draft.name): draft.path for draft in drafts if draft.name is not None}
+    return (
+        dict(alias_names(drafts))
+        | declared
+        | (_names_of_paths(context.contract_paths, context.zone) if context.zone else {})
+    )
+
+
+def referred_paths(draft: ContractDraft, defined: Mapping[str, str], zone: str | None) -> frozenset[str]:
+    """The contracts this one points at, those that are not there (any more) included."""
+    if zone is None:
+        return frozenset()
+    targets = [target for _, target in _dns_targets(draft, zone)]
+    return frozenset(defined.get(target) or _expected_path(target, zone) for target in targets)
+
+
+def _expected_path(name: str, zone: str) -> str:
+    """Where the contract of this name would stand; a name of another shape gives a path that no contract has."""
+    service, _, environment = name.removesuffix(f".{zone}").partition(".")
+    return EndpointName(service, environment, zone).contract_path
+
+
+def _similar_name(name: str, defined: Mapping[str, str]) -> str | None:
+    """A defined name that differs by a typing mistake. Few are compared: comparing all with all takes minutes."""
+    near = (one for one in defined if one[:1] == name[0] and abs(len(one) - len(name)) <= _MISTYPED)
+    service, _, rest = name.partition(".")
+    candidates = {one.removesuffix(f".{rest}"): one for one in islice(near, _COMPARED) if one.endswith(f".{rest}")}
+    return candidates.get(did_you_mean(service, candidates) or "")
+
+
+def _names_of_paths(paths: frozenset[str], zone: str) -> dict[str, str]:
+    named = ((endpoint_name_of_path(path, zone), path) for path in sorted(paths))
+    return {str(name): path for name, path in named if name is not None}
+
+
+def _dns_targets(draft: ContractDraft, zone: str) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Every single name in the zone that this contract's targets lead to, with its place."""
+    for target in draft.targets():
+        if target.type is TargetType.DNS and not target.listed:
+            for at, value in target.values:
+                if is_in_zone(name := canonical_name(value), zone):
+                    yield at, name
+
+
+def _check_loops(drafts: Sequence[ContractDraft]) -> Iterator[Finding]:
+    """One finding in each contract that is part of a loop; an alias leads to its contract."""
+    by_name = {draft.name: draft for draft in drafts if draft.name is not None}
+    own = {draft.path: name for name, draft in by_name.items()}
+    aliases = {alias: own[path] for alias, path in alias_names(drafts).items() if path in own and alias not in by_name}
+    targets = {name: _main_target(draft) for name, draft in by_name.items()}
+    following = {name: aliases.get(target, target) for name, target in targets.items()}
+    to_itself = ((name,) for name, target in targets.items() if aliases.get(target) == name)
+    for loop in (*_loops(following), *to_itself):
+        for position, name in enumerate(loop):
+            draft = by_name[name]
+            shown = " -> ".join((*loop[position:], *loop[:position], name))
+            message = f"the targets form a loop: {shown}"
+            at = draft.target.at if draft.target is not None else ()
+            yield finding_at("target-loop", draft.document, at, message, "point one of them at an address")
+
+
+def _loops(following: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
+    """The loops of two names or more; each name is walked over once, however long the chains are."""
+    visited: set[str] = set()
+    for start in sorted(following):
+        walk: dict[str, int] = {}
+        name = start
+        while name in following and name not in visited:
+            visited.add(name)
+            walk[name] = len(walk)
+            name = following[name]
+        if name in walk and following[name] != name:
+            yield tuple(walk)[walk[name] :]
+
+
+def _main_target(draft: ContractDraft) -> str:
+    target = draft.target
+    if target is None or target.type is not TargetType.DNS or target.listed:
+        return ""
+    return canonical_name(target.values[0][1])

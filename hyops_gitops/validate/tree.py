@@ -1,0 +1,287 @@
+"""Validate a whole tree: every finding of every file in one run, and the values that have none.
+
+The hook, CI and `apply` all call this one function, so that none of them can be more lenient than another.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from itertools import chain
+from typing import Literal
+
+from hyops_gitops.core.authority import Authority
+from hyops_gitops.core.context import ZoneContext, zone_context
+from hyops_gitops.core.contract import Contract
+from hyops_gitops.core.document import Document, DocumentReader, Fields, SchemaChecker
+from hyops_gitops.core.exchange import SourceFile
+from hyops_gitops.core.findings import Finding, Severity
+from hyops_gitops.core.managed import ManagedSet
+from hyops_gitops.core.names import endpoint_name_of_path
+from hyops_gitops.core.ports import SourceTree
+from hyops_gitops.core.rules import finding
+from hyops_gitops.core.signers import check_append_only, parse_allowed_signers
+from hyops_gitops.core.tree import SIGNERS_PATH, START, check_layout, check_mixed, lay_out
+from hyops_gitops.validate.authority import check_authority, check_override
+from hyops_gitops.validate.building import build_authority, build_contract, genesis_digest
+from hyops_gitops.validate.drafts import ContractDraft, draft_contract
+from hyops_gitops.validate.names import check_aliases, check_name
+from hyops_gitops.validate.references import Deletions, check_references, defined_names, referred_paths
+from hyops_gitops.validate.targets import (
+    check_cutover_ttl,
+    check_home,
+    check_readiness,
+    check_sites,
+    check_targets,
+    check_ttl,
+)
+
+Copy = tuple[str, bytes, bytes]  # path, its content, the content of the shipped one
+
+
+def check_copies(copies: Iterable[Copy]) -> Iterator[Finding]:
+    """Compared as JSON: an editor may have laid it out anew."""
+    for path, content, shipped in copies:
+        if content != shipped and _parsed(content) != json.loads(shipped):
+            message = "this copy is not the schema that the program checks by"
+            hint = f"delete it, then `hyops-gitops init .` writes it anew: git rm {path}"
+            yield finding("schema-copy-stale", path, START, message, hint)
+
+
+def _parsed(content: bytes) -> object:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """What a tree holds and what is wrong with it."""
+
+    authority: Authority | None  # None: absent, or with an error
+    contracts: tuple[Contract, ...]  # those without error, sorted by path; empty while the authority is None
+    findings: tuple[Finding, ...]  # sorted
+    checked: int  # contract files looked at
+    files: Mapping[str, bytes]  # every file of the tree that could be read, by path
+    references: Mapping[str, frozenset[str]] = field(default_factory=dict)  # contract -> contracts it points at
+
+    @property
+    def invalid_paths(self) -> frozenset[str]:
+        """The files with an error."""
+        return frozenset(one.path for one in self.findings if one.severity is Severity.ERROR)
+
+    def undecided(self, zone: str, managed: ManagedSet | None = None) -> frozenset[str]:
+        """The names of which nobody can say what is intended: those of invalid contracts, and what they asked for."""
+        invalid = self.invalid_paths
+        named = (endpoint_name_of_path(path, zone) for path in invalid)
+        asked = (key[0] for key, entry in managed.entries.items() if entry.contract in invalid) if managed else ()
+        return frozenset((*(str(name) for name in named if name is not None), *asked))
+
+    @property
+    def dangling(self) -> tuple[Finding, ...]:
+        """The findings that somebody else's deletion brings about in a file that did not change."""
+        return tuple(one for one in self.findings if one.rule in ("target-dangling", "target-deleted"))
+
+    def findings_about(self, paths: Collection[str]) -> tuple[Finding, ...]:
+        """The findings of these files, and of contracts that refer to one of them or that one of them refers to.
+
+        A change of the authority concerns every contract.
+        """
+        wanted = set(paths)
+        if any(path.startswith("authority/") for path in wanted):
+            return self.findings
+        related = {path for path, targets in self.references.items() if targets & wanted}
+        related.update(chain.from_iterable(self.references.get(path, ()) for path in wanted))
+        shown = wanted | related
+        return tuple(one for one in self.findings if one.path in shown)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """An earlier state that a tree is compared with."""
+
+    tree: SourceTree
+    name: str  # what to call it in messages
+    theirs: SourceTree | None = None  # what was made of it elsewhere; what is the same there is no change of this tree
+
+
+def validate_tree(
+    tree: SourceTree,
+    read: DocumentReader,
+    check: SchemaChecker,
+    *,
+    authority_override: SourceFile | None = None,
+    start: Start | None = None,
+    as_of: date | None = None,
+    copies: Iterable[Copy] = (),
+) -> Validation:
+    """Check everything below `endpoints/` and `authority/`.
+
+    Args:
+        tree: What to check.
+        read: The strict YAML reader.
+        check: The schema checker.
+        authority_override: Replaces the zone's authority file only; its findings carry its own path.
+        start: An earlier state, to say which contracts were deleted since, and whether the signers only grew.
+        as_of: Today, where somebody is to be reminded of what was to end before.
+        copies: The repository's copies of our schemas.
+    """
+    sources = {source.path: source for source in tree.files()}
+    layout = lay_out(tuple(sources))
+    forms = _Forms(read, check)
+    own = next((forms.document("authority", sources[path]) for path in layout.authorities), None)
+    replacement = None if authority_override is None else forms.document("authority", authority_override)
+    used = own if authority_override is None else replacement
+    foreign = tuple(check_override(replacement, own)) if replacement is not None and own is not None else ()
+    # Contracts are never measured by the authority file of another zone: that is one mistake, not one a contract.
+    context = zone_context(own if foreign else used, layout.contracts)
+    drafts = forms.drafts(sources[path] for path in layout.contracts)
+
+    findings = [
+        *check_layout(layout),
+        *(() if own is None else check_authority(own, in_tree=True)),
+        *(() if replacement is None else check_authority(replacement, in_tree=False)),
+        *foreign,
+        *_about_signers(sources.get(SIGNERS_PATH)),
+        *_about_start(start, tree, sources.get(SIGNERS_PATH), read),
+        *(one for draft in drafts for one in _about_contract(draft, context)),
+        *check_aliases(drafts, context, as_of),
+        *check_references(drafts, context, _deletions(start, layout.contracts)),
+        *forms.findings,
+        *check_copies(copies),
+    ]
+    invalid = {one.path for one in findings if one.severity is Severity.ERROR}
+    # Two authority files leave open which of them anything is about.
+    usable = used is not None and used.path not in invalid and len(layout.authorities) < 2  # noqa: PLR2004
+    authority = build_authority(used) if used is not None and usable else None
+    defined = defined_names(drafts, context)
+    sound = (draft for draft in drafts if draft.path not in invalid)
+    return Validation(
+        authority=_with_genesis_of(authority, own) if authority is not None and own is not None else authority,
+        contracts=() if authority is None else tuple(build_contract(draft, authority) for draft in sound),
+        findings=tuple(sorted(findings)),
+        checked=len(layout.contracts),
+        files={path: source.content for path, source in sources.items() if source.content is not None},
+        references={draft.path: referred_paths(draft, defined, context.zone) for draft in drafts},
+    )
+
+
+def changed_paths(start: Start, tree: SourceTree) -> frozenset[str]:
+    """The paths that were added, deleted or changed since, and not in the same way elsewhere."""
+    before, after = _contents(start.tree), _contents(tree)
+    changed = frozenset(path for path in before.keys() | after.keys() if _differs(path, before, after))
+    if start.theirs is None or not changed:
+        return changed
+    there = _contents(start.theirs)
+    return frozenset(path for path in changed if (path in there or path in after) and _differs(path, there, after))
+
+
+def _contents(tree: SourceTree) -> dict[str, bytes | None]:
+    return {source.path: source.content for source in tree.files()}
+
+
+def _differs(path: str, before: Mapping[str, bytes | None], after: Mapping[str, bytes | None]) -> bool:
+    """A file that could not be read counts as changed: nothing is known about it."""
+    return path not in before or path not in after or before[path] is None or before[path] != after[path]
+
+
+class _Forms:
+    """Turns files into documents of checked form, and keeps what is wrong with their form."""
+
+    def __init__(self, read: DocumentReader, check: SchemaChecker) -> None:
+        self._read = read
+        self._check = check
+        self.findings: list[Finding] = []
+
+    def document(self, schema: Literal["endpoint", "authority"], source: SourceFile) -> Document | None:
+        """The document of one file, or None when there is nothing more to say about it."""
+        if source.content is None:
+            self.findings.append(_unreadable(source))
+            return None
+        document, findings = self._read(source.path, source.content)
+        self.findings += findings
+        if document is None:
+            return None
+        checked, malformed = self._check(schema, document)
+        self.findings += malformed
+        return checked
+
+    def drafts(self, sources: Iterable[SourceFile]) -> tuple[ContractDraft, ...]:
+        """The contracts among these files that could be read."""
+        documents = (self.document("endpoint", source) for source in sources)
+        return tuple(draft_contract(document) for document in documents if document is not None)
+
+
+def _unreadable(source: SourceFile) -> Finding:
+    return finding("file-problem", source.path, START, source.problem or "cannot be read")
+
+
+def _about_contract(draft: ContractDraft, context: ZoneContext) -> Iterator[Finding]:
+    yield from check_name(draft, context)
+    yield from check_ttl(draft, context)
+    yield from check_cutover_ttl(draft, context)
+    yield from check_home(draft)
+    yield from check_readiness(draft)
+    misplaced = tuple(check_targets(draft, context))
+    yield from misplaced
+    if not misplaced:  # a wrong target is told once, not as a missing active site too
+        yield from check_sites(draft)
+
+
+def _about_signers(source: SourceFile | None) -> tuple[Finding, ...]:
+    if source is None:
+        return ()
+    if source.content is None:
+        return (_unreadable(source),)
+    return parse_allowed_signers(source.content, source.path)[1]
+
+
+def _about_start(
+    start: Start | None, tree: SourceTree, signers: SourceFile | None, read: DocumentReader
+) -> Iterator[Finding]:
+    """Whether the signers only grew since an earlier state, and authority and contracts did not change together."""
+    if start is None:
+        return
+    before = _contents(start.tree).get(SIGNERS_PATH)
+    if before is not None:
+        yield from signers_since(before, b"" if signers is None else signers.content or b"", start.name)
+    if _is_started(start.tree, read):
+        yield from check_mixed(changed_paths(start, tree), start.name)
+
+
+def signers_since(before: bytes, after: bytes, since: str) -> tuple[Finding, ...]:
+    """Whether the allowed signers only grew."""
+    then, now = (parse_allowed_signers(content, SIGNERS_PATH)[0] for content in (before, after))
+    return tuple(check_append_only(then, now, since))
+
+
+def _is_started(base: SourceTree, read: DocumentReader) -> bool:
+    """Whether the log was started at an earlier state; before that everything comes at once."""
+    sources = {source.path: source.content or b"" for source in base.files()}
+    documents = (read(path, sources[path])[0] for path in lay_out(tuple(sources)).authorities)
+    return any(genesis_digest(Fields(one)) is not None for one in documents if one is not None)
+
+
+def _with_genesis_of(authority: Authority, own: Document) -> Authority:
+    """The repository's genesis counts, whichever file stands in for its authority file."""
+    genesis = genesis_digest(Fields(own))
+    return replace(authority, evidence=replace(authority.evidence, genesis=genesis))
+
+
+def _deletions(start: Start | None, contracts: Iterable[str]) -> Deletions:
+    if start is None:
+        return Deletions("the base", frozenset())
+    before = lay_out([source.path for source in start.tree.files()]).contracts
+    return Deletions(start.name, frozenset(before) - frozenset(contracts))
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryTree:
+    """Contents by path."""
+
+    contents: Mapping[str, bytes]
+
+    def files(self) -> list[SourceFile]:
+        """All of them, sorted by path."""
+        return [SourceFile(path, content) for path, content in sorted(self.contents.items())]
