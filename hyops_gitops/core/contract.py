@@ -61,7 +61,7 @@ class Alias:
     """An old name of an endpoint, kept as CNAME until somebody deletes its line."""
 
     name: str
-    until: date  # the last day it was meant to be kept; see docs/adr/0017-an-alias-outlives-its-date.md
+    until: date  # the last day it was meant to be kept; see docs/adr/0017
 
 
 @dataclass(frozen=True, slots=True)
