@@ -40,6 +40,11 @@ def test_entry_types_are_the_programs() -> None:
     assert [row[0] for row in first_cells(text("docs/evidence.md"), "type")] == [f"`{name}`" for name in BODY_TYPES]
 
 
+def test_every_page_is_on_the_map() -> None:
+    linked = set(re.findall(r"\]\(([a-z-]+)\.md\)", text("docs/README.md")))
+    assert {page.stem for page in (ROOT / "docs").glob("*.md")} - {"README"} == linked
+
+
 def test_the_rules_page_is_current() -> None:
     wanted = _rules_page()
     if os.environ.get("HYOPS_WRITE_DOCS"):
