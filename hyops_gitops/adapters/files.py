@@ -117,7 +117,7 @@ def write_folder(directory: Path, files: Mapping[str, bytes], executable: frozen
 
 AUDIT_SCRIPT = "audit.sh"
 _AUDIT_FILES = (AUDIT_SCRIPT, "audit.jq", "audit-contracts.jq", "audit-segments.sh")
-_PACKAGE = Path(__file__).resolve().parents[2]
+_PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def shipped_directory(name: str) -> Path:
@@ -147,7 +147,7 @@ def auditor_kit() -> dict[str, bytes]:
     }
 
 
-_TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
+_TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
 _DOT = "dot-"  # a hidden file would be lost on the way into a wheel, or overlooked
 
 
