@@ -53,7 +53,7 @@ def test_audit_cannot_conclude(archived: World, folder: Path) -> None:
     extract(archived, "evidence", folder / "evidence")
     ran = archived.cli("audit", "--offline", "--format", "json", cwd=folder)
 
-    assert (ran.exit, ran.document()["problems"], ran.document()["conclusive"]) == (1, [], False)
+    assert (ran.exit, ran.document()["problems"], ran.document()["conclusive"]) == (4, [], False)
     assert len(ran.document()["inconclusive"]) == 2  # type: ignore[arg-type]
 
 
