@@ -13,6 +13,7 @@ from hyops_gitops.adapters.powerdns.json_form import encode_patch
 from hyops_gitops.adapters.powerdns.zone import PowerDnsWriter
 from hyops_gitops.apply.lock import ensure_lock
 from hyops_gitops.apply.send import Update, settle
+from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.core.markers import (
     Anchor,
     Turn,
@@ -144,9 +145,14 @@ class Field:
     # --- how it goes on
 
     def lock(self) -> None:
-        """See to the lock row."""
-        if self.remedy:
-            ensure_lock(self.writer, self.zone, self.previous)
+        """See to the lock row; again where the database failed it, as an apply does."""
+        for tries_left in range(20 if self.remedy else 0, 0, -1):
+            try:
+                return ensure_lock(self.writer, self.zone, self.previous)
+            except OutsideFailure:
+                if tries_left == 1:
+                    raise
+        return None
 
     def apply(self, *, remedy: bool | None = None) -> Update:
         """One change that meets nothing."""

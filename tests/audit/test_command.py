@@ -68,14 +68,14 @@ def test_pinned_signers_replace_the_repositorys(book: Book, tmp_path: Path) -> N
 
 def test_closed_servers_cannot_conclude(book: Book) -> None:
     ran = book.world.cli("audit", "--format", "json")
-    assert ran.exit == 1
+    assert ran.exit == 4
     document = ran.document()
     assert (document["ok"], document["conclusive"]) == (True, False)
 
 
 def test_missing_git_cannot_conclude(book: Book, tmp_path: Path) -> None:
     ran = book.world.cli(*OFFLINE, "--format", "json", PATH=str(tmp_path))
-    assert ran.exit == 1
+    assert ran.exit == 4
     assert json.loads(ran.out)["conclusive"] is False
 
 
