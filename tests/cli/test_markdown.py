@@ -97,9 +97,15 @@ def test_every_outcome_of_an_apply_has_a_heading_of_its_own() -> None:
 def test_who_may_still_serve_the_old_target_is_named() -> None:
     behind = ServerReport("primary", "primary", "127.0.0.1:53", "stale", None)
     text = receipt_text(
-        Receipt("unconfirmed", "c" * 40, plan(), servers=(behind,), retire=(Retirement("pg.z.internal", None),))
+        Receipt(
+            "unconfirmed",
+            "c" * 40,
+            plan(),
+            servers=(behind,),
+            retire=(Retirement("pg.z.internal", None, "primary still gives the old answer"),),
+        )
     )
-    assert "may be retired after unknown: primary may still serve the old one" in text
+    assert "when the old target may be retired is unknown: primary still gives the old answer" in text
 
 
 def test_an_error_is_told_with_its_remedy(offline: World) -> None:

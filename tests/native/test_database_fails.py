@@ -34,6 +34,9 @@ def read_only(lab: Lab) -> Iterator[None]:
 
 
 def test_a_read_only_database_is_told_as_one_and_settled_when_it_writes_again(native_lab: Lab, world: World) -> None:
+    assert world.apply().outcome == "applied"
+    world.contract("first", "10.0.0.2")
+    world.commit()
     with read_only(native_lab), pytest.raises(Unconfirmed) as caught:
         world.apply(swap=FakeClock().swap)
     # The PATCH was sent and answered with 500: nobody but the claim can tell, and it cannot be written either.
@@ -43,7 +46,7 @@ def test_a_read_only_database_is_told_as_one_and_settled_when_it_writes_again(na
         f"failed (500){sep}{words}" in caught.value.message for sep, words in zip((", ", ": "), told, strict=True)
     )
     assert world.apply(recover=world.entries()[-1].seq).outcome == "applied"
-    assert world.at("first") == {"A": (60, ("10.0.0.1",))}
+    assert world.at("first") == {"A": (60, ("10.0.0.2",))}
     types = world.types()
     assert types.count("intent") == types.count("result")
     assert world.cli("audit", "--offline").exit == 0
