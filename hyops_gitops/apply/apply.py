@@ -1,12 +1,12 @@
 """Apply: carry the contracts of one commit to the zone. The numbers are those of the procedure in docs/apply.md.
 
- 1. the commit, its validation, the signing key                    (apply_opening)
+ 1. the commit, its validation, the signing key                    (opening)
  2. the signed log, fetched and verified
  3. no open intent: waited for, or settled                         (recover)
- 4. the zone's header and anchor                                   (apply_preparation, look)
+ 4. the zone's header and anchor                                   (prepare, look)
  5. the three-way plan                                             (propose, plan.planning)
  6. readiness of new targets                                       (probe, plan.readiness)
- 7. the intent, signed and pushed: the commit point and the lock   (carry_out, evidence_log)
+ 7. the intent, signed and pushed: the commit point and the lock   (carry_out, log.writer)
  8. one PATCH, if nothing moved meanwhile                          (send)
  9. proof by DNS                                                   (prove, servers)
 10. the moved services, probed through their names                 (probe)
