@@ -3,6 +3,7 @@
 import json
 import secrets
 import socket
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -123,7 +124,10 @@ class Field:
         for connection, body in zip(connections, bodies, strict=True):
             connection.sendall(body[-1:])
         found = [status_of(connection) for connection in connections]
-        for _ in range(20):
+        for tries in range(20):
+            if max(found) < 500:
+                break
+            time.sleep(0.01 * tries)  # SQLite refuses at once for as long as another one of its connections is busy
             for index, status in enumerate(found):
                 if status >= 500:
                     found[index] = self.send(bodies[index])
