@@ -218,6 +218,9 @@ def test_no_bytes_lead_to_an_exception(pure: bool, content: bytes) -> None:
 
 @given(text=yaml_like)
 @example(text="---")
+@example(text=":: ")
+@example(text="a:  \n")
+@example(text="{a:  , b: }")
 def test_what_both_parsers_read_they_read_the_same(text: str) -> None:
     fast, fast_findings = read(text, pure=False)
     slow, slow_findings = read(text, pure=True)

@@ -259,7 +259,11 @@ class _Builder:
             key = self._key(event, at, items)
             if key is not None:
                 self._key_marks[*at, key] = _mark(event)
-                items[key] = self._node(next(events), events, (*at, key), depth + 1)
+                value = next(events)
+                items[key] = self._node(value, events, (*at, key), depth + 1)
+                if isinstance(value, ScalarEvent) and not value.value and _is_plain(value):
+                    # No value: the parsers differ on where it ends, so that it stands right after the key's colon.
+                    self._value_marks[*at, key] = _mark_of(event.end_mark, 1)
             else:
                 self._skip(events, at, depth)
         return items
@@ -357,8 +361,8 @@ def _mark(event: Event) -> Mark:
     return _mark_of(event.start_mark)
 
 
-def _mark_of(mark: Any) -> Mark:
-    return Mark(1, 1) if mark is None else Mark(mark.line + 1, mark.column + 1)
+def _mark_of(mark: Any, further: int = 0) -> Mark:
+    return Mark(1, 1) if mark is None else Mark(mark.line + 1, mark.column + 1 + further)
 
 
 @functools.cache
