@@ -18,7 +18,7 @@ from hyops_gitops.adapters.yaml.edit import add_scalar
 from hyops_gitops.apply.apply import apply
 from hyops_gitops.apply.ports import ApplyPorts, ApplyRequest
 from hyops_gitops.apply.receipt import Receipt
-from hyops_gitops.cli.wiring import TOOL, Wiring, authority_source, overrides_of
+from hyops_gitops.cli.wiring import TOOL, LocalWorkspace, authority_source, overrides_of
 from hyops_gitops.core.events import OnEvent
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.lab.model import Lab
@@ -263,9 +263,9 @@ class World:
 
     # --- the program
 
-    def wiring(self) -> Wiring:
+    def wiring(self) -> LocalWorkspace:
         """Adapters for this clone and environment."""
-        return Wiring(self.root, self.environ)
+        return LocalWorkspace(self.root, self.environ)
 
     def apply(
         self,

@@ -11,7 +11,7 @@ from hyops_gitops.apply.text import receipt_markdown, receipt_text
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import echo, echo_json, show_event
 from hyops_gitops.cli.run_request import run_request
-from hyops_gitops.cli.wiring import Wiring, override_option, overrides_of
+from hyops_gitops.cli.wiring import LocalWorkspace, override_option, overrides_of
 
 
 class _Options(TypedDict):
@@ -57,7 +57,7 @@ def apply(
     public half is in authority/allowed_signers, or a .pub whose private half an agent holds. Where CI is set,
     HYOPS_PRIMARY_URL must repeat primary.api_url. HYOPS_OVERRIDES holds further overrides, one a line.
     """
-    wiring = Wiring(find_repository(repo))
+    wiring = LocalWorkspace(find_repository(repo))
     request = replace(
         run_request(wiring, (), authority_file, options["recover"]),
         revision=revision or "HEAD",

@@ -13,7 +13,7 @@ from hyops_gitops.audit.run import audit as run_audit
 from hyops_gitops.audit.text import audit_csv, audit_text
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import echo, echo_json, note
-from hyops_gitops.cli.wiring import Wiring, authority_source
+from hyops_gitops.cli.wiring import LocalWorkspace, authority_source
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.log.pinned_heads import SeenHead
 
@@ -65,21 +65,20 @@ def audit(  # noqa: PLR0913, PLR0917 - click hands every option over by name
         authority_override=authority_source(authority_file),
         allowed_signers=None if signers_file is None else read_source(signers_file.resolve(), str(signers_file)),
     )
-    found = run_audit(request, audit_ports(Wiring(root)))
+    found = run_audit(request, audit_ports(LocalWorkspace(root)))
     _show(found, output_format)
     return found.exit_code
 
 
-def audit_ports(wiring: Wiring) -> AuditPorts:
+def audit_ports(status: LocalWorkspace) -> AuditPorts:
     """The adapters."""
-    status = wiring.status_ports()
     return AuditPorts(
         read=status.read,
         check=status.check,
         history=status.history,
-        custody=wiring.custody(),
+        custody=status.custody(),
         open_store=status.open_store,
-        open_reader=wiring.servers.reader,
+        open_reader=status.servers.reader,
         verifier=status.verifier,
         dns=status.dns,
         clock=SystemClock(),

@@ -12,7 +12,7 @@ from hyops_gitops.cli.failover import holds_of, site_options
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import is_terminal, note, show_event, tell
 from hyops_gitops.cli.run_request import run_request
-from hyops_gitops.cli.wiring import Wiring, override_option
+from hyops_gitops.cli.wiring import LocalWorkspace, override_option
 from hyops_gitops.core.declaration import KINDS, Declaration, DeclaredHold
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.move.failover import FailoverRequest
@@ -106,7 +106,7 @@ def _run(wanted: Wanted, options: dict[str, object]) -> int:
     yes = bool(options["yes"])
     if not yes and not is_terminal(sys.stdin):
         raise UsageError("nobody is at a terminal to confirm", code="usage", hint="--yes says so ahead")
-    wiring = Wiring(find_repository(repo))
+    wiring = LocalWorkspace(find_repository(repo))
     recover, declared = options["recover"], _declared(wanted, options)
     own = run_request(
         wiring, _texts(options["override_texts"]), authority_file, recover if isinstance(recover, int) else None

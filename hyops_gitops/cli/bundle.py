@@ -9,7 +9,7 @@ from hyops_gitops.adapters.wheels import Wheels, tarball
 from hyops_gitops.adapters.yaml.schema import shipped_schemas
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import echo, echo_json, show_event
-from hyops_gitops.cli.wiring import TOOL, Wiring
+from hyops_gitops.cli.wiring import TOOL, LocalWorkspace
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.errors import Exit, UsageError
 from hyops_gitops.core.findings import printable
@@ -50,7 +50,7 @@ def bundle(
     """
     if authority_file is not None:
         raise UsageError("a bundle holds what was committed; it takes no --authority", code="usage")
-    wiring = Wiring(find_repository(repo))
+    wiring = LocalWorkspace(find_repository(repo))
     ports = BundlePorts(
         custody=wiring.custody_ports(show_event),
         wheels=Wheels(folder, platform, pythons, show_event),

@@ -7,7 +7,7 @@ import click
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.order_options import order_of, order_options
 from hyops_gitops.cli.output import note, tell
-from hyops_gitops.cli.wiring import Wiring
+from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.errors import Exit, UsageError
 from hyops_gitops.core.findings import printable
 from hyops_gitops.move import cutover as usecases
@@ -79,8 +79,8 @@ def show(done: Moving, options: dict[str, object]) -> int:
     return Exit.OK
 
 
-def _wiring(options: dict[str, object]) -> Wiring:
-    return Wiring(find_repository(_path(options["repo"])))
+def _wiring(options: dict[str, object]) -> LocalWorkspace:
+    return LocalWorkspace(find_repository(_path(options["repo"])))
 
 
 def _file(options: dict[str, object]) -> Path | None:

@@ -9,7 +9,7 @@ import click
 
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import show_event, tell
-from hyops_gitops.cli.wiring import Wiring, authority_source
+from hyops_gitops.cli.wiring import LocalWorkspace, authority_source
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.observe.checkup import DoctorRequest, parse_attest
 from hyops_gitops.observe.doctor import examine
@@ -48,7 +48,7 @@ def doctor(
     Run it where the applier runs, with the applier's environment. Writes nothing anywhere, unless --race asks for
     it. What cannot be seen from here is not ok: exit 1 when a check fails or is unknown.
     """
-    ports = Wiring(find_repository(repo)).doctor_ports(show_event)
+    ports = LocalWorkspace(find_repository(repo)).doctor_ports(show_event)
     request = DoctorRequest(authority_source(authority_file), runner_site, remote_site, race)
     with _ended_as_by_ctrl_c():  # a scratch zone is removed then
         checkup = examine(request, ports, dict(map(parse_attest, attest_texts)))

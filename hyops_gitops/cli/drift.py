@@ -7,7 +7,7 @@ import click
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import show_event, tell
 from hyops_gitops.cli.repair import repair, repair_options, wants_repair
-from hyops_gitops.cli.wiring import TOOL, Wiring
+from hyops_gitops.cli.wiring import TOOL, LocalWorkspace
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.observe.find_drift import DriftRequest, Look, look_for_drift
 from hyops_gitops.observe.text import drift_text
@@ -42,7 +42,7 @@ def drift(
     --repair mends what is damaged, and nothing else: it shows what stays at each name, what goes and why, asks, and
     rewrites it by one PATCH with an intent of its own.
     """
-    wiring = Wiring(find_repository(repo))
+    wiring = LocalWorkspace(find_repository(repo))
     if wants_repair(options, live, dns_only, record, retransfer):
         return repair(wiring, options, authority_file, output_format)
     if dns_only and (live or record):

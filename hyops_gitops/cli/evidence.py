@@ -15,7 +15,7 @@ from hyops_gitops.apply.text import reading_json, reading_text
 from hyops_gitops.cli.custody import echo_head
 from hyops_gitops.cli.options import common_options, find_repository, work_tree
 from hyops_gitops.cli.output import echo, echo_json, note, show_event
-from hyops_gitops.cli.wiring import TOOL, Wiring, authority_source
+from hyops_gitops.cli.wiring import TOOL, LocalWorkspace, authority_source
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.findings import printable
 from hyops_gitops.core.text import counted
@@ -48,7 +48,7 @@ def init(continues: str | None, repo: Path | None, output_format: str, **_common
     asked. Afterwards the zone's authority file pins the new log by `evidence.genesis`; commit that line.
     """
     root = find_repository(repo)
-    wiring = Wiring(root)
+    wiring = LocalWorkspace(root)
     before = Continues.parse(continues) if continues is not None else None
     started = start_log(wiring.init_ports(), TOOL, wiring.run, before)
     pin_genesis(root / started.authority.path, started.sha256)
@@ -84,12 +84,12 @@ def verify(
     Never uses the network: run `git fetch origin evidence` first. Signers and genesis are those of the work tree.
     """
     root = find_repository(repo)
-    wiring = Wiring(root)
+    wiring = LocalWorkspace(root)
     ports = VerifyPorts(
         read=read_document,
         check=check_document,
         tree=work_tree(root),
-        open_store=wiring.store,
+        open_store=wiring.open_store,
         verifier=SshVerifier(),
     )
     seen = tuple(map(SeenHead.parse, seen_texts))
@@ -106,7 +106,7 @@ def verify(
 @common_options("json")
 def show(seq: int | None, repo: Path | None, authority_file: Path | None, output_format: str, **_common: object) -> int:
     """Show one entry, the newest unless SEQ is given, and whether the log verifies. Never uses the network."""
-    shown = show_entry(Wiring(find_repository(repo)).custody_ports(show_event, authority_file), seq)
+    shown = show_entry(LocalWorkspace(find_repository(repo)).custody_ports(show_event, authority_file), seq)
     problems = shown.reading.problems
     if output_format == "json":
         echo_json(
@@ -136,7 +136,7 @@ def import_command(
     pushed. To import it twice does no harm.
     """
     root = find_repository(repo)
-    ports = Wiring(root).custody_ports(show_event, authority_file)
+    ports = LocalWorkspace(root).custody_ports(show_event, authority_file)
     done = import_log(ports, source, BranchChecker(root))
     if output_format == "json":
         echo_json(done.to_json())
@@ -159,7 +159,7 @@ def acknowledge_command(
 
     Until then verification, or the audit, fails because of it. Signed by HYOPS_SIGNING_KEY_FILE.
     """
-    wiring = Wiring(find_repository(repo))
+    wiring = LocalWorkspace(find_repository(repo))
     ports = wiring.custody_ports(show_event, authority_file)
     echo_head(acknowledge(ports, seq, reason, TOOL, wiring.run), output_format)
     return Exit.OK
@@ -176,7 +176,7 @@ def export(
     DIR must not exist, or be empty. Exits 1 when the log does not verify; the folder is written all the same.
     """
     root = find_repository(repo)
-    made = export_log(Wiring(root).custody_ports(show_event, authority_file), GitBundler(root), auditor_kit())
+    made = export_log(LocalWorkspace(root).custody_ports(show_event, authority_file), GitBundler(root), auditor_kit())
     write_folder(directory, made.files, frozenset({AUDIT_SCRIPT}))
     if output_format == "json":
         echo_json(made.to_json(str(directory)))

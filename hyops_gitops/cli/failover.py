@@ -10,7 +10,7 @@ from hyops_gitops.cli.cutover import show
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.order_options import order_of, order_options
 from hyops_gitops.cli.output import tell
-from hyops_gitops.cli.wiring import Wiring
+from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.move.failover import FailoverRequest, rehearse
 from hyops_gitops.move.failover import failover as fail_over
@@ -65,7 +65,7 @@ def failover(  # noqa: PLR0913, PLR0917 - click hands every option over by name
     """
     if live and not check:
         raise UsageError("--live belongs to --check", code="usage")
-    wiring = Wiring(find_repository(repo))
+    wiring = LocalWorkspace(find_repository(repo))
     request = FailoverRequest(origin, to, environment, include, holds_of(holds), site_lost)
     order, ports = order_of(options), wiring.move_ports(authority_file)
     if not check:

@@ -6,7 +6,7 @@ import click
 
 from hyops_gitops.cli.options import common_options, find_repository, inside
 from hyops_gitops.cli.output import echo, echo_json, note
-from hyops_gitops.cli.wiring import Wiring
+from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.findings import printable
 from hyops_gitops.move.contract_files import format_contracts
@@ -29,7 +29,7 @@ def fmt(
     """
     root = find_repository(repo)
     chosen = inside(root, paths) if paths else None
-    done = format_contracts(Wiring(root).file_ports(), chosen, write=not check)
+    done = format_contracts(LocalWorkspace(root).file_ports(), chosen, write=not check)
     if output_format == "json":
         echo_json(done.to_json())
     else:

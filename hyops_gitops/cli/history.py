@@ -6,7 +6,7 @@ import click
 
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import show_event, tell
-from hyops_gitops.cli.wiring import Wiring
+from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.log.history import history_of
 from hyops_gitops.log.text import history_text
@@ -21,6 +21,6 @@ def history(name: str, repo: Path | None, authority_file: Path | None, output_fo
     NAME may leave out the zone, and the environment too where that is clear. Reads the signed log in this clone; `git
     fetch` brings it up to date.
     """
-    found = history_of(Wiring(find_repository(repo)).custody_ports(show_event, authority_file), name)
+    found = history_of(LocalWorkspace(find_repository(repo)).custody_ports(show_event, authority_file), name)
     tell(found, output_format, lambda: history_text(found.name, found.changes))
     return Exit.OK

@@ -14,7 +14,7 @@ from hyops_gitops.adapters.yaml.reader import read_document
 from hyops_gitops.adapters.yaml.schema import check_document, shipped_schemas
 from hyops_gitops.cli.options import common_options
 from hyops_gitops.cli.output import echo, echo_json, is_terminal, show_event
-from hyops_gitops.cli.wiring import TOOL, Wiring
+from hyops_gitops.cli.wiring import TOOL, LocalWorkspace
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.context import DEFAULT_TTL
 from hyops_gitops.core.errors import Exit, InvalidData, UsageError
@@ -329,16 +329,16 @@ def _signer(directory: Path, options: _All) -> Callable[[], Signer] | None:
 
 
 def _start_log(directory: Path, key: Path | None) -> Started:
-    wiring = Wiring(directory)
+    wiring = LocalWorkspace(directory)
     environ = {**wiring.environ, "HYOPS_SIGNING_KEY_FILE": str(key)}
-    return start_log(Wiring(directory, environ).init_ports(), TOOL, {})
+    return start_log(LocalWorkspace(directory, environ).init_ports(), TOOL, {})
 
 
 def _read_zone(directory: Path, options: _All, authority: Authority) -> tuple[RRset, ...]:
     source = options["from_zone"]
     if source == "api":
         ca_file = options["primary_ca"]  # not copied into the repository yet
-        return Wiring(directory).servers.reader(authority, ca_file=ca_file).rrsets()
+        return LocalWorkspace(directory).servers.reader(authority, ca_file=ca_file).rrsets()
     from hyops_gitops.adapters.dns.zone_source import read_master_file, transfer  # noqa: PLC0415 - dnspython costs 130 ms
 
     if source != "axfr":

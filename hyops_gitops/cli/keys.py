@@ -7,7 +7,7 @@ import click
 from hyops_gitops.cli.custody import echo_head
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import note, show_event, tell
-from hyops_gitops.cli.wiring import TOOL, Wiring
+from hyops_gitops.cli.wiring import TOOL, LocalWorkspace
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.signers import fingerprint
 from hyops_gitops.log.keys import compromise, list_keys, retire, trust
@@ -30,7 +30,7 @@ def keys() -> None:
 @common_options("json")
 def list_command(repo: Path | None, authority_file: Path | None, output_format: str, **_common: object) -> int:
     """Every key: whose, for what, since when, until when, first and last used. Never uses the network."""
-    wiring = Wiring(find_repository(repo))
+    wiring = LocalWorkspace(find_repository(repo))
     found = list_keys(wiring.custody_ports(show_event, authority_file))
     tell(found, output_format, lambda: keys_text(found.rows))
     return Exit.OK
@@ -44,7 +44,7 @@ def trust_command(
     key: str, reason: str, repo: Path | None, authority_file: Path | None, output_format: str, **_common: object
 ) -> int:
     """Let a listed key count from here on."""
-    wiring = Wiring(find_repository(repo))
+    wiring = LocalWorkspace(find_repository(repo))
     ports = wiring.custody_ports(show_event, authority_file)
     echo_head(trust(ports, key, reason, TOOL, wiring.run), output_format)
     return Exit.OK
@@ -58,7 +58,7 @@ def retire_command(
     key: str, reason: str, repo: Path | None, authority_file: Path | None, output_format: str, **_common: object
 ) -> int:
     """Let a key no longer count, whatever time it claims. Its line needs a valid-before first."""
-    wiring = Wiring(find_repository(repo))
+    wiring = LocalWorkspace(find_repository(repo))
     ports = wiring.custody_ports(show_event, authority_file)
     echo_head(retire(ports, key, reason, TOOL, wiring.run), output_format)
     return Exit.OK
@@ -85,7 +85,7 @@ def compromised_command(
     **_common: object,
 ) -> int:
     """Declare a key stolen: it no longer counts, and what it signed after SEQ is in doubt."""
-    wiring = Wiring(find_repository(repo))
+    wiring = LocalWorkspace(find_repository(repo))
     ports = wiring.custody_ports(show_event, authority_file)
     log = compromise(ports, key, last_good_seq, reason, TOOL, wiring.run)
     doubtful = [seq for seq in log.doubtful if seq not in log.acknowledged]

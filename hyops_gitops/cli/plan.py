@@ -8,7 +8,7 @@ from hyops_gitops.apply.plan import PlanRequest, make_proposal
 from hyops_gitops.apply.text import proposal_markdown, proposal_text
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import echo, echo_json
-from hyops_gitops.cli.wiring import Wiring, authority_source, override_option, overrides_of
+from hyops_gitops.cli.wiring import LocalWorkspace, authority_source, override_option, overrides_of
 from hyops_gitops.core.errors import Exit
 
 
@@ -39,7 +39,7 @@ def plan(
     The base is the last signed evidence in this clone, so neither credentials nor a network are needed. Run
     `git fetch origin evidence` to have the newest.
     """
-    wiring = Wiring(find_repository(repo))
+    wiring = LocalWorkspace(find_repository(repo))
     request = PlanRequest(revision, live, overrides_of(override_texts), authority_source(authority_file), into)
     proposal = make_proposal(request, wiring.plan_ports())
     match output_format:

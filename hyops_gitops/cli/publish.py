@@ -7,7 +7,7 @@ import click
 
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import tell
-from hyops_gitops.cli.wiring import Wiring
+from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.errors import Exit, InvalidData, UsageError
 from hyops_gitops.move.publication import read_publication
 from hyops_gitops.move.publish import PublishRequest
@@ -49,7 +49,7 @@ def publish(  # noqa: PLR0913, PLR0917 - click hands every option over by name
     if source is None and known and "#" not in known and file.parent.name == _INSTANCES:
         source = f"{known}#{file.stem}"
     request = PublishRequest(publication, site, source, allow_status, attest, write=not check)
-    done = publish_outputs(request, Wiring(find_repository(repo)).file_ports(authority_file), datetime.now(UTC))
+    done = publish_outputs(request, LocalWorkspace(find_repository(repo)).file_ports(authority_file), datetime.now(UTC))
     tell(done, output_format, lambda: published_text(done))
     return Exit.NO if check and done.differs else Exit.OK
 

@@ -9,7 +9,7 @@ from hyops_gitops.adapters.files import read_folder
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import show_event, tell
 from hyops_gitops.cli.run_request import run_request
-from hyops_gitops.cli.wiring import Wiring, override_option
+from hyops_gitops.cli.wiring import LocalWorkspace, override_option
 from hyops_gitops.core.errors import Exit, UsageError
 from hyops_gitops.log.segment import is_segment_id
 from hyops_gitops.move.moving import Order
@@ -56,7 +56,7 @@ def reconcile(  # noqa: PLR0913, PLR0917 - click hands every option over by name
         raise UsageError(
             f"there is no folder {segment}", code="no-segment", hint="FOLDER/segments/ID, as it was written"
         )
-    wiring = Wiring(find_repository(repo))
+    wiring = LocalWorkspace(find_repository(repo))
     request = ReconcileRequest(
         segment=segment if known else folder.resolve().name,
         files=None if known else read_folder(folder),

@@ -9,7 +9,7 @@ import click
 
 from hyops_gitops.cli.output import is_terminal, note, show_event, tell
 from hyops_gitops.cli.run_request import run_request
-from hyops_gitops.cli.wiring import Wiring
+from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.names import canonical_name
 from hyops_gitops.recover.repair import RepairRequest, carry_out_repair, prepare_repair
@@ -49,7 +49,9 @@ def wants_repair(options: Mapping[str, object], *others: object) -> bool:
     return True
 
 
-def repair(wiring: Wiring, options: Mapping[str, object], authority_file: Path | None, output_format: str) -> int:
+def repair(
+    wiring: LocalWorkspace, options: Mapping[str, object], authority_file: Path | None, output_format: str
+) -> int:
     """Show what is about to be done, ask, do it."""
     keep = options.get("keep")
     chosen = dict(_kept(str(text)) for text in (keep if isinstance(keep, tuple) else ()))

@@ -8,7 +8,7 @@ import click
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import is_terminal, note, show_event, tell
 from hyops_gitops.cli.run_request import run_request
-from hyops_gitops.cli.wiring import Wiring, override_option
+from hyops_gitops.cli.wiring import LocalWorkspace, override_option
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.recover.restoration import RestorePlan, RestoreRequest
 from hyops_gitops.recover.restore import carry_out, prepare_restore
@@ -42,7 +42,7 @@ def restore(
     Makes the zone, or turns back what differs in one PATCH, with a serial above every secondary's; proves it, records
     it. Needs the API key and HYOPS_SIGNING_KEY_FILE, as apply does. The primary's settings and keys come from deploy/.
     """
-    wiring = Wiring(find_repository(repo))
+    wiring = LocalWorkspace(find_repository(repo))
     ports = wiring.restore_ports(show_event)
     request = RestoreRequest(run_request(wiring, override_texts, authority_file, recover), transfer_keys)
     prepared = prepare_restore(request, ports)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from hyops_gitops.adapters.host.machine import boot_identity
 from hyops_gitops.apply.ports import ApplyRequest
-from hyops_gitops.cli.wiring import TOOL, Wiring, authority_source, overrides_of
+from hyops_gitops.cli.wiring import TOOL, LocalWorkspace, authority_source, overrides_of
 
 
 def run_request(
-    wiring: Wiring, override_texts: tuple[str, ...], authority_file: Path | None, recover: int | None
+    wiring: LocalWorkspace, override_texts: tuple[str, ...], authority_file: Path | None, recover: int | None
 ) -> ApplyRequest:
     """A run at HEAD that does not mind the work tree, with these overrides."""
     return ApplyRequest(

@@ -6,7 +6,7 @@ import click
 
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import tell
-from hyops_gitops.cli.wiring import Wiring, authority_source
+from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.observe.find_status import look
 from hyops_gitops.observe.text import status_text
 
@@ -23,7 +23,6 @@ def status(name: str | None, repo: Path | None, authority_file: Path | None, out
     Exit 1 when anything differs; a resolver that still gives an earlier answer within its TTL does not count, and is
     shown with the time left. Exit 4 when all that could be seen agrees, but a required server did not answer.
     """
-    wiring = Wiring(find_repository(repo))
-    found = look(name, authority_source(authority_file), wiring.status_ports())
+    found = look(name, LocalWorkspace(find_repository(repo), authority_file=authority_file))
     tell(found, output_format, lambda: status_text(found, whole=name is not None or verbose))
     return found.exit_code

@@ -83,11 +83,11 @@ def _about_segments(root: Path, validation: Validation) -> tuple[Finding, ...]:
     if not started or not any((one / ".git").exists() for one in (root, *root.parents)):
         return ()
     from hyops_gitops.adapters.ssh.signing import SshVerifier  # noqa: PLC0415 - reading a log takes cryptography
-    from hyops_gitops.cli.wiring import Wiring  # noqa: PLC0415 - as above
+    from hyops_gitops.cli.wiring import LocalWorkspace  # noqa: PLC0415 - as above
     from hyops_gitops.recover.breakglass import segment_findings  # noqa: PLC0415 - as above
 
-    wiring = Wiring(root)
-    return segment_findings(validation, wiring.store, SshVerifier(), wiring.mark(), SystemClock().now())
+    wiring = LocalWorkspace(root)
+    return segment_findings(validation, wiring.open_store, SshVerifier(), wiring.mark, SystemClock().now())
 
 
 def _show(findings: tuple[Finding, ...], checked: int, output_format: str, prefix: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import random
 import uuid
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import click
@@ -28,6 +29,7 @@ from hyops_gitops.cli.output import note
 from hyops_gitops.cli.servers import Servers
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.guards import Override
+from hyops_gitops.log.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,17 +40,16 @@ if TYPE_CHECKING:
     from hyops_gitops.apply.ports import ApplyPorts
     from hyops_gitops.apply.probe import ReadinessPorts
     from hyops_gitops.audit.ports import Custody
-    from hyops_gitops.core.authority import EvidenceSettings
+    from hyops_gitops.core.authority import Authority, EvidenceSettings
     from hyops_gitops.core.events import OnEvent
     from hyops_gitops.core.exchange import SourceFile
-    from hyops_gitops.core.ports import EvidenceStore, History, Signer, VerifiedMark
+    from hyops_gitops.core.ports import DnsClient, EvidenceStore, History, Signer, SourceTree, VerifiedMark, ZoneReader
     from hyops_gitops.log.admin import CustodyPorts
     from hyops_gitops.log.genesis import InitPorts
     from hyops_gitops.move.contract_files import FilePorts
     from hyops_gitops.move.moving import MovePorts
     from hyops_gitops.observe.checkup import DoctorPorts
     from hyops_gitops.observe.find_drift import DriftPorts
-    from hyops_gitops.observe.find_status import StatusPorts
     from hyops_gitops.recover.bundle import BundleInfo
     from hyops_gitops.recover.opening import BreakglassPorts
     from hyops_gitops.recover.reconcile import ReconcilePorts
@@ -84,15 +85,28 @@ def authority_source(file: Path | None) -> SourceFile | None:
     return None if file is None else read_source(file.resolve(), str(file))
 
 
-class Wiring:
-    """The adapters for one repository and environment."""
+class LocalWorkspace(Workspace):
+    """A repository on this machine, with this environment's keys."""
 
-    def __init__(self, root: Path, environ: Mapping[str, str] | None = None) -> None:
+    read = staticmethod(read_document)
+    check = staticmethod(check_document)
+    clock = SystemClock()
+    verifier = SshVerifier()
+
+    def __init__(
+        self,
+        root: Path,
+        environ: Mapping[str, str] | None = None,
+        on_event: OnEvent = lambda _: None,
+        authority_file: Path | None = None,
+    ) -> None:
+        super().__init__(on_event, authority_source(authority_file))
         self.root = root
         self.environ = os.environ if environ is None else environ
         self.servers = Servers(root, self.environ)
         self._unpacked = _unpacked(root) if is_unpacked(root) else None  # None: a clone
 
+    @cached_property
     def history(self) -> History:
         """The contracts' history: a clone's, or what little a folder without git has."""
         if self._unpacked is None:
@@ -111,6 +125,28 @@ class Wiring:
 
         return UnpackedCustody()
 
+    @cached_property
+    def work_tree(self) -> SourceTree:
+        return work_tree(self.root)
+
+    def segments(self) -> tuple[str, ...]:
+        from hyops_gitops.adapters.files import DiskSegments
+
+        return tuple(DiskSegments(self.root).segments())
+
+    def open_reader(self, authority: Authority) -> ZoneReader:
+        return self.servers.reader(authority)
+
+    def reader_with_key(self, authority: Authority) -> ZoneReader | None:
+        return self.servers.reader_with_key(authority)
+
+    @cached_property
+    def dns(self) -> DnsClient:
+        from hyops_gitops.adapters.dns.client import PlainDnsClient
+
+        return PlainDnsClient()
+
+    @cached_property
     def mark(self) -> VerifiedMark | None:
         """What a clone remembers of its log; a folder without git remembers nothing."""
         return GitVerifiedMark(self.root) if self._unpacked is None else None
@@ -128,7 +164,7 @@ class Wiring:
         """Which CI job this is, for the log."""
         return run_from_environment(self.environ)
 
-    def store(self, settings: EvidenceSettings) -> EvidenceStore:
+    def open_store(self, settings: EvidenceSettings) -> EvidenceStore:
         """The evidence branch, or its files in a folder without git."""
         from hyops_gitops.adapters.unpacked_log import UnpackedEvidence
 
@@ -148,13 +184,13 @@ class Wiring:
         return PlanPorts(
             read=read_document,
             check=check_document,
-            history=self.history(),
+            history=self.history,
             work_tree=work_tree(self.root),
-            open_store=self.store,
+            open_store=self.open_store,
             open_reader=self.servers.reader,
             verifier=SshVerifier(),
             clock=SystemClock(),
-            mark=self.mark(),
+            mark=self.mark,
             segments=tuple(DiskSegments(self.root).segments()),
         )
 
@@ -182,8 +218,8 @@ class Wiring:
         return ApplyPorts(
             read=read_document,
             check=check_document,
-            history=self.history(),
-            open_store=self.store,
+            history=self.history,
+            open_store=self.open_store,
             open_primary=self.servers.writer,
             open_refresher=self.servers.refresher,
             open_signer=self.signer,
@@ -195,7 +231,7 @@ class Wiring:
             jitter=random.random,
             on_event=on_event,
             forge=forge_from_environment(self.environ),
-            mark=self.mark(),
+            mark=self.mark,
         )
 
     def restore_ports(self, on_event: OnEvent) -> RestorePorts:
@@ -244,8 +280,8 @@ class Wiring:
         return InitPorts(
             read=read_document,
             check=check_document,
-            history=self.history(),
-            open_store=self.store,
+            history=self.history,
+            open_store=self.open_store,
             open_signer=self.signer,
             clock=SystemClock(),
             new_log_id=lambda: uuid.uuid4().hex,
@@ -277,7 +313,7 @@ class Wiring:
             history=GitRepository(self.root),
             branches=GitBranches(self.root, self.environ),
             pull_requests=ForgeProgram(self.root),
-            open_store=self.store,
+            open_store=self.open_store,
             verifier=SshVerifier(),
             clock=SystemClock(),
             mark=GitVerifiedMark(self.root),
@@ -298,8 +334,8 @@ class Wiring:
         return CustodyPorts(
             read=read_document,
             check=check_document,
-            history=self.history(),
-            open_store=self.store,
+            history=self.history,
+            open_store=self.open_store,
             open_signer=self.signer,
             verifier=SshVerifier(),
             clock=SystemClock(),
@@ -324,26 +360,7 @@ class Wiring:
             ),
             open_reader=self.servers.reader,
             open_refresher=self.servers.refresher,
-            mark=self.mark(),
-        )
-
-    def status_ports(self) -> StatusPorts:
-        """For `status`."""
-        from hyops_gitops.adapters.dns.client import PlainDnsClient
-        from hyops_gitops.adapters.files import DiskSegments
-        from hyops_gitops.observe.find_status import StatusPorts
-
-        return StatusPorts(
-            read=read_document,
-            check=check_document,
-            history=self.history(),
-            open_store=self.store,
-            verifier=SshVerifier(),
-            dns=PlainDnsClient(),
-            clock=SystemClock(),
-            mark=self.mark(),
-            segments=tuple(DiskSegments(self.root).segments()),
-            open_primary=self.servers.reader_with_key,
+            mark=self.mark,
         )
 
     def doctor_ports(self, on_event: OnEvent = lambda _: None) -> DoctorPorts:

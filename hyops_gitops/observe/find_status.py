@@ -3,21 +3,17 @@
 By DNS alone: no credentials. What could not be seen is said, never guessed.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
-from hyops_gitops.apply.plan import recorded_log
 from hyops_gitops.apply.servers import Watched, answered, servers_of
-from hyops_gitops.core.authority import Authority, EvidenceSettings
+from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.damage import REPAIR, Damage, find_damage, said
-from hyops_gitops.core.document import DocumentReader, SchemaChecker
 from hyops_gitops.core.errors import HyopsError, Refused, UsageError
-from hyops_gitops.core.exchange import Answer, Question, SourceFile, unseen_because, why_inconclusive
-from hyops_gitops.core.findings import FindingsError
+from hyops_gitops.core.exchange import Answer, Question, unseen_because, why_inconclusive
 from hyops_gitops.core.markers import Anchor, anchor_name
 from hyops_gitops.core.names import canonical_name, is_in_zone
-from hyops_gitops.core.ports import Clock, DnsClient, EvidenceStore, History, VerifiedMark, Verifier, ZoneReader
+from hyops_gitops.core.ports import DnsClient
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.log.admin_entries import Reconcile
 from hyops_gitops.log.holds import held_contracts
@@ -25,10 +21,11 @@ from hyops_gitops.log.late_proof import last_change
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.retirement import is_shared
 from hyops_gitops.log.segment_pins import segment_warnings
+from hyops_gitops.log.workspace import ManagedZone, Workspace
 from hyops_gitops.observe.servers import TYPES, Judge, negative_ttl
 from hyops_gitops.observe.status import NameStatus, ServerState, Since, Status
 from hyops_gitops.plan.limits import Limits
-from hyops_gitops.validate.tree import Validation, validate_tree
+from hyops_gitops.validate.tree import Validation
 
 _TIMEOUT_S = 2.0
 _SHOWN = 5
@@ -36,53 +33,33 @@ _SHOWN = 5
 _Answers = Mapping[Question, Answer]
 
 
-@dataclass(frozen=True, slots=True)
-class StatusPorts:
-    """What status needs from the outside."""
-
-    read: DocumentReader
-    check: SchemaChecker
-    history: History
-    open_store: Callable[[EvidenceSettings], EvidenceStore]
-    verifier: Verifier
-    dns: DnsClient
-    clock: Clock
-    mark: VerifiedMark | None = None
-    segments: tuple[str, ...] = ()  # break-glass segments in this folder
-    open_primary: Callable[[Authority], ZoneReader | None] = lambda _: None  # to read; None: no key
-
-
-def look(name: str | None, authority_override: SourceFile | None, ports: StatusPorts) -> Status:
+def look(name: str | None, workspace: Workspace) -> Status:
     """The status of one name, or of every name that is intended or recorded.
 
     Raises:
         FindingsError: the authority is invalid.
         UsageError: `unknown-name`: neither contract nor log knows the name; `ambiguous-name`: several are meant.
     """
-    commit = ports.history.resolve("HEAD")
-    validation = validate_tree(
-        ports.history.tree(commit), ports.read, ports.check, authority_override=authority_override
-    )
-    authority = validation.authority
-    if authority is None:
-        raise FindingsError(validation.findings)
-    log, trouble = _log(validation, authority, ports)
+    head = workspace.at("HEAD")
+    zone = head.zone()
+    validation, authority = head.validation, zone.authority
+    log, trouble = _log(zone)
     intended = Zone.of(authority.zone, (rrset for one in validation.contracts for rrset in one.rrsets()))
     undecided = validation.undecided(authority.zone, log.state if log else None)
     known = intended.names() | undecided | (log.state.names() if log else set())
     names = sorted(known) if name is None else [whole_name(name, authority.zone, known)]
     servers = servers_of(authority)
-    given = _ask(servers, names, authority.zone, ports.dns)
+    given = _ask(servers, names, authority.zone, workspace.dns)
     states = tuple(_state(server, given[server], authority.zone) for server in servers)
-    judge = Judge(log, negative_ttl(given.values(), authority.zone), ports.clock.now(), is_shared(authority))
+    judge = Judge(log, negative_ttl(given.values(), authority.zone), workspace.clock.now(), is_shared(authority))
     contracts = {one.path: str(one.name) for one in validation.contracts}
     holds = held_contracts(log, validation.contracts, Limits.of(authority.policy), ())
     held = {contracts[path]: why for path, why in holds.items()}
-    damage, doubts = _damage(authority, names if name else None, states, log, ports)
+    damage, doubts = _damage(authority, names if name else None, states, log, workspace)
     wanted, recorded = intended.by_name(), log.state.zone.by_name() if log else None
     return Status(
         authority.zone,
-        commit,
+        head.commit,
         tuple(
             NameStatus(
                 one,
@@ -98,7 +75,7 @@ def look(name: str | None, authority_override: SourceFile | None, ports: StatusP
             for one in names
         ),
         states,
-        (*_warnings(states, log), *_about_segments(authority, log, ports), *doubts),
+        (*_warnings(states, log), *_about_segments(authority, log, workspace), *doubts),
         tuple(_unseen(authority, validation, states, trouble)),
         tuple(_caught_up(states, log)) if log else (),
         log_verifies=trouble is None or trouble.guard == "evidence-missing",
@@ -129,10 +106,10 @@ def whole_name(given: str, zone: str, known: set[str]) -> str:
     )
 
 
-def _log(validation: Validation, authority: Authority, ports: StatusPorts) -> tuple[Log | None, Refused | None]:
+def _log(zone: ManagedZone) -> tuple[Log | None, Refused | None]:
     """The log, and why there is none to be had although it was started: DNS can be looked at all the same."""
     try:
-        return recorded_log(validation, authority, ports.open_store, ports.verifier, ports.mark), None
+        return zone.log_if_started(), None
     except Refused as error:
         return None, error
 
@@ -200,7 +177,7 @@ def _damage(
     names: list[str] | None,
     states: tuple[ServerState, ...],
     log: Log | None,
-    ports: StatusPorts,
+    workspace: Workspace,
 ) -> tuple[tuple[Damage, ...], tuple[str, ...]]:
     """Rows that contradict each other, and a warning that says so: DNS does not show them.
 
@@ -211,7 +188,7 @@ def _damage(
     damage, source = (recorded[1], f", as entry {recorded[0].seq} recorded it") if recorded else ((), "")
     silent = any(one.role == "primary" and not one.answers for one in states)
     try:
-        if not silent and (reader := ports.open_primary(authority)) is not None:
+        if not silent and (reader := workspace.reader_with_key(authority)) is not None:
             zone = authority.zone
             rows = reader.rrsets() if names is None else reader.rows_at([*names, anchor_name(zone), zone])
             damage, source = find_damage(rows), ""
@@ -220,9 +197,9 @@ def _damage(
     return damage, ((f"{said(damage)}{source}; mend it with `{REPAIR}`",) if damage else ())
 
 
-def _about_segments(authority: Authority, log: Log | None, ports: StatusPorts) -> Iterator[str]:
+def _about_segments(authority: Authority, log: Log | None, workspace: Workspace) -> Iterator[str]:
     if log is not None:
-        yield from segment_warnings(log, ports.segments, authority.policy.breakglass.review_h)
+        yield from segment_warnings(log, workspace.segments(), authority.policy.breakglass.review_h)
 
 
 def _caught_up(states: tuple[ServerState, ...], log: Log) -> Iterator[str]:

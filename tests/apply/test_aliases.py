@@ -103,7 +103,7 @@ def test_a_rename_is_one_patch_and_a_client_of_the_old_name_never_sees_it_gone(w
     assert {one.contract for one in intent.changes} == {"endpoints/prod/new.yaml"}
     assert (receipt.retire, receipt.departures) == ((), ())
     assert world.at("old") == {"CNAME": (1, (f"{world.name('new')}.",))}
-    found = look(None, None, world.wiring().status_ports())
+    found = look(None, world.wiring())
     assert [(one.name, one.agrees) for one in found.names] == [
         (world.name("first"), True),
         (world.name("new"), True),

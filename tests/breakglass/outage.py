@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hyops_gitops.adapters.files import read_folder
 from hyops_gitops.apply.ports import ApplyRequest
-from hyops_gitops.cli.wiring import TOOL, Wiring, overrides_of
+from hyops_gitops.cli.wiring import TOOL, LocalWorkspace, overrides_of
 from hyops_gitops.core.declaration import Declaration
 from hyops_gitops.core.events import Event, Warned
 from hyops_gitops.core.markers import Anchor, anchor_name
@@ -80,10 +80,10 @@ class Outage:
 
     # --- people
 
-    def wiring(self, who: str, root: Path | None = None) -> Wiring:
+    def wiring(self, who: str, root: Path | None = None) -> LocalWorkspace:
         """Adapters for one person, in the clone or another folder."""
         key = str(self.keys.get(who, self.world.key))
-        return Wiring(root or self.world.root, {**self.world.environ, "HYOPS_SIGNING_KEY_FILE": key})
+        return LocalWorkspace(root or self.world.root, {**self.world.environ, "HYOPS_SIGNING_KEY_FILE": key})
 
     def break_glass(
         self,

@@ -9,7 +9,7 @@ from hyops_gitops.adapters.files import WorkTree
 from hyops_gitops.adapters.ssh.signing import SshVerifier
 from hyops_gitops.adapters.yaml.reader import read_document
 from hyops_gitops.adapters.yaml.schema import check_document
-from hyops_gitops.cli.wiring import Wiring
+from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.log.admin_entries import Reconcile
 from hyops_gitops.log.segment_pins import pending_reviews, segment_warnings
 from hyops_gitops.recover.breakglass import segment_findings
@@ -58,11 +58,11 @@ def test_it_waits_until_somebody_reviewed_it(taken: Book) -> None:
 
 def test_validate_warns_and_then_fails(taken: Book) -> None:
     (pending,) = pending_reviews(taken.head, 72)
-    wiring = Wiring(taken.world.root)
+    wiring = LocalWorkspace(taken.world.root)
     validation = validate_tree(WorkTree(taken.world.root), read_document, check_document)
 
     def found(now: object) -> list[tuple[str, str]]:
-        findings = segment_findings(validation, wiring.store, SshVerifier(), wiring.mark(), now)  # type: ignore[arg-type]
+        findings = segment_findings(validation, wiring.open_store, SshVerifier(), wiring.mark, now)  # type: ignore[arg-type]
         return [(one.rule, one.severity.value) for one in findings]
 
     assert found(pending.due) == [("breakglass-review", "warning")]

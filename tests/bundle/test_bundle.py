@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hyops_gitops.cli.wiring import Wiring
+from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.errors import InvalidData, Refused
 from hyops_gitops.recover.bundle import BundleInfo, parse_sums, sums_text
 from tests.bundle.conftest import ZONE, install, made, sign, unpack
@@ -123,7 +123,7 @@ def test_a_bundle_that_was_changed(harm: Harm, named: str, folder: Path) -> None
     harm(folder)
     status, said = install(folder)
     with pytest.raises(InvalidData) as caught:
-        Wiring(folder).history().tree("HEAD")
+        LocalWorkspace(folder).history.tree("HEAD")
 
     assert (status, "--unverified 'REASON'" in said, named in said) == (1, True, True), said
     assert not (folder / "venv").exists()

@@ -71,8 +71,7 @@ def put(world: World, rrset: RRset) -> None:
 
 def status(world: World, name: str | None = None, *, later: timedelta = timedelta()) -> Status:
     """What status finds, now or on a later day."""
-    ports = replace(world.wiring().status_ports(), clock=_Later(later))
-    return look(name, None, ports)
+    return look(name, world.wiring().replaced(clock=_Later(later)))
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def verdicts(world: World) -> dict[str, tuple[str, bool]]:
 
 
 def status(world: World) -> Status:
-    return look(None, None, world.wiring().status_ports())
+    return look(None, world.wiring())
 
 
 def test_a_lost_site_is_named_silent_and_not_waited_for_and_its_return_is_recorded(

@@ -18,7 +18,7 @@ from typing import Any, cast
 import hyops_gitops.cli.apply as command
 from hyops_gitops.apply.ports import ApplyPorts
 from hyops_gitops.cli.main import run
-from hyops_gitops.cli.wiring import Wiring
+from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.authority import Authority, EvidenceSettings, ServerAddress
 from hyops_gitops.core.errors import ServerRefused
 from hyops_gitops.core.events import OnEvent
@@ -154,7 +154,7 @@ class MarkingDns:
         return self._dns.ask(server, questions, recursion_desired=recursion_desired, timeout_s=timeout_s)
 
 
-class MarkingWiring(Wiring):
+class MarkingWiring(LocalWorkspace):
     """The program's own adapters, each within a wrapper."""
 
     def apply_ports(self, on_event: OnEvent) -> ApplyPorts:
@@ -186,7 +186,7 @@ def _type(data: bytes) -> str | None:
 
 
 if __name__ == "__main__":
-    command.Wiring = MarkingWiring  # type: ignore[attr-defined]  # the one seam, opened from outside
+    command.LocalWorkspace = MarkingWiring  # type: ignore[attr-defined]  # the one seam, opened from outside
     try:
         run()
     finally:

@@ -170,7 +170,7 @@ class Site:
         if self.world.remote is not None:
             self.world.git("fetch", "-q", "origin", "evidence")
         plan = wiring.plan_ports()
-        ports = VerifyPorts(plan.read, plan.check, WorkTree(self.world.root), wiring.store, plan.verifier)
+        ports = VerifyPorts(plan.read, plan.check, WorkTree(self.world.root), wiring.open_store, plan.verifier)
         reading = verify_log(ports, None)
         assert reading.ok, reading.problems
         assert reading.log is not None

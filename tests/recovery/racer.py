@@ -12,7 +12,7 @@ from pathlib import Path
 from hyops_gitops.adapters.host.machine import boot_identity
 from hyops_gitops.apply.apply import apply
 from hyops_gitops.apply.ports import ApplyRequest
-from hyops_gitops.cli.wiring import TOOL, Wiring
+from hyops_gitops.cli.wiring import TOOL, LocalWorkspace
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.events import Event
 from tests.world import World
@@ -47,7 +47,7 @@ def _apply(world: World) -> None:
     for _ in range(_TRIES):
         request = ApplyRequest("HEAD", work_tree_matters=True, tool=TOOL, boot_id=boot_identity(), pid=os.getpid())
         try:
-            receipt = apply(request, Wiring(world.root).apply_ports(_say))
+            receipt = apply(request, LocalWorkspace(world.root).apply_ports(_say))
         except Refused as error:
             if error.guard != "history":
                 raise

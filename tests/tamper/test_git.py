@@ -12,7 +12,7 @@ from hyops_gitops.audit.audit import Audit
 from hyops_gitops.audit.ports import AuditRequest
 from hyops_gitops.audit.run import audit
 from hyops_gitops.cli.audit import audit_ports
-from hyops_gitops.cli.wiring import Wiring
+from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.declaration import Declaration
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.guards import Override
@@ -37,7 +37,7 @@ HEAD = 15
 def audited(root: Path, *seen: str) -> Audit:
     """Our verdict on a clone, without asking any server."""
     request = AuditRequest(look="offline", seen=tuple(map(SeenHead.parse, seen)))
-    return audit(request, audit_ports(Wiring(root)))
+    return audit(request, audit_ports(LocalWorkspace(root)))
 
 
 def problem_codes(found: Audit) -> set[str]:

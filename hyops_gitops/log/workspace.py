@@ -1,0 +1,213 @@
+"""The workspace: a repository, its zones and what surrounds them, as one command sees them.
+
+Invariants, which every command relies on:
+
+- Lazy. Nothing is opened, read, fetched or asked before it is needed, and only as far as it is needed.
+- Once. A revision is resolved once, its tree validated once, its log in this clone verified once. What was read stays
+  as it was; what others may have written since is asked of a zone's `store`, which keeps nothing.
+- Zones. A revision holds zones by name; nothing outside this module counts them. `zone()` without a name is the only
+  one, and an error where there are several.
+- Reading alone. The workspace writes nothing by itself; what it opens for writing is called a writer, a restorer, a
+  signer or a refresher.
+- Pure. The members that touch the outside are abstract: `cli` opens them with adapters, tests replace single ones.
+"""
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Self
+
+from hyops_gitops.core.authority import Authority, EvidenceSettings
+from hyops_gitops.core.document import DocumentReader, SchemaChecker
+from hyops_gitops.core.errors import UsageError
+from hyops_gitops.core.events import OnEvent
+from hyops_gitops.core.exchange import SourceFile
+from hyops_gitops.core.findings import FindingsError
+from hyops_gitops.core.ports import (
+    Clock,
+    DnsClient,
+    EvidenceSnapshot,
+    EvidenceStore,
+    History,
+    SourceTree,
+    VerifiedMark,
+    Verifier,
+    ZoneReader,
+)
+from hyops_gitops.log.log import Log
+from hyops_gitops.log.writer import Signers, read_signers, require_log
+from hyops_gitops.validate.tree import Validation, validate_tree
+
+
+class Workspace(ABC):
+    """Everything that a command may ask for; see the invariants above."""
+
+    read: DocumentReader
+    check: SchemaChecker
+    clock: Clock
+    verifier: Verifier
+
+    def __init__(self, on_event: OnEvent, authority_override: SourceFile | None) -> None:
+        self.on_event = on_event
+        self.authority_override = authority_override  # stands in for the authority file of its zone
+        self._revisions: dict[str, Revision] = {}
+
+    def replaced(self, **parts: object) -> Self:
+        """The same workspace with other parts, by name, and nothing read yet."""
+        if unknown := parts.keys() - set(dir(self)):
+            raise AttributeError(f"a workspace has no {', '.join(sorted(unknown))}")
+        other = copy.copy(self)
+        vars(other).update({"_revisions": {}, **parts})
+        return other
+
+    # --- the repository
+
+    @property
+    @abstractmethod
+    def history(self) -> History: ...
+
+    @property
+    @abstractmethod
+    def work_tree(self) -> SourceTree: ...
+
+    def at(self, revision: str = "HEAD") -> "Revision":
+        """A commit.
+
+        Raises:
+            UsageError: there is no such commit.
+        """
+        if revision not in self._revisions:
+            commit = self.history.resolve(revision)
+            found = self._revisions.get(commit) or Revision(self, commit, self.history.tree(commit))
+            self._revisions |= {revision: found, commit: found}
+        return self._revisions[revision]
+
+    # --- the log
+
+    @abstractmethod
+    def open_store(self, settings: EvidenceSettings) -> EvidenceStore: ...
+
+    @property
+    @abstractmethod
+    def mark(self) -> VerifiedMark | None:
+        """How far the log of this clone was verified; None where nothing remembers it."""
+
+    @abstractmethod
+    def segments(self) -> tuple[str, ...]:
+        """The ids of the break-glass segments in this folder."""
+
+    # --- servers
+
+    @abstractmethod
+    def open_reader(self, authority: Authority) -> ZoneReader:
+        """The primary, to read."""
+
+    @abstractmethod
+    def reader_with_key(self, authority: Authority) -> ZoneReader | None:
+        """The primary, to read; None where there is no key."""
+
+    @property
+    @abstractmethod
+    def dns(self) -> DnsClient: ...
+
+
+class Revision:
+    """Contracts and authority of one commit, of the work tree, or of what a merge would give."""
+
+    def __init__(self, workspace: Workspace, commit: str, tree: SourceTree) -> None:
+        self.workspace = workspace
+        self.commit = commit  # the commit itself, or the one that the tree starts from
+        self.tree = tree
+
+    @cached_property
+    def validation(self) -> Validation:
+        outside = self.workspace
+        return validate_tree(self.tree, outside.read, outside.check, authority_override=outside.authority_override)
+
+    @cached_property
+    def signers(self) -> Signers:
+        return read_signers(self.validation.files)
+
+    @cached_property
+    def zones(self) -> Mapping[str, "ManagedZone"]:
+        """The zones whose authority file is valid, by name."""
+        authority = self.validation.authority
+        return {authority.zone: ManagedZone(self, authority)} if authority is not None else {}
+
+    def zone(self, name: str | None = None) -> "ManagedZone":
+        """One zone; the only one, where no name is given.
+
+        Raises:
+            FindingsError: no authority file is valid.
+            UsageError: code `unknown-zone`: there is no such zone, or there are several.
+        """
+        if not self.zones:
+            raise FindingsError(self.validation.findings)
+        found = [zone for each, zone in self.zones.items() if name in (None, each)]
+        if len(found) != 1:
+            asked = "which zone?" if name is None else f"there is no zone {name}"
+            raise UsageError(asked, code="unknown-zone", hint=f"one of: {', '.join(sorted(self.zones))}")
+        return found[0]
+
+
+class ManagedZone:
+    """One zone of a revision: its authority file, and its log."""
+
+    def __init__(self, revision: Revision, authority: Authority) -> None:
+        self.revision = revision
+        self.authority = authority
+        self._logs: dict[tuple[bool, bool], Log] = {}
+
+    @cached_property
+    def store(self) -> EvidenceStore:
+        return self.revision.workspace.open_store(self.authority.evidence)
+
+    @property
+    def is_started(self) -> bool:
+        """Whether the authority file pins a log."""
+        return self.authority.evidence.genesis is not None
+
+    def log(self, *, tolerate_doubt: bool = False, in_full: bool = False) -> Log:
+        """The log that is in this clone, verified.
+
+        Args:
+            tolerate_doubt: Take one with entries in doubt as well.
+            in_full: Check every signature again.
+
+        Raises:
+            Refused: `evidence-missing`, `evidence-invalid`.
+        """
+        way = (tolerate_doubt, in_full)
+        if way not in self._logs:
+            snapshot = self.store.recorded() if self.is_started else None
+            self._logs[way] = self.verified(snapshot, tolerate_doubt=tolerate_doubt, in_full=in_full)
+        return self._logs[way]
+
+    def log_if_started(self) -> Log | None:
+        """The log that is in this clone; None before it was started.
+
+        Raises:
+            Refused: started, but not in this clone, or it does not verify.
+        """
+        return self.log() if self.is_started else None
+
+    def verified(
+        self,
+        snapshot: EvidenceSnapshot | None,
+        *,
+        known: bool = False,
+        tolerate_doubt: bool = False,
+        in_full: bool = False,
+    ) -> Log:
+        """The log in a snapshot, as `require_log` verifies it."""
+        outside = self.revision.workspace
+        return require_log(
+            snapshot,
+            self.authority,
+            self.revision.signers,
+            outside.verifier,
+            tolerate_doubt=tolerate_doubt,
+            known=known,
+            mark=None if tolerate_doubt or in_full else outside.mark,
+        )
