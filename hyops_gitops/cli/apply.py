@@ -15,7 +15,7 @@ from hyops_gitops.cli.wiring import LocalWorkspace, override_option, overrides_o
 
 
 class _Options(TypedDict):
-    """Those that are handed on as they are."""
+    """Options that need no conversion."""
 
     no_wait: bool
     recover: int | None
@@ -27,14 +27,16 @@ class _Options(TypedDict):
 @click.command()
 @click.option("--commit", "revision", metavar="REV", help="Apply this commit; default: HEAD, with a clean work tree.")
 @override_option
-@click.option("--no-wait", is_flag=True, help="Refuse at once when another apply is under way, instead of waiting.")
-@click.option("--recover", type=int, metavar="SEQ", help="Settle this open intent now: its applier is surely gone.")
+@click.option(
+    "--no-wait", is_flag=True, help="Refuse at once while another apply is running, instead of waiting for it."
+)
+@click.option("--recover", type=int, metavar="SEQ", help="Settle this open intent now; its applier must have ended.")
 @click.option(
     "--site-lost",
     "sites_lost",
     multiple=True,
     metavar="SITE",
-    help="Nothing at this site can answer: its servers are watched, not required. Repeatable.",
+    help="A site that is down: its DNS servers are watched, not required. Repeatable.",
 )
 @click.option(
     "--no-watch",
@@ -53,9 +55,9 @@ def apply(
 ) -> int:
     """Apply the contracts of a commit to the primary, prove it by DNS, record it.
 
-    Needs the API key (in the variable that the authority file names) and HYOPS_SIGNING_KEY_FILE, a private key whose
-    public half is in authority/allowed_signers, or a .pub whose private half an agent holds. Where CI is set,
-    HYOPS_PRIMARY_URL must repeat primary.api_url. HYOPS_OVERRIDES holds further overrides, one a line.
+    Needs the API key, in the variable that the authority file names, and HYOPS_SIGNING_KEY_FILE: a private key whose
+    public half is in authority/allowed_signers, or a .pub file whose private half is in an agent. Where CI is set,
+    HYOPS_PRIMARY_URL must equal primary.api_url. HYOPS_OVERRIDES may hold more overrides, one a line.
     """
     wiring = LocalWorkspace(find_repository(repo))
     request = replace(

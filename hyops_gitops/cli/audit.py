@@ -1,4 +1,4 @@
-"""`audit`: whether what was asked, approved, intended, applied and served is the same."""
+"""`audit`: cross-check log, contracts, approvals and the served zone."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,9 +21,9 @@ _FORMATS = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ")
 
 
 @click.command()
-@click.option("--branch", default="HEAD", show_default=True, metavar="REV", help="The contracts' branch.")
-@click.option("--since", metavar="DATE", help="List only what is of this date or later (UTC); all is verified.")
-@click.option("--until", metavar="DATE", help="List only what is before this date (UTC); all is verified.")
+@click.option("--branch", default="HEAD", show_default=True, metavar="REV", help="Branch with the contracts.")
+@click.option("--since", metavar="DATE", help="List only entries of this date or later (UTC); all are verified.")
+@click.option("--until", metavar="DATE", help="List only entries before this date (UTC); all are verified.")
 @click.option("--offline", is_flag=True, help="Do not ask any server.")
 @click.option("--live", is_flag=True, help="Read the zone through the primary's API, which needs its key.")
 @click.option(
@@ -32,7 +32,13 @@ _FORMATS = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ")
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     help="Trust this copy, pinned outside the repository, instead of authority/allowed_signers.",
 )
-@click.option("--seen", "seen_texts", multiple=True, metavar="SEQ:SHA256", help="A head you remember. Repeatable.")
+@click.option(
+    "--seen",
+    "seen_texts",
+    multiple=True,
+    metavar="SEQ:SHA256",
+    help="A log head noted earlier: it must be an entry of the log. Repeatable.",
+)
 @common_options("json", "csv")
 def audit(  # noqa: PLR0913, PLR0917 - click hands every option over by name
     branch: str,
@@ -47,11 +53,10 @@ def audit(  # noqa: PLR0913, PLR0917 - click hands every option over by name
     output_format: str,
     **_common: object,
 ) -> int:
-    """Verify the log, and hold it against the contracts, the people who approved them, and the zone.
+    """Cross-check the log with the contracts, the people who approved them, and the served zone.
 
-    Reads the log from this clone (run `git fetch` first) and, unless --offline, asks the zone's servers by DNS. Exits 0
-    only when everything could be looked at and nothing is wrong, with 4 when nothing is wrong but something could not
-    be looked at.
+    Reads the log of this clone (run `git fetch` first) and, unless --offline is given, asks the zone's servers by DNS.
+    Exit 0 means that every check was made and passed; exit 4 that none failed, but some could not be made.
     """
     if offline and live:
         raise UsageError("--offline and --live exclude each other", code="usage")
@@ -104,5 +109,5 @@ def _date(text: str | None) -> datetime | None:
         except ValueError:
             continue
     raise UsageError(
-        f"{text!r} is no date", code="usage", hint="write 2026-11-22, or 2026-11-22T08:15:30Z; both are UTC"
+        f"expected a date, got {text!r}", code="usage", hint="write 2026-11-22, or 2026-11-22T08:15:30Z; both are UTC"
     )

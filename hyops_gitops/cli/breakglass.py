@@ -23,20 +23,30 @@ from hyops_gitops.recover.text import broken_text, steps_text
 
 
 def _options(command: click.decorators.FC) -> click.decorators.FC:
-    """What every command of the group takes."""
+    """The options of every command of the group."""
     for option in (
         override_option,
-        click.option("--recover", type=int, metavar="SEQ", help="Settle this open intent: its writer is surely gone."),
-        click.option("--yes", is_flag=True, help="Do not ask before the PATCH is sent."),
+        click.option(
+            "--recover", type=int, metavar="SEQ", help="Settle this open intent now; its writer must have ended."
+        ),
+        click.option("--yes", is_flag=True, help="Do not ask for confirmation. Required without a terminal."),
         click.option(
             "--witness",
             type=click.Path(path_type=Path, dir_okay=False, exists=True),
             metavar="KEYFILE",
-            help="A second person's key, or a .pub whose private half an agent holds: it signs each intent too.",
+            help="A second person's key, or a .pub file with its private half in an agent: it also signs each intent.",
         ),
-        click.option("--reference", metavar="TEXT", help="A ticket, decision or incident, for the evidence."),
-        click.option("--kind", type=click.Choice(KINDS), default="incident", show_default=True, help="What it is."),
-        click.option("--reason", required=True, metavar="TEXT", help="Why the log cannot be waited for; evidence."),
+        click.option("--reference", metavar="TEXT", help="Ticket, decision or incident, for the evidence."),
+        click.option(
+            "--kind",
+            type=click.Choice(KINDS),
+            default="incident",
+            show_default=True,
+            help="Kind of change, for the evidence.",
+        ),
+        click.option(
+            "--reason", required=True, metavar="TEXT", help="Why this cannot wait for the log; becomes evidence."
+        ),
     ):
         command = option(command)
     return command
@@ -44,18 +54,20 @@ def _options(command: click.decorators.FC) -> click.decorators.FC:
 
 @click.group()
 def breakglass() -> None:
-    """Move endpoints while the log cannot be reached: from an unpacked bundle, or from a clone.
+    """Move endpoints while the log cannot be reached: from an unpacked bundle or from a clone.
 
-    The same guards, probes, one PATCH and proof as an apply. Evidence goes into segments/ID/ of this folder, signed by
-    your own key (HYOPS_SIGNING_KEY_FILE), which allowed_signers gives the namespace hyops-gitops-breakglass. From then
-    on every applier refuses, until `hyops-gitops reconcile` has brought the segment into the log.
+    Guards, probes, PATCH and proof are those of apply. Evidence goes into segments/ID/ of this folder, signed by your
+    own key (HYOPS_SIGNING_KEY_FILE), which needs the namespace hyops-gitops-breakglass in allowed_signers. Every
+    applier then refuses until `hyops-gitops reconcile` has imported the segment into the log.
     """
 
 
 @breakglass.command()
 @click.argument("name")
-@click.option("--to", "site", metavar="SITE", help="One of the endpoint's sites.")
-@click.option("--target", "targets", multiple=True, metavar="ADDR", help="An address, repeatable, or a name.")
+@click.option("--to", "site", metavar="SITE", help="The site to move to, one of endpoint_sites.")
+@click.option(
+    "--target", "targets", multiple=True, metavar="ADDR", help="The new target: addresses or a name. Repeatable."
+)
 @site_lost_option
 @_options
 @common_options("json")
@@ -70,7 +82,7 @@ def cutover(name: str, site: str | None, targets: tuple[str, ...], **options: ob
 @_options
 @common_options("json")
 def failback(name: str, **options: object) -> int:
-    """Point one endpoint back at its endpoint_home, or else at where the log says that it was before."""
+    """Point one endpoint back at its endpoint_home, or else at its recorded previous target."""
     return _run(Failback(name), options)
 
 
@@ -87,7 +99,7 @@ def failover(
     site_lost: bool,
     **options: object,
 ) -> int:
-    """Move every endpoint of a site that has to move."""
+    """Move every endpoint of a site that must move."""
     request = FailoverRequest(origin, to, environment, include, holds_of(holds), site_lost)
     return _run(request, {**options, "sites_lost": (origin,) if site_lost else ()})
 
@@ -97,7 +109,7 @@ def failover(
 @_options
 @common_options("json")
 def apply(**options: object) -> int:
-    """Carry out the contracts as they lie in this folder, edited or not; settle what an earlier command left open."""
+    """Apply the contracts in this folder, edited or not; settle what an earlier command left open."""
     return _run(None, options)
 
 
@@ -105,7 +117,7 @@ def _run(wanted: Wanted, options: dict[str, object]) -> int:
     repo, witness, authority_file = (_path(options[name]) for name in ("repo", "witness", "authority_file"))
     yes = bool(options["yes"])
     if not yes and not is_terminal(sys.stdin):
-        raise UsageError("nobody is at a terminal to confirm", code="usage", hint="--yes says so ahead")
+        raise UsageError("cannot ask for confirmation: stdin is not a terminal", code="usage", hint="pass --yes")
     wiring = LocalWorkspace(find_repository(repo))
     recover, declared = options["recover"], _declared(wanted, options)
     own = run_request(
@@ -118,7 +130,7 @@ def _run(wanted: Wanted, options: dict[str, object]) -> int:
         primary = opened.authority.primary.api.url
         note(steps_text(opened.log, prepared.plan, opened.commit, primary, chosen.skipped))
         if not yes:
-            click.confirm("Go on?", abort=True, err=True)
+            click.confirm("Continue?", abort=True, err=True)
 
     done = break_glass(wanted, request, wiring.breakglass_ports(show_event, witness), confirm)
     tell(

@@ -19,18 +19,29 @@ from hyops_gitops.recover.make_bundle import BundlePorts, make_bundle
 
 @click.command()
 @click.option(
-    "--out", "file", required=True, metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="The .tar.gz."
+    "--out",
+    "file",
+    required=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The .tar.gz file to write.",
 )
-@click.option("--commit", "revision", default="HEAD", show_default=True, metavar="REV", help="Whose contracts.")
+@click.option(
+    "--commit", "revision", default="HEAD", show_default=True, metavar="REV", help="Commit whose contracts are packed."
+)
 @click.option(
     "--wheels",
     "folder",
     metavar="DIR",
     type=click.Path(path_type=Path, file_okay=False, exists=True),
-    help="Take wheels from here alone; default: what is installed here, or else what pip can get.",
+    help="Take wheels from this directory only; default: what is installed here, or else what pip finds.",
 )
-@click.option("--platform", metavar="NAME", help="For another machine, as pip names it: manylinux2014_aarch64.")
-@click.option("--python", "pythons", multiple=True, metavar="X.Y", help="For this Python version. Repeatable.")
+@click.option(
+    "--platform", metavar="NAME", help="Platform of the target machine, as pip names it: manylinux2014_aarch64."
+)
+@click.option(
+    "--python", "pythons", multiple=True, metavar="X.Y", help="Python version of the target machine. Repeatable."
+)
 @common_options("json")
 def bundle(
     file: Path,
@@ -43,13 +54,13 @@ def bundle(
     output_format: str,
     **_common: object,
 ) -> int:
-    """Pack a commit's contracts, the signed log and this program into one file, for a machine without git and network.
+    """Pack contracts, signed log and program into one file, for a machine without git and network.
 
-    Signed by HYOPS_SIGNING_KEY_FILE, whose line in authority/allowed_signers has to allow the namespace
+    HYOPS_SIGNING_KEY_FILE signs it; the key's line in authority/allowed_signers must allow the namespace
     hyops-gitops-bundle. The same commit, log and wheels give the same bytes. Run `git fetch origin evidence` first.
     """
     if authority_file is not None:
-        raise UsageError("a bundle holds what was committed; it takes no --authority", code="usage")
+        raise UsageError("--authority has no use here: a bundle holds what was committed", code="usage")
     wiring = LocalWorkspace(find_repository(repo))
     ports = BundlePorts(
         custody=wiring.custody_ports(show_event),

@@ -1,4 +1,4 @@
-"""What the commands that write about the log itself print."""
+"""Output of the commands that append an administrative entry."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ from hyops_gitops.log.pages import in_words
 
 
 def echo_head(log: Log, output_format: str, more: Mapping[str, object] | None = None) -> None:
-    """The entry just written, and the log's new head."""
+    """Print the new entry and the new head of the log."""
     head = log.head
     if output_format == "json":
         document = {"format": "hyops-entry-written/1", "zone": log.zone, "seq": head.seq, "sha256": head.sha256}

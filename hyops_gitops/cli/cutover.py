@@ -19,16 +19,18 @@ site_lost_option = click.option(
     "sites_lost",
     multiple=True,
     metavar="SITE",
-    help="A site that is down: its DNS servers are watched, not waited for. Repeatable.",
+    help="A site that is down: its DNS servers are watched, not required. Repeatable.",
 )
 
 
 @click.command()
 @click.argument("name")
-@click.option("--to", "site", metavar="SITE", help="One of the endpoint's sites.")
-@click.option("--target", "targets", multiple=True, metavar="ADDR", help="An address, repeatable, or a name.")
+@click.option("--to", "site", metavar="SITE", help="The site to move to, one of endpoint_sites.")
+@click.option(
+    "--target", "targets", multiple=True, metavar="ADDR", help="The new target: addresses or a name. Repeatable."
+)
 @click.option("--prepare", "only_ttl", is_flag=True, help="Only lower the TTL, ahead of a cutover.")
-@click.option("--ttl", type=int, metavar="SECONDS", help="With --prepare: to this; default: policy.cutover_ttl_max.")
+@click.option("--ttl", type=int, metavar="SECONDS", help="TTL for --prepare; default: policy.cutover_ttl_max.")
 @site_lost_option
 @order_options
 @common_options("json")
@@ -43,8 +45,8 @@ def cutover(
 ) -> int:
     """Point an endpoint at another of its sites, or at another target.
 
-    NAME may be short (postgres.prod). Type and port are the site's. The contract is edited in place, or with --commit
-    committed on a new branch; nothing moves before an apply. --to with --target: the site has this target from now on.
+    NAME may be short (postgres.prod). Type and port follow the site. The contract is edited in place, or with --commit
+    on a new branch; DNS changes at the next apply. --to with --target also sets this target for the site.
     """
     if only_ttl and (site is not None or targets):
         raise UsageError("--prepare only lowers the TTL: it takes neither --to nor --target", code="usage")
@@ -62,9 +64,9 @@ def cutover(
 @order_options
 @common_options("json")
 def failback(name: str, sites_lost: tuple[str, ...], **options: object) -> int:
-    """Point an endpoint back at its endpoint_home, or else at where the log says that it was before.
+    """Point an endpoint back at its endpoint_home, or else at its recorded previous target.
 
-    A change of its own, planned and checked as any other: it is no revert of a commit.
+    This is a new change, planned and checked like any other, not a revert of a commit.
     """
     return show(
         usecases.failback(name, order_of(options, sites_lost), _wiring(options).move_ports(_file(options))), options
@@ -72,7 +74,7 @@ def failback(name: str, sites_lost: tuple[str, ...], **options: object) -> int:
 
 
 def show(done: Moving, options: dict[str, object]) -> int:
-    """Print what was done, and what comes next."""
+    """Print the move and the next step."""
     for warning in done.warnings:
         note(f"warning: {printable(warning)}" if done.moves else printable(warning))
     tell(done, options["output_format"], lambda: moving_text(done))

@@ -1,4 +1,4 @@
-"""`doctor`: everything that a first apply needs, tried."""
+"""`doctor`: check everything that a first apply needs."""
 
 import signal
 from collections.abc import Iterator
@@ -17,20 +17,20 @@ from hyops_gitops.observe.text import checkup_text
 
 
 @click.command("doctor")
-@click.option("--runner-site", metavar="SITE", help="Where the machine that applies stands.")
-@click.option("--remote-site", metavar="SITE", help="Where the git remote stands.")
+@click.option("--runner-site", metavar="SITE", help="Site of the machine that applies.")
+@click.option("--remote-site", metavar="SITE", help="Site of the git remote.")
 @click.option(
     "--attest",
     "attest_texts",
     metavar="CHECK=REASON",
     multiple=True,
-    help="Somebody looked at what cannot be seen from here. Repeatable; lifts no failure.",
+    help="Confirm a check that cannot be made from here: who looked, and when. Repeatable; lifts no failure.",
 )
 @click.option(
     "--race",
     is_flag=True,
-    help="Also try whether the primary's database keeps updates at the same moment apart: in a scratch zone of a "
-    "random name, made and removed again.",
+    help="Also test whether the primary's database isolates simultaneous updates, in a scratch zone with a random "
+    "name, which is created and removed.",
 )
 @common_options("json")
 def doctor(
@@ -43,10 +43,10 @@ def doctor(
     output_format: str,
     **_common: object,
 ) -> int:
-    """Try everything that a first apply needs, and say how to mend what is not as it has to be.
+    """Check everything that a first apply needs, and show how to fix what fails.
 
-    Run it where the applier runs, with the applier's environment. Writes nothing anywhere, unless --race asks for
-    it. What cannot be seen from here is not ok: exit 1 when a check fails or is unknown.
+    Run it where the applier runs, with the applier's environment. Writes nothing, unless --race is given. A check
+    that cannot be made from here counts as unknown: exit 1 when a check fails or is unknown.
     """
     ports = LocalWorkspace(find_repository(repo)).doctor_ports(show_event)
     request = DoctorRequest(authority_source(authority_file), runner_site, remote_site, race)

@@ -1,4 +1,4 @@
-"""`drift`: where zone, secondaries, log and contracts are not what they should be to each other."""
+"""`drift`: differences between zone, secondaries, log and contracts."""
 
 from pathlib import Path
 
@@ -14,10 +14,12 @@ from hyops_gitops.observe.text import drift_text
 
 
 @click.command()
-@click.option("--live", is_flag=True, help="Only by the primary's API; without it, by the API where its key is set.")
-@click.option("--dns", "dns_only", is_flag=True, help="Only by DNS, even where there is a key.")
-@click.option("--record", is_flag=True, help="Write what was found to the signed log; needs both keys.")
-@click.option("--retransfer", metavar="NAME", help="Bring this secondary up to date by its API, and prove its content.")
+@click.option("--live", is_flag=True, help="Ask only the primary's API; default: the API if its key is set, else DNS.")
+@click.option("--dns", "dns_only", is_flag=True, help="Ask only by DNS, even if the API key is set.")
+@click.option(
+    "--record", is_flag=True, help="Record the findings in the signed log; needs the API key and the signing key."
+)
+@click.option("--retransfer", metavar="NAME", help="Update this secondary through its API and prove its content.")
 @repair_options
 @common_options("json")
 def drift(
@@ -30,17 +32,17 @@ def drift(
     output_format: str,
     **options: object,
 ) -> int:
-    """Find what was changed outside the log, what was never applied, and secondaries that differ.
+    """Find changes made outside the log, contracts never applied, and secondaries that differ.
 
-    Each case is named: edited, never-applied, secondary-behind, secondary-edited, foreign, restored, other-log,
-    log-behind, break-glass, damaged; with what should be there, what is, and what to do next.
+    Each finding has a case (edited, never-applied, secondary-behind, secondary-edited, foreign, restored, other-log,
+    log-behind, break-glass, damaged), the expected and the actual records, and the next step.
 
-    Reads the log from this clone (run `git fetch` first). Without an API key it looks by DNS, by zone transfer where a
-    server allows it, and says what it could not see. Exit 1 when there is drift; 4 when none was seen, but not all
-    that has to be looked at could be.
+    Reads the log of this clone (run `git fetch` first). Without an API key it asks by DNS, by zone transfer where a
+    server allows it, and lists what could not be checked. Exit 1 when there is drift; 4 when none was found, but not
+    everything could be checked.
 
-    --repair mends what is damaged, and nothing else: it shows what stays at each name, what goes and why, asks, and
-    rewrites it by one PATCH with an intent of its own.
+    --repair rewrites only damaged names: it shows what stays at each name, what goes and why, asks, and sends one PATCH
+    with an intent of its own.
     """
     wiring = LocalWorkspace(find_repository(repo))
     if wants_repair(options, live, dns_only, record, retransfer):

@@ -1,4 +1,4 @@
-"""`evidence`: starting, verifying, showing, handing over and bringing back the signed log."""
+"""`evidence`: start, verify, show, export and import the signed log."""
 
 import json
 from pathlib import Path
@@ -31,21 +31,21 @@ from hyops_gitops.log.verify import VerifyPorts, verify_log
 
 @click.group("evidence", context_settings={"help_option_names": ["-h", "--help"]})
 def evidence() -> None:
-    """Start, verify, show, hand over and bring back the signed log."""
+    """Start, verify, show, export and import the signed log."""
 
 
 @evidence.command("init")
 @click.option(
     "--continues",
     metavar="LOG:SEQ:SHA256",
-    help="After a move to a new repository: the last entry of the log that this one goes on from.",
+    help="After a move to a new repository: the last entry of the old log, which this one continues.",
 )
 @common_options("json")
 def init(continues: str | None, repo: Path | None, output_format: str, **_common: object) -> int:
     """Start the log: sign and push its first entry, once.
 
-    Needs HYOPS_SIGNING_KEY_FILE and a commit whose authority/allowed_signers has its public half; PowerDNS is not
-    asked. Afterwards the zone's authority file pins the new log by `evidence.genesis`; commit that line.
+    Needs HYOPS_SIGNING_KEY_FILE and a commit whose authority/allowed_signers has its public half. Does not ask
+    PowerDNS. Pins the new log by `evidence.genesis` in the zone's authority file; commit that line.
     """
     root = find_repository(repo)
     wiring = LocalWorkspace(root)
@@ -69,7 +69,7 @@ def init(continues: str | None, repo: Path | None, output_format: str, **_common
     "seen_texts",
     multiple=True,
     metavar="SEQ:SHA256",
-    help="A head you remember, as every apply prints it: it must be an entry of the log. Repeatable.",
+    help="A log head noted earlier, as apply prints it: it must be an entry of the log. Repeatable.",
 )
 @common_options("json")
 def verify(
@@ -81,7 +81,7 @@ def verify(
 ) -> int:
     """Verify the log in this clone: chain, canonical form, signatures, pairs, derived files.
 
-    Never uses the network: run `git fetch origin evidence` first. Signers and genesis are those of the work tree.
+    Never uses the network: run `git fetch origin evidence` first. Takes signers and genesis from the work tree.
     """
     root = find_repository(repo)
     wiring = LocalWorkspace(root)
@@ -105,7 +105,7 @@ def verify(
 @click.argument("seq", type=int, required=False)
 @common_options("json")
 def show(seq: int | None, repo: Path | None, authority_file: Path | None, output_format: str, **_common: object) -> int:
-    """Show one entry, the newest unless SEQ is given, and whether the log verifies. Never uses the network."""
+    """Show one entry, by default the newest, and whether the log verifies. Never uses the network."""
     shown = show_entry(LocalWorkspace(find_repository(repo)).custody_ports(show_event, authority_file), seq)
     problems = shown.reading.problems
     if output_format == "json":
@@ -130,10 +130,10 @@ def show(seq: int | None, repo: Path | None, authority_file: Path | None, output
 def import_command(
     source: Path, repo: Path | None, authority_file: Path | None, output_format: str, **_common: object
 ) -> int:
-    """Bring back a log that the remote lost, from another clone or a bundle (`.` is this clone itself).
+    """Restore a log that the remote lost, from another clone or a git bundle (`.` is this clone).
 
-    It is verified in full with this repository's signers and genesis, and has to go on from what is there; then it is
-    pushed. To import it twice does no harm.
+    The log is verified in full with this repository's signers and genesis, must continue what the remote has, and is
+    pushed. Importing it again changes nothing.
     """
     root = find_repository(repo)
     ports = LocalWorkspace(root).custody_ports(show_event, authority_file)
@@ -143,21 +143,21 @@ def import_command(
     else:
         head = done.log.head
         what = f"entries {done.before + 1} to {head.seq}" if done.brought else "nothing new"
-        echo(f"brought {what} of the log of {done.log.zone} from {printable(str(source))}")
+        echo(f"imported {what} of the log of {done.log.zone} from {printable(str(source))}")
         echo(f"log head {head.seq}:{head.sha256}")
     return Exit.OK
 
 
 @evidence.command("acknowledge")
 @click.argument("seq", type=int)
-@click.option("--reason", required=True, metavar="TEXT", help="What you found; it becomes evidence.")
+@click.option("--reason", required=True, metavar="TEXT", help="What you found; becomes evidence.")
 @common_options("json")
 def acknowledge_command(
     seq: int, reason: str, repo: Path | None, authority_file: Path | None, output_format: str, **_common: object
 ) -> int:
-    """Record that somebody has looked into a gap, or into an entry by a key that was stolen.
+    """Record that a gap, or an entry by a stolen key, was investigated.
 
-    Until then verification, or the audit, fails because of it. Signed by HYOPS_SIGNING_KEY_FILE.
+    Until then `evidence verify` or `audit` fails because of it. HYOPS_SIGNING_KEY_FILE signs the entry.
     """
     wiring = LocalWorkspace(find_repository(repo))
     ports = wiring.custody_ports(show_event, authority_file)
@@ -171,9 +171,9 @@ def acknowledge_command(
 def export(
     directory: Path, repo: Path | None, authority_file: Path | None, output_format: str, **_common: object
 ) -> int:
-    """Write a folder to hand over: a git bundle of contracts and log, the signers, and how to check them all.
+    """Write a folder for an auditor: a git bundle of contracts and log, the signers, the audit script.
 
-    DIR must not exist, or be empty. Exits 1 when the log does not verify; the folder is written all the same.
+    DIR must be empty or not exist. Exit 1 if the log does not verify; the folder is written all the same.
     """
     root = find_repository(repo)
     made = export_log(LocalWorkspace(root).custody_ports(show_event, authority_file), GitBundler(root), auditor_kit())

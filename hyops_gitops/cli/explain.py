@@ -1,4 +1,4 @@
-"""`explain`: what a rule or a guard is about."""
+"""`explain`: explain a validation rule or a guard."""
 
 import click
 
@@ -20,8 +20,8 @@ def explain(name: str | None, output_format: str, **_common: object) -> None:
     guards = [guard for guard in GUARDS.values() if name in (None, guard.name)]
     if name is not None and not rules and not guards:
         guess = did_you_mean(name, [*RULES, *GUARDS])
-        hint = f"did you mean {guess}?" if guess else "`hyops-gitops explain` lists them all"
-        raise UsageError(f"no rule or guard is called {name!r}", code="unknown-rule", hint=hint)
+        hint = f"did you mean {guess}?" if guess else "list them with `hyops-gitops explain`"
+        raise UsageError(f"unknown rule or guard {name!r}", code="unknown-rule", hint=hint)
     if output_format == "json":
         echo_json(explanations_json(rules, guards))
     elif name is None:

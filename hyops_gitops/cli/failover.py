@@ -1,4 +1,4 @@
-"""`failover`: all endpoints of a site, and the drill."""
+"""`failover`: move all endpoints of a site, or rehearse it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,17 +20,19 @@ _Command = TypeVar("_Command", bound=Callable[..., object])
 
 
 def site_options(command: _Command) -> _Command:
-    """`--from`, `--to`, `--env`, `--include`, `--hold`, `--site-lost`: the endpoints of a site, and where they go."""
+    """`--from`, `--to`, `--env`, `--include`, `--hold`, `--site-lost`: which endpoints move where."""
     for option in (
         click.option(
-            "--site-lost", is_flag=True, help="The site left is down: its DNS servers are watched, not waited for."
+            "--site-lost", is_flag=True, help="The site --from is down: its DNS servers are watched, not required."
         ),
         click.option(
-            "--hold", "holds", multiple=True, metavar="NAME=REASON", help="Leave one where it is. Repeatable."
+            "--hold", "holds", multiple=True, metavar="NAME=REASON", help="Leave this endpoint where it is. Repeatable."
         ),
-        click.option("--include", multiple=True, metavar="NAME", help="Take along one that need not move. Repeatable."),
-        click.option("--env", "environment", metavar="ENV", help="Only those of one environment."),
-        click.option("--to", required=True, metavar="SITE", help="The site that they go to."),
+        click.option(
+            "--include", multiple=True, metavar="NAME", help="Also move this endpoint, which need not move. Repeatable."
+        ),
+        click.option("--env", "environment", metavar="ENV", help="Only endpoints of this environment."),
+        click.option("--to", required=True, metavar="SITE", help="The site that endpoints move to."),
         click.option("--from", "origin", required=True, metavar="SITE", help="The site that endpoints leave."),
     ):
         command = option(command)
@@ -40,9 +42,9 @@ def site_options(command: _Command) -> _Command:
 @click.command()
 @site_options
 @click.option(
-    "--check", is_flag=True, help="Write nothing: every guard and every probe, and the exit code of the apply."
+    "--check", is_flag=True, help="Rehearse: run every guard and probe, write nothing, exit as the apply would."
 )
-@click.option("--live", is_flag=True, help="With --check: compare with the primary, which needs its API key.")
+@click.option("--live", is_flag=True, help="With --check: compare with the primary; needs its API key.")
 @order_options
 @common_options("json")
 def failover(  # noqa: PLR0913, PLR0917 - click hands every option over by name
@@ -58,10 +60,10 @@ def failover(  # noqa: PLR0913, PLR0917 - click hands every option over by name
     authority_file: Path | None,
     **options: object,
 ) -> int:
-    """Move every endpoint of a site that has to move, and name those that stay, each with the reason.
+    """Move every endpoint of a site that must move, and list those that stay, with the reason.
 
-    Those move that are active at --from, have a site --to, and say endpoint_cutover_required: true. One commit, one
-    apply, one PATCH. The contracts are edited in place, or with --commit committed on a new branch.
+    An endpoint moves if it is active at --from, has a target at --to, and has endpoint_cutover_required: true. One
+    commit, one apply, one PATCH. The contracts are edited in place, or with --commit on a new branch.
     """
     if live and not check:
         raise UsageError("--live belongs to --check", code="usage")
@@ -76,15 +78,15 @@ def failover(  # noqa: PLR0913, PLR0917 - click hands every option over by name
 
 
 def holds_of(texts: tuple[str, ...]) -> dict[str, str]:
-    """What `--hold` says: a reason by name.
+    """The values of `--hold`: name -> reason.
 
     Raises:
-        UsageError: one of them is not NAME=REASON.
+        UsageError: a value is not NAME=REASON.
     """
     found: dict[str, str] = {}
     for text in texts:
         name, equals, reason = text.partition("=")
         if not equals or not name.strip() or not reason.strip():
-            raise UsageError(f"--hold {text!r}: expected NAME=REASON", code="usage")
+            raise UsageError(f"--hold: expected NAME=REASON, got {text!r}", code="usage")
         found[name.strip()] = reason.strip()
     return found

@@ -1,4 +1,4 @@
-"""`fmt`: the keys of contracts in their canonical order."""
+"""`fmt`: put the keys of contracts in canonical order."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from hyops_gitops.move.contract_files import format_contracts
 
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--check", is_flag=True, help="Write nothing; exit 1 when a contract is not in order.")
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 when a contract is not in canonical order.")
 @common_options("json")
 def fmt(
     paths: tuple[Path, ...],
@@ -23,9 +23,9 @@ def fmt(
     output_format: str,
     **_common: object,
 ) -> int:
-    """Put the keys of contracts in their canonical order; comments stay.
+    """Put the keys of contracts in canonical order; comments stay.
 
-    With PATHS, only those files. A comment goes with the key below it.
+    With PATHS, only in those files. A comment moves with the key below it.
     """
     root = find_repository(repo)
     chosen = inside(root, paths) if paths else None
@@ -35,5 +35,5 @@ def fmt(
     else:
         for path in done.changed:
             echo(printable(path))
-        note(f"{done.checked} contracts looked at, {len(done.changed)} {'not in order' if check else 'written anew'}")
+        note(f"{done.checked} contracts checked, {len(done.changed)} {'not in order' if check else 'rewritten'}")
     return Exit.NO if check and done.changed else Exit.OK

@@ -1,4 +1,4 @@
-"""What `--help` says below the options, and what is said of a wrong call."""
+"""Examples and exit codes below every `--help`, and the messages for a wrong call."""
 
 import difflib
 import re
@@ -10,7 +10,7 @@ from hyops_gitops.core.errors import EXIT_MEANINGS
 
 EXIT_CODES = "\b\nExit codes:\n" + "\n".join(f"  {int(code):>3}  {meaning}" for code, meaning in EXIT_MEANINGS.items())
 
-# Command -> lines as somebody types them; a test holds them to the options there are.
+# Command -> lines to type; a test checks that their options exist.
 EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "validate": (
         "hyops-gitops validate",
@@ -47,7 +47,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     ),
     "doctor": (
         "hyops-gitops doctor --runner-site hetzner --remote-site github",
-        "hyops-gitops doctor --attest protection-main='rulesets, looked at by ann on 2026-11-25'",
+        "hyops-gitops doctor --attest protection-main='ann looked at the rulesets on 2026-11-25'",
         "hyops-gitops doctor --race",
     ),
     "drift": (
@@ -76,7 +76,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "breakglass apply": ("hyops-gitops breakglass apply --reason 'forge down, INC-4711' --yes",),
     "reconcile": (
         "hyops-gitops reconcile rescue/segments/0123456789ab --pr",
-        "hyops-gitops reconcile 0123456789ab --reviewed 'as the incident asked for, INC-4711'",
+        "hyops-gitops reconcile 0123456789ab --reviewed 'agrees with INC-4711'",
     ),
     "lab up": (
         "hyops-gitops lab up --dir .lab",
@@ -107,10 +107,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
 
 
 def with_examples(command: click.Command, path: str) -> click.Command:
-    """The command, whose help ends in examples and exit codes; the commands of a group too."""
+    """Add examples and exit codes to the help of a command, and of a group's commands."""
     if isinstance(command, click.Group):
-        for name, one in command.commands.items():
-            with_examples(one, f"{path} {name}")
+        for name, member in command.commands.items():
+            with_examples(member, f"{path} {name}")
     command.short_help = " ".join((command.help or "").split("\n\n", 1)[0].split())  # whole, not cut to a line
     if path in EXAMPLES:
         lines = "\n".join(f"  {line}" for line in EXAMPLES[path])
@@ -119,22 +119,22 @@ def with_examples(command: click.Command, path: str) -> click.Command:
 
 
 def usage_words(error: click.UsageError) -> tuple[str, str]:
-    """What is wrong with a call, in our form, and what to do."""
+    """Message and hint for a wrong call, in the form of our own errors."""
     context = error.ctx
     where = f"see {context.command_path if context else 'hyops-gitops'} --help"
     match error:
         case click.exceptions.NoArgsIsHelpError():
-            return "which command?", where
+            return "missing command", where
         case click.MissingParameter(param=click.Option(help=str(about), opts=[option, *_])):
-            return f"the option {option} is missing", f"{option}: {about.removesuffix('.')}; {where}"
+            return f"missing option {option}", f"{option}: {about.removesuffix('.')}; {where}"
         case click.NoSuchOption(option_name=word):
-            return f"there is no option {word}", _nearest(word, error.possibilities or (), where)
-    said = error.format_message()
-    unknown = re.match(r"No such command '(.*?)'", said)
+            return f"unknown option {word}", _nearest(word, error.possibilities or (), where)
+    message = error.format_message()
+    unknown = re.match(r"No such command '(.*?)'", message)
     if unknown and context is not None and isinstance(context.command, click.Group):
         word = unknown[1]
-        return f"there is no command {word}", _nearest(word, context.command.list_commands(context), where)
-    return said[0].lower() + said[1:].removesuffix("."), where
+        return f"unknown command {word}", _nearest(word, context.command.list_commands(context), where)
+    return message[0].lower() + message[1:].removesuffix("."), where
 
 
 def _nearest(word: str, known: Iterable[str], where: str) -> str:

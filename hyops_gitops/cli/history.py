@@ -16,10 +16,10 @@ from hyops_gitops.log.text import history_text
 @click.argument("name")
 @common_options("json")
 def history(name: str, repo: Path | None, authority_file: Path | None, output_format: str, **_common: object) -> int:
-    """Every change of a name: who asked, who approved, what came of it.
+    """List every change of a name: who asked, who approved, the outcome.
 
-    NAME may leave out the zone, and the environment too where that is clear. Reads the signed log in this clone; `git
-    fetch` brings it up to date.
+    NAME may omit the zone, and the environment if the rest is unambiguous. Reads the signed log of this clone; run
+    `git fetch` first.
     """
     found = history_of(LocalWorkspace(find_repository(repo)).custody_ports(show_event, authority_file), name)
     tell(found, output_format, lambda: history_text(found.name, found.changes))

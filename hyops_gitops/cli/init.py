@@ -1,4 +1,4 @@
-"""`init`: a repository for somebody's own zone."""
+"""`init`: create a repository for a zone."""
 
 import sys
 from collections.abc import Callable
@@ -39,7 +39,7 @@ _AnswersCommand = TypeVar("_AnswersCommand", bound=Callable[..., object])
 
 
 class AnswerOptions(TypedDict):
-    """As click hands them over."""
+    """The answers that options give."""
 
     zone: str | None
     environments: tuple[str, ...]
@@ -62,58 +62,70 @@ _ANSWER_OPTIONS = (
         "environments",
         metavar="LABEL",
         multiple=True,
-        help="Repeatable.  [default: dev, staging, prod]",
+        help="An environment of the zone. Repeatable.  [default: dev, staging, prod]",
     ),
     click.option(
-        "--failure-domain", metavar="SITE", default="onprem", show_default=True, help="What DNS must survive."
+        "--failure-domain",
+        metavar="SITE",
+        default="onprem",
+        show_default=True,
+        help="The site whose loss DNS must survive.",
     ),
-    click.option("--primary-url", metavar="URL", help="The PowerDNS API of the writable primary, without path."),
+    click.option("--primary-url", metavar="URL", help="Base URL of the writable primary's PowerDNS API."),
     click.option(
-        "--primary-key-env", metavar="NAME", default="POWERDNS_API_KEY", show_default=True, help="Holds its API key."
+        "--primary-key-env",
+        metavar="NAME",
+        default="POWERDNS_API_KEY",
+        show_default=True,
+        help="Variable with its API key.",
     ),
-    click.option("--primary-dns", metavar="HOST:PORT", help="Where the primary answers DNS."),
-    click.option("--primary-site", metavar="SITE", help="Where it stands; never the failure domain."),
+    click.option("--primary-dns", metavar="HOST:PORT", help="DNS address of the primary."),
+    click.option("--primary-site", metavar="SITE", help="Site of the primary; not the failure domain."),
     click.option(
         "--primary-ca",
         type=click.Path(path_type=Path, dir_okay=False, exists=True),
-        help="PEM file of the CA of its API; copied to ca.pem.",
+        help="PEM file with the CA of its API; copied to ca.pem.",
     ),
     click.option(
         "--secondary",
         "secondaries",
         metavar="NAME[@SITE]=HOST:PORT",
         multiple=True,
-        help="A read-only copy. Repeatable.",
+        help="A secondary server. Repeatable.",
     ),
     click.option(
-        "--resolver", "resolvers", metavar="NAME[@SITE]=HOST:PORT", multiple=True, help="One of clients. Repeatable."
+        "--resolver",
+        "resolvers",
+        metavar="NAME[@SITE]=HOST:PORT",
+        multiple=True,
+        help="A resolver that clients use. Repeatable.",
     ),
     click.option(
         "--target-network",
         "target_networks",
         metavar="CIDR",
         multiple=True,
-        help="Where targets may be. Repeatable.  [default: the private networks]",
+        help="A network in which targets may be. Repeatable.  [default: the private networks]",
     ),
     click.option(
         "--ttl-max",
         type=click.IntRange(1),
         default=DEFAULT_TTL.maximum,
         show_default=True,
-        help="Seconds; policy.ttl.max.",
+        help="policy.ttl.max, in seconds.",
     ),
 )
 
 
 def answer_options(command: _AnswersCommand) -> _AnswersCommand:
-    """The options."""
+    """Add the options that answer init's questions."""
     for option in reversed(_ANSWER_OPTIONS):
         command = option(command)
     return command
 
 
 def answers_of(given: AnswerOptions, *, remote: str | None, ca_file: str | None, may_ask: bool) -> Answers:
-    """What was given, completed by asking where somebody is there to ask.
+    """The given answers, completed by questions if stdin is a terminal.
 
     Raises:
         UsageError: code `answers-missing`.
@@ -134,7 +146,9 @@ def answers_of(given: AnswerOptions, *, remote: str | None, ca_file: str | None,
         needed = {"--zone": zone, "--primary-url": url, "--primary-site": site}
         missing = ", ".join(option for option, value in needed.items() if value is None)
         raise UsageError(
-            f"missing: {missing}", code="answers-missing", hint="or give --authority FILE; on a terminal it asks"
+            f"missing options: {missing}",
+            code="answers-missing",
+            hint="give them, or --authority FILE, or answer the questions on a terminal",
         )
     return Answers(
         zone=canonical_name(zone),
@@ -167,7 +181,7 @@ _CA_FILE = "ca.pem"
 
 
 class InitOptions(AnswerOptions):
-    """Everything else that the command takes."""
+    """All other options."""
 
     remote_url: str | None
     generate: Path | None
@@ -201,27 +215,40 @@ class _All(InitOptions, _Common):
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _OPTIONS = (
     click.option(
-        "--remote-url", metavar="URL", help="Of the git remote `origin`; without, the log stays in one clone."
+        "--remote-url", metavar="URL", help="URL of the git remote `origin`. Without it the log stays in this clone."
     ),
-    click.option("--generate-key", "generate", type=_FILE, help="Make the applier's signing key here, outside of DIR."),
+    click.option(
+        "--generate-key", "generate", type=_FILE, help="Create the applier's signing key in this file, outside of DIR."
+    ),
     click.option("--signing-key", type=_FILE, help="The applier's signing key, or its .pub file."),
-    click.option("--principal", metavar="NAME", help="Who signs with it.  [default: applier@ZONE]"),
-    click.option("--from-zone", metavar="api|axfr|FILE", help="Make contracts of what the zone holds."),
+    click.option("--principal", metavar="NAME", help="Principal of that key.  [default: applier@ZONE]"),
+    click.option("--from-zone", metavar="api|axfr|FILE", help="Create contracts from the records of this zone."),
     click.option(
-        "--default-port", type=click.IntRange(1, 65535), help="endpoint_port of these: a zone does not say it."
+        "--default-port", type=click.IntRange(1, 65535), help="endpoint_port for contracts made by --from-zone."
     ),
-    click.option("--default-owner", metavar="TEAM", help="endpoint_owner of these."),
+    click.option("--default-owner", metavar="TEAM", help="endpoint_owner for contracts made by --from-zone."),
     click.option(
-        "--tool-repo", metavar="URL", default=PLACEHOLDER_REPO, help="Where hooks and workflows get this tool."
+        "--tool-repo",
+        metavar="URL",
+        default=PLACEHOLDER_REPO,
+        help="Repository from which hooks and workflows install this tool.",
     ),
-    click.option("--tool-ref", metavar="HASH", default=PLACEHOLDER_REF, help="The full id of a commit of it."),
-    click.option("--runner", metavar="LABEL", default="hyops-applier", show_default=True, help="Runs the applier."),
-    click.option("--admins", metavar="@HANDLES", help="Who approves changes of authority and workflows."),
-    click.option("--owner-org", "organisation", metavar="ORG", help="Whose teams the endpoint_owners are."),
+    click.option("--tool-ref", metavar="HASH", default=PLACEHOLDER_REF, help="Full id of the commit to install."),
+    click.option(
+        "--runner", metavar="LABEL", default="hyops-applier", show_default=True, help="Runner label for the applier."
+    ),
+    click.option(
+        "--admins", metavar="@HANDLES", help="Users or teams that approve changes of authority and workflows."
+    ),
+    click.option(
+        "--owner-org", "organisation", metavar="ORG", help="Forge organisation whose teams are the endpoint_owners."
+    ),
     click.option("--commit", is_flag=True, help="Make the first commit."),
     click.option("--evidence", is_flag=True, help="Make the first commit, start the log and pin it."),
-    click.option("--github", type=click.Choice(["print", "set"]), help="The rulesets; `set` uses the GitHub CLI."),
-    click.option("--github-repo", metavar="OWNER/NAME", help="Where to set them."),
+    click.option(
+        "--github", type=click.Choice(["print", "set"]), help="Print the rulesets, or set them with the GitHub CLI."
+    ),
+    click.option("--github-repo", metavar="OWNER/NAME", help="Repository in which to set them."),
 )
 
 
@@ -237,17 +264,17 @@ def _init_options(command: _Command) -> _Command:
 @_init_options
 @common_options("json")
 def init(directory: Path, **options: Unpack[_All]) -> int:
-    """Make a repository for your own zone in DIR, or add what one lacks.
+    """Create a repository for your own zone in DIR, or add what one lacks.
 
-    Asks on a terminal for what is not given. What is there is never overwritten. `--authority FILE` takes an authority
-    file that is written already. Nothing is sent to the primary; `--from-zone` reads from it.
+    Asks for missing answers on a terminal. Never overwrites a file. `--authority FILE` uses an existing authority file.
+    Writes nothing to the primary; `--from-zone` reads from it.
     """
     directory = directory.resolve()
     if options["from_zone"] is not None and options["default_port"] is None:
         raise UsageError(
-            "--from-zone needs --default-port: a zone does not say where services listen",
+            "--from-zone needs --default-port: a zone has no port numbers",
             code="port-missing",
-            hint="each contract gets it with a TODO beside it, and no readiness probe until that is gone",
+            hint="give --default-port; each contract gets it with a TODO, and no readiness probe until that is removed",
         )
     ports = _ports(directory, options)
     begun = begin_repository(_request(directory, options), ports)
@@ -310,12 +337,12 @@ def _ports(directory: Path, options: _All) -> BeginPorts:
 def _signer(directory: Path, options: _All) -> Callable[[], Signer] | None:
     generate, existing = options["generate"], options["signing_key"]
     if generate is not None and existing is not None:
-        raise UsageError("--generate-key and --signing-key exclude one another", code="usage")
+        raise UsageError("--generate-key excludes --signing-key", code="usage")
     if generate is not None:
         generate = at_home(generate).resolve()
         if generate.is_relative_to(directory):
             raise UsageError(
-                f"{generate} is in the new repository, where the private key would be committed",
+                f"{generate} is inside the new repository: the private key would be committed",
                 code="key-inside",
                 hint="give --generate-key a file outside of it",
             )

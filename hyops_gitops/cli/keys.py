@@ -1,4 +1,4 @@
-"""`keys`: who may sign, and the entries that change it."""
+"""`keys`: list the signing keys, and append the entries that change them."""
 
 from pathlib import Path
 
@@ -13,23 +13,23 @@ from hyops_gitops.core.signers import fingerprint
 from hyops_gitops.log.keys import compromise, list_keys, retire, trust
 from hyops_gitops.log.text import keys_text
 
-_reason = click.option("--reason", required=True, metavar="TEXT", help="Why; it becomes evidence.")
+_reason = click.option("--reason", required=True, metavar="TEXT", help="Why; becomes evidence.")
 
 
 @click.group("keys", context_settings={"help_option_names": ["-h", "--help"]})
 def keys() -> None:
-    """List the keys that sign evidence; trust, retire or disown one.
+    """List the keys that sign evidence; trust, retire or revoke one.
 
-    A key must be listed in authority/allowed_signers at HEAD, and counts from the `trust` entry on. Those entries are
-    signed by HYOPS_SIGNING_KEY_FILE: a key that counts, or a recovery key, whose line has the namespace
-    hyops-gitops-trust only and which is best kept offline.
+    A key must be listed in authority/allowed_signers at HEAD, and is trusted from its `trust` entry on.
+    HYOPS_SIGNING_KEY_FILE signs these entries: a trusted key, or a recovery key, which has only the namespace
+    hyops-gitops-trust and is best kept offline.
     """
 
 
 @keys.command("list")
 @common_options("json")
 def list_command(repo: Path | None, authority_file: Path | None, output_format: str, **_common: object) -> int:
-    """Every key: whose, for what, since when, until when, first and last used. Never uses the network."""
+    """List every key: owner, purpose, validity, first and last use. Never uses the network."""
     wiring = LocalWorkspace(find_repository(repo))
     found = list_keys(wiring.custody_ports(show_event, authority_file))
     tell(found, output_format, lambda: keys_text(found.rows))
@@ -43,7 +43,7 @@ def list_command(repo: Path | None, authority_file: Path | None, output_format: 
 def trust_command(
     key: str, reason: str, repo: Path | None, authority_file: Path | None, output_format: str, **_common: object
 ) -> int:
-    """Let a listed key count from here on."""
+    """Trust a listed key from the next entry on."""
     wiring = LocalWorkspace(find_repository(repo))
     ports = wiring.custody_ports(show_event, authority_file)
     echo_head(trust(ports, key, reason, TOOL, wiring.run), output_format)
@@ -57,7 +57,10 @@ def trust_command(
 def retire_command(
     key: str, reason: str, repo: Path | None, authority_file: Path | None, output_format: str, **_common: object
 ) -> int:
-    """Let a key no longer count, whatever time it claims. Its line needs a valid-before first."""
+    """Retire a key: later entries by it are rejected whatever their timestamp.
+
+    Set valid-before on its line in authority/allowed_signers first.
+    """
     wiring = LocalWorkspace(find_repository(repo))
     ports = wiring.custody_ports(show_event, authority_file)
     echo_head(retire(ports, key, reason, TOOL, wiring.run), output_format)
@@ -71,7 +74,7 @@ def retire_command(
     type=int,
     required=True,
     metavar="SEQ",
-    help="The last entry that the key's owner surely signed; what it signed later is in doubt until acknowledged.",
+    help="The last entry that the key's owner certainly signed; later ones are in doubt until acknowledged.",
 )
 @_reason
 @common_options("json")
@@ -84,7 +87,7 @@ def compromised_command(
     output_format: str,
     **_common: object,
 ) -> int:
-    """Declare a key stolen: it no longer counts, and what it signed after SEQ is in doubt."""
+    """Revoke a stolen key: it is no longer trusted, and its entries after SEQ are in doubt."""
     wiring = LocalWorkspace(find_repository(repo))
     ports = wiring.custody_ports(show_event, authority_file)
     log = compromise(ports, key, last_good_seq, reason, TOOL, wiring.run)

@@ -26,7 +26,7 @@ from hyops_gitops.lab.services import parse_services, service_of, start_service,
 
 
 def echo_lab(lab: Lab) -> None:
-    """A line for each server, the resolver and each service."""
+    """Print one line for each server, resolver and service."""
     for each in lab_status(lab):
         server = each.server
         process = "container" if lab.compose else f"pid {server.pid}"
@@ -106,7 +106,7 @@ def stop(
     output_format: str,
     **_common: object,
 ) -> None:
-    """End the service NAME, and nothing else: its address refuses connections until it is started again."""
+    """Stop the service NAME: its address refuses connections until it is started again."""
     lab = stop_service(directory, name)
     if output_format == "json":
         echo_json(lab_document(lab))
@@ -124,7 +124,7 @@ def start(
     output_format: str,
     **_common: object,
 ) -> None:
-    """Start the service NAME of the lab, after it was stopped or has ended, and wait until it answers."""
+    """Start the service NAME again and wait until it answers."""
     lab = start_service(directory, name)
     if output_format == "json":
         echo_json(lab_document(lab))
@@ -133,7 +133,7 @@ def start(
 
 
 class _Processes(TypedDict):
-    """What only a lab of processes can be, and what every command takes."""
+    """Options of a lab of processes, and of every command."""
 
     secondaries: int
     backend: Backend
@@ -147,7 +147,7 @@ def lab() -> None:
     """Run a real local authority: a PowerDNS primary and its secondaries.
 
     The servers are ordinary processes of the calling user on loopback addresses. Linux only; needs `pdns_server`, or
-    with `--docker` a Docker engine.
+    for `--docker` a Docker engine.
     """
 
 
@@ -158,28 +158,28 @@ def lab() -> None:
     type=click.IntRange(1, MAX_SECONDARIES),
     default=1,
     show_default=True,
-    help="How many secondaries, on 127.0.0.2 and up.",
+    help="Number of secondaries, on 127.0.0.2 and up.",
 )
 @click.option(
     "--backend",
     type=click.Choice(BACKENDS),
     default="gsqlite3",
     show_default=True,
-    help="PowerDNS's storage; gpgsql and gmysql start a PostgreSQL or MariaDB of the lab's own.",
+    help="Storage of PowerDNS; gpgsql and gmysql start a PostgreSQL or MariaDB for the lab.",
 )
 @click.option(
-    "--resolver", is_flag=True, help="Also a caching resolver in front of the first secondary; needs pdns_recursor."
+    "--resolver",
+    is_flag=True,
+    help="Also start a caching resolver in front of the first secondary; needs pdns_recursor.",
 )
 @click.option(
     "--service",
     "services",
     multiple=True,
     metavar="NAME=ADDR:PORT",
-    help="Also a listener on this loopback address: TCP, and HTTP with 200 on /health. May be repeated.",
+    help="Also start a TCP listener on this loopback address; HTTP /health answers 200. Repeatable.",
 )
-@click.option(
-    "--docker", is_flag=True, help="In containers: one secondary, PowerDNS of the image that PDNS_AUTH_IMAGE names."
-)
+@click.option("--docker", is_flag=True, help="Run in containers of the image PDNS_AUTH_IMAGE, with one secondary.")
 @common_options("json")
 def up(
     directory: Path,
@@ -189,9 +189,9 @@ def up(
     output_format: str,
     **options: Unpack[_Processes],
 ) -> None:
-    """Start the servers, make the zone and wait until all answer; start the services.
+    """Start the servers, create the zone, start the services and wait until all answer.
 
-    Writes DIR/authority.yaml, the repository's authority file with this lab's addresses, and DIR/env, to be sourced.
+    Writes DIR/authority.yaml, the repository's authority file with the lab's addresses, and DIR/env for your shell.
     """
     authority = read_authority(authority_file or find_authority(find_repository(repo)))
     zone = canonical_name(authority["zone"])
@@ -202,7 +202,7 @@ def up(
             or options["resolver"]
             or options["services"]
         ):
-            raise UsageError("--docker goes with none of --secondaries, --backend, --resolver, --service", code="usage")
+            raise UsageError("--docker excludes --secondaries, --backend, --resolver and --service", code="usage")
         started = start_container_lab(directory, zone=zone, authority=authority)
     else:
         started = start_lab(
@@ -232,7 +232,7 @@ def down(
     output_format: str,
     **_common: object,
 ) -> None:
-    """End exactly the processes that `lab up` started and remove the files it made."""
+    """Stop the processes that `lab up` started and remove its files."""
     stopped = stop_lab(directory)
     if output_format == "json":
         echo_json(lab_document(stopped))
@@ -248,7 +248,7 @@ def status(
     output_format: str,
     **_common: object,
 ) -> int:
-    """Show each server and service; exit 1 when one does not run, unless it was stopped."""
+    """Show each server and service; exit 1 if one is not running, unless it was stopped."""
     known = load_lab(directory)
     if output_format == "json":
         echo_json(lab_document(known))

@@ -22,33 +22,33 @@ SECTIONS: Mapping[str, Mapping[str, tuple[str, str, str]]] = {
         "validate": ("validate", "validate", "Check contracts and authority: syntax, schema, names, targets."),
         "plan": ("plan", "plan", "Show what an apply would change. Needs no credentials."),
         "status": ("status", "status", "Compare what is intended, recorded and answered by each server."),
-        "history": ("history", "history", "Every change of a name: who asked, who approved, what came of it."),
+        "history": ("history", "history", "List every change of a name: who asked, who approved, the outcome."),
         "cutover": ("cutover", "cutover", "Point an endpoint at another site or target; --prepare lowers its TTL."),
-        "failover": ("failover", "failover", "Move every endpoint of a site to another; --check is the drill."),
+        "failover": ("failover", "failover", "Move every endpoint of a site to another; --check rehearses it."),
         "failback": ("cutover", "failback", "Point an endpoint back at its home, or at where it was before."),
-        "publish": ("publish", "publish", "Write or update the contract of what a module publishes."),
-        "fmt": ("fmt", "fmt", "Put the keys of contracts in their canonical order; comments stay."),
+        "publish": ("publish", "publish", "Write or update a contract from a module's outputs."),
+        "fmt": ("fmt", "fmt", "Put the keys of contracts in canonical order; comments stay."),
         "explain": ("explain", "explain", "Explain a validation rule or a guard."),
     },
     "Applier and operators": {
-        "init": ("init", "init", "Make a repository for your own zone."),
-        "doctor": ("doctor", "doctor", "Try everything that a first apply needs."),
+        "init": ("init", "init", "Create a repository for your own zone."),
+        "doctor": ("doctor", "doctor", "Check everything that a first apply needs."),
         "apply": ("apply", "apply", "Apply the contracts of a commit to the primary, prove it by DNS, record it."),
-        "drift": ("drift", "drift", "What was changed outside the log, never applied, or differs on a secondary."),
+        "drift": ("drift", "drift", "Find changes made outside the log, or never applied, or missing on a secondary."),
         "restore": ("restore", "restore", "Rebuild a lost primary from the recorded zone."),
-        "bundle": ("bundle", "bundle", "Pack contracts, log and program into one signed file, to use without git."),
+        "bundle": ("bundle", "bundle", "Pack contracts, log and program into one signed file, for use without git."),
         "breakglass": (
             "breakglass",
             "breakglass",
             "Move endpoints while the log cannot be reached.",
         ),
-        "reconcile": ("reconcile", "reconcile", "Bring a break-glass segment into the log, and adopt its state."),
+        "reconcile": ("reconcile", "reconcile", "Import a break-glass segment into the log; prepare its pull request."),
         "lab": ("lab", "lab", "Run a real local authority: a PowerDNS primary and its secondaries."),
     },
     "Auditors": {
-        "audit": ("audit", "audit", "Hold log, contracts, approvals and the served zone against one another."),
-        "evidence": ("evidence", "evidence", "Start, verify, show, hand over and bring back the signed log."),
-        "keys": ("keys", "keys", "Which keys sign evidence: list, trust, retire, disown."),
+        "audit": ("audit", "audit", "Cross-check log, contracts, approvals and the served zone."),
+        "evidence": ("evidence", "evidence", "Start, verify, show, export and import the signed log."),
+        "keys": ("keys", "keys", "List the keys that sign evidence; trust, retire or revoke one."),
     },
 }
 _COMMANDS = {name: spec for section in SECTIONS.values() for name, spec in section.items()}
@@ -81,8 +81,8 @@ class LazyGroup(click.Group):
 def cli() -> None:
     """Move internal DNS names by pull request.
 
-    Endpoint contracts live as YAML in Git; `apply` carries them to the PowerDNS primary, proves by DNS who serves
-    them, and commits signed evidence back.
+    Endpoint contracts are YAML files in Git. `apply` writes them to the PowerDNS primary, proves by DNS that every
+    server answers with them, and commits signed evidence to Git.
     """
 
 
@@ -92,7 +92,7 @@ def run() -> None:
 
 
 def execute(arguments: list[str]) -> int:
-    """Run one command line and return its exit code; nothing a user can cause leaves as a traceback."""
+    """Run one command line and return its exit code; no user error leaves as a traceback."""
     form = _form(arguments)
     try:
         outcome: object = cli.main(arguments, prog_name="hyops-gitops", standalone_mode=False)
@@ -115,7 +115,7 @@ def execute(arguments: list[str]) -> int:
 
 
 def _bug(arguments: list[str], form: str, error: BaseException) -> int:
-    """What was not foreseen: said as such, with a traceback for whoever asks for it."""
+    """Report an internal error; with -v, its traceback too."""
     if "-v" in arguments or "--verbose" in arguments:
         traceback.print_exception(error)
     hint = "this is a bug in hyops-gitops; run again with -v and report what it prints"
@@ -123,7 +123,7 @@ def _bug(arguments: list[str], form: str, error: BaseException) -> int:
 
 
 def _form(arguments: list[str]) -> str:
-    """The form asked for, also where the rest of the command line is not understood."""
+    """The value of --format, also where the rest of the command line is invalid."""
     asked = [after for before, after in itertools.pairwise(arguments) if before == "--format"]
     asked += [argument.removeprefix("--format=") for argument in arguments if argument.startswith("--format=")]
     return asked[-1] if asked else "text"
@@ -143,7 +143,7 @@ def _fail(form: str, code: Exit, slug: str, message: str, hint: str) -> int:
 
 
 def _say(form: str, error: HyopsError) -> int:
-    """Tell what went wrong, in the form asked for; the exit code."""
+    """Print an error in this form and return its exit code."""
     try:
         _tell(form, error)
     except ResultLost as lost:

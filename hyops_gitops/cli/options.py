@@ -20,29 +20,29 @@ _Command = TypeVar("_Command", bound=Callable[..., object])
 
 
 def common_options(*formats: str) -> Callable[[_Command], _Command]:
-    """`--repo`, `--authority`, `--format` and `-v`, for the formats this command can write (`text` comes first)."""
+    """`--repo`, `--authority`, `--format` with these formats beside `text`, and `-v`."""
 
     def decorate(command: _Command) -> _Command:
         for option in (
-            click.option("-v", "--verbose", is_flag=True, help="Say more; print a traceback if this program fails."),
+            click.option("-v", "--verbose", is_flag=True, help="Print the traceback of an internal error."),
             click.option(
                 "--format",
                 "output_format",
                 type=click.Choice(["text", *formats]),
                 default="text",
                 show_default=True,
-                help="Form of the result on stdout.",
+                help="Format of the result on stdout.",
             ),
             click.option(
                 "--authority",
                 "authority_file",
                 type=click.Path(path_type=Path, dir_okay=False, exists=True),
-                help="Use this file in place of the zone's authority file (a lab, a drill).",
+                help="Use this file instead of the zone's authority file, for a lab or a drill.",
             ),
             click.option(
                 "--repo",
                 type=click.Path(path_type=Path, file_okay=False),
-                help="The repository; default: the nearest parent with authority/.",
+                help="Root of the repository; default: the nearest parent directory with authority/.",
             ),
         ):
             command = option(command)
@@ -52,13 +52,13 @@ def common_options(*formats: str) -> Callable[[_Command], _Command]:
 
 
 def lab_directory_option(command: _Command) -> _Command:
-    """`--dir`, by which every lab command says which lab."""
+    """`--dir`, which selects the lab."""
     option = click.option(
         "--dir",
         "directory",
         type=click.Path(path_type=Path, file_okay=False),
         required=True,
-        help="The lab's directory.",
+        help="Directory of the lab.",
     )
     return option(command)
 
@@ -74,14 +74,14 @@ def find_repository(given: Path | None) -> Path:
             raise UsageError(
                 f"{given} has no authority/ directory",
                 code="no-repository",
-                hint="--repo takes the root of a repository with endpoints/ and authority/",
+                hint="give --repo the root of a repository with endpoints/ and authority/",
             )
         return given.resolve()
     try:
         here = Path.cwd()
     except OSError:
         raise UsageError(
-            "the current directory is gone", code="no-repository", hint="change into the repository"
+            "the current directory does not exist any more", code="no-repository", hint="change into the repository"
         ) from None
     for directory in (here, *here.parents):
         if _holds_authority(directory):
@@ -106,7 +106,7 @@ def work_tree(root: Path) -> SourceTree:
 
 
 def inside(root: Path, paths: Iterable[Path]) -> set[str]:
-    """The paths relative to the repository; those we have nothing to say about are noted and left out."""
+    """The paths relative to the repository; those outside contracts and authority are noted and left out."""
     sources: list[str] | None = None  # read when a folder is named: the hook names files
     known: set[str] = set()
     for path in paths:

@@ -1,4 +1,4 @@
-"""Options of every command that moves endpoints: what becomes of the edit, and what its commit declares."""
+"""Options of every command that moves endpoints: where the edit goes, and what its commit declares."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -21,25 +21,30 @@ def order_options(command: _Command) -> _Command:
             "override_texts",
             multiple=True,
             metavar="GUARD[:NAME]=REASON",
-            help="Have the apply lift this guard, by a trailer of the commit. Repeatable.",
+            help="Lift this guard in the apply, by a trailer of the commit. Repeatable.",
         ),
-        click.option("--kind", type=click.Choice(KINDS), help="What it is, for the evidence."),
-        click.option("--reference", metavar="TEXT", help="A ticket, decision or incident, for the evidence."),
-        click.option("--reason", metavar="TEXT", help="Why, for the evidence."),
-        click.option("--branch", metavar="BRANCH", help="The new branch; default: a name is made."),
-        click.option("--pr", "pull_request", is_flag=True, help="Push, and open a pull request with gh where it is."),
-        click.option("--push", is_flag=True, help="Commit, and push the new branch."),
-        click.option("--commit", is_flag=True, help="Commit on a new branch; the work tree stays as it is."),
+        click.option("--kind", type=click.Choice(KINDS), help="Kind of change, for the evidence."),
+        click.option("--reference", metavar="TEXT", help="Ticket, decision or incident, for the evidence."),
+        click.option("--reason", metavar="TEXT", help="Reason, for the evidence."),
+        click.option("--branch", metavar="BRANCH", help="Name of the new branch; default: derived from the change."),
+        click.option(
+            "--pr",
+            "pull_request",
+            is_flag=True,
+            help="Push the new branch and open a pull request with gh, if installed.",
+        ),
+        click.option("--push", is_flag=True, help="Commit on a new branch and push it."),
+        click.option("--commit", is_flag=True, help="Commit on a new branch; the work tree is not touched."),
     ):
         command = option(command)
     return command
 
 
 def order_of(options: dict[str, object], sites_lost: tuple[str, ...] = ()) -> Order:
-    """What those options say.
+    """Read those options.
 
     Raises:
-        UsageError: a text is none that a trailer can hold.
+        UsageError: a text does not fit into a trailer.
     """
     texts = {key: options.get(key) for key in ("kind", "reason", "reference")}
     declared = Declaration(**{key: str(text) for key, text in texts.items() if text}, sites_lost=sites_lost)  # type: ignore[arg-type]  # texts only

@@ -35,7 +35,7 @@ def echo_json(document: object) -> None:
 
 
 class Result(Protocol):
-    """What a command comes to."""
+    """A command's result, which has a JSON form."""
 
     def to_json(self) -> dict[str, object]:
         """Its document."""
@@ -52,10 +52,10 @@ def tell(result: Result, output_format: object, text: Callable[[], str]) -> None
 def _write(text: str, encoding: str) -> None:
     """Put a line on stdout.
 
-    A reader that went away (`| head`) has what it wanted: the exit code stays the command's own.
+    A reader that closed its end (`| head`) changes no exit code.
 
     Raises:
-        ResultLost: code `result-not-written`: there is no room for it, say.
+        ResultLost: code `result-not-written`, such as on a full disk.
     """
     try:
         click.echo(text.encode(encoding, "backslashreplace"))
@@ -64,25 +64,25 @@ def _write(text: str, encoding: str) -> None:
     except OSError as error:
         _drop_the_rest()
         raise ResultLost(
-            f"the result cannot be written: {error.strerror}",
+            f"cannot write the result: {error.strerror}",
             code="result-not-written",
-            hint="whatever this command was to do is done; `status` and `history` tell",
+            hint="the command itself is complete: look at `status` and `history`",
         ) from None
 
 
 def note(text: str) -> None:
-    """Progress or a remark, never part of the result: that nobody can read it stops nothing."""
+    """Write progress or a remark to stderr; a closed stderr is no error."""
     with contextlib.suppress(OSError):
         click.echo(text, err=True)
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Whether somebody sits at this stream; one that was closed is None."""
+    """Whether this stream is a terminal; a closed one is None."""
     return stream is not None and stream.isatty()
 
 
 def _drop_the_rest() -> None:
-    """What stdout still holds goes nowhere, so that its flush at exit does not fail again."""
+    """Send what stdout still holds to /dev/null: its flush at exit must not fail again."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

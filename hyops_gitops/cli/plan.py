@@ -17,10 +17,10 @@ from hyops_gitops.core.errors import Exit
 @click.option(
     "--into",
     metavar="REV",
-    help="Plan what merging into this branch would give; default, where HEAD does not hold it: what was applied last.",
+    help="Plan the result of a merge into this branch; default: into what was applied last, unless HEAD contains it.",
 )
 @click.option("--live", is_flag=True, help="Compare with the primary instead of the signed log; needs its API key.")
-@click.option("--exit-code", "exit_code", is_flag=True, help="Exit 1 when there are changes, 3 when they are refused.")
+@click.option("--exit-code", "exit_code", is_flag=True, help="Exit 1 if there are changes, 3 if they are refused.")
 @override_option
 @common_options("json", "markdown")
 def plan(
@@ -36,8 +36,8 @@ def plan(
 ) -> int:
     """Show what an apply would change.
 
-    The base is the last signed evidence in this clone, so neither credentials nor a network are needed. Run
-    `git fetch origin evidence` to have the newest.
+    Compares with the last signed evidence in this clone and needs neither credentials nor network. Run
+    `git fetch origin evidence` first.
     """
     wiring = LocalWorkspace(find_repository(repo))
     request = PlanRequest(revision, live, overrides_of(override_texts), authority_source(authority_file), into)

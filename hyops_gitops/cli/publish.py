@@ -1,4 +1,4 @@
-"""`publish`: a module's outputs become, or update, a contract."""
+"""`publish`: write or update a contract from a module's outputs."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,11 +20,11 @@ _INSTANCES = "instances"  # the folder of a module's state files by instance
 
 @click.command()
 @click.argument("file", metavar="FILE|-", type=click.Path(path_type=Path, allow_dash=True))
-@click.option("--site", metavar="SITE", help="The site that is published: its place in endpoint_sites.")
-@click.option("--source", metavar="MODULE#INSTANCE", help="Who publishes; default: what the state file says.")
-@click.option("--allow-status", is_flag=True, help="Take a module state whose status is not ok.")
-@click.option("--attest", is_flag=True, help="Write down that the status was ok now, for an apply that cannot probe.")
-@click.option("--check", is_flag=True, help="Write nothing; exit 1 when the contract is not as published.")
+@click.option("--site", metavar="SITE", help="The published site: sets its target in endpoint_sites.")
+@click.option("--source", metavar="MODULE#INSTANCE", help="The publisher; default: read from the state file.")
+@click.option("--allow-status", is_flag=True, help="Accept a module state whose status is not ok.")
+@click.option("--attest", is_flag=True, help="Also record that the status is ok now, for an apply that cannot probe.")
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 if the contract differs from the outputs.")
 @common_options("json")
 def publish(  # noqa: PLR0913, PLR0917 - click hands every option over by name
     file: Path,
@@ -38,11 +38,11 @@ def publish(  # noqa: PLR0913, PLR0917 - click hands every option over by name
     output_format: str,
     **_common: object,
 ) -> int:
-    """Write or update the contract of what a module publishes.
+    """Write or update a contract from a module's outputs.
 
-    FILE is a HybridOps module state, a JSON object of its outputs, or what `terraform output -json` prints; - is stdin.
-    The target is endpoint_host, else endpoint_target. The active target follows; with --site, a standby's place is
-    filled and nothing moves.
+    FILE is a HybridOps module state, a JSON object of outputs, or the output of `terraform output -json`; - is stdin.
+    The target is endpoint_host, or else endpoint_target. It becomes the active target; with --site of a standby site,
+    only that site's target is set and nothing moves.
     """
     publication = read_publication(_content(file), "stdin" if str(file) == "-" else str(file))
     known = publication.source
@@ -59,7 +59,7 @@ def _content(file: Path) -> str:
         with click.open_file(str(file), "rb") as stream:
             content: bytes = stream.read(_MAX_BYTES + 1)
     except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}", code="no-file") from None
+        raise UsageError(f"cannot read {file}: {error.strerror}", code="no-file") from None
     if len(content) > _MAX_BYTES:
         raise InvalidData(f"{file} is larger than {_MAX_BYTES // 1024 // 1024} MiB", code="bad-outputs")
     try:

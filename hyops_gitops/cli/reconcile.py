@@ -1,4 +1,4 @@
-"""`reconcile`: bring a break-glass segment into the log."""
+"""`reconcile`: import a break-glass segment into the log."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -20,13 +20,15 @@ from hyops_gitops.recover.text import reconciled_text
 
 @click.command()
 @click.argument("segment", metavar="SEGMENT")
-@click.option("--reviewed", metavar="TEXT", help="You looked at it, and wrote none of it: what you say.")
-@click.option("--revert", is_flag=True, help="The pull request has the state go back, instead of adopting it.")
-@click.option("--commit", is_flag=True, help="Commit the contracts on a new branch.")
-@click.option("--push", is_flag=True, help="Commit, and push the new branch.")
-@click.option("--pr", "pull_request", is_flag=True, help="Push, and open a pull request with gh where it is.")
-@click.option("--branch", metavar="BRANCH", help="The new branch; default: a name is made.")
-@click.option("--recover", type=int, metavar="SEQ", help="Settle this open intent: its applier is surely gone.")
+@click.option("--reviewed", metavar="TEXT", help="Record your review; you must be neither operator nor witness.")
+@click.option("--revert", is_flag=True, help="Prepare a pull request that restores the contracts' targets instead.")
+@click.option("--commit", is_flag=True, help="Commit on a new branch; the work tree is not touched.")
+@click.option("--push", is_flag=True, help="Commit on a new branch and push it.")
+@click.option(
+    "--pr", "pull_request", is_flag=True, help="Push the new branch and open a pull request with gh, if installed."
+)
+@click.option("--branch", metavar="BRANCH", help="Name of the new branch; default: derived from the change.")
+@click.option("--recover", type=int, metavar="SEQ", help="Settle this open intent now; its applier must have ended.")
 @override_option
 @common_options("json")
 def reconcile(  # noqa: PLR0913, PLR0917 - click hands every option over by name
@@ -44,17 +46,17 @@ def reconcile(  # noqa: PLR0913, PLR0917 - click hands every option over by name
     output_format: str,
     **_common: object,
 ) -> int:
-    """Bring a break-glass segment into the log, and prepare the pull request that adopts its state.
+    """Import a break-glass segment into the log, and prepare the pull request for its changes.
 
-    SEGMENT is the folder where it was written (FOLDER/segments/ID), or its id when the log has it. It is judged by
-    today's signers, and the zone has to end with it. Names that moved stay where they are until their contracts change.
+    SEGMENT is its folder (FOLDER/segments/ID), or its id if the log already has it. It is verified with today's
+    signers, and the zone must end with it. Names that moved stay where they are until their contracts change.
     """
     order = Order(commit=commit, push=push, pull_request=pull_request, branch=branch)
     folder = Path(segment)
     known = is_segment_id(segment) and not folder.is_dir()
     if not known and not folder.is_dir():
         raise UsageError(
-            f"there is no folder {segment}", code="no-segment", hint="FOLDER/segments/ID, as it was written"
+            f"expected a segment's folder or id, got {segment}", code="no-segment", hint="give FOLDER/segments/ID"
         )
     wiring = LocalWorkspace(find_repository(repo))
     request = ReconcileRequest(

@@ -1,4 +1,4 @@
-"""`drift --repair`: mend rows that contradict each other."""
+"""`drift --repair`: rewrite names whose rows contradict each other."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -21,21 +21,27 @@ _Command = TypeVar("_Command", bound=Callable[..., object])
 def repair_options(command: _Command) -> _Command:
     """`--repair`, `--keep`, `--yes`."""
     for option in (
-        click.option("--yes", is_flag=True, help="With --repair: do not ask; needed without a terminal."),
+        click.option(
+            "--yes", is_flag=True, help="With --repair: do not ask for confirmation. Required without a terminal."
+        ),
         click.option(
             "--keep",
             multiple=True,
             metavar="NAME=TYPE",
-            help="With --repair: what stays at a name of no contract. Repeatable.",
+            help="With --repair: the type that stays at a name without a contract. Repeatable.",
         ),
-        click.option("--repair", is_flag=True, help="Mend rows that contradict each other; needs both keys."),
+        click.option(
+            "--repair",
+            is_flag=True,
+            help="Rewrite names whose rows contradict each other; needs the API key and the signing key.",
+        ),
     ):
         command = option(command)
     return command
 
 
 def wants_repair(options: Mapping[str, object], *others: object) -> bool:
-    """Whether those options ask for it; `others` are what it excludes.
+    """Whether `--repair` is given; it excludes `others`.
 
     Raises:
         UsageError: they contradict each other.
@@ -52,7 +58,7 @@ def wants_repair(options: Mapping[str, object], *others: object) -> bool:
 def repair(
     wiring: LocalWorkspace, options: Mapping[str, object], authority_file: Path | None, output_format: str
 ) -> int:
-    """Show what is about to be done, ask, do it."""
+    """Show the repair, ask for confirmation, send it."""
     keep = options.get("keep")
     chosen = dict(_kept(str(text)) for text in (keep if isinstance(keep, tuple) else ()))
     ports = wiring.apply_ports(show_event)
@@ -70,17 +76,18 @@ def repair(
 def _kept(text: str) -> tuple[str, str]:
     name, equals, rrtype = text.partition("=")
     if not (equals and name and rrtype):
-        raise UsageError(f"--keep {text!r} is not NAME=TYPE", code="bad-keep", hint="such as --keep www.example.org=A")
+        hint = "write it as in --keep www.example.org=A"
+        raise UsageError(f"--keep: expected NAME=TYPE, got {text!r}", code="bad-keep", hint=hint)
     return canonical_name(name), rrtype.upper()
 
 
 def _agree(zone: str) -> None:
-    """Ask, after what is about to be done was shown.
+    """Ask for confirmation.
 
     Raises:
-        UsageError: code `not-confirmed`: there is no terminal to ask at.
+        UsageError: code `not-confirmed`: stdin is not a terminal.
     """
     if not is_terminal(sys.stdin):
-        message = "a repair writes to the zone, and there is no terminal to ask at"
-        raise UsageError(message, code="not-confirmed", hint="--yes")
+        message = "cannot ask for confirmation of the repair: stdin is not a terminal"
+        raise UsageError(message, code="not-confirmed", hint="pass --yes")
     click.confirm(f"rewrite these names of {zone}?", abort=True, err=True)

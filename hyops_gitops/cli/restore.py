@@ -16,14 +16,14 @@ from hyops_gitops.recover.text import restore_plan_text, restored_text
 
 
 @click.command()
-@click.option("--yes", is_flag=True, help="Do not ask; needed where nobody can answer.")
-@click.option("--recover", type=int, metavar="SEQ", help="This open intent's applier is surely gone; close it.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation. Required without a terminal.")
+@click.option("--recover", type=int, metavar="SEQ", help="Settle this open intent now; its applier must have ended.")
 @click.option(
     "--tsig-key",
     "transfer_keys",
     multiple=True,
     metavar="NAME",
-    help="A key, known to the primary, that secondaries transfer a zone with that has to be made. Repeatable.",
+    help="TSIG key of the primary for transfers of a zone that restore has to create. Repeatable.",
 )
 @override_option
 @common_options("json")
@@ -37,9 +37,9 @@ def restore(
     output_format: str,
     **_common: object,
 ) -> int:
-    """Rebuild a primary that lost the zone, or went back to an old one, from the zone that the log recorded.
+    """Rebuild a primary that lost the zone, or returned to an old copy, from the recorded zone.
 
-    Makes the zone, or turns back what differs in one PATCH, with a serial above every secondary's; proves it, records
+    Creates the zone, or rewrites what differs in one PATCH, with a serial above every secondary's; proves and records
     it. Needs the API key and HYOPS_SIGNING_KEY_FILE, as apply does. The primary's settings and keys come from deploy/.
     """
     wiring = LocalWorkspace(find_repository(repo))
@@ -54,16 +54,15 @@ def restore(
 
 
 def _agree(plan: RestorePlan, *, yes: bool) -> None:
-    """Show what is about to be done, and ask.
+    """Show the plan and ask for confirmation.
 
     Raises:
-        UsageError: code `not-confirmed`: nobody is there to ask, and nobody said yes.
+        UsageError: code `not-confirmed`: no --yes, and stdin is not a terminal.
     """
     note(restore_plan_text(plan))
     if yes:
         return
     if not is_terminal(sys.stdin):
-        raise UsageError(
-            "a restore writes the whole zone, and nobody is here to be asked", code="not-confirmed", hint="--yes"
-        )
+        message = "restore rewrites the whole zone and needs confirmation, but stdin is not a terminal"
+        raise UsageError(message, code="not-confirmed", hint="pass --yes")
     click.confirm(f"write {plan.zone}?", abort=True, err=True)

@@ -1,4 +1,4 @@
-"""What this process is, for the commands that write to the log as an apply does."""
+"""The request of the commands that write to the log as `apply` does."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ from hyops_gitops.cli.wiring import TOOL, LocalWorkspace, authority_source, over
 def run_request(
     wiring: LocalWorkspace, override_texts: tuple[str, ...], authority_file: Path | None, recover: int | None
 ) -> ApplyRequest:
-    """A run at HEAD that does not mind the work tree, with these overrides."""
+    """A run at HEAD, whatever the work tree holds, with these overrides."""
     return ApplyRequest(
         revision="HEAD",
         work_tree_matters=False,

@@ -1,4 +1,4 @@
-"""`status`: intended, recorded and answered, side by side."""
+"""`status`: compare intended, recorded and answered records."""
 
 from pathlib import Path
 
@@ -17,11 +17,11 @@ from hyops_gitops.observe.text import status_text
 def status(name: str | None, repo: Path | None, authority_file: Path | None, output_format: str, verbose: bool) -> int:
     """Compare what is intended, recorded and answered by each server.
 
-    NAME may be short (postgres.prod). By DNS alone, without credentials. Without NAME the names that agree take a line
-    each, unless -v is given.
+    NAME may be short (postgres.prod). Asks by DNS only and needs no credentials. Without NAME, names that agree take
+    one line each; -v shows them in full.
 
-    Exit 1 when anything differs; a resolver that still gives an earlier answer within its TTL does not count, and is
-    shown with the time left. Exit 4 when all that could be seen agrees, but a required server did not answer.
+    Exit 1 when anything differs; an older answer of a resolver within its TTL does not count, and is shown with the
+    time left. Exit 4 when every answer agrees, but a required server did not answer.
     """
     found = look(name, LocalWorkspace(find_repository(repo), authority_file=authority_file))
     tell(found, output_format, lambda: status_text(found, whole=name is not None or verbose))

@@ -1,4 +1,4 @@
-"""`validate`: every finding of the work tree, or of some files and what is related to them."""
+"""`validate`: the findings of the work tree, or of some files and related ones."""
 
 import os
 import sys
@@ -30,10 +30,10 @@ from hyops_gitops.validate.tree import Start, Validation, changed_paths, validat
     "--changed-since",
     "since",
     metavar="REF",
-    help="Show only findings of what changed since HEAD left this commit; say what deletions leave behind, and refuse "
-    "a change of authority and contracts together, and trailers that an apply would not take.",
+    help="Show only findings about changes since HEAD left this commit, and about their commits: references to deleted "
+    "contracts, a change of authority and contracts together, trailers that apply would refuse.",
 )
-@click.option("--staged", is_flag=True, help="Check what the next commit would hold, as the hook does.")
+@click.option("--staged", is_flag=True, help="Check the staged files instead of the work tree, as the hook does.")
 @common_options("json", "github", "sarif")
 def validate(
     paths: tuple[Path, ...],
@@ -46,10 +46,10 @@ def validate(
 ) -> int:
     """Check contracts and authority: syntax, schema, names, targets.
 
-    With PATHS, show the findings of those files and of contracts that refer to them or that they refer to, and every
-    reference that leads nowhere: a deleted file is no path that could be given. All files are checked in any case.
+    With PATHS, show only findings about those files and the contracts they are related to, and every reference to a
+    contract that does not exist. All files are checked in any case.
 
-    --format github makes annotations of a pull request, --format sarif a SARIF 2.1.0 log.
+    --format github writes annotations for a pull request, --format sarif a SARIF 2.1.0 log.
     """
     root = find_repository(repo)
     tree = ReadTree(tuple((StagedTree(root, os.environ) if staged else work_tree(root)).files()))
@@ -78,7 +78,7 @@ def validate(
 
 
 def _about_segments(root: Path, validation: Validation) -> tuple[Finding, ...]:
-    """What the log of this clone says about break-glass; nothing where there is no clone, or no log yet."""
+    """Findings about break-glass segments in the log; none without a clone or a log."""
     started = validation.authority is not None and validation.authority.evidence.genesis is not None
     if not started or not any((one / ".git").exists() for one in (root, *root.parents)):
         return ()
@@ -111,7 +111,7 @@ def _place_in_checkout(root: Path) -> str:
 
 
 def _start(history: GitRepository, revision: str) -> Start:
-    """Where HEAD left the history of a revision: what others merged there since is no change of ours."""
+    """Where HEAD left a revision's history: what was merged there since is not ours."""
     commit = history.resolve(revision)
     left = history.merge_base(commit, history.resolve("HEAD")) or commit
     theirs = None if left == commit else ReadTree(tuple(history.tree(commit).files()))
@@ -119,7 +119,7 @@ def _start(history: GitRepository, revision: str) -> Start:
 
 
 def _about_commits(history: GitRepository, revision: str, validation: Validation) -> tuple[Finding, ...]:
-    """What is wrong with the messages of the commits since; what may be text is only noted."""
+    """Findings about the messages of the commits since; doubtful lines are only noted."""
     commits = history.first_parent_commits(revision, "HEAD")
     for line in quoted_lines(commits):
         note(line)

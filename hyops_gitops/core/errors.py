@@ -2,12 +2,12 @@
 
     HyopsError
     ├── UsageError        2  a wrong call, or no repository
-    ├── InvalidData       1  the answer is no: bad data given, findings, failed audit
-    ├── Refused           3  a guard said no; nothing was changed
-    ├── OutsideFailure    4  the outside failed; nothing was changed
+    ├── InvalidData       1  check failed: bad data, findings, failed audit
+    ├── Refused           3  refused by a guard; nothing was changed
+    ├── OutsideFailure    4  external failure; nothing was changed
     │   ├── ServerRefused    the server understood and refused the whole request (400, 422)
     │   └── ReplyLost        a request was sent and no reply, or a 5xx, came back
-    └── Unconfirmed       5  what was applied is not proved on every required server, or its outcome is not known
+    └── Unconfirmed       5  the change is not proved on every required server, or its outcome is unknown
 
 Adapters translate at their border and raise nothing else. A message is lower case, says what was got and what was
 expected, and never holds a secret; the hint is the remedy. `code` is stable and part of `hyops-error/1`.
@@ -31,12 +31,12 @@ class Exit(IntEnum):
 
 EXIT_MEANINGS: dict[Exit, str] = {
     Exit.OK: "done, or nothing to do",
-    Exit.NO: "the answer is no: findings, drift, failed verification, changes pending with --exit-code",
-    Exit.USAGE: "wrong usage, or no repository here",
+    Exit.NO: "check failed: findings, drift, failed verification, pending changes with --exit-code",
+    Exit.USAGE: "wrong usage, or no repository found",
     Exit.REFUSED: "refused by a guard; nothing was changed",
-    Exit.OUTSIDE: "the outside failed (API, DNS, git remote); nothing was changed",
-    Exit.UNCONFIRMED: "what was applied, by this run or an earlier one, is not proved, is in doubt, or was moved back",
-    Exit.BUG: "a bug in this program",
+    Exit.OUTSIDE: "external failure (API, DNS or git remote); nothing was changed",
+    Exit.UNCONFIRMED: "a change, of this run or an earlier one, is not proved, is in doubt, or was rolled back",
+    Exit.BUG: "internal error",
     Exit.INTERRUPTED: "interrupted",
 }
 

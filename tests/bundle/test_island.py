@@ -185,7 +185,7 @@ def check_the_glass_can_be_broken(rescue: Rescue) -> None:
     assert rescue.answers() == [["10.0.0.1"]] * 2
     ok(rescue.cli("breakglass", "cutover", "first.prod", "--to", "gcp", *why))
     asked = rescue.cli("breakglass", "failback", "first.prod", *why[:2])
-    assert (asked.exit, "nobody is at a terminal" in asked.err) == (2, True)
+    assert (asked.exit, "stdin is not a terminal" in asked.err) == (2, True)
 
 
 def check_it_is_accounted_for_afterwards(rescue: Rescue) -> None:

@@ -56,15 +56,15 @@ def test_the_commands_of_a_group_are_told_in_full(capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     ("arguments", "message", "hint"),
     [
-        ("valdiate", "there is no command valdiate", "did you mean validate? see hyops-gitops --help"),
-        ("keys lst", "there is no command lst", "did you mean list? see hyops-gitops keys --help"),
-        ("plan --comit HEAD", "there is no option --comit", "did you mean --commit? see hyops-gitops plan --help"),
-        ("plan --nothing", "there is no option --nothing", "see hyops-gitops plan --help"),
+        ("valdiate", "unknown command valdiate", "did you mean validate? see hyops-gitops --help"),
+        ("keys lst", "unknown command lst", "did you mean list? see hyops-gitops keys --help"),
+        ("plan --comit HEAD", "unknown option --comit", "did you mean --commit? see hyops-gitops plan --help"),
+        ("plan --nothing", "unknown option --nothing", "see hyops-gitops plan --help"),
         ("cutover", "missing argument 'NAME'", "see hyops-gitops cutover --help"),
         (
             "keys trust ann",
-            "the option --reason is missing",
-            "--reason: Why; it becomes evidence; see hyops-gitops keys trust --help",
+            "missing option --reason",
+            "--reason: Why; becomes evidence; see hyops-gitops keys trust --help",
         ),
         (
             "plan --authority no-such.yaml",

@@ -45,7 +45,7 @@ def test_a_result_that_cannot_be_written_is_no_success(
     with full() as stdout:
         monkeypatch.setattr(sys, "stdout", stdout)
         assert execute(["explain", "--format", form]) == Exit.UNCONFIRMED
-    assert "result cannot be written: No space left on device" in capsys.readouterr().err
+    assert "cannot write the result: No space left on device" in capsys.readouterr().err
 
 
 def test_an_error_document_that_cannot_be_written_keeps_its_exit_code(
@@ -86,7 +86,7 @@ def test_json_is_utf_8_whatever_the_locale_says(monkeypatch: pytest.MonkeyPatch)
     raw = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
     assert execute(["explain", "für", "--format", "json"]) == Exit.USAGE
-    assert json.loads(raw.getvalue())["message"] == "no rule or guard is called 'für'"
+    assert json.loads(raw.getvalue())["message"] == "unknown rule or guard 'für'"
 
 
 def test_text_that_the_locale_has_no_sign_for_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:

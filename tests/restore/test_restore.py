@@ -255,7 +255,7 @@ def test_it_asks_or_wants_yes(simple: Lived) -> None:
     before = simple.world.evidence_head()
     ran = simple.world.cli("restore", "--format", "json")
 
-    assert (ran.exit, ran.document()["code"], ran.document()["hint"]) == (2, "not-confirmed", "--yes")
+    assert (ran.exit, ran.document()["code"], ran.document()["hint"]) == (2, "not-confirmed", "pass --yes")
     assert "the primary has no such zone" in ran.err
     assert simple.world.evidence_head() == before
     assert ok(simple.world.cli("restore", "--yes", "--format", "json")).document()["outcome"] == "restored"
