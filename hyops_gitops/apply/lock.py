@@ -2,7 +2,7 @@
 
 from hyops_gitops.core.errors import OutsideFailure, ReplyLost, ServerRefused
 from hyops_gitops.core.markers import Anchor, claim_name, first_lock, protocol_name
-from hyops_gitops.core.ports import ZoneWriter
+from hyops_gitops.core.network import ZoneWriter
 from hyops_gitops.core.zone import RRset
 
 

@@ -30,7 +30,8 @@ from hyops_gitops.core.exchange import CommitInfo, SourceFile
 from hyops_gitops.core.findings import FindingsError
 from hyops_gitops.core.guards import Override
 from hyops_gitops.core.managed import ManagedSet
-from hyops_gitops.core.ports import Clock, EvidenceStore, History, SourceTree, VerifiedMark, Verifier, ZoneReader
+from hyops_gitops.core.network import ZoneReader
+from hyops_gitops.core.ports import Clock, EvidenceStore, History, SourceTree, VerifiedMark, Verifier
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.holds import held_contracts, moves_of
 from hyops_gitops.log.log import Log

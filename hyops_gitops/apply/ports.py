@@ -8,19 +8,8 @@ from hyops_gitops.core.document import DocumentReader, SchemaChecker
 from hyops_gitops.core.events import OnEvent
 from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.guards import Override
-from hyops_gitops.core.ports import (
-    Clock,
-    DnsClient,
-    EvidenceStore,
-    Forge,
-    History,
-    Prober,
-    Refresher,
-    Signer,
-    VerifiedMark,
-    Verifier,
-    ZoneWriter,
-)
+from hyops_gitops.core.network import DnsClient, Prober, Refresher, ZoneWriter
+from hyops_gitops.core.ports import Clock, EvidenceStore, Forge, History, Signer, VerifiedMark, Verifier
 
 
 @dataclass(frozen=True, slots=True)

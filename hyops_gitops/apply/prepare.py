@@ -42,8 +42,8 @@ from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.findings import FindingsError
 from hyops_gitops.core.guards import Override, find_override, override_line
 from hyops_gitops.core.managed import ManagedSet
+from hyops_gitops.core.network import ZoneWriter
 from hyops_gitops.core.people import MergedCommit
-from hyops_gitops.core.ports import ZoneWriter
 from hyops_gitops.core.readiness import Candidate, ReadinessReport
 from hyops_gitops.core.text import masked
 from hyops_gitops.core.zone import Zone

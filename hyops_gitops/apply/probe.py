@@ -14,7 +14,7 @@ from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.contract import Target, TargetType
 from hyops_gitops.core.exchange import Answer, Question, why_inconclusive
 from hyops_gitops.core.names import canonical_name, is_in_zone
-from hyops_gitops.core.ports import DnsClient, Prober
+from hyops_gitops.core.network import DnsClient, Prober
 from hyops_gitops.core.readiness import Candidate, Probe, ProbeReport, ReadinessReport, over_addresses, over_probes
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.log.timeline import ServiceReport

@@ -10,7 +10,7 @@ from hyops_gitops.core.errors import HyopsError
 from hyops_gitops.core.events import Warned
 from hyops_gitops.core.exchange import Question
 from hyops_gitops.core.markers import Anchor
-from hyops_gitops.core.ports import ZoneWriter
+from hyops_gitops.core.network import ZoneWriter
 from hyops_gitops.core.server_report import ServerReport
 from hyops_gitops.log.late_proof import LastChange, OpenRetirement, known_now, last_change, open_retirements
 from hyops_gitops.log.log import Log

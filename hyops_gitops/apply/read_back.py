@@ -14,7 +14,8 @@ from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.core.events import OnEvent, Warned
 from hyops_gitops.core.markers import Anchor, anchor_name, claim_name
 from hyops_gitops.core.names import is_marker
-from hyops_gitops.core.ports import Clock, ZoneReader, ZoneWriter
+from hyops_gitops.core.network import ZoneReader, ZoneWriter
+from hyops_gitops.core.ports import Clock
 from hyops_gitops.core.zone import Key, RRset, same_served, soa_serials
 from hyops_gitops.log.entries import Intent
 

@@ -16,7 +16,7 @@ from hyops_gitops.core.errors import OutsideFailure, Refused, Unconfirmed
 from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.json_fields import time_text
 from hyops_gitops.core.markers import RESERVED_CLAIMS, Anchor, Turn, anchor_name, claim_name, lock, tombstone
-from hyops_gitops.core.ports import ZoneWriter
+from hyops_gitops.core.network import ZoneWriter
 from hyops_gitops.core.zone import Key, RRset
 from hyops_gitops.log.admin_entries import Gap
 from hyops_gitops.log.continuity import after_changes, placed

@@ -29,7 +29,8 @@ from hyops_gitops.core.markers import (
     tombstone,
 )
 from hyops_gitops.core.names import is_marker
-from hyops_gitops.core.ports import Clock, ZoneWriter
+from hyops_gitops.core.network import ZoneWriter
+from hyops_gitops.core.ports import Clock
 from hyops_gitops.core.zone import Key, Operation, RRset, Zone, same_stored
 from hyops_gitops.log.admin_entries import Reconcile
 from hyops_gitops.log.entries import ResultOutcome

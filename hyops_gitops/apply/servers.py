@@ -12,7 +12,8 @@ from threading import Event as Flag
 from hyops_gitops.core.authority import Authority, Role, ServerAddress
 from hyops_gitops.core.events import OnEvent, ServerSeen
 from hyops_gitops.core.exchange import Answer, Question, failures
-from hyops_gitops.core.ports import Clock, DnsClient
+from hyops_gitops.core.network import DnsClient
+from hyops_gitops.core.ports import Clock
 from hyops_gitops.core.server_report import Server, ServerReport, ServerVerdict
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.plan.plan import Action, Change

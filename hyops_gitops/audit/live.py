@@ -10,7 +10,7 @@ from hyops_gitops.core.damage import CAUSE, REPAIR, find_damage
 from hyops_gitops.core.errors import HyopsError
 from hyops_gitops.core.exchange import Answer, Question, why_inconclusive
 from hyops_gitops.core.markers import Anchor, anchor_name
-from hyops_gitops.core.ports import DnsClient, ZoneReader
+from hyops_gitops.core.network import DnsClient, ZoneReader
 from hyops_gitops.core.zone import Key, Zone
 from hyops_gitops.log.admin_entries import Gap
 from hyops_gitops.log.continuity import Problem

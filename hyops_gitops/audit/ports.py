@@ -9,7 +9,8 @@ from hyops_gitops.core.authority import Authority, EvidenceSettings
 from hyops_gitops.core.contract import Contract
 from hyops_gitops.core.document import DocumentReader, SchemaChecker
 from hyops_gitops.core.exchange import SourceFile
-from hyops_gitops.core.ports import Clock, DnsClient, EvidenceStore, History, Verifier, ZoneReader
+from hyops_gitops.core.network import DnsClient, ZoneReader
+from hyops_gitops.core.ports import Clock, EvidenceStore, History, Verifier
 from hyops_gitops.core.server_report import Server
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.continuity import Problem

@@ -13,8 +13,7 @@ if TYPE_CHECKING:
 
     from hyops_gitops.core.authority import ApiEndpoint, Authority, Secondary
     from hyops_gitops.core.exchange import ServerInfo
-    from hyops_gitops.core.ports import Refresher, ZoneReader, ZoneRestorer, ZoneWriter
-    from hyops_gitops.observe.checkup import ScratchZone
+    from hyops_gitops.core.network import Refresher, ScratchZone, ZoneReader, ZoneRestorer, ZoneWriter
 
 _QUEUED_S = 3.0  # for a request that is only queued; NOTIFY goes out in any case
 

@@ -43,7 +43,8 @@ if TYPE_CHECKING:
     from hyops_gitops.core.authority import Authority, EvidenceSettings
     from hyops_gitops.core.events import OnEvent
     from hyops_gitops.core.exchange import SourceFile
-    from hyops_gitops.core.ports import DnsClient, EvidenceStore, History, Signer, SourceTree, VerifiedMark, ZoneReader
+    from hyops_gitops.core.network import DnsClient, ZoneReader
+    from hyops_gitops.core.ports import EvidenceStore, History, Signer, SourceTree, VerifiedMark
     from hyops_gitops.log.admin import CustodyPorts
     from hyops_gitops.log.genesis import InitPorts
     from hyops_gitops.move.contract_files import FilePorts
@@ -312,7 +313,7 @@ class LocalWorkspace(Workspace):
             files=self.file_ports(authority_file),
             history=GitRepository(self.root),
             branches=GitBranches(self.root, self.environ),
-            pull_requests=ForgeProgram(self.root),
+            open_pull_request=ForgeProgram(self.root).open,
             open_store=self.open_store,
             verifier=SshVerifier(),
             clock=SystemClock(),

@@ -1,6 +1,6 @@
 """A parsed YAML file as plain data that still knows where every key and value stood."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, cast
 
@@ -113,3 +113,32 @@ class SchemaChecker(Protocol):
         self, schema: Literal["endpoint", "authority"], document: Document
     ) -> tuple[Document, tuple[Finding, ...]]:
         """The document with its malformed values marked as faulty, and one finding for each of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One key and its new value: str, int, bool, or lists and mappings of them."""
+
+    at: tuple[str, ...]
+    value: object
+
+
+class ContractWriter(Protocol):
+    """Makes the text of contract files. What it makes is never trusted."""
+
+    def set_values(self, content: bytes, edits: Sequence[Edit]) -> bytes:
+        """The file with these keys set and every other byte as it was.
+
+        Raises:
+            InvalidData: code `not-editable`.
+        """
+
+    def new(self, fields: Mapping[str, object]) -> bytes:
+        """A new file with these keys."""
+
+    def in_order(self, content: bytes) -> bytes:
+        """The file with its keys in canonical order, comments kept.
+
+        Raises:
+            InvalidData: code `not-editable`.
+        """

@@ -8,20 +8,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from hyops_gitops.core.authority import ServerAddress
 from hyops_gitops.core.exchange import (
-    Answer,
+    BranchRules,
     CommitInfo,
-    PatchReceipt,
-    Question,
     SourceFile,
     Verified,
-    ZoneHeader,
 )
 from hyops_gitops.core.people import Person
 from hyops_gitops.core.pull_request import PullRequest
-from hyops_gitops.core.readiness import Probe, ProbeReport
-from hyops_gitops.core.zone import Key, Operation, RRset
 
 
 class Clock(Protocol):
@@ -45,121 +39,6 @@ class SourceTree(Protocol):
 
     def files(self) -> Iterable[SourceFile]:
         """Every file under `endpoints/` and `authority/`, sorted by path."""
-
-
-# --- PowerDNS
-
-
-class ZoneReader(Protocol):
-    """Reads one zone of one PowerDNS server. Has no method that writes."""
-
-    def header(self) -> ZoneHeader:
-        """The zone's header.
-
-        Raises:
-            OutsideFailure: unreachable, unauthorised, unknown zone, 5xx.
-        """
-
-    def rrsets(self) -> tuple[RRset, ...]:
-        """Every RRset of the zone, markers, SOA and DNSSEC types included, names canonical."""
-
-    def rrsets_at(self, names: Collection[str]) -> tuple[RRset, ...]:
-        """Every RRset at exactly these owner names."""
-
-    def rows_at(self, names: Sequence[str]) -> tuple[RRset, ...]:
-        """Every served record at these owner names, in this order; disabled ones may be missing. Cheap for a few."""
-
-
-class ZoneWriter(ZoneReader, Protocol):
-    """A reader that can also write."""
-
-    def patch(self, deletes: Sequence[Key], replaces: Sequence[RRset], first: Sequence[Operation] = ()) -> PatchReceipt:
-        """One PATCH: `first` in its order, the deletes, then the replaces, in one transaction. Sent once.
-
-        Raises:
-            ServerRefused: 400, 404 or 422; nothing was stored.
-            ReplyLost: the request may have reached the server and no reply came, or it answered 5xx.
-            OutsideFailure: it certainly did not reach the server (connection refused), or 401.
-        """
-
-    def notify(self) -> None:
-        """Ask the primary to send NOTIFY now. Its 200 proves nothing."""
-
-
-class ZoneRestorer(ZoneWriter, Protocol):
-    """A writer that can also make the zone, and choose how its serial moves: for `restore` alone."""
-
-    def exists(self) -> bool:
-        """Whether the server has the zone."""
-
-    def create(self, rrsets: Sequence[RRset], *, native: bool, transfer_keys: Sequence[str]) -> None:
-        """Make the zone of these RRsets, its SOA among them, with SOA-EDIT-API INCREASE. Sent once.
-
-        PowerDNS stores the serial of that SOA, increased by one.
-
-        Args:
-            rrsets: The whole zone.
-            native: Without transfers to secondaries.
-            transfer_keys: Names of TSIG keys, known to the server, that secondaries transfer it with.
-
-        Raises:
-            ServerRefused: nothing was made.
-            ReplyLost, OutsideFailure: as `patch` does.
-        """
-
-    def forget_answers(self) -> None:
-        """Drop what the server remembers to have answered about the zone, such as that it has none."""
-
-    def set_soa_edit_api(self, value: str) -> None:
-        """Choose how the API moves the serial."""
-
-
-class Refresher(Protocol):
-    """Has one secondary serve what the primary holds now, by the secondary's own API."""
-
-    def refresh(self) -> None:
-        """Request a transfer; or, where the secondary reads the primary's database, a flush of its caches."""
-
-
-# --- DNS
-
-
-class DnsClient(Protocol):
-    """Asks servers by address; never the system's resolver."""
-
-    def ask(
-        self,
-        server: ServerAddress,
-        questions: Sequence[Question],
-        *,
-        recursion_desired: bool,
-        timeout_s: float,
-    ) -> Mapping[Question, Answer]:
-        """Ask all questions at once; every question gets an Answer, silence included. Raises nothing for silence."""
-
-
-class ZoneTransfers(Protocol):
-    """Takes a whole zone by AXFR, where a server allows that."""
-
-    def transfer(self, server: ServerAddress, zone: str) -> tuple[RRset, ...]:
-        """Every RRset of a zone, markers, SOA and DNSSEC types included.
-
-        Raises:
-            OutsideFailure: codes `axfr-refused`, `axfr-failed`.
-        """
-
-    def knows_type(self, name: str) -> bool:
-        """Whether DNS can be asked for this type, by the name that the API gives it."""
-
-
-# --- services
-
-
-class Prober(Protocol):
-    """Connects to addresses where services are said to be."""
-
-    def probe(self, probe: Probe) -> ProbeReport:
-        """What one address says; an address that says nothing is an answer too. Raises nothing for it."""
 
 
 # --- signing
@@ -244,17 +123,6 @@ class Branches(Protocol):
         """
 
 
-class PullRequests(Protocol):
-    """The forge's own program."""
-
-    def open(self, command: Sequence[str]) -> str | None:
-        """Run the command that opens a pull request; what it printed last, or None where the program is missing.
-
-        Raises:
-            OutsideFailure: code `pull-request-failed`.
-        """
-
-
 class History(Protocol):
     """The contracts' history."""
 
@@ -295,6 +163,27 @@ class History(Protocol):
         Raises:
             InvalidData: code `merge-conflict`.
             OutsideFailure: code `no-merge`: it cannot be known here.
+        """
+
+
+class RemoteAccess(Protocol):
+    """The git remote of the log."""
+
+    def head(self) -> str | None:
+        """The commit of the evidence branch there.
+
+        Raises:
+            OutsideFailure: it cannot be reached.
+        """
+
+    def refusal(self, commit: str) -> str | None:
+        """Why the remote would not take this commit as the branch's head, as far as a dry run tells."""
+
+    def rules(self, branch: str) -> BranchRules | None:
+        """What protects a branch, None where nothing shows it.
+
+        Raises:
+            OutsideFailure: what would show it cannot be asked.
         """
 
 
@@ -395,4 +284,26 @@ class EvidenceStore(Protocol):
         Raises:
             Refused: guard `evidence-diverged` when it is not; `race`.
             OutsideFailure: the remote cannot be reached.
+        """
+
+
+class SegmentFolder(Protocol):
+    """The segments beside the contracts, on this machine's disk."""
+
+    def segments(self) -> Sequence[str]:
+        """The name of each segment's folder, sorted."""
+
+    def read(self, segment: str) -> Mapping[str, bytes]:
+        """Every file of a segment, by name.
+
+        Raises:
+            OutsideFailure: code `cannot-read`.
+        """
+
+    def append(self, segment: str, files: Mapping[str, bytes], last: str) -> None:
+        """Put these files down, each whole and on disk before the next; `last`, which must be new, after the others.
+
+        Raises:
+            Refused: guard `race`: `last` exists.
+            OutsideFailure: code `cannot-write`.
         """

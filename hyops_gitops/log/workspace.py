@@ -24,17 +24,8 @@ from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.events import OnEvent
 from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.findings import FindingsError
-from hyops_gitops.core.ports import (
-    Clock,
-    DnsClient,
-    EvidenceSnapshot,
-    EvidenceStore,
-    History,
-    SourceTree,
-    VerifiedMark,
-    Verifier,
-    ZoneReader,
-)
+from hyops_gitops.core.network import DnsClient, ZoneReader
+from hyops_gitops.core.ports import Clock, EvidenceSnapshot, EvidenceStore, History, SourceTree, VerifiedMark, Verifier
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.writer import Signers, read_signers, require_log
 from hyops_gitops.validate.tree import Validation, validate_tree

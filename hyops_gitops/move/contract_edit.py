@@ -4,9 +4,10 @@ The order of `CONTRACT_KEYS` is the canonical one; the schema's properties have 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from hyops_gitops.core.contract import Contract, Target
+from hyops_gitops.core.document import Edit
 
 CONTRACT_KEYS = (
     "endpoint_dns_name",
@@ -25,14 +26,6 @@ CONTRACT_KEYS = (
     "endpoint_attested",
     "endpoint_readiness",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """One key and its new value: str, int, bool, or lists and mappings of them."""
-
-    at: tuple[str, ...]
-    value: object
 
 
 def edited(data: Mapping[str, object], edits: Iterable[Edit]) -> dict[str, object]:

@@ -5,36 +5,14 @@ Each result is read again and compared with what was meant, and the whole tree v
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
-from hyops_gitops.core.document import DocumentReader, SchemaChecker
+from hyops_gitops.core.document import ContractWriter, DocumentReader, Edit, SchemaChecker
 from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.findings import FindingsError, Severity
 from hyops_gitops.core.ports import SourceTree
 from hyops_gitops.core.tree import lay_out
-from hyops_gitops.move.contract_edit import Edit, edited, same_data
+from hyops_gitops.move.contract_edit import edited, same_data
 from hyops_gitops.validate.tree import Validation, validate_tree
-
-
-class ContractWriter(Protocol):
-    """Makes the text of contract files. What it makes is never trusted."""
-
-    def set_values(self, content: bytes, edits: Sequence[Edit]) -> bytes:
-        """The file with these keys set and every other byte as it was.
-
-        Raises:
-            InvalidData: code `not-editable`.
-        """
-
-    def new(self, fields: Mapping[str, object]) -> bytes:
-        """A new file with these keys."""
-
-    def in_order(self, content: bytes) -> bytes:
-        """The file with its keys in canonical order, comments kept.
-
-        Raises:
-            InvalidData: code `not-editable`.
-        """
 
 
 @dataclass(frozen=True, slots=True)

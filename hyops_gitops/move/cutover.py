@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from hyops_gitops.core.contract import Contract, Target
+from hyops_gitops.core.document import Edit
 from hyops_gitops.core.errors import UsageError
-from hyops_gitops.move.contract_edit import Edit
 from hyops_gitops.move.moves import CommitText, Move, Moving, given_target, move_of, previous_target, site_target
 from hyops_gitops.move.moving import (
     MovePorts,

@@ -15,15 +15,7 @@ from hyops_gitops.core.findings import FindingsError
 from hyops_gitops.core.guards import Override
 from hyops_gitops.core.json_fields import time_text
 from hyops_gitops.core.names import canonical_name, is_in_zone
-from hyops_gitops.core.ports import (
-    Branches,
-    Clock,
-    EvidenceStore,
-    History,
-    PullRequests,
-    VerifiedMark,
-    Verifier,
-)
+from hyops_gitops.core.ports import Branches, Clock, EvidenceStore, History, VerifiedMark, Verifier
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.retirement import cached_until
 from hyops_gitops.move.contract_files import (
@@ -53,7 +45,7 @@ class MovePorts:
     files: FilePorts
     history: History
     branches: Branches
-    pull_requests: PullRequests
+    open_pull_request: Callable[[Sequence[str]], str | None]
     open_store: Callable[[EvidenceSettings], EvidenceStore]
     verifier: Verifier
     clock: Clock
@@ -195,7 +187,7 @@ def carry_out(
     done = replace(done, pushed=True, next=(show, shlex.join(open_command)))
     if not order.pull_request:
         return done
-    address = ports.pull_requests.open(open_command)
+    address = ports.open_pull_request(open_command)
     return done if address is None else replace(done, pull_request=address, next=(show,))
 
 

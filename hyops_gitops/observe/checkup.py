@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from hyops_gitops.apply.plan import PlanPorts
 from hyops_gitops.core.authority import Authority, EvidenceSettings, Secondary
 from hyops_gitops.core.errors import HyopsError, UsageError
 from hyops_gitops.core.events import OnEvent
-from hyops_gitops.core.exchange import BranchRules, ServerInfo, SourceFile
-from hyops_gitops.core.ports import Clock, DnsClient, Signer, ZoneReader, ZoneRestorer
+from hyops_gitops.core.exchange import ServerInfo, SourceFile
+from hyops_gitops.core.network import DnsClient, ScratchZone, ZoneReader
+from hyops_gitops.core.ports import Clock, RemoteAccess, Signer
 
 # ok; does not work; cannot be seen from here, which is not ok; cannot be seen, and somebody vouched for it.
 State = Literal["ok", "fail", "unknown", "attested"]
@@ -83,38 +84,6 @@ def parse_attest(text: str) -> tuple[str, str]:
     if not equals or not reason.strip():
         raise UsageError(f"{text!r} is not CHECK=REASON", code="bad-attest", hint="say who looked, and when")
     return check.strip(), reason.strip()
-
-
-class RemoteAccess(Protocol):
-    """The git remote of the log."""
-
-    def head(self) -> str | None:
-        """The commit of the evidence branch there.
-
-        Raises:
-            OutsideFailure: it cannot be reached.
-        """
-
-    def refusal(self, commit: str) -> str | None:
-        """Why the remote would not take this commit as the branch's head, as far as a dry run tells."""
-
-    def rules(self, branch: str) -> BranchRules | None:
-        """What protects a branch, None where nothing shows it.
-
-        Raises:
-            OutsideFailure: what would show it cannot be asked.
-        """
-
-
-class ScratchZone(ZoneRestorer, Protocol):
-    """A zone that is made for a race, and removed after it."""
-
-    @property
-    def name(self) -> str:
-        """Its name, of a form that no zone in use has."""
-
-    def remove(self) -> None:
-        """Delete it, with everything in it."""
 
 
 @dataclass(frozen=True, slots=True)

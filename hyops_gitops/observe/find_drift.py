@@ -14,7 +14,8 @@ from hyops_gitops.core.authority import Authority, Secondary
 from hyops_gitops.core.errors import HyopsError, OutsideFailure, Refused, UsageError
 from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.findings import FindingsError
-from hyops_gitops.core.ports import Refresher, VerifiedMark, ZoneReader
+from hyops_gitops.core.network import Refresher, ZoneReader
+from hyops_gitops.core.ports import VerifiedMark
 from hyops_gitops.core.serials import StuckSerial, stuck_serial
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.admin import CustodyPorts, open_for_writing

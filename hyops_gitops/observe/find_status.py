@@ -13,7 +13,7 @@ from hyops_gitops.core.errors import HyopsError, Refused, UsageError
 from hyops_gitops.core.exchange import Answer, Question, unseen_because, why_inconclusive
 from hyops_gitops.core.markers import Anchor, anchor_name
 from hyops_gitops.core.names import canonical_name, is_in_zone
-from hyops_gitops.core.ports import DnsClient
+from hyops_gitops.core.network import DnsClient
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.log.admin_entries import Reconcile
 from hyops_gitops.log.holds import held_contracts

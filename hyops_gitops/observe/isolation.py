@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from hyops_gitops.core.damage import DamageKind, find_damage
 from hyops_gitops.core.errors import OutsideFailure, ServerRefused
 from hyops_gitops.core.events import OnEvent, Step, Warned
+from hyops_gitops.core.network import ScratchZone
 from hyops_gitops.core.text import counted
 from hyops_gitops.core.zone import RRset
-from hyops_gitops.observe.checkup import ScratchZone
 
 SCRATCH_SUFFIX = ".invalid"  # no zone that anybody asks for ends so (RFC 2606)
 SCRATCH_PREFIX = "hyops-doctor-race-"

@@ -15,7 +15,7 @@ from hyops_gitops.core.errors import HyopsError
 from hyops_gitops.core.exchange import NO_ANSWER, Answer, Question, unseen_because, why_inconclusive
 from hyops_gitops.core.markers import anchor_name
 from hyops_gitops.core.names import is_below
-from hyops_gitops.core.ports import DnsClient, ZoneReader, ZoneTransfers
+from hyops_gitops.core.network import DnsClient, ZoneReader, ZoneTransfers
 from hyops_gitops.core.zone import Key, RRset, Zone, soa_serial
 from hyops_gitops.log.log import Applied, Log
 from hyops_gitops.log.retirement import NEW_ZONE_EXPLAINED, NO_ANSWER_S, OLD_ANSWER_S, is_shared, stopped_serving

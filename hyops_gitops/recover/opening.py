@@ -15,11 +15,13 @@ from hyops_gitops.apply.opening import Opened, contracts_at
 from hyops_gitops.apply.ports import ApplyPorts, ApplyRequest
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.declaration import NOTHING_DECLARED, Declaration
+from hyops_gitops.core.document import ContractWriter
 from hyops_gitops.core.errors import OutsideFailure, Refused
 from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.findings import FindingsError
 from hyops_gitops.core.markers import Anchor, anchor_name, protocol_name
-from hyops_gitops.core.ports import Signer, SourceTree, ZoneReader
+from hyops_gitops.core.network import ZoneReader
+from hyops_gitops.core.ports import SegmentFolder, Signer, SourceTree
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.admin_entries import Reconcile
 from hyops_gitops.log.envelope import EntryList
@@ -27,9 +29,8 @@ from hyops_gitops.log.log import Log
 from hyops_gitops.log.segment import Base, SegmentRef
 from hyops_gitops.log.verify_segment import Segment
 from hyops_gitops.log.writer import Signers, read_signers, require_log
-from hyops_gitops.move.contract_files import ContractWriter
 from hyops_gitops.plan.limits import Limits
-from hyops_gitops.recover.segment_log import OwnKey, SegmentFolder, SegmentReader, SegmentWriter
+from hyops_gitops.recover.segment_log import OwnKey, SegmentReader, SegmentWriter
 from hyops_gitops.validate.tree import validate_tree
 
 

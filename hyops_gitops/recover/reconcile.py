@@ -20,7 +20,7 @@ from hyops_gitops.core.declaration import Declaration
 from hyops_gitops.core.errors import HyopsError, InvalidData, Refused
 from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.guards import Override, override_line
-from hyops_gitops.core.ports import ZoneRestorer, ZoneWriter
+from hyops_gitops.core.network import ZoneRestorer, ZoneWriter
 from hyops_gitops.core.text import masked
 from hyops_gitops.log.admin_entries import Reconcile
 from hyops_gitops.log.continuity import Problem

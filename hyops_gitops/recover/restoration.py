@@ -21,7 +21,7 @@ from hyops_gitops.core.errors import Exit, Refused
 from hyops_gitops.core.exchange import Question, ZoneHeader, why_inconclusive
 from hyops_gitops.core.guards import override_line
 from hyops_gitops.core.markers import Anchor, anchor_name
-from hyops_gitops.core.ports import DnsClient, ZoneReader, ZoneRestorer
+from hyops_gitops.core.network import DnsClient, ZoneReader, ZoneRestorer
 from hyops_gitops.core.serials import is_newer
 from hyops_gitops.core.server_report import ServerReport
 from hyops_gitops.core.zone import RRset, Zone, soa_serial

@@ -18,7 +18,7 @@ from hyops_gitops.core.errors import InvalidData, Refused
 from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.guards import find_override
 from hyops_gitops.core.markers import Anchor
-from hyops_gitops.core.ports import ZoneRestorer
+from hyops_gitops.core.network import ZoneRestorer
 from hyops_gitops.core.text import masked
 from hyops_gitops.log.admin_entries import Gap
 from hyops_gitops.log.continuity import after_changes

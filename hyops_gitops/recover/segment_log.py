@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from hyops_gitops.apply.look import judge_anchor
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.markers import Anchor
-from hyops_gitops.core.ports import Clock, Signer, Verifier
+from hyops_gitops.core.ports import Clock, SegmentFolder, Signer, Verifier
 from hyops_gitops.core.signers import SignerSet
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.entries import Body, Intent
@@ -24,28 +23,6 @@ from hyops_gitops.recover.restoration import Served
 
 _TEST = b"hyops-gitops: can this key sign?\n"
 _SHOWN = 3
-
-
-class SegmentFolder(Protocol):
-    """The segments beside the contracts, on this machine's disk."""
-
-    def segments(self) -> Sequence[str]:
-        """The name of each segment's folder, sorted."""
-
-    def read(self, segment: str) -> Mapping[str, bytes]:
-        """Every file of a segment, by name.
-
-        Raises:
-            OutsideFailure: code `cannot-read`.
-        """
-
-    def append(self, segment: str, files: Mapping[str, bytes], last: str) -> None:
-        """Put these files down, each whole and on disk before the next; `last`, which must be new, after the others.
-
-        Raises:
-            Refused: guard `race`: `last` exists.
-            OutsideFailure: code `cannot-write`.
-        """
 
 
 @dataclass(frozen=True, slots=True)

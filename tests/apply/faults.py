@@ -8,7 +8,7 @@ from hyops_gitops.adapters.host.machine import SystemClock
 from hyops_gitops.apply.ports import ApplyPorts
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.exchange import PatchReceipt, ZoneHeader
-from hyops_gitops.core.ports import ZoneWriter
+from hyops_gitops.core.network import ZoneWriter
 from hyops_gitops.core.zone import Key, Operation, RRset
 
 Hook = Callable[[int], None]  # gets the number of the PATCH, from 1; what it raises is raised

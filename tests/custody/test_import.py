@@ -10,7 +10,7 @@ import pytest
 from hyops_gitops.apply.ports import ApplyPorts
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.exchange import PatchReceipt
-from hyops_gitops.core.ports import ZoneWriter
+from hyops_gitops.core.network import ZoneWriter
 from hyops_gitops.core.zone import Key, Operation, RRset
 from hyops_gitops.log.admin_entries import Gap
 from hyops_gitops.log.entries import Result

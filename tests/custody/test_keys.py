@@ -9,7 +9,7 @@ import pytest
 from hyops_gitops.apply.ports import ApplyPorts
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.exchange import PatchReceipt
-from hyops_gitops.core.ports import ZoneWriter
+from hyops_gitops.core.network import ZoneWriter
 from hyops_gitops.log.admin import open_for_writing
 from hyops_gitops.log.admin_entries import Compromised, Gap, TrustChange
 from hyops_gitops.log.parts import TrustedKey

@@ -8,7 +8,7 @@ import pytest
 
 from hyops_gitops.adapters.host.machine import SystemClock
 from hyops_gitops.core.exchange import ZoneHeader
-from hyops_gitops.core.ports import ZoneReader
+from hyops_gitops.core.network import ZoneReader
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.zones import create_zone

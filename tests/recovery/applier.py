@@ -23,7 +23,8 @@ from hyops_gitops.core.authority import Authority, EvidenceSettings, ServerAddre
 from hyops_gitops.core.errors import ServerRefused
 from hyops_gitops.core.events import OnEvent
 from hyops_gitops.core.exchange import Answer, PatchReceipt, Question, ZoneHeader
-from hyops_gitops.core.ports import DnsClient, EvidenceStore, Signer, ZoneWriter
+from hyops_gitops.core.network import DnsClient, ZoneWriter
+from hyops_gitops.core.ports import EvidenceStore, Signer
 from hyops_gitops.core.zone import Key, Operation, RRset
 
 MARKS = (

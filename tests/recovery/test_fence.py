@@ -11,7 +11,7 @@ from hyops_gitops.cli.wiring import TOOL
 from hyops_gitops.core.authority import Authority, EvidenceSettings
 from hyops_gitops.core.errors import OutsideFailure, Refused
 from hyops_gitops.core.markers import claim_name
-from hyops_gitops.core.ports import ZoneWriter
+from hyops_gitops.core.network import ZoneWriter
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.log.admin_entries import Gap
 from hyops_gitops.log.entries import Intent

@@ -12,7 +12,7 @@ from hyops_gitops.apply.ports import ApplyPorts
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.exchange import ZoneHeader
-from hyops_gitops.core.ports import ZoneWriter
+from hyops_gitops.core.network import ZoneWriter
 from hyops_gitops.lab.model import Lab
 from tests import world as worlds
 from tests.recovery.applier import MarkingWriter, Marks
