@@ -73,6 +73,11 @@ def _is_of_another(item: pytest.Item, chosen: str) -> bool:
     return spec is not None and spec.params.get("lab", chosen) != chosen
 
 
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Two for each processor, unless the environment has a number: tests wait for servers more than they compute."""
+    return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else 2 * (os.cpu_count() or 1)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Compile the program once: where PYTHONDONTWRITEBYTECODE is set, each of the hundreds of commands would again."""
     if not hasattr(config, "workerinput"):

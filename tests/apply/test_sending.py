@@ -71,11 +71,13 @@ def test_a_request_lost_before_the_server_saw_it(world: World) -> None:
     assert (len(primary.patches), world.serial()) == (2, before + 1)
 
 
+@pytest.mark.one_backend
 def test_a_connection_refused_once(world: World) -> None:
     primary = Primary(before=fail_first(1, NOT_SENT))
     assert world.apply(swap=with_primary(primary)).outcome == "applied"
 
 
+@pytest.mark.one_backend
 def test_a_server_that_fails_and_recovers(world: World) -> None:
     primary, before = Primary(before=fail_first(3, FAILED)), world.serial()
     assert world.apply(swap=with_primary(primary)).outcome == "applied"
@@ -112,12 +114,14 @@ def test_a_late_copy_of_an_update_superseded_is_refused_too(world: World) -> Non
     assert world.at("first") == {"A": (60, ("10.0.0.9",))}
 
 
+@pytest.mark.one_backend
 def test_after_a_failure_the_next_apply_goes_on(world: World) -> None:
     world.apply(swap=with_primary(Primary(before=fail_first(5, FAILED))))
     assert world.apply().outcome == "applied"
     assert world.types() == ["genesis", "intent", "result", "intent", "result"]
 
 
+@pytest.mark.one_backend
 def test_a_server_that_fails_for_ever_leaves_the_intent_open(world: World) -> None:
     primary = Primary(before=fail_first(FOR_EVER, FAILED))
     with pytest.raises(Unconfirmed) as caught:
@@ -126,11 +130,13 @@ def test_a_server_that_fails_for_ever_leaves_the_intent_open(world: World) -> No
     assert world.types() == ["genesis", "intent"]
 
 
+@pytest.mark.one_backend
 def test_a_server_that_is_gone_for_ever_was_never_sent_anything(world: World) -> None:
     receipt = world.apply(swap=with_primary(Primary(before=fail_first(FOR_EVER, NOT_SENT))))
     assert (receipt.outcome, receipt.exit_code, result_of(world).outcome) == ("failed", 4, "failed")
 
 
+@pytest.mark.one_backend
 def test_an_update_that_the_server_refuses_whole(world: World) -> None:
     refusal = ServerRefused("refused (422)", code="powerdns-refused")
     receipt = world.apply(swap=with_primary(Primary(before=fail_first(FOR_EVER, refusal))))
@@ -165,6 +171,7 @@ def test_a_record_elsewhere_that_changes_between_plan_and_update(world: World) -
     assert world.evidence(f"zones/{world.zone}.zone").decode() == world.records().text()
 
 
+@pytest.mark.one_backend
 def test_a_lease_that_runs_out_before_the_update(make_world: MakeWorld) -> None:
     world, clock = make_world(lease_s=60), FakeClock()
     before = world.serial()
@@ -172,12 +179,14 @@ def test_a_lease_that_runs_out_before_the_update(make_world: MakeWorld) -> None:
     assert (receipt.outcome, result_of(world).outcome, world.serial()) == ("refused", "refused", before)
 
 
+@pytest.mark.one_backend
 def test_a_log_that_went_on_without_the_intent(world: World) -> None:
     before = world.serial()
     receipt = world.apply(swap=lambda ports: FakeClock().swap(on_intent(lambda: world.rewrite_evidence({}))(ports)))
     assert (receipt.outcome, receipt.exit_code, world.serial()) == ("refused", 3, before)
 
 
+@pytest.mark.one_backend
 def test_a_result_that_cannot_be_pushed_leaves_the_intent_open(world: World) -> None:
     remote = world.remote
     assert remote is not None
@@ -217,6 +226,7 @@ def silent_secondary(make_world: MakeWorld) -> World:
     return world
 
 
+@pytest.mark.one_backend
 def test_a_secondary_that_is_silent_is_not_confirmed_but_recorded(make_world: MakeWorld) -> None:
     world = silent_secondary(make_world)
     receipt = apply_until_seen(world, 2)
@@ -225,6 +235,7 @@ def test_a_secondary_that_is_silent_is_not_confirmed_but_recorded(make_world: Ma
     assert (result_of(world).outcome, result_of(world).converged) == ("applied", False)
 
 
+@pytest.mark.one_backend
 def test_a_silent_secondary_leaves_the_next_apply_unconfirmed_but_lets_it_run(make_world: MakeWorld) -> None:
     world = silent_secondary(make_world)
     apply_until_seen(world, 2)
@@ -235,6 +246,7 @@ def test_a_silent_secondary_leaves_the_next_apply_unconfirmed_but_lets_it_run(ma
     assert world.at("first")["A"][1] == ("10.0.0.9",)
 
 
+@pytest.mark.one_backend
 def test_a_secondary_that_stays_behind_is_stale(make_world: MakeWorld) -> None:
     world = make_world(convergence={"timeout_s": 60, "require": ["primary", "secondaries"]})
     world.put_zone({"kind": "Native"}, secondary=1)  # takes no transfer any more
@@ -243,6 +255,7 @@ def test_a_secondary_that_stays_behind_is_stale(make_world: MakeWorld) -> None:
     assert [server.verdict for server in receipt.servers] == ["converged", "converged", "stale"]
 
 
+@pytest.mark.one_backend
 def test_a_move_that_a_server_has_not_made_says_no_time_to_retire(make_world: MakeWorld) -> None:
     world = silent_secondary(make_world)
     apply_until_seen(world, 2)
@@ -251,6 +264,7 @@ def test_a_move_that_a_server_has_not_made_says_no_time_to_retire(make_world: Ma
     assert [one.after for one in apply_until_seen(world, 2).retire] == [None]
 
 
+@pytest.mark.one_backend
 def test_a_secondary_that_nobody_requires_may_be_silent(make_world: MakeWorld) -> None:
     world = make_world(convergence={"timeout_s": 2, "require": ["primary"]})
     assert world.lab is not None

@@ -5,6 +5,7 @@ import pytest
 from hyops_gitops.core.damage import CAUSE
 from hyops_gitops.observe.drift import DriftKind, DriftReport
 from hyops_gitops.observe.find_drift import DriftRequest, look_for_drift
+from tests.damage.conftest import on_each_database
 from tests.damage.rows import Rows
 from tests.world import World
 
@@ -23,6 +24,7 @@ def test_nothing_is_damaged_in_a_zone_of_one_writer(world: World) -> None:
     assert _drift(world).cases == ()
 
 
+@on_each_database
 def test_equal_records_of_ours_are_named_with_their_rows_and_the_cause(world: World, rows: Rows) -> None:
     rows.insert(world.zone, world.name("first"), "A", "10.0.0.1")
     report = _drift(world)
@@ -40,6 +42,7 @@ def test_equal_records_of_others_are_named_too(world: World, rows: Rows) -> None
     assert _named(_drift(world)) == [("primary", world.name("text"), "equal-records")]
 
 
+@on_each_database
 def test_two_soa_are_named_with_their_serials(world: World, rows: Rows) -> None:
     serial = world.serial()
     rows.soa(world.zone, serial + 7)
@@ -53,6 +56,7 @@ def test_two_equal_soa_are_named(world: World, rows: Rows) -> None:
     assert _named(_drift(world)) == [("primary", world.zone, "several-soa")]
 
 
+@on_each_database
 def test_a_cname_beside_ours_is_one_case_and_no_edit_of_anybody(world: World, rows: Rows) -> None:
     rows.insert(world.zone, world.name("first"), "CNAME", world.name("other"))
     report = _drift(world)

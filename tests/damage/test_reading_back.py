@@ -17,8 +17,7 @@ from tests.damage.rows import Rows
 from tests.recovery.proxy import Patch
 from tests.world import World
 
-# What reads and names rows is one code for all databases; drift and --repair are tried on each.
-pytestmark = [pytest.mark.authority, pytest.mark.parametrize("sql_lab", ["gpgsql"], indirect=True)]
+pytestmark = pytest.mark.authority
 
 
 def _last_result(world: World) -> Result:

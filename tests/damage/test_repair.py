@@ -8,6 +8,7 @@ import pytest
 from hyops_gitops.core.damage import DamageKind
 from hyops_gitops.core.markers import anchor_name, claim_name, protocol_name
 from hyops_gitops.log.entries import Intent, Result
+from tests.damage.conftest import on_each_database
 from tests.damage.rows import Rows
 from tests.world import Ran, World
 
@@ -38,6 +39,7 @@ def _whole_again(world: World) -> None:
     assert done.returncode == 0, done.stdout
 
 
+@on_each_database
 def test_every_kind_of_damage_is_mended_by_one_patch_and_recorded(world: World, rows: Rows) -> None:
     first, text = world.name("first"), world.name("text")
     serial = world.serial()
@@ -67,6 +69,7 @@ def test_every_kind_of_damage_is_mended_by_one_patch_and_recorded(world: World, 
     _whole_again(world)
 
 
+@on_each_database
 def test_a_serial_that_was_served_is_never_gone_back_to(world: World, rows: Rows) -> None:
     serial = world.serial()
     rows.soa(world.zone, serial - 2)  # listed last, so an ordinary update would count on from it
@@ -87,6 +90,7 @@ def test_equal_records_leave_no_trace_but_the_intent_that_names_them(world: Worl
     _whole_again(world)
 
 
+@on_each_database
 def test_a_broken_fence_is_closed_again(world: World, rows: Rows) -> None:
     """A claim beside its tombstone, of an intent that is over, and two anchors."""
     world.contract("first", "10.0.0.2")

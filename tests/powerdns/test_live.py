@@ -138,6 +138,7 @@ def test_a_refused_patch_leaves_the_zone_as_it_was(writer: PowerDnsWriter, zone_
     assert writer.rrsets() == before
 
 
+@pytest.mark.one_backend
 def test_what_the_server_takes_for_too_big(
     writer: PowerDnsWriter, zone_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

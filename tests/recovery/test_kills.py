@@ -8,13 +8,14 @@ from collections.abc import Callable
 
 import pytest
 
+from hyops_gitops.lab.model import BACKENDS
 from hyops_gitops.log.log import Log
 from tests.conftest import SAID
 from tests.recovery.applier import ENDED, MARKS
 from tests.recovery.harness import LONG, Applier, Site, results
 
-REPEATS = 20 if LONG else 2
-SEEDS = 200 if LONG else 20 if "CI" in os.environ else 5
+REPEATS = 20 if LONG else 1
+SEEDS = 200 if LONG else len(MARKS)  # each gap once
 KILLS_A_GAP = 10  # that 200 seeds have to bring
 KILLED, ALARMED = -signal.SIGKILL, -signal.SIGALRM
 # Between these marks the intent is in the log and its result is not.
@@ -37,8 +38,21 @@ def reconcile(site: Site, before: int) -> Log:
     return log
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("mark", MARKS)
 def test_a_kill_at_a_step_is_made_good(site: Site, mark: str) -> None:
+    kill_and_reconcile(site, mark)
+
+
+@pytest.mark.parametrize("lab", BACKENDS[1:], indirect=True, scope="session")
+@pytest.mark.parametrize("mark", ["intent-pushing", "patching", "patched", "result-pushed"])
+def test_a_kill_is_made_good_on_another_storage(site: Site, mark: str) -> None:
+    """A database meets four cases: no intent, one that never landed, one that did, and one that is over."""
+    kill_and_reconcile(site, mark)
+
+
+def kill_and_reconcile(site: Site, mark: str) -> None:
+    """Kill an applier at this mark, apply once more, and compare what the log says with what landed."""
     for _ in range(REPEATS):
         before = len(site.verified().entries)
         site.change()
