@@ -3,17 +3,21 @@
 Pure functions on values; `audit.run` brings the values.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from hyops_gitops.audit.ports import CommitFacts, Verdict
+from hyops_gitops.audit.commits import CommitFacts, Verdict
+from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.server_report import Server, ServerReport
-from hyops_gitops.core.zone import RRset
-from hyops_gitops.log.continuity import Problem
+from hyops_gitops.core.zone import Key, RRset, served
+from hyops_gitops.log.admin_entries import Adopted
+from hyops_gitops.log.continuity import Problem, after_changes, wrongly_taken_back
 from hyops_gitops.log.entries import Intent, Refusal, Result, Unchanged
 from hyops_gitops.log.envelope import Entry, entry_path
+from hyops_gitops.log.holds import GUARD, hold_of, holds_due, holds_in_effect
 from hyops_gitops.log.pages import subject
 from hyops_gitops.log.retirement import meets, observed
-from hyops_gitops.plan.plan import Action, Change
+from hyops_gitops.plan.plan import Action, Change, plan_digest
 
 
 def check_reference(zone: str, entry: Entry, facts: CommitFacts) -> Iterator[Problem]:
@@ -114,3 +118,174 @@ def _unmet(server: ServerReport, changes: Collection[Change], anchor: RRset) -> 
         if expected and not meets(change, answers.get(change.key), authoritative=authoritative):
             return f"{change.name} {change.type}"
     return None
+
+
+Holder = Callable[[int], Entry | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How things stood before an entry: what was managed, what its commit asked for, which names had to stay."""
+
+    before: ManagedSet
+    facts: CommitFacts
+    kept: Mapping[str, str]  # by name: why it had to stay
+
+    @classmethod
+    def of(cls, before: ManagedSet, facts: CommitFacts, holder: Holder, lifted: Collection[str] = ()) -> "Standing":
+        """Derived anew.
+
+        Args:
+            before: The managed set, with the marks of holds, as the entries before left it.
+            facts: The commit that the entry names.
+            holder: The entry that a mark names.
+            lifted: Names whose hold somebody lifted.
+        """
+        names = {one.path: str(one.name) for one in facts.contracts}
+        why = dict.fromkeys(facts.invalid, "its contract is invalid")
+        for path, number in holds_in_effect(before, holder, facts.contracts).items():
+            if names[path] not in lifted:
+                why[path] = f"held by entry {number}"
+        own = {names[path]: reason for path, reason in why.items() if path in names}
+        asked = {key[0]: why[one.contract] for key, one in before.entries.items() if one.contract in why}
+        return cls(before, facts, {**asked, **own})
+
+    def asked(self, key: Key) -> RRset | None:
+        """What had to be there afterwards."""
+        return self.before.rrset(key) if key[0] in self.kept else self.facts.desired.rrsets.get(key)
+
+
+def check_plan(entry: Entry, intent: Intent, stood: Standing, taken_back: Intent | None) -> Verdict:
+    """Whether an intent does what the contracts at its commit ask for.
+
+    Args:
+        entry: The intent's entry.
+        intent: Its body.
+        stood: How things stood before it.
+        taken_back: The earlier intent that it says it takes back, where there is such an intent.
+    """
+    if intent.restore is not None:
+        return Verdict()  # it carries out no contract; that it brings back what the log had is checked with the log
+    path, zone = entry_path(stood.before.apex, entry.seq), stood.before.apex
+    # What a roll-back changes is held against what it takes back; everything else against the contracts as ever.
+    back = {change.name for change in intent.changes} if intent.rollback_of is not None else set()
+    restored = any(override.guard == "restored" for override in intent.overrides)
+    left = after_changes(stood.before, intent.changes)
+    told = _differences(stood, left, {change.key for change in intent.changes}, restored=restored)
+    listed = {held.name for held in intent.held}
+    verdict = _judged(stood, path, (one for one in told if one.key[0] not in back), listed)
+    wrong = tuple(Problem("held", path, message) for message in _wrong_holds(intent, stood, back))
+    problems = [Problem("rollback", path, message) for message in _wrong_rollback(intent, taken_back)]
+    if intent.plan_sha256 != plan_digest(zone, intent.before.whole, intent.changes):
+        problems.append(Problem("plan-digest", path, "the plan's digest is not that of its changes"))
+    known = stood.facts.own_authority
+    return Verdict(
+        (*problems, *verdict.problems, *(wrong if known else ())),
+        (*verdict.inconclusive, *(() if known else wrong)),
+    )
+
+
+def lifted_holds(intent: Intent) -> set[str]:
+    """The names whose hold an intent lifted: by an override that did something."""
+    return {one.name for one in intent.overrides if one.guard == GUARD and one.name} - {one.name for one in intent.held}
+
+
+def check_unchanged(entry: Entry, stood: Standing, *, restored: bool) -> Verdict:
+    """Whether contracts that are said to ask for nothing new do so.
+
+    `restored`: zone or log went back since the last apply, and somebody vouched for going on from what is there.
+    """
+    told = () if restored else _differences(stood, stood.before, (), restored=False)
+    return _judged(stood, entry_path(stood.before.apex, entry.seq), told)
+
+
+def check_adopted_holds(
+    entry: Entry, adopted: Adopted, intents: Iterable[Intent], before: ManagedSet, facts: CommitFacts
+) -> Iterator[Problem]:
+    """Whether a reconcile entry has those names held that its segment left elsewhere than their contracts said.
+
+    Args:
+        entry: The entry.
+        adopted: What it says of the segment.
+        intents: What the segment applied.
+        before: The managed set before it.
+        facts: The commit that the entry names.
+    """
+    due = set(holds_due(list(intents), facts.contracts, after_changes(before, adopted.changes)))
+    for name in sorted({hold.name for hold in due ^ set(adopted.holds)}):
+        message = f"{name}: its hold is not what follows from the segment and the contracts at {facts.commit[:12]}"
+        yield Problem("held", entry_path(before.apex, entry.seq), message)
+
+
+# --- parts
+
+
+@dataclass(frozen=True, slots=True)
+class _Difference:
+    """One RRset that is left otherwise than it had to be."""
+
+    key: Key
+    left: RRset | None
+    asked: RRset | None
+    kept: str  # why it had to stay as it was, or ""
+
+    @property
+    def code(self) -> str:
+        return "held" if self.kept else "plan-not-contract"
+
+    @property
+    def only_ttl(self) -> bool:
+        return self.left is not None and self.asked is not None and self.left.rdata == self.asked.rdata
+
+    @property
+    def message(self) -> str:
+        whose = f"it had to stay ({self.kept}) at" if self.kept else "the contracts ask for"
+        return f"{' '.join(self.key)}: the entry leaves {_say(self.left)}, {whose} {_say(self.asked)}"
+
+
+def _differences(
+    stood: Standing, after: ManagedSet, changed: Collection[Key], *, restored: bool
+) -> Iterator[_Difference]:
+    for key in sorted(after.entries.keys() | stood.facts.desired.rrsets.keys() | set(changed)):
+        left, asked = after.rrset(key), stood.asked(key)
+        if restored and asked is None and key not in changed:
+            continue  # our record of an RRset that a restored zone lost goes with the next apply
+        if served(left) != served(asked):
+            yield _Difference(key, left, asked, stood.kept.get(key[0], ""))
+
+
+def _judged(stood: Standing, path: str, told: Iterable[_Difference], listed: Collection[str] = frozenset()) -> Verdict:
+    """Differences are problems, but for those that an authority file which is not at hand may explain."""
+    problems: list[Problem] = []
+    open_questions: list[Problem] = []
+    for one in told:
+        sure = stood.facts.own_authority or not (one.only_ttl or one.key[0] in stood.facts.undecided.union(listed))
+        (problems if sure else open_questions).append(Problem(one.code, path, one.message))
+    return Verdict(tuple(problems), tuple(open_questions))
+
+
+def _wrong_rollback(intent: Intent, taken_back: Intent | None) -> Iterator[str]:
+    if intent.rollback_of is None:
+        return
+    if taken_back is None:
+        yield f"entry {intent.rollback_of}, which it says it takes back, is no earlier intent"
+    else:
+        yield from wrongly_taken_back(intent, taken_back)
+
+
+def _wrong_holds(intent: Intent, stood: Standing, back: Collection[str]) -> Iterator[str]:
+    """Names that an intent says are held, or has held from now on, and that nothing holds."""
+    new = {hold.name for hold in intent.holds}
+    for held in intent.held:
+        if held.name not in new and held.name not in stood.kept:
+            yield f"{held.name} is listed as held, and nothing holds it"
+    due = {hold_of(one) for one in stood.facts.contracts if str(one.name) in new}
+    for hold in intent.holds:
+        if hold.name not in back:
+            yield f"{hold.name} is held from here on without having been moved back"
+        elif hold not in due:
+            yield f"{hold.name} is held by another contract than the one at {stood.facts.commit[:12]}"
+
+
+def _say(rrset: RRset | None) -> str:
+    return "nothing" if rrset is None else f"{' '.join(rrset.rdata)} (TTL {rrset.ttl})"

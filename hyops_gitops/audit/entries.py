@@ -1,21 +1,32 @@
 """The part of an audit that walks the log: each entry against the contracts at its commit, and the state before it."""
 
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from hyops_gitops.audit.audit import Notice
-from hyops_gitops.audit.checks import check_caught_up, check_observations, check_reference
-from hyops_gitops.audit.contracts import Contracts
+from hyops_gitops.audit.checks import (
+    Standing,
+    check_adopted_holds,
+    check_caught_up,
+    check_observations,
+    check_plan,
+    check_reference,
+    check_unchanged,
+    lifted_holds,
+)
+from hyops_gitops.audit.commits import AuditPorts, CommitFacts, Contracts, Verdict
 from hyops_gitops.audit.people import Doubt, Line, check_people
-from hyops_gitops.audit.plans import Standing, check_adopted_holds, check_plan, check_unchanged, lifted_holds
-from hyops_gitops.audit.ports import AuditPorts, CommitFacts, Verdict
+from hyops_gitops.audit.report import Notice
+from hyops_gitops.core.damage import CAUSE, Damage
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.markers import Anchor
-from hyops_gitops.log.admin_entries import Adopted, Gap, Reconcile
+from hyops_gitops.log.admin_entries import Adopted, Gap, Genesis, Reconcile, TrustChange
 from hyops_gitops.log.continuity import Problem, after_changes, placed
-from hyops_gitops.log.entries import AuthorityChange, Intent, Refusal, Result, Unchanged, ZoneDrift
+from hyops_gitops.log.entries import AuthorityChange, Body, Intent, Refusal, Result, Unchanged, ZoneDrift
 from hyops_gitops.log.envelope import Entry, entry_path
 from hyops_gitops.log.log import Log, applied_intents
 from hyops_gitops.log.parts import AuthorityRef
+from hyops_gitops.log.segment import segments_in
+from hyops_gitops.plan.plan import Drift, summarise
 
 
 @dataclass
@@ -187,3 +198,123 @@ class _Walk:
         earlier = intent.rollback_of
         body = self.log.entries[earlier - 1].body if earlier is not None and 0 < earlier < seq else None
         return body if isinstance(body, Intent) else None
+
+
+_BYPASSES = {
+    "direct-push": "was pushed directly, without a pull request",
+    "review": "was merged past its review",
+}
+
+
+def exceptions(log: Log, paths: Collection[str]) -> Iterator[Notice]:
+    """Everything in a verified log that was not the ordinary course of things, oldest first."""
+    for entry in log.entries:
+        for kind, message in _kinds(entry):
+            yield Notice(kind, entry.seq, entry.envelope.time, message)
+        if entry.seq in log.doubtful:
+            yield Notice("compromised", entry.seq, entry.envelope.time, "signed by a key after it was stolen")
+    if log.open_intent is not None:
+        entry = log.open_intent
+        yield Notice("open-intent", entry.seq, entry.envelope.time, f"intent {entry.seq} has no result yet")
+    done = {entry.body.segment for entry in log.entries if isinstance(entry.body, Reconcile)}
+    for segment in sorted(segments_in(paths) - done):
+        yield Notice("segment", None, None, f"break-glass segment {segment} is not reconciled")
+
+
+def _kinds(entry: Entry) -> Iterator[tuple[str, str]]:
+    body = entry.body
+    if isinstance(body, Intent | Refusal):
+        for used in body.overrides:
+            yield "override", f"{used.target}: {used.reason} (by {used.source})"
+    if isinstance(body, Intent | Refusal | Unchanged) and body.authority.outside_commit:
+        yield "outside-commit", f"its authority file came from outside the commit: sha256:{body.authority.sha256}"
+    if isinstance(body, Intent | Unchanged):
+        yield from (
+            ("bypass", f"{one.commit[:12]} {_BYPASSES.get(one.bypass, one.bypass)}")
+            for one in body.merged
+            if one.bypass
+        )
+    if isinstance(body, Intent) and body.restore is not None:
+        where = "a primary without it" if body.restore.created else "a primary that had gone back"
+        brought = f"{len(body.restore.differences)} RRsets brought back"
+        yield "restore", f"the zone of entry {body.restore.from_seq} was restored to {where}: {brought}"
+    match body:
+        case Intent():
+            yield from _about_intent(body)
+        case Refusal(refusals=refusals):
+            yield "refusal", "; ".join(f"{one.guard}: {one.message}" for one in refusals)
+        case Result():
+            yield from _about_result(body)
+        case ZoneDrift():
+            yield from _about_drift(body)
+        case _:
+            yield from _about_custody(body)
+
+
+def _about_drift(body: ZoneDrift) -> Iterator[tuple[str, str]]:
+    moved = body.before.whole != body.after.whole
+    yield from _about_damage(body.damage)
+    if body.differences or body.restored or moved or not (body.secondaries or body.damage):
+        restored = "; the zone was restored" if body.restored else ""
+        yield "drift", f"changed outside the log: {_names(body.differences) or 'it does not say what'}{restored}"
+    for one in body.secondaries:
+        yield "drift", f"secondary {one.name} ({one.address}) was {one.kind}: {_names(one.differences)}"
+
+
+def _about_damage(damage: Iterable[Damage]) -> Iterator[tuple[str, str]]:
+    yield from (("damaged", f"{one.message} ({CAUSE})") for one in damage)
+
+
+def _names(differences: Iterable[Drift]) -> str:
+    return ", ".join(sorted({one.name for one in differences}))
+
+
+def _about_intent(intent: Intent) -> Iterator[tuple[str, str]]:
+    yield from (("held", f"{one.name}: {one.reason}") for one in intent.held)
+    yield from (("drift", f"{one.name} {one.type} was changed outside the log and left alone") for one in intent.drift)
+    yield from (("repair", f"rewritten: {one.message}") for one in intent.repair)
+    if intent.sites_lost:
+        yield "site-lost", f"declared lost, so that its servers were not waited for: {', '.join(intent.sites_lost)}"
+    if intent.rollback_of is not None:
+        names = ", ".join(sorted({change.name for change in intent.changes}))
+        yield "roll-back", f"takes back intent {intent.rollback_of}: {names}"
+
+
+def _about_custody(body: Body) -> Iterator[tuple[str, str]]:
+    match body:
+        case Gap(acknowledges=None, missing=missing, reason=reason):
+            yield "gap", f"entries {missing[0] if missing else '?'} to {missing[1] if missing else '?'}: {reason}"
+        case Gap(acknowledges=seq, reason=reason):
+            yield "acknowledged", f"entry {seq}: {reason}"
+        case TrustChange(reason=reason):
+            yield "keys", reason
+        case Reconcile():
+            yield from _about_segment(body)
+        case AuthorityChange(commit=commit):
+            yield "authority", f"authority/ changed by {commit[:12]}"
+        case Genesis(continues=continues) if continues is not None:
+            yield "continues", f"goes on from log {continues.log}, entry {continues.seq}:{continues.sha256}"
+        case _:
+            pass
+
+
+def _about_segment(body: Reconcile) -> Iterator[tuple[str, str]]:
+    adopted = body.adopted
+    if adopted is not None:
+        witnessed = f", seen by {', '.join(adopted.witnesses)}" if adopted.witnesses else ""
+        said = f"segment {body.segment} by {', '.join(adopted.operators)}{witnessed}"
+        yield "breakglass", f"{said}: {summarise(adopted.changes) or 'nothing applied'}"
+        for used in adopted.overrides:
+            yield "override", f"{used.target}: {used.reason} (by {used.source})"
+    if body.review:
+        yield "reviewed", f"segment {body.segment} by {body.review}: {body.reason}"
+
+
+def _about_result(result: Result) -> Iterator[tuple[str, str]]:
+    yield from _about_damage(result.damage)
+    if result.recovered:
+        yield "recovered", f"the writer of intent {result.intent_seq} had gone; another run found out what became of it"
+    if result.outcome != "applied":
+        yield result.outcome, f"intent {result.intent_seq} was not applied: {result.reason}"
+    elif not result.converged:
+        yield "not-converged", f"intent {result.intent_seq} was applied, but not shown to be served"

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from hyops_gitops.apply.servers import Expectation, Watched, answered, servers_of
-from hyops_gitops.audit.audit import Notice
+from hyops_gitops.audit.report import Notice
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.damage import CAUSE, REPAIR, find_damage
 from hyops_gitops.core.errors import HyopsError

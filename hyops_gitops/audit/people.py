@@ -6,8 +6,8 @@ from itertools import chain
 
 from hyops_gitops.apply.opening import merged_commit
 from hyops_gitops.apply.propose import trailer_overrides
-from hyops_gitops.audit.audit import Notice
-from hyops_gitops.audit.ports import Custody, SeparationOfDuties
+from hyops_gitops.audit.commits import Custody, SeparationOfDuties
+from hyops_gitops.audit.report import Notice
 from hyops_gitops.core.declaration import NOTHING_DECLARED
 from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.people import MergedCommit, Person

@@ -9,18 +9,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from hyops_gitops.apply.propose import manifest_sha256
-from hyops_gitops.audit.audit import Audit, Notice
 from hyops_gitops.audit.checks import (
     check_gaps,
     check_signers,
     check_subjects,
 )
-from hyops_gitops.audit.contracts import Contracts
-from hyops_gitops.audit.entries import Found, audit_entries, audit_entries_at_hand
-from hyops_gitops.audit.exceptions import change_rows, exceptions, population_rows
+from hyops_gitops.audit.commits import AuditPorts, AuditRequest, Contracts
+from hyops_gitops.audit.entries import Found, audit_entries, audit_entries_at_hand, exceptions
 from hyops_gitops.audit.live import look_by_api, look_by_dns
 from hyops_gitops.audit.people import Line, check_population
-from hyops_gitops.audit.ports import AuditPorts, AuditRequest
+from hyops_gitops.audit.report import Audit, Notice, change_rows, population_rows
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.errors import InvalidData, OutsideFailure
 from hyops_gitops.core.exchange import CommitInfo

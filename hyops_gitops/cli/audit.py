@@ -7,10 +7,9 @@ import click
 
 from hyops_gitops.adapters.files import read_source
 from hyops_gitops.adapters.host.machine import SystemClock
-from hyops_gitops.audit.audit import Audit, Period
-from hyops_gitops.audit.ports import AuditPorts, AuditRequest, Look
+from hyops_gitops.audit.commits import AuditPorts, AuditRequest, Look
+from hyops_gitops.audit.report import Audit, Period, audit_csv, audit_text
 from hyops_gitops.audit.run import audit as run_audit
-from hyops_gitops.audit.text import audit_csv, audit_text
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import echo, echo_json, note
 from hyops_gitops.cli.wiring import LocalWorkspace, authority_source

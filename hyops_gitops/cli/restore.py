@@ -10,8 +10,8 @@ from hyops_gitops.cli.output import is_terminal, note, show_event, tell
 from hyops_gitops.cli.run_request import run_request
 from hyops_gitops.cli.wiring import LocalWorkspace, override_option
 from hyops_gitops.core.errors import UsageError
-from hyops_gitops.recover.restoration import RestorePlan, RestoreRequest
-from hyops_gitops.recover.restore import carry_out, prepare_restore
+from hyops_gitops.recover.restore import RestorePlan, RestoreRequest, prepare_restore
+from hyops_gitops.recover.restore_write import carry_out
 from hyops_gitops.recover.text import restore_plan_text, restored_text
 
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from hyops_gitops.apply.plan import PlanPorts
     from hyops_gitops.apply.ports import ApplyPorts
     from hyops_gitops.apply.probe import ReadinessPorts
-    from hyops_gitops.audit.ports import Custody
+    from hyops_gitops.audit.commits import Custody
     from hyops_gitops.core.authority import Authority, EvidenceSettings
     from hyops_gitops.core.events import OnEvent
     from hyops_gitops.core.exchange import SourceFile
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from hyops_gitops.recover.bundle import BundleInfo
     from hyops_gitops.recover.opening import BreakglassPorts
     from hyops_gitops.recover.reconcile import ReconcilePorts
-    from hyops_gitops.recover.restoration import RestorePorts
+    from hyops_gitops.recover.restore import RestorePorts
 
 TOOL = f"hyops-gitops {__version__}"
 
@@ -242,7 +242,7 @@ class LocalWorkspace(Workspace):
             UsageError: code `no-repository`: this is a folder without git.
         """
         from hyops_gitops.adapters.files import DiskSegments
-        from hyops_gitops.recover.restoration import RestorePorts
+        from hyops_gitops.recover.restore import RestorePorts
 
         segments = tuple(DiskSegments(self.root).segments())
         return RestorePorts(self.apply_ports(on_event), self.servers.restorer, segments)

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.findings import printable
-from hyops_gitops.init.repository import PLACEHOLDER_REF, PLACEHOLDER_REPO
-from hyops_gitops.init.rulesets import Ruleset
+from hyops_gitops.init.repository import PLACEHOLDER_REF, PLACEHOLDER_REPO, Ruleset
 from hyops_gitops.init.zone_contracts import Unmapped
 
 _KEY = "/path/to/applier-key"

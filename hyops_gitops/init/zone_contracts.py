@@ -4,12 +4,19 @@ Only what the form decides is decided here: type, name, TTL. Whether a contract 
 adopt the record as it is, the validator and the planner say.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from hyops_gitops.core.authority import Authority
+from hyops_gitops.core.findings import Finding, Severity
+from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.names import EndpointName, label_problem
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.init.repository import scalar
+from hyops_gitops.plan.limits import Limits
+from hyops_gitops.plan.plan import Plan
+from hyops_gitops.plan.planning import Inputs, make_plan
+from hyops_gitops.validate.tree import Validation
 
 CONTRACT_TYPES = frozenset({"A", "AAAA", "CNAME"})
 _LABELS = 2  # service and environment
@@ -120,3 +127,56 @@ def _reason(name: str, apex: str, wanted: tuple[RRset, ...]) -> tuple[str, str] 
 
 def _shown(rrset: RRset) -> tuple[str, str, tuple[str, ...]]:
     return rrset.name, rrset.type, rrset.rdata or rrset.disabled
+
+
+_Reasons = Mapping[str, tuple[str, str]]  # path -> reason, hint
+
+
+Judge = Callable[[Mapping[str, bytes]], Validation]  # validates the repository with these files added
+
+
+@dataclass(frozen=True, slots=True)
+class TakenOver:
+    """What became of a zone's records."""
+
+    contracts: Mapping[str, bytes]
+    unmapped: tuple[Unmapped, ...]
+
+
+def take_over(authority: Authority, rrsets: tuple[RRset, ...], style: Style, judge: Judge) -> TakenOver:
+    """Make the contracts; those in the repository already stay what they are."""
+    zone = Zone.of(authority.zone, rrsets)
+    own = {path for path in judge({}).files if path.startswith("endpoints/")}
+    mapped = map_zone(zone)
+    mapped = Mapped({path: some for path, some in mapped.contracts.items() if path not in own}, mapped.unmapped)
+    while True:
+        texts = {path: contract_text(some, style).encode() for path, some in mapped.contracts.items()}
+        validation = judge(texts)
+        reasons = _invalid(validation.findings, mapped) or _not_adopted(authority, validation, zone, mapped)
+        if not reasons:  # to leave one out can take another one's target away, so look again until nothing is left out
+            return TakenOver(texts, mapped.unmapped)
+        mapped = mapped.without(reasons)
+
+
+def _invalid(findings: tuple[Finding, ...], mapped: Mapped) -> _Reasons:
+    reasons: dict[str, tuple[str, str]] = {}
+    for one in findings:
+        if one.severity is Severity.ERROR and one.path in mapped.contracts:
+            reasons.setdefault(one.path, (f"{one.rule}: {one.message}", one.hint))
+    return reasons
+
+
+def _not_adopted(authority: Authority, validation: Validation, zone: Zone, mapped: Mapped) -> _Reasons:
+    """The contracts whose records a first apply would not simply adopt."""
+    if not mapped.contracts:
+        return {}
+    nothing = ManagedSet.of(authority.zone, ())
+    plan = make_plan(Inputs(nothing, validation.contracts, {}, zone, Limits.of(authority.policy)))
+    paths = {str(contract.name): contract.path for contract in validation.contracts}
+    return {path: why for name, why in _complaints(plan) if (path := paths[name]) in mapped.contracts}
+
+
+def _complaints(plan: Plan) -> list[tuple[str, tuple[str, str]]]:
+    refused = [(one.name, (one.message, "")) for one in plan.refusals if one.name is not None]
+    written = [(one.name, ("an apply would write it", "")) for one in plan.changes if one.writes]
+    return [*written, *refused]  # the later one's reason stays

@@ -15,7 +15,7 @@ from hyops_gitops.core.names import canonical_name
 from hyops_gitops.core.readiness import ReadinessReport
 from hyops_gitops.core.zone import canonical_address, is_address
 from hyops_gitops.log.log import Applied
-from hyops_gitops.move.contract_edit import moved, moved_with_site
+from hyops_gitops.move.contract_files import moved, moved_with_site
 from hyops_gitops.plan.limits import Proposal
 
 

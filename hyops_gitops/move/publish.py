@@ -15,12 +15,15 @@ from hyops_gitops.core.errors import InvalidData, UsageError
 from hyops_gitops.core.findings import FindingsError
 from hyops_gitops.core.json_fields import time_text
 from hyops_gitops.core.names import EndpointName, is_below
-from hyops_gitops.move.contract_edit import moved, moved_with_site, set_site, target_value
 from hyops_gitops.move.contract_files import (
     FileChange,
     FilePorts,
     check_changes,
     edit_file,
+    moved,
+    moved_with_site,
+    set_site,
+    target_value,
     validated,
     write_changes,
 )

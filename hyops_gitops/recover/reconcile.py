@@ -35,7 +35,7 @@ from hyops_gitops.move.moving import MovePorts, Order, carry_out, edit_moves
 from hyops_gitops.plan.limits import Limits
 from hyops_gitops.plan.plan import Change, moved, names_moved
 from hyops_gitops.recover.opening import read_anchor
-from hyops_gitops.recover.restoration import ask_secondaries
+from hyops_gitops.recover.restore import ask_secondaries
 from hyops_gitops.recover.segment_log import check_end
 
 

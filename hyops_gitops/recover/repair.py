@@ -28,7 +28,7 @@ from hyops_gitops.log.parts import AuthorityRef
 from hyops_gitops.log.repairing import Known, Mend, Repaired, RepairOutcome, plan_repair
 from hyops_gitops.plan.limits import Limits
 from hyops_gitops.plan.plan import Held, Plan
-from hyops_gitops.recover.restoration import ask_secondaries
+from hyops_gitops.recover.restore import ask_secondaries
 from hyops_gitops.validate.tree import validate_tree
 
 

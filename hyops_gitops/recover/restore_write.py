@@ -27,7 +27,13 @@ from hyops_gitops.log.restoring import (
     writes,
 )
 from hyops_gitops.plan.plan import plan_digest
-from hyops_gitops.recover.restoration import Prepared, Restored, RestoreOutcome, RestorePlan, RestorePorts
+from hyops_gitops.recover.restore import (
+    Prepared,
+    Restored,
+    RestoreOutcome,
+    RestorePlan,
+    RestorePorts,
+)
 
 _POST_PAUSES_S = (0.0, 0.2, 1.0, 3.0)
 
@@ -257,3 +263,17 @@ class Restoring:
 def entry_ref(log: Log) -> EntryRef:
     """The log's newest entry."""
     return EntryRef(log.head.seq, log.head.sha256)
+
+
+def carry_out(prepared: Prepared, ports: RestorePorts) -> Restored:
+    """Steps 4 to 7.
+
+    Raises:
+        Refused: guard `race`: somebody else wrote to the log.
+        OutsideFailure: the remote cannot be reached; nothing was changed.
+        Unconfirmed: sent, and neither reply nor claim can be read; the intent stays open.
+    """
+    plan, log = prepared.plan, prepared.opened.log
+    if plan is None:
+        return Restored("nothing", log.zone, entry_ref(log))
+    return Restoring(prepared, plan, ports).run()

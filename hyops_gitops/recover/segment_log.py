@@ -19,7 +19,7 @@ from hyops_gitops.log.segment import START_ZONE, entry_file, witness_file
 from hyops_gitops.log.trust import BREAKGLASS_NAMESPACE, TrustBook
 from hyops_gitops.log.verify_segment import Segment, SegmentReading, read_segment
 from hyops_gitops.log.writer import Signers
-from hyops_gitops.recover.restoration import Served
+from hyops_gitops.recover.restore import Served
 
 _TEST = b"hyops-gitops: can this key sign?\n"
 _SHOWN = 3

@@ -15,7 +15,7 @@ from hyops_gitops.move.text import moving_text
 from hyops_gitops.plan.plan import Plan
 from hyops_gitops.plan.text import change_line, counts, plan_lines
 from hyops_gitops.recover.reconcile import Reconciled
-from hyops_gitops.recover.restoration import Restored, RestorePlan
+from hyops_gitops.recover.restore import Restored, RestorePlan
 
 
 def steps_text(log: Log, plan: Plan, commit: str, primary: str, skipped: Sequence[Skipped]) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hyops_gitops.audit.audit import Audit
+from hyops_gitops.audit.report import Audit
 from hyops_gitops.core.people import Approval, MergedCommit, Person
 from hyops_gitops.log.separation import missing_approval
 from tests.tamper.building import Book, build, commit_trees

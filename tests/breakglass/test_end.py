@@ -7,7 +7,7 @@ import pytest
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.log.verify_segment import Segment
-from hyops_gitops.recover.restoration import Served
+from hyops_gitops.recover.restore import Served
 from hyops_gitops.recover.segment_log import check_end
 from tests.breakglass.building import SEGMENT, Breakglass, read
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from hyops_gitops.apply.look import judge_anchor
-from hyops_gitops.audit.exceptions import change_rows
+from hyops_gitops.audit.report import change_rows
 from hyops_gitops.core.contract import Target, TargetType
 from hyops_gitops.core.markers import Anchor, claim_name
 from hyops_gitops.core.server_report import ServerReport

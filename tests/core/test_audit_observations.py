@@ -13,7 +13,7 @@ from hyops_gitops.audit.checks import (
     check_signers,
     check_subjects,
 )
-from hyops_gitops.audit.ports import CommitFacts, Verdict
+from hyops_gitops.audit.commits import CommitFacts, Verdict
 from hyops_gitops.core.declaration import Declaration
 from hyops_gitops.core.people import MergedCommit, Person
 from hyops_gitops.core.server_report import ServerReport

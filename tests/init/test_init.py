@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from hyops_gitops.adapters.yaml.schema import schema_directory
 from hyops_gitops.cli.main import execute
 from hyops_gitops.core.errors import Exit
-from hyops_gitops.init.rulesets import CHECK
+from hyops_gitops.init.repository import CHECK
 from tests.init.conftest import REQUIRED, ZONE, Init
 from tests.world import run
 

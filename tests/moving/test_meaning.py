@@ -12,8 +12,7 @@ from hyops_gitops.adapters.yaml.schema import check_document
 from hyops_gitops.core.contract import Contract, Target, TargetType
 from hyops_gitops.core.document import Edit
 from hyops_gitops.core.exchange import SourceFile
-from hyops_gitops.move.contract_edit import moved, moved_with_site, set_site
-from hyops_gitops.move.contract_files import Overlay
+from hyops_gitops.move.contract_files import Overlay, moved, moved_with_site, set_site
 from hyops_gitops.validate.tree import validate_tree
 from tests.publish.conftest import AUTHORITY
 

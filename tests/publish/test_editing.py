@@ -9,7 +9,7 @@ from hyops_gitops.adapters.yaml.reader import read_document
 from hyops_gitops.adapters.yaml.schema import load_schema
 from hyops_gitops.core.document import Edit
 from hyops_gitops.core.errors import InvalidData
-from hyops_gitops.move.contract_edit import CONTRACT_KEYS, edited, same_data
+from hyops_gitops.move.contract_files import CONTRACT_KEYS, edited, same_data
 
 FLOW = """\
 # yaml-language-server: $schema=../../schemas/endpoint.schema.json

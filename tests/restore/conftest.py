@@ -12,8 +12,8 @@ from hyops_gitops.apply.ports import ApplyRequest
 from hyops_gitops.cli.wiring import overrides_of
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.lab.model import Lab
-from hyops_gitops.recover.restoration import Restored, RestoreRequest
-from hyops_gitops.recover.restore import carry_out, prepare_restore
+from hyops_gitops.recover.restore import Restored, RestoreRequest, prepare_restore
+from hyops_gitops.recover.restore_write import carry_out
 from tests.world import World
 
 

@@ -9,8 +9,8 @@ from hyops_gitops.apply.ports import ApplyRequest
 from hyops_gitops.core.errors import InvalidData, Refused
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.log.entries import Intent, Result, ZoneDrift
-from hyops_gitops.recover.restoration import Restored, RestoreRequest
-from hyops_gitops.recover.restore import carry_out, prepare_restore
+from hyops_gitops.recover.restore import Restored, RestoreRequest, prepare_restore
+from hyops_gitops.recover.restore_write import carry_out
 from tests.custody.conftest import ok, verifies
 from tests.drift.test_spellings import FOREIGN
 from tests.restore.conftest import Lived, restore

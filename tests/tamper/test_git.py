@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops.adapters.ssh.signing import SshKeygenSigner
-from hyops_gitops.audit.audit import Audit
-from hyops_gitops.audit.ports import AuditRequest
+from hyops_gitops.audit.commits import AuditRequest
+from hyops_gitops.audit.report import Audit
 from hyops_gitops.audit.run import audit
 from hyops_gitops.cli.audit import audit_ports
 from hyops_gitops.cli.wiring import LocalWorkspace

@@ -19,7 +19,7 @@ from hyops_gitops.adapters.files import replace_files
 from hyops_gitops.adapters.yaml.reader import plain_value
 from hyops_gitops.core.document import Edit
 from hyops_gitops.core.errors import InvalidData, OutsideFailure
-from hyops_gitops.move.contract_edit import key_order
+from hyops_gitops.move.contract_files import key_order
 
 
 def add_scalar(text: str, section: str, key: str, value: str) -> str:

@@ -1,0 +1,371 @@
+"""The audit report: its values, its rows from the log, as text for people and as CSV with one line a change."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+from hyops_gitops.core.errors import Exit
+from hyops_gitops.core.exchange import CommitInfo
+from hyops_gitops.core.findings import printable
+from hyops_gitops.core.json_fields import Json, time_text
+from hyops_gitops.core.people import MergedCommit, approved_by, asked_by
+from hyops_gitops.core.text import counted
+from hyops_gitops.core.zone import RRset
+from hyops_gitops.log.admin_entries import Reconcile
+from hyops_gitops.log.continuity import Problem
+from hyops_gitops.log.entries import Intent, Refusal, Unchanged
+from hyops_gitops.log.envelope import Entry
+from hyops_gitops.log.log import Log
+from hyops_gitops.log.text import problem_lines
+from hyops_gitops.plan.plan import Change
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that is no failure, but that an auditor has to look at."""
+
+    kind: str  # open-intent, gap, segment, override, refusal, recovered, drift, held, outside-commit, ...
+    seq: int | None
+    time: datetime | None
+    message: str
+
+    def to_json(self) -> Json:
+        """The shape used in `hyops-audit/1`."""
+        time = time_text(self.time) if self.time else None
+        return {"kind": self.kind, "seq": self.seq, "time": time, "message": self.message}
+
+
+Disposition = Literal["applied", "unchanged", "refused", "failed", "intended", "not applied"]
+
+
+@dataclass(frozen=True, slots=True)
+class PopulationRow:
+    """One first-parent commit that touches contracts or authority, and what became of it."""
+
+    commit: str
+    time: datetime
+    title: str
+    author: str
+    approved_by: tuple[str, ...]
+    disposition: Disposition
+    seq: int | None  # of the intent, unchanged or refusal entry
+    waiting_s: int | None  # how long it has not been applied
+
+    def to_json(self) -> Json:
+        """The shape used in `hyops-audit/1`."""
+        return {
+            "commit": self.commit,
+            "time": time_text(self.time),
+            "title": self.title,
+            "author": self.author,
+            "approved_by": list(self.approved_by),
+            "disposition": self.disposition,
+            "seq": self.seq,
+            "waiting_s": self.waiting_s,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRow:
+    """One RRset that an intent changes, with what came of it: a line of the CSV."""
+
+    seq: int
+    time: datetime
+    change: Change
+    commit: str  # "" for what break-glass changed
+    asked: tuple[str, ...]
+    approved: tuple[str, ...]
+    signer: str
+    outcome: str  # applied, failed, refused, open, break-glass
+    converged: bool | None
+    result_seq: int | None
+    result_time: datetime | None
+
+    def to_json(self) -> Json:
+        """The shape used in `hyops-audit/1`."""
+        return {
+            "seq": self.seq,
+            "time": time_text(self.time),
+            **self.change.to_json(),
+            "commit": self.commit,
+            "asked": list(self.asked),
+            "approved": list(self.approved),
+            "signer": self.signer,
+            "outcome": self.outcome,
+            "converged": self.converged,
+            "result_seq": self.result_seq,
+            "result_time": time_text(self.result_time) if self.result_time else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """What is listed; everything is verified all the same."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def holds(self, time: datetime | None) -> bool:
+        """Whether something of this moment is listed; what has no time always is."""
+        if time is None:
+            return True
+        return (self.since is None or time >= self.since) and (self.until is None or time < self.until)
+
+
+ALWAYS = Period()
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """The whole answer."""
+
+    zone: str
+    commit: str  # of the contracts' branch
+    entries: int
+    head: tuple[int, str] | None  # sequence number and SHA-256 of the newest entry; None: nothing verifies
+    problems: tuple[Problem, ...]
+    inconclusive: tuple[Problem, ...]  # what could not be looked at
+    exceptions: tuple[Notice, ...] = ()
+    population: tuple[PopulationRow, ...] = ()
+    changes: tuple[ChangeRow, ...] = ()
+    checked: tuple[str, ...] = ()  # what was looked at, in words
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+    @property
+    def conclusive(self) -> bool:
+        """Whether everything could be looked at."""
+        return not self.inconclusive
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything was looked at and nothing is wrong."""
+        return self.ok and self.conclusive
+
+    @property
+    def exit_code(self) -> Exit:
+        """1: something is wrong. 4: nothing that could be looked at is, but not everything could be."""
+        if not self.ok:
+            return Exit.NO
+        return Exit.OK if self.conclusive else Exit.OUTSIDE
+
+    def listed(self, period: Period) -> "Audit":
+        """The same verdict with only this period's lines."""
+        return replace(
+            self,
+            exceptions=tuple(one for one in self.exceptions if period.holds(one.time)),
+            population=tuple(one for one in self.population if period.holds(one.time)),
+            changes=tuple(one for one in self.changes if period.holds(one.time)),
+        )
+
+    def to_json(self) -> Json:
+        """`hyops-audit/1`."""
+        head = {"seq": self.head[0], "sha256": self.head[1]} if self.head else None
+        return {
+            "format": "hyops-audit/1",
+            "zone": self.zone,
+            "commit": self.commit,
+            "ok": self.ok,
+            "conclusive": self.conclusive,
+            "entries": self.entries,
+            "head": head,
+            "problems": _documents(self.problems),
+            "inconclusive": _documents(self.inconclusive),
+            "exceptions": _documents(self.exceptions),
+            "population": _documents(self.population),
+            "changes": _documents(self.changes),
+            "checked": list(self.checked),
+        }
+
+
+def _documents(values: Iterable[Problem | Notice | PopulationRow | ChangeRow]) -> list[object]:
+    return [value.to_json() for value in values]
+
+
+_CSV_COLUMNS = (
+    *("seq", "time", "action", "name", "type", "before", "after", "ttl", "contract", "commit"),
+    *("asked", "approved", "signer", "outcome", "converged", "result_seq", "result_time"),
+)
+_FORMULA = ("=", "+", "-", "@")
+
+
+def audit_text(audit: Audit) -> str:
+    """Problems, what could not be seen, exceptions, the population, the verdict."""
+    lines = [f"audit of {audit.zone} at {audit.commit[:12]}"] if audit.zone else []
+    lines += [f"checked: {one}" for one in audit.checked]
+    lines += _section("merged changes", map(_population_line, audit.population))
+    notices = (
+        f"{one.kind}{f' (entry {one.seq})' if one.seq else ''}: {printable(one.message)}" for one in audit.exceptions
+    )
+    lines += _section("exceptions", notices)
+    for title, problems in (("cannot conclude", audit.inconclusive), ("problems", audit.problems)):
+        lines += _section(title, problem_lines(problems))
+    return "\n".join([*lines, _verdict(audit)])
+
+
+def _verdict(audit: Audit) -> str:
+    if audit.problems:
+        return f"FAILED: {counted(len(audit.problems), 'problem')}"
+    if audit.inconclusive:
+        return f"CANNOT CONCLUDE: {counted(len(audit.inconclusive), 'thing')} could not be looked at"
+    head = f"{audit.head[0]}:{audit.head[1]}" if audit.head else "none"
+    entries = counted(audit.entries, "entry", "entries")
+    return f"OK: {entries}, {counted(len(audit.exceptions), 'exception')} to look at; head {head}"
+
+
+def _section(title: str, lines: Iterable[str]) -> list[str]:
+    found = list(lines)
+    return [f"{title} ({len(found)}):", *(f"  {line}" for line in found)] if found else []
+
+
+def _population_line(row: PopulationRow) -> str:
+    by = f" by entry {row.seq}" if row.seq else ""
+    waits = "" if row.waiting_s is None else f", waiting for {_duration(row.waiting_s)}"
+    approved = ", ".join(row.approved_by) or "nobody"
+    return (
+        f"{row.commit[:12]} {time_text(row.time)} {row.disposition}{by}{waits}: {printable(row.title)} "
+        f"(asked {printable(row.author)}, approved {printable(approved)})"
+    )
+
+
+def _duration(seconds: int) -> str:
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def audit_csv(audit: Audit) -> str:
+    """One line a change, with a header; no cell that a spreadsheet would calculate."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(_CSV_COLUMNS)
+    writer.writerows([_cell(value) for value in _cells(row)] for row in audit.changes)
+    return buffer.getvalue()
+
+
+def _cells(row: ChangeRow) -> Iterator[str]:
+    change = row.change
+    yield from (str(row.seq), time_text(row.time), change.action.value, change.name, change.type)
+    yield from (_rdata(change.before), _rdata(change.after), str(change.after.ttl) if change.after else "")
+    yield from (change.contract, row.commit, ", ".join(row.asked), ", ".join(row.approved), row.signer, row.outcome)
+    yield "" if row.converged is None else str(row.converged).lower()
+    yield "" if row.result_seq is None else str(row.result_seq)
+    yield time_text(row.result_time) if row.result_time else ""
+
+
+def _rdata(rrset: RRset | None) -> str:
+    return " ".join(rrset.rdata) if rrset else ""
+
+
+def _cell(text: str) -> str:
+    safe = printable(text)
+    return f"'{safe}" if safe.startswith(_FORMULA) else safe
+
+
+def change_rows(log: Log) -> Iterator[ChangeRow]:
+    """A row for each RRset of each intent, and of each break-glass segment that was brought in; oldest first."""
+    for entry in log.entries:
+        intent = entry.body
+        if isinstance(intent, Reconcile):
+            yield from _segment_rows(log, entry, intent)
+        if not isinstance(intent, Intent):
+            continue
+        result, end = log.end_of(entry) or (None, None)
+        for change in intent.changes:
+            yield ChangeRow(
+                seq=entry.seq,
+                time=entry.envelope.time,
+                change=change,
+                commit=intent.contracts.commit,
+                asked=asked_by(intent.merged),
+                approved=approved_by(intent.merged),
+                signer=entry.envelope.principal,
+                outcome=result.outcome if result else "open",
+                converged=result.converged if result else None,
+                result_seq=end.seq if end else None,
+                result_time=end.envelope.time if end else None,
+            )
+
+
+def _segment_rows(log: Log, entry: Entry, body: Reconcile) -> Iterator[ChangeRow]:
+    """What a segment changed: asked for by its operators, approved by whoever reviewed it afterwards."""
+    adopted = body.adopted
+    if adopted is None:
+        return
+    told = (one.body for one in log.entries.of_types("reconcile"))
+    reviews = [one.review for one in told if isinstance(one, Reconcile) and one.segment == body.segment and one.review]
+    for change in adopted.changes:
+        yield ChangeRow(
+            seq=entry.seq,
+            time=adopted.ended,
+            change=change,
+            commit="",
+            asked=adopted.operators,
+            approved=tuple(reviews),
+            signer=entry.envelope.principal,
+            outcome="break-glass",
+            converged=None,
+            result_seq=entry.seq,
+            result_time=entry.envelope.time,
+        )
+
+
+def dispositions(log: Log) -> Mapping[str, tuple[Disposition, int, MergedCommit]]:
+    """What became of each merged commit that the log names; nothing outdoes an apply."""
+    found: dict[str, tuple[Disposition, int, MergedCommit]] = {}
+    for entry in log.entries:
+        body = entry.body
+        if not isinstance(body, Intent | Unchanged | Refusal):
+            continue
+        what = _disposition(log, entry, body)
+        for merged in body.merged:
+            if what in ("applied", "unchanged") or found.get(merged.commit, (what,))[0] not in ("applied", "unchanged"):
+                found[merged.commit] = (what, entry.seq, merged)
+    return found
+
+
+def _disposition(log: Log, entry: Entry, body: Intent | Unchanged | Refusal) -> Disposition:
+    match body:
+        case Unchanged():
+            return "unchanged"
+        case Refusal():
+            return "refused"
+        case Intent():
+            end = log.end_of(entry)
+            return "intended" if end is None else end[0].outcome
+
+
+def population_rows(
+    commits: Sequence[CommitInfo], log: Log, now: datetime, *, settled: bool
+) -> tuple[PopulationRow, ...]:
+    """Every merged commit with its disposition.
+
+    Args:
+        commits: The first-parent commits that touch contracts or authority, oldest first.
+        log: The verified log.
+        now: For how long something has been waiting.
+        settled: Whether the branch's contracts are, as files, the ones recorded last: then nothing waits.
+    """
+    known = dispositions(log)
+    return tuple(_row(commit, known.get(commit.id), now, settled=settled) for commit in commits)
+
+
+def _row(
+    commit: CommitInfo, known: tuple[Disposition, int, MergedCommit] | None, now: datetime, *, settled: bool
+) -> PopulationRow:
+    if known is None:
+        what: Disposition = "unchanged" if settled else "not applied"
+        seq, author, approved = None, commit.merged_author or commit.author, commit.approved_by
+    else:
+        what, seq, merged = known
+        author, approved = merged.author.name, tuple(yes.by.name for yes in merged.approvals)
+    waits = what not in ("applied", "unchanged")
+    waiting = max(0, int((now - commit.time).total_seconds())) if waits else None
+    return PopulationRow(commit.id, commit.time, commit.subject, author, tuple(approved), what, seq, waiting)
