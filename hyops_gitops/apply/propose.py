@@ -4,17 +4,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hyops_gitops.core.canonical import sha256_hex
-from hyops_gitops.core.declaration import TrailerProblem, Untaken, left_unsaid, read_trailers
+from hyops_gitops.core.declaration import COMMIT_TRAILER, TrailerProblem, Untaken, left_unsaid, read_trailers
 from hyops_gitops.core.document import DocumentReader, SchemaChecker
 from hyops_gitops.core.errors import OutsideFailure, Refused, UsageError
 from hyops_gitops.core.events import OnEvent, Warned
 from hyops_gitops.core.exchange import CommitInfo, SourceFile
-from hyops_gitops.core.findings import Finding, Severity
+from hyops_gitops.core.findings import Finding, Severity, finding
 from hyops_gitops.core.guards import Override, find_override, override_line
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.people import MergedCommit
 from hyops_gitops.core.ports import History, SourceTree
-from hyops_gitops.core.rules import finding
 from hyops_gitops.core.tree import START, mixed
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.log import Log
@@ -23,10 +22,12 @@ from hyops_gitops.plan.assertions import Moves
 from hyops_gitops.plan.limits import Limits
 from hyops_gitops.plan.plan import Plan
 from hyops_gitops.plan.planning import Inputs, make_plan
+from hyops_gitops.validate.names import ALIAS_TAKEN
+from hyops_gitops.validate.references import TARGET_DANGLING, TARGET_DELETED, TARGET_LOOP
 from hyops_gitops.validate.tree import MemoryTree, Validation, validate_tree
 
 # Findings in a contract that another file's change brought about.
-_ABOUT_OTHER_FILES = frozenset({"target-dangling", "target-deleted", "target-loop", "alias-taken"})
+_ABOUT_OTHER_FILES = frozenset(rule.id for rule in (TARGET_DANGLING, TARGET_DELETED, TARGET_LOOP, ALIAS_TAKEN))
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +260,7 @@ def trailer_findings(commits: Sequence[CommitInfo], path: str) -> tuple[Finding,
     if find_override(trailer_overrides(commits), GUARD) is not None:
         return ()
     hint = f"write the message anew, or add a commit that says it as a trailer or says `Hyops-Override: {GUARD}=REASON`"
-    return tuple(finding("commit-trailer", path, START, _told(problem), hint) for problem in _problems(commits))
+    return tuple(finding(COMMIT_TRAILER, path, START, _told(problem), hint) for problem in _problems(commits))
 
 
 def quoted_lines(commits: Sequence[CommitInfo]) -> list[str]:

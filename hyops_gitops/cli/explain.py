@@ -7,8 +7,8 @@ from hyops_gitops.cli.output import echo, echo_json
 from hyops_gitops.core.context import did_you_mean
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.guards import GUARDS
-from hyops_gitops.core.rules import RULES
 from hyops_gitops.validate.formats import catalogue_text, explanations_json, guard_text, rule_text
+from hyops_gitops.validate.rules import RULES
 
 
 @click.command()

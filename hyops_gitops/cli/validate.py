@@ -19,8 +19,8 @@ from hyops_gitops.cli.options import common_options, find_repository, inside, wo
 from hyops_gitops.cli.output import echo, echo_json, is_terminal, note
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.findings import Finding, findings_json, findings_text, has_errors, summary
-from hyops_gitops.core.rules import RULES
 from hyops_gitops.validate.formats import findings_annotations, findings_sarif
+from hyops_gitops.validate.rules import RULES
 from hyops_gitops.validate.tree import Start, Validation, changed_paths, validate_tree
 
 

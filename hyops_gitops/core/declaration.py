@@ -5,10 +5,20 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from hyops_gitops.core.errors import UsageError
+from hyops_gitops.core.findings import Rule
 from hyops_gitops.core.guards import Override
 from hyops_gitops.core.json_fields import Fields, present
 from hyops_gitops.core.names import canonical_name, name_problem
 from hyops_gitops.core.text import masked
+
+COMMIT_TRAILER = Rule(
+    "commit-trailer",
+    "Hyops- trailers of the commits are ones that an apply takes (checked with --changed-since).",
+    "One that is misspelt, or stands where git sees no trailer, lifts and declares nothing: seen at the failover.",
+    "Put it into the message's last paragraph, spelt as docs/apply.md has it; or a later commit says it anew.",
+    "Hyops-Site-Lost: onprem, and a paragraph Co-authored-by: after it",
+)
+
 
 KINDS = ("drill", "incident", "maintenance")
 

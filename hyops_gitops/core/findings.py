@@ -14,6 +14,31 @@ class Severity(StrEnum):
     WARNING = "warning"
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place in a file; both count from 1, the column in code points."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule, as `explain` shows it. The id is stable: people write it into scripts."""
+
+    id: str
+    what: str  # what is checked, one sentence
+    why: str
+    fix: str
+    example: str  # something that breaks the rule
+    severity: Severity = Severity.ERROR
+
+    @property
+    def remedy(self) -> str:
+        """`fix` in the form of a hint, for a finding that has no nearer one."""
+        return self.fix[0].lower() + self.fix[1:].removesuffix(".")
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Finding:
     """One defect at one place. Field order is sort order."""
@@ -21,7 +46,7 @@ class Finding:
     path: str  # relative to the repository, with "/"
     line: int  # from 1
     column: int  # from 1, in code points
-    rule: str  # a key of core.rules.RULES
+    rule: str  # its id, a key of validate.rules.RULES
     message: str  # lower case, no final period, got and expected
     hint: str = ""
     severity: Severity = Severity.ERROR
@@ -37,6 +62,11 @@ class Finding:
             "message": self.message,
             "hint": self.hint,
         }
+
+
+def finding(rule: Rule, path: str, mark: Mark, message: str, hint: str = "") -> Finding:
+    """A finding with its rule's severity, and by default its remedy."""
+    return Finding(path, mark.line, mark.column, rule.id, message, hint or rule.remedy, rule.severity)
 
 
 def has_errors(findings: tuple[Finding, ...]) -> bool:

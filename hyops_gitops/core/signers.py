@@ -12,12 +12,57 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from hyops_gitops.core.document import Mark
 from hyops_gitops.core.errors import InvalidData, Refused
-from hyops_gitops.core.findings import Finding
-from hyops_gitops.core.rules import finding
+from hyops_gitops.core.findings import Finding, Mark, Rule, finding
 from hyops_gitops.core.sshsig import key_text
 from hyops_gitops.core.tree import SIGNERS_PATH, START
+
+SIGNERS_SYNTAX = Rule(
+    "signers-syntax",
+    "authority/allowed_signers has the form of OpenSSH's allowed signers file.",
+    "ssh-keygen skips lines it cannot read, so that a mistyped key is silently not trusted.",
+    "Write: principal [options] keytype base64-key [comment].",
+    "applier@hyops.internal AAAAC3NzaC1lZDI1NTE5AAAA...",
+)
+SIGNERS_PATTERN = Rule(
+    "signers-pattern",
+    "A principal is one exact name, no pattern and no list.",
+    "With a pattern one key can sign in anybody's name.",
+    "Write one line per principal.",
+    "*@hyops.internal ssh-ed25519 AAAA...",
+)
+SIGNERS_DUPLICATE = Rule(
+    "signers-duplicate",
+    "A key stands on one line for a namespace and a time.",
+    "With two lines one signature would belong to two people.",
+    "Keep one of the lines.",
+    "the same key for alice and for bob",
+)
+SIGNERS_TIME_ZONE = Rule(
+    "signers-time-zone",
+    "valid-after and valid-before end in Z.",
+    "Without it ssh-keygen reads the time in the zone of the machine that verifies.",
+    "Add Z: 20260101000000Z.",
+    'valid-after="20260101000000"',
+)
+SIGNERS_NEWLINE = Rule(
+    "signers-newline",
+    "authority/allowed_signers has LF line ends and ends in one.",
+    "A line appended to a file without final LF becomes part of the last line, and both keys are lost.",
+    "End the file with a line feed.",
+    "a file written by printf without \\n",
+)
+SIGNERS_APPEND_ONLY = Rule(
+    "signers-append-only",
+    "authority/allowed_signers only grows: no line is removed, no valid-before removed or moved later, no "
+    "valid-after changed, no namespace added to a key. Checked against an earlier revision: by --changed-since, "
+    "and by apply against the commit recorded last.",
+    "Every entry is verified by the line its key had then; a line taken out breaks all entries it signed, and a "
+    "window opened again brings a retired or stolen key back to life.",
+    "Put the line back as it was. To retire a key add valid-before, then run: hyops-gitops keys retire.",
+    "the line of somebody who left is deleted",
+)
+
 
 _BLANK = " \t"
 _PATTERN = re.compile(r"[*?!,]")
@@ -108,7 +153,7 @@ def parse_allowed_signers(data: bytes, path: str) -> tuple[tuple[SignerLine, ...
     findings: list[Finding] = []
     if data and not data.endswith(b"\n"):
         last = data.count(b"\n") + 1
-        findings.append(finding("signers-newline", path, Mark(last, 1), "the last line does not end in a line feed"))
+        findings.append(finding(SIGNERS_NEWLINE, path, Mark(last, 1), "the last line does not end in a line feed"))
     for number, raw in enumerate(data.split(b"\n"), start=1):
         try:
             parsed = _parse_line(raw, number)
@@ -129,7 +174,7 @@ def fingerprint(key: str) -> str:
 
 
 class _BadLine(Exception):
-    def __init__(self, rule: str, message: str, *, column: int = 1, hint: str = "") -> None:
+    def __init__(self, rule: Rule, message: str, *, column: int = 1, hint: str = "") -> None:
         super().__init__(message)
         self.rule = rule
         self.message = message
@@ -142,16 +187,16 @@ def _parse_line(raw: bytes, number: int) -> SignerLine | None:
     try:
         text = raw.decode()
     except UnicodeDecodeError:
-        raise _BadLine("signers-syntax", "the line is not UTF-8") from None
+        raise _BadLine(SIGNERS_SYNTAX, "the line is not UTF-8") from None
     if "\r" in text:
         raise _BadLine(
-            "signers-newline",
+            SIGNERS_NEWLINE,
             "the line holds a carriage return",
             column=text.index("\r") + 1,
             hint="end lines in LF alone",
         )
     if not text.isprintable() and not text.replace("\t", " ").isprintable():
-        raise _BadLine("signers-syntax", "the line holds control characters")
+        raise _BadLine(SIGNERS_SYNTAX, "the line holds control characters")
     if not text.strip(_BLANK) or text.lstrip(_BLANK).startswith("#"):
         return None
     principal, position = _principal(text)
@@ -160,7 +205,7 @@ def _parse_line(raw: bytes, number: int) -> SignerLine | None:
     times = {name: _time(options, name) for name in ("valid-after", "valid-before")}
     after, before = times["valid-after"], times["valid-before"]
     if after is not None and before is not None and before <= after:
-        raise _BadLine("signers-syntax", "valid-before is not later than valid-after")
+        raise _BadLine(SIGNERS_SYNTAX, "valid-before is not later than valid-after")
     return SignerLine(number, principal, key, _namespaces(options), after, before, comment)
 
 
@@ -169,7 +214,7 @@ def _principal(text: str) -> tuple[str, int]:
     match = _PRINCIPAL.match(text, start)
     if match is None or match.end() == len(text) or text[match.end()] not in _BLANK:
         raise _BadLine(
-            "signers-syntax",
+            SIGNERS_SYNTAX,
             "expected `principal [options] type key`",
             column=start + 1,
             hint="a principal has no quotes, blanks or #",
@@ -187,16 +232,16 @@ def _options(text: str, position: int) -> tuple[dict[str, tuple[str, int]], int]
         match = _OPTION.match(text, position)
         if match is None:
             raise _BadLine(
-                "signers-syntax",
+                SIGNERS_SYNTAX,
                 "expected a key type or options",
                 column=position + 1,
                 hint='options are one comma list without blanks: namespaces="hyops-gitops",valid-before="20300101Z"',
             )
         name = match["name"].lower()
         if name == "cert-authority":
-            raise _BadLine("signers-syntax", "certificate authorities are not supported", column=position + 1)
+            raise _BadLine(SIGNERS_SYNTAX, "certificate authorities are not supported", column=position + 1)
         if name not in _OPTIONS or match["value"] is None or name in options:
-            raise _BadLine("signers-syntax", f"unexpected option {match.group()!r}", column=position + 1)
+            raise _BadLine(SIGNERS_SYNTAX, f"unexpected option {match.group()!r}", column=position + 1)
         options[name] = (match["value"], position + 1)
         position = match.end()
         if not match["end"]:
@@ -207,7 +252,7 @@ def _key(text: str, position: int) -> tuple[str, str]:
     kind, _, rest = text[position:].replace("\t", " ").partition(" ")
     encoded, _, comment = rest.lstrip(" ").partition(" ")
     if kind.endswith("-cert-v01@openssh.com"):
-        raise _BadLine("signers-syntax", "a certificate is no key", column=position + 1)
+        raise _BadLine(SIGNERS_SYNTAX, "a certificate is no key", column=position + 1)
     try:
         blob = base64.b64decode(encoded, validate=True)
         right = key_text(blob) == f"{kind} {encoded}"
@@ -216,7 +261,7 @@ def _key(text: str, position: int) -> tuple[str, str]:
         blob = b""
     if not right or (kind == "ssh-ed25519" and len(blob) != _ED25519_OCTETS):
         raise _BadLine(
-            "signers-syntax",
+            SIGNERS_SYNTAX,
             "the key is damaged: it does not decode to the type before it",
             column=position + 1,
             hint="copy the first two words of the .pub file",
@@ -230,7 +275,7 @@ def _namespaces(options: dict[str, tuple[str, int]]) -> tuple[str, ...] | None:
     value, column = options["namespaces"]
     names = tuple(value.split(","))
     if not all(names) or any(name != name.strip() for name in names):
-        raise _BadLine("signers-syntax", "a namespace is empty or has blanks", column=column)
+        raise _BadLine(SIGNERS_SYNTAX, "a namespace is empty or has blanks", column=column)
     return names
 
 
@@ -243,10 +288,10 @@ def _time(options: dict[str, tuple[str, int]], name: str) -> datetime | None:
         digits = match["digits"] if match else ""
         moment = datetime.strptime(digits, _TIME_FORMATS[len(digits)]).replace(tzinfo=UTC)
     except (KeyError, ValueError):
-        raise _BadLine("signers-syntax", f"{name} is no time: {value!r}", column=column) from None
+        raise _BadLine(SIGNERS_SYNTAX, f"{name} is no time: {value!r}", column=column) from None
     if not value.endswith("Z"):
         raise _BadLine(
-            "signers-time-zone",
+            SIGNERS_TIME_ZONE,
             f"{name} {value!r} means another moment in every time zone",
             column=column,
             hint=f"write {value}Z, in UTC",
@@ -257,7 +302,7 @@ def _time(options: dict[str, tuple[str, int]], name: str) -> datetime | None:
 def _check_names(line: SignerLine) -> None:
     if line.has_pattern:
         raise _BadLine(
-            "signers-pattern",
+            SIGNERS_PATTERN,
             "the principal or a namespace is a pattern or a list",
             hint="one principal a line, without * ? ! and commas",
         )
@@ -266,7 +311,7 @@ def _check_names(line: SignerLine) -> None:
 def _check_single(line: SignerLine, earlier: list[SignerLine]) -> None:
     other = next((one for one in earlier if line.overlaps(one)), None)
     if other is not None:
-        raise _BadLine("signers-duplicate", f"line {other.line} already lists this key for the same namespace")
+        raise _BadLine(SIGNERS_DUPLICATE, f"line {other.line} already lists this key for the same namespace")
 
 
 def _skip_blanks(text: str, position: int) -> int:
@@ -275,9 +320,6 @@ def _skip_blanks(text: str, position: int) -> int:
 
 def _refused(message: str, hint: str) -> Refused:
     return Refused(f"{message} in authority/allowed_signers", guard="signing-key", hint=hint)
-
-
-RULE = "signers-append-only"
 
 
 def check_append_only(before: Sequence[SignerLine], after: Sequence[SignerLine], since: str) -> Iterator[Finding]:
@@ -289,7 +331,7 @@ def check_append_only(before: Sequence[SignerLine], after: Sequence[SignerLine],
         if new is None:
             hint = f"put back line {old.line} of {since}; a key is retired by valid-before, never by taking it out"
             message = f"the line of {old.principal}, {fingerprint(old.key)}, was removed or changed since {since}"
-            yield finding(RULE, SIGNERS_PATH, START, message, hint)
+            yield finding(SIGNERS_APPEND_ONLY, SIGNERS_PATH, START, message, hint)
             continue
         matched.add(new.line)
         yield from _check_line(old, new, since)
@@ -325,4 +367,4 @@ def _of_namespaces(line: SignerLine) -> frozenset[str] | None:
 
 
 def _at(line: SignerLine, message: str, hint: str) -> Finding:
-    return finding(RULE, SIGNERS_PATH, Mark(line.line, 1), message, hint)
+    return finding(SIGNERS_APPEND_ONLY, SIGNERS_PATH, Mark(line.line, 1), message, hint)

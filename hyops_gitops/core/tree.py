@@ -5,9 +5,45 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from hyops_gitops.core.document import Mark
-from hyops_gitops.core.findings import Finding
-from hyops_gitops.core.rules import finding
+from hyops_gitops.core.findings import Finding, Mark, Rule, finding
+
+FILE_PROBLEM = Rule(
+    "file-problem",
+    "A file under endpoints/ or authority/ is an ordinary readable file of at most 64 KiB.",
+    "A link, a FIFO or a device can show other content on the machine that applies than the one that was reviewed.",
+    "Replace it by an ordinary file of at most 64 KiB; a contract has less than one.",
+    "endpoints/prod/postgres.yaml is a symbolic link to ../staging/postgres.yaml",
+)
+TREE_STRAY_FILE = Rule(
+    "tree-stray-file",
+    "Under endpoints/ there are only <environment>/<service>.yaml, README.md and dot files; under authority/ only "
+    "<zone>.yaml, allowed_signers, README.md and dot files.",
+    "A contract renamed to postgres.yml would otherwise silently mean a deleted record.",
+    "Rename or move the file as the hint says, or delete it.",
+    "endpoints/prod/postgres.yml",
+)
+TREE_NO_AUTHORITY = Rule(
+    "tree-no-authority",
+    "The repository has an authority file, authority/<zone>.yaml.",
+    "Without it nobody knows which zone, which environments and which server the contracts are for.",
+    "Add authority/<zone>.yaml.",
+    "a repository with endpoints/ only",
+)
+TREE_TWO_AUTHORITIES = Rule(
+    "tree-two-authorities",
+    "The repository has one authority file.",
+    "One repository serves one zone; several zones are not implemented, and a contract must not be applied to two.",
+    "Delete one of the files, or make a repository for the other zone.",
+    "authority/hyops.internal.yaml and authority/lab.internal.yaml",
+)
+MIXED_CHANGE = Rule(
+    "mixed-change",
+    "Once the log is started, a change touches authority/ or endpoints/, not both (checked with --changed-since).",
+    "Whoever reviews a contract must not pass a new server, a looser policy or another signing key along with it.",
+    "Change the authority in a pull request of its own, then the contracts.",
+    "one pull request that raises policy.max_deletes and deletes contracts",
+)
+
 
 ROOTS = ("endpoints", "authority")
 MAX_FILE_BYTES = 64 * 1024
@@ -51,13 +87,13 @@ def check_layout(layout: Layout) -> Iterator[Finding]:
         root = path.split("/", 1)[0]
         allowed = "<environment>/<service>.yaml" if root == "endpoints" else "<zone>.yaml and allowed_signers"
         message = f"only {allowed}, README.md and dot files may be under {root}/"
-        yield finding("tree-stray-file", path, START, message, _stray_hint(path))
+        yield finding(TREE_STRAY_FILE, path, START, message, _stray_hint(path))
     if not layout.authorities:
         hint = "add authority/<zone>.yaml"
-        yield finding("tree-no-authority", "authority", START, "there is no authority file", hint)
+        yield finding(TREE_NO_AUTHORITY, "authority", START, "there is no authority file", hint)
     for path in layout.authorities[1:]:
         message = f"a second authority file beside {layout.authorities[0]}; several zones are not implemented"
-        yield finding("tree-two-authorities", path, START, message, "keep one zone per repository")
+        yield finding(TREE_TWO_AUTHORITIES, path, START, message, "keep one zone per repository")
 
 
 def mixed(paths: Iterable[str]) -> tuple[str, str] | None:
@@ -73,7 +109,7 @@ def check_mixed(changed: Collection[str], since: str) -> Iterator[Finding]:
         authority, contract = both
         message = f"{authority} is changed together with {contract} since {since}"
         hint = "change the authority in a pull request of its own, then the contracts; apply refuses a merge of both"
-        yield finding("mixed-change", authority, START, message, hint)
+        yield finding(MIXED_CHANGE, authority, START, message, hint)
 
 
 def _stray_hint(path: str) -> str:

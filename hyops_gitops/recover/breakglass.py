@@ -20,9 +20,8 @@ from hyops_gitops.apply.recover import without_open_intent
 from hyops_gitops.core.authority import EvidenceSettings
 from hyops_gitops.core.contract import Contract, Target
 from hyops_gitops.core.errors import HyopsError, OutsideFailure, UsageError
-from hyops_gitops.core.findings import Finding, FindingsError, Severity
+from hyops_gitops.core.findings import Finding, FindingsError, Severity, finding
 from hyops_gitops.core.ports import EvidenceStore, VerifiedMark, Verifier
-from hyops_gitops.core.rules import finding
 from hyops_gitops.core.tree import START
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.segment import SEGMENTS
@@ -35,6 +34,7 @@ from hyops_gitops.move.moving import named_contract
 from hyops_gitops.plan.plan import Change
 from hyops_gitops.recover.opening import BreakglassPorts, BreakglassRequest, open_segment
 from hyops_gitops.recover.reconcile import adopting_moves
+from hyops_gitops.validate.rules import BREAKGLASS_OVERDUE, BREAKGLASS_REVIEW
 from hyops_gitops.validate.tree import Validation
 
 
@@ -283,7 +283,7 @@ def segment_findings(
     pending = pending_reviews(log, authority.policy.breakglass.review_h)
     return tuple(
         finding(
-            "breakglass-overdue" if one.overdue(now) else "breakglass-review",
+            BREAKGLASS_OVERDUE if one.overdue(now) else BREAKGLASS_REVIEW,
             authority.path,
             START,
             one.message,

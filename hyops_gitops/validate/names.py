@@ -5,7 +5,8 @@ from dataclasses import replace
 from datetime import date
 
 from hyops_gitops.core.context import ZoneContext, did_you_mean, suggestion
-from hyops_gitops.core.findings import Finding
+from hyops_gitops.core.document import finding_at
+from hyops_gitops.core.findings import Finding, Rule, Severity
 from hyops_gitops.core.names import (
     EndpointName,
     canonical_name,
@@ -14,8 +15,81 @@ from hyops_gitops.core.names import (
     is_in_zone,
     name_problem,
 )
-from hyops_gitops.core.rules import finding_at
 from hyops_gitops.validate.drafts import AliasDraft, ContractDraft
+
+NAME_SYNTAX = Rule(
+    "name-syntax",
+    "endpoint_dns_name is a lower-case RFC 1123 host name without final dot, underscore or xn-- label.",
+    "One name has one spelling, so that review, diff and evidence can be compared by eye and by program.",
+    "Write letters, digits and hyphens in lower case, without final dot.",
+    "endpoint_dns_name: Postgres.prod.hyops.internal.",
+)
+NAME_OUTSIDE_ZONE = Rule(
+    "name-outside-zone",
+    "endpoint_dns_name lies in the zone of the authority file.",
+    "Only this zone is ours to write; public DNS is not.",
+    "Use a name under the zone.",
+    "endpoint_dns_name: postgres.prod.example.com",
+)
+NAME_LABELS = Rule(
+    "name-labels",
+    "endpoint_dns_name has exactly one label for the service and one for the environment before the zone.",
+    "The naming rule of the cutover contract (section 4) is <service>.<env>.<zone> or <service>.shared.<zone>.",
+    "Join the parts of the service name with hyphens; add the environment if it is missing.",
+    "endpoint_dns_name: db.postgres.prod.hyops.internal",
+)
+NAME_ENVIRONMENT = Rule(
+    "name-environment",
+    "The environment label is one of the authority file's environments, or shared.",
+    "A mistyped environment makes a name that no client asks for.",
+    "Use one of the environments that the hint lists.",
+    "endpoint_dns_name: postgres.prd.hyops.internal",
+)
+NAME_PATH = Rule(
+    "name-path",
+    "A contract for <service>.<env>.<zone> stands in endpoints/<env>/<service>.yaml.",
+    "Who reviews a path must be able to rely on which name it changes, and one name must have one file.",
+    "Move the file, or correct endpoint_dns_name.",
+    "endpoints/dev/postgres.yaml with endpoint_dns_name: postgres.prod.hyops.internal",
+)
+NAME_DUPLICATE = Rule(
+    "name-duplicate",
+    "No two contracts define the same name.",
+    "Two contracts would overwrite each other for ever.",
+    "Correct endpoint_dns_name in the copy.",
+    "endpoints/prod/redis.yaml copied to cache.yaml with its endpoint_dns_name unchanged",
+)
+ALIAS_NAME = Rule(
+    "alias-name",
+    "An alias is a name that a contract of this zone could have.",
+    "An alias is what is left of a contract's name after a rename; it follows the same naming rule.",
+    "Write <service>.<env>.<zone>, in lower case, with one of the authority file's environments.",
+    'endpoint_aliases: [{name: db.prod.example.com, until: "2027-01-31"}]',
+)
+ALIAS_TAKEN = Rule(
+    "alias-taken",
+    "An alias is neither the name of a contract nor an alias of another one.",
+    "One name has one meaning: a CNAME cannot stand beside other records.",
+    "Delete the alias, or the contract whose name it is.",
+    "an alias db.prod.hyops.internal while endpoints/prod/db.yaml exists",
+)
+ALIAS_UNTIL = Rule(
+    "alias-until",
+    "The last day of an alias is a day of the calendar.",
+    "Somebody has to be reminded of it.",
+    'Write the date as "YYYY-MM-DD", in quotes.',
+    'until: "2027-02-30"',
+)
+ALIAS_EXPIRED = Rule(
+    "alias-expired",
+    "An alias is not kept for longer than it was meant to be.",
+    "A date never changes DNS by itself: every change has a commit, somebody who approves it, and an entry in the "
+    "log. So the name stays until its line is deleted, and this reminds of it.",
+    "Delete the line, in a pull request of its own; or, if clients still use the name, give it a later date.",
+    'until: "2026-01-31", in February',
+    Severity.WARNING,
+)
+
 
 _AT = ("endpoint_dns_name",)
 
@@ -28,7 +102,7 @@ def check_name(draft: ContractDraft, context: ZoneContext) -> Iterator[Finding]:
     if problem := name_problem(name):
         meant = _repaired(name, context)
         hint = f"write {meant}" if meant else _by_path(draft, context)
-        yield finding_at("name-syntax", draft.document, _AT, f"{name!r}: {problem}", hint)
+        yield finding_at(NAME_SYNTAX, draft.document, _AT, f"{name!r}: {problem}", hint)
         if (parsed := _parsed(_in_letters(name), context)) is not None:
             yield from _check_environment(draft, parsed, context)
     elif context.zone is not None:
@@ -52,13 +126,13 @@ def naming_problem(name: str, context: ZoneContext) -> str | None:
 def _check_in_zone(draft: ContractDraft, name: str, zone: str, context: ZoneContext) -> Iterator[Finding]:
     if not is_in_zone(name, zone):
         message = f"{name} is outside the zone {zone}"
-        yield finding_at("name-outside-zone", draft.document, _AT, message, _outside_hint(draft, name, zone, context))
+        yield finding_at(NAME_OUTSIDE_ZONE, draft.document, _AT, message, _outside_hint(draft, name, zone, context))
         return
     parsed = _parsed(name, context)
     if parsed is None:
         labels = name.count(".") - zone.count(".")
         message = f"{name} has {labels} label(s) before the zone {zone}, expected 2: service and environment"
-        yield finding_at("name-labels", draft.document, _AT, message, _by_path(draft, context))
+        yield finding_at(NAME_LABELS, draft.document, _AT, message, _by_path(draft, context))
         return
     if context.environments is None:
         return
@@ -72,16 +146,16 @@ def _check_environment(draft: ContractDraft, name: EndpointName, context: ZoneCo
     if context.environments is not None and name.environment not in context.environments:
         message = f"{name.environment!r} in {name} is no environment"
         hint = suggestion(name.environment, context.environments, "environments")
-        yield finding_at("name-environment", draft.document, _AT, message, hint)
+        yield finding_at(NAME_ENVIRONMENT, draft.document, _AT, message, hint)
 
 
 def _misplaced(draft: ContractDraft, name: EndpointName, context: ZoneContext) -> Finding:
     if name.contract_path in context.contract_paths:
         message = f"{name} is defined by {name.contract_path} already"
         hint = "a copied file needs an endpoint_dns_name of its own"
-        return finding_at("name-duplicate", draft.document, _AT, message, hint)
+        return finding_at(NAME_DUPLICATE, draft.document, _AT, message, hint)
     message = f"the contract of {name} must be {name.contract_path}, not {draft.path}"
-    return finding_at("name-path", draft.document, _AT, message, "move the file, or correct endpoint_dns_name")
+    return finding_at(NAME_PATH, draft.document, _AT, message, "move the file, or correct endpoint_dns_name")
 
 
 def _repaired(name: str, context: ZoneContext) -> str | None:
@@ -151,7 +225,7 @@ def check_aliases(drafts: Sequence[ContractDraft], context: ZoneContext, as_of: 
         if keeper is not None and _name_of(keeper, context) != own and _name_of(draft.path, context) == own:
             message = f"{own} is kept as an alias by {keeper}"
             hint = f"delete it from endpoint_aliases of {keeper}, in the same change"
-            yield finding_at("alias-taken", draft.document, ("endpoint_dns_name",), message, hint)
+            yield finding_at(ALIAS_TAKEN, draft.document, ("endpoint_dns_name",), message, hint)
 
 
 def _takers(drafts: Sequence[ContractDraft], context: ZoneContext) -> Mapping[str, list[str]]:
@@ -178,21 +252,21 @@ def _check_one(
     others.remove(draft.path)
     if problem := naming_problem(alias.name, context):
         form = f"the form is <service>.<env>.{context.zone}" if context.zone else ""
-        yield finding_at("alias-name", draft.document, at, problem, form)
+        yield finding_at(ALIAS_NAME, draft.document, at, problem, form)
     elif others:
         whose = "this contract's already" if draft.path in others else f"taken by {others[0]}"
         hint = "delete the alias, or the other one"
-        yield finding_at("alias-taken", draft.document, at, f"{name} is {whose}", hint)
+        yield finding_at(ALIAS_TAKEN, draft.document, at, f"{name} is {whose}", hint)
     try:
         until = date.fromisoformat(alias.until)
     except ValueError:
         message = f"{alias.until!r} is no day of the calendar"
-        yield finding_at("alias-until", draft.document, (*alias.at, "until"), message, "write it as YYYY-MM-DD")
+        yield finding_at(ALIAS_UNTIL, draft.document, (*alias.at, "until"), message, "write it as YYYY-MM-DD")
         return
     if as_of is not None and as_of > until:
         message = f"{name} was to be kept until {until.isoformat()}"
         hint = f"delete its line from endpoint_aliases of {draft.path}; DNS changes when that is applied, not before"
-        yield finding_at("alias-expired", draft.document, at, message, hint)
+        yield finding_at(ALIAS_EXPIRED, draft.document, at, message, hint)
 
 
 def _name_of(path: str, context: ZoneContext) -> str | None:

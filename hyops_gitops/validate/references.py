@@ -6,11 +6,34 @@ from itertools import islice
 
 from hyops_gitops.core.context import ZoneContext, did_you_mean
 from hyops_gitops.core.contract import TargetType
-from hyops_gitops.core.findings import Finding
+from hyops_gitops.core.document import finding_at
+from hyops_gitops.core.findings import Finding, Rule
 from hyops_gitops.core.names import EndpointName, canonical_name, endpoint_name_of_path, is_in_zone
-from hyops_gitops.core.rules import finding_at
 from hyops_gitops.validate.drafts import ContractDraft
 from hyops_gitops.validate.names import alias_names
+
+TARGET_DANGLING = Rule(
+    "target-dangling",
+    "A dns target inside the zone is the name of another contract.",
+    "A CNAME to a name that does not exist answers NXDOMAIN.",
+    "Correct the name, or add the missing contract.",
+    "endpoint_target: postgress.prod.hyops.internal",
+)
+TARGET_DELETED = Rule(
+    "target-deleted",
+    "A contract that another one points at is not deleted.",
+    "The other name would answer NXDOMAIN as soon as the deletion is applied.",
+    "Point the other contract elsewhere first, or keep this one.",
+    "deleting endpoints/prod/postgres.yaml while endpoints/prod/db.yaml points at it",
+)
+TARGET_LOOP = Rule(
+    "target-loop",
+    "CNAMEs do not lead back to themselves.",
+    "A loop resolves nowhere (RFC 1034 section 3.6.2).",
+    "Point one of the members at an address.",
+    "a -> b -> a",
+)
+
 
 _MISTYPED = 2  # letters more or less
 _COMPARED = 200
@@ -37,12 +60,12 @@ def check_references(drafts: Sequence[ContractDraft], context: ZoneContext, dele
             if target in gone:
                 message = f"{target} is pointed at here, but {gone[target]} was deleted since {deletions.since}"
                 hint = f"point {draft.path} elsewhere first, or keep {gone[target]}"
-                yield finding_at("target-deleted", draft.document, at, message, hint)
+                yield finding_at(TARGET_DELETED, draft.document, at, message, hint)
             else:
                 message = f"{target} is in the zone, but no contract defines it"
                 guess = _similar_name(target, defined)
                 hint = f"did you mean {guess}?" if guess else "add its contract, or correct the name"
-                yield finding_at("target-dangling", draft.document, at, message, hint)
+                yield finding_at(TARGET_DANGLING, draft.document, at, message, hint)
     yield from _check_loops(drafts)
 
 
@@ -109,7 +132,7 @@ def _check_loops(drafts: Sequence[ContractDraft]) -> Iterator[Finding]:
             shown = " -> ".join((*loop[position:], *loop[:position], name))
             message = f"the targets form a loop: {shown}"
             at = draft.target.at if draft.target is not None else ()
-            yield finding_at("target-loop", draft.document, at, message, "point one of them at an address")
+            yield finding_at(TARGET_LOOP, draft.document, at, message, "point one of them at an address")
 
 
 def _loops(following: Mapping[str, str]) -> Iterator[tuple[str, ...]]:

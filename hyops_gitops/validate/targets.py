@@ -6,12 +6,100 @@ from collections.abc import Iterator
 
 from hyops_gitops.core.context import ZoneContext, suggestion
 from hyops_gitops.core.contract import TargetType
-from hyops_gitops.core.document import Fields, KeyPath
-from hyops_gitops.core.findings import Finding
+from hyops_gitops.core.document import Fields, KeyPath, finding_at
+from hyops_gitops.core.findings import Finding, Rule, Severity
 from hyops_gitops.core.names import canonical_name, name_problem
-from hyops_gitops.core.rules import finding_at
 from hyops_gitops.core.zone import canonical_address
 from hyops_gitops.validate.drafts import ContractDraft, TargetDraft
+
+TARGET_TYPE = Rule(
+    "target-type",
+    "host and vip point at addresses, dns at one name.",
+    "host and vip become A and AAAA records, dns becomes a CNAME; a CNAME cannot hold an address.",
+    "Correct endpoint_target or endpoint_target_type.",
+    "endpoint_target: db.example.com with endpoint_target_type: host",
+)
+TARGET_NAME = Rule(
+    "target-name",
+    "The target of a dns endpoint is a valid host name.",
+    "PowerDNS refuses the whole change for one malformed name.",
+    "Write the name in lower case, without final dot.",
+    "endpoint_target: bad_name.example.com",
+)
+TARGET_ADDRESS = Rule(
+    "target-address",
+    "A target is an address that a client elsewhere can connect to.",
+    "Unspecified, multicast, broadcast, link-local, zone-scoped and IPv4-mapped addresses mean something else, or "
+    "nothing, on the client's machine.",
+    "Use the service's own unicast address.",
+    "endpoint_target: fe80::1%eth0",
+)
+TARGET_NETWORK = Rule(
+    "target-network",
+    "Each address lies in one of policy.target_networks.",
+    "An internal name must not be pointed at an address outside of the networks that were agreed on.",
+    "Correct the address, or have the network added to the authority file in a pull request of its own.",
+    "endpoint_target: 8.8.8.8",
+)
+TARGET_DUPLICATE = Rule(
+    "target-duplicate",
+    "A list of addresses holds each address once.",
+    "DNS stores it once; the second one is a typing mistake for another address.",
+    "Delete or correct the second one.",
+    "endpoint_target: [10.0.0.1, 10.0.0.1]",
+)
+TARGET_SELF = Rule(
+    "target-self",
+    "A name does not point at itself.",
+    "HybridOps publishes endpoint_target equal to endpoint_dns_name where a name exists; copied as it is, such a "
+    "contract points at itself and resolves nowhere.",
+    "Use the address that the publisher gives in endpoint_host, with endpoint_target_type host or vip.",
+    "endpoint_target equal to endpoint_dns_name",
+)
+TTL_BOUNDS = Rule(
+    "ttl-bounds",
+    "endpoint_ttl lies within policy.ttl.",
+    "The TTL bounds how long clients keep the old target after a cutover.",
+    "Use a TTL within the bounds, or leave the key out for the default.",
+    "endpoint_ttl: 86400",
+)
+TTL_CUTOVER = Rule(
+    "ttl-cutover",
+    "The TTL of an endpoint that may be cut over is at most policy.cutover_ttl_max.",
+    "Caches keep the old target as long as the TTL that they got with it; lowering it later does not help them.",
+    "Lower endpoint_ttl, or raise policy.cutover_ttl_max.",
+    "endpoint_ttl: 3600 with endpoint_cutover_required: true",
+    Severity.WARNING,
+)
+SITE_ACTIVE = Rule(
+    "site-active",
+    "One of endpoint_sites equals the contract's own target, type and port.",
+    "The active site is found by comparing; without it a failover cannot say where from.",
+    "Make endpoint_target one of the sites' targets.",
+    "endpoint_target: 10.0.0.9 with sites at 10.0.0.1 and 10.0.0.2",
+)
+SITE_HOME = Rule(
+    "site-home",
+    "endpoint_home names one of endpoint_sites.",
+    "Failback goes there.",
+    "Name one of the sites, or add the site.",
+    "endpoint_home: onprm",
+)
+READINESS_UDP = Rule(
+    "readiness-udp",
+    "A udp endpoint's tcp, http and tls probes name their own port.",
+    "Nothing accepts TCP connections on a UDP port, so the probe would always say not ready.",
+    "Add `port`, or use {type: none, reason: ...}.",
+    "endpoint_protocol: udp with endpoint_readiness: [{type: tcp}]",
+)
+READINESS_NONE = Rule(
+    "readiness-none",
+    "A probe of type none stands alone.",
+    "Either readiness is checked, or there is a reason why it is not.",
+    "Delete the none entry or the others.",
+    "endpoint_readiness: [{type: tcp}, {type: none, reason: ...}]",
+)
+
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _LIKE_AN_ADDRESS = re.compile(r"[0-9.]+(?:[:/][0-9]+)?|(?=[^:%/]*:)[0-9A-Fa-f:.\[\]]+(?:[%/].*)?")
@@ -30,7 +118,7 @@ def check_ttl(draft: ContractDraft, context: ZoneContext) -> Iterator[Finding]:
         return
     message = f"TTL {draft.ttl} s is outside policy.ttl, {bounds.minimum} to {bounds.maximum} s"
     hint = f"leave endpoint_ttl out for the default of {bounds.default} s"
-    yield finding_at("ttl-bounds", draft.document, ("endpoint_ttl",), message, hint)
+    yield finding_at(TTL_BOUNDS, draft.document, ("endpoint_ttl",), message, hint)
 
 
 def check_cutover_ttl(draft: ContractDraft, context: ZoneContext) -> Iterator[Finding]:
@@ -43,13 +131,13 @@ def check_cutover_ttl(draft: ContractDraft, context: ZoneContext) -> Iterator[Fi
         at = ("endpoint_dns_name",) if draft.ttl is None else ("endpoint_ttl",)
         message = f"TTL {ttl} s: after a cutover clients may keep the old target that long"
         hint = f"policy.cutover_ttl_max is {context.cutover_ttl_max} s; `hyops-gitops cutover NAME --prepare` sets it"
-        yield finding_at("ttl-cutover", draft.document, at, message, hint)
+        yield finding_at(TTL_CUTOVER, draft.document, at, message, hint)
 
 
 def _check_target(draft: ContractDraft, target: TargetDraft, context: ZoneContext) -> Iterator[Finding]:
     if target.type is TargetType.DNS and target.listed:
         message = "a dns endpoint points at one name, not at a list"
-        yield finding_at("target-type", draft.document, target.at, message, "a list of addresses needs host or vip")
+        yield finding_at(TARGET_TYPE, draft.document, target.at, message, "a list of addresses needs host or vip")
         return
     seen: dict[str, str] = {}
     for at, value in target.values:
@@ -63,7 +151,7 @@ def _check_target(draft: ContractDraft, target: TargetDraft, context: ZoneContex
                 message = f"{value} is listed twice" + (
                     f", first as {seen[spelling]}" if seen[spelling] != value else ""
                 )
-                yield finding_at("target-duplicate", draft.document, at, message, "delete or correct one of the two")
+                yield finding_at(TARGET_DUPLICATE, draft.document, at, message, "delete or correct one of the two")
             seen.setdefault(spelling, value)
 
 
@@ -72,22 +160,20 @@ def _points_at_itself(draft: ContractDraft, at: KeyPath, value: str) -> Finding:
         "HybridOps publishes the name itself as endpoint_target; use the address in the publisher's endpoint_host, "
         "with endpoint_target_type host or vip"
     )
-    return finding_at("target-self", draft.document, at, f"{value} points at itself", hint)
+    return finding_at(TARGET_SELF, draft.document, at, f"{value} points at itself", hint)
 
 
 def _check_name(draft: ContractDraft, at: KeyPath, value: str) -> Iterator[Finding]:
     if _parse(value) is not None:
         message = f"endpoint_target_type is dns, but {value} is an address"
-        yield finding_at(
-            "target-type", draft.document, at, message, "an address needs endpoint_target_type host or vip"
-        )
+        yield finding_at(TARGET_TYPE, draft.document, at, message, "an address needs endpoint_target_type host or vip")
     elif problem := _host_name_problem(value):
         spelt = canonical_name(value)
         form = "write the full name in lower case, without final dot"
         if _LIKE_AN_ADDRESS.fullmatch(value):
             form = _address_hint(value)
         hint = form if _host_name_problem(spelt) else f"write {spelt}"
-        yield finding_at("target-name", draft.document, at, f"{value!r} is no host name: {problem}", hint)
+        yield finding_at(TARGET_NAME, draft.document, at, f"{value!r} is no host name: {problem}", hint)
 
 
 def _host_name_problem(name: str) -> str | None:
@@ -108,20 +194,20 @@ def _check_address(
         yield _no_address(draft, at, value, kind)
     elif problem := _address_problem(address):
         hint = "use the service's own unicast address"
-        yield finding_at("target-address", draft.document, at, f"{value} {problem}", hint)
+        yield finding_at(TARGET_ADDRESS, draft.document, at, f"{value} {problem}", hint)
     elif context.networks and not any(address in network for network in context.networks):
         message = f"{value} is in none of policy.target_networks"
         hint = f"allowed: {', '.join(map(str, context.networks))}"
-        yield finding_at("target-network", draft.document, at, message, hint)
+        yield finding_at(TARGET_NETWORK, draft.document, at, message, hint)
 
 
 def _no_address(draft: ContractDraft, at: KeyPath, value: str, kind: TargetType) -> Finding:
     if _LIKE_AN_ADDRESS.fullmatch(value):
         message = f"{value!r} is not a valid IPv4 or IPv6 address"
-        return finding_at("target-address", draft.document, at, message, _address_hint(value))
+        return finding_at(TARGET_ADDRESS, draft.document, at, message, _address_hint(value))
     message = f"endpoint_target_type is {kind}, but {value!r} is not an address"
     hint = "a name needs endpoint_target_type dns; the address behind a published name is in endpoint_host"
-    return finding_at("target-type", draft.document, at, message, hint)
+    return finding_at(TARGET_TYPE, draft.document, at, message, hint)
 
 
 def _address_hint(value: str) -> str:
@@ -164,7 +250,7 @@ def check_sites(draft: ContractDraft) -> Iterator[Finding]:
     if active is not None and all(_comparable(site) not in (active, None) for site in draft.sites.values()):
         listed = "; ".join(f"{name}: {_shown(site)}" for name, site in sorted(draft.sites.items()))
         message = f"{_shown(draft.target)} is none of endpoint_sites"
-        yield finding_at("site-active", draft.document, draft.target.at, message, f"sites are {listed}")
+        yield finding_at(SITE_ACTIVE, draft.document, draft.target.at, message, f"sites are {listed}")
 
 
 def check_home(draft: ContractDraft) -> Iterator[Finding]:
@@ -175,7 +261,7 @@ def check_home(draft: ContractDraft) -> Iterator[Finding]:
     if draft.home not in sites:
         hint = suggestion(draft.home, sites, "sites") if sites else "add endpoint_sites, or delete endpoint_home"
         message = f"endpoint_home {draft.home!r} is none of endpoint_sites"
-        yield finding_at("site-home", draft.document, ("endpoint_home",), message, hint)
+        yield finding_at(SITE_HOME, draft.document, ("endpoint_home",), message, hint)
 
 
 def check_readiness(draft: ContractDraft) -> Iterator[Finding]:
@@ -183,11 +269,11 @@ def check_readiness(draft: ContractDraft) -> Iterator[Finding]:
     for at, probe in draft.readiness:
         if probe.type == "none" and len(draft.readiness) > 1:
             message = "a probe of type none stands beside others"
-            yield finding_at("readiness-none", draft.document, at, message, "delete it, or the others")
+            yield finding_at(READINESS_NONE, draft.document, at, message, "delete it, or the others")
         elif probe.type != "none" and draft.protocol == "udp" and "port" not in probe.options:
             message = f"a {probe.type} probe cannot ask the udp port of this endpoint"
             hint = "give the probe its own port, or use {type: none, reason: ...}"
-            yield finding_at("readiness-udp", draft.document, at, message, hint)
+            yield finding_at(READINESS_UDP, draft.document, at, message, hint)
 
 
 def _shown(target: TargetDraft) -> str:

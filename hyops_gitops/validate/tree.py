@@ -15,18 +15,24 @@ from hyops_gitops.core.context import ZoneContext, zone_context
 from hyops_gitops.core.contract import Contract
 from hyops_gitops.core.document import Document, DocumentReader, Fields, SchemaChecker
 from hyops_gitops.core.exchange import SourceFile
-from hyops_gitops.core.findings import Finding, Severity
+from hyops_gitops.core.findings import Finding, Rule, Severity, finding
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.names import endpoint_name_of_path
 from hyops_gitops.core.ports import SourceTree
-from hyops_gitops.core.rules import finding
 from hyops_gitops.core.signers import check_append_only, parse_allowed_signers
-from hyops_gitops.core.tree import SIGNERS_PATH, START, check_layout, check_mixed, lay_out
+from hyops_gitops.core.tree import FILE_PROBLEM, SIGNERS_PATH, START, check_layout, check_mixed, lay_out
 from hyops_gitops.validate.authority import check_authority, check_override
 from hyops_gitops.validate.building import build_authority, build_contract, genesis_digest
 from hyops_gitops.validate.drafts import ContractDraft, draft_contract
 from hyops_gitops.validate.names import check_aliases, check_name
-from hyops_gitops.validate.references import Deletions, check_references, defined_names, referred_paths
+from hyops_gitops.validate.references import (
+    TARGET_DANGLING,
+    TARGET_DELETED,
+    Deletions,
+    check_references,
+    defined_names,
+    referred_paths,
+)
 from hyops_gitops.validate.targets import (
     check_cutover_ttl,
     check_home,
@@ -35,6 +41,16 @@ from hyops_gitops.validate.targets import (
     check_targets,
     check_ttl,
 )
+
+SCHEMA_COPY_STALE = Rule(
+    "schema-copy-stale",
+    "A copy of a schema under schemas/ says what the program's own schema says.",
+    "Editors check by the copy, the program by its own: they would tell their users different things.",
+    "Copy the schemas of the version in use: delete the copy, then hyops-gitops init .",
+    "schemas/endpoint.schema.json of an older version, without endpoint_sites",
+    Severity.WARNING,
+)
+
 
 Copy = tuple[str, bytes, bytes]  # path, its content, the content of the shipped one
 
@@ -45,7 +61,7 @@ def check_copies(copies: Iterable[Copy]) -> Iterator[Finding]:
         if content != shipped and _parsed(content) != json.loads(shipped):
             message = "this copy is not the schema that the program checks by"
             hint = f"delete it, then `hyops-gitops init .` writes it anew: git rm {path}"
-            yield finding("schema-copy-stale", path, START, message, hint)
+            yield finding(SCHEMA_COPY_STALE, path, START, message, hint)
 
 
 def _parsed(content: bytes) -> object:
@@ -81,7 +97,7 @@ class Validation:
     @property
     def dangling(self) -> tuple[Finding, ...]:
         """The findings that somebody else's deletion brings about in a file that did not change."""
-        return tuple(one for one in self.findings if one.rule in ("target-dangling", "target-deleted"))
+        return tuple(one for one in self.findings if one.rule in (TARGET_DANGLING.id, TARGET_DELETED.id))
 
     def findings_about(self, paths: Collection[str]) -> tuple[Finding, ...]:
         """The findings of these files, and of contracts that refer to one of them or that one of them refers to.
@@ -214,7 +230,7 @@ class _Forms:
 
 
 def _unreadable(source: SourceFile) -> Finding:
-    return finding("file-problem", source.path, START, source.problem or "cannot be read")
+    return finding(FILE_PROBLEM, source.path, START, source.problem or "cannot be read")
 
 
 def _about_contract(draft: ContractDraft, context: ZoneContext) -> Iterator[Finding]:

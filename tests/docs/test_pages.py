@@ -4,8 +4,8 @@ import os
 import re
 
 from hyops_gitops.core.guards import GUARDS, Guard, override_line
-from hyops_gitops.core.rules import RULES
 from hyops_gitops.log.entries import BODY_TYPES
+from hyops_gitops.validate.rules import RULES
 
 from .repository import ROOT, first_cells, text
 

@@ -8,7 +8,7 @@ from click import Command, Context, Group
 from hyops_gitops.cli.main import cli
 from hyops_gitops.core.errors import EXIT_MEANINGS
 from hyops_gitops.core.guards import GUARDS
-from hyops_gitops.core.rules import RULES
+from hyops_gitops.validate.rules import RULES
 
 from .repository import PAGES, ROOT, code_blocks, first_cells, text
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops.cli.main import execute
-from hyops_gitops.core.rules import RULES
+from hyops_gitops.validate.rules import RULES
 
 CASES = Path(__file__).parent.parent / "cases"
 INVALID = sorted(path for path in (CASES / "invalid").glob("*/*") if path.is_dir())

@@ -11,8 +11,8 @@ import pytest
 
 from hyops_gitops.cli.main import execute
 from hyops_gitops.core.findings import Finding, Severity
-from hyops_gitops.core.rules import RULES
 from hyops_gitops.validate.formats import findings_annotations, findings_sarif
+from hyops_gitops.validate.rules import RULES
 
 BASE = Path(__file__).parent.parent / "cases" / "base"
 POSTGRES = "endpoints/prod/postgres.yaml"

@@ -7,8 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hyops_gitops.adapters.yaml.reader import read_document
-from hyops_gitops.core.document import Document, Mark
-from hyops_gitops.core.findings import Finding
+from hyops_gitops.core.document import Document
+from hyops_gitops.core.findings import Finding, Mark
 
 AMBIGUOUS = (
     *(

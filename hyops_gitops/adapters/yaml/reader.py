@@ -26,10 +26,25 @@ from ruamel.yaml.events import (
     StreamStartEvent,
 )
 
-from hyops_gitops.core.document import Document, KeyPath, Mark
-from hyops_gitops.core.findings import Finding
-from hyops_gitops.core.rules import finding
-from hyops_gitops.core.tree import MAX_FILE_BYTES
+from hyops_gitops.core.document import (
+    YAML_AMBIGUOUS,
+    YAML_ANCHOR,
+    YAML_CHARACTERS,
+    YAML_DEPTH,
+    YAML_DIRECTIVE,
+    YAML_DOCUMENTS,
+    YAML_DUPLICATE_KEY,
+    YAML_EMPTY,
+    YAML_ENCODING,
+    YAML_KEY,
+    YAML_MERGE_KEY,
+    YAML_SYNTAX,
+    YAML_TAG,
+    Document,
+    KeyPath,
+)
+from hyops_gitops.core.findings import Finding, Mark, Rule, finding
+from hyops_gitops.core.tree import FILE_PROBLEM, MAX_FILE_BYTES
 
 MAX_DIGITS = 18  # far beyond every number a contract has; int() of a huge text is slow or refused
 _LONGEST_SHOWN = 40
@@ -103,15 +118,15 @@ def decode(path: str, content: bytes) -> tuple[str | None, Finding | None]:
     except UnicodeDecodeError as error:
         mark = _mark_after(content[: error.start].decode("utf-8"))
         message = f"byte 0x{content[error.start]:02x} is not UTF-8"
-        return None, finding("yaml-encoding", path, mark, message, "save the file as UTF-8")
+        return None, finding(YAML_ENCODING, path, mark, message, "save the file as UTF-8")
     if text.startswith("\ufeff"):
         message = "the file begins with a byte order mark"
-        return None, finding("yaml-encoding", path, Mark(1, 1), message, "save the file as UTF-8 without BOM")
+        return None, finding(YAML_ENCODING, path, Mark(1, 1), message, "save the file as UTF-8 without BOM")
     unwanted = _UNWANTED.search(text)
     if unwanted is None:
         return text, None
     mark = _mark_after(text[: unwanted.start()])
-    return None, finding("yaml-characters", path, mark, f"{_name(unwanted[0])} is not allowed", "delete it")
+    return None, finding(YAML_CHARACTERS, path, mark, f"{_name(unwanted[0])} is not allowed", "delete it")
 
 
 def unwanted_character(value: str) -> str | None:
@@ -150,14 +165,14 @@ def read_document(path: str, content: bytes, *, pure: bool = False) -> tuple[Doc
     """
     if len(content) > MAX_FILE_BYTES:
         message = f"is larger than {MAX_FILE_BYTES // 1024} KiB"
-        return None, (finding("file-problem", path, Mark(1, 1), message),)
+        return None, (finding(FILE_PROBLEM, path, Mark(1, 1), message),)
     text, problem = decode(path, content)
     if text is None:
         return None, () if problem is None else (problem,)
     directive = _directive_line(text)
     if directive is not None:
         message = "YAML directives are not allowed"
-        return None, (finding("yaml-directive", path, Mark(directive, 1), message, "delete the line"),)
+        return None, (finding(YAML_DIRECTIVE, path, Mark(directive, 1), message, "delete the line"),)
     document, findings = _Builder(path).build(text, pure)
     if document is None and _COLON_IN_FLOW in " ".join(one.message for one in findings):
         # libyaml stops at a colon in a flow list ([fd00::1]), which YAML 1.2 and the pure parser read as text.
@@ -191,13 +206,13 @@ class _Builder:
         except YAMLError as error:
             self._syntax(error, text)
         except (ValueError, OverflowError) as error:  # the pure parser, for escapes beyond Unicode
-            self._add("yaml-syntax", Mark(1, 1), f"cannot be read as YAML: {error}")
+            self._add(YAML_SYNTAX, Mark(1, 1), f"cannot be read as YAML: {error}")
         return document, tuple(self._findings)
 
     def _document(self, events: Events) -> object:
         first = next(event for event in events if not isinstance(event, StreamStartEvent))
         if not isinstance(first, DocumentStartEvent):
-            self._add("yaml-empty", Mark(1, 1), "the file is empty", "delete it, or write the contract")
+            self._add(YAML_EMPTY, Mark(1, 1), "the file is empty", "delete it, or write the contract")
             raise _Stop
         root = next(events)
         data = self._node(root, events, (), 1)
@@ -209,20 +224,20 @@ class _Builder:
             if not isinstance(end, DocumentStartEvent):
                 return data
         hint = "remove `...`, or `---` and all after it"
-        self._add("yaml-documents", _mark(end), "a file holds one document", hint)
+        self._add(YAML_DOCUMENTS, _mark(end), "a file holds one document", hint)
         raise _Stop
 
     def _node(self, event: Event, events: Events, at: KeyPath, depth: int) -> object:
         mark = _mark(event)
         self._value_marks[at] = mark
         if isinstance(event, AliasEvent):
-            self._fault(at, "yaml-anchor", mark, f"the alias *{event.anchor} is not allowed", "write the value out")
+            self._fault(at, YAML_ANCHOR, mark, f"the alias *{event.anchor} is not allowed", "write the value out")
             return None
         self._check_properties(event, at, mark)
         if isinstance(event, ScalarEvent):
             return self._scalar(event, at, mark)
         if depth > MAX_DEPTH:
-            self._add("yaml-depth", mark, f"nesting deeper than {MAX_DEPTH} levels is not allowed")
+            self._add(YAML_DEPTH, mark, f"nesting deeper than {MAX_DEPTH} levels is not allowed")
             raise _Stop
         if isinstance(event, MappingStartEvent):
             return self._mapping(events, at, depth)
@@ -231,19 +246,19 @@ class _Builder:
     def _check_properties(self, event: Event, at: KeyPath, mark: Mark) -> None:
         if anchor := getattr(event, "anchor", None):
             hint = "delete the anchor and write values out"
-            self._add("yaml-anchor", mark, f"the anchor &{anchor} is not allowed", hint)
+            self._add(YAML_ANCHOR, mark, f"the anchor &{anchor} is not allowed", hint)
         if (tag := getattr(event, "tag", None)) is not None:
             hint = "delete the tag; quote the value if text is meant"
-            self._fault(at, "yaml-tag", mark, f"the tag {_short_tag(str(tag))} is not allowed", hint)
+            self._fault(at, YAML_TAG, mark, f"the tag {_short_tag(str(tag))} is not allowed", hint)
 
     def _scalar(self, event: ScalarEvent, at: KeyPath, mark: Mark) -> object:
         text = str(event.value)
         unwanted = unwanted_character(text)
         if unwanted is not None:
-            self._fault(at, "yaml-characters", mark, f"the value holds {unwanted}", "delete it")
+            self._fault(at, YAML_CHARACTERS, mark, f"the value holds {unwanted}", "delete it")
         value = plain_value(text) if _is_plain(event) else text
         if isinstance(value, Ambiguous):
-            self._fault(at, "yaml-ambiguous", mark, value.message, value.hint)
+            self._fault(at, YAML_AMBIGUOUS, mark, value.message, value.hint)
             return text
         return value
 
@@ -272,23 +287,23 @@ class _Builder:
         """The key, or None when its value is to be left out."""
         mark = _mark(event)
         if not isinstance(event, ScalarEvent):
-            self._add("yaml-key", mark, "a key must be one plain or quoted word, not a list, mapping or alias")
+            self._add(YAML_KEY, mark, "a key must be one plain or quoted word, not a list, mapping or alias")
             raise _Stop
         key = str(event.value)
         self._check_properties(event, (*at, key), mark)
         if _is_plain(event) and key == "<<":
-            self._fault(at, "yaml-merge-key", mark, "merge keys are not allowed", "write the values out")
+            self._fault(at, YAML_MERGE_KEY, mark, "merge keys are not allowed", "write the values out")
             return None
         if key in items:
             first = self._key_marks[*at, key]
             message = f"the key {key!r} is given twice, first on line {first.line}"
-            self._add("yaml-duplicate-key", mark, message, "keep one of the two")
+            self._add(YAML_DUPLICATE_KEY, mark, message, "keep one of the two")
             return None
         if unwanted := unwanted_character(key):
-            self._fault((*at, key), "yaml-characters", mark, f"the key holds {unwanted}", "delete it")
+            self._fault((*at, key), YAML_CHARACTERS, mark, f"the key holds {unwanted}", "delete it")
         elif _is_plain(event) and not isinstance(plain_value(key), str):
             hint = f'write "{key}" if this key is meant'
-            self._fault((*at, key), "yaml-ambiguous", mark, f"the key {key!r} is not text for every YAML reader", hint)
+            self._fault((*at, key), YAML_AMBIGUOUS, mark, f"the key {key!r} is not text for every YAML reader", hint)
         return key
 
     def _skip(self, events: Events, at: KeyPath, depth: int) -> None:
@@ -305,10 +320,10 @@ class _Builder:
         finally:
             self._findings, self._value_marks, self._faulty, self._key_marks = kept, marks, faulty, keys
 
-    def _add(self, rule: str, mark: Mark, message: str, hint: str = "") -> None:
+    def _add(self, rule: Rule, mark: Mark, message: str, hint: str = "") -> None:
         self._findings.append(finding(rule, self._path, mark, message, hint))
 
-    def _fault(self, at: KeyPath, rule: str, mark: Mark, message: str, hint: str) -> None:
+    def _fault(self, at: KeyPath, rule: Rule, mark: Mark, message: str, hint: str) -> None:
         self._faulty.add(at)
         self._add(rule, mark, message, hint)
 
@@ -324,7 +339,7 @@ class _Builder:
             mark = _mark_of(start)  # "the end of the file" helps nobody; where the unfinished thing begins does
         if mark.line > len(lines):
             mark = Mark(len(lines), len(lines[-1]) + 1)
-        self._add("yaml-syntax", mark, f"cannot be read as YAML: {problem}", _syntax_hint(problem, text, mark))
+        self._add(YAML_SYNTAX, mark, f"cannot be read as YAML: {problem}", _syntax_hint(problem, text, mark))
 
 
 def _short_tag(tag: str) -> str:

@@ -16,9 +16,18 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from hyops_gitops.adapters.files import shipped_directory
 from hyops_gitops.core.context import did_you_mean, suggestion
-from hyops_gitops.core.document import Document, KeyPath
-from hyops_gitops.core.findings import Finding
-from hyops_gitops.core.rules import finding
+from hyops_gitops.core.document import (
+    SCHEMA_DUPLICATE,
+    SCHEMA_FORM,
+    SCHEMA_MISSING_KEY,
+    SCHEMA_RANGE,
+    SCHEMA_TYPE,
+    SCHEMA_UNKNOWN_KEY,
+    SCHEMA_VALUE,
+    Document,
+    KeyPath,
+)
+from hyops_gitops.core.findings import Finding, Rule, finding
 
 _TYPES = {
     "string": "text",
@@ -183,7 +192,7 @@ class _Defect:
     """One thing wrong with one key or value."""
 
     at: KeyPath
-    rule: str
+    rule: Rule
     message: str
     hint: str = ""
     about_key: bool = False  # the place is the key's, not the value's
@@ -191,7 +200,7 @@ class _Defect:
 
 
 # Of several errors at one place the first of these explains the others.
-_ORDER = ("schema-unknown-key", "schema-type", "schema-value", "schema-form", "schema-range", "schema-duplicate")
+_ORDER = (SCHEMA_UNKNOWN_KEY, SCHEMA_TYPE, SCHEMA_VALUE, SCHEMA_FORM, SCHEMA_RANGE, SCHEMA_DUPLICATE)
 _LENGTHS = ("minLength", "maxLength", "minItems", "maxItems", "minProperties")
 
 
@@ -219,7 +228,7 @@ def _rank(defect: _Defect) -> int:
 
 def _explained(defect: _Defect, defects: Mapping[KeyPath, _Defect]) -> bool:
     """Whether a missing key is only one that was misspelt beside it."""
-    return defect.rule == "schema-missing-key" and any(
+    return defect.rule == SCHEMA_MISSING_KEY and any(
         other.meant == defect.at[-1] and other.at[:-1] == defect.at[:-1] for other in defects.values()
     )
 
@@ -248,9 +257,9 @@ def _bad_key(error: ValidationError, at: KeyPath) -> _Defect:
     if error.validator == "enum":
         allowed = cast("list[str]", error.validator_value)
         message = f"{shown_path(at)} takes no {key!r} here"
-        return _Defect((*at, key), "schema-unknown-key", message, suggestion(key, allowed, "keys"), about_key=True)
+        return _Defect((*at, key), SCHEMA_UNKNOWN_KEY, message, suggestion(key, allowed, "keys"), about_key=True)
     message = f"the key {key!r} is not {expectation(_schema(error))}"
-    return _Defect((*at, key), "schema-form", message, key_hint(key, str(error.validator_value)), about_key=True)
+    return _Defect((*at, key), SCHEMA_FORM, message, key_hint(key, str(error.validator_value)), about_key=True)
 
 
 def _unknown_keys(error: ValidationError, at: KeyPath) -> Iterator[_Defect]:
@@ -259,7 +268,7 @@ def _unknown_keys(error: ValidationError, at: KeyPath) -> Iterator[_Defect]:
         place = f" in {shown_path(at)}" if at else ""
         message = f"unknown key {key!r}{place}"
         hint, meant = unknown_key_hint(key, known), meant_key(key, known)
-        yield _Defect((*at, key), "schema-unknown-key", message, hint, about_key=True, meant=meant)
+        yield _Defect((*at, key), SCHEMA_UNKNOWN_KEY, message, hint, about_key=True, meant=meant)
 
 
 def _missing_keys(error: ValidationError, at: KeyPath) -> Iterator[_Defect]:
@@ -274,37 +283,37 @@ def _missing_keys(error: ValidationError, at: KeyPath) -> Iterator[_Defect]:
         if key not in instance:
             place = f" in {shown_path(at)}" if at else ""
             hint = description_hint(key, properties.get(key, {})) or f"add {key}"
-            yield _Defect((*at, key), "schema-missing-key", f"the required key {key!r} is missing{place}{why}", hint)
+            yield _Defect((*at, key), SCHEMA_MISSING_KEY, f"the required key {key!r} is missing{place}{why}", hint)
 
 
 def _bad_value(error: ValidationError, at: KeyPath, keyword: str) -> _Defect:
     name, value, schema = shown_path(at), error.instance, _schema(error)
     if keyword == "type":
         message = f"{name}: got {describe(value)}, expected {expectation(schema) if at else 'a mapping'}"
-        return _Defect(at, "schema-type", message, type_hint(value, error.validator_value, schema))
+        return _Defect(at, SCHEMA_TYPE, message, type_hint(value, error.validator_value, schema))
     if keyword == "enum":
         allowed = [str(one) for one in cast("list[object]", error.validator_value)]
         message = f"{name}: got {describe(value)}, expected {' or '.join(allowed)}"
         guess = did_you_mean(str(value), allowed)
         hint = f"did you mean {guess}?" if guess else description_hint(str(at[-1]), schema)
-        return _Defect(at, "schema-value", message, hint)
+        return _Defect(at, SCHEMA_VALUE, message, hint)
     if keyword in ("minimum", "maximum"):
         low, high = schema.get("minimum"), schema.get("maximum")
         message = f"{name}: got {describe(value)}, expected a whole number from {low} to {high}"
-        return _Defect(at, "schema-range", message, description_hint(str(at[-1]), schema))
+        return _Defect(at, SCHEMA_RANGE, message, description_hint(str(at[-1]), schema))
     if keyword in _LENGTHS:
         message = f"{name}: {length_problem(keyword, value, error.validator_value)}"
-        return _Defect(at, "schema-range", message, example_hint(schema))
+        return _Defect(at, SCHEMA_RANGE, message, example_hint(schema))
     if keyword == "uniqueItems":
         return _duplicate(at, cast("list[object]", value))
     message = f"{name}: got {describe(value)}, expected {expectation(schema)}"
-    return _Defect(at, "schema-form", message, example_hint(schema))
+    return _Defect(at, SCHEMA_FORM, message, example_hint(schema))
 
 
 def _duplicate(at: KeyPath, items: list[object]) -> _Defect:
     index = next(index for index, item in enumerate(items) if item in items[:index])
     message = f"{shown_path(at)} lists {describe(items[index])} twice"
-    return _Defect((*at, index), "schema-duplicate", message, "delete or correct one of the two")
+    return _Defect((*at, index), SCHEMA_DUPLICATE, message, "delete or correct one of the two")
 
 
 def _schema(error: ValidationError) -> Mapping[str, object]:
