@@ -234,7 +234,7 @@ class DiskSegments:
     def segments(self) -> list[str]:
         """The name of each segment's folder, sorted."""
         try:
-            return sorted(one.name for one in self._folder.iterdir() if is_segment_id(one.name))
+            return sorted(entry.name for entry in self._folder.iterdir() if is_segment_id(entry.name))
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -276,11 +276,11 @@ def read_folder(folder: Path) -> Mapping[str, bytes]:
         OutsideFailure: code `cannot-read`.
     """
     try:
-        files = sorted(one for one in folder.iterdir() if not one.name.startswith("."))
-        for one in files:
-            if one.is_symlink() or not one.is_file() or one.stat().st_size > _LIMIT:
-                raise OutsideFailure(f"{one} is not an ordinary file", code="cannot-read")
-        return {one.name: one.read_bytes() for one in files}
+        files = sorted(file for file in folder.iterdir() if not file.name.startswith("."))
+        for file in files:
+            if file.is_symlink() or not file.is_file() or file.stat().st_size > _LIMIT:
+                raise OutsideFailure(f"{file} is not an ordinary file", code="cannot-read")
+        return {file.name: file.read_bytes() for file in files}
     except OSError as error:
         raise OutsideFailure(f"cannot read {folder}: {error.strerror}", code="cannot-read") from None
 

@@ -99,7 +99,7 @@ class Unpacked:
         except OSError as error:
             raise bundle_invalid(f"{SUMS}: {error.strerror}") from None
         # Wheels are installed or they are not: what runs now came from elsewhere.
-        listed = {path: one for path, one in sums.items() if not path.startswith(f"{WHEELS_FOLDER}/")}
+        listed = {path: item for path, item in sums.items() if not path.startswith(f"{WHEELS_FOLDER}/")}
         own = set(listed)
         for folder in OWN_FOLDERS:
             if folder != WHEELS_FOLDER:
@@ -186,7 +186,7 @@ class UnpackedHistory:
             return ancestor in (head, self._recorded)  # those whose files are here
         if info is None or descendant != head:
             return False
-        known = {one.id for one in info.commits}
+        known = {commit.id for commit in info.commits}
         return ancestor in known or (info.is_descendant and ancestor == info.base)
 
     def first_parent_commits(self, after: str | None, upto: str) -> tuple[CommitInfo, ...]:
@@ -197,7 +197,7 @@ class UnpackedHistory:
         """
         info = self._folder.info
         if info is not None and upto == info.commit:
-            ids = [one.id for one in info.commits]
+            ids = [commit.id for commit in info.commits]
             if after == info.base:
                 return info.commits
             if after in ids:

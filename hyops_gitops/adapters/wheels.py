@@ -72,7 +72,7 @@ def _requirements(dist: metadata.Distribution, extras: frozenset[str]) -> Iterat
         if marker and not _is_installed(name):
             continue
         wanted = _EXTRAS.search(spec)
-        yield name, frozenset(one.strip() for one in wanted[1].split(",")) if wanted else frozenset()
+        yield name, frozenset(tag.strip() for tag in wanted[1].split(",")) if wanted else frozenset()
 
 
 def _is_installed(name: str) -> bool:

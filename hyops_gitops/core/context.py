@@ -90,7 +90,10 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     close = difflib.get_close_matches(word, candidates, n=1)
     if close:
         return close[0]
-    return next((one for one in candidates if word and (one.startswith(word) or word.startswith(one))), None)
+    return next(
+        (candidate for candidate in candidates if word and (candidate.startswith(word) or word.startswith(candidate))),
+        None,
+    )
 
 
 def suggestion(word: str, known: Iterable[str], what: str) -> str:

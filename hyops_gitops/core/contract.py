@@ -86,7 +86,11 @@ class Contract:
 
     def attested_at(self, target: Target) -> datetime | None:
         """When the publisher last said that this target's status is ok; how old that may be is the policy's."""
-        times = [one.time for one in self.attested if one.values == target.values and one.status == ATTESTED_OK]
+        times = [
+            attestation.time
+            for attestation in self.attested
+            if attestation.values == target.values and attestation.status == ATTESTED_OK
+        ]
         return max(times, default=None)
 
     def target_shown_by(self, rrsets: Iterable[RRset]) -> Target:

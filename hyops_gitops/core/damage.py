@@ -44,7 +44,7 @@ class Damage:
     @property
     def message(self) -> str:
         """What it is, without its cause."""
-        rows = "; ".join(f"{one.type} {', '.join(one.rows)}" for one in self.rrsets)
+        rows = "; ".join(f"{rrset.type} {', '.join(rrset.rows)}" for rrset in self.rrsets)
         match self.kind:
             case DamageKind.EQUAL_RECORDS:
                 return f"{self.name} holds equal records more than once: {rows}"
@@ -58,7 +58,7 @@ class Damage:
 
     def to_json(self) -> Json:
         """The shape used in evidence and documents."""
-        rrsets = [{"type": one.type, "ttl": one.ttl, "rdata": list(one.rows)} for one in self.rrsets]
+        rrsets = [{"type": rrset.type, "ttl": rrset.ttl, "rdata": list(rrset.rows)} for rrset in self.rrsets]
         return {"kind": self.kind.value, "name": self.name, "rrsets": rrsets}
 
     @classmethod
@@ -69,8 +69,8 @@ class Damage:
             DamageKind(fields.choice("kind", tuple(DamageKind))),
             name,
             tuple(
-                RRset.of(name, one.text("type"), one.integer("ttl"), one.texts("rdata"))
-                for one in fields.objects("rrsets")
+                RRset.of(name, rrset.text("type"), rrset.integer("ttl"), rrset.texts("rdata"))
+                for rrset in fields.objects("rrsets")
             ),
         )
 
@@ -107,10 +107,12 @@ def _of_rrset(rrset: RRset) -> Iterator[Damage]:
 def concerning(damage: Iterable[Damage], zone: str, names: Collection[str]) -> tuple[Damage, ...]:
     """What of it is ours: the zone's SOA, our markers, and these names."""
     return tuple(
-        one for one in damage if one.kind is DamageKind.SEVERAL_SOA or is_marker(one.name, zone) or one.name in names
+        problem
+        for problem in damage
+        if problem.kind is DamageKind.SEVERAL_SOA or is_marker(problem.name, zone) or problem.name in names
     )
 
 
 def said(damage: Iterable[Damage]) -> str:
     """All of it in one line, with the cause."""
-    return f"{'; '.join(one.message for one in damage)} ({CAUSE})"
+    return f"{'; '.join(problem.message for problem in damage)} ({CAUSE})"

@@ -56,7 +56,7 @@ class Declaration:
             self,
             reason=masked(self.reason) if self.reason else None,
             reference=masked(self.reference) if self.reference else None,
-            holds=tuple(DeclaredHold(one.name, masked(one.reason)) for one in self.holds),
+            holds=tuple(DeclaredHold(hold.name, masked(hold.reason)) for hold in self.holds),
         )
 
     def to_json(self) -> dict[str, object]:
@@ -172,15 +172,15 @@ def untaken_lines(commit: str, message: str, taken: Iterable[Trailer]) -> tuple[
     """The lines of a message that look like our trailers, and that git does not take for any."""
     if PREFIX[:-1] not in message.lower():
         return ()
-    said = {_meaning(one) for one in taken}
-    found = (one for one in _lines_like_trailers(commit, message) if _meaning(one) not in said)
+    said = {_meaning(trailer) for trailer in taken}
+    found = (line for line in _lines_like_trailers(commit, message) if _meaning(line) not in said)
     return tuple(dict.fromkeys(found))
 
 
 def left_unsaid(untaken: Iterable[Untaken], taken: Iterable[Trailer]) -> tuple[Untaken, ...]:
     """Of these lines, those that no trailer says."""
-    said = {_meaning(one) for one in taken}
-    return tuple(one for one in untaken if _meaning(one) not in said)
+    said = {_meaning(trailer) for trailer in taken}
+    return tuple(line for line in untaken if _meaning(line) not in said)
 
 
 def _meaning(line: Trailer | Untaken) -> tuple[str, str]:

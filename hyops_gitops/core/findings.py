@@ -83,10 +83,10 @@ class FindingsError(InvalidData):
     """
 
     def __init__(self, findings: tuple[Finding, ...], *, unwritten: bool = False) -> None:
-        one = len(findings) == 1
+        single = len(findings) == 1
         where = "nothing was written" if unwritten else "`hyops-gitops validate` shows them too"
         super().__init__(
-            f"{len(findings)} {'finding has' if one else 'findings have'} to be mended first",
+            f"{len(findings)} {'finding has' if single else 'findings have'} to be mended first",
             code="findings",
             hint=f"{where}; `hyops-gitops explain RULE` explains one",
         )
@@ -102,18 +102,18 @@ _BOLD, _RED, _YELLOW, _DIM, _RESET = "\x1b[1m", "\x1b[31m", "\x1b[33m", "\x1b[2m
 
 def findings_text(findings: Iterable[Finding], *, colour: bool = False) -> str:
     """`path:line:col: rule-id: message` and a `hint:` line for each finding, each line ended by LF."""
-    return "".join(_finding_text(one, colour) for one in findings)
+    return "".join(_finding_text(finding, colour) for finding in findings)
 
 
 def findings_json(findings: Sequence[Finding], checked: int) -> dict[str, object]:
     """The `hyops-validate/1` document."""
-    shown = [{key: _encodable(value) for key, value in one.to_json().items()} for one in findings]
+    shown = [{key: _encodable(value) for key, value in finding.to_json().items()} for finding in findings]
     return {"format": "hyops-validate/1", "checked": checked, "findings": shown}
 
 
 def summary(findings: Sequence[Finding], checked: int) -> str:
     """One line: `12 contracts checked, 3 errors, 1 warning`."""
-    errors = sum(one.severity is Severity.ERROR for one in findings)
+    errors = sum(finding.severity is Severity.ERROR for finding in findings)
     counts = [_count(errors, "error"), _count(len(findings) - errors, "warning")]
     return f"{_count(checked, 'contract')} checked, {', '.join(counts)}"
 
@@ -125,17 +125,17 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else _escape(char) for char in text)
 
 
-def _finding_text(one: Finding, colour: bool) -> str:
-    place = f"{printable(one.path)}:{one.line}:{one.column}:"
-    rule, message = one.rule, printable(one.message)
-    if one.severity is Severity.WARNING:
+def _finding_text(finding: Finding, colour: bool) -> str:
+    place = f"{printable(finding.path)}:{finding.line}:{finding.column}:"
+    rule, message = finding.rule, printable(finding.message)
+    if finding.severity is Severity.WARNING:
         message += " (warning)"
     if colour:
         place = f"{_BOLD}{place}{_RESET}"
-        rule = f"{_RED if one.severity is Severity.ERROR else _YELLOW}{rule}{_RESET}"
+        rule = f"{_RED if finding.severity is Severity.ERROR else _YELLOW}{rule}{_RESET}"
     lines = [f"{place} {rule}: {message}"]
-    if one.hint:
-        hint = f"  hint: {printable(one.hint)}"
+    if finding.hint:
+        hint = f"  hint: {printable(finding.hint)}"
         lines.append(f"{_DIM}{hint}{_RESET}" if colour else hint)
     return "".join(f"{line}\n" for line in lines)
 

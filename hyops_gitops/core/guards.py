@@ -277,4 +277,4 @@ def override_line(guard: str, name: str | None = None) -> str:
 
 def find_override(overrides: Iterable[Override], guard: str, name: str | None = None) -> Override | None:
     """The override that lifts this guard (for this name), if one was given."""
-    return next((one for one in overrides if one.guard == guard and one.name == name), None)
+    return next((override for override in overrides if override.guard == guard and override.name == name), None)

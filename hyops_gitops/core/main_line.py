@@ -74,7 +74,7 @@ def _on_main(parents: Mapping[str, Sequence[str]], applied: str | None, upto: st
     at: str | None = upto
     while at is not None and at in parents:
         first = next(iter(parents[at]), None)
-        before = next((one for one in parents[at] if one in descending), first)
+        before = next((parent for parent in parents[at] if parent in descending), first)
         steps.append(Step(at, before, first if first != before else None))
         at = before
     return steps[::-1]
@@ -85,7 +85,7 @@ def what_counts(steps: Sequence[Step], paths: Mapping[str, StepPaths]) -> dict[s
 
     What a merge and the commits that arrived with it changed on main is counted of the latter where they have it so.
     """
-    counted = {one.commit: _differs(paths[one.commit]) for one in steps}
+    counted = {step.commit: _differs(paths[step.commit]) for step in steps}
     for step in steps:
         if step.beside is not None:
             _share_out(step.commit, steps, paths, counted)
@@ -105,7 +105,7 @@ def _differs(paths: StepPaths) -> Paths:
 
 def _share_out(merge: str, steps: Sequence[Step], paths: Mapping[str, StepPaths], counted: dict[str, Paths]) -> None:
     """Divide what a merge changed on main between it and the commits that arrived with it."""
-    arrived = [one.commit for one in steps if one.arrived_with == merge]
+    arrived = [step.commit for step in steps if step.arrived_with == merge]
     whole = counted[merge]
     for commit in arrived:
         counted[commit] &= whole

@@ -52,7 +52,7 @@ class ManagedSet:
 
     def held_by(self, name: str) -> int | None:
         """The intent that has this name held, if any."""
-        return next((one.held for one in map(self.entries.get, _keys(name)) if one and one.held), None)
+        return next((entry.held for entry in map(self.entries.get, _keys(name)) if entry and entry.held), None)
 
     def names(self) -> set[str]:
         """Every owner name we manage."""

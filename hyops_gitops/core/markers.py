@@ -49,7 +49,7 @@ class Anchor:
     def parse(cls, rrset: RRset) -> "Anchor | None":
         """The anchor in a TXT RRset, or None when it is not one of ours; of several, which is damage, the newest."""
         found = [_ANCHOR.fullmatch(row) for row in rrset.rdata]
-        anchors = [cls(int(one["seq"]), one["sha256"], one["segment"]) for one in found if one]
+        anchors = [cls(int(match["seq"]), match["sha256"], match["segment"]) for match in found if match]
         return max(anchors, key=lambda anchor: anchor.seq) if anchors and len(anchors) == len(found) else None
 
     def rrset(self, zone: str) -> RRset:

@@ -96,9 +96,9 @@ class MergedCommit:
 
 def asked_by(merged: Iterable[MergedCommit]) -> tuple[str, ...]:
     """Who wrote these commits, each once."""
-    return tuple(dict.fromkeys(one.author.name for one in merged))
+    return tuple(dict.fromkeys(commit.author.name for commit in merged))
 
 
 def approved_by(merged: Iterable[MergedCommit]) -> tuple[str, ...]:
     """Who approved any of these commits, each once."""
-    return tuple(dict.fromkeys(approval.by.name for one in merged for approval in one.approvals))
+    return tuple(dict.fromkeys(approval.by.name for commit in merged for approval in commit.approvals))

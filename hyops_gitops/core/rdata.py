@@ -257,7 +257,7 @@ def _svc_value(number: int, text: str) -> bytes:
         case 3:
             return _two(int(text))
         case 4 | 6:
-            return b"".join(ipaddress.ip_address(one).packed for one in text.split(","))
+            return b"".join(ipaddress.ip_address(address).packed for address in text.split(","))
         case 5:
             return base64.b64decode(text, validate=True)
         case _:

@@ -131,7 +131,7 @@ class ReadinessReport:
     @property
     def why(self) -> str:
         """What kept it from being ready, in words."""
-        return "; ".join(str(one) for one in self.probes if one.verdict == self.verdict) or self.reason
+        return "; ".join(str(probe) for probe in self.probes if probe.verdict == self.verdict) or self.reason
 
     def to_json(self) -> dict[str, object]:
         """The shape used in receipts and in evidence."""
@@ -139,7 +139,7 @@ class ReadinessReport:
             "name": self.name,
             "target": list(self.target),
             "verdict": self.verdict,
-            "probes": [one.to_json() for one in self.probes],
+            "probes": [probe.to_json() for probe in self.probes],
             **present(reason=self.reason, attested=time_text(self.attested) if self.attested else None),
         }
 
@@ -160,7 +160,7 @@ def over_addresses(wanted: Readiness, verdicts: Sequence[ProbeVerdict]) -> Probe
     """A probe's verdict over all addresses of a target: each must be ready, or one of them with `any: true`."""
     order: Sequence[ProbeVerdict] = ("not-ready", "unknown", "ready")
     chosen = reversed(order) if wanted.options.get("any") is True else order
-    return next((one for one in chosen if one in verdicts), "unknown")
+    return next((verdict for verdict in chosen if verdict in verdicts), "unknown")
 
 
 def over_probes(verdicts: Iterable[ProbeVerdict]) -> ProbeVerdict:

@@ -73,8 +73,14 @@ class ServerReport:
             fields.choice("verdict", VERDICTS),
             fields.optional_integer("after_ms"),
             tuple(
-                (one.text("name"), one.text("type"), one.text("rcode"), one.optional_integer("ttl"), one.texts("rdata"))
-                for one in fields.objects("answers")
+                (
+                    answer.text("name"),
+                    answer.text("type"),
+                    answer.text("rcode"),
+                    answer.optional_integer("ttl"),
+                    answer.texts("rdata"),
+                )
+                for answer in fields.objects("answers")
             ),
             overdue=fields.flag("overdue"),
             lost=fields.flag("lost"),

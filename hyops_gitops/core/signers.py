@@ -309,7 +309,7 @@ def _check_names(line: SignerLine) -> None:
 
 
 def _check_single(line: SignerLine, earlier: list[SignerLine]) -> None:
-    other = next((one for one in earlier if line.overlaps(one)), None)
+    other = next((line_before for line_before in earlier if line.overlaps(line_before)), None)
     if other is not None:
         raise _BadLine(SIGNERS_DUPLICATE, f"line {other.line} already lists this key for the same namespace")
 

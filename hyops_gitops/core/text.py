@@ -3,9 +3,9 @@
 import re
 
 
-def counted(number: int, one: str, many: str = "") -> str:
+def counted(number: int, noun: str, many: str = "") -> str:
     """`1 entry`, `2 entries`; `many` where it is not `one` and an s."""
-    return f"{number} {one if number == 1 else many or one + 's'}"
+    return f"{number} {noun if number == 1 else many or noun + 's'}"
 
 
 MAX_TEXT = 200  # characters

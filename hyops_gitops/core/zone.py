@@ -114,26 +114,26 @@ def served(rrset: RRset | None) -> tuple[int, tuple[str, ...]] | None:
     return (rrset.ttl, rrset.rdata) if rrset is not None and rrset.rdata else None
 
 
-def same_served(one: RRset | None, other: RRset | None) -> bool:
+def same_served(this: RRset | None, other: RRset | None) -> bool:
     """Whether clients see the same: equal text, or the same octets in another spelling."""
-    first, second = served(one), served(other)
+    first, second = served(this), served(other)
     if first == second:
         return True
-    if one is None or other is None or first is None or second is None or one.ttl != other.ttl:
+    if this is None or other is None or first is None or second is None or this.ttl != other.ttl:
         return False
-    return same_rdata(one.type, one.rdata, other.rdata)
+    return same_rdata(this.type, this.rdata, other.rdata)
 
 
-def same_stored(one: RRset | None, other: RRset | None) -> bool:
+def same_stored(this: RRset | None, other: RRset | None) -> bool:
     """Whether the server has the same, disabled records included."""
-    disabled = [rrset.disabled if rrset is not None else () for rrset in (one, other)]
-    rrset = one if one is not None else other
-    return same_served(one, other) and (rrset is None or same_rdata(rrset.type, *disabled))
+    disabled = [rrset.disabled if rrset is not None else () for rrset in (this, other)]
+    rrset = this if this is not None else other
+    return same_served(this, other) and (rrset is None or same_rdata(rrset.type, *disabled))
 
 
-def same_rdata(rrtype: str, one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+def same_rdata(rrtype: str, these: tuple[str, ...], other: tuple[str, ...]) -> bool:
     """Whether two sets of rdata hold the same octets; what is spelled alike is not looked at any closer."""
-    return one == other or {meaning(rrtype, value) for value in one} == {meaning(rrtype, value) for value in other}
+    return these == other or {meaning(rrtype, value) for value in these} == {meaning(rrtype, value) for value in other}
 
 
 @dataclass(frozen=True, slots=True)

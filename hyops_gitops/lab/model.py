@@ -133,7 +133,7 @@ class Lab:
             "resolver": _listener_state(self.resolver.name, self.resolver.dns, self.resolver.process)
             if self.resolver
             else None,
-            "services": [_listener_state(one.name, one.address, one.process) for one in self.services],
+            "services": [_listener_state(service.name, service.address, service.process) for service in self.services],
             "compose": self.compose,
             "database": list(self.database) if self.database else None,
             "native": self.native,

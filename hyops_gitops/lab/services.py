@@ -31,7 +31,10 @@ def parse_services(words: Sequence[str]) -> tuple[LabService, ...]:
         UsageError: code `lab-service`: one is not of this form, not on loopback, or there twice.
     """
     services = tuple(map(_parse, words))
-    for what, values in (("name", [one.name for one in services]), ("address", [one.address for one in services])):
+    for what, values in (
+        ("name", [service.name for service in services]),
+        ("address", [service.address for service in services]),
+    ):
         twice = next((value for number, value in enumerate(values) if value in values[:number]), None)
         if twice is not None:
             raise UsageError(f"two services have the {what} {twice}", code="lab-service")
@@ -67,7 +70,7 @@ def spawn_service(lab: Lab, service: LabService) -> Lab:
 
 def with_service(lab: Lab, service: LabService) -> Lab:
     """The lab with this in place of its service of the same name."""
-    return replace(lab, services=tuple(service if one.name == service.name else one for one in lab.services))
+    return replace(lab, services=tuple(service if other.name == service.name else other for other in lab.services))
 
 
 def start_service(lab: Lab | Path, name: str) -> Lab:

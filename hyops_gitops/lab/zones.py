@@ -67,7 +67,7 @@ def served_serial(server: LabServer, zone: str) -> int | None:
     question = Question(zone, "SOA")
     answers = PlainDnsClient().ask(server.dns, [question], recursion_desired=False, timeout_s=_DNS_TIMEOUT_S)
     answer = answers[question]
-    soa = next((one for one in answer.rrsets if one.key == (zone, "SOA")), None)
+    soa = next((rrset for rrset in answer.rrsets if rrset.key == (zone, "SOA")), None)
     return soa_serial(soa) if answer.authoritative else None
 
 

@@ -51,17 +51,18 @@ def assertion_refusals(
         moves: Earlier moves; None where nothing is known of them.
     """
     moving = written_by_name(change for change in changes if change.cutover)
-    yield from _too_many(assertions, [one for one in contracts.values() if str(one.name) in moving])
+    yield from _too_many(assertions, [contract for contract in contracts.values() if str(contract.name) in moving])
     if moves is not None and assertions.anti_flap_minutes:
         yield from _flapping(assertions.anti_flap_minutes, moving, moves)
-    named = {rrset.name: one for one in contracts.values() for rrset in one.rrsets()}  # an old name kept as alias too
+    # An old name that is kept as an alias counts too.
+    named = {rrset.name: contract for contract in contracts.values() for rrset in contract.rrsets()}
     for group in assertions.move_together:
         yield from _left_behind(group, moving, named, after)
 
 
 def _too_many(assertions: Assertions, moving: Sequence[Contract]) -> Iterator[Refusal]:
     for environment, most in sorted(assertions.environment_cutovers.items()):
-        number = sum(one.name.environment == environment for one in moving)
+        number = sum(contract.name.environment == environment for contract in moving)
         if number > most:
             message = f"{number} endpoints of {environment} would move, "
             message += f"policy.assertions.max_environment_cutovers allows {most}"

@@ -72,13 +72,13 @@ class Limits:
         )
 
 
-def _all_of(one: Assertions, other: Assertions) -> Assertions:
+def _all_of(these: Assertions, other: Assertions) -> Assertions:
     """What both assert."""
-    caps = [*one.environment_cutovers.items(), *other.environment_cutovers.items()]
+    caps = [*these.environment_cutovers.items(), *other.environment_cutovers.items()]
     return Assertions(
         {name: min(most for named, most in caps if named == name) for name, _ in caps},
-        max(one.anti_flap_minutes, other.anti_flap_minutes),
-        tuple(sorted({*one.move_together, *other.move_together})),
+        max(these.anti_flap_minutes, other.anti_flap_minutes),
+        tuple(sorted({*these.move_together, *other.move_together})),
     )
 
 

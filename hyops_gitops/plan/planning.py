@@ -32,18 +32,18 @@ def wildcard_notes(observed: Zone, changes: Sequence[Change]) -> Iterator[Note]:
     existing_after = _with_empty_non_terminals(after, observed.apex)
     for name in sorted({change.name for change in written}):
         lineage = [name, *ancestors(name, observed.apex)][:-1]
-        for one in lineage:
-            yield from _note(name, one, existing_before, existing_after)
+        for owner in lineage:
+            yield from _note(name, owner, existing_before, existing_after)
 
 
-def _note(name: str, one: str, before: set[str], after: set[str]) -> Iterator[Note]:
-    wildcard = _wildcard_for(one, before | after)
+def _note(name: str, owner: str, before: set[str], after: set[str]) -> Iterator[Note]:
+    wildcard = _wildcard_for(owner, before | after)
     if wildcard is None:
         return
-    subject = "it" if one == name else f"a name below {one}"
-    if one in after and one not in before and wildcard in before:
+    subject = "it" if owner == name else f"a name below {owner}"
+    if owner in after and owner not in before and wildcard in before:
         yield Note(name, f"{subject} is no longer answered by the wildcard {wildcard}")
-    if one in before and one not in after and wildcard in after:
+    if owner in before and owner not in after and wildcard in after:
         yield Note(name, f"{subject} is answered by the wildcard {wildcard} from now on")
 
 
@@ -124,27 +124,29 @@ def make_plan(inputs: Inputs) -> Plan:
     desired = _desired(inputs)
     names = _by_name(inputs, desired)
     outcomes = [outcome for name in names for outcome in _decide(name, inputs)]
-    changes = sorted((one for one in outcomes if isinstance(one, Change)), key=lambda change: change.key)
+    changes = sorted((change for change in outcomes if isinstance(change, Change)), key=lambda change: change.key)
     contracts = {contract.path: contract for contract in inputs.contracts}
     refusals = [
-        *(one for one in outcomes if isinstance(one, Refusal)),
+        *(refusal for refusal in outcomes if isinstance(refusal, Refusal)),
         *_occlusions(inputs.observed, changes),
         *cap_refusals(changes, contracts, inputs.recorded, inputs.limits),
         *_whole_tree_refusals(inputs),
         *_assertions(inputs, changes, contracts),
     ]
     promises = list(_broken_promises(inputs, changes, contracts))
-    refusals += [one for one in promises if isinstance(one, Refusal)]
+    refusals += [refusal for refusal in promises if isinstance(refusal, Refusal)]
     touched = {change.key for change in changes}
     return Plan(
         zone=inputs.observed.apex,
         observed=inputs.observed,
         recorded=inputs.recorded,
         changes=tuple(changes),
-        drift=tuple(one for one in outcomes if isinstance(one, Drift)),
+        drift=tuple(drift for drift in outcomes if isinstance(drift, Drift)),
         held=tuple(_held(inputs)),
-        refusals=tuple(inputs.limits.honest(one) for one in refusals if not inputs.overridden(one.guard, one.name)),
-        notes=(*wildcard_notes(inputs.observed, changes), *(one for one in promises if isinstance(one, Note))),
+        refusals=tuple(
+            inputs.limits.honest(refusal) for refusal in refusals if not inputs.overridden(refusal.guard, refusal.name)
+        ),
+        notes=(*wildcard_notes(inputs.observed, changes), *(note for note in promises if isinstance(note, Note))),
         unmanaged=sum(key not in inputs.recorded.entries and key not in touched for key in inputs.observed.rrsets),
     )
 
@@ -185,7 +187,10 @@ def _decide(name: _Name, inputs: Inputs) -> Iterator[_Outcome]:
         if (outcome := _decide_rrset(name, rrtype, inputs)) is not None
     ]
     yield from outcomes
-    touched = any(isinstance(one, Refusal) or (isinstance(one, Change) and one.after is not None) for one in outcomes)
+    touched = any(
+        isinstance(outcome, Refusal) or (isinstance(outcome, Change) and outcome.after is not None)
+        for outcome in outcomes
+    )
     writes_cname = touched and "CNAME" in name.desired
     for rrtype in sorted(name.observed.keys() - name.recorded.keys() - name.desired.keys()):
         if served(name.observed[rrtype]) is not None and (writes_cname or rrtype in CONFLICTING_TYPES):

@@ -55,7 +55,7 @@ def build_contract(draft: ContractDraft, authority: Authority) -> Contract:
         source=fields.text("endpoint_source"),
         document=draft.document,
         attested=draft.attested,
-        aliases=tuple(Alias(one.name, date.fromisoformat(one.until)) for one in draft.aliases),
+        aliases=tuple(Alias(alias.name, date.fromisoformat(alias.until)) for alias in draft.aliases),
     )
 
 

@@ -24,17 +24,17 @@ def findings_annotations(findings: Iterable[Finding], prefix: str = "") -> str:
         findings: What to annotate.
         prefix: From the top of the checkout to the directory that the findings' paths are relative to, ended by "/".
     """
-    return "".join(_annotation(one, prefix) for one in findings)
+    return "".join(_annotation(finding, prefix) for finding in findings)
 
 
-def _annotation(one: Finding, prefix: str) -> str:
-    path = prefix + printable(one.path)
-    place = {"file": path, "line": str(one.line), "col": str(one.column), "title": one.rule}
+def _annotation(finding: Finding, prefix: str) -> str:
+    path = prefix + printable(finding.path)
+    place = {"file": path, "line": str(finding.line), "col": str(finding.column), "title": finding.rule}
     parameters = ",".join(f"{name}={_parameter(value)}" for name, value in place.items())
-    text = f"{path}:{one.line}:{one.column}: {one.rule}: {printable(one.message)}"
-    if one.hint:
-        text += f"\nhint: {printable(one.hint)}"
-    return f"::{one.severity.value} {parameters}::{_data(text)}\n"
+    text = f"{path}:{finding.line}:{finding.column}: {finding.rule}: {printable(finding.message)}"
+    if finding.hint:
+        text += f"\nhint: {printable(finding.hint)}"
+    return f"::{finding.severity.value} {parameters}::{_data(text)}\n"
 
 
 def _data(text: str) -> str:
@@ -72,7 +72,7 @@ def findings_sarif(findings: Sequence[Finding], rules: Iterable[Rule], version: 
             {
                 "tool": {"driver": driver},
                 "columnKind": "unicodeCodePoints",
-                "results": [_result(one, index[one.rule], prefix) for one in findings],
+                "results": [_result(finding, index[finding.rule], prefix) for finding in findings],
             }
         ],
     }
@@ -92,18 +92,18 @@ def _rule(rule: Rule) -> Json:
     }
 
 
-def _result(one: Finding, rule_index: int, prefix: str) -> Json:
-    text = printable(one.message) + (f"; hint: {printable(one.hint)}" if one.hint else "")
+def _result(finding: Finding, rule_index: int, prefix: str) -> Json:
+    text = printable(finding.message) + (f"; hint: {printable(finding.hint)}" if finding.hint else "")
     return {
-        "ruleId": one.rule,
+        "ruleId": finding.rule,
         "ruleIndex": rule_index,
-        "level": one.severity.value,
+        "level": finding.severity.value,
         "message": {"text": _without_links(text)},
         "locations": [
             {
                 "physicalLocation": {
-                    "artifactLocation": {"uri": quote(prefix + printable(one.path)), "uriBaseId": _TOP},
-                    "region": {"startLine": one.line, "startColumn": one.column},
+                    "artifactLocation": {"uri": quote(prefix + printable(finding.path)), "uriBaseId": _TOP},
+                    "region": {"startLine": finding.line, "startColumn": finding.column},
                 }
             }
         ],

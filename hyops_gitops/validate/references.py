@@ -98,9 +98,11 @@ def _expected_path(name: str, zone: str) -> str:
 
 def _similar_name(name: str, defined: Mapping[str, str]) -> str | None:
     """A defined name that differs by a typing mistake. Few are compared: comparing all with all takes minutes."""
-    near = (one for one in defined if one[:1] == name[0] and abs(len(one) - len(name)) <= _MISTYPED)
+    near = (known for known in defined if known[:1] == name[0] and abs(len(known) - len(name)) <= _MISTYPED)
     service, _, rest = name.partition(".")
-    candidates = {one.removesuffix(f".{rest}"): one for one in islice(near, _COMPARED) if one.endswith(f".{rest}")}
+    candidates = {
+        known.removesuffix(f".{rest}"): known for known in islice(near, _COMPARED) if known.endswith(f".{rest}")
+    }
     return candidates.get(did_you_mean(service, candidates) or "")
 
 

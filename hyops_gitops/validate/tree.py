@@ -85,7 +85,7 @@ class Validation:
     @property
     def invalid_paths(self) -> frozenset[str]:
         """The files with an error."""
-        return frozenset(one.path for one in self.findings if one.severity is Severity.ERROR)
+        return frozenset(finding.path for finding in self.findings if finding.severity is Severity.ERROR)
 
     def undecided(self, zone: str, managed: ManagedSet | None = None) -> frozenset[str]:
         """The names of which nobody can say what is intended: those of invalid contracts, and what they asked for."""
@@ -97,7 +97,7 @@ class Validation:
     @property
     def dangling(self) -> tuple[Finding, ...]:
         """The findings that somebody else's deletion brings about in a file that did not change."""
-        return tuple(one for one in self.findings if one.rule in (TARGET_DANGLING.id, TARGET_DELETED.id))
+        return tuple(finding for finding in self.findings if finding.rule in (TARGET_DANGLING.id, TARGET_DELETED.id))
 
     def findings_about(self, paths: Collection[str]) -> tuple[Finding, ...]:
         """The findings of these files, and of contracts that refer to one of them or that one of them refers to.
@@ -110,7 +110,7 @@ class Validation:
         related = {path for path, targets in self.references.items() if targets & wanted}
         related.update(chain.from_iterable(self.references.get(path, ()) for path in wanted))
         shown = wanted | related
-        return tuple(one for one in self.findings if one.path in shown)
+        return tuple(finding for finding in self.findings if finding.path in shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,13 +161,13 @@ def validate_tree(
         *foreign,
         *_about_signers(sources.get(SIGNERS_PATH)),
         *_about_start(start, tree, sources.get(SIGNERS_PATH), read),
-        *(one for draft in drafts for one in _about_contract(draft, context)),
+        *(problem for draft in drafts for problem in _about_contract(draft, context)),
         *check_aliases(drafts, context, as_of),
         *check_references(drafts, context, _deletions(start, layout.contracts)),
         *forms.findings,
         *check_copies(copies),
     ]
-    invalid = {one.path for one in findings if one.severity is Severity.ERROR}
+    invalid = {finding.path for finding in findings if finding.severity is Severity.ERROR}
     # Two authority files leave open which of them anything is about.
     usable = used is not None and used.path not in invalid and len(layout.authorities) < 2  # noqa: PLR2004
     authority = build_authority(used) if used is not None and usable else None
@@ -276,7 +276,7 @@ def _is_started(base: SourceTree, read: DocumentReader) -> bool:
     """Whether the log was started at an earlier state; before that everything comes at once."""
     sources = {source.path: source.content or b"" for source in base.files()}
     documents = (read(path, sources[path])[0] for path in lay_out(tuple(sources)).authorities)
-    return any(genesis_digest(Fields(one)) is not None for one in documents if one is not None)
+    return any(genesis_digest(Fields(document)) is not None for document in documents if document is not None)
 
 
 def _with_genesis_of(authority: Authority, own: Document) -> Authority:

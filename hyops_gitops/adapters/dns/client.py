@@ -138,8 +138,8 @@ class PlainDnsClient:
         """
         distinct = list(dict.fromkeys(questions))
         answers = dict.fromkeys(distinct, SILENT)
-        answers |= {one: UNASKABLE for one in distinct if type_number(one.type) is None}
-        distinct = [one for one in distinct if answers[one] is SILENT]
+        answers |= {question: UNASKABLE for question in distinct if type_number(question.type) is None}
+        distinct = [question for question in distinct if answers[question] is SILENT]
         sockaddr = _resolve(server)
         if sockaddr is None:
             return answers

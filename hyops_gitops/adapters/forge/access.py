@@ -46,14 +46,14 @@ class GithubRulesets:
         """
         known = self._listed(f"{self._path}/rulesets", "name")
         said: list[str] = []
-        for one in wanted:
-            if one["name"] in known:
-                said.append(f"{one['name']}: is there already, left as it is")
+        for rule in wanted:
+            if rule["name"] in known:
+                said.append(f"{rule['name']}: is there already, left as it is")
                 continue
-            body = json.dumps(one).encode()
+            body = json.dumps(rule).encode()
             path = f"{self._path}/rulesets"
             gh_api("--method", "POST", path, "--input", "-", stdin=body, environ=self._environ)
-            said.append(f"{one['name']}: created")
+            said.append(f"{rule['name']}: created")
         return tuple(said)
 
     def rules_of(self, branch: str) -> frozenset[str]:
@@ -67,7 +67,7 @@ class GithubRulesets:
     def _listed(self, path: str, field: str) -> frozenset[str]:
         listed = gh_api(path, "--paginate", environ=self._environ)
         try:
-            return frozenset(str(one[field]) for one in json.loads(listed))
+            return frozenset(str(row[field]) for row in json.loads(listed))
         except (ValueError, TypeError, KeyError):
             raise OutsideFailure("gh answered something else than a list of rules", code="gh-failed") from None
 

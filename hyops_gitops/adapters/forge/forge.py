@@ -115,9 +115,9 @@ class RestForge:
         branch = self._default_branch()
         path = self.repository + self._dialect.pulls_of_commit.format(commit=commit)
         found = [self.http.get(path)] if self._dialect is _GITEA else list(self.http.pages(path))
-        merged = [Fields(one) for one in found if one is not None and _is_merged(Fields(one))]
-        exact = [one for one in merged if one.optional_text("merge_commit_sha") == commit]
-        rebased = [one for one in merged if one.nested("base").text("ref") == branch]
+        merged = [Fields(pull) for pull in found if pull is not None and _is_merged(Fields(pull))]
+        exact = [pull for pull in merged if pull.optional_text("merge_commit_sha") == commit]
+        rebased = [pull for pull in merged if pull.nested("base").text("ref") == branch]
         chosen = next(iter(exact or rebased), None)
         return None if chosen is None else self._read(chosen.integer("number"))
 
@@ -128,8 +128,8 @@ class RestForge:
             raise OutsideFailure(f"pull request {number} is not there any more", code="forge-reply")
         pull = Fields(document)
         head = pull.nested("head").text("sha")
-        reviews = _newest_of_each(Fields(one) for one in self.http.pages(f"{path}/reviews"))
-        verdicts = [(_person(one), _state(one), one.optional_text("commit_id")) for one in reviews]
+        reviews = _newest_of_each(Fields(review) for review in self.http.pages(f"{path}/reviews"))
+        verdicts = [(_person(review), _state(review), review.optional_text("commit_id")) for review in reviews]
         return PullRequest(
             str(number),
             pull.text("title"),
@@ -169,9 +169,9 @@ class RestForge:
             return 0
         if branch not in self._required:
             path = f"{self.repository}/rules/branches/{quote(branch, safe='')}"
-            rules = [Fields(one) for one in self.http.pages(path)]
-            reviews = [one.nested("parameters") for one in rules if one.text("type") == "pull_request"]
-            counts = [one.optional_integer("required_approving_review_count") or 0 for one in reviews]
+            rules = [Fields(rule) for rule in self.http.pages(path)]
+            reviews = [rule.nested("parameters") for rule in rules if rule.text("type") == "pull_request"]
+            counts = [review.optional_integer("required_approving_review_count") or 0 for review in reviews]
             self._required[branch] = max(counts, default=0)
         return self._required[branch]
 
@@ -182,9 +182,9 @@ def _is_merged(pull: Fields) -> bool:
 
 def _newest_of_each(reviews: Iterable[Fields]) -> list[Fields]:
     """Each reviewer's newest review that says yes or no: a later comment changes neither."""
-    told = [one for one in reviews if "user" in one and _state(one) in _VERDICTS]
-    told.sort(key=lambda one: (_moment(one.optional_text("submitted_at")), one.integer("id")))
-    return list({_person(one).id: one for one in told}.values())
+    told = [review for review in reviews if "user" in review and _state(review) in _VERDICTS]
+    told.sort(key=lambda review: (_moment(review.optional_text("submitted_at")), review.integer("id")))
+    return list({_person(review).id: review for review in told}.values())
 
 
 def _moment(text: str | None) -> float:

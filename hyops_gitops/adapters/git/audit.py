@@ -38,7 +38,7 @@ class GitCustody:
         for token in output.split(b"\0"):
             fields = token.decode("utf-8", "backslashreplace").strip().split(" ")
             if fields[0].startswith(":"):
-                ids |= {one for one in fields[2:4] if one.strip(_NOTHING)}
+                ids |= {field for field in fields[2:4] if field.strip(_NOTHING)}
         return frozenset(sha256_hex(content) for content in read_blobs(self._git, ids).values())
 
     def author(self, commit: str) -> str | None:
@@ -54,10 +54,12 @@ class GitCustody:
         A merge that conflicts was settled by hand, so it is not. None when this git cannot tell (before 2.38), or when
         the clone lacks one of the commits.
         """
-        ids = [self._git.ask("rev-parse", "--verify", "--quiet", one) for one in (f"{merged}^1", f"{merged}^{{tree}}")]
-        if not all(one.ok for one in ids) or not is_full_id(head):
+        ids = [
+            self._git.ask("rev-parse", "--verify", "--quiet", name) for name in (f"{merged}^1", f"{merged}^{{tree}}")
+        ]
+        if not all(answer.ok for answer in ids) or not is_full_id(head):
             return None
-        parent, tree = (one.stdout.decode().strip() for one in ids)
+        parent, tree = (answer.stdout.decode().strip() for answer in ids)
         made = self._git.attempt("merge-tree", "--write-tree", "--no-messages", parent, head)
         if made.status == _CONFLICT and made.stdout:
             return False

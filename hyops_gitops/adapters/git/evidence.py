@@ -139,9 +139,9 @@ class GitEvidenceStore:
             if head is not None and not self._git.ask("cat-file", "-e", f"{head}^{{commit}}").ok:
                 self._remote.fetch_objects()
         before = GitSnapshot(self._git, head) if head else None
-        newest = [one for one in (head, known.commit if known else None) if one is not None]
-        if not all(self._descends(commit, one) for one in newest):
-            if head is not None and all(self._descends(head, one) for one in (commit, *newest)):
+        newest = [tip for tip in (head, known.commit if known else None) if tip is not None]
+        if not all(self._descends(commit, tip) for tip in newest):
+            if head is not None and all(self._descends(head, tip) for tip in (commit, *newest)):
                 return before
             raise Refused(
                 f"{commit[:12]} does not go on from {' and '.join(sorted({one[:12] for one in newest}))}, known here",

@@ -70,9 +70,9 @@ class GitRepository:
             return False
         return self._git.ask("merge-base", "--is-ancestor", ancestor, descendant).ok
 
-    def merge_base(self, one: str, other: str) -> str | None:
+    def merge_base(self, this: str, other: str) -> str | None:
         """The newest commit that two full ids both descend from, None when there is none here."""
-        found = self._git.ask("merge-base", one, other)
+        found = self._git.ask("merge-base", this, other)
         return found.stdout.decode().strip() if found.ok else None
 
     def first_parent_commits(self, after: str | None, upto: str) -> tuple[CommitInfo, ...]:
@@ -93,7 +93,7 @@ class GitRepository:
             "log", "--first-parent", "--reverse", "--no-show-signature", "--format=%H", self.resolve(upto), "--", path
         )
         place = f"{self._prefix()}{path}"
-        found = ((one, self._git.ask("cat-file", "blob", f"{one}:{place}")) for one in output.decode().split())
+        found = ((blob, self._git.ask("cat-file", "blob", f"{blob}:{place}")) for blob in output.decode().split())
         return tuple((commit, blob.stdout if blob.ok else b"") for commit, blob in found)
 
     def tree(self, commit: str) -> CommitTree:

@@ -52,7 +52,7 @@ def read_main_lines(git: Git, ranges: Sequence[Range]) -> list[tuple[CommitInfo,
     starts = {after for after, _ in ranges}
     exclude = [f"^{after}" for after in starts if after] if len(starts) == 1 else []
     commits = _read_commits(git, dict.fromkeys(upto for _, upto in ranges), exclude)
-    graph = {one.id: one.parents for one in commits.values()}
+    graph = {commit.id: commit.parents for commit in commits.values()}
     within = _Ranges(graph)
     parts = [within.between(after, upto) for after, upto in ranges]
     lines = [steps_between(part, after, upto) for part, (after, upto) in zip(parts, ranges, strict=True)]
@@ -82,12 +82,12 @@ class _Ranges:
         if after != self._applied:
             self._go_on(after)
         within = self._reach(upto, self._reached)
-        order = [one for one in self._graph if one in within] if len(within) > 1 else within
-        return {one: self._graph[one] for one in order}
+        order = [commit for commit in self._graph if commit in within] if len(within) > 1 else within
+        return {commit: self._graph[commit] for commit in order}
 
     def _go_on(self, after: str | None) -> None:
         new = self._reach(after, self._reached) if after else set()
-        ends = {parent for one in new for parent in self._graph[one]}
+        ends = {parent for commit in new for parent in self._graph[commit]}
         if self._applied is not None and (after is None or self._applied not in ends):
             self._reached = set()
             new = self._reach(after, set()) if after else set()
@@ -98,10 +98,10 @@ class _Ranges:
         found: set[str] = set()
         pending = [commit]
         while pending:
-            one = pending.pop()
-            if one in self._graph and one not in known and one not in found:
-                found.add(one)
-                pending += self._graph[one]
+            reached = pending.pop()
+            if reached in self._graph and reached not in known and reached not in found:
+                found.add(reached)
+                pending += self._graph[reached]
         return found
 
 
@@ -210,11 +210,11 @@ def _brought(steps: Sequence[str], parents: Mapping[str, Sequence[str]]) -> dict
         brought: list[str] = []
         pending = [commit]
         while pending:
-            one = pending.pop()
-            if one in left:
-                left.discard(one)
-                brought.append(one)
-                pending += parents[one]
+            reached = pending.pop()
+            if reached in left:
+                left.discard(reached)
+                brought.append(reached)
+                pending += parents[reached]
         found[commit] = sorted(brought, key=order.__getitem__)
     return found
 
@@ -223,7 +223,7 @@ def _info(
     step: Step, commits: Mapping[str, _Commit], within: Mapping[str, object], changed: Changed, brought: Sequence[str]
 ) -> CommitInfo:
     commit = commits[step.commit]
-    others = [one for one in commit.parents[1:] if one in within and one != step.before]
+    others = [parent for parent in commit.parents[1:] if parent in within and parent != step.before]
     head = others[0] if others else None
     joined = next(iter(commit.parents[1:2]), None) if head is None else None
     return CommitInfo(
@@ -236,8 +236,8 @@ def _info(
         commit.approved_by,
         head,
         commits[head].author if head else None,
-        tuple(trailer for one in brought for trailer in commits[one].trailers),
-        tuple(line for one in brought for line in commits[one].untaken),
+        tuple(trailer for commit in brought for trailer in commits[commit].trailers),
+        tuple(line for commit in brought for line in commits[commit].untaken),
         tuple(sorted(changed.taken_back)),
         step.arrived_with,
         joined,

@@ -38,7 +38,7 @@ class NewRepository:
 
     def check_place(self) -> None:
         """Whether this can be the top of a repository: workflows and owners count nowhere else."""
-        there = next(one for one in (self._root, *self._root.parents) if one.is_dir())
+        there = next(parent for parent in (self._root, *self._root.parents) if parent.is_dir())
         found = _top(there)
         if found is not None and Path(found).resolve() != self._root:
             raise UsageError(

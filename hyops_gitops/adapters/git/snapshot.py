@@ -94,8 +94,8 @@ def history_is_linear(snapshot: GitSnapshot, since: str | None = None) -> list[s
         return [f"commit {commit[:12]} does not descend from {since[:12]}"]
     scope = [commit, *([f"^{since}"] if since is not None else [])]
     listed = [line.split() for line in git.output("rev-list", "--parents", *scope, "--").decode().splitlines()]
-    roots = [one for one, *parents in listed if not parents]
-    merges = [one for one, *parents in listed if len(parents) > 1]
+    roots = [commit for commit, *parents in listed if not parents]
+    merges = [commit for commit, *parents in listed if len(parents) > 1]
     problems = []
     if len(roots) != (1 if since is None else 0):
         problems.append(f"the branch has {len(roots)} root commits here: {_shortened(roots)}")
@@ -130,7 +130,7 @@ def _rewritten(git: Git, scope: list[str]) -> list[str]:
 
 
 def _shortened(commits: list[str]) -> str:
-    return ", ".join(one[:12] for one in commits[:_SHOWN]) or "none"
+    return ", ".join(commit[:12] for commit in commits[:_SHOWN]) or "none"
 
 
 def _invalid(message: str) -> InvalidData:

@@ -88,7 +88,7 @@ def read_blobs(git: Git, object_ids: Iterable[str]) -> Mapping[str, bytes]:
     wanted = sorted(set(object_ids))
     if not wanted:
         return {}
-    output = git.output("cat-file", "--batch", stdin="".join(f"{one}\n" for one in wanted).encode())
+    output = git.output("cat-file", "--batch", stdin="".join(f"{object_id}\n" for object_id in wanted).encode())
     contents: dict[str, bytes] = {}
     position = 0
     for object_id in wanted:

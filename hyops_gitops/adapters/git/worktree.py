@@ -50,7 +50,7 @@ class GitWorkTree:
                 if path in tags or not _may_be_ignored(source) or path.startswith(nested)
             }
             files |= _from_index(git, skipped)
-            files |= _as_stored(git, [one for one in files.values() if _may_be_converted(one)])
+            files |= _as_stored(git, [file for file in files.values() if _may_be_converted(file)])
         except (UsageError, OutsideFailure) as error:
             if error.code not in ("no-repository", "foreign-owner", "no-git"):
                 raise
@@ -86,7 +86,7 @@ class StagedTree:
 
 def in_clone(root: Path) -> bool:
     """Whether a folder lies in what looks like a clone."""
-    return any((one / ".git").exists() for one in (root, *root.parents))
+    return any((parent / ".git").exists() for parent in (root, *root.parents))
 
 
 @contextmanager
@@ -115,7 +115,7 @@ def _may_be_ignored(source: SourceFile) -> bool:
 
 
 def _may_be_converted(source: SourceFile) -> bool:
-    return source.content is not None and any(one in source.content for one in _CONVERTED)
+    return source.content is not None and any(word in source.content for word in _CONVERTED)
 
 
 def _from_index(git: Git, paths: set[str]) -> dict[str, SourceFile]:

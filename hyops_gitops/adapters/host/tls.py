@@ -112,7 +112,7 @@ def _named(environ: Mapping[str, str]) -> str:
 
 def _is_gone(variable: str) -> bool:
     named = os.environ.get(variable)
-    return bool(named) and not any(Path(one).exists() for one in str(named).split(os.pathsep))
+    return bool(named) and not any(Path(path).exists() for path in str(named).split(os.pathsep))
 
 
 def trusting(session: requests.Session, url: str, ca_file: str | None, *, code: str) -> None:

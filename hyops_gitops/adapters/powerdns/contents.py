@@ -68,7 +68,7 @@ def probe(zone: str, *, creates: Mapping[str, object] | None = None) -> bytes:
         for rrtype, text in (("TXT", r'"\""'), ("A", "no address"))
     ]
     if creates is None:
-        return json.dumps({"rrsets": [{**one, "changetype": "REPLACE"} for one in sets]}).encode()
+        return json.dumps({"rrsets": [{**rrset, "changetype": "REPLACE"} for rrset in sets]}).encode()
     return json.dumps({"name": absolute(zone), "rrsets": sets, **creates}).encode()
 
 

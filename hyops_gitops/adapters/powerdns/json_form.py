@@ -74,7 +74,9 @@ def decode_rrsets(zone: ZoneJson) -> Iterator[RRset]:
 
 def encode_patch(operations: Sequence[Operation], *, twice: bool = False) -> bytes:
     """The body of a PATCH, in this order; `twice` as in `contents`."""
-    return json.dumps({"rrsets": [_operation(one, twice) for one in operations]}, separators=(",", ":")).encode()
+    return json.dumps(
+        {"rrsets": [_operation(operation, twice) for operation in operations]}, separators=(",", ":")
+    ).encode()
 
 
 def _operation(operation: Operation, twice: bool) -> dict[str, object]:

@@ -83,7 +83,9 @@ def set_values(text: str, edits: Iterable[Edit]) -> str:
 
 def new_text(fields: Mapping[str, object], header: str = "") -> str:
     """A new file with these keys, in canonical order."""
-    lines = [f"{key}: {_written(value)}\n" for key, value in sorted(fields.items(), key=lambda one: key_order(one[0]))]
+    lines = [
+        f"{key}: {_written(value)}\n" for key, value in sorted(fields.items(), key=lambda item: key_order(item[0]))
+    ]
     return header + "".join(lines)
 
 
@@ -105,7 +107,7 @@ def in_order(text: str) -> str:
         end = _after_own_comments(text, _line_end(text, _end(key, value)))
         chunks.append((key_order(str(key.value)), text[at:end]))
         at = end
-    return header + "".join(chunk for _, chunk in sorted(chunks, key=lambda one: one[0])) + text[at:]
+    return header + "".join(chunk for _, chunk in sorted(chunks, key=lambda edit: edit[0])) + text[at:]
 
 
 def _set(text: str, at: Sequence[str], value: object) -> str:
@@ -144,20 +146,20 @@ def _replaced(text: str, key: Node, node: Node, value: object) -> str:
     if (
         isinstance(node, SequenceNode)
         and isinstance(value, list)
-        and all(isinstance(one, ScalarNode) for one in node.value)
+        and all(isinstance(item, ScalarNode) for item in node.value)
     ):
-        return _replaced_items(text, node, [str(one) for one in value])
+        return _replaced_items(text, node, [str(item) for item in value])
     return _replaced_block(text, key, node, value)
 
 
 def _replaced_items(text: str, node: SequenceNode, values: list[str]) -> str:
     """A list of one item a line: lines of items that stay are not touched, comments between them neither."""
-    lines = [(_line_start(text, one.start_mark.index), _line_end(text, one.end_mark.index)) for one in node.value]
-    have = [str(one.value) for one in node.value]
+    lines = [(_line_start(text, item.start_mark.index), _line_end(text, item.end_mark.index)) for item in node.value]
+    have = [str(item.value) for item in node.value]
     newline = _newline(text)
     indent = " " * node.start_mark.column
-    fresh = "".join(f"{indent}- {_written(one)}{newline}" for one in values if one not in have)
-    kept = [place for place, one in enumerate(have) if one in values]
+    fresh = "".join(f"{indent}- {_written(value)}{newline}" for value in values if value not in have)
+    kept = [place for place, item in enumerate(have) if item in values]
     after = kept[-1] if kept else len(lines) - 1
     for place in reversed(range(len(lines))):
         start, end = lines[place]
@@ -187,15 +189,15 @@ def _comments(text: str, start: int, end: int, node: CollectionNode) -> list[str
             inside[index - start] = "x"
     lines = "".join(inside).splitlines()
     found = (re.search(r"(?:^|\s)#.*$", line) for line in lines)
-    return [one[0].strip() for one in found if one]
+    return [match[0].strip() for match in found if match]
 
 
 def _leaves(node: Node) -> Iterable[Node]:
     if isinstance(node, ScalarNode):
         yield node
     elif isinstance(node, CollectionNode):
-        for one in node.value:
-            for inner in one if isinstance(one, tuple) else (one,):
+        for child in node.value:
+            for inner in child if isinstance(child, tuple) else (child,):
                 yield from _leaves(inner)
 
 
@@ -271,7 +273,7 @@ def _written(value: object, quote: str = "") -> str:
         case list():
             return f"[{', '.join(map(_written, value))}]"
         case dict():
-            return "{" + ", ".join(f"{_written(key)}: {_written(one)}" for key, one in value.items()) + "}"
+            return "{" + ", ".join(f"{_written(key)}: {_written(item)}" for key, item in value.items()) + "}"
         case _:
             raise InvalidData(f"a contract has no value such as {value!r}", code="not-editable")
 

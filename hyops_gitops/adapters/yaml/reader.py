@@ -174,7 +174,7 @@ def read_document(path: str, content: bytes, *, pure: bool = False) -> tuple[Doc
         message = "YAML directives are not allowed"
         return None, (finding(YAML_DIRECTIVE, path, Mark(directive, 1), message, "delete the line"),)
     document, findings = _Builder(path).build(text, pure)
-    if document is None and _COLON_IN_FLOW in " ".join(one.message for one in findings):
+    if document is None and _COLON_IN_FLOW in " ".join(finding.message for finding in findings):
         # libyaml stops at a colon in a flow list ([fd00::1]), which YAML 1.2 and the pure parser read as text.
         return _Builder(path).build(text, pure=True)
     return document, findings

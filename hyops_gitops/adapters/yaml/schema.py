@@ -115,7 +115,7 @@ def meant_key(key: str, known: Collection[str]) -> str | None:
     if key in _ELSEWHERE and _ELSEWHERE[key] in known:
         return _ELSEWHERE[key]
     # All keys of a contract begin alike, which would make everything look similar to everything.
-    short = {one.removeprefix(_KEY_PREFIX): one for one in known}
+    short = {key.removeprefix(_KEY_PREFIX): key for key in known}
     guess = did_you_mean(key.removeprefix(_KEY_PREFIX), short)
     return short[guess] if guess else None
 
@@ -292,7 +292,7 @@ def _bad_value(error: ValidationError, at: KeyPath, keyword: str) -> _Defect:
         message = f"{name}: got {describe(value)}, expected {expectation(schema) if at else 'a mapping'}"
         return _Defect(at, SCHEMA_TYPE, message, type_hint(value, error.validator_value, schema))
     if keyword == "enum":
-        allowed = [str(one) for one in cast("list[object]", error.validator_value)]
+        allowed = [str(value) for value in cast("list[object]", error.validator_value)]
         message = f"{name}: got {describe(value)}, expected {' or '.join(allowed)}"
         guess = did_you_mean(str(value), allowed)
         hint = f"did you mean {guess}?" if guess else description_hint(str(at[-1]), schema)
