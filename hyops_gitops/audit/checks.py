@@ -6,7 +6,7 @@ Pure functions on values; `audit.run` brings the values.
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from hyops_gitops.audit.commits import CommitFacts, Verdict
+from hyops_gitops.audit.commits import CheckResult, CommitFacts
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.server_report import Server, ServerReport
 from hyops_gitops.core.zone import Key, RRset, served
@@ -34,11 +34,11 @@ def check_reference(zone: str, entry: Entry, facts: CommitFacts) -> Iterator[Pro
         yield Problem("manifest", path, f"the authority file at {short} does not hash to what the entry says")
 
 
-def check_observations(zone: str, entry: Entry, result: Result, intent_entry: Entry, facts: CommitFacts) -> Verdict:
+def check_observations(zone: str, entry: Entry, result: Result, intent_entry: Entry, facts: CommitFacts) -> CheckResult:
     """Whether every server that a result calls converged, and every one the policy requires, answered as planned."""
     path, intent = entry_path(zone, entry.seq), intent_entry.body
     if not isinstance(intent, Intent):
-        return Verdict()
+        return CheckResult()
     anchor = intent_entry.anchor.rrset(zone)
     problems = []
     for server in result.servers:
@@ -46,7 +46,7 @@ def check_observations(zone: str, entry: Entry, result: Result, intent_entry: En
             message = f"{server.role} {server.name} is called converged, but answered otherwise: {what}"
             problems.append(Problem("not-converged", path, message))
     if not result.converged:
-        return Verdict(tuple(problems))
+        return CheckResult(tuple(problems))
     listed = {(server.role, server.name): server for server in result.servers}
     if facts.own_authority:
         lost = {*intent.sites_lost, *(site for one in intent.merged for site in one.declared.sites_lost)}
@@ -56,12 +56,12 @@ def check_observations(zone: str, entry: Entry, result: Result, intent_entry: En
         required = [server for server in listed if server[0] in facts.required_roles and server not in exempt]
         if not required and facts.required_roles:
             message = "the authority file is not at hand, and the result lists no server of a required role"
-            return Verdict(tuple(problems), (Problem("not-converged", path, message),))
+            return CheckResult(tuple(problems), (Problem("not-converged", path, message),))
     for one in sorted(required):
         if one not in listed or listed[one].verdict != "converged":
             message = f"the result says converged, but required {' '.join(one)} is not shown to be"
             problems.append(Problem("not-converged", path, message))
-    return Verdict(tuple(problems))
+    return CheckResult(tuple(problems))
 
 
 def check_caught_up(
@@ -124,7 +124,7 @@ Holder = Callable[[int], Entry | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class StateBefore:
     """How things stood before an entry: what was managed, what its commit asked for, which names had to stay."""
 
     before: ManagedSet
@@ -132,7 +132,7 @@ class Standing:
     kept: Mapping[str, str]  # by name: why it had to stay
 
     @classmethod
-    def of(cls, before: ManagedSet, facts: CommitFacts, holder: Holder, lifted: Collection[str] = ()) -> "Standing":
+    def of(cls, before: ManagedSet, facts: CommitFacts, holder: Holder, lifted: Collection[str] = ()) -> "StateBefore":
         """Derived anew.
 
         Args:
@@ -155,7 +155,7 @@ class Standing:
         return self.before.rrset(key) if key[0] in self.kept else self.facts.desired.rrsets.get(key)
 
 
-def check_plan(entry: Entry, intent: Intent, stood: Standing, taken_back: Intent | None) -> Verdict:
+def check_plan(entry: Entry, intent: Intent, stood: StateBefore, taken_back: Intent | None) -> CheckResult:
     """Whether an intent does what the contracts at its commit ask for.
 
     Args:
@@ -165,7 +165,7 @@ def check_plan(entry: Entry, intent: Intent, stood: Standing, taken_back: Intent
         taken_back: The earlier intent that it says it takes back, where there is such an intent.
     """
     if intent.restore is not None:
-        return Verdict()  # it carries out no contract; that it brings back what the log had is checked with the log
+        return CheckResult()  # it carries out no contract; that it brings back what the log had is checked with the log
     path, zone = entry_path(stood.before.apex, entry.seq), stood.before.apex
     # What a roll-back changes is held against what it takes back; everything else against the contracts as ever.
     back = {change.name for change in intent.changes} if intent.rollback_of is not None else set()
@@ -179,7 +179,7 @@ def check_plan(entry: Entry, intent: Intent, stood: Standing, taken_back: Intent
     if intent.plan_sha256 != plan_digest(zone, intent.before.whole, intent.changes):
         problems.append(Problem("plan-digest", path, "the plan's digest is not that of its changes"))
     known = stood.facts.own_authority
-    return Verdict(
+    return CheckResult(
         (*problems, *verdict.problems, *(wrong if known else ())),
         (*verdict.inconclusive, *(() if known else wrong)),
     )
@@ -190,7 +190,7 @@ def lifted_holds(intent: Intent) -> set[str]:
     return {one.name for one in intent.overrides if one.guard == GUARD and one.name} - {one.name for one in intent.held}
 
 
-def check_unchanged(entry: Entry, stood: Standing, *, restored: bool) -> Verdict:
+def check_unchanged(entry: Entry, stood: StateBefore, *, restored: bool) -> CheckResult:
     """Whether contracts that are said to ask for nothing new do so.
 
     `restored`: zone or log went back since the last apply, and somebody vouched for going on from what is there.
@@ -244,7 +244,7 @@ class _Difference:
 
 
 def _differences(
-    stood: Standing, after: ManagedSet, changed: Collection[Key], *, restored: bool
+    stood: StateBefore, after: ManagedSet, changed: Collection[Key], *, restored: bool
 ) -> Iterator[_Difference]:
     for key in sorted(after.entries.keys() | stood.facts.desired.rrsets.keys() | set(changed)):
         left, asked = after.rrset(key), stood.asked(key)
@@ -254,14 +254,16 @@ def _differences(
             yield _Difference(key, left, asked, stood.kept.get(key[0], ""))
 
 
-def _judged(stood: Standing, path: str, told: Iterable[_Difference], listed: Collection[str] = frozenset()) -> Verdict:
+def _judged(
+    stood: StateBefore, path: str, told: Iterable[_Difference], listed: Collection[str] = frozenset()
+) -> CheckResult:
     """Differences are problems, but for those that an authority file which is not at hand may explain."""
     problems: list[Problem] = []
     open_questions: list[Problem] = []
     for one in told:
         sure = stood.facts.own_authority or not (one.only_ttl or one.key[0] in stood.facts.undecided.union(listed))
         (problems if sure else open_questions).append(Problem(one.code, path, one.message))
-    return Verdict(tuple(problems), tuple(open_questions))
+    return CheckResult(tuple(problems), tuple(open_questions))
 
 
 def _wrong_rollback(intent: Intent, taken_back: Intent | None) -> Iterator[str]:
@@ -273,7 +275,7 @@ def _wrong_rollback(intent: Intent, taken_back: Intent | None) -> Iterator[str]:
         yield from wrongly_taken_back(intent, taken_back)
 
 
-def _wrong_holds(intent: Intent, stood: Standing, back: Collection[str]) -> Iterator[str]:
+def _wrong_holds(intent: Intent, stood: StateBefore, back: Collection[str]) -> Iterator[str]:
     """Names that an intent says are held, or has held from now on, and that nothing holds."""
     new = {hold.name for hold in intent.holds}
     for held in intent.held:

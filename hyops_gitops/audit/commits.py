@@ -44,7 +44,7 @@ class CommitFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CheckResult:
     """Problems, and what could not be looked at."""
 
     problems: tuple[Problem, ...] = ()
@@ -54,7 +54,7 @@ class Verdict:
 Look = Literal["dns", "api", "offline"]
 
 
-class Custody(Protocol):
+class AuditGit(Protocol):
     """What only an audit asks of the clone."""
 
     def versions(self, path: str, upto: str) -> frozenset[str]:
@@ -95,7 +95,7 @@ class AuditPorts:
     read: DocumentReader
     check: SchemaChecker
     history: History
-    custody: Custody
+    custody: AuditGit
     open_store: Callable[[EvidenceSettings], EvidenceStore]
     open_reader: Callable[[Authority], ZoneReader]
     verifier: Verifier
@@ -107,7 +107,7 @@ _ROLES = {"primary": "primary", "secondaries": "secondary", "resolvers": "resolv
 
 
 @dataclass
-class Memory:
+class ReadCache:
     """A reader and a checker that remember what they have said."""
 
     read: DocumentReader
@@ -134,14 +134,14 @@ class Memory:
         return self._checked[key][1]
 
 
-class Contracts:
+class CommitReader:
     """The contracts' history of one clone, as seen from the head of one branch."""
 
     def __init__(
         self, history: History, read: DocumentReader, check: SchemaChecker, head: str, override: SourceFile | None
     ) -> None:
         self._history = history
-        self._memory = Memory(read, check)
+        self._memory = ReadCache(read, check)
         self._head = head
         self._override = override
         self._facts: dict[tuple[str, AuthorityRef], CommitFacts] = {}

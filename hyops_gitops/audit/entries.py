@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from hyops_gitops.audit.checks import (
-    Standing,
+    StateBefore,
     check_adopted_holds,
     check_caught_up,
     check_observations,
@@ -13,8 +13,8 @@ from hyops_gitops.audit.checks import (
     check_unchanged,
     lifted_holds,
 )
-from hyops_gitops.audit.commits import AuditPorts, CommitFacts, Contracts, Verdict
-from hyops_gitops.audit.people import Doubt, Line, check_people
+from hyops_gitops.audit.commits import AuditPorts, CheckResult, CommitFacts, CommitReader
+from hyops_gitops.audit.people import Doubt, FirstParentLine, check_people
 from hyops_gitops.audit.report import Notice
 from hyops_gitops.core.damage import CAUSE, Damage
 from hyops_gitops.core.managed import ManagedSet
@@ -30,14 +30,14 @@ from hyops_gitops.plan.plan import Drift, summarise
 
 
 @dataclass
-class Found:
+class AuditFindings:
     """What was found so far; kept, should something that is needed next not be there."""
 
     problems: list[Problem] = field(default_factory=list)
     inconclusive: list[Problem] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
 
-    def add(self, verdict: Verdict) -> None:
+    def add(self, verdict: CheckResult) -> None:
         """Take over what one check came to."""
         self.problems += verdict.problems
         self.inconclusive += verdict.inconclusive
@@ -50,7 +50,9 @@ class Found:
             (self.inconclusive if unknown else self.problems).append(what)
 
 
-def audit_entries(log: Log, contracts: Contracts, line: Line, ports: AuditPorts, found: Found) -> None:
+def audit_entries(
+    log: Log, contracts: CommitReader, line: FirstParentLine, ports: AuditPorts, found: AuditFindings
+) -> None:
     """Every entry, with the whole history of the contracts at hand."""
     walk = _Walk(log, contracts, found)
     for entry in log.entries:
@@ -62,7 +64,7 @@ def audit_entries(log: Log, contracts: Contracts, line: Line, ports: AuditPorts,
         walk.go_on(entry)
 
 
-def audit_entries_at_hand(log: Log, contracts: Contracts, found: Found) -> tuple[int, int]:
+def audit_entries_at_hand(log: Log, contracts: CommitReader, found: AuditFindings) -> tuple[int, int]:
     """Without history: the entries that name a commit whose files are here, and how many there are, and are not."""
     walk, checked, others = _Walk(log, contracts, found), 0, 0
     for entry in log.entries:
@@ -81,8 +83,8 @@ class _Walk:
     """Where the walk is: the log, and the managed set before the next entry."""
 
     log: Log
-    contracts: Contracts
-    found: Found
+    contracts: CommitReader
+    found: AuditFindings
     state: ManagedSet = field(init=False)
     restored: bool = False  # whether the zone, or the log, went back, and nothing was applied since
 
@@ -105,10 +107,10 @@ class _Walk:
         """An entry against the contracts at its commit."""
         match entry.body:
             case Intent():
-                stood = Standing.of(self.state, facts, self.log.holder, lifted_holds(entry.body))
+                stood = StateBefore.of(self.state, facts, self.log.holder, lifted_holds(entry.body))
                 self.found.add(check_plan(entry, entry.body, stood, self._taken_back(entry.body, entry.seq)))
             case Unchanged():
-                stood = Standing.of(self.state, facts, self.log.holder)
+                stood = StateBefore.of(self.state, facts, self.log.holder)
                 self.found.add(check_unchanged(entry, stood, restored=self.restored))
                 if entry.body.caught_up:
                     last = self._last_applied(entry.seq)

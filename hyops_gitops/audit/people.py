@@ -6,7 +6,7 @@ from itertools import chain
 
 from hyops_gitops.apply.opening import merged_commit
 from hyops_gitops.apply.propose import trailer_overrides
-from hyops_gitops.audit.commits import Custody, SeparationOfDuties
+from hyops_gitops.audit.commits import AuditGit, SeparationOfDuties
 from hyops_gitops.audit.report import Notice
 from hyops_gitops.core.declaration import NOTHING_DECLARED
 from hyops_gitops.core.exchange import CommitInfo
@@ -23,7 +23,7 @@ Doubt = Problem | Notice
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class FirstParentLine:
     """The contracts' branch as the entries went along it: main may have been fast-forwarded past its own commits."""
 
     begins_here: bool  # whether the commit of genesis is in the branch's history
@@ -32,7 +32,7 @@ class Line:
     never_main: frozenset[str]  # commits that were carried out before a later merge brought them to main
 
     @classmethod
-    def of(cls, history: History, log: Log, head: str) -> "Line":
+    def of(cls, history: History, log: Log, head: str) -> "FirstParentLine":
         """The line up to `head`."""
         applied, wanted = log.genesis.commit, {}
         for entry in log.entries:
@@ -68,7 +68,7 @@ def _recorded_by(log: Log, body: Body) -> str | None:
     return None
 
 
-def check_population(log: Log, line: Line) -> Iterator[Problem]:
+def check_population(log: Log, line: FirstParentLine) -> Iterator[Problem]:
     """Every merged commit is in the log, and every commit in the log was merged as it says."""
     if not line.begins_here:
         message = f"genesis names commit {log.genesis.commit[:12]}, which is not on the contracts' branch"
@@ -133,7 +133,7 @@ def _check_lifted(zone: str, entry: Entry, intent: Intent, commits: Mapping[str,
 
 
 def check_people(
-    zone: str, entry: Entry, separation: SeparationOfDuties, line: Line, custody: Custody
+    zone: str, entry: Entry, separation: SeparationOfDuties, line: FirstParentLine, custody: AuditGit
 ) -> Iterator[tuple[Doubt, bool]]:
     """What is to be said about the approvals of an entry's commits; True where it could not be known."""
     body = entry.body
@@ -151,7 +151,7 @@ def check_people(
                     yield Notice("separation-of-duties", entry.seq, entry.envelope.time, message), False
 
 
-def _about(merged: MergedCommit, custody: Custody) -> Iterator[tuple[str, bool]]:
+def _about(merged: MergedCommit, custody: AuditGit) -> Iterator[tuple[str, bool]]:
     short = merged.commit[:12]
     pusher = custody.author(merged.head) if merged.head else None
     if (why := missing_approval(merged, (Person(pusher),) if pusher else ())) is not None:

@@ -14,10 +14,10 @@ from hyops_gitops.audit.checks import (
     check_signers,
     check_subjects,
 )
-from hyops_gitops.audit.commits import AuditPorts, AuditRequest, Contracts
-from hyops_gitops.audit.entries import Found, audit_entries, audit_entries_at_hand, exceptions
+from hyops_gitops.audit.commits import AuditPorts, AuditRequest, CommitReader
+from hyops_gitops.audit.entries import AuditFindings, audit_entries, audit_entries_at_hand, exceptions
 from hyops_gitops.audit.live import look_by_api, look_by_dns
-from hyops_gitops.audit.people import Line, check_population
+from hyops_gitops.audit.people import FirstParentLine, check_population
 from hyops_gitops.audit.report import Audit, Notice, change_rows, population_rows
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.errors import InvalidData, OutsideFailure
@@ -55,16 +55,16 @@ class _Audit:
     request: AuditRequest
     ports: AuditPorts
     commit: str
-    contracts: Contracts
+    contracts: CommitReader
     validation: Validation
     authority: Authority
-    found: Found = field(default_factory=Found)
+    found: AuditFindings = field(default_factory=AuditFindings)
     checked: list[str] = field(default_factory=list)
 
     @classmethod
     def begin(cls, request: AuditRequest, ports: AuditPorts) -> "_Audit":
         commit = ports.history.resolve(request.branch)
-        contracts = Contracts(ports.history, ports.read, ports.check, commit, request.authority_override)
+        contracts = CommitReader(ports.history, ports.read, ports.check, commit, request.authority_override)
         validation = contracts.validation(ports.history.tree(commit), request.authority_override)
         if validation.authority is None:
             raise FindingsError(validation.findings)
@@ -160,7 +160,7 @@ class _Audit:
         self.found.problems += check_signers(
             log.zone, log.entries, self.ports.custody.versions(SIGNERS_PATH, self.commit)
         )
-        line = Line.of(self.ports.history, log, self.commit)
+        line = FirstParentLine.of(self.ports.history, log, self.commit)
         self.found.problems += check_population(log, line)
         audit_entries(log, self.contracts, line, self.ports, self.found)
         self.checked.append(f"{len(line.population)} merged commits, both ways; every plan against its contracts")

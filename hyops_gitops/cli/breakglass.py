@@ -16,7 +16,7 @@ from hyops_gitops.cli.wiring import LocalWorkspace, override_option
 from hyops_gitops.core.declaration import KINDS, Declaration, DeclaredHold
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.move.failover import FailoverRequest
-from hyops_gitops.recover.breakglass import Chosen, Cutover, Failback, Wanted
+from hyops_gitops.recover.breakglass import BreakGlassCommand, ChosenMoves, Cutover, Failback
 from hyops_gitops.recover.breakglass import breakglass as break_glass
 from hyops_gitops.recover.opening import BreakglassRequest
 from hyops_gitops.recover.text import broken_text, steps_text
@@ -113,7 +113,7 @@ def apply(**options: object) -> int:
     return _run(None, options)
 
 
-def _run(wanted: Wanted, options: dict[str, object]) -> int:
+def _run(wanted: BreakGlassCommand, options: dict[str, object]) -> int:
     repo, witness, authority_file = (_path(options[name]) for name in ("repo", "witness", "authority_file"))
     yes = bool(options["yes"])
     if not yes and not is_terminal(sys.stdin):
@@ -125,7 +125,7 @@ def _run(wanted: Wanted, options: dict[str, object]) -> int:
     )
     request = BreakglassRequest(replace(own, sites_lost=declared.sites_lost), declared)
 
-    def confirm(prepared: Prepared, chosen: Chosen) -> None:
+    def confirm(prepared: Prepared, chosen: ChosenMoves) -> None:
         opened = prepared.opened
         primary = opened.authority.primary.api.url
         note(steps_text(opened.log, prepared.plan, opened.commit, primary, chosen.skipped))
@@ -139,7 +139,7 @@ def _run(wanted: Wanted, options: dict[str, object]) -> int:
     return done.receipt.exit_code
 
 
-def _declared(wanted: Wanted, options: dict[str, object]) -> Declaration:
+def _declared(wanted: BreakGlassCommand, options: dict[str, object]) -> Declaration:
     holds = wanted.hold if isinstance(wanted, FailoverRequest) else {}
     reference = options["reference"]
     return Declaration(

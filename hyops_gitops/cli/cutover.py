@@ -11,7 +11,7 @@ from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.errors import Exit, UsageError
 from hyops_gitops.core.findings import printable
 from hyops_gitops.move import cutover as usecases
-from hyops_gitops.move.moves import Moving
+from hyops_gitops.move.moves import MoveResult
 from hyops_gitops.move.text import moving_text
 
 site_lost_option = click.option(
@@ -73,7 +73,7 @@ def failback(name: str, sites_lost: tuple[str, ...], **options: object) -> int:
     )
 
 
-def show(done: Moving, options: dict[str, object]) -> int:
+def show(done: MoveResult, options: dict[str, object]) -> int:
     """Print the move and the next step."""
     for warning in done.warnings:
         note(f"warning: {printable(warning)}" if done.moves else printable(warning))

@@ -21,8 +21,8 @@ from hyops_gitops.core.errors import Exit, InvalidData, UsageError
 from hyops_gitops.core.names import canonical_name
 from hyops_gitops.core.ports import Signer
 from hyops_gitops.core.zone import RRset
-from hyops_gitops.init.init import BeginPorts, InitRequest, begin_repository
-from hyops_gitops.init.report import begun_text
+from hyops_gitops.init.init import BeginPorts, InitRequest, init_repository
+from hyops_gitops.init.report import init_text
 from hyops_gitops.init.repository import (
     ENVIRONMENTS,
     PLACEHOLDER_REF,
@@ -32,8 +32,8 @@ from hyops_gitops.init.repository import (
     Server,
     Tool,
 )
-from hyops_gitops.init.zone_contracts import Style
-from hyops_gitops.log.genesis import Started, start_log
+from hyops_gitops.init.zone_contracts import ContractDefaults
+from hyops_gitops.log.genesis import LogStart, start_log
 
 _AnswersCommand = TypeVar("_AnswersCommand", bound=Callable[..., object])
 
@@ -277,12 +277,12 @@ def init(directory: Path, **options: Unpack[_All]) -> int:
             hint="give --default-port; each contract gets it with a TODO, and no readiness probe until that is removed",
         )
     ports = _ports(directory, options)
-    begun = begin_repository(_request(directory, options), ports)
+    begun = init_repository(_request(directory, options), ports)
     if options["output_format"] == "json":
         echo_json({"directory": str(directory), **begun.to_json()})
     else:
         generated = options["generate"]
-        echo(begun_text(begun, str(directory), None if generated is None else str(at_home(generated).resolve())))
+        echo(init_text(begun, str(directory), None if generated is None else str(at_home(generated).resolve())))
     return Exit.OK
 
 
@@ -310,7 +310,9 @@ def _request(directory: Path, options: _All) -> InitRequest:
         remote_url=options["remote_url"],
         admins=options["admins"],
         organisation=options["organisation"],
-        take_over=Style(port, options["default_owner"]) if options["from_zone"] is not None and port else None,
+        from_zone=ContractDefaults(port, options["default_owner"])
+        if options["from_zone"] is not None and port
+        else None,
         commit=options["commit"],
         evidence=options["evidence"],
         github=options["github"] is not None,
@@ -355,7 +357,7 @@ def _signer(directory: Path, options: _All) -> Callable[[], Signer] | None:
     return None if existing is None else lambda: SshKeygenSigner(at_home(existing))
 
 
-def _start_log(directory: Path, key: Path | None) -> Started:
+def _start_log(directory: Path, key: Path | None) -> LogStart:
     wiring = LocalWorkspace(directory)
     environ = {**wiring.environ, "HYOPS_SIGNING_KEY_FILE": str(key)}
     return start_log(LocalWorkspace(directory, environ).init_ports(), TOOL, {})

@@ -8,7 +8,7 @@ import click
 from hyops_gitops.cli.wiring import overrides_of
 from hyops_gitops.core.declaration import KINDS, Declaration, Trailer, read_trailers
 from hyops_gitops.core.errors import UsageError
-from hyops_gitops.move.moving import Order
+from hyops_gitops.move.moving import CommitOptions
 
 _Command = TypeVar("_Command", bound=Callable[..., object])
 
@@ -40,7 +40,7 @@ def order_options(command: _Command) -> _Command:
     return command
 
 
-def order_of(options: dict[str, object], sites_lost: tuple[str, ...] = ()) -> Order:
+def order_of(options: dict[str, object], sites_lost: tuple[str, ...] = ()) -> CommitOptions:
     """Read those options.
 
     Raises:
@@ -58,7 +58,7 @@ def order_of(options: dict[str, object], sites_lost: tuple[str, ...] = ()) -> Or
     if problems:
         raise UsageError(problems[0].message, code="bad-trailer")
     branch = options.get("branch")
-    return Order(
+    return CommitOptions(
         declared,
         overrides,
         commit=bool(options.get("commit")),

@@ -12,7 +12,7 @@ from hyops_gitops.cli.run_request import run_request
 from hyops_gitops.cli.wiring import LocalWorkspace, override_option
 from hyops_gitops.core.errors import Exit, UsageError
 from hyops_gitops.log.segment import is_segment_id
-from hyops_gitops.move.moving import Order
+from hyops_gitops.move.moving import CommitOptions
 from hyops_gitops.recover.reconcile import ReconcileRequest
 from hyops_gitops.recover.reconcile import reconcile as bring_in
 from hyops_gitops.recover.text import reconciled_text
@@ -51,7 +51,7 @@ def reconcile(  # noqa: PLR0913, PLR0917 - click hands every option over by name
     SEGMENT is its folder (FOLDER/segments/ID), or its id if the log already has it. It is verified with today's
     signers, and the zone must end with it. Names that moved stay where they are until their contracts change.
     """
-    order = Order(commit=commit, push=push, pull_request=pull_request, branch=branch)
+    order = CommitOptions(commit=commit, push=push, pull_request=pull_request, branch=branch)
     folder = Path(segment)
     known = is_segment_id(segment) and not folder.is_dir()
     if not known and not folder.is_dir():

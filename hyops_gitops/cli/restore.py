@@ -11,7 +11,7 @@ from hyops_gitops.cli.run_request import run_request
 from hyops_gitops.cli.wiring import LocalWorkspace, override_option
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.recover.restore import RestorePlan, RestoreRequest, prepare_restore
-from hyops_gitops.recover.restore_write import carry_out
+from hyops_gitops.recover.restore_write import carry_out_restore
 from hyops_gitops.recover.text import restore_plan_text, restored_text
 
 
@@ -48,7 +48,7 @@ def restore(
     prepared = prepare_restore(request, ports)
     if prepared.plan is not None:
         _agree(prepared.plan, yes=yes)
-    done = carry_out(prepared, ports)
+    done = carry_out_restore(prepared, ports)
     tell(done, output_format, lambda: restored_text(done))
     return done.exit_code
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from hyops_gitops.apply.plan import PlanPorts
     from hyops_gitops.apply.ports import ApplyPorts
     from hyops_gitops.apply.probe import ReadinessPorts
-    from hyops_gitops.audit.commits import Custody
+    from hyops_gitops.audit.commits import AuditGit
     from hyops_gitops.core.authority import Authority, EvidenceSettings
     from hyops_gitops.core.events import OnEvent
     from hyops_gitops.core.exchange import SourceFile
@@ -116,7 +116,7 @@ class LocalWorkspace(Workspace):
 
         return UnpackedHistory(self._unpacked)
 
-    def custody(self) -> Custody:
+    def custody(self) -> AuditGit:
         """What an audit asks of the clone."""
         if self._unpacked is None:
             from hyops_gitops.adapters.git.audit import GitCustody

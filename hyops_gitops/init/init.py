@@ -20,7 +20,7 @@ from hyops_gitops.core.ports import Signer, SourceTree
 from hyops_gitops.core.tree import SIGNERS_PATH
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.init import repository as codeowners
-from hyops_gitops.init.report import Begun, NextSteps
+from hyops_gitops.init.report import InitResult, NextSteps
 from hyops_gitops.init.repository import (
     AUTHORITY_TEMPLATE,
     PLACEHOLDER_REPO,
@@ -34,8 +34,8 @@ from hyops_gitops.init.repository import (
     rulesets,
     signers_text,
 )
-from hyops_gitops.init.zone_contracts import Style, TakenOver, take_over
-from hyops_gitops.log.genesis import Started
+from hyops_gitops.init.zone_contracts import ContractDefaults, ZoneContracts, map_contracts
+from hyops_gitops.log.genesis import LogStart
 from hyops_gitops.validate.tree import MemoryTree, Validation, validate_tree
 
 
@@ -96,7 +96,7 @@ class InitRequest:
     remote_url: str | None = None
     admins: str | None = None
     organisation: str | None = None
-    take_over: Style | None = None  # make contracts of what the zone holds
+    from_zone: ContractDefaults | None = None  # make contracts of what the zone holds
     commit: bool = False
     evidence: bool = False
     github: bool = False
@@ -114,7 +114,7 @@ class BeginPorts:
     check: SchemaChecker
     read_zone: Callable[[Authority], tuple[RRset, ...]]
     signer: Callable[[], Signer] | None  # makes the key where it was asked for
-    start_log: Callable[[], Started]
+    start_log: Callable[[], LogStart]
     set_rulesets: Callable[[Sequence[Ruleset]], Sequence[str]] | None
     on_event: OnEvent
 
@@ -149,7 +149,7 @@ class _Draft:
         return validation.authority
 
 
-def begin_repository(request: InitRequest, ports: BeginPorts) -> Begun:
+def init_repository(request: InitRequest, ports: BeginPorts) -> InitResult:
     """Make it, or add what it lacks.
 
     Raises:
@@ -190,7 +190,7 @@ def begin_repository(request: InitRequest, ports: BeginPorts) -> Begun:
     new = {path: content for path, content in sorted(wanted.items()) if not ports.folder.holds(path)}
     ports.on_event(Step(f"writing {len(new)} files"))
     ports.folder.write_new(new)
-    begun = Begun(
+    begun = InitResult(
         zone=authority.zone,
         written=tuple(new),
         kept=tuple(sorted(wanted.keys() - new.keys())),
@@ -246,14 +246,14 @@ def _zone_of(draft: _Draft) -> str:
     return zone
 
 
-def _take_over(request: InitRequest, ports: BeginPorts, draft: _Draft, authority: Authority) -> TakenOver:
-    if request.take_over is None:
-        return TakenOver({}, ())
+def _take_over(request: InitRequest, ports: BeginPorts, draft: _Draft, authority: Authority) -> ZoneContracts:
+    if request.from_zone is None:
+        return ZoneContracts({}, ())
     ports.on_event(Step(f"reading the zone {authority.zone}"))
-    return take_over(authority, ports.read_zone(authority), request.take_over, draft.judged)
+    return map_contracts(authority, ports.read_zone(authority), request.from_zone, draft.judged)
 
 
-def _with_git(begun: Begun, request: InitRequest, ports: BeginPorts, authority: Authority) -> Begun:
+def _with_git(begun: InitResult, request: InitRequest, ports: BeginPorts, authority: Authority) -> InitResult:
     ports.folder.begin(request.remote_url)
     if not (request.commit or request.evidence):
         return begun
@@ -266,7 +266,7 @@ def _with_git(begun: Begun, request: InitRequest, ports: BeginPorts, authority: 
     return replace(begun, commit=commit, genesis=started.sha256)
 
 
-def _log_started(ports: BeginPorts) -> Started:
+def _log_started(ports: BeginPorts) -> LogStart:
     """The log, or what failed and how to go on from there: everything else is done."""
     try:
         return ports.start_log()
@@ -275,7 +275,7 @@ def _log_started(ports: BeginPorts) -> Started:
         raise OutsideFailure(failure.message, code=failure.code, hint=hint) from failure
 
 
-def _with_forge(begun: Begun, request: InitRequest, ports: BeginPorts, authority: Authority) -> Begun:
+def _with_forge(begun: InitResult, request: InitRequest, ports: BeginPorts, authority: Authority) -> InitResult:
     if not request.github:
         return begun
     wanted = rulesets(authority.evidence.branch)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.findings import printable
 from hyops_gitops.init.repository import PLACEHOLDER_REF, PLACEHOLDER_REPO, Ruleset
-from hyops_gitops.init.zone_contracts import Unmapped
+from hyops_gitops.init.zone_contracts import UnmappedRRset
 
 _KEY = "/path/to/applier-key"
 
@@ -62,14 +62,14 @@ def _sentence(line: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class InitResult:
     """A repository that exists now."""
 
     zone: str
     written: tuple[str, ...]
     kept: tuple[str, ...]  # were there
     taken_over: tuple[str, ...]  # contracts of the zone as it was
-    unmapped: tuple[Unmapped, ...]
+    unmapped: tuple[UnmappedRRset, ...]
     principal: str | None  # who was listed as a signer
     key: str | None  # `<type> <base64>`
     next: NextSteps
@@ -97,12 +97,12 @@ class Begun:
         }
 
 
-def begun_text(begun: Begun, directory: str, generated_key: str | None) -> str:
+def init_text(begun: InitResult, directory: str, generated_key: str | None) -> str:
     """The result, and what to do next."""
     return "\n".join(_lines(begun, printable(directory), generated_key))
 
 
-def _lines(begun: Begun, directory: str, generated_key: str | None) -> Iterator[str]:
+def _lines(begun: InitResult, directory: str, generated_key: str | None) -> Iterator[str]:
     yield f"{directory}: a repository for {begun.zone}, {len(begun.written)} files written"
     yield from (f"  kept {printable(path)}, which was there" for path in begun.kept)
     if generated_key is not None:
@@ -121,7 +121,7 @@ def _lines(begun: Begun, directory: str, generated_key: str | None) -> Iterator[
     yield from (f"  {number}. {printable(line)}" for number, line in enumerate(begun.next.lines(), start=1))
 
 
-def _taken_over(begun: Begun) -> Iterator[str]:
+def _taken_over(begun: InitResult) -> Iterator[str]:
     yield f"{len(begun.taken_over)} contracts of names that the zone holds; look for the TODO in each"
     if begun.unmapped:
         yield f"{len(begun.unmapped)} RRsets have no contract and stay as they are:"

@@ -23,7 +23,7 @@ _LABELS = 2  # service and environment
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Unmapped:
+class UnmappedRRset:
     """An RRset that no contract is made for."""
 
     name: str
@@ -44,7 +44,7 @@ class Unmapped:
 
 
 @dataclass(frozen=True, slots=True)
-class Style:
+class ContractDefaults:
     """What a zone does not say about its endpoints."""
 
     port: int
@@ -52,44 +52,44 @@ class Style:
 
 
 @dataclass(frozen=True, slots=True)
-class Mapped:
+class ZoneMapping:
     """The contracts of a zone, and what has none."""
 
     contracts: Mapping[str, tuple[RRset, ...]]  # by path
-    unmapped: tuple[Unmapped, ...]
+    unmapped: tuple[UnmappedRRset, ...]
 
-    def without(self, reasons: Mapping[str, tuple[str, str]]) -> "Mapped":
+    def without(self, reasons: Mapping[str, tuple[str, str]]) -> "ZoneMapping":
         """The same less these contracts; path -> reason and hint."""
-        dropped = [Unmapped(*_shown(one), *reasons[path]) for path in reasons for one in self.contracts[path]]
+        dropped = [UnmappedRRset(*_shown(one), *reasons[path]) for path in reasons for one in self.contracts[path]]
         kept = {path: rrsets for path, rrsets in self.contracts.items() if path not in reasons}
-        return Mapped(kept, tuple(sorted((*self.unmapped, *dropped))))
+        return ZoneMapping(kept, tuple(sorted((*self.unmapped, *dropped))))
 
 
-def map_zone(zone: Zone) -> Mapped:
+def map_zone(zone: Zone) -> ZoneMapping:
     """Each name of two labels that holds addresses or a CNAME of one TTL becomes a contract."""
     contracts: dict[str, tuple[RRset, ...]] = {}
-    unmapped: list[Unmapped] = []
+    unmapped: list[UnmappedRRset] = []
     for name, by_type in zone.by_name().items():
         wanted = tuple(rrset for rrtype, rrset in by_type.items() if rrtype in CONTRACT_TYPES)
         others = (rrset for rrtype, rrset in by_type.items() if rrtype not in CONTRACT_TYPES)
-        unmapped += [Unmapped(*_shown(one), "a contract defines A, AAAA and CNAME only") for one in others]
+        unmapped += [UnmappedRRset(*_shown(one), "a contract defines A, AAAA and CNAME only") for one in others]
         reason = _reason(name, zone.apex, wanted)
         if reason is not None:
-            unmapped += [Unmapped(*_shown(one), *reason) for one in wanted]
+            unmapped += [UnmappedRRset(*_shown(one), *reason) for one in wanted]
         elif wanted:
             service, environment = name.removesuffix(f".{zone.apex}").split(".")
             contracts[EndpointName(service, environment, zone.apex).contract_path] = wanted
-    return Mapped(contracts, tuple(sorted(unmapped)))
+    return ZoneMapping(contracts, tuple(sorted(unmapped)))
 
 
-def contract_text(rrsets: tuple[RRset, ...], style: Style) -> str:
+def contract_text(rrsets: tuple[RRset, ...], style: ContractDefaults) -> str:
     """The contract of one name, so that an apply finds its records as they are."""
     first = rrsets[0]
     kind = "dns" if first.type == "CNAME" else "host"
     return "".join(f"{line}\n" for line in _contract_lines(rrsets, first, kind, style))
 
 
-def _contract_lines(rrsets: tuple[RRset, ...], first: RRset, kind: str, style: Style) -> Iterator[str]:
+def _contract_lines(rrsets: tuple[RRset, ...], first: RRset, kind: str, style: ContractDefaults) -> Iterator[str]:
     yield "# yaml-language-server: $schema=../../schemas/endpoint.schema.json"
     yield "# Made by `hyops-gitops init --from-zone` from what the zone held."
     yield f"endpoint_dns_name: {scalar(first.name)}"
@@ -136,29 +136,31 @@ Judge = Callable[[Mapping[str, bytes]], Validation]  # validates the repository 
 
 
 @dataclass(frozen=True, slots=True)
-class TakenOver:
+class ZoneContracts:
     """What became of a zone's records."""
 
     contracts: Mapping[str, bytes]
-    unmapped: tuple[Unmapped, ...]
+    unmapped: tuple[UnmappedRRset, ...]
 
 
-def take_over(authority: Authority, rrsets: tuple[RRset, ...], style: Style, judge: Judge) -> TakenOver:
+def map_contracts(
+    authority: Authority, rrsets: tuple[RRset, ...], style: ContractDefaults, judge: Judge
+) -> ZoneContracts:
     """Make the contracts; those in the repository already stay what they are."""
     zone = Zone.of(authority.zone, rrsets)
     own = {path for path in judge({}).files if path.startswith("endpoints/")}
     mapped = map_zone(zone)
-    mapped = Mapped({path: some for path, some in mapped.contracts.items() if path not in own}, mapped.unmapped)
+    mapped = ZoneMapping({path: some for path, some in mapped.contracts.items() if path not in own}, mapped.unmapped)
     while True:
         texts = {path: contract_text(some, style).encode() for path, some in mapped.contracts.items()}
         validation = judge(texts)
         reasons = _invalid(validation.findings, mapped) or _not_adopted(authority, validation, zone, mapped)
         if not reasons:  # to leave one out can take another one's target away, so look again until nothing is left out
-            return TakenOver(texts, mapped.unmapped)
+            return ZoneContracts(texts, mapped.unmapped)
         mapped = mapped.without(reasons)
 
 
-def _invalid(findings: tuple[Finding, ...], mapped: Mapped) -> _Reasons:
+def _invalid(findings: tuple[Finding, ...], mapped: ZoneMapping) -> _Reasons:
     reasons: dict[str, tuple[str, str]] = {}
     for one in findings:
         if one.severity is Severity.ERROR and one.path in mapped.contracts:
@@ -166,7 +168,7 @@ def _invalid(findings: tuple[Finding, ...], mapped: Mapped) -> _Reasons:
     return reasons
 
 
-def _not_adopted(authority: Authority, validation: Validation, zone: Zone, mapped: Mapped) -> _Reasons:
+def _not_adopted(authority: Authority, validation: Validation, zone: Zone, mapped: ZoneMapping) -> _Reasons:
     """The contracts whose records a first apply would not simply adopt."""
     if not mapped.contracts:
         return {}

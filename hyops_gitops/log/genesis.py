@@ -28,7 +28,7 @@ class InitPorts:
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class LogStart:
     """A log that exists now."""
 
     authority: Authority
@@ -49,7 +49,7 @@ class Started:
         }
 
 
-def start_log(ports: InitPorts, tool: str, run: Mapping[str, str], continues: Continues | None = None) -> Started:
+def start_log(ports: InitPorts, tool: str, run: Mapping[str, str], continues: Continues | None = None) -> LogStart:
     """Write and push genesis for the contracts at HEAD; after a move it names the entry that it goes on from.
 
     Raises:
@@ -83,4 +83,4 @@ def start_log(ports: InitPorts, tool: str, run: Mapping[str, str], continues: Co
     sha256 = writer.start(
         authority.zone, ports.new_log_id(), Genesis(commit, trusted, continues), readme(authority.zone)
     )
-    return Started(authority, commit, sha256, writer.principal)
+    return LogStart(authority, commit, sha256, writer.principal)

@@ -188,7 +188,7 @@ RepairOutcome = Literal["mended", "nothing", "left", "unconfirmed", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Repaired:
+class RepairResult:
     """What a repair came to."""
 
     outcome: RepairOutcome

@@ -33,14 +33,14 @@ CONTRACT_KEYS = (
 )
 
 
-def edited(data: Mapping[str, object], edits: Iterable[Edit]) -> dict[str, object]:
+def apply_edits(data: Mapping[str, object], edits: Iterable[Edit]) -> dict[str, object]:
     """A document's data as the edits leave it."""
     result = dict(data)
     for edit in edits:
         first, rest = edit.at[0], edit.at[1:]
         inner = result.get(first)
         below = [Edit(rest, edit.value)]
-        result[first] = edited(inner if isinstance(inner, dict) else {}, below) if rest else edit.value
+        result[first] = apply_edits(inner if isinstance(inner, dict) else {}, below) if rest else edit.value
     return result
 
 
@@ -57,7 +57,7 @@ def same_data(one: object, other: object) -> bool:
             return type(one) is type(other) and one == other
 
 
-def moved(contract: Contract, target: Target) -> tuple[Edit, ...]:
+def move_edits(contract: Contract, target: Target) -> tuple[Edit, ...]:
     """The edits that make `target` the active one; every site goes on meaning what it meant.
 
     A site that gives no type or port has the contract's: where those change, it gets its own.
@@ -85,13 +85,16 @@ def moved(contract: Contract, target: Target) -> tuple[Edit, ...]:
     return tuple(edits)
 
 
-def moved_with_site(contract: Contract, site: str, target: Target) -> tuple[Edit, ...]:
+def site_move_edits(contract: Contract, site: str, target: Target) -> tuple[Edit, ...]:
     """The edits that give a site this target and make it the active one."""
     others = {name: one for name, one in contract.sites.items() if name != site}
-    return (*moved(replace(contract, sites=others), target), *set_site(replace(contract, target=target), site, target))
+    return (
+        *move_edits(replace(contract, sites=others), target),
+        *site_edits(replace(contract, target=target), site, target),
+    )
 
 
-def set_site(contract: Contract | None, name: str, target: Target) -> tuple[Edit, ...]:
+def site_edits(contract: Contract | None, name: str, target: Target) -> tuple[Edit, ...]:
     """The edits that give a site its target; type and port only where they are not the contract's."""
     if contract is not None and contract.sites.get(name) == target:
         return ()
@@ -189,7 +192,7 @@ def edit_file(path: str, before: bytes, edits: Sequence[Edit], ports: FilePorts)
     """
     after = ports.writer.set_values(before, edits) if edits else before
     was, now = _data(path, before, ports), _data(path, after, ports)
-    if not same_data(now, edited(was if isinstance(was, dict) else {}, edits)):
+    if not same_data(now, apply_edits(was if isinstance(was, dict) else {}, edits)):
         raise AssertionError(f"{path} would not say what was meant")
     return FileChange(path, before, after)
 
@@ -236,7 +239,7 @@ def _data(path: str, content: bytes, ports: FilePorts) -> object:
 
 
 @dataclass(frozen=True, slots=True)
-class Formatted:
+class FormatResult:
     """Contracts looked at, and those that were, or are to be, written anew."""
 
     checked: int
@@ -253,7 +256,7 @@ class Formatted:
         }
 
 
-def format_contracts(ports: FilePorts, paths: Collection[str] | None, *, write: bool) -> Formatted:
+def format_contracts(ports: FilePorts, paths: Collection[str] | None, *, write: bool) -> FormatResult:
     """Put the contracts in order: those at these paths, or all.
 
     Raises:
@@ -270,4 +273,4 @@ def format_contracts(ports: FilePorts, paths: Collection[str] | None, *, write: 
     changed = tuple(one for one in changes if one.changes)
     if write:
         write_changes(changed, ports)
-    return Formatted(len(changes), tuple(one.path for one in changed), written=write and bool(changed))
+    return FormatResult(len(changes), tuple(one.path for one in changed), written=write and bool(changed))

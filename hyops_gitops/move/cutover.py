@@ -6,21 +6,21 @@ from dataclasses import replace
 from hyops_gitops.core.contract import Contract, Target
 from hyops_gitops.core.document import Edit
 from hyops_gitops.core.errors import UsageError
-from hyops_gitops.move.moves import CommitText, Move, Moving, given_target, move_of, previous_target, site_target
+from hyops_gitops.move.moves import CommitText, Move, MoveResult, given_target, move_of, previous_target, site_target
 from hyops_gitops.move.moving import (
+    CommitOptions,
     MovePorts,
-    Order,
     cache_warnings,
-    carry_out,
     edit_moves,
     named_contract,
     read_contracts,
     read_log,
+    write_or_commit,
 )
 from hyops_gitops.validate.tree import Validation
 
 
-def cutover(name: str, site: str | None, targets: Sequence[str], order: Order, ports: MovePorts) -> Moving:
+def cutover(name: str, site: str | None, targets: Sequence[str], order: CommitOptions, ports: MovePorts) -> MoveResult:
     """Point an endpoint at one of its sites, or at a target; both: the site has this target from now on.
 
     Raises:
@@ -38,7 +38,7 @@ def cutover(name: str, site: str | None, targets: Sequence[str], order: Order, p
     return _moved("cutover", contract, target, site if targets else None, validation, order, ports)
 
 
-def failback(name: str, order: Order, ports: MovePorts) -> Moving:
+def failback(name: str, order: CommitOptions, ports: MovePorts) -> MoveResult:
     """Point an endpoint back: at its home, else at where the log says it was before. A move of its own, no revert.
 
     Raises:
@@ -61,7 +61,7 @@ def failback(name: str, order: Order, ports: MovePorts) -> Moving:
     return _moved("failback", contract, before, None, validation, order, ports)
 
 
-def prepare(name: str, ttl: int | None, order: Order, ports: MovePorts) -> Moving:
+def prepare(name: str, ttl: int | None, order: CommitOptions, ports: MovePorts) -> MoveResult:
     """Lower an endpoint's TTL ahead of a cutover, by default to the longest that the policy wants then.
 
     Raises:
@@ -77,12 +77,12 @@ def prepare(name: str, ttl: int | None, order: Order, ports: MovePorts) -> Movin
     short = _short(contract)
     if contract.ttl <= wanted:
         warning = f"{contract.name}: its TTL is {contract.ttl} s already, nothing to lower"
-        return Moving("prepare", (), warnings=(warning,))
+        return MoveResult("prepare", (), warnings=(warning,))
     move = replace(move_of(contract, contract.target), edits=(Edit(("endpoint_ttl",), wanted),))
     wait = f"{contract.name}: cut over {contract.ttl} s after this is applied, when no cache holds the old TTL any more"
     text = CommitText(f"Lower the TTL of {short} from {contract.ttl} to {wanted} s")
-    moving = Moving("prepare", (move,), warnings=(wait,))
-    return carry_out(moving, edit_moves([move], validation, ports), text, ("prepare", short), order, ports)
+    moving = MoveResult("prepare", (move,), warnings=(wait,))
+    return write_or_commit(moving, edit_moves([move], validation, ports), text, ("prepare", short), order, ports)
 
 
 def _moved(
@@ -91,17 +91,17 @@ def _moved(
     target: Target,
     site: str | None,
     validation: Validation,
-    order: Order,
+    order: CommitOptions,
     ports: MovePorts,
-) -> Moving:
+) -> MoveResult:
     move = move_of(contract, target, site)
     if not move.edits:
-        return Moving(verb, (), warnings=(f"{contract.name} points there already",))
+        return MoveResult(verb, (), warnings=(f"{contract.name} points there already",))
     changes = edit_moves([move], validation, ports)
-    moving = Moving(verb, (move,), warnings=cache_warnings([move], validation, ports))
+    moving = MoveResult(verb, (move,), warnings=cache_warnings([move], validation, ports))
     text = CommitText(f"{_subject(verb, move, _short(contract))}", _way(move))
     where = move.to_site or "-".join(target.values)
-    return carry_out(moving, changes, text, (verb, _short(contract), "to", where), order, ports)
+    return write_or_commit(moving, changes, text, (verb, _short(contract), "to", where), order, ports)
 
 
 def _subject(verb: str, move: Move, short: str) -> str:

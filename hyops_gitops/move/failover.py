@@ -13,15 +13,15 @@ from hyops_gitops.core.names import SHARED
 from hyops_gitops.core.readiness import Candidate, ReadinessReport
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.move.contract_files import FileChange, Overlay, check_changes
-from hyops_gitops.move.moves import CommitText, Move, Moving, Rehearsal, SiteChoice, Skipped, select
+from hyops_gitops.move.moves import CommitText, Move, MoveResult, Rehearsal, SiteChoice, SkippedEndpoint, select
 from hyops_gitops.move.moving import (
+    CommitOptions,
     MovePorts,
-    Order,
     cache_warnings,
-    carry_out,
     edit_moves,
     named_contract,
     read_contracts,
+    write_or_commit,
 )
 from hyops_gitops.plan.readiness import attested, guarded
 from hyops_gitops.validate.tree import Validation
@@ -40,17 +40,17 @@ class FailoverRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Selected:
+class Selection:
     """What would move, edited in memory and checked."""
 
     validation: Validation
     moves: tuple[Move, ...]
-    skipped: tuple[Skipped, ...]
+    skipped: tuple[SkippedEndpoint, ...]
     changes: tuple[FileChange, ...]
     holds: tuple[DeclaredHold, ...]
 
 
-def select_moves(request: FailoverRequest, order: Order, ports: MovePorts) -> Selected:
+def select_moves(request: FailoverRequest, order: CommitOptions, ports: MovePorts) -> Selection:
     """Which endpoints move, and which stay for what reason. Writes nothing.
 
     Raises:
@@ -60,12 +60,12 @@ def select_moves(request: FailoverRequest, order: Order, ports: MovePorts) -> Se
     """
     validation = read_contracts(ports, order)
     moves, skipped, holds = choose_moves(request, validation)
-    return Selected(validation, moves, skipped, edit_moves(moves, validation, ports), holds)
+    return Selection(validation, moves, skipped, edit_moves(moves, validation, ports), holds)
 
 
 def choose_moves(
     request: FailoverRequest, validation: Validation
-) -> tuple[tuple[Move, ...], tuple[Skipped, ...], tuple[DeclaredHold, ...]]:
+) -> tuple[tuple[Move, ...], tuple[SkippedEndpoint, ...], tuple[DeclaredHold, ...]]:
     """The moves, what stays and why, and what is held by request.
 
     Raises:
@@ -81,7 +81,7 @@ def choose_moves(
     return moves, (*skipped, *broken), holds
 
 
-def failover(request: FailoverRequest, order: Order, ports: MovePorts) -> Moving:
+def failover(request: FailoverRequest, order: CommitOptions, ports: MovePorts) -> MoveResult:
     """Move a site's endpoints to another site.
 
     Raises:
@@ -89,7 +89,7 @@ def failover(request: FailoverRequest, order: Order, ports: MovePorts) -> Moving
         OutsideFailure: git, the remote or the forge's program failed.
     """
     found = select_moves(request, order, ports)
-    moving = Moving("failover", found.moves, found.skipped, cache_warnings(found.moves, found.validation, ports))
+    moving = MoveResult("failover", found.moves, found.skipped, cache_warnings(found.moves, found.validation, ports))
     lost = (request.origin,) if request.site_lost else ()
     declared = replace(
         order.declared,
@@ -101,7 +101,7 @@ def failover(request: FailoverRequest, order: Order, ports: MovePorts) -> Moving
     subject = f"Fail over from {request.origin} to {request.to}{where}: {number} endpoint{'s' if number != 1 else ''}"
     words = ("failover", request.origin, "to", request.to, request.environment or "")
     text = CommitText(subject, "\n".join(_lines(found)))
-    return carry_out(moving, found.changes, text, words, replace(order, declared=declared), ports)
+    return write_or_commit(moving, found.changes, text, words, replace(order, declared=declared), ports)
 
 
 def _check_places(request: FailoverRequest, validation: Validation) -> None:
@@ -121,14 +121,14 @@ def _check_places(request: FailoverRequest, validation: Validation) -> None:
         raise UsageError(f"{request.environment!r} is no environment", code="no-environment", hint=hint)
 
 
-def _broken(validation: Validation, environment: str | None) -> Iterable[Skipped]:
+def _broken(validation: Validation, environment: str | None) -> Iterable[SkippedEndpoint]:
     """Contracts that cannot be read as such: nobody knows whether they had to move."""
     for path in sorted(validation.invalid_paths):
         if path.startswith(f"endpoints/{environment}/" if environment else "endpoints/"):
-            yield Skipped(path, "has findings: `hyops-gitops validate` shows them")
+            yield SkippedEndpoint(path, "has findings: `hyops-gitops validate` shows them")
 
 
-def _lines(found: Selected) -> Iterable[str]:
+def _lines(found: Selection) -> Iterable[str]:
     """The commit's body: what moves, and how many stay."""
     for move in found.moves:
         yield f"{move.name}: {', '.join(move.before.values)} -> {', '.join(move.after.values)}"
@@ -138,7 +138,7 @@ def _lines(found: Selected) -> Iterable[str]:
 
 def rehearse(
     request: FailoverRequest,
-    order: Order,
+    order: CommitOptions,
     ports: MovePorts,
     planning: PlanPorts,
     probing: ReadinessPorts,

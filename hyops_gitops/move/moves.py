@@ -15,7 +15,7 @@ from hyops_gitops.core.names import canonical_name
 from hyops_gitops.core.readiness import ReadinessReport
 from hyops_gitops.core.zone import canonical_address, is_address
 from hyops_gitops.log.log import Applied
-from hyops_gitops.move.contract_files import moved, moved_with_site
+from hyops_gitops.move.contract_files import move_edits, site_move_edits
 from hyops_gitops.plan.limits import Proposal
 
 
@@ -46,7 +46,7 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
-class Skipped:
+class SkippedEndpoint:
     """One endpoint that a failover of its site leaves alone, and why."""
 
     name: str
@@ -70,7 +70,7 @@ class SiteChoice:
 
 def move_of(contract: Contract, target: Target, site: str | None = None) -> Move:
     """The move of one endpoint to a target, as one of its sites where that is said."""
-    edits = moved(contract, target) if site is None else moved_with_site(contract, site, target)
+    edits = move_edits(contract, target) if site is None else site_move_edits(contract, site, target)
     arrives = site or next((name for name, one in contract.sites.items() if one == target), None)
     return Move(
         str(contract.name),
@@ -126,14 +126,14 @@ def previous_target(contract: Contract, past: Iterable[Applied]) -> Target | Non
     return found
 
 
-def select(contracts: Iterable[Contract], choice: SiteChoice) -> tuple[tuple[Move, ...], tuple[Skipped, ...]]:
+def select(contracts: Iterable[Contract], choice: SiteChoice) -> tuple[tuple[Move, ...], tuple[SkippedEndpoint, ...]]:
     """The endpoints of a site that move to another, and those that stay, each with the reason.
 
     Raises:
         UsageError: code `cannot-include`: one that is named to be taken along cannot be.
     """
     moves: list[Move] = []
-    skipped: list[Skipped] = []
+    skipped: list[SkippedEndpoint] = []
     for contract in contracts:
         if choice.environment not in (None, contract.name.environment):
             continue
@@ -144,7 +144,7 @@ def select(contracts: Iterable[Contract], choice: SiteChoice) -> tuple[tuple[Mov
         elif name in choice.include:
             raise UsageError(f"{name} cannot be taken along: it {reason}", code="cannot-include")
         else:
-            skipped.append(Skipped(name, reason))
+            skipped.append(SkippedEndpoint(name, reason))
     return tuple(moves), tuple(skipped)
 
 
@@ -170,12 +170,12 @@ def _target_json(target: Target) -> dict[str, object]:
 
 
 @dataclass(frozen=True, slots=True)
-class Moving:
+class MoveResult:
     """Moves as they are written, committed or only said."""
 
     verb: str  # cutover, prepare, failback, failover
     moves: tuple[Move, ...]
-    skipped: tuple[Skipped, ...] = ()
+    skipped: tuple[SkippedEndpoint, ...] = ()
     warnings: tuple[str, ...] = ()
     written: tuple[str, ...] = ()  # files of the work tree
     branch: str | None = None
@@ -265,7 +265,7 @@ class Rehearsal:
     origin: str
     to: str
     moves: tuple[Move, ...]
-    skipped: tuple[Skipped, ...]
+    skipped: tuple[SkippedEndpoint, ...]
     readiness: tuple[ReadinessReport, ...]  # one for each move, in their order
     proposal: Proposal  # with the contracts as the failover would leave them
     warnings: tuple[str, ...] = ()

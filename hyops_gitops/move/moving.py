@@ -29,7 +29,7 @@ from hyops_gitops.move.contract_files import (
 from hyops_gitops.move.moves import (
     CommitText,
     Move,
-    Moving,
+    MoveResult,
     branch_name,
     commit_commands,
     pull_request_command,
@@ -53,7 +53,7 @@ class MovePorts:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class CommitOptions:
     """What is to become of the moves, and what their commit declares."""
 
     declared: Declaration = NOTHING_DECLARED
@@ -69,7 +69,7 @@ class Order:
         return self.commit or self.push or self.pull_request
 
 
-def read_contracts(ports: MovePorts, order: Order) -> Validation:
+def read_contracts(ports: MovePorts, order: CommitOptions) -> Validation:
     """The work tree.
 
     Raises:
@@ -88,7 +88,7 @@ def read_contracts(ports: MovePorts, order: Order) -> Validation:
     return validation
 
 
-def check_lost_sites(order: Order, validation: Validation) -> None:
+def check_lost_sites(order: CommitOptions, validation: Validation) -> None:
     """A site that is declared lost is one: a slip would leave its servers required.
 
     Raises:
@@ -141,16 +141,16 @@ def edit_moves(moves: Sequence[Move], validation: Validation, ports: MovePorts) 
     return changes
 
 
-def carry_out(
-    moving: Moving,
+def write_or_commit(
+    moving: MoveResult,
     changes: Sequence[FileChange],
     text: CommitText,
     branch: tuple[str, ...],
-    order: Order,
+    order: CommitOptions,
     ports: MovePorts,
     *,
     empty: bool = False,
-) -> Moving:
+) -> MoveResult:
     """Write the files, or commit them on a new branch and ask for review as far as the order says.
 
     Args:
@@ -191,7 +191,7 @@ def carry_out(
     return done if address is None else replace(done, pull_request=address, next=(show,))
 
 
-def _branch(order: Order, words: tuple[str, ...], ports: MovePorts) -> str:
+def _branch(order: CommitOptions, words: tuple[str, ...], ports: MovePorts) -> str:
     wanted = order.branch or branch_name(*words)
     free = ports.branches.free_name(wanted) if order.commits or not order.branch else wanted
     if order.branch and free != wanted:
@@ -199,7 +199,7 @@ def _branch(order: Order, words: tuple[str, ...], ports: MovePorts) -> str:
     return free
 
 
-def _remote(ports: MovePorts, order: Order) -> str:
+def _remote(ports: MovePorts, order: CommitOptions) -> str:
     authority = validated(ports.files).authority
     remote = authority.evidence.remote if authority is not None else None
     if remote is None and (order.push or order.pull_request):

@@ -20,9 +20,9 @@ from hyops_gitops.move.contract_files import (
     FilePorts,
     check_changes,
     edit_file,
-    moved,
-    moved_with_site,
-    set_site,
+    move_edits,
+    site_edits,
+    site_move_edits,
     target_value,
     validated,
     write_changes,
@@ -33,7 +33,7 @@ PublishOutcome = Literal["created", "updated", "unchanged", "nothing"]
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PublishResult:
     """One publication, and what it did to the contract."""
 
     outcome: PublishOutcome
@@ -73,7 +73,7 @@ class PublishRequest:
     write: bool = True  # False: only say what would change
 
 
-def publish(request: PublishRequest, ports: FilePorts, now: datetime) -> Published:
+def publish(request: PublishRequest, ports: FilePorts, now: datetime) -> PublishResult:
     """Write or update the contract of what is published.
 
     Raises:
@@ -85,7 +85,7 @@ def publish(request: PublishRequest, ports: FilePorts, now: datetime) -> Publish
     _check_status(request)
     if not said.name:
         note = "endpoint_dns_name is empty: the service has no name, so there is nothing to publish"
-        return Published("nothing", notes=(note,))
+        return PublishResult("nothing", notes=(note,))
     validation = validated(ports)
     zone = validation.authority.zone if validation.authority else ""
     name = _endpoint_name(said.name, zone)
@@ -106,7 +106,7 @@ def publish(request: PublishRequest, ports: FilePorts, now: datetime) -> Publish
         write_changes([change], ports)
     outcome: PublishOutcome = "created" if change.before is None else "updated" if change.changes else "unchanged"
     written = request.write and change.changes
-    return Published(outcome, str(name), path, edits if change.changes else (), notes, written)
+    return PublishResult(outcome, str(name), path, edits if change.changes else (), notes, written)
 
 
 def _check_status(request: PublishRequest) -> None:
@@ -163,14 +163,14 @@ def _edits(request: PublishRequest, contract: Contract, now: datetime) -> tuple[
     attested = _attestation(request, contract, target.port, now)
     if site is not None and contract.sites and site != contract.active_site:
         note = f"{site} is not the active site: {contract.name} stays at {contract.active_site}"
-        return (*set_site(contract, site, target), *attested), (note,)
+        return (*site_edits(contract, site, target), *attested), (note,)
     if site is not None and not contract.sites and target != contract.target:
         raise UsageError(
             f"{contract.name} points at {', '.join(contract.target.values)}, which is no site yet",
             code="no-active-site",
             hint="publish that one with --site first, or add endpoint_sites by hand",
         )
-    edits = moved(contract, target) if site is None else moved_with_site(contract, site, target)
+    edits = move_edits(contract, target) if site is None else site_move_edits(contract, site, target)
     return (*edits, *_about_active(request, contract), *attested), _notes(said, contract)
 
 

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from hyops_gitops.core.contract import Target
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.findings import printable
-from hyops_gitops.move.moves import Move, Moving, Rehearsal, Skipped
-from hyops_gitops.move.publish import Published
+from hyops_gitops.move.moves import Move, MoveResult, Rehearsal, SkippedEndpoint
+from hyops_gitops.move.publish import PublishResult
 from hyops_gitops.plan.text import counts, plan_lines, readiness_line
 
 
-def moving_text(done: Moving) -> str:
+def moving_text(done: MoveResult) -> str:
     """Everything that a command which moves endpoints did."""
     lines = [move_line(move) for move in done.moves]
     lines += skipped_lines(done.skipped)
@@ -37,7 +37,7 @@ def move_line(move: Move) -> str:
     return f"{move.name}: {before} -> {after}"
 
 
-def skipped_lines(skipped: Iterable[Skipped]) -> Iterator[str]:
+def skipped_lines(skipped: Iterable[SkippedEndpoint]) -> Iterator[str]:
     """Those that stay, by reason, with a count."""
     by_reason: dict[str, list[str]] = {}
     for one in skipped:
@@ -52,7 +52,7 @@ def _place(site: str | None, target: Target) -> str:
     return f"{site} {where}:{target.port}" if site else f"{where}:{target.port}"
 
 
-def published_text(done: Published) -> str:
+def published_text(done: PublishResult) -> str:
     """The contract, each key that changes, and what is worth knowing."""
     lines = [f"{'' if done.written else 'would be '}{done.outcome}: {done.path}"] if done.edits else []
     lines += [f"  {'.'.join(edit.at)}: {_shown(edit.value)}" for edit in done.edits]

@@ -29,7 +29,7 @@ from hyops_gitops.log.segment_pins import pending_reviews
 from hyops_gitops.log.writer import read_signers, require_log
 from hyops_gitops.move.contract_files import FilePorts, check_changes, edit_file
 from hyops_gitops.move.failover import FailoverRequest, choose_moves
-from hyops_gitops.move.moves import Move, Skipped, given_target, move_of, previous_target, site_target
+from hyops_gitops.move.moves import Move, SkippedEndpoint, given_target, move_of, previous_target, site_target
 from hyops_gitops.move.moving import named_contract
 from hyops_gitops.plan.plan import Change
 from hyops_gitops.recover.opening import BreakglassPorts, BreakglassRequest, open_segment
@@ -54,16 +54,16 @@ class Failback:
     name: str
 
 
-Wanted = Cutover | Failback | FailoverRequest | None  # None: the contracts as they lie here
+BreakGlassCommand = Cutover | Failback | FailoverRequest | None  # None: the contracts as they lie here
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ChosenMoves:
     """What moves, and the tree as the moves leave it."""
 
     validation: Validation
     moves: tuple[Move, ...]
-    skipped: tuple[Skipped, ...] = ()
+    skipped: tuple[SkippedEndpoint, ...] = ()
 
     @property
     def paths(self) -> frozenset[str]:
@@ -71,9 +71,9 @@ class Chosen:
         return frozenset(move.path for move in self.moves)
 
 
-def choose(
-    wanted: Wanted, validation: Validation, log: Log, request: BreakglassRequest, ports: BreakglassPorts
-) -> Chosen:
+def select_moves(
+    wanted: BreakGlassCommand, validation: Validation, log: Log, request: BreakglassRequest, ports: BreakglassPorts
+) -> ChosenMoves:
     """The moves of one command.
 
     Raises:
@@ -81,10 +81,10 @@ def choose(
         FindingsError: a contract is, or would be, invalid.
     """
     moves: Sequence[Move] = ()
-    skipped: Sequence[Skipped] = ()
+    skipped: Sequence[SkippedEndpoint] = ()
     match wanted:
         case None:
-            return Chosen(validation, ())
+            return ChosenMoves(validation, ())
         case Cutover(name, site, targets):
             contract = named_contract(validation, name)
             if not targets and site is None:
@@ -96,7 +96,7 @@ def choose(
             moves = [move_of(contract, _before(contract, log))]
         case FailoverRequest():
             moves, skipped, _ = choose_moves(wanted, validation)
-    return Chosen(edited(moves, validation, request, ports), tuple(moves), tuple(skipped))
+    return ChosenMoves(edited_tree(moves, validation, request, ports), tuple(moves), tuple(skipped))
 
 
 def _before(contract: Contract, log: Log) -> Target:
@@ -112,7 +112,7 @@ def _before(contract: Contract, log: Log) -> Target:
     return found
 
 
-def edited(
+def edited_tree(
     moves: Sequence[Move], validation: Validation, request: BreakglassRequest, ports: BreakglassPorts
 ) -> Validation:
     """The tree with these moves. A move without an edit is one too: the log may know the name elsewhere."""
@@ -131,14 +131,14 @@ _NOT_PART = "not part of this command"
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class BreakGlassResult:
     """What a break-glass command came to."""
 
     receipt: Receipt
     segment: str
     entries: int  # that the segment holds now
     moves: tuple[Move, ...]
-    skipped: tuple[Skipped, ...]
+    skipped: tuple[SkippedEndpoint, ...]
 
     def to_json(self) -> dict[str, object]:
         """`hyops-breakglass/1`: an apply's receipt, and the segment."""
@@ -152,10 +152,12 @@ class Broken:
         }
 
 
-Confirm = Callable[[Prepared, Chosen], None]  # raises what ends the command
+Confirm = Callable[[Prepared, ChosenMoves], None]  # raises what ends the command
 
 
-def breakglass(wanted: Wanted, request: BreakglassRequest, ports: BreakglassPorts, confirm: Confirm) -> Broken:
+def breakglass(
+    wanted: BreakGlassCommand, request: BreakglassRequest, ports: BreakglassPorts, confirm: Confirm
+) -> BreakGlassResult:
     """Carry out one break-glass command.
 
     Raises:
@@ -171,7 +173,9 @@ def breakglass(wanted: Wanted, request: BreakglassRequest, ports: BreakglassPort
 class _Breakglass:
     """One attempt."""
 
-    def __init__(self, wanted: Wanted, request: BreakglassRequest, ports: BreakglassPorts, confirm: Confirm) -> None:
+    def __init__(
+        self, wanted: BreakGlassCommand, request: BreakglassRequest, ports: BreakglassPorts, confirm: Confirm
+    ) -> None:
         self.wanted = wanted
         self.request = request
         self.ports = ports
@@ -179,7 +183,7 @@ class _Breakglass:
         self.timings: dict[str, int] = {}
         self._mark = ports.apply.clock.monotonic()
 
-    def run(self) -> Broken:
+    def run(self) -> BreakGlassResult:
         """From the folder to the result."""
         opened = open_segment(self.request, self.ports)
         apply_request, apply_ports = self.request.at(opened.commit), self.ports.apply
@@ -204,7 +208,7 @@ class _Breakglass:
         self._timed("prepare")
         return self._go_on(prepared, chosen)
 
-    def _go_on(self, prepared: Prepared, chosen: Chosen) -> Broken:
+    def _go_on(self, prepared: Prepared, chosen: ChosenMoves) -> BreakGlassResult:
         plan, log = prepared.plan, prepared.opened.log
         if plan.refusals:
             refused = receipt_of(prepared, "refused", log, self.timings)
@@ -221,14 +225,14 @@ class _Breakglass:
         receipt = finished(prepared, carried, request, self.ports.apply, self._timed, self.timings)
         return self._broken(receipt, prepared.opened.writer.newest(), chosen)
 
-    def _choose(self, opened: Opened) -> Chosen:
+    def _choose(self, opened: Opened) -> ChosenMoves:
         """What moves, seen from where the segment has moved things already."""
         validation, moves = opened.validation, adopting_moves(_done(opened.log), opened.validation.contracts)
         if moves:
-            validation = edited(moves, validation, self.request, self.ports)
-        return choose(self.wanted, validation, opened.log, self.request, self.ports)
+            validation = edited_tree(moves, validation, self.request, self.ports)
+        return select_moves(self.wanted, validation, opened.log, self.request, self.ports)
 
-    def _held(self, opened: Opened, chosen: Chosen) -> Mapping[str, str]:
+    def _held(self, opened: Opened, chosen: ChosenMoves) -> Mapping[str, str]:
         """The contracts that this command leaves alone, and why.
 
         Raises:
@@ -243,9 +247,9 @@ class _Breakglass:
         others |= {one.path for one in chosen.validation.contracts} | {one.path for one in errors}
         return {} if every else dict.fromkeys(others - chosen.paths, _NOT_PART)
 
-    def _broken(self, receipt: Receipt, log: Log, chosen: Chosen) -> Broken:
+    def _broken(self, receipt: Receipt, log: Log, chosen: ChosenMoves) -> BreakGlassResult:
         segment = log.segment.id if log.segment else ""
-        return Broken(receipt, segment, len(log.entries), chosen.moves, chosen.skipped)
+        return BreakGlassResult(receipt, segment, len(log.entries), chosen.moves, chosen.skipped)
 
     def _timed(self, step: str) -> None:
         now = self.ports.apply.clock.monotonic()

@@ -30,7 +30,7 @@ from hyops_gitops.log.segment import Base, SegmentRef
 from hyops_gitops.log.verify_segment import Segment
 from hyops_gitops.log.writer import Signers, read_signers, require_log
 from hyops_gitops.plan.limits import Limits
-from hyops_gitops.recover.segment_log import OwnKey, SegmentReader, SegmentWriter
+from hyops_gitops.recover.segment_log import OperatorKey, SegmentReader, SegmentWriter
 from hyops_gitops.validate.tree import validate_tree
 
 
@@ -53,10 +53,10 @@ def choose_segment(anchor: Anchor | None, segments: Sequence[Segment], log: Log,
         return max(matching, key=lambda one: (one.anchor is not None, one.head.envelope.time))
     if anchor is not None and anchor.segment is not None and anchor != log.anchor:
         raise _not_here(anchor, next((one for one in segments if one.ref.id == anchor.segment), None))
-    return begun(log, SegmentRef(new, Base((log.head.seq, log.head.sha256), anchor)))
+    return empty_segment(log, SegmentRef(new, Base((log.head.seq, log.head.sha256), anchor)))
 
 
-def begun(log: Log, ref: SegmentRef) -> Log:
+def empty_segment(log: Log, ref: SegmentRef) -> Log:
     """A segment without entries, as a log that goes on from another."""
     return replace(log, commit=ref.id, entries=EntryList(), head_sig_sha256="", doubtful=(), segment=ref, base=log)
 
@@ -131,7 +131,7 @@ def open_segment(request: BreakglassRequest, ports: BreakglassPorts) -> Opened:
     reader = SegmentReader(ports.folder, signers.lines, ports.apply.verifier, log)
     segment = _segment(reader, log, authority, request, ports)
     own = segment.as_log(log) if isinstance(segment, Segment) else segment
-    empty = begun(log, own.segment) if own.segment is not None else own
+    empty = empty_segment(log, own.segment) if own.segment is not None else own
     writer = SegmentWriter(
         reader, empty, operator, witness, signers.sha256, ports.apply.clock, request.apply.tool, request.apply.run
     )
@@ -147,10 +147,12 @@ def _warn_of_age(log: Log, authority: Authority, ports: BreakglassPorts) -> None
         ports.apply.on_event(Warned(message))
 
 
-def _people(signers: Signers, log: Log, authority: Authority, ports: BreakglassPorts) -> tuple[OwnKey, OwnKey | None]:
+def _people(
+    signers: Signers, log: Log, authority: Authority, ports: BreakglassPorts
+) -> tuple[OperatorKey, OperatorKey | None]:
     clock = ports.apply.clock
-    operator = OwnKey.prepare(ports.apply.open_signer(), signers, log, clock)
-    witness = OwnKey.prepare(ports.open_witness(), signers, log, clock) if ports.open_witness else None
+    operator = OperatorKey.prepare(ports.apply.open_signer(), signers, log, clock)
+    witness = OperatorKey.prepare(ports.open_witness(), signers, log, clock) if ports.open_witness else None
     if witness is None and authority.policy.breakglass.witness == "required":
         raise Refused(
             "policy.breakglass.witness is required, and nobody signs as one",

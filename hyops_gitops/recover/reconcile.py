@@ -30,8 +30,8 @@ from hyops_gitops.log.segment import segment_path
 from hyops_gitops.log.segment_pins import TRUST_GUARD, PendingReview, pending_reviews, segment_files
 from hyops_gitops.log.trust import BREAKGLASS_NAMESPACE, TrustBook
 from hyops_gitops.log.verify_segment import Segment, check_base, check_new, check_whole, read_segment
-from hyops_gitops.move.moves import CommitText, Move, Moving, move_of
-from hyops_gitops.move.moving import MovePorts, Order, carry_out, edit_moves
+from hyops_gitops.move.moves import CommitText, Move, MoveResult, move_of
+from hyops_gitops.move.moving import CommitOptions, MovePorts, edit_moves, write_or_commit
 from hyops_gitops.plan.limits import Limits
 from hyops_gitops.plan.plan import Change, moved, names_moved
 from hyops_gitops.recover.opening import read_anchor
@@ -40,7 +40,7 @@ from hyops_gitops.recover.segment_log import check_end
 
 
 @dataclass(frozen=True, slots=True)
-class Reconciled:
+class ReconcileResult:
     """What reconcile came to."""
 
     segment: str
@@ -52,7 +52,7 @@ class Reconciled:
     changes: tuple[Change, ...]
     reviewed_by: str
     pending: PendingReview | None
-    moving: Moving | None
+    moving: MoveResult | None
 
     def to_json(self) -> dict[str, object]:
         """`hyops-reconcile/1`."""
@@ -105,7 +105,7 @@ class ReconcileRequest:
     segment: str  # its id
     files: Mapping[str, bytes] | None  # of its folder; None: the log has it already
     apply: ApplyRequest
-    order: Order
+    order: CommitOptions
     reviewed: str | None = None  # what whoever signs has to say who looked at it
     revert: bool = False  # the state is to go back, not into the contracts
 
@@ -119,7 +119,7 @@ class ReconcilePorts:
     open_primary: Callable[[Authority], ZoneRestorer]  # which may have lost the zone
 
 
-def reconcile(request: ReconcileRequest, ports: ReconcilePorts) -> Reconciled:
+def reconcile(request: ReconcileRequest, ports: ReconcilePorts) -> ReconcileResult:
     """Bring a segment in, or go on where an earlier run stopped; record a review.
 
     Raises:
@@ -131,7 +131,7 @@ def reconcile(request: ReconcileRequest, ports: ReconcilePorts) -> Reconciled:
     return starting_again(lambda: _attempt(request, ports), ports.apply)
 
 
-def _attempt(request: ReconcileRequest, ports: ReconcilePorts) -> Reconciled:
+def _attempt(request: ReconcileRequest, ports: ReconcilePorts) -> ReconcileResult:
     opened = open_log(request.apply, ports.apply)
     primary = ports.open_primary(opened.authority)
     header = primary.header() if primary.exists() else None
@@ -297,7 +297,7 @@ def _free(primary: ZoneWriter, log: Log, ports: ApplyPorts) -> None:
 
 def _told(
     request: ReconcileRequest, opened: Opened, segment: Segment, written: bool, ports: ReconcilePorts
-) -> Reconciled:
+) -> ReconcileResult:
     log = opened.log
     known = next(one for one in log.reconciled if _names(one.body, segment.ref.id))
     body = known.body
@@ -306,7 +306,7 @@ def _told(
     waiting = (one for one in pending_reviews(log, review_h) if one.segment == segment.ref.id)
     bodies = (one.body for one in log.entries.of_types("reconcile"))
     reviews = [one.review for one in bodies if isinstance(one, Reconcile) and one.segment == segment.ref.id]
-    return Reconciled(
+    return ReconcileResult(
         segment.ref.id,
         segment.operators,
         known.seq,
@@ -320,7 +320,7 @@ def _told(
     )
 
 
-def _prepare(request: ReconcileRequest, opened: Opened, segment: Segment, ports: ReconcilePorts) -> Moving | None:
+def _prepare(request: ReconcileRequest, opened: Opened, segment: Segment, ports: ReconcilePorts) -> MoveResult | None:
     """The commit that adopts the state in the contracts, or has it go back."""
     names = names_moved(segment.changes())
     if not names:
@@ -332,10 +332,10 @@ def _prepare(request: ReconcileRequest, opened: Opened, segment: Segment, ports:
     if request.revert:
         order = replace(order, overrides=_lifting(names, segment))
         text = CommitText(f"Take back what break-glass segment {segment.ref.id} moved", "\n".join(names))
-        return carry_out(Moving("reconcile", ()), (), text, words, order, ports.moves, empty=True)
+        return write_or_commit(MoveResult("reconcile", ()), (), text, words, order, ports.moves, empty=True)
     text = CommitText(f"Adopt what break-glass segment {segment.ref.id} moved", "\n".join(names))
     changes = edit_moves(moves, opened.validation, ports.moves)
-    return carry_out(Moving("reconcile", moves), changes, text, words, order, ports.moves)
+    return write_or_commit(MoveResult("reconcile", moves), changes, text, words, order, ports.moves)
 
 
 def _reference(segment: Segment) -> str:

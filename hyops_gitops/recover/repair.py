@@ -25,7 +25,7 @@ from hyops_gitops.log.entries import Intent, Unchanged
 from hyops_gitops.log.holds import holds_in_effect
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.parts import AuthorityRef
-from hyops_gitops.log.repairing import Known, Mend, Repaired, RepairOutcome, plan_repair
+from hyops_gitops.log.repairing import Known, Mend, RepairOutcome, RepairResult, plan_repair
 from hyops_gitops.plan.limits import Limits
 from hyops_gitops.plan.plan import Held, Plan
 from hyops_gitops.recover.restore import ask_secondaries
@@ -97,7 +97,7 @@ def prepare_repair(request: RepairRequest, ports: ApplyPorts) -> PreparedRepair:
     return PreparedRepair(request, opened, seen, plan_repair(observation.rows, observation.damage, known))
 
 
-def carry_out_repair(prepared: PreparedRepair, ports: ApplyPorts) -> Repaired:
+def carry_out_repair(prepared: PreparedRepair, ports: ApplyPorts) -> RepairResult:
     """Step 3.
 
     Raises:
@@ -107,12 +107,12 @@ def carry_out_repair(prepared: PreparedRepair, ports: ApplyPorts) -> Repaired:
     """
     log = prepared.opened.log
     if not prepared.mended:
-        return Repaired("left" if prepared.mends else "nothing", log.zone, ref_of(log), prepared.mends)
+        return RepairResult("left" if prepared.mends else "nothing", log.zone, ref_of(log), prepared.mends)
     step = _prepared(prepared, ports)
     quick = replace(prepared.request.apply, watch=False)
     carried = carry_out(step, record_circumstances(step), quick, ports, lambda _: None)
     outcome, reason = _outcome(prepared, carried)
-    return Repaired(
+    return RepairResult(
         outcome,
         log.zone,
         ref_of(carried.log),

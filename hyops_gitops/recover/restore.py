@@ -78,7 +78,7 @@ class RestorePlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Restored:
+class RestoreResult:
     """What became of it."""
 
     outcome: RestoreOutcome
@@ -137,7 +137,7 @@ class Served:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class PrimaryState:
     """The primary as it is."""
 
     header: ZoneHeader | None  # None: it has no such zone
@@ -169,7 +169,7 @@ def ask_secondaries(authority: Authority, dns: DnsClient) -> tuple[Served, ...]:
         return tuple(pool.map(ask, authority.secondaries))
 
 
-def look_at_primary(primary: ZoneRestorer, authority: Authority, log: Log) -> Found:
+def look_at_primary(primary: ZoneRestorer, authority: Authority, log: Log) -> PrimaryState:
     """The zone on the primary, judged by its anchor.
 
     Raises:
@@ -177,21 +177,23 @@ def look_at_primary(primary: ZoneRestorer, authority: Authority, log: Log) -> Fo
         OutsideFailure: the API cannot be reached.
     """
     if not primary.exists():
-        return Found(None, (), Zone.of(log.zone, ()), "absent", None)
+        return PrimaryState(None, (), Zone.of(log.zone, ()), "absent", None)
     header = primary.header()
     check_kind(header, authority)  # the serial is set by this very update, above all that are known
     check_signing(header, authority)
     return found_in(primary, log, header)
 
 
-def found_in(primary: ZoneReader, log: Log, header: ZoneHeader) -> Found:
+def found_in(primary: ZoneReader, log: Log, header: ZoneHeader) -> PrimaryState:
     """The zone as it is there."""
     seen = primary.rrsets()
     anchor = anchor_in(seen, log.zone)
-    return Found(header, seen, Zone.of(log.zone, seen).respelled(log.observed), judge_anchor(anchor, log), anchor)
+    return PrimaryState(
+        header, seen, Zone.of(log.zone, seen).respelled(log.observed), judge_anchor(anchor, log), anchor
+    )
 
 
-def newer_anchor(found: Found, served: Sequence[Served], log: Log) -> tuple[str, Anchor] | None:
+def newer_anchor(found: PrimaryState, served: Sequence[Served], log: Log) -> tuple[str, Anchor] | None:
     """Who shows an intent that the log does not have yet, and which; the newest of them.
 
     Raises:
@@ -219,7 +221,7 @@ def log_gap(who: str, anchor: Anchor, log: Log) -> Refused:
     )
 
 
-def is_behind(found: Found, served: Sequence[Served]) -> bool:
+def is_behind(found: PrimaryState, served: Sequence[Served]) -> bool:
     """Whether a secondary has a newer serial than the primary, and so would ignore it."""
     serial = found.header.serial if found.header else None
     known = [one.serial for one in served if one.serial is not None]
@@ -244,20 +246,20 @@ class RestorePorts:
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedRestore:
     """All that is known before anything is written; `plan` is None when there is nothing to bring back."""
 
     request: RestoreRequest
     opened: Opened
     primary: ZoneRestorer
-    found: Found
+    found: PrimaryState
     served: tuple[Served, ...]
     wanted: Zone
     gap: Gap | None
     plan: RestorePlan | None
 
 
-def prepare_restore(request: RestoreRequest, ports: RestorePorts) -> Prepared:
+def prepare_restore(request: RestoreRequest, ports: RestorePorts) -> PreparedRestore:
     """Steps 1 to 3. Writes nothing to the zone; an open intent that `recover` names is closed in the log.
 
     Raises:
@@ -296,7 +298,7 @@ def prepare_restore(request: RestoreRequest, ports: RestorePorts) -> Prepared:
                 hint="that is drift; `hyops-gitops plan --live` shows it, and an apply lifts it name by name",
             )
         if not is_behind(found, served):
-            return Prepared(request, opened, primary, found, served, wanted, None, None)
+            return PreparedRestore(request, opened, primary, found, served, wanted, None, None)
     serials = [one.serial for one in served if one.serial is not None]
     known = [*serials, *([found.header.serial] if found.header else []), *([log.serial] if log.serial else [])]
     silent = tuple(one.name for one in served if one.serial is None)
@@ -310,7 +312,7 @@ def prepare_restore(request: RestoreRequest, ports: RestorePorts) -> Prepared:
     )
     serial_before = found.header.serial if found.header else None
     plan = RestorePlan(log.zone, len(wanted.lines()), wanted.digest(), restore, serial_before, silent, troubles)
-    return Prepared(request, opened, primary, found, served, wanted, gap, plan)
+    return PreparedRestore(request, opened, primary, found, served, wanted, gap, plan)
 
 
 def _without_open_intent(
@@ -362,7 +364,7 @@ def _without_open_intent(
     return opened.with_log(opened.writer.append(log, result, zone, state))
 
 
-def _gap(found: Found, served: tuple[Served, ...], opened: Opened, request: RestoreRequest) -> Gap | None:
+def _gap(found: PrimaryState, served: tuple[Served, ...], opened: Opened, request: RestoreRequest) -> Gap | None:
     ahead = newer_anchor(found, served, opened.log)
     if ahead is None:
         return None

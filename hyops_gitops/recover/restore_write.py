@@ -28,26 +28,26 @@ from hyops_gitops.log.restoring import (
 )
 from hyops_gitops.plan.plan import plan_digest
 from hyops_gitops.recover.restore import (
-    Prepared,
-    Restored,
+    PreparedRestore,
     RestoreOutcome,
     RestorePlan,
     RestorePorts,
+    RestoreResult,
 )
 
 _POST_PAUSES_S = (0.0, 0.2, 1.0, 3.0)
 
 
-class Restoring:
+class RestoreRun:
     """One restore, from its first entry to its last."""
 
-    def __init__(self, prepared: Prepared, plan: RestorePlan, ports: RestorePorts) -> None:
+    def __init__(self, prepared: PreparedRestore, plan: RestorePlan, ports: RestorePorts) -> None:
         self.prepared = prepared
         self.plan = plan
         self.ports = ports
         self.clock = ports.apply.clock
 
-    def run(self) -> Restored:
+    def run(self) -> RestoreResult:
         """All of it, once."""
         intended = self._record_intent()
         self.ports.apply.on_event(Step(f"intent {intended.head.seq} is signed and in the log; writing the zone"))
@@ -255,9 +255,9 @@ class Restoring:
                 hint="the intent stays open; the next apply settles it",
             ) from None
 
-    def _done(self, outcome: RestoreOutcome, intended: Log, log: Log, reason: str) -> Restored:
+    def _done(self, outcome: RestoreOutcome, intended: Log, log: Log, reason: str) -> RestoreResult:
         intent, result = entry_ref(intended), entry_ref(log)
-        return Restored(outcome, log.zone, result, self.plan, reason, self.plan.serial_before, (), intent, result)
+        return RestoreResult(outcome, log.zone, result, self.plan, reason, self.plan.serial_before, (), intent, result)
 
 
 def entry_ref(log: Log) -> EntryRef:
@@ -265,7 +265,7 @@ def entry_ref(log: Log) -> EntryRef:
     return EntryRef(log.head.seq, log.head.sha256)
 
 
-def carry_out(prepared: Prepared, ports: RestorePorts) -> Restored:
+def carry_out_restore(prepared: PreparedRestore, ports: RestorePorts) -> RestoreResult:
     """Steps 4 to 7.
 
     Raises:
@@ -275,5 +275,5 @@ def carry_out(prepared: Prepared, ports: RestorePorts) -> Restored:
     """
     plan, log = prepared.plan, prepared.opened.log
     if plan is None:
-        return Restored("nothing", log.zone, entry_ref(log))
-    return Restoring(prepared, plan, ports).run()
+        return RestoreResult("nothing", log.zone, entry_ref(log))
+    return RestoreRun(prepared, plan, ports).run()

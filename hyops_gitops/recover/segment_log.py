@@ -26,7 +26,7 @@ _SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
-class OwnKey:
+class OperatorKey:
     """A key that may sign break-glass entries, and whose it is."""
 
     signer: Signer
@@ -34,7 +34,7 @@ class OwnKey:
     principal: str
 
     @classmethod
-    def prepare(cls, signer: Signer, signers: Signers, log: Log, clock: Clock) -> "OwnKey":
+    def prepare(cls, signer: Signer, signers: Signers, log: Log, clock: Clock) -> "OperatorKey":
         """A key that is allowed, that the log counts, and that is known to sign.
 
         Raises:
@@ -97,8 +97,8 @@ class SegmentWriter:
 
     reader: SegmentReader
     begun: Log  # the segment before its first entry
-    operator: OwnKey
-    witness: OwnKey | None
+    operator: OperatorKey
+    witness: OperatorKey | None
     signers_sha256: str
     clock: Clock
     tool: str

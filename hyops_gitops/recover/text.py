@@ -9,16 +9,16 @@ from hyops_gitops.core.exchange import NO_ANSWER
 from hyops_gitops.core.findings import printable
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.log.log import Log
-from hyops_gitops.log.repairing import Mend, Repaired
-from hyops_gitops.move.moves import Skipped
+from hyops_gitops.log.repairing import Mend, RepairResult
+from hyops_gitops.move.moves import SkippedEndpoint
 from hyops_gitops.move.text import moving_text
 from hyops_gitops.plan.plan import Plan
 from hyops_gitops.plan.text import change_line, counts, plan_lines
-from hyops_gitops.recover.reconcile import Reconciled
-from hyops_gitops.recover.restore import Restored, RestorePlan
+from hyops_gitops.recover.reconcile import ReconcileResult
+from hyops_gitops.recover.restore import RestorePlan, RestoreResult
 
 
-def steps_text(log: Log, plan: Plan, commit: str, primary: str, skipped: Sequence[Skipped]) -> str:
+def steps_text(log: Log, plan: Plan, commit: str, primary: str, skipped: Sequence[SkippedEndpoint]) -> str:
     """The steps ahead, before anybody is asked to confirm them."""
     segment, base = log.segment.id if log.segment else "", log.base.head.seq if log.base else 0
     begins = not log.entries
@@ -50,7 +50,7 @@ def broken_text(receipt: Receipt, segment: str, entries: int, folder: str) -> st
     return "\n".join(lines)
 
 
-def reconciled_text(done: Reconciled) -> str:
+def reconciled_text(done: ReconcileResult) -> str:
     """What came into the log, and who has to do what next."""
     how = "brought in by" if done.written else "in the log since"
     lines = [f"segment {done.segment} by {', '.join(done.operators)}: {how} entry {done.seq}"]
@@ -93,7 +93,7 @@ def restore_plan_text(plan: RestorePlan) -> str:
     return "\n".join(lines)
 
 
-def restored_text(done: Restored) -> str:
+def restored_text(done: RestoreResult) -> str:
     """What a restore came to."""
     lines = list(map(server_line, done.servers))
     match done.outcome:
@@ -115,7 +115,7 @@ def repair_plan_text(zone: str, mends: Iterable[Mend]) -> str:
     return "\n".join([f"rows of {zone} that contradict each other, left by {CAUSE}:", *lines])
 
 
-def repaired_text(done: Repaired) -> str:
+def repaired_text(done: RepairResult) -> str:
     """What a repair came to."""
     lines = list(map(server_line, done.servers))
     count = sum(one.mended for one in done.mends)

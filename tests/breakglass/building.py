@@ -18,7 +18,7 @@ from hyops_gitops.log.segment import Base, SegmentRef
 from hyops_gitops.log.trust import BREAKGLASS_NAMESPACE, TrustBook
 from hyops_gitops.log.verify_segment import SegmentReading, read_segment
 from hyops_gitops.plan.plan import Action, Change, plan_digest, zone_after
-from hyops_gitops.recover.segment_log import OwnKey, SegmentReader, SegmentWriter
+from hyops_gitops.recover.segment_log import OperatorKey, SegmentReader, SegmentWriter
 from tests.tamper.building import ZONE, Book
 
 SEGMENT = "0123456789ab"
@@ -75,9 +75,9 @@ class Breakglass:
             {},
         )
 
-    def _key(self, principal: str) -> OwnKey:
+    def _key(self, principal: str) -> OperatorKey:
         signer = self.book.tokens.get(principal) or SshKeygenSigner(self.book.keys[principal])
-        return OwnKey(signer, signer.public_key(), principal)
+        return OperatorKey(signer, signer.public_key(), principal)
 
     def add(self, body: Body, operator: str = "alice@tests", witness: str | None = None) -> None:
         self.log = self.writer(operator, witness).append(self.log, body, self.log.observed, self.log.state)

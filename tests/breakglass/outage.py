@@ -14,10 +14,10 @@ from hyops_gitops.core.events import Event, Warned
 from hyops_gitops.core.markers import Anchor, anchor_name
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.log.envelope import Entry, decode
-from hyops_gitops.move.moving import Order
-from hyops_gitops.recover.breakglass import Broken, Wanted, breakglass
+from hyops_gitops.move.moving import CommitOptions
+from hyops_gitops.recover.breakglass import BreakGlassCommand, BreakGlassResult, breakglass
 from hyops_gitops.recover.opening import BreakglassRequest
-from hyops_gitops.recover.reconcile import Reconciled, ReconcileRequest, reconcile
+from hyops_gitops.recover.reconcile import ReconcileRequest, ReconcileResult, reconcile
 from tests.signing.fido import KINDS, SoftwareToken
 from tests.tamper.building import make_keys, public
 from tests.world import PRINCIPAL, Swap, World, run
@@ -25,7 +25,7 @@ from tests.world import PRINCIPAL, Swap, World, run
 SITES = {"onprem": "10.0.0.1", "gcp": "10.0.1.1"}
 PEOPLE = ("alice@tests", "bob@tests")
 TOKEN_OWNER = "carol@tests"  # whose key is a security key
-NO_ORDER = Order()
+NO_ORDER = CommitOptions()
 
 
 @dataclass
@@ -87,14 +87,14 @@ class Outage:
 
     def break_glass(
         self,
-        wanted: Wanted,
+        wanted: BreakGlassCommand,
         *overrides: str,
         by: str = "alice@tests",
         witness: str | None = None,
         root: Path | None = None,
         swap: Swap = lambda ports: ports,
         recover: int | None = None,
-    ) -> Broken:
+    ) -> BreakGlassResult:
         """One command of one person."""
         request = BreakglassRequest(
             replace(run_of(overrides, recover), wait=False), Declaration("incident", "the forge is down")
@@ -110,12 +110,12 @@ class Outage:
         *overrides: str,
         by: str = PRINCIPAL,
         reviewed: str | None = None,
-        order: Order = NO_ORDER,
+        order: CommitOptions = NO_ORDER,
         revert: bool = False,
         root: Path | None = None,
         recover: int | None = None,
         swap: Swap = lambda ports: ports,
-    ) -> Reconciled:
+    ) -> ReconcileResult:
         """Reconcile a folder, or what the log has by this id."""
         wiring = self.wiring(by, root)
         request = ReconcileRequest(

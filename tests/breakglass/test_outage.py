@@ -15,7 +15,7 @@ from hyops_gitops.log.admin import open_for_writing
 from hyops_gitops.log.admin_entries import Reconcile, TrustChange
 from hyops_gitops.log.entries import Intent, Result, ZoneDrift
 from hyops_gitops.move.failover import FailoverRequest
-from hyops_gitops.move.moving import Order
+from hyops_gitops.move.moving import CommitOptions
 from hyops_gitops.recover.breakglass import Cutover, Failback
 from tests.breakglass.outage import TOKEN_OWNER, Outage, target
 from tests.restore.conftest import Lived, restore
@@ -100,7 +100,7 @@ def test_segment_is_brought_in_and_its_names_wait_for_their_pull_request(outage:
     assert anchor is not None
     outage.forge_up()
 
-    done = outage.bring_in(segment, order=Order(push=True))
+    done = outage.bring_in(segment, order=CommitOptions(push=True))
     assert (done.written, done.holds, done.reviewed_by) == (True, (world.name("first"),), "")
     body = world.bodies()[-1]
     assert isinstance(body, Reconcile)
@@ -155,7 +155,7 @@ def test_primary_lost_before_its_segment_was_brought_in_comes_back_with_it_and_c
         restore(world)
     assert (error.value.guard, f"segments/{outage.segment().name}" in error.value.hint) == ("breakglass", True)
     assert world.evidence_head() == head
-    done = outage.bring_in(outage.segment(), order=Order(commit=True), revert=True, swap=Racing(world).swap)
+    done = outage.bring_in(outage.segment(), order=CommitOptions(commit=True), revert=True, swap=Racing(world).swap)
     assert "run `hyops-gitops restore` next" in outage.warned()
     assert "another run wrote to the log first" in outage.warned()
     assert world.types()[-2:] == ["trust", "reconcile"]

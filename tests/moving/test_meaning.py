@@ -12,7 +12,7 @@ from hyops_gitops.adapters.yaml.schema import check_document
 from hyops_gitops.core.contract import Contract, Target, TargetType
 from hyops_gitops.core.document import Edit
 from hyops_gitops.core.exchange import SourceFile
-from hyops_gitops.move.contract_files import Overlay, moved, moved_with_site, set_site
+from hyops_gitops.move.contract_files import Overlay, move_edits, site_edits, site_move_edits
 from hyops_gitops.validate.tree import validate_tree
 from tests.publish.conftest import AUTHORITY
 
@@ -82,7 +82,7 @@ def edited(text: str, edits: tuple[Edit, ...]) -> Contract:
 def test_a_move_to_a_site(text: str, data: st.DataObject) -> None:
     before = read(text)
     site = data.draw(st.sampled_from(sorted(before.sites)))
-    after = edited(text, moved(before, before.sites[site]))
+    after = edited(text, move_edits(before, before.sites[site]))
 
     assert (after.target, after.sites) == (before.sites[site], before.sites)
     assert rest(after) == rest(before)
@@ -92,7 +92,7 @@ def test_a_move_to_a_site(text: str, data: st.DataObject) -> None:
 @given(contract_texts(), targets, st.sampled_from(SITES))
 def test_a_site_gets_another_target_and_becomes_active(text: str, target: Target, site: str) -> None:
     before = read(text)
-    after = edited(text, moved_with_site(before, site, target))
+    after = edited(text, site_move_edits(before, site, target))
 
     assert (after.target, after.sites) == (target, {**before.sites, site: target})
     assert rest(after) == rest(before)
@@ -105,7 +105,7 @@ def test_a_standby_gets_another_target(text: str, target: Target, site: str) -> 
     others = [name for name, one in before.sites.items() if one == before.target and name != site]
     if not others:
         return  # it is the active one: the case above
-    after = edited(text, set_site(before, site, target))
+    after = edited(text, site_edits(before, site, target))
 
     assert (after.target, after.sites) == (before.target, {**before.sites, site: target})
     assert rest(after) == rest(before)
@@ -118,10 +118,10 @@ def test_a_contract_of_the_shipped_repository_there_and_back() -> None:
         "  gcp: {target: 10.0.0.2, type: host, port: 443}\n"
     )
     first = read(text)
-    there = set_values(text, moved(first, first.sites["gcp"]))
+    there = set_values(text, move_edits(first, first.sites["gcp"]))
 
     assert "  onprem: {target: 10.0.0.1, type: vip, port: 8443}\n" in there
-    assert read(set_values(there, moved(read(there), first.sites["onprem"]))).sites == first.sites
+    assert read(set_values(there, move_edits(read(there), first.sites["onprem"]))).sites == first.sites
 
 
 @pytest.mark.parametrize("site", SITES)
@@ -131,4 +131,4 @@ def test_a_move_to_where_it_is_has_no_edits(site: str) -> None:
         f"endpoint_cutover_required: true\nendpoint_sites: {{{site}: 10.0.0.1}}\n"
     )
 
-    assert (moved(contract, contract.target), moved_with_site(contract, site, contract.target)) == ((), ())
+    assert (move_edits(contract, contract.target), site_move_edits(contract, site, contract.target)) == ((), ())

@@ -9,7 +9,7 @@ from hyops_gitops.adapters.yaml.reader import read_document
 from hyops_gitops.adapters.yaml.schema import load_schema
 from hyops_gitops.core.document import Edit
 from hyops_gitops.core.errors import InvalidData
-from hyops_gitops.move.contract_files import CONTRACT_KEYS, edited, same_data
+from hyops_gitops.move.contract_files import CONTRACT_KEYS, apply_edits, same_data
 
 FLOW = """\
 # yaml-language-server: $schema=../../schemas/endpoint.schema.json
@@ -192,7 +192,7 @@ def test_an_edited_file_says_what_was_meant_and_keeps_every_other_line(text: str
     before = data(text)
     assert isinstance(before, dict)
 
-    assert same_data(data(made), edited(before, changes))
+    assert same_data(data(made), apply_edits(before, changes))
     keys = {edit.at[0] for edit in changes}
     lines = made.splitlines()
     for line in text.splitlines():

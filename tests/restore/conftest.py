@@ -12,8 +12,8 @@ from hyops_gitops.apply.ports import ApplyRequest
 from hyops_gitops.cli.wiring import overrides_of
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.lab.model import Lab
-from hyops_gitops.recover.restore import Restored, RestoreRequest, prepare_restore
-from hyops_gitops.recover.restore_write import carry_out
+from hyops_gitops.recover.restore import RestoreRequest, RestoreResult, prepare_restore
+from hyops_gitops.recover.restore_write import carry_out_restore
 from tests.world import World
 
 
@@ -74,10 +74,10 @@ def _as_json(rrset: RRset, serial: int) -> dict[str, object]:
     return {"name": f"{rrset.name}.", "type": rrset.type, "ttl": rrset.ttl, "records": records}
 
 
-def restore(world: World, *overrides: str, recover: int | None = None) -> Restored:
+def restore(world: World, *overrides: str, recover: int | None = None) -> RestoreResult:
     ports = world.wiring().restore_ports(lambda _: None)
     request = RestoreRequest(ApplyRequest("HEAD", False, overrides_of(overrides), recover=recover))
-    return carry_out(prepare_restore(request, ports), ports)
+    return carry_out_restore(prepare_restore(request, ports), ports)
 
 
 @pytest.fixture

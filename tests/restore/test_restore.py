@@ -9,8 +9,8 @@ from hyops_gitops.apply.ports import ApplyRequest
 from hyops_gitops.core.errors import InvalidData, Refused
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.log.entries import Intent, Result, ZoneDrift
-from hyops_gitops.recover.restore import Restored, RestoreRequest, prepare_restore
-from hyops_gitops.recover.restore_write import carry_out
+from hyops_gitops.recover.restore import RestoreRequest, RestoreResult, prepare_restore
+from hyops_gitops.recover.restore_write import carry_out_restore
 from tests.custody.conftest import ok, verifies
 from tests.drift.test_spellings import FOREIGN
 from tests.restore.conftest import Lived, restore
@@ -19,7 +19,7 @@ from tests.world import World, run
 pytestmark = pytest.mark.every_backend  # for `lived`; `simple` has one
 
 
-def check(lived: Lived, done: Restored) -> None:
+def check(lived: Lived, done: RestoreResult) -> None:
     """Digest equal, secondaries converged, recorded."""
     world, before = lived.world, lived.before
     assert (done.outcome, done.reason) == ("restored", "")
@@ -150,7 +150,7 @@ def die(lived: Lived, *, writes: int) -> int:
     prepared = prepare_restore(RestoreRequest(ApplyRequest("HEAD", work_tree_matters=False)), ports)
     object.__setattr__(prepared, "primary", Dying(prepared.primary, writes=writes))
     with pytest.raises(KeyboardInterrupt):
-        carry_out(prepared, ports)
+        carry_out_restore(prepared, ports)
     return lived.world.entries()[-1].seq
 
 
