@@ -19,13 +19,13 @@ from hyops_gitops.core.server_report import ServerReport
 from hyops_gitops.core.sshsig import SshSignature, armour, signed_data
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.log.admin_entries import Genesis
-from hyops_gitops.log.continuity import after_changes
 from hyops_gitops.log.entries import Body, Intent, Result
 from hyops_gitops.log.envelope import NO_HASH, Entry, Envelope, decode, encode, entry_path
 from hyops_gitops.log.log import README, state_path, zone_path
 from hyops_gitops.log.pages import FORM, LOG_PAGE, folder_page, folder_readme, log_page, readme
 from hyops_gitops.log.parts import AuthorityRef, ContractsRef, Lease, TrustedKey, ZoneDigests
 from hyops_gitops.plan.plan import Action, Change
+from hyops_gitops.plan.state import after_changes
 
 ZONE = "bench.internal"
 PRINCIPAL = "applier@bench"

@@ -22,12 +22,12 @@ from hyops_gitops.core.serials import forecast_serial, is_newer
 from hyops_gitops.core.server_report import ServerReport
 from hyops_gitops.core.text import masked
 from hyops_gitops.core.zone import Zone
-from hyops_gitops.log.continuity import after_changes, placed
 from hyops_gitops.log.entries import DigestSource, Intent, Result, ResultOutcome
-from hyops_gitops.log.log import Log
+from hyops_gitops.log.log import Log, placed
 from hyops_gitops.log.parts import Lease, Retirement
 from hyops_gitops.log.retirement import after_caches, judged, retirements
 from hyops_gitops.log.timeline import Moment, ServiceReport, timeline
+from hyops_gitops.plan.state import after_changes
 
 _RESULT_PAUSES_S = (0.0, 0.5, 2.0, 5.0)
 _ROUNDING_S = 3.0  # caches and retirement times count in whole seconds

@@ -26,7 +26,6 @@ from hyops_gitops.core.errors import OutsideFailure, Refused
 from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.readiness import Candidate
 from hyops_gitops.core.server_report import ServerReport
-from hyops_gitops.log.continuity import changed_meanwhile, taken_back, with_companions
 from hyops_gitops.log.envelope import EntryRef
 from hyops_gitops.log.holds import hold_of
 from hyops_gitops.log.late_proof import last_change
@@ -34,6 +33,7 @@ from hyops_gitops.log.log import Log
 from hyops_gitops.plan.limits import Limits
 from hyops_gitops.plan.plan import Change, Held, Plan
 from hyops_gitops.plan.readiness import guarded
+from hyops_gitops.plan.state import changed_meanwhile, taken_back, with_companions
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ from hyops_gitops.core.findings import FindingsError
 from hyops_gitops.core.guards import Override, find_override, override_line
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.network import ZoneWriter
-from hyops_gitops.core.people import MergedCommit
+from hyops_gitops.core.people import MergedCommit, missing_approval
 from hyops_gitops.core.readiness import Candidate, ReadinessReport
 from hyops_gitops.core.text import masked
 from hyops_gitops.core.zone import Zone
@@ -53,12 +53,11 @@ from hyops_gitops.log.holds import held_contracts, moves_of
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.parts import Hold, RecordedRefusal, ZoneDigests
 from hyops_gitops.log.repairing import Mend
-from hyops_gitops.log.restoring import differences_between
-from hyops_gitops.log.separation import missing_approval
 from hyops_gitops.plan.limits import Limits
 from hyops_gitops.plan.plan import Change, Plan
 from hyops_gitops.plan.plan import Refusal as PlanRefusal
 from hyops_gitops.plan.readiness import attested, candidates, guarded
+from hyops_gitops.plan.state import differences_between
 
 _GUARD = "separation-of-duties"
 

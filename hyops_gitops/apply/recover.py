@@ -19,13 +19,12 @@ from hyops_gitops.core.markers import RESERVED_CLAIMS, Anchor, Turn, anchor_name
 from hyops_gitops.core.network import ZoneWriter
 from hyops_gitops.core.zone import Key, RRset
 from hyops_gitops.log.admin_entries import Gap
-from hyops_gitops.log.continuity import after_changes, placed
 from hyops_gitops.log.entries import Intent, Result
 from hyops_gitops.log.envelope import Entry
-from hyops_gitops.log.log import Log
+from hyops_gitops.log.log import Log, placed, zone_after_intent
 from hyops_gitops.log.reconciling import markers_left
-from hyops_gitops.log.restoring import zone_after_intent
 from hyops_gitops.log.retirement import after_caches, retirements
+from hyops_gitops.plan.state import after_changes
 
 _GRACE_S = 30.0  # beyond the lease, for clocks that differ
 _LOOK_EVERY_S = 1.0

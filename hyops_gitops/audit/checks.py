@@ -11,13 +11,14 @@ from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.server_report import Server, ServerReport
 from hyops_gitops.core.zone import Key, RRset, served
 from hyops_gitops.log.admin_entries import Adopted
-from hyops_gitops.log.continuity import Problem, after_changes, wrongly_taken_back
+from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.entries import Intent, Refusal, Result, Unchanged
 from hyops_gitops.log.envelope import Entry, entry_path
 from hyops_gitops.log.holds import GUARD, hold_of, holds_due, holds_in_effect
 from hyops_gitops.log.pages import subject
 from hyops_gitops.log.retirement import meets, observed
 from hyops_gitops.plan.plan import Action, Change, plan_digest
+from hyops_gitops.plan.state import after_changes, taken_back
 
 
 def check_reference(zone: str, entry: Entry, facts: CommitFacts) -> Iterator[Problem]:
@@ -272,7 +273,7 @@ def _wrong_rollback(intent: Intent, taken_back: Intent | None) -> Iterator[str]:
     if taken_back is None:
         yield f"entry {intent.rollback_of}, which it says it takes back, is no earlier intent"
     else:
-        yield from wrongly_taken_back(intent, taken_back)
+        yield from _wrongly_taken_back(intent, taken_back)
 
 
 def _wrong_holds(intent: Intent, stood: StateBefore, back: Collection[str]) -> Iterator[str]:
@@ -291,3 +292,23 @@ def _wrong_holds(intent: Intent, stood: StateBefore, back: Collection[str]) -> I
 
 def _say(rrset: RRset | None) -> str:
     return "nothing" if rrset is None else f"{' '.join(rrset.rdata)} (TTL {rrset.ttl})"
+
+
+def _wrongly_taken_back(intent: Intent, earlier: Intent) -> Iterator[str]:
+    """What an intent that calls itself a roll-back of an earlier one does beyond that, a line each."""
+    names = {change.name for change in intent.changes}
+    due = {_facts(change) for change in taken_back(earlier.changes, names)}
+    done = {_facts(change) for change in intent.changes}
+    for key in sorted({fact[0] for fact in due ^ done}):
+        yield f"{' '.join(key)} is not what it was before"
+    held = {hold.name for hold in intent.holds}
+    for name in sorted(names - held):
+        yield f"{name} is moved back, but not held"
+
+
+_Side = tuple[int, tuple[str, ...]] | None
+_Facts = tuple[tuple[str, str], _Side, _Side]
+
+
+def _facts(change: Change) -> _Facts:
+    return change.key, served(change.before), served(change.after)

@@ -17,7 +17,7 @@ from hyops_gitops.core.network import DnsClient, ZoneReader
 from hyops_gitops.core.ports import Clock, EvidenceStore, History, SourceTree, Verifier
 from hyops_gitops.core.server_report import Server
 from hyops_gitops.core.zone import Zone
-from hyops_gitops.log.continuity import Problem
+from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.parts import AuthorityRef
 from hyops_gitops.log.pinned_heads import SeenHead
 from hyops_gitops.validate.tree import Validation, validate_tree

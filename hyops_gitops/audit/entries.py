@@ -20,13 +20,14 @@ from hyops_gitops.core.damage import CAUSE, Damage
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.log.admin_entries import Adopted, Gap, Genesis, Reconcile, TrustChange
-from hyops_gitops.log.continuity import Problem, after_changes, placed
+from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.entries import AuthorityChange, Body, Intent, Refusal, Result, Unchanged, ZoneDrift
 from hyops_gitops.log.envelope import Entry, entry_path
-from hyops_gitops.log.log import Log, applied_intents
+from hyops_gitops.log.log import Log, applied_intents, placed
 from hyops_gitops.log.parts import AuthorityRef
 from hyops_gitops.log.segment import segments_in
 from hyops_gitops.plan.plan import Drift, summarise
+from hyops_gitops.plan.state import after_changes
 
 
 @dataclass

@@ -13,7 +13,7 @@ from hyops_gitops.core.markers import Anchor, anchor_name
 from hyops_gitops.core.network import DnsClient, ZoneReader
 from hyops_gitops.core.zone import Key, Zone
 from hyops_gitops.log.admin_entries import Gap
-from hyops_gitops.log.continuity import Problem
+from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.entries import Intent
 from hyops_gitops.log.log import Log
 

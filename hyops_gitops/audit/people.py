@@ -10,14 +10,13 @@ from hyops_gitops.audit.commits import AuditGit, SeparationOfDuties
 from hyops_gitops.audit.report import Notice
 from hyops_gitops.core.declaration import NOTHING_DECLARED
 from hyops_gitops.core.exchange import CommitInfo
-from hyops_gitops.core.people import MergedCommit, Person
+from hyops_gitops.core.people import MergedCommit, Person, missing_approval
 from hyops_gitops.core.ports import History
 from hyops_gitops.core.text import masked
-from hyops_gitops.log.continuity import Problem
+from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.entries import Body, Intent, Refusal, Result, Unchanged
 from hyops_gitops.log.envelope import Entry, entry_path
 from hyops_gitops.log.log import Log
-from hyops_gitops.log.separation import missing_approval
 
 Doubt = Problem | Notice
 

@@ -15,7 +15,7 @@ from hyops_gitops.core.people import MergedCommit, approved_by, asked_by
 from hyops_gitops.core.text import counted
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.log.admin_entries import Reconcile
-from hyops_gitops.log.continuity import Problem
+from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.entries import Intent, Refusal, Unchanged
 from hyops_gitops.log.envelope import Entry
 from hyops_gitops.log.log import Log

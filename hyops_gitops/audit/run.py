@@ -24,7 +24,7 @@ from hyops_gitops.core.errors import InvalidData, OutsideFailure
 from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.findings import FindingsError
 from hyops_gitops.core.ports import EvidenceSnapshot
-from hyops_gitops.log.continuity import Problem
+from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.envelope import entry_path
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.pinned_heads import check_seen

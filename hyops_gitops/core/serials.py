@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 from hyops_gitops.core.exchange import ZoneHeader
 
 SERIALS = 2**32
+_UNKNOWN_MARGIN = 1000  # how far a secondary that does not answer may be ahead of what the log knows
 _HALF = 2**31
 MAX_CLOCK_SKEW = timedelta(seconds=120)  # between this machine's clock and the server's
 _WEEK_S = 7 * 86400
@@ -25,6 +26,21 @@ _REMEDIES = ("INCREASE", "SOA-EDIT-INCREASE", "DEFAULT")  # values of SOA-EDIT-A
 def is_newer(serial: int, other: int) -> bool:
     """Whether a secondary that has `other` would transfer `serial`."""
     return 0 < (serial - other) % SERIALS < _HALF
+
+
+def newest_serial(serials: Iterable[int]) -> int | None:
+    """The one that is newer than all others."""
+    found: int | None = None
+    for serial in serials:
+        if found is None or is_newer(serial, found):
+            found = serial
+    return found
+
+
+def serial_above(serials: Iterable[int], *, some_unknown: bool) -> int:
+    """The serial that a restored zone gets."""
+    top = newest_serial(serials)
+    return ((top or 0) + 1 + (_UNKNOWN_MARGIN if some_unknown else 0)) % SERIALS or 1
 
 
 @dataclass(frozen=True, slots=True)

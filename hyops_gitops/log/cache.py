@@ -14,7 +14,7 @@ from hyops_gitops.core.exchange import Verified
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.ports import EvidenceSnapshot, VerifiedMark, Verifier
 from hyops_gitops.core.signers import SignerSet
-from hyops_gitops.log.continuity import Prefix
+from hyops_gitops.log.chain import Prefix
 from hyops_gitops.log.envelope import decode, entry_path
 from hyops_gitops.log.log import state_path
 from hyops_gitops.log.segment import SEGMENTS

@@ -10,7 +10,7 @@ from hyops_gitops.core.errors import InvalidData, Refused
 from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.ports import EvidenceSnapshot
 from hyops_gitops.log.admin import CustodyPorts, read_head
-from hyops_gitops.log.continuity import Problem
+from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.writer import SIGNERS_PATH, read_evidence, recorded_branch, require_log
 

@@ -11,9 +11,9 @@ from hyops_gitops.log.entries import Result, Unchanged
 from hyops_gitops.log.envelope import EntryList
 from hyops_gitops.log.log import Applied, Log, applied_of
 from hyops_gitops.log.parts import Retirement
-from hyops_gitops.log.restoring import shown_by_dns
 from hyops_gitops.log.retirement import STALE_TTL, holders, last_end, seen_to_stop
 from hyops_gitops.plan.plan import Change
+from hyops_gitops.plan.state import brought_back
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def _found(
     declared = {site for one in intent.merged for site in one.declared.sites_lost}
     shown = intent.changes
     if intent.restore is not None:
-        shown = tuple(shown_by_dns(intent.restore.differences, log.state))
+        shown = tuple(brought_back(intent.restore.differences, log.state))
     sites = frozenset({*intent.sites_lost, *declared, *lost})
     return LastChange(applied, shown, late, sites, segment)
 

@@ -1,18 +1,21 @@
 """The signed log as a value."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from hyops_gitops.core.damage import Damage
+from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.admin_entries import Adopted, Gap, Genesis, Reconcile
-from hyops_gitops.log.entries import Intent, Result, Unchanged, ZoneDrift
+from hyops_gitops.log.entries import Body, Intent, Result, Unchanged, ZoneDrift
 from hyops_gitops.log.envelope import Entry, EntryList
-from hyops_gitops.log.parts import TrustedKey
+from hyops_gitops.log.parts import Hold, TrustedKey
 from hyops_gitops.log.segment import SegmentRef
+from hyops_gitops.plan.plan import zone_after
+from hyops_gitops.plan.state import undone
 
 README = "README.md"
 
@@ -247,3 +250,40 @@ def applied_intents(entries: EntryList) -> Iterator[tuple[Entry, Intent]]:
             intended = entries[result.body.intent_seq - 1]
             if isinstance(intended.body, Intent):
                 yield intended, intended.body
+
+
+def placed(holds: Iterable[Hold], seq: int) -> dict[str, int]:
+    """The names that an intent has held, with its number."""
+    return {hold.name: seq for hold in holds}
+
+
+def zone_after_intent(zone: Zone, intent: Intent) -> Zone:
+    """A zone with an intent's changes, or brought back by one that restores."""
+    return zone_after(zone, intent.changes) if intent.restore is None else undone(zone, intent.restore.differences)
+
+
+def recorded_zone(log: Log) -> tuple[Zone, int]:
+    """The zone to bring back, and the number of the entry that left it so.
+
+    Raises:
+        InvalidData: code `bad-entry`: a drift entry does not lead to the zone that follows it.
+    """
+    zone, seq = log.observed, log.head.seq
+    for entry in reversed(log.entries):
+        body = entry.body
+        if goes_on(body):
+            break
+        if isinstance(body, ZoneDrift):
+            zone, seq = undone(zone, body.differences), entry.seq - 1
+            if zone.digest() != body.before.whole:
+                raise InvalidData(f"the drift of entry {entry.seq} cannot be undone", code="bad-entry")
+    return zone, seq
+
+
+def goes_on(body: Body) -> bool:
+    """Whether the zone was meant to be, or accepted as, what it is after this entry."""
+    if isinstance(body, Result):
+        return body.outcome == "applied"
+    if isinstance(body, Reconcile):
+        return body.adopted is not None
+    return isinstance(body, ZoneDrift) and not body.restored

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from hyops_gitops.core.errors import UsageError
-from hyops_gitops.log.continuity import Problem
+from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.envelope import Entry, entry_path
 
 _SEEN = re.compile(r"(?P<seq>[1-9][0-9]{0,8}):(?:sha256:)?(?P<sha256>[0-9a-f]{64})")

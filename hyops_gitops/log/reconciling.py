@@ -9,13 +9,12 @@ from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.markers import claim_name, reserved_numbers
 from hyops_gitops.core.zone import Key, Zone
 from hyops_gitops.log.admin_entries import Adopted, Reconcile
-from hyops_gitops.log.continuity import after_changes, placed
 from hyops_gitops.log.entries import Result, ZoneDrift
 from hyops_gitops.log.holds import holds_due
-from hyops_gitops.log.log import Log
+from hyops_gitops.log.log import Log, placed
 from hyops_gitops.log.parts import ZoneDigests
-from hyops_gitops.log.restoring import differences_between
 from hyops_gitops.log.verify_segment import Segment
+from hyops_gitops.plan.state import after_changes, differences_between
 
 
 @dataclass(frozen=True, slots=True)

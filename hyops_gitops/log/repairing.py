@@ -13,10 +13,10 @@ from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.managed import Managed, ManagedSet
 from hyops_gitops.core.markers import anchor_name, marker_of_an_end, protocol_name
 from hyops_gitops.core.names import is_marker
+from hyops_gitops.core.serials import newest_serial
 from hyops_gitops.core.server_report import ServerReport
 from hyops_gitops.core.zone import SOA_SERIAL, Key, RRset, soa_serials
 from hyops_gitops.log.envelope import EntryRef
-from hyops_gitops.log.restoring import newest
 from hyops_gitops.plan.plan import Action, Change
 
 
@@ -141,11 +141,11 @@ def _changed(
 def _soa(damage: tuple[Damage, ...], soa: RRset, known: Known) -> Mend:
     """The newest row, with a serial that no secondary has more of: PowerDNS counts on from what is written."""
     rows = {serial: row for row in soa.rdata for serial in soa_serials(replace(soa, rdata=(row,), repeated=()))}
-    top = newest(rows)
+    top = newest_serial(rows)
     if top is None:
         return Mend(damage, "no row has a serial: load the zone anew", mended=False)
     fields = rows[top].split(" ")
-    fields[SOA_SERIAL] = str(newest([top, *known.serials]))
+    fields[SOA_SERIAL] = str(newest_serial([top, *known.serials]))
     kept = RRset.of(soa.name, "SOA", soa.ttl, [" ".join(fields)])
     gone = replace(soa, rdata=tuple(row for row in soa.rdata if row != rows[top]), repeated=())
     why = "the newest stays, and the next serial is above every one that is known"

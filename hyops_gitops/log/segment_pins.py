@@ -12,7 +12,7 @@ from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.json_fields import time_text
 from hyops_gitops.core.signers import SignerSet
 from hyops_gitops.log.admin_entries import Adopted, Reconcile
-from hyops_gitops.log.continuity import Problem
+from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.envelope import Entry, EntryList, entry_path
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.segment import ENTRY_FILE, SEGMENTS, entry_file, segment_path

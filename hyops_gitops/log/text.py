@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from hyops_gitops.core.findings import printable
 from hyops_gitops.core.json_fields import time_text
 from hyops_gitops.core.signers import fingerprint
-from hyops_gitops.log.continuity import Problem
+from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.history import NameChange
 from hyops_gitops.log.keys import KeyRow
 

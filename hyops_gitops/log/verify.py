@@ -9,7 +9,7 @@ from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.findings import FindingsError
 from hyops_gitops.core.ports import EvidenceStore, SourceTree, Verifier
-from hyops_gitops.log.continuity import Problem
+from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.pinned_heads import SeenHead, check_seen
 from hyops_gitops.log.verify_log import Reading
 from hyops_gitops.log.writer import read_evidence, read_signers, recorded_branch

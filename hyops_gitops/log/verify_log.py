@@ -23,7 +23,7 @@ from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.signers import SignerSet
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.admin_entries import Genesis, TrustChange
-from hyops_gitops.log.continuity import Prefix, Problem, check_continuity, check_pairs
+from hyops_gitops.log.chain import Prefix, Problem, check_continuity, check_pairs
 from hyops_gitops.log.envelope import ENTRIES_PER_FOLDER, NO_HASH, Entry, EntryList, decode, entry_path
 from hyops_gitops.log.log import README, Log, state_path, zone_path
 from hyops_gitops.log.pages import FORM, LOG_PAGE, folder_page, folder_readme, log_page

@@ -22,10 +22,10 @@ from hyops_gitops.core.signers import SignerSet
 from hyops_gitops.core.sshsig import parse_signature
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.admin_entries import Reconcile
-from hyops_gitops.log.continuity import Problem, after_changes, placed
+from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.entries import Intent, Result, ZoneDrift
 from hyops_gitops.log.envelope import NO_HASH, Entry, EntryList, decode
-from hyops_gitops.log.log import Log, anchor_after, applied_intents
+from hyops_gitops.log.log import Log, anchor_after, applied_intents, placed
 from hyops_gitops.log.segment import (
     ENTRY_FILE,
     START_ZONE,
@@ -37,6 +37,7 @@ from hyops_gitops.log.segment import (
 )
 from hyops_gitops.log.trust import BREAKGLASS_NAMESPACE
 from hyops_gitops.plan.plan import Change, zone_after
+from hyops_gitops.plan.state import after_changes
 
 SignatureCheck = Callable[[bytes, bytes, str, str], bool]  # message, signature, key, namespace
 WhyNot = Callable[[str, str], str | None]  # principal, key: why the log does not count it

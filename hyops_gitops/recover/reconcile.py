@@ -23,7 +23,7 @@ from hyops_gitops.core.guards import Override, override_line
 from hyops_gitops.core.network import ZoneRestorer, ZoneWriter
 from hyops_gitops.core.text import masked
 from hyops_gitops.log.admin_entries import Reconcile
-from hyops_gitops.log.continuity import Problem
+from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.reconciling import reconciliation
 from hyops_gitops.log.segment import segment_path

@@ -35,19 +35,18 @@ from hyops_gitops.core.exchange import Question, ZoneHeader, why_inconclusive
 from hyops_gitops.core.guards import find_override, override_line
 from hyops_gitops.core.markers import Anchor, anchor_name
 from hyops_gitops.core.network import DnsClient, ZoneReader, ZoneRestorer
-from hyops_gitops.core.serials import is_newer
+from hyops_gitops.core.serials import is_newer, serial_above
 from hyops_gitops.core.server_report import ServerReport
 from hyops_gitops.core.text import masked
 from hyops_gitops.core.zone import RRset, Zone, soa_serial
 from hyops_gitops.log.admin_entries import Gap
-from hyops_gitops.log.continuity import after_changes
 from hyops_gitops.log.entries import Intent, Result
 from hyops_gitops.log.envelope import EntryRef
-from hyops_gitops.log.log import Log
+from hyops_gitops.log.log import Log, recorded_zone, zone_after_intent
 from hyops_gitops.log.parts import Restore
-from hyops_gitops.log.restoring import differences_between, recorded_zone, serial_above, zone_after_intent
 from hyops_gitops.log.retirement import retirements
 from hyops_gitops.log.segment_pins import segment_warnings
+from hyops_gitops.plan.state import after_changes, differences_between
 
 RestoreOutcome = Literal["restored", "nothing", "unconfirmed", "failed"]
 

@@ -1,7 +1,8 @@
 """Steps 4 to 7 of a restore: its entries, its one request to the primary, its proof."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from hyops_gitops.apply.prepare import recorded_overrides, zone_digests
 from hyops_gitops.apply.prove import behind, converged, prove
@@ -10,23 +11,16 @@ from hyops_gitops.apply.send import Sent, Update, send
 from hyops_gitops.core.damage import REPAIR, find_damage, said
 from hyops_gitops.core.errors import OutsideFailure, Refused, ReplyLost, ServerRefused, Unconfirmed
 from hyops_gitops.core.events import Step, Warned
-from hyops_gitops.core.markers import claim, protocol_name
-from hyops_gitops.core.serials import forecast_serial, is_newer
+from hyops_gitops.core.markers import MARKERS_KEPT, Turn, claim, protocol_marker, protocol_name, tombstone
+from hyops_gitops.core.serials import forecast_serial, is_newer, newest_serial
 from hyops_gitops.core.text import masked
-from hyops_gitops.core.zone import RRset, Zone
+from hyops_gitops.core.zone import DNSSEC_TYPES, SOA_SERIAL, Key, RRset, Zone, same_stored
 from hyops_gitops.log.entries import Intent, Result, ResultOutcome, ZoneDrift
 from hyops_gitops.log.envelope import EntryRef
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.parts import AuthorityRef, Lease
-from hyops_gitops.log.restoring import (
-    differences_between,
-    markers,
-    newest,
-    shown_by_dns,
-    soa_with,
-    writes,
-)
 from hyops_gitops.plan.plan import plan_digest
+from hyops_gitops.plan.state import brought_back, differences_between
 from hyops_gitops.recover.restore import (
     PreparedRestore,
     RestoreOutcome,
@@ -35,6 +29,8 @@ from hyops_gitops.recover.restore import (
     RestoreResult,
 )
 
+_DEFAULT_TIMERS = "10800 3600 604800 300"
+_DEFAULT_SOA_TTL = 3600
 _POST_PAUSES_S = (0.0, 0.2, 1.0, 3.0)
 
 
@@ -62,7 +58,7 @@ class RestoreRun:
             self.prepared.opened.authority,
             self.prepared.primary,
             intended.head.anchor,
-            tuple(shown_by_dns(self.plan.restore.differences, intended.state)),
+            tuple(brought_back(self.plan.restore.differences, intended.state)),
             accepted_at,
             self.ports.apply,
         )
@@ -221,7 +217,7 @@ class RestoreRun:
         zone = Zone.of(plan.zone, rows).respelled(self.prepared.wanted)
         if zone.digest() != plan.zone_sha256:
             return serial, f"the zone on the primary hashes to {zone.digest()}, expected {plan.zone_sha256}"
-        top = newest(number for _, number in plan.restore.serials if number is not None)
+        top = newest_serial(number for _, number in plan.restore.serials if number is not None)
         if top is not None and not is_newer(serial, top):
             return serial, f"the zone's serial is {serial}, which is not above {top} of a secondary"
         return serial, ""
@@ -277,3 +273,54 @@ def carry_out_restore(prepared: PreparedRestore, ports: RestorePorts) -> Restore
     if plan is None:
         return RestoreResult("nothing", log.zone, entry_ref(log))
     return RestoreRun(prepared, plan, ports).run()
+
+
+# --- what is written
+
+
+def soa_with(serial: int, known: Iterable[RRset], zone: Zone) -> RRset:
+    """A start of authority with this serial: the first one known, or one made of the zone's name servers."""
+    name = zone.apex
+    for soa in known:
+        fields = soa.rdata[0].split(" ")
+        fields[SOA_SERIAL] = str(serial)
+        return RRset.of(name, "SOA", soa.ttl, [" ".join(fields)])
+    servers = zone.rrsets.get((name, "NS"))
+    primary = servers.rdata[0] if servers else f"ns1.{name}."
+    return RRset.of(name, "SOA", _DEFAULT_SOA_TTL, [f"{primary} hostmaster.{name}. {serial} {_DEFAULT_TIMERS}"])
+
+
+def markers(log: Log, now: datetime) -> list[RRset]:
+    """What a zone brought back by the open intent has of ours: tombstones of those whose update may be under way too.
+
+    The lock row, its anchor, claim and turn are its own.
+    """
+    entry, since = log.head, now - MARKERS_KEPT
+    old = [one.seq for one in log.entries.of_types("intent") if one.envelope.time >= since and one.seq != entry.seq]
+    last = log.last_applied
+    stones = sorted({*old, *([last.intent_entry.seq] if last else [])})
+    turn = Turn(log.zone, entry.seq, entry.envelope.prev_entry).taken(landed=True)
+    own = [
+        protocol_marker(log.zone),
+        entry.anchor.rrset(log.zone),
+        claim(log.zone, entry.seq, entry.sha256),
+        turn,
+    ]
+    return [*own, *(tombstone(log.zone, one) for one in stones), *_stones_of_segments(log, since)]
+
+
+def _stones_of_segments(log: Log, since: datetime) -> Iterator[RRset]:
+    """Tombstones of what break-glass wrote lately, which may be under way as well."""
+    for segment, entries in log.segments.items():
+        for one in entries.of_types("intent"):
+            if one.envelope.time >= since:
+                yield tombstone(log.zone, one.seq, segment)
+
+
+def writes(wanted: Zone, marks: Sequence[RRset], seen: Sequence[RRset]) -> tuple[list[Key], list[RRset]]:
+    """What turns the zone that is there into the wanted one, the SOA aside: keys to delete, RRsets to put."""
+    there = {rrset.key: rrset for rrset in seen if rrset.type != "SOA" and rrset.type not in DNSSEC_TYPES}
+    target = {**wanted.rrsets, **{mark.key: mark for mark in marks}}
+    deletes = [key for key in there if key not in target]
+    replaces = [rrset for key, rrset in sorted(target.items()) if not same_stored(there.get(key), rrset)]
+    return deletes, replaces

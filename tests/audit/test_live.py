@@ -12,7 +12,7 @@ from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.core.exchange import Answer, Question
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.zone import RRset
-from hyops_gitops.log.continuity import Problem
+from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.log import Log
 from tests.tamper.building import ZONE, Book, build
 

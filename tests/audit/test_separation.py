@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops.audit.report import Audit
-from hyops_gitops.core.people import Approval, MergedCommit, Person
-from hyops_gitops.log.separation import missing_approval
+from hyops_gitops.core.people import Approval, MergedCommit, Person, missing_approval
 from tests.tamper.building import Book, build, commit_trees
 from tests.tamper.test_git import audited, problem_codes
 

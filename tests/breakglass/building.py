@@ -9,15 +9,15 @@ from hyops_gitops.apply.prepare import zone_digests
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.signers import SignerSet
 from hyops_gitops.core.zone import RRset
-from hyops_gitops.log.continuity import after_changes, placed
 from hyops_gitops.log.entries import Body, Intent, Result
 from hyops_gitops.log.envelope import EntryList
-from hyops_gitops.log.log import Log
+from hyops_gitops.log.log import Log, placed
 from hyops_gitops.log.parts import Hold, Lease
 from hyops_gitops.log.segment import Base, SegmentRef
 from hyops_gitops.log.trust import BREAKGLASS_NAMESPACE, TrustBook
 from hyops_gitops.log.verify_segment import SegmentReading, read_segment
 from hyops_gitops.plan.plan import Action, Change, plan_digest, zone_after
+from hyops_gitops.plan.state import after_changes
 from hyops_gitops.recover.segment_log import OperatorKey, SegmentReader, SegmentWriter
 from tests.tamper.building import ZONE, Book
 

@@ -9,7 +9,7 @@ from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.signers import SignerLine, SignerSet
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.log.admin_entries import Genesis
-from hyops_gitops.log.continuity import Prefix, after_changes
+from hyops_gitops.log.chain import Prefix
 from hyops_gitops.log.entries import Body, Intent, Result
 from hyops_gitops.log.envelope import NO_HASH, Entry, EntryList, Envelope
 from hyops_gitops.log.log import README, state_path, zone_path
@@ -18,6 +18,7 @@ from hyops_gitops.log.parts import AuthorityRef, ContractsRef, Hold, Lease, Trus
 from hyops_gitops.log.verify_log import Reading, read_log
 from hyops_gitops.log.writer import EntryWriter
 from hyops_gitops.plan.plan import Action, Change
+from hyops_gitops.plan.state import after_changes
 
 ZONE = "paper.internal"
 COMMIT = "c" * 40

@@ -13,7 +13,7 @@ from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.admin_entries import Compromised, Gap, Genesis, TrustChange
-from hyops_gitops.log.continuity import Prefix
+from hyops_gitops.log.chain import Prefix
 from hyops_gitops.log.entries import Unchanged, ZoneDrift
 from hyops_gitops.log.envelope import decode, encode, entry_path
 from hyops_gitops.log.log import README, state_path, zone_path

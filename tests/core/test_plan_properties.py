@@ -9,9 +9,9 @@ from hyops_gitops.core.contract import Contract
 from hyops_gitops.core.guards import Override
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.zone import RRset, Zone, served
-from hyops_gitops.log.continuity import after_changes
 from hyops_gitops.plan.plan import Action, Plan
 from hyops_gitops.plan.planning import CONFLICTING_TYPES, Inputs, Verdict, make_plan, verdict
+from hyops_gitops.plan.state import after_changes
 from tests.core.strategies import APEX, NO_LIMITS, addresses, contracts, foreign_rrsets, managed_of, ttls, zones
 
 OVERRIDABLE = replace(NO_LIMITS, overridable=frozenset({"drift", "foreign"}))

@@ -2,9 +2,9 @@
 
 import pytest
 
-from hyops_gitops.core.serials import is_newer
+from hyops_gitops.core.serials import is_newer, newest_serial, serial_above
 from hyops_gitops.core.zone import RRset, Zone, soa_serial
-from hyops_gitops.log.restoring import newest, serial_above, soa_with
+from hyops_gitops.recover.restore_write import soa_with
 
 TOP = 2**32 - 1
 ZONE = Zone.of("z.internal", [RRset.of("z.internal", "NS", 60, ["ns7.z.internal."])])
@@ -25,8 +25,8 @@ def test_what_is_not_known_is_outrun_by_far() -> None:
 
 
 def test_the_newest_goes_round_with_the_number_space() -> None:
-    assert newest([TOP, 3, TOP - 5]) == 3
-    assert newest([]) is None
+    assert newest_serial([TOP, 3, TOP - 5]) == 3
+    assert newest_serial([]) is None
 
 
 def test_an_soa_keeps_all_but_its_serial() -> None:

@@ -24,10 +24,9 @@ from hyops_gitops.core.ports import Signer
 from hyops_gitops.core.server_report import ServerReport
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.log.admin_entries import Gap, Genesis, TrustChange
-from hyops_gitops.log.continuity import after_changes, placed
 from hyops_gitops.log.entries import AuthorityChange, Body, Intent, Refusal, Result, Unchanged, ZoneDrift
 from hyops_gitops.log.envelope import Entry, decode, entry_path
-from hyops_gitops.log.log import Log
+from hyops_gitops.log.log import Log, placed
 from hyops_gitops.log.pages import readme, subject
 from hyops_gitops.log.parts import AuthorityRef, ContractsRef, Lease, RecordedRefusal, TrustedKey
 from hyops_gitops.log.pinned_heads import SeenHead, check_seen
@@ -35,6 +34,7 @@ from hyops_gitops.log.verify_log import Reading, read_log
 from hyops_gitops.log.writer import EntryWriter, Signers, read_signers, trusted_keys
 from hyops_gitops.plan.limits import Limits
 from hyops_gitops.plan.plan import Change, Drift, plan_digest
+from hyops_gitops.plan.state import after_changes
 from hyops_gitops.validate.tree import Validation, validate_tree
 from tests.world import CLOSED, World, run
 

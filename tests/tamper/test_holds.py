@@ -9,10 +9,11 @@ import pytest
 from hyops_gitops.apply.prepare import zone_digests
 from hyops_gitops.core.guards import Override
 from hyops_gitops.log.admin_entries import Gap, Reconcile
-from hyops_gitops.log.continuity import after_changes, placed
+from hyops_gitops.log.log import placed
 from hyops_gitops.log.parts import Hold
 from hyops_gitops.log.reconciling import reconciliation
 from hyops_gitops.plan.plan import Held, plan_digest, zone_after
+from hyops_gitops.plan.state import after_changes
 from tests.breakglass.building import SEGMENT, Breakglass, read
 from tests.tamper.building import ZONE, Book
 from tests.tamper.test_git import HEAD, audited, forked, store

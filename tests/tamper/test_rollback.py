@@ -8,11 +8,11 @@ import pytest
 
 from hyops_gitops.apply.prepare import zone_digests
 from hyops_gitops.core.zone import RRset
-from hyops_gitops.log.continuity import after_changes, taken_back
 from hyops_gitops.log.entries import Intent, Result, Unchanged
 from hyops_gitops.log.holds import hold_of
-from hyops_gitops.log.restoring import zone_after_intent
+from hyops_gitops.log.log import zone_after_intent
 from hyops_gitops.plan.plan import Change, Held, plan_digest
+from hyops_gitops.plan.state import after_changes, taken_back
 from tests.tamper.building import ZONE, Book, audit_script
 from tests.tamper.test_git import HEAD, audited, forked, problem_codes, store
 

@@ -16,8 +16,8 @@ from hyops_gitops.log.admin_entries import Compromised, Gap, TrustChange
 from hyops_gitops.log.entries import Intent, Result, Unchanged, ZoneDrift
 from hyops_gitops.log.envelope import entry_path
 from hyops_gitops.log.parts import Lease, Restore
-from hyops_gitops.log.restoring import differences_between
 from hyops_gitops.plan.plan import plan_digest
+from hyops_gitops.plan.state import differences_between
 from tests.tamper.building import (
     START,
     ZONE,

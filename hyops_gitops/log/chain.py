@@ -1,17 +1,18 @@
 """Why a log does not verify."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
-from hyops_gitops.core.managed import OWN_TYPES, Managed, ManagedSet
-from hyops_gitops.core.zone import Key, Zone, served
+from hyops_gitops.core.managed import Managed, ManagedSet
+from hyops_gitops.core.zone import Key
 from hyops_gitops.log.admin_entries import Adopted, Reconcile
 from hyops_gitops.log.entries import Intent, Result, Unchanged, ZoneDrift
 from hyops_gitops.log.envelope import Entry, EntryList, entry_path
+from hyops_gitops.log.log import goes_on, placed
 from hyops_gitops.log.parts import Hold
-from hyops_gitops.log.restoring import follows_from_log
-from hyops_gitops.plan.plan import Action, Change
+from hyops_gitops.plan.plan import Change
+from hyops_gitops.plan.state import bring_forward
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,38 +51,9 @@ def check_continuity(zone: str, entries: EntryList, state: bytes, prefix: Prefix
     yield from _check_zone(zone, entries, prefix.count)
     managed: dict[Key, Managed] = dict(prefix.state.entries)  # brought forward in place: a log is long
     for seq, changes, holds in _applied(entries, prefix.count):
-        _bring_forward(managed, changes, placed(holds, seq))
+        bring_forward(managed, changes, placed(holds, seq))
     if ManagedSet(zone, managed).text().encode() != state:
         yield Problem("state", f"state/{zone}.zone", "not the sum of the changes that the entries applied")
-
-
-def after_changes(managed: ManagedSet, changes: Sequence[Change], held: Mapping[str, int] | None = None) -> ManagedSet:
-    """The managed set after an apply.
-
-    Args:
-        managed: Before it.
-        changes: What it does.
-        held: The names that it has held, with the number of its intent; a name that it changes is held no longer.
-    """
-    entries = dict(managed.entries)
-    _bring_forward(entries, changes, held or {})
-    return ManagedSet(managed.apex, entries)
-
-
-def placed(holds: Iterable[Hold], seq: int) -> dict[str, int]:
-    """The names that an intent has held, with its number."""
-    return {hold.name: seq for hold in holds}
-
-
-def _bring_forward(managed: dict[Key, Managed], changes: Sequence[Change], held: Mapping[str, int]) -> None:
-    for change in changes:
-        managed.pop(change.key, None)
-        if change.after is not None:
-            managed[change.key] = Managed(change.after, change.contract)
-    for name in {change.name for change in changes} | held.keys():
-        for key in ((name, rrtype) for rrtype in OWN_TYPES):
-            if key in managed and managed[key].held != held.get(name):
-                managed[key] = replace(managed[key], held=held.get(name))
 
 
 def _applied(entries: EntryList, start: int) -> Iterator[tuple[int, Sequence[Change], Sequence[Hold]]]:
@@ -159,46 +131,17 @@ def _way(entry: Entry, entries: EntryList, left: str) -> tuple[str, str, str]:
             return left, left, "the zone changed without an intent, result or drift entry"
 
 
-def taken_back(changes: Iterable[Change], names: Collection[str]) -> tuple[Change, ...]:
-    """The changes that bring these names back to what they were."""
-    return tuple(_inverse(change) for change in changes if change.name in names and change.writes)
-
-
-def with_companions(names: Collection[str], moved: Collection[str], groups: Iterable[Sequence[str]]) -> tuple[str, ...]:
-    """These names, and those that moved along with them because they belong together."""
-    found = set(names)
-    for group in groups:
-        if found & set(group):
-            found |= set(group) & set(moved)
-    return tuple(sorted(found))
-
-
-def changed_meanwhile(zone: Zone, changes: Iterable[Change]) -> tuple[str, ...]:
-    """The names at which a zone no longer holds what these changes left there."""
-    return tuple(sorted({one.name for one in changes if one.writes and zone.rrsets.get(one.key) != one.after}))
-
-
-def wrongly_taken_back(intent: Intent, earlier: Intent) -> Iterator[str]:
-    """What an intent that calls itself a roll-back of an earlier one does beyond that, a line each."""
-    names = {change.name for change in intent.changes}
-    due = {_facts(change) for change in taken_back(earlier.changes, names)}
-    done = {_facts(change) for change in intent.changes}
-    for key in sorted({fact[0] for fact in due ^ done}):
-        yield f"{' '.join(key)} is not what it was before"
-    held = {hold.name for hold in intent.holds}
-    for name in sorted(names - held):
-        yield f"{name} is moved back, but not held"
-
-
-_Side = tuple[int, tuple[str, ...]] | None
-_Facts = tuple[tuple[str, str], _Side, _Side]
-
-
-def _facts(change: Change) -> _Facts:
-    return change.key, served(change.before), served(change.after)
-
-
-def _inverse(change: Change) -> Change:
-    was, now = change.before, change.after
-    action = Action.DELETE if was is None else Action.CREATE if now is None else Action.REPLACE
-    return Change(action, change.name, change.type, now, was, change.contract, cutover=change.cutover)
+def follows_from_log(entries: EntryList, entry: Entry, intent: Intent) -> str | None:
+    """Why an intent that restores does not bring back what the log had, or None when it does."""
+    restore = intent.restore
+    if restore is None:
+        return None
+    if not 0 < restore.from_seq < entry.seq:
+        return f"it restores the zone of entry {restore.from_seq}, which is not before it"
+    if intent.changes:
+        return "it restores the zone and changes it in one"
+    if entries[restore.from_seq - 1].envelope.zone_sha256 != intent.expected.whole:
+        return f"what it brings back is not the zone of entry {restore.from_seq}"
+    if any(goes_on(entries[index].body) for index in range(restore.from_seq, entry.seq - 1)):
+        return f"the zone went on after entry {restore.from_seq}, whose zone it brings back"
+    return None
