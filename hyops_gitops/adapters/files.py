@@ -116,7 +116,7 @@ def write_folder(directory: Path, files: Mapping[str, bytes], executable: frozen
 
 
 AUDIT_SCRIPT = "audit.sh"
-_AUDIT_FILES = (AUDIT_SCRIPT, "audit.jq", "audit-contracts.jq", "audit-segments.sh")
+_AUDIT_FILES = (AUDIT_SCRIPT, "audit.jq", "audit-contracts.jq", "audit-contracts.sh", "audit-segments.sh")
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 

@@ -60,7 +60,7 @@ def exported(world: World, tmp_path: Path) -> Path:
 def test_the_folder_holds_what_an_auditor_needs(exported: Path) -> None:
     names = sorted(path.name for path in exported.iterdir())
 
-    kit = ["AUDITING.md", "audit-contracts.jq", "audit-segments.sh", "audit.jq", "audit.sh"]
+    kit = ["AUDITING.md", "audit-contracts.jq", "audit-contracts.sh", "audit-segments.sh", "audit.jq", "audit.sh"]
     assert names == sorted(["README.md", "SHA256SUMS", "allowed_signers", "repository.bundle", *kit])
 
 

@@ -54,6 +54,13 @@ def test_the_demo_prints_what_the_readme_shows(tmp_path: Path, storage: Backend)
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_auditor_can_read_the_audit_scripts() -> None:
+    for script in sorted((ROOT / "script").glob("audit*")):
+        lines = script.read_text(encoding="utf-8").splitlines()
+        assert len(lines) <= 400, script
+        assert [line for line in lines if len(line) > 120] == [], script
+
+
 def test_bootstrap_says_what_to_install_where_it_cannot(tmp_path: Path) -> None:
     for program in ("bash", "env", "dirname", "cat", "id", "ls"):
         (tmp_path / program).symlink_to(shutil.which(program) or "")
