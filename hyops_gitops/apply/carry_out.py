@@ -14,12 +14,12 @@ from hyops_gitops.apply.prove import converged, prove
 from hyops_gitops.apply.read_back import NOTHING_READ, ReadBack, believed
 from hyops_gitops.apply.recover import free_lost_numbers, overtaken, result_of
 from hyops_gitops.apply.send import LastLook, Sent, send, update_of
-from hyops_gitops.apply.servers import servers_of
 from hyops_gitops.core.errors import OutsideFailure, Refused, Unconfirmed
 from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.serials import forecast_serial, is_newer
 from hyops_gitops.core.server_report import ServerReport
+from hyops_gitops.core.servers import servers_of
 from hyops_gitops.core.text import masked
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.entries import DigestSource, Intent, Result, ResultOutcome
@@ -158,12 +158,12 @@ def _prove(prepared: Prepared, intended: Log, accepted: _Accepted, watch_until: 
     proof = _Proof()
 
     def linger(seen: Sequence[ServerReport]) -> float:
-        done = {(one.role, one.name) for one in seen if one.verdict == "converged"}
-        watched = [one for one in servers_of(opened.authority, lost) if one.authoritative]
-        serving = [one for one in watched if (one.role, one.name) in done]
+        done = {report.key for report in seen if report.verdict == "converged"}
+        watched = [server for server in servers_of(opened.authority, lost) if server.authoritative]
+        serving = [server for server in watched if server.key in done]
         zone = plan.expected_zone()
         proof.services = prove_services(moved, serving, opened.authority, zone, accepted.monotonic, ports)
-        behind = any((one.role, one.name) not in done for one in watched if one.required)
+        behind = any(server.key not in done for server in watched if server.required)
         if not moved or behind or answering_badly(proof.services):
             return accepted.monotonic  # nothing to watch, or something to say at once
         # No cache may hold the old records any longer than this, if they were what it has.

@@ -9,19 +9,18 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 
 from hyops_gitops.apply.ports import ApplyPorts
-from hyops_gitops.apply.servers import Watched
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.contract import Target, TargetType
 from hyops_gitops.core.exchange import Answer, Question, why_inconclusive
 from hyops_gitops.core.names import canonical_name, is_in_zone
 from hyops_gitops.core.network import DnsClient, Prober
 from hyops_gitops.core.readiness import Candidate, Probe, ProbeReport, ReadinessReport, over_addresses, over_probes
+from hyops_gitops.core.servers import DnsServer, ask, ask_all, servers_of
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.log.timeline import ServiceReport
 
 _WORKERS = 64
 _PATIENCE_S = 60.0  # for all probes together, and the longest that a contract can ask for a single one
-_ANSWER_TIMEOUT_S = 2.0
 _LONGEST_CHAIN = 8  # of CNAMEs
 ADDRESS_TYPES = ("A", "AAAA")
 
@@ -97,15 +96,15 @@ def _end_of_chain(name: str, zone: Zone) -> str:
 def _asked(name: str, port: int, authority: Authority, dns: DnsClient) -> Addresses:
     """What the first resolver that answers says of a name."""
     said = "no resolver is listed that could be asked"
-    for resolver in authority.resolvers:
-        questions = [Question(name, rrtype) for rrtype in ADDRESS_TYPES]
-        answers = dns.ask(resolver.dns, questions, recursion_desired=True, timeout_s=_ANSWER_TIMEOUT_S)
-        found = tuple(dict.fromkeys(value for one in answers.values() for value in _address_values(one)))
+    questions = [Question(name, rrtype) for rrtype in ADDRESS_TYPES]
+    for resolver in (server for server in servers_of(authority) if not server.authoritative):
+        answers = ask(dns, resolver, questions)
+        found = tuple(dict.fromkeys(value for answer in answers.values() for value in _address_values(answer)))
         if found:
             return Addresses(found)
         why = why_inconclusive(answers.values())
         if not why:
-            rcodes = {one.rcode for one in answers.values()}
+            rcodes = {answer.rcode for answer in answers.values()}
             what = "does not exist" if "NXDOMAIN" in rcodes else "has no address"
             detail = f"{name} {what}, says resolver {resolver.name}"
             return Addresses((), ProbeReport("dns", "", port, "not-ready", detail))
@@ -165,12 +164,11 @@ def _report(
 
 _PAUSES_S = (0.0, 0.2, 0.5, 1.0, 2.0)  # a service may need a moment to take its clients
 _SERVICE_PATIENCE_S = 8.0  # for all tries; the last one may end later
-_SERVICE_ANSWER_TIMEOUT_S = 2.0
 
 
 def prove_services(
     moved: Sequence[Candidate],
-    converged: Sequence[Watched],
+    converged: Sequence[DnsServer],
     authority: Authority,
     zone: Zone,
     accepted_at: float,
@@ -208,11 +206,12 @@ def answering_badly(services: Iterable[ServiceReport]) -> tuple[str, ...]:
 
 
 def _through_name(
-    candidate: Candidate, converged: Sequence[Watched], authority: Authority, zone: Zone, ports: ApplyPorts
+    candidate: Candidate, converged: Sequence[DnsServer], authority: Authority, zone: Zone, ports: ApplyPorts
 ) -> Addresses:
     """Where a name leads, as these servers answer it."""
     questions = [Question(candidate.name, rrtype) for rrtype in ADDRESS_TYPES]
-    answers = [answer for server in converged for answer in _ask(server, questions, ports).values()]
+    asked = ask_all(ports.dns, dict.fromkeys(converged, questions))
+    answers = [answer for given in asked.values() for answer in given.values()]
     rrsets = [rrset for answer in answers if answer.rcode == "NOERROR" for rrset in answer.rrsets]
     found = dict.fromkeys(value for one in rrsets if one.type in ADDRESS_TYPES for value in one.rdata)
     if found:
@@ -228,7 +227,3 @@ def _through_name(
         detail = f"the address of {candidate.name} is not known: {who} {why}"
         return Addresses((), ProbeReport("dns", "", port, "unknown", detail))
     return Addresses((), ProbeReport("dns", "", port, "not-ready", f"{candidate.name} has no address, say {who}"))
-
-
-def _ask(server: Watched, questions: Sequence[Question], ports: ApplyPorts) -> Mapping[Question, Answer]:
-    return ports.dns.ask(server.address, questions, recursion_desired=False, timeout_s=_SERVICE_ANSWER_TIMEOUT_S)

@@ -1,22 +1,47 @@
-"""Step 9: prove by DNS that an intent's changes are served."""
+"""Step 9: prove by DNS that an intent's changes are served.
 
-from collections.abc import Collection, Sequence
+Every server is asked, by address, until it serves what was applied or time is up: one thread a server, so that a silent
+one delays no other. The anchor is asked for first: it travels in the same transfer as the changes, so while it is old
+there is no use in asking for hundreds of names.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from threading import Event as Flag
 
 from hyops_gitops.apply.ports import ApplyPorts
-from hyops_gitops.apply.servers import Expectation, Linger, Watch, Watched, expectations, servers_of
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.errors import HyopsError
-from hyops_gitops.core.events import Warned
-from hyops_gitops.core.exchange import Question
+from hyops_gitops.core.events import OnEvent, ServerSeen, Warned
+from hyops_gitops.core.exchange import Question, failures
 from hyops_gitops.core.markers import Anchor
-from hyops_gitops.core.network import ZoneWriter
-from hyops_gitops.core.server_report import ServerReport
+from hyops_gitops.core.network import DnsClient, ZoneWriter
+from hyops_gitops.core.ports import Clock
+from hyops_gitops.core.server_report import ServerReport, ServerVerdict
+from hyops_gitops.core.servers import Answers, DnsServer, Expectation, answered, ask, servers_of, unmet
 from hyops_gitops.log.late_proof import LastChange, OpenRetirement, known_now, last_change, open_retirements
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.parts import Retirement
 from hyops_gitops.log.retirement import after_caches, is_shared, late_ones
-from hyops_gitops.plan.plan import Change
+from hyops_gitops.plan.plan import Action, Change
+
+_FIRST_PAUSE_S = 0.01
+_LONGEST_PAUSE_S = 0.5
+_ANSWER_TIMEOUT_S = 1.0
+_NOTIFY_EVERY_S = 2.0
+
+Linger = Callable[[Sequence[ServerReport]], float]
+
+
+def expected_of(change: Change) -> Expectation:
+    """The answer that shows a change."""
+    return Expectation(Question(change.name, change.type), change.after, change.before)
+
+
+def expectations(changes: Iterable[Change]) -> list[Expectation]:
+    """The answers that show these changes: what is written, and what is adopted."""
+    return [expected_of(change) for change in changes if change.writes or change.action is Action.ADOPT]
 
 
 def prove(
@@ -33,21 +58,20 @@ def prove(
     """Ask for transfers, then watch every server until it serves the changes, or time is up.
 
     Args:
-        authority: Whom to ask, and for how long.
+        authority: Which servers to ask, and for how long.
         primary: Sends NOTIFY, unless its database replicates the zone.
         anchor: The intent that the servers must come to show.
         changes: What it changed.
         accepted_at: Monotonic time of the primary's acceptance.
         ports: Clock, DNS, transfers.
-        sites_lost: Whose servers are watched, but not required.
-        linger: How long to go on watching the others when the required ones are done; see `Watch.run`.
+        sites_lost: Sites whose servers are watched, but not required.
+        linger: How long to watch the others after the required ones are done; see `Watch.run`.
     """
-    marker = anchor.rrset(authority.zone)
     shared = is_shared(authority)
-    reachable = [one for one in authority.secondaries if one.site not in sites_lost]
-    opened = {one.name: ports.open_refresher(authority, one) for one in reachable}
+    reachable = [secondary for secondary in authority.secondaries if secondary.site not in sites_lost]
+    opened = {secondary.name: ports.open_refresher(authority, secondary) for secondary in reachable}
     refreshers = {name: refresher for name, refresher in opened.items() if refresher is not None}
-    requests = [*([] if shared else [primary.notify]), *(one.refresh for one in refreshers.values())]
+    requests = [*([] if shared else [primary.notify]), *(refresher.refresh for refresher in refreshers.values())]
     warned: set[str] = set()
 
     def notify() -> None:
@@ -55,12 +79,11 @@ def prove(
             try:
                 request()
             except HyopsError as error:
-                if error.message not in warned:  # asked every two seconds, said once
+                if error.message not in warned:  # asked every two seconds, warned of once
                     warned.add(error.message)
                     ports.on_event(Warned(error.message))
 
-    expected_anchor = Expectation(Question(marker.name, marker.type), marker)
-    servers = Watch(ports.dns, ports.clock, ports.on_event, expected_anchor).run(
+    reports = Watch(ports.dns, ports.clock, ports.on_event, Expectation.exactly(anchor.rrset(authority.zone))).run(
         servers_of(authority, sites_lost),
         expectations(changes),
         accepted_at=accepted_at,
@@ -69,20 +92,185 @@ def prove(
         linger=linger,
     )
     if shared:
-        for said in late_ones(authority.zone, servers, refreshers):
-            ports.on_event(Warned(said))
-    return servers
+        for warning in late_ones(authority.zone, reports, refreshers):
+            ports.on_event(Warned(warning))
+    return reports
 
 
 def converged(authority: Authority, reports: Sequence[ServerReport], sites_lost: Collection[str] = ()) -> bool:
     """Whether every server that the policy requires serves the change."""
-    required = {(one.role, one.name) for one in servers_of(authority, sites_lost) if one.required}
-    return all(one.verdict == "converged" for one in reports if (one.role, one.name) in required)
+    required = {server.key for server in servers_of(authority, sites_lost) if server.required}
+    return all(report.verdict == "converged" for report in reports if report.key in required)
 
 
-def behind(reports: Sequence[ServerReport]) -> str:
+def behind(reports: Iterable[ServerReport]) -> str:
     """The servers that do not serve the change, in words."""
-    return ", ".join(one.state for one in reports if one.verdict != "converged")
+    return ", ".join(report.state for report in reports if report.verdict != "converged")
+
+
+class _Repeated:
+    """Work that is repeated, never twice at a time."""
+
+    def __init__(self, pool: ThreadPoolExecutor, work: Callable[[], None]) -> None:
+        self._pool = pool
+        self._work = work
+        self._running: Future[None] | None = None
+
+    def again(self) -> None:
+        """Begin once more, unless the last time is not over yet."""
+        if self._running is None or self._running.done():
+            self._running = self._pool.submit(self._work)
+
+
+class Watch:
+    """Watches all servers from the moment an update was accepted."""
+
+    def __init__(self, dns: DnsClient, clock: Clock, on_event: OnEvent, anchor: Expectation) -> None:
+        self._dns = dns
+        self._clock = clock
+        self._on_event = on_event
+        self._anchor = anchor
+        self._stop = Flag()
+        self._silent: set[DnsServer] = set()  # those that did not answer the last time
+        self._authorities: set[DnsServer] = set()  # those that do not serve the change yet
+        self._asked_while_behind = 1  # so many names are asked for although the anchor is old
+
+    def run(
+        self,
+        servers: Sequence[DnsServer],
+        expected: Sequence[Expectation],
+        *,
+        accepted_at: float,
+        timeout_s: float,
+        notify: Callable[[], None],
+        linger: Linger | None = None,
+    ) -> tuple[ServerReport, ...]:
+        """Ask until every required server serves all of `expected`, or time is up; then others as long as it is useful.
+
+        Args:
+            servers: The servers to ask.
+            expected: The answers they must give, the anchor aside.
+            accepted_at: The clock's monotonic time at which the primary accepted the update.
+            timeout_s: How long to wait, from then on.
+            notify: Asks the primary to notify its secondaries; called at once and every two seconds, in a thread of its
+                own, so that a hung server delays no look at the others.
+            linger: Called with the servers that are done when the wait for required ones is over; until which monotonic
+                moment to watch those that still answer with something else.
+        """
+        deadline = accepted_at + timeout_s
+        self._authorities |= {server for server in servers if server.authoritative and not server.lost}
+        with ThreadPoolExecutor(max_workers=len(servers) + 1) as pool:
+            notified = _Repeated(pool, notify)
+            notified.again()
+            watches = {pool.submit(self._watch, server, expected, accepted_at): server for server in servers}
+            try:
+                pending = self._wait(watches, deadline, notified.again)
+                if linger is not None:
+                    done = [watch.result() for watch in watches if watch not in pending]
+                    self._linger(watches, pending, linger(done))
+            finally:
+                self._stop.set()
+            return tuple(watch.result() for watch in watches)
+
+    def once(self, servers: Sequence[DnsServer], expected: Sequence[Expectation]) -> tuple[ServerReport, ...]:
+        """Ask each server a single time, and one that is behind a single question."""
+        self._stop.set()
+        self._asked_while_behind = 0
+        if not servers:
+            return ()
+        now = self._clock.monotonic()
+        with ThreadPoolExecutor(max_workers=len(servers)) as pool:
+            return tuple(pool.map(lambda server: self._watch(server, expected, now), servers))
+
+    def _wait(
+        self, watches: dict[Future[ServerReport], DnsServer], deadline: float, notify: Callable[[], None]
+    ) -> set[Future[ServerReport]]:
+        """Wait for the required servers; the watches that are not over yet."""
+        pending = set(watches)
+        next_notify = self._clock.monotonic() + _NOTIFY_EVERY_S
+        while any(watches[watch].required for watch in pending) and (now := self._clock.monotonic()) < deadline:
+            if now >= next_notify:
+                notify()
+                next_notify = now + _NOTIFY_EVERY_S
+            pause = max(0.0, min(next_notify, deadline) - self._clock.monotonic())
+            pending = self._over(pending, pause)
+        return pending
+
+    def _linger(
+        self, watches: dict[Future[ServerReport], DnsServer], pending: set[Future[ServerReport]], until: float
+    ) -> None:
+        """Wait for servers that answer; there is no use in waiting for the silent, or for a lost site."""
+        waiting = {watch for watch in pending if not (watches[watch].required or watches[watch].lost)}
+        while (left := until - self._clock.monotonic()) > 0 and waiting:
+            waiting = self._over(waiting, min(left, _LONGEST_PAUSE_S))
+            waiting = {watch for watch in waiting if watches[watch] not in self._silent}
+
+    def _over(self, pending: set[Future[ServerReport]], pause: float) -> set[Future[ServerReport]]:
+        """Wait for one of these watches, and report those that are over; the others."""
+        done, pending = wait(pending, timeout=pause, return_when=FIRST_COMPLETED)
+        for watch in done:
+            self._on_event(ServerSeen(watch.result()))
+        return pending
+
+    def _watch(self, server: DnsServer, expected: Sequence[Expectation], accepted_at: float) -> ServerReport:
+        """Ask one server until it serves everything, or the watch is stopped; always at least once."""
+        pause = _FIRST_PAUSE_S
+        # Asked before the authorities serve the change, a cache would keep the old records for a whole TTL more.
+        while not server.authoritative and self._authorities - self._silent and not self._stop.wait(pause):
+            continue
+        while True:
+            asked, answers = self._ask(server, expected)
+            missing = unmet(asked, answers, authoritative=server.authoritative)
+            verdict = _verdict(missing, answers)
+            if verdict == "silent":
+                self._silent.add(server)
+            else:
+                self._silent.discard(server)
+            if not missing:
+                self._authorities.discard(server)
+                after_ms = round((self._clock.monotonic() - accepted_at) * 1000)
+                return _report(server, "converged", after_ms, asked, answers)
+            if self._stop.wait(pause):
+                return _report(server, verdict, None, asked, answers)
+            pause = min(pause * 1.5, _LONGEST_PAUSE_S)
+
+    def _ask(self, server: DnsServer, expected: Sequence[Expectation]) -> tuple[Sequence[Expectation], Answers]:
+        """What was asked, and the answers: while the anchor is old, nothing else of many names."""
+        if not server.authoritative:
+            return expected, self._answers(server, expected)
+        first = [self._anchor]
+        answers = self._answers(server, first)
+        if unmet(first, answers, authoritative=True) and len(expected) > self._asked_while_behind:
+            return first, answers
+        return [*expected, *first], {**self._answers(server, expected), **answers}
+
+    def _answers(self, server: DnsServer, expected: Sequence[Expectation]) -> Answers:
+        return ask(self._dns, server, [expectation.question for expectation in expected], _ANSWER_TIMEOUT_S)
+
+
+def _verdict(missing: Sequence[Expectation], answers: Answers) -> ServerVerdict:
+    """Stale where an answer shows something else; silent where none does, and others are missing or failed."""
+    return "stale" if any(answers[expectation.question].conclusive for expectation in missing) else "silent"
+
+
+def _report(
+    server: DnsServer, verdict: ServerVerdict, after_ms: int | None, asked: Iterable[Expectation], answers: Answers
+) -> ServerReport:
+    return ServerReport(
+        server.role,
+        server.name,
+        str(server.address),
+        verdict,
+        after_ms,
+        tuple(_answer(expectation.question, answers) for expectation in asked),
+        lost=server.lost,
+        rcode=failures(answer.rcode for answer in answers.values()) if verdict == "silent" else "",
+    )
+
+
+def _answer(question: Question, answers: Answers) -> tuple[str, str, str, int | None, tuple[str, ...]]:
+    found, rcode = answered(answers, question), answers[question].rcode
+    return question.name, question.type, rcode, found.ttl if found else None, found.rdata if found else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +279,7 @@ class LateProof:
 
     last: LastChange | None = None
     caught_up: tuple[ServerReport, ...] = ()  # servers that serve it by now, and were not seen to before
-    unproved: tuple[ServerReport, ...] = ()  # required servers that do not, or do not say
+    unproved: tuple[ServerReport, ...] = ()  # required servers that do not, or do not answer
     retire: tuple[Retirement, ...] = ()  # what is known by now
 
     @property
@@ -109,7 +297,7 @@ class LateProof:
         """What is not proved; "" where everything is."""
         if self.last is None or not self.unproved:
             return ""
-        return f"what {self.last.called} changed is not proved: {', '.join(one.state for one in self.unproved)}"
+        return f"what {self.last.called} changed is not proved: {behind(self.unproved)}"
 
 
 def look_for_late_proof(
@@ -119,7 +307,7 @@ def look_for_late_proof(
 
     Args:
         log: The log, or a break-glass segment.
-        authority: Whom to ask, and who is required.
+        authority: Which servers there are, and which are required.
         sites_lost: Sites declared lost by this run.
         ports: Clock and DNS.
         retire: Whether to find out, too, when old targets may be switched off.
@@ -129,49 +317,45 @@ def look_for_late_proof(
         return LateProof()
     servers = servers_of(authority, {*sites_lost, *last.sites_lost})
     opened = open_retirements(log) if retire else ()
-    known = {one.key: one for one in last.servers}
-    missing = [one for one in servers if _is_missing(one, known.get(one.key), opened)]
-    reports = _ask(missing, last, opened, ports)
-    caught_up = tuple(one for one in reports if one.verdict == "converged")
-    proved = {one.key for one in (*known.values(), *caught_up) if one.verdict == "converged"}
-    required = {one.key for one in servers if one.required} - proved
-    seen = replace(last, late={**last.late, **{one.key: one for one in caught_up}})
-    listed, over, now = {one.key for one in servers}, {one.key for one in caught_up}, ports.clock.now()
-    ends = (known_now(log, seen, one, listed, over, now) for one in opened)
-    retire_now = after_caches((one for one in ends if one), authority)
-    return LateProof(last, caught_up, tuple(one for one in reports if one.key in required), retire_now)
+    known = {report.key: report for report in last.servers}
+    missing = [server for server in servers if _is_missing(server, known.get(server.key), opened)]
+    reports = _ask_again(missing, last, opened, ports)
+    caught_up = tuple(report for report in reports if report.verdict == "converged")
+    proved = {report.key for report in (*known.values(), *caught_up) if report.verdict == "converged"}
+    required = {server.key for server in servers if server.required} - proved
+    seen = replace(last, late={**last.late, **{report.key: report for report in caught_up}})
+    listed, over = {server.key for server in servers}, {report.key for report in caught_up}
+    now = ports.clock.now()
+    ends = (known_now(log, seen, retirement, listed, over, now) for retirement in opened)
+    retire_now = after_caches((end for end in ends if end), authority)
+    return LateProof(last, caught_up, tuple(report for report in reports if report.key in required), retire_now)
 
 
-def _is_missing(server: Watched, known: ServerReport | None, opened: Sequence[OpenRetirement]) -> bool:
+def _is_missing(server: DnsServer, known: ServerReport | None, opened: Sequence[OpenRetirement]) -> bool:
     """Whether there is something to learn from a server."""
-    if any(server.key == one.key for retirement in opened for one in retirement.held_by):
+    if any(server.key == holder.key for retirement in opened for holder in retirement.held_by):
         return True
     if known is not None and known.verdict == "converged":
         return False
     return server.required or (known is not None and server.authoritative)
 
 
-def _ask(
-    servers: Sequence[Watched], last: LastChange, opened: Sequence[OpenRetirement], ports: ApplyPorts
+def _ask_again(
+    servers: Sequence[DnsServer], last: LastChange, opened: Sequence[OpenRetirement], ports: ApplyPorts
 ) -> tuple[ServerReport, ...]:
-    marker = last.anchor.rrset(last.applied.intent_entry.envelope.zone)
-    anchor = Expectation(Question(marker.name, marker.type), marker)
+    anchor = Expectation.exactly(last.anchor.rrset(last.applied.intent_entry.envelope.zone))
     changed = expectations(last.changes)
-    of_moved = expectations(change for one in opened for change in one.changes)
-    asked = {one.question: one for one in (*of_moved, *changed)}
-    authorities = [one for one in servers if one.authoritative]
-    caches = [one for one in servers if not one.authoritative]
+    of_moved = expectations(change for retirement in opened for change in retirement.changes)
+    asked = {expectation.question: expectation for expectation in (*of_moved, *changed)}
+    authorities = [server for server in servers if server.authoritative]
+    caches = [server for server in servers if not server.authoritative]
     reports = (
         *Watch(ports.dns, ports.clock, ports.on_event, anchor).once(authorities, changed),
         *Watch(ports.dns, ports.clock, ports.on_event, anchor).once(caches, list(asked.values())),
     )
-    for one in reports:
-        ports.on_event(Warned(_said(one, last)))
     since = max(0, round((ports.clock.now() - last.accepted).total_seconds() * 1000))
-    return tuple(replace(one, after_ms=since if one.verdict == "converged" else None) for one in reports)
-
-
-def _said(report: ServerReport, last: LastChange) -> str:
-    if report.verdict == "converged":
-        return f"{report.called} has caught up: it serves what {last.called} changed"
-    return f"{report.state}: it is not seen to serve what {last.called} changed"
+    for report in reports:
+        late = f"{report.state}: it is not seen to serve what {last.called} changed"
+        done = f"{report.called} has caught up: it serves what {last.called} changed"
+        ports.on_event(Warned(done if report.verdict == "converged" else late))
+    return tuple(replace(report, after_ms=since if report.verdict == "converged" else None) for report in reports)

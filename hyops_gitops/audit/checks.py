@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hyops_gitops.audit.commits import CheckResult, CommitFacts
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.server_report import Server, ServerReport
-from hyops_gitops.core.zone import Key, RRset, served
+from hyops_gitops.core.zone import Key, RRset, in_words, served
 from hyops_gitops.log.admin_entries import Adopted
 from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.entries import Intent, Refusal, Result, Unchanged
@@ -241,7 +241,7 @@ class _Difference:
     @property
     def message(self) -> str:
         whose = f"it had to stay ({self.kept}) at" if self.kept else "the contracts ask for"
-        return f"{' '.join(self.key)}: the entry leaves {_say(self.left)}, {whose} {_say(self.asked)}"
+        return f"{' '.join(self.key)}: the entry leaves {in_words(self.left)}, {whose} {in_words(self.asked)}"
 
 
 def _differences(
@@ -288,10 +288,6 @@ def _wrong_holds(intent: Intent, stood: StateBefore, back: Collection[str]) -> I
             yield f"{hold.name} is held from here on without having been moved back"
         elif hold not in due:
             yield f"{hold.name} is held by another contract than the one at {stood.facts.commit[:12]}"
-
-
-def _say(rrset: RRset | None) -> str:
-    return "nothing" if rrset is None else f"{' '.join(rrset.rdata)} (TTL {rrset.ttl})"
 
 
 def _wrongly_taken_back(intent: Intent, earlier: Intent) -> Iterator[str]:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from hyops_gitops.apply.propose import manifest_sha256
-from hyops_gitops.apply.servers import servers_of
 from hyops_gitops.audit.report import ALWAYS, Period
 from hyops_gitops.core.authority import Authority, EvidenceSettings
 from hyops_gitops.core.canonical import sha256_hex
@@ -16,6 +15,7 @@ from hyops_gitops.core.findings import Finding
 from hyops_gitops.core.network import DnsClient, ZoneReader
 from hyops_gitops.core.ports import Clock, EvidenceStore, History, SourceTree, Verifier
 from hyops_gitops.core.server_report import Server
+from hyops_gitops.core.servers import servers_of
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.parts import AuthorityRef
@@ -194,12 +194,7 @@ class CommitReader:
 
 
 def _required(authority: Authority) -> dict[tuple[str, str], str]:
-    sites = {
-        ("primary", "primary"): authority.primary.site,
-        **{("secondary", one.name): one.site for one in authority.secondaries},
-        **{("resolver", one.name): one.site for one in authority.resolvers},
-    }
-    return {(one.role, one.name): sites[one.role, one.name] for one in servers_of(authority) if one.required}
+    return {server.key: server.site for server in servers_of(authority) if server.required}
 
 
 def _roles(authority: Authority) -> frozenset[str]:

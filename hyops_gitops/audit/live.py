@@ -1,9 +1,7 @@
 """Whether the zone that is served now is the one that the log ends with."""
 
-from collections.abc import Collection, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Iterator
 
-from hyops_gitops.apply.servers import Expectation, Watched, answered, servers_of
 from hyops_gitops.audit.report import Notice
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.damage import CAUSE, REPAIR, find_damage
@@ -11,21 +9,20 @@ from hyops_gitops.core.errors import HyopsError
 from hyops_gitops.core.exchange import Answer, Question, why_inconclusive
 from hyops_gitops.core.markers import Anchor, anchor_name
 from hyops_gitops.core.network import DnsClient, ZoneReader
+from hyops_gitops.core.servers import Answers, DnsServer, Expectation, ask_all, servers_of
+from hyops_gitops.core.text import first_few
 from hyops_gitops.core.zone import Key, Zone
 from hyops_gitops.log.admin_entries import Gap
 from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.entries import Intent
 from hyops_gitops.log.log import Log
 
-_TIMEOUT_S = 2.0
-_SHOWN = 5
-
-Said = tuple[Problem | Notice, bool]  # what, and whether it only could not be known
+Seen = tuple[Problem | Notice, bool]  # and whether it only could not be known
 
 
-def look_by_dns(log: Log, authority: Authority, dns: DnsClient) -> Iterator[Said]:
+def look_by_dns(log: Log, authority: Authority, dns: DnsClient) -> Iterator[Seen]:
     """Ask every authority server for the anchor and for everything we manage."""
-    servers = [one for one in servers_of(authority) if one.authoritative]
+    servers = [server for server in servers_of(authority) if server.authoritative]
     if authority.primary.dns is None:
         yield Notice("not-seen", None, None, "the primary was not asked: primary.dns is not given"), False
     if not servers:
@@ -35,26 +32,21 @@ def look_by_dns(log: Log, authority: Authority, dns: DnsClient) -> Iterator[Said
     keys = sorted(key for key in log.state.entries if key not in open_keys)
     marker = Question(anchor_name(log.zone), "TXT")
     questions = [marker, *(Question(*key) for key in keys)]
-
-    def ask(server: Watched) -> Mapping[Question, Answer]:
-        return dns.ask(server.address, questions, recursion_desired=False, timeout_s=_TIMEOUT_S)
-
-    with ThreadPoolExecutor(max_workers=len(servers)) as pool:
-        for server, answers in zip(servers, pool.map(ask, servers), strict=True):
-            yield from _judge(log, server, answers, marker)
+    for server, answers in ask_all(dns, dict.fromkeys(servers, questions)).items():
+        yield from _judge(log, server, answers, marker)
 
 
-def _judge(log: Log, server: Watched, answers: Mapping[Question, Answer], marker: Question) -> Iterator[Said]:
-    where = f"{server.role} {server.name} ({server.address})"
+def _judge(log: Log, server: DnsServer, answers: Answers, marker: Question) -> Iterator[Seen]:
+    where = str(server)
     given = {question: answer for question, answer in answers.items() if answer.conclusive}
     if len(given) < len(answers):
-        # Neither a failure nor silence says anything about the zone: it is no sign that anybody changed it.
+        # Neither a failure nor silence is a sign that the zone was changed.
         some = "" if not given else f", of {len(answers) - len(given)} questions of {len(answers)}"
         yield Problem("live", where, f"it {why_inconclusive(answers.values())}{some}"), True
     if marker in given and not given[marker].authoritative:
         yield Problem("live", where, "it answered without authority for the zone"), True
         return
-    found = answered(given[marker], marker) if marker in given else None
+    found = given[marker].rrset(marker) if marker in given else None
     if marker in given and (why := _anchor_problem(log, Anchor.parse(found) if found else None, bool(found))):
         yield Problem("anchor", where, why), False
     wrong = [
@@ -63,18 +55,18 @@ def _judge(log: Log, server: Watched, answers: Mapping[Question, Answer], marker
         if question != marker and not _as_left(log, question, answer)
     ]
     if wrong:
-        message = f"{len(wrong)} RRsets are not served as the log left them: {', '.join(wrong[:_SHOWN])}"
+        message = f"{len(wrong)} RRsets are not served as the log left them: {first_few(wrong)}"
         yield Problem("live", where, message), False
 
 
 def _as_left(log: Log, question: Question, answer: Answer) -> bool:
     left = log.observed.rrsets.get((question.name, question.type))
     if left is None:
-        return answer.authoritative and answered(answer, question) is None
+        return answer.authoritative and answer.rrset(question) is None
     return Expectation(question, left).met_by(answer, authoritative=True)
 
 
-def look_by_api(log: Log, authority: Authority, reader: ZoneReader) -> Iterator[Said]:
+def look_by_api(log: Log, authority: Authority, reader: ZoneReader) -> Iterator[Seen]:
     """Read the whole zone from the primary."""
     where = authority.primary.api.url
     try:
@@ -84,7 +76,7 @@ def look_by_api(log: Log, authority: Authority, reader: ZoneReader) -> Iterator[
         return
     for damage in find_damage(seen):
         yield Problem("damaged", where, f"{damage.message} ({CAUSE}); mend it with `{REPAIR}`"), False
-    found = next((one for one in seen if one.key == (anchor_name(log.zone), "TXT")), None)
+    found = next((rrset for rrset in seen if rrset.key == (anchor_name(log.zone), "TXT")), None)
     if (why := _anchor_problem(log, Anchor.parse(found) if found else None, found is not None)) is not None:
         yield Problem("anchor", where, why), False
     left, now, open_keys = log.observed, Zone.of(log.zone, seen), _open_keys(log)
@@ -141,5 +133,4 @@ def _gap_names(log: Log, anchor: Anchor) -> bool:
 
 
 def _names(keys: list[Key]) -> str:
-    shown = ", ".join(" ".join(key) for key in keys[:_SHOWN])
-    return f"{shown}{', ...' if len(keys) > _SHOWN else ''}"
+    return first_few([" ".join(key) for key in keys])

@@ -54,6 +54,14 @@ class PatchReceipt:
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """One DNS question."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """One DNS reply, or its absence."""
 
@@ -66,6 +74,10 @@ class Answer:
     def conclusive(self) -> bool:
         """Whether it says what is in the zone: SERVFAIL, REFUSED and silence do not."""
         return is_conclusive(self.rcode)
+
+    def rrset(self, question: Question) -> RRset | None:
+        """The RRset at the very name and type asked for, at whatever place of the answer it stands."""
+        return next((rrset for rrset in self.rrsets if rrset.key == (question.name, question.type)), None)
 
 
 def is_conclusive(rcode: str) -> bool:
@@ -91,14 +103,6 @@ def unseen_because(why: str) -> str:
 def failures(rcodes: Iterable[str]) -> str:
     """The codes among these by which a server says that it cannot answer."""
     return ", ".join(sorted({one for one in rcodes if one != "SILENT" and not is_conclusive(one)}))
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One DNS question."""
-
-    name: str
-    type: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,11 @@ VERDICTS: tuple[ServerVerdict, ...] = ("converged", "stale", "silent")
 Server = tuple[str, str]  # role, name
 
 
+def server_label(role: str, name: str) -> str:
+    """`secondary onprem`; the primary, mostly, is called what it is."""
+    return role if role == name else f"{role} {name}"
+
+
 @dataclass(frozen=True, slots=True)
 class ServerReport:
     """What one server answered in the end, and when it first answered with everything expected."""
@@ -36,7 +41,7 @@ class ServerReport:
     @property
     def called(self) -> str:
         """Its role and name; the primary, mostly, is called what it is."""
-        return self.role if self.role == self.name else f"{self.role} {self.name}"
+        return server_label(self.role, self.name)
 
     @property
     def said(self) -> str:

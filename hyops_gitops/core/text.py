@@ -1,11 +1,19 @@
-"""A number and what it counts, as people write it."""
+"""Numbers, lists and foreign text as people read them."""
 
 import re
+from collections.abc import Sequence
 
 
 def counted(number: int, noun: str, many: str = "") -> str:
     """`1 entry`, `2 entries`; `many` where it is not `one` and an s."""
     return f"{number} {noun if number == 1 else many or noun + 's'}"
+
+
+def first_few(texts: Sequence[str], shown: int = 5, separator: str = ", ") -> str:
+    """The first of many, and how many more there are: `a, b, c and 2 more`."""
+    more = len(texts) - shown
+    listed = separator.join(texts[:shown])
+    return f"{listed} and {more} more" if more > 0 else listed
 
 
 MAX_TEXT = 200  # characters

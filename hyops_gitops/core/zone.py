@@ -114,6 +114,16 @@ def served(rrset: RRset | None) -> tuple[int, tuple[str, ...]] | None:
     return (rrset.ttl, rrset.rdata) if rrset is not None and rrset.rdata else None
 
 
+def in_words(rrset: RRset | None) -> str:
+    """`10.72.16.24 (TTL 30)`; disabled records, which a write would remove, are named."""
+    if rrset is None:
+        return "nothing"
+    disabled = f"disabled: {' '.join(rrset.disabled)}" if rrset.disabled else ""
+    if not rrset.rdata:
+        return f"nothing served ({disabled}, which a write would remove)"
+    return f"{' '.join(rrset.rdata)} (TTL {rrset.ttl}{', ' + disabled if disabled else ''})"
+
+
 def same_served(this: RRset | None, other: RRset | None) -> bool:
     """Whether clients see the same: equal text, or the same octets in another spelling."""
     first, second = served(this), served(other)

@@ -2,15 +2,13 @@
 
 from functools import partial
 
-from hyops_gitops.apply.servers import answered
 from hyops_gitops.core.authority import Authority, Secondary, ServerAddress
 from hyops_gitops.core.errors import OutsideFailure, Refused
-from hyops_gitops.core.exchange import Question, ZoneHeader
+from hyops_gitops.core.exchange import Answer, Question, ZoneHeader
+from hyops_gitops.core.servers import ANSWER_TIMEOUT_S
 from hyops_gitops.core.zone import soa_serial
 from hyops_gitops.log.retirement import NEW_ZONE_S, NO_ANSWER_S, OLD_ANSWER_S
 from hyops_gitops.observe.checkup import DoctorPorts, Look, Once, Unseen
-
-TIMEOUT_S = 2.0
 
 
 def served_serial_of(ports: DoctorPorts, zone: str, address: ServerAddress) -> int:
@@ -20,12 +18,8 @@ def served_serial_of(ports: DoctorPorts, zone: str, address: ServerAddress) -> i
         OutsideFailure: codes `silent`, `not-authoritative`, `no-answer`.
     """
     question = Question(zone, "SOA")
-    answer = ports.dns.ask(address, [question], recursion_desired=False, timeout_s=TIMEOUT_S)[question]
-    if answer.rcode == "SILENT":
-        raise silent(address)
-    if not answer.conclusive:
-        raise failing(address, zone, answer.rcode)
-    serial = soa_serial(answered(answer, question))
+    answer = conclusive(ports, address, question, recursion_desired=False)
+    serial = soa_serial(answer.rrset(question))
     if not answer.authoritative or serial is None:
         raise OutsideFailure(
             f"{address} has no authority for {zone} (it answers {answer.rcode})",
@@ -35,20 +29,25 @@ def served_serial_of(ports: DoctorPorts, zone: str, address: ServerAddress) -> i
     return serial
 
 
-def silent(address: ServerAddress) -> OutsideFailure:
-    """The failure of a server that does not answer."""
-    hint = "does it run, and may this machine ask it? `dig @HOST -p PORT ZONE SOA`"
-    return OutsideFailure(f"{address} does not answer", code="silent", hint=hint)
+def conclusive(ports: DoctorPorts, address: ServerAddress, question: Question, *, recursion_desired: bool) -> Answer:
+    """The answer of a server.
 
-
-def failing(address: ServerAddress, zone: str, rcode: str) -> OutsideFailure:
-    """The failure of a server that answers that it cannot answer."""
-    message = f"{address} answered {rcode} for {zone}: what it serves cannot be seen"
-    if rcode == "REFUSED":
+    Raises:
+        OutsideFailure: it does not answer, or answers that it cannot.
+    """
+    asked = ports.dns.ask(address, [question], recursion_desired=recursion_desired, timeout_s=ANSWER_TIMEOUT_S)
+    answer = asked[question]
+    if answer.conclusive:
+        return answer
+    if answer.rcode == "SILENT":
+        hint = "does it run, and may this machine ask it? `dig @HOST -p PORT ZONE SOA`"
+        raise OutsideFailure(f"{address} does not answer", code="silent", hint=hint)
+    message = f"{address} answered {answer.rcode} for {question.name}: what it serves cannot be seen"
+    if answer.rcode == "REFUSED":
         hint = "make the zone there, or let this machine ask; is this the right address?"
-        return OutsideFailure(message, code="not-authoritative", hint=hint)
-    hint = "its own log says why: does it reach its database, and the servers that it asks?"
-    return OutsideFailure(message, code="no-answer", hint=hint)
+        raise OutsideFailure(message, code="not-authoritative", hint=hint)
+    hint = "look into its own log: does it reach its database, and the servers that it asks?"
+    raise OutsideFailure(message, code="no-answer", hint=hint)
 
 
 def looks(ports: DoctorPorts, authority: Authority, serial: Once[int], header: Once[ZoneHeader]) -> dict[str, Look]:

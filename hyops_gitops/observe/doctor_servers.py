@@ -8,7 +8,7 @@ from hyops_gitops.core.exchange import Question, ZoneHeader
 from hyops_gitops.log.retirement import is_shared
 from hyops_gitops.observe import doctor_native as shared_checks
 from hyops_gitops.observe.checkup import DoctorPorts, Look, Once, Unseen
-from hyops_gitops.observe.doctor_native import TIMEOUT_S, failing, served_serial_of, silent
+from hyops_gitops.observe.doctor_native import conclusive, served_serial_of
 
 
 def looks(ports: DoctorPorts, authority: Authority, header: Once[ZoneHeader]) -> dict[str, Look]:
@@ -93,11 +93,7 @@ def _notify(ports: DoctorPorts, authority: Authority, header: Once[ZoneHeader]) 
 
 def _resolver(ports: DoctorPorts, zone: str, one: Resolver) -> str:
     question = Question(zone, "SOA")
-    answer = ports.dns.ask(one.dns, [question], recursion_desired=True, timeout_s=TIMEOUT_S)[question]
-    if answer.rcode == "SILENT":
-        raise silent(one.dns)
-    if not answer.conclusive:
-        raise failing(one.dns, zone, answer.rcode)
+    answer = conclusive(ports, one.dns, question, recursion_desired=True)
     if answer.rcode != "NOERROR" or not answer.rrsets:
         raise OutsideFailure(
             f"{one.dns} answers {answer.rcode} for {zone}: it does not resolve the zone",

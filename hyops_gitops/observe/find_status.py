@@ -3,18 +3,17 @@
 By DNS alone: no credentials. What could not be seen is said, never guessed.
 """
 
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 
-from hyops_gitops.apply.servers import Watched, answered, servers_of
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.damage import REPAIR, Damage, find_damage, said
 from hyops_gitops.core.errors import HyopsError, Refused, UsageError
-from hyops_gitops.core.exchange import Answer, Question, unseen_because, why_inconclusive
-from hyops_gitops.core.markers import Anchor, anchor_name
+from hyops_gitops.core.exchange import Question, unseen_because, why_inconclusive
+from hyops_gitops.core.markers import anchor_name
 from hyops_gitops.core.names import canonical_name, is_in_zone
 from hyops_gitops.core.network import DnsClient
-from hyops_gitops.core.zone import RRset, Zone
+from hyops_gitops.core.servers import Answers, DnsServer, ZoneCopy, ask_all, copy_questions, servers_of
+from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.admin_entries import Reconcile
 from hyops_gitops.log.holds import held_contracts
 from hyops_gitops.log.late_proof import last_change
@@ -27,10 +26,7 @@ from hyops_gitops.observe.status import NameStatus, ServerState, Since, Status
 from hyops_gitops.plan.limits import Limits
 from hyops_gitops.validate.tree import Validation
 
-_TIMEOUT_S = 2.0
 _SHOWN = 5
-
-_Answers = Mapping[Question, Answer]
 
 
 def look(name: str | None, workspace: Workspace) -> Status:
@@ -114,25 +110,14 @@ def _log(zone: ManagedZone) -> tuple[Log | None, Refused | None]:
         return None, error
 
 
-def _ask(servers: tuple[Watched, ...], names: list[str], zone: str, dns: DnsClient) -> dict[Watched, _Answers]:
+def _ask(servers: Sequence[DnsServer], names: list[str], zone: str, dns: DnsClient) -> dict[DnsServer, Answers]:
     about_names = [Question(name, rrtype) for name in names for rrtype in TYPES]
-    about_zone = [Question(anchor_name(zone), "TXT"), Question(zone, "SOA")]
-    if not servers:
-        return {}
-
-    def ask(server: Watched) -> _Answers:
-        recursion = not server.authoritative
-        questions = about_names if recursion else [*about_zone, *about_names]
-        return dns.ask(server.address, questions, recursion_desired=recursion, timeout_s=_TIMEOUT_S)
-
-    with ThreadPoolExecutor(max_workers=len(servers)) as pool:
-        return dict(zip(servers, pool.map(ask, servers), strict=True))
+    with_copy = [*copy_questions(zone), *about_names]
+    return ask_all(dns, {server: with_copy if server.authoritative else about_names for server in servers})
 
 
-def _state(server: Watched, answers: _Answers, zone: str) -> ServerState:
-    marker = Question(anchor_name(zone), "TXT")
-    found: RRset | None = answered(answers[marker], marker) if marker in answers else None
-    anchor = Anchor.parse(found) if found else None
+def _state(server: DnsServer, answers: Answers, zone: str) -> ServerState:
+    anchor = ZoneCopy.of(zone, answers).anchor
     return ServerState(
         server.role,
         server.name,

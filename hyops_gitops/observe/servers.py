@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from hyops_gitops.apply.servers import Expectation, Watched, answered, servers_of
 from hyops_gitops.core.authority import Authority, Secondary
 from hyops_gitops.core.damage import find_damage
 from hyops_gitops.core.errors import HyopsError
@@ -16,7 +15,18 @@ from hyops_gitops.core.exchange import NO_ANSWER, Answer, Question, unseen_becau
 from hyops_gitops.core.markers import anchor_name
 from hyops_gitops.core.names import is_below
 from hyops_gitops.core.network import DnsClient, ZoneReader, ZoneTransfers
-from hyops_gitops.core.zone import Key, RRset, Zone, soa_serial
+from hyops_gitops.core.servers import (
+    Answers,
+    DnsServer,
+    Expectation,
+    ZoneCopy,
+    answered,
+    ask,
+    copy_questions,
+    servers_of,
+)
+from hyops_gitops.core.text import first_few
+from hyops_gitops.core.zone import Key, RRset, Zone
 from hyops_gitops.log.log import Applied, Log
 from hyops_gitops.log.retirement import NEW_ZONE_EXPLAINED, NO_ANSWER_S, OLD_ANSWER_S, is_shared, stopped_serving
 from hyops_gitops.observe.drift import ServerView, ViewSource
@@ -62,7 +72,6 @@ def earlier_answers(name: str, applied: Iterable[Applied], negative_ttl: int | N
     return tuple(found)
 
 
-_TIMEOUT_S = 2.0
 _SHOWN = 3  # names in one remark
 # PowerDNS answers with something else in their place; by transfer they have numbers for types.
 _NEVER_SERVED = frozenset({"ALIAS", "LUA"})
@@ -94,33 +103,29 @@ class Viewer:
         Args:
             keys: What to ask for where only questions can be asked.
         """
-        watched = next((one for one in servers_of(self.authority) if one.role == "primary"), None)
-        state = self._state(watched) if watched else {}
-        serial = _serial(state, self.authority.zone)
+        server = next((server for server in servers_of(self.authority) if server.role == "primary"), None)
+        copy = self._copy(server) if server else ZoneCopy()
         if (seen := self._by_api()) is not None:
-            return self._view(watched, "api", seen, None, serial, serves=True)
-        if watched is None:
+            return self._view(server, "api", seen, None, copy.serial, serves=True)
+        if server is None:
             self.unseen.append("the primary: primary.dns is not given, and there is no API key")
             self.blind = True
             return None
-        return self._by_dns(watched, state, keys)
+        return self._by_dns(server, copy, keys)
 
     def secondary(self, secondary: Secondary, keys: Collection[Key]) -> ServerView | None:
         """A secondary."""
-        watched = next(
-            one for one in servers_of(self.authority) if one.role == "secondary" and one.name == secondary.name
-        )
-        state = self._state(watched)
-        if not _serves(state):
-            return self._by_dns(watched, state, keys)
-        serial = _serial(state, self.authority.zone)
+        server = next(server for server in servers_of(self.authority) if server.key == ("secondary", secondary.name))
+        copy = self._copy(server)
+        if not copy.serves:
+            return self._by_dns(server, copy, keys)
         try:
             reader = self.ports.open_secondary(self.authority, secondary)
             if reader is not None:
-                return self._view(watched, "api", reader.rrsets(), None, serial, serves=True)
+                return self._view(server, "api", reader.rrsets(), None, copy.serial, serves=True)
         except HyopsError as error:
             self.unseen.append(f"secondary {secondary.name} by its API: {error.message}")
-        return self._by_dns(watched, state, keys)
+        return self._by_dns(server, copy, keys)
 
     def comparable(self, zone: Zone, source: ViewSource) -> Zone:
         """A zone without what that kind of view cannot show."""
@@ -146,59 +151,55 @@ class Viewer:
             self.unseen.append(f"the primary by its API: {error.message}")
             return None
 
-    def _state(self, server: Watched) -> Mapping[Question, Answer]:
-        """SOA and anchor."""
+    def _copy(self, server: DnsServer) -> ZoneCopy:
         zone = self.authority.zone
-        return self._ask(server, [Question(zone, "SOA"), Question(anchor_name(zone), "TXT")])
+        return ZoneCopy.of(zone, ask(self.ports.dns, server, copy_questions(zone)))
 
-    def _by_dns(self, server: Watched, state: Mapping[Question, Answer], keys: Collection[Key]) -> ServerView | None:
+    def _by_dns(self, server: DnsServer, copy: ZoneCopy, keys: Collection[Key]) -> ServerView | None:
         """By transfer where the server allows it, else record by record; None where nothing can be concluded."""
         zone = self.authority.zone
-        if why := why_inconclusive(state.values()):
-            self._blind(server, why)
+        if copy.trouble:
+            self._blind(server, copy.trouble)
             return None
-        serial = _serial(state, zone)
-        if not _serves(state):
-            return self._view(server, "dns", (), frozenset(), serial, serves=False)
+        if not copy.serves:
+            return self._view(server, "dns", (), frozenset(), copy.serial, serves=False)
         try:
             transferred = self.ports.transfers.transfer(server.address, zone)
         except HyopsError:
-            self.unseen.append(f"records of {server.role} {server.name} that are not known: it does not transfer to us")
+            self.unseen.append(f"records of {server.label} that are not known: it does not transfer to us")
             self._hidden(server, (key for key in keys if not self._askable(key[1])))
         else:
             hidden = {one.key for one in transferred if one.type in _NEVER_SERVED}
             self._hidden(server, hidden | {key for key in keys if not self._askable(key[1])})
             seen = tuple(one for one in transferred if one.key not in hidden)
-            return self._view(server, "axfr", seen, None, serial, serves=True)
+            return self._view(server, "axfr", seen, None, copy.serial, serves=True)
         asked = frozenset(_askable([key for key in keys if self._askable(key[1])], zone))
-        answers = self._ask(server, [Question(*key) for key in sorted(asked)])
+        answers = ask(self.ports.dns, server, [Question(*key) for key in sorted(asked)])
         if why := why_inconclusive(answers.values()):
             self._blind(server, why)
             return None
-        given = (answered(answer, question) for question, answer in {**state, **answers}.items())
-        return self._view(server, "dns", tuple(filter(None, given)), asked, serial, serves=True)
+        given = (copy.soa, copy.marker, *(answered(answers, question) for question in answers))
+        return self._view(server, "dns", tuple(filter(None, given)), asked, copy.serial, serves=True)
 
-    def _hidden(self, server: Watched, hidden: Iterable[Key]) -> None:
+    def _hidden(self, server: DnsServer, hidden: Iterable[Key]) -> None:
         keys = set(hidden)
         names = sorted({name for name, _ in keys})
         if names:
-            listed = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
             types = ", ".join(sorted({rrtype for _, rrtype in keys}))
             kinds = f"of types that DNS is not asked for ({types})"
-            self.unseen.append(f"records of {server.role} {server.name} at {listed}: {kinds}; only its API shows them")
+            self.unseen.append(
+                f"records of {server.label} at {first_few(names, _SHOWN)}: {kinds}; only its API shows them"
+            )
 
-    def _blind(self, server: Watched, why: str) -> None:
+    def _blind(self, server: DnsServer, why: str) -> None:
         """A server that did not say what it holds; one that answers all the same, though wrongly, always counts."""
         hint = f"; {NEW_ZONE_EXPLAINED}" if "REFUSED" in why and is_shared(self.authority) else ""
-        self.unseen.append(f"{server.role} {server.name} ({server.address}): {unseen_because(why)}{hint}")
+        self.unseen.append(f"{server}: {unseen_because(why)}{hint}")
         self.blind = self.blind or server.required or server.role == "primary" or why != NO_ANSWER
-
-    def _ask(self, server: Watched, questions: list[Question]) -> Mapping[Question, Answer]:
-        return self.ports.dns.ask(server.address, questions, recursion_desired=False, timeout_s=_TIMEOUT_S)
 
     def _view(
         self,
-        server: Watched | None,
+        server: DnsServer | None,
         source: ViewSource,
         seen: tuple[RRset, ...],
         looked_at: frozenset[Key] | None,
@@ -214,15 +215,6 @@ class Viewer:
         return ServerView(role, name, address, source, zone, looked_at, marker, serial, serves, damage)
 
 
-def _serves(state: Mapping[Question, Answer]) -> bool:
-    return all(answer.authoritative and answer.conclusive for answer in state.values())
-
-
-def _serial(state: Mapping[Question, Answer], zone: str) -> int | None:
-    question = Question(zone, "SOA")
-    return soa_serial(answered(state[question], question)) if question in state else None
-
-
 def _askable(keys: Collection[Key], apex: str) -> Iterator[Key]:
     """What a question to an authority server can answer: nothing at or below a zone cut."""
     cuts = {name for name, rrtype in keys if rrtype == "NS" and name != apex}
@@ -235,10 +227,10 @@ TYPES = ("A", "AAAA", "CNAME")
 _MINIMUM = -1  # position in an SOA's rdata (RFC 1035 section 3.3.13)
 
 
-def negative_ttl(answers: Iterable[Mapping[Question, Answer]], zone: str) -> int | None:
+def negative_ttl(answers: Iterable[Answers], zone: str) -> int | None:
     """For how long a cache may remember that there is nothing (RFC 2308 section 5), None when nobody gave an SOA."""
     question = Question(zone, "SOA")
-    given = (answered(one[question], question) for one in answers if question in one)
+    given = (answered(of_server, question) for of_server in answers)
     return max((min(soa.ttl, int(soa.rdata[0].split()[_MINIMUM])) for soa in given if soa), default=None)
 
 
@@ -264,9 +256,9 @@ class Judge:
 
     def answer(
         self,
-        server: Watched,
+        server: DnsServer,
         name: str,
-        answers: Mapping[Question, Answer],
+        answers: Answers,
         wanted: Mapping[str, RRset],
         *,
         decided: bool,
@@ -287,9 +279,9 @@ class Judge:
             verdict, note = "differs", _note(server, [answer for _, answer in mine], records, wanted)
         return ServerAnswer(server.role, server.name, str(server.address), verdict, records, note, left_s)
 
-    def _judge(self, server: Watched, name: str, rrtype: str, answer: Answer, wanted: RRset | None) -> _Judged:
+    def _judge(self, server: DnsServer, name: str, rrtype: str, answer: Answer, wanted: RRset | None) -> _Judged:
         question = Question(name, rrtype)
-        found = answered(answer, question)
+        found = answer.rrset(question)
         expected = Expectation(question, wanted, before=found)
         if expected.met_by(answer, authoritative=server.authoritative):
             return _Judged(found, met=True)
@@ -335,7 +327,7 @@ def _rdata(rrset: RRset | None) -> tuple[str, ...] | None:
     return rrset.rdata if rrset else None
 
 
-def _note(server: Watched, answers: list[Answer], records: tuple[RRset, ...], wanted: Mapping[str, RRset]) -> str:
+def _note(server: DnsServer, answers: list[Answer], records: tuple[RRset, ...], wanted: Mapping[str, RRset]) -> str:
     """What the records alone do not show."""
     if server.authoritative and not all(answer.authoritative for answer in answers):
         return "answers without authority: it does not serve the zone, or a zone below has been delegated"

@@ -13,7 +13,7 @@ from hyops_gitops.core.contract import Contract
 from hyops_gitops.core.guards import Override
 from hyops_gitops.core.managed import Managed, ManagedSet
 from hyops_gitops.core.names import ancestors, endpoint_name_of_path
-from hyops_gitops.core.zone import RRset, Zone, same_served, same_stored, served
+from hyops_gitops.core.zone import RRset, Zone, in_words, same_served, same_stored, served
 from hyops_gitops.plan.assertions import Moves, assertion_refusals
 from hyops_gitops.plan.limits import Limits, cap_refusals
 from hyops_gitops.plan.plan import Action, Change, Drift, Held, Note, Plan, Refusal, zone_after
@@ -207,10 +207,12 @@ def _decide_rrset(name: _Name, rrtype: str, inputs: Inputs) -> _Outcome | None:
     if what is Verdict.DRIFT and not inputs.overridden("drift", name.name):
         return Drift(name.name, rrtype, recorded, observed, name.contract)
     if what is Verdict.CONFLICT and not inputs.overridden("drift", name.name):
-        message = f"{name.name} {rrtype}: approved {_say(recorded)} -> {_say(desired)}, live is {_say(observed)}"
+        message = (
+            f"{name.name} {rrtype}: approved {in_words(recorded)} -> {in_words(desired)}, live is {in_words(observed)}"
+        )
         return Refusal.overridable("drift", name.name, message)
     if what is Verdict.FOREIGN and not inputs.overridden("foreign", name.name):
-        message = f"{name.name} already has a {rrtype} that no contract owns: {_say(observed)}"
+        message = f"{name.name} already has a {rrtype} that no contract owns: {in_words(observed)}"
         return Refusal.overridable("foreign", name.name, message)
     action = _action(what, desired, observed)
     cutover = name.moves and action is not Action.FORGET
@@ -240,7 +242,7 @@ def _decide_neighbour(name: _Name, rrtype: str, inputs: Inputs, *, touched: bool
     if inputs.overridden("foreign" if touched else "drift", name.name):
         return Change(Action.DELETE, name.name, rrtype, observed, None, name.contract, cutover=False)
     if touched:
-        message = f"{name.name} also has a {rrtype} that no contract owns: {_say(observed)}"
+        message = f"{name.name} also has a {rrtype} that no contract owns: {in_words(observed)}"
         return Refusal.overridable("foreign", name.name, message)
     return Drift(name.name, rrtype, None, observed, name.contract)
 
@@ -309,12 +311,3 @@ def _leads_to(name: str, managed: ManagedSet, by_name: Mapping[str, Mapping[str,
 
 def _targets(rrsets: Mapping[str, RRset]) -> frozenset[str]:
     return frozenset(value for rrset in rrsets.values() for value in rrset.rdata)
-
-
-def _say(rrset: RRset | None) -> str:
-    if rrset is None:
-        return "nothing"
-    disabled = f"disabled: {' '.join(rrset.disabled)}" if rrset.disabled else ""
-    if not rrset.rdata:
-        return f"nothing served ({disabled}, which a write would remove)"
-    return f"{' '.join(rrset.rdata)} (TTL {rrset.ttl}{', ' + disabled if disabled else ''})"

@@ -12,8 +12,7 @@ Replacing the SOA is the one exception to never writing it: a serial that is not
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from hyops_gitops.apply.look import (
@@ -27,16 +26,16 @@ from hyops_gitops.apply.look import (
 from hyops_gitops.apply.opening import Opened, open_log
 from hyops_gitops.apply.ports import ApplyPorts, ApplyRequest
 from hyops_gitops.apply.prepare import zone_digests
-from hyops_gitops.apply.servers import answered
-from hyops_gitops.core.authority import Authority, Secondary
+from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.errors import Exit, InvalidData, Refused
 from hyops_gitops.core.events import Step, Warned
-from hyops_gitops.core.exchange import Question, ZoneHeader, why_inconclusive
+from hyops_gitops.core.exchange import ZoneHeader, why_inconclusive
 from hyops_gitops.core.guards import find_override, override_line
-from hyops_gitops.core.markers import Anchor, anchor_name
+from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.network import DnsClient, ZoneReader, ZoneRestorer
 from hyops_gitops.core.serials import is_newer, serial_above
 from hyops_gitops.core.server_report import ServerReport
+from hyops_gitops.core.servers import ZoneCopy, ask_all, copy_questions, servers_of
 from hyops_gitops.core.text import masked
 from hyops_gitops.core.zone import RRset, Zone, soa_serial
 from hyops_gitops.log.admin_entries import Gap
@@ -116,7 +115,6 @@ class RestoreResult:
         }
 
 
-_TIMEOUT_S = 2.0
 _TRIES = 2
 
 
@@ -148,24 +146,18 @@ class PrimaryState:
 
 def ask_secondaries(authority: Authority, dns: DnsClient) -> tuple[Served, ...]:
     """Serial and anchor of each secondary, by DNS."""
-    soa, marker = Question(authority.zone, "SOA"), Question(anchor_name(authority.zone), "TXT")
-
-    def ask(server: Secondary) -> Served:
-        served = Served(server.name, None, None)
-        for _ in range(_TRIES):
-            answers = dns.ask(server.dns, [soa, marker], recursion_desired=False, timeout_s=_TIMEOUT_S)
-            served = replace(served, trouble=why_inconclusive([answers[soa]]))
-            if answers[soa].authoritative and answers[soa].rcode == "NOERROR":
-                found = answered(answers[marker], marker)
-                served = Served(server.name, answered(answers[soa], soa), Anchor.parse(found) if found else None)
-            if served.soa is not None:
-                break
-        return served
-
-    if not authority.secondaries:
-        return ()
-    with ThreadPoolExecutor(max_workers=len(authority.secondaries)) as pool:
-        return tuple(pool.map(ask, authority.secondaries))
+    questions = copy_questions(authority.zone)
+    secondaries = [server for server in servers_of(authority) if server.role == "secondary"]
+    found: dict[str, Served] = {}
+    for _ in range(_TRIES):
+        missing = [server for server in secondaries if server.name not in found or found[server.name].soa is None]
+        for server, answers in ask_all(dns, dict.fromkeys(missing, questions)).items():
+            copy, about_soa = ZoneCopy.of(authority.zone, answers), answers[questions[0]]
+            if about_soa.authoritative and about_soa.rcode == "NOERROR":
+                found[server.name] = Served(server.name, copy.soa, copy.anchor)
+            else:
+                found[server.name] = Served(server.name, None, None, why_inconclusive([about_soa]))
+    return tuple(found[server.name] for server in secondaries)
 
 
 def look_at_primary(primary: ZoneRestorer, authority: Authority, log: Log) -> PrimaryState:

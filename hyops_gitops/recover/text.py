@@ -7,7 +7,8 @@ from hyops_gitops.apply.text import receipt_text, server_line
 from hyops_gitops.core.damage import CAUSE, SETTINGS
 from hyops_gitops.core.exchange import NO_ANSWER
 from hyops_gitops.core.findings import printable
-from hyops_gitops.core.zone import RRset
+from hyops_gitops.core.text import counted
+from hyops_gitops.core.zone import in_words
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.repairing import Mend, RepairResult
 from hyops_gitops.move.moves import SkippedEndpoint
@@ -119,7 +120,7 @@ def repaired_text(done: RepairResult) -> str:
     """What a repair came to."""
     lines = list(map(server_line, done.servers))
     count = sum(one.mended for one in done.mends)
-    names = f"{count} {'name' if count == 1 else 'names'}"
+    names = counted(count, "name")
     match done.outcome:
         case "mended":
             lines.append(f"mended {names} of {done.zone}; serial {done.serial_after}")
@@ -143,10 +144,6 @@ def _mend(one: Mend) -> Iterator[str]:
     if not one.mended:
         yield f"  left   {printable(one.why)}"
         return
-    yield from (f"  stays  {_records(rrset)}" for rrset in one.stays)
-    yield from (f"  goes   {_records(rrset)}" for rrset in one.goes)
+    yield from (f"  stays  {printable(rrset.type)} {printable(in_words(rrset))}" for rrset in one.stays)
+    yield from (f"  goes   {printable(rrset.type)} {printable(in_words(rrset))}" for rrset in one.goes)
     yield f"  why    {printable(one.why)}"
-
-
-def _records(rrset: RRset) -> str:
-    return printable(f"{rrset.type} {', '.join(rrset.rdata)} (TTL {rrset.ttl})")

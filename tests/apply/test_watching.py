@@ -11,12 +11,13 @@ import pytest
 from hyops_gitops.adapters.host.machine import SystemClock
 from hyops_gitops.apply.ports import ApplyPorts
 from hyops_gitops.apply.probe import answering_badly, prove_services
-from hyops_gitops.apply.servers import Expectation, Watch, Watched
+from hyops_gitops.apply.prove import Watch
 from hyops_gitops.core.authority import Authority, ServerAddress
 from hyops_gitops.core.contract import Readiness, Target, TargetType
 from hyops_gitops.core.events import Event, ServerSeen
 from hyops_gitops.core.exchange import Answer, Question
 from hyops_gitops.core.readiness import Candidate
+from hyops_gitops.core.servers import DnsServer, Expectation
 from hyops_gitops.core.zone import RRset, Zone
 from tests.apply.faults import FakeClock
 
@@ -46,7 +47,7 @@ def test_a_server_that_hangs_when_asked_for_a_transfer_delays_no_look_at_the_oth
         in_time.append(seen.wait(30))  # until somebody was seen to converge
 
     expected = [Expectation(Question(*rrset.key), rrset) for rrset in (ANCHOR, CHANGED)]
-    server = Watched("secondary", "onprem", ServerAddress("127.0.0.1", 53), required=True)
+    server = DnsServer("secondary", "onprem", ServerAddress("127.0.0.1", 53), required=True)
     clock = SystemClock()
     reports = Watch(Serves(), clock, on_event, expected[0]).run(
         [server], expected[1:], accepted_at=clock.monotonic(), timeout_s=20, notify=hang
@@ -99,8 +100,8 @@ class Answers:
         return dict.fromkeys(questions, self.of[server.host])
 
 
-def watched(role: str, host: str) -> Watched:
-    return Watched(role, host, ServerAddress(host, 53), required=True)
+def watched(role: str, host: str) -> DnsServer:
+    return DnsServer(role, host, ServerAddress(host, 53), required=True)
 
 
 def test_an_anchor_that_is_old_saves_the_other_questions_and_a_cache_is_asked_for_none() -> None:

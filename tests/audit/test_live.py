@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from hyops_gitops.audit.live import Said, look_by_api, look_by_dns
+from hyops_gitops.audit.live import Seen, look_by_api, look_by_dns
 from hyops_gitops.audit.report import Notice
 from hyops_gitops.core.authority import Authority, ServerAddress
 from hyops_gitops.core.errors import OutsideFailure
@@ -70,16 +70,16 @@ def _authority(book: Book, ownership: str = "shared") -> Authority:
     return replace(authority, policy=replace(authority.policy, zone_ownership=ownership))  # type: ignore[arg-type]
 
 
-def by_dns(book: Book, served: Served, log: Log | None = None) -> list[Said]:
+def by_dns(book: Book, served: Served, log: Log | None = None) -> list[Seen]:
     return list(look_by_dns(log or book.head, _authority(book), served))
 
 
-def by_api(book: Book, shown: Sequence[RRset] | None, ownership: str = "shared") -> list[Said]:
+def by_api(book: Book, shown: Sequence[RRset] | None, ownership: str = "shared") -> list[Seen]:
     reader = Read(None if shown is None else tuple(shown))
     return list(look_by_api(book.head, _authority(book, ownership), reader))  # type: ignore[arg-type]
 
 
-def only(said: list[Said]) -> tuple[str, str, bool]:
+def only(said: list[Seen]) -> tuple[str, str, bool]:
     ((what, unknown),) = said
     return (what.code if isinstance(what, Problem) else what.kind), what.message, unknown
 

@@ -8,8 +8,8 @@ import pytest
 
 from hyops_gitops.adapters.yaml.reader import read_document
 from hyops_gitops.adapters.yaml.schema import check_document
-from hyops_gitops.apply.servers import servers_of
 from hyops_gitops.core.exchange import SourceFile
+from hyops_gitops.core.servers import servers_of
 from hyops_gitops.validate.tree import Validation, validate_tree
 
 ROOT = Path(__file__).parents[2]

@@ -1,0 +1,161 @@
+"""Asking the DNS servers of a zone, and comparing their answers: one way for every command.
+
+Convergence, proof, status, drift, doctor, audit and restore all build on it. A server that fails or stays silent says
+nothing about the zone: no answer is ever taken for "there is nothing".
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from hyops_gitops.core.authority import Authority, ServerAddress
+from hyops_gitops.core.exchange import Answer, Question, why_inconclusive
+from hyops_gitops.core.markers import Anchor, anchor_name
+from hyops_gitops.core.network import DnsClient
+from hyops_gitops.core.server_report import Server, server_label
+from hyops_gitops.core.zone import RRset, soa_serial
+
+ANSWER_TIMEOUT_S = 2.0  # for one look; convergence, which asks again and again, waits for less
+Answers = Mapping[Question, Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class DnsServer:
+    """A server of the authority file that answers DNS."""
+
+    role: str  # primary, secondary, resolver
+    name: str
+    address: ServerAddress
+    required: bool  # by policy.convergence
+    site: str = ""
+    lost: bool = False  # it stands at a site declared lost
+
+    @property
+    def key(self) -> Server:
+        """Role and name."""
+        return (self.role, self.name)
+
+    @property
+    def label(self) -> str:
+        """`primary`, `secondary onprem`."""
+        return server_label(self.role, self.name)
+
+    @property
+    def authoritative(self) -> bool:
+        """Whether it answers from the zone itself rather than from a cache."""
+        return self.role != "resolver"
+
+    def __str__(self) -> str:
+        return f"{self.label} ({self.address})"
+
+
+def servers_of(authority: Authority, sites_lost: Collection[str] = ()) -> tuple[DnsServer, ...]:
+    """Every server of the authority file that DNS can reach; none at a lost site is required.
+
+    Where that leaves none that is required, every other authority server is: one has to show that a change is served.
+    """
+    required = authority.policy.convergence.require
+
+    def of(role: str, group: str, name: str, address: ServerAddress, site: str) -> DnsServer:
+        lost = site in sites_lost
+        return DnsServer(role, name, address, group in required and not lost, site, lost)
+
+    primary = authority.primary
+    servers = (
+        *([of("primary", "primary", "primary", primary.dns, primary.site)] if primary.dns else []),
+        *(of("secondary", "secondaries", server.name, server.dns, server.site) for server in authority.secondaries),
+        *(of("resolver", "resolvers", server.name, server.dns, server.site) for server in authority.resolvers),
+    )
+    if any(server.required for server in servers) or not any(server.lost for server in servers):
+        return servers
+    return tuple(replace(server, required=server.authoritative and not server.lost) for server in servers)
+
+
+def ask(
+    dns: DnsClient, server: DnsServer, questions: Sequence[Question], timeout_s: float = ANSWER_TIMEOUT_S
+) -> Answers:
+    """The answers of one server; a resolver is asked to recurse."""
+    return dns.ask(server.address, questions, recursion_desired=not server.authoritative, timeout_s=timeout_s)
+
+
+def ask_all(dns: DnsClient, questions: Mapping[DnsServer, Sequence[Question]]) -> dict[DnsServer, Answers]:
+    """The answers of several servers, asked at the same time: a silent one delays no other."""
+    if not questions:
+        return {}
+    with ThreadPoolExecutor(max_workers=len(questions)) as pool:
+        answers = pool.map(lambda server: ask(dns, server, questions[server]), questions)
+        return dict(zip(questions, answers, strict=True))
+
+
+def answered(answers: Answers, question: Question) -> RRset | None:
+    """The RRset at the very name and type asked for."""
+    answer = answers.get(question)
+    return answer.rrset(question) if answer is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """The right answer to one question: this RRset, or not the one that was deleted."""
+
+    question: Question
+    after: RRset | None
+    before: RRset | None = None
+
+    @classmethod
+    def exactly(cls, rrset: RRset) -> "Expectation":
+        """This RRset."""
+        return cls(Question(*rrset.key), rrset)
+
+    def met_by(self, answer: Answer, *, authoritative: bool) -> bool:
+        """Whether this answer shows it; a cache may count the TTL down, an authority may not."""
+        if not answer.conclusive or (authoritative and not answer.authoritative):
+            return False
+        found = answer.rrset(self.question)
+        if self.after is None:
+            # A wildcard may answer in its place; only the RRset that was deleted must be gone.
+            return found is None or self.before is None or found.rdata != self.before.rdata
+        return (
+            found is not None and found.rdata == self.after.rdata and (found.ttl == self.after.ttl or not authoritative)
+        )
+
+
+def copy_questions(zone: str) -> tuple[Question, Question]:
+    """The questions that show which state of a zone a server holds: its SOA and its anchor."""
+    return Question(zone, "SOA"), Question(anchor_name(zone), "TXT")
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneCopy:
+    """A server's copy of a zone, by its SOA and its anchor."""
+
+    soa: RRset | None = None
+    marker: RRset | None = None  # the anchor's RRset, whatever it holds
+    serves: bool = True  # whether both were answered with authority
+    trouble: str = ""  # what the server did instead of answering one of them
+
+    @classmethod
+    def of(cls, zone: str, answers: Answers) -> "ZoneCopy":
+        """From answers to `copy_questions`, among others."""
+        soa, marker = copy_questions(zone)
+        given = [answers[question] for question in (soa, marker) if question in answers]
+        serves = all(answer.authoritative and answer.conclusive for answer in given)
+        return cls(answered(answers, soa), answered(answers, marker), serves, why_inconclusive(given))
+
+    @property
+    def serial(self) -> int | None:
+        """The serial of the SOA."""
+        return soa_serial(self.soa)
+
+    @property
+    def anchor(self) -> Anchor | None:
+        """The intent that the copy was last changed by."""
+        return Anchor.parse(self.marker) if self.marker else None
+
+
+def unmet(expected: Iterable[Expectation], answers: Answers, *, authoritative: bool) -> list[Expectation]:
+    """The expectations that these answers do not meet."""
+    return [
+        expectation
+        for expectation in expected
+        if not expectation.met_by(answers[expectation.question], authoritative=authoritative)
+    ]
