@@ -21,6 +21,7 @@ from hyops_gitops.core.errors import HyopsError, InvalidData, OutsideFailure, Us
 from hyops_gitops.core.exchange import CommitInfo, SourceFile
 from hyops_gitops.core.signers import SignerSet, parse_allowed_signers
 from hyops_gitops.core.sshsig import parse_signature
+from hyops_gitops.core.text import first_few
 from hyops_gitops.core.tree import ROOTS, SIGNERS_PATH
 from hyops_gitops.log.trust import BUNDLE_NAMESPACE
 from hyops_gitops.recover.bundle import (
@@ -80,7 +81,7 @@ class Unpacked:
         if not (self.root / INFO).is_file():
             return None
         if wrong := [f"{path} {what}" for path, what in self._differences if not _is_contract(path)]:
-            raise bundle_invalid("; ".join(wrong[:_SHOWN]))
+            raise bundle_invalid(first_few(wrong, _SHOWN, "; "))
         info = BundleInfo.from_bytes((self.root / INFO).read_bytes())
         self._check_signature(info)
         return info
@@ -240,7 +241,7 @@ class UnpackedHistory:
             return RecordedTree(self._folder.root / RECORDED_FOLDER)
         if changed := self._folder.changed:
             raise InvalidData(
-                f"edited since the bundle was made: {', '.join(changed[:_SHOWN])}",
+                f"edited since the bundle was made: {first_few(changed, _SHOWN)}",
                 code="bundle-changed",
                 hint="unpack it again; only `validate` and `plan` look at edited files",
             )

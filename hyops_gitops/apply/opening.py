@@ -17,7 +17,7 @@ from hyops_gitops.core.guards import find_override, override_line
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.people import Approval, MergedCommit, Person
 from hyops_gitops.core.ports import EvidenceStore, VerifiedMark, Verifier
-from hyops_gitops.core.text import masked
+from hyops_gitops.core.text import first_few, masked
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.entries import AuthorityChange, Body
 from hyops_gitops.log.log import Log
@@ -86,9 +86,6 @@ class BranchRecorder:
         return self.writer.store
 
 
-_SHOWN_PATHS = 5
-
-
 @dataclass(frozen=True, slots=True)
 class Opened:
     """What an apply stands on: contracts of one commit, and a log that it may write to."""
@@ -117,9 +114,8 @@ def open_log(request: ApplyRequest, ports: ApplyPorts) -> Opened:
     """
     history = ports.history
     if request.work_tree_matters and (dirty := history.dirty_paths()):
-        shown = ", ".join(dirty[:_SHOWN_PATHS]) + (", ..." if len(dirty) > _SHOWN_PATHS else "")
         hint = "commit or remove them, or name what to apply: --commit HEAD"
-        raise Refused(f"not committed: {shown}", guard="dirty", hint=hint)
+        raise Refused(f"not committed: {first_few(dirty)}", guard="dirty", hint=hint)
     if history.is_shallow():
         raise Refused(
             "this clone's history is cut off, so nothing can be said about what was applied before",

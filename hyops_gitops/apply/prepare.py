@@ -45,7 +45,7 @@ from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.network import ZoneWriter
 from hyops_gitops.core.people import MergedCommit, missing_approval
 from hyops_gitops.core.readiness import Candidate, ReadinessReport
-from hyops_gitops.core.text import masked
+from hyops_gitops.core.text import counted, masked
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.admin_entries import Gap
 from hyops_gitops.log.entries import AuthorityChange, Refusal, Result, Unchanged, ZoneDrift
@@ -236,7 +236,7 @@ def probe_targets(
 ) -> tuple[ReadinessReport, ...]:
     """Step 6: what the targets themselves say, or else their publisher."""
     if any(one.probes for one in wanted):
-        ports.on_event(Step(f"probing {len(wanted)} new target{'s' if len(wanted) > 1 else ''}"))
+        ports.on_event(Step(f"probing {counted(len(wanted), 'new target')}"))
     reports = check_readiness(wanted, authority, zone, ReadinessPorts(ports.prober, ports.dns))
     now, minutes = ports.clock.now(), limits.readiness_attested_minutes
     return tuple(attested(report, one.attested, minutes, now) for one, report in zip(wanted, reports, strict=True))

@@ -4,9 +4,9 @@ import click
 
 from hyops_gitops.cli.options import common_options
 from hyops_gitops.cli.output import echo, echo_json
-from hyops_gitops.core.context import did_you_mean
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.guards import GUARDS
+from hyops_gitops.core.text import did_you_mean
 from hyops_gitops.validate.formats import catalogue_text, explanations_json, guard_text, rule_text
 from hyops_gitops.validate.rules import RULES
 

@@ -4,7 +4,6 @@ A part with a finding is None, so that one mistake in the authority file does no
 nor make new ones.
 """
 
-import difflib
 import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -82,26 +81,6 @@ def parse_network(text: str) -> Network | None:
         return ipaddress.ip_network(text)
     except ValueError:
         return None
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str | None:
-    """The known word that this one is probably a misspelling or an abbreviation of."""
-    candidates = sorted(known)
-    close = difflib.get_close_matches(word, candidates, n=1)
-    if close:
-        return close[0]
-    return next(
-        (candidate for candidate in candidates if word and (candidate.startswith(word) or word.startswith(candidate))),
-        None,
-    )
-
-
-def suggestion(word: str, known: Iterable[str], what: str) -> str:
-    """A hint that names the probable word, or else all words there are."""
-    candidates = sorted(known)
-    guess = did_you_mean(word, candidates)
-    listed = f"{what}: {', '.join(candidates)}"
-    return f"did you mean {guess}? {listed}" if guess else listed
 
 
 def _environments(fields: Fields) -> tuple[str, ...] | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from hyops_gitops.core.errors import InvalidData
+from hyops_gitops.core.text import counted
 
 
 class Severity(StrEnum):
@@ -114,8 +115,8 @@ def findings_json(findings: Sequence[Finding], checked: int) -> dict[str, object
 def summary(findings: Sequence[Finding], checked: int) -> str:
     """One line: `12 contracts checked, 3 errors, 1 warning`."""
     errors = sum(finding.severity is Severity.ERROR for finding in findings)
-    counts = [_count(errors, "error"), _count(len(findings) - errors, "warning")]
-    return f"{_count(checked, 'contract')} checked, {', '.join(counts)}"
+    counts = [counted(errors, "error"), counted(len(findings) - errors, "warning")]
+    return f"{counted(checked, 'contract')} checked, {', '.join(counts)}"
 
 
 def printable(text: str) -> str:
@@ -146,7 +147,3 @@ def _escape(char: str) -> str:
 
 def _encodable(value: object) -> object:
     return value.encode("utf-8", "backslashreplace").decode("utf-8") if isinstance(value, str) else value
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -4,8 +4,11 @@ Implements the naming rule of the cutover contract (section 4) on top of RFC 112
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+
+from hyops_gitops.core.errors import UsageError
+from hyops_gitops.core.text import did_you_mean, first_few
 
 MAX_NAME_OCTETS = 253  # RFC 1035 section 2.3.4, in text form without the final dot
 MAX_LABEL_OCTETS = 63
@@ -18,6 +21,33 @@ def canonical_name(name: str) -> str:
     r"""Lower case, without one final dot (an escaped `\.` at the end stays)."""
     lowered = name.lower()
     return lowered[:-1] if lowered.endswith(".") and not lowered.endswith("\\.") else lowered
+
+
+def resolved_name(given: str, zone: str, known: Collection[str], where: str) -> str:
+    """The whole name of a short one: without the zone, or without the environment where only one name fits.
+
+    Args:
+        given: As it was typed.
+        zone: The zone.
+        known: The names that can be meant.
+        where: What knows them, for messages: `contract`, `entry of the log`.
+
+    Raises:
+        UsageError: codes `unknown-name`, `ambiguous-name`.
+    """
+    name = canonical_name(given)
+    whole = name if is_in_zone(name, zone) else f"{name}.{zone}"
+    if whole in known:
+        return whole
+    found = sorted(each for each in known if each.startswith(f"{name}."))
+    if len(found) == 1:
+        return found[0]
+    if found:
+        hint = f"give one of: {first_few(found)}"
+        raise UsageError(f"{given!r} is short for several names", code="ambiguous-name", hint=hint)
+    guess = did_you_mean(whole, known)
+    hint = f"did you mean {guess}?" if guess else "list the endpoints: hyops-gitops status"
+    raise UsageError(f"no {where} has the name {whole}", code="unknown-name", hint=hint)
 
 
 def absolute(name: str) -> str:

@@ -1,7 +1,8 @@
 """Numbers, lists and foreign text as people read them."""
 
+import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 
 def counted(number: int, noun: str, many: str = "") -> str:
@@ -14,6 +15,23 @@ def first_few(texts: Sequence[str], shown: int = 5, separator: str = ", ") -> st
     more = len(texts) - shown
     listed = separator.join(texts[:shown])
     return f"{listed} and {more} more" if more > 0 else listed
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str | None:
+    """The known word that this one is probably a misspelling or an abbreviation of."""
+    candidates = sorted(known)
+    close = difflib.get_close_matches(word, candidates, n=1)
+    if close:
+        return close[0]
+    return next((known for known in candidates if word and (known.startswith(word) or word.startswith(known))), None)
+
+
+def suggestion(word: str, known: Iterable[str], what: str) -> str:
+    """A hint that names the probable word, or else all words there are."""
+    candidates = sorted(known)
+    guess = did_you_mean(word, candidates)
+    listed = f"{what}: {', '.join(candidates)}"
+    return f"did you mean {guess}? {listed}" if guess else listed
 
 
 MAX_TEXT = 200  # characters

@@ -9,6 +9,7 @@ from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.errors import InvalidData, Refused
 from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.ports import EvidenceSnapshot
+from hyops_gitops.core.text import first_few
 from hyops_gitops.log.admin import CustodyPorts, read_head
 from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.log import Log
@@ -61,7 +62,7 @@ def import_log(ports: CustodyPorts, source: Path, check_branch: BranchCheck) -> 
     log = require_log(snapshot, keeping.authority, keeping.signers, ports.verifier, tolerate_doubt=True)
     if problems := check_branch(snapshot.commit):
         raise Refused(
-            f"the branch in {source} was rewritten: {'; '.join(problems[:_PROBLEMS_SHOWN])}",
+            f"the branch in {source} was rewritten: {first_few(problems, _PROBLEMS_SHOWN, '; ')}",
             guard="evidence-invalid",
             hint="import from another clone, and look into who rewrote this one",
         )

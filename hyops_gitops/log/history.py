@@ -6,7 +6,7 @@ from datetime import datetime
 
 from hyops_gitops.core.errors import InvalidData, UsageError
 from hyops_gitops.core.json_fields import time_text
-from hyops_gitops.core.names import canonical_name
+from hyops_gitops.core.names import canonical_name, resolved_name
 from hyops_gitops.core.people import MergedCommit, approved_by, asked_by
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.log.admin import CustodyPorts, read_head
@@ -55,24 +55,16 @@ class NameChange:
 
 
 def full_name(log: Log, given: str) -> str:
-    """The name that somebody means who leaves out the zone, or the environment too where that is clear.
+    """The whole name of a short one, among those that the log knows.
 
     Raises:
-        UsageError: code `unknown-name`, or `ambiguous-name`.
+        UsageError: codes `unknown-name`, `ambiguous-name`.
     """
     wanted = canonical_name(given)
     if any(wanted in _names(entry) for entry in log.entries.mentioning(wanted)):
         return wanted
     known = {name for entry in log.entries for name in _names(entry)}
-    found = sorted(name for name in known if name.startswith(f"{wanted}."))
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise UsageError(f"{given!r} is short for several names", code="ambiguous-name", hint=f"one of: {_few(found)}")
-    first = wanted.split(".", 1)[0]
-    near = sorted(name for name in known if name.startswith(first[:3]))
-    hint = f"the log knows {_few(near)}" if near else "`hyops-gitops status` lists the endpoints"
-    raise UsageError(f"the log of {log.zone} never changed {given!r}", code="unknown-name", hint=hint)
+    return resolved_name(given, log.zone, known, "entry of the log")
 
 
 def name_history(log: Log, name: str) -> Iterator[NameChange]:
@@ -158,10 +150,6 @@ def _names(entry: Entry) -> Iterator[str]:
 
 def _rdata(rrset: RRset | None) -> tuple[str, ...]:
     return rrset.rdata if rrset else ()
-
-
-def _few(names: list[str]) -> str:
-    return ", ".join(names[:5])
 
 
 @dataclass(frozen=True, slots=True)

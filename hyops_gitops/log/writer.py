@@ -9,6 +9,7 @@ from hyops_gitops.core.errors import InvalidData, Refused
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.ports import Clock, EvidenceSnapshot, EvidenceStore, Signer, VerifiedMark, Verifier
 from hyops_gitops.core.signers import SignerLine, SignerSet, parse_allowed_signers
+from hyops_gitops.core.text import first_few
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.admin_entries import Genesis
 from hyops_gitops.log.cache import read_since
@@ -146,7 +147,9 @@ def require_log(
     reading = read_since(mark, snapshot, authority, seen, verifier) if mark else None
     reading = reading or read_evidence(snapshot, authority, signers, verifier)
     if reading.log is None or not (reading.ok or tolerate_doubt):
-        shown = "; ".join(f"{problem.where}: {problem.message}" for problem in reading.problems[:_PROBLEMS_SHOWN])
+        shown = first_few(
+            [f"{problem.where}: {problem.message}" for problem in reading.problems], _PROBLEMS_SHOWN, "; "
+        )
         hint = "`hyops-gitops evidence verify` lists every problem"
         if reading.log is not None:
             hint = "look into each of them, then: hyops-gitops evidence acknowledge SEQ --reason REASON"

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field, replace
 
 from hyops_gitops.apply.plan import PlanPorts, PlanRequest, make_proposal
 from hyops_gitops.apply.probe import ReadinessPorts, check_readiness
-from hyops_gitops.core.context import suggestion
 from hyops_gitops.core.declaration import DeclaredHold
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.findings import FindingsError
 from hyops_gitops.core.names import SHARED
 from hyops_gitops.core.readiness import Candidate, ReadinessReport
+from hyops_gitops.core.text import counted, suggestion
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.move.contract_files import FileChange, Overlay, check_changes
 from hyops_gitops.move.moves import CommitText, Move, MoveResult, Rehearsal, SiteChoice, SkippedEndpoint, select
@@ -98,7 +98,7 @@ def failover(request: FailoverRequest, order: CommitOptions, ports: MovePorts) -
     )
     number = len(found.moves)
     where = f" in {request.environment}" if request.environment else ""
-    subject = f"Fail over from {request.origin} to {request.to}{where}: {number} endpoint{'s' if number != 1 else ''}"
+    subject = f"Fail over from {request.origin} to {request.to}{where}: {counted(number, 'endpoint')}"
     words = ("failover", request.origin, "to", request.to, request.environment or "")
     text = CommitText(subject, "\n".join(_lines(found)))
     return write_or_commit(moving, found.changes, text, words, replace(order, declared=declared), ports)

@@ -5,7 +5,6 @@ import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from hyops_gitops.core.context import suggestion
 from hyops_gitops.core.contract import Contract, Target, TargetType
 from hyops_gitops.core.declaration import Declaration
 from hyops_gitops.core.document import Edit
@@ -13,6 +12,7 @@ from hyops_gitops.core.errors import Exit, UsageError
 from hyops_gitops.core.guards import Override
 from hyops_gitops.core.names import canonical_name
 from hyops_gitops.core.readiness import ReadinessReport
+from hyops_gitops.core.text import suggestion
 from hyops_gitops.core.zone import canonical_address, is_address
 from hyops_gitops.log.log import Applied
 from hyops_gitops.move.contract_files import move_edits, site_move_edits

@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 from hyops_gitops.apply.plan import recorded_log
 from hyops_gitops.apply.propose import known_sites
 from hyops_gitops.core.authority import Authority, EvidenceSettings
-from hyops_gitops.core.context import did_you_mean, suggestion
 from hyops_gitops.core.contract import Contract
 from hyops_gitops.core.declaration import NOTHING_DECLARED, Declaration
 from hyops_gitops.core.errors import HyopsError, Refused, UsageError
 from hyops_gitops.core.findings import FindingsError
 from hyops_gitops.core.guards import Override
 from hyops_gitops.core.json_fields import time_text
-from hyops_gitops.core.names import canonical_name, is_in_zone
+from hyops_gitops.core.names import endpoint_name_of_path, resolved_name
 from hyops_gitops.core.ports import Branches, Clock, EvidenceStore, History, VerifiedMark, Verifier
+from hyops_gitops.core.text import first_few, suggestion
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.retirement import cached_until
 from hyops_gitops.move.contract_files import (
@@ -79,7 +79,7 @@ def read_contracts(ports: MovePorts, order: CommitOptions) -> Validation:
     """
     if order.commits and (dirty := ports.history.dirty_paths()):
         raise Refused(
-            f"not committed: {', '.join(dirty[:5])}{', ...' if len(dirty) > 5 else ''}",  # noqa: PLR2004 - shown
+            f"not committed: {first_few(dirty)}",
             guard="dirty",
             hint="commit or remove them first, or leave out --commit",
         )
@@ -106,28 +106,16 @@ def named_contract(validation: Validation, name: str) -> Contract:
     """The contract of a name, which may be short.
 
     Raises:
-        UsageError: code `unknown-name`.
+        UsageError: codes `unknown-name`, `ambiguous-name`.
         FindingsError: the contract is invalid.
     """
-    whole = whole_name(validation, name)
-    by_name = {str(one.name): one for one in validation.contracts}
-    if whole in by_name:
-        return by_name[whole]
     zone = validation.authority.zone if validation.authority else ""
-    service, _, environment = whole.removesuffix(f".{zone}").partition(".")
-    path = f"endpoints/{environment}/{service}.yaml"
-    if path in validation.invalid_paths:
-        raise FindingsError(validation.findings_about({path}))
-    guess = did_you_mean(whole, by_name)
-    hint = f"did you mean {guess}?" if guess else "`hyops-gitops status` lists the endpoints"
-    raise UsageError(f"no contract is called {whole}", code="unknown-name", hint=hint)
-
-
-def whole_name(validation: Validation, name: str) -> str:
-    """`postgres.prod` as `postgres.prod.<zone>`."""
-    zone = validation.authority.zone if validation.authority else ""
-    canonical = canonical_name(name)
-    return canonical if is_in_zone(canonical, zone) else f"{canonical}.{zone}"
+    by_name = {str(contract.name): contract for contract in validation.contracts}
+    invalid = {str(named): path for path in validation.invalid_paths if (named := endpoint_name_of_path(path, zone))}
+    whole = resolved_name(name, zone, by_name.keys() | invalid.keys(), "contract")
+    if whole not in by_name:
+        raise FindingsError(validation.findings_about({invalid[whole]}))
+    return by_name[whole]
 
 
 def edit_moves(moves: Sequence[Move], validation: Validation, ports: MovePorts) -> tuple[FileChange, ...]:

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.damage import REPAIR, Damage, find_damage, said
-from hyops_gitops.core.errors import HyopsError, Refused, UsageError
+from hyops_gitops.core.errors import HyopsError, Refused
 from hyops_gitops.core.exchange import Question, unseen_because, why_inconclusive
 from hyops_gitops.core.markers import anchor_name
-from hyops_gitops.core.names import canonical_name, is_in_zone
+from hyops_gitops.core.names import resolved_name
 from hyops_gitops.core.network import DnsClient
 from hyops_gitops.core.servers import Answers, DnsServer, ZoneCopy, ask_all, copy_questions, servers_of
 from hyops_gitops.core.zone import Zone
@@ -25,8 +25,6 @@ from hyops_gitops.observe.servers import TYPES, Judge, negative_ttl
 from hyops_gitops.observe.status import NameStatus, ServerState, Since, Status
 from hyops_gitops.plan.limits import Limits
 from hyops_gitops.validate.tree import Validation
-
-_SHOWN = 5
 
 
 def look(name: str | None, workspace: Workspace) -> Status:
@@ -43,7 +41,9 @@ def look(name: str | None, workspace: Workspace) -> Status:
     intended = Zone.of(authority.zone, (rrset for one in validation.contracts for rrset in one.rrsets()))
     undecided = validation.undecided(authority.zone, log.state if log else None)
     known = intended.names() | undecided | (log.state.names() if log else set())
-    names = sorted(known) if name is None else [whole_name(name, authority.zone, known)]
+    names = (
+        sorted(known) if name is None else [resolved_name(name, authority.zone, known, "contract or record of ours")]
+    )
     servers = servers_of(authority)
     given = _ask(servers, names, authority.zone, workspace.dns)
     states = tuple(_state(server, given[server], authority.zone) for server in servers)
@@ -76,29 +76,6 @@ def look(name: str | None, workspace: Workspace) -> Status:
         tuple(_caught_up(states, log)) if log else (),
         log_verifies=trouble is None or trouble.guard == "evidence-missing",
         damage=damage,
-    )
-
-
-def whole_name(given: str, zone: str, known: set[str]) -> str:
-    """The name that somebody means who leaves out the zone, or the environment too where that is clear.
-
-    Raises:
-        UsageError: codes `unknown-name`, `ambiguous-name`.
-    """
-    name = canonical_name(given)
-    whole = name if is_in_zone(name, zone) else f"{name}.{zone}"
-    if whole in known:
-        return whole
-    found = sorted(one for one in known if one.startswith(f"{name}."))
-    if len(found) == 1:
-        return found[0]
-    if found:
-        hint = f"one of: {', '.join(found[:_SHOWN])}"
-        raise UsageError(f"{given!r} is short for several names", code="ambiguous-name", hint=hint)
-    raise UsageError(
-        f"no contract and no record of ours is called {whole}",
-        code="unknown-name",
-        hint="`hyops-gitops status` without a name lists all of them",
     )
 
 

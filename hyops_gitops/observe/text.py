@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from hyops_gitops.core.findings import printable
 from hyops_gitops.core.json_fields import time_text
 from hyops_gitops.core.people import MergedCommit
-from hyops_gitops.core.zone import RRset
+from hyops_gitops.core.text import counted
+from hyops_gitops.core.zone import RRset, in_words
 from hyops_gitops.observe.checkup import Checkup
 from hyops_gitops.observe.drift import Difference, DriftCase, DriftReport
 from hyops_gitops.observe.status import NameStatus, ServerAnswer, Since, Status, rdata_of, ttl_of
@@ -27,8 +28,8 @@ def drift_text(report: DriftReport) -> str:
 def _summary(report: DriftReport) -> str:
     drift = sum(case.counts for case in report.cases)
     notes = len(report.cases) - drift
-    said = f"{drift} {'case' if drift == 1 else 'cases'} of drift" if drift else "no drift"
-    noted = f", {notes} {'note' if notes == 1 else 'notes'}" if notes else ""
+    said = counted(drift, "case of drift", "cases of drift") if drift else "no drift"
+    noted = f", {counted(notes, 'note')}" if notes else ""
     seen = ", ".join(f"{view.where} by {view.source}" for view in report.views) or "nobody"
     return f"{report.zone}: {said}{noted}; looked at {seen}, against entry {report.seq}"
 
@@ -53,7 +54,7 @@ def _difference(one: Difference, expected: str, found: str) -> Iterator[str]:
 
 
 def _records(rrset: RRset | None) -> str:
-    return "nothing" if rrset is None else f"{' '.join(map(printable, rrset.rdata))} (TTL {rrset.ttl})"
+    return printable(in_words(rrset))
 
 
 _COMMITS_SHOWN = 3

@@ -22,6 +22,7 @@ from hyops_gitops.core.findings import FindingsError
 from hyops_gitops.core.markers import Anchor, anchor_name, protocol_name
 from hyops_gitops.core.network import ZoneReader
 from hyops_gitops.core.ports import SegmentFolder, Signer, SourceTree
+from hyops_gitops.core.text import first_few
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.admin_entries import Reconcile
 from hyops_gitops.log.envelope import EntryList
@@ -77,9 +78,6 @@ def _not_here(anchor: Anchor, own: Segment | None) -> Refused:
     return Refused(message, guard="breakglass", hint=hint)
 
 
-_SHOWN_PATHS = 5
-
-
 @dataclass(frozen=True, slots=True)
 class BreakglassRequest:
     """One break-glass command, whatever it moves."""
@@ -115,8 +113,7 @@ def open_segment(request: BreakglassRequest, ports: BreakglassPorts) -> Opened:
     """
     commit = ports.apply.history.resolve("HEAD")
     if changed := ports.apply.history.dirty_paths():
-        shown = ", ".join(changed[:_SHOWN_PATHS]) + (", ..." if len(changed) > _SHOWN_PATHS else "")
-        ports.apply.on_event(Warned(f"taken as they lie here, not as {commit[:12]} has them: {shown}"))
+        ports.apply.on_event(Warned(f"taken as they lie here, not as {commit[:12]} has them: {first_few(changed)}"))
     validation = validate_tree(
         ports.work_tree, ports.apply.read, ports.apply.check, authority_override=request.apply.authority_override
     )

@@ -21,7 +21,7 @@ from hyops_gitops.core.errors import HyopsError, InvalidData, Refused
 from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.guards import Override, override_line
 from hyops_gitops.core.network import ZoneRestorer, ZoneWriter
-from hyops_gitops.core.text import masked
+from hyops_gitops.core.text import first_few, masked
 from hyops_gitops.log.admin_entries import Reconcile
 from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.log import Log
@@ -226,7 +226,7 @@ def _lifted(request: ReconcileRequest, opened: Opened) -> bool:
 
 def _refused(problems: Sequence[Problem]) -> Refused:
     """Guard `segment`; or `segment-trust`, where keys that no longer count are all that is wrong."""
-    shown = "; ".join(f"{one.where}: {one.code}: {one.message}" for one in problems[:_SHOWN])
+    shown = first_few([f"{problem.where}: {problem.code}: {problem.message}" for problem in problems], _SHOWN, "; ")
     message = f"the segment cannot be taken into the log: {shown}"
     if problems and all(one.code == "trust" for one in problems):
         hint = f"look into what the key's owner did; to take it in all the same: {override_line(TRUST_GUARD)}"

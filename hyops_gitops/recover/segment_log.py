@@ -10,6 +10,7 @@ from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.ports import Clock, SegmentFolder, Signer, Verifier
 from hyops_gitops.core.signers import SignerSet
+from hyops_gitops.core.text import first_few
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.entries import Body, Intent
 from hyops_gitops.log.envelope import NO_HASH, Envelope, decode, encode
@@ -82,7 +83,7 @@ class SegmentReader:
         """
         reading = self.read(segment)
         if reading.segment is None or reading.problems:
-            shown = "; ".join(f"{one.where}: {one.message}" for one in reading.problems[:_SHOWN])
+            shown = first_few([f"{problem.where}: {problem.message}" for problem in reading.problems], _SHOWN, "; ")
             raise Refused(
                 f"segment {segment} does not verify: {shown}",
                 guard="evidence-invalid",

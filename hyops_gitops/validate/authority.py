@@ -7,12 +7,13 @@ from itertools import chain
 from urllib.parse import urlsplit
 
 from hyops_gitops.core.authority import DEFAULT_LEASE_S, ServerAddress, default_convergence_s
-from hyops_gitops.core.context import parse_network, suggestion, ttl_bounds
+from hyops_gitops.core.context import parse_network, ttl_bounds
 from hyops_gitops.core.document import Document, Fields, KeyPath, finding_at
 from hyops_gitops.core.findings import Finding, Rule, Severity
 from hyops_gitops.core.guards import GUARDS, overridable_guards
 from hyops_gitops.core.markers import PROTOCOL
 from hyops_gitops.core.names import SHARED, is_below, label_problem, name_problem
+from hyops_gitops.core.text import suggestion
 
 AUTHORITY_ZONE = Rule(
     "authority-zone",

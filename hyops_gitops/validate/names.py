@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 
-from hyops_gitops.core.context import ZoneContext, did_you_mean, suggestion
+from hyops_gitops.core.context import ZoneContext
 from hyops_gitops.core.document import finding_at
 from hyops_gitops.core.findings import Finding, Rule, Severity
 from hyops_gitops.core.names import (
@@ -15,6 +15,7 @@ from hyops_gitops.core.names import (
     is_in_zone,
     name_problem,
 )
+from hyops_gitops.core.text import did_you_mean, suggestion
 from hyops_gitops.validate.drafts import AliasDraft, ContractDraft
 
 NAME_SYNTAX = Rule(

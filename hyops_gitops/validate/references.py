@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from hyops_gitops.core.context import ZoneContext, did_you_mean
+from hyops_gitops.core.context import ZoneContext
 from hyops_gitops.core.contract import TargetType
 from hyops_gitops.core.document import finding_at
 from hyops_gitops.core.findings import Finding, Rule
 from hyops_gitops.core.names import EndpointName, canonical_name, endpoint_name_of_path, is_in_zone
+from hyops_gitops.core.text import did_you_mean
 from hyops_gitops.validate.drafts import ContractDraft
 from hyops_gitops.validate.names import alias_names
 

@@ -4,11 +4,12 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
-from hyops_gitops.core.context import ZoneContext, suggestion
+from hyops_gitops.core.context import ZoneContext
 from hyops_gitops.core.contract import TargetType
 from hyops_gitops.core.document import Fields, KeyPath, finding_at
 from hyops_gitops.core.findings import Finding, Rule, Severity
 from hyops_gitops.core.names import canonical_name, name_problem
+from hyops_gitops.core.text import suggestion
 from hyops_gitops.core.zone import canonical_address
 from hyops_gitops.validate.drafts import ContractDraft, TargetDraft
 

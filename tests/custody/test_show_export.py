@@ -169,6 +169,7 @@ def test_a_name_that_the_log_does_not_know(told: World) -> None:
     ran = told.cli("history", "firts", "--format", "json")
 
     assert (ran.exit, ran.document()["code"]) == (2, "unknown-name")
+    assert ok(told.cli("history", "first")).out == ok(told.cli("history", "first.prod")).out
     assert told.name("first") in str(ran.document()["hint"])
 
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -14,7 +15,11 @@ from hyops_gitops.adapters.yaml.reader import read_document
 from hyops_gitops.adapters.yaml.schema import check_document
 from hyops_gitops.core.contract import Contract
 from hyops_gitops.core.declaration import Declaration, DeclaredHold, read_trailers
+from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.guards import Override
+from hyops_gitops.log.log import Log
+from hyops_gitops.recover.breakglass import Cutover, Failback, choose
+from hyops_gitops.recover.opening import BreakglassPorts, BreakglassRequest
 from hyops_gitops.validate.tree import validate_tree
 from tests.moving.conftest import CONTRACTS, Clone
 
@@ -95,6 +100,44 @@ def test_what_is_no_cutover_changes_nothing(clone: Clone, arguments: list[str], 
 
     assert (ran.exit, ran.document["code"]) == (2, code)
     assert clone.git("status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "code"), [("pg", "ambiguous-name"), ("p", "unknown-name"), ("pg.pro", "unknown-name")]
+)
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (["cutover"], ["--to", "gcp"]),
+        (["cutover"], ["--prepare"]),
+        (["failback"], []),
+        (["failover", "--from", "onprem", "--to", "gcp", "--include"], []),
+        (["status"], []),
+    ],
+)
+def test_every_command_treats_a_short_name_alike(
+    clone: Clone, before: list[str], after: list[str], name: str, code: str
+) -> None:
+    ran = clone.run(*before, name, *after)
+
+    assert (ran.exit, ran.document["code"]) == (2, code)
+    assert "pg.dev.x.internal, pg.prod.x.internal" in str(ran.document["hint"]) or code == "unknown-name"
+
+
+def test_a_name_without_its_environment_is_enough_where_it_is_the_only_one(clone: Clone) -> None:
+    assert clone.run("cutover", "away", "--to", "onprem").exit == 0
+
+    assert clone.git("status", "--porcelain").endswith("endpoints/prod/away.yaml")
+
+
+@pytest.mark.parametrize("command", [Cutover("pg", "gcp"), Failback("pg")])
+def test_break_glass_treats_a_short_name_as_the_other_commands_do(clone: Clone, command: Cutover | Failback) -> None:
+    validation = validate_tree(WorkTree(clone.root), read_document, check_document)
+
+    with pytest.raises(UsageError) as caught:
+        choose(command, validation, cast(Log, None), cast(BreakglassRequest, None), cast(BreakglassPorts, None))
+
+    assert caught.value.code == "ambiguous-name"
 
 
 def test_a_move_to_where_it_is_does_nothing(clone: Clone) -> None:

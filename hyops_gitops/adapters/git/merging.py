@@ -8,6 +8,7 @@ from hyops_gitops.adapters.git.process import Git, summary
 from hyops_gitops.adapters.git.tree import CommitTree, ReadTree
 from hyops_gitops.adapters.git.worktree import scratch_objects
 from hyops_gitops.core.errors import InvalidData, OutsideFailure
+from hyops_gitops.core.text import first_few
 from hyops_gitops.core.tree import ROOTS
 
 _CONFLICT = 1  # exit status of `git merge-tree` when the merge does not come out clean
@@ -43,7 +44,7 @@ def merged_tree(git: Git, into: str, commit: str, changed: Mapping[str, bytes | 
             )
         watched = tuple(f"{prefix}{root}/" for root in ROOTS)
         if clashing := sorted({path.removeprefix(prefix) for path in paths if path.startswith(watched)}):
-            shown = ", ".join(clashing[:_SHOWN]) + (", ..." if len(clashing) > _SHOWN else "")
+            shown = first_few(clashing, _SHOWN)
             raise InvalidData(
                 f"the merge into {into[:12]} has conflicts in {shown}",
                 code="merge-conflict",

@@ -15,7 +15,6 @@ from typing import Any, Literal, cast
 from jsonschema import Draft202012Validator, ValidationError
 
 from hyops_gitops.adapters.files import shipped_directory
-from hyops_gitops.core.context import did_you_mean, suggestion
 from hyops_gitops.core.document import (
     SCHEMA_DUPLICATE,
     SCHEMA_FORM,
@@ -28,6 +27,7 @@ from hyops_gitops.core.document import (
     KeyPath,
 )
 from hyops_gitops.core.findings import Finding, Rule, finding
+from hyops_gitops.core.text import did_you_mean, suggestion
 
 _TYPES = {
     "string": "text",
