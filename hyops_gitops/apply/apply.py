@@ -30,12 +30,11 @@ from hyops_gitops.apply.prepare import (
     look,
     prepare,
     record_circumstances,
-    record_refusal,
-    recorded_refusal,
 )
 from hyops_gitops.apply.propose import with_trailers
 from hyops_gitops.apply.prove import look_for_late_proof
 from hyops_gitops.apply.receipt import Outcome, Receipt
+from hyops_gitops.apply.record import record_refusal, recorded_refusal
 from hyops_gitops.apply.recover import without_open_intent
 from hyops_gitops.core.errors import HyopsError, Refused
 from hyops_gitops.core.events import Warned

@@ -4,15 +4,16 @@ What is to be done comes as a `Prepared`; nothing here decides whether it is rig
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from hyops_gitops.apply.ports import ApplyPorts, ApplyRequest
-from hyops_gitops.apply.prepare import Prepared, recorded_overrides, zone_digests
+from hyops_gitops.apply.prepare import Prepared
 from hyops_gitops.apply.probe import answering_badly, prove_services
 from hyops_gitops.apply.prove import converged, prove
 from hyops_gitops.apply.read_back import NOTHING_READ, ReadBack, believed
-from hyops_gitops.apply.recover import free_lost_numbers, overtaken, result_of
+from hyops_gitops.apply.record import recorded_overrides, result_of, zone_digests
+from hyops_gitops.apply.recover import end_of, free_lost_numbers, overtaken
 from hyops_gitops.apply.send import LastLook, Sent, send, update_of
 from hyops_gitops.core.errors import OutsideFailure, Refused, Unconfirmed
 from hyops_gitops.core.events import Step, Warned
@@ -20,7 +21,6 @@ from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.serials import forecast_serial, is_newer
 from hyops_gitops.core.server_report import ServerReport
 from hyops_gitops.core.servers import servers_of
-from hyops_gitops.core.text import masked
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.entries import DigestSource, Intent, Result, ResultOutcome
 from hyops_gitops.log.log import Log, placed
@@ -134,19 +134,8 @@ class _Proof:
 
 def _not_applied(prepared: Prepared, intended: Log, sent: Sent, ports: ApplyPorts) -> Carried:
     plan, serial = prepared.plan, prepared.serial
-    result = Result(
-        intent_seq=intended.head.seq,
-        intent_sha256=intended.head.sha256,
-        outcome=sent.outcome,
-        converged=False,
-        serial_before=serial,
-        after=zone_digests(plan.observed, intended.state, serial),
-        after_source="computed",
-        accepted=None,
-        servers=(),
-        retire=(),
-        reason=masked(sent.reason),
-    )
+    after = zone_digests(plan.observed, intended.state, serial)
+    result = result_of(intended.head, sent.outcome, after, sent.reason)
     log = _record(prepared, intended, result, plan.observed, intended.state, ports)
     return Carried(sent.outcome, converged=False, intended=intended, log=log, reason=sent.reason, serial=serial)
 
@@ -201,13 +190,9 @@ def _applied(prepared: Prepared, intended: Log, stored: _Stored, proof: _Proof, 
     servers = tuple(judged(one, retire, ports.clock.now()) for one in proof.servers)
     is_converged = converged(authority, servers, lost)
     moments = timeline(servers, proof.services) if any(change.cutover for change in plan.changes) else ()
-    result = Result(
-        intent_seq=intended.head.seq,
-        intent_sha256=intended.head.sha256,
-        outcome="applied",
+    result = replace(
+        result_of(intended.head, "applied", zone_digests(zone, state, serial)),
         converged=is_converged,
-        serial_before=prepared.serial,
-        after=zone_digests(zone, state, serial),
         after_source=source,
         accepted=accepted.at.replace(microsecond=0),
         servers=servers,
@@ -287,7 +272,7 @@ def _record(prepared: Prepared, intended: Log, result: Result, zone: Zone, state
         try:
             if reason:
                 log = prepared.opened.writer.newest()
-            settled = result_of(log, intended.head.seq)
+            settled = end_of(log, intended.head.seq)
             if settled is None:
                 log = prepared.opened.writer.append(log, result, zone, state)
             elif settled.body != result:  # else it had arrived, and only the answer was lost

@@ -14,19 +14,16 @@ from hyops_gitops.apply.prepare import (
     look,
     probe_targets,
     record_circumstances,
-    record_refusal,
-    recorded_refusal,
-    zone_drift,
 )
 from hyops_gitops.apply.probe import answering_badly
 from hyops_gitops.apply.prove import LateProof, behind
 from hyops_gitops.apply.receipt import Outcome, Receipt, RollBack
+from hyops_gitops.apply.record import head_of, record_refusal, recorded_refusal, zone_drift
 from hyops_gitops.core.contract import Contract
 from hyops_gitops.core.errors import OutsideFailure, Refused
 from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.readiness import Candidate
 from hyops_gitops.core.server_report import ServerReport
-from hyops_gitops.log.envelope import EntryRef
 from hyops_gitops.log.holds import hold_of
 from hyops_gitops.log.late_proof import last_change
 from hyops_gitops.log.log import Log
@@ -143,9 +140,9 @@ def receipt_of(
         readiness=prepared.readiness,
         serial_before=prepared.serial,
         serial_after=prepared.serial,
-        intent=ref_of(intended) if intended else None,
-        result=ref_of(log) if intended else None,
-        head=ref_of(log),
+        intent=head_of(intended) if intended else None,
+        result=head_of(log) if intended else None,
+        head=head_of(log),
         damage=prepared.observation.damage,
         timings_ms=timings,
     )
@@ -212,13 +209,13 @@ def _rolled_back(receipt: Receipt, back: RolledBack) -> Receipt:
         back.names,
         carried.outcome if carried else "refused",
         back.reason,
-        ref_of(carried.intended) if carried else None,
-        ref_of(carried.log) if carried else None,
+        head_of(carried.intended) if carried else None,
+        head_of(carried.log) if carried else None,
         carried.servers if carried else (),
         carried.services if carried else (),
     )
     serial = carried.serial if carried else receipt.serial_after
-    return replace(receipt, outcome=outcome, reason=reason, rollback=own, head=ref_of(back.log), serial_after=serial)
+    return replace(receipt, outcome=outcome, reason=reason, rollback=own, head=head_of(back.log), serial_after=serial)
 
 
 def outcome_of(carried: Carried) -> tuple[Outcome, str]:
@@ -231,8 +228,3 @@ def outcome_of(carried: Carried) -> tuple[Outcome, str]:
     if doubts:
         return "unconfirmed", f"the update was accepted, but {'; '.join(doubts)}"
     return "applied", ""
-
-
-def ref_of(log: Log) -> EntryRef:
-    """The log's newest entry."""
-    return EntryRef(log.head.seq, log.head.sha256)

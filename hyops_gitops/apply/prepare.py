@@ -34,30 +34,28 @@ from hyops_gitops.apply.propose import (
     sites_lost,
     sort_findings,
 )
+from hyops_gitops.apply.record import zone_drift
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.damage import REPAIR, said
 from hyops_gitops.core.declaration import NOTHING_DECLARED, Declaration
 from hyops_gitops.core.errors import Refused, UsageError
 from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.findings import FindingsError
-from hyops_gitops.core.guards import Override, find_override, override_line
-from hyops_gitops.core.managed import ManagedSet
+from hyops_gitops.core.guards import find_override, override_line
 from hyops_gitops.core.network import ZoneWriter
 from hyops_gitops.core.people import MergedCommit, missing_approval
 from hyops_gitops.core.readiness import Candidate, ReadinessReport
 from hyops_gitops.core.text import counted, masked
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.admin_entries import Gap
-from hyops_gitops.log.entries import AuthorityChange, Refusal, Result, Unchanged, ZoneDrift
+from hyops_gitops.log.entries import AuthorityChange, ZoneDrift
 from hyops_gitops.log.holds import held_contracts, moves_of
 from hyops_gitops.log.log import Log
-from hyops_gitops.log.parts import Hold, RecordedRefusal, ZoneDigests
+from hyops_gitops.log.parts import Hold
 from hyops_gitops.log.repairing import Mend
 from hyops_gitops.plan.limits import Limits
-from hyops_gitops.plan.plan import Change, Plan
-from hyops_gitops.plan.plan import Refusal as PlanRefusal
+from hyops_gitops.plan.plan import Plan
 from hyops_gitops.plan.readiness import attested, candidates, guarded
-from hyops_gitops.plan.state import differences_between
 
 _GUARD = "separation-of-duties"
 
@@ -268,47 +266,6 @@ def _gap(observation: Observation, log: Log, request: ApplyRequest) -> Gap | Non
     return Gap(reason, (log.head.seq + 1, observation.anchor.seq), observation.anchor.sha256)
 
 
-def zone_drift(commit: str, log: Log, observation: Observation) -> ZoneDrift | None:
-    """How the zone differs from what the newest entry left; before the first intent there is nothing to differ from."""
-    zone = observation.zone
-    if not log.has_baseline or zone.digest() == log.observed.digest():
-        return None
-    return ZoneDrift(
-        commit,
-        zone_digests(log.observed, log.state, log.serial),
-        zone_digests(zone, log.state, observation.header.serial),
-        tuple(differences_between(log.observed, zone, log.state)),
-        restored=observation.state == "restored",
-        damage=observation.damage,
-    )
-
-
-def zone_digests(zone: Zone, managed: ManagedSet, serial: int | None) -> ZoneDigests:
-    """Digests of a zone: of what we manage in it, as it stands there, and of all of it."""
-    return ZoneDigests(zone.select(managed.entries).digest(), zone.digest(), serial)
-
-
-def record_refusal(
-    opened: Opened,
-    merged: tuple[MergedCommit, ...],
-    refusals: tuple[RecordedRefusal, ...],
-    changes: tuple[Change, ...],
-    overrides: Sequence[Override],
-) -> Log:
-    """Refusals are evidence too; the same one, with nothing applied since, is not written again."""
-    log = opened.log
-    given = recorded_overrides(overrides)
-    body = Refusal(opened.contracts, opened.authority_ref, merged, refusals, changes, given)
-    for entry in reversed(log.entries):
-        if isinstance(entry.body, Result | Unchanged):
-            break
-        if isinstance(entry.body, Refusal):
-            if entry.body.to_json() == body.to_json():
-                return log
-            break
-    return opened.writer.append(log, body, log.observed, log.state)
-
-
 def record_circumstances(prepared: Prepared) -> Log:
     """What has to be in the log ahead of what is done: missing entries, a changed authority, drift."""
     log, writer = prepared.opened.log, prepared.opened.writer
@@ -320,13 +277,3 @@ def record_circumstances(prepared: Prepared) -> Log:
     if prepared.drift is not None:
         log = writer.append(log, prepared.drift, prepared.plan.observed, log.state)
     return log
-
-
-def recorded_refusal(refusal: Refused | PlanRefusal) -> RecordedRefusal:
-    """A refusal as the log says it."""
-    return RecordedRefusal(refusal.guard, refusal.name, masked(refusal.message))
-
-
-def recorded_overrides(overrides: Sequence[Override]) -> tuple[Override, ...]:
-    """Overrides fit for the log: each reason cut, and without secrets and addresses."""
-    return tuple(replace(one, reason=masked(one.reason)) for one in overrides)

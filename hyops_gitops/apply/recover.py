@@ -5,12 +5,14 @@ process is gone, when the head has not moved for the lease and half a minute by 
 so. Settling makes the server itself refuse the PATCH from then on, or finds that it landed.
 """
 
+from dataclasses import replace
+
 from hyops_gitops.apply.lock import ensure_lock
 from hyops_gitops.apply.opening import Opened
 from hyops_gitops.apply.ports import ApplyPorts, ApplyRequest
-from hyops_gitops.apply.prepare import zone_digests
 from hyops_gitops.apply.prove import converged, prove
 from hyops_gitops.apply.read_back import read_landed
+from hyops_gitops.apply.record import result_of, zone_digests
 from hyops_gitops.apply.send import Update, settle
 from hyops_gitops.core.errors import OutsideFailure, Refused, Unconfirmed
 from hyops_gitops.core.events import Step, Warned
@@ -63,21 +65,8 @@ def settle_intent(opened: Opened, primary: ZoneWriter, entry: Entry, intent: Int
     if (later := _lost_later(opened.log, primary, entry.seq)) is not None:
         reason = f"not known whether its update landed: intent {later.seq} came after it and is lost to this log"
     ports.on_event(Warned(f"the update of intent {entry.seq} {'never landed' if later is None else f'is {reason}'}"))
-    serial = intent.before.serial
-    result = Result(
-        intent_seq=entry.seq,
-        intent_sha256=entry.sha256,
-        outcome="failed",
-        converged=False,
-        serial_before=serial,
-        after=zone_digests(opened.log.observed, opened.log.state, serial),
-        after_source="computed",
-        accepted=None,
-        servers=(),
-        retire=(),
-        reason=reason,
-        recovered=True,
-    )
+    after = zone_digests(opened.log.observed, opened.log.state, intent.before.serial)
+    result = replace(result_of(entry, "failed", after, reason), recovered=True)
     return opened.writer.append(opened.log, result, opened.log.observed, opened.log.state)
 
 
@@ -131,15 +120,9 @@ def _record_landed(opened: Opened, entry: Entry, intent: Intent, primary: ZoneWr
         ports,
         sites_lost=intent.sites_lost,
     )
-    result = Result(
-        intent_seq=entry.seq,
-        intent_sha256=entry.sha256,
-        outcome="applied",
+    result = replace(
+        result_of(entry, "applied", zone_digests(zone, state, primary.header().serial)),
         converged=converged(authority, servers, intent.sites_lost),
-        serial_before=intent.before.serial,
-        after=zone_digests(zone, state, primary.header().serial),
-        after_source="computed",
-        accepted=None,
         servers=servers,
         # When it was accepted is not known; by now it has been, so this errs on the late side.
         retire=after_caches(
@@ -151,7 +134,7 @@ def _record_landed(opened: Opened, entry: Entry, intent: Intent, primary: ZoneWr
     return opened.writer.append(log, result, zone, state)
 
 
-def result_of(log: Log, seq: int) -> Entry | None:
+def end_of(log: Log, seq: int) -> Entry | None:
     """The entry that says what became of an intent."""
     return next((one for one in log.entries[seq:] if isinstance(one.body, Result) and one.body.intent_seq == seq), None)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from hyops_gitops.apply.look import anchor_refusal, check_clock, check_header, judge_anchor, observe
-from hyops_gitops.apply.prepare import zone_digests, zone_drift
+from hyops_gitops.apply.record import zone_digests, zone_drift
 from hyops_gitops.core.authority import Authority, Secondary
 from hyops_gitops.core.errors import HyopsError, OutsideFailure, Refused, UsageError
 from hyops_gitops.core.exchange import CommitInfo

@@ -12,7 +12,7 @@ from hyops_gitops.apply.apply import starting_again
 from hyops_gitops.apply.look import check_clock, check_header
 from hyops_gitops.apply.opening import BranchRecorder, Opened, open_log
 from hyops_gitops.apply.ports import ApplyPorts, ApplyRequest
-from hyops_gitops.apply.prepare import recorded_overrides
+from hyops_gitops.apply.record import recorded_overrides
 from hyops_gitops.apply.recover import free_reserved_numbers, without_open_intent
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.contract import Contract, Target

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from hyops_gitops.apply.carry_out import Carried, carry_out
-from hyops_gitops.apply.finish import outcome_of, ref_of
+from hyops_gitops.apply.finish import outcome_of
 from hyops_gitops.apply.look import anchor_refusal
 from hyops_gitops.apply.opening import Opened, open_log, read_recorded
 from hyops_gitops.apply.ports import ApplyPorts, ApplyRequest
-from hyops_gitops.apply.prepare import Prepared, Seen, look, record_circumstances, zone_drift
+from hyops_gitops.apply.prepare import Prepared, Seen, look, record_circumstances
+from hyops_gitops.apply.record import head_of, zone_drift
 from hyops_gitops.apply.recover import without_open_intent
 from hyops_gitops.core.contract import Contract
 from hyops_gitops.core.errors import InvalidData
@@ -107,7 +108,7 @@ def carry_out_repair(prepared: PreparedRepair, ports: ApplyPorts) -> RepairResul
     """
     log = prepared.opened.log
     if not prepared.mended:
-        return RepairResult("left" if prepared.mends else "nothing", log.zone, ref_of(log), prepared.mends)
+        return RepairResult("left" if prepared.mends else "nothing", log.zone, head_of(log), prepared.mends)
     step = _prepared(prepared, ports)
     quick = replace(prepared.request.apply, watch=False)
     carried = carry_out(step, record_circumstances(step), quick, ports, lambda _: None)
@@ -115,13 +116,13 @@ def carry_out_repair(prepared: PreparedRepair, ports: ApplyPorts) -> RepairResul
     return RepairResult(
         outcome,
         log.zone,
-        ref_of(carried.log),
+        head_of(carried.log),
         prepared.mends,
         reason,
         carried.serial,
         carried.servers,
-        ref_of(carried.intended),
-        ref_of(carried.log),
+        head_of(carried.intended),
+        head_of(carried.log),
     )
 
 

@@ -12,7 +12,7 @@ Replacing the SOA is the one exception to never writing it: a serial that is not
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from hyops_gitops.apply.look import (
@@ -25,7 +25,7 @@ from hyops_gitops.apply.look import (
 )
 from hyops_gitops.apply.opening import Opened, open_log
 from hyops_gitops.apply.ports import ApplyPorts, ApplyRequest
-from hyops_gitops.apply.prepare import zone_digests
+from hyops_gitops.apply.record import result_of, zone_digests
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.errors import Exit, InvalidData, Refused
 from hyops_gitops.core.events import Step, Warned
@@ -39,7 +39,7 @@ from hyops_gitops.core.servers import ZoneCopy, ask_all, copy_questions, servers
 from hyops_gitops.core.text import masked
 from hyops_gitops.core.zone import RRset, Zone, soa_serial
 from hyops_gitops.log.admin_entries import Gap
-from hyops_gitops.log.entries import Intent, Result
+from hyops_gitops.log.entries import Intent
 from hyops_gitops.log.envelope import EntryRef
 from hyops_gitops.log.log import Log, recorded_zone, zone_after_intent
 from hyops_gitops.log.parts import Restore
@@ -337,19 +337,11 @@ def _without_open_intent(
     )
     zone = zone_after_intent(log.observed, entry.body) if landed else log.observed
     state = after_changes(log.state, entry.body.changes) if landed else log.state
-    serial = entry.body.before.serial
-    result = Result(
-        intent_seq=entry.seq,
-        intent_sha256=entry.sha256,
-        outcome="applied" if landed else "failed",
-        converged=False,
-        serial_before=serial,
-        after=zone_digests(zone, state, None if landed else serial),
-        after_source="computed",
-        accepted=None,
-        servers=(),
+    reason = "" if landed else "its writer was gone, and no server shows its update; the zone is being restored"
+    after = zone_digests(zone, state, None if landed else entry.body.before.serial)
+    result = replace(
+        result_of(entry, "applied" if landed else "failed", after, reason),
         retire=retirements(entry.body.changes, ports.clock.now(), (), log.applied_to) if landed else (),
-        reason="" if landed else "its writer was gone, and no server shows its update; the zone is being restored",
         recovered=True,
     )
     return opened.with_log(opened.writer.append(log, result, zone, state))

@@ -4,19 +4,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from hyops_gitops.apply.prepare import recorded_overrides, zone_digests
 from hyops_gitops.apply.prove import behind, converged, prove
 from hyops_gitops.apply.read_back import believed
+from hyops_gitops.apply.record import head_of, recorded_overrides, result_of, zone_digests
 from hyops_gitops.apply.send import Sent, Update, send
 from hyops_gitops.core.damage import REPAIR, find_damage, said
 from hyops_gitops.core.errors import OutsideFailure, Refused, ReplyLost, ServerRefused, Unconfirmed
 from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.markers import MARKERS_KEPT, Turn, claim, protocol_marker, protocol_name, tombstone
 from hyops_gitops.core.serials import forecast_serial, is_newer, newest_serial
-from hyops_gitops.core.text import masked
 from hyops_gitops.core.zone import DNSSEC_TYPES, SOA_SERIAL, Key, RRset, Zone, same_stored
 from hyops_gitops.log.entries import Intent, Result, ResultOutcome, ZoneDrift
-from hyops_gitops.log.envelope import EntryRef
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.parts import AuthorityRef, Lease
 from hyops_gitops.plan.plan import plan_digest
@@ -50,7 +48,7 @@ class RestoreRun:
         sent = self._write(intended)
         accepted, accepted_at = self.clock.now(), self.clock.monotonic()
         if sent.outcome != "applied":
-            result = self._result(intended, "failed", masked(sent.reason))
+            result = self._result(intended, "failed", sent.reason)
             log = self._append_result(intended, result, intended.observed)
             return self._done("failed", intended, log, sent.reason)
         serial, wrong = self._read_back()
@@ -65,7 +63,7 @@ class RestoreRun:
         good = not wrong and converged(self.prepared.opened.authority, servers)
         reason = wrong or ("" if good else f"the zone is on the primary, but {behind(servers)}")
         result = replace(
-            self._result(intended, "applied", masked(wrong)),
+            self._result(intended, "applied", wrong),
             after=zone_digests(self.prepared.wanted, intended.state, serial),
             after_source="computed" if wrong else "read",
             converged=good,
@@ -226,20 +224,8 @@ class RestoreRun:
 
     def _result(self, intended: Log, outcome: ResultOutcome, reason: str) -> Result:
         """As it is when nothing was changed."""
-        serial = self.plan.serial_before
-        return Result(
-            intent_seq=intended.head.seq,
-            intent_sha256=intended.head.sha256,
-            outcome=outcome,
-            converged=False,
-            serial_before=serial,
-            after=zone_digests(intended.observed, intended.state, serial),
-            after_source="computed",
-            accepted=None,
-            servers=(),
-            retire=(),
-            reason=reason,
-        )
+        after = zone_digests(intended.observed, intended.state, self.plan.serial_before)
+        return result_of(intended.head, outcome, after, reason)
 
     def _append_result(self, intended: Log, result: Result, zone: Zone) -> Log:
         try:
@@ -252,13 +238,8 @@ class RestoreRun:
             ) from None
 
     def _done(self, outcome: RestoreOutcome, intended: Log, log: Log, reason: str) -> RestoreResult:
-        intent, result = entry_ref(intended), entry_ref(log)
+        intent, result = head_of(intended), head_of(log)
         return RestoreResult(outcome, log.zone, result, self.plan, reason, self.plan.serial_before, (), intent, result)
-
-
-def entry_ref(log: Log) -> EntryRef:
-    """The log's newest entry."""
-    return EntryRef(log.head.seq, log.head.sha256)
 
 
 def carry_out_restore(prepared: PreparedRestore, ports: RestorePorts) -> RestoreResult:
@@ -271,7 +252,7 @@ def carry_out_restore(prepared: PreparedRestore, ports: RestorePorts) -> Restore
     """
     plan, log = prepared.plan, prepared.opened.log
     if plan is None:
-        return RestoreResult("nothing", log.zone, entry_ref(log))
+        return RestoreResult("nothing", log.zone, head_of(log))
     return RestoreRun(prepared, plan, ports).run()
 
 

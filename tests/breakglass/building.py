@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hyops_gitops.adapters.ssh.signing import SshKeygenSigner, SshVerifier
-from hyops_gitops.apply.prepare import zone_digests
+from hyops_gitops.apply.record import zone_digests
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.signers import SignerSet
 from hyops_gitops.core.zone import RRset

@@ -13,8 +13,8 @@ from hyops_gitops.adapters.yaml.edit import add_scalar
 from hyops_gitops.adapters.yaml.reader import read_document
 from hyops_gitops.adapters.yaml.schema import check_document
 from hyops_gitops.apply.opening import merged_commit
-from hyops_gitops.apply.prepare import zone_digests
 from hyops_gitops.apply.propose import Ground, manifest_sha256, propose
+from hyops_gitops.apply.record import zone_digests
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.managed import ManagedSet

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hyops_gitops.apply.prepare import zone_digests
+from hyops_gitops.apply.record import zone_digests
 from hyops_gitops.core.guards import Override
 from hyops_gitops.log.admin_entries import Gap, Reconcile
 from hyops_gitops.log.log import placed

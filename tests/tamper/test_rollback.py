@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hyops_gitops.apply.prepare import zone_digests
+from hyops_gitops.apply.record import zone_digests
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.log.entries import Intent, Result, Unchanged
 from hyops_gitops.log.holds import hold_of

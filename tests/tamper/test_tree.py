@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hyops_gitops.apply.prepare import zone_digests
+from hyops_gitops.apply.record import zone_digests
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.admin_entries import Compromised, Gap, TrustChange

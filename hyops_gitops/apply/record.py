@@ -1,0 +1,95 @@
+"""The entries that an apply, a settlement, a restore and a repair write: one way to build each of them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from hyops_gitops.apply.look import Observation
+from hyops_gitops.apply.opening import Opened
+from hyops_gitops.core.errors import Refused
+from hyops_gitops.core.guards import Override
+from hyops_gitops.core.managed import ManagedSet
+from hyops_gitops.core.people import MergedCommit
+from hyops_gitops.core.text import masked
+from hyops_gitops.core.zone import Zone
+from hyops_gitops.log.entries import Intent, Refusal, Result, ResultOutcome, Unchanged, ZoneDrift
+from hyops_gitops.log.envelope import Entry, EntryRef
+from hyops_gitops.log.log import Log
+from hyops_gitops.log.parts import RecordedRefusal, ZoneDigests
+from hyops_gitops.plan.plan import Change
+from hyops_gitops.plan.plan import Refusal as PlanRefusal
+from hyops_gitops.plan.state import differences_between
+
+
+def head_of(log: Log) -> EntryRef:
+    """The log's newest entry."""
+    return EntryRef(log.head.seq, log.head.sha256)
+
+
+def zone_digests(zone: Zone, managed: ManagedSet, serial: int | None) -> ZoneDigests:
+    """Digests of a zone: of what we manage in it, as it stands there, and of all of it."""
+    return ZoneDigests(zone.select(managed.entries).digest(), zone.digest(), serial)
+
+
+def result_of(entry: Entry, outcome: ResultOutcome, after: ZoneDigests, reason: str = "") -> Result:
+    """The result of an intent of which no more than its outcome is known; `replace` puts in the rest."""
+    if not isinstance(entry.body, Intent):
+        raise TypeError(f"entry {entry.seq} is of type {entry.type}, expected an intent")
+    return Result(
+        intent_seq=entry.seq,
+        intent_sha256=entry.sha256,
+        outcome=outcome,
+        converged=False,
+        serial_before=entry.body.before.serial,
+        after=after,
+        after_source="computed",
+        accepted=None,
+        servers=(),
+        retire=(),
+        reason=masked(reason),
+    )
+
+
+def zone_drift(commit: str, log: Log, observation: Observation) -> ZoneDrift | None:
+    """How the zone differs from what the newest entry left; before the first intent there is nothing to differ from."""
+    zone = observation.zone
+    if not log.has_baseline or zone.digest() == log.observed.digest():
+        return None
+    return ZoneDrift(
+        commit,
+        zone_digests(log.observed, log.state, log.serial),
+        zone_digests(zone, log.state, observation.header.serial),
+        tuple(differences_between(log.observed, zone, log.state)),
+        restored=observation.state == "restored",
+        damage=observation.damage,
+    )
+
+
+def recorded_refusal(refusal: Refused | PlanRefusal) -> RecordedRefusal:
+    """A refusal in the form of the log."""
+    return RecordedRefusal(refusal.guard, refusal.name, masked(refusal.message))
+
+
+def recorded_overrides(overrides: Sequence[Override]) -> tuple[Override, ...]:
+    """Overrides fit for the log: each reason cut, and without secrets and addresses."""
+    return tuple(replace(override, reason=masked(override.reason)) for override in overrides)
+
+
+def record_refusal(
+    opened: Opened,
+    merged: tuple[MergedCommit, ...],
+    refusals: tuple[RecordedRefusal, ...],
+    changes: tuple[Change, ...],
+    overrides: Sequence[Override],
+) -> Log:
+    """Append a refusal, unless the newest one since the last result is the same."""
+    log = opened.log
+    given = recorded_overrides(overrides)
+    body = Refusal(opened.contracts, opened.authority_ref, merged, refusals, changes, given)
+    for entry in reversed(log.entries):
+        if isinstance(entry.body, Result | Unchanged):
+            break
+        if isinstance(entry.body, Refusal):
+            if entry.body.to_json() == body.to_json():
+                return log
+            break
+    return opened.writer.append(log, body, log.observed, log.state)
