@@ -52,7 +52,7 @@ _PAUSE_S = 0.5  # never longer: who has lost often must not come later for it
 _Outcome = TypeVar("_Outcome")
 
 
-def starting_again(attempt: Callable[[], _Outcome], ports: ApplyPorts) -> _Outcome:
+def retry_on_race(attempt: Callable[[], _Outcome], ports: ApplyPorts) -> _Outcome:
     """What an attempt comes to that nobody got ahead of; each starts from reading the record.
 
     Raises:
@@ -84,7 +84,7 @@ def apply(request: ApplyRequest, ports: ApplyPorts) -> Receipt:
         OutsideFailure: API or remote failed before the intent; nothing was changed.
         Unconfirmed: the update was sent and its outcome, or the record of it, is missing.
     """
-    return starting_again(lambda: _Apply(request, ports).run(), ports)
+    return retry_on_race(lambda: _Apply(request, ports).run(), ports)
 
 
 class _Apply:

@@ -14,7 +14,7 @@ from hyops_gitops.apply.prove import converged, prove
 from hyops_gitops.apply.read_back import NOTHING_READ, ReadBack, believed
 from hyops_gitops.apply.record import recorded_overrides, result_of, zone_digests
 from hyops_gitops.apply.recover import end_of, free_lost_numbers, overtaken
-from hyops_gitops.apply.send import LastLook, Sent, send, update_of
+from hyops_gitops.apply.send import LastLook, PatchOutcome, send, update_of
 from hyops_gitops.core.errors import OutsideFailure, Refused, Unconfirmed
 from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.managed import ManagedSet
@@ -36,8 +36,8 @@ Timed = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Carried:
-    """What became of it."""
+class IntentOutcome:
+    """The outcome of one intent."""
 
     outcome: ResultOutcome
     converged: bool
@@ -52,7 +52,7 @@ class Carried:
     back: ReadBack = NOTHING_READ
 
 
-def carry_out(prepared: Prepared, log: Log, request: ApplyRequest, ports: ApplyPorts, timed: Timed) -> Carried:
+def carry_out(prepared: Prepared, log: Log, request: ApplyRequest, ports: ApplyPorts, timed: Timed) -> IntentOutcome:
     """Steps 7 to 11.
 
     Raises:
@@ -119,7 +119,7 @@ class _Accepted:
 class _Stored:
     """What became of an accepted update in the database."""
 
-    sent: Sent
+    sent: PatchOutcome
     back: ReadBack
     accepted: _Accepted
 
@@ -132,12 +132,12 @@ class _Proof:
     services: tuple[ServiceReport, ...] = field(default=())
 
 
-def _not_applied(prepared: Prepared, intended: Log, sent: Sent, ports: ApplyPorts) -> Carried:
+def _not_applied(prepared: Prepared, intended: Log, sent: PatchOutcome, ports: ApplyPorts) -> IntentOutcome:
     plan, serial = prepared.plan, prepared.serial
     after = zone_digests(plan.observed, intended.state, serial)
     result = result_of(intended.head, sent.outcome, after, sent.reason)
     log = _record(prepared, intended, result, plan.observed, intended.state, ports)
-    return Carried(sent.outcome, converged=False, intended=intended, log=log, reason=sent.reason, serial=serial)
+    return IntentOutcome(sent.outcome, converged=False, intended=intended, log=log, reason=sent.reason, serial=serial)
 
 
 def _prove(prepared: Prepared, intended: Log, accepted: _Accepted, watch_until: float, ports: ApplyPorts) -> _Proof:
@@ -173,7 +173,7 @@ def _prove(prepared: Prepared, intended: Log, accepted: _Accepted, watch_until: 
     return proof
 
 
-def _applied(prepared: Prepared, intended: Log, stored: _Stored, proof: _Proof, ports: ApplyPorts) -> Carried:
+def _applied(prepared: Prepared, intended: Log, stored: _Stored, proof: _Proof, ports: ApplyPorts) -> IntentOutcome:
     plan, authority, lost = prepared.plan, prepared.opened.authority, prepared.sites_lost
     accepted, back = stored.accepted, stored.back
     if back.unread and not any(one.role != "resolver" and one.verdict == "converged" for one in proof.servers):
@@ -202,7 +202,7 @@ def _applied(prepared: Prepared, intended: Log, stored: _Stored, proof: _Proof, 
         damage=back.damage,
     )
     log = _record(prepared, intended, result, zone, state, ports)
-    return Carried(
+    return IntentOutcome(
         "applied",
         converged=is_converged,
         intended=intended,

@@ -7,7 +7,7 @@ and only to an old target that is ready. Anchor, claim and evidence are those of
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from hyops_gitops.apply.carry_out import Carried, Timed, carry_out
+from hyops_gitops.apply.carry_out import IntentOutcome, Timed, carry_out
 from hyops_gitops.apply.ports import ApplyPorts, ApplyRequest
 from hyops_gitops.apply.prepare import (
     Prepared,
@@ -34,16 +34,16 @@ from hyops_gitops.plan.state import changed_meanwhile, taken_back, with_companio
 
 
 @dataclass(frozen=True, slots=True)
-class RolledBack:
+class RollBackOutcome:
     """What became of moving names back."""
 
     names: tuple[str, ...]
     log: Log
-    carried: Carried | None = None  # None: it was not done
+    carried: IntentOutcome | None = None  # None: it was not done
     reason: str = ""  # why not
 
 
-def due(prepared: Prepared, carried: Carried, request: ApplyRequest) -> tuple[str, ...]:
+def due(prepared: Prepared, carried: IntentOutcome, request: ApplyRequest) -> tuple[str, ...]:
     """The names that have to be moved back."""
     policy = prepared.opened.authority.policy
     if policy.rollback == "off" or prepared.sites_lost or prepared.rollback_of is not None:
@@ -55,8 +55,13 @@ def due(prepared: Prepared, carried: Carried, request: ApplyRequest) -> tuple[st
 
 
 def roll_back(
-    names: Sequence[str], forward: Prepared, carried: Carried, request: ApplyRequest, ports: ApplyPorts, timed: Timed
-) -> RolledBack:
+    names: Sequence[str],
+    forward: Prepared,
+    carried: IntentOutcome,
+    request: ApplyRequest,
+    ports: ApplyPorts,
+    timed: Timed,
+) -> RollBackOutcome:
     """Move these names back to where they were, as an intent and a result of their own.
 
     Raises:
@@ -65,25 +70,25 @@ def roll_back(
     ports.on_event(Warned(f"not reachable by name: {', '.join(names)}; moving back"))
     try:
         prepared = _prepare(names, forward, carried, request, ports)
-        if isinstance(prepared, RolledBack):
+        if isinstance(prepared, RollBackOutcome):
             return prepared
         quick = replace(request, watch=False, overrides=())
         back = carry_out(prepared, record_circumstances(prepared), quick, ports, timed)
     except (Refused, OutsideFailure) as error:
-        return RolledBack(tuple(names), carried.log, reason=error.message)
-    return RolledBack(tuple(names), back.log, back, back.reason)
+        return RollBackOutcome(tuple(names), carried.log, reason=error.message)
+    return RollBackOutcome(tuple(names), back.log, back, back.reason)
 
 
 def _prepare(
-    names: Sequence[str], forward: Prepared, carried: Carried, request: ApplyRequest, ports: ApplyPorts
-) -> Prepared | RolledBack:
+    names: Sequence[str], forward: Prepared, carried: IntentOutcome, request: ApplyRequest, ports: ApplyPorts
+) -> Prepared | RollBackOutcome:
     opened = forward.opened.with_log(carried.log)
     contracts = {str(one.name): one for one in opened.validation.contracts}
     seen = look(opened, request, ports)
     zone = seen.observation.zone
     done = [change for change in forward.plan.changes if change.name in names]
     if edited := changed_meanwhile(zone, done):
-        return RolledBack(tuple(names), carried.log, reason=f"changed by somebody else since: {', '.join(edited)}")
+        return RollBackOutcome(tuple(names), carried.log, reason=f"changed by somebody else since: {', '.join(edited)}")
     changes = taken_back(done, names)
     seq = carried.intended.head.seq
     plan = Plan(
@@ -101,7 +106,7 @@ def _prepare(
     if plan.refusals:
         refused = tuple(map(recorded_refusal, plan.refusals))
         log = record_refusal(opened, (), refused, changes, ())
-        return RolledBack(tuple(names), log, reason=plan.refusals[0].message)
+        return RollBackOutcome(tuple(names), log, reason=plan.refusals[0].message)
     return Prepared(
         opened=opened,
         primary=seen.primary,
@@ -150,7 +155,7 @@ def receipt_of(
 
 def finished(
     prepared: Prepared,
-    carried: Carried,
+    carried: IntentOutcome,
     request: ApplyRequest,
     ports: ApplyPorts,
     timed: Timed,
@@ -190,14 +195,14 @@ def with_late_proof(receipt: Receipt, late: LateProof) -> Receipt:
     )
 
 
-def _who_caught_up(prepared: Prepared, carried: Carried) -> tuple[ServerReport, ...]:
+def _who_caught_up(prepared: Prepared, carried: IntentOutcome) -> tuple[ServerReport, ...]:
     """Servers that the apply before had to leave behind, and that serve this one."""
     last = last_change(prepared.opened.log)
     late = {one.key for one in last.behind if one.role != "resolver"} if last else set()
     return tuple(one for one in carried.servers if one.verdict == "converged" and one.key in late)
 
 
-def _rolled_back(receipt: Receipt, back: RolledBack) -> Receipt:
+def _rolled_back(receipt: Receipt, back: RollBackOutcome) -> Receipt:
     carried, what = back.carried, ", ".join(back.names)
     if carried is None or carried.outcome != "applied":
         outcome: Outcome = "unconfirmed"
@@ -218,7 +223,7 @@ def _rolled_back(receipt: Receipt, back: RolledBack) -> Receipt:
     return replace(receipt, outcome=outcome, reason=reason, rollback=own, head=head_of(back.log), serial_after=serial)
 
 
-def outcome_of(carried: Carried) -> tuple[Outcome, str]:
+def outcome_of(carried: IntentOutcome) -> tuple[Outcome, str]:
     """What an intent came to, and why not more."""
     if carried.outcome != "applied":
         return carried.outcome, carried.reason

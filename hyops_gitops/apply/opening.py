@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from hyops_gitops.apply.ports import ApplyPorts, ApplyRequest
-from hyops_gitops.apply.propose import Past, commits_after, manifest_sha256, read_past
+from hyops_gitops.apply.propose import LastRecordedTree, commits_after, manifest_sha256, read_past
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.declaration import read_trailers
@@ -165,7 +165,7 @@ def commits_since(opened: Opened, ports: ApplyPorts) -> tuple[CommitInfo, ...]:
     return commits_after(opened.log, opened.commit, ports.history)
 
 
-def read_recorded(opened: Opened, ports: ApplyPorts) -> Past | None:
+def read_recorded(opened: Opened, ports: ApplyPorts) -> LastRecordedTree | None:
     """The tree recorded last; None before the first apply, which takes the tree as it stands.
 
     Raises:
@@ -186,7 +186,7 @@ def read_recorded(opened: Opened, ports: ApplyPorts) -> Past | None:
     return read_past(files, opened.validation, ports.read, ports.check)
 
 
-def check_history(opened: Opened, past: Past | None, request: ApplyRequest, ports: ApplyPorts) -> None:
+def check_history(opened: Opened, past: LastRecordedTree | None, request: ApplyRequest, ports: ApplyPorts) -> None:
     """Whether the commit goes on from the one recorded last.
 
     Raises:
@@ -205,7 +205,7 @@ def check_history(opened: Opened, past: Past | None, request: ApplyRequest, port
     ports.on_event(Warned(f"applying {opened.commit[:12]}, which does not descend from {recorded[:12]}"))
 
 
-def check_signers(opened: Opened, past: Past | None, ports: ApplyPorts) -> None:
+def check_signers(opened: Opened, past: LastRecordedTree | None, ports: ApplyPorts) -> None:
     """Whether the signers only grew since the commit recorded last, or before the first apply since genesis.
 
     Raises:
@@ -223,7 +223,7 @@ def check_signers(opened: Opened, past: Past | None, ports: ApplyPorts) -> None:
         raise FindingsError(findings)
 
 
-def authority_change(opened: Opened, past: Past | None) -> AuthorityChange | None:
+def authority_change(opened: Opened, past: LastRecordedTree | None) -> AuthorityChange | None:
     """What changed under authority/ since the last recorded commit; nothing to compare with before the first apply."""
     if past is None:
         return None

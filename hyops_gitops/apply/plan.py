@@ -6,9 +6,9 @@ from datetime import datetime
 
 from hyops_gitops.apply.look import Observation, anchor_refusal, check_header, observe
 from hyops_gitops.apply.propose import (
-    Ground,
+    LastRecordedTree,
     Merge,
-    Past,
+    PlanBase,
     commits_after,
     known_main,
     limits_since,
@@ -106,7 +106,7 @@ def make_proposal(request: PlanRequest, ports: PlanPorts) -> Proposal:
     plan = propose(
         validation,
         limits,
-        Ground(recorded, observed, went_back),
+        PlanBase(recorded, observed, went_back),
         held={**held, **found.held},
         past=past,
         overrides=overrides,
@@ -210,7 +210,7 @@ def _refusal(refused: Refused) -> Refusal:
     return Refusal(refused.guard, refused.name, refused.message, refused.hint)
 
 
-def _past(log: Log | None, validation: Validation, ports: PlanPorts) -> Past | None:
+def _past(log: Log | None, validation: Validation, ports: PlanPorts) -> LastRecordedTree | None:
     if log is None or log.recorded_commit is None:
         return None
     try:

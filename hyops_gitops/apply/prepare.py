@@ -23,9 +23,9 @@ from hyops_gitops.apply.people import Attributed, mixed_change
 from hyops_gitops.apply.ports import ApplyPorts, ApplyRequest
 from hyops_gitops.apply.probe import ReadinessPorts, check_readiness
 from hyops_gitops.apply.propose import (
-    Ground,
-    Past,
-    Sorted,
+    FindingsByEffect,
+    LastRecordedTree,
+    PlanBase,
     check_trailers,
     known_sites,
     limits_since,
@@ -140,8 +140,8 @@ def look(opened: Opened, request: ApplyRequest, ports: ApplyPorts) -> Seen:
 class Checked:
     """The commits that this apply carries out, and the contracts that it leaves alone."""
 
-    past: Past | None
-    found: Sorted
+    past: LastRecordedTree | None
+    found: FindingsByEffect
     merged: tuple[MergedCommit, ...]
 
 
@@ -183,7 +183,7 @@ def prepare(opened: Opened, checked: Checked, seen: Seen, request: ApplyRequest,
     plan = propose(
         opened.validation,
         limits,
-        Ground(log.state, observation.zone, went_back=observation.state != "current"),
+        PlanBase(log.state, observation.zone, went_back=observation.state != "current"),
         held={**held, **checked.found.held},
         past=checked.past,
         overrides=request.overrides,

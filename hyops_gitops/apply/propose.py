@@ -31,7 +31,7 @@ _ABOUT_OTHER_FILES = frozenset(rule.id for rule in (TARGET_DANGLING, TARGET_DELE
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class LastRecordedTree:
     """The contracts' tree as it was when it was last applied, or found to ask for nothing."""
 
     files: Mapping[str, bytes]
@@ -40,14 +40,14 @@ class Past:
 
 
 @dataclass(frozen=True, slots=True)
-class Sorted:
+class FindingsByEffect:
     """A commit's findings, by what they mean for an apply."""
 
     blocking: tuple[Finding, ...]
     held: Mapping[str, str]  # contract path -> its first finding
 
 
-def sort_findings(validation: Validation, past: Past | None) -> Sorted:
+def sort_findings(validation: Validation, past: LastRecordedTree | None) -> FindingsByEffect:
     """Which findings stop an apply, and which only hold their own contract.
 
     A finding holds its contract when that file is what it was when it was last applied; anything else stops: a changed
@@ -65,11 +65,11 @@ def sort_findings(validation: Validation, past: Past | None) -> Sorted:
             held.setdefault(problem.path, f"{problem.rule}: {problem.message}")
         else:
             blocking.append(problem)
-    return Sorted(tuple(blocking), held)
+    return FindingsByEffect(tuple(blocking), held)
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class PlanBase:
     """What a plan starts from."""
 
     recorded: ManagedSet
@@ -80,10 +80,10 @@ class Ground:
 def propose(
     validation: Validation,
     limits: Limits,
-    ground: Ground,
+    ground: PlanBase,
     *,
     held: Mapping[str, str],
-    past: Past | None,
+    past: LastRecordedTree | None,
     overrides: tuple[Override, ...] = (),
     moves: Moves | None = None,
 ) -> Plan:
@@ -106,12 +106,14 @@ def propose(
     return replace(plan, notes=(*plan.notes, *ttl_notes(plan.changes, longest)))
 
 
-def limits_since(past: Past | None, limits: Limits) -> Limits:
+def limits_since(past: LastRecordedTree | None, limits: Limits) -> Limits:
     """The limits that count: what loosens them does not profit from it in the same apply."""
     return limits if past is None or past.limits is None else limits.stricter(past.limits)
 
 
-def read_past(files: Mapping[str, bytes], now: Validation, read: DocumentReader, check: SchemaChecker) -> Past:
+def read_past(
+    files: Mapping[str, bytes], now: Validation, read: DocumentReader, check: SchemaChecker
+) -> LastRecordedTree:
     """What an earlier tree said, as far as it differs from the tree of `now`; the rest is known already."""
     changed = {
         path: content
@@ -121,7 +123,7 @@ def read_past(files: Mapping[str, bytes], now: Validation, read: DocumentReader,
     then = validate_tree(MemoryTree(changed), read, check)
     unchanged = {one.path for one in now.contracts if not one.cutover_required and one.path not in changed}
     stable = unchanged | {one.path for one in then.contracts if not one.cutover_required}
-    return Past(files, Limits.of(then.authority.policy) if then.authority else None, frozenset(stable))
+    return LastRecordedTree(files, Limits.of(then.authority.policy) if then.authority else None, frozenset(stable))
 
 
 def _rebased(recorded: ManagedSet, observed: Zone) -> ManagedSet:

@@ -8,7 +8,7 @@ question for each of a few names, from the database itself and past PowerDNS's c
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from hyops_gitops.apply.send import Sent, Update, settle
+from hyops_gitops.apply.send import PatchOutcome, Update, settle
 from hyops_gitops.core.damage import REPAIR, SETTINGS, Damage, find_damage, said
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.core.events import OnEvent, Warned
@@ -90,7 +90,9 @@ def left_by(update: Update) -> dict[Key, RRset | None]:
     return left
 
 
-def believed(writer: ZoneWriter, update: Update, sent: Sent, clock: Clock, on_event: OnEvent) -> tuple[Sent, ReadBack]:
+def believed(
+    writer: ZoneWriter, update: Update, sent: PatchOutcome, clock: Clock, on_event: OnEvent
+) -> tuple[PatchOutcome, ReadBack]:
     """What became of an update that is said to be applied, by what the database holds.
 
     An update whose claim is missing is settled: it never lands later, so that its result may say `failed`.

@@ -100,15 +100,15 @@ class Update:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
-    """What became of it."""
+class PatchOutcome:
+    """The outcome of one PATCH."""
 
     outcome: ResultOutcome
     new_serial: int | None = None
     reason: str = ""
 
 
-def send(writer: ZoneWriter, update: Update, clock: Clock, why_not: Callable[[], str | None]) -> Sent:
+def send(writer: ZoneWriter, update: Update, clock: Clock, why_not: Callable[[], str | None]) -> PatchOutcome:
     """Send an update until its outcome is known.
 
     Args:
@@ -126,11 +126,11 @@ def send(writer: ZoneWriter, update: Update, clock: Clock, why_not: Callable[[],
         clock.sleep(pause)
         try:
             if may_have_landed and _landed(writer, update):
-                return Sent("applied")
+                return PatchOutcome("applied")
             if stop := _last_look(writer, update, why_not):
                 stopped, reason = True, stop
                 break
-            return Sent("applied", writer.patch(update.deletes, update.replaces, update.markers).new_serial)
+            return PatchOutcome("applied", writer.patch(update.deletes, update.replaces, update.markers).new_serial)
         except ServerRefused as error:
             refused, reason = True, error.message
             break
@@ -138,10 +138,10 @@ def send(writer: ZoneWriter, update: Update, clock: Clock, why_not: Callable[[],
             may_have_landed |= isinstance(error, ReplyLost)
             reason = error.message
     if refused and not may_have_landed and _came_before(writer, update):
-        return Sent("applied")
+        return PatchOutcome("applied")
     if may_have_landed and settle(writer, update):
-        return Sent("applied")
-    return Sent("refused" if stopped else "failed", reason=reason)
+        return PatchOutcome("applied")
+    return PatchOutcome("refused" if stopped else "failed", reason=reason)
 
 
 def settle(writer: ZoneWriter, update: Update) -> bool:

@@ -119,7 +119,7 @@ Look = Callable[[], str]
 _Value = TypeVar("_Value")
 
 
-class Unseen(Exception):
+class CannotSee(Exception):
     """It cannot be seen from here.
 
     Args:
@@ -137,13 +137,13 @@ def examined(check: str, look: Look) -> Check:
     """The outcome of one look."""
     try:
         return Check(check, "ok", look())
-    except Unseen as hidden:
+    except CannotSee as hidden:
         return Check(check, "unknown", hidden.seen, hidden.remedy)
     except HyopsError as error:
         return Check(check, "fail", error.message, error.hint)
 
 
-class Once(Generic[_Value]):
+class CachedCheck(Generic[_Value]):
     """Something that several checks look at, asked for once; the check that asks first tells why it is not there."""
 
     def __init__(self, check: str, ask: Callable[[], _Value]) -> None:
@@ -156,7 +156,7 @@ class Once(Generic[_Value]):
         """The value.
 
         Raises:
-            Unseen: somebody asked before, in vain.
+            CannotSee: somebody asked before, in vain.
         """
         if self._ask is not None:
             ask, self._ask = self._ask, None
@@ -166,5 +166,5 @@ class Once(Generic[_Value]):
                 self.failure = failure
                 raise
         if not self._got:
-            raise Unseen(f"not asked, because of {self._check}", f"mend {self._check} first")
+            raise CannotSee(f"not asked, because of {self._check}", f"mend {self._check} first")
         return self._got[0]

@@ -8,7 +8,7 @@ from hyops_gitops.core.exchange import Answer, Question, ZoneHeader
 from hyops_gitops.core.servers import ANSWER_TIMEOUT_S
 from hyops_gitops.core.zone import soa_serial
 from hyops_gitops.log.retirement import NEW_ZONE_S, NO_ANSWER_S, OLD_ANSWER_S
-from hyops_gitops.observe.checkup import DoctorPorts, Look, Once, Unseen
+from hyops_gitops.observe.checkup import CachedCheck, CannotSee, DoctorPorts, Look
 
 
 def served_serial_of(ports: DoctorPorts, zone: str, address: ServerAddress) -> int:
@@ -50,7 +50,9 @@ def conclusive(ports: DoctorPorts, address: ServerAddress, question: Question, *
     raise OutsideFailure(message, code="no-answer", hint=hint)
 
 
-def looks(ports: DoctorPorts, authority: Authority, serial: Once[int], header: Once[ZoneHeader]) -> dict[str, Look]:
+def looks(
+    ports: DoctorPorts, authority: Authority, serial: CachedCheck[int], header: CachedCheck[ZoneHeader]
+) -> dict[str, Look]:
     """Every check, by its id."""
     named: dict[str, Look] = {}
     for secondary in authority.secondaries:
@@ -61,7 +63,7 @@ def looks(ports: DoctorPorts, authority: Authority, serial: Once[int], header: O
     return named
 
 
-def _served(ports: DoctorPorts, authority: Authority, secondary: Secondary, serial: Once[int]) -> str:
+def _served(ports: DoctorPorts, authority: Authority, secondary: Secondary, serial: CachedCheck[int]) -> str:
     try:
         served = served_serial_of(ports, authority.zone, secondary.dns)
     except OutsideFailure as error:
@@ -74,7 +76,7 @@ def _served(ports: DoctorPorts, authority: Authority, secondary: Secondary, seri
         raise OutsideFailure(error.message, code=error.code, hint=hint) from None
     wanted = serial()
     if served != wanted:
-        raise Unseen(
+        raise CannotSee(
             f"{secondary.dns} answers serial {served}, the primary {wanted}: from its caches, or from another state of "
             "the database",
             f"look again in {OLD_ANSWER_S} s; if it is still so, look at the replication of the database",
@@ -82,10 +84,10 @@ def _served(ports: DoctorPorts, authority: Authority, secondary: Secondary, seri
     return f"{secondary.dns} answers with authority, serial {served}, as the primary"
 
 
-def _database(ports: DoctorPorts, authority: Authority, secondary: Secondary, header: Once[ZoneHeader]) -> str:
+def _database(ports: DoctorPorts, authority: Authority, secondary: Secondary, header: CachedCheck[ZoneHeader]) -> str:
     reader = ports.open_secondary(authority, secondary)
     if reader is None:
-        raise Unseen(
+        raise CannotSee(
             "no key is bound to its api_url, so its caches are not flushed after a change",
             "keep its URL in HYOPS_SECONDARY_URLS beside its key, or take api_url out",
         )
@@ -112,7 +114,7 @@ def _caches(ports: DoctorPorts, authority: Authority, secondary: Secondary) -> s
     timeout_s = authority.policy.convergence.timeout_s
     keeps = f"its caches keep an answer for up to {OLD_ANSWER_S} s, and that there is none for up to {NO_ANSWER_S} s"
     if timeout_s <= NO_ANSWER_S and "secondaries" in authority.policy.convergence.require:
-        raise Unseen(
+        raise CannotSee(
             f"with PowerDNS's defaults {keeps}; policy.convergence.timeout_s is {timeout_s}",
             "give its api_url and key, to have them flushed; or wait longer (timeout_s: 90); where cache-ttl, "
             "query-cache-ttl and negquery-cache-ttl are shorter there, attest that",

@@ -20,7 +20,7 @@ from hyops_gitops.core.serials import StuckSerial, forecast_serial, stuck_serial
 from hyops_gitops.core.signed_zone import signatures_expire
 from hyops_gitops.core.text import counted
 from hyops_gitops.log.log import Log
-from hyops_gitops.observe.checkup import DoctorPorts, DoctorRequest, Look, Once, Unseen
+from hyops_gitops.observe.checkup import CachedCheck, CannotSee, DoctorPorts, DoctorRequest, Look
 from hyops_gitops.observe.isolation import ENOUGH, ONE_WRITER, closing_settings, race
 from hyops_gitops.plan.limits import Limits
 
@@ -35,7 +35,7 @@ def signed_zone(header: ZoneHeader, authority: Authority, ports: DoctorPorts) ->
     expire = signatures_expire(header) if transferred else False
     hint = f"pdnsutil set-meta {zone} SOA-EDIT INCEPTION-INCREMENT, with SOA-EDIT-API DEFAULT"
     if expire is None:
-        raise Unseen("whether the serial moves with each week's new signatures: default-soa-edit is not shown", hint)
+        raise CannotSee("whether the serial moves with each week's new signatures: default-soa-edit is not shown", hint)
     if expire:
         raise OutsideFailure(
             "signatures that secondaries got by transfer expire two weeks after the last change: PowerDNS signs anew "
@@ -50,7 +50,7 @@ def _unsigned(zone: str, keys: tuple[bool, ...] | None) -> str:
     if keys is None:
         return "not signed; keys that do not sign are not shown to this key"
     if keys:
-        raise Unseen(
+        raise CannotSee(
             f"not signed, though it has {counted(len(keys), 'key')}, none of them active and published: while the "
             "parent has a DS, validating resolvers answer SERVFAIL for every name",
             f"pdnsutil activate-zone-key {zone} ID; or take the DS out at the parent, then remove the keys",
@@ -67,14 +67,14 @@ _READ_ONLY_BACKENDS = frozenset({"bind", "pipe", "geoip", "ldap"})
 class PrimaryServer:
     """The primary's API, and what it said, asked for once."""
 
-    def __init__(self, request: DoctorRequest, ports: DoctorPorts, authority: Authority, log: Once[Log]) -> None:
+    def __init__(self, request: DoctorRequest, ports: DoctorPorts, authority: Authority, log: CachedCheck[Log]) -> None:
         self.request = request
         self.ports = ports
         self.authority = authority
         self.log = log
-        self.reader: Once[ZoneReader] = Once("api-key", lambda: ports.plan.open_reader(authority))
-        self.header: Once[ZoneHeader] = Once("api", lambda: self.reader().header())
-        self.info: Once[ServerInfo] = Once("version", lambda: ports.server_info(authority))
+        self.reader: CachedCheck[ZoneReader] = CachedCheck("api-key", lambda: ports.plan.open_reader(authority))
+        self.header: CachedCheck[ZoneHeader] = CachedCheck("api", lambda: self.reader().header())
+        self.info: CachedCheck[ServerInfo] = CachedCheck("version", lambda: ports.server_info(authority))
 
 
 def looks(primary: PrimaryServer) -> dict[str, Look]:
@@ -137,21 +137,21 @@ def _version(primary: PrimaryServer) -> str:
     match = re.match(r"([0-9]+)\.([0-9]+)", version)
     if match is None or (int(match[1]), int(match[2])) not in _TESTED:
         tried = ", ".join(".".join(map(str, release)) for release in _TESTED)
-        raise Unseen(f"PowerDNS {version}; tried were {tried}", "try it with a copy of the zone")
+        raise CannotSee(f"PowerDNS {version}; tried were {tried}", "try it with a copy of the zone")
     return f"PowerDNS {version}"
 
 
 def _backend(primary: PrimaryServer) -> str:
     backends = primary.info().backends
     if not backends:
-        raise Unseen("the API does not say which backend", "look at `launch` in pdns.conf")
+        raise CannotSee("the API does not say which backend", "look at `launch` in pdns.conf")
     shown = ", ".join(backends)
     names = {name.partition(":")[0] for name in backends}
     if names <= _READ_ONLY_BACKENDS:
         hint = "use one that the API can write, such as gpgsql, gmysql, gsqlite3 or lmdb"
         raise OutsideFailure(f"{shown} cannot be written through the API", code="backend", hint=hint)
     if not names <= set(_TESTED_BACKENDS):
-        raise Unseen(f"{shown}; tried were {', '.join(_TESTED_BACKENDS)}", "try it with a copy of the zone")
+        raise CannotSee(f"{shown}; tried were {', '.join(_TESTED_BACKENDS)}", "try it with a copy of the zone")
     return shown
 
 
@@ -166,7 +166,7 @@ def _isolation(primary: PrimaryServer) -> str:
     if asked in ENOUGH:
         return f"pdns.conf asks {shown} for {asked}"
     seen = f"pdns.conf asks {shown} for {asked}" if asked else f"the API does not say which isolation {shown} has"
-    raise Unseen(
+    raise CannotSee(
         f"{seen}: where another program writes this zone too, their updates may pass each other",
         "`doctor --race` tries it in a scratch zone; where the applier is the only writer, attest that. "
         + closing_settings(backends),
@@ -179,7 +179,7 @@ def _raced(primary: PrimaryServer, backends: Collection[str]) -> str:
     except OutsideFailure as error:
         if error.code != "powerdns-unauthorized":
             raise
-        raise Unseen(
+        raise CannotSee(
             f"no zone can be made through this API to race in: {error.message}",
             "a proxy that lets only one zone through refuses it: run this where `restore` runs, past the proxy",
         ) from None
@@ -199,7 +199,7 @@ def _soa_edit_api(primary: PrimaryServer) -> str:
     if stuck is not None and stuck.guard == "soa-edit-api":
         raise Refused(stuck.message, guard=stuck.guard, hint=stuck.hint)
     if forecast_serial(header, primary.ports.clock.now()).stored_moves is None:
-        raise Unseen(
+        raise CannotSee(
             f"{header.soa_edit_api}, and the serial is within two minutes of the time: whether the next write moves it "
             "is seen after that write",
             "look again in two minutes",
@@ -214,7 +214,7 @@ def _served_serial(primary: PrimaryServer) -> str:
     if stuck is not None:
         return f"serial {header.edited_serial} is served; what moves the zone's own is the question first"
     if forecast_serial(header, primary.ports.clock.now()).served_moves is None:
-        raise Unseen(
+        raise CannotSee(
             f"serial {header.edited_serial} is served of {header.serial}; how it comes of it is not shown, so whether "
             "the next write moves it is seen after that write",
             "give the zone a SOA-EDIT of its own in place of default-soa-edit",
@@ -249,7 +249,7 @@ def _clock(primary: PrimaryServer) -> str:
     now = primary.ports.clock.now()
     check_clock(now, log.head.envelope.time, header.server_time)
     if header.server_time is None:
-        raise Unseen(
+        raise CannotSee(
             "not behind the log; PowerDNS itself tells no time to compare with",
             "compare `date -u` here and on the primary, or put a proxy that sends Date before the API",
         )

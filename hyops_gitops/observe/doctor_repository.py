@@ -11,7 +11,7 @@ from hyops_gitops.core.text import counted
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.trust import MAIN_NAMESPACE, TrustBook
 from hyops_gitops.log.writer import read_signers, require_log
-from hyops_gitops.observe.checkup import DoctorPorts, DoctorRequest, Look, Once, Unseen
+from hyops_gitops.observe.checkup import CachedCheck, CannotSee, DoctorPorts, DoctorRequest, Look
 from hyops_gitops.validate.tree import Validation
 
 _TRIAL_NAMESPACE = "hyops-gitops-doctor"  # a signature in it proves nothing to anybody but us
@@ -33,8 +33,8 @@ class Repository:
         self.validation = validation
         self.authority = authority
         self.signers = read_signers(validation.files)
-        self.log = Once("log", self._log)
-        self.remote_head = Once("remote", lambda: ports.open_remote(authority.evidence).head())
+        self.log = CachedCheck("log", self._log)
+        self.remote_head = CachedCheck("remote", lambda: ports.open_remote(authority.evidence).head())
 
     def _log(self) -> Log:
         snapshot = self.ports.plan.open_store(self.authority.evidence).recorded()
@@ -100,7 +100,7 @@ def _log(repository: Repository) -> str:
     head = repository.remote_head() if repository.authority.evidence.remote else log.commit
     if head != log.commit:
         branch, remote = repository.authority.evidence.branch, repository.authority.evidence.remote
-        raise Unseen(
+        raise CannotSee(
             f"the remote's log is at {(head or 'nothing')[:12]}, this clone knows it up to {log.commit[:12]}",
             f"git fetch {remote} {branch}",
         )
@@ -156,15 +156,15 @@ def _protection_main(repository: Repository) -> str:
 def _rules(repository: Repository, branch: str) -> BranchRules:
     settings = repository.authority.evidence
     if settings.remote is None:
-        raise Unseen("there is no remote that could protect anything", "add one, and name it as evidence.remote")
+        raise CannotSee("there is no remote that could protect anything", "add one, and name it as evidence.remote")
     hidden = f"what protects {branch} on {settings.remote} cannot be seen from here"
     remedy = "look at it where the forge shows it; docs/github.md says what has to stand there"
     try:
         rules = repository.ports.open_remote(settings).rules(branch)
     except OutsideFailure as failure:
-        raise Unseen(f"{hidden}: {failure.message}", failure.hint or remedy) from None
+        raise CannotSee(f"{hidden}: {failure.message}", failure.hint or remedy) from None
     if rules is None:
-        raise Unseen(hidden, remedy)
+        raise CannotSee(hidden, remedy)
     return rules
 
 
@@ -177,7 +177,7 @@ def _all_of(required: frozenset[str], seen: BranchRules, hint: str) -> str:
 def outside(authority: Authority, what: str, site: str | None, option: str) -> str:
     """Whether something stands outside the failure domain."""
     if site is None:
-        raise Unseen(f"where {what} stands is not known", f"say it: {option} SITE")
+        raise CannotSee(f"where {what} stands is not known", f"say it: {option} SITE")
     if site == authority.failure_domain:
         raise InvalidData(
             f"{what} stands in the failure domain {site}",

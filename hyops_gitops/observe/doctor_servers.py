@@ -7,19 +7,19 @@ from hyops_gitops.core.errors import OutsideFailure, Refused
 from hyops_gitops.core.exchange import Question, ZoneHeader
 from hyops_gitops.log.retirement import is_shared
 from hyops_gitops.observe import doctor_native as shared_checks
-from hyops_gitops.observe.checkup import DoctorPorts, Look, Once, Unseen
+from hyops_gitops.observe.checkup import CachedCheck, CannotSee, DoctorPorts, Look
 from hyops_gitops.observe.doctor_native import conclusive, served_serial_of
 
 
-def looks(ports: DoctorPorts, authority: Authority, header: Once[ZoneHeader]) -> dict[str, Look]:
+def looks(ports: DoctorPorts, authority: Authority, header: CachedCheck[ZoneHeader]) -> dict[str, Look]:
     """Every check, by its id."""
     primary = authority.primary.dns
-    serial: Once[int]
+    serial: CachedCheck[int]
     if primary is not None:
         address = primary
-        serial = Once("primary-dns", lambda: served_serial_of(ports, authority.zone, address))
+        serial = CachedCheck("primary-dns", lambda: served_serial_of(ports, authority.zone, address))
     else:
-        serial = Once("api", lambda: header().edited_serial)
+        serial = CachedCheck("api", lambda: header().edited_serial)
     named: dict[str, Look] = {"primary-dns": lambda: _primary(authority, serial)}
     if is_shared(authority):
         named |= shared_checks.looks(ports, authority, serial, header)
@@ -31,7 +31,7 @@ def looks(ports: DoctorPorts, authority: Authority, header: Once[ZoneHeader]) ->
 
 
 def _transferring(
-    ports: DoctorPorts, authority: Authority, serial: Once[int], header: Once[ZoneHeader]
+    ports: DoctorPorts, authority: Authority, serial: CachedCheck[int], header: CachedCheck[ZoneHeader]
 ) -> dict[str, Look]:
     named: dict[str, Look] = {}
     for secondary in authority.secondaries:
@@ -43,13 +43,13 @@ def _transferring(
     return named
 
 
-def _primary(authority: Authority, serial: Once[int]) -> str:
+def _primary(authority: Authority, serial: CachedCheck[int]) -> str:
     if authority.primary.dns is None:
-        raise Unseen("primary.dns is not given, so the primary is never asked", "add primary.dns")
+        raise CannotSee("primary.dns is not given, so the primary is never asked", "add primary.dns")
     return f"{authority.primary.dns} answers with authority, serial {serial()}"
 
 
-def _secondary(ports: DoctorPorts, authority: Authority, one: Secondary, serial: Once[int]) -> str:
+def _secondary(ports: DoctorPorts, authority: Authority, one: Secondary, serial: CachedCheck[int]) -> str:
     served = served_serial_of(ports, authority.zone, one.dns)
     wanted = serial()
     if served != wanted:
@@ -65,7 +65,7 @@ def _secondary(ports: DoctorPorts, authority: Authority, one: Secondary, serial:
 def _secondary_api(ports: DoctorPorts, authority: Authority, one: Secondary) -> str:
     reader = ports.open_secondary(authority, one)
     if reader is None:
-        raise Unseen(
+        raise CannotSee(
             "no key is bound to its api_url, so it is not asked to transfer at once; NOTIFY has to do",
             "keep its URL in HYOPS_SECONDARY_URLS beside its key, or take api_url out",
         )
@@ -79,13 +79,13 @@ def _secondary_api(ports: DoctorPorts, authority: Authority, one: Secondary) -> 
     return f"kind {kind}, takes the key"
 
 
-def _notify(ports: DoctorPorts, authority: Authority, header: Once[ZoneHeader]) -> str:
+def _notify(ports: DoctorPorts, authority: Authority, header: CachedCheck[ZoneHeader]) -> str:
     seen = header()
     if seen.notified_serial == seen.serial:
         return f"the primary has sent NOTIFY for serial {seen.serial}"
     if all(ports.open_secondary(authority, one) is not None for one in authority.secondaries):
         return "not sent for this serial; each secondary is asked by its API"
-    raise Unseen(
+    raise CannotSee(
         f"the primary has not sent NOTIFY for serial {seen.serial} yet",
         f"`pdns_control notify {authority.zone}` on the primary, then look again",
     )

@@ -21,7 +21,7 @@ AnchorSays = Literal["current", "lost", "restored", "ahead", "breakglass", "othe
 
 
 @dataclass(frozen=True, slots=True)
-class Sides:
+class DriftInputs:
     """What the zone is held against."""
 
     log: Log
@@ -50,7 +50,7 @@ def left_by(log: Log) -> Zone:
     return Zone.of(log.zone, others).with_rrsets(log.state.zone.rrsets.values())
 
 
-def zone_cases(sides: Sides, view: ServerView, expected: Zone, state: AnchorSays) -> Iterator[DriftCase]:
+def zone_cases(sides: DriftInputs, view: ServerView, expected: Zone, state: AnchorSays) -> Iterator[DriftCase]:
     """What happened to the zone outside the log.
 
     Args:
@@ -102,7 +102,7 @@ def damage_cases(view: ServerView, remedy: str, differences: Sequence[Difference
         yield DriftCase(DriftKind.DAMAGED, view.where, one.name, message, here, hint, damage=one)
 
 
-def _edits(sides: Sides, view: ServerView, differences: Sequence[Difference]) -> Iterator[DriftCase]:
+def _edits(sides: DriftInputs, view: ServerView, differences: Sequence[Difference]) -> Iterator[DriftCase]:
     """A case for each name: ours edited, or a record of somebody else's."""
     ours, wanted = sides.log.state.names(), sides.desired.names()
     for name, group in groupby(differences, key=lambda one: one.name):
@@ -116,7 +116,7 @@ def _edits(sides: Sides, view: ServerView, differences: Sequence[Difference]) ->
             yield _foreign(sides, view, name, others, in_the_way=in_the_way)
 
 
-def _edited(sides: Sides, view: ServerView, name: str, differences: tuple[Difference, ...]) -> DriftCase:
+def _edited(sides: DriftInputs, view: ServerView, name: str, differences: tuple[Difference, ...]) -> DriftCase:
     keys = [(one.name, one.type) for one in differences]
     wanted = [sides.desired.rrsets.get(key) for key in keys]
     put_back = f"apply {override_line('drift', name)}"
@@ -131,7 +131,7 @@ def _edited(sides: Sides, view: ServerView, name: str, differences: tuple[Differ
 
 
 def _foreign(
-    sides: Sides, view: ServerView, name: str, differences: tuple[Difference, ...], *, in_the_way: bool
+    sides: DriftInputs, view: ServerView, name: str, differences: tuple[Difference, ...], *, in_the_way: bool
 ) -> DriftCase:
     came, went = all(one.expected is None for one in differences), all(one.found is None for one in differences)
     what = "is new" if came else "is gone" if went else "changed"
@@ -148,7 +148,9 @@ def _foreign(
     return DriftCase(DriftKind.FOREIGN, view.where, name, message, differences, hint, counts=counts)
 
 
-def unapplied_cases(sides: Sides, undecided: Collection[str], commits: Sequence[CommitInfo]) -> Iterator[DriftCase]:
+def unapplied_cases(
+    sides: DriftInputs, undecided: Collection[str], commits: Sequence[CommitInfo]
+) -> Iterator[DriftCase]:
     """What the contracts ask for and nobody has applied.
 
     Args:

@@ -28,7 +28,7 @@ from hyops_gitops.log.writer import read_signers, require_log
 from hyops_gitops.observe.drift import DriftCase, DriftKind, DriftReport, ServerView, secondary_drift, shared_case
 from hyops_gitops.observe.drift_cases import (
     AnchorSays,
-    Sides,
+    DriftInputs,
     left_by,
     secondary_case,
     unapplied_cases,
@@ -134,13 +134,13 @@ class _Looking:
         signers = read_signers(self.validation.files)
         return require_log(snapshot, self.authority, signers, custody.verifier, mark=self.ports.mark)
 
-    def _sides(self, log: Log) -> Sides:
+    def _sides(self, log: Log) -> DriftInputs:
         """The log and the contracts; a held one asks for what was applied last, as it does of an apply."""
         contracts = {contract.path: contract for contract in self.validation.contracts}
         held = holds_in_effect(log.state, log.holder, contracts.values())
         asked = (rrset for path, one in contracts.items() if path not in held for rrset in one.rrsets())
         kept = (entry.rrset for entry in log.state.entries.values() if entry.contract in held)
-        return Sides(log, Zone.of(self.authority.zone, (*asked, *kept)), contracts, self.authority.policy)
+        return DriftInputs(log, Zone.of(self.authority.zone, (*asked, *kept)), contracts, self.authority.policy)
 
     def _invalid(self) -> Iterator[str]:
         for path in sorted(self.validation.invalid_paths):
@@ -184,7 +184,7 @@ class _Looking:
 
     # --- what it comes to
 
-    def _zone_cases(self, sides: Sides, primary: ServerView | None) -> Iterator[DriftCase]:
+    def _zone_cases(self, sides: DriftInputs, primary: ServerView | None) -> Iterator[DriftCase]:
         if primary is None:
             return iter(())
         if not primary.serves:
@@ -194,7 +194,7 @@ class _Looking:
         expected = self.viewer.comparable(left_by(sides.log), primary.source)
         return zone_cases(sides, primary, expected, _anchor_says(primary, sides.log))
 
-    def _unapplied(self, sides: Sides) -> Iterator[DriftCase]:
+    def _unapplied(self, sides: DriftInputs) -> Iterator[DriftCase]:
         history, recorded = self.ports.custody.history, sides.log.recorded_commit
         commits: tuple[CommitInfo, ...] = ()
         if recorded is not None and recorded != self.commit:

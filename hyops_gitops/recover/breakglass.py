@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from hyops_gitops.apply.apply import starting_again
+from hyops_gitops.apply.apply import retry_on_race
 from hyops_gitops.apply.carry_out import carry_out
 from hyops_gitops.apply.finish import finished, receipt_of, with_late_proof
 from hyops_gitops.apply.opening import Opened
 from hyops_gitops.apply.prepare import Checked, Prepared, check_sites, look, prepare, record_circumstances
-from hyops_gitops.apply.propose import Sorted, read_past
+from hyops_gitops.apply.propose import FindingsByEffect, read_past
 from hyops_gitops.apply.prove import look_for_late_proof
 from hyops_gitops.apply.receipt import Receipt
 from hyops_gitops.apply.recover import without_open_intent
@@ -167,7 +167,7 @@ def breakglass(
         OutsideFailure: the API failed before the intent, or the folder cannot be written; nothing was changed.
         Unconfirmed: the update was sent and its outcome, or the record of it, is missing.
     """
-    return starting_again(lambda: _Breakglass(wanted, request, ports, confirm).run(), ports.apply)
+    return retry_on_race(lambda: _Breakglass(wanted, request, ports, confirm).run(), ports.apply)
 
 
 class _Breakglass:
@@ -196,7 +196,7 @@ class _Breakglass:
         now = replace(opened, validation=chosen.validation)
         past = read_past(opened.validation.files, chosen.validation, apply_ports.read, apply_ports.check)
         held = self._held(opened, chosen)
-        prepared = prepare(now, Checked(past, Sorted((), held), ()), seen, apply_request, apply_ports)
+        prepared = prepare(now, Checked(past, FindingsByEffect((), held), ()), seen, apply_request, apply_ports)
         told = tuple(one for one in prepared.plan.held if one.reason != _NOT_PART)
         prepared = replace(
             prepared,

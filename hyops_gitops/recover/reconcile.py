@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from hyops_gitops.apply.apply import starting_again
+from hyops_gitops.apply.apply import retry_on_race
 from hyops_gitops.apply.look import check_clock, check_header
 from hyops_gitops.apply.opening import BranchRecorder, Opened, open_log
 from hyops_gitops.apply.ports import ApplyPorts, ApplyRequest
@@ -128,7 +128,7 @@ def reconcile(request: ReconcileRequest, ports: ReconcilePorts) -> ReconcileResu
         InvalidData: there is nothing to do.
         OutsideFailure: the remote or the API cannot be reached.
     """
-    return starting_again(lambda: _attempt(request, ports), ports.apply)
+    return retry_on_race(lambda: _attempt(request, ports), ports.apply)
 
 
 def _attempt(request: ReconcileRequest, ports: ReconcilePorts) -> ReconcileResult:

@@ -9,7 +9,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from hyops_gitops.apply.carry_out import Carried, carry_out
+from hyops_gitops.apply.carry_out import IntentOutcome, carry_out
 from hyops_gitops.apply.finish import outcome_of
 from hyops_gitops.apply.look import anchor_refusal
 from hyops_gitops.apply.opening import Opened, open_log, read_recorded
@@ -126,7 +126,7 @@ def carry_out_repair(prepared: PreparedRepair, ports: ApplyPorts) -> RepairResul
     )
 
 
-def _outcome(prepared: PreparedRepair, carried: Carried) -> tuple[RepairOutcome, str]:
+def _outcome(prepared: PreparedRepair, carried: IntentOutcome) -> tuple[RepairOutcome, str]:
     outcome, reason = outcome_of(carried)
     if outcome == "applied":
         return ("mended" if prepared.mended == prepared.mends else "left"), ""

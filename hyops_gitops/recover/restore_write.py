@@ -7,7 +7,7 @@ from datetime import datetime
 from hyops_gitops.apply.prove import behind, converged, prove
 from hyops_gitops.apply.read_back import believed
 from hyops_gitops.apply.record import head_of, recorded_overrides, result_of, zone_digests
-from hyops_gitops.apply.send import Sent, Update, send
+from hyops_gitops.apply.send import PatchOutcome, Update, send
 from hyops_gitops.core.damage import REPAIR, find_damage, said
 from hyops_gitops.core.errors import OutsideFailure, Refused, ReplyLost, ServerRefused, Unconfirmed
 from hyops_gitops.core.events import Step, Warned
@@ -117,7 +117,7 @@ class RestoreRun:
 
     # --- the zone
 
-    def _write(self, intended: Log) -> Sent:
+    def _write(self, intended: Log) -> PatchOutcome:
         prepared, zone = self.prepared, intended.zone
         marks = markers(intended, self.clock.now())
         known = [one for one in prepared.found.seen if one.type == "SOA"]
@@ -156,7 +156,7 @@ class RestoreRun:
             said = f"SOA-EDIT-API stays INCREASE, it was {setting}: {error.message}"
             self.ports.apply.on_event(Warned(said))
 
-    def _forget_answers(self, sent: Sent) -> None:
+    def _forget_answers(self, sent: PatchOutcome) -> None:
         if sent.outcome == "applied":
             try:
                 self.prepared.primary.forget_answers()
@@ -164,7 +164,7 @@ class RestoreRun:
                 said = f"the primary may go on for 20 s to refuse what it refused before: {error.message}"
                 self.ports.apply.on_event(Warned(said))
 
-    def _create(self, intended: Log, rrsets: Sequence[RRset]) -> Sent:
+    def _create(self, intended: Log, rrsets: Sequence[RRset]) -> PatchOutcome:
         prepared, log = self.prepared, intended
         native = not prepared.opened.authority.secondaries or prepared.opened.authority.policy.replication == "native"
         mark = claim(log.zone, log.head.seq, log.head.sha256)
@@ -172,24 +172,24 @@ class RestoreRun:
         for pause in _POST_PAUSES_S:
             self.clock.sleep(pause)
             if stop := self._why_not(intended):
-                return Sent("refused", reason=stop)
+                return PatchOutcome("refused", reason=stop)
             try:
                 prepared.primary.create(rrsets, native=native, transfer_keys=prepared.request.transfer_keys)
-                return Sent("applied")
+                return PatchOutcome("applied")
             except OutsideFailure as error:
                 reason = error.message
                 may_be_made |= isinstance(error, ReplyLost)
                 if isinstance(error, ServerRefused) and not may_be_made:
-                    return Sent("failed", reason=reason)
+                    return PatchOutcome("failed", reason=reason)
             try:
                 if may_be_made and prepared.primary.exists():  # an earlier try may have made it
                     if mark in prepared.primary.rrsets_at([mark.name]):
-                        return Sent("applied")
-                    return Sent("failed", reason=f"somebody else made the zone meanwhile ({reason})")
+                        return PatchOutcome("applied")
+                    return PatchOutcome("failed", reason=f"somebody else made the zone meanwhile ({reason})")
             except OutsideFailure as error:
                 reason = error.message
         if not may_be_made:
-            return Sent("failed", reason=reason)
+            return PatchOutcome("failed", reason=reason)
         raise Unconfirmed(
             f"whether the zone was made is not known: {reason}",
             code="outcome-unknown",

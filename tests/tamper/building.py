@@ -13,7 +13,7 @@ from hyops_gitops.adapters.yaml.edit import add_scalar
 from hyops_gitops.adapters.yaml.reader import read_document
 from hyops_gitops.adapters.yaml.schema import check_document
 from hyops_gitops.apply.opening import merged_commit
-from hyops_gitops.apply.propose import Ground, manifest_sha256, propose
+from hyops_gitops.apply.propose import PlanBase, manifest_sha256, propose
 from hyops_gitops.apply.record import zone_digests
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.errors import InvalidData
@@ -201,7 +201,7 @@ class Book:
         log, validation = self.head, self.validation(commit)
         assert validation.authority is not None
         limits = Limits.of(validation.authority.policy)
-        plan = propose(validation, limits, Ground(log.state, log.observed), held={}, past=None)
+        plan = propose(validation, limits, PlanBase(log.state, log.observed), held={}, past=None)
         changes = tuple(map(change, plan.changes))
         expected = replace(plan, changes=changes).expected_zone()
         contracts, authority, merged = self.references(commit)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hyops_gitops.apply.propose import Ground, Past, propose, sort_findings
+from hyops_gitops.apply.propose import LastRecordedTree, PlanBase, propose, sort_findings
 from hyops_gitops.core.managed import Managed, ManagedSet
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.validate.tree import Validation
@@ -17,26 +17,30 @@ TIGHTER = MINIMAL + b"policy: {target_networks: [10.0.0.0/8]}\n"
 
 
 @pytest.fixture
-def past() -> Past:
-    return Past({path: text.encode() for path, text in THEN.items()} | {AUTHORITY: MINIMAL}, None, frozenset())
+def past() -> LastRecordedTree:
+    return LastRecordedTree(
+        {path: text.encode() for path, text in THEN.items()} | {AUTHORITY: MINIMAL}, None, frozenset()
+    )
 
 
 def recorded(then: Validation) -> ManagedSet:
     return ManagedSet.of(ZONE, (Managed(rrset, one.path) for one in then.contracts for rrset in one.rrsets()))
 
 
-def test_a_finding_in_a_file_that_did_not_change_holds_its_record_and_stops_nothing_else(past: Past) -> None:
+def test_a_finding_in_a_file_that_did_not_change_holds_its_record_and_stops_nothing_else(
+    past: LastRecordedTree,
+) -> None:
     managed = recorded(validated(THEN))
     now = validated({**THEN, WEB: contract_text(f"web.prod.{ZONE}", "10.0.0.2")}, TIGHTER)
     found = sort_findings(now, past)
     zone = Zone.of(ZONE, (entry.rrset for entry in managed.entries.values()))
-    plan = propose(now, NO_LIMITS, Ground(managed, zone), held=found.held, past=past)
+    plan = propose(now, NO_LIMITS, PlanBase(managed, zone), held=found.held, past=past)
     assert (found.blocking, list(found.held)) == ((), [DB])
     assert found.held[DB].startswith("target-network: 192.0.2.1")
     assert [change.name for change in plan.changes] == [f"web.prod.{ZONE}"]
 
 
-def test_a_finding_in_a_file_that_changed_stops(past: Past) -> None:
+def test_a_finding_in_a_file_that_changed_stops(past: LastRecordedTree) -> None:
     now = validated({**THEN, DB: contract_text(f"db.prod.{ZONE}", "192.0.2.2")}, TIGHTER)
     found = sort_findings(now, past)
     assert ([one.path for one in found.blocking], found.held) == ([DB], {})
