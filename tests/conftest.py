@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from hyops_gitops.lab.lifecycle import start_lab, stop_lab
 from hyops_gitops.lab.model import BACKENDS, Backend, Lab
-from hyops_gitops.lab.run import start_lab, stop_lab
 from hyops_gitops.lab.services import parse_services
 from hyops_gitops.lab.zones import create_zone
 from tests.backends import require

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
-from hyops_gitops.adapters.powerdns.zone import PowerDnsReader, PowerDnsWriter
+from hyops_gitops.adapters.powerdns.zone_api import PowerDnsReader, PowerDnsWriter
 from hyops_gitops.adapters.yaml.edit import add_scalar
 from hyops_gitops.apply.apply import apply
 from hyops_gitops.apply.ports import ApplyPorts, ApplyRequest

@@ -13,8 +13,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from bench.fence.races import BIG, RACES, Bench, Case, cases, spread
+from hyops_gitops.lab.lifecycle import start_lab, stop_lab
 from hyops_gitops.lab.model import BACKENDS
-from hyops_gitops.lab.run import start_lab, stop_lab
 
 
 def main(arguments: list[str]) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from bench.fence.rows import Row, Rows
 from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
 from hyops_gitops.adapters.powerdns.json_form import encode_patch
-from hyops_gitops.adapters.powerdns.zone import PowerDnsWriter
+from hyops_gitops.adapters.powerdns.zone_api import PowerDnsWriter
 from hyops_gitops.apply.lock import ensure_lock
 from hyops_gitops.apply.send import Update, settle
 from hyops_gitops.core.errors import OutsideFailure

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hyops_gitops.core.errors import OutsideFailure, Refused, UsageError
 from hyops_gitops.core.exchange import SourceFile
-from hyops_gitops.core.tree import MAX_FILE_BYTES, ROOTS
+from hyops_gitops.core.layout import MAX_FILE_BYTES, ROOTS
 from hyops_gitops.log.segment import SEGMENTS, is_segment_id
 from hyops_gitops.recover.bundle import INSTALL
 

@@ -19,10 +19,10 @@ from hyops_gitops.adapters.files import WorkTree
 from hyops_gitops.adapters.ssh.signing import SshVerifier
 from hyops_gitops.core.errors import HyopsError, InvalidData, OutsideFailure, UsageError
 from hyops_gitops.core.exchange import CommitInfo, SourceFile
+from hyops_gitops.core.layout import ROOTS, SIGNERS_PATH
 from hyops_gitops.core.signers import SignerSet, parse_allowed_signers
 from hyops_gitops.core.sshsig import parse_signature
 from hyops_gitops.core.text import first_few
-from hyops_gitops.core.tree import ROOTS, SIGNERS_PATH
 from hyops_gitops.log.trust import BUNDLE_NAMESPACE
 from hyops_gitops.recover.bundle import (
     INFO,

@@ -12,8 +12,7 @@ from hyops_gitops.core.exchange import ZoneHeader
 from hyops_gitops.core.guards import Override, find_override, override_line
 from hyops_gitops.core.markers import PROTOCOL, Anchor, anchor_name, parse_protocol, protocol_name
 from hyops_gitops.core.network import ZoneReader
-from hyops_gitops.core.serials import MAX_CLOCK_SKEW, stuck_serial
-from hyops_gitops.core.signed_zone import presigned, wrongly_signed
+from hyops_gitops.core.serials import MAX_CLOCK_SKEW, presigned, stuck_serial, wrongly_signed
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.log.admin_entries import Gap, Reconcile
 from hyops_gitops.log.log import Log

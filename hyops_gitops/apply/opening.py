@@ -23,7 +23,7 @@ from hyops_gitops.log.entries import AuthorityChange, Body
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.parts import AuthorityRef, ContractsRef
 from hyops_gitops.log.writer import SIGNERS_PATH, EntryWriter, Signers, read_signers, require_log
-from hyops_gitops.validate.tree import Validation, signers_since, validate_tree
+from hyops_gitops.validate.validation import Validation, signers_since, validate_tree
 
 
 class Recorder(Protocol):

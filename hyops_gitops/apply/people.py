@@ -13,9 +13,8 @@ from hyops_gitops.apply.propose import mixed_commits
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.core.events import OnEvent, Warned
 from hyops_gitops.core.exchange import CommitInfo
-from hyops_gitops.core.people import Approval, MergedCommit, Person
+from hyops_gitops.core.people import Approval, MergedCommit, Person, PullRequest
 from hyops_gitops.core.ports import Forge
-from hyops_gitops.core.pull_request import PullRequest
 from hyops_gitops.core.text import masked
 
 

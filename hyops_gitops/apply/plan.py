@@ -39,7 +39,7 @@ from hyops_gitops.log.segment_pins import segment_warnings
 from hyops_gitops.log.writer import read_signers, require_log
 from hyops_gitops.plan.limits import Limits, Proposal, Source
 from hyops_gitops.plan.plan import Note, Refusal
-from hyops_gitops.validate.tree import Validation, validate_tree
+from hyops_gitops.validate.validation import Validation, validate_tree
 
 
 @dataclass(frozen=True, slots=True)

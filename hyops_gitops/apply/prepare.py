@@ -53,9 +53,8 @@ from hyops_gitops.log.holds import held_contracts, moves_of
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.parts import Hold
 from hyops_gitops.log.repairing import Mend
-from hyops_gitops.plan.limits import Limits
+from hyops_gitops.plan.limits import Limits, attested, candidates, guarded
 from hyops_gitops.plan.plan import Plan
-from hyops_gitops.plan.readiness import attested, candidates, guarded
 
 _GUARD = "separation-of-duties"
 

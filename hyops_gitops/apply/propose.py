@@ -11,10 +11,10 @@ from hyops_gitops.core.events import OnEvent, Warned
 from hyops_gitops.core.exchange import CommitInfo, SourceFile
 from hyops_gitops.core.findings import Finding, Severity, finding
 from hyops_gitops.core.guards import Override, find_override, override_line
+from hyops_gitops.core.layout import START, mixed
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.people import MergedCommit
 from hyops_gitops.core.ports import History, SourceTree
-from hyops_gitops.core.tree import START, mixed
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.retirement import ttl_notes
@@ -22,9 +22,9 @@ from hyops_gitops.plan.assertions import Moves
 from hyops_gitops.plan.limits import Limits
 from hyops_gitops.plan.plan import Plan
 from hyops_gitops.plan.planning import Inputs, make_plan
-from hyops_gitops.validate.names import ALIAS_TAKEN
-from hyops_gitops.validate.references import TARGET_DANGLING, TARGET_DELETED, TARGET_LOOP
-from hyops_gitops.validate.tree import MemoryTree, Validation, validate_tree
+from hyops_gitops.validate.name_rules import ALIAS_TAKEN
+from hyops_gitops.validate.reference_rules import TARGET_DANGLING, TARGET_DELETED, TARGET_LOOP
+from hyops_gitops.validate.validation import MemoryTree, Validation, validate_tree
 
 # Findings in a contract that another file's change brought about.
 _ABOUT_OTHER_FILES = frozenset(rule.id for rule in (TARGET_DANGLING, TARGET_DELETED, TARGET_LOOP, ALIAS_TAKEN))

@@ -20,7 +20,7 @@ from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.parts import AuthorityRef
 from hyops_gitops.log.pinned_heads import SeenHead
-from hyops_gitops.validate.tree import Validation, validate_tree
+from hyops_gitops.validate.validation import Validation, validate_tree
 
 SeparationOfDuties = Literal["enforce", "warn", "off"]
 

@@ -31,7 +31,7 @@ from hyops_gitops.log.pinned_heads import check_seen
 from hyops_gitops.log.segment_pins import pending_reviews
 from hyops_gitops.log.verify_log import Reading
 from hyops_gitops.log.writer import SIGNERS_PATH, Signers, read_evidence, read_signers, recorded_branch
-from hyops_gitops.validate.tree import Validation
+from hyops_gitops.validate.validation import Validation
 
 
 def audit(request: AuditRequest, ports: AuditPorts) -> Audit:

@@ -11,9 +11,8 @@ from hyops_gitops.cli.output import echo, echo_json
 from hyops_gitops.core.errors import Exit, UsageError
 from hyops_gitops.core.names import canonical_name
 from hyops_gitops.lab.containers import start_container_lab
-from hyops_gitops.lab.files import AUTHORITY_FILE, ENV_FILE, find_authority, read_authority
-from hyops_gitops.lab.model import BACKENDS, Backend, Lab, LabResolver, LabService, load_lab
-from hyops_gitops.lab.run import (
+from hyops_gitops.lab.folder import AUTHORITY_FILE, ENV_FILE, find_authority, read_authority
+from hyops_gitops.lab.lifecycle import (
     MAX_SECONDARIES,
     ListenerStatus,
     lab_software,
@@ -22,6 +21,7 @@ from hyops_gitops.lab.run import (
     start_lab,
     stop_lab,
 )
+from hyops_gitops.lab.model import BACKENDS, Backend, Lab, LabResolver, LabService, load_lab
 from hyops_gitops.lab.services import parse_services, service_of, start_service, stop_service
 
 

@@ -8,13 +8,13 @@ from typing import TypeVar
 import click
 
 from hyops_gitops.adapters.files import WorkTree
-from hyops_gitops.adapters.git.worktree import GitWorkTree
+from hyops_gitops.adapters.git.trees import GitWorkTree
 from hyops_gitops.adapters.unpacked import is_unpacked
 from hyops_gitops.cli.output import note
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.findings import printable
+from hyops_gitops.core.layout import ROOTS
 from hyops_gitops.core.ports import SourceTree
-from hyops_gitops.core.tree import ROOTS
 
 _Command = TypeVar("_Command", bound=Callable[..., object])
 

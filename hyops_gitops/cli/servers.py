@@ -27,7 +27,7 @@ class Servers:
 
     def reader(self, authority: Authority, ca_file: Path | None = None) -> ZoneReader:
         """The primary, to read; a CA file replaces the repository's own."""
-        from hyops_gitops.adapters.powerdns.zone import PowerDnsReader
+        from hyops_gitops.adapters.powerdns.zone_api import PowerDnsReader
 
         api = authority.primary.api
         key = primary_key(api, self._environ)
@@ -36,7 +36,7 @@ class Servers:
 
     def writer(self, authority: Authority) -> ZoneWriter:
         """The primary, to write."""
-        from hyops_gitops.adapters.powerdns.zone import PowerDnsWriter
+        from hyops_gitops.adapters.powerdns.zone_api import PowerDnsWriter
 
         api = authority.primary.api
         key = primary_key(api, self._environ)
@@ -44,7 +44,7 @@ class Servers:
 
     def refresher(self, authority: Authority, secondary: Secondary) -> Refresher | None:
         """A secondary to bring up to date at once, None where it has no API or its key is not here."""
-        from hyops_gitops.adapters.powerdns.zone import PowerDnsCacheFlusher, PowerDnsTransferRequester
+        from hyops_gitops.adapters.powerdns.zone_api import PowerDnsCacheFlusher, PowerDnsTransferRequester
 
         api = secondary.api
         key = secondary_key(api, self._environ) if api else None
@@ -59,7 +59,7 @@ class Servers:
 
     def secondary_reader(self, authority: Authority, secondary: Secondary) -> ZoneReader | None:
         """A secondary, to read, None where it has no API or its key is not here."""
-        from hyops_gitops.adapters.powerdns.zone import PowerDnsReader
+        from hyops_gitops.adapters.powerdns.zone_api import PowerDnsReader
 
         api = secondary.api
         key = secondary_key(api, self._environ) if api else None
@@ -69,7 +69,7 @@ class Servers:
 
     def restorer(self, authority: Authority) -> ZoneRestorer:
         """The primary, to rebuild."""
-        from hyops_gitops.adapters.powerdns.restore import PowerDnsRestorer
+        from hyops_gitops.adapters.powerdns.whole_zone import PowerDnsRestorer
 
         api = authority.primary.api
         key = primary_key(api, self._environ)
@@ -77,7 +77,7 @@ class Servers:
 
     def scratch(self, authority: Authority) -> ScratchZone:
         """A scratch zone of a random name on the primary."""
-        from hyops_gitops.adapters.powerdns.restore import PowerDnsScratchZone
+        from hyops_gitops.adapters.powerdns.whole_zone import PowerDnsScratchZone
         from hyops_gitops.observe.isolation import scratch_name
 
         api = authority.primary.api
@@ -94,7 +94,7 @@ class Servers:
 
     def zone_keys(self, authority: Authority) -> tuple[bool, ...] | None:
         """For each DNSSEC key of the zone whether it signs and is published; None where that is not shown."""
-        from hyops_gitops.adapters.powerdns.zone import PowerDnsZoneKeys
+        from hyops_gitops.adapters.powerdns.zone_api import PowerDnsZoneKeys
 
         api = authority.primary.api
         key = primary_key(api, self._environ)

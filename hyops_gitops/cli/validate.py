@@ -8,9 +8,8 @@ import click
 
 from hyops_gitops import __version__
 from hyops_gitops.adapters.files import read_source
-from hyops_gitops.adapters.git.history import GitRepository
-from hyops_gitops.adapters.git.tree import ReadTree
-from hyops_gitops.adapters.git.worktree import StagedTree
+from hyops_gitops.adapters.git.clone import GitRepository
+from hyops_gitops.adapters.git.trees import ReadTree, StagedTree
 from hyops_gitops.adapters.host.machine import SystemClock
 from hyops_gitops.adapters.yaml.reader import read_document
 from hyops_gitops.adapters.yaml.schema import check_document, schema_copies
@@ -21,7 +20,7 @@ from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.findings import Finding, findings_json, findings_text, has_errors, summary
 from hyops_gitops.validate.formats import findings_annotations, findings_sarif
 from hyops_gitops.validate.rules import RULES
-from hyops_gitops.validate.tree import Start, Validation, changed_paths, validate_tree
+from hyops_gitops.validate.validation import Start, Validation, changed_paths, validate_tree
 
 
 @click.command()

@@ -16,8 +16,8 @@ import click
 
 from hyops_gitops import __version__
 from hyops_gitops.adapters.files import read_source
+from hyops_gitops.adapters.git.clone import GitRepository
 from hyops_gitops.adapters.git.evidence import GitEvidenceStore
-from hyops_gitops.adapters.git.history import GitRepository
 from hyops_gitops.adapters.git.snapshot import GitVerifiedMark
 from hyops_gitops.adapters.host.machine import PRIMARY_URL, SystemClock, process_is_gone, run_from_environment
 from hyops_gitops.adapters.ssh.signing import SshKeygenSigner, SshVerifier, signer_from_environment
@@ -119,7 +119,7 @@ class LocalWorkspace(Workspace):
     def custody(self) -> AuditGit:
         """What an audit asks of the clone."""
         if self._unpacked is None:
-            from hyops_gitops.adapters.git.audit import GitCustody
+            from hyops_gitops.adapters.git.clone import GitCustody
 
             return GitCustody(self.root)
         from hyops_gitops.adapters.unpacked import UnpackedCustody

@@ -1,8 +1,9 @@
-"""People."""
+"""Authors, approvers and merged pull requests behind the commits of an apply."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from hyops_gitops.core.declaration import NOTHING_DECLARED, Declaration
 from hyops_gitops.core.json_fields import Fields, Json, present, time_text
@@ -140,3 +141,27 @@ def _why_not(approval: Approval, merged: MergedCommit, pushers: Collection[Perso
     if approval.commit is not None and merged.head is not None and approval.commit != merged.head:
         return f"{by.name} approved {approval.commit[:12]}, not the last head {merged.head[:12]}"
     return None
+
+
+# Why a change reached the branch otherwise than by a reviewed pull request.
+Bypass = Literal["direct-push", "review"]
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequest:
+    """One merged pull request."""
+
+    number: str
+    title: str
+    author: Person
+    head: str  # its last commit
+    approvals: tuple[Approval, ...]  # the newest review of each reviewer, where it approves and was not dismissed
+    merged_by: Person | None
+    pushers: tuple[Person, ...]  # author and committer of its head, as far as the forge knows them
+    objectors: tuple[Person, ...] = ()  # whose newest review asks for changes
+    required_approvals: int = 0  # as far as the branch's rules are visible
+
+    @property
+    def bypass(self) -> Bypass | None:
+        """Whether it was merged past its review: fewer approvals than the branch's rules ask for, or objections."""
+        return "review" if self.objectors or len(self.approvals) < self.required_approvals else None

@@ -14,8 +14,7 @@ from hyops_gitops.core.exchange import (
     SourceFile,
     Verified,
 )
-from hyops_gitops.core.people import Person
-from hyops_gitops.core.pull_request import PullRequest
+from hyops_gitops.core.people import Person, PullRequest
 
 
 class Clock(Protocol):

@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 
 from hyops_gitops.core.errors import InvalidData, Refused
 from hyops_gitops.core.findings import Finding, Mark, Rule, finding
+from hyops_gitops.core.layout import SIGNERS_PATH, START
 from hyops_gitops.core.sshsig import key_text
-from hyops_gitops.core.tree import SIGNERS_PATH, START
 
 SIGNERS_SYNTAX = Rule(
     "signers-syntax",

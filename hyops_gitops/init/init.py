@@ -16,8 +16,8 @@ from hyops_gitops.core.document import DocumentReader, SchemaChecker
 from hyops_gitops.core.errors import OutsideFailure, UsageError
 from hyops_gitops.core.events import OnEvent, Step
 from hyops_gitops.core.findings import FindingsError
+from hyops_gitops.core.layout import SIGNERS_PATH
 from hyops_gitops.core.ports import Signer, SourceTree
-from hyops_gitops.core.tree import SIGNERS_PATH
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.init import repository as codeowners
 from hyops_gitops.init.report import InitResult, NextSteps
@@ -36,7 +36,7 @@ from hyops_gitops.init.repository import (
 )
 from hyops_gitops.init.zone_contracts import ContractDefaults, ZoneContracts, map_contracts
 from hyops_gitops.log.genesis import LogStart
-from hyops_gitops.validate.tree import MemoryTree, Validation, validate_tree
+from hyops_gitops.validate.validation import MemoryTree, Validation, validate_tree
 
 
 class RepositoryFolder(Protocol):

@@ -16,7 +16,7 @@ from hyops_gitops.init.repository import scalar
 from hyops_gitops.plan.limits import Limits
 from hyops_gitops.plan.plan import Plan
 from hyops_gitops.plan.planning import Inputs, make_plan
-from hyops_gitops.validate.tree import Validation
+from hyops_gitops.validate.validation import Validation
 
 CONTRACT_TYPES = frozenset({"A", "AAAA", "CNAME"})
 _LABELS = 2  # service and environment

@@ -20,7 +20,7 @@ from hyops_gitops.lab import processes
 from hyops_gitops.lab import resolver as resolvers
 from hyops_gitops.lab.config import LOG_FILE, MADE
 from hyops_gitops.lab.database import remove_database
-from hyops_gitops.lab.files import AUTHORITY_FILE, ENV_FILE, write_authority, write_env
+from hyops_gitops.lab.folder import AUTHORITY_FILE, ENV_FILE, write_authority, write_env
 from hyops_gitops.lab.model import (
     DATABASE_FOLDER,
     SERVICES_FOLDER,

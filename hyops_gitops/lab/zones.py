@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from hyops_gitops.adapters.dns.client import PlainDnsClient
 from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
-from hyops_gitops.adapters.powerdns.zone import PowerDnsCacheFlusher, PowerDnsTransferRequester
+from hyops_gitops.adapters.powerdns.zone_api import PowerDnsCacheFlusher, PowerDnsTransferRequester
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.core.exchange import Question
 from hyops_gitops.core.names import absolute

@@ -16,7 +16,7 @@ from hyops_gitops.log.entries import Body
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.trust import MAIN_NAMESPACE, TRUST_NAMESPACE
 from hyops_gitops.log.writer import EntryWriter, Signers, read_signers, require_log
-from hyops_gitops.validate.tree import validate_tree
+from hyops_gitops.validate.validation import validate_tree
 
 
 @dataclass(frozen=True, slots=True)

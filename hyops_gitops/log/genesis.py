@@ -11,7 +11,7 @@ from hyops_gitops.core.ports import Clock, EvidenceStore, History, Signer
 from hyops_gitops.log.admin_entries import Continues, Genesis
 from hyops_gitops.log.pages import readme
 from hyops_gitops.log.writer import EntryWriter, read_signers, trusted_keys
-from hyops_gitops.validate.tree import validate_tree
+from hyops_gitops.validate.validation import validate_tree
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.pinned_heads import SeenHead, check_seen
 from hyops_gitops.log.verify_log import Reading
 from hyops_gitops.log.writer import read_evidence, read_signers, recorded_branch
-from hyops_gitops.validate.tree import validate_tree
+from hyops_gitops.validate.validation import validate_tree
 
 
 @dataclass(frozen=True, slots=True)

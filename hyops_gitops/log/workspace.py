@@ -28,7 +28,7 @@ from hyops_gitops.core.network import DnsClient, ZoneReader
 from hyops_gitops.core.ports import Clock, EvidenceSnapshot, EvidenceStore, History, SourceTree, VerifiedMark, Verifier
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.writer import Signers, read_signers, require_log
-from hyops_gitops.validate.tree import Validation, validate_tree
+from hyops_gitops.validate.validation import Validation, validate_tree
 
 
 class Workspace(ABC):

@@ -10,9 +10,9 @@ from hyops_gitops.core.contract import Contract, Target
 from hyops_gitops.core.document import ContractWriter, DocumentReader, Edit, SchemaChecker
 from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.findings import FindingsError, Severity
+from hyops_gitops.core.layout import lay_out
 from hyops_gitops.core.ports import SourceTree
-from hyops_gitops.core.tree import lay_out
-from hyops_gitops.validate.tree import Validation, validate_tree
+from hyops_gitops.validate.validation import Validation, validate_tree
 
 CONTRACT_KEYS = (
     "endpoint_dns_name",

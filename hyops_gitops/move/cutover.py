@@ -17,7 +17,7 @@ from hyops_gitops.move.moving import (
     read_log,
     write_or_commit,
 )
-from hyops_gitops.validate.tree import Validation
+from hyops_gitops.validate.validation import Validation
 
 
 def cutover(name: str, site: str | None, targets: Sequence[str], order: CommitOptions, ports: MovePorts) -> MoveResult:

@@ -23,8 +23,8 @@ from hyops_gitops.move.moving import (
     read_contracts,
     write_or_commit,
 )
-from hyops_gitops.plan.readiness import attested, guarded
-from hyops_gitops.validate.tree import Validation
+from hyops_gitops.plan.limits import attested, guarded
+from hyops_gitops.validate.validation import Validation
 
 
 @dataclass(frozen=True, slots=True)

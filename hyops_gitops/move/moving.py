@@ -35,7 +35,7 @@ from hyops_gitops.move.moves import (
     pull_request_command,
     trailer_lines,
 )
-from hyops_gitops.validate.tree import Validation
+from hyops_gitops.validate.validation import Validation
 
 
 @dataclass(frozen=True, slots=True)

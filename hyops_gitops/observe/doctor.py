@@ -12,7 +12,7 @@ from hyops_gitops.observe import doctor_primary as primary_checks
 from hyops_gitops.observe import doctor_repository as repository_checks
 from hyops_gitops.observe import doctor_servers as server_checks
 from hyops_gitops.observe.checkup import Checkup, DoctorPorts, DoctorRequest, Look, attested, examined
-from hyops_gitops.validate.tree import validate_tree
+from hyops_gitops.validate.validation import validate_tree
 
 
 def examine(request: DoctorRequest, ports: DoctorPorts, attests: Mapping[str, str]) -> Checkup:

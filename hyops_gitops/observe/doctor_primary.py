@@ -16,8 +16,7 @@ from hyops_gitops.core.damage import REPAIR, SETTINGS, find_damage, said
 from hyops_gitops.core.errors import OutsideFailure, Refused
 from hyops_gitops.core.exchange import ServerInfo, ZoneHeader
 from hyops_gitops.core.network import ZoneReader
-from hyops_gitops.core.serials import StuckSerial, forecast_serial, stuck_serial
-from hyops_gitops.core.signed_zone import signatures_expire
+from hyops_gitops.core.serials import StuckSerial, forecast_serial, signatures_expire, stuck_serial
 from hyops_gitops.core.text import counted
 from hyops_gitops.log.log import Log
 from hyops_gitops.observe.checkup import CachedCheck, CannotSee, DoctorPorts, DoctorRequest, Look

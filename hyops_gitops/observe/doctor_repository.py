@@ -12,7 +12,7 @@ from hyops_gitops.log.log import Log
 from hyops_gitops.log.trust import MAIN_NAMESPACE, TrustBook
 from hyops_gitops.log.writer import read_signers, require_log
 from hyops_gitops.observe.checkup import CachedCheck, CannotSee, DoctorPorts, DoctorRequest, Look
-from hyops_gitops.validate.tree import Validation
+from hyops_gitops.validate.validation import Validation
 
 _TRIAL_NAMESPACE = "hyops-gitops-doctor"  # a signature in it proves nothing to anybody but us
 _SOON = timedelta(days=14)

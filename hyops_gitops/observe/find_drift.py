@@ -36,7 +36,7 @@ from hyops_gitops.observe.drift_cases import (
 )
 from hyops_gitops.observe.servers import Viewer, ViewPorts
 from hyops_gitops.plan.limits import Limits
-from hyops_gitops.validate.tree import validate_tree
+from hyops_gitops.validate.validation import validate_tree
 
 _POLL_S = 0.2
 _OF_SECONDARIES = (DriftKind.SECONDARY_BEHIND, DriftKind.SECONDARY_EDITED)

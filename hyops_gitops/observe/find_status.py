@@ -24,7 +24,7 @@ from hyops_gitops.log.workspace import ManagedZone, Workspace
 from hyops_gitops.observe.servers import TYPES, Judge, negative_ttl
 from hyops_gitops.observe.status import NameStatus, ServerState, Since, Status
 from hyops_gitops.plan.limits import Limits
-from hyops_gitops.validate.tree import Validation
+from hyops_gitops.validate.validation import Validation
 
 
 def look(name: str | None, workspace: Workspace) -> Status:

@@ -21,8 +21,8 @@ from hyops_gitops.core.authority import EvidenceSettings
 from hyops_gitops.core.contract import Contract, Target
 from hyops_gitops.core.errors import HyopsError, OutsideFailure, UsageError
 from hyops_gitops.core.findings import Finding, FindingsError, Severity, finding
+from hyops_gitops.core.layout import START
 from hyops_gitops.core.ports import EvidenceStore, VerifiedMark, Verifier
-from hyops_gitops.core.tree import START
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.segment import SEGMENTS
 from hyops_gitops.log.segment_pins import pending_reviews
@@ -35,7 +35,7 @@ from hyops_gitops.plan.plan import Change
 from hyops_gitops.recover.opening import BreakglassPorts, BreakglassRequest, open_segment
 from hyops_gitops.recover.reconcile import adopting_moves
 from hyops_gitops.validate.rules import BREAKGLASS_OVERDUE, BREAKGLASS_REVIEW
-from hyops_gitops.validate.tree import Validation
+from hyops_gitops.validate.validation import Validation
 
 
 @dataclass(frozen=True, slots=True)

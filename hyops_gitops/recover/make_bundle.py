@@ -31,7 +31,7 @@ from hyops_gitops.recover.bundle import (
     bundle_readme,
     sums_text,
 )
-from hyops_gitops.validate.tree import validate_tree
+from hyops_gitops.validate.validation import validate_tree
 
 
 class WheelSource(Protocol):

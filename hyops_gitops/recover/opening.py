@@ -32,7 +32,7 @@ from hyops_gitops.log.verify_segment import Segment
 from hyops_gitops.log.writer import Signers, read_signers, require_log
 from hyops_gitops.plan.limits import Limits
 from hyops_gitops.recover.segment_log import OperatorKey, SegmentReader, SegmentWriter
-from hyops_gitops.validate.tree import validate_tree
+from hyops_gitops.validate.validation import validate_tree
 
 
 def choose_segment(anchor: Anchor | None, segments: Sequence[Segment], log: Log, new: str) -> Segment | Log:

@@ -30,7 +30,7 @@ from hyops_gitops.log.repairing import Known, Mend, RepairOutcome, RepairResult,
 from hyops_gitops.plan.limits import Limits
 from hyops_gitops.plan.plan import Held, Plan
 from hyops_gitops.recover.restore import ask_secondaries
-from hyops_gitops.validate.tree import validate_tree
+from hyops_gitops.validate.validation import validate_tree
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,8 @@
 """Every rule of validation by its id, and the rules about the log of a clone."""
 
-from hyops_gitops.core import declaration, document, signers, tree
+from hyops_gitops.core import declaration, document, layout, signers
 from hyops_gitops.core.findings import Rule, Severity
-from hyops_gitops.validate import authority, names, references, targets
-from hyops_gitops.validate import tree as validation
+from hyops_gitops.validate import authority_rules, name_rules, reference_rules, target_rules, validation
 
 BREAKGLASS_REVIEW = Rule(
     "breakglass-review",
@@ -22,7 +21,17 @@ BREAKGLASS_OVERDUE = Rule(
     "a failover from a bundle last week",
 )
 
-_MODULES = (document, tree, declaration, validation, names, targets, references, authority, signers)
+_MODULES = (
+    layout,
+    document,
+    declaration,
+    validation,
+    name_rules,
+    target_rules,
+    reference_rules,
+    authority_rules,
+    signers,
+)
 RULES: dict[str, Rule] = {
     rule.id: rule
     for rules in (*map(vars, _MODULES), globals())

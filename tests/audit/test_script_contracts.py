@@ -10,7 +10,7 @@ from hyops_gitops.adapters.yaml.reader import read_document
 from hyops_gitops.adapters.yaml.schema import check_document
 from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.servers import servers_of
-from hyops_gitops.validate.tree import Validation, validate_tree
+from hyops_gitops.validate.validation import Validation, validate_tree
 
 ROOT = Path(__file__).parents[2]
 ZONE, COMMIT = "hyops.internal", "c" * 40

@@ -13,7 +13,7 @@ from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.log.admin_entries import Reconcile
 from hyops_gitops.log.segment_pins import pending_reviews, segment_warnings
 from hyops_gitops.recover.breakglass import segment_findings
-from hyops_gitops.validate.tree import validate_tree
+from hyops_gitops.validate.validation import validate_tree
 from tests.breakglass.building import SEGMENT, Breakglass
 from tests.breakglass.test_reconciling import take_in
 from tests.tamper.building import Book, commit_trees

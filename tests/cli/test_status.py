@@ -9,7 +9,7 @@ import pytest
 
 from hyops_gitops.adapters.dns.client import PlainDnsClient
 from hyops_gitops.adapters.host.machine import SystemClock
-from hyops_gitops.adapters.powerdns.zone import PowerDnsTransferRequester
+from hyops_gitops.adapters.powerdns.zone_api import PowerDnsTransferRequester
 from hyops_gitops.core.exchange import Question
 from hyops_gitops.core.markers import Anchor, anchor_name
 from hyops_gitops.core.zone import RRset

@@ -9,9 +9,8 @@ from hyops_gitops.core.contract import Target, TargetType
 from hyops_gitops.core.guards import Override
 from hyops_gitops.core.readiness import ProbeReport, ProbeVerdict, ReadinessReport
 from hyops_gitops.core.zone import RRset, Zone
-from hyops_gitops.plan.limits import Limits
+from hyops_gitops.plan.limits import Limits, attested, candidates, guarded
 from hyops_gitops.plan.plan import Action, Change, Note, Plan, Refusal
-from hyops_gitops.plan.readiness import attested, candidates, guarded
 from tests.core.strategies import APEX, contract_of, managed_of
 
 NAME = f"pg.prod.{APEX}"

@@ -4,9 +4,9 @@ import pytest
 
 from hyops_gitops.core.context import ZoneContext, zone_context
 from hyops_gitops.core.document import Document
-from hyops_gitops.validate.drafts import ContractDraft, draft_contract
-from hyops_gitops.validate.references import Deletions, check_references
-from hyops_gitops.validate.targets import check_targets
+from hyops_gitops.validate.building import ContractDraft, draft_contract
+from hyops_gitops.validate.reference_rules import Deletions, check_references
+from hyops_gitops.validate.target_rules import check_targets
 
 PROD = "prod.z.internal"
 NO_DELETIONS = Deletions("HEAD", frozenset())

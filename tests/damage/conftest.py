@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from hyops_gitops.lab.lifecycle import start_lab, stop_lab
 from hyops_gitops.lab.model import Lab
-from hyops_gitops.lab.run import start_lab, stop_lab
 from hyops_gitops.lab.zones import create_zone
 from tests.backends import require
 from tests.damage.between import Between

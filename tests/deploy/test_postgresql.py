@@ -17,7 +17,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from hyops_gitops.adapters.dns.client import chaos_text
-from hyops_gitops.adapters.powerdns.restore import PowerDnsScratchZone
+from hyops_gitops.adapters.powerdns.whole_zone import PowerDnsScratchZone
 from hyops_gitops.core.errors import ReplyLost
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.lab.config import find_program, find_schema, module_settings

@@ -9,7 +9,7 @@ import dns.rrset
 import pytest
 
 from hyops_gitops.adapters.dns.client import PlainDnsClient, chaos_text
-from hyops_gitops.adapters.powerdns.zone import PowerDnsWriter
+from hyops_gitops.adapters.powerdns.zone_api import PowerDnsWriter
 from hyops_gitops.core.authority import ServerAddress
 from hyops_gitops.core.exchange import Answer, Question
 from hyops_gitops.core.zone import RRset

@@ -18,8 +18,8 @@ from hyops_gitops.cli.main import execute
 from hyops_gitops.core.authority import ServerAddress
 from hyops_gitops.core.errors import Exit, OutsideFailure
 from hyops_gitops.core.exchange import Question
+from hyops_gitops.lab.lifecycle import start_lab, stop_lab
 from hyops_gitops.lab.model import Lab
-from hyops_gitops.lab.run import start_lab, stop_lab
 from hyops_gitops.lab.zones import create_zone, wait_until
 from hyops_gitops.log.entries import Result
 from tests.world import CLOSED, World

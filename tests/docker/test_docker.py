@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops.adapters.powerdns.server import server_info
-from hyops_gitops.adapters.powerdns.zone import PowerDnsWriter
+from hyops_gitops.adapters.powerdns.zone_api import PowerDnsWriter
 from hyops_gitops.apply.ports import ApplyPorts
 from hyops_gitops.apply.receipt import Receipt
 from hyops_gitops.core.errors import OutsideFailure, Unconfirmed

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
-from hyops_gitops.adapters.powerdns.restore import PowerDnsScratchZone
 from hyops_gitops.adapters.powerdns.server import server_info
+from hyops_gitops.adapters.powerdns.whole_zone import PowerDnsScratchZone
 from hyops_gitops.core.errors import OutsideFailure, ServerRefused
 from hyops_gitops.core.events import Event
 from hyops_gitops.core.exchange import PatchReceipt
 from hyops_gitops.core.zone import RRset
+from hyops_gitops.lab.lifecycle import start_lab, stop_lab
 from hyops_gitops.lab.model import Backend, Lab
-from hyops_gitops.lab.run import start_lab, stop_lab
 from hyops_gitops.observe.checkup import DoctorRequest
 from hyops_gitops.observe.isolation import SCRATCH_PREFIX, Race, closing_settings, race, scratch_name
 from tests.backends import require, rows

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from hyops_gitops.adapters.powerdns.zone import PowerDnsTransferRequester, PowerDnsWriter
+from hyops_gitops.adapters.powerdns.zone_api import PowerDnsTransferRequester, PowerDnsWriter
+from hyops_gitops.lab.lifecycle import start_lab, stop_lab
 from hyops_gitops.lab.model import Backend, Lab
-from hyops_gitops.lab.run import start_lab, stop_lab
 from hyops_gitops.lab.zones import create_zone, served_serial, wait_until
 from hyops_gitops.observe.drift import DriftCase, DriftReport
 from hyops_gitops.observe.find_drift import DriftRequest, Look, look_for_drift

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hyops_gitops.adapters.forge.forge import FORGE_REPOSITORY, FORGE_TOKEN, FORGE_URL, RestForge
-from hyops_gitops.adapters.forge.http import ForgeHttp
+from hyops_gitops.adapters.forge.rest import ForgeHttp
 from hyops_gitops.apply.ports import ApplyPorts
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.people import Approval, MergedCommit, Person

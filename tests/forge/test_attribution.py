@@ -8,8 +8,7 @@ from hyops_gitops.apply.people import attribute, mixed_change
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.core.events import Event, Warned
 from hyops_gitops.core.exchange import CommitInfo
-from hyops_gitops.core.people import Approval, Person
-from hyops_gitops.core.pull_request import PullRequest
+from hyops_gitops.core.people import Approval, Person, PullRequest
 
 ADA, GRACE, LINUS = Person("ada", "1"), Person("grace", "2"), Person("linus", "3")
 HEAD, MERGE, PUSHED = "a" * 40, "b" * 40, "c" * 40

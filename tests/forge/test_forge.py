@@ -7,7 +7,7 @@ import pytest
 
 from hyops_gitops.adapters.forge import forge as adapter
 from hyops_gitops.adapters.forge.forge import RestForge, forge_from_environment
-from hyops_gitops.adapters.forge.http import ForgeHttp
+from hyops_gitops.adapters.forge.rest import ForgeHttp
 from hyops_gitops.core.errors import OutsideFailure, UsageError
 from hyops_gitops.core.people import Approval, Person
 from tests.forge.server import ADA, BOT, GRACE, LINUS, REPOSITORY, TOKEN, Answer, ForgeServer, review, running

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import pytest
 
-from hyops_gitops.adapters.git.history import GitRepository
+from hyops_gitops.adapters.git.clone import GitRepository
 from hyops_gitops.core.errors import OutsideFailure, UsageError
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hyops_gitops.adapters.git.history import GitRepository
+from hyops_gitops.adapters.git.clone import GitRepository
 from hyops_gitops.apply.propose import mixed_commits
 from hyops_gitops.core.exchange import CommitInfo
 

@@ -4,7 +4,7 @@ from typing import Protocol
 
 import pytest
 
-from hyops_gitops.adapters.git.history import GitRepository
+from hyops_gitops.adapters.git.clone import GitRepository
 from hyops_gitops.core.exchange import CommitInfo
 
 

@@ -9,10 +9,9 @@ from typing import Protocol
 import pytest
 
 from hyops_gitops.adapters.forge.access import GitAccess
-from hyops_gitops.adapters.git.audit import GitCustody
+from hyops_gitops.adapters.git.clone import GitCustody, GitRepository
 from hyops_gitops.adapters.git.evidence import GitEvidenceStore
 from hyops_gitops.adapters.git.exports import Asked, GitBundler, Mirrors
-from hyops_gitops.adapters.git.history import GitRepository
 from hyops_gitops.adapters.git.new_repository import NewRepository
 from hyops_gitops.adapters.git.process import Git
 from hyops_gitops.adapters.git.remote import RemoteBranch

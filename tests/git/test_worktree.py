@@ -9,8 +9,8 @@ from typing import Protocol
 
 import pytest
 
-from hyops_gitops.adapters.git.history import GitRepository
-from hyops_gitops.adapters.git.worktree import GitWorkTree, StagedTree
+from hyops_gitops.adapters.git.clone import GitRepository
+from hyops_gitops.adapters.git.trees import GitWorkTree, StagedTree
 from hyops_gitops.cli.main import execute
 from hyops_gitops.core.ports import SourceTree
 

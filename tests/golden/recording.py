@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from hyops_gitops.core.zone import RRset
-from hyops_gitops.lab.run import start_lab, stop_lab
+from hyops_gitops.lab.lifecycle import start_lab, stop_lab
 from hyops_gitops.lab.zones import create_zone
 from hyops_gitops.log.entries import BODY_TYPES
 from hyops_gitops.recover.breakglass import Cutover, Failback

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from hyops_gitops.adapters.dns.probes import NetworkProber
-from hyops_gitops.adapters.forge.http import ForgeHttp
+from hyops_gitops.adapters.forge.rest import ForgeHttp
 from hyops_gitops.adapters.host import tls
 from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
 from hyops_gitops.core.errors import OutsideFailure

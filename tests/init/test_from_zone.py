@@ -11,7 +11,7 @@ import pytest
 
 from hyops_gitops.adapters.dns.client import PlainDnsClient
 from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
-from hyops_gitops.adapters.powerdns.zone import PowerDnsTransferRequester, PowerDnsWriter
+from hyops_gitops.adapters.powerdns.zone_api import PowerDnsTransferRequester, PowerDnsWriter
 from hyops_gitops.cli.main import execute
 from hyops_gitops.core.authority import ServerAddress
 from hyops_gitops.core.errors import Exit

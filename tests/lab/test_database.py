@@ -11,8 +11,8 @@ import pytest
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.lab import database, processes
 from hyops_gitops.lab.config import find_program
+from hyops_gitops.lab.lifecycle import start_lab, stop_lab
 from hyops_gitops.lab.model import Lab, load_lab
-from hyops_gitops.lab.run import start_lab, stop_lab
 from tests.backends import require, rows
 
 pytestmark = pytest.mark.authority
@@ -96,7 +96,7 @@ def test_a_database_that_cannot_be_made_says_why_and_leaves_nothing(
 ) -> None:
     schema = tmp_path / "schema.sql"
     schema.write_text("CREATE NONSENSE;\n")
-    monkeypatch.setattr("hyops_gitops.lab.run.find_schema", lambda _backend: schema)
+    monkeypatch.setattr("hyops_gitops.lab.lifecycle.find_schema", lambda _backend: schema)
     with pytest.raises(OutsideFailure, match="cannot be made") as caught:
         start_lab(tmp_path / "lab", zone="drill.internal", backend=sql_backend)
     assert caught.value.code == "lab-database"

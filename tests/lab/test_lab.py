@@ -16,11 +16,12 @@ import pytest
 from hyops_gitops.cli.main import execute
 from hyops_gitops.core.authority import ServerAddress
 from hyops_gitops.core.errors import Exit, InvalidData, OutsideFailure, UsageError
-from hyops_gitops.lab import processes, run
+from hyops_gitops.lab import lifecycle as run
+from hyops_gitops.lab import processes
 from hyops_gitops.lab.containers import exclusive
+from hyops_gitops.lab.lifecycle import start_lab, stop_lab
 from hyops_gitops.lab.model import BACKENDS, Backend, Lab, load_lab
 from hyops_gitops.lab.processes import free_addresses
-from hyops_gitops.lab.run import start_lab, stop_lab
 from tests.backends import require
 
 pytestmark = pytest.mark.authority

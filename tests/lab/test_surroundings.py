@@ -14,17 +14,17 @@ import pytest
 import requests
 
 from hyops_gitops.adapters.dns.client import PlainDnsClient
-from hyops_gitops.adapters.powerdns.zone import PowerDnsWriter
+from hyops_gitops.adapters.powerdns.zone_api import PowerDnsWriter
 from hyops_gitops.cli.main import execute
 from hyops_gitops.core.authority import ServerAddress
 from hyops_gitops.core.errors import Exit, InvalidData, OutsideFailure, UsageError
 from hyops_gitops.core.exchange import Question
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.lab import processes, resolver
-from hyops_gitops.lab.files import read_authority
+from hyops_gitops.lab.folder import read_authority
+from hyops_gitops.lab.lifecycle import listener_status, start_lab, stop_lab
 from hyops_gitops.lab.model import Lab, LabService, load_lab
 from hyops_gitops.lab.processes import free_addresses
-from hyops_gitops.lab.run import listener_status, start_lab, stop_lab
 from hyops_gitops.lab.services import answers, parse_services, start_service, stop_service
 from hyops_gitops.lab.zones import create_zone, wait_until
 

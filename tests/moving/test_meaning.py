@@ -12,8 +12,13 @@ from hyops_gitops.adapters.yaml.schema import check_document
 from hyops_gitops.core.contract import Contract, Target, TargetType
 from hyops_gitops.core.document import Edit
 from hyops_gitops.core.exchange import SourceFile
-from hyops_gitops.move.contract_files import Overlay, move_edits, site_edits, site_move_edits
-from hyops_gitops.validate.tree import validate_tree
+from hyops_gitops.move.contract_files import (
+    Overlay,
+    move_edits,
+    site_edits,
+    site_move_edits,
+)
+from hyops_gitops.validate.validation import validate_tree
 from tests.publish.conftest import AUTHORITY
 
 PATH = "endpoints/prod/a.yaml"

@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 
 from hyops_gitops.adapters.files import WorkTree
-from hyops_gitops.adapters.git.history import GitRepository
+from hyops_gitops.adapters.git.clone import GitRepository
 from hyops_gitops.adapters.yaml.reader import read_document
 from hyops_gitops.adapters.yaml.schema import check_document
 from hyops_gitops.core.contract import Contract
@@ -20,7 +20,7 @@ from hyops_gitops.core.guards import Override
 from hyops_gitops.log.log import Log
 from hyops_gitops.recover.breakglass import Cutover, Failback, select_moves
 from hyops_gitops.recover.opening import BreakglassPorts, BreakglassRequest
-from hyops_gitops.validate.tree import validate_tree
+from hyops_gitops.validate.validation import validate_tree
 from tests.moving.conftest import CONTRACTS, Clone
 
 PG, WEB = "endpoints/prod/pg.yaml", "endpoints/prod/web.yaml"

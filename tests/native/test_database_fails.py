@@ -8,8 +8,8 @@ import pytest
 
 from hyops_gitops.core.errors import OutsideFailure, Unconfirmed
 from hyops_gitops.lab import processes
+from hyops_gitops.lab.lifecycle import start_lab, stop_lab
 from hyops_gitops.lab.model import Lab
-from hyops_gitops.lab.run import start_lab, stop_lab
 from tests.apply.faults import FakeClock
 from tests.backends import require, rows
 from tests.native.conftest import native_authority

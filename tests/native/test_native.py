@@ -14,8 +14,8 @@ from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.events import Event, Warned
 from hyops_gitops.core.exchange import Question
 from hyops_gitops.core.zone import Zone
+from hyops_gitops.lab.lifecycle import start_lab
 from hyops_gitops.lab.model import Lab
-from hyops_gitops.lab.run import start_lab
 from hyops_gitops.lab.zones import served_serial
 from hyops_gitops.log.entries import Result
 from hyops_gitops.observe.drift import DriftReport

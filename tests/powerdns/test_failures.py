@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 
 from hyops_gitops.adapters.powerdns import json_form as powerdns_json
-from hyops_gitops.adapters.powerdns.zone import PowerDnsReader, PowerDnsTransferRequester, PowerDnsWriter
+from hyops_gitops.adapters.powerdns.zone_api import PowerDnsReader, PowerDnsTransferRequester, PowerDnsWriter
 from hyops_gitops.core.errors import OutsideFailure, ReplyLost, ServerRefused
 from hyops_gitops.core.zone import RRset
 

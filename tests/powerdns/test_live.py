@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from hyops_gitops.adapters.dns.client import PlainDnsClient
-from hyops_gitops.adapters.powerdns.zone import (
+from hyops_gitops.adapters.powerdns.zone_api import (
     FEW_NAMES,
     SERVER_BODY_LIMIT_BYTES,
     PowerDnsReader,

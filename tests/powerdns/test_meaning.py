@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from hyops_gitops.adapters.dns.client import PlainDnsClient
 from hyops_gitops.adapters.dns.zone_source import transfer
 from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
-from hyops_gitops.adapters.powerdns.restore import PowerDnsRestorer
+from hyops_gitops.adapters.powerdns.whole_zone import PowerDnsRestorer
 from hyops_gitops.core.exchange import Question
 from hyops_gitops.core.rdata import escaped
 from hyops_gitops.core.zone import RRset, Zone, same_served
+from hyops_gitops.lab.lifecycle import start_lab, stop_lab
 from hyops_gitops.lab.model import Lab
-from hyops_gitops.lab.run import start_lab, stop_lab
 
 pytestmark = pytest.mark.authority
 

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
-from hyops_gitops.adapters.powerdns.zone import PowerDnsWriter
+from hyops_gitops.adapters.powerdns.zone_api import PowerDnsWriter
 from hyops_gitops.core.serials import SERIALS, forecast_serial, is_newer
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.lab.model import BACKENDS, Lab

@@ -13,7 +13,7 @@ from typing import Self
 
 from hyops_gitops.adapters.files import WorkTree
 from hyops_gitops.adapters.host.machine import boot_identity
-from hyops_gitops.adapters.powerdns.zone import PowerDnsWriter
+from hyops_gitops.adapters.powerdns.zone_api import PowerDnsWriter
 from hyops_gitops.apply.apply import apply
 from hyops_gitops.apply.ports import ApplyRequest
 from hyops_gitops.apply.receipt import Receipt

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hyops_gitops.adapters.powerdns.zone import PowerDnsWriter
+from hyops_gitops.adapters.powerdns.zone_api import PowerDnsWriter
 from hyops_gitops.core.markers import protocol_marker, protocol_name
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.lab.model import Lab

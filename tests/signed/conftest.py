@@ -18,10 +18,10 @@ import pytest
 
 from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
 from hyops_gitops.core.authority import ServerAddress
+from hyops_gitops.lab.lifecycle import start_lab, stop_lab
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.processes import free_addresses
 from hyops_gitops.lab.resolver import find_recursor
-from hyops_gitops.lab.run import start_lab, stop_lab
 from hyops_gitops.lab.zones import create_zone, wait_until
 from tests.world import World, run
 

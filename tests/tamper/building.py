@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from hyops_gitops.adapters.git.history import GitRepository
+from hyops_gitops.adapters.git.clone import GitRepository
 from hyops_gitops.adapters.ssh.signing import SshKeygenSigner, SshVerifier
 from hyops_gitops.adapters.yaml.edit import add_scalar
 from hyops_gitops.adapters.yaml.reader import read_document
@@ -35,7 +35,7 @@ from hyops_gitops.log.writer import EntryWriter, Signers, read_signers, trusted_
 from hyops_gitops.plan.limits import Limits
 from hyops_gitops.plan.plan import Change, Drift, plan_digest
 from hyops_gitops.plan.state import after_changes
-from hyops_gitops.validate.tree import Validation, validate_tree
+from hyops_gitops.validate.validation import Validation, validate_tree
 from tests.world import CLOSED, World, run
 
 SCRIPT = Path(__file__).parents[2] / "script" / "audit.sh"

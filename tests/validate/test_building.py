@@ -11,7 +11,7 @@ from hyops_gitops.core.authority import DEFAULT_OVERRIDABLE, NO_ASSERTIONS, Asse
 from hyops_gitops.core.contract import Contract, Readiness, Target, TargetType
 from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.zone import RRset
-from hyops_gitops.validate.tree import Validation, validate_tree
+from hyops_gitops.validate.validation import Validation, validate_tree
 
 AUTHORITY = "authority/hyops.internal.yaml"
 MINIMAL = b"""\

@@ -5,7 +5,7 @@ import pytest
 from hyops_gitops.apply.propose import LastRecordedTree, PlanBase, propose, sort_findings
 from hyops_gitops.core.managed import Managed, ManagedSet
 from hyops_gitops.core.zone import Zone
-from hyops_gitops.validate.tree import Validation
+from hyops_gitops.validate.validation import Validation
 from tests.core.strategies import NO_LIMITS
 
 from .test_building import AUTHORITY, MINIMAL, contract_text, validated

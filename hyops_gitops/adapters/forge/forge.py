@@ -16,13 +16,12 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote, urlsplit
 
-from hyops_gitops.adapters.forge.http import ForgeHttp
+from hyops_gitops.adapters.forge.rest import ForgeHttp
 from hyops_gitops.adapters.git.process import printable, summary
 from hyops_gitops.adapters.host.machine import Program
 from hyops_gitops.core.errors import InvalidData, OutsideFailure, UsageError
 from hyops_gitops.core.json_fields import Fields
-from hyops_gitops.core.people import Approval, Person
-from hyops_gitops.core.pull_request import PullRequest
+from hyops_gitops.core.people import Approval, Person, PullRequest
 
 FORGE_URL = "HYOPS_FORGE_URL"
 FORGE_REPOSITORY = "HYOPS_FORGE_REPOSITORY"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hyops_gitops.adapters.files import replace_file
 from hyops_gitops.adapters.git.process import Git
-from hyops_gitops.adapters.git.tree import ORDINARY, is_full_id, list_tree, read_blobs
+from hyops_gitops.adapters.git.trees import ORDINARY, is_full_id, list_tree, read_blobs
 from hyops_gitops.core.errors import HyopsError, InvalidData
 from hyops_gitops.core.exchange import Verified
 

@@ -1,11 +1,18 @@
-"""A private key file as CI systems leave it, in a form that OpenSSH takes.
+r"""A private key as a file or a CI variable holds it, made fit for OpenSSH.
 
 OpenSSH refuses a key that others may read, and one whose line ends are not LF. A CI system that writes its variables to
 files (GitLab: mode 0666) can write no other; so there, and only there, the mode is passed over. The file itself is
-never changed: OpenSSH is given a copy, for its owner alone, that is there for the length of one call.
+never changed: OpenSSH is given a copy, for its owner alone, that exists for the length of one call.
+
+Forms that can mean one key only are accepted: other line ends, a missing last line end, blanks around lines, a byte
+order mark, quotes around all of it, `\n` for line ends, one long line, base64 of the whole, text before and after it.
+No message holds any of it.
 """
 
+import base64
+import binascii
 import os
+import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +21,139 @@ from pathlib import Path
 
 from hyops_gitops.adapters.files import at_home, scratch_folder
 from hyops_gitops.core.errors import HyopsError, InvalidData, OutsideFailure
-from hyops_gitops.core.private_key import LIMIT, is_key_text, mended
+from hyops_gitops.core.sshsig import split_string
+
+LIMIT = 64 * 1024  # octets
+_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----(.*?)-----END \1-----", re.DOTALL)
+_OPENSSH = "OPENSSH PRIVATE KEY"
+_MAGIC = b"openssh-key-v1\0"
+_COLUMNS = 70
+_LONGEST_LINE = 76  # of base64, RFC 2045
+_COUNT_OCTETS = 4
+_NEW_KEY = "ssh-keygen -t ed25519 -f KEYFILE -N ''"
+_COPY_AGAIN = "copy the whole file again, from `-----BEGIN` to `-----END ...-----`, or store `base64 -w0 KEYFILE`"
+_LOCKED = (
+    "it is locked with a passphrase, and no one is here to type it",
+    f"use a key without one (`{_NEW_KEY}`), or load it with `ssh-add` and name its .pub file",
+)
+# What is no private key of OpenSSH, by what it begins with: what it is, and how to come to one.
+_OTHERS = (
+    (
+        r"(ssh|ecdsa|sk)-[a-z0-9@.-]+ AAAA|---- BEGIN SSH2 PUBLIC|-----BEGIN (RSA |EC )?PUBLIC KEY",
+        "it is a public key",
+        "give the private half, the file without .pub; a public key's own file name ends in .pub, and takes an agent",
+    ),
+    (r"PuTTY-User-Key-File-", "it is a key of PuTTY", "puttygen KEYFILE -O private-openssh -o NEWFILE"),
+    (r"---- BEGIN SSH2", "it is a key of SSH Communications' form", f"ssh-keygen -i -f KEYFILE, or {_NEW_KEY}"),
+    (r"-----BEGIN CERTIFICATE", "it is a certificate", "give the private key of OpenSSH"),
+    (r"-----BEGIN PGP", "it is a key of OpenPGP", f"evidence takes keys of OpenSSH: {_NEW_KEY}"),
+    (
+        r"(\*+|\[MASKED\]|\[masked\])$",
+        "it is the mask that a CI system shows in place of a secret",
+        "store the key itself in the CI variable",
+    ),
+    (
+        r"\$\{?\{? ?[A-Za-z_][\w.]* ?\}?\}?$",
+        "it is the name of a variable, not its value",
+        "is the variable defined for this job, and expanded there?",
+    ),
+)
+_EMPTY_HINT = (
+    "the CI variable or secret has no value in this job: GitLab gives a protected variable to protected branches only, "
+    "GitHub an environment's secrets to jobs of that environment, and a called workflow what its caller names"
+)
+_TEXT_OF_A_KEY = re.compile(r"-----BEGIN|PRIVATE KEY|LS0tLS1CRUdJTi|b3BlbnNzaC1rZXktdj|PuTTY-User-Key|\n")
+
+
+def is_key_text(path: str) -> bool:
+    """Whether what was given as a file's name is a key itself, which no message may show."""
+    return _TEXT_OF_A_KEY.search(path) is not None
+
+
+def mended(data: bytes) -> bytes:
+    """The key as OpenSSH reads it.
+
+    Raises:
+        InvalidData: code `bad-key`: its message says what is wrong with it, its hint how to mend it.
+    """
+    text = _text(data).strip()
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+        text = text[1:-1].strip()
+    if not text:
+        raise _bad("it is empty", _EMPTY_HINT)
+    text = text.replace("\\r", "").replace("\\n", "\n").replace("\r\n", "\n").replace("\r", "\n")
+    if not text.startswith("-") and (decoded := _base64(text)) is not None:
+        whole = decoded.startswith(_MAGIC)
+        return mended(_block(_OPENSSH, text) if whole else decoded)
+    blocks = _BLOCK.findall(text)
+    if len(blocks) > 1:
+        raise _bad("it holds several private keys", "leave the one that is meant")
+    if not blocks:
+        raise _what_it_is(text)
+    label, body = blocks[0]
+    if "ENCRYPTED" in label or "Proc-Type:" in body:
+        raise _bad(*_LOCKED)
+    if label == _OPENSSH:
+        _check(_base64(body))
+    return _block(label, body)
+
+
+def _text(data: bytes) -> str:
+    if len(data) > LIMIT:
+        raise _bad("it is longer than any key", "name the key's own file")
+    try:
+        if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+            return data.decode("utf-16")
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise _bad("it is no text", f"OpenSSH's form is text that begins with `-----BEGIN`: {_NEW_KEY}") from None
+
+
+def _base64(text: str) -> bytes | None:
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _block(label: str, body: str) -> bytes:
+    lines = [line.strip() for line in body.strip().split("\n")]
+    if any(len(line) > _LONGEST_LINE or " " in line for line in lines):
+        joined = "".join(body.split())
+        lines = [joined[start : start + _COLUMNS] for start in range(0, len(joined), _COLUMNS)]
+    return "\n".join([f"-----BEGIN {label}-----", *filter(None, lines), f"-----END {label}-----", ""]).encode()
+
+
+def _check(blob: bytes | None) -> None:
+    """Whether OpenSSH's own form (PROTOCOL.key) is whole, and not locked."""
+    if blob is None:
+        raise _bad("its base64 is damaged or cut short", _COPY_AGAIN)
+    if not blob.startswith(_MAGIC):
+        raise _bad("it does not begin as a key of OpenSSH does", _COPY_AGAIN)
+    try:
+        cipher, rest = split_string(blob[len(_MAGIC) :])
+        _, rest = split_string(rest)  # how a passphrase becomes a key, and with what
+        _, rest = split_string(rest)
+        _, rest = split_string(rest[_COUNT_OCTETS:])  # the public half
+        split_string(rest)  # the private one
+    except ValueError:
+        raise _bad("it is cut short", _COPY_AGAIN) from None
+    if cipher != b"none":
+        raise _bad(*_LOCKED)
+
+
+def _what_it_is(text: str) -> InvalidData:
+    for pattern, reason, hint in _OTHERS:
+        if re.match(pattern, text):
+            return _bad(reason, hint)
+    if "-----BEGIN" in text or "-----END" in text:
+        return _bad("its first or last line is missing, or cut", _COPY_AGAIN)
+    return _bad("it is not a private key", f"it has to begin with `-----BEGIN`: {_NEW_KEY}")
+
+
+def _bad(reason: str, hint: str) -> InvalidData:
+    return InvalidData(reason, code="bad-key", hint=hint)
+
 
 _OTHERS_MAY = 0o077
 

@@ -11,9 +11,8 @@ from pathlib import Path
 
 from hyops_gitops.adapters.files import at_home, scratch_folder
 from hyops_gitops.adapters.host.machine import Done, Program, words
-from hyops_gitops.adapters.ssh.key_file import KeyFile
+from hyops_gitops.adapters.ssh.key_file import LIMIT, KeyFile
 from hyops_gitops.core.errors import InvalidData, OutsideFailure, Refused, UsageError
-from hyops_gitops.core.private_key import LIMIT
 from hyops_gitops.core.signers import parse_allowed_signers
 from hyops_gitops.core.sshsig import SshSignature, parse_signature, signed_data, split_string
 

@@ -44,7 +44,7 @@ from hyops_gitops.core.document import (
     KeyPath,
 )
 from hyops_gitops.core.findings import Finding, Mark, Rule, finding
-from hyops_gitops.core.tree import FILE_PROBLEM, MAX_FILE_BYTES
+from hyops_gitops.core.layout import FILE_PROBLEM, MAX_FILE_BYTES
 
 MAX_DIGITS = 18  # far beyond every number a contract has; int() of a huge text is slow or refused
 _LONGEST_SHOWN = 40

@@ -8,9 +8,8 @@ the zone's name does, for all names below it.
 import json
 from collections.abc import Sequence
 
-from hyops_gitops.adapters.powerdns.contents import has_escapes
-from hyops_gitops.adapters.powerdns.json_form import encode_zone
-from hyops_gitops.adapters.powerdns.zone import PowerDnsWriter
+from hyops_gitops.adapters.powerdns.json_form import encode_zone, has_escapes
+from hyops_gitops.adapters.powerdns.zone_api import PowerDnsWriter
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.observe.isolation import SCRATCH_PREFIX, SCRATCH_SUFFIX

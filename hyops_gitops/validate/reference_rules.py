@@ -10,8 +10,8 @@ from hyops_gitops.core.document import finding_at
 from hyops_gitops.core.findings import Finding, Rule
 from hyops_gitops.core.names import EndpointName, canonical_name, endpoint_name_of_path, is_in_zone
 from hyops_gitops.core.text import did_you_mean
-from hyops_gitops.validate.drafts import ContractDraft
-from hyops_gitops.validate.names import alias_names
+from hyops_gitops.validate.building import ContractDraft
+from hyops_gitops.validate.name_rules import alias_names
 
 TARGET_DANGLING = Rule(
     "target-dangling",

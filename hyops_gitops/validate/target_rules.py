@@ -11,7 +11,7 @@ from hyops_gitops.core.findings import Finding, Rule, Severity
 from hyops_gitops.core.names import canonical_name, name_problem
 from hyops_gitops.core.text import suggestion
 from hyops_gitops.core.zone import canonical_address
-from hyops_gitops.validate.drafts import ContractDraft, TargetDraft
+from hyops_gitops.validate.building import ContractDraft, TargetDraft
 
 TARGET_TYPE = Rule(
     "target-type",

@@ -14,9 +14,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import quote, urlsplit
 
-from hyops_gitops.adapters.powerdns.contents import has_escapes, probe, resolves_twice
-from hyops_gitops.adapters.powerdns.failures import server_failure
-from hyops_gitops.adapters.powerdns.http import PowerDnsHttp, Reply, quoted
+from hyops_gitops.adapters.powerdns.http import PowerDnsHttp, Reply, quoted, server_failure
 from hyops_gitops.adapters.powerdns.json_form import (
     BadShape,
     ZoneJson,
@@ -25,8 +23,11 @@ from hyops_gitops.adapters.powerdns.json_form import (
     decode_zone,
     encode_patch,
     error_text,
+    has_escapes,
+    probe,
+    resolves_twice,
 )
-from hyops_gitops.adapters.powerdns.signing import look_at_signing, usable_keys
+from hyops_gitops.adapters.powerdns.server import look_at_signing, usable_keys
 from hyops_gitops.core.errors import OutsideFailure, ReplyLost, ServerRefused
 from hyops_gitops.core.exchange import PatchReceipt, ZoneHeader, ZoneSigning
 from hyops_gitops.core.names import absolute

@@ -16,16 +16,21 @@ from hyops_gitops.core.contract import Contract
 from hyops_gitops.core.document import Document, DocumentReader, Fields, SchemaChecker
 from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.findings import Finding, Rule, Severity, finding
+from hyops_gitops.core.layout import FILE_PROBLEM, SIGNERS_PATH, START, check_layout, check_mixed, lay_out
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.names import endpoint_name_of_path
 from hyops_gitops.core.ports import SourceTree
 from hyops_gitops.core.signers import check_append_only, parse_allowed_signers
-from hyops_gitops.core.tree import FILE_PROBLEM, SIGNERS_PATH, START, check_layout, check_mixed, lay_out
-from hyops_gitops.validate.authority import check_authority, check_override
-from hyops_gitops.validate.building import build_authority, build_contract, genesis_digest
-from hyops_gitops.validate.drafts import ContractDraft, draft_contract
-from hyops_gitops.validate.names import check_aliases, check_name
-from hyops_gitops.validate.references import (
+from hyops_gitops.validate.authority_rules import check_authority, check_override
+from hyops_gitops.validate.building import (
+    ContractDraft,
+    build_authority,
+    build_contract,
+    draft_contract,
+    genesis_digest,
+)
+from hyops_gitops.validate.name_rules import check_aliases, check_name
+from hyops_gitops.validate.reference_rules import (
     TARGET_DANGLING,
     TARGET_DELETED,
     Deletions,
@@ -33,7 +38,7 @@ from hyops_gitops.validate.references import (
     defined_names,
     referred_paths,
 )
-from hyops_gitops.validate.targets import (
+from hyops_gitops.validate.target_rules import (
     check_cutover_ttl,
     check_home,
     check_readiness,

@@ -16,7 +16,7 @@ from hyops_gitops.core.names import (
     name_problem,
 )
 from hyops_gitops.core.text import did_you_mean, suggestion
-from hyops_gitops.validate.drafts import AliasDraft, ContractDraft
+from hyops_gitops.validate.building import AliasDraft, ContractDraft
 
 NAME_SYNTAX = Rule(
     "name-syntax",

@@ -20,7 +20,7 @@ from hyops_gitops.lab import processes
 from hyops_gitops.lab.config import LOG_FILE, find_program, find_schema, missing_backend, prepare
 from hyops_gitops.lab.containers import container_runs, remove_containers
 from hyops_gitops.lab.database import database_version, fill_database, has_database, make_database, stop_database
-from hyops_gitops.lab.files import says_native, write_authority, write_env
+from hyops_gitops.lab.folder import says_native, write_authority, write_env
 from hyops_gitops.lab.model import Backend, Lab, LabResolver, LabServer, LabService, load_lab, save_lab
 from hyops_gitops.lab.processes import free_addresses
 from hyops_gitops.lab.resolver import find_recursor, free_resolver, prepare_resolver

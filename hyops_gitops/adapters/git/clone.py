@@ -1,0 +1,263 @@
+"""The contracts' clone: history, trial merges, and the questions of an audit.
+
+Reads only: a trial merge writes to a scratch folder, and changes no reference, index or work tree.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from hyops_gitops.adapters.git.commit import write_commit
+from hyops_gitops.adapters.git.main_line import read_main_lines
+from hyops_gitops.adapters.git.process import Git, summary
+from hyops_gitops.adapters.git.snapshot import GitSnapshot, history_is_linear
+from hyops_gitops.adapters.git.trees import CommitTree, ReadTree, is_full_id, read_blobs, scratch_objects
+from hyops_gitops.core.canonical import sha256_hex
+from hyops_gitops.core.errors import InvalidData, OutsideFailure, UsageError
+from hyops_gitops.core.exchange import CommitInfo
+from hyops_gitops.core.layout import ROOTS
+from hyops_gitops.core.text import first_few
+
+_CONFLICT = 1  # exit status of `git merge-tree` when the merge does not come out clean
+_SHOWN = 3
+_WHEN = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def merged_tree(git: Git, into: str, commit: str, changed: Mapping[str, bytes | None], prefix: str) -> ReadTree:
+    """The watched files after merging a commit, with these uncommitted changes, into another one.
+
+    Args:
+        git: In the folder that the files are seen from.
+        into: A full id.
+        commit: A full id.
+        changed: Contents by path, None for a file that is deleted.
+        prefix: Where that folder lies in the repository; ends in "/", or is empty.
+
+    Raises:
+        InvalidData: code `merge-conflict`.
+        OutsideFailure: code `no-merge`: this git cannot tell.
+    """
+    with scratch_objects(git) as scratch:
+        if changed:
+            files = {f"{prefix}{path}": content for path, content in changed.items()}
+            commit = write_commit(scratch, commit, files, "uncommitted", "nobody", _WHEN)
+        done = scratch.attempt("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", into, commit)
+        tree, *paths = [token.decode("utf-8", "backslashreplace") for token in done.stdout.split(b"\0")[:-1]] or [""]
+        if done.status not in (0, _CONFLICT) or not tree:
+            raise OutsideFailure(
+                f"this git cannot say what a merge would give: {summary(done.stderr)}",
+                code="no-merge",
+                hint="install git 2.38 or newer, or merge the branch that this goes to into it first",
+            )
+        watched = tuple(f"{prefix}{root}/" for root in ROOTS)
+        if clashing := sorted({path.removeprefix(prefix) for path in paths if path.startswith(watched)}):
+            shown = first_few(clashing, _SHOWN)
+            raise InvalidData(
+                f"the merge into {into[:12]} has conflicts in {shown}",
+                code="merge-conflict",
+                hint=f"git merge {into[:12]}, and settle them: nobody can say before what would be applied",
+            )
+        return ReadTree(tuple(CommitTree(scratch, tree).files()))
+
+
+class GitRepository:
+    """One clone's commits, as seen from `root`, the directory that holds `authority/`.
+
+    `root` may lie below the repository's top: paths are always relative to `root`.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._git = Git(root)
+
+    def resolve(self, revision: str) -> str:
+        """The full id of the commit a revision names.
+
+        Raises:
+            UsageError: code `no-commit`: there is no such commit; code `no-repository`.
+        """
+        named = None
+        if revision and not revision.startswith("-") and revision.isprintable():
+            named = self._verified(revision)
+        commit = self._verified(f"{named}^{{commit}}") if named else None  # apart: `:/text` would swallow a suffix
+        if commit:
+            return commit
+        if revision == "HEAD":
+            hint = "make the first one: git add -A && git commit"
+            raise UsageError("nothing is committed in this clone yet", code="no-commit", hint=hint)
+        raise UsageError(
+            f"no commit is called {revision!r} in this clone",
+            code="no-commit",
+            hint="`git log --oneline` lists the commits; `git fetch` brings newer ones",
+        )
+
+    def dirty_paths(self) -> tuple[str, ...]:
+        """Uncommitted and untracked paths under `endpoints/` and `authority/`, sorted; ignored files are not."""
+        output = self._git.output(
+            "status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames", "--", *ROOTS
+        )
+        prefix = self._prefix()
+        # Each record is two status letters, a space and the path from the repository's top.
+        paths = (_text(record[3:]).removeprefix(prefix) for record in output.split(b"\0")[:-1])
+        return tuple(sorted(paths))
+
+    def is_shallow(self) -> bool:
+        """Whether the history is cut off, or made to look different by grafts or replace references."""
+        if self._git.output("rev-parse", "--is-shallow-repository").strip() == b"true":
+            return True
+        if self._git.output("for-each-ref", "--count=1", "refs/replace/"):
+            return True
+        grafts = Path(_text(self._git.output("rev-parse", "--git-path", "info/grafts")).rstrip("\n"))
+        try:
+            return (self._git.root / grafts).stat().st_size > 0
+        except OSError:
+            return False
+
+    def is_ancestor(self, ancestor: str, descendant: str) -> bool:
+        """Whether `descendant` equals or descends from `ancestor`; False when either is unknown here."""
+        if not (is_full_id(ancestor) and is_full_id(descendant)):
+            return False
+        return self._git.ask("merge-base", "--is-ancestor", ancestor, descendant).ok
+
+    def merge_base(self, this: str, other: str) -> str | None:
+        """The newest commit that two full ids both descend from, None when there is none here."""
+        found = self._git.ask("merge-base", this, other)
+        return found.stdout.decode().strip() if found.ok else None
+
+    def first_parent_commits(self, after: str | None, upto: str) -> tuple[CommitInfo, ...]:
+        """The commits of main in (after, upto], oldest first, with what arrived by fast-forward beside it.
+
+        A path counts as changed where its content differs from the commit before, and from `after`. A root commit
+        changes all it holds.
+        """
+        return self.main_lines([(self.resolve(after) if after is not None else None, self.resolve(upto))])[0]
+
+    def main_lines(self, ranges: Sequence[tuple[str | None, str]]) -> Sequence[tuple[CommitInfo, ...]]:
+        """As `first_parent_commits` for each of these ranges of full ids that are here, read all at once."""
+        return read_main_lines(self._git, ranges)
+
+    def versions(self, path: str, upto: str) -> tuple[tuple[str, bytes], ...]:
+        """The first-parent commits up to `upto` that changed a file, oldest first, each with its content then."""
+        output = self._git.output(
+            "log", "--first-parent", "--reverse", "--no-show-signature", "--format=%H", self.resolve(upto), "--", path
+        )
+        place = f"{self._prefix()}{path}"
+        found = ((blob, self._git.ask("cat-file", "blob", f"{blob}:{place}")) for blob in output.decode().split())
+        return tuple((commit, blob.stdout if blob.ok else b"") for commit, blob in found)
+
+    def tree(self, commit: str) -> CommitTree:
+        """The tree of one commit, named as `resolve` takes it."""
+        return CommitTree(self._git, self.resolve(commit))
+
+    def merged(self, into: str, commit: str, changed: Mapping[str, bytes | None]) -> ReadTree:
+        """The tree after merging a commit, with these uncommitted changes, into another one; both full ids.
+
+        Raises:
+            InvalidData: code `merge-conflict`.
+            OutsideFailure: code `no-merge`: this git cannot tell.
+        """
+        return merged_tree(self._git, into, commit, changed, self._prefix())
+
+    def _verified(self, revision: str) -> str | None:
+        found = self._git.ask("rev-parse", "--verify", "--quiet", "--end-of-options", revision)
+        return found.stdout.decode().strip() if found.ok else None
+
+    def _prefix(self) -> str:
+        return _text(self._git.output("rev-parse", "--show-prefix")).rstrip("\n")
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "backslashreplace")
+
+
+_NOTHING = "0"
+
+
+class GitCustody:
+    """One clone, seen from `root`, the directory that holds `authority/`."""
+
+    def __init__(self, root: Path) -> None:
+        self._git = Git(root)
+
+    def versions(self, path: str, upto: str) -> frozenset[str]:
+        """SHA-256 of every content that a path had in the history of a commit."""
+        output = self._git.output(
+            "log",
+            "-z",
+            "--full-history",
+            "--diff-merges=separate",
+            "--no-renames",
+            "--no-show-signature",
+            "--raw",
+            "--no-abbrev",
+            "--format=",
+            upto,
+            "--",
+            path,
+        )
+        ids: set[str] = set()
+        for token in output.split(b"\0"):
+            fields = token.decode("utf-8", "backslashreplace").strip().split(" ")
+            if fields[0].startswith(":"):
+                ids |= {field for field in fields[2:4] if field.strip(_NOTHING)}
+        return frozenset(sha256_hex(content) for content in read_blobs(self._git, ids).values())
+
+    def author(self, commit: str) -> str | None:
+        """The name of a commit's author, None when the clone does not have it."""
+        if not is_full_id(commit) or not self._git.ask("cat-file", "-e", f"{commit}^{{commit}}").ok:
+            return None
+        output = self._git.output("log", "-1", "--no-show-signature", "--encoding=UTF-8", "--format=%an", commit, "--")
+        return output.decode("utf-8", "backslashreplace").rstrip("\n")
+
+    def merge_matches(self, merged: str, head: str) -> bool | None:
+        """Whether a commit's tree is what merging `head` into its first parent gives.
+
+        A merge that conflicts was settled by hand, so it is not. None when this git cannot tell (before 2.38), or when
+        the clone lacks one of the commits.
+        """
+        ids = [
+            self._git.ask("rev-parse", "--verify", "--quiet", name) for name in (f"{merged}^1", f"{merged}^{{tree}}")
+        ]
+        if not all(answer.ok for answer in ids) or not is_full_id(head):
+            return None
+        parent, tree = (answer.stdout.decode().strip() for answer in ids)
+        made = self._git.attempt("merge-tree", "--write-tree", "--no-messages", parent, head)
+        if made.status == _CONFLICT and made.stdout:
+            return False
+        return made.stdout.decode().split("\n")[0].strip() == tree if made.ok else None
+
+    def messages(self, commit: str) -> Mapping[str, str]:
+        """The message of the commit that added each file under `log/`, in the history of a commit."""
+        output = self._git.output(
+            "-c",
+            "log.showRoot=true",
+            "log",
+            "-z",
+            "--full-history",
+            "--no-renames",
+            "--no-relative",
+            "--no-show-signature",
+            "--encoding=UTF-8",
+            "--diff-filter=A",
+            "--name-only",
+            "--format=%x01%B",
+            commit,
+            "--",
+            ":(top)log",
+            env={"GIT_LITERAL_PATHSPECS": "0"},
+        )
+        added: dict[str, str] = {}
+        message = ""
+        for token in output.decode("utf-8", "backslashreplace").split("\0"):
+            if token.startswith("\x01"):  # which no path below log/ does
+                message = token[1:].removesuffix("\n")
+            elif path := token.lstrip("\n"):
+                added[path] = message
+        return added
+
+    def why_cut_off(self) -> str:
+        """Why the history is not whole, where it is not, and what would bring it."""
+        return "the history is shallow, grafted or replaced: git fetch --unshallow, then audit again"
+
+    def branch_problems(self, commit: str) -> list[str]:
+        """What is wrong with the evidence branch's commits up to this one."""
+        return history_is_linear(GitSnapshot(self._git, commit))
