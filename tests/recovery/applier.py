@@ -1,6 +1,6 @@
 """The program's command line, with marks at its steps; at one of them, or some time after it, it kills or stops itself.
 
-`python -m tests.recovery.applier ARGUMENT...`, with in the environment
+`main`, a function for `tests.commands.Forked`, has in its environment
 RECOVERY_MARKS: a file descriptor to write each mark to as it is passed, a line `MARK NANOSECONDS` each
 RECOVERY_AT and RECOVERY_SIGNAL: the mark to raise a signal at, the first time only
 RECOVERY_AFTER: seconds; the kernel's alarm that long after the mark takes the place of the signal. Nobody handles it,
@@ -17,7 +17,7 @@ from typing import Any, cast
 
 import hyops_gitops.cli.apply as command
 from hyops_gitops.apply.ports import ApplyPorts
-from hyops_gitops.cli.main import run
+from hyops_gitops.cli.main import execute
 from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.authority import Authority, EvidenceSettings, ServerAddress
 from hyops_gitops.core.errors import ServerRefused
@@ -186,10 +186,11 @@ def _type(data: bytes) -> str | None:
     return kind
 
 
-if __name__ == "__main__":
+def main(arguments: Sequence[str]) -> int:
+    """The program's own main function, with marks."""
     command.LocalWorkspace = MarkingWiring  # type: ignore[attr-defined]  # the one seam, opened from outside
     try:
-        run()
+        return execute(list(arguments))
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         Marks(os.environ).passing(ENDED)

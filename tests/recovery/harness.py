@@ -1,9 +1,8 @@
 """A world behind a proxy, appliers as processes of their own, and what must hold whatever became of them."""
 
+import multiprocessing
 import os
 import select
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -23,10 +22,11 @@ from hyops_gitops.lab.model import Lab
 from hyops_gitops.log.entries import Intent, Result
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.verify import VerifyPorts, verify_log
+from tests.commands import ROOT, Forked
+from tests.recovery import applier
 from tests.recovery.proxy import WAIT_S, Proxy
 from tests.world import Ran, Swap, World
 
-ROOT = Path(__file__).parents[2]
 LONG = "HYOPS_LONG" in os.environ
 PRIMARY_ONLY = {"timeout_s": 20, "require": ["primary"]}  # the secondaries are watched, but not waited for
 _CHUNK = 65536
@@ -38,15 +38,13 @@ class Applier:
     def __init__(
         self, world: World, *arguments: str, at: str | None = None, raising: str = "SIGKILL", after_s: float = 0
     ) -> None:
-        self._marks, descriptor = os.pipe()
-        environ = {**world.environ, "PYTHONPATH": str(ROOT), "RECOVERY_MARKS": str(descriptor)}
+        environ = dict(world.environ)
         if at is not None:
             environ |= {"RECOVERY_AT": at, "RECOVERY_SIGNAL": raising, "RECOVERY_AFTER": str(after_s)}
-        command = [sys.executable, "-m", "tests.recovery.applier", "apply", "--repo", str(world.root), *arguments]
-        self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environ, cwd=ROOT, pass_fds=[descriptor]
-        )
-        os.close(descriptor)
+        self._marks, marks = multiprocessing.Pipe(duplex=False)
+        command = ["apply", "--repo", str(world.root), *arguments]
+        self.process = Forked(applier.main, command, ROOT, environ, marks)
+        marks.close()
         self._seen = b""
 
     def __enter__(self) -> Self:
@@ -55,9 +53,8 @@ class Applier:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-        self.finish()
+        self.process.end()
+        self._marks.close()
 
     @property
     def marks(self) -> list[str]:
@@ -90,17 +87,18 @@ class Applier:
 
     def finish(self) -> Ran:
         """Its end: every mark, its output and exit status."""
-        if not self.process.stdout or self.process.stdout.closed:
-            return Ran(self.process.returncode, "", "")
-        out, err = self.process.communicate(timeout=4 * WAIT_S)
+        code = self.process.wait(4 * WAIT_S)
         while self._read(1.0):
             pass
-        os.close(self._marks)
-        return Ran(self.process.returncode, out.decode(), err.decode())
+        return Ran(code, self.process.out.decode(), self.process.err.decode())
+
+    def wait_for_words(self, words: bytes) -> None:
+        """Until it has written these to stderr."""
+        self.process.wait_for_words(words, WAIT_S)
 
     def _read(self, timeout_s: float) -> bool:
         ready, _, _ = select.select([self._marks], [], [], max(0.0, timeout_s))
-        chunk = os.read(self._marks, _CHUNK) if ready else b""
+        chunk = os.read(self._marks.fileno(), _CHUNK) if ready else b""
         self._seen += chunk
         return bool(chunk)
 

@@ -1,12 +1,10 @@
-"""One team: merges its changes into main one by one, and applies the newest main after each. A process of its own.
-
-`python -m tests.recovery.racer CLONE ZONE TEAM CHANGES`
-"""
+"""One team: merges its changes into main one by one, and applies the newest main after each. A process of its own."""
 
 import os
 import random
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from hyops_gitops.adapters.host.machine import boot_identity
@@ -20,8 +18,10 @@ from tests.world import World
 _TRIES = 200
 
 
-def main(clone: str, zone: str, team: str, changes: str) -> None:
-    """Every change merged and applied."""
+def main(arguments: Sequence[str]) -> None:
+    """Every change merged and applied: CLONE ZONE TEAM CHANGES."""
+    clone, zone, team, changes = arguments
+    random.seed(team)
     world = World(Path(clone), zone, dict(os.environ), None, Path(), Path())
     for number in range(int(changes)):
         world.contract(f"t{team}-{number}", f"10.{team}.0.{number + 1}")
@@ -61,8 +61,3 @@ def _apply(world: World) -> None:
 
 def _say(event: Event | str) -> None:
     sys.stderr.write(f"{event}\n")
-
-
-if __name__ == "__main__":
-    random.seed(sys.argv[3])
-    main(*sys.argv[1:])

@@ -286,9 +286,7 @@ def test_an_applier_waits_for_another_and_goes_on(site: Site) -> None:
         seq = site.verified().head.seq
         site.change("second")
         with Applier(site.world, "--format", "json") as second:
-            assert second.process.stderr is not None
-            while b"waiting for intent" not in (line := second.process.stderr.readline()):
-                assert line, "it did not wait"
+            second.wait_for_words(b"waiting for intent")
             first.process.send_signal(signal.SIGCONT)
             assert first.finish().exit == 0
             assert second.finish().exit == 0

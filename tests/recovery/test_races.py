@@ -1,18 +1,18 @@
 """Many appliers on one log and one zone: they take turns, and nothing is lost or done twice."""
 
 import signal
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from hyops_gitops.log.entries import Intent, Unchanged
-from tests.recovery.harness import LONG, ROOT, Applier, Site, results
+from tests.commands import ROOT, Forked
+from tests.recovery import racer
+from tests.recovery.harness import LONG, Applier, Site, results
 
 TEAMS = 10
-CHANGES = 10 if LONG else 2  # of each team
+CHANGES = 10 if LONG else 1  # of each team
 
 pytestmark = [pytest.mark.authority, pytest.mark.every_backend]
 
@@ -22,17 +22,13 @@ def test_ten_appliers_take_turns(site: Site, tmp_path: Path) -> None:
     processes = []
     for team in range(1, TEAMS + 1):
         clone = world.clone(tmp_path / f"clone{team}").root
-        command = [sys.executable, "-m", "tests.recovery.racer", str(clone), world.zone, str(team), str(CHANGES)]
-        with (tmp_path / f"said{team}").open("wb") as log_file:
-            environ = {**world.environ, "PYTHONPATH": str(ROOT)}
-            processes.append(subprocess.Popen(command, cwd=ROOT, env=environ, stderr=log_file))
+        processes.append(Forked(racer.main, [str(clone), world.zone, str(team), str(CHANGES)], ROOT, world.environ))
     try:
-        ends = [process.wait(timeout=120 * CHANGES) for process in processes]
+        ends = [process.wait(120 * CHANGES) for process in processes]
+        said = "".join(process.err.decode() for process in processes)
     finally:
         for process in processes:
-            process.kill()
-            process.wait()
-    said = "".join((tmp_path / f"said{team}").read_text() for team in range(1, TEAMS + 1))
+            process.end()
     assert ends == [0] * TEAMS, said
     assert "Traceback" not in said
 
@@ -67,9 +63,7 @@ def test_three_merges_during_one_run_become_one_apply(site: Site) -> None:
         first.wait_until_stopped()
         commits = [site.change(service) for service in ("second", "third", "fourth")]
         with Applier(site.world) as second:
-            assert second.process.stderr is not None
-            while b"waiting for intent" not in (line := second.process.stderr.readline()):
-                assert line, "it did not wait"
+            second.wait_for_words(b"waiting for intent")
             first.process.send_signal(signal.SIGCONT)
             assert first.finish().exit == 0
             assert second.finish().exit == 0
