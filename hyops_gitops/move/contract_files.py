@@ -34,7 +34,7 @@ CONTRACT_KEYS = (
 
 
 def apply_edits(data: Mapping[str, object], edits: Iterable[Edit]) -> dict[str, object]:
-    """A document's data as the edits leave it."""
+    """The data of a document after these edits."""
     result = dict(data)
     for edit in edits:
         first, rest = edit.at[0], edit.at[1:]
@@ -44,23 +44,23 @@ def apply_edits(data: Mapping[str, object], edits: Iterable[Edit]) -> dict[str, 
     return result
 
 
-def same_data(one: object, other: object) -> bool:
-    """Whether two documents say the same; addresses of a list are a set."""
-    match one, other:
+def same_data(left: object, right: object) -> bool:
+    """Whether two documents mean the same; addresses of a list are a set."""
+    match left, right:
         case dict(), dict():
-            return one.keys() == other.keys() and all(same_data(value, other[key]) for key, value in one.items())
-        case list(), list() if all(isinstance(item, str) for item in [*one, *other]):
-            return sorted(one) == sorted(other)
+            return left.keys() == right.keys() and all(same_data(value, right[key]) for key, value in left.items())
+        case list(), list() if all(isinstance(item, str) for item in [*left, *right]):
+            return sorted(left) == sorted(right)
         case list(), list():
-            return len(one) == len(other) and all(map(same_data, one, other))
+            return len(left) == len(right) and all(map(same_data, left, right))
         case _:
-            return type(one) is type(other) and one == other
+            return type(left) is type(right) and left == right
 
 
 def move_edits(contract: Contract, target: Target) -> tuple[Edit, ...]:
-    """The edits that make `target` the active one; every site goes on meaning what it meant.
+    """The edits that make `target` active and keep the meaning of every site.
 
-    A site that gives no type or port has the contract's: where those change, it gets its own.
+    A site without type or port has the contract's: where those change, it gets its own.
     """
     now = contract.target
     edits = [Edit(("endpoint_target",), target_value(target))] if target.values != now.values else []
@@ -79,15 +79,15 @@ def move_edits(contract: Contract, target: Target) -> tuple[Edit, ...]:
         }
         at = ("endpoint_sites", name)
         if added and isinstance(value, dict):
-            edits += [Edit((*at, key), one) for key, one in added.items()]
+            edits += [Edit((*at, key), setting) for key, setting in added.items()]
         elif added:
             edits.append(Edit(at, {**stated, **added}))
     return tuple(edits)
 
 
 def site_move_edits(contract: Contract, site: str, target: Target) -> tuple[Edit, ...]:
-    """The edits that give a site this target and make it the active one."""
-    others = {name: one for name, one in contract.sites.items() if name != site}
+    """The edits that give a site this target and make it active."""
+    others = {name: own for name, own in contract.sites.items() if name != site}
     return (
         *move_edits(replace(contract, sites=others), target),
         *site_edits(replace(contract, target=target), site, target),
@@ -101,14 +101,14 @@ def site_edits(contract: Contract | None, name: str, target: Target) -> tuple[Ed
     base = target if contract is None else contract.target
     written = None if contract is None else _written_sites(contract).get(name)
     stated = written if isinstance(written, dict) else {}
-    said: dict[str, object] = {"target": target_value(target)}
+    wanted: dict[str, object] = {"target": target_value(target)}
     for key in ("type", "port"):
         if key in stated or _of_target(key, target) != _of_target(key, base):
-            said[key] = _of_target(key, target)
+            wanted[key] = _of_target(key, target)
     at = ("endpoint_sites", name)
     if stated:
-        return tuple(Edit((*at, key), one) for key, one in said.items() if stated.get(key) != one)
-    return (Edit(at, said if len(said) > 1 else said["target"]),)
+        return tuple(Edit((*at, key), setting) for key, setting in wanted.items() if stated.get(key) != setting)
+    return (Edit(at, wanted if len(wanted) > 1 else wanted["target"]),)
 
 
 def target_value(target: Target) -> object:
@@ -127,7 +127,7 @@ def _written_sites(contract: Contract) -> Mapping[str, object]:
 
 
 def key_order(key: str, order: Sequence[str] = CONTRACT_KEYS) -> int:
-    """Where a key stands; what is not known comes last."""
+    """Position of a key; unknown keys come last."""
     return order.index(key) if key in order else len(order)
 
 
@@ -159,7 +159,7 @@ class FileChange:
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
-    """A tree with some files as they would be."""
+    """A tree with some of its files replaced."""
 
     tree: SourceTree
     changes: Mapping[str, bytes]
@@ -172,7 +172,7 @@ class Overlay:
 
 
 def validated(ports: FilePorts) -> Validation:
-    """The work tree as it is.
+    """Validate the work tree.
 
     Raises:
         FindingsError: the authority is invalid.
@@ -184,7 +184,7 @@ def validated(ports: FilePorts) -> Validation:
 
 
 def edit_file(path: str, before: bytes, edits: Sequence[Edit], ports: FilePorts) -> FileChange:
-    """One file with these keys set, proved to say exactly that and nothing else.
+    """Set these keys in one file, and prove that nothing else changed.
 
     Raises:
         FindingsError: it cannot be read.
@@ -193,12 +193,12 @@ def edit_file(path: str, before: bytes, edits: Sequence[Edit], ports: FilePorts)
     after = ports.writer.set_values(before, edits) if edits else before
     was, now = _data(path, before, ports), _data(path, after, ports)
     if not same_data(now, apply_edits(was if isinstance(was, dict) else {}, edits)):
-        raise AssertionError(f"{path} would not say what was meant")
+        raise AssertionError(f"the edit of {path} changes something else")
     return FileChange(path, before, after)
 
 
 def order_file(path: str, before: bytes, ports: FilePorts) -> FileChange:
-    """One file in canonical order, proved to say the same.
+    """Put the keys of one file in canonical order, and prove that its data stays.
 
     Raises:
         FindingsError: it cannot be read.
@@ -206,29 +206,29 @@ def order_file(path: str, before: bytes, ports: FilePorts) -> FileChange:
     """
     was, after = _data(path, before, ports), ports.writer.in_order(before)
     if not same_data(was, _data(path, after, ports)):
-        return FileChange(path, before, before)  # white space that means something: it stays as it is
+        return FileChange(path, before, before)  # white space that means something stays
     return FileChange(path, before, after)
 
 
 def check_changes(changes: Iterable[FileChange], ports: FilePorts) -> Validation:
-    """The tree as the changes would leave it.
+    """Validate the tree with these changes.
 
     Raises:
         FindingsError: a changed file would be invalid.
     """
-    made = {one.path: one.after for one in changes}
+    made = {change.path: change.after for change in changes}
     validation = validate_tree(
         Overlay(ports.tree, made), ports.read, ports.check, authority_override=ports.authority_override
     )
     about = validation.findings_about(made)
-    if any(one.severity is Severity.ERROR for one in about) or validation.authority is None:
+    if any(finding.severity is Severity.ERROR for finding in about) or validation.authority is None:
         raise FindingsError(about or validation.findings, unwritten=True)
     return validation
 
 
 def write_changes(changes: Iterable[FileChange], ports: FilePorts) -> None:
     """Replace the files that change, all or none."""
-    ports.replace({one.path: one.after for one in changes if one.changes})
+    ports.replace({change.path: change.after for change in changes if change.changes})
 
 
 def _data(path: str, content: bytes, ports: FilePorts) -> object:
@@ -240,7 +240,7 @@ def _data(path: str, content: bytes, ports: FilePorts) -> object:
 
 @dataclass(frozen=True, slots=True)
 class FormatResult:
-    """Contracts looked at, and those that were, or are to be, written anew."""
+    """Number of contracts checked, and the paths whose form changes."""
 
     checked: int
     changed: tuple[str, ...]
@@ -257,20 +257,20 @@ class FormatResult:
 
 
 def format_contracts(ports: FilePorts, paths: Collection[str] | None, *, write: bool) -> FormatResult:
-    """Put the contracts in order: those at these paths, or all.
+    """Put the keys of contracts in canonical order: those at these paths, or all.
 
     Raises:
-        FindingsError: one cannot be read; none is written.
+        FindingsError: a contract cannot be read; none is written.
         InvalidData: code `not-editable`.
     """
-    sources = {one.path: one.content for one in ports.tree.files()}
+    sources = {source.path: source.content for source in ports.tree.files()}
     wanted = [path for path in lay_out(tuple(sources)).contracts if paths is None or path in paths]
     changes: list[FileChange] = []
     for path in wanted:
         content = sources[path]
         if content is not None:
             changes.append(order_file(path, content, ports))
-    changed = tuple(one for one in changes if one.changes)
+    changed = tuple(change for change in changes if change.changes)
     if write:
         write_changes(changed, ports)
-    return FormatResult(len(changes), tuple(one.path for one in changed), written=write and bool(changed))
+    return FormatResult(len(changes), tuple(change.path for change in changed), written=write and bool(changed))

@@ -1,12 +1,16 @@
 """Cutover, its preparation, and failback: one endpoint, by name."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
-from hyops_gitops.core.contract import Contract, Target
+from hyops_gitops.core.contract import Contract, Target, TargetType
 from hyops_gitops.core.document import Edit
 from hyops_gitops.core.errors import UsageError
-from hyops_gitops.move.moves import CommitText, Move, MoveResult, given_target, move_of, previous_target, site_target
+from hyops_gitops.core.names import canonical_name
+from hyops_gitops.core.text import suggestion
+from hyops_gitops.core.zone import canonical_address, is_address
+from hyops_gitops.log.log import Applied
+from hyops_gitops.move.moves import CommitText, Move, MoveResult, move_of
 from hyops_gitops.move.moving import (
     CommitOptions,
     MovePorts,
@@ -20,7 +24,9 @@ from hyops_gitops.move.moving import (
 from hyops_gitops.validate.validation import Validation
 
 
-def cutover(name: str, site: str | None, targets: Sequence[str], order: CommitOptions, ports: MovePorts) -> MoveResult:
+def cutover(
+    name: str, site: str | None, targets: Sequence[str], options: CommitOptions, ports: MovePorts
+) -> MoveResult:
     """Point an endpoint at one of its sites, or at a target; both: the site has this target from now on.
 
     Raises:
@@ -28,40 +34,30 @@ def cutover(name: str, site: str | None, targets: Sequence[str], order: CommitOp
         FindingsError: a contract is, or would be, invalid.
         Refused: guard `dirty`.
     """
-    validation = read_contracts(ports, order)
-    contract = named_contract(validation, name)
-    if not targets and site is None:
-        raise UsageError("where to? give --to SITE or --target ADDR", code="usage")
-    target = given_target(contract, targets) if targets else site_target(contract, site or "")
-    if site is not None and not contract.sites:
-        site_target(contract, site)
-    return _moved("cutover", contract, target, site if targets else None, validation, order, ports)
+    validation = read_contracts(ports, options)
+    move = cutover_move(named_contract(validation, name), site, targets)
+    return _finish("cutover", move, validation, options, ports)
 
 
-def failback(name: str, order: CommitOptions, ports: MovePorts) -> MoveResult:
-    """Point an endpoint back: at its home, else at where the log says it was before. A move of its own, no revert.
+def failback(name: str, options: CommitOptions, ports: MovePorts) -> MoveResult:
+    """Point an endpoint back: at its home, else at its recorded previous target. A move of its own, no revert.
 
     Raises:
         UsageError: no such name; code `no-previous-target`: neither home nor log tells where it was.
         FindingsError: a contract is, or would be, invalid.
         Refused: guard `dirty`; without home, the log is missing or does not verify.
     """
-    validation = read_contracts(ports, order)
-    contract = named_contract(validation, name)
-    if contract.home is not None:
-        return _moved("failback", contract, contract.sites[contract.home], None, validation, order, ports)
-    log = read_log(validation, validation.authority, ports) if validation.authority is not None else None
-    before = previous_target(contract, log.applied_to(str(contract.name))) if log is not None else None
-    if before is None:
-        raise UsageError(
-            f"where {contract.name} was before is not known: no endpoint_home, and the log knows no other target",
-            code="no-previous-target",
-            hint=f"hyops-gitops cutover {contract.name} --to SITE",
-        )
-    return _moved("failback", contract, before, None, validation, order, ports)
+    validation = read_contracts(ports, options)
+
+    def applied_to(whole_name: str) -> Iterable[Applied]:
+        log = read_log(validation, validation.authority, ports) if validation.authority is not None else None
+        return log.applied_to(whole_name) if log is not None else ()
+
+    move = failback_move(named_contract(validation, name), applied_to)
+    return _finish("failback", move, validation, options, ports)
 
 
-def prepare(name: str, ttl: int | None, order: CommitOptions, ports: MovePorts) -> MoveResult:
+def prepare(name: str, ttl: int | None, options: CommitOptions, ports: MovePorts) -> MoveResult:
     """Lower an endpoint's TTL ahead of a cutover, by default to the longest that the policy wants then.
 
     Raises:
@@ -69,49 +65,103 @@ def prepare(name: str, ttl: int | None, order: CommitOptions, ports: MovePorts) 
         FindingsError: a contract is, or would be, invalid.
         Refused: guard `dirty`.
     """
-    validation = read_contracts(ports, order)
+    validation = read_contracts(ports, options)
     contract = named_contract(validation, name)
     policy = validation.authority.policy if validation.authority else None
     lowest = max(policy.ttl.minimum, min(policy.cutover_ttl_max, policy.ttl.maximum)) if policy else contract.ttl
     wanted = lowest if ttl is None else ttl
-    short = _short(contract)
     if contract.ttl <= wanted:
         warning = f"{contract.name}: its TTL is {contract.ttl} s already, nothing to lower"
         return MoveResult("prepare", (), warnings=(warning,))
+    short = f"{contract.name.service}.{contract.name.environment}"
     move = replace(move_of(contract, contract.target), edits=(Edit(("endpoint_ttl",), wanted),))
     wait = f"{contract.name}: cut over {contract.ttl} s after this is applied, when no cache holds the old TTL any more"
     text = CommitText(f"Lower the TTL of {short} from {contract.ttl} to {wanted} s")
-    moving = MoveResult("prepare", (move,), warnings=(wait,))
-    return write_or_commit(moving, edit_moves([move], validation, ports), text, ("prepare", short), order, ports)
+    result = MoveResult("prepare", (move,), warnings=(wait,))
+    return write_or_commit(result, edit_moves([move], validation, ports), text, ("prepare", short), options, ports)
 
 
-def _moved(
-    verb: str,
-    contract: Contract,
-    target: Target,
-    site: str | None,
-    validation: Validation,
-    order: CommitOptions,
-    ports: MovePorts,
-) -> MoveResult:
-    move = move_of(contract, target, site)
+def cutover_move(contract: Contract, site: str | None, targets: Sequence[str]) -> Move:
+    """The move of one endpoint to a site, a target, or a site with a new target.
+
+    Raises:
+        UsageError: neither site nor target, no such site, or what is given is no target.
+    """
+    if targets:
+        if site is not None and not contract.sites:
+            raise _no_site(contract, site)
+        return move_of(contract, _given_target(contract, targets), site)
+    if site is None:
+        raise UsageError("expected a site or a target", code="usage", hint="give --to SITE or --target ADDR")
+    if site not in contract.sites:
+        raise _no_site(contract, site)
+    return move_of(contract, contract.sites[site])
+
+
+def failback_move(contract: Contract, applied_to: Callable[[str], Iterable[Applied]], command: str = "cutover") -> Move:
+    """The move of one endpoint to its home, else to its recorded previous target.
+
+    Args:
+        contract: As it is now.
+        applied_to: The applied intents that changed a name, oldest first; asked only where there is no home.
+        command: The command that moves to a named site, for the hint.
+
+    Raises:
+        UsageError: code `no-previous-target`.
+    """
+    if contract.home is not None:
+        return move_of(contract, contract.sites[contract.home])
+    before = previous_target(contract, applied_to(str(contract.name)))
+    if before is None:
+        raise UsageError(
+            f"cannot find the previous target of {contract.name}: no endpoint_home, and the log has no other target",
+            code="no-previous-target",
+            hint=f"give the site: hyops-gitops {command} {contract.name} --to SITE",
+        )
+    return move_of(contract, before)
+
+
+def _no_site(contract: Contract, site: str) -> UsageError:
+    hint = suggestion(site, contract.sites, "its sites") if contract.sites else "--target ADDR moves it anywhere"
+    return UsageError(f"{contract.name} has no site {site!r}", code="no-site", hint=hint)
+
+
+def _given_target(contract: Contract, texts: Collection[str]) -> Target:
+    """A target as it is given on a command line: addresses, or one name.
+
+    Raises:
+        UsageError: code `bad-target`.
+    """
+    values = tuple(sorted({canonical_address(canonical_name(text.strip())) for text in texts}))
+    kind = contract.target.type
+    if all(map(is_address, values)):
+        kind = TargetType.HOST if kind is TargetType.DNS else kind
+    elif len(values) == 1:
+        kind = TargetType.DNS
+    else:
+        raise UsageError(f"expected addresses or one name, got {', '.join(values)}", code="bad-target")
+    same = (target for target in contract.sites.values() if target.values == values)
+    return next(same, Target(kind, values, contract.target.port))
+
+
+def previous_target(contract: Contract, past: Iterable[Applied]) -> Target | None:
+    """The target before the last move to the current one, from the log's intents, oldest first."""
+    name, found = str(contract.name), None
+    for applied in past:
+        changes = [change for change in applied.intent.changes if change.name == name]
+        if any(change.cutover and change.before is not None for change in changes):
+            before = contract.target_shown_by(change.before for change in changes if change.before)
+            found = before if before.values != contract.target.values else found
+    return found
+
+
+def _finish(verb: str, move: Move, validation: Validation, options: CommitOptions, ports: MovePorts) -> MoveResult:
     if not move.edits:
-        return MoveResult(verb, (), warnings=(f"{contract.name} points there already",))
+        return MoveResult(verb, (), warnings=(f"{move.name} points there already",))
     changes = edit_moves([move], validation, ports)
-    moving = MoveResult(verb, (move,), warnings=cache_warnings([move], validation, ports))
-    text = CommitText(f"{_subject(verb, move, _short(contract))}", _way(move))
-    where = move.to_site or "-".join(target.values)
-    return write_or_commit(moving, changes, text, (verb, _short(contract), "to", where), order, ports)
-
-
-def _subject(verb: str, move: Move, short: str) -> str:
-    back = " back" if verb == "failback" else ""
-    return f"Move {short}{back} to {move.to_site or ', '.join(move.after.values)}"
-
-
-def _way(move: Move) -> str:
-    return f"{move.name}: {', '.join(move.before.values)} -> {', '.join(move.after.values)}"
-
-
-def _short(contract: Contract) -> str:
-    return f"{contract.name.service}.{contract.name.environment}"
+    result = MoveResult(verb, (move,), warnings=cache_warnings([move], validation, ports))
+    service = move.name.partition(".")[0]
+    short, back = f"{service}.{move.environment}", " back" if verb == "failback" else ""
+    text = CommitText(f"Move {short}{back} to {move.to_site or ', '.join(move.after.values)}", move.addresses)
+    where = move.to_site or "-".join(move.after.values)
+    return write_or_commit(result, changes, text, (verb, short, "to", where), options, ports)

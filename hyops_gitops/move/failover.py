@@ -29,19 +29,19 @@ from hyops_gitops.validate.validation import Validation
 
 @dataclass(frozen=True, slots=True)
 class FailoverRequest:
-    """One call of failover; names may be short."""
+    """Arguments of failover; names may be short."""
 
     origin: str
     to: str
     environment: str | None = None
     include: tuple[str, ...] = ()
-    hold: Mapping[str, str] = field(default_factory=dict)  # name and reason
+    hold: Mapping[str, str] = field(default_factory=dict)  # reason by name
     site_lost: bool = False  # the servers of the origin cannot answer
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What would move, edited in memory and checked."""
+    """The selected moves, edited in memory and checked."""
 
     validation: Validation
     moves: tuple[Move, ...]
@@ -50,15 +50,15 @@ class Selection:
     holds: tuple[DeclaredHold, ...]
 
 
-def select_moves(request: FailoverRequest, order: CommitOptions, ports: MovePorts) -> Selection:
-    """Which endpoints move, and which stay for what reason. Writes nothing.
+def select_moves(request: FailoverRequest, options: CommitOptions, ports: MovePorts) -> Selection:
+    """Select the endpoints that move, and those that stay. Writes nothing.
 
     Raises:
-        UsageError: a site, an environment or a name that there is not.
+        UsageError: no such site, environment or name.
         FindingsError: a contract would be invalid.
         Refused: guard `dirty`.
     """
-    validation = read_contracts(ports, order)
+    validation = read_contracts(ports, options)
     moves, skipped, holds = choose_moves(request, validation)
     return Selection(validation, moves, skipped, edit_moves(moves, validation, ports), holds)
 
@@ -66,46 +66,47 @@ def select_moves(request: FailoverRequest, order: CommitOptions, ports: MovePort
 def choose_moves(
     request: FailoverRequest, validation: Validation
 ) -> tuple[tuple[Move, ...], tuple[SkippedEndpoint, ...], tuple[DeclaredHold, ...]]:
-    """The moves, what stays and why, and what is held by request.
+    """The moves, the endpoints that stay, and the holds asked for.
 
     Raises:
-        UsageError: a site, an environment or a name that there is not.
+        UsageError: no such site, environment or name.
     """
     _check_places(request, validation)
     include = frozenset(str(named_contract(validation, name).name) for name in request.include)
     hold = {str(named_contract(validation, name).name): reason for name, reason in request.hold.items()}
     choice = SiteChoice(request.origin, request.to, request.environment, include, hold)
     moves, skipped = select(validation.contracts, choice)
-    broken = _broken(validation, request.environment)
     holds = tuple(DeclaredHold(name, reason) for name, reason in hold.items())
-    return moves, (*skipped, *broken), holds
+    return moves, (*skipped, *_invalid(validation, request.environment)), holds
 
 
-def failover(request: FailoverRequest, order: CommitOptions, ports: MovePorts) -> MoveResult:
+def failover(request: FailoverRequest, options: CommitOptions, ports: MovePorts) -> MoveResult:
     """Move a site's endpoints to another site.
 
     Raises:
         UsageError, FindingsError, Refused: as `select_moves`.
         OutsideFailure: git, the remote or the forge's program failed.
     """
-    found = select_moves(request, order, ports)
-    moving = MoveResult("failover", found.moves, found.skipped, cache_warnings(found.moves, found.validation, ports))
+    selection = select_moves(request, options, ports)
+    result = MoveResult(
+        "failover", selection.moves, selection.skipped, cache_warnings(selection.moves, selection.validation, ports)
+    )
     lost = (request.origin,) if request.site_lost else ()
     declared = replace(
-        order.declared,
-        sites_lost=tuple(dict.fromkeys((*lost, *order.declared.sites_lost))),
-        holds=found.holds,
+        options.declared,
+        sites_lost=tuple(dict.fromkeys((*lost, *options.declared.sites_lost))),
+        holds=selection.holds,
     )
-    number = len(found.moves)
+    number = len(selection.moves)
     where = f" in {request.environment}" if request.environment else ""
     subject = f"Fail over from {request.origin} to {request.to}{where}: {counted(number, 'endpoint')}"
     words = ("failover", request.origin, "to", request.to, request.environment or "")
-    text = CommitText(subject, "\n".join(_lines(found)))
-    return write_or_commit(moving, found.changes, text, words, replace(order, declared=declared), ports)
+    text = CommitText(subject, "\n".join(_lines(selection)))
+    return write_or_commit(result, selection.changes, text, words, replace(options, declared=declared), ports)
 
 
 def _check_places(request: FailoverRequest, validation: Validation) -> None:
-    """Sites and environments that nobody knows are slips, never an empty failover."""
+    """Refuse unknown sites and environments: a slip must not become an empty failover."""
     authority = validation.authority
     if authority is None:
         return
@@ -114,42 +115,42 @@ def _check_places(request: FailoverRequest, validation: Validation) -> None:
         if site not in sites:
             raise UsageError(f"no endpoint has a site {site!r}", code="no-site", hint=suggestion(site, sites, "sites"))
     if request.origin == request.to:
-        raise UsageError(f"{request.origin} is both where from and where to", code="usage")
+        raise UsageError("--from and --to are the same site", code="usage")
     environments = {*authority.environments, SHARED}
     if request.environment is not None and request.environment not in environments:
         hint = suggestion(request.environment, environments, "environments")
-        raise UsageError(f"{request.environment!r} is no environment", code="no-environment", hint=hint)
+        raise UsageError(f"unknown environment {request.environment!r}", code="no-environment", hint=hint)
 
 
-def _broken(validation: Validation, environment: str | None) -> Iterable[SkippedEndpoint]:
-    """Contracts that cannot be read as such: nobody knows whether they had to move."""
+def _invalid(validation: Validation, environment: str | None) -> Iterable[SkippedEndpoint]:
+    """Invalid contracts: whether they have to move is unknown."""
     for path in sorted(validation.invalid_paths):
         if path.startswith(f"endpoints/{environment}/" if environment else "endpoints/"):
             yield SkippedEndpoint(path, "has findings: `hyops-gitops validate` shows them")
 
 
-def _lines(found: Selection) -> Iterable[str]:
-    """The commit's body: what moves, and how many stay."""
-    for move in found.moves:
-        yield f"{move.name}: {', '.join(move.before.values)} -> {', '.join(move.after.values)}"
-    if found.skipped:
-        yield f"{len(found.skipped)} stay: {', '.join(one.name for one in found.skipped)}"
+def _lines(selection: Selection) -> Iterable[str]:
+    """Body of the commit: the moves, and the endpoints that stay."""
+    for move in selection.moves:
+        yield move.addresses
+    if selection.skipped:
+        yield f"{len(selection.skipped)} stay: {', '.join(endpoint.name for endpoint in selection.skipped)}"
 
 
 def rehearse(
     request: FailoverRequest,
-    order: CommitOptions,
+    options: CommitOptions,
     ports: MovePorts,
     planning: PlanPorts,
     probing: ReadinessPorts,
     *,
     live: bool = False,
 ) -> Rehearsal:
-    """Plan a failover and ask its targets whether they are ready.
+    """Plan a failover and probe the readiness of its targets.
 
     Args:
-        request: What would fail over.
-        order: Its overrides count.
+        request: The failover.
+        options: Only its overrides matter.
         ports: Contracts, log, clock.
         planning: For the plan; with `live`, its base is the primary.
         probing: Probes and DNS.
@@ -159,21 +160,26 @@ def rehearse(
         UsageError, FindingsError, Refused: as the failover and its plan do.
         OutsideFailure: with `live`, the primary cannot be read.
     """
-    found = select_moves(request, replace(order, commit=False, push=False, pull_request=False), ports)
-    after = check_changes(found.changes, ports.files)
-    made = {one.path: one.after for one in found.changes}
-    planned = PlanRequest(None, live, order.overrides, ports.files.authority_override)
+    selection = select_moves(request, replace(options, commit=False, push=False, pull_request=False), ports)
+    after = check_changes(selection.changes, ports.files)
+    made = {change.path: change.after for change in selection.changes}
+    planned = PlanRequest(None, live, options.overrides, ports.files.authority_override)
     proposal = make_proposal(planned, replace(planning, work_tree=Overlay(planning.work_tree, made)))
     reports = _probed(
-        found.moves, after, proposal.plan.expected_zone(), ports, probing, proposal.limits.readiness_attested_minutes
+        selection.moves,
+        after,
+        proposal.plan.expected_zone(),
+        ports,
+        probing,
+        proposal.limits.readiness_attested_minutes,
     )
     plan = guarded(proposal.plan, reports, proposal.limits, proposal.overrides)
-    warnings = cache_warnings(found.moves, found.validation, ports)
+    warnings = cache_warnings(selection.moves, selection.validation, ports)
     return Rehearsal(
         request.origin,
         request.to,
-        found.moves,
-        found.skipped,
+        selection.moves,
+        selection.skipped,
         reports,
         replace(proposal, plan=plan),
         warnings,
@@ -183,11 +189,13 @@ def rehearse(
 def _probed(
     moves: Sequence[Move], after: Validation, zone: Zone, ports: MovePorts, probing: ReadinessPorts, minutes: int
 ) -> tuple[ReadinessReport, ...]:
-    """What the targets say, or else their publishers."""
+    """Readiness of the targets, by probes or else by their publishers' attestations."""
     if after.authority is None:
         raise FindingsError(after.findings)
-    contracts = {one.path: one for one in after.contracts}
+    contracts = {contract.path: contract for contract in after.contracts}
     wanted = [Candidate.of(contracts[move.path]) for move in moves]
     reports = check_readiness(wanted, after.authority, zone, probing)
     now = ports.clock.now()
-    return tuple(attested(report, one.attested, minutes, now) for one, report in zip(wanted, reports, strict=True))
+    return tuple(
+        attested(report, target.attested, minutes, now) for target, report in zip(wanted, reports, strict=True)
+    )

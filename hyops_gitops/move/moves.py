@@ -1,27 +1,23 @@
-"""Which endpoints move where: one by name, or all of a site. Values and their selection; nothing is written here."""
+"""Moves of endpoints as values: the selection of a site's endpoints, commits, results. Nothing is written here."""
 
 import re
 import shlex
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from hyops_gitops.core.contract import Contract, Target, TargetType
+from hyops_gitops.core.contract import Contract, Target
 from hyops_gitops.core.declaration import Declaration
 from hyops_gitops.core.document import Edit
 from hyops_gitops.core.errors import Exit, UsageError
 from hyops_gitops.core.guards import Override
-from hyops_gitops.core.names import canonical_name
 from hyops_gitops.core.readiness import ReadinessReport
-from hyops_gitops.core.text import suggestion
-from hyops_gitops.core.zone import canonical_address, is_address
-from hyops_gitops.log.log import Applied
 from hyops_gitops.move.contract_files import move_edits, site_move_edits
 from hyops_gitops.plan.limits import Proposal
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One endpoint, as it is and as it is to be."""
+    """One endpoint before and after."""
 
     name: str
     path: str
@@ -32,6 +28,11 @@ class Move:
     to_site: str | None
     ttl: int  # that clients have of the old target
     edits: tuple[Edit, ...]
+
+    @property
+    def addresses(self) -> str:
+        """`postgres.prod.hyops.internal: 10.12.0.31 -> 10.72.16.24`."""
+        return f"{self.name}: {', '.join(self.before.values)} -> {', '.join(self.after.values)}"
 
     def to_json(self) -> dict[str, object]:
         """The shape used in `hyops-move/1`."""
@@ -47,7 +48,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class SkippedEndpoint:
-    """One endpoint that a failover of its site leaves alone, and why."""
+    """An endpoint that a failover of its site leaves alone, and the reason."""
 
     name: str
     reason: str
@@ -59,19 +60,19 @@ class SkippedEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class SiteChoice:
-    """What a failover is asked to move."""
+    """The endpoints that a failover takes along."""
 
     origin: str
     to: str
     environment: str | None = None
     include: frozenset[str] = frozenset()  # whole names
-    hold: Mapping[str, str] | None = None  # whole names, and why
+    hold: Mapping[str, str] | None = None  # reasons by whole name
 
 
 def move_of(contract: Contract, target: Target, site: str | None = None) -> Move:
-    """The move of one endpoint to a target, as one of its sites where that is said."""
+    """The move of one endpoint to a target, which becomes the target of a site where one is given."""
     edits = move_edits(contract, target) if site is None else site_move_edits(contract, site, target)
-    arrives = site or next((name for name, one in contract.sites.items() if one == target), None)
+    arrives = site or next((name for name, own in contract.sites.items() if own == target), None)
     return Move(
         str(contract.name),
         contract.path,
@@ -85,52 +86,11 @@ def move_of(contract: Contract, target: Target, site: str | None = None) -> Move
     )
 
 
-def site_target(contract: Contract, site: str) -> Target:
-    """The target of one site.
-
-    Raises:
-        UsageError: code `no-site`.
-    """
-    if site not in contract.sites:
-        hint = suggestion(site, contract.sites, "its sites") if contract.sites else "--target ADDR moves it anywhere"
-        raise UsageError(f"{contract.name} has no site {site!r}", code="no-site", hint=hint)
-    return contract.sites[site]
-
-
-def given_target(contract: Contract, texts: Collection[str]) -> Target:
-    """A target as it is given on a command line: addresses, or one name.
-
-    Raises:
-        UsageError: code `bad-target`.
-    """
-    values = tuple(sorted({canonical_address(canonical_name(text.strip())) for text in texts}))
-    kind = contract.target.type
-    if all(map(is_address, values)):
-        kind = TargetType.HOST if kind is TargetType.DNS else kind
-    elif len(values) == 1:
-        kind = TargetType.DNS
-    else:
-        raise UsageError(f"{', '.join(values)}: expected addresses or one name", code="bad-target")
-    same = (one for one in contract.sites.values() if one.values == values)
-    return next(same, Target(kind, values, contract.target.port))
-
-
-def previous_target(contract: Contract, past: Iterable[Applied]) -> Target | None:
-    """Where an endpoint was before it last moved to where it is now, as the log tells it (oldest entry first)."""
-    name, found = str(contract.name), None
-    for applied in past:
-        changes = [change for change in applied.intent.changes if change.name == name]
-        if any(change.cutover and change.before is not None for change in changes):
-            before = contract.target_shown_by(change.before for change in changes if change.before)
-            found = before if before.values != contract.target.values else found
-    return found
-
-
 def select(contracts: Iterable[Contract], choice: SiteChoice) -> tuple[tuple[Move, ...], tuple[SkippedEndpoint, ...]]:
-    """The endpoints of a site that move to another, and those that stay, each with the reason.
+    """The endpoints of a site that move to another, and those that stay.
 
     Raises:
-        UsageError: code `cannot-include`: one that is named to be taken along cannot be.
+        UsageError: code `cannot-include`: an endpoint named by --include cannot move.
     """
     moves: list[Move] = []
     skipped: list[SkippedEndpoint] = []
@@ -142,14 +102,14 @@ def select(contracts: Iterable[Contract], choice: SiteChoice) -> tuple[tuple[Mov
         if reason is None:
             moves.append(move_of(contract, contract.sites[choice.to]))
         elif name in choice.include:
-            raise UsageError(f"{name} cannot be taken along: it {reason}", code="cannot-include")
+            raise UsageError(f"cannot include {name}: it {reason}", code="cannot-include")
         else:
             skipped.append(SkippedEndpoint(name, reason))
     return tuple(moves), tuple(skipped)
 
 
 def _stays(contract: Contract, choice: SiteChoice) -> str | None:
-    """Why an endpoint stays, or None when it moves."""
+    """The reason that an endpoint stays, None when it moves."""
     name = str(contract.name)
     if choice.hold and name in choice.hold:
         return f"is held: {choice.hold[name]}"
@@ -160,7 +120,7 @@ def _stays(contract: Contract, choice: SiteChoice) -> str | None:
     if choice.to not in contract.sites:
         return f"has no site {choice.to}"
     if not contract.cutover_required and name not in choice.include:
-        publisher = f", says {contract.source}" if contract.source else ""
+        publisher = f", by {contract.source}" if contract.source else ""
         return f"need not move (endpoint_cutover_required: false{publisher}); --include {name} takes it along"
     return None
 
@@ -171,7 +131,7 @@ def _target_json(target: Target) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True)
 class MoveResult:
-    """Moves as they are written, committed or only said."""
+    """Moves, and how far they got: edited, committed, pushed."""
 
     verb: str  # cutover, prepare, failback, failover
     moves: tuple[Move, ...]
@@ -190,7 +150,7 @@ class MoveResult:
             "format": "hyops-move/1",
             "verb": self.verb,
             "moves": [move.to_json() for move in self.moves],
-            "skipped": [one.to_json() for one in self.skipped],
+            "skipped": [endpoint.to_json() for endpoint in self.skipped],
             "warnings": list(self.warnings),
             "written": list(self.written),
             "branch": self.branch,
@@ -206,7 +166,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 @dataclass(frozen=True, slots=True)
 class CommitText:
-    """What a commit says: a subject, a body, and trailers, which have to be its last paragraph."""
+    """Text of a commit: subject, body, and trailers as its last paragraph."""
 
     subject: str
     body: str = ""
@@ -214,7 +174,7 @@ class CommitText:
 
     @property
     def message(self) -> str:
-        """All of it."""
+        """The whole message."""
         parts = [self.subject, self.body, "\n".join(self.trailers)]
         return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -225,14 +185,14 @@ class CommitText:
 
 
 def trailer_lines(declared: Declaration, overrides: Iterable[Override] = ()) -> tuple[str, ...]:
-    """The trailers that say this, as `core.declaration` reads them."""
+    """The trailers of these declarations, as `core.declaration` reads them."""
     found = [
         ("Kind", declared.kind),
         ("Reason", declared.reason),
         ("Reference", declared.reference),
         *(("Site-Lost", site) for site in declared.sites_lost),
         *(("Hold", f"{hold.name}={hold.reason}") for hold in declared.holds),
-        *(("Override", str(one)) for one in overrides),
+        *(("Override", str(override)) for override in overrides),
     ]
     return tuple(f"Hyops-{key}: {' '.join(text.split())}" for key, text in found if text)
 
@@ -260,7 +220,7 @@ def pull_request_command(branch: str, text: CommitText) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """A failover that was not carried out."""
+    """The answer of a failover that was only checked."""
 
     origin: str
     to: str
@@ -272,12 +232,12 @@ class Rehearsal:
 
     @property
     def exit_code(self) -> Exit:
-        """What the failover's apply would end with before anything is sent."""
+        """The exit code of the failover's apply, as far as its plan decides it."""
         return Exit.REFUSED if self.proposal.plan.refusals else Exit.OK
 
     @property
     def environments(self) -> tuple[tuple[str, tuple[tuple[Move, ReadinessReport], ...]], ...]:
-        """The moves and what their targets say, by environment."""
+        """Moves and readiness of their targets, by environment."""
         pairs = list(zip(self.moves, self.readiness, strict=True))
         names = sorted({move.environment for move in self.moves})
         return tuple((name, tuple(pair for pair in pairs if pair[0].environment == name)) for name in names)
@@ -297,7 +257,7 @@ class Rehearsal:
                 }
                 for name, pairs in self.environments
             ],
-            "skipped": [one.to_json() for one in self.skipped],
+            "skipped": [endpoint.to_json() for endpoint in self.skipped],
             "warnings": list(self.warnings),
             "plan": self.proposal.to_json(),
         }

@@ -1,4 +1,4 @@
-"""What every command that moves endpoints does with its moves: edit, check, then write or commit them."""
+"""The common course of commands that move endpoints: edit, check, then write or commit."""
 
 import shlex
 from collections.abc import Callable, Sequence
@@ -54,48 +54,48 @@ class MovePorts:
 
 @dataclass(frozen=True, slots=True)
 class CommitOptions:
-    """What is to become of the moves, and what their commit declares."""
+    """How far to go with the moves, and the declarations of their commit."""
 
     declared: Declaration = NOTHING_DECLARED
     overrides: tuple[Override, ...] = ()
     commit: bool = False  # on a new branch, instead of the work tree
     push: bool = False
     pull_request: bool = False
-    branch: str | None = None  # None: a name is made
+    branch: str | None = None  # None: derived from the move
 
     @property
     def commits(self) -> bool:
-        """Whether a commit is made: to push and to ask for review need one."""
+        """Whether a commit is made: a push or a pull request needs it."""
         return self.commit or self.push or self.pull_request
 
 
-def read_contracts(ports: MovePorts, order: CommitOptions) -> Validation:
-    """The work tree.
+def read_contracts(ports: MovePorts, options: CommitOptions) -> Validation:
+    """Validate the work tree, where commits have to start from a clean one.
 
     Raises:
         FindingsError: the authority is invalid.
-        UsageError: code `no-site`: one that is declared lost is unknown.
+        UsageError: code `no-site`: a site declared lost is unknown.
         Refused: guard `dirty`: a commit is wanted, and contracts are not committed.
     """
-    if order.commits and (dirty := ports.history.dirty_paths()):
+    if options.commits and (dirty := ports.history.dirty_paths()):
         raise Refused(
             f"not committed: {first_few(dirty)}",
             guard="dirty",
             hint="commit or remove them first, or leave out --commit",
         )
     validation = validated(ports.files)
-    check_lost_sites(order, validation)
+    check_lost_sites(options, validation)
     return validation
 
 
-def check_lost_sites(order: CommitOptions, validation: Validation) -> None:
-    """A site that is declared lost is one: a slip would leave its servers required.
+def check_lost_sites(options: CommitOptions, validation: Validation) -> None:
+    """Check that sites declared lost exist: a slip would leave their servers required.
 
     Raises:
         UsageError: code `no-site`.
     """
     known = known_sites(validation)
-    for site in order.declared.sites_lost:
+    for site in options.declared.sites_lost:
         if site not in known:
             raise UsageError(
                 f"no server or endpoint has a site {site!r}", code="no-site", hint=suggestion(site, known, "sites")
@@ -119,7 +119,7 @@ def named_contract(validation: Validation, name: str) -> Contract:
 
 
 def edit_moves(moves: Sequence[Move], validation: Validation, ports: MovePorts) -> tuple[FileChange, ...]:
-    """The files of these moves, edited in memory and validated as they would be.
+    """Edit the files of these moves in memory, and validate the result.
 
     Raises:
         FindingsError: a contract would be invalid.
@@ -130,80 +130,80 @@ def edit_moves(moves: Sequence[Move], validation: Validation, ports: MovePorts) 
 
 
 def write_or_commit(
-    moving: MoveResult,
+    result: MoveResult,
     changes: Sequence[FileChange],
     text: CommitText,
     branch: tuple[str, ...],
-    order: CommitOptions,
+    options: CommitOptions,
     ports: MovePorts,
     *,
     empty: bool = False,
 ) -> MoveResult:
-    """Write the files, or commit them on a new branch and ask for review as far as the order says.
+    """Write the files, or commit them on a new branch, push it and open a pull request.
 
     Args:
-        moving: What is moved.
+        result: The moves.
         changes: The files, checked.
-        text: What the commit says, its trailers aside.
-        branch: The words that a new branch is called after.
-        order: What is wanted.
+        text: Subject and body of the commit.
+        branch: The words of a new branch's name.
+        options: How far to go.
         ports: The outside.
-        empty: Whether a commit without files is wanted too, for what its trailers say.
+        empty: Whether to commit even without files, for the trailers.
 
     Raises:
         UsageError: `no-identity`, `bad-branch`, `no-remote`.
         OutsideFailure: git, the remote or the forge's program failed.
     """
-    changed = [one for one in changes if one.changes]
+    changed = [change for change in changes if change.changes]
     if not changed and not empty:
-        return moving
-    text = replace(text, trailers=trailer_lines(order.declared, order.overrides))
-    name = _branch(order, branch, ports)
-    paths = [one.path for one in changed]
+        return result
+    text = replace(text, trailers=trailer_lines(options.declared, options.overrides))
+    name = _branch(options, branch, ports)
+    paths = [change.path for change in changed]
     open_command = pull_request_command(name, text)
-    if not order.commits:
+    if not options.commits:
         write_changes(changed, ports.files)
         commands = ("hyops-gitops plan", *commit_commands(name, paths, text))
-        return replace(moving, written=tuple(paths), next=commands)
-    remote = _remote(ports, order)
-    commit = ports.branches.commit(name, {one.path: one.after for one in changed}, text.message)
-    done = replace(moving, branch=name, commit=commit)
+        return replace(result, written=tuple(paths), next=commands)
+    remote = _remote(ports, options)
+    commit = ports.branches.commit(name, {change.path: change.after for change in changed}, text.message)
+    done = replace(result, branch=name, commit=commit)
     show = f"hyops-gitops plan --commit {name}"
-    if not (order.push or order.pull_request):
+    if not (options.push or options.pull_request):
         return replace(done, next=(show, f"git push {remote or 'REMOTE'} {name}", shlex.join(open_command)))
     ports.branches.push(remote, name, commit)
     done = replace(done, pushed=True, next=(show, shlex.join(open_command)))
-    if not order.pull_request:
+    if not options.pull_request:
         return done
     address = ports.open_pull_request(open_command)
     return done if address is None else replace(done, pull_request=address, next=(show,))
 
 
-def _branch(order: CommitOptions, words: tuple[str, ...], ports: MovePorts) -> str:
-    wanted = order.branch or branch_name(*words)
-    free = ports.branches.free_name(wanted) if order.commits or not order.branch else wanted
-    if order.branch and free != wanted:
-        raise UsageError(f"there is a branch {wanted!r} already", code="bad-branch", hint=f"{free} is free")
+def _branch(options: CommitOptions, words: tuple[str, ...], ports: MovePorts) -> str:
+    wanted = options.branch or branch_name(*words)
+    free = ports.branches.free_name(wanted) if options.commits or not options.branch else wanted
+    if options.branch and free != wanted:
+        raise UsageError(f"branch {wanted!r} exists already", code="bad-branch", hint=f"use {free}, which is free")
     return free
 
 
-def _remote(ports: MovePorts, order: CommitOptions) -> str:
+def _remote(ports: MovePorts, options: CommitOptions) -> str:
     authority = validated(ports.files).authority
     remote = authority.evidence.remote if authority is not None else None
-    if remote is None and (order.push or order.pull_request):
+    if remote is None and (options.push or options.pull_request):
         raise UsageError(
-            "there is no remote to push to: evidence.remote of the authority file names none",
+            "cannot push: the authority file has no evidence.remote",
             code="no-remote",
             hint="leave out --push and --pr, and push the branch yourself",
         )
     return remote or ""
 
 
-# --- what clients may still keep
+# --- caches of clients
 
 
 def cache_warnings(moves: Sequence[Move], validation: Validation, ports: MovePorts) -> tuple[str, ...]:
-    """What keeps clients at the old target for longer than the policy's longest TTL of a cutover."""
+    """Reasons for which clients keep the old target longer than policy.cutover_ttl_max."""
     authority = validation.authority
     if authority is None:
         return ()
@@ -217,7 +217,7 @@ def cache_warnings(moves: Sequence[Move], validation: Validation, ports: MovePor
     try:
         log = read_log(validation, authority, ports)
     except HyopsError as error:
-        return (*warnings, f"earlier TTLs are not known: {error.message}")
+        return (*warnings, f"cannot read earlier TTLs: {error.message}")
     return (*warnings, *_still_cached(moves, log, ports)) if log else tuple(warnings)
 
 
@@ -230,15 +230,15 @@ def _still_cached(moves: Sequence[Move], log: Log, ports: MovePorts) -> list[str
             until, ttl = earlier
             found.append(
                 f"{move.name}: caches may hold what was served with its earlier TTL of {ttl} s until "
-                f"{time_text(until)}: the old target has to go on serving until then"
+                f"{time_text(until)}: keep the old target serving until then"
             )
     return found
 
 
 def read_log(validation: Validation, authority: Authority, ports: MovePorts) -> Log | None:
-    """The log as this clone knows it, None before it is initialised.
+    """The recorded log of this clone, None before `evidence init`.
 
     Raises:
-        Refused: initialised, but not in this clone, or it does not verify.
+        Refused: the log is missing in this clone, or does not verify.
     """
     return recorded_log(validation, authority, ports.open_store, ports.verifier, ports.mark)

@@ -1,8 +1,7 @@
-"""What a module publishes about an endpoint, out of its outputs. Pure.
+"""The publication of an endpoint, read from a module's outputs.
 
-Taken are a HybridOps module state (`outputs` beside `module_ref` and `status`), a bare object of outputs, and what
-`terraform output -json` prints (`{"key": {"value": ...}}`). Of all outputs only `endpoint_*` and `cluster_vip` are
-read.
+Accepted forms: a HybridOps module state (`outputs` beside `module_ref` and `status`), a bare object of outputs, and the
+output of `terraform output -json` (`{"key": {"value": ...}}`). Only outputs `endpoint_*` and `cluster_vip` are read.
 """
 
 import json
@@ -21,33 +20,33 @@ _NUMBER = re.compile(r"[1-9][0-9]{0,4}")
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """One module's word about its endpoint."""
+    """The endpoint that one module publishes."""
 
     name: str  # canonical; "" when the service has no DNS name
-    values: tuple[str, ...]  # of the target; empty when the name is
+    values: tuple[str, ...]  # of the target; empty without a name
     type: TargetType
     port: int | None  # None: not published
     cutover_required: bool | None
-    source: str | None  # the module, as module_ref says
+    source: str | None  # the module, from module_ref
     status: str | None  # None: outputs without a state
 
     def target(self, port: int) -> Target:
-        """The target, with the port that the contract has where none is published."""
+        """The target, with this port where none is published."""
         return Target(self.type, self.values, self.port or port)
 
 
 def read_publication(text: str, shown: str) -> Publication:
-    """What a module's outputs say.
+    """Read the outputs of a module.
 
     Raises:
-        InvalidData: codes `bad-outputs`: it is no JSON object of outputs, or a value is none that can be;
+        InvalidData: codes `bad-outputs`: not a JSON object of outputs, or an impossible value;
             `self-target`: the name would point at itself.
     """
     document = _parsed(text, shown)
     inner = document.get("outputs")
     outputs, state = (inner, document) if isinstance(inner, dict) else (document, {})
-    if outputs and all(isinstance(one, dict) and "value" in one for one in outputs.values()):
-        outputs = {key: one["value"] for key, one in outputs.items() if isinstance(one, dict)}
+    if outputs and all(isinstance(output, dict) and "value" in output for output in outputs.values()):
+        outputs = {key: output["value"] for key, output in outputs.items() if isinstance(output, dict)}
     if "endpoint_dns_name" not in outputs:
         raise InvalidData(
             f"{shown} has no output endpoint_dns_name",
@@ -72,29 +71,29 @@ def _parsed(text: str, shown: str) -> Mapping[str, object]:
     try:
         document = json.loads(text, object_pairs_hook=_no_duplicates)
     except (ValueError, RecursionError) as error:
-        detail = str(error) if isinstance(error, _Duplicate) else "it is no JSON"
-        raise InvalidData(f"{shown} cannot be read: {detail}", code="bad-outputs") from None
+        detail = str(error) if isinstance(error, _Duplicate) else "not JSON"
+        raise InvalidData(f"cannot read {shown}: {detail}", code="bad-outputs") from None
     if not isinstance(document, dict):
         hint = "give a module's state file, an object of its outputs, or what `terraform output -json` prints"
-        raise InvalidData(f"{shown} is no JSON object", code="bad-outputs", hint=hint)
+        raise InvalidData(f"expected a JSON object in {shown}", code="bad-outputs", hint=hint)
     return document
 
 
 class _Duplicate(ValueError):
-    """A key that is given twice."""
+    """A key that occurs twice."""
 
 
 def _no_duplicates(pairs: Iterable[tuple[str, object]]) -> dict[str, object]:
     found: dict[str, object] = {}
     for key, value in pairs:
         if key in found:
-            raise _Duplicate(f"the key {key!r} is given twice")
+            raise _Duplicate(f"the key {key!r} occurs twice")
         found[key] = value
     return found
 
 
 def _status(state: Mapping[str, object]) -> str | None:
-    """What a module's state says of the module; terraform's own says nothing, nor do outputs without a state."""
+    """The status in a module's state; terraform's own state, and outputs without a state, have none."""
     if not state or "terraform_version" in state:
         return None
     status = state.get("status")
@@ -102,19 +101,19 @@ def _status(state: Mapping[str, object]) -> str | None:
 
 
 def _values(outputs: Mapping[str, object], name: str) -> tuple[str, ...]:
-    """Where the endpoint really is: endpoint_host, else endpoint_target where it is not the name itself."""
+    """The real target: endpoint_host, else endpoint_target where it is not the name itself."""
     for key in ("endpoint_host", "endpoint_target"):
         given = outputs.get(key)
         listed = given if isinstance(given, list) else [given]
-        if not all(one is None or isinstance(one, str) for one in listed):
-            raise InvalidData(f"output {key} is neither text nor a list of texts", code="bad-outputs")
-        found = {canonical_address(canonical_name(str(one).strip())) for one in listed if one}
+        if not all(value is None or isinstance(value, str) for value in listed):
+            raise InvalidData(f"output {key}: expected text or a list of texts", code="bad-outputs")
+        found = {canonical_address(canonical_name(str(value).strip())) for value in listed if value}
         if found - {name, ""}:
             return tuple(sorted(found - {""}))
     raise InvalidData(
-        f"{name} would point at itself: endpoint_host is empty, and endpoint_target is the name or empty too",
+        f"{name} would point at itself: endpoint_host is empty, and endpoint_target is empty or the name",
         code="self-target",
-        hint="the module has to publish the address behind the endpoint in endpoint_host",
+        hint="publish the address behind the endpoint as endpoint_host",
     )
 
 
@@ -136,7 +135,7 @@ def _port(outputs: Mapping[str, object]) -> int | None:
     text = str(given).strip()
     if isinstance(given, int | str) and _NUMBER.fullmatch(text) and int(text) <= _HIGHEST_PORT:
         return int(text)
-    raise InvalidData(f"output endpoint_port is {text[:20]!r}, expected a port", code="bad-outputs")
+    raise InvalidData(f"output endpoint_port: expected a port, got {text[:20]!r}", code="bad-outputs")
 
 
 def _flag(outputs: Mapping[str, object], key: str) -> bool | None:
@@ -147,7 +146,7 @@ def _flag(outputs: Mapping[str, object], key: str) -> bool | None:
             return flag
         case str() as text if text.strip().lower() in ("true", "false"):
             return text.strip().lower() == "true"
-    raise InvalidData(f"output {key} is neither true nor false", code="bad-outputs")
+    raise InvalidData(f"output {key}: expected true or false", code="bad-outputs")
 
 
 def _text(outputs: Mapping[str, object], key: str) -> str:
@@ -155,5 +154,5 @@ def _text(outputs: Mapping[str, object], key: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise InvalidData(f"output {key} is no text", code="bad-outputs")
+        raise InvalidData(f"output {key}: expected text", code="bad-outputs")
     return value.strip()

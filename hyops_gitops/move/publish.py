@@ -1,7 +1,7 @@
-"""Publish: a module's outputs become, or update, the contract of its endpoint.
+"""Publish: create or update the contract of an endpoint from a module's outputs.
 
-The active target follows what is published for it. A standby's publication (`--site`) fills its place in
-`endpoint_sites` and moves nothing: to move is a decision of its own (`cutover`, `failover`).
+The active target follows its publication. A standby's publication (`--site`) fills its place in `endpoint_sites` and
+moves nothing: a move is a decision of its own (`cutover`, `failover`).
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ PublishOutcome = Literal["created", "updated", "unchanged", "nothing"]
 
 @dataclass(frozen=True, slots=True)
 class PublishResult:
-    """One publication, and what it did to the contract."""
+    """The change of a contract by one publication."""
 
     outcome: PublishOutcome
     name: str = ""
@@ -45,7 +45,7 @@ class PublishResult:
 
     @property
     def differs(self) -> bool:
-        """Whether the contract is not as published, attestations aside: they age by themselves."""
+        """Whether the contract differs from the publication, attestations aside: they age by themselves."""
         return any(edit.at != ("endpoint_attested",) for edit in self.edits)
 
     def to_json(self) -> dict[str, object]:
@@ -63,38 +63,38 @@ class PublishResult:
 
 @dataclass(frozen=True, slots=True)
 class PublishRequest:
-    """One call of publish."""
+    """Arguments of publish."""
 
     publication: Publication
     site: str | None = None
-    source: str | None = None  # module#instance, where the caller knows it better
+    source: str | None = None  # module#instance; None: as published
     allow_status: bool = False
     attest: bool = False
-    write: bool = True  # False: only say what would change
+    write: bool = True  # False: only report the change
 
 
 def publish(request: PublishRequest, ports: FilePorts, now: datetime) -> PublishResult:
-    """Write or update the contract of what is published.
+    """Create or update the contract of a publication.
 
     Raises:
-        InvalidData: the status is not ok, or what is published can be no contract.
-        UsageError: it is not clear which site is published.
+        InvalidData: the status is not ok, or the publication cannot be a contract.
+        UsageError: the published site is ambiguous.
         FindingsError: the contract, as it is or as it would be, is invalid.
     """
-    said = request.publication
+    publication = request.publication
     _check_status(request)
-    if not said.name:
-        note = "endpoint_dns_name is empty: the service has no name, so there is nothing to publish"
+    if not publication.name:
+        note = "nothing to publish: endpoint_dns_name is empty"
         return PublishResult("nothing", notes=(note,))
     validation = validated(ports)
     zone = validation.authority.zone if validation.authority else ""
-    name = _endpoint_name(said.name, zone)
+    name = _endpoint_name(publication.name, zone)
     path = name.contract_path
-    contract = next((one for one in validation.contracts if one.path == path), None)
+    contract = next((contract for contract in validation.contracts if contract.path == path), None)
     if contract is None and path in validation.files:
         raise FindingsError(validation.findings_about({path}))
     if contract is None:
-        edits: tuple[Edit, ...] = (*_new(request), *_attestation(request, None, _needed_port(said), now))
+        edits: tuple[Edit, ...] = (*_new(request), *_attestation(request, None, _needed_port(publication), now))
         fields = {edit.at[0]: edit.value for edit in edits}
         change = FileChange(path, None, ports.writer.new(fields))
         notes: tuple[str, ...] = ()
@@ -113,15 +113,15 @@ def _check_status(request: PublishRequest) -> None:
     status = request.publication.status
     if status not in (None, ATTESTED_OK) and not request.allow_status:
         raise InvalidData(
-            f"the module's status is {status!r}, expected {ATTESTED_OK!r}",
+            f"expected module status {ATTESTED_OK!r}, got {status!r}",
             code="module-status",
-            hint="publish it when the module has run to its end; if this is right: --allow-status",
+            hint="wait until the module has finished, or pass --allow-status",
         )
     if request.attest and status != ATTESTED_OK:
         raise InvalidData(
-            f"nothing attests readiness: the status is {'not known' if status is None else repr(status)}",
+            f"cannot attest readiness: the status is {'unknown' if status is None else repr(status)}",
             code="module-status",
-            hint="--attest takes a state file whose status is ok",
+            hint="give --attest a state file whose status is ok",
         )
 
 
@@ -129,25 +129,24 @@ def _endpoint_name(name: str, zone: str) -> EndpointName:
     service, _, environment = name.removesuffix(f".{zone}").partition(".")
     if not is_below(name, zone) or not environment or "." in environment:
         raise InvalidData(
-            f"endpoint_dns_name {name} cannot be a contract's",
+            f"endpoint_dns_name: expected <service>.<env>.{zone}, got {name}",
             code="bad-outputs",
-            hint=f"the form is <service>.<env>.{zone}",
         )
     return EndpointName(service, environment, zone)
 
 
 def _new(request: PublishRequest) -> tuple[Edit, ...]:
-    """A contract of its own."""
-    said = request.publication
-    target = said.target(_needed_port(said))
-    if said.cutover_required is None:
-        raise InvalidData("there is no output endpoint_cutover_required", code="bad-outputs")
+    """The edits that make a new contract."""
+    publication = request.publication
+    target = publication.target(_needed_port(publication))
+    if publication.cutover_required is None:
+        raise InvalidData("missing output endpoint_cutover_required", code="bad-outputs")
     edits = [
-        Edit(("endpoint_dns_name",), said.name),
+        Edit(("endpoint_dns_name",), publication.name),
         Edit(("endpoint_target",), target_value(target)),
         Edit(("endpoint_target_type",), target.type.value),
         Edit(("endpoint_port",), target.port),
-        Edit(("endpoint_cutover_required",), said.cutover_required),
+        Edit(("endpoint_cutover_required",), publication.cutover_required),
     ]
     if source := _source(request):
         edits.append(Edit(("endpoint_source",), source))
@@ -157,8 +156,8 @@ def _new(request: PublishRequest) -> tuple[Edit, ...]:
 
 
 def _edits(request: PublishRequest, contract: Contract, now: datetime) -> tuple[tuple[Edit, ...], tuple[str, ...]]:
-    """What a contract that is there has to take over, and what is worth saying about it."""
-    said, target = request.publication, request.publication.target(contract.target.port)
+    """The edits of an existing contract, and notes about them."""
+    publication, target = request.publication, request.publication.target(contract.target.port)
     site = request.site or _known_site(contract, target)
     attested = _attestation(request, contract, target.port, now)
     if site is not None and contract.sites and site != contract.active_site:
@@ -166,30 +165,30 @@ def _edits(request: PublishRequest, contract: Contract, now: datetime) -> tuple[
         return (*site_edits(contract, site, target), *attested), (note,)
     if site is not None and not contract.sites and target != contract.target:
         raise UsageError(
-            f"{contract.name} points at {', '.join(contract.target.values)}, which is no site yet",
+            f"cannot publish site {site}: {contract.name} has no endpoint_sites, not even for its active target",
             code="no-active-site",
-            hint="publish that one with --site first, or add endpoint_sites by hand",
+            hint="publish the active target with --site first, or add endpoint_sites by hand",
         )
     edits = move_edits(contract, target) if site is None else site_move_edits(contract, site, target)
-    return (*edits, *_about_active(request, contract), *attested), _notes(said, contract)
+    return (*edits, *_about_active(request, contract), *attested), _notes(publication, contract)
 
 
 def _known_site(contract: Contract, target: Target) -> str | None:
-    """The site that is published where nobody says which; None where the contract has none."""
+    """The site of a publication without --site; None where the contract has no sites."""
     if not contract.sites:
         return None
-    found = [name for name, one in contract.sites.items() if one == target]
+    found = [name for name, own in contract.sites.items() if own == target]
     if contract.active_site in found or len(found) == 1:
         return contract.active_site if contract.active_site in found else found[0]
     raise UsageError(
-        f"{contract.name} has sites, and {', '.join(target.values)} is none of them",
+        f"no single site of {contract.name} has the target {', '.join(target.values)}",
         code="which-site",
-        hint=f"say which one this is: --site {' | '.join(sorted(contract.sites))}",
+        hint=f"name the site: --site {' | '.join(sorted(contract.sites))}",
     )
 
 
 def _about_active(request: PublishRequest, contract: Contract) -> list[Edit]:
-    """What the publisher of the active target says about the endpoint as a whole."""
+    """The edits of the endpoint as a whole, by the publisher of its active target."""
     flag, source = request.publication.cutover_required, _source(request)
     edits = []
     if flag is not None and flag != contract.cutover_required:
@@ -199,35 +198,35 @@ def _about_active(request: PublishRequest, contract: Contract) -> list[Edit]:
     return edits
 
 
-def _notes(said: Publication, contract: Contract) -> tuple[str, ...]:
-    if not said.cutover_required and contract.cutover_required and said.cutover_required is not None:
-        who = said.source or "the publisher"
-        note = f"{who} says that DNS need not move (endpoint_cutover_required: false): a failover of its site skips it"
-        return (f"{note}, unless --include names it",)
+def _notes(publication: Publication, contract: Contract) -> tuple[str, ...]:
+    if contract.cutover_required and publication.cutover_required is False:
+        source = publication.source or "the publisher"
+        note = f"endpoint_cutover_required is false, by {source}: a failover of its site skips it without --include"
+        return (note,)
     return ()
 
 
 def _attestation(request: PublishRequest, contract: Contract | None, port: int, now: datetime) -> Sequence[Edit]:
-    """The publisher's word about this target, in place of an earlier one; words about what is no target any more go."""
+    """The attestation of this target, in place of an earlier one; those of former targets are dropped."""
     if not request.attest:
         return ()
     target, source = request.publication.target(port), _source(request)
-    word: dict[str, object] = {"target": target_value(target), "status": ATTESTED_OK, "time": time_text(now)}
+    attestation: dict[str, object] = {"target": target_value(target), "status": ATTESTED_OK, "time": time_text(now)}
     if source:
-        word["source"] = source
+        attestation["source"] = source
     kept: list[object] = []
     if contract is not None:
-        alive = {one.values for one in (contract.target, *contract.sites.values())} - {target.values}
+        others = {own.values for own in (contract.target, *contract.sites.values())} - {target.values}
         data = contract.document.data
         written = data.get("endpoint_attested", []) if isinstance(data, dict) else []
-        kept = [one for one, read in zip(written, contract.attested, strict=False) if read.values in alive]
-    return (Edit(("endpoint_attested",), [*kept, word]),)
+        kept = [raw for raw, read in zip(written, contract.attested, strict=False) if read.values in others]
+    return (Edit(("endpoint_attested",), [*kept, attestation]),)
 
 
-def _needed_port(said: Publication) -> int:
-    if said.port is None:
-        raise InvalidData("there is no output endpoint_port", code="bad-outputs")
-    return said.port
+def _needed_port(publication: Publication) -> int:
+    if publication.port is None:
+        raise InvalidData("missing output endpoint_port", code="bad-outputs")
+    return publication.port
 
 
 def _source(request: PublishRequest) -> str | None:

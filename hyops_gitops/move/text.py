@@ -1,4 +1,4 @@
-"""Moves of endpoints as text: what moves, what stays, what to do next."""
+"""Text output of moves and publications."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -12,7 +12,7 @@ from hyops_gitops.plan.text import counts, plan_lines, readiness_line
 
 
 def moving_text(done: MoveResult) -> str:
-    """Everything that a command which moves endpoints did."""
+    """The result of a command that moves endpoints, and the next commands."""
     lines = [move_line(move) for move in done.moves]
     lines += skipped_lines(done.skipped)
     if not done.moves:
@@ -38,10 +38,11 @@ def move_line(move: Move) -> str:
 
 
 def skipped_lines(skipped: Iterable[SkippedEndpoint]) -> Iterator[str]:
-    """Those that stay, by reason, with a count."""
+    """The endpoints that stay, grouped by reason."""
     by_reason: dict[str, list[str]] = {}
-    for one in skipped:
-        by_reason.setdefault(one.reason.replace(f" {one.name} ", " NAME "), []).append(one.name)
+    for endpoint in skipped:
+        reason = endpoint.reason.replace(f" {endpoint.name} ", " NAME ")
+        by_reason.setdefault(reason, []).append(endpoint.name)
     for reason, names in sorted(by_reason.items()):
         number = "1 stays: it" if len(names) == 1 else f"{len(names)} stay: each"
         yield f"{number} {printable(reason)}: {', '.join(map(printable, names))}"
@@ -53,7 +54,7 @@ def _place(site: str | None, target: Target) -> str:
 
 
 def published_text(done: PublishResult) -> str:
-    """The contract, each key that changes, and what is worth knowing."""
+    """The contract, each changed key, and notes."""
     lines = [f"{'' if done.written else 'would be '}{done.outcome}: {done.path}"] if done.edits else []
     lines += [f"  {'.'.join(edit.at)}: {_shown(edit.value)}" for edit in done.edits]
     if done.outcome == "unchanged":
@@ -66,7 +67,7 @@ def _shown(value: object) -> str:
 
 
 def rehearsal_text(found: Rehearsal) -> str:
-    """Whether the failover would go through."""
+    """The answer of a failover that was only checked."""
     lines = [f"failover from {found.origin} to {found.to}, not carried out"]
     for name, pairs in found.environments:
         ready = sum(report.verdict == "ready" for _, report in pairs)

@@ -18,8 +18,7 @@ from hyops_gitops.apply.prove import look_for_late_proof
 from hyops_gitops.apply.receipt import Receipt
 from hyops_gitops.apply.recover import without_open_intent
 from hyops_gitops.core.authority import EvidenceSettings
-from hyops_gitops.core.contract import Contract, Target
-from hyops_gitops.core.errors import HyopsError, OutsideFailure, UsageError
+from hyops_gitops.core.errors import HyopsError, OutsideFailure
 from hyops_gitops.core.findings import Finding, FindingsError, Severity, finding
 from hyops_gitops.core.layout import START
 from hyops_gitops.core.ports import EvidenceStore, VerifiedMark, Verifier
@@ -28,8 +27,9 @@ from hyops_gitops.log.segment import SEGMENTS
 from hyops_gitops.log.segment_pins import pending_reviews
 from hyops_gitops.log.writer import read_signers, require_log
 from hyops_gitops.move.contract_files import FilePorts, check_changes, edit_file
+from hyops_gitops.move.cutover import cutover_move, failback_move
 from hyops_gitops.move.failover import FailoverRequest, choose_moves
-from hyops_gitops.move.moves import Move, SkippedEndpoint, given_target, move_of, previous_target, site_target
+from hyops_gitops.move.moves import Move, SkippedEndpoint
 from hyops_gitops.move.moving import named_contract
 from hyops_gitops.plan.plan import Change
 from hyops_gitops.recover.opening import BreakglassPorts, BreakglassRequest, open_segment
@@ -86,30 +86,12 @@ def select_moves(
         case None:
             return ChosenMoves(validation, ())
         case Cutover(name, site, targets):
-            contract = named_contract(validation, name)
-            if not targets and site is None:
-                raise UsageError("where to? give --to SITE or --target ADDR", code="usage")
-            target = given_target(contract, targets) if targets else site_target(contract, site or "")
-            moves = [move_of(contract, target, site if targets else None)]
+            moves = [cutover_move(named_contract(validation, name), site, targets)]
         case Failback(name):
-            contract = named_contract(validation, name)
-            moves = [move_of(contract, _before(contract, log))]
+            moves = [failback_move(named_contract(validation, name), log.applied_to, "breakglass cutover")]
         case FailoverRequest():
             moves, skipped, _ = choose_moves(wanted, validation)
     return ChosenMoves(edited_tree(moves, validation, request, ports), tuple(moves), tuple(skipped))
-
-
-def _before(contract: Contract, log: Log) -> Target:
-    """Where a failback leads: home, else to where the log says that the endpoint was."""
-    past = log.applied_to(str(contract.name))
-    found = contract.sites[contract.home] if contract.home else previous_target(contract, past)
-    if found is None:
-        raise UsageError(
-            f"where {contract.name} was before is not known: no endpoint_home, and the log knows no other target",
-            code="no-previous-target",
-            hint=f"hyops-gitops breakglass cutover {contract.name} --to SITE",
-        )
-    return found
 
 
 def edited_tree(

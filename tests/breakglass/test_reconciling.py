@@ -17,7 +17,7 @@ from hyops_gitops.log.log import Log
 from hyops_gitops.log.reconciling import Reconciliation, markers_left, reconciliation
 from hyops_gitops.log.retirement import retirements
 from hyops_gitops.log.verify_segment import Segment, check_new
-from hyops_gitops.move.moves import previous_target
+from hyops_gitops.move.cutover import previous_target
 from hyops_gitops.plan.limits import Limits
 from hyops_gitops.plan.plan import Action, Change, moved, zone_after
 from tests.breakglass.building import SEGMENT, Breakglass, read

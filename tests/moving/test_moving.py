@@ -212,7 +212,7 @@ def test_a_failover_moves_what_has_to_and_says_why_the_rest_stays(clone: Clone) 
     assert reasons == {
         "alone": "has no endpoint_sites",
         "away": "is active at gcp",
-        "stable": "need not move (endpoint_cutover_required: false, says platform/thing); "
+        "stable": "need not move (endpoint_cutover_required: false, by platform/thing); "
         "--include stable.prod.x.internal takes it along",
         "edge": "has no site gcp",
     }

@@ -158,7 +158,7 @@ def test_comments_order_and_optional_fields_stay(root: Path, publish: Publish) -
     assert (ran.exit, ran.document["code"], ran.document["hint"]) == (
         2,
         "which-site",
-        "say which one this is: --site onprem",
+        "name the site: --site onprem",
     )
     assert publish(PG_STATE, "--site", "onprem").document["outcome"] == "updated"
     assert file.read_text() == old.replace("endpoint_target: 10.0.0.31", "endpoint_target: '10.0.0.31'  # leader", 1)
