@@ -3,13 +3,14 @@
 import os
 import re
 
+import pytest
+
 from hyops_gitops.core.guards import GUARDS, Guard, override_line
 from hyops_gitops.log.entries import BODY_TYPES
 from hyops_gitops.validate.rules import RULES
 
+from .commands_page import VARIABLES, commands_page
 from .repository import ROOT, first_cells, text
-
-RULES_PAGE = ROOT / "docs" / "rules.md"
 
 
 def test_guards_and_modules_of_the_apply_procedure_exist() -> None:
@@ -45,11 +46,22 @@ def test_every_page_is_on_the_map() -> None:
     assert {page.stem for page in (ROOT / "docs").glob("*.md")} - {"README"} == linked
 
 
-def test_the_rules_page_is_current() -> None:
-    wanted = _rules_page()
+@pytest.mark.parametrize("name", ["rules", "commands"])
+def test_a_generated_page_is_current(name: str) -> None:
+    page = ROOT / "docs" / f"{name}.md"
+    wanted = _rules_page() if name == "rules" else commands_page()
     if os.environ.get("HYOPS_WRITE_DOCS"):
-        RULES_PAGE.write_text(wanted)
-    assert RULES_PAGE.read_text() == wanted, "write it anew: HYOPS_WRITE_DOCS=1 script/test tests/docs"
+        page.write_text(wanted)
+    assert page.read_text() == wanted, "write it with: HYOPS_WRITE_DOCS=1 script/test tests/docs"
+
+
+def test_the_environment_variables_are_the_programs() -> None:
+    sources = "\n".join(path.read_text() for path in (ROOT / "hyops_gitops").rglob("*.py")) + text(
+        "authority/hyops.internal.yaml"
+    )
+    assert [name for name in VARIABLES if name not in sources] == []
+    # The lab sets those of its compose file itself.
+    assert set(re.findall(r"\bHYOPS_(?!LAB_)[A-Z_]+\b", sources)) <= set(VARIABLES)
 
 
 def _rules_page() -> str:

@@ -3,46 +3,18 @@
 import re
 
 import pytest
-from click import Command, Context, Group
 
 from hyops_gitops.cli.main import cli
-from hyops_gitops.core.errors import EXIT_MEANINGS
 from hyops_gitops.core.guards import GUARDS
 from hyops_gitops.validate.rules import RULES
 
+from .commands_page import leaves
 from .repository import PAGES, ROOT, code_blocks, first_cells, text
 
 README = text("README.md")
 
 
-def _commands(group: Group, prefix: str = "") -> dict[str, Command]:
-    context = Context(group)
-    found: dict[str, Command] = {}
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        assert command is not None
-        found |= _commands(command, f"{prefix}{name} ") if isinstance(command, Group) else {f"{prefix}{name}": command}
-    return found
-
-
-COMMANDS = _commands(cli)
-
-
-def test_the_exit_codes_are_the_programs() -> None:
-    rows = first_cells(README, "exit")
-    assert rows == [(str(int(code)), meaning) for code, meaning in EXIT_MEANINGS.items()]
-
-
-def test_the_table_of_commands_names_each_command_once() -> None:
-    named = [re.sub(r"`hyops-gitops ([^`\[]*?) *(\[.*\])?`", r"\1", row[0]) for row in first_cells(README, "command")]
-    assert sorted(named) == sorted(COMMANDS)
-
-
-def test_options_named_beside_a_command_are_its_options() -> None:
-    for row in first_cells(README, "command"):
-        name = re.sub(r"`hyops-gitops ([^`\[]*?) *(\[.*\])?`", r"\1", row[0])
-        known = {option for parameter in COMMANDS[name].params for option in parameter.opts}
-        assert set(re.findall(r"`(--[a-z-]+)", row[1])) <= known
+COMMANDS = leaves(cli)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -60,16 +32,6 @@ def test_every_command_line_in_a_page_is_a_command_with_its_options(page: object
 def _shell(page: str) -> str:
     """Code in a page: fenced blocks and inline code."""
     return "\n".join([*code_blocks(page, "sh"), *code_blocks(page, "console"), *re.findall(r"`([^`\n]+)`", page)])
-
-
-def test_the_environment_variables_are_the_programs() -> None:
-    named = {re.sub("`", "", row[0]) for row in first_cells(README, "variable")}
-    sources = "\n".join(path.read_text() for path in (ROOT / "hyops_gitops").rglob("*.py")) + text(
-        "authority/hyops.internal.yaml"
-    )
-    assert [name for name in named if name not in sources] == []
-    # What the lab hands to its compose file is set by itself, by nobody else.
-    assert set(re.findall(r"\bHYOPS_(?!LAB_)[A-Z_]+\b", sources)) <= named
 
 
 def test_rules_and_guards_that_the_readme_names_exist() -> None:
