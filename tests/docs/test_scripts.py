@@ -20,6 +20,7 @@ VOLATILE = [
     (r"127\.0\.0\.\d:\d+", "SERVER"),
     (r"after \d+ ms", "after N ms"),
     (r"^ *\d+ ms  ", "N ms  "),
+    (r"^log head \d+:", "log head N:"),  # one more where a late proof was recorded
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "TIME"),
 ]
 
