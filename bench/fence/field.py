@@ -12,8 +12,7 @@ from bench.fence.rows import Row, Rows
 from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
 from hyops_gitops.adapters.powerdns.json_form import encode_patch
 from hyops_gitops.adapters.powerdns.zone_api import PowerDnsWriter
-from hyops_gitops.apply.lock import ensure_lock
-from hyops_gitops.apply.send import Update, settle
+from hyops_gitops.apply.send import Update, ensure_lock, settle
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.core.markers import (
     Anchor,

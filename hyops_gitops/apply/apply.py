@@ -17,8 +17,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
-from hyops_gitops.apply.carry_out import carry_out
-from hyops_gitops.apply.finish import finished, receipt_of, with_late_proof
+from hyops_gitops.apply.carry_out import Stopwatch
+from hyops_gitops.apply.finish import carry_out_and_prove, receipt_of, with_late_proof
 from hyops_gitops.apply.opening import Opened, commits_since, open_log
 from hyops_gitops.apply.people import Attributed, attribute
 from hyops_gitops.apply.ports import ApplyPorts, ApplyRequest
@@ -33,7 +33,7 @@ from hyops_gitops.apply.prepare import (
 )
 from hyops_gitops.apply.propose import with_trailers
 from hyops_gitops.apply.prove import look_for_late_proof
-from hyops_gitops.apply.receipt import Outcome, Receipt
+from hyops_gitops.apply.receipt import Receipt
 from hyops_gitops.apply.record import record_refusal, recorded_refusal
 from hyops_gitops.apply.recover import without_open_intent
 from hyops_gitops.core.errors import HyopsError, Refused
@@ -47,16 +47,16 @@ from hyops_gitops.log.log import Log
 from hyops_gitops.log.parts import RecordedRefusal
 from hyops_gitops.plan.plan import Change
 
-_RACES = 40  # how often to start again; each time, at least, one of the others went on
-_PAUSE_S = 0.5  # never longer: who has lost often must not come later for it
+_RACES = 40  # each time, at least, one of the others wrote its entry
+_PAUSE_S = 0.5  # never longer: losing often must not make a run later
 _Outcome = TypeVar("_Outcome")
 
 
 def retry_on_race(attempt: Callable[[], _Outcome], ports: ApplyPorts) -> _Outcome:
-    """What an attempt comes to that nobody got ahead of; each starts from reading the record.
+    """Retry, with jitter and a bounded number of times, after losing the race to append.
 
     Raises:
-        Refused: guard `race`: somebody else was first each time.
+        Refused: guard `race`: another writer was first each time.
     """
     for left in range(_RACES - 1, -1, -1):
         try:
@@ -64,7 +64,7 @@ def retry_on_race(attempt: Callable[[], _Outcome], ports: ApplyPorts) -> _Outcom
         except Refused as error:
             if error.guard != "race" or left == 0:
                 raise
-            ports.on_event(Warned("another run wrote to the log first; starting again"))
+            ports.on_event(Warned("another run wrote to the log first; retrying"))
             ports.clock.sleep(_PAUSE_S * (0.5 + ports.jitter()))
     raise AssertionError("unreachable: the last attempt returns or raises")
 
@@ -79,8 +79,8 @@ def apply(request: ApplyRequest, ports: ApplyPorts) -> Receipt:
 
     Raises:
         FindingsError: what would be applied is invalid; nothing was changed.
-        Refused: a guard said no before there was a plan; nothing was changed.
-        UsageError: a site that is said to be lost is none; nothing was changed.
+        Refused: a guard refused before there was a plan; nothing was changed.
+        UsageError: an unknown site is declared lost; nothing was changed.
         OutsideFailure: API or remote failed before the intent; nothing was changed.
         Unconfirmed: the update was sent and its outcome, or the record of it, is missing.
     """
@@ -93,51 +93,50 @@ class _Apply:
     def __init__(self, request: ApplyRequest, ports: ApplyPorts) -> None:
         self.request = request
         self.ports = ports
-        self.clock = ports.clock
-        self.timings: dict[str, int] = {}
-        self._mark = ports.clock.monotonic()
+        self.watch = Stopwatch(ports.clock)
 
     def run(self) -> Receipt:
         """Steps 1 to 11."""
         opened = open_log(self.request, self.ports)
         check_sites(opened, self.request)
         commits = self._commits(opened)
-        # What the commits alone tell is told before anybody is asked; an open intent may yet change what is recorded.
+        # What the commits alone show comes before any server is asked; an open intent may yet change what is recorded.
         checked = None if opened.log.open_intent else self._checked(opened, commits)
-        seen = look(opened, self.request, self.ports)
-        if checked is None:
-            opened = without_open_intent(opened, seen.primary, self.request, self.ports)
-            checked = self._checked(opened, self._commits(opened))
-            seen = look(opened, self.request, self.ports)
+        opened, seen = without_open_intent(opened, self.request, self.ports)
+        checked = checked or self._checked(opened, self._commits(opened))
         try:
             prepared = prepare(opened, checked, seen, self.request, self.ports)
         except Refused as error:
             self._refused(opened, checked.merged, (recorded_refusal(error),))
             raise
-        self._timed("prepare")
+        self.watch.lap("prepare")
         plan = prepared.plan
         if plan.refusals:
             log = self._refused(opened, checked.merged, tuple(map(recorded_refusal, plan.refusals)), plan.changes)
-            return replace(self._receipt(prepared, "refused", log), reason=plan.refusals[0].message)
+            return replace(receipt_of(prepared, "refused", log, self.watch), reason=plan.refusals[0].message)
         log = record_circumstances(prepared)
-        return self._carry_out(prepared, log) if plan.changes else self._nothing(prepared, log)
+        if not plan.changes:
+            return self._nothing(prepared, log)
+        return carry_out_and_prove(prepared, log, self.request, self.ports, self.watch)
 
     # --- what is recorded when nothing is sent
 
     def _commits(self, opened: Opened) -> tuple[CommitInfo, ...]:
-        """The commits that this apply carries out; what their trailers lift counts from here on."""
+        """The commits that this apply carries out; their trailers lift guards from here on."""
         commits = commits_since(opened, self.ports)
         self.request = replace(self.request, overrides=with_trailers(self.request.overrides, commits))
         return commits
 
     def _checked(self, opened: Opened, commits: tuple[CommitInfo, ...]) -> Checked:
-        """The commits, checked; what stops them is recorded where log and zone prove to belong together."""
+        """The commits, checked; a refusal is recorded where log and zone belong together."""
         people = attribute(commits, self.ports.forge, self.ports.on_event)
         try:
             return check_commits(opened, people, self.request, self.ports)
         except FindingsError as error:
             shown = error.findings[:_RECORDED_FINDINGS]
-            found = tuple(RecordedRefusal("findings", None, masked(f"{one.path}: {one.rule}")) for one in shown)
+            found = tuple(
+                RecordedRefusal("findings", None, masked(f"{finding.path}: {finding.rule}")) for finding in shown
+            )
             self._record_if_whole(opened, people, found)
             raise
         except Refused as error:
@@ -150,9 +149,9 @@ class _Apply:
         try:
             look(opened, self.request, self.ports)
         except HyopsError as error:
-            self.ports.on_event(Warned(f"the refusal is not recorded: {error.message}"))
+            self.ports.on_event(Warned(f"cannot record the refusal: {error.message}"))
         else:
-            self._refused(opened, tuple(one.merged for one in people), refusals)
+            self._refused(opened, tuple(attributed.merged for attributed in people), refusals)
 
     def _refused(
         self,
@@ -164,9 +163,9 @@ class _Apply:
         return record_refusal(opened, merged, refusals, changes, self.request.overrides)
 
     def _nothing(self, prepared: Prepared, log: Log) -> Receipt:
-        """Every merge has a disposition: one that asks for nothing new is recorded once, and so is late proof.
+        """Record a merge that asks for nothing new, once, and late proof.
 
-        While what was applied last is not proved, the answer is not that all is well, whatever this run had to do.
+        While the change before is not proved, this run is not confirmed either.
         """
         opened, recorded = prepared.opened, log.recorded
         late = look_for_late_proof(log, opened.authority, prepared.sites_lost, self.ports)
@@ -180,18 +179,4 @@ class _Apply:
                 late.caught_up if late.of_segment else (),
             )
             log = opened.writer.append(log, body, log.observed, log.state)
-        return with_late_proof(self._receipt(prepared, "nothing", log), late)
-
-    # --- something to do
-
-    def _carry_out(self, prepared: Prepared, log: Log) -> Receipt:
-        carried = carry_out(prepared, log, self.request, self.ports, self._timed)
-        return finished(prepared, carried, self.request, self.ports, self._timed, self.timings)
-
-    def _receipt(self, prepared: Prepared, outcome: Outcome, log: Log) -> Receipt:
-        return receipt_of(prepared, outcome, log, self.timings)
-
-    def _timed(self, step: str) -> None:
-        now = self.clock.monotonic()
-        self.timings[step] = round((now - self._mark) * 1000)
-        self._mark = now
+        return with_late_proof(receipt_of(prepared, "nothing", log, self.watch), late)

@@ -1,9 +1,9 @@
-"""Steps 7 to 11: an intent is written, its one PATCH sent, its effect proved, its result written.
+"""Steps 7 to 11: write the intent, send its one PATCH, prove its effect, write the result.
 
-What is to be done comes as a `Prepared`; nothing here decides whether it is right, only what becomes of it.
+Whether the change is right was decided before: it comes as a `Prepared`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -18,6 +18,7 @@ from hyops_gitops.apply.send import LastLook, PatchOutcome, send, update_of
 from hyops_gitops.core.errors import OutsideFailure, Refused, Unconfirmed
 from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.managed import ManagedSet
+from hyops_gitops.core.ports import Clock
 from hyops_gitops.core.serials import forecast_serial, is_newer
 from hyops_gitops.core.server_report import ServerReport
 from hyops_gitops.core.servers import servers_of
@@ -32,7 +33,21 @@ from hyops_gitops.plan.state import after_changes
 _RESULT_PAUSES_S = (0.0, 0.5, 2.0, 5.0)
 _ROUNDING_S = 3.0  # caches and retirement times count in whole seconds
 _LEASE_SPARE_S = 20.0  # of the lease, kept for writing the result
-Timed = Callable[[str], None]
+
+
+class Stopwatch:
+    """How long each step took."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._since = clock.monotonic()
+        self.timings_ms: dict[str, int] = {}
+
+    def lap(self, step: str) -> None:
+        """Note the time since the step before."""
+        now = self._clock.monotonic()
+        self.timings_ms[step] = round((now - self._since) * 1000)
+        self._since = now
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +67,9 @@ class IntentOutcome:
     back: ReadBack = NOTHING_READ
 
 
-def carry_out(prepared: Prepared, log: Log, request: ApplyRequest, ports: ApplyPorts, timed: Timed) -> IntentOutcome:
+def carry_out(
+    prepared: Prepared, log: Log, request: ApplyRequest, ports: ApplyPorts, watch: Stopwatch
+) -> IntentOutcome:
     """Steps 7 to 11.
 
     Raises:
@@ -64,27 +81,27 @@ def carry_out(prepared: Prepared, log: Log, request: ApplyRequest, ports: ApplyP
     started = ports.clock.monotonic()
     intent = intent_of(prepared, request)
     intended = prepared.opened.writer.append(log, intent, prepared.plan.observed, log.state)
-    timed("intent")
+    watch.lap("intent")
     ports.on_event(Step(f"intent {intended.head.seq} is signed and in the log; sending one PATCH"))
     update = update_of(prepared, log, intended, ports.clock.now())
     sent = send(prepared.primary, update, ports.clock, LastLook(prepared, intended, ports.clock, started))
     sent, back = believed(prepared.primary, update, sent, ports.clock, ports.on_event)
     accepted = _Accepted(ports.clock.now(), ports.clock.monotonic())
-    timed("patch")
+    watch.lap("patch")
     if sent.outcome != "applied":
         carried = _not_applied(prepared, intended, sent, ports)
     else:
         _look_at_serial(prepared, ports)
         lease_ends = started + intent.lease.seconds - _LEASE_SPARE_S
         proof = _prove(prepared, intended, accepted, lease_ends if request.watch else accepted.monotonic, ports)
-        timed("converge")
+        watch.lap("converge")
         carried = _applied(prepared, intended, _Stored(sent, back, accepted), proof, ports)
-    timed("result")
+    watch.lap("result")
     return carried
 
 
 def intent_of(prepared: Prepared, request: ApplyRequest) -> Intent:
-    """What is about to be done, as the log says it."""
+    """The intent of a prepared change."""
     plan, opened = prepared.plan, prepared.opened
     return Intent(
         contracts=opened.contracts,
@@ -103,7 +120,7 @@ def intent_of(prepared: Prepared, request: ApplyRequest) -> Intent:
         declared=prepared.declared,
         rollback_of=prepared.rollback_of,
         holds=prepared.holds,
-        repair=tuple(damage for one in prepared.repair for damage in one.damage),
+        repair=tuple(damage for mend in prepared.repair for damage in mend.damage),
     )
 
 
@@ -117,7 +134,7 @@ class _Accepted:
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """What became of an accepted update in the database."""
+    """An accepted update, as the database holds it."""
 
     sent: PatchOutcome
     back: ReadBack
@@ -126,7 +143,7 @@ class _Stored:
 
 @dataclass(slots=True)
 class _Proof:
-    """What was seen of an update."""
+    """The observations of an update."""
 
     servers: tuple[ServerReport, ...] = ()
     services: tuple[ServiceReport, ...] = field(default=())
@@ -141,7 +158,7 @@ def _not_applied(prepared: Prepared, intended: Log, sent: PatchOutcome, ports: A
 
 
 def _prove(prepared: Prepared, intended: Log, accepted: _Accepted, watch_until: float, ports: ApplyPorts) -> _Proof:
-    """Steps 9 and 10: the servers, then the services through their names; then whoever caches."""
+    """Steps 9 and 10: the servers, then the services through their names; then the caches."""
     plan, opened, lost = prepared.plan, prepared.opened, prepared.sites_lost
     moved = prepared.targets
     proof = _Proof()
@@ -154,7 +171,7 @@ def _prove(prepared: Prepared, intended: Log, accepted: _Accepted, watch_until: 
         proof.services = prove_services(moved, serving, opened.authority, zone, accepted.monotonic, ports)
         behind = any(server.key not in done for server in watched if server.required)
         if not moved or behind or answering_badly(proof.services):
-            return accepted.monotonic  # nothing to watch, or something to say at once
+            return accepted.monotonic  # nothing to watch, or bad news to report at once
         # No cache may hold the old records any longer than this, if they were what it has.
         longest = max(change.before.ttl for change in plan.changes if change.cutover and change.before is not None)
         return min(ports.clock.monotonic() + longest + _ROUNDING_S, watch_until)
@@ -176,7 +193,7 @@ def _prove(prepared: Prepared, intended: Log, accepted: _Accepted, watch_until: 
 def _applied(prepared: Prepared, intended: Log, stored: _Stored, proof: _Proof, ports: ApplyPorts) -> IntentOutcome:
     plan, authority, lost = prepared.plan, prepared.opened.authority, prepared.sites_lost
     accepted, back = stored.accepted, stored.back
-    if back.unread and not any(one.role != "resolver" and one.verdict == "converged" for one in proof.servers):
+    if back.unread and not any(server.role != "resolver" and server.verdict == "converged" for server in proof.servers):
         raise Unconfirmed(
             f"the update was accepted, and neither the primary nor a server shows it: {back.unread}",
             code="not-read-back",
@@ -187,7 +204,7 @@ def _applied(prepared: Prepared, intended: Log, stored: _Stored, proof: _Proof, 
     serial, source = _serial_after(prepared, stored, ports)
     known = retirements(plan.changes, accepted.at, proof.servers, intended.applied_to, intended.left)
     retire = after_caches(known, authority)
-    servers = tuple(judged(one, retire, ports.clock.now()) for one in proof.servers)
+    servers = tuple(judged(server, retire, ports.clock.now()) for server in proof.servers)
     is_converged = converged(authority, servers, lost)
     moments = timeline(servers, proof.services) if any(change.cutover for change in plan.changes) else ()
     result = replace(
@@ -231,7 +248,7 @@ def _serial_after(prepared: Prepared, stored: _Stored, ports: ApplyPorts) -> tup
         serial = prepared.primary.header().serial
         zone = Zone.of(prepared.plan.zone, prepared.primary.rrsets()).respelled(prepared.plan.expected_zone())
     except OutsideFailure as error:
-        ports.on_event(Warned(f"the zone could not be read again: {error.message}"))
+        ports.on_event(Warned(f"cannot read the zone again: {error.message}"))
         return sent.new_serial, "computed"
     if not is_newer(serial, prepared.serial):
         ports.on_event(Warned(f"the serial was {prepared.serial} and is {serial}: no secondary transfers that"))
@@ -243,24 +260,24 @@ def _serial_after(prepared: Prepared, stored: _Stored, ports: ApplyPorts) -> tup
 
 
 def _look_at_serial(prepared: Prepared, ports: ApplyPorts) -> None:
-    """Whether secondaries learn of this update, where that could not be told before."""
+    """Warn where secondaries do not learn of this update, if that was not known before."""
     before, zone = prepared.observation.header, prepared.plan.zone
     if forecast_serial(before, ports.clock.now()).moves is not None:
         return
     try:
         after = prepared.primary.header()
     except OutsideFailure as error:
-        ports.on_event(Warned(f"whether the served serial moved could not be seen: {error.message}"))
+        ports.on_event(Warned(f"cannot see whether the served serial moved: {error.message}"))
         return
     if not is_newer(after.edited_serial, before.edited_serial):
         setting = f"SOA-EDIT-API {after.soa_edit_api} and SOA-EDIT {after.soa_edit or 'not set'}"
-        said = f"the served serial of {zone} did not move, it was {before.edited_serial} and is {after.edited_serial}"
+        stuck = f"the served serial of {zone} did not move, it was {before.edited_serial} and is {after.edited_serial}"
         way = f"bring them up with `drift --retransfer NAME`; then: pdnsutil set-meta {zone} SOA-EDIT-API INCREASE"
-        ports.on_event(Warned(f"{said} ({setting}): secondaries do not learn of this change; {way}"))
+        ports.on_event(Warned(f"{stuck} ({setting}): secondaries do not learn of this change; {way}"))
 
 
 def _record(prepared: Prepared, intended: Log, result: Result, zone: Zone, state: ManagedSet, ports: ApplyPorts) -> Log:
-    """Write the result, a few times if the remote does not answer, after whatever was written meanwhile.
+    """Write the result, a few times if the remote does not answer, after entries written meanwhile.
 
     Raises:
         Unconfirmed: it cannot be written, and the intent stays open; or another run wrote one.
@@ -283,7 +300,7 @@ def _record(prepared: Prepared, intended: Log, result: Result, zone: Zone, state
             return log
     else:
         raise Unconfirmed(
-            f"the update is {result.outcome}, but its result could not be recorded: {reason}",
+            f"the update is {result.outcome}, but cannot record its result: {reason}",
             code="result-not-recorded",
             hint="the intent stays open; the next apply settles it",
         )

@@ -1,13 +1,13 @@
 """Step 10's consequence: services that surely do not answer after a move are moved back, and held there.
 
-Never on silence, never after a site was declared lost, never where somebody overrode the readiness of the new target,
+Never on silence, never after a site was declared lost, never where the readiness was overridden of the new target,
 and only to an old target that is ready. Anchor, claim and evidence are those of any other change.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from hyops_gitops.apply.carry_out import IntentOutcome, Timed, carry_out
+from hyops_gitops.apply.carry_out import IntentOutcome, Stopwatch, carry_out
 from hyops_gitops.apply.ports import ApplyPorts, ApplyRequest
 from hyops_gitops.apply.prepare import (
     Prepared,
@@ -34,7 +34,7 @@ from hyops_gitops.plan.state import changed_meanwhile, taken_back, with_companio
 
 @dataclass(frozen=True, slots=True)
 class RollBackOutcome:
-    """What became of moving names back."""
+    """The outcome of moving names back."""
 
     names: tuple[str, ...]
     log: Log
@@ -47,7 +47,7 @@ def due(prepared: Prepared, carried: IntentOutcome, request: ApplyRequest) -> tu
     policy = prepared.opened.authority.policy
     if policy.rollback == "off" or prepared.sites_lost or prepared.rollback_of is not None:
         return ()
-    insisted = {one.name for one in request.overrides if one.guard == "readiness"}
+    insisted = {override.name for override in request.overrides if override.guard == "readiness"}
     bad = set(answering_badly(carried.services)) - insisted
     moved = {change.name for change in prepared.plan.changes if change.cutover}
     return with_companions(bad, moved, policy.assertions.move_together) if bad else ()
@@ -59,7 +59,7 @@ def roll_back(
     carried: IntentOutcome,
     request: ApplyRequest,
     ports: ApplyPorts,
-    timed: Timed,
+    watch: Stopwatch,
 ) -> RollBackOutcome:
     """Move these names back to where they were, as an intent and a result of their own.
 
@@ -72,7 +72,7 @@ def roll_back(
         if isinstance(prepared, RollBackOutcome):
             return prepared
         quick = replace(request, watch=False, overrides=())
-        back = carry_out(prepared, record_circumstances(prepared), quick, ports, timed)
+        back = carry_out(prepared, record_circumstances(prepared), quick, ports, watch)
     except (Refused, OutsideFailure) as error:
         return RollBackOutcome(tuple(names), carried.log, reason=error.message)
     return RollBackOutcome(tuple(names), back.log, back, back.reason)
@@ -82,12 +82,14 @@ def _prepare(
     names: Sequence[str], forward: Prepared, carried: IntentOutcome, request: ApplyRequest, ports: ApplyPorts
 ) -> Prepared | RollBackOutcome:
     opened = forward.opened.with_log(carried.log)
-    contracts = {str(one.name): one for one in opened.validation.contracts}
+    contracts = {str(contract.name): contract for contract in opened.validation.contracts}
     seen = look(opened, request, ports)
     zone = seen.observation.zone
     done = [change for change in forward.plan.changes if change.name in names]
     if edited := changed_meanwhile(zone, done):
-        return RollBackOutcome(tuple(names), carried.log, reason=f"changed by somebody else since: {', '.join(edited)}")
+        return RollBackOutcome(
+            tuple(names), carried.log, reason=f"changed by another writer since: {', '.join(edited)}"
+        )
     changes = taken_back(done, names)
     seq = carried.intended.head.seq
     plan = Plan(
@@ -123,7 +125,7 @@ def _prepare(
 
 
 def _old_target(contract: Contract, done: Sequence[Change]) -> Candidate:
-    """Where a name pointed before; what its publisher said is about another target."""
+    """Where a name pointed before; its publisher attested another target."""
     own = (change for change in done if change.name == str(contract.name))
     target = contract.target_shown_by(change.before for change in own if change.before)
     return replace(Candidate.of(contract, target), attested=None)
@@ -134,9 +136,9 @@ def _held(contract: Contract, seq: int) -> Held:
 
 
 def receipt_of(
-    prepared: Prepared, outcome: Outcome, log: Log, timings: Mapping[str, int], intended: Log | None = None
+    prepared: Prepared, outcome: Outcome, log: Log, watch: Stopwatch, intended: Log | None = None
 ) -> Receipt:
-    """What is known of every outcome."""
+    """The receipt of any outcome."""
     return Receipt(
         outcome=outcome,
         commit=prepared.opened.commit,
@@ -148,22 +150,22 @@ def receipt_of(
         result=head_of(log) if intended else None,
         head=head_of(log),
         damage=prepared.observation.damage,
-        timings_ms=timings,
+        timings_ms=watch.timings_ms,
     )
 
 
-def finished(
-    prepared: Prepared,
-    carried: IntentOutcome,
-    request: ApplyRequest,
-    ports: ApplyPorts,
-    timed: Timed,
-    timings: Mapping[str, int],
+def carry_out_and_prove(
+    prepared: Prepared, log: Log, request: ApplyRequest, ports: ApplyPorts, watch: Stopwatch
 ) -> Receipt:
-    """The receipt of an intent that was carried out; moved services that surely do not answer are moved back."""
+    """Steps 7 to 11, and the way back: moved services that surely do not answer are moved back.
+
+    Raises:
+        Refused, OutsideFailure, Unconfirmed: as `carry_out`.
+    """
+    carried = carry_out(prepared, log, request, ports, watch)
     outcome, reason = outcome_of(carried)
     receipt = replace(
-        receipt_of(prepared, outcome, carried.log, timings, carried.intended),
+        receipt_of(prepared, outcome, carried.log, watch, carried.intended),
         reason=reason,
         serial_after=carried.serial,
         servers=carried.servers,
@@ -174,7 +176,7 @@ def finished(
         caught_up=_who_caught_up(prepared, carried),
     )
     if names := due(prepared, carried, request):
-        return _rolled_back(receipt, roll_back(names, prepared, carried, request, ports, timed))
+        return _rolled_back(receipt, roll_back(names, prepared, carried, request, ports, watch))
     for name in answering_badly(carried.services):
         ports.on_event(Warned(f"{name} is not reachable by name; it is left where it is"))
     return receipt
@@ -195,10 +197,10 @@ def with_late_proof(receipt: Receipt, late: LateProof) -> Receipt:
 
 
 def _who_caught_up(prepared: Prepared, carried: IntentOutcome) -> tuple[ServerReport, ...]:
-    """Servers that the apply before had to leave behind, and that serve this one."""
+    """Servers that the apply before left behind, and that serve this one."""
     last = last_change(prepared.opened.log)
-    late = {one.key for one in last.behind if one.role != "resolver"} if last else set()
-    return tuple(one for one in carried.servers if one.verdict == "converged" and one.key in late)
+    late = {server.key for server in last.behind if server.role != "resolver"} if last else set()
+    return tuple(server for server in carried.servers if server.verdict == "converged" and server.key in late)
 
 
 def _rolled_back(receipt: Receipt, back: RollBackOutcome) -> Receipt:
@@ -223,7 +225,7 @@ def _rolled_back(receipt: Receipt, back: RollBackOutcome) -> Receipt:
 
 
 def outcome_of(carried: IntentOutcome) -> tuple[Outcome, str]:
-    """What an intent came to, and why not more."""
+    """The outcome of an intent for a receipt, and why not more."""
     if carried.outcome != "applied":
         return carried.outcome, carried.reason
     doubts = [] if carried.converged else [behind(carried.servers)]

@@ -1,4 +1,4 @@
-"""Looking at the primary: may it be written, what does its anchor say, what does the zone hold now."""
+"""The primary: whether it may be written, what its anchor names, what the zone holds now."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from hyops_gitops.core.authority import Authority
-from hyops_gitops.core.damage import REPAIR, SETTINGS, Damage, concerning, find_damage, said
+from hyops_gitops.core.damage import REPAIR, SETTINGS, Damage, concerning, damage_words, find_damage
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.exchange import ZoneHeader
 from hyops_gitops.core.guards import Override, find_override, override_line
@@ -58,7 +58,7 @@ def check_kind(header: ZoneHeader, authority: Authority) -> None:
     if header.kind not in _PRIMARY_KINDS and not (header.kind == "native" and native_allowed):
         hint = "point primary.api_url at the writable primary; PowerDNS itself would accept the write and diverge"
         if header.kind == "native":
-            hint = "make the zone's kind Primary, or say policy.replication: native where a database replicates it"
+            hint = "make the zone's kind Primary, or set policy.replication: native where a database replicates it"
         raise Refused(f"{url} holds {authority.zone} as kind {header.kind!r}", guard="primary", hint=hint)
 
 
@@ -93,7 +93,7 @@ def check_clock(now: datetime, head: datetime, server: datetime | None) -> None:
         raise Refused(
             f"this machine's clock is behind the log's newest entry ({head:%Y-%m-%dT%H:%M:%SZ})",
             guard="clock",
-            hint="set it by NTP; if the entry is what is ahead, wait until then",
+            hint="set it by NTP; if the entry is ahead instead, wait until then",
         )
     if server is not None and abs(now - server) > MAX_CLOCK_SKEW:
         seconds = round((now - server).total_seconds())
@@ -126,10 +126,9 @@ def damage_refusal(observation: Observation, log: Log, wanted: Collection[str]) 
     if not ours:
         return None
     return Refused(
-        said(ours),
+        damage_words(ours),
         guard="damaged",
-        hint=f"mend it: {REPAIR}; so that it does not come back: {SETTINGS}; "
-        f"to go on with it as it is: {override_line('damaged')}",
+        hint=f"repair it: {REPAIR}; prevent it: {SETTINGS}; accept it as it is: {override_line('damaged')}",
     )
 
 
@@ -148,7 +147,7 @@ def anchor_in(seen: Iterable[RRset], zone: str) -> Anchor | None:
         raise Refused(
             f"the anchor of {zone} is not one that this program writes",
             guard="other-log",
-            hint=f"look at it with `dig TXT {name}`; if nobody else needs that record, delete it on the primary, and "
+            hint=f"look at it with `dig TXT {name}`; if nothing else needs that record, delete it on the primary, and "
             f"apply with {override_line('restored')}",
         )
     return anchor
@@ -162,16 +161,16 @@ def check_protocol(marker: RRset | None, zone: str) -> None:
     """
     if marker is None:
         return
-    said = parse_protocol(marker)
-    if said is None:
+    protocol = parse_protocol(marker)
+    if protocol is None:
         raise Refused(
             f"the protocol marker of {zone} is not one that this program writes",
             guard="protocol",
-            hint=f"look at it with `dig TXT {marker.name}`; if nobody else needs that record, delete it on the primary",
+            hint=f"look at it with `dig TXT {marker.name}`; if nothing else needs it, delete it on the primary",
         )
-    if said > PROTOCOL:
+    if protocol > PROTOCOL:
         raise Refused(
-            f"the markers of {zone} follow protocol {said}, this program knows up to {PROTOCOL}",
+            f"the markers of {zone} follow protocol {protocol}, this program knows up to {PROTOCOL}",
             guard="protocol",
             hint="use the version that the zone was changed by, or a newer one: docs/runbooks/upgrade.md",
         )
@@ -186,14 +185,14 @@ def judge_anchor(anchor: Anchor | None, log: Log) -> AnchorState:
     if anchor == log.anchor:
         return "current"
     if log.segment is not None:
-        return "breakglass"  # whoever opened the segment has seen to it that it goes on from what the zone names
+        return "breakglass"  # opening the segment has checked that it starts from what the zone names
     if anchor is None:
         return "restored"
     if any(isinstance(gap.body, Gap) and gap.body.anchor_sha256 == anchor.sha256 for gap in log.gaps):
         return "lost"
     if anchor.segment is not None:
-        taken_in = (one.body for one in log.reconciled)
-        older = any(isinstance(one, Reconcile) and one.adopted and one.adopted.anchor == anchor for one in taken_in)
+        bodies = (entry.body for entry in log.reconciled)
+        older = any(isinstance(body, Reconcile) and body.adopted and body.adopted.anchor == anchor for body in bodies)
         return "restored" if older else "breakglass"
     if anchor.seq > log.head.seq:
         return "ahead"
@@ -236,7 +235,7 @@ def _anchor_refusal(observation: Observation, log: Log) -> Refused | None:
 
 
 def _restored(log: Log, anchor: Anchor | None) -> Refused:
-    go_on = f"to go on from what is there: {override_line('restored')}"
+    go_on = f"build on what is there: {override_line('restored')}"
     if anchor is not None and (denied := log.denied(anchor)) is not None:
         return Refused(
             f"the anchor of {log.zone} names {anchor}, which entry {denied.seq} records as not applied: "
@@ -253,7 +252,7 @@ def _restored(log: Log, anchor: Anchor | None) -> Refused:
 
 
 def not_reconciled(zone: str, anchor: Anchor | None) -> Refused:
-    """The refusal to go on from a zone that break-glass changed, and nobody brought in."""
+    """The refusal to build on a zone that break-glass changed, before it is reconciled."""
     return Refused(
         f"{zone} was last changed by {anchor}, which this log does not hold",
         guard="breakglass",

@@ -182,7 +182,7 @@ def read_recorded(opened: Opened, ports: ApplyPorts) -> LastRecordedTree | None:
             guard="history",
             hint="`git fetch`, then apply the newest commit of the branch",
         ) from None
-    files = {one.path: one.content for one in tree.files() if one.content is not None}
+    files = {file.path: file.content for file in tree.files() if file.content is not None}
     return read_past(files, opened.validation, ports.read, ports.check)
 
 
@@ -216,7 +216,7 @@ def check_signers(opened: Opened, past: LastRecordedTree | None, ports: ApplyPor
         before = past.files.get(SIGNERS_PATH, b"")
     elif ports.history.is_ancestor(base, opened.commit):
         files = ports.history.tree(base).files()
-        before = next((one.content or b"" for one in files if one.path == SIGNERS_PATH), b"")
+        before = next((file.content or b"" for file in files if file.path == SIGNERS_PATH), b"")
     else:
         return
     if findings := signers_since(before, opened.validation.files.get(SIGNERS_PATH, b""), base[:12]):

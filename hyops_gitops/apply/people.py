@@ -1,6 +1,6 @@
-"""Who stands behind the commits that an apply carries out: as a forge tells it, else as the commits themselves do.
+"""The people behind the commits of an apply: by the forge, else by the commits themselves.
 
-A forge is believed more than a commit: whoever writes a commit also writes its author's name and its trailers. So
+A forge is believed more than a commit, whose writer also writes its author's name and its trailers. So
 where one is asked, no trailer counts as an approval; and where it does not answer, that is kept, for what must not be
 guessed.
 """
@@ -25,31 +25,33 @@ class Attributed:
     commit: CommitInfo
     merged: MergedCommit
     pushers: tuple[Person, ...]  # who made the last commit of what was merged
-    unanswered: str = ""  # why the forge did not tell, where one was asked
+    unanswered: str = ""  # why the forge did not answer, where it was asked
 
 
 def attribute(commits: Sequence[CommitInfo], forge: Forge | None, on_event: OnEvent) -> tuple[Attributed, ...]:
-    """Who stands behind each of these commits. A forge that fails once is not asked again."""
+    """Attribute each of these commits. A forge that fails once is not asked again."""
     if forge is None:
         return tuple(map(_by_commit, commits))
-    told: list[Attributed] = []
+    found: list[Attributed] = []
     failure = ""
     for commit in commits:
         if not failure:
             try:
-                told.append(_by_forge(commit, forge))
+                found.append(_by_forge(commit, forge))
                 continue
             except OutsideFailure as error:
                 failure = error.message
                 on_event(Warned(f"people and approvals come from the commits alone: {failure}"))
-        told.append(replace(_by_commit(commit), unanswered=failure))
-    return tuple(told)
+        found.append(replace(_by_commit(commit), unanswered=failure))
+    return tuple(found)
 
 
 def mixed_change(people: Sequence[Attributed]) -> str | None:
     """As `mixed_commits`; the commits of one pull request belong together, even where it was rebased."""
-    pulls = {one.commit.id: one.merged.pull_request for one in people if one.merged.pull_request}
-    return mixed_commits([one.commit for one in people], pulls)
+    pulls = {
+        attributed.commit.id: attributed.merged.pull_request for attributed in people if attributed.merged.pull_request
+    }
+    return mixed_commits([attributed.commit for attributed in people], pulls)
 
 
 def _by_commit(commit: CommitInfo) -> Attributed:
@@ -72,7 +74,7 @@ def _of_pull_request(known: MergedCommit, pull: PullRequest) -> MergedCommit:
         known,
         title=masked(pull.title),
         author=_masked(pull.author),
-        approvals=tuple(Approval(_masked(one.by), one.commit) for one in pull.approvals),
+        approvals=tuple(Approval(_masked(approval.by), approval.commit) for approval in pull.approvals),
         head=pull.head,
         merged_by=_masked(pull.merged_by) if pull.merged_by else None,
         pull_request=pull.number,

@@ -70,7 +70,7 @@ class PlanPorts:
 
 
 def make_proposal(request: PlanRequest, ports: PlanPorts) -> Proposal:
-    """Plan the work tree, or one commit. Writes nothing and, without `live`, asks nobody.
+    """Plan the work tree, or one commit. Writes nothing and, without `live`, asks no server.
 
     Raises:
         FindingsError: contracts that an apply would change, or the authority, are invalid.
@@ -116,7 +116,7 @@ def make_proposal(request: PlanRequest, ports: PlanPorts) -> Proposal:
     about_commits = [trailer_refusal(commits, limits, overrides)]
     if past is not None:
         about_commits.append(mixed_refusal(mixed_commits(commits), limits, overrides))
-    refusals = (*(_refusal(one) for one in about_commits if one is not None), *refusals)
+    refusals = (*(_refusal(refusal) for refusal in about_commits if refusal is not None), *refusals)
     notes = (*notes, *(Note(authority.zone, line) for line in quoted_lines(commits)))
     plan = replace(plan, refusals=(*refusals, *plan.refusals), notes=(*notes, *plan.notes))
     warnings = tuple(segment_warnings(log, ports.segments, authority.policy.breakglass.review_h) if log else ())
@@ -132,7 +132,7 @@ class _Basis:
     authority: Authority
     log: Log | None
     into: str | None  # the commit that it was merged into first
-    said: str  # what is to be said of that
+    note: str  # on that merge
 
 
 def _basis(request: PlanRequest, head: str, tree: SourceTree, ports: PlanPorts, *, dirty: bool) -> _Basis:
@@ -147,12 +147,12 @@ def _basis(request: PlanRequest, head: str, tree: SourceTree, ports: PlanPorts, 
     if done.tree is not None:
         validation, authority = _validated(done.tree, request, ports)
     log = _log(validation, authority, ports)
-    base, said = missing_commit(done.into or head, request.overrides, log, history)
+    base, note = missing_commit(done.into or head, request.overrides, log, history)
     if base is not None:
         done = merge(base, head, work, history)
         if done.tree is not None:
             validation, authority = _validated(done.tree, request, ports)
-    return _Basis(validation, authority, log, done.into, done.said or said)
+    return _Basis(validation, authority, log, done.into, done.note or note)
 
 
 def _log(validation: Validation, authority: Authority, ports: PlanPorts) -> Log | None:
@@ -193,7 +193,7 @@ def recorded_log(
 def _commits(basis: _Basis, head: str, history: History) -> tuple[tuple[CommitInfo, ...], tuple[Note, ...]]:
     """What an apply would carry out; and notes: on the merge, and in their place where only a clone could tell."""
     log, zone = basis.log, basis.authority.zone
-    notes = (Note(zone, basis.said),) if basis.said else ()
+    notes = (Note(zone, basis.note),) if basis.note else ()
     try:
         if log is None:
             return (), notes
@@ -217,7 +217,7 @@ def _past(log: Log | None, validation: Validation, ports: PlanPorts) -> LastReco
         tree = ports.history.tree(ports.history.resolve(log.recorded_commit))
     except UsageError:
         return None  # a shallow clone: nothing is known of the past, so every finding counts
-    files = {one.path: one.content for one in tree.files() if one.content is not None}
+    files = {file.path: file.content for file in tree.files() if file.content is not None}
     return read_past(files, validation, ports.read, ports.check)
 
 

@@ -36,7 +36,7 @@ from hyops_gitops.apply.propose import (
 )
 from hyops_gitops.apply.record import zone_drift
 from hyops_gitops.core.authority import Authority
-from hyops_gitops.core.damage import REPAIR, said
+from hyops_gitops.core.damage import REPAIR, damage_words
 from hyops_gitops.core.declaration import NOTHING_DECLARED, Declaration
 from hyops_gitops.core.errors import Refused, UsageError
 from hyops_gitops.core.events import Step, Warned
@@ -68,7 +68,7 @@ class Prepared:
     observation: Observation
     plan: Plan
     targets: tuple[Candidate, ...]  # that the plan moves endpoints to
-    readiness: tuple[ReadinessReport, ...]  # what they said
+    readiness: tuple[ReadinessReport, ...]  # of those targets
     merged: tuple[MergedCommit, ...]
     gap: Gap | None  # to be recorded first, in this order
     authority_change: AuthorityChange | None
@@ -77,7 +77,7 @@ class Prepared:
     rollback_of: int | None = None  # the intent that this takes back
     holds: tuple[Hold, ...] = ()  # names that stay as this leaves them
     declared: Declaration = NOTHING_DECLARED  # by whoever runs this, where no commit does
-    repair: tuple[Mend, ...] = ()  # rows that contradict each other, which this mends
+    repair: tuple[Mend, ...] = ()  # rows that contradict each other, which this repairs
 
     @property
     def serial(self) -> int:
@@ -94,16 +94,16 @@ class Seen:
 
 
 def check_sites(opened: Opened, request: ApplyRequest) -> None:
-    """Whether the sites that are said to be lost are sites at all.
+    """Check that the sites declared lost exist.
 
     Raises:
-        UsageError: one is not; a misspelt one would leave its servers required.
+        UsageError: a misspelt site would leave its servers required.
     """
     known = known_sites(opened.validation)
     for site in request.sites_lost:
         if site not in known:
             raise UsageError(
-                f"--site-lost {site}: nothing stands at a site of this name",
+                f"--site-lost {site}: no server or endpoint has a site of this name",
                 code="unknown-site",
                 hint=f"sites: {', '.join(sorted(known))}",
             )
@@ -127,8 +127,8 @@ def look(opened: Opened, request: ApplyRequest, ports: ApplyPorts) -> Seen:
     observation = observe(primary, log, header)
     if observation.state in ("ahead", "breakglass"):
         if opened.writer.head() not in (None, log.commit):
-            message = "another applier went on between our looks at the log and at the zone"
-            raise Refused(message, guard="race", hint="run it again: it looks at both anew")
+            message = "another applier wrote between reading the log and reading the zone"
+            raise Refused(message, guard="race", hint="run the command again")
         refusal = anchor_refusal(observation, log, Limits.of(authority.policy), request.overrides)
         if refusal is not None:
             raise refusal
@@ -145,7 +145,7 @@ class Checked:
 
 
 def check_commits(opened: Opened, people: tuple[Attributed, ...], request: ApplyRequest, ports: ApplyPorts) -> Checked:
-    """Whether these commits may be applied. Asks nobody outside.
+    """Check that these commits may be applied. Asks no server.
 
     Raises:
         FindingsError: contracts that this apply would change are invalid.
@@ -154,7 +154,7 @@ def check_commits(opened: Opened, people: tuple[Attributed, ...], request: Apply
     past = read_recorded(opened, ports)
     check_history(opened, past, request, ports)
     check_signers(opened, past, ports)
-    commits = tuple(one.commit for one in people)
+    commits = tuple(attributed.commit for attributed in people)
     limits = limits_since(past, Limits.of(opened.authority.policy))
     check_trailers(commits, limits, request.overrides, opened.validation, ports.on_event)
     _check_separation(limits, people, request)
@@ -163,7 +163,7 @@ def check_commits(opened: Opened, people: tuple[Attributed, ...], request: Apply
     found = sort_findings(opened.validation, past)
     if found.blocking:
         raise FindingsError(found.blocking)
-    return Checked(past, found, tuple(one.merged for one in people))
+    return Checked(past, found, tuple(attributed.merged for attributed in people))
 
 
 def prepare(opened: Opened, checked: Checked, seen: Seen, request: ApplyRequest, ports: ApplyPorts) -> Prepared:
@@ -191,7 +191,7 @@ def prepare(opened: Opened, checked: Checked, seen: Seen, request: ApplyRequest,
     lost = tuple(dict.fromkeys((*request.sites_lost, *sites_lost(checked.merged))))
     hidden = not_served(plan.changes, opened.authority, observation.header, lost, ports) if not plan.refusals else ()
     plan = replace(plan, refusals=(*plan.refusals, *hidden))
-    wanted = candidates(plan.changes, {one.path: one for one in opened.validation.contracts})
+    wanted = candidates(plan.changes, {contract.path: contract for contract in opened.validation.contracts})
     readiness = probe_targets(wanted, opened.authority, limits, plan.expected_zone(), ports)
     return Prepared(
         opened=opened,
@@ -211,53 +211,57 @@ def prepare(opened: Opened, checked: Checked, seen: Seen, request: ApplyRequest,
 def _check_damage(
     opened: Opened, observation: Observation, limits: Limits, request: ApplyRequest, ports: ApplyPorts
 ) -> None:
-    """What contradicts itself is mended before anything is built on it.
+    """Refuse to build on rows that contradict each other.
 
-    Not so before the first apply and in break-glass, where nothing mends it: there is no log to write that to.
+    Before the first apply and in break-glass they are only warned of: no log could record their repair.
 
     Raises:
         Refused: guard `damaged`.
     """
     if not observation.damage:
         return
-    wanted = {rrset.name for one in opened.validation.contracts for rrset in one.rrsets()}
+    wanted = {rrset.name for contract in opened.validation.contracts for rrset in contract.rrsets()}
     refusal = damage_refusal(observation, opened.log, wanted)
     bound = opened.log.segment is None and opened.log.anchor is not None
     if refusal is not None and bound and not limits.lifted("damaged", None, request.overrides):
         raise refusal
-    ports.on_event(Warned(f"{said(observation.damage)}; mend it with `{REPAIR}`"))
+    ports.on_event(Warned(f"{damage_words(observation.damage)}; repair it: `{REPAIR}`"))
 
 
 def probe_targets(
     wanted: Sequence[Candidate], authority: Authority, limits: Limits, zone: Zone, ports: ApplyPorts
 ) -> tuple[ReadinessReport, ...]:
-    """Step 6: what the targets themselves say, or else their publisher."""
-    if any(one.probes for one in wanted):
+    """Step 6: the readiness of the targets, probed, or else attested by their publisher."""
+    if any(target.probes for target in wanted):
         ports.on_event(Step(f"probing {counted(len(wanted), 'new target')}"))
     reports = check_readiness(wanted, authority, zone, ReadinessPorts(ports.prober, ports.dns))
     now, minutes = ports.clock.now(), limits.readiness_attested_minutes
-    return tuple(attested(report, one.attested, minutes, now) for one, report in zip(wanted, reports, strict=True))
+    return tuple(
+        attested(report, target.attested, minutes, now) for target, report in zip(wanted, reports, strict=True)
+    )
 
 
 def _check_separation(limits: Limits, people: tuple[Attributed, ...], request: ApplyRequest) -> None:
-    """Whether somebody else approved each commit, where the policy wants that, or wanted it until now.
+    """Check that a second person approved each commit, where the policy requires that, or did until now.
 
     Raises:
         Refused: guard `separation-of-duties`.
     """
     if limits.separation_of_duties != "enforce" or limits.lifted(_GUARD, None, request.overrides):
         return
-    for one in people:
-        if one.commit.changed and (why := one.unanswered or missing_approval(one.merged, one.pushers)):
+    for attributed in people:
+        if attributed.commit.changed and (
+            why := attributed.unanswered or missing_approval(attributed.merged, attributed.pushers)
+        ):
             raise Refused(
-                f"commit {one.commit.id[:12]} needs the approval of somebody else: {why}",
+                f"commit {attributed.commit.id[:12]} needs the approval of somebody else: {why}",
                 guard=_GUARD,
                 hint=f"if this is right: {override_line(_GUARD)}",
             )
 
 
 def _gap(observation: Observation, log: Log, request: ApplyRequest) -> Gap | None:
-    """What the log lacks, where somebody vouched that it is gone for good."""
+    """The entries that the log lacks, where an override accepts that they are gone."""
     if observation.state != "ahead" or observation.anchor is None:
         return None
     override = find_override(request.overrides, "log-gap")
@@ -266,7 +270,7 @@ def _gap(observation: Observation, log: Log, request: ApplyRequest) -> Gap | Non
 
 
 def record_circumstances(prepared: Prepared) -> Log:
-    """What has to be in the log ahead of what is done: missing entries, a changed authority, drift."""
+    """Append what has to precede the intent: missing entries, a changed authority, drift."""
     log, writer = prepared.opened.log, prepared.opened.writer
     if prepared.gap is not None:
         log = writer.append(log, prepared.gap, log.observed, log.state)

@@ -35,7 +35,7 @@ class ReadinessPorts:
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where a target leads; where to nothing, why."""
+    """The addresses that a target leads to; where to none, why."""
 
     found: tuple[str, ...]
     why_none: ProbeReport | None = None
@@ -55,7 +55,7 @@ def check_readiness(
     if not candidates:
         return ()
     with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
-        addresses = list(pool.map(lambda one: addresses_of(one, authority, zone, ports.dns), candidates))
+        addresses = list(pool.map(lambda candidate: addresses_of(candidate, authority, zone, ports.dns), candidates))
     return probe_addresses(list(zip(candidates, addresses, strict=True)), authority, ports.prober)
 
 
@@ -94,8 +94,8 @@ def _end_of_chain(name: str, zone: Zone) -> str:
 
 
 def _asked(name: str, port: int, authority: Authority, dns: DnsClient) -> Addresses:
-    """What the first resolver that answers says of a name."""
-    said = "no resolver is listed that could be asked"
+    """The addresses of a name, by the first resolver that answers."""
+    trouble = "no resolver is listed that could be asked"
     questions = [Question(name, rrtype) for rrtype in ADDRESS_TYPES]
     for resolver in (server for server in servers_of(authority) if not server.authoritative):
         answers = ask(dns, resolver, questions)
@@ -106,10 +106,10 @@ def _asked(name: str, port: int, authority: Authority, dns: DnsClient) -> Addres
         if not why:
             rcodes = {answer.rcode for answer in answers.values()}
             what = "does not exist" if "NXDOMAIN" in rcodes else "has no address"
-            detail = f"{name} {what}, says resolver {resolver.name}"
+            detail = f"{name} {what}, by resolver {resolver.name}"
             return Addresses((), ProbeReport("dns", "", port, "not-ready", detail))
-        said = f"resolver {resolver.name} {why}"
-    return Addresses((), ProbeReport("dns", "", port, "unknown", f"the address of {name} is not known: {said}"))
+        trouble = f"resolver {resolver.name} {why}"
+    return Addresses((), ProbeReport("dns", "", port, "unknown", f"the address of {name} is not known: {trouble}"))
 
 
 def _address_values(answer: Answer) -> Iterable[str]:
@@ -156,10 +156,10 @@ def _report(
         return ReadinessReport(name, target, where.why_none.verdict, (where.why_none,))
     groups = [[reports[probe] for probe in probes] for probes in _probes(candidate, where, authority)]
     verdict = over_probes(
-        over_addresses(wanted, [one.verdict for one in group])
+        over_addresses(wanted, [report.verdict for report in group])
         for wanted, group in zip(candidate.probes, groups, strict=True)
     )
-    return ReadinessReport(name, target, verdict, tuple(one for group in groups for one in group))
+    return ReadinessReport(name, target, verdict, tuple(report for group in groups for report in group))
 
 
 _PAUSES_S = (0.0, 0.2, 0.5, 1.0, 2.0)  # a service may need a moment to take its clients
@@ -178,7 +178,7 @@ def prove_services(
 
     Args:
         moved: The endpoints whose targets moved.
-        converged: Authority servers that serve the change; without one nothing can be said.
+        converged: Authority servers that serve the change; without one nothing is known.
         authority: Whose resolvers and target networks count.
         zone: The zone as it is now.
         accepted_at: The monotonic moment at which the primary accepted the update.
@@ -192,17 +192,23 @@ def prove_services(
         if not wanted or ports.clock.monotonic() - started > _SERVICE_PATIENCE_S:
             break
         ports.clock.sleep(pause)
-        asked = [(one, where) for one in wanted for where in [_through_name(one, converged, authority, zone, ports)]]
+        asked = [
+            (candidate, where)
+            for candidate in wanted
+            for where in [_through_name(candidate, converged, authority, zone, ports)]
+        ]
         for (_, where), report in zip(asked, probe_addresses(asked, authority, ports.prober), strict=True):
             after_ms = round((ports.clock.monotonic() - accepted_at) * 1000) if report.verdict == "ready" else None
             reports[report.name] = ServiceReport(replace(report, target=where.found or report.target), after_ms)
-        wanted = [one for one in wanted if reports[one.name].report.verdict in ("not-ready", "unknown")]
-    return tuple(reports[one.name] for one in moved)
+        wanted = [
+            candidate for candidate in wanted if reports[candidate.name].report.verdict in ("not-ready", "unknown")
+        ]
+    return tuple(reports[candidate.name] for candidate in moved)
 
 
 def answering_badly(services: Iterable[ServiceReport]) -> tuple[str, ...]:
-    """The services that surely do not answer; one of which nothing is known is not among them."""
-    return tuple(one.report.name for one in services if one.report.verdict == "not-ready")
+    """The services that surely do not answer; those of which nothing is known are not among them."""
+    return tuple(report.report.name for report in services if report.report.verdict == "not-ready")
 
 
 def _through_name(
@@ -213,17 +219,17 @@ def _through_name(
     asked = ask_all(ports.dns, dict.fromkeys(converged, questions))
     answers = [answer for given in asked.values() for answer in given.values()]
     rrsets = [rrset for answer in answers if answer.rcode == "NOERROR" for rrset in answer.rrsets]
-    found = dict.fromkeys(value for one in rrsets if one.type in ADDRESS_TYPES for value in one.rdata)
+    found = dict.fromkeys(value for rrset in rrsets if rrset.type in ADDRESS_TYPES for value in rrset.rdata)
     if found:
         return Addresses(tuple(found))
     port = candidate.target.port
-    names = [canonical_name(one.rdata[0]) for one in rrsets if one.type == "CNAME"]
+    names = [canonical_name(rrset.rdata[0]) for rrset in rrsets if rrset.type == "CNAME"]
     if names:
         elsewhere = replace(candidate, target=Target(TargetType.DNS, (names[-1],), port))
         return addresses_of(elsewhere, authority, zone, ports.dns)
-    who = " and ".join(one.name for one in converged)
+    who = " and ".join(server.name for server in converged)
     if why := why_inconclusive(answers):
-        # Whoever fails to answer says nothing about the service: nothing is moved back for that.
+        # A server that fails to answer shows nothing about the service: nothing is moved back for that.
         detail = f"the address of {candidate.name} is not known: {who} {why}"
         return Addresses((), ProbeReport("dns", "", port, "unknown", detail))
-    return Addresses((), ProbeReport("dns", "", port, "not-ready", f"{candidate.name} has no address, say {who}"))
+    return Addresses((), ProbeReport("dns", "", port, "not-ready", f"{candidate.name} has no address, by {who}"))

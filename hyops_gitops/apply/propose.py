@@ -36,7 +36,7 @@ class LastRecordedTree:
 
     files: Mapping[str, bytes]
     limits: Limits | None  # of the authority file then; None when it had none that is valid
-    stable: frozenset[str]  # contracts that said endpoint_cutover_required: false
+    stable: frozenset[str]  # contracts with endpoint_cutover_required: false
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def sort_findings(validation: Validation, past: LastRecordedTree | None) -> Find
     """Which findings stop an apply, and which only hold their own contract.
 
     A finding holds its contract when that file is what it was when it was last applied; anything else stops: a changed
-    contract, one whose target another file took away, a file that is no contract, the authority, and everything before
+    contract, one whose target another file removed, any other file, the authority, and everything before
     the first apply.
     """
     blocking: list[Finding] = []
@@ -74,7 +74,7 @@ class PlanBase:
 
     recorded: ManagedSet
     observed: Zone
-    went_back: bool = False  # the zone is older than the log, and planning goes on from what is there
+    went_back: bool = False  # the zone is older than the log, and is the base all the same
 
 
 def propose(
@@ -114,20 +114,22 @@ def limits_since(past: LastRecordedTree | None, limits: Limits) -> Limits:
 def read_past(
     files: Mapping[str, bytes], now: Validation, read: DocumentReader, check: SchemaChecker
 ) -> LastRecordedTree:
-    """What an earlier tree said, as far as it differs from the tree of `now`; the rest is known already."""
+    """Read an earlier tree, as far as it differs from the tree of `now`."""
     changed = {
         path: content
         for path, content in files.items()
         if path.startswith("authority/") or now.files.get(path) != content
     }
     then = validate_tree(MemoryTree(changed), read, check)
-    unchanged = {one.path for one in now.contracts if not one.cutover_required and one.path not in changed}
-    stable = unchanged | {one.path for one in then.contracts if not one.cutover_required}
+    unchanged = {
+        contract.path for contract in now.contracts if not contract.cutover_required and contract.path not in changed
+    }
+    stable = unchanged | {contract.path for contract in then.contracts if not contract.cutover_required}
     return LastRecordedTree(files, Limits.of(then.authority.policy) if then.authority else None, frozenset(stable))
 
 
 def _rebased(recorded: ManagedSet, observed: Zone) -> ManagedSet:
-    """The managed set as the zone has it now: what planning starts from after a restore that somebody vouched for."""
+    """The managed set as the zone has it now: the base after a restore that an override accepts."""
     return ManagedSet.of(
         recorded.apex,
         (
@@ -149,7 +151,7 @@ def commits_after(log: Log, commit: str, history: History) -> tuple[CommitInfo, 
     try:
         base = history.resolve(log.recorded_commit or log.genesis.commit)
     except UsageError:  # a commit of another history: everything is new, but nothing lifts a guard now that did then
-        return tuple(replace(one, trailers=(), untaken=()) for one in history.first_parent_commits(None, commit))
+        return tuple(replace(info, trailers=(), untaken=()) for info in history.first_parent_commits(None, commit))
     return history.first_parent_commits(base, commit)
 
 
@@ -159,28 +161,28 @@ _MIXED = "mixed-commit"
 
 def sites_lost(merged: Iterable[MergedCommit]) -> tuple[str, ...]:
     """The sites that the commits of an apply declare lost: their servers are watched, not required."""
-    return tuple(dict.fromkeys(site for one in merged for site in one.declared.sites_lost))
+    return tuple(dict.fromkeys(site for commit in merged for site in commit.declared.sites_lost))
 
 
 def known_sites(validation: Validation) -> frozenset[str]:
-    """Every site that a server or an endpoint is said to be at."""
+    """Every site of a server or an endpoint."""
     authority = validation.authority
     sites = {site for contract in validation.contracts for site in contract.sites}
     if authority is not None:
         sites.add(authority.primary.site)
-        sites.update(one.site for one in authority.secondaries)
-        sites.update(one.site for one in authority.resolvers)
+        sites.update(server.site for server in authority.secondaries)
+        sites.update(server.site for server in authority.resolvers)
     return frozenset(sites)
 
 
 def trailer_overrides(commits: Iterable[CommitInfo]) -> tuple[Override, ...]:
     """The guards that these commits lift."""
-    return tuple(dict.fromkeys(one for commit in commits for one in read_trailers(commit.trailers).overrides))
+    return tuple(dict.fromkeys(override for commit in commits for override in read_trailers(commit.trailers).overrides))
 
 
 def with_trailers(given: Iterable[Override], commits: Iterable[CommitInfo]) -> tuple[Override, ...]:
-    """What a run lifts: what whoever started it said, and what its commits say."""
-    return (*(one for one in given if one.source != "trailer"), *trailer_overrides(commits))
+    """The overrides of a run: those of its command line, and those of its commits."""
+    return (*(override for override in given if override.source != "trailer"), *trailer_overrides(commits))
 
 
 def check_trailers(
@@ -190,9 +192,9 @@ def check_trailers(
     validation: Validation,
     on_event: OnEvent,
 ) -> None:
-    """Whether every trailer could be understood, or is to be left out.
+    """Check that every trailer is understood, or is to be left out.
 
-    A lost site that nobody knows is only told: it changes nothing, and everything is still required.
+    An unknown lost site is only warned of: it changes nothing, and everything is still required.
 
     Raises:
         Refused: guard `trailers`.
@@ -200,12 +202,12 @@ def check_trailers(
     if (refusal := trailer_refusal(commits, limits, overrides)) is not None:
         raise refusal
     for problem in _problems(commits):
-        on_event(Warned(f"left out: {_told(problem)}"))
+        on_event(Warned(f"left out: {_in_words(problem)}"))
     for line in quoted_lines(commits):
         on_event(Warned(line))
     declared = {site for commit in commits for site in read_trailers(commit.trailers).declaration.sites_lost}
     for site in sorted(declared - known_sites(validation)):
-        on_event(Warned(f"site {site!r} is declared lost, and no server or endpoint is at a site of that name"))
+        on_event(Warned(f"site {site!r} is declared lost, but no server or endpoint has a site of that name"))
 
 
 def trailer_refusal(commits: Sequence[CommitInfo], limits: Limits, overrides: Sequence[Override]) -> Refused | None:
@@ -219,7 +221,7 @@ def trailer_refusal(commits: Sequence[CommitInfo], limits: Limits, overrides: Se
         return None
     option = f"{override_line(GUARD)}, or " if GUARD in limits.overridable else ""
     return Refused(
-        _told(problems[0]),
+        _in_words(problems[0]),
         guard=GUARD,
         hint=f"to go on without it: {option}merge a commit with the trailer `Hyops-Override: {GUARD}=REASON`, "
         "which may repeat the other one as it was meant",
@@ -229,7 +231,7 @@ def trailer_refusal(commits: Sequence[CommitInfo], limits: Limits, overrides: Se
 def mixed_commits(commits: Sequence[CommitInfo], pulls: Mapping[str, str] | None = None) -> str | None:
     """A commit, or several that came together, by which authority and contracts are changed together.
 
-    What a later commit took back, before any of it was applied, does not count: so main can be mended by going on.
+    What a later commit took back, before any of it was applied, does not count: so a further commit repairs main.
 
     Args:
         commits: The commits to be applied.
@@ -258,21 +260,21 @@ def mixed_refusal(change: str | None, limits: Limits, overrides: Sequence[Overri
 
 
 def trailer_findings(commits: Sequence[CommitInfo], path: str) -> tuple[Finding, ...]:
-    """What an apply of these commits would refuse of their trailers, as long as none of them says to leave that out."""
+    """The trailers of these commits that an apply would refuse."""
     if find_override(trailer_overrides(commits), GUARD) is not None:
         return ()
-    hint = f"write the message anew, or add a commit that says it as a trailer or says `Hyops-Override: {GUARD}=REASON`"
-    return tuple(finding(COMMIT_TRAILER, path, START, _told(problem), hint) for problem in _problems(commits))
+    hint = f"amend the message, or add a commit with the trailer as meant, or with `Hyops-Override: {GUARD}=REASON`"
+    return tuple(finding(COMMIT_TRAILER, path, START, _in_words(problem), hint) for problem in _problems(commits))
 
 
 def quoted_lines(commits: Sequence[CommitInfo]) -> list[str]:
-    """What is to be said of lines that look like trailers, are none, and may be meant as text."""
-    return [f"commit {one.commit[:12]}: {one.message}" for one in _left_unsaid(commits) if one.is_quoted]
+    """Notes on lines that look like trailers, are none, and may be meant as text."""
+    return [f"commit {line.commit[:12]}: {line.message}" for line in _left_unsaid(commits) if line.is_quoted]
 
 
 def _problems(commits: Sequence[CommitInfo]) -> list[TrailerProblem]:
-    """What was not understood, and what stands where git takes no trailer, and is said by none of these commits."""
-    lost = (TrailerProblem(one.commit, one.message) for one in _left_unsaid(commits) if not one.is_quoted)
+    """Trailers not understood, and those that stand where git takes none and that no commit repeats."""
+    lost = (TrailerProblem(line.commit, line.message) for line in _left_unsaid(commits) if not line.is_quoted)
     return [*(problem for commit in commits for problem in read_trailers(commit.trailers).problems), *lost]
 
 
@@ -281,7 +283,7 @@ def _left_unsaid(commits: Sequence[CommitInfo]) -> tuple[Untaken, ...]:
     return left_unsaid((line for commit in commits for line in commit.untaken), taken)
 
 
-def _told(problem: TrailerProblem) -> str:
+def _in_words(problem: TrailerProblem) -> str:
     return f"commit {problem.commit[:12]}: {problem.message}"
 
 
@@ -290,11 +292,11 @@ _LATER = "changes below may only undo what was applied since"
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """The tree that a merge gives, the commit that it was merged into, and what is to be said of it."""
+    """The tree that a merge gives, the commit that it was merged into, and a note on it."""
 
     tree: SourceTree | None = None  # None: there is nothing to merge, or what it gives is not known
     into: str | None = None
-    said: str = ""
+    note: str = ""
 
 
 def known_main(named: str | None, remote: str | None, overrides: Iterable[Override], history: History) -> str | None:
@@ -316,9 +318,9 @@ def known_main(named: str | None, remote: str | None, overrides: Iterable[Overri
 def missing_commit(
     head: str, overrides: Iterable[Override], log: Log | None, history: History
 ) -> tuple[str | None, str]:
-    """The commit applied last, where a commit to plan does not hold it; and what is to be said where that is not known.
+    """The commit applied last, where a commit to plan does not hold it; and a note where that is not known.
 
-    Whoever lifts the guard `history` means to apply the commit as it is.
+    With the guard `history` lifted the commit is meant to be applied as it is.
     """
     recorded = log.recorded_commit if log else None
     if recorded is None or find_override(overrides, "history") is not None:
@@ -346,9 +348,9 @@ def merge(into: str, head: str, work: SourceTree | None, history: History) -> Me
         if failure.code not in ("no-merge", "no-history"):
             raise
         hint = f". {failure.hint}" if failure.hint else ""
-        return Merge(said=f"this does not hold {into[:12]}: {_LATER}. {failure.message}{hint}")
+        return Merge(note=f"this does not hold {into[:12]}: {_LATER}. {failure.message}{hint}")
 
 
 def _uncommitted(files: Iterable[SourceFile], paths: Iterable[str]) -> dict[str, bytes | None]:
-    contents = {one.path: one.content for one in files}
+    contents = {file.path: file.content for file in files}
     return {path: contents.get(path) for path in paths}

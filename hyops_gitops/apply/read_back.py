@@ -1,4 +1,4 @@
-"""After the PATCH: a 204 is not believed, what it stands for is read back as rows.
+"""Read back what a PATCH wrote, as rows: a 204 alone is not believed.
 
 A database with several writers may answer 204 for what no node has stored (seen on Galera), and one without isolation
 stores what two requests wrote at once. So the names of an update, its claim and the SOA are read again, with one small
@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hyops_gitops.apply.send import PatchOutcome, Update, settle
-from hyops_gitops.core.damage import REPAIR, SETTINGS, Damage, find_damage, said
+from hyops_gitops.core.damage import REPAIR, SETTINGS, Damage, damage_words, find_damage
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.core.events import OnEvent, Warned
 from hyops_gitops.core.markers import Anchor, anchor_name, claim_name
@@ -41,7 +41,7 @@ class ReadBack:
         """What another writer left there, in words."""
         names = ", ".join(f"{name} {rrtype}" for name, rrtype in self.differing)
         changed = f"another writer changed {names} at the same moment" if names else ""
-        damaged = f"{said(self.damage)}; mend it with `{REPAIR}`" if self.damage else ""
+        damaged = f"{damage_words(self.damage)}; repair it: `{REPAIR}`" if self.damage else ""
         return "; ".join(filter(None, (changed, damaged)))
 
 
@@ -56,7 +56,7 @@ def read_back(
     Raises:
         OutsideFailure: they cannot be read.
     """
-    # The SOA comes last: whoever writes between these questions moves it.
+    # The SOA comes last: a write between these questions moves it.
     names = [*sorted({*(name for name, _ in expected), *also} - {zone}), zone]
     rows = reader.rows_at(names)
     found = {rrset.key: rrset for rrset in rows}
@@ -74,26 +74,26 @@ def read_landed(primary: ZoneReader, zone: str, anchor: Anchor, intent: Intent, 
     except OutsideFailure as error:
         back = ReadBack(unread=error.message)
     if back.damage:
-        on_event(Warned(f"{said(back.damage)}; mend it with `{REPAIR}`"))
+        on_event(Warned(f"{damage_words(back.damage)}; repair it: `{REPAIR}`"))
     return back
 
 
 def left_by(update: Update) -> dict[Key, RRset | None]:
-    """What an update leaves at each of its keys, None for nothing; tombstones that are deleted matter to nobody."""
+    """What an update leaves at each of its keys, None for nothing; tombstones that are deleted do not matter."""
     left: dict[Key, RRset | None] = {}
-    for one in (*update.markers, *update.deletes, *update.replaces):
-        if not isinstance(one, RRset):
-            if one[1] != "CNAME" or not is_marker(one[0], update.zone):
-                left[one] = None
-        elif one.type != "SOA":  # its serial goes on from there
-            left[one.key] = one
+    for operation in (*update.markers, *update.deletes, *update.replaces):
+        if not isinstance(operation, RRset):
+            if operation[1] != "CNAME" or not is_marker(operation[0], update.zone):
+                left[operation] = None
+        elif operation.type != "SOA":  # the server moves its serial
+            left[operation.key] = operation
     return left
 
 
 def believed(
     writer: ZoneWriter, update: Update, sent: PatchOutcome, clock: Clock, on_event: OnEvent
 ) -> tuple[PatchOutcome, ReadBack]:
-    """What became of an update that is said to be applied, by what the database holds.
+    """The outcome of an update that was accepted, by what the database holds.
 
     An update whose claim is missing is settled: it never lands later, so that its result may say `failed`.
 
@@ -116,10 +116,10 @@ def believed(
                 on_event(Warned(back.problem))
             return sent, back
     if back.unread:
-        on_event(Warned(f"what was written cannot be read back: {back.unread}"))
+        on_event(Warned(f"cannot read back what was written: {back.unread}"))
         return sent, back
     if update.tombstone.key in _standing(writer, update):
-        return sent, back  # another run has gone on from here; the log says what it recorded
+        return sent, back  # another run has built on it; the log has its record
     reason = "the primary answered that it stored the update, and holds no claim of it"
     on_event(Warned(f"{reason}; {SETTINGS}"))
     if settle(writer, update):

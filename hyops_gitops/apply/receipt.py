@@ -1,4 +1,4 @@
-"""What an apply came to."""
+"""The receipt: the outcome of one apply, its servers, services and deleted names."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from hyops_gitops.plan.plan import Change, Plan, written_by_name
 
 @dataclass(frozen=True, slots=True)
 class GoneFrom:
-    """What one server said of a deleted name in the end."""
+    """A deleted name on one server, in the end."""
 
     role: str
     name: str
@@ -87,7 +87,7 @@ class RollBack:
             "intent": self.intent.to_json() if self.intent else None,
             "result": self.result.to_json() if self.result else None,
             "servers": [_without_answers(server) for server in self.servers],
-            "services": [one.to_json() for one in self.services],
+            "services": [service.to_json() for service in self.services],
         }
 
 
@@ -117,7 +117,7 @@ class Receipt:
 
     @property
     def exit_code(self) -> Exit:
-        """What the process says."""
+        """The exit code of the process."""
         match self.outcome:
             case "applied" | "nothing":
                 return Exit.OK
@@ -132,7 +132,7 @@ class Receipt:
 
     @property
     def departures(self) -> tuple[Departure, ...]:
-        """What became of the names that were deleted; nothing was where nothing was sent."""
+        """The names that were deleted; none where nothing was sent."""
         return departures(self.plan.changes, self.servers) if self.servers else ()
 
     def to_json(self) -> dict[str, object]:
@@ -153,14 +153,14 @@ class Receipt:
             "held": [held.to_json() for held in self.plan.held],
             "refusals": [refusal.to_json() for refusal in self.plan.refusals],
             "notes": [note.to_json() for note in self.plan.notes],
-            "readiness": [one.to_json() for one in self.readiness],
-            "services": [one.to_json() for one in self.services],
-            "timeline": [one.to_json() for one in self.timeline],
-            "retire": [one.to_json() for one in self.retire],
-            "deleted": [one.to_json() for one in self.departures],
+            "readiness": [report.to_json() for report in self.readiness],
+            "services": [service.to_json() for service in self.services],
+            "timeline": [moment.to_json() for moment in self.timeline],
+            "retire": [retirement.to_json() for retirement in self.retire],
+            "deleted": [departure.to_json() for departure in self.departures],
             "rollback": self.rollback.to_json() if self.rollback else None,
             "caught_up": [_without_answers(server) for server in self.caught_up],
-            "damage": [one.to_json() for one in self.damage],
+            "damage": [damage.to_json() for damage in self.damage],
             "unproved": [_without_answers(server) for server in self.unproved],
             "timings_ms": dict(self.timings_ms),
         }

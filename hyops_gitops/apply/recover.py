@@ -1,19 +1,19 @@
 """Step 3: an open intent at the head of the log. Its writer is at work, or is gone and its update must be settled.
 
 While the lease runs the writer may still send its PATCH; it is taken for dead when this machine can tell that its
-process is gone, when the head has not moved for the lease and half a minute by our own clock, or when the operator says
-so. Settling makes the server itself refuse the PATCH from then on, or finds that it landed.
+process is gone, when the head has not moved for the lease and half a minute by our own clock, or when the operator
+declares it. Settling makes the server itself refuse the PATCH from then on, or finds that it landed.
 """
 
 from dataclasses import replace
 
-from hyops_gitops.apply.lock import ensure_lock
 from hyops_gitops.apply.opening import Opened
 from hyops_gitops.apply.ports import ApplyPorts, ApplyRequest
+from hyops_gitops.apply.prepare import Seen, look
 from hyops_gitops.apply.prove import converged, prove
 from hyops_gitops.apply.read_back import read_landed
 from hyops_gitops.apply.record import result_of, zone_digests
-from hyops_gitops.apply.send import Update, settle
+from hyops_gitops.apply.send import Update, ensure_lock, settle
 from hyops_gitops.core.errors import OutsideFailure, Refused, Unconfirmed
 from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.json_fields import time_text
@@ -33,10 +33,25 @@ _LOOK_EVERY_S = 1.0
 _SETTLE_PAUSES_S = (0.0, 0.2, 0.8)  # gsqlite3 answers 500 while another writer is at it
 
 
-def without_open_intent(opened: Opened, primary: ZoneWriter, request: ApplyRequest, ports: ApplyPorts) -> Opened:
-    """The same log once no intent is open: waits for a writer at work, settles for one that is gone.
+def without_open_intent(opened: Opened, request: ApplyRequest, ports: ApplyPorts) -> tuple[Opened, Seen]:
+    """The log without an open intent, and the zone as it is then.
 
-    The primary has been looked at: it is writable, and its anchor is of this log.
+    The zone is looked at first: nothing may be settled on a server that is not writable, or whose anchor is of another
+    log.
+
+    Raises:
+        Refused: as `look`; guard `open-intent`, when not to wait.
+        OutsideFailure: the update of a dead writer cannot be settled now; its intent stays open.
+    """
+    seen = look(opened, request, ports)
+    if opened.log.open_intent is None:
+        return opened, seen
+    opened = settle_open_intent(opened, seen.primary, request, ports)
+    return opened, look(opened, request, ports)
+
+
+def settle_open_intent(opened: Opened, primary: ZoneWriter, request: ApplyRequest, ports: ApplyPorts) -> Opened:
+    """Wait for a writer at work, settle for one that is gone, until no intent is open.
 
     Raises:
         Refused: guard `open-intent`, when not to wait.
@@ -55,7 +70,7 @@ def without_open_intent(opened: Opened, primary: ZoneWriter, request: ApplyReque
 
 
 def settle_intent(opened: Opened, primary: ZoneWriter, entry: Entry, intent: Intent, ports: ApplyPorts) -> Log:
-    """Find out what became of a dead writer's update, for good, and record it."""
+    """Settle a dead writer's update for good, and record its outcome."""
     ports.on_event(Step(f"settling intent {entry.seq}, whose writer is gone"))
     landed = _settled(primary, Update.of(opened.log, entry), ports)
     if landed:
@@ -73,14 +88,19 @@ def settle_intent(opened: Opened, primary: ZoneWriter, entry: Entry, intent: Int
 def _lost_later(log: Log, primary: ZoneWriter, seq: int) -> Anchor | None:
     """The anchor, where it names a newer intent that this log has lost and no gap entry names yet.
 
-    Then the claim tells nothing: that intent turned it into a tombstone, or whoever settled this one did.
+    Then the claim shows nothing: that intent turned it into a tombstone, or the run that settled this one did.
     """
     if log.segment is not None:
         return None
-    told = {gap.body.anchor_sha256 for gap in log.gaps if isinstance(gap.body, Gap)}
-    anchors = [Anchor.parse(one) for one in primary.rrsets_at([anchor_name(log.zone)]) if one.type == "TXT"]
+    recorded = {gap.body.anchor_sha256 for gap in log.gaps if isinstance(gap.body, Gap)}
+    anchors = [Anchor.parse(rrset) for rrset in primary.rrsets_at([anchor_name(log.zone)]) if rrset.type == "TXT"]
     return next(
-        (one for one in anchors if one and one.segment is None and one.seq > seq and one.sha256 not in told), None
+        (
+            anchor
+            for anchor in anchors
+            if anchor and anchor.segment is None and anchor.seq > seq and anchor.sha256 not in recorded
+        ),
+        None,
     )
 
 
@@ -135,19 +155,21 @@ def _record_landed(opened: Opened, entry: Entry, intent: Intent, primary: ZoneWr
 
 
 def end_of(log: Log, seq: int) -> Entry | None:
-    """The entry that says what became of an intent."""
-    return next((one for one in log.entries[seq:] if isinstance(one.body, Result) and one.body.intent_seq == seq), None)
+    """The result entry of an intent, if there is one."""
+    return next(
+        (entry for entry in log.entries[seq:] if isinstance(entry.body, Result) and entry.body.intent_seq == seq), None
+    )
 
 
 def overtaken(intent: Entry, settled: Entry) -> Unconfirmed | OutsideFailure:
-    """What a writer says that was taken for dead, and whose intent another run has settled."""
-    said = f"another run took this one for dead and settled its intent {intent.seq} by entry {settled.seq}"
+    """The failure of a writer that was taken for dead, and whose intent another run has settled."""
+    settling = f"another run took this one for dead and settled its intent {intent.seq} by entry {settled.seq}"
     if isinstance(settled.body, Result) and settled.body.outcome == "applied":
         return Unconfirmed(
-            f"{said}: the update was applied", code="settled-by-another", hint=f"see entry {settled.seq} of the log"
+            f"{settling}: the update was applied", code="settled-by-another", hint=f"see entry {settled.seq} of the log"
         )
     return OutsideFailure(
-        f"{said}: the update was not applied and never will be",
+        f"{settling}: the update was not applied and never will be",
         code="settled-by-another",
         hint="this run changed nothing; run apply again if the change is still wanted",
     )
@@ -175,9 +197,9 @@ def _wait(opened: Opened, primary: ZoneWriter, entry: Entry, intent: Intent, por
 def _still_open(entry: Entry) -> Refused:
     return Refused(
         f"intent {entry.seq} of {time_text(entry.envelope.time)} by {entry.envelope.principal} has no result: "
-        "another apply is running, or one ended before it could say what became of its update",
+        "another apply is running, or one ended before it recorded its result",
         guard="open-intent",
-        hint=f"wait for it (leave --no-wait out); if its applier is surely gone: --recover {entry.seq}",
+        hint=f"wait for it (leave --no-wait out); if its applier is surely gone, give --recover {entry.seq}",
     )
 
 
@@ -194,13 +216,13 @@ def free_reserved_numbers(primary: ZoneWriter, log: Log) -> bool:
 
 
 def _free_after_a_lost_segment(primary: ZoneWriter, log: Log) -> None:
-    """Clear the next numbers where break-glass closed them and nobody can reconcile it: somebody vouched for the zone.
+    """Clear the next numbers where break-glass closed them and cannot be reconciled: an override accepts the zone.
 
-    No intent of this log ever had a number behind its head, so nothing there is anybody's fence.
+    No intent of this log ever had a number behind its head, so nothing there fences a live writer.
     """
     following = log.head.seq + 1
     numbers = range(following, following + RESERVED_CLAIMS)
-    _clear(primary, log, [(claim_name(log.zone, one), "CNAME") for one in numbers])
+    _clear(primary, log, [(claim_name(log.zone, number), "CNAME") for number in numbers])
 
 
 def free_lost_numbers(primary: ZoneWriter, log: Log, *, restored: bool = False) -> None:
@@ -212,7 +234,7 @@ def free_lost_numbers(primary: ZoneWriter, log: Log, *, restored: bool = False) 
     Args:
         primary: The zone.
         log: The log, ahead of the next intent.
-        restored: Whether the zone's anchor is older than the log, or gone, and somebody vouched for going on.
+        restored: Whether the zone's anchor is older than the log, or gone, and an override accepts that.
 
     Raises:
         OutsideFailure: the primary cannot be reached, or refuses; nothing but markers was changed.
@@ -223,7 +245,7 @@ def free_lost_numbers(primary: ZoneWriter, log: Log, *, restored: bool = False) 
     zone, last, following = log.zone, log.last_applied, log.head.seq + 1
     deletes: list[Key] = []
     replaces: list[RRset] = []
-    for gap in (one.body for one in log.gaps if last is None or one.seq > last.result_entry.seq):
+    for gap in (entry.body for entry in log.gaps if last is None or entry.seq > last.result_entry.seq):
         if not isinstance(gap, Gap) or gap.missing is None:
             continue
         anchored = gap.missing[1]

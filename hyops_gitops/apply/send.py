@@ -2,7 +2,7 @@
 
 A PATCH is one transaction, and each of ours can land once: it takes the lock, then its intent's turn, and is refused
 where the turn was taken (core.markers). So it may be repeated, by us or by whatever is between; whether one whose reply
-was lost has landed is read from the turn. When that stays unknown it is settled: whoever takes the turn in its place
+was lost has landed is read from the turn. When that stays unknown it is settled: taking the turn in its place
 makes the server refuse it for ever, or is refused because it landed.
 """
 
@@ -11,7 +11,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from hyops_gitops.apply.lock import ensure_lock
 from hyops_gitops.apply.look import check_protocol
 from hyops_gitops.apply.prepare import Prepared
 from hyops_gitops.core.errors import OutsideFailure, Refused, ReplyLost, ServerRefused, Unconfirmed
@@ -23,6 +22,7 @@ from hyops_gitops.core.markers import (
     claim_name,
     closing,
     expired_markers,
+    first_lock,
     lock,
     protocol_name,
     reserved_numbers,
@@ -58,12 +58,14 @@ class Update:
         return cls(log.zone, entry.anchor, entry.envelope.prev_entry, log.anchor)
 
     def carrying(self, deletes: Sequence[Key], replaces: Sequence[RRset], *, locked: bool) -> "Update":
-        """The same with what it is about, less what its markers do already: PowerDNS refuses to be told twice."""
+        """The same with what it is about, less what its markers do already: PowerDNS refuses a key named twice."""
         begun = self.markers
-        gone = {one for one in begun if not isinstance(one, RRset)}
-        put = {one.key for one in begun if isinstance(one, RRset)}
+        gone = {operation for operation in begun if not isinstance(operation, RRset)}
+        put = {operation.key for operation in begun if isinstance(operation, RRset)}
         deletes = [key for key in deletes if key not in gone]
-        return replace(self, deletes=deletes, replaces=[one for one in replaces if one.key not in put], locked=locked)
+        return replace(
+            self, deletes=deletes, replaces=[rrset for rrset in replaces if rrset.key not in put], locked=locked
+        )
 
     @property
     def turn(self) -> Turn:
@@ -156,13 +158,13 @@ def settle(writer: ZoneWriter, update: Update) -> bool:
         if update.turn.taken(landed=False) not in writer.rows_at([update.turn.name]):
             raise _unknown("the server answered that it stored what settles it, and does not hold that")
     except ServerRefused:
-        return _told(writer, update)
+        return _landed_before(writer, update)
     except OutsideFailure as error:
         raise _unknown(error.message) from None
     return False
 
 
-def _told(writer: ZoneWriter, update: Update) -> bool:
+def _landed_before(writer: ZoneWriter, update: Update) -> bool:
     """Whether an update landed, where something kept it from being settled."""
     try:
         seen = writer.rrsets_at([update.turn.name, update.claim.name])
@@ -215,6 +217,49 @@ def _unknown(why: str) -> Unconfirmed:
     )
 
 
+def ensure_lock(writer: ZoneWriter, zone: str, previous: Anchor | None) -> None:
+    """Put the lock row into the zone, by a PATCH of its own, and read it back; nothing where it is there.
+
+    Args:
+        writer: The primary.
+        zone: The zone.
+        previous: The last applied intent; two at the same moment wait for its claim's row, or else for the zone's SOA.
+
+    Raises:
+        OutsideFailure: the row cannot be put there, or is not there afterwards.
+    """
+    names = [protocol_name(zone), zone, *([claim_name(zone, previous.seq, previous.segment)] if previous else [])]
+    seen = writer.rrsets_at(names)
+    if _has_lock(seen, zone):
+        return
+    held = _held(seen, zone)
+    try:
+        writer.patch((), (), first_lock(zone, held))
+    except ServerRefused as error:
+        reason = error.message  # another run has put it there, as can be seen
+    except ReplyLost as error:  # of this PATCH, not of the update that is to follow
+        reason = error.message
+    else:
+        reason = "it was accepted and is not there"
+    if not _has_lock(writer.rrsets_at(names[:1]), zone):
+        raise OutsideFailure(f"the lock row of {zone} cannot be written: {reason}", code="no-lock-row")
+
+
+def _has_lock(seen: tuple[RRset, ...], zone: str) -> bool:
+    return any(rrset.key == (protocol_name(zone), "TXT") for rrset in seen)
+
+
+def _held(seen: tuple[RRset, ...], zone: str) -> RRset:
+    """A row that is there, to be written again as it is: the previous claim or its tombstone, else the SOA."""
+    for rrset in seen:
+        if rrset.name != zone and rrset.type in ("TXT", "CNAME"):
+            return rrset
+    for rrset in seen:
+        if rrset.key == (zone, "SOA"):
+            return rrset
+    raise OutsideFailure(f"the primary shows no SOA of {zone}", code="no-lock-row")
+
+
 @dataclass(frozen=True, slots=True)
 class LastLook:
     """Step 8's last look before a PATCH: is the intent still ours to carry out, and the zone what was planned on?"""
@@ -240,14 +285,14 @@ class LastLook:
 
     def _moved(self) -> str | None:
         plan, marker = self.prepared.plan, anchor_name(self.prepared.plan.zone)
-        names = {*(change.name for change in plan.changes), *(one.name for one in self.prepared.repair)}
+        names = {*(change.name for change in plan.changes), *(mend.name for mend in self.prepared.repair)}
         protocol = protocol_name(plan.zone)
         found = self.prepared.primary.rrsets_at({marker, protocol, *names})
         try:
-            check_protocol(next((one for one in found if one.key == (protocol, "TXT")), None), plan.zone)
+            check_protocol(next((rrset for rrset in found if rrset.key == (protocol, "TXT")), None), plan.zone)
         except Refused as error:
             return error.message
-        anchor = next((Anchor.parse(one) for one in found if one.key == (marker, "TXT")), None)
+        anchor = next((Anchor.parse(rrset) for rrset in found if rrset.key == (marker, "TXT")), None)
         if anchor != self.prepared.observation.anchor:
             return f"the zone was changed by {anchor or 'somebody'} since the plan"
         now = Zone.of(plan.zone, found)
@@ -262,11 +307,11 @@ def update_of(prepared: Prepared, log: Log, intended: Log, now: datetime) -> Upd
     plan, zone, entry = prepared.plan, prepared.plan.zone, intended.head
     deletes: list[Key] = [change.key for change in plan.changes if change.writes and change.after is None]
     replaces: list[RRset] = [change.after for change in plan.changes if change.writes and change.after is not None]
-    deletes += [key for one in prepared.repair for key in one.deletes]
-    replaces += [rrset for one in prepared.repair for rrset in one.writes]
+    deletes += [key for mend in prepared.repair for key in mend.deletes]
+    replaces += [rrset for mend in prepared.repair for rrset in mend.writes]
     seen = [rrset.key for rrset in prepared.observation.rows if is_marker(rrset.name, zone)]
     if log.segment is not None:
-        replaces += [tombstone(zone, one) for one in _reserved(log)]
+        replaces += [tombstone(zone, number) for number in _reserved(log)]
     else:
         closed = log.anchor and claim_name(zone, log.anchor.seq, log.anchor.segment)
         deletes += [key for key in _expired(log, seen, now) if key[0] != closed and key not in deletes]
@@ -275,7 +320,7 @@ def update_of(prepared: Prepared, log: Log, intended: Log, now: datetime) -> Upd
 
 
 def _reserved(log: Log) -> tuple[int, ...]:
-    """The numbers of the log that the first update of a segment closes to whoever may still be carrying one of them."""
+    """Numbers of the log that the first update of a segment closes: a run may still be carrying one out."""
     if log.segment is None or log.base is None or anchor_after(log.entries) is not None:
         return ()
     anchor, opened = log.segment.base.anchor, log.base.open_intent
@@ -284,8 +329,10 @@ def _reserved(log: Log) -> tuple[int, ...]:
 
 
 def _expired(log: Log, seen: Collection[Key], now: datetime) -> list[Key]:
-    """The markers that are there and that nobody needs any more."""
-    taken_in = {one.body.segment: one.envelope.time for one in log.reconciled if isinstance(one.body, Reconcile)}
+    """The markers that are there and are no longer needed."""
+    taken_in = {
+        entry.body.segment: entry.envelope.time for entry in log.reconciled if isinstance(entry.body, Reconcile)
+    }
 
     def written(seq: int, segment: str | None) -> datetime | None:
         if segment is not None:

@@ -7,7 +7,7 @@ from hyops_gitops.apply.receipt import Departure, Outcome, Receipt
 from hyops_gitops.core.errors import Exit, HyopsError
 from hyops_gitops.core.findings import Finding, findings_text, printable
 from hyops_gitops.core.json_fields import time_text
-from hyops_gitops.core.server_report import ServerReport
+from hyops_gitops.core.server_report import ServerReport, server_label
 from hyops_gitops.core.text import counted
 from hyops_gitops.log.parts import Retirement
 from hyops_gitops.log.text import problem_lines
@@ -19,7 +19,7 @@ from hyops_gitops.plan.text import counts, plan_lines, readiness_line
 
 
 def proposal_text(proposal: Proposal) -> str:
-    """What an apply would change, and what that is based on."""
+    """The changes of a plan, and what it is based on."""
     plan = proposal.plan
     bases = {
         "live": "the zone as the primary has it now",
@@ -32,7 +32,7 @@ def proposal_text(proposal: Proposal) -> str:
     lines = [
         f"plan for {plan.zone}: {what} against {bases[proposal.source]}",
         *plan_lines(plan),
-        *(f"warning: {printable(one)}" for one in proposal.warnings),
+        *(f"warning: {printable(warning)}" for warning in proposal.warnings),
         f"{counts(plan.changes)}; {unmanaged} as {'it is' if plan.unmanaged == 1 else 'they are'}",
         f"digest {plan.digest()}",
     ]
@@ -40,15 +40,15 @@ def proposal_text(proposal: Proposal) -> str:
 
 
 def receipt_text(receipt: Receipt) -> str:
-    """What an apply came to."""
+    """The receipt of an apply: changes, servers, services, outcome, head."""
     lines = [*plan_lines(receipt.plan), *map(readiness_line, receipt.readiness)]
     lines += map(moment_line, receipt.timeline) if receipt.timeline else map(server_line, receipt.servers)
     lines += map(_retirement_line, receipt.retire)
     lines += map(_departure_line, receipt.departures)
-    lines += [f"{one.called} has caught up with what it missed" for one in receipt.caught_up]
+    lines += [f"{server.called} has caught up with what it missed" for server in receipt.caught_up]
     lines += map(server_line, receipt.unproved)
     if receipt.rollback is not None:
-        lines += [f"moved back: {one}" for one in receipt.rollback.names if receipt.rollback.outcome == "applied"]
+        lines += [f"moved back: {name}" for name in receipt.rollback.names if receipt.rollback.outcome == "applied"]
         lines += map(server_line, receipt.rollback.servers)
     lines.append(_outcome_line(receipt))
     if receipt.head:
@@ -56,28 +56,28 @@ def receipt_text(receipt: Receipt) -> str:
     return "\n".join(lines)
 
 
-def _retirement_line(one: Retirement) -> str:
-    if one.after:
-        return f"{one.name}: the old target may be retired after {time_text(one.after)}"
-    why = f": {one.why}" if one.why else ""
-    not_before = f"; not before {time_text(one.not_before)} at any rate" if one.not_before else ""
-    return f"{one.name}: when the old target may be retired is unknown{why}{not_before}"
+def _retirement_line(retirement: Retirement) -> str:
+    if retirement.after:
+        return f"{retirement.name}: the old target may be retired after {time_text(retirement.after)}"
+    why = f": {retirement.why}" if retirement.why else ""
+    not_before = f"; not before {time_text(retirement.not_before)} at any rate" if retirement.not_before else ""
+    return f"{retirement.name}: when the old target may be retired is unknown{why}{not_before}"
 
 
 def _departure_line(departure: Departure) -> str:
     """`old.prod.z: gone from primary, secondary onprem; a wildcard answers 10.9.9.9 instead`."""
     where = {
-        gone: ", ".join(_called(one.role, one.name) for one in departure.servers if one.gone is gone)
+        gone: ", ".join(server_label(server.role, server.name) for server in departure.servers if server.gone is gone)
         for gone in (True, False, None)
     }
-    said = [
+    parts = [
         f"{what} {where[gone]}"
         for gone, what in ((True, "gone from"), (False, "still answered by"), (None, "not seen on"))
         if where[gone]
     ]
-    wild = sorted({value for one in departure.servers if one.gone for value in one.instead})
-    said += [f"a wildcard answers {' '.join(map(printable, wild))} instead"] if wild else []
-    return f"{departure.name}: {'; '.join(said)}"
+    wild = sorted({value for server in departure.servers if server.gone for value in server.instead})
+    parts += [f"a wildcard answers {' '.join(map(printable, wild))} instead"] if wild else []
+    return f"{departure.name}: {'; '.join(parts)}"
 
 
 def _outcome_line(receipt: Receipt) -> str:
@@ -86,7 +86,7 @@ def _outcome_line(receipt: Receipt) -> str:
         case "applied":
             serials = f"serial {receipt.serial_before} -> {receipt.serial_after}"
             changed = counted(len(receipt.plan.changes), "RRset")
-            asked = any(one.writes or one.action is Action.ADOPT for one in receipt.plan.changes)
+            asked = any(change.writes or change.action is Action.ADOPT for change in receipt.plan.changes)
             shown = "serves it" if asked else "shows its anchor"
             return f"applied {commit}: {changed}, {serials}, every required server {shown}"
         case "nothing":
@@ -104,23 +104,18 @@ def _outcome_line(receipt: Receipt) -> str:
 def moment_line(moment: Moment) -> str:
     """`   34 ms  secondary onprem answers with the change`."""
     when = "       -" if moment.after_ms is None else f"{moment.after_ms:5} ms"
-    who = "" if moment.stage == "accepted" else f"{_called(moment.stage, moment.name)} "
+    who = "" if moment.stage == "accepted" else f"{server_label(moment.stage, moment.name)} "
     return f"{when}  {printable(who + moment.said)}"
 
 
 def server_line(server: ServerReport) -> str:
     """`secondary onprem (127.0.0.2:5301): converged after 34 ms`."""
     when = "" if server.after_ms is None else f" after {server.after_ms} ms"
-    return f"{_called(server.role, server.name)} ({server.address}): {server.said}{when}"
-
-
-def _called(role: str, name: str) -> str:
-    """The primary, mostly, is called what it is."""
-    return role if role == name else f"{role} {name}"
+    return f"{server_label(server.role, server.name)} ({server.address}): {server.said}{when}"
 
 
 def reading_text(reading: Reading) -> str:
-    """Whether a log verifies, and why not."""
+    """Whether a log verifies, or its problems."""
     if reading.ok and reading.log is not None:
         head = reading.log.head
         open_intent = reading.log.open_intent
@@ -157,16 +152,16 @@ _HEADINGS: Mapping[Outcome, str] = {
     "rolled-back": "Rolled back",
 }
 _ERRORS = {
-    Exit.NO: "The answer is no",
+    Exit.NO: "Check failed",
     Exit.USAGE: "Wrong usage",
     Exit.REFUSED: "Refused: nothing was changed",
-    Exit.OUTSIDE: "The outside failed: nothing was changed",
+    Exit.OUTSIDE: "External failure: nothing was changed",
     Exit.UNCONFIRMED: "Not confirmed",
 }
 
 
 def proposal_markdown(proposal: Proposal) -> str:
-    """What a merge would change."""
+    """A plan for a comment on a pull request."""
     plan = proposal.plan
     refused = f", {len(plan.refusals)} refused" if plan.refusals else ""
     heading = f"### Plan for `{plan.zone}`: {counts(plan.changes)}{refused}"
@@ -174,13 +169,13 @@ def proposal_markdown(proposal: Proposal) -> str:
 
 
 def receipt_markdown(receipt: Receipt) -> str:
-    """What an apply came to, who serves it since when, how long each step took, and the log's head."""
+    """The receipt of an apply, with tables of its servers and of its steps."""
     parts = [
         f"### {_HEADINGS[receipt.outcome]}: `{receipt.commit[:12]}`, {counts(receipt.plan.changes)}",
         _fenced(receipt_text(receipt).splitlines(), "hyops-gitops apply").rstrip("\n"),
     ]
     if receipt.servers:
-        rows = ((one.role, one.name, one.said, _ms(one.after_ms)) for one in receipt.servers)
+        rows = ((server.role, server.name, server.said, _ms(server.after_ms)) for server in receipt.servers)
         parts.append(_table(("server", "name", "verdict", "after"), rows))
     if receipt.timings_ms:
         parts.append(_table(("step", "took"), ((step, _ms(ms)) for step, ms in receipt.timings_ms.items())))
@@ -190,14 +185,14 @@ def receipt_markdown(receipt: Receipt) -> str:
 
 
 def error_markdown(error: HyopsError, findings: Sequence[Finding] = ()) -> str:
-    """What stopped a command."""
+    """The error of a command."""
     lines = [*findings_text(findings).splitlines(), f"error: {printable(error.message)}"]
     lines += [f"hint: {printable(error.hint)}"] if error.hint else []
     return f"### {_ERRORS.get(error.exit_code, 'Failed')}\n\n{_fenced(lines, 'the log of the job')}"
 
 
 def _fenced(lines: Iterable[str], whole: str) -> str:
-    """A block that shows lines as they are; what does not fit is left out, and said."""
+    """A block that shows lines as they are; what does not fit is left out and counted."""
     shown: list[str] = []
     left, size = 0, 0
     for line in map(printable, lines):

@@ -75,7 +75,7 @@ def look_by_api(log: Log, authority: Authority, reader: ZoneReader) -> Iterator[
         yield Problem("live", where, error.message), True
         return
     for damage in find_damage(seen):
-        yield Problem("damaged", where, f"{damage.message} ({CAUSE}); mend it with `{REPAIR}`"), False
+        yield Problem("damaged", where, f"{damage.message} ({CAUSE}); repair it: `{REPAIR}`"), False
     found = next((rrset for rrset in seen if rrset.key == (anchor_name(log.zone), "TXT")), None)
     if (why := _anchor_problem(log, Anchor.parse(found) if found else None, found is not None)) is not None:
         yield Problem("anchor", where, why), False

@@ -113,6 +113,6 @@ def concerning(damage: Iterable[Damage], zone: str, names: Collection[str]) -> t
     )
 
 
-def said(damage: Iterable[Damage]) -> str:
+def damage_words(damage: Iterable[Damage]) -> str:
     """All of it in one line, with the cause."""
     return f"{'; '.join(problem.message for problem in damage)} ({CAUSE})"

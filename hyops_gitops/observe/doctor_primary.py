@@ -12,7 +12,7 @@ from hyops_gitops.apply.look import (
 )
 from hyops_gitops.apply.plan import PlanRequest, make_proposal
 from hyops_gitops.core.authority import Authority
-from hyops_gitops.core.damage import REPAIR, SETTINGS, find_damage, said
+from hyops_gitops.core.damage import REPAIR, SETTINGS, damage_words, find_damage
 from hyops_gitops.core.errors import OutsideFailure, Refused
 from hyops_gitops.core.exchange import ServerInfo, ZoneHeader
 from hyops_gitops.core.network import ZoneReader
@@ -238,8 +238,8 @@ def _anchor(primary: PrimaryServer) -> str:
 def _rows(primary: PrimaryServer) -> str:
     primary.header()
     if damage := find_damage(primary.reader().rrsets()):
-        hint = f"{REPAIR}; so that it does not come back: {SETTINGS}"
-        raise OutsideFailure(said(damage), code="damaged", hint=hint)
+        hint = f"{REPAIR}; prevent it: {SETTINGS}"
+        raise OutsideFailure(damage_words(damage), code="damaged", hint=hint)
     return "none contradicts another"
 
 

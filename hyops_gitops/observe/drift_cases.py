@@ -98,7 +98,7 @@ def damage_cases(view: ServerView, remedy: str, differences: Sequence[Difference
     for one in view.damage:
         here = tuple(difference for difference in differences if difference.name == one.name)
         message = f"{one.message}; the cause is {CAUSE}"
-        hint = f"{remedy}; so that it does not come back: {SETTINGS}"
+        hint = f"{remedy}; prevent it: {SETTINGS}"
         yield DriftCase(DriftKind.DAMAGED, view.where, one.name, message, here, hint, damage=one)
 
 

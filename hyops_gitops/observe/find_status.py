@@ -6,7 +6,7 @@ By DNS alone: no credentials. What could not be seen is said, never guessed.
 from collections.abc import Iterator, Sequence
 
 from hyops_gitops.core.authority import Authority
-from hyops_gitops.core.damage import REPAIR, Damage, find_damage, said
+from hyops_gitops.core.damage import REPAIR, Damage, damage_words, find_damage
 from hyops_gitops.core.errors import HyopsError, Refused
 from hyops_gitops.core.exchange import Question, unseen_because, why_inconclusive
 from hyops_gitops.core.markers import anchor_name
@@ -156,7 +156,7 @@ def _damage(
             damage, source = find_damage(rows), ""
     except HyopsError as error:
         source += f"; the primary's API cannot be asked: {error.message}"
-    return damage, ((f"{said(damage)}{source}; mend it with `{REPAIR}`",) if damage else ())
+    return damage, ((f"{damage_words(damage)}{source}; repair it: `{REPAIR}`",) if damage else ())
 
 
 def _about_segments(authority: Authority, log: Log | None, workspace: Workspace) -> Iterator[str]:

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from hyops_gitops.apply.apply import retry_on_race
-from hyops_gitops.apply.carry_out import carry_out
-from hyops_gitops.apply.finish import finished, receipt_of, with_late_proof
+from hyops_gitops.apply.carry_out import Stopwatch
+from hyops_gitops.apply.finish import carry_out_and_prove, receipt_of, with_late_proof
 from hyops_gitops.apply.opening import Opened
-from hyops_gitops.apply.prepare import Checked, Prepared, check_sites, look, prepare, record_circumstances
+from hyops_gitops.apply.prepare import Checked, Prepared, check_sites, prepare, record_circumstances
 from hyops_gitops.apply.propose import FindingsByEffect, read_past
 from hyops_gitops.apply.prove import look_for_late_proof
 from hyops_gitops.apply.receipt import Receipt
@@ -162,18 +162,14 @@ class _Breakglass:
         self.request = request
         self.ports = ports
         self.confirm = confirm
-        self.timings: dict[str, int] = {}
-        self._mark = ports.apply.clock.monotonic()
+        self.watch = Stopwatch(ports.apply.clock)
 
     def run(self) -> BreakGlassResult:
         """From the folder to the result."""
         opened = open_segment(self.request, self.ports)
         apply_request, apply_ports = self.request.at(opened.commit), self.ports.apply
         check_sites(opened, apply_request)
-        seen = look(opened, apply_request, apply_ports)
-        if opened.log.open_intent is not None:
-            opened = without_open_intent(opened, seen.primary, apply_request, apply_ports)
-            seen = look(opened, apply_request, apply_ports)
+        opened, seen = without_open_intent(opened, apply_request, apply_ports)
         chosen = self._choose(opened)
         now = replace(opened, validation=chosen.validation)
         past = read_past(opened.validation.files, chosen.validation, apply_ports.read, apply_ports.check)
@@ -187,24 +183,23 @@ class _Breakglass:
             sites_lost=self.request.apply.sites_lost,
             declared=self.request.declared.masked(),
         )
-        self._timed("prepare")
+        self.watch.lap("prepare")
         return self._go_on(prepared, chosen)
 
     def _go_on(self, prepared: Prepared, chosen: ChosenMoves) -> BreakGlassResult:
         plan, log = prepared.plan, prepared.opened.log
         if plan.refusals:
-            refused = receipt_of(prepared, "refused", log, self.timings)
+            refused = receipt_of(prepared, "refused", log, self.watch)
             return self._broken(replace(refused, reason=plan.refusals[0].message), log, chosen)
         if not plan.changes:
             lost = prepared.sites_lost
             late = look_for_late_proof(log, prepared.opened.authority, lost, self.ports.apply, retire=False)
-            nothing = receipt_of(prepared, "nothing", log, self.timings)
+            nothing = receipt_of(prepared, "nothing", log, self.watch)
             return self._broken(with_late_proof(nothing, late), log, chosen)
         self.confirm(prepared, chosen)
         log = record_circumstances(prepared)
         request = self.request.at(prepared.opened.commit)
-        carried = carry_out(prepared, log, request, self.ports.apply, self._timed)
-        receipt = finished(prepared, carried, request, self.ports.apply, self._timed, self.timings)
+        receipt = carry_out_and_prove(prepared, log, request, self.ports.apply, self.watch)
         return self._broken(receipt, prepared.opened.writer.newest(), chosen)
 
     def _choose(self, opened: Opened) -> ChosenMoves:
@@ -232,11 +227,6 @@ class _Breakglass:
     def _broken(self, receipt: Receipt, log: Log, chosen: ChosenMoves) -> BreakGlassResult:
         segment = log.segment.id if log.segment else ""
         return BreakGlassResult(receipt, segment, len(log.entries), chosen.moves, chosen.skipped)
-
-    def _timed(self, step: str) -> None:
-        now = self.ports.apply.clock.monotonic()
-        self.timings[step] = round((now - self._mark) * 1000)
-        self._mark = now
 
 
 def _done(log: Log) -> tuple[Change, ...]:

@@ -13,7 +13,7 @@ from hyops_gitops.apply.look import check_clock, check_header
 from hyops_gitops.apply.opening import BranchRecorder, Opened, open_log
 from hyops_gitops.apply.ports import ApplyPorts, ApplyRequest
 from hyops_gitops.apply.record import recorded_overrides
-from hyops_gitops.apply.recover import free_reserved_numbers, without_open_intent
+from hyops_gitops.apply.recover import free_reserved_numbers, settle_open_intent
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.contract import Contract, Target
 from hyops_gitops.core.declaration import Declaration
@@ -140,7 +140,7 @@ def _attempt(request: ReconcileRequest, ports: ReconcilePorts) -> ReconcileResul
     server_time = header.server_time if header else None
     check_clock(ports.apply.clock.now(), opened.log.head.envelope.time, server_time)
     found = None if header is None else read_anchor(primary, opened.authority.zone)
-    opened = without_open_intent(opened, primary, request.apply, ports.apply)
+    opened = settle_open_intent(opened, primary, request.apply, ports.apply)
     segment, known = _segment(request, opened, ports.apply)
     _check_reviewer(request, opened, segment)
     log, written = opened.log, known is None

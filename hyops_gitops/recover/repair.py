@@ -9,12 +9,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from hyops_gitops.apply.carry_out import IntentOutcome, carry_out
+from hyops_gitops.apply.carry_out import IntentOutcome, Stopwatch, carry_out
 from hyops_gitops.apply.finish import outcome_of
 from hyops_gitops.apply.look import anchor_refusal
 from hyops_gitops.apply.opening import Opened, open_log, read_recorded
 from hyops_gitops.apply.ports import ApplyPorts, ApplyRequest
-from hyops_gitops.apply.prepare import Prepared, Seen, look, record_circumstances
+from hyops_gitops.apply.prepare import Prepared, Seen, record_circumstances
 from hyops_gitops.apply.record import head_of, zone_drift
 from hyops_gitops.apply.recover import without_open_intent
 from hyops_gitops.core.contract import Contract
@@ -66,10 +66,7 @@ def prepare_repair(request: RepairRequest, ports: ApplyPorts) -> PreparedRepair:
         OutsideFailure: the remote or the API cannot be reached.
     """
     opened = open_log(request.apply, ports)
-    seen = look(opened, request.apply, ports)
-    if opened.log.open_intent is not None:
-        opened = without_open_intent(opened, seen.primary, request.apply, ports)
-        seen = look(opened, request.apply, ports)
+    opened, seen = without_open_intent(opened, request.apply, ports)
     log, observation = opened.log, seen.observation
     if log.anchor is None or log.recorded is None:
         raise InvalidData(
@@ -111,7 +108,7 @@ def carry_out_repair(prepared: PreparedRepair, ports: ApplyPorts) -> RepairResul
         return RepairResult("left" if prepared.mends else "nothing", log.zone, head_of(log), prepared.mends)
     step = _prepared(prepared, ports)
     quick = replace(prepared.request.apply, watch=False)
-    carried = carry_out(step, record_circumstances(step), quick, ports, lambda _: None)
+    carried = carry_out(step, record_circumstances(step), quick, ports, Stopwatch(ports.clock))
     outcome, reason = _outcome(prepared, carried)
     return RepairResult(
         outcome,

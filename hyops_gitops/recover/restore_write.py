@@ -8,7 +8,7 @@ from hyops_gitops.apply.prove import behind, converged, prove
 from hyops_gitops.apply.read_back import believed
 from hyops_gitops.apply.record import head_of, recorded_overrides, result_of, zone_digests
 from hyops_gitops.apply.send import PatchOutcome, Update, send
-from hyops_gitops.core.damage import REPAIR, find_damage, said
+from hyops_gitops.core.damage import REPAIR, damage_words, find_damage
 from hyops_gitops.core.errors import OutsideFailure, Refused, ReplyLost, ServerRefused, Unconfirmed
 from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.markers import MARKERS_KEPT, Turn, claim, protocol_marker, protocol_name, tombstone
@@ -211,7 +211,7 @@ class RestoreRun:
         except OutsideFailure as error:
             return None, f"the zone could not be read again: {error.message}"
         if damage := find_damage(rows):
-            return serial, f"{said(damage)}; mend it with `{REPAIR}`"
+            return serial, f"{damage_words(damage)}; mend it with `{REPAIR}`"
         zone = Zone.of(plan.zone, rows).respelled(self.prepared.wanted)
         if zone.digest() != plan.zone_sha256:
             return serial, f"the zone on the primary hashes to {zone.digest()}, expected {plan.zone_sha256}"

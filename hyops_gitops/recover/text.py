@@ -134,7 +134,7 @@ def repaired_text(done: RepairResult) -> str:
         case "failed":
             lines.append(f"failed, nothing was changed: {printable(done.reason)}")
     if done.mends:
-        lines.append(f"so that it does not come back: {SETTINGS}")
+        lines.append(f"prevent it: {SETTINGS}")
     return "\n".join([*lines, f"log head {done.head}"])
 
 

@@ -81,7 +81,7 @@ def test_a_lost_site_that_nobody_knows_is_told(world: World) -> None:
     world.apply(swap=lambda ports: replace(ports, on_event=told.append))
     warnings = [event.text for event in told if isinstance(event, Warned)]
 
-    assert warnings == ["site 'onprm' is declared lost, and no server or endpoint is at a site of that name"]
+    assert warnings == ["site 'onprm' is declared lost, but no server or endpoint has a site of that name"]
 
 
 def test_the_option_leaves_it_out_where_the_policy_lets_it(world: World) -> None:

@@ -174,9 +174,7 @@ def test_the_anchors_are_read_and_break_glass_is_a_warning(world: World, settled
         put(world, anchor)
     assert [one.break_glass for one in found.servers] == ["0123456789ab", "0123456789ab", None]
     (warning,) = found.warnings
-    assert warning.startswith(
-        "break-glass segment 0123456789ab is not reconciled with the log; seen on primary primary"
-    )
+    assert warning.startswith("break-glass segment 0123456789ab is not reconciled with the log; seen on primary")
     assert found.exit_code == 0, found.to_json()  # every name is as intended
 
 

@@ -34,7 +34,7 @@ def test_equal_records_of_ours_are_named_with_their_rows_and_the_cause(world: Wo
         f"{world.name('first')} holds equal records more than once: A 10.0.0.1, 10.0.0.1; "
         "the cause is a second writer on a database without isolation"
     )
-    assert case.hint.startswith("hyops-gitops drift --repair; so that it does not come back: PostgreSQL: ")
+    assert case.hint.startswith("hyops-gitops drift --repair; prevent it: PostgreSQL: ")
 
 
 def test_equal_records_of_others_are_named_too(world: World, rows: Rows) -> None:

@@ -26,7 +26,7 @@ def test_an_apply_refuses_to_build_on_damage_of_ours_and_records_that(world: Wor
     with pytest.raises(Refused) as error:
         world.apply()
     assert (error.value.guard, error.value.exit_code, error.value.message) == ("damaged", 3, said)
-    assert error.value.hint.startswith(f"mend it: {REPAIR}; so that it does not come back: {SETTINGS}")
+    assert error.value.hint.startswith(f"repair it: {REPAIR}; prevent it: {SETTINGS}")
     body = world.entries()[-1].body
     assert isinstance(body, Refusal)
     assert body.refusals[0].guard == "damaged"
@@ -74,7 +74,7 @@ def test_status_names_damage_by_the_api_and_without_a_key_by_the_log(world: Worl
     ran = world.cli("status", "first.prod", "--format", "json")
     assert ran.exit == 1
     document = ran.document()
-    assert document["warnings"] == [f"{said}; mend it with `{REPAIR}`"]
+    assert document["warnings"] == [f"{said}; repair it: `{REPAIR}`"]
     assert [one["kind"] for one in document["damage"]] == ["equal-records"]  # type: ignore[attr-defined]
     assert world.cli("status", POWERDNS_API_KEY="").exit == 0  # DNS does not show it
     assert world.cli("drift", "--record").exit == 1
@@ -84,7 +84,7 @@ def test_status_names_damage_by_the_api_and_without_a_key_by_the_log(world: Worl
     world.git("fetch", "-q", "origin", "evidence")
     ran = world.cli("status", POWERDNS_API_KEY="")
     assert ran.exit == 1
-    assert f"{said}, as entry {len(world.entries())} recorded it; mend it with `{REPAIR}`" in ran.out
+    assert f"{said}, as entry {len(world.entries())} recorded it; repair it: `{REPAIR}`" in ran.out
     assert world.cli("drift", "--record").exit == 1
     assert world.entries()[-1].body is not None
     assert len([one for one in world.entries() if isinstance(one.body, ZoneDrift) and one.body.damage]) == 1
@@ -96,7 +96,7 @@ def test_doctor_fails_on_damage_and_names_the_settings(world: World, rows: Rows)
     assert isinstance(checks, list)
     found = {one["check"]: one for one in checks}["rows"]
     assert (found["state"], found["seen"]) == ("fail", said)
-    assert found["remedy"] == f"{REPAIR}; so that it does not come back: {SETTINGS}"
+    assert found["remedy"] == f"{REPAIR}; prevent it: {SETTINGS}"
 
 
 def test_a_live_audit_fails_on_damage(world: World, rows: Rows) -> None:

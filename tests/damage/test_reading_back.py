@@ -95,7 +95,7 @@ def test_equal_rows_of_another_writer_at_the_same_moment_are_named_and_not_green
     assert (receipt.outcome, receipt.exit_code) == ("unconfirmed", 5)
     assert receipt.reason == (
         f"the update was accepted, but {world.name('first')} holds equal records more than once: A 10.0.0.2, 10.0.0.2 "
-        "(a second writer on a database without isolation); mend it with `hyops-gitops drift --repair`"
+        "(a second writer on a database without isolation); repair it: `hyops-gitops drift --repair`"
     )
     assert [one.kind for one in receipt.damage] == [DamageKind.EQUAL_RECORDS]
     result = _last_result(world)
