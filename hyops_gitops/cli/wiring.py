@@ -348,8 +348,8 @@ class LocalWorkspace(Workspace):
         """For `drift`."""
         from hyops_gitops.adapters.dns.client import PlainDnsClient
         from hyops_gitops.adapters.dns.zone_source import ZoneTransferClient
+        from hyops_gitops.observe.answers import ViewPorts
         from hyops_gitops.observe.find_drift import DriftPorts
-        from hyops_gitops.observe.servers import ViewPorts
 
         return DriftPorts(
             custody=self.custody_ports(on_event, authority_file),

@@ -1,18 +1,207 @@
 """Doctor: try everything that a first apply needs, and write nothing.
 
-Each check is a small function that says what it saw, or raises why that will not do. What cannot be seen from here is
-`unknown`, which is not ok: somebody has to look, and may attest it.
+Each check is a small function that returns what it saw, or raises why that will not do. What cannot be seen here is
+`unknown`, which is not ok: a person looks at it, and may attest it. The checks of the machine and the repository stand
+here, those of the primary and of the other servers in modules of their own.
 """
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 from hyops_gitops.core.authority import Authority
-from hyops_gitops.core.findings import FindingsError
+from hyops_gitops.core.errors import InvalidData, OutsideFailure, Refused
+from hyops_gitops.core.exchange import BranchRules
+from hyops_gitops.core.findings import FindingsError, has_errors
+from hyops_gitops.core.signers import fingerprint
+from hyops_gitops.core.text import counted
+from hyops_gitops.log.log import Log
+from hyops_gitops.log.trust import MAIN_NAMESPACE, TrustBook
+from hyops_gitops.log.writer import read_signers, require_log
 from hyops_gitops.observe import doctor_primary as primary_checks
-from hyops_gitops.observe import doctor_repository as repository_checks
 from hyops_gitops.observe import doctor_servers as server_checks
-from hyops_gitops.observe.checkup import Checkup, DoctorPorts, DoctorRequest, Look, attested, examined
-from hyops_gitops.validate.validation import validate_tree
+from hyops_gitops.observe.checkup import (
+    CachedCheck,
+    CannotSee,
+    Checkup,
+    DoctorPorts,
+    DoctorRequest,
+    Look,
+    attested,
+    examined,
+)
+from hyops_gitops.validate.validation import Validation, validate_tree
+
+_TRIAL_NAMESPACE = "hyops-gitops-doctor"  # a signature in it proves nothing to anybody but us
+_SOON = timedelta(days=14)
+_MAIN = "main"
+_NEVER_REWRITTEN = frozenset({"deletion", "non_fast_forward"})
+_BY_THE_APPLIER = frozenset({"creation", "update"})
+_REVIEWED = frozenset({"pull_request", "required_status_checks", "non_fast_forward", "deletion"})
+
+
+class Repository:
+    """The clone, its log and its remote."""
+
+    def __init__(
+        self, request: DoctorRequest, ports: DoctorPorts, validation: Validation, authority: Authority
+    ) -> None:
+        self.request = request
+        self.ports = ports
+        self.validation = validation
+        self.authority = authority
+        self.signers = read_signers(validation.files)
+        self.log = CachedCheck("log", self._log)
+        self.remote_head = CachedCheck("remote", lambda: ports.open_remote(authority.evidence).head())
+
+    def _log(self) -> Log:
+        snapshot = self.ports.plan.open_store(self.authority.evidence).recorded()
+        return require_log(snapshot, self.authority, self.signers, self.ports.plan.verifier)
+
+
+def looks(repository: Repository) -> dict[str, Look]:
+    """Every check, by its id."""
+    return {
+        "python": repository.ports.python,
+        "git": lambda: repository.ports.program("git"),
+        "ssh-keygen": lambda: repository.ports.program("ssh-keygen"),
+        "contracts": lambda: _contracts(repository),
+        "history": lambda: _history(repository),
+        "signing-key": lambda: _signing_key(repository),
+        "remote": lambda: _remote(repository),
+        "log": lambda: _log(repository),
+        "key-trusted": lambda: _key_trusted(repository),
+        "push": lambda: _push(repository),
+        "protection-evidence": lambda: _protection_evidence(repository),
+        "protection-main": lambda: _protection_main(repository),
+    }
+
+
+def _contracts(repository: Repository) -> str:
+    validation = repository.validation
+    if has_errors(validation.findings):
+        worst = sum(finding.severity == "error" for finding in validation.findings)
+        raise InvalidData(f"{worst} findings at HEAD", code="findings", hint="hyops-gitops validate")
+    if not validation.contracts:
+        raise InvalidData("there is no contract at HEAD", code="empty-tree", hint="write one; see endpoints/README.md")
+    dirty = repository.ports.plan.history.dirty_paths()
+    if dirty:
+        raise Refused(f"not committed: {dirty[0]}", guard="dirty", hint="commit or remove what is not committed")
+    return f"{counted(len(validation.contracts), 'contract')} at HEAD, all valid"
+
+
+def _history(repository: Repository) -> str:
+    if repository.ports.plan.history.is_shallow():
+        hint = "git fetch --unshallow (in CI: fetch-depth: 0)"
+        raise Refused("this clone's history is cut off", guard="shallow", hint=hint)
+    return "complete"
+
+
+def _signing_key(repository: Repository) -> str:
+    signer = repository.ports.open_signer()
+    key = signer.public_key()
+    now = repository.ports.clock.now()
+    line = repository.signers.lines.principal_of(key, MAIN_NAMESPACE, now)
+    signer.sign(b"hyops-gitops doctor: can this key sign?\n", _TRIAL_NAMESPACE)
+    if line.valid_before is not None and line.valid_before - now < _SOON:
+        raise Refused(
+            f"the key of {line.principal} may sign until {line.valid_before:%Y-%m-%dT%H:%M:%SZ} only",
+            guard="signing-key",
+            hint="list its successor now, then: hyops-gitops keys trust PRINCIPAL --reason REASON",
+        )
+    until = f" until {line.valid_before:%Y-%m-%d}" if line.valid_before is not None else ""
+    return f"{line.principal} signs with {fingerprint(key)}{until}"
+
+
+def _log(repository: Repository) -> str:
+    log = repository.log()
+    head = repository.remote_head() if repository.authority.evidence.remote else log.commit
+    if head != log.commit:
+        branch, remote = repository.authority.evidence.branch, repository.authority.evidence.remote
+        raise CannotSee(
+            f"the remote's log is at {(head or 'nothing')[:12]}, this clone knows it up to {log.commit[:12]}",
+            f"git fetch {remote} {branch}",
+        )
+    return f"{counted(len(log.entries), 'entry', 'entries')}, verified"
+
+
+def _key_trusted(repository: Repository) -> str:
+    log = repository.log()
+    signer = repository.ports.open_signer()
+    key = signer.public_key()
+    line = repository.signers.lines.principal_of(key, MAIN_NAMESPACE, repository.ports.clock.now())
+    if (why := TrustBook.of(log.entries).why_not(line.principal, key, MAIN_NAMESPACE)) is not None:
+        hint = "somebody whose key counts runs: hyops-gitops keys trust PRINCIPAL --reason REASON"
+        raise Refused(f"the log does not count the key of {line.principal}: {why}", guard="signing-key", hint=hint)
+    return f"the log counts the key of {line.principal}"
+
+
+def _remote(repository: Repository) -> str:
+    remote = repository.authority.evidence.remote
+    if remote is None:
+        return "none: the log stays in this clone, which is then all there is of it"
+    head = repository.remote_head()
+    return f"{remote} answers; {repository.authority.evidence.branch} is {'at ' + head[:12] if head else 'not there'}"
+
+
+def _push(repository: Repository) -> str:
+    settings = repository.authority.evidence
+    if settings.remote is None:
+        return "nothing is pushed: the log stays in this clone"
+    head = repository.remote_head()
+    why = repository.ports.open_remote(settings).refusal(head or repository.ports.plan.history.resolve("HEAD"))
+    if why is not None:
+        raise OutsideFailure(
+            f"{settings.remote} does not let us push: {why}",
+            code="remote-refuses",
+            hint="give the applier a deploy key that may write; nothing else has to be able to",
+        )
+    return f"{settings.remote} lets us push {settings.branch}, as far as a dry run tells"
+
+
+def _protection_evidence(repository: Repository) -> str:
+    seen = _rules(repository, repository.authority.evidence.branch)
+    required = _NEVER_REWRITTEN | (_BY_THE_APPLIER if seen.forge else frozenset())
+    hint = "forbid deletion and rewriting: git config receive.denyNonFastForwards true, receive.denyDeletes true"
+    return _all_of(required, seen, "hyops-gitops init . --github print" if seen.forge else hint)
+
+
+def _protection_main(repository: Repository) -> str:
+    seen = _rules(repository, _MAIN)
+    return _all_of(_REVIEWED, seen, "hyops-gitops init . --github print" if seen.forge else "an update hook")
+
+
+def _rules(repository: Repository, branch: str) -> BranchRules:
+    settings = repository.authority.evidence
+    if settings.remote is None:
+        raise CannotSee("there is no remote that could protect anything", "add one, and name it as evidence.remote")
+    hidden = f"what protects {branch} on {settings.remote} cannot be seen from here"
+    remedy = "look at it where the forge shows it; docs/github.md says what has to stand there"
+    try:
+        rules = repository.ports.open_remote(settings).rules(branch)
+    except OutsideFailure as failure:
+        raise CannotSee(f"{hidden}: {failure.message}", failure.hint or remedy) from None
+    if rules is None:
+        raise CannotSee(hidden, remedy)
+    return rules
+
+
+def _all_of(required: frozenset[str], seen: BranchRules, hint: str) -> str:
+    if missing := sorted(required - seen.rules):
+        raise OutsideFailure(f"not enforced: {', '.join(missing)}", code="unprotected", hint=hint)
+    return f"enforced: {', '.join(sorted(required))}"
+
+
+def outside(authority: Authority, what: str, site: str | None, option: str) -> str:
+    """Whether something stands outside the failure domain."""
+    if site is None:
+        raise CannotSee(f"where {what} stands is not known", f"say it: {option} SITE")
+    if site == authority.failure_domain:
+        raise InvalidData(
+            f"{what} stands in the failure domain {site}",
+            code="failure-domain",
+            hint="when that site is lost, nothing could be moved: let it stand elsewhere",
+        )
+    return f"{what} stands at {site}, outside of {authority.failure_domain}"
 
 
 def examine(request: DoctorRequest, ports: DoctorPorts, attests: Mapping[str, str]) -> Checkup:
@@ -30,24 +219,20 @@ def examine(request: DoctorRequest, ports: DoctorPorts, attests: Mapping[str, st
     authority = validation.authority
     if authority is None:
         raise FindingsError(validation.findings)
-    repository = repository_checks.Repository(request, ports, validation, authority)
+    repository = Repository(request, ports, validation, authority)
     primary = primary_checks.PrimaryServer(request, ports, authority, repository.log)
-    looks: dict[str, Look] = {
-        **repository_checks.looks(repository),
+    checks: dict[str, Look] = {
+        **looks(repository),
         **primary_checks.looks(primary),
         **server_checks.looks(ports, authority, primary.header),
         **_sites(request, authority),
     }
-    return Checkup(authority.zone, attested((examined(name, look) for name, look in looks.items()), attests))
+    return Checkup(authority.zone, attested((examined(name, look) for name, look in checks.items()), attests))
 
 
 def _sites(request: DoctorRequest, authority: Authority) -> dict[str, Look]:
     """Where the primary stands is no check: a rule refuses an authority file that has it in the failure domain."""
     return {
-        "site-remote": lambda: repository_checks.outside(
-            authority, "the git remote", request.remote_site, "--remote-site"
-        ),
-        "site-runner": lambda: repository_checks.outside(
-            authority, "the machine that applies", request.runner_site, "--runner-site"
-        ),
+        "site-remote": lambda: outside(authority, "the git remote", request.remote_site, "--remote-site"),
+        "site-runner": lambda: outside(authority, "the machine that applies", request.runner_site, "--runner-site"),
     }

@@ -1,14 +1,17 @@
-"""The checks of the DNS servers: the primary's own answer, each secondary's and resolver's, transfers and NOTIFY."""
+"""The checks of the DNS servers: the primary's own answer, each secondary's and resolver's, transfers and NOTIFY.
+
+Secondaries on the primary's database (`policy.replication: native`) transfer nothing; they keep answers in caches.
+"""
 
 from functools import partial
 
-from hyops_gitops.core.authority import Authority, Resolver, Secondary
+from hyops_gitops.core.authority import Authority, Resolver, Secondary, ServerAddress
 from hyops_gitops.core.errors import OutsideFailure, Refused
-from hyops_gitops.core.exchange import Question, ZoneHeader
-from hyops_gitops.log.retirement import is_shared
-from hyops_gitops.observe import doctor_native as shared_checks
+from hyops_gitops.core.exchange import Answer, Question, ZoneHeader
+from hyops_gitops.core.servers import ANSWER_TIMEOUT_S
+from hyops_gitops.core.zone import soa_serial
+from hyops_gitops.log.retirement import NEW_ZONE_S, NO_ANSWER_S, OLD_ANSWER_S, is_shared
 from hyops_gitops.observe.checkup import CachedCheck, CannotSee, DoctorPorts, Look
-from hyops_gitops.observe.doctor_native import conclusive, served_serial_of
 
 
 def looks(ports: DoctorPorts, authority: Authority, header: CachedCheck[ZoneHeader]) -> dict[str, Look]:
@@ -22,7 +25,7 @@ def looks(ports: DoctorPorts, authority: Authority, header: CachedCheck[ZoneHead
         serial = CachedCheck("api", lambda: header().edited_serial)
     named: dict[str, Look] = {"primary-dns": lambda: _primary(authority, serial)}
     if is_shared(authority):
-        named |= shared_checks.looks(ports, authority, serial, header)
+        named |= _sharing(ports, authority, serial, header)
     else:
         named |= _transferring(ports, authority, serial, header)
     for resolver in authority.resolvers:
@@ -101,3 +104,120 @@ def _resolver(ports: DoctorPorts, zone: str, one: Resolver) -> str:
             hint="let it forward the zone to a secondary",
         )
     return f"{one.dns} resolves the zone in {answer.elapsed_ms} ms"
+
+
+# --- secondaries that read the primary's database
+
+
+def _sharing(
+    ports: DoctorPorts, authority: Authority, serial: CachedCheck[int], header: CachedCheck[ZoneHeader]
+) -> dict[str, Look]:
+    """Every check, by its id."""
+    named: dict[str, Look] = {}
+    for secondary in authority.secondaries:
+        named[f"secondary-{secondary.name}"] = partial(_shared_served, ports, authority, secondary, serial)
+        if secondary.api is not None:
+            named[f"secondary-api-{secondary.name}"] = partial(_database, ports, authority, secondary, header)
+        named[f"secondary-caches-{secondary.name}"] = partial(_caches, ports, authority, secondary)
+    return named
+
+
+def _shared_served(ports: DoctorPorts, authority: Authority, secondary: Secondary, serial: CachedCheck[int]) -> str:
+    try:
+        served = served_serial_of(ports, authority.zone, secondary.dns)
+    except OutsideFailure as error:
+        if error.code != "not-authoritative":
+            raise
+        hint = (
+            f"it reads the list of its zones every {NEW_ZONE_S} s (zone-cache-refresh-interval): an apply with its "
+            "api_url and key makes a new zone known, a restart too; else look at which database it reads"
+        )
+        raise OutsideFailure(error.message, code=error.code, hint=hint) from None
+    wanted = serial()
+    if served != wanted:
+        raise CannotSee(
+            f"{secondary.dns} answers serial {served}, the primary {wanted}: from its caches, or from another state of "
+            "the database",
+            f"look again in {OLD_ANSWER_S} s; if it is still so, look at the replication of the database",
+        )
+    return f"{secondary.dns} answers with authority, serial {served}, as the primary"
+
+
+def _database(ports: DoctorPorts, authority: Authority, secondary: Secondary, header: CachedCheck[ZoneHeader]) -> str:
+    reader = ports.open_secondary(authority, secondary)
+    if reader is None:
+        raise CannotSee(
+            "no key is bound to its api_url, so its caches are not flushed after a change",
+            "keep its URL in HYOPS_SECONDARY_URLS beside its key, or take api_url out",
+        )
+    seen = reader.header()
+    if seen.kind in ("slave", "secondary", "consumer"):
+        raise Refused(
+            f"it holds {authority.zone} as kind {seen.kind!r}, in a database of its own",
+            guard="primary",
+            hint="say policy.replication: transfer if it transfers the zone; else let it read the primary's database",
+        )
+    wanted = header().serial
+    if seen.serial != wanted:
+        raise OutsideFailure(
+            f"its database has serial {seen.serial}, the primary's {wanted}",
+            code="secondary-behind",
+            hint="look at the replication of the database, and at which database that server reads",
+        )
+    return f"kind {seen.kind}, serial {seen.serial} in its database, as in the primary's"
+
+
+def _caches(ports: DoctorPorts, authority: Authority, secondary: Secondary) -> str:
+    if ports.open_secondary(authority, secondary) is not None:
+        return "flushed by its API after each change"
+    timeout_s = authority.policy.convergence.timeout_s
+    keeps = f"its caches keep an answer for up to {OLD_ANSWER_S} s, and that there is none for up to {NO_ANSWER_S} s"
+    if timeout_s <= NO_ANSWER_S and "secondaries" in authority.policy.convergence.require:
+        raise CannotSee(
+            f"with PowerDNS's defaults {keeps}; policy.convergence.timeout_s is {timeout_s}",
+            "give its api_url and key, to have them flushed; or wait longer (timeout_s: 90); where cache-ttl, "
+            "query-cache-ttl and negquery-cache-ttl are shorter there, attest that",
+        )
+    return f"{keeps}; an apply waits {timeout_s} s for it"
+
+
+# --- one question
+
+
+def served_serial_of(ports: DoctorPorts, zone: str, address: ServerAddress) -> int:
+    """The serial that a server answers with authority.
+
+    Raises:
+        OutsideFailure: codes `silent`, `not-authoritative`, `no-answer`.
+    """
+    question = Question(zone, "SOA")
+    answer = conclusive(ports, address, question, recursion_desired=False)
+    serial = soa_serial(answer.rrset(question))
+    if not answer.authoritative or serial is None:
+        raise OutsideFailure(
+            f"{address} has no authority for {zone} (it answers {answer.rcode})",
+            code="not-authoritative",
+            hint="make the zone there; is this the right address?",
+        )
+    return serial
+
+
+def conclusive(ports: DoctorPorts, address: ServerAddress, question: Question, *, recursion_desired: bool) -> Answer:
+    """The answer of a server.
+
+    Raises:
+        OutsideFailure: it does not answer, or answers that it cannot.
+    """
+    asked = ports.dns.ask(address, [question], recursion_desired=recursion_desired, timeout_s=ANSWER_TIMEOUT_S)
+    answer = asked[question]
+    if answer.conclusive:
+        return answer
+    if answer.rcode == "SILENT":
+        hint = "does it run, and may this machine ask it? `dig @HOST -p PORT ZONE SOA`"
+        raise OutsideFailure(f"{address} does not answer", code="silent", hint=hint)
+    message = f"{address} answered {answer.rcode} for {question.name}: what it serves cannot be seen"
+    if answer.rcode == "REFUSED":
+        hint = "make the zone there, or let this machine ask; is this the right address?"
+        raise OutsideFailure(message, code="not-authoritative", hint=hint)
+    hint = "look into its own log: does it reach its database, and the servers that it asks?"
+    raise OutsideFailure(message, code="no-answer", hint=hint)

@@ -25,6 +25,7 @@ from hyops_gitops.log.log import Log
 from hyops_gitops.log.parts import SecondaryDrift
 from hyops_gitops.log.retirement import is_shared
 from hyops_gitops.log.writer import read_signers, require_log
+from hyops_gitops.observe.answers import Viewer, ViewPorts
 from hyops_gitops.observe.drift import DriftCase, DriftKind, DriftReport, ServerView, secondary_drift, shared_case
 from hyops_gitops.observe.drift_cases import (
     AnchorSays,
@@ -34,7 +35,6 @@ from hyops_gitops.observe.drift_cases import (
     unapplied_cases,
     zone_cases,
 )
-from hyops_gitops.observe.servers import Viewer, ViewPorts
 from hyops_gitops.plan.limits import Limits
 from hyops_gitops.validate.validation import validate_tree
 

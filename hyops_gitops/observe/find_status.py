@@ -21,7 +21,7 @@ from hyops_gitops.log.log import Log
 from hyops_gitops.log.retirement import is_shared
 from hyops_gitops.log.segment_pins import segment_warnings
 from hyops_gitops.log.workspace import ManagedZone, Workspace
-from hyops_gitops.observe.servers import TYPES, Judge, negative_ttl
+from hyops_gitops.observe.answers import TYPES, Judge, negative_ttl
 from hyops_gitops.observe.status import NameStatus, ServerState, Since, Status
 from hyops_gitops.plan.limits import Limits
 from hyops_gitops.validate.validation import Validation

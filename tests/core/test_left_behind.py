@@ -12,7 +12,7 @@ from hyops_gitops.core.server_report import ServerReport, ServerVerdict
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.log.holds import moves_of
 from hyops_gitops.log.log import Applied
-from hyops_gitops.observe.servers import earlier_answers
+from hyops_gitops.observe.answers import earlier_answers
 from hyops_gitops.plan.assertions import LastMove
 from tests.core.paper import START, ZONE, Paper, a, change
 
