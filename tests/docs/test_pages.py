@@ -46,6 +46,14 @@ def test_every_page_is_on_the_map() -> None:
     assert {page.stem for page in (ROOT / "docs").glob("*.md")} - {"README"} == linked
 
 
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_files_that_a_page_for_contributors_names_exist(page: str) -> None:
+    named = {name for name in re.findall(r"`([\w.-]+/[\w./-]+)`", text(page)) if not re.search(r"[A-Z]{2}|/\d", name)}
+    missing = [name for name in named if not any((ROOT / top / name).exists() for top in ("", "hyops_gitops"))]
+    assert named
+    assert missing == []
+
+
 @pytest.mark.parametrize("name", ["rules", "commands"])
 def test_a_generated_page_is_current(name: str) -> None:
     page = ROOT / "docs" / f"{name}.md"
