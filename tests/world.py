@@ -246,7 +246,7 @@ class World:
 
     def start_log(self) -> str:
         """Genesis, its digest pinned and committed; the digest."""
-        started = start_log(self.wiring().init_ports(), TOOL, {})
+        started = start_log(self.wiring())
         pinned = add_scalar(self.read(self.authority_path), "evidence", "genesis", f"sha256:{started.sha256}")
         self.write(self.authority_path, pinned)
         self.commit("Pin the log")
@@ -263,9 +263,9 @@ class World:
 
     # --- the program
 
-    def wiring(self) -> LocalWorkspace:
-        """Adapters for this clone and environment."""
-        return LocalWorkspace(self.root, self.environ)
+    def wiring(self, authority: Path | None = None, on_event: OnEvent = lambda _: None) -> LocalWorkspace:
+        """This clone and environment, as one command sees it."""
+        return LocalWorkspace(self.root, self.environ, on_event, authority)
 
     def apply(
         self,

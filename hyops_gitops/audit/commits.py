@@ -1,26 +1,25 @@
 """Facts of the contracts' commits that a log names. Every file is parsed once."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from hyops_gitops.apply.propose import manifest_sha256
 from hyops_gitops.audit.report import ALWAYS, Period
-from hyops_gitops.core.authority import Authority, EvidenceSettings
+from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.contract import Contract
 from hyops_gitops.core.document import Document, DocumentReader, SchemaChecker
 from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.findings import Finding
-from hyops_gitops.core.network import DnsClient, ZoneReader
-from hyops_gitops.core.ports import Clock, EvidenceStore, History, SourceTree, Verifier
 from hyops_gitops.core.server_report import Server
 from hyops_gitops.core.servers import servers_of
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.parts import AuthorityRef
 from hyops_gitops.log.pinned_heads import SeenHead
-from hyops_gitops.validate.validation import Validation, validate_tree
+from hyops_gitops.log.workspace import Workspace
+from hyops_gitops.validate.validation import validate_tree
 
 SeparationOfDuties = Literal["enforce", "warn", "off"]
 
@@ -84,23 +83,7 @@ class AuditRequest:
     look: Look = "dns"
     seen: tuple[SeenHead, ...] = ()
     period: Period = ALWAYS
-    authority_override: SourceFile | None = None
     allowed_signers: SourceFile | None = None  # a copy pinned outside
-
-
-@dataclass(frozen=True, slots=True)
-class AuditPorts:
-    """The outside. Nothing of it can write."""
-
-    read: DocumentReader
-    check: SchemaChecker
-    history: History
-    custody: AuditGit
-    open_store: Callable[[EvidenceSettings], EvidenceStore]
-    open_reader: Callable[[Authority], ZoneReader]
-    verifier: Verifier
-    dns: DnsClient
-    clock: Clock
 
 
 _ROLES = {"primary": "primary", "secondaries": "secondary", "resolvers": "resolver"}
@@ -137,18 +120,12 @@ class ReadCache:
 class CommitReader:
     """The contracts' history of one clone, as seen from the head of one branch."""
 
-    def __init__(
-        self, history: History, read: DocumentReader, check: SchemaChecker, head: str, override: SourceFile | None
-    ) -> None:
-        self._history = history
-        self._memory = ReadCache(read, check)
+    def __init__(self, workspace: Workspace, head: str) -> None:
+        self._workspace = workspace  # whose reader remembers what it has read
+        self._history = workspace.history
         self._head = head
-        self._override = override
+        self._override = workspace.authority_override
         self._facts: dict[tuple[str, AuthorityRef], CommitFacts] = {}
-
-    def validation(self, tree: SourceTree, override: SourceFile | None = None) -> Validation:
-        """A tree, validated."""
-        return validate_tree(tree, self._memory.read_once, self._memory.check_once, authority_override=override)
 
     def facts(self, zone: str, commit: str, authority: AuthorityRef) -> CommitFacts | None:
         """What is known of one commit, under the authority that an entry names; None when the clone has no such one."""
@@ -170,7 +147,8 @@ class CommitReader:
     def _look(self, zone: str, commit: str, ref: AuthorityRef) -> CommitFacts:
         tree = self._history.tree(commit)
         override = self._override if ref.outside_commit and self._is_override(ref) else None
-        validation = self.validation(tree, override)
+        workspace = self._workspace
+        validation = validate_tree(tree, workspace.read, workspace.check, authority_override=override)
         authority, files = validation.authority, validation.files
         own = files.get(f"authority/{zone}.yaml")
         return CommitFacts(

@@ -13,7 +13,7 @@ from hyops_gitops.audit.checks import (
     check_unchanged,
     lifted_holds,
 )
-from hyops_gitops.audit.commits import AuditPorts, CheckResult, CommitFacts, CommitReader
+from hyops_gitops.audit.commits import AuditGit, CheckResult, CommitFacts, CommitReader
 from hyops_gitops.audit.people import Doubt, FirstParentLine, check_people
 from hyops_gitops.audit.report import Notice
 from hyops_gitops.core.damage import CAUSE, Damage
@@ -52,7 +52,7 @@ class AuditFindings:
 
 
 def audit_entries(
-    log: Log, contracts: CommitReader, line: FirstParentLine, ports: AuditPorts, found: AuditFindings
+    log: Log, contracts: CommitReader, line: FirstParentLine, git: AuditGit, found: AuditFindings
 ) -> None:
     """Every entry, with the whole history of the contracts at hand."""
     walk = _Walk(log, contracts, found)
@@ -60,7 +60,7 @@ def audit_entries(
         facts = walk.facts(entry)
         if facts is not None:
             walk.check(entry, facts)
-            for said, unknown in check_people(log.zone, entry, facts.separation, line, ports.custody):
+            for said, unknown in check_people(log.zone, entry, facts.separation, line, git):
                 found.take(said, unknown=unknown)
         walk.go_on(entry)
 

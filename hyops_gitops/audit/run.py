@@ -14,15 +14,13 @@ from hyops_gitops.audit.checks import (
     check_signers,
     check_subjects,
 )
-from hyops_gitops.audit.commits import AuditPorts, AuditRequest, CommitReader
+from hyops_gitops.audit.commits import AuditGit, AuditRequest, CommitReader, ReadCache
 from hyops_gitops.audit.entries import AuditFindings, audit_entries, audit_entries_at_hand, exceptions
 from hyops_gitops.audit.live import look_by_api, look_by_dns
 from hyops_gitops.audit.people import FirstParentLine, check_population
 from hyops_gitops.audit.report import Audit, Notice, change_rows, population_rows
-from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.errors import InvalidData, OutsideFailure
 from hyops_gitops.core.exchange import CommitInfo
-from hyops_gitops.core.findings import FindingsError
 from hyops_gitops.core.ports import EvidenceSnapshot
 from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.envelope import entry_path
@@ -30,11 +28,11 @@ from hyops_gitops.log.log import Log
 from hyops_gitops.log.pinned_heads import check_seen
 from hyops_gitops.log.segment_pins import pending_reviews
 from hyops_gitops.log.verify_log import Reading
-from hyops_gitops.log.writer import SIGNERS_PATH, Signers, read_evidence, read_signers, recorded_branch
-from hyops_gitops.validate.validation import Validation
+from hyops_gitops.log.workspace import ManagedZone, Workspace
+from hyops_gitops.log.writer import SIGNERS_PATH, Signers, read_evidence, read_signers
 
 
-def audit(request: AuditRequest, ports: AuditPorts) -> Audit:
+def audit(request: AuditRequest, workspace: Workspace, git: AuditGit) -> Audit:
     """The whole audit. Writes nothing.
 
     Raises:
@@ -43,7 +41,7 @@ def audit(request: AuditRequest, ports: AuditPorts) -> Audit:
         UsageError: no repository, no such branch, an unreadable file of signers.
     """
     try:
-        return _Audit.begin(request, ports).run().listed(request.period)
+        return _Audit.begin(request, workspace, git).run().listed(request.period)
     except OutsideFailure as failure:  # git, or a program that is not here: nothing is known, nothing is fine
         return Audit("", "", 0, None, (), (Problem("tool", request.branch, failure.message),))
 
@@ -53,26 +51,23 @@ class _Audit:
     """One run."""
 
     request: AuditRequest
-    ports: AuditPorts
-    commit: str
+    workspace: Workspace
+    git: AuditGit
+    zone: ManagedZone
     contracts: CommitReader
-    validation: Validation
-    authority: Authority
     found: AuditFindings = field(default_factory=AuditFindings)
     checked: list[str] = field(default_factory=list)
 
     @classmethod
-    def begin(cls, request: AuditRequest, ports: AuditPorts) -> "_Audit":
-        commit = ports.history.resolve(request.branch)
-        contracts = CommitReader(ports.history, ports.read, ports.check, commit, request.authority_override)
-        validation = contracts.validation(ports.history.tree(commit), request.authority_override)
-        if validation.authority is None:
-            raise FindingsError(validation.findings)
-        return cls(request, ports, commit, contracts, validation, validation.authority)
+    def begin(cls, request: AuditRequest, workspace: Workspace, git: AuditGit) -> "_Audit":
+        memory = ReadCache(workspace.read, workspace.check)
+        workspace = workspace.replaced(read=memory.read_once, check=memory.check_once)
+        zone = workspace.at(request.branch).zone()
+        return cls(request, workspace, git, zone, CommitReader(workspace, zone.commit))
 
     def run(self) -> Audit:
         """All of it; later parts only where there is a log to look at."""
-        snapshot, _ = recorded_branch(self.ports.open_store(self.authority.evidence), self.authority)
+        snapshot = self.zone.recorded()
         reading = self._read(snapshot)
         self.found.problems += reading.problems
         log = reading.log
@@ -87,14 +82,14 @@ class _Audit:
             with self._unless_unknown():
                 self._about_zone(log)
         return Audit(
-            self.authority.zone,
-            self.commit,
+            self.zone.authority.zone,
+            self.zone.commit,
             reading.entries,
             head,
             tuple(self.found.problems),
             tuple(self.found.inconclusive),
             tuple(self.found.notices),
-            population_rows(rows, log, self.ports.clock.now(), settled=self._settled(log)) if log else (),
+            population_rows(rows, log, self.workspace.clock.now(), settled=self._settled(log)) if log else (),
             tuple(change_rows(log)) if log else (),
             tuple(self.checked),
         )
@@ -105,17 +100,17 @@ class _Audit:
         try:
             yield
         except OutsideFailure as failure:
-            self.found.inconclusive.append(Problem("tool", self.authority.path, failure.message))
+            self.found.inconclusive.append(Problem("tool", self.zone.authority.path, failure.message))
 
     # --- the log
 
     def _read(self, snapshot: EvidenceSnapshot) -> Reading:
         try:
-            reading = read_evidence(snapshot, self.authority, self._signers(), self.ports.verifier)
+            reading = read_evidence(snapshot, self.zone.authority, self._signers(), self.workspace.verifier)
         except InvalidData as error:
-            return Reading(None, 0, (Problem("path", self.authority.evidence.branch, error.message),))
+            return Reading(None, 0, (Problem("path", self.zone.authority.evidence.branch, error.message),))
         except OutsideFailure as failure:
-            self.found.inconclusive.append(Problem("tool", self.authority.evidence.branch, failure.message))
+            self.found.inconclusive.append(Problem("tool", self.zone.authority.evidence.branch, failure.message))
             return Reading(None, 0, ())
         self.checked.append(f"{reading.entries} entries: form, chain, time, signatures, trust, pairs, continuity")
         return reading
@@ -123,7 +118,7 @@ class _Audit:
     def _signers(self) -> Signers:
         pinned = self.request.allowed_signers
         if pinned is None:
-            return read_signers(self.validation.files)
+            return self.zone.signers
         if pinned.content is None:
             message = f"{pinned.path} {pinned.problem or 'cannot be read'}"
             raise OutsideFailure(message, code="unreadable")
@@ -134,41 +129,41 @@ class _Audit:
         self.found.problems += check_seen(log.zone, log.entries, self.request.seen)
         self.found.problems += check_gaps(log.zone, log.gaps, log.acknowledged)
         self.found.notices += exceptions(log, paths)
-        for pending in pending_reviews(log, self.authority.policy.breakglass.review_h):
-            if pending.overdue(self.ports.clock.now()):
+        for pending in pending_reviews(log, self.zone.authority.policy.breakglass.review_h):
+            if pending.overdue(self.workspace.clock.now()):
                 self.found.problems.append(Problem("review", entry_path(log.zone, pending.seq), pending.message))
             else:
                 self.found.notices.append(Notice("review", pending.seq, pending.due, pending.message))
 
     def _about_branch(self, snapshot: EvidenceSnapshot) -> None:
-        grown = self.ports.custody.branch_problems(snapshot.commit)
-        self.found.problems += [Problem("history", self.authority.evidence.branch, one) for one in grown]
+        grown = self.git.branch_problems(snapshot.commit)
+        self.found.problems += [Problem("history", self.zone.authority.evidence.branch, one) for one in grown]
         self.checked.append("the evidence branch: one root, no merges, only additions")
 
     # --- the contracts
 
     def _about_history(self, log: Log, snapshot: EvidenceSnapshot) -> tuple[CommitInfo, ...]:
         """The population; nothing where the history is cut off."""
-        if self.ports.history.is_shallow():
-            self.found.inconclusive.append(Problem("shallow", self.authority.path, self.ports.custody.why_cut_off()))
+        if self.workspace.history.is_shallow():
+            self.found.inconclusive.append(Problem("shallow", self.zone.authority.path, self.git.why_cut_off()))
             checked, others = audit_entries_at_hand(log, self.contracts, self.found)
             self.checked.append(
                 f"{checked} entries against contracts that are here; {others} name commits that are not"
             )
             return ()
-        self.found.problems += check_subjects(log.zone, log.entries, self.ports.custody.messages(snapshot.commit))
-        self.found.problems += check_signers(
-            log.zone, log.entries, self.ports.custody.versions(SIGNERS_PATH, self.commit)
-        )
-        line = FirstParentLine.of(self.ports.history, log, self.commit)
+        self.found.problems += check_subjects(log.zone, log.entries, self.git.messages(snapshot.commit))
+        self.found.problems += check_signers(log.zone, log.entries, self.git.versions(SIGNERS_PATH, self.zone.commit))
+        line = FirstParentLine.of(self.workspace.history, log, self.zone.commit)
         self.found.problems += check_population(log, line)
-        audit_entries(log, self.contracts, line, self.ports, self.found)
+        audit_entries(log, self.contracts, line, self.git, self.found)
         self.checked.append(f"{len(line.population)} merged commits, both ways; every plan against its contracts")
         return line.population
 
     def _settled(self, log: Log | None) -> bool:
         recorded = log.recorded if log else None
-        return recorded is not None and recorded.contracts.manifest == manifest_sha256(self.validation.files)
+        return recorded is not None and recorded.contracts.manifest == manifest_sha256(
+            self.zone.revision.validation.files
+        )
 
     # --- the zone
 
@@ -177,10 +172,10 @@ class _Audit:
             case "offline":
                 return
             case "dns":
-                said = look_by_dns(log, self.authority, self.ports.dns)
+                said = look_by_dns(log, self.zone.authority, self.workspace.dns)
                 self.checked.append("the zone as its servers answer by DNS")
             case _:
-                said = look_by_api(log, self.authority, self.ports.open_reader(self.authority))
+                said = look_by_api(log, self.zone.authority, self.workspace.open_reader(self.zone.authority))
                 self.checked.append("the whole zone as the primary's API shows it")
         for what, unknown in said:
             self.found.take(what, unknown=unknown)

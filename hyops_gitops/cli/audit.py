@@ -6,13 +6,12 @@ from pathlib import Path
 import click
 
 from hyops_gitops.adapters.files import read_source
-from hyops_gitops.adapters.host.machine import SystemClock
-from hyops_gitops.audit.commits import AuditPorts, AuditRequest, Look
+from hyops_gitops.audit.commits import AuditRequest, Look
 from hyops_gitops.audit.report import Audit, Period, audit_csv, audit_text
 from hyops_gitops.audit.run import audit as run_audit
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import echo, echo_json, note
-from hyops_gitops.cli.wiring import LocalWorkspace, authority_source
+from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.log.pinned_heads import SeenHead
 
@@ -60,33 +59,17 @@ def audit(  # noqa: PLR0913, PLR0917 - click hands every option over by name
     if offline and live:
         raise UsageError("--offline and --live exclude each other", code="usage")
     look: Look = "offline" if offline else "api" if live else "dns"
-    root = find_repository(repo)
+    workspace = LocalWorkspace(find_repository(repo), authority_file=authority_file)
     request = AuditRequest(
         branch=branch,
         look=look,
         seen=tuple(map(SeenHead.parse, seen_texts)),
         period=Period(_date(since), _date(until)),
-        authority_override=authority_source(authority_file),
         allowed_signers=None if signers_file is None else read_source(signers_file.resolve(), str(signers_file)),
     )
-    found = run_audit(request, audit_ports(LocalWorkspace(root)))
+    found = run_audit(request, workspace, workspace.audit_git())
     _show(found, output_format)
     return found.exit_code
-
-
-def audit_ports(status: LocalWorkspace) -> AuditPorts:
-    """The adapters."""
-    return AuditPorts(
-        read=status.read,
-        check=status.check,
-        history=status.history,
-        custody=status.custody(),
-        open_store=status.open_store,
-        open_reader=status.servers.reader,
-        verifier=status.verifier,
-        dns=status.dns,
-        clock=SystemClock(),
-    )
 
 
 def _show(found: Audit, output_format: str) -> None:

@@ -61,9 +61,9 @@ def bundle(
     """
     if authority_file is not None:
         raise UsageError("--authority has no use here: a bundle holds what was committed", code="usage")
-    wiring = LocalWorkspace(find_repository(repo))
+    wiring = LocalWorkspace(find_repository(repo), on_event=show_event)
     ports = BundlePorts(
-        custody=wiring.custody_ports(show_event),
+        workspace=wiring,
         wheels=Wheels(folder, platform, pythons, show_event),
         shipped=lambda: {**shipped_schemas(), **bundle_files()},
         pack=tarball,

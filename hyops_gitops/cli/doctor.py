@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
+from hyops_gitops.adapters.host.machine import PRIMARY_URL
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import show_event, tell
-from hyops_gitops.cli.wiring import LocalWorkspace, authority_source
+from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.observe.checkup import DoctorRequest, parse_attest
 from hyops_gitops.observe.doctor import examine
@@ -48,10 +49,10 @@ def doctor(
     Run it where the applier runs, with the applier's environment. Writes nothing, unless --race is given. A check
     that cannot be made from here counts as unknown: exit 1 when a check fails or is unknown.
     """
-    ports = LocalWorkspace(find_repository(repo)).doctor_ports(show_event)
-    request = DoctorRequest(authority_source(authority_file), runner_site, remote_site, race)
+    workspace = LocalWorkspace(find_repository(repo), on_event=show_event, authority_file=authority_file)
+    request = DoctorRequest(runner_site, remote_site, workspace.environ.get(PRIMARY_URL, ""), race)
     with _ended_as_by_ctrl_c():  # a scratch zone is removed then
-        checkup = examine(request, ports, dict(map(parse_attest, attest_texts)))
+        checkup = examine(request, workspace, dict(map(parse_attest, attest_texts)))
     tell(checkup, output_format, lambda: checkup_text(checkup))
     return Exit.OK if checkup.ok else Exit.NO
 

@@ -7,7 +7,7 @@ import click
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import show_event, tell
 from hyops_gitops.cli.repair import repair, repair_options, wants_repair
-from hyops_gitops.cli.wiring import TOOL, LocalWorkspace
+from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.observe.find_drift import DriftRequest, Look, look_for_drift
 from hyops_gitops.observe.text import drift_text
@@ -44,13 +44,12 @@ def drift(
     --repair rewrites only damaged names: it shows what stays at each name, what goes and why, asks, and sends one PATCH
     with an intent of its own.
     """
-    wiring = LocalWorkspace(find_repository(repo))
+    wiring = LocalWorkspace(find_repository(repo), on_event=show_event, authority_file=authority_file)
     if wants_repair(options, live, dns_only, record, retransfer):
         return repair(wiring, options, authority_file, output_format)
     if dns_only and (live or record):
         raise UsageError("--dns excludes --live and --record, which need the API", code="usage")
     look: Look = "api" if live else "dns" if dns_only else "auto"
-    ports = wiring.drift_ports(show_event, authority_file)
-    found = look_for_drift(DriftRequest(look, record=record, retransfer=retransfer, tool=TOOL), ports)
+    found = look_for_drift(DriftRequest(look, record=record, retransfer=retransfer), wiring)
     tell(found, output_format, lambda: drift_text(found))
     return found.exit_code

@@ -8,14 +8,11 @@ import click
 from hyops_gitops.adapters.files import AUDIT_SCRIPT, auditor_kit, write_folder
 from hyops_gitops.adapters.git.exports import BranchChecker, GitBundler
 from hyops_gitops.adapters.git.new_repository import pin_genesis
-from hyops_gitops.adapters.ssh.signing import SshVerifier
-from hyops_gitops.adapters.yaml.reader import read_document
-from hyops_gitops.adapters.yaml.schema import check_document
 from hyops_gitops.apply.text import reading_json, reading_text
 from hyops_gitops.cli.custody import echo_head
-from hyops_gitops.cli.options import common_options, find_repository, work_tree
+from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import echo, echo_json, note, show_event
-from hyops_gitops.cli.wiring import TOOL, LocalWorkspace, authority_source
+from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.findings import printable
 from hyops_gitops.core.text import counted
@@ -26,7 +23,7 @@ from hyops_gitops.log.genesis import start_log
 from hyops_gitops.log.history import show_entry
 from hyops_gitops.log.pinned_heads import SeenHead
 from hyops_gitops.log.text import entry_text
-from hyops_gitops.log.verify import VerifyPorts, verify_log
+from hyops_gitops.log.verify import verify_log
 
 
 @click.group("evidence", context_settings={"help_option_names": ["-h", "--help"]})
@@ -50,7 +47,7 @@ def init(continues: str | None, repo: Path | None, output_format: str, **_common
     root = find_repository(repo)
     wiring = LocalWorkspace(root)
     before = Continues.parse(continues) if continues is not None else None
-    started = start_log(wiring.init_ports(), TOOL, wiring.run, before)
+    started = start_log(wiring, before)
     pin_genesis(root / started.authority.path, started.sha256)
     if output_format == "json":
         echo_json(started.to_json())
@@ -83,17 +80,9 @@ def verify(
 
     Never uses the network: run `git fetch origin evidence` first. Takes signers and genesis from the work tree.
     """
-    root = find_repository(repo)
-    wiring = LocalWorkspace(root)
-    ports = VerifyPorts(
-        read=read_document,
-        check=check_document,
-        tree=work_tree(root),
-        open_store=wiring.open_store,
-        verifier=SshVerifier(),
-    )
+    workspace = LocalWorkspace(find_repository(repo), authority_file=authority_file)
     seen = tuple(map(SeenHead.parse, seen_texts))
-    reading = verify_log(ports, authority_source(authority_file), seen)
+    reading = verify_log(workspace, seen)
     if output_format == "json":
         echo_json(reading_json(reading))
     else:
@@ -106,7 +95,7 @@ def verify(
 @common_options("json")
 def show(seq: int | None, repo: Path | None, authority_file: Path | None, output_format: str, **_common: object) -> int:
     """Show one entry, by default the newest, and whether the log verifies. Never uses the network."""
-    shown = show_entry(LocalWorkspace(find_repository(repo)).custody_ports(show_event, authority_file), seq)
+    shown = show_entry(LocalWorkspace(find_repository(repo), on_event=show_event, authority_file=authority_file), seq)
     problems = shown.reading.problems
     if output_format == "json":
         echo_json(
@@ -136,8 +125,8 @@ def import_command(
     pushed. Importing it again changes nothing.
     """
     root = find_repository(repo)
-    ports = LocalWorkspace(root).custody_ports(show_event, authority_file)
-    done = import_log(ports, source, BranchChecker(root))
+    workspace = LocalWorkspace(root, on_event=show_event, authority_file=authority_file)
+    done = import_log(workspace, source, BranchChecker(root))
     if output_format == "json":
         echo_json(done.to_json())
     else:
@@ -159,9 +148,8 @@ def acknowledge_command(
 
     Until then `evidence verify` or `audit` fails because of it. HYOPS_SIGNING_KEY_FILE signs the entry.
     """
-    wiring = LocalWorkspace(find_repository(repo))
-    ports = wiring.custody_ports(show_event, authority_file)
-    echo_head(acknowledge(ports, seq, reason, TOOL, wiring.run), output_format)
+    workspace = LocalWorkspace(find_repository(repo), on_event=show_event, authority_file=authority_file)
+    echo_head(acknowledge(workspace, seq, reason), output_format)
     return Exit.OK
 
 
@@ -176,7 +164,8 @@ def export(
     DIR must be empty or not exist. Exit 1 if the log does not verify; the folder is written all the same.
     """
     root = find_repository(repo)
-    made = export_log(LocalWorkspace(root).custody_ports(show_event, authority_file), GitBundler(root), auditor_kit())
+    workspace = LocalWorkspace(root, on_event=show_event, authority_file=authority_file)
+    made = export_log(workspace, GitBundler(root), auditor_kit())
     write_folder(directory, made.files, frozenset({AUDIT_SCRIPT}))
     if output_format == "json":
         echo_json(made.to_json(str(directory)))

@@ -21,6 +21,6 @@ def history(name: str, repo: Path | None, authority_file: Path | None, output_fo
     NAME may omit the zone, and the environment if the rest is unambiguous. Reads the signed log of this clone; run
     `git fetch` first.
     """
-    found = history_of(LocalWorkspace(find_repository(repo)).custody_ports(show_event, authority_file), name)
+    found = history_of(LocalWorkspace(find_repository(repo), on_event=show_event, authority_file=authority_file), name)
     tell(found, output_format, lambda: history_text(found.name, found.changes))
     return Exit.OK

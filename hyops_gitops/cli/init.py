@@ -1,5 +1,6 @@
 """`init`: create a repository for a zone."""
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from hyops_gitops.adapters.yaml.reader import read_document
 from hyops_gitops.adapters.yaml.schema import check_document, shipped_schemas
 from hyops_gitops.cli.options import common_options
 from hyops_gitops.cli.output import echo, echo_json, is_terminal, show_event
-from hyops_gitops.cli.wiring import TOOL, LocalWorkspace
+from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.context import DEFAULT_TTL
 from hyops_gitops.core.errors import Exit, InvalidData, UsageError
@@ -358,9 +359,8 @@ def _signer(directory: Path, options: _All) -> Callable[[], Signer] | None:
 
 
 def _start_log(directory: Path, key: Path | None) -> LogStart:
-    wiring = LocalWorkspace(directory)
-    environ = {**wiring.environ, "HYOPS_SIGNING_KEY_FILE": str(key)}
-    return start_log(LocalWorkspace(directory, environ).init_ports(), TOOL, {})
+    environ = {**os.environ, "HYOPS_SIGNING_KEY_FILE": str(key)}
+    return start_log(LocalWorkspace(directory, environ))
 
 
 def _read_zone(directory: Path, options: _All, authority: Authority) -> tuple[RRset, ...]:

@@ -7,7 +7,7 @@ import click
 from hyops_gitops.cli.custody import echo_head
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import note, show_event, tell
-from hyops_gitops.cli.wiring import TOOL, LocalWorkspace
+from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.signers import fingerprint
 from hyops_gitops.log.keys import compromise, list_keys, retire, trust
@@ -30,8 +30,8 @@ def keys() -> None:
 @common_options("json")
 def list_command(repo: Path | None, authority_file: Path | None, output_format: str, **_common: object) -> int:
     """List every key: owner, purpose, validity, first and last use. Never uses the network."""
-    wiring = LocalWorkspace(find_repository(repo))
-    found = list_keys(wiring.custody_ports(show_event, authority_file))
+    workspace = LocalWorkspace(find_repository(repo), on_event=show_event, authority_file=authority_file)
+    found = list_keys(workspace)
     tell(found, output_format, lambda: keys_text(found.rows))
     return Exit.OK
 
@@ -44,9 +44,8 @@ def trust_command(
     key: str, reason: str, repo: Path | None, authority_file: Path | None, output_format: str, **_common: object
 ) -> int:
     """Trust a listed key from the next entry on."""
-    wiring = LocalWorkspace(find_repository(repo))
-    ports = wiring.custody_ports(show_event, authority_file)
-    echo_head(trust(ports, key, reason, TOOL, wiring.run), output_format)
+    workspace = LocalWorkspace(find_repository(repo), on_event=show_event, authority_file=authority_file)
+    echo_head(trust(workspace, key, reason), output_format)
     return Exit.OK
 
 
@@ -61,9 +60,8 @@ def retire_command(
 
     Set valid-before on its line in authority/allowed_signers first.
     """
-    wiring = LocalWorkspace(find_repository(repo))
-    ports = wiring.custody_ports(show_event, authority_file)
-    echo_head(retire(ports, key, reason, TOOL, wiring.run), output_format)
+    workspace = LocalWorkspace(find_repository(repo), on_event=show_event, authority_file=authority_file)
+    echo_head(retire(workspace, key, reason), output_format)
     return Exit.OK
 
 
@@ -88,9 +86,8 @@ def compromised_command(
     **_common: object,
 ) -> int:
     """Revoke a stolen key: it is no longer trusted, and its entries after SEQ are in doubt."""
-    wiring = LocalWorkspace(find_repository(repo))
-    ports = wiring.custody_ports(show_event, authority_file)
-    log = compromise(ports, key, last_good_seq, reason, TOOL, wiring.run)
+    workspace = LocalWorkspace(find_repository(repo), on_event=show_event, authority_file=authority_file)
+    log = compromise(workspace, key, last_good_seq, reason)
     doubtful = [seq for seq in log.doubtful if seq not in log.acknowledged]
     echo_head(log, output_format, {"doubtful": doubtful})
     for seq in doubtful:

@@ -8,7 +8,7 @@ from hyops_gitops.apply.plan import PlanRequest, make_proposal
 from hyops_gitops.apply.text import proposal_markdown, proposal_text
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import echo, echo_json
-from hyops_gitops.cli.wiring import LocalWorkspace, authority_source, override_option, overrides_of
+from hyops_gitops.cli.wiring import LocalWorkspace, override_option, overrides_of
 from hyops_gitops.core.errors import Exit
 
 
@@ -39,9 +39,8 @@ def plan(
     Compares with the last signed evidence in this clone and needs neither credentials nor network. Run
     `git fetch origin evidence` first.
     """
-    wiring = LocalWorkspace(find_repository(repo))
-    request = PlanRequest(revision, live, overrides_of(override_texts), authority_source(authority_file), into)
-    proposal = make_proposal(request, wiring.plan_ports())
+    request = PlanRequest(revision, live, overrides_of(override_texts), into)
+    proposal = make_proposal(request, LocalWorkspace(find_repository(repo), authority_file=authority_file))
     match output_format:
         case "json":
             echo_json(proposal.to_json())

@@ -19,7 +19,7 @@ from hyops_gitops.adapters.files import read_source
 from hyops_gitops.adapters.git.clone import GitRepository
 from hyops_gitops.adapters.git.evidence import GitEvidenceStore
 from hyops_gitops.adapters.git.snapshot import GitVerifiedMark
-from hyops_gitops.adapters.host.machine import PRIMARY_URL, SystemClock, process_is_gone, run_from_environment
+from hyops_gitops.adapters.host.machine import SystemClock, boot_identity, process_is_gone, run_from_environment
 from hyops_gitops.adapters.ssh.signing import SshKeygenSigner, SshVerifier, signer_from_environment
 from hyops_gitops.adapters.unpacked import ARCHIVE_MARK, is_unpacked
 from hyops_gitops.adapters.yaml.reader import read_document
@@ -29,28 +29,23 @@ from hyops_gitops.cli.output import note
 from hyops_gitops.cli.servers import Servers
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.guards import Override
-from hyops_gitops.log.workspace import Workspace
+from hyops_gitops.log.workspace import Process, Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from hyops_gitops.adapters.unpacked import Unpacked
-    from hyops_gitops.apply.plan import PlanPorts
     from hyops_gitops.apply.ports import ApplyPorts
     from hyops_gitops.apply.probe import ReadinessPorts
     from hyops_gitops.audit.commits import AuditGit
-    from hyops_gitops.core.authority import Authority, EvidenceSettings
+    from hyops_gitops.core.authority import Authority, EvidenceSettings, Secondary
     from hyops_gitops.core.events import OnEvent
-    from hyops_gitops.core.exchange import SourceFile
-    from hyops_gitops.core.network import DnsClient, ZoneReader
-    from hyops_gitops.core.ports import EvidenceStore, History, Signer, SourceTree, VerifiedMark
-    from hyops_gitops.log.admin import CustodyPorts
-    from hyops_gitops.log.genesis import InitPorts
+    from hyops_gitops.core.exchange import ServerInfo, SourceFile
+    from hyops_gitops.core.network import DnsClient, Refresher, ScratchZone, ZoneReader, ZoneTransfers
+    from hyops_gitops.core.ports import EvidenceStore, History, RemoteAccess, Signer, SourceTree, VerifiedMark
     from hyops_gitops.move.contract_files import FilePorts
     from hyops_gitops.move.moving import MovePorts
-    from hyops_gitops.observe.checkup import DoctorPorts
-    from hyops_gitops.observe.find_drift import DriftPorts
     from hyops_gitops.recover.bundle import BundleInfo
     from hyops_gitops.recover.opening import BreakglassPorts
     from hyops_gitops.recover.reconcile import ReconcilePorts
@@ -116,7 +111,7 @@ class LocalWorkspace(Workspace):
 
         return UnpackedHistory(self._unpacked)
 
-    def custody(self) -> AuditGit:
+    def audit_git(self) -> AuditGit:
         """What an audit asks of the clone."""
         if self._unpacked is None:
             from hyops_gitops.adapters.git.clone import GitCustody
@@ -173,28 +168,6 @@ class LocalWorkspace(Workspace):
             return UnpackedEvidence(self._unpacked)
         return GitEvidenceStore(self.root, settings.branch, settings.remote, settings.mirrors)
 
-    def signer(self) -> Signer:
-        """The signing key."""
-        return signer_from_environment(self.environ)
-
-    def plan_ports(self) -> PlanPorts:
-        """For `plan`."""
-        from hyops_gitops.adapters.files import DiskSegments
-        from hyops_gitops.apply.plan import PlanPorts
-
-        return PlanPorts(
-            read=read_document,
-            check=check_document,
-            history=self.history,
-            work_tree=work_tree(self.root),
-            open_store=self.open_store,
-            open_reader=self.servers.reader,
-            verifier=SshVerifier(),
-            clock=SystemClock(),
-            mark=self.mark,
-            segments=tuple(DiskSegments(self.root).segments()),
-        )
-
     def apply_ports(self, on_event: OnEvent) -> ApplyPorts:
         """For `apply`.
 
@@ -223,7 +196,7 @@ class LocalWorkspace(Workspace):
             open_store=self.open_store,
             open_primary=self.servers.writer,
             open_refresher=self.servers.refresher,
-            open_signer=self.signer,
+            open_signer=self.open_signer,
             verifier=SshVerifier(),
             dns=PlainDnsClient(),
             prober=NetworkProber(),
@@ -274,20 +247,6 @@ class LocalWorkspace(Workspace):
             as_of=bundle.as_of if bundle else None,
         )
 
-    def init_ports(self) -> InitPorts:
-        """For `evidence init`."""
-        from hyops_gitops.log.genesis import InitPorts
-
-        return InitPorts(
-            read=read_document,
-            check=check_document,
-            history=self.history,
-            open_store=self.open_store,
-            open_signer=self.signer,
-            clock=SystemClock(),
-            new_log_id=lambda: uuid.uuid4().hex,
-        )
-
     def file_ports(self, authority_file: Path | None = None) -> FilePorts:
         """For commands that change contracts."""
         from hyops_gitops.adapters.yaml.edit import TextWriter
@@ -328,64 +287,46 @@ class LocalWorkspace(Workspace):
 
         return ReadinessPorts(NetworkProber(), PlainDnsClient())
 
-    def custody_ports(self, on_event: OnEvent, authority_file: Path | None = None) -> CustodyPorts:
-        """For commands about the log itself."""
-        from hyops_gitops.log.admin import CustodyPorts
-
-        return CustodyPorts(
-            read=read_document,
-            check=check_document,
-            history=self.history,
-            open_store=self.open_store,
-            open_signer=self.signer,
-            verifier=SshVerifier(),
-            clock=SystemClock(),
-            on_event=on_event,
-            authority_override=authority_source(authority_file),
-        )
-
-    def drift_ports(self, on_event: OnEvent, authority_file: Path | None = None) -> DriftPorts:
-        """For `drift`."""
-        from hyops_gitops.adapters.dns.client import PlainDnsClient
+    @cached_property
+    def transfers(self) -> ZoneTransfers:
         from hyops_gitops.adapters.dns.zone_source import ZoneTransferClient
-        from hyops_gitops.observe.answers import ViewPorts
-        from hyops_gitops.observe.find_drift import DriftPorts
 
-        return DriftPorts(
-            custody=self.custody_ports(on_event, authority_file),
-            views=ViewPorts(
-                dns=PlainDnsClient(),
-                transfers=ZoneTransferClient(),
-                open_primary=self.servers.reader_with_key,
-                open_secondary=self.servers.secondary_reader,
-            ),
-            open_reader=self.servers.reader,
-            open_refresher=self.servers.refresher,
-            mark=self.mark,
-        )
+        return ZoneTransferClient()
 
-    def doctor_ports(self, on_event: OnEvent = lambda _: None) -> DoctorPorts:
-        """For `doctor`."""
-        from hyops_gitops.adapters.dns.client import PlainDnsClient
+    def open_secondary(self, authority: Authority, secondary: Secondary) -> ZoneReader | None:
+        return self.servers.secondary_reader(authority, secondary)
+
+    def open_refresher(self, authority: Authority, secondary: Secondary) -> Refresher | None:
+        return self.servers.refresher(authority, secondary)
+
+    def open_scratch(self, authority: Authority) -> ScratchZone:
+        return self.servers.scratch(authority)
+
+    def server_info(self, authority: Authority) -> ServerInfo:
+        return self.servers.info(authority)
+
+    def zone_keys(self, authority: Authority) -> tuple[bool, ...] | None:
+        return self.servers.zone_keys(authority)
+
+    @cached_property
+    def process(self) -> Process:
+        return Process(TOOL, run_from_environment(self.environ), boot_identity(), os.getpid())
+
+    def open_signer(self) -> Signer:
+        return signer_from_environment(self.environ)
+
+    def new_id(self) -> str:
+        return uuid.uuid4().hex
+
+    def open_remote(self, settings: EvidenceSettings) -> RemoteAccess:
         from hyops_gitops.adapters.forge.access import GitAccess
-        from hyops_gitops.adapters.host.machine import program_version, python_version
-        from hyops_gitops.observe.checkup import DoctorPorts
 
-        return DoctorPorts(
-            plan=self.plan_ports(),
-            python=python_version,
-            program=program_version,
-            open_remote=lambda settings: GitAccess(self.root, settings.remote or "", settings.branch),
-            open_signer=self.signer,
-            open_secondary=self.servers.secondary_reader,
-            server_info=self.servers.info,
-            zone_keys=self.servers.zone_keys,
-            open_scratch=self.servers.scratch,
-            on_event=on_event,
-            bound_url=lambda: self.environ.get(PRIMARY_URL, ""),
-            dns=PlainDnsClient(),
-            clock=SystemClock(),
-        )
+        return GitAccess(self.root, settings.remote or "", settings.branch)
+
+    def program_version(self, name: str) -> str:
+        from hyops_gitops.adapters.host.machine import program_version, python_version
+
+        return python_version() if name == "python" else program_version(name)
 
 
 def _unpacked(root: Path) -> Unpacked:

@@ -10,10 +10,10 @@ from hyops_gitops.core.errors import InvalidData, Refused
 from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.ports import EvidenceSnapshot
 from hyops_gitops.core.text import first_few
-from hyops_gitops.log.admin import CustodyPorts, read_head
 from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.log import Log
-from hyops_gitops.log.writer import SIGNERS_PATH, read_evidence, recorded_branch, require_log
+from hyops_gitops.log.workspace import Workspace
+from hyops_gitops.log.writer import SIGNERS_PATH
 
 _PROBLEMS_SHOWN = 3
 BranchCheck = Callable[[str], list[str]]  # what is wrong with the commits up to this one
@@ -46,7 +46,7 @@ class Imported:
         }
 
 
-def import_log(ports: CustodyPorts, source: Path, check_branch: BranchCheck) -> Imported:
+def import_log(workspace: Workspace, source: Path, check_branch: BranchCheck) -> Imported:
     """Verify another copy of the log in full, and make it the log where it only goes on from what is there.
 
     Raises:
@@ -55,20 +55,20 @@ def import_log(ports: CustodyPorts, source: Path, check_branch: BranchCheck) -> 
         Refused: `evidence-missing` (nothing pins a genesis), `evidence-invalid`, `evidence-diverged`, `race`.
         OutsideFailure: the remote cannot be reached.
     """
-    keeping = read_head(ports)
-    ports.on_event(Step(f"copying branch {keeping.authority.evidence.branch} from {source}"))
-    snapshot = keeping.store.offered(source)
-    ports.on_event(Step("verifying it in full"))
-    log = require_log(snapshot, keeping.authority, keeping.signers, ports.verifier, tolerate_doubt=True)
+    zone = workspace.at("HEAD").zone()
+    workspace.on_event(Step(f"copying branch {zone.authority.evidence.branch} from {source}"))
+    snapshot = zone.store.offered(source)
+    workspace.on_event(Step("verifying it in full"))
+    log = zone.verified(snapshot, tolerate_doubt=True)
     if problems := check_branch(snapshot.commit):
         raise Refused(
             f"the branch in {source} was rewritten: {first_few(problems, _PROBLEMS_SHOWN, '; ')}",
             guard="evidence-invalid",
             hint="import from another clone, and look into who rewrote this one",
         )
-    before = keeping.store.advance(snapshot.commit)
-    for problem in keeping.store.mirror(snapshot.commit):
-        ports.on_event(Warned(problem))
+    before = zone.store.advance(snapshot.commit)
+    for problem in zone.store.mirror(snapshot.commit):
+        workspace.on_event(Warned(problem))
     if before is None:
         return Imported(log, 0, None)
     return Imported(log, _entries(before), before.commit)
@@ -153,7 +153,7 @@ class Export:
         }
 
 
-def export_log(ports: CustodyPorts, bundler: Bundler, kit: Mapping[str, bytes]) -> Export:
+def export_log(workspace: Workspace, bundler: Bundler, kit: Mapping[str, bytes]) -> Export:
     """What this clone knows: HEAD's branch and the log, verified or not. `kit`: how to check it with stock tools.
 
     Raises:
@@ -161,11 +161,11 @@ def export_log(ports: CustodyPorts, bundler: Bundler, kit: Mapping[str, bytes]) 
         Refused: guard `evidence-missing`.
         OutsideFailure: git cannot read its objects.
     """
-    keeping = read_head(ports)
-    evidence = keeping.authority.evidence
-    snapshot, genesis = recorded_branch(keeping.store, keeping.authority)
+    zone = workspace.at("HEAD").zone()
+    evidence = zone.authority.evidence
+    snapshot = zone.recorded()
     try:
-        reading = read_evidence(snapshot, keeping.authority, keeping.signers, ports.verifier)
+        reading = zone.reading(snapshot)
         entries, log, problems = reading.entries, reading.log, reading.problems
     except InvalidData as error:
         entries, log, problems = 0, None, (Problem("path", evidence.branch, error.message),)
@@ -173,9 +173,9 @@ def export_log(ports: CustodyPorts, bundler: Bundler, kit: Mapping[str, bytes]) 
     head = f"{log.head.seq}:{log.head.sha256}" if log else None
     files = {
         **kit,
-        BUNDLE: bundler.bundle({branch: keeping.commit, evidence.branch: snapshot.commit}),
-        "allowed_signers": bundler.file_at(keeping.commit, SIGNERS_PATH) or b"",
-        "README.md": export_readme(keeping.authority.zone, branch, evidence.branch, genesis, head),
+        BUNDLE: bundler.bundle({branch: zone.commit, evidence.branch: snapshot.commit}),
+        "allowed_signers": bundler.file_at(zone.commit, SIGNERS_PATH) or b"",
+        "README.md": export_readme(zone.authority.zone, branch, evidence.branch, evidence.genesis or "", head),
     }
     sums = "".join(f"{sha256_hex(content)}  {name}\n" for name, content in sorted(files.items()))
-    return Export(keeping.authority.zone, {**files, MANIFEST: sums.encode()}, entries, head, problems)
+    return Export(zone.authority.zone, {**files, MANIFEST: sums.encode()}, entries, head, problems)

@@ -9,13 +9,12 @@ from hyops_gitops.core.json_fields import time_text
 from hyops_gitops.core.names import canonical_name, resolved_name
 from hyops_gitops.core.people import MergedCommit, approved_by, asked_by
 from hyops_gitops.core.zone import RRset
-from hyops_gitops.log.admin import CustodyPorts, read_head
 from hyops_gitops.log.admin_entries import Adopted, Reconcile
 from hyops_gitops.log.entries import Intent, Refusal, ZoneDrift
 from hyops_gitops.log.envelope import Entry, decode, entry_path
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.verify_log import Reading
-from hyops_gitops.log.writer import read_evidence, require_log
+from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.plan.plan import Change
 
 
@@ -185,7 +184,7 @@ class History:
         }
 
 
-def show_entry(ports: CustodyPorts, seq: int | None) -> Shown:
+def show_entry(workspace: Workspace, seq: int | None) -> Shown:
     """One entry; the newest when no number is given.
 
     Raises:
@@ -194,14 +193,14 @@ def show_entry(ports: CustodyPorts, seq: int | None) -> Shown:
         UsageError: code `no-entry`.
         InvalidData: it cannot be read as an entry.
     """
-    keeping = read_head(ports)
-    snapshot = keeping.store.recorded()
+    managed = workspace.at("HEAD").zone()
+    snapshot = managed.store.recorded()
     if snapshot is None:
-        require_log(None, keeping.authority, keeping.signers, ports.verifier)
+        managed.verified(None)
         raise AssertionError("unreachable: without a branch there is no log")
-    zone = keeping.authority.zone
+    zone = managed.authority.zone
     try:
-        reading = read_evidence(snapshot, keeping.authority, keeping.signers, ports.verifier)
+        reading = managed.reading(snapshot)
     except InvalidData as error:
         raise InvalidData(error.message, code="evidence-invalid", hint="see `evidence verify`") from None
     last = sum(path.startswith(f"log/{zone}/") and path.endswith(".json") for path in snapshot.paths())
@@ -215,7 +214,7 @@ def show_entry(ports: CustodyPorts, seq: int | None) -> Shown:
     return Shown(decode(content), path, content, reading)
 
 
-def history_of(ports: CustodyPorts, name: str) -> History:
+def history_of(workspace: Workspace, name: str) -> History:
     """Every change of a name, oldest first.
 
     Raises:
@@ -223,7 +222,6 @@ def history_of(ports: CustodyPorts, name: str) -> History:
         Refused: `evidence-missing`, `evidence-invalid`.
         UsageError: codes `unknown-name`, `ambiguous-name`.
     """
-    keeping = read_head(ports)
-    log = require_log(keeping.store.recorded(), keeping.authority, keeping.signers, ports.verifier, tolerate_doubt=True)
+    log = workspace.at("HEAD").zone().log(tolerate_doubt=True)
     full = full_name(log, name)
     return History(log.zone, full, tuple(name_history(log, full)))

@@ -8,13 +8,14 @@ from typing import Literal
 from hyops_gitops.core.errors import InvalidData, Refused, UsageError
 from hyops_gitops.core.json_fields import time_text
 from hyops_gitops.core.signers import SignerLine, fingerprint, parse_allowed_signers
-from hyops_gitops.log.admin import CustodyPorts, OpenLog, open_for_writing, read_head, required_reason
+from hyops_gitops.log.admin import OpenLog, open_for_writing, required_reason
 from hyops_gitops.log.admin_entries import Compromised, TrustChange
 from hyops_gitops.log.envelope import EntryList
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.parts import TrustedKey
 from hyops_gitops.log.trust import MAIN_NAMESPACE, TRUST_NAMESPACE, Standing, TrustBook
-from hyops_gitops.log.writer import SIGNERS_PATH, require_log, trusted_keys
+from hyops_gitops.log.workspace import Workspace
+from hyops_gitops.log.writer import SIGNERS_PATH, trusted_keys
 
 KeyStatus = Literal["counts", "waits", "retired", "compromised", "unlisted"]
 
@@ -161,25 +162,22 @@ class KeyList:
         }
 
 
-def list_keys(ports: CustodyPorts) -> KeyList:
+def list_keys(workspace: Workspace) -> KeyList:
     """Every key of HEAD's allowed_signers and of the log in this clone, without the network.
 
     Raises:
         FindingsError: the authority at HEAD is invalid.
         Refused: `evidence-missing`, `evidence-invalid`.
     """
-    keeping = read_head(ports)
-    log: Log | None = None
-    if keeping.authority.evidence.genesis is not None:
-        snapshot = keeping.store.recorded()
-        log = require_log(snapshot, keeping.authority, keeping.signers, ports.verifier, tolerate_doubt=True)
-    versions = ports.history.versions(SIGNERS_PATH, keeping.commit)
+    zone = workspace.at("HEAD").zone()
+    log = zone.log(tolerate_doubt=True) if zone.is_started else None
+    versions = workspace.history.versions(SIGNERS_PATH, zone.commit)
     past = KeyPast.of((commit, parse_allowed_signers(content, SIGNERS_PATH)[0]) for commit, content in versions)
-    rows = key_rows(keeping.signers.lines.lines, log.entries if log else EntryList(), past)
-    return KeyList(keeping.authority.zone, tuple(rows), log.head.seq if log else None)
+    rows = key_rows(zone.signers.lines.lines, log.entries if log else EntryList(), past)
+    return KeyList(zone.authority.zone, tuple(rows), log.head.seq if log else None)
 
 
-def trust(ports: CustodyPorts, which: str, reason: str, tool: str, run: Mapping[str, str]) -> Log:
+def trust(workspace: Workspace, which: str, reason: str) -> Log:
     """Let a listed key count from here on.
 
     Raises:
@@ -188,7 +186,7 @@ def trust(ports: CustodyPorts, which: str, reason: str, tool: str, run: Mapping[
         Refused: guard `signing-key`: it is retired; and as `open_for_writing` does.
     """
     why = required_reason(reason)
-    opened = _open(ports, tool, run)
+    opened = open_for_writing(workspace, about_keys=True, tolerate_doubt=True)
     book = TrustBook.of(opened.log.entries)
     found = _find(which, opened)
     if len(found) > 1:  # a principal with an old key and a new one: the new one is meant
@@ -203,10 +201,10 @@ def trust(ports: CustodyPorts, which: str, reason: str, tool: str, run: Mapping[
         )
     if standing.trusted is not None:
         raise InvalidData(f"{_name(key)} counts since entry {standing.trusted_by}", code="nothing-to-do")
-    return opened.append(TrustChange(opened.keeping.commit, (key,), (), (), why))
+    return opened.append(TrustChange(opened.zone.commit, (key,), (), (), why))
 
 
-def retire(ports: CustodyPorts, which: str, reason: str, tool: str, run: Mapping[str, str]) -> Log:
+def retire(workspace: Workspace, which: str, reason: str) -> Log:
     """Let a key no longer count, whatever time it claims.
 
     Raises:
@@ -215,7 +213,7 @@ def retire(ports: CustodyPorts, which: str, reason: str, tool: str, run: Mapping
         Refused: guard `key-window`: its line has no valid-before; guard `last-key`; and as `open_for_writing` does.
     """
     why = required_reason(reason)
-    opened = _open(ports, tool, run)
+    opened = open_for_writing(workspace, about_keys=True, tolerate_doubt=True)
     book = TrustBook.of(opened.log.entries)
     found = _find(which, opened)
     if len(found) > 1:
@@ -224,19 +222,17 @@ def retire(ports: CustodyPorts, which: str, reason: str, tool: str, run: Mapping
     if book.standing(key.key).trusted is None:
         raise InvalidData(f"{_name(key)} does not count, so it cannot be retired", code="nothing-to-do")
     if any(line.valid_before is None for line in _lines(opened) if line.key == key.key):
-        now = ports.clock.now()
+        now = workspace.clock.now()
         raise Refused(
             f"the line of {_name(key)} in {SIGNERS_PATH} at HEAD has no valid-before",
             guard="key-window",
             hint=f'add valid-before="{now:%Y%m%d%H%M%S}Z" to its options by a reviewed pull request, then retry',
         )
-    _require_successor(opened, book, key, ports)
-    return opened.append(TrustChange(opened.keeping.commit, (), (key,), (), why))
+    _require_successor(opened, book, key, workspace.clock.now())
+    return opened.append(TrustChange(opened.zone.commit, (), (key,), (), why))
 
 
-def compromise(
-    ports: CustodyPorts, which: str, last_good_seq: int, reason: str, tool: str, run: Mapping[str, str]
-) -> Log:
+def compromise(workspace: Workspace, which: str, last_good_seq: int, reason: str) -> Log:
     """Declare a key stolen: it no longer counts, and what it signed after `last_good_seq` is in doubt.
 
     Raises:
@@ -245,7 +241,7 @@ def compromise(
         Refused: guard `last-key`; and as `open_for_writing` does.
     """
     why = required_reason(reason)
-    opened = _open(ports, tool, run)
+    opened = open_for_writing(workspace, about_keys=True, tolerate_doubt=True)
     book = TrustBook.of(opened.log.entries)
     head = opened.log.head.seq
     if not 0 <= last_good_seq <= head:
@@ -265,16 +261,12 @@ def compromise(
             guard="signing-key",
             hint="sign with another key that counts, or with a recovery key",
         )
-    _require_successor(opened, book, key, ports)
-    return opened.append(TrustChange(opened.keeping.commit, (), (), (Compromised(key.key, last_good_seq),), why))
+    _require_successor(opened, book, key, workspace.clock.now())
+    return opened.append(TrustChange(opened.zone.commit, (), (), (Compromised(key.key, last_good_seq),), why))
 
 
-def _open(ports: CustodyPorts, tool: str, run: Mapping[str, str]) -> OpenLog:
-    return open_for_writing(ports, tool, run, about_keys=True, tolerate_doubt=True)
-
-
-def _require_successor(opened: OpenLog, book: TrustBook, key: TrustedKey, ports: CustodyPorts) -> None:
-    if not leaves_somebody(_lines(opened), book, key.key, ports.clock.now()):
+def _require_successor(opened: OpenLog, book: TrustBook, key: TrustedKey, now: datetime) -> None:
+    if not leaves_somebody(_lines(opened), book, key.key, now):
         raise Refused(
             f"{_name(key)} is the last key that counts; without it nobody could write to the log again",
             guard="last-key",
@@ -283,7 +275,7 @@ def _require_successor(opened: OpenLog, book: TrustBook, key: TrustedKey, ports:
 
 
 def _lines(opened: OpenLog) -> tuple[SignerLine, ...]:
-    return opened.keeping.signers.lines.lines
+    return opened.zone.signers.lines.lines
 
 
 def _find(which: str, opened: OpenLog) -> list[TrustedKey]:

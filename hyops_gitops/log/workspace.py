@@ -15,20 +15,43 @@ Invariants, which every command relies on:
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Self
 
-from hyops_gitops.core.authority import Authority, EvidenceSettings
+from hyops_gitops.core.authority import Authority, EvidenceSettings, Secondary
 from hyops_gitops.core.document import DocumentReader, SchemaChecker
 from hyops_gitops.core.errors import UsageError
-from hyops_gitops.core.events import OnEvent
-from hyops_gitops.core.exchange import SourceFile
+from hyops_gitops.core.events import OnEvent, Warned
+from hyops_gitops.core.exchange import ServerInfo, SourceFile
 from hyops_gitops.core.findings import FindingsError
-from hyops_gitops.core.network import DnsClient, ZoneReader
-from hyops_gitops.core.ports import Clock, EvidenceSnapshot, EvidenceStore, History, SourceTree, VerifiedMark, Verifier
+from hyops_gitops.core.network import DnsClient, Refresher, ScratchZone, ZoneReader, ZoneTransfers
+from hyops_gitops.core.ports import (
+    Clock,
+    EvidenceSnapshot,
+    EvidenceStore,
+    History,
+    RemoteAccess,
+    Signer,
+    SourceTree,
+    VerifiedMark,
+    Verifier,
+)
 from hyops_gitops.log.log import Log
-from hyops_gitops.log.writer import Signers, read_signers, require_log
+from hyops_gitops.log.trust import MAIN_NAMESPACE
+from hyops_gitops.log.verify_log import Reading
+from hyops_gitops.log.writer import EntryWriter, Signers, read_evidence, read_signers, recorded_branch, require_log
 from hyops_gitops.validate.validation import Validation, validate_tree
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """This run of the program, as entries name it."""
+
+    tool: str = "hyops-gitops"
+    run: Mapping[str, str] = field(default_factory=dict)  # the CI job
+    boot_id: str | None = None  # of this machine since it started, and of its process namespace
+    pid: int = 0
 
 
 class Workspace(ABC):
@@ -74,7 +97,31 @@ class Workspace(ABC):
             self._revisions |= {revision: found, commit: found}
         return self._revisions[revision]
 
+    def here(self) -> "Revision":
+        """The work tree as it lies here, committed or not; its `commit` is empty."""
+        return self._revisions.setdefault("", Revision(self, "", self.work_tree))
+
+    # --- this process
+
+    @property
+    @abstractmethod
+    def process(self) -> Process: ...
+
+    @abstractmethod
+    def open_signer(self) -> Signer: ...
+
+    @abstractmethod
+    def new_id(self) -> str:
+        """32 hex digits, never the same again."""
+
+    @abstractmethod
+    def program_version(self, name: str) -> str:
+        """What a program that this one runs says of itself; `python` is the interpreter."""
+
     # --- the log
+
+    @abstractmethod
+    def open_remote(self, settings: EvidenceSettings) -> RemoteAccess: ...
 
     @abstractmethod
     def open_store(self, settings: EvidenceSettings) -> EvidenceStore: ...
@@ -97,6 +144,29 @@ class Workspace(ABC):
     @abstractmethod
     def reader_with_key(self, authority: Authority) -> ZoneReader | None:
         """The primary, to read; None where there is no key."""
+
+    @abstractmethod
+    def open_secondary(self, authority: Authority, secondary: Secondary) -> ZoneReader | None:
+        """A secondary, to read; None where it has no API, or no key is bound to its URL."""
+
+    @abstractmethod
+    def open_refresher(self, authority: Authority, secondary: Secondary) -> Refresher | None:
+        """What brings a secondary up to date; None where it has no API, or its key is not here."""
+
+    @abstractmethod
+    def open_scratch(self, authority: Authority) -> ScratchZone:
+        """A zone of a random name on the primary; nothing is made yet."""
+
+    @abstractmethod
+    def server_info(self, authority: Authority) -> ServerInfo: ...
+
+    @abstractmethod
+    def zone_keys(self, authority: Authority) -> tuple[bool, ...] | None:
+        """For each DNSSEC key whether it signs and is published; None where that is not shown."""
+
+    @property
+    @abstractmethod
+    def transfers(self) -> ZoneTransfers: ...
 
     @property
     @abstractmethod
@@ -147,12 +217,21 @@ class ManagedZone:
 
     def __init__(self, revision: Revision, authority: Authority) -> None:
         self.revision = revision
+        self.workspace = revision.workspace
         self.authority = authority
         self._logs: dict[tuple[bool, bool], Log] = {}
 
     @cached_property
     def store(self) -> EvidenceStore:
-        return self.revision.workspace.open_store(self.authority.evidence)
+        return self.workspace.open_store(self.authority.evidence)
+
+    @property
+    def commit(self) -> str:
+        return self.revision.commit
+
+    @property
+    def signers(self) -> Signers:
+        return self.revision.signers
 
     @property
     def is_started(self) -> bool:
@@ -192,13 +271,61 @@ class ManagedZone:
         in_full: bool = False,
     ) -> Log:
         """The log in a snapshot, as `require_log` verifies it."""
-        outside = self.revision.workspace
         return require_log(
             snapshot,
             self.authority,
-            self.revision.signers,
-            outside.verifier,
+            self.signers,
+            self.workspace.verifier,
             tolerate_doubt=tolerate_doubt,
             known=known,
-            mark=None if tolerate_doubt or in_full else outside.mark,
+            mark=None if tolerate_doubt or in_full else self.workspace.mark,
         )
+
+    def recorded(self) -> EvidenceSnapshot:
+        """The branch in this clone, verified or not.
+
+        Raises:
+            Refused: guard `evidence-missing`: there is no branch, or nothing pins its genesis; `evidence-diverged`.
+        """
+        return recorded_branch(self.store, self.authority)[0]
+
+    def reading(self, snapshot: EvidenceSnapshot) -> Reading:
+        """Everything that verification finds in a snapshot.
+
+        Raises:
+            InvalidData: code `evidence-invalid`: the branch holds anything but ordinary files.
+        """
+        return read_evidence(snapshot, self.authority, self.signers, self.workspace.verifier)
+
+    def entry_writer(self, signer: Signer | None = None, namespace: str = MAIN_NAMESPACE) -> EntryWriter:
+        """A writer whose key is listed, and known to sign.
+
+        Raises:
+            Refused: guard `signing-key`.
+        """
+        outside = self.workspace
+        return EntryWriter.prepare(
+            self.store,
+            signer or outside.open_signer(),
+            self.signers,
+            outside.clock,
+            outside.process.tool,
+            outside.process.run,
+            namespace=namespace,
+            warn=lambda text: outside.on_event(Warned(text)),
+        )
+
+    def newest(self, writer: EntryWriter, *, tolerate_doubt: bool = False, in_full: bool = False) -> Log:
+        """The log as the remote has it now, which counts the writer's key. Asked anew each time.
+
+        Raises:
+            Refused: `signing-key`, `evidence-missing`, `evidence-invalid`, `evidence-diverged`.
+            OutsideFailure: the remote cannot be reached.
+        """
+        snapshot, unasked = self.store.fetch_beside_mirrors()
+        for problem in unasked:
+            self.workspace.on_event(Warned(problem))
+        known = snapshot is None and self.store.recorded() is not None
+        log = self.verified(snapshot, known=known, tolerate_doubt=tolerate_doubt, in_full=in_full)
+        writer.require_trust(log)
+        return log

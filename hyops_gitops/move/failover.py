@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from hyops_gitops.apply.plan import PlanPorts, PlanRequest, make_proposal
+from hyops_gitops.apply.plan import PlanRequest, make_proposal
 from hyops_gitops.apply.probe import ReadinessPorts, check_readiness
 from hyops_gitops.core.declaration import DeclaredHold
 from hyops_gitops.core.errors import UsageError
@@ -12,6 +12,7 @@ from hyops_gitops.core.names import SHARED
 from hyops_gitops.core.readiness import Candidate, ReadinessReport
 from hyops_gitops.core.text import counted, suggestion
 from hyops_gitops.core.zone import Zone
+from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.move.contract_files import FileChange, Overlay, check_changes
 from hyops_gitops.move.moves import CommitText, Move, MoveResult, Rehearsal, SiteChoice, SkippedEndpoint, select
 from hyops_gitops.move.moving import (
@@ -141,7 +142,7 @@ def rehearse(
     request: FailoverRequest,
     options: CommitOptions,
     ports: MovePorts,
-    planning: PlanPorts,
+    workspace: Workspace,
     probing: ReadinessPorts,
     *,
     live: bool = False,
@@ -152,7 +153,7 @@ def rehearse(
         request: The failover.
         options: Only its overrides matter.
         ports: Contracts, log, clock.
-        planning: For the plan; with `live`, its base is the primary.
+        workspace: For the plan; with `live`, its base is the primary.
         probing: Probes and DNS.
         live: Whether to read the primary instead of the signed log.
 
@@ -163,8 +164,8 @@ def rehearse(
     selection = select_moves(request, replace(options, commit=False, push=False, pull_request=False), ports)
     after = check_changes(selection.changes, ports.files)
     made = {change.path: change.after for change in selection.changes}
-    planned = PlanRequest(None, live, options.overrides, ports.files.authority_override)
-    proposal = make_proposal(planned, replace(planning, work_tree=Overlay(planning.work_tree, made)))
+    planned = PlanRequest(None, live, options.overrides)
+    proposal = make_proposal(planned, workspace.replaced(work_tree=Overlay(workspace.work_tree, made)))
     reports = _probed(
         selection.moves,
         after,

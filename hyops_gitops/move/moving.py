@@ -4,7 +4,6 @@ import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from hyops_gitops.apply.plan import recorded_log
 from hyops_gitops.apply.propose import known_sites
 from hyops_gitops.core.authority import Authority, EvidenceSettings
 from hyops_gitops.core.contract import Contract
@@ -18,6 +17,7 @@ from hyops_gitops.core.ports import Branches, Clock, EvidenceStore, History, Ver
 from hyops_gitops.core.text import first_few, suggestion
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.retirement import cached_until
+from hyops_gitops.log.writer import read_signers, require_log
 from hyops_gitops.move.contract_files import (
     FileChange,
     FilePorts,
@@ -241,4 +241,7 @@ def read_log(validation: Validation, authority: Authority, ports: MovePorts) -> 
     Raises:
         Refused: the log is missing in this clone, or does not verify.
     """
-    return recorded_log(validation, authority, ports.open_store, ports.verifier, ports.mark)
+    if authority.evidence.genesis is None:
+        return None
+    snapshot = ports.open_store(authority.evidence).recorded()
+    return require_log(snapshot, authority, read_signers(validation.files), ports.verifier, mark=ports.mark)

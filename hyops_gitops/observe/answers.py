@@ -4,7 +4,7 @@ A resolver that gives an old answer within that answer's TTL does what it should
 answers that say there is nothing). One that gives it for longer does not.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -14,7 +14,6 @@ from hyops_gitops.core.errors import HyopsError
 from hyops_gitops.core.exchange import NO_ANSWER, Answer, Question, unseen_because, why_inconclusive
 from hyops_gitops.core.markers import anchor_name
 from hyops_gitops.core.names import is_below
-from hyops_gitops.core.network import DnsClient, ZoneReader, ZoneTransfers
 from hyops_gitops.core.servers import (
     Answers,
     DnsServer,
@@ -29,6 +28,7 @@ from hyops_gitops.core.text import first_few
 from hyops_gitops.core.zone import Key, RRset, Zone
 from hyops_gitops.log.log import Applied, Log
 from hyops_gitops.log.retirement import NEW_ZONE_EXPLAINED, NO_ANSWER_S, OLD_ANSWER_S, is_shared, stopped_serving
+from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.observe.drift import ServerView, ViewSource
 from hyops_gitops.observe.status import ServerAnswer, Verdict
 
@@ -77,22 +77,12 @@ _SHOWN = 3  # names in one remark
 _NEVER_SERVED = frozenset({"ALIAS", "LUA"})
 
 
-@dataclass(frozen=True, slots=True)
-class ViewPorts:
-    """What looking needs from the outside; nothing of it can write."""
-
-    dns: DnsClient
-    transfers: ZoneTransfers
-    open_primary: Callable[[Authority], ZoneReader | None]  # None: no key, or not wanted
-    open_secondary: Callable[[Authority, Secondary], ZoneReader | None]
-
-
 @dataclass(slots=True)
 class Viewer:
     """Looks at the servers of one zone, and notes what it could not see."""
 
     authority: Authority
-    ports: ViewPorts
+    workspace: Workspace
     strict: bool = False  # whether nothing will do but the primary's API
     unseen: list[str] = field(default_factory=list)
     blind: bool = False  # whether a server that has to be looked at could not be
@@ -120,7 +110,7 @@ class Viewer:
         if not copy.serves:
             return self._by_dns(server, copy, keys)
         try:
-            reader = self.ports.open_secondary(self.authority, secondary)
+            reader = self.workspace.open_secondary(self.authority, secondary)
             if reader is not None:
                 return self._view(server, "api", reader.rrsets(), None, copy.serial, serves=True)
         except HyopsError as error:
@@ -134,7 +124,7 @@ class Viewer:
         return zone.without([key for key in zone.rrsets if not self._askable(key[1])])
 
     def _askable(self, rrtype: str) -> bool:
-        return rrtype not in _NEVER_SERVED and self.ports.transfers.knows_type(rrtype)
+        return rrtype not in _NEVER_SERVED and self.workspace.transfers.knows_type(rrtype)
 
     def _by_api(self) -> tuple[RRset, ...] | None:
         """What the primary's API shows.
@@ -143,7 +133,7 @@ class Viewer:
             HyopsError: nothing else will do, and it cannot be asked.
         """
         try:
-            reader = self.ports.open_primary(self.authority)
+            reader = self.workspace.reader_with_key(self.authority)
             return None if reader is None else reader.rrsets()
         except HyopsError as error:
             if self.strict:
@@ -153,7 +143,7 @@ class Viewer:
 
     def _copy(self, server: DnsServer) -> ZoneCopy:
         zone = self.authority.zone
-        return ZoneCopy.of(zone, ask(self.ports.dns, server, copy_questions(zone)))
+        return ZoneCopy.of(zone, ask(self.workspace.dns, server, copy_questions(zone)))
 
     def _by_dns(self, server: DnsServer, copy: ZoneCopy, keys: Collection[Key]) -> ServerView | None:
         """By transfer where the server allows it, else record by record; None where nothing can be concluded."""
@@ -164,7 +154,7 @@ class Viewer:
         if not copy.serves:
             return self._view(server, "dns", (), frozenset(), copy.serial, serves=False)
         try:
-            transferred = self.ports.transfers.transfer(server.address, zone)
+            transferred = self.workspace.transfers.transfer(server.address, zone)
         except HyopsError:
             self.unseen.append(f"records of {server.label} that are not known: it does not transfer to us")
             self._hidden(server, (key for key in keys if not self._askable(key[1])))
@@ -174,7 +164,7 @@ class Viewer:
             seen = tuple(one for one in transferred if one.key not in hidden)
             return self._view(server, "axfr", seen, None, copy.serial, serves=True)
         asked = frozenset(_askable([key for key in keys if self._askable(key[1])], zone))
-        answers = ask(self.ports.dns, server, [Question(*key) for key in sorted(asked)])
+        answers = ask(self.workspace.dns, server, [Question(*key) for key in sorted(asked)])
         if why := why_inconclusive(answers.values()):
             self._blind(server, why)
             return None

@@ -4,13 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Generic, Literal, TypeVar
 
-from hyops_gitops.apply.plan import PlanPorts
-from hyops_gitops.core.authority import Authority, EvidenceSettings, Secondary
 from hyops_gitops.core.errors import HyopsError, UsageError
-from hyops_gitops.core.events import OnEvent
-from hyops_gitops.core.exchange import ServerInfo, SourceFile
-from hyops_gitops.core.network import DnsClient, ScratchZone, ZoneReader
-from hyops_gitops.core.ports import Clock, RemoteAccess, Signer
 
 # ok; does not work; cannot be seen from here, which is not ok; cannot be seen, and somebody vouched for it.
 State = Literal["ok", "fail", "unknown", "attested"]
@@ -87,31 +81,12 @@ def parse_attest(text: str) -> tuple[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class DoctorPorts:
-    """The outside."""
-
-    plan: PlanPorts
-    python: Callable[[], str]
-    program: Callable[[str], str]  # its version, or that it is there
-    open_remote: Callable[[EvidenceSettings], RemoteAccess]
-    open_signer: Callable[[], Signer]
-    open_secondary: Callable[[Authority, Secondary], ZoneReader | None]  # None: no key is bound to its URL
-    server_info: Callable[[Authority], ServerInfo]
-    zone_keys: Callable[[Authority], tuple[bool, ...] | None]  # whether each signs and is published; None: not shown
-    open_scratch: Callable[[Authority], ScratchZone]  # of a random name; nothing is made yet
-    on_event: OnEvent
-    bound_url: Callable[[], str]  # "" where none is set
-    dns: DnsClient
-    clock: Clock
-
-
-@dataclass(frozen=True, slots=True)
 class DoctorRequest:
     """One call of doctor."""
 
-    authority_override: SourceFile | None = None
     runner_site: str | None = None
     remote_site: str | None = None
+    bound_url: str = ""  # the primary's that the API key is for, as the environment says; empty: it says none
     race: bool = False  # whether to try the database's isolation in a scratch zone
 
 

@@ -11,25 +11,22 @@ from datetime import timedelta
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.errors import InvalidData, OutsideFailure, Refused
 from hyops_gitops.core.exchange import BranchRules
-from hyops_gitops.core.findings import FindingsError, has_errors
+from hyops_gitops.core.findings import has_errors
 from hyops_gitops.core.signers import fingerprint
 from hyops_gitops.core.text import counted
-from hyops_gitops.log.log import Log
 from hyops_gitops.log.trust import MAIN_NAMESPACE, TrustBook
-from hyops_gitops.log.writer import read_signers, require_log
+from hyops_gitops.log.workspace import ManagedZone, Workspace
 from hyops_gitops.observe import doctor_primary as primary_checks
 from hyops_gitops.observe import doctor_servers as server_checks
 from hyops_gitops.observe.checkup import (
     CachedCheck,
     CannotSee,
     Checkup,
-    DoctorPorts,
     DoctorRequest,
     Look,
     attested,
     examined,
 )
-from hyops_gitops.validate.validation import Validation, validate_tree
 
 _TRIAL_NAMESPACE = "hyops-gitops-doctor"  # a signature in it proves nothing to anybody but us
 _SOON = timedelta(days=14)
@@ -42,28 +39,21 @@ _REVIEWED = frozenset({"pull_request", "required_status_checks", "non_fast_forwa
 class Repository:
     """The clone, its log and its remote."""
 
-    def __init__(
-        self, request: DoctorRequest, ports: DoctorPorts, validation: Validation, authority: Authority
-    ) -> None:
-        self.request = request
-        self.ports = ports
-        self.validation = validation
-        self.authority = authority
-        self.signers = read_signers(validation.files)
-        self.log = CachedCheck("log", self._log)
-        self.remote_head = CachedCheck("remote", lambda: ports.open_remote(authority.evidence).head())
-
-    def _log(self) -> Log:
-        snapshot = self.ports.plan.open_store(self.authority.evidence).recorded()
-        return require_log(snapshot, self.authority, self.signers, self.ports.plan.verifier)
+    def __init__(self, zone: ManagedZone) -> None:
+        self.workspace = zone.workspace
+        self.validation = zone.revision.validation
+        self.authority = zone.authority
+        self.signers = zone.signers
+        self.log = CachedCheck("log", lambda: zone.log(in_full=True))
+        self.remote_head = CachedCheck("remote", lambda: zone.workspace.open_remote(zone.authority.evidence).head())
 
 
 def looks(repository: Repository) -> dict[str, Look]:
     """Every check, by its id."""
     return {
-        "python": repository.ports.python,
-        "git": lambda: repository.ports.program("git"),
-        "ssh-keygen": lambda: repository.ports.program("ssh-keygen"),
+        "python": lambda: repository.workspace.program_version("python"),
+        "git": lambda: repository.workspace.program_version("git"),
+        "ssh-keygen": lambda: repository.workspace.program_version("ssh-keygen"),
         "contracts": lambda: _contracts(repository),
         "history": lambda: _history(repository),
         "signing-key": lambda: _signing_key(repository),
@@ -83,23 +73,23 @@ def _contracts(repository: Repository) -> str:
         raise InvalidData(f"{worst} findings at HEAD", code="findings", hint="hyops-gitops validate")
     if not validation.contracts:
         raise InvalidData("there is no contract at HEAD", code="empty-tree", hint="write one; see endpoints/README.md")
-    dirty = repository.ports.plan.history.dirty_paths()
+    dirty = repository.workspace.history.dirty_paths()
     if dirty:
         raise Refused(f"not committed: {dirty[0]}", guard="dirty", hint="commit or remove what is not committed")
     return f"{counted(len(validation.contracts), 'contract')} at HEAD, all valid"
 
 
 def _history(repository: Repository) -> str:
-    if repository.ports.plan.history.is_shallow():
+    if repository.workspace.history.is_shallow():
         hint = "git fetch --unshallow (in CI: fetch-depth: 0)"
         raise Refused("this clone's history is cut off", guard="shallow", hint=hint)
     return "complete"
 
 
 def _signing_key(repository: Repository) -> str:
-    signer = repository.ports.open_signer()
+    signer = repository.workspace.open_signer()
     key = signer.public_key()
-    now = repository.ports.clock.now()
+    now = repository.workspace.clock.now()
     line = repository.signers.lines.principal_of(key, MAIN_NAMESPACE, now)
     signer.sign(b"hyops-gitops doctor: can this key sign?\n", _TRIAL_NAMESPACE)
     if line.valid_before is not None and line.valid_before - now < _SOON:
@@ -126,9 +116,9 @@ def _log(repository: Repository) -> str:
 
 def _key_trusted(repository: Repository) -> str:
     log = repository.log()
-    signer = repository.ports.open_signer()
+    signer = repository.workspace.open_signer()
     key = signer.public_key()
-    line = repository.signers.lines.principal_of(key, MAIN_NAMESPACE, repository.ports.clock.now())
+    line = repository.signers.lines.principal_of(key, MAIN_NAMESPACE, repository.workspace.clock.now())
     if (why := TrustBook.of(log.entries).why_not(line.principal, key, MAIN_NAMESPACE)) is not None:
         hint = "somebody whose key counts runs: hyops-gitops keys trust PRINCIPAL --reason REASON"
         raise Refused(f"the log does not count the key of {line.principal}: {why}", guard="signing-key", hint=hint)
@@ -148,7 +138,7 @@ def _push(repository: Repository) -> str:
     if settings.remote is None:
         return "nothing is pushed: the log stays in this clone"
     head = repository.remote_head()
-    why = repository.ports.open_remote(settings).refusal(head or repository.ports.plan.history.resolve("HEAD"))
+    why = repository.workspace.open_remote(settings).refusal(head or repository.workspace.history.resolve("HEAD"))
     if why is not None:
         raise OutsideFailure(
             f"{settings.remote} does not let us push: {why}",
@@ -177,7 +167,7 @@ def _rules(repository: Repository, branch: str) -> BranchRules:
     hidden = f"what protects {branch} on {settings.remote} cannot be seen from here"
     remedy = "look at it where the forge shows it; docs/github.md says what has to stand there"
     try:
-        rules = repository.ports.open_remote(settings).rules(branch)
+        rules = repository.workspace.open_remote(settings).rules(branch)
     except OutsideFailure as failure:
         raise CannotSee(f"{hidden}: {failure.message}", failure.hint or remedy) from None
     if rules is None:
@@ -204,27 +194,21 @@ def outside(authority: Authority, what: str, site: str | None, option: str) -> s
     return f"{what} stands at {site}, outside of {authority.failure_domain}"
 
 
-def examine(request: DoctorRequest, ports: DoctorPorts, attests: Mapping[str, str]) -> Checkup:
+def examine(request: DoctorRequest, workspace: Workspace, attests: Mapping[str, str]) -> Checkup:
     """Every check, in the order in which an apply needs them.
 
     Raises:
         FindingsError: the authority file is invalid, so there is nobody to ask.
         UsageError: no repository, or `bad-attest`.
     """
-    plan = ports.plan
-    commit = plan.history.resolve("HEAD")
-    validation = validate_tree(
-        plan.history.tree(commit), plan.read, plan.check, authority_override=request.authority_override
-    )
-    authority = validation.authority
-    if authority is None:
-        raise FindingsError(validation.findings)
-    repository = Repository(request, ports, validation, authority)
-    primary = primary_checks.PrimaryServer(request, ports, authority, repository.log)
+    zone = workspace.at("HEAD").zone()
+    authority = zone.authority
+    repository = Repository(zone)
+    primary = primary_checks.PrimaryServer(request, workspace, authority, repository.log)
     checks: dict[str, Look] = {
         **looks(repository),
         **primary_checks.looks(primary),
-        **server_checks.looks(ports, authority, primary.header),
+        **server_checks.looks(workspace, authority, primary.header),
         **_sites(request, authority),
     }
     return Checkup(authority.zone, attested((examined(name, look) for name, look in checks.items()), attests))

@@ -19,17 +19,18 @@ from hyops_gitops.core.network import ZoneReader
 from hyops_gitops.core.serials import StuckSerial, forecast_serial, signatures_expire, stuck_serial
 from hyops_gitops.core.text import counted
 from hyops_gitops.log.log import Log
-from hyops_gitops.observe.checkup import CachedCheck, CannotSee, DoctorPorts, DoctorRequest, Look
+from hyops_gitops.log.workspace import Workspace
+from hyops_gitops.observe.checkup import CachedCheck, CannotSee, DoctorRequest, Look
 from hyops_gitops.observe.isolation import ENOUGH, ONE_WRITER, closing_settings, race
 from hyops_gitops.plan.limits import Limits
 
 
-def signed_zone(header: ZoneHeader, authority: Authority, ports: DoctorPorts) -> str:
+def signed_zone(header: ZoneHeader, authority: Authority, workspace: Workspace) -> str:
     """How the zone is signed."""
     check_signing(header, authority)
     zone = authority.zone
     if header.signing is None:
-        return _unsigned(zone, ports.zone_keys(authority))
+        return _unsigned(zone, workspace.zone_keys(authority))
     transferred = bool(authority.secondaries) and authority.policy.replication == "transfer"
     expire = signatures_expire(header) if transferred else False
     hint = f"pdnsutil set-meta {zone} SOA-EDIT INCEPTION-INCREMENT, with SOA-EDIT-API DEFAULT"
@@ -66,14 +67,16 @@ _READ_ONLY_BACKENDS = frozenset({"bind", "pipe", "geoip", "ldap"})
 class PrimaryServer:
     """The primary's API, and what it said, asked for once."""
 
-    def __init__(self, request: DoctorRequest, ports: DoctorPorts, authority: Authority, log: CachedCheck[Log]) -> None:
+    def __init__(
+        self, request: DoctorRequest, workspace: Workspace, authority: Authority, log: CachedCheck[Log]
+    ) -> None:
         self.request = request
-        self.ports = ports
+        self.workspace = workspace
         self.authority = authority
         self.log = log
-        self.reader: CachedCheck[ZoneReader] = CachedCheck("api-key", lambda: ports.plan.open_reader(authority))
+        self.reader: CachedCheck[ZoneReader] = CachedCheck("api-key", lambda: workspace.open_reader(authority))
         self.header: CachedCheck[ZoneHeader] = CachedCheck("api", lambda: self.reader().header())
-        self.info: CachedCheck[ServerInfo] = CachedCheck("version", lambda: ports.server_info(authority))
+        self.info: CachedCheck[ServerInfo] = CachedCheck("version", lambda: workspace.server_info(authority))
 
 
 def looks(primary: PrimaryServer) -> dict[str, Look]:
@@ -89,7 +92,7 @@ def looks(primary: PrimaryServer) -> dict[str, Look]:
         "zone-kind": lambda: _kind(primary),
         "soa-edit-api": lambda: _soa_edit_api(primary),
         "served-serial": lambda: _served_serial(primary),
-        "signed-zone": lambda: signed_zone(primary.header(), primary.authority, primary.ports),
+        "signed-zone": lambda: signed_zone(primary.header(), primary.authority, primary.workspace),
         "anchor": lambda: _anchor(primary),
         "rows": lambda: _rows(primary),
         "clock": lambda: _clock(primary),
@@ -98,7 +101,7 @@ def looks(primary: PrimaryServer) -> dict[str, Look]:
 
 
 def _bound(primary: PrimaryServer) -> str:
-    api, bound = primary.authority.primary.api, primary.ports.bound_url()
+    api, bound = primary.authority.primary.api, primary.request.bound_url
     if bound.rstrip("/") != api.url:
         said = f"HYOPS_PRIMARY_URL says {bound}" if bound else "HYOPS_PRIMARY_URL is not set"
         raise Refused(
@@ -174,7 +177,7 @@ def _isolation(primary: PrimaryServer) -> str:
 
 def _raced(primary: PrimaryServer, backends: Collection[str]) -> str:
     try:
-        outcome = race(primary.ports.open_scratch(primary.authority), primary.ports.on_event)
+        outcome = race(primary.workspace.open_scratch(primary.authority), primary.workspace.on_event)
     except OutsideFailure as error:
         if error.code != "powerdns-unauthorized":
             raise
@@ -197,7 +200,7 @@ def _soa_edit_api(primary: PrimaryServer) -> str:
     header, stuck = primary.header(), _stuck(primary)
     if stuck is not None and stuck.guard == "soa-edit-api":
         raise Refused(stuck.message, guard=stuck.guard, hint=stuck.hint)
-    if forecast_serial(header, primary.ports.clock.now()).stored_moves is None:
+    if forecast_serial(header, primary.workspace.clock.now()).stored_moves is None:
         raise CannotSee(
             f"{header.soa_edit_api}, and the serial is within two minutes of the time: whether the next write moves it "
             "is seen after that write",
@@ -212,7 +215,7 @@ def _served_serial(primary: PrimaryServer) -> str:
         raise Refused(stuck.message, guard=stuck.guard, hint=stuck.hint)
     if stuck is not None:
         return f"serial {header.edited_serial} is served; what moves the zone's own is the question first"
-    if forecast_serial(header, primary.ports.clock.now()).served_moves is None:
+    if forecast_serial(header, primary.workspace.clock.now()).served_moves is None:
         raise CannotSee(
             f"serial {header.edited_serial} is served of {header.serial}; how it comes of it is not shown, so whether "
             "the next write moves it is seen after that write",
@@ -222,7 +225,7 @@ def _served_serial(primary: PrimaryServer) -> str:
 
 
 def _stuck(primary: PrimaryServer) -> StuckSerial | None:
-    return stuck_serial(primary.header(), primary.authority.zone, primary.ports.clock.now())
+    return stuck_serial(primary.header(), primary.authority.zone, primary.workspace.clock.now())
 
 
 def _anchor(primary: PrimaryServer) -> str:
@@ -245,7 +248,7 @@ def _rows(primary: PrimaryServer) -> str:
 
 def _clock(primary: PrimaryServer) -> str:
     header, log = primary.header(), primary.log()
-    now = primary.ports.clock.now()
+    now = primary.workspace.clock.now()
     check_clock(now, log.head.envelope.time, header.server_time)
     if header.server_time is None:
         raise CannotSee(
@@ -258,8 +261,8 @@ def _clock(primary: PrimaryServer) -> str:
 def _plan(primary: PrimaryServer) -> str:
     primary.header()
     primary.log()
-    request = PlanRequest(None, live=True, authority_override=primary.request.authority_override)
-    plan = make_proposal(request, primary.ports.plan).plan
+    request = PlanRequest(None, live=True)
+    plan = make_proposal(request, primary.workspace).plan
     if plan.refusals:
         first = plan.refusals[0]
         more = f", and {len(plan.refusals) - 1} more" if len(plan.refusals) > 1 else ""

@@ -11,38 +11,39 @@ from hyops_gitops.core.exchange import Answer, Question, ZoneHeader
 from hyops_gitops.core.servers import ANSWER_TIMEOUT_S
 from hyops_gitops.core.zone import soa_serial
 from hyops_gitops.log.retirement import NEW_ZONE_S, NO_ANSWER_S, OLD_ANSWER_S, is_shared
-from hyops_gitops.observe.checkup import CachedCheck, CannotSee, DoctorPorts, Look
+from hyops_gitops.log.workspace import Workspace
+from hyops_gitops.observe.checkup import CachedCheck, CannotSee, Look
 
 
-def looks(ports: DoctorPorts, authority: Authority, header: CachedCheck[ZoneHeader]) -> dict[str, Look]:
+def looks(workspace: Workspace, authority: Authority, header: CachedCheck[ZoneHeader]) -> dict[str, Look]:
     """Every check, by its id."""
     primary = authority.primary.dns
     serial: CachedCheck[int]
     if primary is not None:
         address = primary
-        serial = CachedCheck("primary-dns", lambda: served_serial_of(ports, authority.zone, address))
+        serial = CachedCheck("primary-dns", lambda: served_serial_of(workspace, authority.zone, address))
     else:
         serial = CachedCheck("api", lambda: header().edited_serial)
     named: dict[str, Look] = {"primary-dns": lambda: _primary(authority, serial)}
     if is_shared(authority):
-        named |= _sharing(ports, authority, serial, header)
+        named |= _sharing(workspace, authority, serial, header)
     else:
-        named |= _transferring(ports, authority, serial, header)
+        named |= _transferring(workspace, authority, serial, header)
     for resolver in authority.resolvers:
-        named[f"resolver-{resolver.name}"] = partial(_resolver, ports, authority.zone, resolver)
+        named[f"resolver-{resolver.name}"] = partial(_resolver, workspace, authority.zone, resolver)
     return named
 
 
 def _transferring(
-    ports: DoctorPorts, authority: Authority, serial: CachedCheck[int], header: CachedCheck[ZoneHeader]
+    workspace: Workspace, authority: Authority, serial: CachedCheck[int], header: CachedCheck[ZoneHeader]
 ) -> dict[str, Look]:
     named: dict[str, Look] = {}
     for secondary in authority.secondaries:
-        named[f"secondary-{secondary.name}"] = partial(_secondary, ports, authority, secondary, serial)
+        named[f"secondary-{secondary.name}"] = partial(_secondary, workspace, authority, secondary, serial)
         if secondary.api is not None:
-            named[f"secondary-api-{secondary.name}"] = partial(_secondary_api, ports, authority, secondary)
+            named[f"secondary-api-{secondary.name}"] = partial(_secondary_api, workspace, authority, secondary)
     if authority.secondaries:
-        named["notify"] = partial(_notify, ports, authority, header)
+        named["notify"] = partial(_notify, workspace, authority, header)
     return named
 
 
@@ -52,8 +53,8 @@ def _primary(authority: Authority, serial: CachedCheck[int]) -> str:
     return f"{authority.primary.dns} answers with authority, serial {serial()}"
 
 
-def _secondary(ports: DoctorPorts, authority: Authority, one: Secondary, serial: CachedCheck[int]) -> str:
-    served = served_serial_of(ports, authority.zone, one.dns)
+def _secondary(workspace: Workspace, authority: Authority, one: Secondary, serial: CachedCheck[int]) -> str:
+    served = served_serial_of(workspace, authority.zone, one.dns)
     wanted = serial()
     if served != wanted:
         raise OutsideFailure(
@@ -65,8 +66,8 @@ def _secondary(ports: DoctorPorts, authority: Authority, one: Secondary, serial:
     return f"{one.dns} answers with authority, serial {served}, as the primary"
 
 
-def _secondary_api(ports: DoctorPorts, authority: Authority, one: Secondary) -> str:
-    reader = ports.open_secondary(authority, one)
+def _secondary_api(workspace: Workspace, authority: Authority, one: Secondary) -> str:
+    reader = workspace.open_secondary(authority, one)
     if reader is None:
         raise CannotSee(
             "no key is bound to its api_url, so it is not asked to transfer at once; NOTIFY has to do",
@@ -82,11 +83,11 @@ def _secondary_api(ports: DoctorPorts, authority: Authority, one: Secondary) -> 
     return f"kind {kind}, takes the key"
 
 
-def _notify(ports: DoctorPorts, authority: Authority, header: CachedCheck[ZoneHeader]) -> str:
+def _notify(workspace: Workspace, authority: Authority, header: CachedCheck[ZoneHeader]) -> str:
     seen = header()
     if seen.notified_serial == seen.serial:
         return f"the primary has sent NOTIFY for serial {seen.serial}"
-    if all(ports.open_secondary(authority, one) is not None for one in authority.secondaries):
+    if all(workspace.open_secondary(authority, one) is not None for one in authority.secondaries):
         return "not sent for this serial; each secondary is asked by its API"
     raise CannotSee(
         f"the primary has not sent NOTIFY for serial {seen.serial} yet",
@@ -94,9 +95,9 @@ def _notify(ports: DoctorPorts, authority: Authority, header: CachedCheck[ZoneHe
     )
 
 
-def _resolver(ports: DoctorPorts, zone: str, one: Resolver) -> str:
+def _resolver(workspace: Workspace, zone: str, one: Resolver) -> str:
     question = Question(zone, "SOA")
-    answer = conclusive(ports, one.dns, question, recursion_desired=True)
+    answer = conclusive(workspace, one.dns, question, recursion_desired=True)
     if answer.rcode != "NOERROR" or not answer.rrsets:
         raise OutsideFailure(
             f"{one.dns} answers {answer.rcode} for {zone}: it does not resolve the zone",
@@ -110,21 +111,21 @@ def _resolver(ports: DoctorPorts, zone: str, one: Resolver) -> str:
 
 
 def _sharing(
-    ports: DoctorPorts, authority: Authority, serial: CachedCheck[int], header: CachedCheck[ZoneHeader]
+    workspace: Workspace, authority: Authority, serial: CachedCheck[int], header: CachedCheck[ZoneHeader]
 ) -> dict[str, Look]:
     """Every check, by its id."""
     named: dict[str, Look] = {}
     for secondary in authority.secondaries:
-        named[f"secondary-{secondary.name}"] = partial(_shared_served, ports, authority, secondary, serial)
+        named[f"secondary-{secondary.name}"] = partial(_shared_served, workspace, authority, secondary, serial)
         if secondary.api is not None:
-            named[f"secondary-api-{secondary.name}"] = partial(_database, ports, authority, secondary, header)
-        named[f"secondary-caches-{secondary.name}"] = partial(_caches, ports, authority, secondary)
+            named[f"secondary-api-{secondary.name}"] = partial(_database, workspace, authority, secondary, header)
+        named[f"secondary-caches-{secondary.name}"] = partial(_caches, workspace, authority, secondary)
     return named
 
 
-def _shared_served(ports: DoctorPorts, authority: Authority, secondary: Secondary, serial: CachedCheck[int]) -> str:
+def _shared_served(workspace: Workspace, authority: Authority, secondary: Secondary, serial: CachedCheck[int]) -> str:
     try:
-        served = served_serial_of(ports, authority.zone, secondary.dns)
+        served = served_serial_of(workspace, authority.zone, secondary.dns)
     except OutsideFailure as error:
         if error.code != "not-authoritative":
             raise
@@ -143,8 +144,8 @@ def _shared_served(ports: DoctorPorts, authority: Authority, secondary: Secondar
     return f"{secondary.dns} answers with authority, serial {served}, as the primary"
 
 
-def _database(ports: DoctorPorts, authority: Authority, secondary: Secondary, header: CachedCheck[ZoneHeader]) -> str:
-    reader = ports.open_secondary(authority, secondary)
+def _database(workspace: Workspace, authority: Authority, secondary: Secondary, header: CachedCheck[ZoneHeader]) -> str:
+    reader = workspace.open_secondary(authority, secondary)
     if reader is None:
         raise CannotSee(
             "no key is bound to its api_url, so its caches are not flushed after a change",
@@ -167,8 +168,8 @@ def _database(ports: DoctorPorts, authority: Authority, secondary: Secondary, he
     return f"kind {seen.kind}, serial {seen.serial} in its database, as in the primary's"
 
 
-def _caches(ports: DoctorPorts, authority: Authority, secondary: Secondary) -> str:
-    if ports.open_secondary(authority, secondary) is not None:
+def _caches(workspace: Workspace, authority: Authority, secondary: Secondary) -> str:
+    if workspace.open_secondary(authority, secondary) is not None:
         return "flushed by its API after each change"
     timeout_s = authority.policy.convergence.timeout_s
     keeps = f"its caches keep an answer for up to {OLD_ANSWER_S} s, and that there is none for up to {NO_ANSWER_S} s"
@@ -184,14 +185,14 @@ def _caches(ports: DoctorPorts, authority: Authority, secondary: Secondary) -> s
 # --- one question
 
 
-def served_serial_of(ports: DoctorPorts, zone: str, address: ServerAddress) -> int:
+def served_serial_of(workspace: Workspace, zone: str, address: ServerAddress) -> int:
     """The serial that a server answers with authority.
 
     Raises:
         OutsideFailure: codes `silent`, `not-authoritative`, `no-answer`.
     """
     question = Question(zone, "SOA")
-    answer = conclusive(ports, address, question, recursion_desired=False)
+    answer = conclusive(workspace, address, question, recursion_desired=False)
     serial = soa_serial(answer.rrset(question))
     if not answer.authoritative or serial is None:
         raise OutsideFailure(
@@ -202,13 +203,13 @@ def served_serial_of(ports: DoctorPorts, zone: str, address: ServerAddress) -> i
     return serial
 
 
-def conclusive(ports: DoctorPorts, address: ServerAddress, question: Question, *, recursion_desired: bool) -> Answer:
+def conclusive(workspace: Workspace, address: ServerAddress, question: Question, *, recursion_desired: bool) -> Answer:
     """The answer of a server.
 
     Raises:
         OutsideFailure: it does not answer, or answers that it cannot.
     """
-    asked = ports.dns.ask(address, [question], recursion_desired=recursion_desired, timeout_s=ANSWER_TIMEOUT_S)
+    asked = workspace.dns.ask(address, [question], recursion_desired=recursion_desired, timeout_s=ANSWER_TIMEOUT_S)
     answer = asked[question]
     if answer.conclusive:
         return answer

@@ -4,28 +4,25 @@ Looks through the primary's API where there is a key, by DNS elsewhere, and says
 but for a `drift` entry when asked to record, and a transfer when asked to bring a secondary up.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from hyops_gitops.apply.look import anchor_refusal, check_clock, check_header, judge_anchor, observe
 from hyops_gitops.apply.record import zone_digests, zone_drift
-from hyops_gitops.core.authority import Authority, Secondary
+from hyops_gitops.core.authority import Secondary
 from hyops_gitops.core.errors import HyopsError, OutsideFailure, Refused, UsageError
 from hyops_gitops.core.exchange import CommitInfo
-from hyops_gitops.core.findings import FindingsError
-from hyops_gitops.core.network import Refresher, ZoneReader
-from hyops_gitops.core.ports import VerifiedMark
 from hyops_gitops.core.serials import StuckSerial, stuck_serial
 from hyops_gitops.core.zone import Zone
-from hyops_gitops.log.admin import CustodyPorts, open_for_writing
+from hyops_gitops.log.admin import open_for_writing
 from hyops_gitops.log.entries import Result, ZoneDrift
 from hyops_gitops.log.holds import holds_in_effect
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.parts import SecondaryDrift
 from hyops_gitops.log.retirement import is_shared
-from hyops_gitops.log.writer import read_signers, require_log
-from hyops_gitops.observe.answers import Viewer, ViewPorts
+from hyops_gitops.log.workspace import Workspace
+from hyops_gitops.observe.answers import Viewer
 from hyops_gitops.observe.drift import DriftCase, DriftKind, DriftReport, ServerView, secondary_drift, shared_case
 from hyops_gitops.observe.drift_cases import (
     AnchorSays,
@@ -36,7 +33,6 @@ from hyops_gitops.observe.drift_cases import (
     zone_cases,
 )
 from hyops_gitops.plan.limits import Limits
-from hyops_gitops.validate.validation import validate_tree
 
 _POLL_S = 0.2
 _OF_SECONDARIES = (DriftKind.SECONDARY_BEHIND, DriftKind.SECONDARY_EDITED)
@@ -51,22 +47,9 @@ class DriftRequest:
     look: Look = "auto"
     record: bool = False
     retransfer: str | None = None  # the secondary to bring up
-    tool: str = "hyops-gitops"
-    run: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class DriftPorts:
-    """What drift needs from the outside."""
-
-    custody: CustodyPorts
-    views: ViewPorts
-    open_reader: Callable[[Authority], ZoneReader]  # with the key, or it says why not
-    open_refresher: Callable[[Authority, Secondary], Refresher | None]
-    mark: VerifiedMark | None = None
-
-
-def look_for_drift(request: DriftRequest, ports: DriftPorts) -> DriftReport:
+def look_for_drift(request: DriftRequest, workspace: Workspace) -> DriftReport:
     """Everything that is not as it should be.
 
     Raises:
@@ -75,27 +58,20 @@ def look_for_drift(request: DriftRequest, ports: DriftPorts) -> DriftReport:
         UsageError: code `unknown-server`: no secondary of that name, or its API is not given.
         OutsideFailure: the API where it has to be asked, or the remote, cannot be reached.
     """
-    return _Looking(request, ports).run()
+    return _Looking(request, workspace).run()
 
 
 class _Looking:
     """One look."""
 
-    def __init__(self, request: DriftRequest, ports: DriftPorts) -> None:
+    def __init__(self, request: DriftRequest, workspace: Workspace) -> None:
         self.request = request
-        self.ports = ports
-        custody = ports.custody
-        self.commit = custody.history.resolve("HEAD")
-        self.validation = validate_tree(
-            custody.history.tree(self.commit),
-            custody.read,
-            custody.check,
-            authority_override=custody.authority_override,
-        )
-        if self.validation.authority is None:
-            raise FindingsError(self.validation.findings)
-        self.authority = self.validation.authority
-        self.viewer = Viewer(self.authority, _views(request, ports), strict=request.look == "api" or request.record)
+        self.workspace = workspace
+        self.zone = workspace.at("HEAD").zone()
+        self.commit = self.zone.commit
+        self.validation = self.zone.revision.validation
+        self.authority = self.zone.authority
+        self.viewer = Viewer(self.authority, _views(request, workspace), strict=request.look == "api" or request.record)
 
     def run(self) -> DriftReport:
         """Look, bring up, record; in this order the record says how it was before anything was mended."""
@@ -128,11 +104,7 @@ class _Looking:
     # --- what there is
 
     def _log(self) -> Log:
-        custody = self.ports.custody
-        store = custody.open_store(self.authority.evidence)
-        snapshot = store.fetch() if self.request.record else store.recorded()
-        signers = read_signers(self.validation.files)
-        return require_log(snapshot, self.authority, signers, custody.verifier, mark=self.ports.mark)
+        return self.zone.verified(self.zone.store.fetch()) if self.request.record else self.zone.log()
 
     def _sides(self, log: Log) -> DriftInputs:
         """The log and the contracts; a held one asks for what was applied last, as it does of an apply."""
@@ -175,9 +147,9 @@ class _Looking:
     def _stuck(self) -> StuckSerial | None:
         """Why a write would not move the primary's serial, as far as its API tells."""
         try:
-            reader = self.viewer.ports.open_primary(self.authority)
+            reader = self.viewer.workspace.reader_with_key(self.authority)
             if reader is not None:
-                return stuck_serial(reader.header(), self.authority.zone, self.ports.custody.clock.now())
+                return stuck_serial(reader.header(), self.authority.zone, self.workspace.clock.now())
         except HyopsError as error:
             self.viewer.unseen.append(f"what moves the primary's serial: {error.message}")
         return None
@@ -195,7 +167,7 @@ class _Looking:
         return zone_cases(sides, primary, expected, _anchor_says(primary, sides.log))
 
     def _unapplied(self, sides: DriftInputs) -> Iterator[DriftCase]:
-        history, recorded = self.ports.custody.history, sides.log.recorded_commit
+        history, recorded = self.workspace.history, sides.log.recorded_commit
         commits: tuple[CommitInfo, ...] = ()
         if recorded is not None and recorded != self.commit:
             if history.is_ancestor(self.commit, recorded):
@@ -212,13 +184,13 @@ class _Looking:
 
     def _record(self, copies: list[tuple[Secondary, ServerView, DriftCase | None]]) -> int | None:
         """Write what the zone and the secondaries show to the log, unless it says so already; the entry's number."""
-        custody, authority = self.ports.custody, self.authority
-        opened = open_for_writing(custody, self.request.tool, self.request.run, about_keys=False, tolerate_doubt=False)
+        workspace, authority = self.workspace, self.authority
+        opened = open_for_writing(workspace, about_keys=False, tolerate_doubt=False)
         log = opened.log
-        reader = self.ports.open_reader(authority)
+        reader = self.workspace.open_reader(authority)
         header = reader.header()
-        check_header(header, authority, custody.clock.now())
-        check_clock(custody.clock.now(), log.head.envelope.time, header.server_time)
+        check_header(header, authority, workspace.clock.now())
+        check_clock(workspace.clock.now(), log.head.envelope.time, header.server_time)
         observation = observe(reader, log, header)
         if observation.state in ("ahead", "breakglass") and (
             refused := anchor_refusal(observation, log, Limits.of(authority.policy), ())
@@ -244,7 +216,7 @@ class _Looking:
             known = ", ".join(one.name for one in self.authority.secondaries) or "none"
             raise UsageError(f"{name!r} is no secondary", code="unknown-server", hint=f"there are: {known}")
         shared = is_shared(self.authority)
-        requester = self.ports.open_refresher(self.authority, secondary)
+        requester = self.workspace.open_refresher(self.authority, secondary)
         if requester is None:
             raise UsageError(
                 f"the API of secondary {name} is not given, or its key is not here",
@@ -253,7 +225,7 @@ class _Looking:
                 + (f"purge '{self.authority.zone}$'" if shared else f"retrieve {self.authority.zone}"),
             )
         requester.refresh()
-        clock, deadline = self.ports.custody.clock, self.authority.policy.convergence.timeout_s
+        clock, deadline = self.workspace.clock, self.authority.policy.convergence.timeout_s
         until = clock.monotonic() + deadline
         reference = primary.zone if primary and primary.looked_at is None else left_by(log)
         while True:
@@ -272,15 +244,15 @@ class _Looking:
             clock.sleep(_POLL_S)
 
 
-def _views(request: DriftRequest, ports: DriftPorts) -> ViewPorts:
+def _views(request: DriftRequest, workspace: Workspace) -> Workspace:
     """How to look: the API's reader where it is wanted."""
     match request.look:
         case "auto" if not request.record:
-            return ports.views
+            return workspace
         case "dns" if not request.record:
-            return replace(ports.views, open_primary=lambda _: None, open_secondary=lambda *_: None)
+            return workspace.replaced(reader_with_key=lambda _: None, open_secondary=lambda *_: None)
         case _:
-            return replace(ports.views, open_primary=ports.open_reader)
+            return workspace.replaced(reader_with_key=workspace.open_reader)
 
 
 def _anchor_says(primary: ServerView, log: Log) -> AnchorSays:

@@ -10,13 +10,13 @@ from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.errors import Refused, UsageError
 from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.exchange import CommitInfo
-from hyops_gitops.core.findings import FindingsError, has_errors
+from hyops_gitops.core.findings import has_errors
 from hyops_gitops.core.ports import History, SourceTree
 from hyops_gitops.core.text import masked
-from hyops_gitops.log.admin import CustodyPorts
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.trust import BUNDLE_NAMESPACE
-from hyops_gitops.log.writer import Signers, read_signers, require_log
+from hyops_gitops.log.workspace import Workspace
+from hyops_gitops.log.writer import Signers
 from hyops_gitops.recover.bundle import (
     EVIDENCE_FOLDER,
     EXECUTABLE,
@@ -31,7 +31,6 @@ from hyops_gitops.recover.bundle import (
     bundle_readme,
     sums_text,
 )
-from hyops_gitops.validate.validation import validate_tree
 
 
 class WheelSource(Protocol):
@@ -55,7 +54,7 @@ class WheelSource(Protocol):
 class BundlePorts:
     """What making a bundle needs from the outside."""
 
-    custody: CustodyPorts
+    workspace: Workspace
     wheels: WheelSource
     shipped: Callable[[], Mapping[str, bytes]]  # schemas, scripts, `install`, by path in the bundle
     pack: Callable[[str, Mapping[str, bytes], Collection[str], datetime], bytes]
@@ -96,30 +95,27 @@ def make_bundle(revision: str, ports: BundlePorts) -> Bundle:
         Refused: `shallow`, `signing-key`, `evidence-missing`, `evidence-invalid`, `evidence-diverged`.
         OutsideFailure: code `no-wheel`; git or ssh-keygen failed.
     """
-    custody, history = ports.custody, ports.custody.history
+    workspace, history = ports.workspace, ports.workspace.history
     if history.is_shallow():
         hint = "git fetch --unshallow"
         raise Refused(
             "this clone's history is cut off: the bundle could not say what is new", guard="shallow", hint=hint
         )
-    commit = history.resolve(revision)
-    custody.on_event(Step(f"reading the contracts of {commit[:12]}"))
-    validation = validate_tree(history.tree(commit), custody.read, custody.check)
-    authority = validation.authority
-    if authority is None:
-        raise FindingsError(validation.findings)
+    packed = workspace.at(revision)
+    commit = packed.commit
+    workspace.on_event(Step(f"reading the contracts of {commit[:12]}"))
+    zone = packed.zone()
+    validation, authority = packed.validation, zone.authority
     if has_errors(validation.findings):
-        custody.on_event(Warned("some contracts are invalid; they are in the bundle as they are: see `validate`"))
-    signers = read_signers(validation.files)
-    signer = custody.open_signer()
-    principal = _principal(signer.public_key(), signers, custody.clock.now())
-    custody.on_event(Step(f"verifying the signed log (branch {authority.evidence.branch})"))
-    snapshot = custody.open_store(authority.evidence).recorded()
-    log = require_log(snapshot, authority, signers, custody.verifier, tolerate_doubt=True)
+        workspace.on_event(Warned("some contracts are invalid; they are in the bundle as they are: see `validate`"))
+    signer = workspace.open_signer()
+    principal = _principal(signer.public_key(), packed.signers, workspace.clock.now())
+    workspace.on_event(Step(f"verifying the signed log (branch {authority.evidence.branch})"))
+    snapshot, log = zone.store.recorded(), zone.log(tolerate_doubt=True)
     if snapshot is None or authority.evidence.genesis is None:
         raise AssertionError("unreachable: without them there is no log")
     if log.open_intent is not None:
-        custody.on_event(Warned(f"intent {log.open_intent.seq} has no result yet: an apply may be running"))
+        workspace.on_event(Warned(f"intent {log.open_intent.seq} has no result yet: an apply may be running"))
     wheels = ports.wheels.wheels()
     bundled = BundledLog(
         authority.evidence.branch,
@@ -154,7 +150,7 @@ def make_bundle(revision: str, ports: BundlePorts) -> Bundle:
         README: bundle_readme(info),
     }
     sums = sums_text(files)
-    custody.on_event(Step(f"signing and packing {len(files) + 2} files"))
+    workspace.on_event(Step(f"signing and packing {len(files) + 2} files"))
     files |= {SUMS: sums, SUMS_SIGNATURE: signer.sign(sums, BUNDLE_NAMESPACE)}
     content = ports.pack(f"hyops-bundle-{commit[:12]}", files, EXECUTABLE, info.as_of)
     return Bundle(info, content, len(files), principal)

@@ -43,9 +43,8 @@ class Racing:
     def verify(self, message: bytes, signature: bytes, key: str, namespace: str) -> bool:
         if namespace == "hyops-gitops-breakglass" and not self.done:  # of the segment: the log has been read
             self.done = True
-            ports = self.world.wiring().custody_ports(lambda _: None)
-            opened = open_for_writing(ports, "tests", {}, about_keys=True, tolerate_doubt=False)
-            opened.append(TrustChange(opened.keeping.commit, (), (), (), "somebody else was faster"))
+            opened = open_for_writing(self.world.wiring(), about_keys=True, tolerate_doubt=False)
+            opened.append(TrustChange(opened.zone.commit, (), (), (), "somebody else was faster"))
         return SshVerifier().verify(message, signature, key, namespace)
 
 

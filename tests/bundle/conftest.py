@@ -36,7 +36,7 @@ class NoWheels:
 def made(world: World, revision: str = "HEAD") -> Bundle:
     """A bundle of a world, with everything but wheels."""
     ports = BundlePorts(
-        custody=world.wiring().custody_ports(lambda _: None),
+        workspace=world.wiring(),
         wheels=NoWheels(),
         shipped=lambda: {**shipped_schemas(), **bundle_files()},
         pack=tarball,

@@ -195,7 +195,7 @@ def test_pages_signed_in_another_namespace_than_their_entry_are_refused(world: W
     trust(world, "recovery@tests")
     trust(world, "second@tests")  # signed in the main namespace
     page = world.evidence("LOG.md")
-    signed = world.wiring().signer().sign(page, TRUST_NAMESPACE)
+    signed = world.wiring().open_signer().sign(page, TRUST_NAMESPACE)
     world.rewrite_evidence({"LOG.md.sig": signed})
     world.git("fetch", "-q", "origin", "evidence")
     world.git("update-ref", "refs/heads/evidence", "refs/remotes/origin/evidence")
@@ -263,8 +263,7 @@ class TestStolen:
     def test_the_word_of_the_thief_clears_nothing(self, world: World, thief: Key) -> None:
         """An acknowledgement that he wrote ahead, while the key still counted."""
         world.environ["HYOPS_SIGNING_KEY_FILE"] = str(thief.path)
-        ports = world.wiring().custody_ports(lambda _: None)
-        opened = open_for_writing(ports, "tests", {}, about_keys=False, tolerate_doubt=False)
+        opened = open_for_writing(world.wiring(), about_keys=False, tolerate_doubt=False)
         opened.append(Gap("nothing to see", acknowledges=4))
         world.environ["HYOPS_SIGNING_KEY_FILE"] = str(world.key)
         self.declare(world, thief)
@@ -332,8 +331,7 @@ def test_the_list_before_there_is_a_log(tmp_path: Path) -> None:
 
 def test_a_signer_outside_the_list_is_refused(world: World, make_key: MakeKey) -> None:
     world.environ["HYOPS_SIGNING_KEY_FILE"] = str(make_key("x").path)
-    ports = world.wiring().custody_ports(lambda _: None)
     with pytest.raises(Refused) as caught:
-        open_for_writing(ports, "tests", {}, about_keys=True, tolerate_doubt=True)
+        open_for_writing(world.wiring(), about_keys=True, tolerate_doubt=True)
 
     assert caught.value.guard == "signing-key"

@@ -104,7 +104,7 @@ def test_an_unrelated_merge_neither_moves_a_held_name_nor_undoes_an_edit_by_hand
     (status,) = names
     assert (ran.exit, status["agrees"]) == (1, False)
     assert status["held"].startswith(f"by entry {results(rolling)[2].intent_seq}, until its contract changes")
-    cases = look_for_drift(DriftRequest(), rolling.wiring().drift_ports(lambda _: None)).cases
+    cases = look_for_drift(DriftRequest(), rolling.wiring()).cases
     edited = [(case.kind.value, case.name) for case in cases if case.where == "primary"]
     assert edited == [("edited", rolling.name("web"))]
     assert not [case for case in cases if case.kind.value == "never-applied"]  # a held name is not waiting for an apply

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.authority
 
 
 def _drift(world: World) -> DriftReport:
-    return look_for_drift(DriftRequest("api"), world.wiring().drift_ports(lambda _: None, None))
+    return look_for_drift(DriftRequest("api"), world.wiring())
 
 
 def _named(report: DriftReport) -> list[tuple[str, str, str]]:

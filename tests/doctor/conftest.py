@@ -12,7 +12,8 @@ from hyops_gitops.core.network import ZoneReader
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.zones import create_zone
-from hyops_gitops.observe.checkup import Check, Checkup, DoctorPorts, DoctorRequest
+from hyops_gitops.log.workspace import Workspace
+from hyops_gitops.observe.checkup import Check, Checkup, DoctorRequest
 from hyops_gitops.observe.doctor import examine
 from tests.apply.conftest import make_world, world
 from tests.world import World
@@ -43,7 +44,7 @@ def checkup_of(
     world: World,
     request: DoctorRequest = SITES,
     attests: Mapping[str, str] = {**LOOKED, **ONLY_WRITER},
-    swap: Callable[[DoctorPorts], DoctorPorts] = lambda ports: ports,
+    swap: Callable[[Workspace], Workspace] = lambda ports: ports,
 ) -> Checkup:
     """Everything tried; nothing may be another afterwards."""
     assert world.remote is not None
@@ -51,7 +52,9 @@ def checkup_of(
     hook.write_text("#!/bin/sh\nexit 0\n")
     hook.chmod(0o755)
     before = world.git("for-each-ref"), world.evidence_head(), world.git("status", "--porcelain")
-    checkup = examine(request, swap(world.wiring().doctor_ports()), attests)
+    checkup = examine(
+        replace(request, bound_url=world.environ.get("HYOPS_PRIMARY_URL", "")), swap(world.wiring()), attests
+    )
     assert (world.git("for-each-ref"), world.evidence_head(), world.git("status", "--porcelain")) == before
     return checkup
 
@@ -94,11 +97,10 @@ class Dated:
         return self.reader.rows_at(names)
 
 
-def with_clock(by: timedelta) -> Callable[[DoctorPorts], DoctorPorts]:
-    """Ports whose clock is off by this much, and an API that tells the right time."""
+def with_clock(by: timedelta) -> Callable[[Workspace], Workspace]:
+    """A workspace whose clock is off by this much, and an API that tells the right time."""
 
-    def swap(ports: DoctorPorts) -> DoctorPorts:
-        plan = replace(ports.plan, open_reader=lambda authority: Dated(ports.plan.open_reader(authority)))
-        return replace(ports, clock=Skewed(by), plan=plan)
+    def swap(ports: Workspace) -> Workspace:
+        return ports.replaced(clock=Skewed(by), open_reader=lambda authority: Dated(ports.open_reader(authority)))
 
     return swap

@@ -11,7 +11,8 @@ from hyops_gitops.core.authority import ServerAddress
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.exchange import Answer, Question
 from hyops_gitops.core.zone import RRset
-from hyops_gitops.observe.checkup import DoctorPorts, DoctorRequest
+from hyops_gitops.log.workspace import Workspace
+from hyops_gitops.observe.checkup import DoctorRequest
 from tests.doctor.conftest import LOOKED, SITES, checkup_of, with_clock, wrong
 from tests.world import CLOSED, World, run
 
@@ -49,10 +50,10 @@ def test_what_the_suites_ran_on_is_known_as_tried(world: World) -> None:
 
 @pytest.mark.parametrize("version", ["4.6.4", "4.8.3", "5.0.2", "5.2.0", "0.0.git"])
 def test_another_version_is_not_known_as_tried(still: World, version: str) -> None:
-    def other(ports: DoctorPorts) -> DoctorPorts:
-        return replace(ports, server_info=lambda authority: replace(still_info(authority), version=version))
+    def other(ports: Workspace) -> Workspace:
+        return ports.replaced(server_info=lambda authority: replace(still_info(authority), version=version))
 
-    still_info = still.wiring().doctor_ports().server_info
+    still_info = still.wiring().server_info
     assert wrong(still, swap=other)["version"].seen == f"PowerDNS {version}; tried were 4.7, 4.9, 5.1"
 
 
@@ -262,6 +263,6 @@ def test_a_server_that_gives_something_else_than_an_soa(still: World) -> None:
         def ask(self, _: ServerAddress, questions: Sequence[Question], **__: object) -> dict[Question, Answer]:
             return {one: Answer("NOERROR", authoritative=True, rrsets=(odd,), elapsed_ms=1) for one in questions}
 
-    found = wrong(still, swap=lambda ports: replace(ports, dns=Odd()))
+    found = wrong(still, swap=lambda ports: ports.replaced(dns=Odd()))
     for check in ("primary-dns", "secondary-secondary1"):
         assert "has no authority" in found[check].seen

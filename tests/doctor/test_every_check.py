@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops.core.markers import Anchor
-from hyops_gitops.observe.checkup import DoctorPorts, DoctorRequest
+from hyops_gitops.log.workspace import Workspace
+from hyops_gitops.observe.checkup import DoctorRequest
 from tests.cutover.services import Authority, answering
 from tests.doctor.conftest import SITES, checkup_of, with_clock
 from tests.world import CLOSED, World, run
@@ -27,7 +28,7 @@ class Broken:
     folder: Path
     patch: pytest.MonkeyPatch
     request: DoctorRequest = SITES
-    swap: Callable[[DoctorPorts], DoctorPorts] = lambda ports: ports
+    swap: Callable[[Workspace], Workspace] = lambda ports: ports
     ends: list[Callable[[], object]] = field(default_factory=list)
 
     def program(self, name: str, script: str) -> None:
@@ -46,12 +47,12 @@ class Broken:
         self.world.environ["HYOPS_PRIMARY_URL"] = url
 
     def other_backend(self, name: str) -> None:
-        info = self.world.wiring().doctor_ports().server_info
-        self.swap = lambda ports: replace(ports, server_info=lambda one: replace(info(one), backends=(name,)))
+        info = self.world.wiring().server_info
+        self.swap = lambda ports: ports.replaced(server_info=lambda one: replace(info(one), backends=(name,)))
 
     def other_version(self, version: str) -> None:
-        info = self.world.wiring().doctor_ports().server_info
-        self.swap = lambda ports: replace(ports, server_info=lambda one: replace(info(one), version=version))
+        info = self.world.wiring().server_info
+        self.swap = lambda ports: ports.replaced(server_info=lambda one: replace(info(one), version=version))
 
 
 def _tls(broken: Broken) -> None:

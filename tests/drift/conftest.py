@@ -76,8 +76,7 @@ def look(settled: World, tmp_path: Path) -> Iterator[World]:
 
 
 def drift(world: World, look: Look = "auto", *, record: bool = False, retransfer: str | None = None) -> DriftReport:
-    ports = world.wiring().drift_ports(lambda _: None)
-    return look_for_drift(DriftRequest(look, record=record, retransfer=retransfer), ports)
+    return look_for_drift(DriftRequest(look, record=record, retransfer=retransfer), world.wiring())
 
 
 def only(found: DriftReport, kind: str) -> DriftCase:

@@ -248,7 +248,7 @@ def test_a_server_that_is_silent_is_not_called_sound(look: World, tmp_path: Path
     assert look.lab is not None
     lost = tmp_path / "lost.yaml"
     lost.write_text(look.read(look.authority_path).replace(str(look.lab.secondaries[0].dns), "127.0.0.1:1"))
-    found = look_for_drift(DriftRequest(), look.wiring().drift_ports(lambda _: None, lost))
+    found = look_for_drift(DriftRequest(), look.wiring(lost))
     assert (found.exit_code, found.cases) == (4, ())
     assert found.unseen == ("secondary secondary1 (127.0.0.1:1): it did not answer",)
 

@@ -21,7 +21,7 @@ from hyops_gitops.core.markers import Anchor, anchor_name
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.log.entries import Intent, Result
 from hyops_gitops.log.log import Log
-from hyops_gitops.log.verify import VerifyPorts, verify_log
+from hyops_gitops.log.verify import verify_log
 from tests.commands import ROOT, Forked
 from tests.recovery import applier
 from tests.recovery.proxy import WAIT_S, Proxy
@@ -167,9 +167,7 @@ class Site:
         wiring = self.world.wiring()
         if self.world.remote is not None:
             self.world.git("fetch", "-q", "origin", "evidence")
-        plan = wiring.plan_ports()
-        ports = VerifyPorts(plan.read, plan.check, WorkTree(self.world.root), wiring.open_store, plan.verifier)
-        reading = verify_log(ports, None)
+        reading = verify_log(wiring.replaced(work_tree=WorkTree(self.world.root)))
         assert reading.ok, reading.problems
         assert reading.log is not None
         return reading.log

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -31,7 +31,7 @@ def signatures_checked(site: Site) -> int:
     """By a plan from the newest log."""
     site.world.git("fetch", "-q", "origin", "evidence")
     counting = Counting()
-    make_proposal(PlanRequest(None, live=False), replace(site.world.wiring().plan_ports(), verifier=counting))
+    make_proposal(PlanRequest(None, live=False), site.world.wiring().replaced(verifier=counting))
     return len(counting.messages)
 
 

@@ -11,7 +11,6 @@ from hyops_gitops.adapters.ssh.signing import SshKeygenSigner
 from hyops_gitops.audit.commits import AuditRequest
 from hyops_gitops.audit.report import Audit
 from hyops_gitops.audit.run import audit
-from hyops_gitops.cli.audit import audit_ports
 from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.declaration import Declaration
 from hyops_gitops.core.errors import Refused
@@ -37,7 +36,8 @@ HEAD = 15
 def audited(root: Path, *seen: str) -> Audit:
     """Our verdict on a clone, without asking any server."""
     request = AuditRequest(look="offline", seen=tuple(map(SeenHead.parse, seen)))
-    return audit(request, audit_ports(LocalWorkspace(root)))
+    workspace = LocalWorkspace(root)
+    return audit(request, workspace, workspace.audit_git())
 
 
 def problem_codes(found: Audit) -> set[str]:
