@@ -1,1 +1,1 @@
-"""The suite; `tests.world` is the helper that several parts of it share."""
+"""The suite; `tests.support.world` is the helper that several parts of it share."""

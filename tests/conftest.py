@@ -11,18 +11,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from hyops_gitops.lab.lifecycle import start_lab, stop_lab
 from hyops_gitops.lab.model import BACKENDS, Backend, Lab
 from hyops_gitops.lab.services import parse_services
 from hyops_gitops.lab.zones import create_zone
-from tests.backends import require
-from tests.world import GIT_CONFIG, World
+from tests.support.databases import require
+from tests.support.world import GIT_CONFIG, World
 
 SAID = "said"  # the name of a recorded property that the closing report shows
 _numbers = itertools.count(1)
 _LABS = frozenset({"lab", "small_lab", "service_lab"})
 _MARKERS = frozenset({"every_backend", "one_backend", "only_backend"})
+settings.register_profile("suite", deadline=None)  # the machine may be busy, and no test asserts time
+settings.load_profile("suite")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -23,8 +23,8 @@ from hyops_gitops.log.entries import Intent
 from hyops_gitops.observe.find_status import look
 from hyops_gitops.plan.limits import count
 from hyops_gitops.plan.plan import Action
-from tests.tamper.building import audit_script
-from tests.world import World
+from tests.support.book import audit_script
+from tests.support.world import World
 
 pytestmark = pytest.mark.authority
 _numbers = itertools.count(1)

@@ -18,8 +18,8 @@ from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.log.entries import Intent, Result
 from hyops_gitops.log.envelope import NO_HASH, encode, entry_path
 from tests.apply.conftest import MakeWorld
-from tests.apply.faults import Primary
-from tests.world import PRINCIPAL, World, run
+from tests.support.faults import Primary
+from tests.support.world import PRINCIPAL, World, run
 
 pytestmark = pytest.mark.authority
 

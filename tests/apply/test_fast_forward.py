@@ -8,8 +8,8 @@ from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.guards import Override
 from hyops_gitops.log.entries import Intent
 from tests.apply.conftest import MakeWorld
-from tests.docs.repository import ROOT
-from tests.world import World
+from tests.support.repository import ROOT
+from tests.support.world import World
 
 SIGNERS = "authority/allowed_signers"
 pytestmark = pytest.mark.authority

@@ -8,8 +8,8 @@ from hyops_gitops.core.contract import Contract
 from hyops_gitops.core.names import is_in_zone
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.lab.model import Lab
-from tests.core.strategies import APEX, contracts, foreign_rrsets
-from tests.world import World
+from tests.support.strategies import APEX, contracts, foreign_rrsets
+from tests.support.world import World
 
 pytestmark = pytest.mark.authority
 

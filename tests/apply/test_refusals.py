@@ -13,10 +13,10 @@ from hyops_gitops.core.findings import FindingsError
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.zone import RRset
 from tests.apply.conftest import MakeWorld
-from tests.apply.faults import FakeClock, Primary
-from tests.apply.test_sending import LOST, fail_first, with_primary
-from tests.drift.conftest import drift
-from tests.world import PRINCIPAL, Swap, World, run
+from tests.apply.test_send import LOST, fail_first, with_primary
+from tests.observe.drift.conftest import drift
+from tests.support.faults import FakeClock, Primary
+from tests.support.world import PRINCIPAL, Swap, World, run
 
 pytestmark = pytest.mark.authority
 

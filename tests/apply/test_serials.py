@@ -10,8 +10,8 @@ import pytest
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.events import Event, Warned
 from hyops_gitops.core.zone import RRset
-from tests.apply.faults import Primary
-from tests.world import World
+from tests.support.faults import Primary
+from tests.support.world import World
 
 pytestmark = pytest.mark.authority
 

@@ -7,7 +7,7 @@ import pytest
 
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.lab.model import Lab
-from tests.world import World
+from tests.support.world import World
 
 pytestmark = pytest.mark.authority
 

@@ -14,7 +14,7 @@ from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.log import Log
-from tests.tamper.building import ZONE, Book, build
+from tests.support.book import ZONE, Book, build
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.apply.conftest import make_world
-from tests.world import World
+from tests.support.world import World
 
 __all__ = ["make_world"]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.world import World, run
+from tests.support.world import World, run
 
 
 @pytest.fixture

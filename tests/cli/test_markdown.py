@@ -22,8 +22,8 @@ from hyops_gitops.log.envelope import EntryRef
 from hyops_gitops.log.parts import Retirement
 from hyops_gitops.plan.limits import Proposal
 from hyops_gitops.plan.plan import Note, Plan, Refusal
-from tests.core.test_guards_and_caps import LOOSE
-from tests.world import World
+from tests.plan.test_limits import LOOSE
+from tests.support.world import World
 
 EMPTY = Zone.of("z.internal", ())
 

@@ -17,7 +17,7 @@ from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.zones import create_zone, served_serial, wait_until
 from hyops_gitops.observe.find_status import look
 from hyops_gitops.observe.status import Status
-from tests.world import World
+from tests.support.world import World
 
 pytestmark = pytest.mark.authority
 

@@ -17,9 +17,9 @@ from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.processes import free_addresses
-from tests.custody.conftest import ok
-from tests.restore.conftest import Lived, simple  # noqa: F401 - a fixture
-from tests.world import World, run
+from tests.log.conftest import ok
+from tests.recover.restore.conftest import Lived, simple  # noqa: F401 - a fixture
+from tests.support.world import World, run
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

@@ -25,8 +25,8 @@ from hyops_gitops.lab.model import Lab, LabServer
 from hyops_gitops.lab.processes import free_addresses
 from hyops_gitops.lab.zones import create_zone, wait_until
 from hyops_gitops.observe.isolation import race, scratch_name
-from tests.backends import require
-from tests.world import World, run
+from tests.support.databases import require
+from tests.support.world import World, run
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PASSWORD = "a password, with 'quotes' and \\"

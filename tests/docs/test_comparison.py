@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from .repository import ROOT, text
+from tests.support.repository import ROOT, text
 
 PAGE = text("docs/comparison.md")
 ROWS = [line for line in PAGE.splitlines() if line.startswith("| ") and not line.endswith("| proof |")]

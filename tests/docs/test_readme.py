@@ -7,9 +7,9 @@ import pytest
 from hyops_gitops.cli.main import cli
 from hyops_gitops.core.guards import GUARDS
 from hyops_gitops.validate.rules import RULES
+from tests.support.repository import PAGES, ROOT, code_blocks, first_cells, text
 
 from .commands_page import leaves
-from .repository import PAGES, ROOT, code_blocks, first_cells, text
 
 README = text("README.md")
 

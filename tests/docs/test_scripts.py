@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops.lab.model import Backend
-from tests.backends import require
-
-from .repository import ENVIRON, ROOT, code_blocks, text
+from tests.support.databases import require
+from tests.support.repository import ENVIRON, ROOT, code_blocks, text
 
 VOLATILE = [
     (r"\b[0-9a-f]{64}\b", "SHA256"),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from .repository import ROOT, tracked_files
+from tests.support.repository import ROOT, tracked_files
 
 
 def test_no_tracked_file_names_a_path_of_the_machine_it_was_written_on() -> None:

@@ -11,8 +11,8 @@ import pytest
 from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.zones import create_zone
-from tests.commands import ROOT
-from tests.world import GIT_CONFIG, World, run
+from tests.support.commands import ROOT
+from tests.support.world import GIT_CONFIG, World, run
 
 RECORDED = Path(__file__).parent / "recorded"
 VERSIONS = sorted(path.name for path in RECORDED.iterdir())

@@ -19,9 +19,9 @@ from hyops_gitops.core.exchange import Question
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.zones import served_serial, wait_until
-from tests.drift.test_spellings import FOREIGN
 from tests.init.conftest import ZONE, Init
-from tests.world import World
+from tests.observe.drift.test_spellings import FOREIGN
+from tests.support.world import World
 
 MIXED = 300
 NOT_TAKEN_OVER = """\

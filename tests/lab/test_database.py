@@ -13,7 +13,7 @@ from hyops_gitops.lab import database, processes
 from hyops_gitops.lab.config import find_program
 from hyops_gitops.lab.lifecycle import start_lab, stop_lab
 from hyops_gitops.lab.model import Lab, load_lab
-from tests.backends import require, rows
+from tests.support.databases import require, rows
 
 pytestmark = pytest.mark.authority
 

@@ -22,7 +22,7 @@ from hyops_gitops.lab.containers import exclusive
 from hyops_gitops.lab.lifecycle import start_lab, stop_lab
 from hyops_gitops.lab.model import BACKENDS, Backend, Lab, load_lab
 from hyops_gitops.lab.processes import free_addresses
-from tests.backends import require
+from tests.support.databases import require
 
 pytestmark = pytest.mark.authority
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tamper.building import Book, build, commit_trees
+from tests.support.book import Book, build, commit_trees
 
 
 @pytest.fixture(scope="session")

@@ -25,9 +25,9 @@ from hyops_gitops.log.pinned_heads import SeenHead
 from hyops_gitops.log.reconciling import reconciliation
 from hyops_gitops.log.writer import Signers
 from hyops_gitops.plan.plan import Change
-from tests.breakglass.building import Breakglass, read
-from tests.tamper.building import ZONE, Book, audit_script, build, commit_trees
-from tests.world import World, run
+from tests.support.book import ZONE, Book, audit_script, build, commit_trees
+from tests.support.segments import Breakglass, read
+from tests.support.world import World, run
 
 Make = Callable[[], Path]
 HEAD = 15

@@ -14,8 +14,8 @@ from hyops_gitops.log.parts import Hold
 from hyops_gitops.log.reconciling import reconciliation
 from hyops_gitops.plan.plan import Held, plan_digest, zone_after
 from hyops_gitops.plan.state import after_changes
-from tests.breakglass.building import SEGMENT, Breakglass, read
-from tests.tamper.building import ZONE, Book
+from tests.support.book import ZONE, Book
+from tests.support.segments import SEGMENT, Breakglass, read
 from tests.tamper.test_git import HEAD, audited, forked, store
 
 NAME, CONTRACT = f"first.prod.{ZONE}", "endpoints/prod/first.yaml"

@@ -10,12 +10,12 @@ from hyops_gitops.core.ports import Signer
 from hyops_gitops.log.admin_entries import Reconcile
 from hyops_gitops.log.envelope import entry_path
 from hyops_gitops.log.trust import BREAKGLASS_NAMESPACE
-from tests.breakglass.building import SEGMENT, Breakglass, read
-from tests.breakglass.test_reconciling import take_in
-from tests.signing.fido import KINDS, SoftwareToken, with_counter
-from tests.tamper.building import ZONE, Book, audit_script, commit_trees
+from tests.recover.breakglass.test_reconciling import take_in
+from tests.support.book import ZONE, Book, audit_script, commit_trees
+from tests.support.security_key import KINDS, SoftwareToken, with_counter
+from tests.support.segments import SEGMENT, Breakglass, read
+from tests.support.world import run
 from tests.tamper.test_git import HEAD, audited, forked, problem_codes, store
-from tests.world import run
 
 FIRST = HEAD + 3  # after the entries that let the keys in
 

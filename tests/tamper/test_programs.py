@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.host.nobody import NO_USER, UID, without_passwd_entry
-from tests.tamper.building import SCRIPT, Book, audit_script, write_tree
+from tests.support.book import SCRIPT, Book, audit_script, write_tree
+from tests.support.passwd import NO_USER, UID, without_passwd_entry
 
 TOOLS = "git ssh-keygen sha256sum jq awk cmp comm cut diff find grep head realpath sed sort tail tr wc xargs"
 CRASH = "kill -SEGV $$"

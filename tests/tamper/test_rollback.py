@@ -13,7 +13,7 @@ from hyops_gitops.log.holds import hold_of
 from hyops_gitops.log.log import zone_after_intent
 from hyops_gitops.plan.plan import Change, Held, plan_digest
 from hyops_gitops.plan.state import after_changes, taken_back
-from tests.tamper.building import ZONE, Book, audit_script
+from tests.support.book import ZONE, Book, audit_script
 from tests.tamper.test_git import HEAD, audited, forked, problem_codes, store
 
 Make = Callable[[], Path]

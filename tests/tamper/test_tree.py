@@ -18,7 +18,7 @@ from hyops_gitops.log.envelope import entry_path
 from hyops_gitops.log.parts import Lease, Restore
 from hyops_gitops.plan.plan import plan_digest
 from hyops_gitops.plan.state import differences_between
-from tests.tamper.building import (
+from tests.support.book import (
     START,
     ZONE,
     Book,
@@ -29,7 +29,7 @@ from tests.tamper.building import (
     public,
     write_tree,
 )
-from tests.world import run
+from tests.support.world import run
 
 Damage = Callable[[Book, Book], Files]
 HEAD = 15

@@ -18,8 +18,8 @@ BUILT_IN_TESTS = {  # these need a Git history
     "target-deleted",  # test_validate_command.py
     "commit-trailer",  # test_changes.py
     "mixed-change",  # test_changes.py
-    "signers-append-only",  # tests/custody/test_signers_append_only.py
-    "breakglass-review",  # tests/breakglass/test_review.py
+    "signers-append-only",  # tests/log/test_signers_append_only.py
+    "breakglass-review",  # tests/recover/breakglass/test_review.py
     "breakglass-overdue",  # the same
 }
 

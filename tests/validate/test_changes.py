@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.world import World
+from tests.support.world import World
 
 AUTHORITY = "authority/off.internal.yaml"
 SIGNERS = "authority/allowed_signers"

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.docs.repository import ROOT
+from tests.support.repository import ROOT
+from tests.support.world import GIT_CONFIG, World, run
 from tests.workflows.reading import PATH, Runner
-from tests.world import GIT_CONFIG, World, run
 
 _UPDATE = """#!/bin/sh
 # main moves by a merge of the forge, evidence by the deploy key and only forward; nothing else of them is allowed.

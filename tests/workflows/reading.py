@@ -16,7 +16,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from tests.docs.repository import ROOT
+from tests.support.repository import ROOT
 
 WORKFLOWS = ROOT / ".github" / "workflows"
 NAMES = ("validate", "apply", "drift", "ci", "release")

@@ -6,9 +6,9 @@ import pytest
 
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.log.entries import Intent, Refusal
+from tests.support.world import GIT_CONFIG, World, run
 from tests.workflows.forge import Forge
 from tests.workflows.reading import Runner, without_network
-from tests.world import GIT_CONFIG, World, run
 
 pytestmark = pytest.mark.authority
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.tamper.building import Book, build, commit_trees
-from tests.world import Ran, World, run
+from tests.support.book import Book, build, commit_trees
+from tests.support.world import Ran, World, run
 
 
 @pytest.fixture(scope="module")

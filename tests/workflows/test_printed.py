@@ -16,9 +16,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from hyops_gitops.lab.model import Lab
-from tests.docs.repository import ROOT
+from tests.support.repository import ROOT
+from tests.support.world import GIT_CONFIG, World, run
 from tests.workflows.reading import PATH, Runner, Yaml
-from tests.world import GIT_CONFIG, World, run
 
 HOST, REPOSITORY = "forge.example", "dns/contracts"
 SPOILED: dict[str, Callable[[str], str]] = {

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.bundle.conftest import unpack
+from tests.recover.bundle.conftest import unpack
+from tests.support.world import World, run
 from tests.workflows.reading import PATH, Runner
-from tests.world import World, run
 
 
 @pytest.fixture

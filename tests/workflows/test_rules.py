@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.repository import ROOT
 from tests.docs.test_readme import COMMANDS
+from tests.support.repository import ROOT
+from tests.support.world import World, run
 from tests.workflows.reading import (
     NAMES,
     REF,
@@ -21,7 +22,6 @@ from tests.workflows.reading import (
     steps_of,
     workflow,
 )
-from tests.world import World, run
 
 TRIGGERS = {
     "validate": {"pull_request", "merge_group", "workflow_call"},

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.tamper.building import Book, build, commit_trees
+from tests.support.book import Book, build, commit_trees
+from tests.support.world import World, run
 from tests.validate.test_formats import annotations
 from tests.workflows.reading import QUEUED_ON, Runner, without_network
-from tests.world import World, run
 
 Open = Callable[[], Runner]
 

@@ -1,0 +1,219 @@
+"""What an audit makes of the answers in a result, and of the commit that an entry names."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from hyops_gitops.audit.checks import (
+    check_caught_up,
+    check_gaps,
+    check_observations,
+    check_reference,
+    check_signers,
+    check_subjects,
+)
+from hyops_gitops.audit.commits import CheckResult, CommitFacts
+from hyops_gitops.core.declaration import Declaration
+from hyops_gitops.core.people import MergedCommit, Person
+from hyops_gitops.core.server_report import ServerReport
+from hyops_gitops.core.zone import RRset, Zone
+from hyops_gitops.log.entries import Intent, Result, Unchanged
+from hyops_gitops.log.envelope import Entry, entry_path
+from hyops_gitops.log.pages import subject
+from hyops_gitops.log.parts import AuthorityRef
+from hyops_gitops.plan.plan import Action
+from tests.support.paper import AUTHORITY, COMMIT, CONTRACTS, HASH, START, ZONE, Paper, a, change
+
+LOG = (
+    Paper.started()
+    .intend(change("a", None, "10.0.0.1"), change("gone", "10.0.0.8", None))
+    .finish()
+)  # fmt: skip
+INTENT, RESULT = LOG.entries[1], LOG.entries[2]
+ANCHOR = INTENT.anchor.rrset(ZONE)
+PRIMARY, SECONDARY = ("primary", "primary"), ("secondary", "one")
+FACTS = CommitFacts(
+    commit=COMMIT,
+    on_branch=True,
+    manifest=HASH,
+    authority_sha256=HASH,
+    contracts=(),
+    desired=Zone.of(ZONE, ()),
+    invalid=frozenset(),
+    undecided=frozenset(),
+    required={PRIMARY: "hetzner", SECONDARY: "onprem"},
+    required_roles=frozenset({"primary", "secondary"}),
+    separation="off",
+    own_authority=True,
+)
+Told = tuple[str, str, str, int | None, tuple[str, ...]]
+
+
+def told(rrset: RRset, *, rcode: str = "NOERROR", ttl: int | None = -1, rdata: tuple[str, ...] | None = None) -> Told:
+    shown = rrset.rdata if rdata is None else rdata
+    return (rrset.name, rrset.type, rcode, rrset.ttl if ttl == -1 else ttl, shown)
+
+
+RIGHT: dict[str, Told] = {
+    "anchor": told(ANCHOR),
+    "a": told(a("a", "10.0.0.1")),
+    "gone": told(a("gone", "10.0.0.8"), rcode="NXDOMAIN", ttl=None, rdata=()),
+}
+
+
+def server(
+    role: str, name: str, answers: dict[str, Told], verdict: Any = "converged", *, lost: bool = False
+) -> ServerReport:
+    return ServerReport(role, name, "127.0.0.1:53", verdict, 1, tuple(answers.values()), lost=lost)
+
+
+def judged(
+    *servers: ServerReport, facts: CommitFacts = FACTS, intent: Entry = INTENT, converged: bool = True
+) -> CheckResult:
+    body = RESULT.body
+    assert isinstance(body, Result)
+    told_result = replace(body, servers=servers, converged=converged)
+    return check_observations(ZONE, RESULT, told_result, intent, facts)
+
+
+def both(answers: dict[str, Told]) -> tuple[ServerReport, ServerReport]:
+    return server(*PRIMARY, answers), server(*SECONDARY, answers)
+
+
+def test_answers_as_planned_are_sound() -> None:
+    assert judged(*both(RIGHT)) == CheckResult()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"anchor": told(ANCHOR, rdata=("v=hyops1 seq=1",))},
+        {"a": told(a("a", "10.0.0.2"))},
+        {"a": told(a("a", "10.0.0.1"), ttl=61)},
+        {"a": told(a("a", "10.0.0.1"), rcode="SERVFAIL")},
+        {"a": told(a("b", "10.0.0.1"))},
+        {"gone": told(a("gone", "10.0.0.8"))},
+        {"gone": told(a("gone", "10.0.0.8"), rcode="REFUSED", ttl=None, rdata=())},
+    ],
+)
+def test_an_answer_that_was_not_planned_is_not_converged(wrong: dict[str, Told]) -> None:
+    found = judged(server(*PRIMARY, RIGHT), server(*SECONDARY, {**RIGHT, **wrong}))
+    assert [(one.code, "secondary one" in one.message) for one in found.problems] == [("not-converged", True)]
+    assert judged(*both({**RIGHT, **wrong}), converged=False).problems  # nor may one say so of a server alone
+
+
+@pytest.mark.parametrize("missing", ["anchor", "a", "gone"])
+def test_an_answer_that_is_missing_is_not_converged(missing: str) -> None:
+    answers = {name: answer for name, answer in RIGHT.items() if name != missing}
+    assert [one.code for one in judged(server(*PRIMARY, answers), server(*SECONDARY, RIGHT)).problems] == [
+        "not-converged"
+    ]
+
+
+def test_a_deleted_name_may_be_answered_by_a_wildcard() -> None:
+    assert judged(*both({**RIGHT, "gone": told(a("gone", "10.0.0.9"))})) == CheckResult()
+
+
+def test_a_resolver_counts_down_and_shows_no_anchor() -> None:
+    cached = {"a": told(a("a", "10.0.0.1"), ttl=5), "gone": RIGHT["gone"]}
+    assert judged(*both(RIGHT), server("resolver", "r", cached)) == CheckResult()
+    stale = {**cached, "a": told(a("a", "10.0.0.2"), ttl=5)}
+    assert len(judged(*both(RIGHT), server("resolver", "r", stale)).problems) == 1
+    assert judged(*both(RIGHT), server("resolver", "r", stale, "stale")) == CheckResult()
+
+
+@pytest.mark.parametrize("verdict", ["stale", "silent"])
+def test_a_required_server_that_does_not_serve_it_is_named(verdict: str) -> None:
+    for servers in ((server(*PRIMARY, RIGHT), server(*SECONDARY, RIGHT, verdict)), (server(*PRIMARY, RIGHT),)):
+        found = judged(*servers)
+        assert [one.message for one in found.problems] == [
+            "the result says converged, but required secondary one is not shown to be"
+        ]
+        assert judged(*servers, converged=False) == CheckResult()
+
+
+def _intent_with(**fields: Any) -> Entry:
+    assert isinstance(INTENT.body, Intent)
+    return replace(INTENT, body=replace(INTENT.body, **fields))
+
+
+def test_a_server_of_a_lost_site_is_not_required() -> None:
+    commit = MergedCommit(COMMIT, "x", Person("ada"), START, declared=Declaration(sites_lost=("onprem",)))
+    for lost in (_intent_with(sites_lost=("onprem",)), _intent_with(merged=(commit,))):
+        assert judged(server(*PRIMARY, RIGHT), intent=lost) == CheckResult()
+        assert len(judged(server(*SECONDARY, RIGHT), intent=lost).problems) == 1
+    assert len(judged(server(*PRIMARY, RIGHT), intent=_intent_with(sites_lost=("gcp",))).problems) == 1
+
+
+def test_without_the_authority_file_the_servers_that_are_listed_are_held_to_their_roles() -> None:
+    unknown = replace(FACTS, own_authority=False, required={})
+    assert judged(*both(RIGHT), facts=unknown) == CheckResult()
+    silent = server(*SECONDARY, {}, "silent")
+    assert len(judged(server(*PRIMARY, RIGHT), silent, facts=unknown).problems) == 1
+    lost = replace(silent, lost=True)
+    assert len(judged(server(*PRIMARY, RIGHT), lost, facts=unknown).problems) == 1  # nobody declared a site lost
+    declared = _intent_with(sites_lost=("onprem",))
+    assert judged(server(*PRIMARY, RIGHT), lost, facts=unknown, intent=declared) == CheckResult()
+    watched = server("resolver", "r", {}, "silent")
+    assert judged(*both(RIGHT), watched, facts=unknown) == CheckResult()
+    nobody = judged(watched, facts=unknown)
+    assert (nobody.problems, [one.code for one in nobody.inconclusive]) == ((), ["not-converged"])
+    assert judged(watched, facts=replace(unknown, required_roles=frozenset())) == CheckResult()
+
+
+@pytest.mark.parametrize(
+    ("answers", "verdict", "last", "problems"),
+    [
+        (RIGHT, "converged", INTENT, 0),
+        ({**RIGHT, "anchor": told(ANCHOR, rdata=("x",))}, "converged", INTENT, 1),
+        ({**RIGHT, "a": told(a("a", "10.0.0.2"))}, "converged", INTENT, 1),
+        (RIGHT, "stale", INTENT, 1),
+        (RIGHT, "converged", None, 1),
+        (RIGHT, "converged", RESULT, 1),
+    ],
+)
+def test_who_caught_up_showed_what_was_applied_last(
+    answers: dict[str, Told], verdict: str, last: Entry | None, problems: int
+) -> None:
+    caught_up = (server(*SECONDARY, answers, verdict),)
+    assert len(list(check_caught_up(ZONE, RESULT, caught_up, last))) == problems
+
+
+def test_an_entry_names_a_commit_of_the_branch_and_what_it_holds() -> None:
+    def codes(entry: Entry, **facts: Any) -> list[str]:
+        return [one.code for one in check_reference(ZONE, entry, replace(FACTS, **facts))]
+
+    assert codes(INTENT) == []
+    assert codes(INTENT, on_branch=False) == ["not-on-main"]
+    assert codes(INTENT, manifest="e" * 64) == ["manifest"]
+    assert codes(INTENT, authority_sha256="e" * 64) == ["manifest"]
+    assert codes(INTENT, authority_sha256=None) == ["manifest"]
+    outside = _intent_with(authority=AuthorityRef(HASH, True))
+    assert codes(outside, authority_sha256="e" * 64) == []
+    assert codes(outside, manifest="e" * 64, on_branch=False) == ["not-on-main", "manifest"]
+    assert codes(RESULT, on_branch=False) == []
+    assert codes(replace(INTENT, body=Unchanged(CONTRACTS, AUTHORITY, ())), on_branch=False) == ["not-on-main"]
+
+
+def test_nobody_is_asked_for_what_was_not_written() -> None:
+    assert isinstance(INTENT.body, Intent)
+    adopted = replace(change("b", None, "10.0.0.3"), action=Action.ADOPT)
+    assert judged(*both(RIGHT), intent=_intent_with(changes=(*INTENT.body.changes, adopted))) == CheckResult()
+    created = _intent_with(changes=(*INTENT.body.changes, change("b", None, "10.0.0.3")))
+    assert len(judged(*both(RIGHT), intent=created).problems) == 2
+
+
+def test_what_answers_to_an_entry_that_is_no_intent_says_nothing() -> None:
+    assert judged(*both({}), intent=RESULT) == CheckResult()
+
+
+def test_gaps_signers_and_subjects_are_held_against_what_is_known() -> None:
+    assert [one.code for one in check_gaps(ZONE, [INTENT, RESULT], [3])] == ["gap"]
+    assert list(check_gaps(ZONE, [INTENT], [2])) == []
+    assert list(check_signers(ZONE, LOG.entries, [HASH])) == []
+    assert {one.code for one in check_signers(ZONE, LOG.entries, ["e" * 64])} == {"signers"}
+    right = {entry_path(ZONE, one.seq): subject(one, LOG.entries) for one in LOG.entries}
+    assert list(check_subjects(ZONE, LOG.entries, right)) == []
+    for wrong in ({**right, entry_path(ZONE, 2): "something else"}, dict(list(right.items())[:2])):
+        assert [one.code for one in check_subjects(ZONE, LOG.entries, wrong)] == ["subject"]

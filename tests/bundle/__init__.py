@@ -1,1 +1,0 @@
-"""The bundle, and folders without git."""

@@ -1,1 +1,0 @@
-"""What is said about the log itself: keys, gaps, copies, hand-over. Real Git, real keys."""

@@ -1,1 +1,0 @@
-"""Cutovers: readiness, proof through the name, roll-back, holds."""

@@ -1,0 +1,471 @@
+"""What the reader of the log refuses, each fault alone in a log that is right in every other way."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from hyops_gitops.core.canonical import canonical_json, sha256_hex
+from hyops_gitops.core.errors import InvalidData
+from hyops_gitops.core.managed import ManagedSet
+from hyops_gitops.core.zone import Zone
+from hyops_gitops.log.admin_entries import Compromised, Gap, Genesis, TrustChange
+from hyops_gitops.log.chain import Prefix
+from hyops_gitops.log.entries import Unchanged, ZoneDrift
+from hyops_gitops.log.envelope import decode, encode, entry_path
+from hyops_gitops.log.log import README, state_path, zone_path
+from hyops_gitops.log.pages import LOG_PAGE, folder_page
+from hyops_gitops.log.parts import Hold, TrustedKey
+from hyops_gitops.log.segment import Base, SegmentRef
+from tests.support.paper import (
+    ADA,
+    AUTHORITY,
+    BOB,
+    COMMIT,
+    CONTRACTS,
+    EVE,
+    HASH,
+    LOCK,
+    MAIN,
+    RECOVERY,
+    TRUSTED,
+    ZONE,
+    Edit,
+    Paper,
+    a,
+    change,
+    sign,
+)
+
+UNCHANGED = Unchanged(CONTRACTS, AUTHORITY, ())
+TRUST_BOB = TrustChange(COMMIT, (TrustedKey("bob", BOB, (MAIN,)),), (), (), "rotation")
+
+
+def at(seq: int) -> str:
+    return entry_path(ZONE, seq)
+
+
+def _repinned(log: Paper, files: dict[str, str]) -> bytes:
+    """The newest entry, with other digests of the files."""
+    return encode(replace(log.head.envelope, files=files), log.head.body)
+
+
+def applied() -> Paper:
+    """Genesis, and one change applied: entries 1 to 3."""
+    return Paper.started().intend(change("a", None, "10.0.0.1")).finish()
+
+
+def long_log() -> Paper:
+    """A log with everything in it that this file damages."""
+    log = applied().add(UNCHANGED).add(TRUST_BOB, by="lock", key=LOCK, namespace=RECOVERY)
+    log.add(UNCHANGED, by="bob", key=BOB)
+    outside = log.zone.with_rrsets([a("x", "10.9.9.9")])
+    log.add(ZoneDrift(COMMIT, log.digests(), log.digests(outside), (), restored=False), zone=outside)
+    log.intend(change("a", "10.0.0.1", "10.0.0.2"), holds=(Hold(f"a.{ZONE}", HASH),)).finish()
+    log.intend(change("b", None, "10.0.0.3")).finish(outcome="failed")
+    return log.intend(change("a", "10.0.0.2", None), change("b", None, "10.0.0.3")).finish()
+
+
+def test_a_log_that_is_right_is_read() -> None:
+    reading = long_log().read()
+    assert reading.ok
+    assert reading.log is not None
+    assert len(reading.log.entries) == 13
+    assert [one.principal for one in reading.log.trusted] == ["ada", "lock", "bob"]
+    assert set(reading.log.state.entries) == {(f"b.{ZONE}", "A")}
+
+
+@pytest.mark.parametrize("known", range(14))
+def test_what_was_verified_before_is_taken_over_and_the_rest_is_checked(known: int) -> None:
+    log = long_log()
+    prefix = Prefix(known, log.trees[known - 1][1] if known else ManagedSet.of(ZONE, ()))
+    reading = log.read(prefix=prefix)
+    assert reading.ok, reading.problems
+    assert reading.log is not None
+    assert (reading.log.state, len(reading.log.entries)) == (log.state, 13)
+
+
+# --- one entry, its envelope wrong
+
+
+def _edited(**fields: object) -> Edit:
+    return lambda envelope: replace(envelope, **fields)  # type: ignore[arg-type]
+
+
+SEGMENT = SegmentRef("ab" * 6, Base((1, HASH), None))
+
+
+@pytest.mark.parametrize(
+    ("edit", "code"),
+    [
+        (_edited(zone="other.internal"), "form"),
+        (_edited(segment=SEGMENT), "form"),
+        (_edited(form=99), "unknown-form"),
+        (_edited(prev_entry=HASH), "chain"),
+        (_edited(prev_sig=HASH), "chain"),
+        (_edited(log="2" * 32), "chain"),
+        (_edited(seq=5), "chain"),
+        (lambda envelope: replace(envelope, time=envelope.time - timedelta(minutes=2)), "time"),
+        (_edited(zone_sha256=HASH), "continuity"),
+        (_edited(principal="bob"), "signer"),
+    ],
+)
+@pytest.mark.parametrize("known", [0, 3])
+def test_an_envelope_that_does_not_fit_is_refused(edit: Edit, code: str, known: int) -> None:
+    log = applied()
+    before, prefix = dict(log.files), Prefix(known, log.state) if known else None
+    log.add(UNCHANGED, edit=edit)
+    if code != "continuity":  # an entry that calls itself otherwise, where the reader looks for the next
+        data = log.entries.blobs(4)[3]
+        log.files = {**before, at(4): data, f"{at(4)}.sig": sign(data, ADA, MAIN)}
+    found = {(one.code, one.where) for one in log.read(prefix=prefix).problems}
+    assert (code, at(4)) in found
+
+
+def test_equal_times_are_in_order() -> None:
+    log = applied()
+    log.add(UNCHANGED, edit=_edited(time=log.head.envelope.time))
+    assert log.read().ok
+
+
+def test_genesis_is_the_first_entry_and_only_the_first() -> None:
+    assert ("chain", at(2)) in Paper.started().add(Genesis(COMMIT, TRUSTED)).problems()
+    assert ("chain", at(1)) in Paper().add(UNCHANGED).problems()
+    again = Paper.started().add(Genesis(COMMIT, (TrustedKey("bob", BOB, (MAIN,)),))).add(UNCHANGED, by="bob", key=BOB)
+    assert ("trust", at(3)) in again.problems()  # and a second one lets nobody in
+
+
+def test_the_genesis_that_is_pinned() -> None:
+    log = applied()
+    assert log.read(genesis=log.entries[0].sha256).ok
+    assert [one.code for one in log.read(genesis=HASH).problems] == ["genesis"]
+
+
+# --- who signed
+
+
+@pytest.mark.parametrize(
+    ("by", "key", "namespace", "code"),
+    [
+        ("bob", BOB, MAIN, "trust"),  # listed, never trusted
+        ("eve", EVE, MAIN, "signer"),  # listed for another namespace
+        ("eve", EVE, "observer", "signature"),
+        ("lock", LOCK, RECOVERY, "signature"),  # a recovery key signs nothing but trust
+        ("lock", LOCK, MAIN, "signer"),
+        ("ada", LOCK, RECOVERY, "signature"),
+        ("mallory", "ssh-ed25519 TWFs", MAIN, "signer"),
+    ],
+)
+def test_who_may_not_sign_is_refused(by: str, key: str, namespace: str, code: str) -> None:
+    log = applied().add(UNCHANGED, by=by, key=key, namespace=namespace)
+    assert code in {one for one, where in log.problems() if where.startswith(at(4))}
+
+
+def test_a_trust_entry_counts_from_its_own_place_on() -> None:
+    log = applied().add(UNCHANGED, by="bob", key=BOB).add(TRUST_BOB)
+    assert log.problems() == [("trust", at(4))]
+    retired = TrustChange(COMMIT, (), (TrustedKey("ada", ADA, (MAIN,)),), (), "gone")
+    log = applied().add(TRUST_BOB).add(retired).add(UNCHANGED)
+    assert ("trust", at(5)) in log.problems() or ("trust", at(6)) in log.problems()
+    back = log.add(TrustChange(COMMIT, (TrustedKey("ada", ADA, (MAIN,)),), (), (), "back"), by="bob", key=BOB)
+    assert ("trust", at(8)) in back.add(UNCHANGED).problems()
+
+
+def test_a_key_is_trusted_as_whom_and_for_what_the_log_says() -> None:
+    as_other = TrustChange(COMMIT, (TrustedKey("robert", BOB, (MAIN,)),), (), (), "x")
+    assert applied().add(as_other).add(UNCHANGED, by="bob", key=BOB).problems() == [("trust", at(5))]
+    for_other = TrustChange(COMMIT, (TrustedKey("bob", BOB, ("observer",)),), (), (), "x")
+    assert applied().add(for_other).add(UNCHANGED, by="bob", key=BOB).problems() == [("trust", at(5))]
+    for_all = TrustChange(COMMIT, (TrustedKey("bob", BOB, ()),), (), (), "x")
+    assert applied().add(for_all).add(UNCHANGED, by="bob", key=BOB).problems() == []
+    twice = applied().add(TRUST_BOB).add(as_other).add(UNCHANGED, by="bob", key=BOB)
+    assert twice.problems() == []  # the first word about a key stands
+
+
+def test_what_a_stolen_key_signed_after_the_last_good_entry_is_in_doubt() -> None:
+    def stolen(last_good: int) -> TrustChange:
+        return TrustChange(COMMIT, (), (), (Compromised(ADA, last_good),), "stolen")
+
+    log = applied().add(TRUST_BOB).add(stolen(3), by="bob", key=BOB)
+    assert log.problems() == [("compromised", at(4))]
+    assert log.add(stolen(9), by="bob", key=BOB).problems() == [("compromised", at(4))]  # nobody takes doubt back
+    assert ("trust", at(6)) in applied().add(TRUST_BOB).add(stolen(4), by="bob", key=BOB).add(UNCHANGED).problems()
+    more = [("compromised", at(3)), ("compromised", at(4))]
+    assert log.add(stolen(2), by="bob", key=BOB).problems() == more
+    known = log.add(Gap("looked", acknowledges=4), by="bob", key=BOB).add(
+        Gap("looked", acknowledges=3), by="bob", key=BOB
+    )
+    assert known.read().ok
+
+
+@pytest.mark.parametrize("path", [at(2), LOG_PAGE, folder_page(ZONE, 1)])
+def test_a_signature_of_something_else_is_refused(path: str) -> None:
+    for other in (b"", sign(b"other", ADA, MAIN), sign(applied().files[path], BOB, MAIN)):
+        log = applied()
+        log.files[f"{path}.sig"] = other
+        assert ("signature", f"{path}.sig") in log.problems()
+
+
+def test_pages_are_signed_as_their_entry_was() -> None:
+    log = applied().add(TRUST_BOB, by="lock", key=LOCK, namespace=RECOVERY)
+    assert log.problems() == []
+    assert log.read(prefix=Prefix(4, log.state)).ok
+    for path in (LOG_PAGE, folder_page(ZONE, 1)):
+        damaged = dict(log.files)
+        damaged[f"{path}.sig"] = sign(log.files[path], LOCK, MAIN)
+        for known in (None, Prefix(4, log.state)):
+            found = replace(log, files=damaged).read(prefix=known).problems
+            assert [(one.code, one.where) for one in found] == [("signature", f"{path}.sig")]
+
+
+# --- the files
+
+
+@pytest.mark.parametrize("path", [README, LOG_PAGE, zone_path(ZONE), state_path(ZONE), folder_page(ZONE, 1)])
+def test_every_file_beside_the_entries_is_pinned(path: str) -> None:
+    log = applied()
+    log.files[path] += b"more\n"
+    found = log.problems()
+    assert ("files", path) in found or found == [("state", path)]
+    del log.files[path]
+    assert ("path", path) in log.problems()
+
+
+@pytest.mark.parametrize("path", [LOG_PAGE, folder_page(ZONE, 1)])
+def test_a_page_that_is_pinned_and_signed_has_to_follow_from_the_entries_all_the_same(path: str) -> None:
+    log = applied()
+    false = log.files[path].replace(b"applied", b"refused")
+    envelope = log.head.envelope
+    files = {**envelope.files, path: sha256_hex(false)}
+    other = Paper(dict(log.trees[1][0]), log.entries.__class__(log.entries.blobs(2)), envelope.prev_sig)
+    other.add(log.head.body, zone=log.zone, state=log.state, edit=_edited(time=envelope.time))
+    data = _repinned(other, files)
+    other.files |= {
+        at(3): data,
+        f"{at(3)}.sig": sign(data, ADA, MAIN),
+        path: false,
+        f"{path}.sig": sign(false, ADA, MAIN),
+    }
+    assert other.problems() == [("page", path)]
+
+
+@pytest.mark.parametrize("path", ["note.txt", f"log/{ZONE}/0000/000005.json", f"zones/{ZONE}.txt", "log/other/1.json"])
+def test_what_belongs_to_no_log_is_refused(path: str) -> None:
+    log = applied()
+    log.files[path] = b"x"
+    assert log.problems() == [("path", path)]
+
+
+@pytest.mark.parametrize("path", [f"{at(2)}.sig", f"{LOG_PAGE}.sig", f"{folder_page(ZONE, 1)}.sig"])
+def test_a_signature_that_is_missing_is_named(path: str) -> None:
+    log = applied()
+    del log.files[path]
+    assert log.problems()[0] == ("path", path)
+
+
+def test_nothing_is_no_log() -> None:
+    assert ("path", at(1)) in Paper().problems()
+
+
+def test_what_is_pinned_but_no_zone_file_is_no_log() -> None:
+    log = applied()
+    bad = Zone.of(ZONE, [replace(a("a", "10.0.0.1"), type="A B")])
+    damaged = log.zone.with_rrsets(bad.rrsets.values())
+    log.add(ZoneDrift(COMMIT, log.digests(), log.digests(damaged), (), restored=False), zone=damaged)
+    log.add(ZoneDrift(COMMIT, log.digests(), log.digests(Zone.of(ZONE, [replace(a("b", "10.0.0.1"), name="b c")])), ()),
+            zone=Zone.of(ZONE, [replace(a("b", "10.0.0.1"), name="b c")]))  # fmt: skip
+    assert log.problems() == [("files", zone_path(ZONE))]
+
+
+# --- pairs and continuity
+
+
+def test_an_intent_needs_its_result_before_the_next() -> None:
+    for body in (UNCHANGED, None):
+        log = applied().intend(change("b", None, "10.0.0.2"))
+        log = log.add(body) if body else log.intend(change("b", None, "10.0.0.2"))
+        assert ("pairs", at(5)) in log.problems()
+        assert ("pairs", at(5)) in [(one.code, one.where) for one in log.read(prefix=Prefix(4, log.state)).problems]
+
+
+@pytest.mark.parametrize("wrong", [{"intent_seq": 2}, {"intent_sha256": HASH}])
+@pytest.mark.parametrize("known", [0, 4])
+def test_a_result_names_the_open_intent(wrong: dict[str, Any], known: int) -> None:
+    log = applied().intend(change("b", None, "10.0.0.2"))
+    before = log.state
+    log.finish(outcome="failed", **wrong)
+    found = log.read(prefix=Prefix(known, before) if known else None).problems
+    assert ("pairs", at(5)) in [(one.code, one.where) for one in found]
+
+
+def test_there_is_one_result_of_an_intent() -> None:
+    log = applied().add(UNCHANGED)
+    body = log.entries[2].body
+    log.add(body)
+    assert log.problems() == [("pairs", at(5))]
+    assert [one.code for one in log.read(prefix=Prefix(4, log.state)).problems] == ["pairs"]
+
+
+def _elsewhere(log: Paper) -> Zone:
+    return log.zone.with_rrsets([a("x", "10.9.9.9")])
+
+
+def _intent_from_elsewhere(log: Paper) -> Paper:
+    return log.intend(change("b", None, "10.0.0.2"), before=_elsewhere(log))
+
+
+def _result_leaves_more(log: Paper) -> Paper:
+    log.intend(change("b", None, "10.0.0.2"))
+    return log.finish(zone=log.after(change("b", None, "10.0.0.2"), change("c", None, "10.0.0.3")))
+
+
+def _failure_changes_the_zone(log: Paper) -> Paper:
+    log.intend(change("b", None, "10.0.0.2"))
+    return log.finish(outcome="failed", zone=log.after(change("b", None, "10.0.0.2")))
+
+
+def _result_says_another_zone(log: Paper) -> Paper:
+    log.intend(change("b", None, "10.0.0.2"))
+    return log.finish(after=log.digests())
+
+
+def _silent_change(log: Paper) -> Paper:
+    return log.add(UNCHANGED, zone=_elsewhere(log))
+
+
+def _drift_from_elsewhere(log: Paper) -> Paper:
+    other = _elsewhere(log)
+    return log.add(ZoneDrift(COMMIT, log.digests(other), log.digests(other), (), restored=False), zone=other)
+
+
+def _drift_to_elsewhere(log: Paper) -> Paper:
+    return log.add(ZoneDrift(COMMIT, log.digests(), log.digests(_elsewhere(log)), (), restored=False))
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        _intent_from_elsewhere,
+        _result_leaves_more,
+        _failure_changes_the_zone,
+        _result_says_another_zone,
+        _silent_change,
+        _drift_from_elsewhere,
+        _drift_to_elsewhere,
+    ],
+)
+@pytest.mark.parametrize("known", [0, 2, 3])
+def test_the_zone_changes_only_as_entries_say(write: Callable[[Paper], Paper], known: int) -> None:
+    log = applied()
+    prefix = Prefix(known, log.trees[known - 1][1]) if known else None
+    write(log)
+    found = [(one.code, one.where) for one in log.read(prefix=prefix).problems]
+    assert ("continuity", at(len(log.entries))) in found
+
+
+def test_only_the_first_intent_takes_the_zone_as_it_finds_it() -> None:
+    found = Zone.of(ZONE, [a("old", "10.1.1.1")])
+    log = Paper.started()
+    log.add(UNCHANGED)
+    log.zone = found
+    log.intend(change("a", None, "10.0.0.1")).finish()
+    assert log.problems() == []
+    assert log.read(prefix=Prefix(1, ManagedSet.of(ZONE, ()))).ok
+    log.zone = found
+    log.intend(change("b", None, "10.0.0.2"))
+    assert ("continuity", at(5)) in log.problems()
+
+
+def _state(change_it: Callable[[ManagedSet], ManagedSet]) -> Paper:
+    log = applied().intend(change("b", None, "10.0.0.2"), holds=(Hold(f"b.{ZONE}", HASH),)).finish()
+    return log.add(UNCHANGED, state=change_it(log.state))
+
+
+def test_the_managed_set_is_the_sum_of_what_was_applied() -> None:
+    assert _state(lambda state: state).problems() == []
+    key = (f"b.{ZONE}", "A")
+    for wrong in (
+        lambda _: ManagedSet.of(ZONE, ()),
+        lambda state: ManagedSet(ZONE, {**state.entries, key: replace(state.entries[key], held=None)}),
+        lambda state: ManagedSet(ZONE, {**state.entries, key: replace(state.entries[key], held=2)}),
+        lambda state: ManagedSet(ZONE, {**state.entries, key: replace(state.entries[key], contract="x")}),
+    ):
+        assert _state(wrong).problems() == [("state", state_path(ZONE))]
+
+
+def test_a_held_name_that_is_changed_is_held_no_longer() -> None:
+    log = _state(lambda state: state)
+    assert log.state.held_by(f"b.{ZONE}") == 4
+    log.intend(change("a", "10.0.0.1", "10.0.0.5")).finish()
+    assert log.state.held_by(f"b.{ZONE}") == 4
+    log.intend(change("b", "10.0.0.2", "10.0.0.6")).finish()
+    assert log.state.held_by(f"b.{ZONE}") is None
+    assert log.problems() == []
+
+
+def test_what_was_not_applied_is_not_managed() -> None:
+    log = applied().intend(change("b", None, "10.0.0.2")).finish(outcome="failed")
+    assert log.problems() == []
+    log = applied().intend(change("b", None, "10.0.0.2")).finish(outcome="refused")
+    assert set(log.state.entries) == {(f"a.{ZONE}", "A")}
+    assert log.problems() == []
+
+
+def test_a_name_is_held_by_an_intent_that_leaves_it_as_it_is() -> None:
+    log = applied().intend(change("b", None, "10.0.0.2"), holds=(Hold(f"a.{ZONE}", HASH),)).finish()
+    assert (log.state.held_by(f"a.{ZONE}"), log.state.held_by(f"b.{ZONE}")) == (4, None)
+    assert log.problems() == []
+
+
+@pytest.mark.parametrize("write", [_drift_from_elsewhere, _drift_to_elsewhere, _silent_change])
+def test_before_the_first_intent_the_zone_is_what_genesis_left(write: Callable[[Paper], Paper]) -> None:
+    assert write(Paper.started()).problems() == [("continuity", at(2))]
+
+
+def test_the_page_of_a_folder_that_is_full_is_made_anew_too() -> None:
+    log = Paper.started()
+    for _ in range(101):
+        log.add(UNCHANGED)
+    assert log.problems() == []
+    full, last = folder_page(ZONE, 1), folder_page(ZONE, 102)
+    assert full != last
+    log.files[full] = log.files[full].replace(b"unchanged", b"nothing")
+    log.files[f"{full}.sig"] = sign(log.files[full], ADA, MAIN)
+    assert log.problems() == [("page", full)]
+
+
+@pytest.mark.parametrize(
+    ("change_it", "code"),
+    [
+        (lambda one: {**one, "_type": "x"}, "unknown-type"),
+        (lambda one: {**one, "predicateType": f"{one['predicateType']}0"}, "unknown-type"),
+        (lambda one: {**one, "subject": one["subject"] * 2}, "bad-entry"),
+        (lambda one: {**one, "subject": []}, "bad-entry"),
+        (lambda one: {**one, "subject": ["x"]}, "bad-entry"),
+        (lambda one: {**one, "predicate": {**one["predicate"], "type": "resulf"}}, "unknown-type"),
+        (lambda one: {**one, "predicate": {**one["predicate"], "seq": True}}, "bad-entry"),
+        (lambda one: {**one, "predicate": {**one["predicate"], "seq": "4"}}, "bad-entry"),
+        (lambda one: {**one, "predicate": {**one["predicate"], "log": 7}}, "bad-entry"),
+        (lambda one: {**one, "predicate": {**one["predicate"], "prev": {"entry": "0" * 64}}}, "bad-entry"),
+        (lambda one: {**one, "predicate": {**one["predicate"], "signers": "0" * 63}}, "bad-entry"),
+        (lambda one: {**one, "predicate": {**one["predicate"], "time": "2026-03-01T08:04:00+00:00"}}, "bad-entry"),
+        (lambda one: {**one, "predicate": [one["predicate"]]}, "bad-entry"),
+    ],
+)
+def test_a_statement_of_another_shape_is_no_entry(change_it: Callable[[Any], object], code: str) -> None:
+    log = applied().add(UNCHANGED)
+    assert decode(log.files[at(4)]).seq == 4
+    data = canonical_json(change_it(json.loads(log.files[at(4)])))
+    with pytest.raises(InvalidData) as caught:
+        decode(data)
+    assert caught.value.code == code
+    log.files |= {at(4): data, f"{at(4)}.sig": sign(data, ADA, MAIN)}
+    assert log.problems() == [(code, at(4))]
+
+
+def test_a_key_that_jq_would_write_otherwise_has_no_canonical_form() -> None:
+    with pytest.raises(InvalidData):
+        canonical_json({"a\x7f": 1})

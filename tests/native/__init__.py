@@ -1,1 +1,0 @@
-"""Native replication: two PowerDNS that read one database."""

@@ -1,0 +1,270 @@
+"""The planner's table and what it makes of each verdict, one small zone a test."""
+
+from dataclasses import replace
+
+import pytest
+
+from hyops_gitops.core.contract import Contract, Target, TargetType
+from hyops_gitops.core.guards import Override, overridable_guards
+from hyops_gitops.core.managed import Managed, ManagedSet
+from hyops_gitops.core.zone import RRset, Zone
+from hyops_gitops.plan.limits import Limits
+from hyops_gitops.plan.plan import Action, Plan
+from hyops_gitops.plan.planning import Inputs, Verdict, _by_name, make_plan, verdict
+from tests.support.strategies import APEX, contract_of, managed_of
+
+NAME = f"s.prod.{APEX}"
+LOOSE = Limits(1000, 1000, 100, 1000, "warn", frozenset(overridable_guards()))
+
+
+def a(*addresses: str, ttl: int = 60) -> RRset:
+    return RRset.of(NAME, "A", ttl, addresses)
+
+
+ONE, TWO, THREE = a("10.0.0.1"), a("10.0.0.2"), a("10.0.0.3")
+
+
+def host(*addresses: str, service: str = "s") -> Contract:
+    return contract_of(service, Target(TargetType.HOST, addresses, 1), 60)
+
+
+def plan(
+    before: list[Contract],
+    after: list[Contract],
+    observed: list[RRset],
+    *overrides: str,
+    held: tuple[str, ...] = (),
+    limits: Limits = LOOSE,
+) -> Plan:
+    given = tuple(Override.parse(text) for text in overrides)
+    why = dict.fromkeys(held, "it is held")
+    zone = Zone.of(APEX, observed)
+    return make_plan(Inputs(managed_of(tuple(before)), tuple(after), why, zone, limits, given))
+
+
+def done(made: Plan) -> list[tuple[Action, str, str]]:
+    return [(change.action, change.name, change.type) for change in made.changes]
+
+
+def refused(made: Plan) -> list[tuple[str, str | None]]:
+    return [(one.guard, one.name) for one in made.refusals]
+
+
+@pytest.mark.parametrize(
+    ("recorded", "desired", "observed", "expected"),
+    [
+        (None, None, None, Verdict.NOTHING),
+        (None, None, ONE, Verdict.UNMANAGED),
+        (ONE, ONE, ONE, Verdict.NOTHING),
+        (None, ONE, ONE, Verdict.ADOPT),
+        (TWO, ONE, ONE, Verdict.ADOPT),
+        (ONE, None, None, Verdict.FORGET),
+        (None, ONE, None, Verdict.CHANGE),
+        (ONE, TWO, ONE, Verdict.CHANGE),
+        (ONE, None, ONE, Verdict.CHANGE),
+        (ONE, ONE, TWO, Verdict.DRIFT),
+        (ONE, ONE, None, Verdict.DRIFT),
+        (None, ONE, TWO, Verdict.FOREIGN),
+        (ONE, TWO, THREE, Verdict.CONFLICT),
+        (ONE, TWO, None, Verdict.CONFLICT),
+        (ONE, None, TWO, Verdict.CONFLICT),
+        (ONE, a("10.0.0.1", ttl=61), ONE, Verdict.CHANGE),
+    ],
+)
+def test_the_table(recorded: RRset | None, desired: RRset | None, observed: RRset | None, expected: Verdict) -> None:
+    assert verdict(recorded, desired, observed) is expected
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "observed", "expected"),
+    [
+        ([], [host("10.0.0.1")], [], Action.CREATE),
+        ([], [host("10.0.0.1")], [ONE], Action.ADOPT),
+        ([host("10.0.0.1")], [host("10.0.0.2")], [ONE], Action.REPLACE),
+        ([host("10.0.0.1")], [host("10.0.0.9", service="t")], [ONE], Action.DELETE),
+        ([host("10.0.0.1")], [host("10.0.0.9", service="t")], [], Action.FORGET),
+    ],
+)
+def test_what_is_done(before: list[Contract], after: list[Contract], observed: list[RRset], expected: Action) -> None:
+    made = plan(before, after, observed)
+    assert made.refusals == ()
+    assert (expected, NAME, "A") in done(made)
+
+
+def test_drift_is_left_alone_and_told() -> None:
+    made = plan([host("10.0.0.1")], [host("10.0.0.1")], [TWO])
+    assert (done(made), refused(made)) == ([], [])
+    assert [(one.recorded, one.observed, one.contract) for one in made.drift] == [(ONE, TWO, host("10.0.0.1").path)]
+
+
+def test_overridden_drift_is_mended_for_its_name_alone() -> None:
+    contracts = [host("10.0.0.1"), host("10.0.0.1", service="t")]
+    other = RRset.of(f"t.prod.{APEX}", "A", 60, ["10.0.0.2"])
+    made = plan(contracts, contracts, [TWO, other], f"drift:{NAME}=mend")
+    assert done(made) == [(Action.REPLACE, NAME, "A")]
+    assert [one.name for one in made.drift] == [other.name]
+
+
+@pytest.mark.parametrize(
+    ("before", "guard", "observed"),
+    [([host("10.0.0.1")], "drift", THREE), ([], "foreign", THREE)],
+)
+def test_what_nobody_approved_is_refused_unless_overridden(before: list[Contract], guard: str, observed: RRset) -> None:
+    after = [host("10.0.0.2")]
+    assert refused(plan(before, after, [observed])) == [(guard, NAME)]
+    other = "foreign" if guard == "drift" else "drift"
+    assert refused(plan(before, after, [observed], f"{other}:{NAME}=no")) == [(guard, NAME)]
+    assert refused(plan(before, after, [observed], f"{guard}:t.prod.{APEX}=no")) == [(guard, NAME)]
+    made = plan(before, after, [observed], f"{guard}:{NAME}=yes")
+    assert (refused(made), done(made)) == ([], [(Action.REPLACE, NAME, "A")])
+
+
+def test_one_refusal_does_not_hide_another() -> None:
+    made = plan([host("10.0.0.1")], [host("10.0.0.2"), host("10.0.0.2", service="t")],
+                [THREE, RRset.of(f"t.prod.{APEX}", "A", 60, ["10.0.0.9"])])  # fmt: skip
+    assert refused(made) == [("drift", NAME), ("foreign", f"t.prod.{APEX}")]
+
+
+@pytest.mark.parametrize("rrtype", ["AAAA", "ALIAS", "LUA", "SVCB", "HTTPS"])
+def test_a_conflicting_neighbour_of_a_change_is_foreign_and_of_a_name_at_rest_drift(rrtype: str) -> None:
+    rdata = {"AAAA": "fd00::9", "LUA": "A \"ifportup(443, {'10.0.0.9'})\"", "ALIAS": "x.example."}
+    beside = RRset.of(NAME, rrtype, 60, [rdata.get(rrtype, "1 x.example.")])
+    moved = plan([host("10.0.0.1")], [host("10.0.0.2")], [ONE, beside])
+    assert refused(moved) == [("foreign", NAME)]
+    resting = plan([host("10.0.0.1")], [host("10.0.0.1")], [ONE, beside])
+    assert (refused(resting), [one.type for one in resting.drift]) == ([], [rrtype])
+    cleared = plan([host("10.0.0.1")], [host("10.0.0.1")], [ONE, beside], f"drift:{NAME}=clear")
+    assert done(cleared) == [(Action.DELETE, NAME, rrtype)]
+
+
+def test_a_neighbour_of_a_refused_name_is_foreign_too_and_each_override_lifts_its_own() -> None:
+    beside = RRset.of(NAME, "AAAA", 60, ["fd00::9"])
+    before, after = [host("10.0.0.1")], [host("10.0.0.2")]
+    assert refused(plan(before, after, [THREE, beside])) == [("drift", NAME), ("foreign", NAME)]
+    made = plan(before, after, [ONE, beside], f"foreign:{NAME}=ours")
+    assert [(one.action, one.type, one.cutover) for one in made.changes] == [
+        (Action.REPLACE, "A", True),
+        (Action.DELETE, "AAAA", False),
+    ]
+
+
+def test_a_refusal_says_all_three_sides() -> None:
+    gone = plan([host("10.0.0.1")], [host("10.0.0.2")], [])
+    assert [one.message for one in gone.refusals] == [
+        f"{NAME} A: approved 10.0.0.1 (TTL 60) -> 10.0.0.2 (TTL 60), live is nothing"
+    ]
+    switched_off = RRset.of(NAME, "A", 60, [], disabled=["10.0.0.3"])
+    found = plan([], [host("10.0.0.2")], [switched_off])
+    assert [one.message for one in found.refusals] == [
+        f"{NAME} already has a A that no contract owns: nothing served (disabled: 10.0.0.3, which a write would remove)"
+    ]
+
+
+def test_an_alias_moves_with_its_endpoint_and_a_rename_moves_nothing() -> None:
+    old, alias = f"old.prod.{APEX}", contract_of("s", Target(TargetType.HOST, ("10.0.0.1",), 1), 60)
+
+    def with_alias(address: str) -> ManagedSet:
+        target = RRset.of(old, "CNAME", 60, [f"{NAME}."])
+        return ManagedSet.of(APEX, (Managed(a(address), alias.path), Managed(target, alias.path)))
+
+    renamed = ManagedSet.of(APEX, [Managed(RRset.of(old, "A", 60, ["10.0.0.1"]), "endpoints/prod/old.yaml")])
+    moved = [one.moves for one in _by_name(_inputs(renamed), with_alias("10.0.0.1")) if one.name == old]
+    assert moved == [False]
+    moved = [one.moves for one in _by_name(_inputs(with_alias("10.0.0.1")), with_alias("10.0.0.2")) if one.name == old]
+    assert moved == [True]
+    plain = contract_of("s", Target(TargetType.DNS, ("x.example",), 1), 60)
+    other = contract_of("s", Target(TargetType.DNS, ("y.example",), 1), 60)
+    moved = [one.moves for one in _by_name(_inputs(managed_of((plain,))), managed_of((other,)))]
+    assert moved == [True]
+
+
+def _inputs(recorded: ManagedSet) -> Inputs:
+    return Inputs(recorded, (), {}, recorded.zone, LOOSE)
+
+
+def test_text_beside_an_address_is_nobodys_business_but_beside_a_cname_it_is() -> None:
+    text = RRset.of(NAME, "TXT", 60, ['"x"'])
+    alias = contract_of("s", Target(TargetType.DNS, ("x.example",), 1), 60)
+    assert refused(plan([host("10.0.0.1")], [host("10.0.0.2")], [ONE, text])) == []
+    assert refused(plan([host("10.0.0.1")], [alias], [ONE, text])) == [("foreign", NAME)]
+    resting = plan([alias], [alias], [*managed_of((alias,)).zone.rrsets.values(), text])
+    assert (refused(resting), resting.drift) == ([], ())
+
+
+def test_deleting_a_name_asks_nobody_about_its_neighbours() -> None:
+    made = plan([host("10.0.0.1")], [host("10.0.0.9", service="t")], [ONE, RRset.of(NAME, "AAAA", 60, ["fd00::9"])])
+    assert refused(made) == []
+    assert (Action.DELETE, NAME, "A") in done(made)
+
+
+def test_a_held_contract_keeps_what_was_applied_last() -> None:
+    made = plan([host("10.0.0.1")], [host("10.0.0.2")], [ONE], held=(host("10.0.0.1").path,))
+    assert (done(made), refused(made)) == ([], [])
+    assert [(one.name, one.reason) for one in made.held] == [(NAME, "it is held")]
+
+
+def test_a_tree_whose_only_contract_is_held_is_not_empty() -> None:
+    made = plan([host("10.0.0.1")], [], [ONE], held=(host("10.0.0.1").path,))
+    assert (done(made), refused(made)) == ([], [])
+
+
+def test_only_what_is_neither_ours_nor_touched_is_unmanaged() -> None:
+    text = RRset.of(NAME, "TXT", 60, ['"x"'])
+    assert plan([host("10.0.0.1")], [host("10.0.0.1")], [ONE, text]).unmanaged == 1
+    assert plan([], [host("10.0.0.1")], [ONE, text]).unmanaged == 1  # the address is adopted
+
+
+@pytest.mark.parametrize("rrtype", ["NS", "DNAME"])
+@pytest.mark.parametrize(("owner", "guards"), [(f"prod.{APEX}", ["occluded"]), (f"other.{APEX}", []), (APEX, [])])
+def test_only_a_cut_above_a_name_hides_it(rrtype: str, owner: str, guards: list[str]) -> None:
+    cut = RRset.of(owner, rrtype, 60, ["x.example."])
+    expected = ["occluded"] if rrtype == "DNAME" and owner == APEX else guards
+    assert [guard for guard, _ in refused(plan([], [host("10.0.0.1")], [cut]))] == expected
+    assert refused(plan([host("10.0.0.1")], [host("10.0.0.9", service="t")], [ONE])) == []
+
+
+def test_no_other_record_above_a_name_is_a_cut() -> None:
+    assert refused(plan([], [host("10.0.0.1")], [RRset.of(f"prod.{APEX}", "TXT", 60, ['"x"'])])) == []
+
+
+@pytest.mark.parametrize(("rrtype", "called"), [("NS", "delegation"), ("DNAME", "DNAME")])
+def test_a_cut_is_called_what_it_is(rrtype: str, called: str) -> None:
+    (refusal,) = plan([], [host("10.0.0.1")], [RRset.of(f"prod.{APEX}", rrtype, 60, ["x.example."])]).refusals
+    assert f"below the {called} at prod.{APEX}" in refusal.message
+
+
+def test_what_is_deleted_below_a_cut_is_deleted() -> None:
+    cut = RRset.of(f"prod.{APEX}", "NS", 60, ["x.example."])
+    made = plan([host("10.0.0.1")], [contract_of("t", Target(TargetType.HOST, ("10.0.0.9",), 1), 60, env="dev")],
+                [ONE, cut])  # fmt: skip
+    assert refused(made) == []
+
+
+def test_a_move_is_a_cutover_and_a_new_ttl_or_a_first_target_is_not() -> None:
+    slower = contract_of("s", Target(TargetType.HOST, ("10.0.0.1",), 1), 90)
+    for before, after, expected in (
+        ([host("10.0.0.1")], [host("10.0.0.2")], True),
+        ([host("10.0.0.1")], [slower], False),
+        ([], [host("10.0.0.1")], False),
+    ):
+        (change,) = plan(before, after, list(managed_of(tuple(before)).zone.rrsets.values())).changes
+        assert change.cutover is expected
+
+
+def test_a_move_found_done_is_a_cutover_and_a_forgotten_name_is_none() -> None:
+    (adopted,) = plan([host("10.0.0.1")], [host("10.0.0.2")], [TWO]).changes
+    assert (adopted.action, adopted.cutover) == (Action.ADOPT, True)
+    swapped = contract_of("s", Target(TargetType.DNS, ("x.example",), 1), 60)
+    made = plan([host("10.0.0.1")], [swapped], [])
+    assert [(one.action, one.cutover) for one in made.changes if one.type == "A"] == [(Action.FORGET, False)]
+
+
+def test_what_a_zone_went_back_to_and_is_wanted_is_adopted() -> None:
+    """The log has TWO as applied last; a copy brought ONE back, which is what the contract asks for by now."""
+    applied, zone = managed_of((host("10.0.0.2"),)), Zone.of(APEX, [ONE])
+    rebased = managed_of((host("10.0.0.1"),))
+    inputs = Inputs(rebased, (host("10.0.0.1"),), {}, zone, LOOSE, applied=applied)
+    held = replace(inputs, held={host("10.0.0.1").path: "it is held"})
+
+    assert done(make_plan(inputs)) == [(Action.ADOPT, ONE.name, "A")]
+    assert done(make_plan(replace(inputs, applied=None))) == done(make_plan(held)) == []

@@ -1,0 +1,80 @@
+"""A segment in the log waits for somebody else's review: said by plan, validate and audit, and overdue it fails."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from hyops_gitops.adapters.files import WorkTree
+from hyops_gitops.adapters.ssh.signing import SshVerifier
+from hyops_gitops.adapters.yaml.reader import read_document
+from hyops_gitops.adapters.yaml.schema import check_document
+from hyops_gitops.cli.wiring import LocalWorkspace
+from hyops_gitops.log.admin_entries import Reconcile
+from hyops_gitops.log.segment_pins import pending_reviews, segment_warnings
+from hyops_gitops.recover.breakglass import segment_findings
+from hyops_gitops.validate.validation import validate_tree
+from tests.recover.breakglass.test_reconciling import take_in
+from tests.support.book import Book, commit_trees
+from tests.support.segments import SEGMENT, Breakglass
+from tests.tamper.test_git import audited, forked
+from tests.tamper.test_git import problem_codes as codes
+
+
+@pytest.fixture
+def taken(book: Book, tmp_path: Path) -> Book:
+    """A clone whose log holds a segment of Alice's."""
+    root = tmp_path / "clone"
+    root.parent.mkdir(exist_ok=True)
+    import shutil  # noqa: PLC0415
+
+    shutil.copytree(book.world.root, root, symlinks=True)
+    copy = forked(book, root, len(book.head.entries))
+    take_in(Breakglass.on(copy).move("10.0.0.2").move("10.0.0.1"))
+    commit_trees(root, copy.store.trees)
+    return copy
+
+
+def review(book: Book, principal: str) -> None:
+    body = book.head.head.body
+    assert isinstance(body, Reconcile)
+    book.add(Reconcile(body.segment, body.count, body.head, principal, reason="seen"))
+
+
+def test_it_waits_until_somebody_reviewed_it(taken: Book) -> None:
+    (pending,) = pending_reviews(taken.head, 72)
+    body = taken.head.head.body
+    assert isinstance(body, Reconcile)
+    assert body.adopted is not None
+    assert pending.due == body.adopted.ended + timedelta(hours=72)
+    assert (pending.overdue(pending.due), pending.overdue(pending.due + timedelta(seconds=1))) == (False, True)
+    assert list(segment_warnings(taken.head, ["f" * 12, SEGMENT], 72)) == [
+        pending.message,
+        f"break-glass segment {'f' * 12} in this folder is not reconciled with the log",
+    ]
+    review(taken, "other@tests")
+    assert list(pending_reviews(taken.head, 72)) == []
+
+
+def test_validate_warns_and_then_fails(taken: Book) -> None:
+    (pending,) = pending_reviews(taken.head, 72)
+    wiring = LocalWorkspace(taken.world.root)
+    validation = validate_tree(WorkTree(taken.world.root), read_document, check_document)
+
+    def found(now: object) -> list[tuple[str, str]]:
+        findings = segment_findings(validation, wiring.open_store, SshVerifier(), wiring.mark, now)  # type: ignore[arg-type]
+        return [(one.rule, one.severity.value) for one in findings]
+
+    assert found(pending.due) == [("breakglass-review", "warning")]
+    assert found(pending.due + timedelta(seconds=1)) == [("breakglass-overdue", "error")]
+
+
+def test_audit_fails_when_it_is_overdue(taken: Book) -> None:
+    found = audited(taken.world.root)  # the log is of long ago
+    assert codes(found) == {"review"}
+    assert [one.message for one in found.exceptions if one.kind == "breakglass"] != []
+    review(taken, "other@tests")
+    commit_trees(taken.world.root, taken.store.trees)
+    found = audited(taken.world.root)
+    assert found.passed
+    assert [one.kind for one in found.exceptions if one.seq == taken.head.head.seq] == ["reviewed"]

@@ -1,1 +1,0 @@
-"""Appliers that die, sleep, race, or live in strange surroundings."""

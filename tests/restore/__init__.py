@@ -1,1 +1,0 @@
-"""Restoring a primary that lost its zone."""

@@ -1,1 +1,0 @@
-"""docs/runbooks, command by command."""

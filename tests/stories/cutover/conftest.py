@@ -1,0 +1,75 @@
+"""Worlds whose endpoints are real services: two sites on loopback, behind a caching resolver."""
+
+import itertools
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hyops_gitops.lab.model import Lab
+from hyops_gitops.lab.zones import create_zone
+from hyops_gitops.log.entries import Intent, Result
+from tests.support.world import World
+
+MakeWorld = Callable[..., World]
+NETWORKS = ["10.0.0.0/8", "127.0.0.0/8", "::1/128"]
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def make_world(service_lab: Lab, tmp_path: Path) -> MakeWorld:
+    """`make_world(**policy)`: a world on a fresh zone, whose targets may be on loopback."""
+
+    def make(**policy: object) -> World:
+        zone = f"cut{next(_numbers)}.internal"
+        create_zone(service_lab, zone)
+        return World.make(tmp_path, zone, service_lab, **{"target_networks": NETWORKS, **policy})  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture
+def world(make_world: MakeWorld) -> World:
+    """A world with nothing special about it, nothing applied yet."""
+    return make_world()
+
+
+@pytest.fixture
+def sites(service_lab: Lab) -> dict[str, str]:
+    """Where the service of the lab listens, by site."""
+    return {one.name: one.address.host for one in service_lab.services}
+
+
+@pytest.fixture
+def port(service_lab: Lab) -> int:
+    """The port it listens on, the same at both sites."""
+    return service_lab.services[0].address.port
+
+
+def endpoint(world: World, service: str, target: str | list[str], port: int, ttl: int = 60, **more: object) -> None:
+    """Write a contract whose targets are probed."""
+    targets = [target] if isinstance(target, str) else target
+    fields = {"endpoint_port": port, "endpoint_readiness": [{"type": "tcp", "timeout_s": 1}], **more}
+    world.contract(service, *targets, ttl=ttl, **fields)  # type: ignore[arg-type]  # further fields by name
+
+
+def audited(world: World) -> None:
+    """The log verifies, the audit has nothing to say against it, and neither has script/audit.sh."""
+    assert world.cli("evidence", "verify").exit == 0
+    audit = world.cli("audit", "--offline", "--format", "json").document()
+    assert (audit["problems"], audit["inconclusive"]) == ([], [])
+    script = Path(__file__).parents[3] / "script" / "audit.sh"
+    command = ["bash", script, world.root, world.root / "authority/allowed_signers"]
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+
+
+def intents(world: World) -> list[Intent]:
+    """Every intent, oldest first."""
+    return [body for body in world.bodies() if isinstance(body, Intent)]
+
+
+def results(world: World) -> list[Result]:
+    """Every result, oldest first."""
+    return [body for body in world.bodies() if isinstance(body, Result)]

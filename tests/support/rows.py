@@ -1,0 +1,39 @@
+"""Rows written into a server's database past PowerDNS: what two writers leave there without isolation."""
+
+from string import Template
+
+from hyops_gitops.lab.model import Lab
+from tests.support.databases import rows
+
+SOA_TTL = 3600
+_INSERT = Template(
+    "INSERT INTO records (domain_id, name, type, content, ttl, prio, disabled, auth) "
+    "SELECT id, '$name', '$type', '$content', $ttl, 0, $disabled, $auth FROM domains WHERE name = '$zone'"
+)
+_CONTENT = Template(
+    "SELECT content FROM records WHERE name = '$name' AND type = '$type' "
+    "AND domain_id = (SELECT id FROM domains WHERE name = '$zone') ORDER BY id"
+)
+
+
+class Rows:
+    """The table of records behind the primary of a lab."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        self._truths = ("false", "true") if lab.backend == "gpgsql" else ("0", "1")
+
+    def insert(self, zone: str, name: str, rrtype: str, content: str, ttl: int = 60, *, disabled: bool = False) -> None:
+        """One more row, whatever stands there; names without their final dot, as the database has them."""
+        row = {"name": name, "type": rrtype, "content": content, "ttl": ttl}
+        truth = {"disabled": self._truths[disabled], "auth": self._truths[True]}
+        rows(self._lab, _INSERT.substitute(row, zone=zone, **truth))
+
+    def soa(self, zone: str, serial: int) -> None:
+        """A further SOA, like the one that stands there but for its serial."""
+        content = self.content(zone, zone, "SOA")[0].split(" ")
+        self.insert(zone, zone, "SOA", " ".join([*content[:2], str(serial), *content[3:]]), SOA_TTL)
+
+    def content(self, zone: str, name: str, rrtype: str) -> list[str]:
+        """Every row's content."""
+        return [row[0] for row in rows(self._lab, _CONTENT.substitute(zone=zone, name=name, type=rrtype))]
