@@ -15,12 +15,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.people import Approval, MergedCommit, Person
-from hyops_gitops.core.server_report import ServerReport
+from hyops_gitops.core.server_report import RecordedAnswer, ServerReport
 from hyops_gitops.core.sshsig import SshSignature, armour, signed_data
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.log.admin_entries import Genesis
 from hyops_gitops.log.entries import Body, Intent, Result
-from hyops_gitops.log.envelope import NO_HASH, Entry, Envelope, decode, encode, entry_path
+from hyops_gitops.log.envelope import NO_HASH, Entry, Envelope, Subject, decode, encode, entry_path
 from hyops_gitops.log.log import README, state_path, zone_path
 from hyops_gitops.log.pages import FORM, LOG_PAGE, folder_page, folder_readme, log_page, readme
 from hyops_gitops.log.parts import AuthorityRef, ContractsRef, Lease, TrustedKey, ZoneDigests
@@ -115,7 +115,12 @@ class MadeLog:
         intent = self.entries[-1]
         servers = tuple(
             ServerReport(
-                "secondary", f"ns{one}", f"10.0.0.{one}:53", "converged", 40, ((name, "A", "NOERROR", 30, after.rdata),)
+                "secondary",
+                f"ns{one}",
+                f"10.0.0.{one}:53",
+                "converged",
+                40,
+                (RecordedAnswer(name, "A", "NOERROR", 30, after.rdata),),
             )
             for one in range(3)
         )
@@ -141,8 +146,7 @@ class MadeLog:
         seq = len(self.entries) + 1
         zone = self.zone
         envelope = Envelope(
-            zone=ZONE,
-            zone_sha256=zone.digest(),
+            Subject(ZONE, zone.digest()),
             log="bench",
             seq=seq,
             prev_entry=self.previous[0],

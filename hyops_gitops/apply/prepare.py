@@ -47,7 +47,7 @@ from hyops_gitops.core.people import MergedCommit, missing_approval
 from hyops_gitops.core.readiness import Candidate, ReadinessReport
 from hyops_gitops.core.text import counted, masked
 from hyops_gitops.core.zone import Zone
-from hyops_gitops.log.admin_entries import Gap
+from hyops_gitops.log.admin_entries import Gap, Missing
 from hyops_gitops.log.entries import AuthorityChange, ZoneDrift
 from hyops_gitops.log.holds import held_contracts, moves_of
 from hyops_gitops.log.log import Log
@@ -266,7 +266,7 @@ def _gap(observation: Observation, log: Log, request: ApplyRequest) -> Gap | Non
         return None
     override = find_override(request.overrides, "log-gap")
     reason = masked(override.reason) if override else ""
-    return Gap(reason, (log.head.seq + 1, observation.anchor.seq), observation.anchor.sha256)
+    return Gap(reason, Missing(log.head.seq + 1, observation.anchor.seq), observation.anchor.sha256)
 
 
 def record_circumstances(prepared: Prepared) -> Log:

@@ -18,7 +18,7 @@ from hyops_gitops.core.exchange import Question, failures
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.network import DnsClient, ZoneWriter
 from hyops_gitops.core.ports import Clock
-from hyops_gitops.core.server_report import ServerReport, ServerVerdict
+from hyops_gitops.core.server_report import RecordedAnswer, ServerReport, ServerVerdict
 from hyops_gitops.core.servers import Answers, DnsServer, Expectation, answered, ask, servers_of, unmet
 from hyops_gitops.log.late_proof import LastChange, OpenRetirement, known_now, last_change, open_retirements
 from hyops_gitops.log.log import Log
@@ -268,9 +268,10 @@ def _report(
     )
 
 
-def _answer(question: Question, answers: Answers) -> tuple[str, str, str, int | None, tuple[str, ...]]:
+def _answer(question: Question, answers: Answers) -> RecordedAnswer:
     found, rcode = answered(answers, question), answers[question].rcode
-    return question.name, question.type, rcode, found.ttl if found else None, found.rdata if found else ()
+    ttl, rdata = (found.ttl, found.rdata) if found else (None, ())
+    return RecordedAnswer(question.name, question.type, rcode, ttl, rdata)
 
 
 @dataclass(frozen=True, slots=True)

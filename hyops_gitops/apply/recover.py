@@ -16,7 +16,7 @@ from hyops_gitops.apply.record import result_of, zone_digests
 from hyops_gitops.apply.send import Update, ensure_lock, settle
 from hyops_gitops.core.errors import OutsideFailure, Refused, Unconfirmed
 from hyops_gitops.core.events import Step, Warned
-from hyops_gitops.core.json_fields import time_text
+from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.markers import RESERVED_CLAIMS, Anchor, Turn, anchor_name, claim_name, lock, tombstone
 from hyops_gitops.core.network import ZoneWriter
 from hyops_gitops.core.zone import Key, RRset

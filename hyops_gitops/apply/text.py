@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from hyops_gitops.apply.receipt import Departure, Outcome, Receipt
 from hyops_gitops.core.errors import Exit, HyopsError
+from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.findings import Finding, findings_text, printable
-from hyops_gitops.core.json_fields import time_text
 from hyops_gitops.core.server_report import ServerReport, server_label
 from hyops_gitops.core.text import counted
 from hyops_gitops.log.parts import Retirement

@@ -9,8 +9,8 @@ from typing import Literal
 
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.exchange import CommitInfo
+from hyops_gitops.core.fields import Json, time_text
 from hyops_gitops.core.findings import printable
-from hyops_gitops.core.json_fields import Json, time_text
 from hyops_gitops.core.people import MergedCommit, approved_by, asked_by
 from hyops_gitops.core.text import counted
 from hyops_gitops.core.zone import RRset

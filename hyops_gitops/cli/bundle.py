@@ -12,8 +12,8 @@ from hyops_gitops.cli.output import echo, echo_json, show_event
 from hyops_gitops.cli.wiring import TOOL, LocalWorkspace
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.errors import Exit, UsageError
+from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.findings import printable
-from hyops_gitops.core.json_fields import time_text
 from hyops_gitops.recover.make_bundle import BundlePorts, make_bundle
 
 

@@ -8,8 +8,10 @@ CNAMEs. The API lists them all (measured on 4.7, gpgsql, gmysql and gsqlite3); D
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Annotated, NamedTuple
 
-from hyops_gitops.core.json_fields import Fields, Json
+from hyops_gitops.core.codec import JsonObject
+from hyops_gitops.core.fields import Natural, Part, Split
 from hyops_gitops.core.names import MARKER_LABEL, is_marker
 from hyops_gitops.core.zone import DNSSEC_TYPES, RRset, soa_serials
 
@@ -33,13 +35,27 @@ class DamageKind(StrEnum):
     SEVERAL_RECORDS = "several-records"  # where one may stand: CNAME, DNAME, each of our markers
 
 
+class Rows(NamedTuple):
+    """One RRset with every row."""
+
+    type: str  # the record type
+    ttl: Natural  # in seconds
+    rdata: tuple[str, ...]  # each row as often as it is listed
+
+
+_ROWS = Split(
+    (Part("rrsets", tuple[Rows, ...], lambda rrsets: [Rows(one.type, one.ttl, one.rows) for one in rrsets]),),
+    lambda beside, rrsets: tuple(RRset.of(beside["name"], *rows) for rows in rrsets),
+)
+
+
 @dataclass(frozen=True, slots=True)
-class Damage:
+class Damage(JsonObject):
     """One name whose rows contradict each other."""
 
-    kind: DamageKind
-    name: str
-    rrsets: tuple[RRset, ...]  # those that are concerned, with every row
+    kind: DamageKind  # what contradicts what
+    name: str  # the owner name
+    rrsets: Annotated[tuple[RRset, ...], _ROWS]  # those that are concerned
 
     @property
     def message(self) -> str:
@@ -55,24 +71,6 @@ class Damage:
                 return f"{self.name} has a CNAME beside other records: {rows}"
             case DamageKind.SEVERAL_RECORDS:
                 return f"{self.name} has more than the one {self.rrsets[0].type} that a name may have: {rows}"
-
-    def to_json(self) -> Json:
-        """The shape used in evidence and documents."""
-        rrsets = [{"type": rrset.type, "ttl": rrset.ttl, "rdata": list(rrset.rows)} for rrset in self.rrsets]
-        return {"kind": self.kind.value, "name": self.name, "rrsets": rrsets}
-
-    @classmethod
-    def from_json(cls, fields: Fields) -> "Damage":
-        """Back from that shape."""
-        name = fields.text("name")
-        return cls(
-            DamageKind(fields.choice("kind", tuple(DamageKind))),
-            name,
-            tuple(
-                RRset.of(name, rrset.text("type"), rrset.integer("ttl"), rrset.texts("rdata"))
-                for rrset in fields.objects("rrsets")
-            ),
-        )
 
 
 def find_damage(listed: Iterable[RRset]) -> tuple[Damage, ...]:

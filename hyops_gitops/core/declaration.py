@@ -3,11 +3,13 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Annotated
 
+from hyops_gitops.core.codec import JsonObject
 from hyops_gitops.core.errors import UsageError
+from hyops_gitops.core.fields import ALWAYS, At, Keywords
 from hyops_gitops.core.findings import Rule
 from hyops_gitops.core.guards import Override
-from hyops_gitops.core.json_fields import Fields, present
 from hyops_gitops.core.names import canonical_name, name_problem
 from hyops_gitops.core.text import masked
 
@@ -21,34 +23,26 @@ COMMIT_TRAILER = Rule(
 
 
 KINDS = ("drill", "incident", "maintenance")
+Words = Annotated[str, Keywords.of(maxLength=200)]
 
 
 @dataclass(frozen=True, slots=True)
-class DeclaredHold:
+class DeclaredHold(JsonObject):
     """An endpoint that a failover of its whole site leaves where it is, and why."""
 
-    name: str
-    reason: str
-
-    def to_json(self) -> dict[str, object]:
-        """The entry's form."""
-        return {"name": self.name, "reason": self.reason}
-
-    @classmethod
-    def from_json(cls, fields: Fields) -> "DeclaredHold":
-        """Back from the entry's form."""
-        return cls(fields.text("name"), fields.text("reason"))
+    name: str  # its DNS name
+    reason: Words  # why, masked
 
 
 @dataclass(frozen=True, slots=True)
-class Declaration:
+class Declaration(JsonObject):
     """Why a change was made, and what is known to be out of order while it is."""
 
-    kind: str | None = None  # one of KINDS
-    reason: str | None = None
-    reference: str | None = None  # a ticket, a decision, an incident
-    sites_lost: tuple[str, ...] = ()  # whose servers cannot answer
-    holds: tuple[DeclaredHold, ...] = ()
+    kind: str | None = None  # drill, incident or maintenance
+    reason: Words | None = None  # why, masked
+    reference: Words | None = None  # a ticket, a decision or an incident, masked
+    sites_lost: Annotated[tuple[str, ...], At("site_lost")] = ()  # sites whose servers cannot answer
+    holds: tuple[DeclaredHold, ...] = ()  # endpoints that a failover of their site leaves where they are
 
     def masked(self) -> "Declaration":
         """Fit for the log: each text cut, and without secrets and addresses."""
@@ -57,27 +51,6 @@ class Declaration:
             reason=masked(self.reason) if self.reason else None,
             reference=masked(self.reference) if self.reference else None,
             holds=tuple(DeclaredHold(hold.name, masked(hold.reason)) for hold in self.holds),
-        )
-
-    def to_json(self) -> dict[str, object]:
-        """The fields it adds to a merged commit's form; those that say nothing are left out."""
-        return present(
-            kind=self.kind,
-            reason=self.reason,
-            reference=self.reference,
-            site_lost=list(self.sites_lost),
-            holds=[hold.to_json() for hold in self.holds],
-        )
-
-    @classmethod
-    def from_json(cls, fields: Fields) -> "Declaration":
-        """Back from those fields."""
-        return cls(
-            fields.optional_text("kind"),
-            fields.optional_text("reason"),
-            fields.optional_text("reference"),
-            fields.optional_texts("site_lost"),
-            fields.optional_each("holds", DeclaredHold.from_json),
         )
 
 
@@ -97,7 +70,7 @@ _NOT_BY_COMMIT = frozenset({"history", "mixed-commit", "separation-of-duties"})
 
 
 @dataclass(frozen=True, slots=True)
-class Trailer:
+class Trailer(JsonObject):
     """One trailer as written, and the commit that it stands in."""
 
     commit: str
@@ -106,13 +79,13 @@ class Trailer:
 
 
 @dataclass(frozen=True, slots=True)
-class Untaken:
+class Untaken(JsonObject):
     """A line that looks like a trailer and is none where it stands."""
 
     commit: str
     key: str
     value: str
-    is_quoted: bool = False  # indented, quoted, in a block of code, or only much like one: it may be prose
+    is_quoted: Annotated[bool, At("quoted"), ALWAYS] = False  # quoted, indented or only much like one: prose
 
     @property
     def message(self) -> str:

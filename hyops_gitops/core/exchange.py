@@ -3,8 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Annotated
 
+from hyops_gitops.core.codec import JsonObject
 from hyops_gitops.core.declaration import Trailer, Untaken
+from hyops_gitops.core.fields import ALWAYS
 from hyops_gitops.core.zone import RRset
 
 
@@ -106,7 +109,7 @@ def failures(rcodes: Iterable[str]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class CommitInfo:
+class CommitInfo(JsonObject):
     """One commit of the contracts' branch."""
 
     id: str
@@ -114,11 +117,11 @@ class CommitInfo:
     author: str  # the name alone, never an e-mail address
     time: datetime
     changed: tuple[str, ...]  # paths that differ from the commit before it on main, and from the one applied last
-    committer: str = ""  # the name alone
-    approved_by: tuple[str, ...] = ()  # names in Approved-by and Reviewed-by trailers
+    committer: Annotated[str, ALWAYS] = ""  # the name alone
+    approved_by: Annotated[tuple[str, ...], ALWAYS] = ()  # names in Approved-by and Reviewed-by trailers
     merged_head: str | None = None  # the head of what a merge brings in
     merged_author: str | None = None  # the name of the author of that commit
-    trailers: tuple[Trailer, ...] = ()  # `Hyops-` ones, of what a merge brings in too; oldest first, its own last
+    trailers: Annotated[tuple[Trailer, ...], ALWAYS] = ()  # `Hyops-` ones, of what it merges too; its own last
     untaken: tuple[Untaken, ...] = ()  # lines of the same commits that look like such trailers and are none
     taken_back: tuple[str, ...] = ()  # of the changed paths: those that a later commit left as they were applied
     arrived_with: str | None = None  # the merge that brought it to main by fast-forward; main did not stop at it

@@ -6,8 +6,11 @@ one guard (for one name, where the guard is about names), and only guards in `po
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Annotated
 
+from hyops_gitops.core.codec import JsonObject
 from hyops_gitops.core.errors import UsageError
+from hyops_gitops.core.fields import LEFT_OUT, Keywords
 from hyops_gitops.core.names import canonical_name
 
 
@@ -214,13 +217,13 @@ GUARDS: dict[str, Guard] = {guard.name: guard for guard in _ALL}
 
 
 @dataclass(frozen=True, slots=True)
-class Override:
+class Override(JsonObject):
     """One use of `GUARD[:NAME]=REASON`."""
 
-    guard: str
-    name: str | None
-    reason: str
-    source: str  # "option", "trailer", ...
+    guard: str  # the guard's name
+    name: Annotated[str | None, LEFT_OUT]  # the DNS name that it is lifted for
+    reason: Annotated[str, Keywords.of(maxLength=200)]  # why, masked in evidence
+    source: str  # where it was given: option, trailer, ...
 
     @property
     def target(self) -> str:

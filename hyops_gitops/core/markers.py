@@ -16,7 +16,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
+from typing import Annotated
 
+from hyops_gitops.core.codec import JsonObject
+from hyops_gitops.core.fields import Keywords, Seq, Sha256
 from hyops_gitops.core.names import MARKER_LABEL, absolute
 from hyops_gitops.core.zone import Key, Operation, RRset
 
@@ -26,6 +29,7 @@ MARKERS_KEPT = timedelta(days=1)  # how late an update may be and still be refus
 INTENTS_KEPT = 500  # and how many intents may have followed it
 EXPIRED_AT_ONCE = 200  # markers that one PATCH deletes: a log of any length is swept within a few
 SEGMENT_ID = re.compile(r"[0-9a-f]{12}")
+SegmentId = Annotated[str, Keywords.of(pattern=r"^[0-9a-f]{12}(?!\n)$")]
 RESERVED_CLAIMS = 8  # main numbers after the anchor's that break-glass closes to an applier asleep behind a dead forge
 _ANCHOR = re.compile(
     rf'"v=hyops1 (?:bg=(?P<segment>{SEGMENT_ID.pattern}) )?seq=(?P<seq>[1-9][0-9]{{0,15}}) '
@@ -38,12 +42,12 @@ _NAME = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Anchor:
+class Anchor(JsonObject):
     """The intent that the zone says it was last changed by."""
 
-    seq: int
-    sha256: str
-    segment: str | None = None  # None: an entry of the log itself; else of this break-glass segment
+    seq: Seq  # of the intent
+    sha256: Sha256  # of the intent
+    segment: SegmentId | None = None  # the break-glass segment that the intent is of; absent: the log itself
 
     @classmethod
     def parse(cls, rrset: RRset) -> "Anchor | None":

@@ -3,96 +3,44 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
+from hyops_gitops.core.codec import JsonObject
 from hyops_gitops.core.declaration import NOTHING_DECLARED, Declaration
-from hyops_gitops.core.json_fields import Fields, Json, present, time_text
+from hyops_gitops.core.fields import ALWAYS, Commit, Flat, Keywords
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class Person(JsonObject):
     """Somebody, as a forge knows them (login and id) or, without one, by the name in a commit. Never an address."""
 
-    name: str
-    id: str | None = None  # the forge's number; None: only the name is known
-
-    def to_json(self) -> Json:
-        """The entry's form."""
-        return {"name": self.name, **present(id=self.id)}
-
-    @classmethod
-    def from_json(cls, fields: Fields) -> "Person":
-        """Back from the entry's form."""
-        return cls(fields.text("name"), fields.optional_text("id"))
+    name: Annotated[str, Keywords.of(maxLength=200)]  # the login, or the name in the commit
+    id: str | None = None  # the forge's number; absent where only the name is known
 
 
 @dataclass(frozen=True, slots=True)
-class Approval:
+class Approval(JsonObject):
     """Somebody's yes, and the commit they saw where that is known."""
 
-    by: Person
-    commit: str | None = None
-
-    def to_json(self) -> Json:
-        """The entry's form."""
-        return {"by": self.by.to_json(), **present(commit=self.commit)}
-
-    @classmethod
-    def from_json(cls, fields: Fields) -> "Approval":
-        """Back from the entry's form."""
-        return cls(Person.from_json(fields.nested("by")), fields.optional_text("commit"))
+    by: Person  # who approved
+    commit: Commit | None = None  # the commit that they saw, where it is known
 
 
 @dataclass(frozen=True, slots=True)
-class MergedCommit:
+class MergedCommit(JsonObject):
     """One first-parent commit of the contracts' branch that an apply carries out, and who stands behind it."""
 
-    commit: str
-    title: str  # at most 200 characters, secrets and e-mail addresses masked
-    author: Person
-    time: datetime
-    approvals: tuple[Approval, ...] = ()
-    head: str | None = None  # the last commit of the pull request or merged branch
-    merged_by: Person | None = None
+    commit: Commit  # the commit on the branch
+    title: Annotated[str, Keywords.of(maxLength=200)]  # its subject, secrets and e-mail addresses masked
+    author: Person  # the author of what was merged
+    time: datetime  # the commit's date
+    approvals: Annotated[tuple[Approval, ...], ALWAYS] = ()  # who approved it
+    head: Commit | None = None  # the last commit of the pull request or merged branch
+    merged_by: Person | None = None  # who merged it
     pull_request: str | None = None  # its number or address
-    source: str = "commit"  # where people and approvals are from: the commit itself, or a forge
-    declared: Declaration = NOTHING_DECLARED  # by its trailers
-    bypass: str | None = None  # how it got past its review: direct-push, review; None: it did not, or nobody knows
-
-    def to_json(self) -> Json:
-        """The entry's form."""
-        return {
-            "commit": self.commit,
-            "title": self.title,
-            "author": self.author.to_json(),
-            "time": time_text(self.time),
-            "approvals": [approval.to_json() for approval in self.approvals],
-            "source": self.source,
-            **present(
-                head=self.head,
-                merged_by=self.merged_by.to_json() if self.merged_by else None,
-                pull_request=self.pull_request,
-                bypass=self.bypass,
-            ),
-            **self.declared.to_json(),
-        }
-
-    @classmethod
-    def from_json(cls, fields: Fields) -> "MergedCommit":
-        """Back from the entry's form."""
-        return cls(
-            fields.text("commit"),
-            fields.text("title"),
-            Person.from_json(fields.nested("author")),
-            fields.time("time"),
-            fields.each("approvals", Approval.from_json),
-            fields.optional_text("head"),
-            fields.optional("merged_by", Person.from_json),
-            fields.optional_text("pull_request"),
-            fields.text("source"),
-            declared=Declaration.from_json(fields),
-            bypass=fields.optional_text("bypass"),
-        )
+    source: Annotated[str, ALWAYS] = "commit"  # where people and approvals are from: commit, or the name of a forge
+    declared: Annotated[Declaration, Flat()] = NOTHING_DECLARED  # by its trailers
+    bypass: str | None = None  # how it got past its review, where that is known: direct-push, review
 
 
 def asked_by(merged: Iterable[MergedCommit]) -> tuple[str, ...]:

@@ -8,16 +8,15 @@ contract says that nothing is probed, and why.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 from hyops_gitops.core.authority import Network
+from hyops_gitops.core.codec import JsonObject
 from hyops_gitops.core.contract import Contract, Readiness, Target
-from hyops_gitops.core.json_fields import Fields, present, time_text
+from hyops_gitops.core.fields import ALWAYS, Keywords, Natural
 
 ProbeVerdict = Literal["ready", "not-ready", "unknown"]
-PROBE_VERDICTS: tuple[ProbeVerdict, ...] = ("ready", "not-ready", "unknown")
 ReadinessVerdict = Literal["ready", "not-ready", "unknown", "not-probed"]
-READINESS_VERDICTS: tuple[ReadinessVerdict, ...] = ("ready", "not-ready", "unknown", "not-probed")
 DEFAULT_TIMEOUT_S = 3
 DEFAULT_STATUS = 200
 _DEFAULT_PROBES = (Readiness("tcp", {}),)
@@ -79,81 +78,36 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
-class ProbeReport:
+class ProbeReport(JsonObject):
     """What came of one probe."""
 
-    type: str
-    address: str  # "" when a target's name leads to none
-    port: int
-    verdict: ProbeVerdict
-    detail: str
-    ms: int = 0
+    type: str  # tcp, tls or http; dns where a target's name leads to no address
+    address: str  # empty where a target's name leads to none
+    port: Annotated[int, Keywords.of(minimum=0, maximum=65535)]  # the port
+    verdict: ProbeVerdict  # of this probe alone
+    detail: str  # what the address did, in words
+    ms: Annotated[Natural, ALWAYS] = 0  # how long it took
 
     def __str__(self) -> str:
         where = f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
         return f"{self.type} {where} {self.detail}" if self.address else self.detail
 
-    def to_json(self) -> dict[str, object]:
-        """The shape used in receipts and in evidence."""
-        return {
-            "type": self.type,
-            "address": self.address,
-            "port": self.port,
-            "verdict": self.verdict,
-            "detail": self.detail,
-            "ms": self.ms,
-        }
-
-    @classmethod
-    def from_json(cls, fields: Fields) -> "ProbeReport":
-        """Back from that shape."""
-        return cls(
-            fields.text("type"),
-            fields.text("address"),
-            fields.integer("port"),
-            fields.choice("verdict", PROBE_VERDICTS),
-            fields.text("detail"),
-            fields.integer("ms"),
-        )
-
 
 @dataclass(frozen=True, slots=True)
-class ReadinessReport:
+class ReadinessReport(JsonObject):
     """What came of all probes of one endpoint's target."""
 
-    name: str
-    target: tuple[str, ...]
-    verdict: ReadinessVerdict
-    probes: tuple[ProbeReport, ...] = ()
+    name: str  # the endpoint's DNS name
+    target: tuple[str, ...]  # addresses, or a name
+    verdict: ReadinessVerdict  # the worst of all probes; not-probed: the contract asks for no probe
+    probes: Annotated[tuple[ProbeReport, ...], ALWAYS] = ()  # each probe of each address
     reason: str = ""  # why nothing was probed
-    attested: datetime | None = None  # its publisher's word, which stands for an unknown readiness
+    attested: datetime | None = None  # when the publisher attested it, which stands for an unknown readiness
 
     @property
     def why(self) -> str:
         """What kept it from being ready, in words."""
         return "; ".join(str(probe) for probe in self.probes if probe.verdict == self.verdict) or self.reason
-
-    def to_json(self) -> dict[str, object]:
-        """The shape used in receipts and in evidence."""
-        return {
-            "name": self.name,
-            "target": list(self.target),
-            "verdict": self.verdict,
-            "probes": [probe.to_json() for probe in self.probes],
-            **present(reason=self.reason, attested=time_text(self.attested) if self.attested else None),
-        }
-
-    @classmethod
-    def from_json(cls, fields: Fields) -> "ReadinessReport":
-        """Back from that shape."""
-        return cls(
-            fields.text("name"),
-            fields.texts("target"),
-            fields.choice("verdict", READINESS_VERDICTS),
-            fields.each("probes", ProbeReport.from_json),
-            fields.optional_text("reason") or "",
-            fields.optional_time("attested"),
-        )
 
 
 def over_addresses(wanted: Readiness, verdicts: Sequence[ProbeVerdict]) -> ProbeVerdict:

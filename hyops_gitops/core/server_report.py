@@ -1,16 +1,12 @@
 """Server report."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal, NamedTuple
 
-from hyops_gitops.core.json_fields import Fields, Json, present
+from hyops_gitops.core.codec import JsonObject
+from hyops_gitops.core.fields import ALWAYS, Natural
 
 ServerVerdict = Literal["converged", "stale", "silent"]
-
-
-VERDICTS: tuple[ServerVerdict, ...] = ("converged", "stale", "silent")
-
-
 Server = tuple[str, str]  # role, name
 
 
@@ -19,18 +15,28 @@ def server_label(role: str, name: str) -> str:
     return role if role == name else f"{role} {name}"
 
 
+class RecordedAnswer(NamedTuple):
+    """What a server answered to one question."""
+
+    name: str  # the name asked for
+    type: str  # the type asked for
+    rcode: str  # the response code, or SILENT
+    ttl: Natural | None  # in seconds; null without records
+    rdata: tuple[str, ...]  # the records, as a master file writes them
+
+
 @dataclass(frozen=True, slots=True)
-class ServerReport:
+class ServerReport(JsonObject):
     """What one server answered in the end, and when it first answered with everything expected."""
 
-    role: str  # primary, secondary, resolver
-    name: str
-    address: str
-    verdict: ServerVerdict
-    after_ms: int | None  # since the update was accepted; None while not converged
-    answers: tuple[tuple[str, str, str, int | None, tuple[str, ...]], ...] = ()  # name, type, rcode, TTL, rdata
+    role: str  # primary, secondary or resolver
+    name: str  # its name in the authority file
+    address: str  # where it was asked
+    verdict: ServerVerdict  # converged: all as expected; stale: something else; silent: no conclusive answer
+    after_ms: Natural | None  # since the update was accepted; null while not converged
+    answers: Annotated[tuple[RecordedAnswer, ...], ALWAYS] = ()  # its answers in the end
     overdue: bool = False  # a resolver that is stale for longer than any TTL allows
-    lost: bool = False  # it stands at a site declared lost, so nobody waited for it
+    lost: bool = False  # it stands at a site declared lost, so it was not waited for
     rcode: str = ""  # what it answered instead of an answer: SERVFAIL, REFUSED; the verdict is silent then
 
     @property
@@ -52,42 +58,3 @@ class ServerReport:
     def state(self) -> str:
         """The server and its verdict, as part of a sentence."""
         return f"{self.called} answered {self.rcode}" if self.rcode else f"{self.called} is {self.verdict}"
-
-    def to_json(self) -> Json:
-        """The shape used in receipts and in evidence."""
-        return {
-            "role": self.role,
-            "name": self.name,
-            "address": self.address,
-            "verdict": self.verdict,
-            "after_ms": self.after_ms,
-            "answers": [
-                {"name": name, "type": rrtype, "rcode": rcode, "ttl": ttl, "rdata": list(rdata)}
-                for name, rrtype, rcode, ttl, rdata in self.answers
-            ],
-            **present(overdue=self.overdue, lost=self.lost, rcode=self.rcode),
-        }
-
-    @classmethod
-    def from_json(cls, fields: Fields) -> "ServerReport":
-        """Back from that shape."""
-        return cls(
-            fields.text("role"),
-            fields.text("name"),
-            fields.text("address"),
-            fields.choice("verdict", VERDICTS),
-            fields.optional_integer("after_ms"),
-            tuple(
-                (
-                    answer.text("name"),
-                    answer.text("type"),
-                    answer.text("rcode"),
-                    answer.optional_integer("ttl"),
-                    answer.texts("rdata"),
-                )
-                for answer in fields.objects("answers")
-            ),
-            overdue=fields.flag("overdue"),
-            lost=fields.flag("lost"),
-            rcode=fields.optional_text("rcode") or "",
-        )

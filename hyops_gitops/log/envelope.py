@@ -6,11 +6,12 @@ Implements https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import overload
+from typing import Annotated, NamedTuple, cast, overload
 
 from hyops_gitops.core.canonical import canonical_json, parse_canonical, sha256_hex
+from hyops_gitops.core.codec import JsonObject
 from hyops_gitops.core.errors import InvalidData
-from hyops_gitops.core.json_fields import Fields, present, time_text
+from hyops_gitops.core.fields import At, Json, Keywords, Part, Seq, Sha256, Split
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.log.entries import BODY_TYPES, Body, type_name
 from hyops_gitops.log.segment import SegmentRef
@@ -21,25 +22,50 @@ NO_HASH = "0" * 64  # what genesis has for a predecessor
 ENTRIES_PER_FOLDER = 100
 
 
+class Subject(NamedTuple):
+    """What an entry is about: a zone, and its digest."""
+
+    name: str  # its name, without final dot
+    sha256: Annotated[Sha256, At("digest.sha256")]  # of zones/<zone>.zone
+
+
+def _only(_: Json, subjects: tuple[Subject, ...]) -> Subject:
+    if len(subjects) != 1:
+        raise ValueError(f"expected one subject, got {len(subjects)}")
+    return subjects[0]
+
+
+_SUBJECT = Split((Part("subject", tuple[Subject, ...], lambda subject: [subject]),), _only)
+
+
 @dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(JsonObject):
     """What every entry carries, whatever it says."""
 
-    zone: str
-    zone_sha256: str  # the whole zone as this entry leaves it
-    log: str  # random, the same in all entries of one log
-    seq: int  # from 1
-    prev_entry: str  # SHA-256 of the previous entry's bytes
-    prev_sig: str  # SHA-256 of the previous entry's signature file
-    time: datetime
-    principal: str
-    key: str  # `<type> <base64>`
-    signers_sha256: str  # of the allowed_signers that the signer was looked up in
-    tool: str  # name and version
-    run: Mapping[str, str]
-    files: Mapping[str, str]  # path -> SHA-256 of the branch's derived files as this entry leaves them
-    form: int  # of the pages for people among those files, log.pages.FORM
-    segment: SegmentRef | None = None  # None: an entry of the log itself
+    subject: Annotated[Subject, _SUBJECT]  # the zone as the entry leaves it
+    log: Annotated[str, At("predicate.log"), Keywords.of(minLength=1)]  # random; the same in every entry of one log
+    seq: Annotated[Seq, At("predicate.seq")]  # position in the log, from 1
+    prev_entry: Annotated[Sha256, At("predicate.prev.entry")]  # of the file of the entry before; zeros in the first
+    prev_sig: Annotated[Sha256, At("predicate.prev.sig")]  # of the file of its signature; zeros in the first
+    time: Annotated[datetime, At("predicate.time")]  # the signer's clock; never before the entry before
+    principal: Annotated[str, At("predicate.signer.principal")]  # the name on the line of allowed_signers
+    key: Annotated[str, At("predicate.signer.key")]  # type and base64
+    signers_sha256: Annotated[Sha256, At("predicate.signers")]  # of the allowed_signers with the signer
+    tool: Annotated[str, At("predicate.tool")]  # name and version of the writer
+    run: Annotated[Mapping[str, str], At("predicate.run")]  # what is known about the run, such as a CI job's address
+    files: Annotated[Mapping[str, Sha256], At("predicate.files")]  # SHA-256 by path of the branch's derived files
+    form: Annotated[Seq, At("predicate.form")]  # of the pages for people among those files, log.pages.FORM
+    segment: Annotated[SegmentRef | None, At("predicate.breakglass")] = None  # which break-glass segment it is of
+
+    @property
+    def zone(self) -> str:
+        """Which zone it is about."""
+        return self.subject.name
+
+    @property
+    def zone_sha256(self) -> str:
+        """The digest of the whole zone as this entry leaves it."""
+        return self.subject.sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,29 +100,19 @@ def entry_path(zone: str, seq: int) -> str:
 
 def encode(envelope: Envelope, body: Body) -> bytes:
     """The entry's bytes."""
-    predicate = {
-        "log": envelope.log,
-        "seq": envelope.seq,
-        "prev": {"entry": envelope.prev_entry, "sig": envelope.prev_sig},
-        "time": time_text(envelope.time),
-        "type": type_name(body),
-        "signer": {"principal": envelope.principal, "key": envelope.key},
-        "signers": envelope.signers_sha256,
-        "tool": envelope.tool,
-        "run": dict(envelope.run),
-        "files": dict(envelope.files),
-        "form": envelope.form,
-        **present(breakglass=envelope.segment.to_json() if envelope.segment else None),
-        **body.to_json(),
-    }
-    return canonical_json(
-        {
-            "_type": STATEMENT_TYPE,
-            "subject": [{"name": envelope.zone, "digest": {"sha256": envelope.zone_sha256}}],
-            "predicateType": PREDICATE_TYPE,
-            "predicate": predicate,
-        }
-    )
+    statement = envelope.to_json()
+    predicate = cast("Json", statement["predicate"])
+    predicate.update(body.to_json(), type=type_name(body))
+    return canonical_json({"_type": STATEMENT_TYPE, "predicateType": PREDICATE_TYPE, **statement})
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind(JsonObject):
+    """How an entry is to be read."""
+
+    statement: Annotated[str, At("_type")]
+    predicate: Annotated[str, At("predicateType")]
+    type: Annotated[str, At("predicate.type")]
 
 
 def decode(data: bytes) -> Entry:
@@ -105,37 +121,15 @@ def decode(data: bytes) -> Entry:
     Raises:
         InvalidData: `not-canonical`, `bad-entry`, or `unknown-type` (nothing can be concluded from it).
     """
-    statement = Fields(parse_canonical(data))
-    if statement.text("_type") != STATEMENT_TYPE or statement.text("predicateType") != PREDICATE_TYPE:
-        raise InvalidData(
-            f"{statement.text('predicateType')!r} is not a predicate this version reads", code="unknown-type"
-        )
-    subjects = statement.objects("subject")
-    if len(subjects) != 1:
-        raise InvalidData(f"{len(subjects)} subjects, expected one", code="bad-entry")
-    predicate = statement.nested("predicate")
-    body_type = BODY_TYPES.get(predicate.text("type"))
+    statement = parse_canonical(data)
+    kind = _Kind.from_json(statement)
+    if (kind.statement, kind.predicate) != (STATEMENT_TYPE, PREDICATE_TYPE):
+        raise InvalidData(f"{kind.predicate!r} is not a predicate this version reads", code="unknown-type")
+    body_type = BODY_TYPES.get(kind.type)
     if body_type is None:
-        raise InvalidData(f"type {predicate.text('type')!r} is not one this version reads", code="unknown-type")
-    prev, signer, run, files = (predicate.nested(name) for name in ("prev", "signer", "run", "files"))
-    envelope = Envelope(
-        zone=subjects[0].text("name"),
-        zone_sha256=subjects[0].nested("digest").sha256("sha256"),
-        log=predicate.text("log"),
-        seq=predicate.integer("seq"),
-        prev_entry=prev.sha256("entry"),
-        prev_sig=prev.sha256("sig"),
-        time=predicate.time("time"),
-        principal=signer.text("principal"),
-        key=signer.text("key"),
-        signers_sha256=predicate.sha256("signers"),
-        tool=predicate.text("tool"),
-        run={name: run.text(name) for name in run.names()},
-        files={name: files.sha256(name) for name in files.names()},
-        form=predicate.integer("form"),
-        segment=predicate.optional("breakglass", SegmentRef.from_json),
-    )
-    return Entry(envelope, body_type.from_json(predicate), sha256_hex(data))
+        raise InvalidData(f"type {kind.type!r} is not one this version reads", code="unknown-type")
+    body = body_type.from_json(statement["predicate"], "$.predicate")
+    return Entry(Envelope.from_json(statement), body, sha256_hex(data))
 
 
 _UNKNOWN_RETIREMENT = b'"after":null,"name":'  # canonical JSON sorts the fields
@@ -206,15 +200,11 @@ class EntryList(Sequence[Entry]):
 
 
 @dataclass(frozen=True, slots=True)
-class EntryRef:
+class EntryRef(JsonObject):
     """One entry of the log."""
 
-    seq: int
-    sha256: str
-
-    def to_json(self) -> dict[str, object]:
-        """The shape used in receipts."""
-        return {"seq": self.seq, "sha256": self.sha256}
+    seq: Seq  # its number
+    sha256: Sha256  # of its file
 
     def __str__(self) -> str:
         return f"{self.seq}:{self.sha256}"

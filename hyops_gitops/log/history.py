@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from hyops_gitops.core.errors import InvalidData, UsageError
-from hyops_gitops.core.json_fields import time_text
+from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.names import canonical_name, resolved_name
 from hyops_gitops.core.people import MergedCommit, approved_by, asked_by
 from hyops_gitops.core.zone import RRset

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from hyops_gitops.core.errors import InvalidData, Refused, UsageError
-from hyops_gitops.core.json_fields import time_text
+from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.signers import SignerLine, fingerprint, parse_allowed_signers
 from hyops_gitops.log.admin import OpenLog, open_for_writing, required_reason
 from hyops_gitops.log.admin_entries import Compromised, TrustChange

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 
-from hyops_gitops.core.json_fields import time_text
+from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.people import MergedCommit, approved_by, asked_by
 from hyops_gitops.log.admin_entries import Gap, Genesis, Reconcile, TrustChange
 from hyops_gitops.log.entries import AuthorityChange, Intent, Refusal, Result, Unchanged, ZoneDrift

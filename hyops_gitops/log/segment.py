@@ -7,60 +7,38 @@ newest entry that the writer knew, and what the zone said it was last changed by
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import itemgetter
+from typing import Annotated
 
-from hyops_gitops.core.json_fields import Fields, Json, present
-from hyops_gitops.core.markers import SEGMENT_ID, Anchor
+from hyops_gitops.core.codec import JsonObject
+from hyops_gitops.core.fields import LEFT_OUT, Part, Seq, Sha256, Split
+from hyops_gitops.core.markers import SEGMENT_ID, Anchor, SegmentId
 
 SEGMENTS = "segments/"
 START_ZONE = "before.zone"  # the whole zone as it was found; in the form of `zones/<zone>.zone`
 ENTRY_FILE = re.compile(r"(?P<seq>[0-9]{6})\.json(?P<signature>(?:\.witness)?\.sig)?")
 
 
+_HEAD = Split(
+    (Part("head.seq", Seq, itemgetter(0)), Part("head.sha256", Sha256, itemgetter(1))),
+    lambda _, seq, sha256: (seq, sha256),
+)
+
+
 @dataclass(frozen=True, slots=True)
-class Base:
+class Base(JsonObject):
     """What a segment goes on from."""
 
-    head: tuple[int, str]  # number and SHA-256 of the newest entry of the log that was at hand
-    anchor: Anchor | None  # what the zone's anchor named; None: the zone had none
-
-    def to_json(self) -> Json:
-        """The entry's form."""
-        head = {"seq": self.head[0], "sha256": self.head[1]}
-        return {"head": head, **present(anchor=anchor_json(self.anchor) if self.anchor else None)}
-
-    @classmethod
-    def from_json(cls, fields: Fields) -> "Base":
-        """Back from the entry's form."""
-        head = fields.nested("head")
-        anchor = fields.optional("anchor", anchor_from_json)
-        return cls((head.integer("seq"), head.sha256("sha256")), anchor)
+    head: Annotated[tuple[int, str], _HEAD]  # the newest entry of the log that was at hand
+    anchor: Annotated[Anchor | None, LEFT_OUT]  # the intent that the zone's anchor named; absent: it had none
 
 
 @dataclass(frozen=True, slots=True)
-class SegmentRef:
+class SegmentRef(JsonObject):
     """Which segment an entry is of; the same in all of its entries."""
 
-    id: str
-    base: Base
-
-    def to_json(self) -> Json:
-        """The entry's form."""
-        return {"id": self.id, "base": self.base.to_json()}
-
-    @classmethod
-    def from_json(cls, fields: Fields) -> "SegmentRef":
-        """Back from the entry's form."""
-        return cls(fields.text("id"), Base.from_json(fields.nested("base")))
-
-
-def anchor_json(anchor: Anchor) -> Json:
-    """The entry's form of an anchor."""
-    return {"seq": anchor.seq, "sha256": anchor.sha256, **present(segment=anchor.segment)}
-
-
-def anchor_from_json(fields: Fields) -> Anchor:
-    """Back from the entry's form."""
-    return Anchor(fields.integer("seq"), fields.sha256("sha256"), fields.optional_text("segment"))
+    id: SegmentId  # the segment's folder under segments/
+    base: Base  # what the segment continues from
 
 
 def entry_file(seq: int) -> str:

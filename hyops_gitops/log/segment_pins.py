@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from hyops_gitops.core.canonical import sha256_hex
-from hyops_gitops.core.json_fields import time_text
+from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.signers import SignerSet
 from hyops_gitops.log.admin_entries import Adopted, Reconcile
 from hyops_gitops.log.chain import Problem

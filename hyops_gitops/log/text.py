@@ -3,8 +3,8 @@
 import json
 from collections.abc import Iterable, Iterator, Sequence
 
+from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.findings import printable
-from hyops_gitops.core.json_fields import time_text
 from hyops_gitops.core.signers import fingerprint
 from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.history import NameChange

@@ -2,51 +2,33 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal, get_args
 
-from hyops_gitops.core.json_fields import Fields
+from hyops_gitops.core.codec import JsonObject
+from hyops_gitops.core.fields import Flat, Natural
 from hyops_gitops.core.readiness import ReadinessReport
 from hyops_gitops.core.server_report import ServerReport
 
 Stage = Literal["accepted", "primary", "secondary", "resolver", "service"]
-STAGES: tuple[Stage, ...] = ("accepted", "primary", "secondary", "resolver", "service")
+STAGES: tuple[Stage, ...] = get_args(Stage)
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceReport:
+class ServiceReport(JsonObject):
     """Whether a moved service answers through its name, as servers that serve the change answer it."""
 
-    report: ReadinessReport  # its target: the addresses that the name leads to
-    after_ms: int | None  # since the update was accepted; None where it does not answer
-
-    def to_json(self) -> dict[str, object]:
-        """The shape used in receipts and in evidence."""
-        return {**self.report.to_json(), "after_ms": self.after_ms}
-
-    @classmethod
-    def from_json(cls, fields: Fields) -> "ServiceReport":
-        """Back from that shape."""
-        return cls(ReadinessReport.from_json(fields), fields.optional_integer("after_ms"))
+    report: Annotated[ReadinessReport, Flat()]  # its target: the addresses that the name leads to
+    after_ms: Natural | None  # since the update was accepted; null where it does not answer
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(JsonObject):
     """Something that came about, or did not."""
 
-    after_ms: int | None  # since the update was accepted; None: not seen to come about
-    stage: Stage
-    name: str  # of the server or of the endpoint; "" for the update itself
-    said: str
-
-    def to_json(self) -> dict[str, object]:
-        """The shape used in receipts and in evidence."""
-        return {"after_ms": self.after_ms, "stage": self.stage, "name": self.name, "said": self.said}
-
-    @classmethod
-    def from_json(cls, fields: Fields) -> "Moment":
-        """Back from that shape."""
-        stage = fields.choice("stage", STAGES)
-        return cls(fields.optional_integer("after_ms"), stage, fields.text("name"), fields.text("said"))
+    after_ms: Natural | None  # since the update was accepted; null: not observed
+    stage: Stage  # what it is about
+    name: str  # of the server or of the endpoint; empty for the update itself
+    said: str  # in words
 
 
 def timeline(servers: Iterable[ServerReport], services: Iterable[ServiceReport]) -> tuple[Moment, ...]:

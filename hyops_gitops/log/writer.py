@@ -14,7 +14,7 @@ from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.admin_entries import Genesis
 from hyops_gitops.log.cache import read_since
 from hyops_gitops.log.entries import Body
-from hyops_gitops.log.envelope import NO_HASH, EntryList, Envelope, decode, encode, entry_path
+from hyops_gitops.log.envelope import NO_HASH, EntryList, Envelope, Subject, decode, encode, entry_path
 from hyops_gitops.log.log import README, Log, state_path, zone_path
 from hyops_gitops.log.pages import FORM, LOG_PAGE, folder_page, folder_readme, log_page, subject
 from hyops_gitops.log.parts import TrustedKey
@@ -270,8 +270,7 @@ class EntryWriter:
         self, zone: str, log_id: str, previous: tuple[str, str], before: EntryList, observed: Zone
     ) -> Envelope:
         return Envelope(
-            zone=zone,
-            zone_sha256=observed.digest(),
+            Subject(zone, observed.digest()),
             log=log_id,
             seq=len(before) + 1,
             prev_entry=previous[0],

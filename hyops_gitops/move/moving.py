@@ -9,9 +9,9 @@ from hyops_gitops.core.authority import Authority, EvidenceSettings
 from hyops_gitops.core.contract import Contract
 from hyops_gitops.core.declaration import NOTHING_DECLARED, Declaration
 from hyops_gitops.core.errors import HyopsError, Refused, UsageError
+from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.findings import FindingsError
 from hyops_gitops.core.guards import Override
-from hyops_gitops.core.json_fields import time_text
 from hyops_gitops.core.names import endpoint_name_of_path, resolved_name
 from hyops_gitops.core.ports import Branches, Clock, EvidenceStore, History, VerifiedMark, Verifier
 from hyops_gitops.core.text import first_few, suggestion

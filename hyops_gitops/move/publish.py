@@ -12,8 +12,8 @@ from typing import Literal
 from hyops_gitops.core.contract import ATTESTED_OK, Contract, Target
 from hyops_gitops.core.document import Edit
 from hyops_gitops.core.errors import InvalidData, UsageError
+from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.findings import FindingsError
-from hyops_gitops.core.json_fields import time_text
 from hyops_gitops.core.names import EndpointName, is_below
 from hyops_gitops.move.contract_files import (
     FileChange,

@@ -3,16 +3,17 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
 from hyops_gitops.core.authority import Secondary
+from hyops_gitops.core.codec import JsonObject
 from hyops_gitops.core.damage import Damage
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.zone import Key, RRset, Zone
 from hyops_gitops.log.parts import SecondaryDrift
 from hyops_gitops.log.retirement import NEW_ZONE_S, NO_ANSWER_S, OLD_ANSWER_S
-from hyops_gitops.plan.plan import Drift, rdata_json, ttl_json
+from hyops_gitops.plan.plan import Drift, split_rrset
 
 
 class DriftKind(StrEnum):
@@ -40,23 +41,13 @@ _RECORDED_AND_OBSERVED = ("recorded", "observed")
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(JsonObject):
     """One RRset as it should be and as it is."""
 
     name: str
     type: str
-    expected: RRset | None
-    found: RRset | None
-
-    def to_json(self) -> dict[str, object]:
-        """The shape used in `hyops-drift/1`."""
-        return {
-            "name": self.name,
-            "type": self.type,
-            "ttl": {"expected": ttl_json(self.expected), "found": ttl_json(self.found)},
-            "expected": rdata_json(self.expected),
-            "found": rdata_json(self.found),
-        }
+    expected: Annotated[RRset | None, split_rrset("expected")]
+    found: Annotated[RRset | None, split_rrset("found")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Literal
 from hyops_gitops.core.damage import Damage
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.exchange import NO_ANSWER
-from hyops_gitops.core.json_fields import time_text
+from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.people import MergedCommit
 from hyops_gitops.core.zone import RRset
 

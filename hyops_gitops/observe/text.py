@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
+from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.findings import printable
-from hyops_gitops.core.json_fields import time_text
 from hyops_gitops.core.people import MergedCommit
 from hyops_gitops.core.text import counted
 from hyops_gitops.core.zone import RRset, in_words

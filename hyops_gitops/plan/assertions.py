@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from hyops_gitops.core.authority import Assertions
 from hyops_gitops.core.contract import Contract
-from hyops_gitops.core.json_fields import time_text
+from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.plan.limits import site_rdata
 from hyops_gitops.plan.plan import Change, Refusal, written_by_name

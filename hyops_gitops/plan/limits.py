@@ -7,8 +7,8 @@ from typing import Literal
 
 from hyops_gitops.core.authority import NO_ASSERTIONS, Assertions, Policy
 from hyops_gitops.core.contract import Contract, Target
+from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.guards import GUARDS, Override, find_override
-from hyops_gitops.core.json_fields import time_text
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.readiness import Candidate, ReadinessReport
 from hyops_gitops.plan.plan import Action, Change, Note, Plan, Refusal, written_by_name

@@ -3,8 +3,11 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Annotated
 
 from hyops_gitops.core.canonical import canonical_json, sha256_hex
+from hyops_gitops.core.codec import JsonObject
+from hyops_gitops.core.fields import Natural, Part, Split
 from hyops_gitops.core.guards import override_line
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.zone import Key, RRset, Zone, served
@@ -20,17 +23,33 @@ class Action(StrEnum):
     FORGET = "forget"  # neither wanted nor there any more: only our own record of it goes
 
 
+def split_rrset(moment: str) -> Split:
+    """The members of an RRset beside its name and type: TTL and records; disabled records are not in them."""
+    return Split(
+        (Part(f"ttl.{moment}", Natural | None, _ttl), Part(moment, tuple[str, ...], _rdata)),
+        lambda beside, ttl, rdata: None if ttl is None else RRset.of(beside["name"], beside["type"], ttl, rdata),
+    )
+
+
+def _ttl(rrset: RRset | None) -> int | None:
+    return rrset.ttl if rrset else None
+
+
+def _rdata(rrset: RRset | None) -> tuple[str, ...]:
+    return rrset.rdata if rrset else ()
+
+
 @dataclass(frozen=True, slots=True)
-class Change:
+class Change(JsonObject):
     """One RRset's way from `before` (observed) to `after` (desired). None is absence."""
 
-    action: Action
-    name: str
-    type: str
-    before: RRset | None
-    after: RRset | None
-    contract: str
-    cutover: bool  # the endpoint's target moves, as opposed to a new endpoint or a TTL
+    action: Action  # create, replace or delete writes it; adopt and forget only change what counts as managed
+    name: str  # the owner name, lower case, without final dot
+    type: str  # the record type
+    before: Annotated[RRset | None, split_rrset("before")]  # the records before; none where there were none
+    after: Annotated[RRset | None, split_rrset("after")]  # the records after; none where there are none
+    contract: str  # the path of the contract that asks, or asked, for it
+    cutover: bool  # whether the endpoint's target moves, as opposed to a new endpoint or a TTL
 
     @property
     def key(self) -> Key:
@@ -42,84 +61,48 @@ class Change:
         """Whether the RRset itself is written."""
         return self.action in (Action.CREATE, Action.REPLACE, Action.DELETE)
 
-    def to_json(self) -> dict[str, object]:
-        """The shape used in `hyops-plan/1`, in receipts and in evidence."""
-        return {
-            "action": self.action.value,
-            "name": self.name,
-            "type": self.type,
-            "ttl": {"before": ttl_json(self.before), "after": ttl_json(self.after)},
-            "before": rdata_json(self.before),
-            "after": rdata_json(self.after),
-            "contract": self.contract,
-            "cutover": self.cutover,
-        }
-
 
 @dataclass(frozen=True, slots=True)
-class Drift:
+class Drift(JsonObject):
     """An RRset that is neither what we applied last nor what the contract asks for; left alone."""
 
-    name: str
-    type: str
-    recorded: RRset | None
-    observed: RRset | None
-    contract: str
-
-    def to_json(self) -> dict[str, object]:
-        """The shape used in `hyops-plan/1` and in evidence."""
-        return {
-            "name": self.name,
-            "type": self.type,
-            "ttl": {"recorded": ttl_json(self.recorded), "observed": ttl_json(self.observed)},
-            "recorded": rdata_json(self.recorded),
-            "observed": rdata_json(self.observed),
-            "contract": self.contract,
-        }
+    name: str  # the owner name
+    type: str  # the record type
+    recorded: Annotated[RRset | None, split_rrset("recorded")]  # as recorded
+    observed: Annotated[RRset | None, split_rrset("observed")]  # as found
+    contract: str  # the contract that owns it; empty where none does
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class Held(JsonObject):
     """An endpoint that this apply leaves as it was applied last."""
 
-    name: str
-    contract: str
-    reason: str
-
-    def to_json(self) -> dict[str, object]:
-        """The shape used in `hyops-plan/1` and in evidence."""
-        return {"name": self.name, "contract": self.contract, "reason": self.reason}
+    name: str  # its DNS name
+    contract: str  # the path of its contract
+    reason: str  # why it is left
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(JsonObject):
     """A guard's no."""
 
-    guard: str
-    name: str | None
-    message: str
-    hint: str
+    guard: str  # the guard that refuses
+    name: str | None  # the DNS name that it is about; null: not about one
+    message: str  # what it refuses
+    hint: str  # what to do
 
     @classmethod
     def overridable(cls, guard: str, name: str | None, message: str) -> "Refusal":
         """A refusal whose hint is the exact line that lifts it."""
         return cls(guard, name, message, f"if this is right: {override_line(guard, name)}")
 
-    def to_json(self) -> dict[str, object]:
-        """The shape used in `hyops-plan/1`."""
-        return {"guard": self.guard, "name": self.name, "message": self.message, "hint": self.hint}
-
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class Note(JsonObject):
     """Something worth saying about a name that stops nothing."""
 
-    name: str
-    message: str
-
-    def to_json(self) -> dict[str, object]:
-        """The shape used in `hyops-plan/1`."""
-        return {"name": self.name, "message": self.message}
+    name: str  # the DNS name
+    message: str  # what is worth knowing
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,16 +165,6 @@ def plan_digest(zone: str, zone_sha256: str, changes: Iterable[Change]) -> str:
     return sha256_hex(canonical_json(document))
 
 
-def ttl_json(rrset: RRset | None) -> int | None:
-    """The TTL, in seconds; None where there are no records."""
-    return rrset.ttl if rrset else None
-
-
-def rdata_json(rrset: RRset | None) -> list[str]:
-    """The records served; none where there are none."""
-    return list(rrset.rdata) if rrset else []
-
-
 _SHOWN = 3
 
 
@@ -210,7 +183,7 @@ def _one(change: Change) -> str:
         case Action.CREATE:
             return f"{what} {after} created"
         case Action.REPLACE if before == after:
-            return f"{what} {after} TTL {_ttl(change.before)} -> {_ttl(change.after)}"
+            return f"{what} {after} TTL {_shown_ttl(change.before)} -> {_shown_ttl(change.after)}"
         case Action.REPLACE:
             return f"{what} {before} -> {after}"
         case Action.DELETE:
@@ -221,5 +194,5 @@ def _one(change: Change) -> str:
             return f"{what} forgotten"
 
 
-def _ttl(rrset: RRset | None) -> str:
+def _shown_ttl(rrset: RRset | None) -> str:
     return str(rrset.ttl) if rrset else "?"

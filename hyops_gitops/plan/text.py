@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
+from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.findings import printable
-from hyops_gitops.core.json_fields import time_text
 from hyops_gitops.core.names import canonical_name
 from hyops_gitops.core.readiness import ReadinessReport
 from hyops_gitops.core.zone import RRset

@@ -18,12 +18,13 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Annotated
 
 from hyops_gitops.core.canonical import canonical_json, parse_canonical, sha256_hex
-from hyops_gitops.core.declaration import Trailer, Untaken
+from hyops_gitops.core.codec import JsonObject
 from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.exchange import CommitInfo
-from hyops_gitops.core.json_fields import Fields, present, time_text
+from hyops_gitops.core.fields import At, Sha256, time_text
 
 INFO, SUMS, SUMS_SIGNATURE = "bundle.json", "SHA256SUMS", "SHA256SUMS.sig"
 EVIDENCE_FOLDER, RECORDED_FOLDER, WHEELS_FOLDER = "evidence", "recorded", "wheels"
@@ -36,42 +37,19 @@ _LINE = re.compile(r"(?P<sha256>[0-9a-f]{64})  (?P<path>[^\n\\]+)")
 
 
 @dataclass(frozen=True, slots=True)
-class BundledLog:
+class BundledLog(JsonObject):
     """The end of the log in a bundle."""
 
     branch: str
     commit: str  # of the evidence branch
-    genesis: str
+    genesis: Sha256
     seq: int
-    sha256: str  # of the newest entry
+    sha256: Sha256  # of the newest entry
     time: datetime  # of the newest entry
-
-    def to_json(self) -> dict[str, object]:
-        """The form in `bundle.json`."""
-        return {
-            "branch": self.branch,
-            "commit": self.commit,
-            "genesis": self.genesis,
-            "seq": self.seq,
-            "sha256": self.sha256,
-            "time": time_text(self.time),
-        }
-
-    @classmethod
-    def from_json(cls, fields: Fields) -> "BundledLog":
-        """Back from that form."""
-        return cls(
-            fields.text("branch"),
-            fields.text("commit"),
-            fields.sha256("genesis"),
-            fields.integer("seq"),
-            fields.sha256("sha256"),
-            fields.time("time"),
-        )
 
 
 @dataclass(frozen=True, slots=True)
-class BundleInfo:
+class BundleInfo(JsonObject):
     """What a bundle says about itself."""
 
     zone: str
@@ -84,7 +62,7 @@ class BundleInfo:
     commits: tuple[CommitInfo, ...]  # the first parents not recorded yet, up to `commit`, oldest first
     log: BundledLog
     platform: str
-    pythons: tuple[str, ...]  # versions that the wheels are for, such as 3.12
+    pythons: Annotated[tuple[str, ...], At("python")]  # versions that the wheels are for, such as 3.12
 
     @property
     def as_of(self) -> datetime:
@@ -93,22 +71,7 @@ class BundleInfo:
 
     def to_bytes(self) -> bytes:
         """`bundle.json`."""
-        return canonical_json(
-            {
-                "format": _FORMAT,
-                "zone": self.zone,
-                "tool": self.tool,
-                "commit": self.commit,
-                "commit_time": time_text(self.commit_time),
-                "recorded": self.recorded,
-                "base": self.base,
-                "is_descendant": self.is_descendant,
-                "commits": [_commit_json(one) for one in self.commits],
-                "log": self.log.to_json(),
-                "platform": self.platform,
-                "python": list(self.pythons),
-            }
-        )
+        return canonical_json({"format": _FORMAT, **self.to_json()})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "BundleInfo":
@@ -118,22 +81,10 @@ class BundleInfo:
             InvalidData: code `bundle-invalid`.
         """
         try:
-            fields = Fields(parse_canonical(data))
-            if fields.text("format") != _FORMAT:
-                raise bundle_invalid(f"{INFO} has format {fields.text('format')!r}, expected {_FORMAT!r}")
-            return cls(
-                fields.text("zone"),
-                fields.text("tool"),
-                fields.text("commit"),
-                fields.time("commit_time"),
-                fields.optional_text("recorded"),
-                fields.optional_text("base"),
-                fields.boolean("is_descendant"),
-                fields.each("commits", _commit_from_json),
-                BundledLog.from_json(fields.nested("log")),
-                fields.text("platform"),
-                fields.texts("python"),
-            )
+            found = parse_canonical(data)
+            if found.get("format") != _FORMAT:
+                raise bundle_invalid(f"{INFO} has format {found.get('format')!r}, expected {_FORMAT!r}")
+            return cls.from_json(found)
         except InvalidData as error:
             raise error if error.code == "bundle-invalid" else bundle_invalid(f"{INFO}: {error.message}") from None
 
@@ -181,52 +132,6 @@ def differences(sums: Mapping[str, str], found: Mapping[str, str | None]) -> Ite
 
 def _stays_inside(path: str) -> bool:
     return all(part not in ("", ".", "..") for part in path.split("/"))
-
-
-def _commit_json(commit: CommitInfo) -> dict[str, object]:
-    return {
-        "id": commit.id,
-        "subject": commit.subject,
-        "author": commit.author,
-        "time": time_text(commit.time),
-        "changed": list(commit.changed),
-        "committer": commit.committer,
-        "approved_by": list(commit.approved_by),
-        "trailers": [{"commit": one.commit, "key": one.key, "value": one.value} for one in commit.trailers],
-        **present(
-            merged_head=commit.merged_head,
-            merged_author=commit.merged_author,
-            untaken=[_line_json(one) for one in commit.untaken],
-            taken_back=list(commit.taken_back),
-            arrived_with=commit.arrived_with,
-        ),
-    }
-
-
-def _commit_from_json(fields: Fields) -> CommitInfo:
-    return CommitInfo(
-        fields.text("id"),
-        fields.text("subject"),
-        fields.text("author"),
-        fields.time("time"),
-        fields.texts("changed"),
-        fields.text("committer"),
-        fields.texts("approved_by"),
-        fields.optional_text("merged_head"),
-        fields.optional_text("merged_author"),
-        tuple(Trailer(one.text("commit"), one.text("key"), one.text("value")) for one in fields.objects("trailers")),
-        fields.optional_each("untaken", _line_from_json),
-        fields.optional_texts("taken_back"),
-        fields.optional_text("arrived_with"),
-    )
-
-
-def _line_json(line: Untaken) -> dict[str, object]:
-    return {"commit": line.commit, "key": line.key, "value": line.value, "quoted": line.is_quoted}
-
-
-def _line_from_json(fields: Fields) -> Untaken:
-    return Untaken(fields.text("commit"), fields.text("key"), fields.text("value"), fields.boolean("quoted"))
 
 
 def bundle_invalid(message: str) -> InvalidData:

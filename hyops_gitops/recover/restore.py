@@ -38,7 +38,7 @@ from hyops_gitops.core.server_report import ServerReport
 from hyops_gitops.core.servers import ZoneCopy, ask_all, copy_questions, servers_of
 from hyops_gitops.core.text import masked
 from hyops_gitops.core.zone import RRset, Zone, soa_serial
-from hyops_gitops.log.admin_entries import Gap
+from hyops_gitops.log.admin_entries import Gap, Missing
 from hyops_gitops.log.entries import Intent
 from hyops_gitops.log.envelope import EntryRef
 from hyops_gitops.log.log import Log, recorded_zone, zone_after_intent
@@ -355,4 +355,4 @@ def _gap(found: PrimaryState, served: tuple[Served, ...], opened: Opened, reques
     if override is None or "log-gap" not in opened.authority.policy.overridable:
         raise log_gap(*ahead, opened.log)
     _, anchor = ahead
-    return Gap(masked(override.reason), (opened.log.head.seq + 1, anchor.seq), anchor.sha256)
+    return Gap(masked(override.reason), Missing(opened.log.head.seq + 1, anchor.seq), anchor.sha256)

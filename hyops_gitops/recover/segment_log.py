@@ -13,7 +13,7 @@ from hyops_gitops.core.signers import SignerSet
 from hyops_gitops.core.text import first_few
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.entries import Body, Intent
-from hyops_gitops.log.envelope import NO_HASH, Envelope, decode, encode
+from hyops_gitops.log.envelope import NO_HASH, Envelope, Subject, decode, encode
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.pages import FORM
 from hyops_gitops.log.segment import START_ZONE, entry_file, witness_file
@@ -131,8 +131,7 @@ class SegmentWriter:
         files = {} if log.entries else {START_ZONE: observed.text().encode()}
         previous = (log.head.sha256, log.head_sig_sha256) if log.entries else (NO_HASH, NO_HASH)
         envelope = Envelope(
-            zone=log.zone,
-            zone_sha256=observed.digest(),
+            Subject(log.zone, observed.digest()),
             log=log.head.envelope.log,
             seq=seq,
             prev_entry=previous[0],

@@ -31,7 +31,7 @@ from hyops_gitops.core.authority import (
 from hyops_gitops.core.context import DEFAULT_TTL, ttl_bounds
 from hyops_gitops.core.contract import Alias, Attestation, Contract, Readiness, Target, TargetType
 from hyops_gitops.core.document import Document, Fields, KeyPath
-from hyops_gitops.core.json_fields import parse_time
+from hyops_gitops.core.fields import parse_time
 from hyops_gitops.core.names import canonical_name, endpoint_name_of_path
 from hyops_gitops.core.zone import canonical_address
 from hyops_gitops.validate.authority_rules import parse_server_address

@@ -9,9 +9,9 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
+from hyops_gitops.core.fields import Json
 from hyops_gitops.core.findings import Finding, Rule, printable
 from hyops_gitops.core.guards import Guard, override_line
-from hyops_gitops.core.json_fields import Json
 
 
 def findings_annotations(findings: Iterable[Finding], prefix: str = "") -> str:

@@ -13,7 +13,7 @@ import pytest
 from hyops_gitops.core.authority import ServerAddress
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.errors import Refused
-from hyops_gitops.core.json_fields import time_text
+from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.log.entries import Intent, Result
 from hyops_gitops.log.envelope import NO_HASH, encode, entry_path

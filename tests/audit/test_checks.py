@@ -16,7 +16,7 @@ from hyops_gitops.audit.checks import (
 from hyops_gitops.audit.commits import CheckResult, CommitFacts
 from hyops_gitops.core.declaration import Declaration
 from hyops_gitops.core.people import MergedCommit, Person
-from hyops_gitops.core.server_report import ServerReport
+from hyops_gitops.core.server_report import RecordedAnswer, ServerReport
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.log.entries import Intent, Result, Unchanged
 from hyops_gitops.log.envelope import Entry, entry_path
@@ -47,15 +47,16 @@ FACTS = CommitFacts(
     separation="off",
     own_authority=True,
 )
-Told = tuple[str, str, str, int | None, tuple[str, ...]]
 
 
-def told(rrset: RRset, *, rcode: str = "NOERROR", ttl: int | None = -1, rdata: tuple[str, ...] | None = None) -> Told:
+def told(
+    rrset: RRset, *, rcode: str = "NOERROR", ttl: int | None = -1, rdata: tuple[str, ...] | None = None
+) -> RecordedAnswer:
     shown = rrset.rdata if rdata is None else rdata
-    return (rrset.name, rrset.type, rcode, rrset.ttl if ttl == -1 else ttl, shown)
+    return RecordedAnswer(rrset.name, rrset.type, rcode, rrset.ttl if ttl == -1 else ttl, shown)
 
 
-RIGHT: dict[str, Told] = {
+RIGHT: dict[str, RecordedAnswer] = {
     "anchor": told(ANCHOR),
     "a": told(a("a", "10.0.0.1")),
     "gone": told(a("gone", "10.0.0.8"), rcode="NXDOMAIN", ttl=None, rdata=()),
@@ -63,7 +64,7 @@ RIGHT: dict[str, Told] = {
 
 
 def server(
-    role: str, name: str, answers: dict[str, Told], verdict: Any = "converged", *, lost: bool = False
+    role: str, name: str, answers: dict[str, RecordedAnswer], verdict: Any = "converged", *, lost: bool = False
 ) -> ServerReport:
     return ServerReport(role, name, "127.0.0.1:53", verdict, 1, tuple(answers.values()), lost=lost)
 
@@ -77,7 +78,7 @@ def judged(
     return check_observations(ZONE, RESULT, told_result, intent, facts)
 
 
-def both(answers: dict[str, Told]) -> tuple[ServerReport, ServerReport]:
+def both(answers: dict[str, RecordedAnswer]) -> tuple[ServerReport, ServerReport]:
     return server(*PRIMARY, answers), server(*SECONDARY, answers)
 
 
@@ -97,7 +98,7 @@ def test_answers_as_planned_are_sound() -> None:
         {"gone": told(a("gone", "10.0.0.8"), rcode="REFUSED", ttl=None, rdata=())},
     ],
 )
-def test_an_answer_that_was_not_planned_is_not_converged(wrong: dict[str, Told]) -> None:
+def test_an_answer_that_was_not_planned_is_not_converged(wrong: dict[str, RecordedAnswer]) -> None:
     found = judged(server(*PRIMARY, RIGHT), server(*SECONDARY, {**RIGHT, **wrong}))
     assert [(one.code, "secondary one" in one.message) for one in found.problems] == [("not-converged", True)]
     assert judged(*both({**RIGHT, **wrong}), converged=False).problems  # nor may one say so of a server alone
@@ -174,7 +175,7 @@ def test_without_the_authority_file_the_servers_that_are_listed_are_held_to_thei
     ],
 )
 def test_who_caught_up_showed_what_was_applied_last(
-    answers: dict[str, Told], verdict: str, last: Entry | None, problems: int
+    answers: dict[str, RecordedAnswer], verdict: str, last: Entry | None, problems: int
 ) -> None:
     caught_up = (server(*SECONDARY, answers, verdict),)
     assert len(list(check_caught_up(ZONE, RESULT, caught_up, last))) == problems

@@ -14,7 +14,6 @@ from hyops_gitops.core.declaration import (
     untaken_lines,
 )
 from hyops_gitops.core.guards import Override
-from hyops_gitops.core.json_fields import Fields
 
 COMMIT = "c" * 40
 
@@ -98,7 +97,7 @@ def test_a_declaration_comes_back_from_the_log_without_its_secrets() -> None:
     assert said.reason is not None
     assert (said.reason.startswith("asked by [masked] xxx"), len(said.reason)) == (True, 200)
     assert said.holds == (DeclaredHold("a.prod.x", "token=[masked]"),)
-    assert Declaration.from_json(Fields(said.to_json())) == said
+    assert Declaration.from_json(said.to_json()) == said
     assert NOTHING_DECLARED.to_json() == {}
 
 

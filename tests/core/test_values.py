@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hyops_gitops.core.canonical import MAX_INTEGER, canonical_json, parse_canonical
 from hyops_gitops.core.errors import InvalidData
-from hyops_gitops.core.json_fields import parse_time, time_text
+from hyops_gitops.core.fields import parse_time, time_text
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.markers import (
     EXPIRED_AT_ONCE,

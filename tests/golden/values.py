@@ -11,7 +11,7 @@ from hyops_gitops.core.managed import Managed, ManagedSet
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.people import Approval, MergedCommit, Person
 from hyops_gitops.core.readiness import ProbeReport, ReadinessReport
-from hyops_gitops.core.server_report import ServerReport
+from hyops_gitops.core.server_report import RecordedAnswer, ServerReport
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.log.admin_entries import (
     Adopted,
@@ -19,6 +19,7 @@ from hyops_gitops.log.admin_entries import (
     Continues,
     Gap,
     Genesis,
+    Missing,
     Reconcile,
     TrustChange,
 )
@@ -31,7 +32,7 @@ from hyops_gitops.log.entries import (
     Unchanged,
     ZoneDrift,
 )
-from hyops_gitops.log.envelope import NO_HASH, EntryList, Envelope, decode, encode
+from hyops_gitops.log.envelope import NO_HASH, EntryList, Envelope, Subject, decode, encode
 from hyops_gitops.log.parts import (
     AuthorityRef,
     ContractsRef,
@@ -119,7 +120,10 @@ READINESS = (
     ReadinessReport(NAME, ("10.72.16.24",), "ready", (PROBE,)),
     ReadinessReport(SECOND, ("10.12.0.40",), "not-probed", (), "nothing listens", START),
 )
-ANSWERS = ((NAME, "A", "NOERROR", 30, ("10.72.16.24",)), (ALIAS, "CNAME", "NXDOMAIN", None, ()))
+ANSWERS = (
+    RecordedAnswer(NAME, "A", "NOERROR", 30, ("10.72.16.24",)),
+    RecordedAnswer(ALIAS, "CNAME", "NXDOMAIN", None, ()),
+)
 SERVERS = (
     ServerReport("primary", "primary", "192.0.2.1:53", "converged", 12, ANSWERS),
     ServerReport("secondary", "onprem", "192.0.2.2:53", "silent", None, lost=True),
@@ -211,7 +215,7 @@ def bodies(entries: EntryList) -> Iterator[Body]:
     yield AuthorityChange(HEAD, paths, paths[:1])
     yield TrustChange(COMMIT, KEYS[:1], (), (), "a second applier")
     yield TrustChange(COMMIT, (), KEYS[1:], (Compromised(OTHER_KEY, 12),), "stolen")
-    yield Gap("the forge was rolled back", (19, 23), sha("c"))
+    yield Gap("the forge was rolled back", Missing(19, 23), sha("c"))
     yield Gap("looked into", acknowledges=18)
     yield Reconcile(SEGMENT, 2, sha("d"), "")
     yield Reconcile(
@@ -268,8 +272,7 @@ def proof_bodies(entries: EntryList) -> Iterator[Body]:
 def _envelope(entries: EntryList, segment: SegmentRef | None) -> Envelope:
     seq = len(entries) + 1
     return Envelope(
-        zone=ZONE,
-        zone_sha256=ZONE_AFTER.digest(),
+        Subject(ZONE, ZONE_AFTER.digest()),
         log=LOG_ID,
         seq=seq,
         prev_entry=entries[-1].sha256 if entries else NO_HASH,

@@ -8,7 +8,7 @@ import pytest
 
 from hyops_gitops.apply.receipt import GoneFrom, departures
 from hyops_gitops.core.markers import RESERVED_CLAIMS, Anchor, reserved_numbers
-from hyops_gitops.core.server_report import ServerReport, ServerVerdict
+from hyops_gitops.core.server_report import RecordedAnswer, ServerReport, ServerVerdict
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.log.holds import moves_of
 from hyops_gitops.log.log import Applied
@@ -21,7 +21,7 @@ NAME = f"a.{ZONE}"
 SECOND = timedelta(seconds=1)
 
 
-def server(role: str = "primary", after_ms: int | None = 0, *answers: tuple[str, str, str, int | None, tuple[str, ...]],
+def server(role: str = "primary", after_ms: int | None = 0, *answers: RecordedAnswer,
            ) -> ServerReport:  # fmt: skip
     verdict: ServerVerdict = "converged" if after_ms is not None else "stale"
     return ServerReport(role, role, "127.0.0.1:53", verdict, after_ms, answers)
@@ -107,7 +107,10 @@ GONE = change("gone", "10.0.0.8", None)
 def test_a_deleted_name_is_gone_where_that_was_seen(
     answers: list[tuple[str, str, str, int | None, tuple[str, ...]]], gone: bool | None, instead: tuple[str, ...]
 ) -> None:
-    (departure,) = departures([GONE, change("a", "10.0.0.1", "10.0.0.2")], [server("primary", 0, *answers)])
+    (departure,) = departures(
+        [GONE, change("a", "10.0.0.1", "10.0.0.2")],
+        [server("primary", 0, *(RecordedAnswer(*answer) for answer in answers))],
+    )
     assert (departure.name, departure.servers) == (GONE.name, (GoneFrom("primary", "primary", gone, instead),))
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hyops_gitops.core.people import Approval, MergedCommit, Person
 from hyops_gitops.core.zone import RRset
-from hyops_gitops.log.admin_entries import Gap, Genesis, Reconcile, TrustChange
+from hyops_gitops.log.admin_entries import Gap, Genesis, Missing, Reconcile, TrustChange
 from hyops_gitops.log.entries import (
     AuthorityChange,
     Body,
@@ -18,7 +18,7 @@ from hyops_gitops.log.entries import (
     Unchanged,
     ZoneDrift,
 )
-from hyops_gitops.log.envelope import NO_HASH, Entry, Envelope, decode, encode
+from hyops_gitops.log.envelope import NO_HASH, Entry, Envelope, Subject, decode, encode
 from hyops_gitops.log.pages import lines_of, log_page, subject
 from hyops_gitops.log.parts import AuthorityRef, ContractsRef, Lease, RecordedRefusal, TrustedKey, ZoneDigests
 from hyops_gitops.plan.plan import Action, Change
@@ -32,7 +32,7 @@ LONGEST = 4 * 160 * len("U+10FFFF") + 100  # every character of every cell escap
 
 def entry(seq: int, body: Body) -> Entry:
     envelope = Envelope(
-        zone=ZONE, zone_sha256=NO_HASH, log="0" * 32, seq=seq, prev_entry=NO_HASH, prev_sig=NO_HASH, time=AT,
+        subject=Subject(ZONE, NO_HASH), log="0" * 32, seq=seq, prev_entry=NO_HASH, prev_sig=NO_HASH, time=AT,
         principal="me", key="ssh-ed25519 AAAA", signers_sha256=NO_HASH, tool="t", run={}, files={}, form=1,
     )  # fmt: skip
     return decode(encode(envelope, body))
@@ -91,7 +91,7 @@ def test_every_kind_of_entry_has_its_line() -> None:
         TrustChange("a" * 40, (key,), (key,), (), "why"): (
             "keys: trusts new\\@tests; retires new\\@tests |  |  |  | recorded"
         ),
-        Gap("gone", (13, 14), NO_HASH): "gap: entries 13 to 14 are missing |  |  |  | recorded",
+        Gap("gone", Missing(13, 14), NO_HASH): "gap: entries 13 to 14 are missing |  |  |  | recorded",
         Gap("looked into", acknowledges=12): "entry 12 acknowledged |  |  |  | recorded",
         Reconcile("s1", 1, NO_HASH, "Ada"): "reconciled break-glass segment s1 |  |  |  | recorded",
     }

@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from hyops_gitops.core.server_report import ServerReport, ServerVerdict
+from hyops_gitops.core.server_report import RecordedAnswer, ServerReport, ServerVerdict
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.log.log import Applied
 from hyops_gitops.log.parts import Retirement
@@ -47,7 +47,7 @@ def test_the_old_ttl_counts_from_the_last_authority_server() -> None:
 
 
 def resolver(rdata: str, rcode: str = "NOERROR", verdict: ServerVerdict = "stale") -> ServerReport:
-    answer = (NAME, "A", rcode, 9, (rdata,) if rdata else ())
+    answer = RecordedAnswer(NAME, "A", rcode, 9, (rdata,) if rdata else ())
     return ServerReport("resolver", "clients", "127.0.0.1:53", verdict, None, (answer,))
 
 

@@ -20,8 +20,8 @@ from hyops_gitops.core.declaration import KINDS, Declaration, DeclaredHold
 from hyops_gitops.core.guards import Override
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.people import Approval, MergedCommit, Person
-from hyops_gitops.core.readiness import PROBE_VERDICTS, READINESS_VERDICTS, ProbeReport, ReadinessReport
-from hyops_gitops.core.server_report import ServerReport
+from hyops_gitops.core.readiness import ProbeReport, ReadinessReport
+from hyops_gitops.core.server_report import RecordedAnswer, ServerReport
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.log.admin_entries import (
     Adopted,
@@ -29,6 +29,7 @@ from hyops_gitops.log.admin_entries import (
     Continues,
     Gap,
     Genesis,
+    Missing,
     Reconcile,
     TrustChange,
 )
@@ -41,9 +42,8 @@ from hyops_gitops.log.entries import (
     Unchanged,
     ZoneDrift,
 )
-from hyops_gitops.log.envelope import Envelope, decode, encode
+from hyops_gitops.log.envelope import Envelope, Subject, decode, encode
 from hyops_gitops.log.parts import (
-    SECONDARY_DRIFTS,
     AuthorityRef,
     ContractsRef,
     Hold,
@@ -110,7 +110,7 @@ drifts = names.flatmap(
     lambda name: st.builds(Drift, st.just(name), st.just("A"), maybe(rrsets_at(name)), maybe(rrsets_at(name)), words)
 )
 segment_ids = st.text("0123456789abcdef", min_size=12, max_size=12)
-secondary_drifts = st.builds(SecondaryDrift, words, words, st.sampled_from(SECONDARY_DRIFTS), some(drifts))
+secondary_drifts = st.builds(SecondaryDrift, words, words, st.sampled_from(["behind", "edited"]), some(drifts))
 people = st.builds(Person, texts, maybe(words))
 declarations = st.builds(
     Declaration,
@@ -138,7 +138,7 @@ contracts = st.builds(ContractsRef, commits, shas)
 authorities = st.builds(AuthorityRef, shas, st.booleans())
 overrides = some(st.builds(Override, words, maybe(names), texts, words))
 keys = some(st.builds(TrustedKey, words, words, some(words)))
-answers = some(st.tuples(names, st.just("A"), words, maybe(st.integers(0, 3600)), some(addresses)))
+answers = some(st.builds(RecordedAnswer, names, st.just("A"), words, maybe(st.integers(0, 3600)), some(addresses)))
 servers = st.builds(
     ServerReport,
     st.sampled_from(["primary", "secondary", "resolver"]),
@@ -157,12 +157,18 @@ probes = st.builds(
     st.sampled_from(["tcp", "tls", "http", "dns"]),
     addresses,
     st.integers(1, 65535),
-    st.sampled_from(PROBE_VERDICTS),
+    st.sampled_from(["ready", "not-ready", "unknown"]),
     texts,
     st.integers(0, 60000),
 )
 readiness = st.builds(
-    ReadinessReport, names, some(addresses), st.sampled_from(READINESS_VERDICTS), some(probes), texts, maybe(times)
+    ReadinessReport,
+    names,
+    some(addresses),
+    st.sampled_from(["ready", "not-ready", "unknown", "not-probed"]),
+    some(probes),
+    texts,
+    maybe(times),
 )
 damage = st.builds(
     lambda kind, name, rrsets: Damage(kind, name, tuple(replace(one, name=name) for one in rrsets)),
@@ -261,13 +267,13 @@ BODIES: dict[str, st.SearchStrategy[Any]] = {
     ),
     "authority": st.builds(AuthorityChange, commits, path_digests, path_digests),
     "trust": st.builds(TrustChange, commits, keys, keys, some(st.builds(Compromised, words, numbers)), texts),
-    "gap": st.builds(Gap, texts, st.tuples(numbers, numbers), shas) | st.builds(Gap, texts, acknowledges=numbers),
+    "gap": st.builds(Gap, texts, st.builds(Missing, numbers, numbers), shas)
+    | st.builds(Gap, texts, acknowledges=numbers),
     "reconcile": st.builds(Reconcile, words, numbers, shas, texts, maybe(adopted), texts),
 }
 envelopes = st.builds(
     Envelope,
-    zone=words,
-    zone_sha256=shas,
+    subject=st.builds(Subject, words, shas),
     log=words,
     seq=numbers,
     prev_entry=shas,

@@ -15,7 +15,7 @@ from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.admin_entries import Compromised, Gap, Genesis, TrustChange
 from hyops_gitops.log.chain import Prefix
 from hyops_gitops.log.entries import Unchanged, ZoneDrift
-from hyops_gitops.log.envelope import decode, encode, entry_path
+from hyops_gitops.log.envelope import Subject, decode, encode, entry_path
 from hyops_gitops.log.log import README, state_path, zone_path
 from hyops_gitops.log.pages import LOG_PAGE, folder_page
 from hyops_gitops.log.parts import Hold, TrustedKey
@@ -101,7 +101,7 @@ SEGMENT = SegmentRef("ab" * 6, Base((1, HASH), None))
 @pytest.mark.parametrize(
     ("edit", "code"),
     [
-        (_edited(zone="other.internal"), "form"),
+        (lambda given: replace(given, subject=Subject("other.internal", given.zone_sha256)), "form"),
         (_edited(segment=SEGMENT), "form"),
         (_edited(form=99), "unknown-form"),
         (_edited(prev_entry=HASH), "chain"),
@@ -109,7 +109,7 @@ SEGMENT = SegmentRef("ab" * 6, Base((1, HASH), None))
         (_edited(log="2" * 32), "chain"),
         (_edited(seq=5), "chain"),
         (lambda envelope: replace(envelope, time=envelope.time - timedelta(minutes=2)), "time"),
-        (_edited(zone_sha256=HASH), "continuity"),
+        (lambda given: replace(given, subject=Subject(given.zone, HASH)), "continuity"),
         (_edited(principal="bob"), "signer"),
     ],
 )

@@ -21,9 +21,9 @@ from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.people import MergedCommit
 from hyops_gitops.core.ports import Signer
-from hyops_gitops.core.server_report import ServerReport
+from hyops_gitops.core.server_report import RecordedAnswer, ServerReport
 from hyops_gitops.core.zone import RRset, Zone
-from hyops_gitops.log.admin_entries import Gap, Genesis, TrustChange
+from hyops_gitops.log.admin_entries import Gap, Genesis, Missing, TrustChange
 from hyops_gitops.log.entries import AuthorityChange, Body, Intent, Refusal, Result, Unchanged, ZoneDrift
 from hyops_gitops.log.envelope import Entry, decode, entry_path
 from hyops_gitops.log.log import Log, placed
@@ -234,7 +234,9 @@ class Book:
         anchor = Anchor(intended.seq, intended.sha256).rrset(ZONE)
         shown = [*(one.after for one in written if one.after), anchor]
         answers = tuple(
-            (one.name, one.type, "NOERROR", one.ttl, ("10.9.9.9",) if lie and one is not anchor else one.rdata)
+            RecordedAnswer(
+                one.name, one.type, "NOERROR", one.ttl, ("10.9.9.9",) if lie and one is not anchor else one.rdata
+            )
             for one in shown
         )
         server = ServerReport("primary", "primary", CLOSED, "converged", 5, answers)
@@ -313,7 +315,7 @@ def build(directory: Path, *init: str) -> Book:
     second, retired = ({name: public(keys[name])} for name in ("second@tests", "retired@tests"))
     book.trust(second, retired, "rotation")  # 9, 10
     book.unchanged("second@tests")  # 11
-    book.add(Gap("the forge lost it", (13, 14), "ab" * 32))  # 12
+    book.add(Gap("the forge lost it", Missing(13, 14), "ab" * 32))  # 12
     book.add(Gap("looked into", acknowledges=12), "second@tests")  # 13
     world.contract("first", "10.0.0.1")
     world.commit("Move first back")

@@ -11,7 +11,7 @@ from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.log.admin_entries import Genesis
 from hyops_gitops.log.chain import Prefix
 from hyops_gitops.log.entries import Body, Intent, Result
-from hyops_gitops.log.envelope import NO_HASH, Entry, EntryList, Envelope
+from hyops_gitops.log.envelope import NO_HASH, Entry, EntryList, Envelope, Subject
 from hyops_gitops.log.log import README, state_path, zone_path
 from hyops_gitops.log.pages import FORM
 from hyops_gitops.log.parts import AuthorityRef, ContractsRef, Hold, Lease, TrustedKey, ZoneDigests
@@ -98,8 +98,7 @@ class Paper:
         self.zone, self.state = zone or self.zone, state or self.state
         seq = len(self.entries) + 1
         envelope = Envelope(
-            zone=ZONE,
-            zone_sha256=self.zone.digest(),
+            Subject(ZONE, self.zone.digest()),
             log="1" * 32,
             seq=seq,
             prev_entry=self.entries[-1].sha256 if seq > 1 else NO_HASH,

@@ -8,7 +8,7 @@ import pytest
 
 from hyops_gitops.apply.record import zone_digests
 from hyops_gitops.core.guards import Override
-from hyops_gitops.log.admin_entries import Gap, Reconcile
+from hyops_gitops.log.admin_entries import Gap, Missing, Reconcile
 from hyops_gitops.log.log import placed
 from hyops_gitops.log.parts import Hold
 from hyops_gitops.log.reconciling import reconciliation
@@ -122,7 +122,7 @@ def unchanged_after_a_gap(copy: Book) -> None:
     """What the lost entries applied is in the zone, and nobody can tell; the next change takes it over."""
     copy.world.contract("first", "10.0.0.3")
     copy.world.commit("Move first")
-    copy.add(Gap("the forge lost it", (HEAD + 2, HEAD + 2), "ab" * 32))
+    copy.add(Gap("the forge lost it", Missing(HEAD + 2, HEAD + 2), "ab" * 32))
     copy.unchanged()
 
 

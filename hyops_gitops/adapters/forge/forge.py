@@ -13,14 +13,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import quote, urlsplit
 
 from hyops_gitops.adapters.forge.rest import ForgeHttp
 from hyops_gitops.adapters.git.process import printable, summary
 from hyops_gitops.adapters.host.machine import Program
+from hyops_gitops.core.codec import JsonObject
 from hyops_gitops.core.errors import InvalidData, OutsideFailure, UsageError
-from hyops_gitops.core.json_fields import Fields
+from hyops_gitops.core.fields import At
 from hyops_gitops.core.people import Approval, Person, PullRequest
 
 FORGE_URL = "HYOPS_FORGE_URL"
@@ -43,6 +44,78 @@ class Dialect:
 
 _GITHUB = Dialect("github", "/commits/{commit}/pulls", "/commits/{commit}")
 _GITEA = Dialect("gitea", "/commits/{commit}/pull", "/git/commits/{commit}")
+
+
+@dataclass(frozen=True, slots=True)
+class _User(JsonObject):
+    login: str
+    id: int
+
+    @property
+    def person(self) -> Person:
+        return Person(self.login, str(self.id))
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed(JsonObject):
+    number: int
+    base: Annotated[str, At("base.ref")]
+    merged_at: str | None = None
+    merge_commit_sha: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Pull(JsonObject):
+    title: str
+    head: Annotated[str, At("head.sha")]
+    base: Annotated[str, At("base.ref")]
+    user: _User | None = None
+    merged_by: _User | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Review(JsonObject):
+    id: int
+    state: str
+    user: _User | None = None
+    commit_id: str | None = None
+    submitted_at: str | None = None
+    dismissed: bool = False
+
+    @property
+    def verdict(self) -> str:
+        """Gitea marks a dismissed review, GitHub gives it another state."""
+        return "DISMISSED" if self.dismissed else self.state
+
+
+@dataclass(frozen=True, slots=True)
+class _Login(JsonObject):
+    """The user of a commit; one that the forge does not know has neither."""
+
+    login: str | None = None
+    id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _CommitUsers(JsonObject):
+    author: _Login | None = None
+    committer: _Login | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Parameters(JsonObject):
+    required_approving_review_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule(JsonObject):
+    type: str
+    parameters: _Parameters | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Repository(JsonObject):
+    default_branch: str
 
 
 def forge_from_environment(environ: Mapping[str, str]) -> "RestForge | None":
@@ -114,41 +187,39 @@ class RestForge:
         branch = self._default_branch()
         path = self.repository + self._dialect.pulls_of_commit.format(commit=commit)
         found = [self.http.get(path)] if self._dialect is _GITEA else list(self.http.pages(path))
-        merged = [Fields(pull) for pull in found if pull is not None and _is_merged(Fields(pull))]
-        exact = [pull for pull in merged if pull.optional_text("merge_commit_sha") == commit]
-        rebased = [pull for pull in merged if pull.nested("base").text("ref") == branch]
+        pulls = [_Listed.from_json(pull) for pull in found if pull is not None]
+        merged = [pull for pull in pulls if pull.merged_at is not None]
+        exact = [pull for pull in merged if pull.merge_commit_sha == commit]
+        rebased = [pull for pull in merged if pull.base == branch]
         chosen = next(iter(exact or rebased), None)
-        return None if chosen is None else self._read(chosen.integer("number"))
+        return None if chosen is None else self._read(chosen.number)
 
     def _read(self, number: int) -> PullRequest:
         path = f"{self.repository}/pulls/{number}"
         document = self.http.get(path)
         if document is None:
             raise OutsideFailure(f"pull request {number} is not there any more", code="forge-reply")
-        pull = Fields(document)
-        head = pull.nested("head").text("sha")
-        reviews = _newest_of_each(Fields(review) for review in self.http.pages(f"{path}/reviews"))
-        verdicts = [(_person(review), _state(review), review.optional_text("commit_id")) for review in reviews]
+        pull = _Pull.from_json(document)
+        verdicts = _newest_of_each(_Review.from_json(review) for review in self.http.pages(f"{path}/reviews"))
         return PullRequest(
             str(number),
-            pull.text("title"),
-            _person(pull) if "user" in pull else _GHOST,
-            head,
-            tuple(Approval(who, at or None) for who, state, at in verdicts if state == "APPROVED"),
-            _person(pull, "merged_by") if "merged_by" in pull else None,
-            self._people(head),
-            tuple(who for who, state, _ in verdicts if state in _OBJECTIONS),
-            self._required_approvals(pull.nested("base").text("ref")),
+            pull.title,
+            pull.user.person if pull.user else _GHOST,
+            pull.head,
+            tuple(Approval(by, review.commit_id or None) for by, review in verdicts if review.verdict == "APPROVED"),
+            pull.merged_by.person if pull.merged_by else None,
+            self._people(pull.head),
+            tuple(by for by, review in verdicts if review.verdict in _OBJECTIONS),
+            self._required_approvals(pull.base),
         )
 
     def _people(self, commit: str) -> tuple[Person, ...]:
         document = self.http.get(self.repository + self._dialect.commit.format(commit=commit))
         if document is None:
             return ()
-        told = Fields(document)
-        return tuple(
-            _person(told, role) for role in ("author", "committer") if role in told and "login" in told.nested(role)
-        )
+        found = _CommitUsers.from_json(document)
+        users = [user for user in (found.author, found.committer) if user is not None]
+        return tuple(Person(user.login, str(user.id)) for user in users if user.login is not None)
 
     def _default_branch(self) -> str:
         if self._branch is None:
@@ -159,7 +230,7 @@ class RestForge:
                     code="forge-not-found",
                     hint=f"check {FORGE_REPOSITORY} and what the token may read",
                 )
-            self._branch = Fields(document).text("default_branch")
+            self._branch = _Repository.from_json(document).default_branch
         return self._branch
 
     def _required_approvals(self, branch: str) -> int:
@@ -168,22 +239,18 @@ class RestForge:
             return 0
         if branch not in self._required:
             path = f"{self.repository}/rules/branches/{quote(branch, safe='')}"
-            rules = [Fields(rule) for rule in self.http.pages(path)]
-            reviews = [rule.nested("parameters") for rule in rules if rule.text("type") == "pull_request"]
-            counts = [review.optional_integer("required_approving_review_count") or 0 for review in reviews]
+            rules = [_Rule.from_json(rule) for rule in self.http.pages(path)]
+            reviews = [rule.parameters for rule in rules if rule.type == "pull_request" and rule.parameters]
+            counts = [parameters.required_approving_review_count for parameters in reviews]
             self._required[branch] = max(counts, default=0)
         return self._required[branch]
 
 
-def _is_merged(pull: Fields) -> bool:
-    return "merged_at" in pull
-
-
-def _newest_of_each(reviews: Iterable[Fields]) -> list[Fields]:
+def _newest_of_each(reviews: Iterable[_Review]) -> list[tuple[Person, _Review]]:
     """Each reviewer's newest review that says yes or no: a later comment changes neither."""
-    told = [review for review in reviews if "user" in review and _state(review) in _VERDICTS]
-    told.sort(key=lambda review: (_moment(review.optional_text("submitted_at")), review.integer("id")))
-    return list({_person(review).id: review for review in told}.values())
+    judged = [(review.user.person, review) for review in reviews if review.user and review.verdict in _VERDICTS]
+    judged.sort(key=lambda pair: (_moment(pair[1].submitted_at), pair[1].id))
+    return list({by.id: (by, review) for by, review in judged}.values())
 
 
 def _moment(text: str | None) -> float:
@@ -192,16 +259,6 @@ def _moment(text: str | None) -> float:
         return datetime.fromisoformat(text or "").timestamp()
     except ValueError:
         return 0.0
-
-
-def _state(review: Fields) -> str:
-    """Gitea marks a dismissed review, GitHub gives it another state."""
-    return "DISMISSED" if "dismissed" in review and review.boolean("dismissed") else review.text("state")
-
-
-def _person(fields: Fields, role: str = "user") -> Person:
-    user = fields.nested(role)
-    return Person(user.text("login"), str(user.integer("id")))
 
 
 _TIMEOUT_S = 60

@@ -1,0 +1,357 @@
+"""JSON objects from types: a frozen dataclass says what an object holds, and its reader and writer follow from that.
+
+A field is the member of its own name, required. A field with a default is left out where it equals that, and need not
+be there to be read; a field that may be None is null where it is. `Annotated` says what differs: another place (`At`,
+`Flat`, `Split`), when it is written (`ALWAYS`, `LEFT_OUT`), and what a value must be (`Matching`, `Keywords`).
+The comment behind a field describes it in the JSON Schema that `script/schemas` derives.
+
+Unknown members are ignored. What is missing or of another type raises InvalidData with its path, and nothing else does.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from datetime import datetime
+from enum import Enum
+from operator import attrgetter
+from types import NoneType, UnionType
+from typing import Annotated, Literal, NamedTuple, Self, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+from hyops_gitops.core.errors import InvalidData
+from hyops_gitops.core.fields import (
+    ALWAYS,
+    LEFT_OUT,
+    TIME_FORMAT,
+    At,
+    Flat,
+    Json,
+    Matching,
+    Split,
+    parse_time,
+    time_text,
+)
+
+# --- values
+
+
+class _Mismatch(Exception):
+    """A value that is not what was expected, and where it stands."""
+
+    path = ""
+
+    def below(self, step: str) -> "_Mismatch":
+        self.path = step + self.path
+        return self
+
+
+def _expected(what: str, value: object) -> _Mismatch:
+    return _Mismatch(f"expected {what}, got {_NAMES.get(type(value), 'a number')}")
+
+
+_NAMES: dict[type, str] = {
+    NoneType: "nothing",
+    str: "other text",
+    bool: "true or false",
+    list: "a list",
+    dict: "an object",
+}
+
+
+class Kind(NamedTuple):
+    """How values of one type are read from JSON and written to it."""
+
+    read: Callable[[object], object]  # raises _Mismatch, or ValueError
+    write: Callable[..., object] | None = None  # None: they are JSON
+
+
+def _exactly(expected: type, called: str) -> Kind:
+    def read(value: object) -> object:
+        if type(value) is not expected:
+            raise _expected(called, value)
+        return value
+
+    return Kind(read)
+
+
+def _read_time(value: object) -> datetime:
+    try:
+        return parse_time(cast("str", value))
+    except (ValueError, TypeError):
+        raise _expected(f"a time like {TIME_FORMAT}", value) from None
+
+
+def _choice(options: Mapping[object, object], write: Callable[..., object] | None) -> Kind:
+    expected = " or ".join(map(str, options))
+
+    def read(value: object) -> object:
+        if not isinstance(value, str) or value not in options:
+            raise _expected(expected, value)
+        return options[value]
+
+    return Kind(read, write)
+
+
+def _matching(matching: Matching) -> Kind:
+    matches = re.compile(matching.pattern).fullmatch
+
+    def read(value: object) -> object:
+        if not isinstance(value, str) or not matches(value):
+            raise _expected(matching.expected, value)
+        return value
+
+    return Kind(read)
+
+
+def _list(item: Kind) -> Kind:
+    def read(value: object) -> object:
+        if type(value) is not list:
+            raise _expected("a list", value)
+        found: list[object] = []
+        try:
+            found.extend(map(item.read, value))
+        except _Mismatch as error:
+            raise error.below(f"[{len(found)}]") from None
+        return tuple(found)
+
+    write = item.write
+    return Kind(read, list if write is None else lambda value: [write(one) for one in value])
+
+
+def _mapping(item: Kind) -> Kind:
+    def read(value: object) -> object:
+        if type(value) is not dict:
+            raise _expected("an object", value)
+        name = ""
+        found = {}
+        try:
+            for name, one in value.items():
+                found[name] = item.read(one)
+        except _Mismatch as error:
+            raise error.below(f".{name}") from None
+        return found
+
+    write = item.write
+    return Kind(read, dict if write is None else lambda value: {name: write(one) for name, one in value.items()})
+
+
+def _nullable(kind: Kind) -> Kind:
+    read, write = kind
+    return Kind(
+        lambda value: None if value is None else read(value),
+        write and (lambda value: None if value is None else write(value)),
+    )
+
+
+_PLAIN = {
+    str: _exactly(str, "text"),
+    int: _exactly(int, "an integer"),
+    bool: _exactly(bool, "true or false"),
+    datetime: Kind(_read_time, time_text),
+    object: Kind(lambda value: value),
+}
+
+
+def kind_of(hint: object) -> Kind:
+    """How values of a type are read and written."""
+    if get_origin(hint) is Annotated:
+        inner, *said = get_args(hint)
+        matching = next((one for one in said if isinstance(one, Matching)), None)
+        return _matching(matching) if matching else kind_of(inner)
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return _nullable(kind_of(next(one for one in arguments if one is not NoneType)))
+    if origin is tuple:
+        return _list(kind_of(arguments[0]))
+    if origin is Mapping:
+        return _mapping(kind_of(arguments[1]))
+    if origin is Literal:
+        return _choice({one: one for one in arguments}, None)
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return _choice({one.value: one for one in hint}, attrgetter("value"))
+    of = cast("type", hint)
+    if of in _PLAIN:
+        return _PLAIN[of]
+    codec = codec_of(of)
+    return Kind(codec.read, codec.write)
+
+
+# --- objects
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One field of a type, or one part of a field, as a member of its object."""
+
+    field: str
+    path: tuple[str, ...]  # empty: its own members are members of the object
+    hint: object
+    default: object  # left out where it equals this; MISSING: required
+    only_with: str = ""  # where its own members are members of the object: it is None without this one
+    of: Callable[..., object] | None = None  # of the field's value, where that is split
+
+
+def is_nullable(hint: object) -> bool:
+    """Whether None is one of its values."""
+    plain = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    return get_origin(plain) in (Union, UnionType) and NoneType in get_args(plain)
+
+
+def _members(field: str, hint: object, default: object) -> tuple[list[Member], Split | None]:
+    said = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+    plain = get_args(hint)[0] if said else hint
+    place = next((one for one in said if isinstance(one, At | Flat | Split)), None)
+    if isinstance(place, Split):
+        parts = [Member(field, tuple(one.path.split(".")), one.hint, MISSING, of=one.of) for one in place.parts]
+        return parts, place
+    if isinstance(place, Flat):
+        return [Member(field, (), plain, MISSING, place.only_with)], None
+    if ALWAYS in said:
+        default = MISSING
+    elif LEFT_OUT in said:
+        default = None
+    path = tuple(place.path.split(".")) if place else (field,)
+    return [Member(field, path, hint, default)], None
+
+
+class Codec:
+    """The reader and the writer of one type's objects."""
+
+    def __init__(self, of: type) -> None:
+        self.of = of
+        self.members: list[Member] = []
+        self._takes: list[Callable[[Json], object]] = []
+        self._puts: list[Callable[[object, Json], None]] = []
+        for name, hint, default in _fields(of):
+            members, split = _members(name, hint, default)
+            takes = [_take(member) for member in members]
+            self.members += members
+            self._takes.append(_joined(takes, split.join) if split else takes[0])
+            self._puts += [_put(member) for member in members]
+
+    def read(self, value: object) -> object:
+        """The value that an object holds."""
+        if type(value) is not dict:
+            raise _expected("an object", value)
+        try:
+            return self.of(*[take(value) for take in self._takes])
+        except ValueError as error:
+            raise _Mismatch(str(error)) from None
+
+    def write(self, value: object) -> Json:
+        """The object that holds a value."""
+        written: Json = {}
+        for put in self._puts:
+            put(value, written)
+        return written
+
+
+_CODECS: dict[type, Codec] = {}
+
+
+def codec_of(of: type) -> Codec:
+    """The codec of a frozen dataclass or a named tuple."""
+    if of not in _CODECS:
+        _CODECS[of] = Codec(of)
+    return _CODECS[of]
+
+
+def _fields(of: type) -> Iterable[tuple[str, object, object]]:
+    """Name, type and default of each field, in their order."""
+    hints = get_type_hints(of, include_extras=True)
+    if is_dataclass(of):
+        return [(one.name, hints[one.name], one.default) for one in fields(of)]
+    defaults: Mapping[str, object] = getattr(of, "_field_defaults")  # noqa: B009  # of a named tuple
+    return [(name, hint, defaults.get(name, MISSING)) for name, hint in hints.items()]
+
+
+def _joined(takes: list[Callable[[Json], object]], join: Callable[..., object]) -> Callable[[Json], object]:
+    return lambda found: join(found, *[take(found) for take in takes])
+
+
+def _take(member: Member) -> Callable[[Json], object]:
+    """What reads a member out of its object."""
+    read = kind_of(member.hint).read
+    if not member.path:
+        only_with = member.only_with
+        return lambda found: None if only_with and found.get(only_with) is None else read(found)
+    *above, last = member.path
+    place = "." + ".".join(member.path)
+    absent = None if member.default is MISSING else member.default
+    lenient = member.default is not MISSING or is_nullable(member.hint)
+
+    def take(found: Json) -> object:
+        try:
+            for step in above:
+                found = _object(found.get(step))
+            value = found.get(last)
+            return absent if value is None and lenient else read(value)
+        except _Mismatch as error:
+            raise error.below(place) from None
+
+    return take
+
+
+def _object(value: object) -> Json:
+    if type(value) is not dict:
+        raise _expected("a member of an object", value)
+    return value
+
+
+def _put(member: Member) -> Callable[[object, Json], None]:
+    """What writes a member into its object."""
+    get, of, default = attrgetter(member.field), member.of, member.default
+    write = kind_of(member.hint).write
+    if not member.path:
+        flat = cast("Callable[[object], Json]", write)
+
+        def spread(value: object, written: Json) -> None:
+            written.update(flat(get(value)) or {})
+
+        return spread
+    *above, last = member.path
+
+    def put(value: object, written: Json) -> None:
+        item = get(value)
+        if of is not None:
+            item = of(item)
+        if item == default:
+            return
+        for step in above:
+            written = cast("Json", written.setdefault(step, {}))
+        written[last] = item if write is None or item is None else write(item)
+
+    return put
+
+
+class JsonObject:
+    """A frozen dataclass whose values are JSON objects."""
+
+    __slots__ = ()
+
+    def to_json(self) -> Json:
+        """The object that holds this."""
+        return codec_of(type(self)).write(self)
+
+    @classmethod
+    def from_json(cls, value: object, path: str = "$") -> Self:
+        """The value that an object holds.
+
+        Raises:
+            InvalidData: code `bad-entry`, with the path of what is missing or wrong.
+        """
+        return read_json(cls, value, path)
+
+
+_Value = TypeVar("_Value")
+
+
+def read_json(of: type[_Value], value: object, path: str = "$") -> _Value:
+    """The value of a type that an object holds.
+
+    Raises:
+        InvalidData: code `bad-entry`.
+    """
+    try:
+        return cast("_Value", codec_of(of).read(value))
+    except _Mismatch as error:
+        raise InvalidData(f"{path}{error.path}: {error}", code="bad-entry") from None

@@ -1,0 +1,94 @@
+"""What a field says about its member of a JSON object (core.codec), and the types that many members have."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum, auto
+from typing import Annotated
+
+Json = dict[str, object]
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+
+
+def time_text(moment: datetime) -> str:
+    """UTC in whole seconds, `2026-11-22T08:15:30Z`."""
+    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"
+
+
+def parse_time(text: str) -> datetime:
+    """The moment that `time_text` wrote.
+
+    Raises:
+        ValueError: another form.
+    """
+    moment = datetime.fromisoformat(text)
+    if time_text(moment) != text:
+        raise ValueError(f"{text!r} is not written as {TIME_FORMAT}")
+    return moment
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """The member's place, `zone.before`, where it is not the field's name."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Flat:
+    """The members of the field's value are members of the object itself."""
+
+    only_with: str = ""  # where the field may be None: it is, unless this member is there
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of several members that a field is written as."""
+
+    path: str
+    hint: object
+    of: Callable[..., object]  # the member's value, of the field's
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A field that is written as other members and put together from them again."""
+
+    parts: tuple[Part, ...]
+    join: Callable[..., object]  # of the object, which holds the members read before, and the parts' values
+
+
+class When(Enum):
+    """When a member is written, where its default does not say so."""
+
+    ALWAYS = auto()
+    LEFT_OUT = auto()  # where it is None
+
+
+ALWAYS, LEFT_OUT = When.ALWAYS, When.LEFT_OUT
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """Text that a reader checks."""
+
+    pattern: str
+    expected: str
+
+
+@dataclass(frozen=True, slots=True)
+class Keywords:
+    """What the JSON Schema says beyond the type; a reader does not check it."""
+
+    keywords: tuple[tuple[str, object], ...]
+
+    @classmethod
+    def of(cls, **keywords: object) -> "Keywords":
+        """From keywords of JSON Schema."""
+        return cls(tuple(keywords.items()))
+
+
+Sha256 = Annotated[str, Matching("[0-9a-f]{64}", "64 lower-case hex digits")]
+Commit = Annotated[str, Keywords.of(pattern=r"^[0-9a-f]{40}(?:[0-9a-f]{24})?(?!\n)$")]  # of either object format
+Seq = Annotated[int, Keywords.of(minimum=1)]
+Natural = Annotated[int, Keywords.of(minimum=0)]
