@@ -110,10 +110,11 @@ def make_database(lab: Lab) -> Process:
     """
     data = _data(lab)
     data.parent.mkdir(mode=0o700)
-    data.mkdir(mode=0o700)
-    if _as_other():
-        owner = pwd.getpwnam(_OTHER_USER)
-        os.chown(data, owner.pw_uid, owner.pw_gid)
+    for folder in (data, _temporary(data)):
+        folder.mkdir(mode=0o700)
+        if _as_other():
+            owner = pwd.getpwnam(_OTHER_USER)
+            os.chown(folder, owner.pw_uid, owner.pw_gid)
     first, *start = _commands(lab.backend, data)
     _run(lab, [*_as_other(), *first])
     program, *arguments = [*_as_other(), *start[0]]
@@ -152,12 +153,17 @@ def stop_database(lab: Lab) -> None:
 
 def remove_database(lab: Lab) -> None:
     """Remove the files of a database that has ended."""
-    shutil.rmtree(_data(lab), ignore_errors=True)
+    for folder in (_data(lab), _temporary(_data(lab))):
+        shutil.rmtree(folder, ignore_errors=True)
     (_data(lab).parent / LOG_FILE).unlink(missing_ok=True)
 
 
 def _data(lab: Lab) -> Path:
     return lab.directory / DATABASE_FOLDER / _DATA
+
+
+def _temporary(data: Path) -> Path:
+    return data.parent / "tmp"
 
 
 def _commands(backend: Backend, data: Path) -> list[list[str]]:
@@ -171,7 +177,8 @@ def _commands(backend: Backend, data: Path) -> list[list[str]]:
         ]
     # Asynchronous writing counts against limits that all of a machine's labs share.
     small = ["--innodb-log-file-size=8M", "--innodb-flush-log-at-trx-commit=0", "--innodb-use-native-aio=0"]
-    place = ["--no-defaults", f"--datadir={data}"]
+    # Starting, MariaDB removes every temporary table in its folder for them, were it another lab's too.
+    place = ["--no-defaults", f"--datadir={data}", f"--tmpdir=../{_temporary(data).name}"]
     return [
         [_program("mariadb-install-db"), *place, *small, "--auth-root-authentication-method=normal", "--skip-test-db"],
         [_program("mariadbd"), *place, *small, "--skip-networking", f"--socket={_SOCKET}", "--pid-file=mariadb.pid"],
