@@ -83,6 +83,7 @@ def test_what_a_child_zone_on_a_secondary_alone_hides_is_refused(world: World) -
     )
 
 
+@pytest.mark.only_backend("gsqlite3")
 def test_a_row_written_past_the_api_that_nobody_serves_is_refused(world: World) -> None:
     """PowerDNS lists a row whose `disabled` is NULL, and answers that there is none."""
     assert world.lab is not None

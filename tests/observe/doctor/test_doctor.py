@@ -195,7 +195,7 @@ def test_a_secondary_whose_zone_takes_no_transfers(world: World) -> None:
 @pytest.mark.parametrize("by", [timedelta(minutes=-5), timedelta(minutes=5)])
 def test_a_clock_that_is_wrong(still: World, by: timedelta) -> None:
     found = wrong(still, attests={"protection-main": "looked"}, swap=with_clock(by))
-    assert found.keys() == {"clock"}
+    assert found.keys() - {"isolation"} == {"clock"}  # unknown on a database of its own until it is tried
     assert found["clock"].state == "fail"
 
 
