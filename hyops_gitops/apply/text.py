@@ -111,7 +111,7 @@ def moment_line(moment: Moment) -> str:
 def server_line(server: ServerReport) -> str:
     """`secondary onprem (127.0.0.2:5301): converged after 34 ms`."""
     when = "" if server.after_ms is None else f" after {server.after_ms} ms"
-    return f"{server_label(server.role, server.name)} ({server.address}): {server.said}{when}"
+    return f"{server_label(server.role, server.name)} ({server.address}): {server.verdict_text}{when}"
 
 
 def reading_text(reading: Reading) -> str:
@@ -175,7 +175,7 @@ def receipt_markdown(receipt: Receipt) -> str:
         _fenced(receipt_text(receipt).splitlines(), "hyops-gitops apply").rstrip("\n"),
     ]
     if receipt.servers:
-        rows = ((server.role, server.name, server.said, _ms(server.after_ms)) for server in receipt.servers)
+        rows = ((server.role, server.name, server.verdict_text, _ms(server.after_ms)) for server in receipt.servers)
         parts.append(_table(("server", "name", "verdict", "after"), rows))
     if receipt.timings_ms:
         parts.append(_table(("step", "took"), ((step, _ms(ms)) for step, ms in receipt.timings_ms.items())))

@@ -1,1 +1,1 @@
-"""Values that all subjects share: names, zones, contracts, guards, errors, and the ports to the outside."""
+"""Values that all subjects share, and the ports to the outside."""

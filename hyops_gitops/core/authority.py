@@ -1,4 +1,4 @@
-"""The authority of one zone: who serves it, how changes to it are limited, where its log is."""
+"""The authority of one zone: its servers, limits and log."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ Network = IPv4Network | IPv6Network
 
 @dataclass(frozen=True, slots=True)
 class ServerAddress:
-    """Where a DNS server answers."""
+    """Host and port of a DNS server."""
 
     host: str  # an address or a host name, IPv6 without brackets
     port: int
@@ -23,7 +23,10 @@ class ServerAddress:
 
 @dataclass(frozen=True, slots=True)
 class ApiEndpoint:
-    """A PowerDNS HTTP API. The key itself is never here, only the name of the variable that holds it."""
+    """A PowerDNS HTTP API, without its key.
+
+    Only the name of the environment variable that holds the key is kept.
+    """
 
     url: str  # scheme://host:port, without path
     key_env: str
@@ -42,7 +45,7 @@ class Primary:
 
 @dataclass(frozen=True, slots=True)
 class Secondary:
-    """A read-only secondary; with an API it can be asked to transfer at once."""
+    """A read-only secondary; its API, where given, requests transfers."""
 
     name: str
     site: str
@@ -73,7 +76,7 @@ Role = Literal["primary", "secondaries", "resolvers"]
 
 @dataclass(frozen=True, slots=True)
 class Convergence:
-    """What has to serve a change, and for how long to wait for it."""
+    """Servers that must serve a change, and the time they have."""
 
     timeout_s: int
     require: tuple[Role, ...]
@@ -81,7 +84,7 @@ class Convergence:
 
 @dataclass(frozen=True, slots=True)
 class Assertions:
-    """What must hold for the zone as it is after a whole change. Nothing, unless the policy says so."""
+    """Properties of the zone after a whole change; by default none."""
 
     environment_cutovers: Mapping[str, int] = field(default_factory=dict)  # environment -> at most, in one apply
     anti_flap_minutes: int = 0  # not moved twice within; 0: does not matter
@@ -93,11 +96,11 @@ NO_ASSERTIONS = Assertions()
 
 @dataclass(frozen=True, slots=True)
 class BreakGlass:
-    """What break-glass asks for: changes made while the log cannot be reached."""
+    """Requirements on changes made while the log cannot be reached."""
 
     witness: Literal["required", "optional"] = "optional"  # whether a second person signs each intent
     bundle_max_age_h: int = 168  # an older bundle is warned about
-    review_h: int = 72  # within which somebody else has to look at a reconciled segment
+    review_h: int = 72  # within which another person reviews a reconciled segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +115,12 @@ class Policy:
     max_cutovers: int
     cutover_required: Literal["warn", "enforce"]
     readiness_unknown: Literal["refuse", "warn"]
-    readiness_attested_minutes: int  # how old a publisher's word may be to stand for an unknown readiness; 0: never
+    readiness_attested_minutes: int  # the oldest attestation that may replace an unknown readiness; 0: none
     rollback: Literal["off", "on-failed-verification"]
     cutover_ttl_max: int  # seconds; a longer TTL of a name that may be cut over is warned about
     zone_ownership: Literal["exclusive", "shared"]
     replication: Literal["transfer", "native"]
-    separation_of_duties: Literal["enforce", "warn", "off"]  # whether somebody else has to approve a change
+    separation_of_duties: Literal["enforce", "warn", "off"]  # whether another person has to approve a change
     overridable: frozenset[str]  # guard names
     lease_s: int
     convergence: Convergence
@@ -127,7 +130,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class EvidenceSettings:
-    """Where the log is."""
+    """Branch, remote and genesis of the log."""
 
     branch: str
     remote: str | None  # None: local mode
@@ -158,7 +161,7 @@ NATIVE_CONVERGENCE_S = 90
 
 
 def default_convergence_s(replication: str | None, lease_s: int) -> int:
-    """How long to wait for servers where the authority file does not say; never beyond the lease."""
+    """The default wait for servers; never longer than the lease."""
     return (
         NATIVE_CONVERGENCE_S if replication == "native" and lease_s >= NATIVE_CONVERGENCE_S else DEFAULT_CONVERGENCE_S
     )

@@ -1,4 +1,4 @@
-"""Canonical JSON: the profile in which `jq -cS .`, Python and RFC 8785 agree byte for byte.
+"""Canonical JSON, byte for byte as `jq -cS .` writes it.
 
 Objects with ASCII keys, arrays, strings without U+007F and lone surrogates, integers below 2**53 in magnitude, true,
 false and null; keys sorted; no white space; UTF-8; one final LF. Everything else is refused rather than rounded.
@@ -70,7 +70,7 @@ _READER = json.JSONDecoder(parse_int=_integer, parse_float=_no_integer, parse_co
 
 
 def _is_plain(value: object) -> bool:
-    """Whether this surely is within the profile: what nearly every value is, found out fast."""
+    """Whether a value surely is within the profile, found out fast."""
     if isinstance(value, str):
         return value.isascii() and "\x7f" not in value
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What contracts are checked against: the parts of the authority file that are sound, each on its own.
+"""The sound parts of the authority file, which contracts are checked against.
 
 A part with a finding is None, so that one mistake in the authority file does not hide the findings of the contracts,
 nor make new ones.
@@ -45,13 +45,13 @@ def zone_context(document: Document | None, contract_paths: Iterable[str]) -> Zo
 
 
 def _default_cutover_ttl(fields: Fields) -> int | None:
-    """The policy's default where the key is absent; None when it has a finding."""
+    """The default of an absent key; None for one with a finding."""
     default = POLICY_DEFAULTS["cutover_ttl_max"]
     return default if "cutover_ttl_max" not in fields.mapping("policy") and isinstance(default, int) else None
 
 
 def ttl_bounds(fields: Fields) -> TtlBounds | None:
-    """The TTL policy with its defaults, or None when it has a finding."""
+    """The TTL policy with its defaults; None when it has a finding."""
     if not fields.document.is_sound("policy", "ttl"):
         return None
     given = fields.mapping("policy", "ttl")

@@ -1,4 +1,7 @@
-"""The endpoint contract: what a service's stable name is and where it points now (cutover contract, section 3)."""
+"""The endpoint contract: a service's stable name and its present target.
+
+See the cutover contract, section 3.
+"""
 
 import ipaddress
 from collections.abc import Iterable, Mapping
@@ -23,14 +26,14 @@ class TargetType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a name points: addresses in canonical text, or one name in lower case without the final dot."""
+    """Addresses in canonical text, or one canonical name, and a port."""
 
     type: TargetType
     values: tuple[str, ...]
     port: int
 
     def rrsets(self, owner: str, ttl: int) -> tuple[RRset, ...]:
-        """The RRsets that make `owner` point here: A and AAAA by address family, or one CNAME."""
+        """A and AAAA by address family, or one CNAME."""
         if self.type is TargetType.DNS:
             return (RRset.of(owner, "CNAME", ttl, self.values),)
         by_type: dict[str, list[str]] = {}
@@ -41,7 +44,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """One probe of `endpoint_readiness`, as written; its fields are those of the schema."""
+    """One probe of `endpoint_readiness`, as written in the contract."""
 
     type: str
     options: Mapping[str, object]
@@ -49,7 +52,7 @@ class Readiness:
 
 @dataclass(frozen=True, slots=True)
 class Attestation:
-    """A publisher's word about a target: the status of its module when `publish --attest` wrote it down."""
+    """A publisher's module status for a target, from `publish --attest`."""
 
     values: tuple[str, ...]  # of the target, canonical
     status: str
@@ -58,7 +61,7 @@ class Attestation:
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """An old name of an endpoint, kept as CNAME until somebody deletes its line."""
+    """An old name, kept as a CNAME until its line is deleted."""
 
     name: str
     until: date  # the last day it was meant to be kept; see docs/adr/0017
@@ -66,7 +69,7 @@ class Alias:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """One valid endpoint contract. Nobody after this looks at a dict again."""
+    """One valid endpoint contract; no later code handles dictionaries."""
 
     path: str  # relative to the repository
     name: EndpointName
@@ -85,7 +88,7 @@ class Contract:
     aliases: tuple[Alias, ...] = ()
 
     def attested_at(self, target: Target) -> datetime | None:
-        """When the publisher last said that this target's status is ok; how old that may be is the policy's."""
+        """The newest time at which the publisher reported this target ok."""
         times = [
             attestation.time
             for attestation in self.attested
@@ -94,7 +97,7 @@ class Contract:
         return max(times, default=None)
 
     def target_shown_by(self, rrsets: Iterable[RRset]) -> Target:
-        """The target that these records of its name are: one of its sites, or else what they say, on its own port."""
+        """The site these records point at, else a target made of them."""
         found = list(rrsets)
         values = tuple(sorted(canonical_name(value) for rrset in found for value in rrset.rdata))
         kind = TargetType.DNS if any(rrset.type == "CNAME" for rrset in found) else TargetType.HOST
@@ -107,11 +110,11 @@ class Contract:
         return next((name for name, target in self.sites.items() if target == self.target), None)
 
     def rrsets(self) -> tuple[RRset, ...]:
-        """The desired RRsets of this contract: those of its name, then a CNAME for each alias."""
+        """The desired RRsets: those of the name, a CNAME per alias."""
         aliases = (RRset.of(alias.name, "CNAME", self.ttl, [str(self.name)]) for alias in self.aliases)
         return (*self.target.rrsets(str(self.name), self.ttl), *aliases)
 
 
 def address_rrtype(address: str) -> str:
-    """`A` or `AAAA` by address family (RFC 1035 section 3.4.1, RFC 3596 section 2.1)."""
+    """`A` or `AAAA` by address family."""
     return "A" if ipaddress.ip_address(address).version == 4 else "AAAA"  # noqa: PLR2004 - the IP version

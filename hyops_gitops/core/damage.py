@@ -1,4 +1,4 @@
-"""Rows that no zone may hold, as two writers leave them in a database that does not keep them apart.
+"""Contradictory rows that two writers leave in a database without isolation.
 
 PowerDNS reads what stands at a name and then writes, without a lock on what it read. At READ COMMITTED two requests
 pass each other, and both sets of rows stay: equal records twice, two SOA records, a CNAME beside other types, two
@@ -27,7 +27,7 @@ REPAIR = "hyops-gitops drift --repair"
 
 
 class DamageKind(StrEnum):
-    """What stands there, as far as rows show it."""
+    """Kind of contradiction among rows."""
 
     EQUAL_RECORDS = "equal-records"
     SEVERAL_SOA = "several-soa"
@@ -44,7 +44,7 @@ class Rows(NamedTuple):
 
 
 _ROWS = Split(
-    (Part("rrsets", tuple[Rows, ...], lambda rrsets: [Rows(one.type, one.ttl, one.rows) for one in rrsets]),),
+    (Part("rrsets", tuple[Rows, ...], lambda rrsets: [Rows(rrset.type, rrset.ttl, rrset.rows) for rrset in rrsets]),),
     lambda beside, rrsets: tuple(RRset.of(beside["name"], *rows) for rows in rrsets),
 )
 
@@ -59,7 +59,7 @@ class Damage(JsonObject):
 
     @property
     def message(self) -> str:
-        """What it is, without its cause."""
+        """The contradiction in words, without its cause."""
         rows = "; ".join(f"{rrset.type} {', '.join(rrset.rows)}" for rrset in self.rrsets)
         match self.kind:
             case DamageKind.EQUAL_RECORDS:
@@ -74,7 +74,7 @@ class Damage(JsonObject):
 
 
 def find_damage(listed: Iterable[RRset]) -> tuple[Damage, ...]:
-    """Every contradiction among the rows of a zone, or of some of its names, by name."""
+    """Find contradictions among the rows of a zone, sorted by name."""
     served = [rrset for rrset in listed if rrset.rdata and rrset.type not in DNSSEC_TYPES]
     found = [damage for rrset in served for damage in _of_rrset(rrset)]
     aliases = {rrset.name for rrset in served if rrset.type == "CNAME"}
@@ -103,7 +103,7 @@ def _of_rrset(rrset: RRset) -> Iterator[Damage]:
 
 
 def concerning(damage: Iterable[Damage], zone: str, names: Collection[str]) -> tuple[Damage, ...]:
-    """What of it is ours: the zone's SOA, our markers, and these names."""
+    """The damage of the zone's SOA, our markers and these names."""
     return tuple(
         problem
         for problem in damage

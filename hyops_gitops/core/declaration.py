@@ -1,4 +1,4 @@
-"""What somebody declared about a change: in the trailers of its commit, and from there in the evidence."""
+"""Declarations and overrides in a commit's trailers."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -17,7 +17,7 @@ COMMIT_TRAILER = Rule(
     "commit-trailer",
     "Hyops- trailers of the commits are ones that an apply takes (checked with --changed-since).",
     "One that is misspelt, or stands where git sees no trailer, lifts and declares nothing: seen at the failover.",
-    "Put it into the message's last paragraph, spelt as docs/apply.md has it; or a later commit says it anew.",
+    "Put it into the message's last paragraph, spelt as docs/apply.md has it; or repeat it in a later commit.",
     "Hyops-Site-Lost: onprem, and a paragraph Co-authored-by: after it",
 )
 
@@ -28,7 +28,7 @@ Words = Annotated[str, Keywords.of(maxLength=200)]
 
 @dataclass(frozen=True, slots=True)
 class DeclaredHold(JsonObject):
-    """An endpoint that a failover of its whole site leaves where it is, and why."""
+    """An endpoint left in place by its site's failover, and why."""
 
     name: str  # its DNS name
     reason: Words  # why, masked
@@ -36,7 +36,7 @@ class DeclaredHold(JsonObject):
 
 @dataclass(frozen=True, slots=True)
 class Declaration(JsonObject):
-    """Why a change was made, and what is known to be out of order while it is."""
+    """The reason for a change, and known outages during it."""
 
     kind: str | None = None  # drill, incident or maintenance
     reason: Words | None = None  # why, masked
@@ -65,7 +65,7 @@ _LIKE_A_TRAILER = re.compile(
     r"(?P<lead>[\s>*+|#`'\"-]*)(?P<key>hyops[-_][a-z_-]+)(?P<colon>\s*[:=])(?P<value>.*)", re.IGNORECASE
 )
 _SITE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")  # as the schemas say
-# What a commit cannot vouch for itself: where it stands, what came with it, and that somebody else approved it.
+# What a commit cannot vouch for itself: where it stands, what came with it, and that another person approved it.
 _NOT_BY_COMMIT = frozenset({"history", "mixed-commit", "separation-of-duties"})
 
 
@@ -80,7 +80,7 @@ class Trailer(JsonObject):
 
 @dataclass(frozen=True, slots=True)
 class Untaken(JsonObject):
-    """A line that looks like a trailer and is none where it stands."""
+    """A line that looks like a trailer where git reads none."""
 
     commit: str
     key: str
@@ -89,9 +89,9 @@ class Untaken(JsonObject):
 
     @property
     def message(self) -> str:
-        """What is wrong with it."""
+        """The problem with the line."""
         where = "a trailer starts a line of the message's last paragraph, and all lines of that are trailers"
-        return f"line '{self.key}: {self.value}' is no trailer where it stands: {where}"
+        return f"line '{self.key}: {self.value}' is not read as a trailer: {where}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class TrailerProblem:
 
 @dataclass(frozen=True, slots=True)
 class TrailerReading:
-    """What trailers say."""
+    """Declaration, overrides and problems read from trailers."""
 
     declaration: Declaration
     overrides: tuple[Override, ...]
@@ -112,7 +112,10 @@ class TrailerReading:
 
 
 def read_trailers(trailers: Iterable[Trailer]) -> TrailerReading:
-    """What trailers say together, in their order: of several kinds, reasons or references the last one counts."""
+    """Read trailers in order.
+
+    Of several kinds, reasons or references the last one counts.
+    """
     texts: dict[str, str] = {}
     sites: dict[str, None] = {}
     holds: dict[DeclaredHold, None] = {}
@@ -142,18 +145,18 @@ def read_trailers(trailers: Iterable[Trailer]) -> TrailerReading:
 
 
 def untaken_lines(commit: str, message: str, taken: Iterable[Trailer]) -> tuple[Untaken, ...]:
-    """The lines of a message that look like our trailers, and that git does not take for any."""
+    """The lines that only look like our trailers."""
     if PREFIX[:-1] not in message.lower():
         return ()
-    said = {_meaning(trailer) for trailer in taken}
-    found = (line for line in _lines_like_trailers(commit, message) if _meaning(line) not in said)
+    read = {_meaning(trailer) for trailer in taken}
+    found = (line for line in _lines_like_trailers(commit, message) if _meaning(line) not in read)
     return tuple(dict.fromkeys(found))
 
 
 def left_unsaid(untaken: Iterable[Untaken], taken: Iterable[Trailer]) -> tuple[Untaken, ...]:
     """Of these lines, those that no trailer says."""
-    said = {_meaning(trailer) for trailer in taken}
-    return tuple(line for line in untaken if _meaning(line) not in said)
+    read = {_meaning(trailer) for trailer in taken}
+    return tuple(line for line in untaken if _meaning(line) not in read)
 
 
 def _meaning(line: Trailer | Untaken) -> tuple[str, str]:
@@ -181,7 +184,7 @@ def _lines_like_trailers(commit: str, message: str) -> Iterator[Untaken]:
 
 
 class _Wrong(Exception):
-    """Why a trailer cannot be understood."""
+    """A trailer's value is malformed."""
 
 
 def _problem(trailer: Trailer, why: str) -> TrailerProblem:
@@ -209,7 +212,7 @@ def _site(value: str) -> str:
 def _override(value: str) -> Override:
     override = Override.parse(value, source="trailer")
     if override.guard in _NOT_BY_COMMIT:
-        raise _Wrong(f"a commit cannot lift {override.guard!r} about itself; whoever applies it can, with --override")
+        raise _Wrong(f"a commit cannot lift {override.guard!r} about itself; pass --override when applying it")
     return override
 
 

@@ -1,4 +1,4 @@
-"""A parsed YAML file as plain data that still knows where every key and value stood."""
+"""A parsed YAML file: plain data with the place of every value."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from hyops_gitops.core.findings import Finding, Mark, Rule, finding
 YAML_ENCODING = Rule(
     "yaml-encoding",
     "YAML files are strict UTF-8 without byte order mark.",
-    "Bytes that are not UTF-8 look different in every editor, so that nobody reviews what is applied.",
+    "Bytes that are not UTF-8 look different in every editor, so that a review does not show what is applied.",
     "Save the file as UTF-8 without BOM.",
     "endpoint_owner: caf\\xe9   (Latin-1)",
 )
@@ -162,18 +162,18 @@ class Document:
     data: object
     key_marks: Mapping[KeyPath, Mark]
     value_marks: Mapping[KeyPath, Mark]
-    faulty: frozenset[KeyPath] = frozenset()  # values that have a finding already: nothing more is said about them
+    faulty: frozenset[KeyPath] = frozenset()  # values that have a finding already, and get no other
 
     def is_sound(self, *at: str | int) -> bool:
-        """Whether neither the value at this path nor one that holds it has a finding of form."""
+        """Whether neither this value nor one around it has a finding."""
         return not self.faulty or not any(at[:length] in self.faulty for length in range(len(at) + 1))
 
     def value_mark(self, *at: str | int) -> Mark:
-        """Where the value at this path stands, or the nearest enclosing value that exists."""
+        """The place of a value, or of the nearest one around it."""
         return self._nearest(self.value_marks, at)
 
     def key_mark(self, *at: str | int) -> Mark:
-        """Where the key at this path stands, or the nearest enclosing value that exists."""
+        """The place of a key, or of the nearest value around it."""
         return self.key_marks[at] if at in self.key_marks else self._nearest(self.value_marks, at)
 
     @staticmethod
@@ -190,7 +190,7 @@ class Fields:
     document: Document
 
     def get(self, *at: str | int) -> object:
-        """The value at this path, or None when it is absent or has a finding."""
+        """The value at this path; None when absent or with a finding."""
         value = self.document.data
         for step in at:
             match value, step:
@@ -223,7 +223,7 @@ class Fields:
         return cast("Mapping[str, object]", value) if isinstance(value, dict) else {}
 
     def length(self, *at: str | int) -> int:
-        """How many items a list has, 0 when absent."""
+        """The length of a list, 0 when absent."""
         value = self.get(*at)
         return len(value) if isinstance(value, list) else 0
 
@@ -237,7 +237,7 @@ class DocumentReader(Protocol):
     """Reads one YAML file strictly."""
 
     def __call__(self, path: str, content: bytes) -> tuple[Document | None, tuple[Finding, ...]]:
-        """The document, or None when there is none to speak of, and what is wrong with the file. Never raises."""
+        """Read a file into a document, or None, and findings. Never raises."""
 
 
 class SchemaChecker(Protocol):
@@ -246,12 +246,15 @@ class SchemaChecker(Protocol):
     def __call__(
         self, schema: Literal["endpoint", "authority"], document: Document
     ) -> tuple[Document, tuple[Finding, ...]]:
-        """The document with its malformed values marked as faulty, and one finding for each of them."""
+        """The document with malformed values marked, and a finding for each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One key and its new value: str, int, bool, or lists and mappings of them."""
+    """One key and its new value.
+
+    A value is str, int, bool, or lists and mappings of them.
+    """
 
     at: tuple[str, ...]
     value: object
@@ -261,7 +264,7 @@ class ContractWriter(Protocol):
     """Makes the text of contract files. What it makes is never trusted."""
 
     def set_values(self, content: bytes, edits: Sequence[Edit]) -> bytes:
-        """The file with these keys set and every other byte as it was.
+        """Set these keys and keep every other byte.
 
         Raises:
             InvalidData: code `not-editable`.

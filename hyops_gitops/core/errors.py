@@ -98,20 +98,20 @@ class Refused(HyopsError):
 
 
 class OutsideFailure(HyopsError):
-    """Something outside failed: the API, a server, the git remote, a missing program."""
+    """The API, a server, the git remote or a program failed."""
 
     exit_code = Exit.OUTSIDE
 
 
 class ServerRefused(OutsideFailure):
-    """PowerDNS refused a whole PATCH (400 or 422): nothing of it was stored."""
+    """PowerDNS refused a whole PATCH (400 or 422); nothing was stored."""
 
 
 class ReplyLost(OutsideFailure):
-    """A write was sent and its reply lost, or it was answered with 5xx: whether it landed is not known yet."""
+    """A write got no reply or a 5xx; its outcome is unknown."""
 
 
 class Unconfirmed(HyopsError):
-    """The change was sent; it is not served everywhere it must be, or its outcome cannot be read."""
+    """A sent change is not served where required, or possibly not."""
 
     exit_code = Exit.UNCONFIRMED

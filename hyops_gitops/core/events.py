@@ -1,4 +1,4 @@
-"""What a long use-case tells its caller while it runs."""
+"""Events that a long use-case reports to its caller."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

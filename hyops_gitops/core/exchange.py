@@ -1,4 +1,4 @@
-"""Values that cross the ports of `core.ports`: what adapters hand in and take."""
+"""Values that cross the ports of `core.ports`."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True)
 class ZoneSigning:
-    """How a signed zone is signed; None: the API does not show it to this key."""
+    """The signing of a zone, None where the API hides it."""
 
     rectified: bool | None  # after each write by the API
     presigned: bool | None  # by another signer; PowerDNS signs nothing in it
@@ -51,7 +51,7 @@ class ZoneHeader:
 
 @dataclass(frozen=True, slots=True)
 class PatchReceipt:
-    """What a 204 said."""
+    """The content of a 204 reply."""
 
     new_serial: int | None  # X-PDNS-New-Serial; Old-Serial is wrong on 4.7 and never used
 
@@ -75,11 +75,11 @@ class Answer:
 
     @property
     def conclusive(self) -> bool:
-        """Whether it says what is in the zone: SERVFAIL, REFUSED and silence do not."""
+        """Whether it shows the zone, unlike SERVFAIL, REFUSED and silence."""
         return is_conclusive(self.rcode)
 
     def rrset(self, question: Question) -> RRset | None:
-        """The RRset at the very name and type asked for, at whatever place of the answer it stands."""
+        """The RRset at the very name and type asked for."""
         return next((rrset for rrset in self.rrsets if rrset.key == (question.name, question.type)), None)
 
 
@@ -92,10 +92,10 @@ NO_ANSWER = "did not answer"
 
 
 def why_inconclusive(answers: Iterable[Answer]) -> str:
-    """What a server did instead of answering: NO_ANSWER, "answered SERVFAIL"; "" where it answered."""
+    """The failure in place of an answer: NO_ANSWER, "answered SERVFAIL", or ""."""
     failed = {answer.rcode for answer in answers if not answer.conclusive}
-    said = failures(failed)
-    return f"answered {said}" if said else NO_ANSWER if failed else ""
+    codes = failures(failed)
+    return f"answered {codes}" if codes else NO_ANSWER if failed else ""
 
 
 def unseen_because(why: str) -> str:
@@ -104,8 +104,8 @@ def unseen_because(why: str) -> str:
 
 
 def failures(rcodes: Iterable[str]) -> str:
-    """The codes among these by which a server says that it cannot answer."""
-    return ", ".join(sorted({one for one in rcodes if one != "SILENT" and not is_conclusive(one)}))
+    """The codes among these that mean a failure."""
+    return ", ".join(sorted({rcode for rcode in rcodes if rcode != "SILENT" and not is_conclusive(rcode)}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ class CommitInfo(JsonObject):
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A commit of the evidence branch whose whole log was verified, and under what."""
+    """A verified commit of the evidence branch, and its conditions."""
 
     zone: str
     commit: str
@@ -150,7 +150,7 @@ class ServerInfo:
 
 @dataclass(frozen=True, slots=True)
 class BranchRules:
-    """What a forge or a bare repository enforces on one branch, in the words of GitHub's rulesets."""
+    """Rules that protect one branch, in the words of GitHub's rulesets."""
 
     forge: bool  # whether it knows pull requests
     rules: frozenset[str]  # deletion, non_fast_forward, creation, update, pull_request, required_status_checks, ...

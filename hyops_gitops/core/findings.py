@@ -1,4 +1,4 @@
-"""Findings: what is wrong in the files, as data. They are collected and sorted; only exceptions stop a run."""
+"""Findings: defects of files as data, collected and sorted."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A place in a file; both count from 1, the column in code points."""
+    """A place in a file, counted from 1; columns in code points."""
 
     line: int
     column: int
@@ -25,7 +25,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule, as `explain` shows it. The id is stable: people write it into scripts."""
+    """One validation rule; scripts may depend on its id."""
 
     id: str
     what: str  # what is checked, one sentence
@@ -36,7 +36,7 @@ class Rule:
 
     @property
     def remedy(self) -> str:
-        """`fix` in the form of a hint, for a finding that has no nearer one."""
+        """`fix` in the form of a hint, the default of its findings."""
         return self.fix[0].lower() + self.fix[1:].removesuffix(".")
 
 
@@ -84,10 +84,9 @@ class FindingsError(InvalidData):
     """
 
     def __init__(self, findings: tuple[Finding, ...], *, unwritten: bool = False) -> None:
-        single = len(findings) == 1
         where = "nothing was written" if unwritten else "`hyops-gitops validate` shows them too"
         super().__init__(
-            f"{len(findings)} {'finding has' if single else 'findings have'} to be mended first",
+            f"fix {counted(len(findings), 'finding')} first",
             code="findings",
             hint=f"{where}; `hyops-gitops explain RULE` explains one",
         )
@@ -102,7 +101,7 @@ _BOLD, _RED, _YELLOW, _DIM, _RESET = "\x1b[1m", "\x1b[31m", "\x1b[33m", "\x1b[2m
 
 
 def findings_text(findings: Iterable[Finding], *, colour: bool = False) -> str:
-    """`path:line:col: rule-id: message` and a `hint:` line for each finding, each line ended by LF."""
+    """`path:line:col: rule-id: message`, then a `hint:` line, per finding."""
     return "".join(_finding_text(finding, colour) for finding in findings)
 
 
@@ -120,7 +119,7 @@ def summary(findings: Sequence[Finding], checked: int) -> str:
 
 
 def printable(text: str) -> str:
-    r"""The text on one line: what is not printable is written as \xNN or \uNNNN."""
+    r"""The text on one line, other characters as \xNN or \uNNNN."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else _escape(char) for char in text)

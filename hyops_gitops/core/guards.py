@@ -1,4 +1,4 @@
-"""Guards: what can refuse an apply, by name, and the one syntax that overrides one.
+"""Guards that can refuse an apply, and the syntax of overrides.
 
 `GUARD[:NAME]=REASON`, where NAME is a DNS name and REASON is kept as evidence. There is no global force: each use lifts
 one guard (for one name, where the guard is about names), and only guards in `policy.overridable` can be lifted.
@@ -94,8 +94,8 @@ _ALL = (
     Guard("empty-tree", "there is no contract at all; that deletes every record we manage", overridable=True),
     Guard(
         "separation-of-duties",
-        "with policy.separation_of_duties: enforce, somebody other than author and last pusher approves each merged "
-        "change of contracts or authority",
+        "with policy.separation_of_duties: enforce, a person other than author and last pusher approves each "
+        "merged change of contracts or authority",
         overridable=True,
     ),
     Guard(
@@ -152,7 +152,7 @@ _ALL = (
     ),
     Guard(
         "segment",
-        "a break-glass segment must verify, and go on from this log, before it is reconciled",
+        "a break-glass segment must verify, and continue this log, before it is reconciled",
         overridable=False,
     ),
     Guard(
@@ -162,7 +162,7 @@ _ALL = (
     ),
     Guard(
         "segment-review",
-        "whoever reviews a break-glass segment is neither its operator nor its witness",
+        "the reviewer of a break-glass segment is neither its operator nor its witness",
         overridable=False,
     ),
     Guard(
@@ -279,5 +279,5 @@ def override_line(guard: str, name: str | None = None) -> str:
 
 
 def find_override(overrides: Iterable[Override], guard: str, name: str | None = None) -> Override | None:
-    """The override that lifts this guard (for this name), if one was given."""
+    """The override that lifts this guard (for this name), if given."""
     return next((override for override in overrides if override.guard == guard and override.name == name), None)

@@ -1,4 +1,4 @@
-"""Which files may be there. A misplaced contract must never mean a deleted record."""
+"""The paths that a tree may have: a misplaced contract deletes nothing."""
 
 import difflib
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -25,7 +25,7 @@ TREE_STRAY_FILE = Rule(
 TREE_NO_AUTHORITY = Rule(
     "tree-no-authority",
     "The repository has an authority file, authority/<zone>.yaml.",
-    "Without it nobody knows which zone, which environments and which server the contracts are for.",
+    "It names the zone, the environments and the server that the contracts are for.",
     "Add authority/<zone>.yaml.",
     "a repository with endpoints/ only",
 )
@@ -39,7 +39,7 @@ TREE_TWO_AUTHORITIES = Rule(
 MIXED_CHANGE = Rule(
     "mixed-change",
     "Once the log is started, a change touches authority/ or endpoints/, not both (checked with --changed-since).",
-    "Whoever reviews a contract must not pass a new server, a looser policy or another signing key along with it.",
+    "A review of a contract must not pass a new server, a looser policy or another signing key along with it.",
     "Change the authority in a pull request of its own, then the contracts.",
     "one pull request that raises policy.max_deletes and deletes contracts",
 )
@@ -53,7 +53,7 @@ START = Mark(1, 1)
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The paths of a tree, sorted by what they are. Dot files and README.md are in none of these."""
+    """The paths of a tree by kind, without dot files and README.md."""
 
     contracts: tuple[str, ...]
     authorities: tuple[str, ...]
@@ -97,14 +97,17 @@ def check_layout(layout: Layout) -> Iterator[Finding]:
 
 
 def mixed(paths: Iterable[str]) -> tuple[str, str] | None:
-    """An authority path and a contract path, where both are among these: nobody could review one without the other."""
+    """An authority path and a contract path, where both are changed.
+
+    A review of one must not have to pass the other along.
+    """
     sides = tuple(min((path for path in paths if path.startswith(f"{root}/")), default="") for root in ROOTS)
     contract, authority = sides
     return (authority, contract) if contract and authority else None
 
 
 def check_mixed(changed: Collection[str], since: str) -> Iterator[Finding]:
-    """Whether a change touches authority and contracts together, which apply refuses once it is merged."""
+    """Report a change that touches authority and contracts together."""
     if (both := mixed(changed)) is not None:
         authority, contract = both
         message = f"{authority} is changed together with {contract} since {since}"

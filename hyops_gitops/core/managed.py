@@ -1,4 +1,4 @@
-"""The managed set: the RRsets we own, as last applied, each with the contract it came from.
+"""The managed set: our RRsets as last applied, with their contracts.
 
 Its file form is the zone's (core.zone), each line followed by ` ; CONTRACT` and, where the name is held, ` ; held SEQ`;
 so `sed 's/ ; .*//' FILE | sha256sum` gives its digest.
@@ -17,7 +17,7 @@ _HELD = " ; held "
 
 @dataclass(frozen=True, slots=True)
 class Managed:
-    """One RRset and the path of the contract that asks, or asked, for it."""
+    """One RRset and the contract that asks, or asked, for it."""
 
     rrset: RRset
     contract: str
@@ -86,12 +86,12 @@ class ManagedSet:
 
 
 def _keys(name: str) -> tuple[Key, ...]:
-    """Where our own RRsets of a name stand."""
+    """The keys of our own RRsets of a name."""
     return tuple((name, rrtype) for rrtype in OWN_TYPES)
 
 
 def _origin(entry: Managed) -> str:
-    """What follows a record in the file."""
+    """The origin that follows a record in the file."""
     held = "" if entry.held is None else f"{_HELD}{entry.held}"
     return f"{_SEPARATOR}{entry.contract}{held}"
 
@@ -99,5 +99,5 @@ def _origin(entry: Managed) -> str:
 def _managed(rrset: RRset, origin: str) -> Managed:
     contract, marked, held = origin.partition(_HELD)
     if marked and not held.isdecimal():
-        raise InvalidData(f"{rrset.name} is held by {held!r}, which is no entry", code="bad-zone-file")
+        raise InvalidData(f"{rrset.name} is held by {held!r}, expected the number of an entry", code="bad-zone-file")
     return Managed(rrset, contract, int(held) if marked else None)

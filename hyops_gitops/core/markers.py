@@ -1,10 +1,10 @@
-"""Our records below `_hyops-gitops.<zone>`, by which a server itself refuses an update that comes late or twice.
+"""Our records below `_hyops-gitops.<zone>`, with which a server refuses stale updates.
 
-- The *anchor* says, on every server, which intent the zone was last changed by.
-- The *protocol marker* says how the writer of the zone fences its updates. Its row is the lock: each PATCH of ours
-  begins by rewriting it, so that a database which isolates nothing but written rows still carries them out one by one.
-- The *turn* after an entry of the log is taken once: by the update of the intent that follows it, or by whoever
-  settles that intent. Who comes second, be it a copy of the same PATCH, is refused whole.
+- The *anchor* names, on every server, the intent that the zone was last changed by.
+- The *protocol marker* names the way in which the zone's updates are fenced. Its row is the lock: each PATCH of ours
+  begins by rewriting it, so that a database which isolates nothing but written rows still carries them out in turn.
+- The *turn* after an entry of the log is taken once: by the update of the intent that follows it, or by the process
+  that settles that intent. The second to come, be it a copy of the same PATCH, is refused whole.
 - A *claim* (TXT) is put down by each intent's update, and becomes a *tombstone* (CNAME) by the next one or by settling.
 
 PowerDNS refuses a whole PATCH that puts a TXT where a CNAME stands, and the reverse, and carries a PATCH out in
@@ -51,15 +51,15 @@ class Anchor(JsonObject):
 
     @classmethod
     def parse(cls, rrset: RRset) -> "Anchor | None":
-        """The anchor in a TXT RRset, or None when it is not one of ours; of several, which is damage, the newest."""
+        """The newest anchor in a TXT RRset; None for foreign content."""
         found = [_ANCHOR.fullmatch(row) for row in rrset.rdata]
         anchors = [cls(int(match["seq"]), match["sha256"], match["segment"]) for match in found if match]
         return max(anchors, key=lambda anchor: anchor.seq) if anchors and len(anchors) == len(found) else None
 
     def rrset(self, zone: str) -> RRset:
         """The TXT RRset that says so."""
-        said = f"seq={self.seq} intent" if self.segment is None else f"bg={self.segment} seq={self.seq} entry"
-        return RRset.of(anchor_name(zone), "TXT", MARKER_TTL, [f'"v=hyops1 {said}=sha256:{self.sha256}"'])
+        intent = f"seq={self.seq} intent" if self.segment is None else f"bg={self.segment} seq={self.seq} entry"
+        return RRset.of(anchor_name(zone), "TXT", MARKER_TTL, [f'"v=hyops1 {intent}=sha256:{self.sha256}"'])
 
     def __str__(self) -> str:
         where = "" if self.segment is None else f" of break-glass segment {self.segment}"
@@ -90,7 +90,7 @@ def tombstone(zone: str, seq: int, segment: str | None = None) -> RRset:
 
 
 def closing(zone: str, intent: Anchor | None) -> list[Operation]:
-    """What makes the claim of an intent a tombstone, if there is one; a tombstone stays one.
+    """The operations that make an intent's claim a tombstone.
 
     Either way a row is locked that programs of protocol 1 lock too.
     """
@@ -116,13 +116,13 @@ def protocol_marker(zone: str) -> RRset:
 
 
 def parse_protocol(rrset: RRset) -> int | None:
-    """The protocol that a marker names, or None when it is not one of ours."""
+    """The protocol that a marker names; None for foreign content."""
     match = _PROTOCOL.fullmatch(rrset.rdata[0]) if rrset.type == "TXT" and len(rrset.rdata) == 1 else None
     return int(match["protocol"]) if match else None
 
 
 def lock(zone: str) -> list[Operation]:
-    """What each PATCH begins with: it waits for whoever holds the lock row, and takes it.
+    """The first operation of each PATCH, which takes the lock row.
 
     By the delete one waits for a PATCH that is under way; what it stored is seen by the replace, a statement of its
     own, which waits for one more that was waiting beside it.
@@ -132,7 +132,7 @@ def lock(zone: str) -> list[Operation]:
 
 
 def first_lock(zone: str, held: RRset) -> list[Operation]:
-    """What puts the lock row into a zone that has none, once.
+    """The operation that creates the lock row of a zone.
 
     Two at the same moment both rewrite `held`, a row that is there, and the second is refused: a CNAME cannot
     be put beside the TXT of the first. The same refuses one that comes late.
@@ -160,16 +160,16 @@ class Turn:
         return f"{_label(self.seq, self.segment)}-after-{self.follows[:12]}.{MARKER_LABEL}.{self.zone}"
 
     def taken(self, *, landed: bool) -> RRset:
-        """The marker, which tells who took it: the intent's update, or whoever settled it."""
+        """The marker of a taken turn, with the entry that took it."""
         update = claim_name(self.zone, self.seq, self.segment)
         return _alias(self.name, update if landed else anchor_name(self.zone))
 
     def take(self, *, landed: bool) -> list[Operation]:
-        """What takes it, refused where it was taken."""
+        """The operations that take it, refused where it was taken."""
         return [*self.free(), self.taken(landed=landed)]
 
     def free(self) -> list[Operation]:
-        """What is refused where it was taken, and leaves nothing where it was not."""
+        """The operations that are refused where it was taken, else leave nothing."""
         probe = RRset.of(self.name, "TXT", MARKER_TTL, ['"v=hyops1 turn"'])
         return [probe, probe.key]
 
@@ -191,7 +191,7 @@ def reserved_numbers(anchored: int, head: int, open_intent: int | None) -> tuple
 
 
 def marker_of_an_end(zone: str, name: str, landed: Callable[[int, str | None], bool]) -> RRset | None:
-    """What stays at a claim or a turn whose intent is over; None for a name of neither.
+    """The marker that stays when an intent is over, by name.
 
     Args:
         zone: The zone.
@@ -212,7 +212,7 @@ def marker_of_an_end(zone: str, name: str, landed: Callable[[int, str | None], b
 def expired_markers(
     seen: Iterable[Key], zone: str, written: Callable[[int, str | None], datetime | None], now: datetime
 ) -> list[Key]:
-    """Which tombstones and turns that are there the next PATCH deletes: some of the oldest.
+    """The oldest tombstones and turns, which the next PATCH deletes.
 
     Args:
         seen: Every owner and type below the anchor.

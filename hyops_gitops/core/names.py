@@ -1,4 +1,4 @@
-"""DNS names as text: lower case, no final dot, everywhere outside an adapter's border.
+"""DNS names as text, in lower case and without final dot.
 
 Implements the naming rule of the cutover contract (section 4) on top of RFC 1123 section 2.1 host names.
 """
@@ -18,13 +18,15 @@ MARKER_LABEL = "_hyops-gitops"
 
 
 def canonical_name(name: str) -> str:
-    r"""Lower case, without one final dot (an escaped `\.` at the end stays)."""
+    r"""Lower case, without one final dot (but with an escaped `\.`)."""
     lowered = name.lower()
     return lowered[:-1] if lowered.endswith(".") and not lowered.endswith("\\.") else lowered
 
 
 def resolved_name(given: str, zone: str, known: Collection[str], where: str) -> str:
-    """The whole name of a short one: without the zone, or without the environment where only one name fits.
+    """The whole name of a short one.
+
+    The zone may be left out, and the environment where only one name fits.
 
     Args:
         given: As it was typed.
@@ -51,12 +53,12 @@ def resolved_name(given: str, zone: str, known: Collection[str], where: str) -> 
 
 
 def absolute(name: str) -> str:
-    """The name with its final dot, as master files and the PowerDNS API write it."""
+    """The name with its final dot, as the PowerDNS API writes it."""
     return name + "."
 
 
 def label_problem(label: str) -> str | None:
-    """Why this label is not an RFC 1123 host label in lower case, or None when it is one."""
+    """The reason why a label is not an RFC 1123 label."""
     if not label:
         return "empty label"
     if len(label.encode()) > MAX_LABEL_OCTETS:
@@ -71,7 +73,7 @@ def label_problem(label: str) -> str | None:
 
 
 def name_problem(name: str) -> str | None:
-    """Why this is not a lower-case host name without final dot, or None when it is one."""
+    """The reason why a name is not a lower-case host name."""
     if name.endswith("."):
         return "the name ends in a dot"
     if len(name.encode()) > MAX_NAME_OCTETS:
@@ -90,14 +92,14 @@ def is_in_zone(name: str, zone: str) -> bool:
 
 
 def ancestors(name: str, zone: str) -> Iterator[str]:
-    """The names strictly between `name` and the apex, nearest first, then the apex itself."""
+    """The names between `name` and the apex, nearest first, then the apex."""
     while name != zone and is_below(name, zone):
         name = name.split(".", 1)[1]
         yield name
 
 
 def is_marker(name: str, zone: str) -> bool:
-    """Whether the name carries an anchor, claim or tombstone: those are in no digest, plan or foreign count."""
+    """Whether the name is one of our markers, excluded from every count."""
     return is_in_zone(name, f"{MARKER_LABEL}.{zone}")
 
 
@@ -119,7 +121,7 @@ class EndpointName:
 
 
 def endpoint_name_of_path(path: str, zone: str) -> EndpointName | None:
-    """The name a contract at `endpoints/<env>/<service>.yaml` must have, or None for any other path."""
+    """The name of a contract at this path, None for other paths."""
     match path.split("/"):
         case ["endpoints", environment, file] if file.endswith(".yaml"):
             return EndpointName(file.removesuffix(".yaml"), environment, zone)

@@ -1,4 +1,6 @@
-"""What is asked of servers and services: the PowerDNS API, DNS, probes. Adapters meet these structurally.
+"""Ports to servers and services: PowerDNS API, DNS, probes.
+
+Adapters meet these structurally.
 
 Whatever leaves one of these as an exception is a `core.errors.HyopsError`.
 """
@@ -25,20 +27,25 @@ class ZoneReader(Protocol):
         """
 
     def rrsets(self) -> tuple[RRset, ...]:
-        """Every RRset of the zone, markers, SOA and DNSSEC types included, names canonical."""
+        """Every RRset of the zone, markers, SOA and DNSSEC included."""
 
     def rrsets_at(self, names: Collection[str]) -> tuple[RRset, ...]:
         """Every RRset at exactly these owner names."""
 
     def rows_at(self, names: Sequence[str]) -> tuple[RRset, ...]:
-        """Every served record at these owner names, in this order; disabled ones may be missing. Cheap for a few."""
+        """The served records at these names, in order. Cheap for a few.
+
+        Disabled records may be missing.
+        """
 
 
 class ZoneWriter(ZoneReader, Protocol):
     """A reader that can also write."""
 
     def patch(self, deletes: Sequence[Key], replaces: Sequence[RRset], first: Sequence[Operation] = ()) -> PatchReceipt:
-        """One PATCH: `first` in its order, the deletes, then the replaces, in one transaction. Sent once.
+        """Send one PATCH, in one transaction, once.
+
+        Its order is `first` as given, the deletes, then the replaces.
 
         Raises:
             ServerRefused: 400, 404 or 422; nothing was stored.
@@ -51,13 +58,13 @@ class ZoneWriter(ZoneReader, Protocol):
 
 
 class ZoneRestorer(ZoneWriter, Protocol):
-    """A writer that can also make the zone, and choose how its serial moves: for `restore` alone."""
+    """A writer for `restore`: it makes zones and sets their serial."""
 
     def exists(self) -> bool:
         """Whether the server has the zone."""
 
     def create(self, rrsets: Sequence[RRset], *, native: bool, transfer_keys: Sequence[str]) -> None:
-        """Make the zone of these RRsets, its SOA among them, with SOA-EDIT-API INCREASE. Sent once.
+        """Make the zone, SOA included, with SOA-EDIT-API INCREASE. Sent once.
 
         PowerDNS stores the serial of that SOA, increased by one.
 
@@ -72,7 +79,7 @@ class ZoneRestorer(ZoneWriter, Protocol):
         """
 
     def forget_answers(self) -> None:
-        """Drop what the server remembers to have answered about the zone, such as that it has none."""
+        """Drop the server's cached answers about the zone."""
 
     def set_soa_edit_api(self, value: str) -> None:
         """Choose how the API moves the serial."""
@@ -90,10 +97,10 @@ class ScratchZone(ZoneRestorer, Protocol):
 
 
 class Refresher(Protocol):
-    """Has one secondary serve what the primary holds now, by the secondary's own API."""
+    """Brings one secondary up to date, by its own API."""
 
     def refresh(self) -> None:
-        """Request a transfer; or, where the secondary reads the primary's database, a flush of its caches."""
+        """Request a transfer, or a flush of caches on a shared database."""
 
 
 # --- DNS
@@ -110,7 +117,7 @@ class DnsClient(Protocol):
         recursion_desired: bool,
         timeout_s: float,
     ) -> Mapping[Question, Answer]:
-        """Ask all questions at once; every question gets an Answer, silence included. Raises nothing for silence."""
+        """Ask all questions at once; silence is an Answer too."""
 
 
 class ZoneTransfers(Protocol):
@@ -124,14 +131,14 @@ class ZoneTransfers(Protocol):
         """
 
     def knows_type(self, name: str) -> bool:
-        """Whether DNS can be asked for this type, by the name that the API gives it."""
+        """Whether DNS knows this type by its name in the API."""
 
 
 # --- services
 
 
 class Prober(Protocol):
-    """Connects to addresses where services are said to be."""
+    """Connects to the addresses of services."""
 
     def probe(self, probe: Probe) -> ProbeReport:
-        """What one address says; an address that says nothing is an answer too. Raises nothing for it."""
+        """Probe one address; silence is an answer too."""

@@ -12,7 +12,7 @@ from hyops_gitops.core.fields import ALWAYS, Commit, Flat, Keywords
 
 @dataclass(frozen=True, slots=True)
 class Person(JsonObject):
-    """Somebody, as a forge knows them (login and id) or, without one, by the name in a commit. Never an address."""
+    """A person by forge login or by name. Never an address."""
 
     name: Annotated[str, Keywords.of(maxLength=200)]  # the login, or the name in the commit
     id: str | None = None  # the forge's number; absent where only the name is known
@@ -20,7 +20,7 @@ class Person(JsonObject):
 
 @dataclass(frozen=True, slots=True)
 class Approval(JsonObject):
-    """Somebody's yes, and the commit they saw where that is known."""
+    """One approval, and the approved commit where known."""
 
     by: Person  # who approved
     commit: Commit | None = None  # the commit that they saw, where it is known
@@ -28,7 +28,7 @@ class Approval(JsonObject):
 
 @dataclass(frozen=True, slots=True)
 class MergedCommit(JsonObject):
-    """One first-parent commit of the contracts' branch that an apply carries out, and who stands behind it."""
+    """One first-parent commit that an apply carries out, with its people."""
 
     commit: Commit  # the commit on the branch
     title: Annotated[str, Keywords.of(maxLength=200)]  # its subject, secrets and e-mail addresses masked
@@ -44,12 +44,12 @@ class MergedCommit(JsonObject):
 
 
 def asked_by(merged: Iterable[MergedCommit]) -> tuple[str, ...]:
-    """Who wrote these commits, each once."""
+    """The authors of these commits, each once."""
     return tuple(dict.fromkeys(commit.author.name for commit in merged))
 
 
 def approved_by(merged: Iterable[MergedCommit]) -> tuple[str, ...]:
-    """Who approved any of these commits, each once."""
+    """The approvers of these commits, each once."""
     return tuple(dict.fromkeys(approval.by.name for commit in merged for approval in commit.approvals))
 
 
@@ -59,7 +59,7 @@ _BOT = "[bot]"
 
 
 def missing_approval(merged: MergedCommit, pushers: Collection[Person] = ()) -> str | None:
-    """Why a commit has no independent approval, or None when it has one.
+    """The reason why a commit has no independent approval.
 
     Args:
         merged: The commit and its approvals.
@@ -71,11 +71,11 @@ def missing_approval(merged: MergedCommit, pushers: Collection[Person] = ()) -> 
     return None if None in reasons else "; ".join(dict.fromkeys(reason for reason in reasons if reason))
 
 
-def same_person(one: Person, other: Person) -> bool:
-    """Whether two names mean one person: by the forge's id where both have one, else by name."""
-    if one.id is not None and other.id is not None:
-        return one.id == other.id
-    return one.name.casefold() == other.name.casefold()
+def same_person(this: Person, other: Person) -> bool:
+    """Whether two names mean one person, by id or by name."""
+    if this.id is not None and other.id is not None:
+        return this.id == other.id
+    return this.name.casefold() == other.name.casefold()
 
 
 def _why_not(approval: Approval, merged: MergedCommit, pushers: Collection[Person]) -> str | None:
@@ -111,5 +111,5 @@ class PullRequest:
 
     @property
     def bypass(self) -> Bypass | None:
-        """Whether it was merged past its review: fewer approvals than the branch's rules ask for, or objections."""
+        """`review` where it was merged past its required review."""
         return "review" if self.objectors or len(self.approvals) < self.required_approvals else None

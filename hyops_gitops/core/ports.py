@@ -65,7 +65,7 @@ class Verifier(Protocol):
     """Checks SSH signatures."""
 
     def verify(self, message: bytes, signature: bytes, key: str, namespace: str) -> bool:
-        """Whether `signature` is a canonical SSH signature by `key` over `message` in `namespace`.
+        """Whether this is a canonical SSH signature by `key`.
 
         Raises:
             OutsideFailure: the key type needs ssh-keygen and there is none.
@@ -76,14 +76,14 @@ class Verifier(Protocol):
 
 
 class Forge(Protocol):
-    """The place where pull requests are reviewed and merged. Has no method that writes."""
+    """The forge of the contracts, without any method that writes."""
 
     @property
     def name(self) -> str:
-        """What kind it is, as the log names it."""
+        """Its kind, as the log names it."""
 
     def pull_request(self, commit: str) -> PullRequest | None:
-        """The merged pull request that brought this commit of the branch; None: it was pushed directly.
+        """The merged pull request of this commit; None: pushed directly.
 
         Raises:
             OutsideFailure: the forge does not answer, refuses the token, or is not understood.
@@ -101,13 +101,13 @@ class Forge(Protocol):
 
 
 class Branches(Protocol):
-    """Makes branches for review. The work tree, its index and the current branch take no part."""
+    """Makes branches for review, beside the work tree and index."""
 
     def free_name(self, wanted: str) -> str:
-        """The name, or with a number behind it where a branch is called so, here or as remotes were last seen."""
+        """The name, with a number where it is taken here or remotely."""
 
     def commit(self, branch: str, files: Mapping[str, bytes], message: str) -> str:
-        """A new branch with one commit on top of HEAD, by whoever git is configured for; the commit's id.
+        """Commit to a new branch on HEAD, as git's user; its id.
 
         Raises:
             UsageError: code `no-identity`: git does not know who commits.
@@ -139,25 +139,27 @@ class History(Protocol):
         """Whether the history is cut off."""
 
     def is_ancestor(self, ancestor: str, descendant: str) -> bool:
-        """Whether `descendant` equals or descends from `ancestor`; False when either is unknown here."""
+        """Whether `descendant` equals or descends from `ancestor`, as far as known here."""
 
     def first_parent_commits(self, after: str | None, upto: str) -> tuple[CommitInfo, ...]:
-        """The commits of main in (after, upto], oldest first; changed paths only of endpoints/ and authority/.
+        """The commits of main in (after, upto], oldest first.
+
+        Changed paths are those of endpoints/ and authority/.
 
         Where main was merged into a branch and then fast-forwarded to it, they are those of main and of that branch.
         """
 
     def main_lines(self, ranges: Sequence[tuple[str | None, str]]) -> Sequence[tuple[CommitInfo, ...]]:
-        """As `first_parent_commits` for each of these ranges of full ids that are here, read all at once."""
+        """As `first_parent_commits`, for several ranges of full ids."""
 
     def versions(self, path: str, upto: str) -> tuple[tuple[str, bytes], ...]:
-        """The first-parent commits up to `upto` that changed a file, oldest first, each with its content then."""
+        """The commits up to `upto` that changed a file, with its content."""
 
     def tree(self, commit: str) -> SourceTree:
         """The tree of one commit."""
 
     def merged(self, into: str, commit: str, changed: Mapping[str, bytes | None]) -> SourceTree:
-        """The tree after merging a commit, with these uncommitted changes (None deletes), into another one.
+        """The tree after merging a commit and uncommitted changes into another.
 
         Raises:
             InvalidData: code `merge-conflict`.
@@ -176,10 +178,10 @@ class RemoteAccess(Protocol):
         """
 
     def refusal(self, commit: str) -> str | None:
-        """Why the remote would not take this commit as the branch's head, as far as a dry run tells."""
+        """The remote's reason to refuse this head, from a dry run."""
 
     def rules(self, branch: str) -> BranchRules | None:
-        """What protects a branch, None where nothing shows it.
+        """The protection of a branch, None where it is not shown.
 
         Raises:
             OutsideFailure: what would show it cannot be asked.
@@ -201,7 +203,7 @@ class EvidenceSnapshot(Protocol):
         """
 
     def read(self, paths: Collection[str]) -> Mapping[str, bytes]:
-        """The content of these paths; paths that do not exist are absent from the answer."""
+        """The content of these paths, without missing ones."""
 
     def earlier(self, commit: str) -> "EvidenceSnapshot":
         """The branch at an earlier commit of it, known here."""
@@ -209,16 +211,16 @@ class EvidenceSnapshot(Protocol):
     def unchanged_since(self, commit: str) -> Collection[str] | None:
         """The paths whose content is what it was in an earlier commit.
 
-        None when that is no earlier commit of this branch, or when since then more happened to the log than that
-        entries were added.
+        None when that commit is not an earlier one of this branch, or when since then more happened to the log than
+        that entries were added.
         """
 
 
 class VerifiedMark(Protocol):
-    """Remembers how far a clone's log was verified. A cache: it may forget."""
+    """Remembers how far a clone's log was verified; it may forget."""
 
     def read(self) -> Verified | None:
-        """What was verified last."""
+        """The last verification."""
 
     def write(self, verified: Verified) -> None:
         """Remember this instead."""
@@ -228,14 +230,18 @@ class EvidenceStore(Protocol):
     """The branch that the log lives on."""
 
     def recorded(self) -> EvidenceSnapshot | None:
-        """What this clone knows, without the network: the remote-tracking ref, else the local branch.
+        """The branch as this clone knows it, without the network.
+
+        That is the remote-tracking ref, else the local branch.
 
         Raises:
             Refused: guard `evidence-diverged`: both exist and neither descends from the other.
         """
 
     def fetch(self) -> EvidenceSnapshot | None:
-        """What the remote has now (in local mode, what this clone has), None when the branch does not exist there.
+        """The branch as the remote has it, None where it is missing.
+
+        In local mode, the branch of this clone.
 
         Raises:
             OutsideFailure: the remote cannot be reached.
@@ -251,7 +257,7 @@ class EvidenceStore(Protocol):
         time: datetime,
         sign: Callable[[bytes], bytes] | None = None,
     ) -> str:
-        """Commit these files (None deletes) on top of `parent` as the branch's new head, at once or not at all.
+        """Commit these files (None deletes) on `parent`, all or nothing.
 
         With `sign`, which makes an SSH signature of a commit's bytes, the commit carries one.
 
@@ -260,17 +266,17 @@ class EvidenceStore(Protocol):
         """
 
     def mirror(self, commit: str) -> Sequence[str]:
-        """Push a commit of the branch to every mirror, fast-forward only; what went wrong, a line each."""
+        """Push to every mirror, fast-forward only; a line per failure."""
 
     def fetch_beside_mirrors(self) -> tuple[EvidenceSnapshot | None, Sequence[str]]:
-        """As `fetch`, after asking every mirror; and a line for each mirror that could not be asked.
+        """As `fetch`, with the mirrors; a line per unreachable mirror.
 
         Raises:
             Refused: guard `evidence-diverged`: a mirror has what the log has not, or as `fetch` does.
         """
 
     def offered(self, source: Path) -> EvidenceSnapshot:
-        """The branch in another clone, or in a bundle, its objects copied here and no reference moved.
+        """The branch in another clone or bundle; no reference moves.
 
         Raises:
             UsageError: the path leads to nothing that git can read, or it has no such branch.
@@ -278,7 +284,7 @@ class EvidenceStore(Protocol):
         """
 
     def advance(self, commit: str) -> EvidenceSnapshot | None:
-        """Make a commit that is here the branch's head, where that is a fast-forward; what the head was before.
+        """Fast-forward the branch to a commit; the head before.
 
         Raises:
             Refused: guard `evidence-diverged` when it is not; `race`.
@@ -300,7 +306,7 @@ class SegmentFolder(Protocol):
         """
 
     def append(self, segment: str, files: Mapping[str, bytes], last: str) -> None:
-        """Put these files down, each whole and on disk before the next; `last`, which must be new, after the others.
+        """Write these files durably in order, and the new `last` last.
 
         Raises:
             Refused: guard `race`: `last` exists.

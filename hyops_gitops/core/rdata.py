@@ -1,4 +1,6 @@
-r"""What rdata means: any spelling of it as the octets that go over the wire (RFC 1035 section 5.1, RFC 3597).
+r"""Octets of rdata on the wire, whatever its spelling.
+
+See RFC 1035 section 5.1 and RFC 3597.
 
 Servers and versions spell one value in several ways: a long TXT as one string or as its pieces, escapes, quotes,
 parameters in another order, `\# LENGTH HEX`. Two spellings mean the same where these octets are equal. Names are
@@ -24,12 +26,12 @@ _TIME = re.compile(r"(?:[0-9]+[smhdw]?)+", re.IGNORECASE)
 
 
 class _Unreadable(ValueError):
-    """The text is no rdata of this type, or of a kind that is not read here."""
+    """The text is malformed, or its type is not read here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One word of rdata, escapes and all."""
+    """One word in rdata with its escapes."""
 
     text: str
     quoted: bool
@@ -41,7 +43,10 @@ class Token:
 
 
 def tokens(rdata: str) -> list[Token]:
-    """The words of rdata; without quotes what holds no blank, with them anything. A quote that never ends is a word."""
+    """The words of rdata; blanks inside quotes belong to a word.
+
+    A quote that never ends is a word.
+    """
     words: list[Token] = []
     position = 0
     while position < len(rdata):
@@ -57,7 +62,7 @@ def tokens(rdata: str) -> list[Token]:
 
 
 def unescaped(text: str) -> bytes:
-    r"""The octets of master-file text: `\DDD` is an octet, `\X` the character itself."""
+    r"""The octets of master-file text: `\DDD` and `\X` resolved."""
 
     def octet(found: re.Match[bytes]) -> bytes:
         word = found[1]
@@ -67,7 +72,10 @@ def unescaped(text: str) -> bytes:
 
 
 def escaped(octets: bytes) -> str:
-    r"""Octets within quotes, as PowerDNS writes them: quote and backslash escaped, others than ASCII as `\DDD`."""
+    r"""Octets within quotes, spelt as PowerDNS does.
+
+    Quote and backslash are escaped, octets beyond ASCII written as `\DDD`.
+    """
     return "".join(
         f"\\{chr(octet)}" if octet in b'"\\' else chr(octet) if 0x20 <= octet < 0x7F else f"\\{octet:03d}"  # noqa: PLR2004 - printable ASCII
         for octet in octets
@@ -75,7 +83,7 @@ def escaped(octets: bytes) -> str:
 
 
 def meaning(rrtype: str, rdata: str) -> bytes:
-    """The octets of rdata on the wire; of what cannot be read, its words."""
+    """The octets of rdata on the wire; its words where unreadable."""
     words = tokens(rdata)
     try:
         if words and words[0] == Token(_GENERIC, quoted=False):
@@ -88,7 +96,7 @@ def meaning(rrtype: str, rdata: str) -> bytes:
 
 
 def rdata_words(words: list[Token]) -> bytes:
-    """The words of something that is not read any further, without the difference that blanks make."""
+    """The words of unread rdata, with one blank between them."""
     return b"\0text\0" + b"\0".join(word.octets for word in words)
 
 
@@ -100,7 +108,10 @@ def _generic(words: list[Token]) -> bytes:
 
 
 def _normal(rrtype: str, octets: bytes) -> bytes:
-    """Octets of a type that consists of one name, in lower case; RFC 3597 has no way to say where names are."""
+    """Octets of a single-name type in lower case.
+
+    RFC 3597 has no way to say where names are.
+    """
     return octets.lower() if _TYPES.get(rrtype) is _name_alone else octets
 
 
@@ -129,7 +140,7 @@ class _Words:
         return bytes([len(octets)]) + octets
 
     def rest(self) -> str:
-        """What is left as one word: HEX and Base64 may be cut anywhere."""
+        """The remaining words as one: HEX and Base64 may be cut anywhere."""
         return "".join(word.text for word in self.left)
 
 
@@ -160,7 +171,7 @@ def _several(*parts: _Writer) -> _Writer:
 
 
 def _strings(words: _Words) -> bytes:
-    """Strings, a long one as the pieces of 255 octets that it is served as."""
+    """Strings, a long one in pieces of 255 octets, as served."""
     pieces = []
     for word in words.left:
         octets = word.octets
@@ -228,7 +239,7 @@ def _svcb(words: _Words) -> bytes:
 
 
 def _svc_params(words: list[Token]) -> Iterator[tuple[int, bytes]]:
-    """Keys and values; `key="value"` is two words to a reader that knows no keys."""
+    """Keys and values; `key="value"` arrives as two words."""
     index = 0
     while index < len(words):
         key, _, value = words[index].text.partition("=")
@@ -284,7 +295,7 @@ def _loc(words: _Words) -> bytes:
 
 
 def _angle(words: list[str], plus: str, minus: str) -> tuple[int, list[str]]:
-    """Thousandths of a second of arc, counted from 2^31; and what is left."""
+    """Thousandths of a second of arc, from 2^31, and the remainder."""
     end = next(index for index, word in enumerate(words) if word.upper() in (plus, minus))
     degrees, minutes, seconds = [*map(float, words[:end]), 0.0, 0.0][:3]
     angle = round((degrees * 3600 + minutes * 60 + seconds) * 1000)

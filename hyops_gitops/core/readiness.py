@@ -1,8 +1,8 @@
-"""Whether a target is ready for the service's clients, as values.
+"""Readiness of a target for the service's clients, as values.
 
-*ready*: it answers as the contract's probes ask. *not-ready*: it says otherwise (connection refused, another status, a
-certificate that is not good). *unknown*: it cannot be told from here (no route, no answer in time). *not-probed*: the
-contract says that nothing is probed, and why.
+*ready*: it answers as the contract's probes ask. *not-ready*: it answers otherwise (connection refused, another status,
+a bad certificate). *unknown*: it cannot be seen from here (no route, no answer in time). *not-probed*: the contract
+states that nothing is probed, and why.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,13 +24,13 @@ _DEFAULT_PROBES = (Readiness("tcp", {}),)
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A target that an endpoint is to have, with how to tell that it is ready."""
+    """A possible target of an endpoint, with its probes."""
 
     name: str  # the endpoint's DNS name, which a certificate must be valid for
     target: Target
     probes: tuple[Readiness, ...]
     unprobed: str = ""  # why nothing is probed
-    attested: datetime | None = None  # when its publisher said that it is ready
+    attested: datetime | None = None  # when its publisher attested that it is ready
 
     @classmethod
     def of(cls, contract: Contract, target: Target | None = None) -> "Candidate":
@@ -61,7 +61,7 @@ class Probe:
 
     @classmethod
     def of(cls, wanted: Readiness, host: str, address: str, port: int, networks: tuple[Network, ...]) -> "Probe":
-        """A contract's probe of one address; the schema has checked the options' types."""
+        """A contract's probe of one address, of types the schema checked."""
         given = wanted.options
         return cls(
             wanted.type,
@@ -79,7 +79,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class ProbeReport(JsonObject):
-    """What came of one probe."""
+    """The outcome of one probe."""
 
     type: str  # tcp, tls or http; dns where a target's name leads to no address
     address: str  # empty where a target's name leads to none
@@ -95,7 +95,7 @@ class ProbeReport(JsonObject):
 
 @dataclass(frozen=True, slots=True)
 class ReadinessReport(JsonObject):
-    """What came of all probes of one endpoint's target."""
+    """The outcome of all probes of one target."""
 
     name: str  # the endpoint's DNS name
     target: tuple[str, ...]  # addresses, or a name
@@ -106,12 +106,12 @@ class ReadinessReport(JsonObject):
 
     @property
     def why(self) -> str:
-        """What kept it from being ready, in words."""
+        """The reason why it is not ready, in words."""
         return "; ".join(str(probe) for probe in self.probes if probe.verdict == self.verdict) or self.reason
 
 
 def over_addresses(wanted: Readiness, verdicts: Sequence[ProbeVerdict]) -> ProbeVerdict:
-    """A probe's verdict over all addresses of a target: each must be ready, or one of them with `any: true`."""
+    """A probe's verdict over all addresses; with `any` one suffices."""
     order: Sequence[ProbeVerdict] = ("not-ready", "unknown", "ready")
     chosen = reversed(order) if wanted.options.get("any") is True else order
     return next((verdict for verdict in chosen if verdict in verdicts), "unknown")

@@ -1,4 +1,4 @@
-"""Serials of a zone, and DNSSEC settings that keep writes from being served.
+"""Serials of a zone, and settings under which writes are not served.
 
 PowerDNS stores one serial and serves another. `SOA-EDIT-API` says how a write through the API moves the stored one;
 `SOA-EDIT`, or a default in pdns.conf that only shows by its effect, makes the served one of it. A secondary transfers
@@ -46,7 +46,7 @@ def serial_above(serials: Iterable[int], *, some_unknown: bool) -> int:
 
 @dataclass(frozen=True, slots=True)
 class SerialForecast:
-    """What the next write through the API makes of the zone's serial."""
+    """The serial after the next write through the API."""
 
     stored: frozenset[int]  # every serial the zone may itself have afterwards, as X-PDNS-New-Serial says it
     stored_moves: bool | None  # whether that is newer than now; None: it depends on what the header does not show
@@ -61,7 +61,7 @@ class SerialForecast:
 
 
 def forecast_serial(header: ZoneHeader, now: datetime) -> SerialForecast:
-    """What the next write makes of the serial, from the header and the time."""
+    """Predict the next serial from the header and the time."""
     clock = _Clock.around(now)
     stored = frozenset(_stored(header, clock))
     edits = _edits_in_effect(header, clock)
@@ -71,7 +71,7 @@ def forecast_serial(header: ZoneHeader, now: datetime) -> SerialForecast:
 
 @dataclass(frozen=True, slots=True)
 class StuckSerial:
-    """Why secondaries would not learn of the next write, and what mends it."""
+    """The reason why secondaries would miss the next write, and a remedy."""
 
     guard: str
     message: str
@@ -79,14 +79,14 @@ class StuckSerial:
 
 
 def stuck_serial(header: ZoneHeader, zone: str, now: datetime) -> StuckSerial | None:
-    """Why secondaries would not learn of the next write; None where they would, or where that is not known."""
+    """The reason why secondaries would miss the next write, if known."""
     forecast = forecast_serial(header, now)
     if forecast.stored_moves is False:
         message = f"a write through the API would not move the serial {header.serial} of {zone} forward: "
         return StuckSerial("soa-edit-api", message + _why_not_stored(header, now), _remedy(header, zone, now))
     if forecast.served_moves is False:
         message = (
-            f"{zone} serves serial {header.edited_serial} while its own is {header.serial}, and goes on to serve "
+            f"{zone} serves serial {header.edited_serial} while its own is {header.serial}, and will keep serving "
             f"{header.edited_serial} after a write: {_setting(header)} holds it back"
         )
         return StuckSerial("served-serial", message, _remedy(header, zone, now))
@@ -124,7 +124,7 @@ def _agreed(verdicts: Iterable[bool]) -> bool | None:
 
 @dataclass(frozen=True, slots=True)
 class _Clock:
-    """What the server's clock may show."""
+    """The range of the server's clock."""
 
     times: range  # seconds since 1970
     today: frozenset[date]
@@ -178,7 +178,10 @@ def _at_least(serial: int, old: int) -> int:
 
 
 def _edited_as_said(header: ZoneHeader, clock: _Clock) -> Iterable[int]:
-    """The stored serial by the zone's own SOA-EDIT; the defaults of pdns.conf do not count in a write."""
+    """The stored serial by the zone's own SOA-EDIT.
+
+    Defaults of pdns.conf do not count in a write.
+    """
     if header.soa_edit.upper() == "EPOCH":
         return clock.times
     return [edit.of(header.serial) for edit in _fitting(header, _edits(header.soa_edit, clock))]
@@ -189,14 +192,14 @@ def _edited_as_said(header: ZoneHeader, clock: _Clock) -> Iterable[int]:
 
 @dataclass(frozen=True, slots=True)
 class _Edit:
-    """One way in which the served serial may come of the stored one."""
+    """One way in which the served serial may be computed."""
 
     of: Callable[[int], int]
     is_time: bool = False  # it is the time of the answer, whatever is stored
 
 
 def _edits(kind: str, clock: _Clock) -> list[_Edit]:
-    """Every way that a SOA-EDIT may work by, as the server's week and time zone are not known."""
+    """The possible ways of a SOA-EDIT: week and time zone are unknown."""
     match kind.upper():
         case "INCREMENT-WEEKS":
             return [_Edit(_adding(start // _WEEK_S)) for start in clock.weeks]
@@ -219,7 +222,7 @@ def _from(start: int) -> Callable[[int], int]:
 
 
 def _counting(inception: date) -> Callable[[int], int]:
-    """By the date on which the week began, whose numbers 00 and 01 are kept for that beginning."""
+    """By the date of the week's beginning, which keeps 00 and 01."""
     first, last = _numbered(inception, 1), _numbered(inception + _COUNTED_DAYS, 99)
 
     def edited(serial: int) -> int:
@@ -233,7 +236,7 @@ def _counting(inception: date) -> Callable[[int], int]:
 
 
 def _edits_in_effect(header: ZoneHeader, clock: _Clock) -> list[_Edit]:
-    """What makes the served serial, as far as the header tells; none: it cannot be told."""
+    """The edits that explain the served serial; none when unknown."""
     if header.soa_edit:
         return _fitting(header, _edits(header.soa_edit, clock))
     if header.edited_serial == header.serial:
@@ -248,7 +251,10 @@ def _edits_in_effect(header: ZoneHeader, clock: _Clock) -> list[_Edit]:
 
 
 def _fitting(header: ZoneHeader, edits: list[_Edit]) -> list[_Edit]:
-    """Those that agree with what is served now; all where none does (a setting takes a minute to show)."""
+    """The edits that fit the served serial; all where none does.
+
+    A setting takes a minute to show.
+    """
     return [edit for edit in edits if edit.of(header.serial) == header.edited_serial] or edits
 
 
@@ -261,14 +267,14 @@ FOLLOWS_THE_WEEK = frozenset({"INCREMENT-WEEKS", "INCEPTION-EPOCH", "INCEPTION-I
 
 @dataclass(frozen=True, slots=True)
 class WronglySigned:
-    """What is wrong with it, and what mends it."""
+    """A signing problem, and its remedy."""
 
     message: str
     hint: str
 
 
 def wrongly_signed(header: ZoneHeader, zone: str, *, transferred: bool) -> WronglySigned | None:
-    """Why a record that is written now would not be served rightly; None where nothing speaks against it.
+    """The reason why a new record would be served wrongly, if any.
 
     Args:
         header: The zone's settings.
@@ -302,7 +308,7 @@ def wrongly_signed(header: ZoneHeader, zone: str, *, transferred: bool) -> Wrong
 
 
 def presigned(zone: str) -> WronglySigned:
-    """What is wrong with a zone that another signer has signed."""
+    """The problem of a zone that another signer has signed."""
     return WronglySigned(
         f"{zone} is presigned: PowerDNS signs nothing in it, so a record written by the API has no signature and "
         "validating resolvers answer SERVFAIL",
@@ -312,9 +318,9 @@ def presigned(zone: str) -> WronglySigned:
 
 
 def signatures_expire(header: ZoneHeader) -> bool | None:
-    """Whether signatures that secondaries got by transfer run out while nothing is written; None: not shown.
+    """Whether transferred signatures expire while nothing is written; None: unknown.
 
-    PowerDNS signs anew each week, and only a serial that moves with the week has secondaries transfer that.
+    PowerDNS signs again each week, and only a serial that moves with the week has secondaries transfer that.
     """
     if header.signing is None:
         return False

@@ -27,7 +27,7 @@ class RecordedAnswer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ServerReport(JsonObject):
-    """What one server answered in the end, and when it first answered with everything expected."""
+    """A server's last answer, and the time of its first full one."""
 
     role: str  # primary, secondary or resolver
     name: str  # its name in the authority file
@@ -41,7 +41,7 @@ class ServerReport(JsonObject):
 
     @property
     def key(self) -> Server:
-        """Which server it is."""
+        """Role and name of the server."""
         return (self.role, self.name)
 
     @property
@@ -50,7 +50,7 @@ class ServerReport(JsonObject):
         return server_label(self.role, self.name)
 
     @property
-    def said(self) -> str:
+    def verdict_text(self) -> str:
         """The verdict for people."""
         return f"cannot conclude: answered {self.rcode}" if self.rcode else self.verdict
 

@@ -1,4 +1,4 @@
-"""Asking the DNS servers of a zone, and comparing their answers: one way for every command.
+"""Asking the DNS servers of a zone, and comparing their answers.
 
 Convergence, proof, status, drift, doctor, audit and restore all build on it. A server that fails or stays silent says
 nothing about the zone: no answer is ever taken for "there is nothing".
@@ -50,7 +50,7 @@ class DnsServer:
 
 
 def servers_of(authority: Authority, sites_lost: Collection[str] = ()) -> tuple[DnsServer, ...]:
-    """Every server of the authority file that DNS can reach; none at a lost site is required.
+    """The servers that DNS can reach; none at lost sites is required.
 
     Where that leaves none that is required, every other authority server is: one has to show that a change is served.
     """
@@ -79,7 +79,7 @@ def ask(
 
 
 def ask_all(dns: DnsClient, questions: Mapping[DnsServer, Sequence[Question]]) -> dict[DnsServer, Answers]:
-    """The answers of several servers, asked at the same time: a silent one delays no other."""
+    """The answers of several servers, asked in parallel."""
     if not questions:
         return {}
     with ThreadPoolExecutor(max_workers=len(questions)) as pool:
@@ -95,7 +95,7 @@ def answered(answers: Answers, question: Question) -> RRset | None:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """The right answer to one question: this RRset, or not the one that was deleted."""
+    """The right answer to one question, for an RRset or its deletion."""
 
     question: Question
     after: RRset | None
@@ -107,7 +107,7 @@ class Expectation:
         return cls(Question(*rrset.key), rrset)
 
     def met_by(self, answer: Answer, *, authoritative: bool) -> bool:
-        """Whether this answer shows it; a cache may count the TTL down, an authority may not."""
+        """Whether an answer shows it; caches may count the TTL down."""
         if not answer.conclusive or (authoritative and not answer.authoritative):
             return False
         found = answer.rrset(self.question)
@@ -120,7 +120,7 @@ class Expectation:
 
 
 def copy_questions(zone: str) -> tuple[Question, Question]:
-    """The questions that show which state of a zone a server holds: its SOA and its anchor."""
+    """The questions for a server's state: SOA and anchor."""
     return Question(zone, "SOA"), Question(anchor_name(zone), "TXT")
 
 

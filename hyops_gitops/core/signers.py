@@ -1,4 +1,6 @@
-"""`authority/allowed_signers`: who may sign evidence, in the format of ssh-keygen(1), section ALLOWED SIGNERS. Pure.
+"""`authority/allowed_signers`: keys that may sign evidence.
+
+The format is that of ssh-keygen(1), section ALLOWED SIGNERS. Pure.
 
 A narrower reading than OpenSSH's, which looks principals up by pattern, takes the first line that fits, and reads a
 time without zone in whatever zone the reader lives in. Here a key and namespace belong to exactly one line, a principal
@@ -27,7 +29,7 @@ SIGNERS_SYNTAX = Rule(
 SIGNERS_PATTERN = Rule(
     "signers-pattern",
     "A principal is one exact name, no pattern and no list.",
-    "With a pattern one key can sign in anybody's name.",
+    "With a pattern one key can sign in the name of many.",
     "Write one line per principal.",
     "*@hyops.internal ssh-ed25519 AAAA...",
 )
@@ -60,7 +62,7 @@ SIGNERS_APPEND_ONLY = Rule(
     "Every entry is verified by the line its key had then; a line taken out breaks all entries it signed, and a "
     "window opened again brings a retired or stolen key back to life.",
     "Put the line back as it was. To retire a key add valid-before, then run: hyops-gitops keys retire.",
-    "the line of somebody who left is deleted",
+    "the line of a person who left is deleted",
 )
 
 
@@ -89,7 +91,7 @@ class SignerLine:
 
     @property
     def has_pattern(self) -> bool:
-        """Whether the principal or a namespace is a pattern or a list rather than a name."""
+        """Whether principal or namespaces are patterns or lists."""
         return any(_PATTERN.search(text) for text in (self.principal, *(self.namespaces or ())))
 
     def allows(self, namespace: str) -> bool:
@@ -118,7 +120,7 @@ class SignerSet:
     lines: tuple[SignerLine, ...]
 
     def principal_of(self, key: str, namespace: str, at: datetime) -> SignerLine:
-        """The single line under which this key may sign in this namespace at this moment (aware).
+        """The principal whose key may sign in this namespace now.
 
         Raises:
             Refused: guard `signing-key`: no such line, or more than one, or one with a pattern.
@@ -223,7 +225,7 @@ def _principal(text: str) -> tuple[str, int]:
 
 
 def _options(text: str, position: int) -> tuple[dict[str, tuple[str, int]], int]:
-    """The options by name, each with its column, and where the key begins."""
+    """The options by name with their columns, and the key's place."""
     options: dict[str, tuple[str, int]] = {}
     word = _KEY_TYPE.match(text, position)
     if word is not None and word.group() != "cert-authority" and text[word.end() : word.end() + 1] in _BLANK:
@@ -252,7 +254,7 @@ def _key(text: str, position: int) -> tuple[str, str]:
     kind, _, rest = text[position:].replace("\t", " ").partition(" ")
     encoded, _, comment = rest.lstrip(" ").partition(" ")
     if kind.endswith("-cert-v01@openssh.com"):
-        raise _BadLine(SIGNERS_SYNTAX, "a certificate is no key", column=position + 1)
+        raise _BadLine(SIGNERS_SYNTAX, "expected a key, got a certificate", column=position + 1)
     try:
         blob = base64.b64decode(encoded, validate=True)
         right = key_text(blob) == f"{kind} {encoded}"
@@ -288,7 +290,7 @@ def _time(options: dict[str, tuple[str, int]], name: str) -> datetime | None:
         digits = match["digits"] if match else ""
         moment = datetime.strptime(digits, _TIME_FORMATS[len(digits)]).replace(tzinfo=UTC)
     except (KeyError, ValueError):
-        raise _BadLine(SIGNERS_SYNTAX, f"{name} is no time: {value!r}", column=column) from None
+        raise _BadLine(SIGNERS_SYNTAX, f"{name}: expected a time, got {value!r}", column=column) from None
     if not value.endswith("Z"):
         raise _BadLine(
             SIGNERS_TIME_ZONE,
@@ -323,7 +325,7 @@ def _refused(message: str, hint: str) -> Refused:
 
 
 def check_append_only(before: Sequence[SignerLine], after: Sequence[SignerLine], since: str) -> Iterator[Finding]:
-    """What was taken out of the file, or widened in it, since an earlier revision."""
+    """Report lines removed or widened since an earlier revision."""
     known = {line.key for line in before}
     matched: set[int] = set()
     for old in before:
@@ -356,7 +358,7 @@ def _check_line(old: SignerLine, new: SignerLine, since: str) -> Iterator[Findin
 
 
 def _same(old: SignerLine, lines: Iterable[SignerLine]) -> SignerLine | None:
-    """The line that goes on from an old one: same principal, same key, for namespaces in common."""
+    """The successor of a line: same principal, key and a namespace."""
     of_key = [line for line in lines if (line.principal, line.key) == (old.principal, old.key)]
     exact = (line for line in of_key if _of_namespaces(line) == _of_namespaces(old))
     return next(exact, None) or next((line for line in of_key if line.overlaps(old)), None)

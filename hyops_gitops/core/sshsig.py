@@ -1,4 +1,4 @@
-"""SSH signatures as values: OpenSSH's PROTOCOL.sshsig, read and written. Pure; checks no signature itself.
+"""SSH signatures as values (OpenSSH's PROTOCOL.sshsig). Pure; verifies nothing.
 
 The armour is accepted only as the exact bytes `ssh-keygen -Y sign` writes. OpenSSH itself reads more loosely (other
 line lengths, unused base64 bits, text after the end), so that many different files pass as one signature; a log that
@@ -71,7 +71,7 @@ def armour(signature: SshSignature) -> bytes:
 
 
 def signed_data(signature: SshSignature, message: bytes) -> bytes:
-    """The octets that the signature's key signed, if `message` is what was signed (PROTOCOL.sshsig section 3)."""
+    """The octets that are signed for `message` (PROTOCOL.sshsig section 3)."""
     digest = _HASHES[signature.hash_algorithm](message).digest()
     return (
         _MAGIC
@@ -96,7 +96,7 @@ def key_text(blob: bytes) -> str:
 
 
 def split_string(data: bytes) -> tuple[bytes, bytes]:
-    """The SSH string (RFC 4251 section 5) that `data` begins with, and what follows it.
+    """The leading SSH string (RFC 4251 section 5), and the rest.
 
     Raises:
         ValueError: `data` is shorter than the string says.

@@ -1,4 +1,4 @@
-"""Numbers, lists and foreign text as people read them."""
+"""Text for people: counts, lists, suggestions, masked secrets."""
 
 import difflib
 import re
@@ -6,19 +6,19 @@ from collections.abc import Iterable, Sequence
 
 
 def counted(number: int, noun: str, many: str = "") -> str:
-    """`1 entry`, `2 entries`; `many` where it is not `one` and an s."""
+    """`1 entry`, `2 entries`; `many` is an irregular plural."""
     return f"{number} {noun if number == 1 else many or noun + 's'}"
 
 
 def first_few(texts: Sequence[str], shown: int = 5, separator: str = ", ") -> str:
-    """The first of many, and how many more there are: `a, b, c and 2 more`."""
+    """The first of many: `a, b, c and 2 more`."""
     more = len(texts) - shown
     listed = separator.join(texts[:shown])
     return f"{listed} and {more} more" if more > 0 else listed
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
-    """The known word that this one is probably a misspelling or an abbreviation of."""
+    """The known word that a word probably stands for."""
     candidates = sorted(known)
     close = difflib.get_close_matches(word, candidates, n=1)
     if close:
@@ -27,7 +27,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
 
 
 def suggestion(word: str, known: Iterable[str], what: str) -> str:
-    """A hint that names the probable word, or else all words there are."""
+    """A hint with the probable word and all known words."""
     candidates = sorted(known)
     guess = did_you_mean(word, candidates)
     listed = f"{what}: {', '.join(candidates)}"
@@ -35,7 +35,7 @@ def suggestion(word: str, known: Iterable[str], what: str) -> str:
 
 
 MAX_TEXT = 200  # characters
-# What is looked at, in characters: the patterns below take quadratic time for a word that goes on and on.
+# What is looked at, in characters: the patterns below take quadratic time for an endless word.
 _LOOKED_AT = 10 * MAX_TEXT
 
 _EMAIL = re.compile(r"[\w.%+'-]+@[\w-]+(?:\.[\w-]+)+")
@@ -54,10 +54,13 @@ _MASK = "[masked]"
 
 
 def masked(text: str) -> str:
-    """One line of at most 200 characters without e-mail addresses, known secret formats and control characters."""
+    """One line of at most 200 characters without secrets.
+
+    E-mail addresses, known formats of secrets and control characters are left out.
+    """
     line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     if len(line) > _LOOKED_AT:
-        # To the last whole word: half of a secret would not be known for one.
+        # To the last whole word: half of a secret would not be recognised.
         line = f"{line[:_LOOKED_AT].rpartition(' ')[0]} …".lstrip()
     safe = _EMAIL.sub(_MASK, _SECRETS.sub(_MASK, line))
     return safe if len(safe) <= MAX_TEXT else safe[: MAX_TEXT - 1] + "…"

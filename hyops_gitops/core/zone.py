@@ -17,7 +17,7 @@ from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.names import absolute, canonical_name, is_marker
 from hyops_gitops.core.rdata import meaning
 
-# Made by the signer rather than by whoever edits the zone, and absent from the API's JSON where AXFR has them.
+# Made by the signer, not by an editor of the zone, and absent from the API's JSON where AXFR has them.
 DNSSEC_TYPES = frozenset({"RRSIG", "NSEC", "NSEC3", "NSEC3PARAM", "DNSKEY", "CDS", "CDNSKEY"})
 SOA_SERIAL = 2  # position in the rdata (RFC 1035 section 3.3.13)
 _NUMBER = re.compile(r"[0-9]{1,10}")
@@ -27,7 +27,10 @@ Key = tuple[str, str]  # owner name, type
 
 
 def canonical_rdata(rrtype: str, rdata: str) -> str:
-    """The one spelling of this rdata that we compare: addresses by RFC 5952, names lower case and absolute."""
+    """The spelling of rdata that we compare.
+
+    Addresses are written as in RFC 5952, names in lower case and absolute.
+    """
     if rrtype in ("A", "AAAA"):
         return canonical_address(rdata)
     if rrtype in _NAME_RDATA_TYPES:
@@ -36,7 +39,7 @@ def canonical_rdata(rrtype: str, rdata: str) -> str:
 
 
 def _escaped(char: str) -> str:
-    r"""A character outside printable ASCII as master files write its octets, `\DDD` (RFC 1035 section 5.1)."""
+    r"""A character outside printable ASCII as `\DDD` (RFC 1035 section 5.1)."""
     return "".join(f"\\{octet:03d}" for octet in char.encode("utf-8", "surrogateescape"))
 
 
@@ -50,7 +53,7 @@ def is_address(text: str) -> bool:
 
 
 def canonical_address(text: str) -> str:
-    """An IP address as RFC 5952 spells it; text that is no address comes back unchanged."""
+    """An IP address as RFC 5952 spells it; other text unchanged."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
@@ -62,7 +65,7 @@ def canonical_address(text: str) -> str:
 
 @dataclass(frozen=True, slots=True, order=True)
 class RRset:
-    """All records of one owner name and type (RFC 2181 section 5), canonical and sorted.
+    """All records of one name and type, canonical and sorted.
 
     Build it with `of`, which makes it canonical.
     """
@@ -110,7 +113,7 @@ Operation = Key | RRset  # of one PATCH: what to delete, or to put in place of w
 
 
 def served(rrset: RRset | None) -> tuple[int, tuple[str, ...]] | None:
-    """What clients see of an RRset: TTL and rdata; None where nothing is served, whatever is stored."""
+    """TTL and rdata that clients see; None where nothing is served."""
     return (rrset.ttl, rrset.rdata) if rrset is not None and rrset.rdata else None
 
 
@@ -125,7 +128,7 @@ def in_words(rrset: RRset | None) -> str:
 
 
 def same_served(this: RRset | None, other: RRset | None) -> bool:
-    """Whether clients see the same: equal text, or the same octets in another spelling."""
+    """Whether clients see the same octets, in any spelling."""
     first, second = served(this), served(other)
     if first == second:
         return True
@@ -142,20 +145,20 @@ def same_stored(this: RRset | None, other: RRset | None) -> bool:
 
 
 def same_rdata(rrtype: str, these: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    """Whether two sets of rdata hold the same octets; what is spelled alike is not looked at any closer."""
+    """Whether two sets of rdata hold the same octets."""
     return these == other or {meaning(rrtype, value) for value in these} == {meaning(rrtype, value) for value in other}
 
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """The RRsets of a zone that matter to us: no SOA, no DNSSEC material, no markers."""
+    """The RRsets of a zone without SOA, DNSSEC material and markers."""
 
     apex: str
     rrsets: Mapping[Key, RRset]
 
     @classmethod
     def of(cls, apex: str, rrsets: Iterable[RRset]) -> "Zone":
-        """A zone from RRsets, leaving out what is in no digest by type or by owner."""
+        """A zone of these RRsets, without those that no digest holds."""
         return cls(
             apex,
             {
@@ -196,7 +199,7 @@ class Zone:
         return Zone(self.apex, {key: rrset for key, rrset in self.rrsets.items() if key not in gone})
 
     def with_rrsets(self, rrsets: Iterable[RRset]) -> "Zone":
-        """This zone with those RRsets put in place of any of the same key."""
+        """This zone with these RRsets in place of the same keys."""
         return Zone(self.apex, {**self.rrsets, **{rrset.key: rrset for rrset in rrsets}})
 
     def names(self) -> set[str]:
@@ -211,16 +214,19 @@ class Zone:
         return index
 
     def differing(self, other: "Zone") -> list[Key]:
-        """Where another zone has other lines, sorted; disabled records, which no digest holds, do not count."""
+        """The keys whose lines differ, sorted; disabled records do not count."""
         keys = self.rrsets.keys() | other.rrsets.keys()
         return sorted(key for key in keys if served(self.rrsets.get(key)) != served(other.rrsets.get(key)))
 
     def served_otherwise(self, other: "Zone") -> list[Key]:
-        """Where clients of another zone see something else, sorted; another spelling of the same does not count."""
+        """The keys that clients see otherwise, sorted, whatever the spelling."""
         return [key for key in self.differing(other) if not same_served(self.rrsets.get(key), other.rrsets.get(key))]
 
     def respelled(self, like: "Zone") -> "Zone":
-        """This zone, and what serves the same octets as `like` in the spelling of `like`, which was digested so."""
+        """This zone, in the spelling of `like` where octets are equal.
+
+        That spelling was digested.
+        """
         kept = {
             key: replace(rrset, rdata=known.rdata)
             for key, rrset in self.rrsets.items()
@@ -247,7 +253,7 @@ def parse_line(line: str, number: int) -> tuple[str, str, int, str]:
 
 
 def soa_serial(soa: RRset | None) -> int | None:
-    """The serial in an SOA, None where there is none; of several, the first one's."""
+    """The serial of an SOA, of several the first; None without one."""
     return next(iter(soa_serials(soa)), None) if soa is not None else None
 
 

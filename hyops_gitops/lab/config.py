@@ -1,4 +1,4 @@
-"""What one PowerDNS of a lab needs before it starts: its configuration and, for gsqlite3, its database file.
+"""Configuration of one PowerDNS of a lab, and its gsqlite3 database.
 
 Option names are those that 4.5 introduced; the older ones are gone from 4.9 on. Paths are relative to the server's
 folder, in which it runs.
@@ -57,13 +57,13 @@ def _program() -> str | None:
 
 
 def _prefix() -> Path:
-    """What `pdns_server` is installed under: its backends and their tables are those of the same version."""
+    """The prefix of `pdns_server`, whose backends and tables match its version."""
     program = _program()
     return Path(program).parent.parent if program else _USR
 
 
 def missing_backend(log: str, backend: Backend) -> OutsideFailure | None:
-    """The error that a server's log shows when the backend's library is not there."""
+    """The error in a server's log of a missing backend library."""
     if f"lib{backend}backend.so" in log and "Unable to load module" in log:
         return _missing(f"PowerDNS's {backend} backend is not installed", backend)
     return None
@@ -153,7 +153,7 @@ def _storage(backend: Backend, name: str) -> dict[str, str]:
 
 
 def module_settings() -> dict[str, str]:
-    """Where the backends are, unless it is where PowerDNS looks by itself."""
+    """The backends' folder, unless PowerDNS finds it by itself."""
     prefix = _prefix()
     found = None if prefix == _USR else next(iter(sorted(prefix.glob("lib/*/pdns"))), None)
     return {"module-dir": str(found)} if found else {}

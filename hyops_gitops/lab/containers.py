@@ -43,24 +43,24 @@ _HINT = "start an engine; `docker info` says what is wrong"
 
 
 def compose_command() -> tuple[str, ...]:
-    """How compose is called on this machine.
+    """The command that runs compose on this machine.
 
     Raises:
         OutsideFailure: code `lab-no-docker`: no engine answers, or there is no compose.
     """
     _answer(_run(("docker", "info"), {}))
-    said = []
+    failures = []
     for command in (("docker", "compose"), ("docker-compose",)):
         try:
             asked = _run((*command, "version"), {})
         except OutsideFailure as failure:
-            said.append(failure.message)
+            failures.append(failure.message)
             continue
         if asked.returncode == 0:
             return command
-        said.append(f"{' '.join(command)}: {words(asked.stderr)}")
+        failures.append(f"{' '.join(command)}: {words(asked.stderr)}")
     hint = "install docker-compose, or the plugin"
-    raise OutsideFailure(f"Docker has no compose: {'; '.join(said)}", code="lab-no-docker", hint=hint)
+    raise OutsideFailure(f"Docker has no compose: {'; '.join(failures)}", code="lab-no-docker", hint=hint)
 
 
 def compose_environment(lab: Lab) -> dict[str, str]:
@@ -79,7 +79,7 @@ def compose_environment(lab: Lab) -> dict[str, str]:
 def create_containers(command: tuple[str, ...], lab: Lab) -> str | None:
     """Create and start the lab's containers; why that failed, if it did."""
     done = _compose(command, lab, "up", "-d", "--no-build")
-    return None if done.returncode == 0 else printable(done.stderr).strip() or "compose said nothing"
+    return None if done.returncode == 0 else printable(done.stderr).strip() or "compose printed nothing"
 
 
 def remove_containers(lab: Lab) -> None:
@@ -90,8 +90,8 @@ def remove_containers(lab: Lab) -> None:
     """
     done = _compose(compose_command(), lab, "down", "-v", "-t", "1")
     if done.returncode != 0:
-        said = printable(done.stderr).strip().splitlines()
-        raise OutsideFailure(f"compose could not remove {lab.compose}: {''.join(said[-1:])}", code="lab-stop")
+        lines = printable(done.stderr).strip().splitlines()
+        raise OutsideFailure(f"compose could not remove {lab.compose}: {''.join(lines[-1:])}", code="lab-stop")
 
 
 def container_runs(lab: Lab, server: LabServer) -> bool:
@@ -122,7 +122,7 @@ def _run(command: tuple[str, ...], variables: Mapping[str, str], timeout_s: floa
 
 
 def _answer(done: Done) -> Done:
-    """What the engine answered."""
+    """The engine's answer."""
     if done.returncode != 0:
         raise OutsideFailure(f"no Docker engine answers: {words(done.stderr)}", code="lab-no-docker", hint=_HINT)
     return done
@@ -135,7 +135,7 @@ _TAKEN = ("port is already allocated", "address already in use", "Pool overlaps"
 
 
 def container_lab(directory: Path, zone: str, *, made_directory: bool) -> Lab:
-    """A lab with addresses, a network and a key of its own, nothing of it started."""
+    """A lab with addresses, network and key of its own, not started."""
     (dns, api), (other_dns, other_api) = free_addresses(["127.0.0.1", "127.0.0.2"])
     network = ipaddress.ip_network(f"172.31.{secrets.randbelow(256)}.0/28")
     transfer = [ServerAddress(str(network[number]), TRANSFER_PORT) for number in (2, 3)]
@@ -152,7 +152,7 @@ def container_lab(directory: Path, zone: str, *, made_directory: bool) -> Lab:
 
 
 def start_container_lab(directory: Path, *, zone: str, authority: CommentedMap | None = None) -> Lab:
-    """Start a primary and a secondary in containers, and wait until both answer for the zone.
+    """Start a primary and a secondary in containers; wait for both.
 
     Raises:
         UsageError: codes `lab-running`, `lab-directory`, `lab-busy`.
@@ -184,24 +184,24 @@ def start_container_lab(directory: Path, *, zone: str, authority: CommentedMap |
 
 
 def _up(command: tuple[str, ...], directory: Path, zone: str, *, made_directory: bool) -> Lab:
-    said: str | None = None
+    failure: str | None = None
     for _ in range(_ATTEMPTS):
         lab = container_lab(directory, zone, made_directory=made_directory)
         save_lab(lab)
-        said = create_containers(command, lab)
-        if said is None:
+        failure = create_containers(command, lab)
+        if failure is None:
             return lab
         remove_containers(lab)
         tidy(lab)
-        if not any(word in said for word in _TAKEN):
+        if not any(word in failure for word in _TAKEN):
             break
     hint = f"where no registry is reachable: docker build -t pdns-auth {IMAGE_FOLDER}, then {IMAGE_VARIABLE}=pdns-auth"
-    last = (said or "").splitlines()[-1]
+    last = (failure or "").splitlines()[-1]
     raise OutsideFailure(f"the containers could not be started: {last}", code="lab-start", hint=hint)
 
 
 def wait_for_containers(lab: Lab) -> None:
-    """Wait until both servers answer by API, with this lab's key, and by DNS.
+    """Wait until both servers answer by API and by DNS.
 
     Raises:
         OutsideFailure: code `lab-zone`.
@@ -221,7 +221,7 @@ def _answers(lab: Lab, server: LabServer) -> bool:
 
 @contextlib.contextmanager
 def exclusive(directory: Path) -> Iterator[None]:
-    """Hold a directory against other lab commands; the lock ends with the process.
+    """Lock a directory against other lab commands of other processes.
 
     Raises:
         UsageError: code `lab-busy`: another command holds it.
@@ -241,7 +241,7 @@ def exclusive(directory: Path) -> Iterator[None]:
 
 
 def make(directory: Path) -> bool:
-    """Make the directory, for its owner alone, unless it exists; whether it had to be made."""
+    """Make a private directory unless it exists; whether it was made."""
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         directory.mkdir(mode=0o700)
@@ -253,7 +253,9 @@ def make(directory: Path) -> bool:
 
 
 def claim(directory: Path) -> bool:
-    """Make sure that a lab may be built here, tidying one that has died; whether that one had made the directory.
+    """Take a directory for a lab, tidying a dead one there.
+
+    Returns whether that one had made the directory.
 
     Raises:
         UsageError: code `lab-running`: a lab runs here; code `lab-directory`: it holds what is not a lab's.
@@ -277,7 +279,7 @@ def claim(directory: Path) -> bool:
 
 
 def tidy(lab: Lab) -> None:
-    """Remove every file that belongs to the lab; the files of others, and folders that hold some, stay."""
+    """Remove the lab's files; other files and their folders stay."""
     for server in lab.servers:
         _empty(lab.folder(server), MADE)
     if lab.resolver:

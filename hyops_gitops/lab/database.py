@@ -1,4 +1,4 @@
-"""The PostgreSQL or MariaDB of a lab: its own server in the lab's folder, one database for each PowerDNS.
+"""The PostgreSQL or MariaDB of a lab: a server and its databases.
 
 It listens on a socket in its data folder and nowhere else. Its isolation, locks and time-outs are the defaults;
 only what costs time and protects nothing in a lab, such as flushing to disk, is switched off.
@@ -37,7 +37,7 @@ _RIGHT = "+dac_override"
 
 @dataclass(frozen=True, slots=True)
 class _Software:
-    """What one database server is made of on Debian and Ubuntu."""
+    """The programs of one database server on Debian and Ubuntu."""
 
     title: str
     package: str
@@ -76,7 +76,7 @@ def database_settings(backend: Backend, name: str) -> dict[str, str]:
 
 
 def database_version(backend: Backend) -> str | None:
-    """What the database server calls itself, such as `PostgreSQL 15.19`; None for a backend without one."""
+    """Name and version of the database server, if there is one."""
     software = _SOFTWARE.get(backend)
     program = _find(software.programs[0]) if software else None
     if software is None or program is None:
@@ -87,7 +87,7 @@ def database_version(backend: Backend) -> str | None:
 
 
 def sql_shell(lab: Lab, database: str, *, user: str | None = None) -> list[str]:
-    """The command that reads SQL from its input and prints bare rows, tabs between their fields.
+    """The command that reads SQL and prints bare tab-separated rows.
 
     Args:
         lab: A running lab on gpgsql or gmysql.
@@ -103,7 +103,7 @@ def sql_shell(lab: Lab, database: str, *, user: str | None = None) -> list[str]:
 
 
 def make_database(lab: Lab) -> Process:
-    """Make the folder and the files of the lab's database server and start it.
+    """Make the folder of the lab's database server and start it.
 
     Raises:
         OutsideFailure: code `lab-database`.
@@ -122,7 +122,7 @@ def make_database(lab: Lab) -> Process:
 
 
 def fill_database(lab: Lab, schema: Path) -> None:
-    """Wait until the server accepts sessions, then make one database for each PowerDNS.
+    """Wait for the server, then make a database per PowerDNS.
 
     Raises:
         OutsideFailure: code `lab-database`: it ends, is not ready in time, or refuses the schema.
@@ -167,7 +167,7 @@ def _temporary(data: Path) -> Path:
 
 
 def _commands(backend: Backend, data: Path) -> list[list[str]]:
-    """How the files are made, and how the server is started, in `data`."""
+    """The commands that make the files and start the server."""
     if backend == "gpgsql":
         flags = ["listen_addresses=", "unix_socket_directories=.", "fsync=off", "full_page_writes=off"]
         made = ["--no-sync", "--no-instructions", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C"]
@@ -186,7 +186,7 @@ def _commands(backend: Backend, data: Path) -> list[list[str]]:
 
 
 def _as_other() -> Sequence[str]:
-    """What a command begins with so that root's lab has a database without root's rights."""
+    """The prefix that runs root's database without root's rights."""
     if os.geteuid() != 0:
         return ()
     user = pwd.getpwnam(_OTHER_USER)
@@ -205,7 +205,7 @@ def _wait_until_ready(lab: Lab) -> None:
 
 
 def _is_ready(lab: Lab) -> bool:
-    """Whether it accepts sessions: PostgreSQL writes so into its pid file, MariaDB makes its socket then."""
+    """Whether it accepts sessions: PostgreSQL's pid file, MariaDB's socket."""
     if lab.backend == "gmysql":
         return (_data(lab) / _SOCKET).exists()
     try:
@@ -234,17 +234,17 @@ def _run(lab: Lab, command: Sequence[str], text: str = "") -> None:
 
 
 def _failure(lab: Lab, problem: str, output: str) -> OutsideFailure:
-    """What went wrong, with the ends of the program's output and of the server's log."""
+    """An error with the ends of the output and of the log."""
     log = _data(lab).parent / LOG_FILE
-    told = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
-    lines = [*_telling(output), *_telling(told)]
+    logged = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    lines = [*_telling(output), *_telling(logged)]
     hint = "\n".join(f"log of the database: {line}" for line in lines)
     message = f"the lab's {_SOFTWARE[lab.backend].title} {problem}"
     return OutsideFailure(f"{message}: {lines[0].strip()}" if lines else message, code="lab-database", hint=hint)
 
 
 def _telling(text: str) -> list[str]:
-    """The last lines, those about errors first of all: programs end with advice and addresses."""
+    """The last lines, errors first: programs end with advice."""
     lines = [line for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if _ERROR.search(line)]
     return (errors or lines)[-_LOG_LINES:]
@@ -258,7 +258,7 @@ def _program(name: str) -> str:
 
 
 def _find(name: str) -> str | None:
-    """A program on the path, or where Debian keeps those of PostgreSQL: the newest version's."""
+    """A program on the path or in Debian's newest PostgreSQL."""
     versions = Path("/usr/lib/postgresql").glob("*/bin")
     newest = sorted(versions, key=lambda folder: (len(folder.parent.name), folder.parent.name), reverse=True)
     path = os.environ.get("PATH", os.defpath)

@@ -1,4 +1,4 @@
-"""The files a lab writes for its user: `authority.yaml` and `env`, and how any file is put in place."""
+"""Files of a lab for its user: `authority.yaml` and `env`."""
 
 import io
 from pathlib import Path
@@ -37,7 +37,7 @@ def find_authority(repository: Path) -> Path:
 
 
 def read_authority(path: Path) -> CommentedMap:
-    """An authority file with its comments, checked only as far as a lab needs it.
+    """An authority file with its comments, checked as a lab needs.
 
     Raises:
         OutsideFailure: code `lab-authority`: it cannot be read.
@@ -71,7 +71,10 @@ def write_authority(lab: Lab, authority: CommentedMap) -> None:
 
 
 def write_env(lab: Lab) -> None:
-    """Write `env`: lines to source. The key stands beside the URLs of the only servers it may be sent to."""
+    """Write `env`, lines to source.
+
+    The key stands beside the URLs of the only servers that it may be sent to.
+    """
     variables = {
         KEY_VARIABLE: lab.api_key,
         "HYOPS_PRIMARY_URL": lab.primary.api_url,
@@ -108,7 +111,7 @@ def _point_to(lab: Lab, authority: CommentedMap) -> None:
 
 
 def _point_to_resolver(lab: Lab, authority: CommentedMap) -> None:
-    """Name the lab's one resolver; where there is none, none can be required."""
+    """Name the lab's resolver; without one, require none."""
     originals = authority.get("resolvers") or [{}]
     if lab.resolver:
         authority["resolvers"] = [

@@ -1,4 +1,4 @@
-"""Start, stop and look at a lab: a real primary and its secondaries, as ordinary processes on loopback.
+"""Start, stop and look at a lab of ordinary processes on loopback.
 
 Those in containers are started by `lab.containers`.
 """
@@ -37,12 +37,12 @@ _PORT_TAKEN = re.compile("unable to bind|while binding|binding .*server socket.*
 
 
 class _PortTaken(OutsideFailure):
-    """Somebody was faster."""
+    """Another process took the port first."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerStatus:
-    """How one server of a lab fares."""
+    """The state of one server of a lab."""
 
     server: LabServer
     running: bool
@@ -51,7 +51,7 @@ class ServerStatus:
 
 @dataclass(frozen=True, slots=True)
 class ListenerStatus:
-    """How the resolver or a service of a lab fares."""
+    """The state of the resolver or a service of a lab."""
 
     listener: LabResolver | LabService
     running: bool
@@ -80,7 +80,7 @@ def start_lab(
     resolver: bool = False,
     services: Sequence[LabService] = (),
 ) -> Lab:
-    """Start a lab and wait until every server answers for the zone, and every service.
+    """Start a lab and wait until servers and services answer.
 
     Args:
         directory: Where it lives: new, empty, or that of a lab which has died.
@@ -125,7 +125,7 @@ def start_lab(
 
 
 def stop_lab(lab: Lab | Path) -> Lab:
-    """End a lab's processes, exactly those, and remove what it made; returns what it was.
+    """End a lab's processes and remove its files; returns the lab.
 
     Raises:
         UsageError: codes `no-lab`, `lab-busy`.
@@ -150,7 +150,7 @@ def lab_status(lab: Lab) -> tuple[ServerStatus, ...]:
 
 
 def listener_status(lab: Lab) -> tuple[ListenerStatus, ...]:
-    """The resolver, where there is one, and each service: whether its process runs and answers."""
+    """The state of the resolver and of each service."""
     statuses = []
     if lab.resolver:
         answered = chaos_text(lab.resolver.dns, "id.server", _ASK_S) is not None
@@ -163,15 +163,15 @@ def listener_status(lab: Lab) -> tuple[ListenerStatus, ...]:
 
 
 def lab_software(lab: Lab) -> tuple[str, ...]:
-    """What the lab runs on, each with its version, as the servers call themselves: authority, resolver, database."""
+    """Name and version of authority, resolver and database."""
     servers = [lab.primary.dns, *([lab.resolver.dns] if lab.resolver else [])]
-    told = (chaos_text(server, "version.bind", _ASK_S) for server in servers)
-    named = [text.partition(" (")[0] for text in told if text]
+    versions = (chaos_text(server, "version.bind", _ASK_S) for server in servers)
+    named = [text.partition(" (")[0] for text in versions if text]
     return (*named, *filter(None, [None if lab.compose else database_version(lab.backend)]))
 
 
 def _design(directory: Path, zone: str, secondaries: int, backend: Backend, *, made_directory: bool) -> Lab:
-    """A lab with addresses and a key of its own, nothing of it started."""
+    """A lab with addresses and key of its own, not started."""
     (dns, api), *others = free_addresses([f"127.0.0.{number}" for number in range(1, secondaries + 2)])
     return Lab(
         directory=directory,
@@ -205,7 +205,7 @@ def _start(lab: Lab, programs: _Programs, settings: Mapping[str, str], authority
 
 
 def _steps(lab: Lab, programs: _Programs, settings: Mapping[str, str]) -> Iterator[Lab]:
-    """Start everything, one after the other; the lab as it is before, and after each process that was started."""
+    """Start everything in turn; the lab before, and after each process."""
     yield lab
     if has_database(lab.backend):
         lab = replace(lab, database=make_database(lab))
@@ -251,14 +251,14 @@ def _spawned_resolver(lab: Lab, resolver: LabResolver, program: str) -> LabResol
 
 
 def _wait_until_ours(lab: Lab, server: LabServer | LabResolver, identity: str) -> None:
-    """Wait until this very server answers, by DNS and, where it has one, by API.
+    """Wait until this server answers by DNS and by API.
 
     An older server on the same port answers too, which is why answering alone proves nothing: the key and the
     identity are this start's own.
     """
     deadline = time.monotonic() + _START_S
     while not (_api_is_ours(lab, server) and chaos_text(server.dns, "id.server", _ASK_S) == identity):
-        running = processes.is_running(server.process)  # before its log is read: what it said last is there then
+        running = processes.is_running(server.process)  # before its log is read, which then has its last words
         if _PORT_TAKEN.search(_log(lab, server)):  # not only when it has ended: PowerDNS 4.7 lives on without its API
             raise _PortTaken(f"the ports chosen for {server.name} were taken meanwhile", code="lab-ports")
         if not running:
@@ -294,7 +294,7 @@ def _log(lab: Lab, server: LabServer | LabResolver) -> str:
 
 
 def _with_logs(lab: Lab, error: OutsideFailure) -> OutsideFailure:
-    """The same failure, with the ends of the servers' logs as its hint."""
+    """The same failure, with the ends of the servers' logs."""
     logs = {server.name: _log(lab, server) for server in lab.servers}
     if lab.resolver:
         logs[lab.resolver.name] = _log(lab, lab.resolver)

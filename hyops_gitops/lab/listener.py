@@ -1,4 +1,4 @@
-"""What stands for a service in a lab: a process that listens, and answers 200 on /health.
+"""A stand-in for a service: it listens, and answers 200 on /health.
 
 Run by its path with the standard library alone (`python -I listener.py NAME HOST PORT`), so that it starts wherever
 the program itself does.
@@ -39,7 +39,7 @@ class _Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
     def server_bind(self) -> None:
-        """Without the look-up of the host's name that the base class does: it may ask a resolver."""
+        """Bind without looking up the host's name, which may ask a resolver."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
 

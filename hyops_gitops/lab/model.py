@@ -39,7 +39,7 @@ class LabServer:
 
     @property
     def process(self) -> Process:
-        """What runs it."""
+        """The process that runs it."""
         return self.pid, self.started
 
 
@@ -54,13 +54,13 @@ class LabResolver:
 
     @property
     def process(self) -> Process:
-        """What runs it."""
+        """The process that runs it."""
         return self.pid, self.started
 
 
 @dataclass(frozen=True, slots=True)
 class LabService:
-    """A listener that stands for a service: TCP, and HTTP that answers 200 on /health."""
+    """A stand-in for a service: TCP, and HTTP 200 on /health."""
 
     name: str
     address: ServerAddress
@@ -69,13 +69,13 @@ class LabService:
 
     @property
     def process(self) -> Process:
-        """What runs it."""
+        """The process that runs it."""
         return self.pid, self.started
 
 
 @dataclass(frozen=True, slots=True)
 class Lab:
-    """A primary and its secondaries on loopback, in one directory, with what stands around them."""
+    """A primary, its secondaries and helpers, in one directory."""
 
     directory: Path  # absolute
     zone: str
@@ -108,7 +108,7 @@ class Lab:
         return (self.primary,) if self.native else self.servers
 
     def folder(self, server: LabServer | LabResolver) -> Path:
-        """Where a server keeps its configuration, data and log."""
+        """The folder of a server's configuration, data and log."""
         return self.directory / server.name
 
     def to_json(self) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Processes that outlive the command that started them, told apart by pid and start time (proc(5))."""
+"""Background processes, identified by pid and start time (proc(5))."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ Process = tuple[int, int]  # pid, start time in clock ticks since boot
 
 
 def spawn(program: str, arguments: list[str], folder: Path, log: Path) -> Process:
-    """Start a program in `folder`, in a session of its own, output to `log`.
+    """Start a program in a session of its own, with a log.
 
     Not `subprocess`: its object wants to be waited for, while this process is meant to live on. The shell only
     changes the directory, for control sockets whose absolute path would be too long; `exec` keeps the pid.
@@ -54,7 +54,7 @@ def is_running(process: Process) -> bool:
 
 
 def stop(processes: Iterable[Process], *, first: signal.Signals = signal.SIGTERM) -> None:
-    """End these processes: asked first, then killed. Others that got their pid since are left alone."""
+    """Terminate these processes, then kill them; reused pids are left alone."""
     alive = [process for process in processes if is_running(process)]
     for number, patience_s in ((first, _TERM_S), (signal.SIGKILL, _KILL_S)):
         for pid, _ in alive:
@@ -66,7 +66,7 @@ def stop(processes: Iterable[Process], *, first: signal.Signals = signal.SIGTERM
 
 
 def _start_time(pid: int) -> int | None:
-    """Clock ticks from boot to this process's start, None when there is no such live process."""
+    """Clock ticks from boot to this process's start, None when dead."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, ProcessLookupError):
@@ -79,10 +79,10 @@ _TRIES = 100
 
 
 def free_addresses(hosts: list[str]) -> list[tuple[ServerAddress, ServerAddress]]:
-    """For each host a DNS address, free for UDP and TCP alike, and an API address.
+    """For each host a free DNS address and API address.
 
-    All are held until the last is found, so that they differ. Somebody may still take one before the server does:
-    PowerDNS then ends at once, and the caller tries again.
+    All are held until the last is found, so that they differ. Another process may still take one before the server
+    does: PowerDNS then ends at once, and the caller tries again.
     """
     with contextlib.ExitStack() as held:
         return [(_dns(host, held), ServerAddress(host, _bind(host, 0, socket.SOCK_STREAM, held))) for host in hosts]

@@ -1,6 +1,6 @@
 """A lab's resolver: PowerDNS Recursor in front of the first secondary.
 
-Everything is forwarded there and nobody else is ever asked, so a lab stays on loopback and each of its zones can be
+Everything is forwarded there and no other server is asked, so a lab stays on loopback and each of its zones can be
 resolved. What is cached is cached for the TTL it came with, neither longer nor shorter.
 """
 
@@ -46,7 +46,7 @@ def free_resolver() -> LabResolver:
 
 
 def prepare_resolver(lab: Lab, resolver: LabResolver, identity: str) -> None:
-    """Make the resolver's folder and configuration, in the form of 4.x and in that of 5.x."""
+    """Make the resolver's folder and configuration, for 4.x and 5.x."""
     folder = lab.folder(resolver)
     folder.mkdir(mode=0o700)
     forwarder = str(lab.secondaries[0].dns)

@@ -1,4 +1,4 @@
-"""A lab's services: start them, stop them one by one, see whether they answer."""
+"""Services of a lab: start them, stop them, see whether they answer."""
 
 import http.client
 import ipaddress
@@ -25,7 +25,7 @@ _PORT = re.compile(r"[0-9]{1,5}")
 
 
 def parse_services(words: Sequence[str]) -> tuple[LabService, ...]:
-    """What `--service NAME=ADDR:PORT` says, in its order.
+    """Read `--service NAME=ADDR:PORT` options, in order.
 
     Raises:
         UsageError: code `lab-service`: one is not of this form, not on loopback, or there twice.
@@ -51,7 +51,7 @@ def _parse(word: str) -> LabService:
         loopback = False
     if label_problem(name) or not loopback or not _PORT.fullmatch(port) or not 0 < int(port) <= 0xFFFF:  # noqa: PLR2004
         raise UsageError(
-            f"{word!r} is no service: expected NAME=ADDR:PORT, a name of a-z, 0-9 and hyphens, a loopback address",
+            f"expected NAME=ADDR:PORT, a name of a-z, 0-9 and hyphens and a loopback address, got {word!r}",
             code="lab-service",
             hint="for example --service postgres-gcp=127.0.0.31:5432",
         )
@@ -69,7 +69,7 @@ def spawn_service(lab: Lab, service: LabService) -> Lab:
 
 
 def with_service(lab: Lab, service: LabService) -> Lab:
-    """The lab with this in place of its service of the same name."""
+    """The lab with this service in place of its namesake."""
     return replace(lab, services=tuple(service if other.name == service.name else other for other in lab.services))
 
 
@@ -93,7 +93,7 @@ def start_service(lab: Lab | Path, name: str) -> Lab:
 
 
 def stop_service(lab: Lab | Path, name: str) -> Lab:
-    """End one service; its address answers no longer. One that has ended before is as welcome.
+    """End one service; one that has ended already is fine.
 
     Raises:
         UsageError: codes `no-lab`, `lab-busy`, `lab-service`: the lab has none of this name.
@@ -144,9 +144,9 @@ def wait_for_service(lab: Lab, name: str) -> None:
     while not answers(service):
         running = processes.is_running(service.process)
         if not running or time.monotonic() > deadline:
-            said = _log(lab, service).read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:]
+            lines = _log(lab, service).read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:]
             problem = "does not answer" if running else "ended as soon as it was started"
-            hint = "\n".join(f"log of {service.name}: {line}" for line in said)
+            hint = "\n".join(f"log of {service.name}: {line}" for line in lines)
             raise OutsideFailure(f"service {name} at {service.address} {problem}", code="lab-service", hint=hint)
         time.sleep(_POLL_S)
 

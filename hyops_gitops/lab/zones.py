@@ -1,4 +1,4 @@
-"""Zones of a lab's servers, made through their API, and the proof that they are served."""
+"""Zones of a lab's servers: made by API, checked by DNS."""
 
 import json
 import time
@@ -21,7 +21,7 @@ _POLL_S = 0.05
 
 
 def create_zone(lab: Lab, zone: str, *, kind: str | None = None, soa_edit_api: str = "INCREASE") -> None:
-    """Make a zone with SOA and NS on the primary, and as a secondary zone on each secondary; wait until all serve it.
+    """Make a zone on all servers, and wait until they serve it.
 
     Args:
         lab: A running lab.
@@ -45,7 +45,10 @@ def create_zone(lab: Lab, zone: str, *, kind: str | None = None, soa_edit_api: s
 
 
 def _wait_for_transfer(lab: Lab, server: LabServer, zone: str) -> None:
-    """Ask a secondary for the zone until it serves it: what its busy database refused once it does not try again."""
+    """Ask a secondary to transfer until it serves the zone.
+
+    It does not try again what its busy database refused once.
+    """
     kind = PowerDnsCacheFlusher if lab.native else PowerDnsTransferRequester
     secondary = kind(server.api_url, "localhost", zone, lab.api_key)
     asked = time.monotonic() - _ASK_AGAIN_S
@@ -63,7 +66,7 @@ def _wait_for_transfer(lab: Lab, server: LabServer, zone: str) -> None:
 
 
 def served_serial(server: LabServer, zone: str) -> int | None:
-    """The serial of the SOA that a server gives with authority, None when it gives none."""
+    """The SOA serial that a server gives with authority, if any."""
     question = Question(zone, "SOA")
     answers = PlainDnsClient().ask(server.dns, [question], recursion_desired=False, timeout_s=_DNS_TIMEOUT_S)
     answer = answers[question]
@@ -88,5 +91,5 @@ def _post(lab: Lab, server: LabServer, zone: Mapping[str, object]) -> None:
     http = PowerDnsHttp(server.api_url, lab.api_key, None, _API_TIMEOUT_S)
     reply = http.exchange("POST", "/api/v1/servers/localhost/zones", {}, json.dumps(zone).encode())
     if reply.status != 201:  # noqa: PLR2004 - "Created"
-        said = http.quote(reply.body.decode(errors="replace"))
-        raise OutsideFailure(f"{server.name} did not make {zone['name']} ({reply.status}): {said}", code="lab-zone")
+        answer = http.quote(reply.body.decode(errors="replace"))
+        raise OutsideFailure(f"{server.name} did not make {zone['name']} ({reply.status}): {answer}", code="lab-zone")

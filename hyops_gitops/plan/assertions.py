@@ -1,4 +1,4 @@
-"""Assertions of the policy about the zone as it would be after the whole change.
+"""Assertions of the policy about the zone after a whole change.
 
 How many endpoints of an environment move, that none moves to and fro, that some move together: after the safety rules
 of AWS ARC.
@@ -20,7 +20,7 @@ Sides = frozenset[tuple[str, tuple[str, ...]]]  # type and rdata; no rdata is ab
 
 @dataclass(frozen=True, slots=True)
 class LastMove:
-    """When an endpoint moved last, and where it was before."""
+    """The time of an endpoint's last move, and its place before."""
 
     at: datetime
     before: Sides
@@ -28,7 +28,7 @@ class LastMove:
 
 @dataclass(frozen=True, slots=True)
 class Moves:
-    """What is known of earlier moves, at this moment."""
+    """Earlier moves known at this moment."""
 
     now: datetime
     last: Callable[[str], LastMove | None]  # of a name
@@ -109,6 +109,6 @@ def _site(contract: Contract, zone: Mapping[str, Mapping[str, RRset]]) -> str | 
 
 
 def sides_of(changes: Iterable[Change], side: str) -> Sides:
-    """What changes make of a name, `before` or `after` them."""
+    """The RRsets of a name, `before` or `after` the changes."""
     rrsets = ((change.type, change.before if side == "before" else change.after) for change in changes)
     return frozenset((rrtype, rrset.rdata if rrset else ()) for rrtype, rrset in rrsets)

@@ -1,4 +1,4 @@
-"""Limits of a policy: the stricter of two, caps, and the readiness guard."""
+"""Limits of a policy: the stricter of two, caps, readiness guard."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ _STRICTEST: tuple[Literal["enforce", "warn", "off"], ...] = ("enforce", "warn", 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much one apply may change, and which guards may be overridden."""
+    """The size limits of one apply, and its overridable guards."""
 
     max_replaces: int
     max_deletes: int
@@ -50,17 +50,20 @@ class Limits:
         )
 
     def lifted(self, guard: str, name: str | None, overrides: Iterable[Override]) -> bool:
-        """Whether one of these overrides lifts a guard, and the policy lets it."""
+        """Whether an override lifts a guard that the policy lets it."""
         return guard in self.overridable and find_override(overrides, guard, name) is not None
 
     def honest(self, refusal: Refusal) -> Refusal:
-        """The refusal without a hint at an override that the policy does not allow."""
+        """The refusal, without a hint that the policy forbids."""
         if refusal.guard in self.overridable or not GUARDS[refusal.guard].overridable:
             return refusal
         return replace(refusal, hint=f"policy.overridable does not list {refusal.guard}, so nothing lifts it")
 
     def stricter(self, other: "Limits") -> "Limits":
-        """What both allow: a pull request that loosens a limit does not profit from it in the same apply."""
+        """The stricter of two limits.
+
+        A pull request that loosens a limit does not profit from it in the same apply.
+        """
         return Limits(
             min(self.max_replaces, other.max_replaces),
             min(self.max_deletes, other.max_deletes),
@@ -76,7 +79,7 @@ class Limits:
 
 
 def _all_of(these: Assertions, other: Assertions) -> Assertions:
-    """What both assert."""
+    """The assertions of both."""
     caps = [*these.environment_cutovers.items(), *other.environment_cutovers.items()]
     return Assertions(
         {name: min(most for named, most in caps if named == name) for name, _ in caps},
@@ -87,7 +90,7 @@ def _all_of(these: Assertions, other: Assertions) -> Assertions:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many endpoints change, by kind."""
+    """The numbers of changed endpoints, by kind."""
 
     replaced: int
     deleted: int
@@ -130,7 +133,7 @@ def count(changes: Iterable[Change], contracts: Mapping[str, Contract]) -> Tally
 
 
 def _is_gone(change: Change, contracts: Mapping[str, Contract]) -> bool:
-    """Whether no contract asks for the name any more: neither as its own nor as an alias."""
+    """Whether no contract asks for the name, as own name or alias."""
     contract = contracts.get(change.contract)
     return contract is None or change.name not in {rrset.name for rrset in contract.rrsets()}
 
@@ -203,19 +206,19 @@ def candidates(changes: Iterable[Change], contracts: Mapping[str, Contract]) -> 
     return tuple(Candidate.of(contracts[path]) for path in sorted(moving) if path in contracts)
 
 
-def attested(report: ReadinessReport, said: datetime | None, minutes: int, now: datetime) -> ReadinessReport:
-    """The report, with its publisher's word where that is recent enough to stand for an unknown readiness.
+def attested(report: ReadinessReport, since: datetime | None, minutes: int, now: datetime) -> ReadinessReport:
+    """The report, with a recent attestation in place of an unknown readiness.
 
     Args:
-        report: What probes said.
-        said: When the publisher said that the target is ready.
+        report: The outcome of the probes.
+        since: The time of the publisher's attestation.
         minutes: How old that may be; 0: it never counts.
         now: The time of this run.
     """
-    if report.verdict != "unknown" or said is None or not minutes:
+    if report.verdict != "unknown" or since is None or not minutes:
         return report
-    fresh = now - timedelta(minutes=minutes) <= said <= now + _CLOCKS_APART
-    return replace(report, attested=said) if fresh else report
+    fresh = now - timedelta(minutes=minutes) <= since <= now + _CLOCKS_APART
+    return replace(report, attested=since) if fresh else report
 
 
 def guarded(plan: Plan, reports: Iterable[ReadinessReport], limits: Limits, overrides: Sequence[Override]) -> Plan:
@@ -226,9 +229,9 @@ def guarded(plan: Plan, reports: Iterable[ReadinessReport], limits: Limits, over
         if report.verdict == "ready":
             continue
         if _passes(report, limits) or limits.lifted(_GUARD, report.name, overrides):
-            notes.append(Note(report.name, _said(report)))
+            notes.append(Note(report.name, _reason(report)))
         else:
-            refusals.append(limits.honest(Refusal.overridable(_GUARD, report.name, _said(report))))
+            refusals.append(limits.honest(Refusal.overridable(_GUARD, report.name, _reason(report))))
     return replace(plan, refusals=(*plan.refusals, *refusals), notes=(*plan.notes, *notes))
 
 
@@ -238,14 +241,14 @@ def _passes(report: ReadinessReport, limits: Limits) -> bool:
     return report.verdict == "not-probed"
 
 
-def _said(report: ReadinessReport) -> str:
+def _reason(report: ReadinessReport) -> str:
     name, target = report.name, " ".join(report.target)
     match report.verdict:
         case "not-probed":
             return f"its new target {target} is not probed: {report.reason}"
         case "unknown" if report.attested is not None:
-            word = f"its publisher said so at {time_text(report.attested)}"
-            return f"taken for ready at {target}, as {word}; probes cannot tell: {report.why}"
+            attested_at = f"attested by its publisher at {time_text(report.attested)}"
+            return f"taken for ready at {target} ({attested_at}; probes inconclusive: {report.why})"
         case "unknown":
             return f"whether {name} is ready at {target} is not known: {report.why}"
         case _:

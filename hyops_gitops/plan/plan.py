@@ -1,4 +1,4 @@
-"""The plan: what an apply would do, as a value, with its digest. How it comes about is `plan.planning`."""
+"""The plan of an apply, as a value with its digest."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from hyops_gitops.core.zone import Key, RRset, Zone, served
 
 
 class Action(StrEnum):
-    """What happens to one RRset."""
+    """The kind of change of one RRset."""
 
     CREATE = "create"
     REPLACE = "replace"
@@ -24,7 +24,7 @@ class Action(StrEnum):
 
 
 def split_rrset(moment: str) -> Split:
-    """The members of an RRset beside its name and type: TTL and records; disabled records are not in them."""
+    """An RRset's members beside name and type, without disabled records."""
     return Split(
         (Part(f"ttl.{moment}", Natural | None, _ttl), Part(moment, tuple[str, ...], _rdata)),
         lambda beside, ttl, rdata: None if ttl is None else RRset.of(beside["name"], beside["type"], ttl, rdata),
@@ -64,7 +64,7 @@ class Change(JsonObject):
 
 @dataclass(frozen=True, slots=True)
 class Drift(JsonObject):
-    """An RRset that is neither what we applied last nor what the contract asks for; left alone."""
+    """An RRset that was changed outside the log, and is left alone."""
 
     name: str  # the owner name
     type: str  # the record type
@@ -124,7 +124,10 @@ class Plan:
         return zone_after(self.observed, self.changes)
 
     def digest(self) -> str:
-        """SHA-256 of the canonical JSON of zone, base digest and changes: what a reviewer approves."""
+        """The SHA-256 that a reviewer approves.
+
+        It is of the canonical JSON of zone, base digest and changes.
+        """
         return plan_digest(self.zone, self.observed.digest(), self.changes)
 
 
@@ -137,7 +140,7 @@ def zone_after(zone: Zone, changes: Iterable[Change]) -> Zone:
 
 
 def written_by_name(changes: Iterable[Change]) -> dict[str, list[Change]]:
-    """The changes that write, by owner name: an A -> CNAME swap is one name's two changes."""
+    """The writing changes by name: an A -> CNAME swap is two."""
     by_name: dict[str, list[Change]] = {}
     for change in changes:
         if change.writes:
@@ -160,7 +163,7 @@ def names_moved(changes: Iterable[Change]) -> tuple[str, ...]:
 
 
 def plan_digest(zone: str, zone_sha256: str, changes: Iterable[Change]) -> str:
-    """The digest of a plan, from what a plan document holds of it."""
+    """The digest of a plan, from its document."""
     document = {"zone": zone, "zone_sha256": zone_sha256, "changes": [change.to_json() for change in changes]}
     return sha256_hex(canonical_json(document))
 

@@ -1,4 +1,4 @@
-"""The three-way plan: recorded (last applied), desired (contracts) and observed (the zone) per RRset.
+"""The three-way plan: recorded, desired and observed, per RRset.
 
 `verdict` is the table of design section 6 step 5; the rest carries its verdicts to changes, drift and refusals. What is
 as desired although it was last applied otherwise, or never, is *adopted*: not written, but recorded as ours.
@@ -20,7 +20,10 @@ from hyops_gitops.plan.plan import Action, Change, Drift, Held, Note, Plan, Refu
 
 
 def wildcard_notes(observed: Zone, changes: Sequence[Change]) -> Iterator[Note]:
-    """A note for each changed name that hides or uncovers a wildcard, directly or by an empty non-terminal."""
+    """Note changed names that hide or uncover a wildcard.
+
+    An empty non-terminal counts too.
+    """
     before = observed.names()
     if not any(name.startswith("*.") for name in before):
         return
@@ -61,7 +64,7 @@ CONFLICTING_TYPES = frozenset({"A", "AAAA", "CNAME", "ALIAS", "LUA", "DNAME", "N
 
 
 class Verdict(Enum):
-    """What the three sides of one RRset come to."""
+    """The outcomes for one RRset."""
 
     NOTHING = auto()
     ADOPT = auto()
@@ -90,7 +93,7 @@ def verdict(recorded: RRset | None, desired: RRset | None, observed: RRset | Non
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What a plan is made from."""
+    """Everything that a plan is made from."""
 
     recorded: ManagedSet
     contracts: tuple[Contract, ...]  # the valid ones
@@ -98,7 +101,7 @@ class Inputs:
     observed: Zone
     limits: Limits
     overrides: tuple[Override, ...] = ()
-    promised_stable: frozenset[str] = frozenset()  # contracts that say, and said, endpoint_cutover_required: false
+    promised_stable: frozenset[str] = frozenset()  # contracts with endpoint_cutover_required: false, now and then
     moves: Moves | None = None  # earlier ones
     applied: ManagedSet | None = None  # where `recorded` is what the zone went back to: what was applied last
 
@@ -120,7 +123,7 @@ class _Name:
 
 
 def make_plan(inputs: Inputs) -> Plan:
-    """The plan for one zone. Pure; refusals are part of the answer, never raised."""
+    """Make the plan for one zone. Pure; refusals are in the plan."""
     desired = _desired(inputs)
     names = _by_name(inputs, desired)
     outcomes = [outcome for name in names for outcome in _decide(name, inputs)]
@@ -152,7 +155,7 @@ def make_plan(inputs: Inputs) -> Plan:
 
 
 def _desired(inputs: Inputs) -> ManagedSet:
-    """What the contracts ask for; a held contract asks for what was applied last."""
+    """The desired RRsets; a held contract keeps what was applied last."""
     asked = (
         Managed(rrset, contract.path)
         for contract in inputs.contracts
@@ -180,7 +183,7 @@ _Outcome = Change | Drift | Refusal
 
 
 def _decide(name: _Name, inputs: Inputs) -> Iterator[_Outcome]:
-    """What this apply does at one name: our own RRsets first, then whatever else stands there."""
+    """The outcomes at one name: our own RRsets, then all others."""
     outcomes = [
         outcome
         for rrtype in sorted(name.recorded.keys() | name.desired.keys())
@@ -220,7 +223,7 @@ def _decide_rrset(name: _Name, rrtype: str, inputs: Inputs) -> _Outcome | None:
 
 
 def _went_back(name: _Name, rrtype: str, desired: RRset | None, inputs: Inputs) -> bool:
-    """Whether a zone that went back has what is wanted, while the log has something else as applied last."""
+    """Whether a zone was reset to what is wanted, unlike the log."""
     if inputs.applied is None or desired is None or name.contract in inputs.held:
         return False
     return served(inputs.applied.rrset((name.name, rrtype))) != served(desired)
@@ -237,7 +240,10 @@ def _action(what: Verdict, desired: RRset | None, observed: RRset | None) -> Act
 
 
 def _decide_neighbour(name: _Name, rrtype: str, inputs: Inputs, *, touched: bool) -> _Outcome:
-    """An RRset in the way that nobody asked for: drift beside a name at rest, foreign beside one that changes."""
+    """The outcome for an unmanaged RRset beside a name.
+
+    It is drift beside a name at rest, foreign beside one that changes.
+    """
     observed = name.observed[rrtype]
     if inputs.overridden("foreign" if touched else "drift", name.name):
         return Change(Action.DELETE, name.name, rrtype, observed, None, name.contract, cutover=False)
@@ -248,7 +254,7 @@ def _decide_neighbour(name: _Name, rrtype: str, inputs: Inputs, *, touched: bool
 
 
 def _occlusions(observed: Zone, changes: Iterable[Change]) -> Iterator[Refusal]:
-    """Changes that would never be served: they are below a zone cut (RFC 1034 section 4.2) or a DNAME (RFC 6672)."""
+    """Refuse changes below a zone cut (RFC 1034) or DNAME (RFC 6672)."""
     cuts = {
         name: "DNAME" if rrtype == "DNAME" else "delegation"
         for name, rrtype in observed.rrsets
@@ -278,7 +284,7 @@ def _whole_tree_refusals(inputs: Inputs) -> Iterator[Refusal]:
 def _broken_promises(
     inputs: Inputs, changes: Iterable[Change], contracts: Mapping[str, Contract]
 ) -> Iterator[Note | Refusal]:
-    """Targets that move although their publisher said, and still says, that they never do."""
+    """Refuse moves of targets that were promised stable, and still are."""
     moving = {(change.name, change.contract) for change in changes if change.cutover}
     for name, path in sorted(moving):
         if path in inputs.promised_stable:
@@ -300,7 +306,10 @@ def _held(inputs: Inputs) -> Iterator[Held]:
 
 
 def _leads_to(name: str, managed: ManagedSet, by_name: Mapping[str, Mapping[str, RRset]]) -> frozenset[str]:
-    """Where a name leads; an alias leads where its contract's own name does, so that a rename moves nothing."""
+    """The target of a name; an alias leads where its contract does.
+
+    So a rename moves nothing.
+    """
     own = _targets(by_name.get(name, {}))
     entry = managed.entries.get((name, "CNAME"))
     endpoint = endpoint_name_of_path(entry.contract, managed.apex) if entry else None

@@ -1,4 +1,4 @@
-"""What changes make of the managed set and of the zone, and what takes them back."""
+"""Effects of changes on the managed set and the zone."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -46,12 +46,12 @@ def differences_between(then: Zone, now: Zone, managed: ManagedSet) -> list[Drif
 def undone(zone: Zone, differences: Iterable[Drift]) -> Zone:
     """A zone as it was recorded before these differences were found."""
     listed = list(differences)
-    kept = zone.without((one.name, one.type) for one in listed)
-    return kept.with_rrsets(one.recorded for one in listed if one.recorded is not None)
+    kept = zone.without((drift.name, drift.type) for drift in listed)
+    return kept.with_rrsets(drift.recorded for drift in listed if drift.recorded is not None)
 
 
 def brought_back(differences: Iterable[Drift], managed: ManagedSet) -> Iterator[Change]:
-    """The changes of the managed RRsets, as DNS shows them, by which these differences are undone."""
+    """The changes that undo these differences of managed RRsets."""
     for drift in differences:
         ours = drift.type in OWN_TYPES and (drift.name, drift.type) in managed.entries
         if ours and drift.recorded is not None:
@@ -69,7 +69,7 @@ def taken_back(changes: Iterable[Change], names: Collection[str]) -> tuple[Chang
 
 
 def with_companions(names: Collection[str], moved: Collection[str], groups: Iterable[Sequence[str]]) -> tuple[str, ...]:
-    """These names, and those that moved along with them because they belong together."""
+    """These names, and those that moved together with them."""
     found = set(names)
     for group in groups:
         if found & set(group):
@@ -78,7 +78,7 @@ def with_companions(names: Collection[str], moved: Collection[str], groups: Iter
 
 
 def changed_meanwhile(zone: Zone, changes: Iterable[Change]) -> tuple[str, ...]:
-    """The names at which a zone no longer holds what these changes left there."""
+    """The names at which these changes were overwritten since."""
     return tuple(
         sorted({change.name for change in changes if change.writes and zone.rrsets.get(change.key) != change.after})
     )

@@ -23,8 +23,8 @@ def plan_lines(plan: Plan) -> Iterator[str]:
     yield from map(change_line, plan.changes)
     for drift in plan.drift:
         yield (
-            f"! {drift.name} {drift.type}: drift, left alone: applied {said(drift.recorded)}, "
-            f"live {printable(said(drift.observed))}"
+            f"! {drift.name} {drift.type}: drift, left alone: applied {rrset_text(drift.recorded)}, "
+            f"live {printable(rrset_text(drift.observed))}"
         )
     for held in plan.held:
         yield f"| {held.name}: held as it was applied last: {printable(held.reason)}"
@@ -45,11 +45,11 @@ def change_line(change: Change) -> str:
 def _way(change: Change) -> str:
     match change.action:
         case Action.CREATE:
-            return said(change.after)
+            return rrset_text(change.after)
         case Action.ADOPT:
-            return f"{said(change.after)} already as wanted: adopted"
+            return f"{rrset_text(change.after)} already as wanted: adopted"
         case Action.DELETE:
-            return said(change.before)
+            return rrset_text(change.before)
         case Action.FORGET:
             return "is gone already: forgotten"
         case Action.REPLACE:
@@ -73,7 +73,7 @@ def counts(changes: Iterable[Change]) -> str:
     )
 
 
-def said(rrset: RRset | None) -> str:
+def rrset_text(rrset: RRset | None) -> str:
     """`10.72.16.24 (TTL 30)`."""
     return "nothing" if rrset is None else f"{_targets(rrset)} (TTL {rrset.ttl})"
 
@@ -93,6 +93,6 @@ def readiness_line(report: ReadinessReport) -> str:
     """`ready: pg.prod.hyops.internal at 10.72.16.24: tcp 10.72.16.24:5432 accepts connections`."""
     verdict = report.verdict.replace("-", " ")
     if report.attested is not None:
-        verdict = f"ready by its publisher's word of {time_text(report.attested)}, probes are unknown"
+        verdict = f"ready (attested by its publisher at {time_text(report.attested)}; probes inconclusive)"
     why = "; ".join(map(str, report.probes)) or report.reason
     return f"{verdict}: {report.name} at {' '.join(map(printable, report.target))}: {printable(why)}"

@@ -1,4 +1,4 @@
-"""The meaning of the authority file: who is written to, and under which limits."""
+"""Rules about the authority file: servers, limits, branch of the log."""
 
 import ipaddress
 import re
@@ -61,7 +61,7 @@ AUTHORITY_URL = Rule(
 AUTHORITY_PLAIN_HTTP = Rule(
     "authority-plain-http",
     "An API that is not on this machine is reached by https.",
-    "The API key crosses the network readable, and whoever reads it writes the zone.",
+    "The API key crosses the network in the clear, and its readers can write the zone.",
     "Put TLS in front of the API; ca_file names your own CA.",
     "api_url: http://10.0.0.53:8081",
     Severity.WARNING,
@@ -247,7 +247,7 @@ def check_authority(document: Document, *, in_tree: bool) -> Iterator[Finding]:
 
 
 def check_override(replacement: Document, own: Document) -> Iterator[Finding]:
-    """A file given in place of the repository's own is for the same zone and the same log."""
+    """Check that a replacement file is for the same zone and log."""
     given, expected = Fields(replacement), Fields(own)
     at: KeyPath
     for at in (("zone",), ("evidence", "genesis")):
@@ -297,15 +297,15 @@ def _check_policy(fields: Fields) -> Iterator[Finding]:
         yield finding_at(AUTHORITY_TTL, document, ("policy", "ttl"), message)
     for index, text in fields.texts("policy", "target_networks"):
         if parse_network(text) is None:
-            message = f"{text!r} is no network in CIDR form, or has bits set beyond its prefix"
+            message = f"expected a network in CIDR form without host bits, got {text!r}"
             hint = "such as 10.0.0.0/8 or fd00::/8"
             yield finding_at(AUTHORITY_NETWORK, document, ("policy", "target_networks", index), message, hint)
     for index, guard in fields.texts("policy", "overridable"):
         if guard not in GUARDS or not GUARDS[guard].overridable:
-            what = "can never be overridden" if guard in GUARDS else "is no guard"
+            what = "can never be overridden" if guard in GUARDS else "is unknown"
             hint = suggestion(guard, overridable_guards(), "guards that can be overridden")
             at = ("policy", "overridable", index)
-            yield finding_at(AUTHORITY_OVERRIDABLE, document, at, f"{guard!r} {what}", hint)
+            yield finding_at(AUTHORITY_OVERRIDABLE, document, at, f"guard {guard!r} {what}", hint)
 
 
 def _check_assertions(fields: Fields) -> Iterator[Finding]:
@@ -314,7 +314,9 @@ def _check_assertions(fields: Fields) -> Iterator[Finding]:
     for name in fields.mapping(*at):
         if environments and name not in (*environments, SHARED):
             hint = suggestion(name, [*environments, SHARED], "environments")
-            yield finding_at(AUTHORITY_ASSERTION, fields.document, (*at, name), f"{name!r} is no environment", hint)
+            yield finding_at(
+                AUTHORITY_ASSERTION, fields.document, (*at, name), f"expected an environment, got {name!r}", hint
+            )
     groups = ("policy", "assertions", "move_together")
     for index in range(fields.length(*groups)):
         for place, name in fields.texts(*groups, index):
@@ -338,7 +340,10 @@ def _check_convergence(fields: Fields) -> Iterator[Finding]:
 
 
 def _check_lease(fields: Fields) -> Iterator[Finding]:
-    """Whoever waits for an intent's lease to end must not take an applier for dead that is still proving its change."""
+    """Check that a lease is not shorter than the wait for servers.
+
+    An applier that still waits must not be taken for dead.
+    """
     lease_at, timeout_at = ("policy", "lease_s"), ("policy", "convergence", "timeout_s")
     if not (fields.document.is_sound(*lease_at) and fields.document.is_sound(*timeout_at)):
         return

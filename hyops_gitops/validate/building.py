@@ -1,4 +1,4 @@
-"""Drafts of contracts for the rules, and valid contracts and authorities made of them.
+"""Drafts of contracts for the rules, and values made of valid ones.
 
 A draft's field is None (or left out) when it is absent or already has a finding, so that a rule never repeats it.
 """
@@ -86,7 +86,7 @@ class ContractDraft:
 
 
 def draft_contract(document: Document) -> ContractDraft:
-    """What can be said about this document as a contract."""
+    """The draft of a document, as far as its form is sound."""
     fields = Fields(document)
     kind = _target_type(fields.text("endpoint_target_type"))
     port = fields.number("endpoint_port")
@@ -107,7 +107,7 @@ def draft_contract(document: Document) -> ContractDraft:
 
 
 def _sites(fields: Fields, kind: TargetType | None, port: int | None) -> dict[str, TargetDraft]:
-    """The sites; type and port of a site are the contract's where it gives none."""
+    """The sites; type and port default to the contract's."""
     sites: dict[str, TargetDraft] = {}
     for site, value in fields.mapping("endpoint_sites").items():
         at: KeyPath = ("endpoint_sites", site)
@@ -299,7 +299,7 @@ def _assertions(fields: Fields) -> Assertions:
 
 
 def _convergence(fields: Fields) -> Convergence:
-    """What is required by default: the secondaries, and the primary where its DNS address is known."""
+    """Required servers; by default secondaries, and a primary with DNS address."""
     at = ("policy", "convergence")
     timeout = fields.number(*at, "timeout_s")
     default: tuple[str, ...] = ("primary", "secondaries") if "dns" in fields.mapping("primary") else ("secondaries",)

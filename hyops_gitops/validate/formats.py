@@ -1,8 +1,7 @@
-"""Findings as GitHub workflow commands: an annotation at the line of a pull request that each one is about.
+"""Findings and rules for machines: GitHub annotations, SARIF, JSON.
 
-Names and messages come from files that anybody may have written. A command is one line, its parameters end at a colon
-or comma: all of these are escaped as the runner unescapes them, so that no text can end its annotation or begin another
-command.
+Names and messages come from untrusted files. A GitHub command is one line, its parameters end at a colon or comma: all
+of these are escaped as the runner unescapes them, so that no text can end its annotation or begin another command.
 """
 
 import textwrap
@@ -111,7 +110,7 @@ def _result(finding: Finding, rule_index: int, prefix: str) -> Json:
 
 
 def _without_links(text: str) -> str:
-    """SARIF takes `[text](place)` in a message for a link; nothing from a file may make one."""
+    """Escape `[text](place)`, which SARIF takes for a link."""
     return text.replace("](", r"\](")
 
 
@@ -133,7 +132,7 @@ def guard_text(guard: Guard) -> str:
 
 
 def catalogue_text(rules: Iterable[Rule], guards: Iterable[Guard]) -> str:
-    """What each rule and each guard is about."""
+    """All rules and guards with one line each."""
     rule_lines = (_wrapped(f"  {rule.id:<28}", rule.what) for rule in rules)
     guard_lines = (_wrapped(f"  {guard.name:<28}", guard.about) for guard in guards)
     return f"Rules of validate:\n{''.join(rule_lines)}\nGuards of apply:\n{''.join(guard_lines)}"

@@ -1,4 +1,4 @@
-"""The naming rule (cutover contract, section 4), and that path and name agree."""
+"""Rules about names and aliases (cutover contract, section 4)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -77,14 +77,14 @@ ALIAS_TAKEN = Rule(
 ALIAS_UNTIL = Rule(
     "alias-until",
     "The last day of an alias is a day of the calendar.",
-    "Somebody has to be reminded of it.",
+    "An old name is easily forgotten.",
     'Write the date as "YYYY-MM-DD", in quotes.',
     'until: "2027-02-30"',
 )
 ALIAS_EXPIRED = Rule(
     "alias-expired",
     "An alias is not kept for longer than it was meant to be.",
-    "A date never changes DNS by itself: every change has a commit, somebody who approves it, and an entry in the "
+    "A date never changes DNS by itself: every change has a commit, an approver, and an entry in the "
     "log. So the name stays until its line is deleted, and this reminds of it.",
     "Delete the line, in a pull request of its own; or, if clients still use the name, give it a later date.",
     'until: "2026-01-31", in February',
@@ -96,7 +96,7 @@ _AT = ("endpoint_dns_name",)
 
 
 def check_name(draft: ContractDraft, context: ZoneContext) -> Iterator[Finding]:
-    """The finding about endpoint_dns_name; a second one where a misspelt name also names no environment."""
+    """Check endpoint_dns_name and its environment."""
     name = draft.name
     if name is None:
         return
@@ -111,7 +111,7 @@ def check_name(draft: ContractDraft, context: ZoneContext) -> Iterator[Finding]:
 
 
 def naming_problem(name: str, context: ZoneContext) -> str | None:
-    """Why no contract of this zone could have this name, None when one could, or the zone is not known."""
+    """The reason why no contract of this zone could have this name."""
     if problem := name_problem(name):
         return f"{name!r}: {problem}"
     if context.zone is None:
@@ -120,7 +120,7 @@ def naming_problem(name: str, context: ZoneContext) -> str | None:
     if parsed is None:
         return f"{name} is not of the form <service>.<env>.{context.zone}"
     if context.environments is not None and parsed.environment not in context.environments:
-        return f"{parsed.environment!r} in {name} is no environment"
+        return f"{name}: expected an environment, got {parsed.environment!r}"
     return None
 
 
@@ -145,7 +145,7 @@ def _check_in_zone(draft: ContractDraft, name: str, zone: str, context: ZoneCont
 
 def _check_environment(draft: ContractDraft, name: EndpointName, context: ZoneContext) -> Iterator[Finding]:
     if context.environments is not None and name.environment not in context.environments:
-        message = f"{name.environment!r} in {name} is no environment"
+        message = f"{name}: expected an environment, got {name.environment!r}"
         hint = suggestion(name.environment, context.environments, "environments")
         yield finding_at(NAME_ENVIRONMENT, draft.document, _AT, message, hint)
 
@@ -160,7 +160,7 @@ def _misplaced(draft: ContractDraft, name: EndpointName, context: ZoneContext) -
 
 
 def _repaired(name: str, context: ZoneContext) -> str | None:
-    """What a misspelt name was probably meant to be, its environment included."""
+    """The name that a misspelt one probably stands for."""
     spelt = _in_letters(name)
     parsed = _parsed(spelt, context)
     if parsed is not None and context.environments and parsed.environment not in context.environments:
@@ -187,7 +187,7 @@ def _outside_hint(draft: ContractDraft, name: str, zone: str, context: ZoneConte
 
 
 def _by_path(draft: ContractDraft, context: ZoneContext) -> str:
-    """The name that a contract at this path has, where that could be one; else its form."""
+    """The name that a contract at this path has, or its form."""
     if context.zone is None:
         return _form("<zone>")
     named = endpoint_name_of_path(draft.path, context.zone)
@@ -210,12 +210,12 @@ def alias_names(drafts: Sequence[ContractDraft]) -> Mapping[str, str]:
 
 
 def check_aliases(drafts: Sequence[ContractDraft], context: ZoneContext, as_of: date | None) -> Iterator[Finding]:
-    """What is wrong with the aliases of all contracts, and which of them are past their day.
+    """Check the aliases of all contracts, and report those past their day.
 
     Args:
         drafts: All contracts.
         context: Zone, environments, and the paths of all contracts.
-        as_of: Today, for whoever wants to be reminded; None: nobody is.
+        as_of: Today; None: aliases past their day are not reported.
     """
     taken = _takers(drafts, context)
     for draft in drafts:
@@ -230,7 +230,7 @@ def check_aliases(drafts: Sequence[ContractDraft], context: ZoneContext, as_of: 
 
 
 def _takers(drafts: Sequence[ContractDraft], context: ZoneContext) -> Mapping[str, list[str]]:
-    """Name -> the contracts that it belongs to, as their own name or as an alias, each as often as it says so."""
+    """Name -> the contracts that claim it as name or alias."""
     found: dict[str, list[str]] = {}
     for path in sorted(context.contract_paths):
         if (name := _name_of(path, context)) is not None:
@@ -261,7 +261,7 @@ def _check_one(
     try:
         until = date.fromisoformat(alias.until)
     except ValueError:
-        message = f"{alias.until!r} is no day of the calendar"
+        message = f"expected a day of the calendar, got {alias.until!r}"
         yield finding_at(ALIAS_UNTIL, draft.document, (*alias.at, "until"), message, "write it as YYYY-MM-DD")
         return
     if as_of is not None and as_of > until:

@@ -49,7 +49,7 @@ class Deletions:
 
 
 def check_references(drafts: Sequence[ContractDraft], context: ZoneContext, deletions: Deletions) -> Iterator[Finding]:
-    """Dangling targets, deleted targets and loops. Nothing is said while the zone is not known."""
+    """Check for dangling targets, deleted targets and loops in a known zone."""
     if context.zone is None:
         return
     defined = defined_names(drafts, context)
@@ -71,7 +71,7 @@ def check_references(drafts: Sequence[ContractDraft], context: ZoneContext, dele
 
 
 def defined_names(drafts: Sequence[ContractDraft], context: ZoneContext) -> Mapping[str, str]:
-    """Name -> path of the contract that defines it, or keeps it as an alias.
+    """Name -> path of the contract that has the name or alias.
 
     A contract with findings defines its name too, by its path.
     """
@@ -84,7 +84,7 @@ def defined_names(drafts: Sequence[ContractDraft], context: ZoneContext) -> Mapp
 
 
 def referred_paths(draft: ContractDraft, defined: Mapping[str, str], zone: str | None) -> frozenset[str]:
-    """The contracts this one points at, those that are not there (any more) included."""
+    """The contracts this one points at, missing ones included."""
     if zone is None:
         return frozenset()
     targets = [target for _, target in _dns_targets(draft, zone)]
@@ -92,13 +92,16 @@ def referred_paths(draft: ContractDraft, defined: Mapping[str, str], zone: str |
 
 
 def _expected_path(name: str, zone: str) -> str:
-    """Where the contract of this name would stand; a name of another shape gives a path that no contract has."""
+    """The path of a contract of this name, unused for odd names."""
     service, _, environment = name.removesuffix(f".{zone}").partition(".")
     return EndpointName(service, environment, zone).contract_path
 
 
 def _similar_name(name: str, defined: Mapping[str, str]) -> str | None:
-    """A defined name that differs by a typing mistake. Few are compared: comparing all with all takes minutes."""
+    """A defined name that differs by a typing mistake.
+
+    Few are compared: comparing all with all takes minutes.
+    """
     near = (known for known in defined if known[:1] == name[0] and abs(len(known) - len(name)) <= _MISTYPED)
     service, _, rest = name.partition(".")
     candidates = {
@@ -113,7 +116,7 @@ def _names_of_paths(paths: frozenset[str], zone: str) -> dict[str, str]:
 
 
 def _dns_targets(draft: ContractDraft, zone: str) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Every single name in the zone that this contract's targets lead to, with its place."""
+    """The names in the zone that this contract's targets lead to."""
     for target in draft.targets():
         if target.type is TargetType.DNS and not target.listed:
             for at, value in target.values:
@@ -122,7 +125,7 @@ def _dns_targets(draft: ContractDraft, zone: str) -> Iterator[tuple[tuple[str | 
 
 
 def _check_loops(drafts: Sequence[ContractDraft]) -> Iterator[Finding]:
-    """One finding in each contract that is part of a loop; an alias leads to its contract."""
+    """Report each contract in a loop; an alias leads to its contract."""
     by_name = {draft.name: draft for draft in drafts if draft.name is not None}
     own = {draft.path: name for name, draft in by_name.items()}
     aliases = {alias: own[path] for alias, path in alias_names(drafts).items() if path in own and alias not in by_name}
@@ -139,7 +142,7 @@ def _check_loops(drafts: Sequence[ContractDraft]) -> Iterator[Finding]:
 
 
 def _loops(following: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
-    """The loops of two names or more; each name is walked over once, however long the chains are."""
+    """The loops of two names or more, each name visited once."""
     visited: set[str] = set()
     for start in sorted(following):
         walk: dict[str, int] = {}

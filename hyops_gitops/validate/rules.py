@@ -1,4 +1,4 @@
-"""Every rule of validation by its id, and the rules about the log of a clone."""
+"""Every rule of validation by id, and the rules about break-glass."""
 
 from hyops_gitops.core import declaration, document, layout, signers
 from hyops_gitops.core.findings import Rule, Severity
@@ -6,9 +6,9 @@ from hyops_gitops.validate import authority_rules, name_rules, reference_rules, 
 
 BREAKGLASS_REVIEW = Rule(
     "breakglass-review",
-    "Each break-glass segment in the log was reviewed by somebody who did not write or witness it. Told from the "
+    "Each break-glass segment in the log was reviewed by a person who neither wrote nor witnessed it. Read from the "
     "log that this clone has; a clone without it, as in most CI jobs, says nothing.",
-    "A change that nobody could approve before it was made has to be looked at after.",
+    "A change that could not be approved beforehand has to be reviewed afterwards.",
     "Read segments/<id>/ on the evidence branch, then run: hyops-gitops reconcile ID --reviewed 'what you saw'.",
     "a failover from a bundle last night",
     Severity.WARNING,

@@ -1,4 +1,4 @@
-"""Where a contract may point: address or name as the type says, inside the agreed networks, and not at itself."""
+"""Rules about targets, TTLs, sites and probes."""
 
 import ipaddress
 import re
@@ -123,7 +123,7 @@ def check_ttl(draft: ContractDraft, context: ZoneContext) -> Iterator[Finding]:
 
 
 def check_cutover_ttl(draft: ContractDraft, context: ZoneContext) -> Iterator[Finding]:
-    """A TTL that lets a cutover take long, of an endpoint that may be cut over."""
+    """Warn of a TTL that makes a cutover slow."""
     if context.cutover_ttl_max is None or context.ttl is None:
         return
     may_move = len(draft.sites) > 1 or draft.cutover_required
@@ -174,7 +174,7 @@ def _check_name(draft: ContractDraft, at: KeyPath, value: str) -> Iterator[Findi
         if _LIKE_AN_ADDRESS.fullmatch(value):
             form = _address_hint(value)
         hint = form if _host_name_problem(spelt) else f"write {spelt}"
-        yield finding_at(TARGET_NAME, draft.document, at, f"{value!r} is no host name: {problem}", hint)
+        yield finding_at(TARGET_NAME, draft.document, at, f"expected a host name, got {value!r}: {problem}", hint)
 
 
 def _host_name_problem(name: str) -> str | None:
@@ -243,7 +243,7 @@ def _address_problem(address: _Address) -> str | None:
 
 
 def check_sites(draft: ContractDraft) -> Iterator[Finding]:
-    """One site is the active one. Only said of targets that have no finding themselves."""
+    """Check that one site is active, given sound targets."""
     written = Fields(draft.document).mapping("endpoint_sites")
     if draft.target is None or not written or len(draft.sites) != len(written):
         return
@@ -266,7 +266,7 @@ def check_home(draft: ContractDraft) -> Iterator[Finding]:
 
 
 def check_readiness(draft: ContractDraft) -> Iterator[Finding]:
-    """Probes that can never say ready, and a reason not to probe beside probes."""
+    """Report probes that can never be ready, and needless reasons."""
     for at, probe in draft.readiness:
         if probe.type == "none" and len(draft.readiness) > 1:
             message = "a probe of type none stands beside others"
@@ -282,7 +282,7 @@ def _shown(target: TargetDraft) -> str:
 
 
 def _comparable(target: TargetDraft) -> tuple[TargetType, tuple[str, ...], int] | None:
-    """What makes two targets the same one, or None when a part of it has a finding."""
+    """The parts by which targets are compared, None with a finding."""
     if target.type is None or target.port is None:
         return None
     return (target.type, target.canonical_values(), target.port)

@@ -1,4 +1,4 @@
-"""Validate a whole tree: every finding of every file in one run, and the values that have none.
+"""Validate a whole tree: all findings, and the valid contracts.
 
 The hook, CI and `apply` all call this one function, so that none of them can be more lenient than another.
 """
@@ -61,11 +61,11 @@ Copy = tuple[str, bytes, bytes]  # path, its content, the content of the shipped
 
 
 def check_copies(copies: Iterable[Copy]) -> Iterator[Finding]:
-    """Compared as JSON: an editor may have laid it out anew."""
+    """Compare schema copies as JSON: an editor may have changed their layout."""
     for path, content, shipped in copies:
         if content != shipped and _parsed(content) != json.loads(shipped):
             message = "this copy is not the schema that the program checks by"
-            hint = f"delete it, then `hyops-gitops init .` writes it anew: git rm {path}"
+            hint = f"delete it, then `hyops-gitops init .` writes it again: git rm {path}"
             yield finding(SCHEMA_COPY_STALE, path, START, message, hint)
 
 
@@ -78,7 +78,7 @@ def _parsed(content: bytes) -> object:
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """What a tree holds and what is wrong with it."""
+    """The contents of a tree and their findings."""
 
     authority: Authority | None  # None: absent, or with an error
     contracts: tuple[Contract, ...]  # those without error, sorted by path; empty while the authority is None
@@ -93,7 +93,7 @@ class Validation:
         return frozenset(finding.path for finding in self.findings if finding.severity is Severity.ERROR)
 
     def undecided(self, zone: str, managed: ManagedSet | None = None) -> frozenset[str]:
-        """The names of which nobody can say what is intended: those of invalid contracts, and what they asked for."""
+        """The names of invalid contracts, and those they asked for."""
         invalid = self.invalid_paths
         named = (endpoint_name_of_path(path, zone) for path in invalid)
         asked = (key[0] for key, entry in managed.entries.items() if entry.contract in invalid) if managed else ()
@@ -101,11 +101,11 @@ class Validation:
 
     @property
     def dangling(self) -> tuple[Finding, ...]:
-        """The findings that somebody else's deletion brings about in a file that did not change."""
+        """The findings that a deletion causes in an unchanged file."""
         return tuple(finding for finding in self.findings if finding.rule in (TARGET_DANGLING.id, TARGET_DELETED.id))
 
     def findings_about(self, paths: Collection[str]) -> tuple[Finding, ...]:
-        """The findings of these files, and of contracts that refer to one of them or that one of them refers to.
+        """The findings of these files and of contracts related to them.
 
         A change of the authority concerns every contract.
         """
@@ -124,7 +124,7 @@ class Start:
 
     tree: SourceTree
     name: str  # what to call it in messages
-    theirs: SourceTree | None = None  # what was made of it elsewhere; what is the same there is no change of this tree
+    theirs: SourceTree | None = None  # its state elsewhere; a path that is the same there did not change in this tree
 
 
 def validate_tree(
@@ -144,8 +144,8 @@ def validate_tree(
         read: The strict YAML reader.
         check: The schema checker.
         authority_override: Replaces the zone's authority file only; its findings carry its own path.
-        start: An earlier state, to say which contracts were deleted since, and whether the signers only grew.
-        as_of: Today, where somebody is to be reminded of what was to end before.
+        start: An earlier state, to find deleted contracts and removed signers.
+        as_of: Today, to report aliases past their day; None: they are not reported.
         copies: The repository's copies of our schemas.
     """
     sources = {source.path: source for source in tree.files()}
@@ -189,7 +189,7 @@ def validate_tree(
 
 
 def changed_paths(start: Start, tree: SourceTree) -> frozenset[str]:
-    """The paths that were added, deleted or changed since, and not in the same way elsewhere."""
+    """The paths changed since, unless changed alike elsewhere."""
     before, after = _contents(start.tree), _contents(tree)
     changed = frozenset(path for path in before.keys() | after.keys() if _differs(path, before, after))
     if start.theirs is None or not changed:
@@ -203,12 +203,12 @@ def _contents(tree: SourceTree) -> dict[str, bytes | None]:
 
 
 def _differs(path: str, before: Mapping[str, bytes | None], after: Mapping[str, bytes | None]) -> bool:
-    """A file that could not be read counts as changed: nothing is known about it."""
+    """Whether a file differs; an unreadable one counts as changed."""
     return path not in before or path not in after or before[path] is None or before[path] != after[path]
 
 
 class _Forms:
-    """Turns files into documents of checked form, and keeps what is wrong with their form."""
+    """Turns files into documents, and collects findings about their form."""
 
     def __init__(self, read: DocumentReader, check: SchemaChecker) -> None:
         self._read = read
@@ -216,7 +216,7 @@ class _Forms:
         self.findings: list[Finding] = []
 
     def document(self, schema: Literal["endpoint", "authority"], source: SourceFile) -> Document | None:
-        """The document of one file, or None when there is nothing more to say about it."""
+        """The document of one file, or None when it is unusable."""
         if source.content is None:
             self.findings.append(_unreadable(source))
             return None
@@ -246,7 +246,7 @@ def _about_contract(draft: ContractDraft, context: ZoneContext) -> Iterator[Find
     yield from check_readiness(draft)
     misplaced = tuple(check_targets(draft, context))
     yield from misplaced
-    if not misplaced:  # a wrong target is told once, not as a missing active site too
+    if not misplaced:  # a wrong target is reported once, not as a missing active site too
         yield from check_sites(draft)
 
 
@@ -261,7 +261,7 @@ def _about_signers(source: SourceFile | None) -> tuple[Finding, ...]:
 def _about_start(
     start: Start | None, tree: SourceTree, signers: SourceFile | None, read: DocumentReader
 ) -> Iterator[Finding]:
-    """Whether the signers only grew since an earlier state, and authority and contracts did not change together."""
+    """Compare signers and mixed changes with an earlier state."""
     if start is None:
         return
     before = _contents(start.tree).get(SIGNERS_PATH)
@@ -278,7 +278,7 @@ def signers_since(before: bytes, after: bytes, since: str) -> tuple[Finding, ...
 
 
 def _is_started(base: SourceTree, read: DocumentReader) -> bool:
-    """Whether the log was started at an earlier state; before that everything comes at once."""
+    """Whether the log was started; before that all comes at once."""
     sources = {source.path: source.content or b"" for source in base.files()}
     documents = (read(path, sources[path])[0] for path in lay_out(tuple(sources)).authorities)
     return any(genesis_digest(Fields(document)) is not None for document in documents if document is not None)

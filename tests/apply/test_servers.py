@@ -146,7 +146,7 @@ def test_what_answers_that_it_cannot_is_no_more_stale_than_what_is_silent(
     watch = Watch(Answers(asked=answer), SystemClock(), lambda _: None, expected[0])
     (report,) = watch.once([watched("secondary", "asked")], expected[1:])
     assert (report.verdict, report.rcode) == (verdict, rcode)
-    assert report.said == (f"cannot conclude: answered {rcode}" if rcode else verdict)
+    assert report.verdict_text == (f"cannot conclude: answered {rcode}" if rcode else verdict)
 
 
 @pytest.mark.parametrize(

@@ -118,5 +118,5 @@ def test_a_trailer_in_a_block_of_code_is_only_said(world: World) -> None:
     said = [event.text for event in told if isinstance(event, Warned)]
 
     assert receipt.outcome == "applied"
-    assert ["is no trailer where it stands" in one for one in said] == [True]
-    assert "is no trailer where it stands" not in world.cli("plan").out
+    assert ["is not read as a trailer" in one for one in said] == [True]
+    assert "is not read as a trailer" not in world.cli("plan").out

@@ -161,7 +161,7 @@ def test_a_trailer_that_is_only_talked_about_is_noted_and_no_finding(world: Worl
     ran = world.cli("validate", "--changed-since", "main")
 
     assert ran.exit == 0
-    assert "line 'Hyops-Site-Lost: onprem' is no trailer where it stands" in ran.err
+    assert "line 'Hyops-Site-Lost: onprem' is not read as a trailer" in ran.err
 
 
 def test_the_hook_finds_a_target_that_is_not_part_of_the_commit(world: World) -> None:

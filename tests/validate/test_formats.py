@@ -66,7 +66,7 @@ def test_a_wrong_environment_is_annotated_at_its_line_with_those_there_are(
     assert exit_code == 1
     assert environment[:2] == ("error", {"file": POSTGRES, "line": "1", "col": "20", "title": "name-environment"})
     assert environment[2].splitlines() == [
-        f"{POSTGRES}:1:20: name-environment: 'prd' in postgres.prd.hyops.internal is no environment",
+        f"{POSTGRES}:1:20: name-environment: postgres.prd.hyops.internal: expected an environment, got 'prd'",
         "hint: did you mean prod? environments: dev, prod, shared",
     ]
     assert syntax[2].endswith("hint: write postgres.prod.hyops.internal")

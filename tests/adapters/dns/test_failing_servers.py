@@ -105,7 +105,7 @@ def test_what_fails_to_answer_is_neither_stale_nor_tampered_with(world: World, f
     assert isinstance(result, Result)
     (secondary,) = [one for one in result.servers if one.role == "secondary"]
     assert (secondary.verdict, secondary.rcode) == ("silent", failure)
-    assert secondary.said == f"cannot conclude: answered {failure}"
+    assert secondary.verdict_text == f"cannot conclude: answered {failure}"
     assert (receipt.exit_code, failure in receipt.reason, "stale" in receipt.reason) == (5, True, False)
 
 

@@ -1,0 +1,78 @@
+"""Plain English in the product: the rules of docs/architecture.md that a program can check."""
+
+import ast
+import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent.parent / "hyops_gitops"
+# Packages that keep these rules. The others join them as they become clean; the last one drops this set.
+CLEAN = ("core", "validate", "plan", "lab")
+NOT_YET = {PACKAGE / "core/codec.py", PACKAGE / "core/fields.py"}
+MODULES = sorted({path for name in CLEAN for path in (PACKAGE / name).rglob("*.py")} - NOT_YET)
+MAX_WORDS = 12
+FORBIDDEN = re.compile(
+    r"\b(?:some|any|no)body\b|\bwhoever\b|\bwhat (?:came|comes|became|becomes) of\b|\b(?:un)?told\b|\bsaid\b|\banew\b"
+    r"|\bmend(?:s|ed|ing)?\b|'s word of\b|\bgo(?:es|ing)? on\b|\bwent on\b"
+    r"|(?<!there )\bis no (?!longer\b|later\b|more\b)",
+    re.IGNORECASE,
+)
+# Texts in the log, which stay as they were first written, and names of others.
+FROZEN = frozenset({"nobody", "nobody approved it"})
+
+
+def docstrings(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and (text := ast.get_docstring(node)):
+            yield node.body[0].lineno, text
+
+
+def words_written(path: Path) -> Iterator[tuple[int, str]]:
+    """Every string, docstrings among them, and every comment."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.lineno, node.value
+    with path.open("rb") as file:
+        for token in tokenize.tokenize(file.readline):
+            if token.type == tokenize.COMMENT:
+                yield token.start[0], token.string
+
+
+def shown(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def test_no_word_of_a_private_language() -> None:
+    wrong = [
+        f"{shown(path)}:{line}: {match[0]!r} in {' '.join(text.split())[:90]!r}"
+        for path in MODULES
+        for line, text in words_written(path)
+        if text not in FROZEN and (match := FORBIDDEN.search(" ".join(text.split())))
+    ]
+
+    assert wrong == []
+
+
+def test_docstrings_begin_with_a_short_line() -> None:
+    wrong = [
+        f"{shown(path)}:{line}: {first}"
+        for path in MODULES
+        for line, text in docstrings(ast.parse(path.read_text(encoding="utf-8")))
+        if len((first := text.splitlines()[0]).split()) > MAX_WORDS
+    ]
+
+    assert wrong == []
+
+
+def test_no_variable_is_called_one() -> None:
+    wrong = [
+        f"{shown(path)}:{node.lineno}"
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if (isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id == "one")
+        or (isinstance(node, ast.arg) and node.arg == "one")
+    ]
+
+    assert wrong == []
