@@ -1,7 +1,7 @@
 """What a cache may still answer for a name after it was changed, and until when.
 
 A resolver that gives an old answer within that answer's TTL does what it should (RFC 1034 section 3.6; RFC 2308 for
-answers that say there is nothing). One that gives it for longer does not.
+answers that there is nothing). One that gives it for longer does not.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -40,7 +40,7 @@ class Earlier:
     """What one change replaced at one name."""
 
     records: Mapping[str, RRset | None]  # by type; None: there was nothing
-    until: datetime | None  # when the last cache has forgotten it; None: nobody saw when the last server let go of it
+    until: datetime | None  # when the last cache has forgotten it; None: not seen when the last server let go of it
 
     def explains(self, rrtype: str, found: RRset | None, now: datetime) -> bool:
         """Whether this is why a cache gives that answer at that time."""
@@ -59,11 +59,13 @@ def earlier_answers(name: str, applied: Iterable[Applied], negative_ttl: int | N
         negative_ttl: For how long its zone lets caches remember that there is nothing; None: not known.
     """
     found: list[Earlier] = []
-    caught_up: datetime | None = None  # by when whoever was behind then has been seen to have caught up
-    for one in reversed(list(applied)):
-        stopped = stopped_serving(one.result.accepted, one.result.servers) or caught_up
+    caught_up: datetime | None = None  # when servers that were behind were seen to have caught up
+    for move in reversed(list(applied)):
+        stopped = stopped_serving(move.result.accepted, move.result.servers) or caught_up
         caught_up = stopped or caught_up
-        records = {change.type: change.before for change in one.intent.changes if change.name == name and change.writes}
+        records = {
+            change.type: change.before for change in move.intent.changes if change.name == name and change.writes
+        }
         ttls = [negative_ttl if before is None else before.ttl for before in records.values()]
         known = [ttl for ttl in ttls if ttl is not None]
         # Of several records at the name the longest counts: a cached CNAME hides the other types for as long.
@@ -98,7 +100,7 @@ class Viewer:
         if (seen := self._by_api()) is not None:
             return self._view(server, "api", seen, None, copy.serial, serves=True)
         if server is None:
-            self.unseen.append("the primary: primary.dns is not given, and there is no API key")
+            self.unseen.append("the primary: primary.dns is not given, and no API key is set")
             self.blind = True
             return None
         return self._by_dns(server, copy, keys)
@@ -159,9 +161,9 @@ class Viewer:
             self.unseen.append(f"records of {server.label} that are not known: it does not transfer to us")
             self._hidden(server, (key for key in keys if not self._askable(key[1])))
         else:
-            hidden = {one.key for one in transferred if one.type in _NEVER_SERVED}
+            hidden = {rrset.key for rrset in transferred if rrset.type in _NEVER_SERVED}
             self._hidden(server, hidden | {key for key in keys if not self._askable(key[1])})
-            seen = tuple(one for one in transferred if one.key not in hidden)
+            seen = tuple(rrset for rrset in transferred if rrset.key not in hidden)
             return self._view(server, "axfr", seen, None, copy.serial, serves=True)
         asked = frozenset(_askable([key for key in keys if self._askable(key[1])], zone))
         answers = ask(self.workspace.dns, server, [Question(*key) for key in sorted(asked)])
@@ -182,7 +184,7 @@ class Viewer:
             )
 
     def _blind(self, server: DnsServer, why: str) -> None:
-        """A server that did not say what it holds; one that answers all the same, though wrongly, always counts."""
+        """Note a server that did not show what it holds; one that answers, though with a failure, always counts."""
         hint = f"; {NEW_ZONE_EXPLAINED}" if "REFUSED" in why and is_shared(self.authority) else ""
         self.unseen.append(f"{server}: {unseen_because(why)}{hint}")
         self.blind = self.blind or server.required or server.role == "primary" or why != NO_ANSWER
@@ -197,7 +199,7 @@ class Viewer:
         *,
         serves: bool,
     ) -> ServerView:
-        marker = next((one for one in seen if one.key == (anchor_name(self.authority.zone), "TXT")), None)
+        marker = next((rrset for rrset in seen if rrset.key == (anchor_name(self.authority.zone), "TXT")), None)
         role, name = (server.role, server.name) if server else ("primary", "primary")
         address = str(server.address) if server else self.authority.primary.api.url
         zone = Zone.of(self.authority.zone, seen)
@@ -218,7 +220,7 @@ _MINIMUM = -1  # position in an SOA's rdata (RFC 1035 section 3.3.13)
 
 
 def negative_ttl(answers: Iterable[Answers], zone: str) -> int | None:
-    """For how long a cache may remember that there is nothing (RFC 2308 section 5), None when nobody gave an SOA."""
+    """Seconds for which a cache may remember a negative answer (RFC 2308 section 5); None where no SOA was given."""
     question = Question(zone, "SOA")
     given = (answered(of_server, question) for of_server in answers)
     return max((min(soa.ttl, int(soa.rdata[0].split()[_MINIMUM])) for soa in given if soa), default=None)
@@ -260,10 +262,10 @@ class Judge:
             note = "" if verdict == "silent" else f"it {why}"
             return ServerAnswer(server.role, server.name, str(server.address), verdict, (), note)
         judged = [self._judge(server, name, rrtype, answer, wanted.get(rrtype)) for rrtype, answer in mine]
-        records = tuple(one.found for one in judged if one.found)
-        wrong = [one for one in judged if not one.met] if decided else []
+        records = tuple(answer.found for answer in judged if answer.found)
+        wrong = [answer for answer in judged if not answer.met] if decided else []
         verdict, note, left_s = "as intended", "", None
-        if wrong and all(one.explained for one in wrong):
+        if wrong and all(answer.explained for answer in wrong):
             verdict, left_s = "caching", self._left(wrong, counted_down=not server.authoritative)
         elif wrong:
             verdict, note = "differs", _note(server, [answer for _, answer in mine], records, wanted)
@@ -305,11 +307,11 @@ class Judge:
         return until if kept else None
 
     def _left(self, stale: list[_Judged], *, counted_down: bool) -> int | None:
-        """In how many seconds the server asks again, at the latest: a resolver says so where it answers anything."""
-        said = [one.found.ttl for one in stale if one.found and counted_down]
-        if said:
-            return max(said)
-        ends = [one.until for one in stale if one.until]
+        """Seconds until the server asks again, at the latest; by the TTL of a resolver that answers anything."""
+        ttls = [answer.found.ttl for answer in stale if answer.found and counted_down]
+        if ttls:
+            return max(ttls)
+        ends = [answer.until for answer in stale if answer.until]
         return max(0, -(-(max(ends) - self.now) // timedelta(seconds=1))) if ends else None
 
 
@@ -321,6 +323,6 @@ def _note(server: DnsServer, answers: list[Answer], records: tuple[RRset, ...], 
     """What the records alone do not show."""
     if server.authoritative and not all(answer.authoritative for answer in answers):
         return "answers without authority: it does not serve the zone, or a zone below has been delegated"
-    if {one.key: one.rdata for one in records} == {one.key: one.rdata for one in wanted.values()}:
+    if {rrset.key: rrset.rdata for rrset in records} == {rrset.key: rrset.rdata for rrset in wanted.values()}:
         return "only the TTL differs"
     return "" if server.authoritative else "longer than the TTL of any earlier answer"

@@ -1,4 +1,4 @@
-"""What `doctor` found: one line a check, and what is still in the way of an apply."""
+"""The report of `doctor`: one line a check, and what is still in the way of an apply."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -6,7 +6,7 @@ from typing import Generic, Literal, TypeVar
 
 from hyops_gitops.core.errors import HyopsError, UsageError
 
-# ok; does not work; cannot be seen from here, which is not ok; cannot be seen, and somebody vouched for it.
+# ok; does not work; cannot be seen from here, which is not ok; cannot be seen, and a person attests it.
 State = Literal["ok", "fail", "unknown", "attested"]
 
 
@@ -37,7 +37,7 @@ class Checkup:
         return all(check.state in ("ok", "attested") for check in self.checks)
 
     def count(self, state: State) -> int:
-        """How many checks came to this."""
+        """The number of checks in this state."""
         return sum(check.state == state for check in self.checks)
 
     def to_json(self) -> dict[str, object]:
@@ -51,7 +51,7 @@ class Checkup:
 
 
 def attested(checks: Iterable[Check], attests: Mapping[str, str]) -> tuple[Check, ...]:
-    """The checks, where those that could not be seen take the word of somebody who looked; a failure stays one.
+    """The checks; those that could not be seen may be attested, a failure stays one.
 
     Raises:
         UsageError: code `bad-attest`: there is no such check.
@@ -59,7 +59,7 @@ def attested(checks: Iterable[Check], attests: Mapping[str, str]) -> tuple[Check
     all_checks = tuple(checks)
     ids = [check.id for check in all_checks]
     if strangers := sorted(attests.keys() - set(ids)):
-        raise UsageError(f"no check is called {strangers[0]!r}", code="bad-attest", hint=f"checks: {', '.join(ids)}")
+        raise UsageError(f"no check has the id {strangers[0]!r}", code="bad-attest", hint=f"checks: {', '.join(ids)}")
     return tuple(
         replace(check, state="attested", seen=f"{check.seen}; attested: {attests[check.id]}", remedy="")
         if check.id in attests and check.state == "unknown"
@@ -76,7 +76,7 @@ def parse_attest(text: str) -> tuple[str, str]:
     """
     check, equals, reason = text.partition("=")
     if not equals or not reason.strip():
-        raise UsageError(f"{text!r} is not CHECK=REASON", code="bad-attest", hint="say who looked, and when")
+        raise UsageError(f"expected CHECK=REASON, got {text!r}", code="bad-attest", hint="name who looked, and when")
     return check.strip(), reason.strip()
 
 
@@ -119,19 +119,19 @@ def examined(check: str, look: Look) -> Check:
 
 
 class CachedCheck(Generic[_Value]):
-    """Something that several checks look at, asked for once; the check that asks first tells why it is not there."""
+    """A value that several checks look at, asked for once; the first check reports why it cannot be had."""
 
     def __init__(self, check: str, ask: Callable[[], _Value]) -> None:
         self._check = check
         self._ask: Callable[[], _Value] | None = ask
         self._got: list[_Value] = []
-        self.failure: HyopsError | None = None  # what came of asking in vain
+        self.failure: HyopsError | None = None  # why it cannot be had
 
     def __call__(self) -> _Value:
         """The value.
 
         Raises:
-            CannotSee: somebody asked before, in vain.
+            CannotSee: it was asked for before, in vain.
         """
         if self._ask is not None:
             ask, self._ask = self._ask, None
@@ -141,5 +141,5 @@ class CachedCheck(Generic[_Value]):
                 self.failure = failure
                 raise
         if not self._got:
-            raise CannotSee(f"not asked, because of {self._check}", f"mend {self._check} first")
+            raise CannotSee(f"not asked, because of {self._check}", f"fix {self._check} first")
         return self._got[0]

@@ -28,7 +28,7 @@ from hyops_gitops.observe.checkup import (
     examined,
 )
 
-_TRIAL_NAMESPACE = "hyops-gitops-doctor"  # a signature in it proves nothing to anybody but us
+_TRIAL_NAMESPACE = "hyops-gitops-doctor"  # a signature in it proves nothing to others
 _SOON = timedelta(days=14)
 _MAIN = "main"
 _NEVER_REWRITTEN = frozenset({"deletion", "non_fast_forward"})
@@ -72,7 +72,7 @@ def _contracts(repository: Repository) -> str:
         worst = sum(finding.severity == "error" for finding in validation.findings)
         raise InvalidData(f"{worst} findings at HEAD", code="findings", hint="hyops-gitops validate")
     if not validation.contracts:
-        raise InvalidData("there is no contract at HEAD", code="empty-tree", hint="write one; see endpoints/README.md")
+        raise InvalidData("no contract at HEAD", code="empty-tree", hint="write one; see endpoints/README.md")
     dirty = repository.workspace.history.dirty_paths()
     if dirty:
         raise Refused(f"not committed: {dirty[0]}", guard="dirty", hint="commit or remove what is not committed")
@@ -120,7 +120,7 @@ def _key_trusted(repository: Repository) -> str:
     key = signer.public_key()
     line = repository.signers.lines.principal_of(key, MAIN_NAMESPACE, repository.workspace.clock.now())
     if (why := TrustBook.of(log.entries).why_not(line.principal, key, MAIN_NAMESPACE)) is not None:
-        hint = "somebody whose key counts runs: hyops-gitops keys trust PRINCIPAL --reason REASON"
+        hint = "have a trusted signer run: hyops-gitops keys trust PRINCIPAL --reason REASON"
         raise Refused(f"the log does not count the key of {line.principal}: {why}", guard="signing-key", hint=hint)
     return f"the log counts the key of {line.principal}"
 
@@ -163,9 +163,9 @@ def _protection_main(repository: Repository) -> str:
 def _rules(repository: Repository, branch: str) -> BranchRules:
     settings = repository.authority.evidence
     if settings.remote is None:
-        raise CannotSee("there is no remote that could protect anything", "add one, and name it as evidence.remote")
+        raise CannotSee("no remote that could protect anything", "add one, and name it as evidence.remote")
     hidden = f"what protects {branch} on {settings.remote} cannot be seen from here"
-    remedy = "look at it where the forge shows it; docs/github.md says what has to stand there"
+    remedy = "look at it where the forge shows it; docs/github.md lists what has to stand there"
     try:
         rules = repository.workspace.open_remote(settings).rules(branch)
     except OutsideFailure as failure:
@@ -184,7 +184,7 @@ def _all_of(required: frozenset[str], seen: BranchRules, hint: str) -> str:
 def outside(authority: Authority, what: str, site: str | None, option: str) -> str:
     """Whether something stands outside the failure domain."""
     if site is None:
-        raise CannotSee(f"where {what} stands is not known", f"say it: {option} SITE")
+        raise CannotSee(f"where {what} stands is not known", f"give it: {option} SITE")
     if site == authority.failure_domain:
         raise InvalidData(
             f"{what} stands in the failure domain {site}",
@@ -198,7 +198,7 @@ def examine(request: DoctorRequest, workspace: Workspace, attests: Mapping[str, 
     """Every check, in the order in which an apply needs them.
 
     Raises:
-        FindingsError: the authority file is invalid, so there is nobody to ask.
+        FindingsError: the authority file is invalid, so no server is known.
         UsageError: no repository, or `bad-attest`.
     """
     zone = workspace.at("HEAD").zone()
@@ -215,7 +215,7 @@ def examine(request: DoctorRequest, workspace: Workspace, attests: Mapping[str, 
 
 
 def _sites(request: DoctorRequest, authority: Authority) -> dict[str, Look]:
-    """Where the primary stands is no check: a rule refuses an authority file that has it in the failure domain."""
+    """The sites of remote and runner; a rule refuses a primary in the failure domain, so that needs no check."""
     return {
         "site-remote": lambda: outside(authority, "the git remote", request.remote_site, "--remote-site"),
         "site-runner": lambda: outside(authority, "the machine that applies", request.runner_site, "--runner-site"),

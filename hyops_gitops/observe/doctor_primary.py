@@ -38,7 +38,7 @@ def signed_zone(header: ZoneHeader, authority: Authority, workspace: Workspace) 
         raise CannotSee("whether the serial moves with each week's new signatures: default-soa-edit is not shown", hint)
     if expire:
         raise OutsideFailure(
-            "signatures that secondaries got by transfer expire two weeks after the last change: PowerDNS signs anew "
+            "signatures that secondaries got by transfer expire two weeks after the last change: PowerDNS renews them "
             "each week, and the serial does not move with it",
             code="signatures-expire",
             hint=hint,
@@ -58,14 +58,14 @@ def _unsigned(zone: str, keys: tuple[bool, ...] | None) -> str:
     return "not signed"
 
 
-# What the suites have run on: docs/servers.md says when.
+# What the suites have run on: docs/servers.md has the dates.
 _TESTED = ((4, 7), (4, 9), (5, 1))
 _TESTED_BACKENDS = ("gsqlite3", "lmdb", "gpgsql", "gmysql")
 _READ_ONLY_BACKENDS = frozenset({"bind", "pipe", "geoip", "ldap"})
 
 
 class PrimaryServer:
-    """The primary's API, and what it said, asked for once."""
+    """The primary's API, and its answers, asked for once."""
 
     def __init__(
         self, request: DoctorRequest, workspace: Workspace, authority: Authority, log: CachedCheck[Log]
@@ -103,9 +103,9 @@ def looks(primary: PrimaryServer) -> dict[str, Look]:
 def _bound(primary: PrimaryServer) -> str:
     api, bound = primary.authority.primary.api, primary.request.bound_url
     if bound.rstrip("/") != api.url:
-        said = f"HYOPS_PRIMARY_URL says {bound}" if bound else "HYOPS_PRIMARY_URL is not set"
+        setting = f"HYOPS_PRIMARY_URL is {bound}" if bound else "HYOPS_PRIMARY_URL is not set"
         raise Refused(
-            f"primary.api_url is {api.url}, but {said}",
+            f"primary.api_url is {api.url}, but {setting}",
             guard="primary-url",
             hint=f"keep HYOPS_PRIMARY_URL={api.url} beside {api.key_env}, if that is the primary",
         )
@@ -146,7 +146,7 @@ def _version(primary: PrimaryServer) -> str:
 def _backend(primary: PrimaryServer) -> str:
     backends = primary.info().backends
     if not backends:
-        raise CannotSee("the API does not say which backend", "look at `launch` in pdns.conf")
+        raise CannotSee("the API does not name the backend", "look at `launch` in pdns.conf")
     shown = ", ".join(backends)
     names = {name.partition(":")[0] for name in backends}
     if names <= _READ_ONLY_BACKENDS:
@@ -167,7 +167,7 @@ def _isolation(primary: PrimaryServer) -> str:
         return f"{shown} lets one writer in at a time"
     if asked in ENOUGH:
         return f"pdns.conf asks {shown} for {asked}"
-    seen = f"pdns.conf asks {shown} for {asked}" if asked else f"the API does not say which isolation {shown} has"
+    seen = f"pdns.conf asks {shown} for {asked}" if asked else f"the API does not show the isolation of {shown}"
     raise CannotSee(
         f"{seen}: where another program writes this zone too, their updates may pass each other",
         "`doctor --race` tries it in a scratch zone; where the applier is the only writer, attest that. "
@@ -267,5 +267,5 @@ def _plan(primary: PrimaryServer) -> str:
         first = plan.refusals[0]
         more = f", and {len(plan.refusals) - 1} more" if len(plan.refusals) > 1 else ""
         raise Refused(f"{first.guard}: {first.message}{more}", guard=first.guard, hint=first.hint)
-    written = counted(sum(one.writes for one in plan.changes), "RRset")
-    return f"an apply would change {written}, and no guard minds"
+    written = counted(sum(change.writes for change in plan.changes), "RRset")
+    return f"{written} would change; no guard refuses"

@@ -53,21 +53,21 @@ def _primary(authority: Authority, serial: CachedCheck[int]) -> str:
     return f"{authority.primary.dns} answers with authority, serial {serial()}"
 
 
-def _secondary(workspace: Workspace, authority: Authority, one: Secondary, serial: CachedCheck[int]) -> str:
-    served = served_serial_of(workspace, authority.zone, one.dns)
+def _secondary(workspace: Workspace, authority: Authority, secondary: Secondary, serial: CachedCheck[int]) -> str:
+    served = served_serial_of(workspace, authority.zone, secondary.dns)
     wanted = serial()
     if served != wanted:
         raise OutsideFailure(
-            f"{one.dns} serves serial {served}, the primary {wanted}: transfers do not arrive",
+            f"{secondary.dns} serves serial {served}, the primary {wanted}: transfers do not arrive",
             code="secondary-behind",
             hint="on the primary allow-axfr-ips and also-notify, on the secondary its primary's address; "
             f"`pdns_control retrieve {authority.zone}` on the secondary tries a transfer",
         )
-    return f"{one.dns} answers with authority, serial {served}, as the primary"
+    return f"{secondary.dns} answers with authority, serial {served}, as the primary"
 
 
-def _secondary_api(workspace: Workspace, authority: Authority, one: Secondary) -> str:
-    reader = workspace.open_secondary(authority, one)
+def _secondary_api(workspace: Workspace, authority: Authority, secondary: Secondary) -> str:
+    reader = workspace.open_secondary(authority, secondary)
     if reader is None:
         raise CannotSee(
             "no key is bound to its api_url, so it is not asked to transfer at once; NOTIFY has to do",
@@ -87,7 +87,7 @@ def _notify(workspace: Workspace, authority: Authority, header: CachedCheck[Zone
     seen = header()
     if seen.notified_serial == seen.serial:
         return f"the primary has sent NOTIFY for serial {seen.serial}"
-    if all(workspace.open_secondary(authority, one) is not None for one in authority.secondaries):
+    if all(workspace.open_secondary(authority, secondary) is not None for secondary in authority.secondaries):
         return "not sent for this serial; each secondary is asked by its API"
     raise CannotSee(
         f"the primary has not sent NOTIFY for serial {seen.serial} yet",
@@ -95,16 +95,16 @@ def _notify(workspace: Workspace, authority: Authority, header: CachedCheck[Zone
     )
 
 
-def _resolver(workspace: Workspace, zone: str, one: Resolver) -> str:
+def _resolver(workspace: Workspace, zone: str, resolver: Resolver) -> str:
     question = Question(zone, "SOA")
-    answer = conclusive(workspace, one.dns, question, recursion_desired=True)
+    answer = conclusive(workspace, resolver.dns, question, recursion_desired=True)
     if answer.rcode != "NOERROR" or not answer.rrsets:
         raise OutsideFailure(
-            f"{one.dns} answers {answer.rcode} for {zone}: it does not resolve the zone",
+            f"{resolver.dns} answers {answer.rcode} for {zone}: it does not resolve the zone",
             code="resolver",
             hint="let it forward the zone to a secondary",
         )
-    return f"{one.dns} resolves the zone in {answer.elapsed_ms} ms"
+    return f"{resolver.dns} resolves the zone in {answer.elapsed_ms} ms"
 
 
 # --- secondaries that read the primary's database
@@ -156,7 +156,7 @@ def _database(workspace: Workspace, authority: Authority, secondary: Secondary, 
         raise Refused(
             f"it holds {authority.zone} as kind {seen.kind!r}, in a database of its own",
             guard="primary",
-            hint="say policy.replication: transfer if it transfers the zone; else let it read the primary's database",
+            hint="set policy.replication: transfer if it transfers the zone; else let it read the primary's database",
         )
     wanted = header().serial
     if seen.serial != wanted:

@@ -1,4 +1,4 @@
-"""What `drift` found: where zone, secondaries, log and contracts are not what they should be to each other."""
+"""The report of `drift`: differences between zone, secondaries, log and contracts."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from hyops_gitops.core.codec import JsonObject
 from hyops_gitops.core.damage import Damage
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.markers import Anchor
+from hyops_gitops.core.server_report import server_label
 from hyops_gitops.core.zone import Key, RRset, Zone
 from hyops_gitops.log.parts import SecondaryDrift
 from hyops_gitops.log.retirement import NEW_ZONE_S, NO_ANSWER_S, OLD_ANSWER_S
@@ -17,7 +18,7 @@ from hyops_gitops.plan.plan import Drift, split_rrset
 
 
 class DriftKind(StrEnum):
-    """What happened, as far as it can be told."""
+    """The kind of a difference, as far as it can be known."""
 
     EDITED = "edited"  # one of our records, by hand
     NEVER_APPLIED = "never-applied"  # contracts that ask for something else than was applied last
@@ -79,7 +80,7 @@ class DriftCase:
             "name": self.name,
             "message": self.message,
             "compares": {"expected": expected, "found": found},
-            "differences": [one.to_json() for one in self.differences],
+            "differences": [difference.to_json() for difference in self.differences],
             "hint": self.hint,
             "owner": self.owner,
             "changes": list(self.changes),
@@ -93,7 +94,7 @@ ViewSource = Literal["api", "axfr", "dns"]
 
 @dataclass(frozen=True, slots=True)
 class ServerView:
-    """What one server holds of the zone, as far as it could be looked at."""
+    """A server's zone, as far as it could be looked at."""
 
     role: str
     name: str
@@ -109,7 +110,7 @@ class ServerView:
     @property
     def where(self) -> str:
         """How a case names it."""
-        return self.role if self.role == self.name else f"{self.role} {self.name}"
+        return server_label(self.role, self.name)
 
     @property
     def anchor(self) -> Anchor | None:
@@ -117,13 +118,13 @@ class ServerView:
         return Anchor.parse(self.marker) if self.marker else None
 
     def differences(self, expected: Zone) -> tuple[Difference, ...]:
-        """How it differs from a zone, in what was looked at; disabled records, which nobody serves, do not count."""
+        """How it differs from a zone, in what was looked at; disabled records, which are not served, do not count."""
         return compare(expected, self.zone, self.looked_at)
 
 
 @dataclass(frozen=True, slots=True)
 class DriftReport:
-    """Everything that `drift` found."""
+    """All cases, and what could not be seen."""
 
     zone: str
     commit: str
@@ -133,7 +134,7 @@ class DriftReport:
     unseen: tuple[str, ...]  # what could not be looked at, and why
     blind: bool  # whether that includes a server that has to be looked at
     recorded_seq: int | None = None  # the drift entry written by this run
-    retransferred: str | None = None  # the secondary that was told to transfer, and now holds what the primary holds
+    retransferred: str | None = None  # the secondary that transferred, and now holds what the primary holds
 
     @property
     def exit_code(self) -> Exit:
@@ -171,11 +172,17 @@ class DriftReport:
 
 
 def secondary_drift(case: DriftCase, view: ServerView, contracts: Mapping[Key, str]) -> SecondaryDrift:
-    """What a `drift` entry says about a secondary."""
+    """The form of a secondary's case in a `drift` entry."""
     kind: Literal["behind", "edited"] = "behind" if case.kind is DriftKind.SECONDARY_BEHIND else "edited"
     differences = tuple(
-        Drift(one.name, one.type, one.expected, one.found, contracts.get((one.name, one.type), ""))
-        for one in case.differences
+        Drift(
+            difference.name,
+            difference.type,
+            difference.expected,
+            difference.found,
+            contracts.get((difference.name, difference.type), ""),
+        )
+        for difference in case.differences
     )
     return SecondaryDrift(view.name, view.address, kind, differences)
 
@@ -189,7 +196,7 @@ def compare(expected: Zone, found: Zone, within: Collection[Key] | None = None) 
 def shared_case(
     secondary: Secondary, view: ServerView, expected: Zone, reference: ServerView | None
 ) -> DriftCase | None:
-    """Whether it answers otherwise than the primary. Nobody edits it apart: it has no records of its own.
+    """Whether it answers otherwise than the primary. It cannot be edited apart: it has no records of its own.
 
     Args:
         secondary: Which.
@@ -209,7 +216,7 @@ def shared_case(
             f"(zone-cache-refresh-interval); a flush by its API makes a new zone known: {repair}"
         )
         return DriftCase(DriftKind.SECONDARY_BEHIND, view.where, None, message, (), hint)
-    # Where the primary's own rows contradict each other the primary's case says so.
+    # Where the primary's own rows contradict each other, that is the primary's case.
     contradicted = {row.name for row in reference.damage} if reference is not None else set()
     differences = tuple(found for found in view.differences(expected) if found.name not in contradicted)
     if not differences:

@@ -1,4 +1,4 @@
-"""Which kind of drift a difference is, and what to do about it. Pure."""
+"""The kind of drift that a difference is, and its remedy."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ AnchorSays = Literal["current", "lost", "restored", "ahead", "breakglass", "othe
 
 @dataclass(frozen=True, slots=True)
 class DriftInputs:
-    """What the zone is held against."""
+    """The log and the contracts that the zone is compared with."""
 
     log: Log
     desired: Zone  # what the contracts ask for; of one that is held, what was applied last
@@ -39,7 +39,7 @@ class DriftInputs:
 def left_by(log: Log) -> Zone:
     """The zone as it should be now: ours as applied last, others' as observed last.
 
-    What somebody else put in the way of ours is drift for as long as it stands there, even where it is recorded.
+    A foreign record in the way of ours is drift for as long as it stands there, even where it is recorded.
     """
     ours = log.state.names()
     others = (
@@ -50,36 +50,36 @@ def left_by(log: Log) -> Zone:
     return Zone.of(log.zone, others).with_rrsets(log.state.zone.rrsets.values())
 
 
-def zone_cases(sides: DriftInputs, view: ServerView, expected: Zone, state: AnchorSays) -> Iterator[DriftCase]:
+def zone_cases(inputs: DriftInputs, view: ServerView, expected: Zone, state: AnchorSays) -> Iterator[DriftCase]:
     """What happened to the zone outside the log.
 
     Args:
-        sides: The log and the contracts.
+        inputs: The log and the contracts.
         view: The primary.
         expected: `left_by` the log, without what the view cannot show.
-        state: What its anchor says.
+        state: The state of its anchor.
     """
-    differences = view.differences(expected) if sides.log.has_baseline else ()
-    zone = sides.log.zone
+    differences = view.differences(expected) if inputs.log.has_baseline else ()
+    zone = inputs.log.zone
     yield from damage_cases(view, REPAIR, differences)
-    damaged = {one.name for one in view.damage}
-    differences = tuple(one for one in differences if one.name not in damaged)
+    damaged = {damage.name for damage in view.damage}
+    differences = tuple(difference for difference in differences if difference.name not in damaged)
     match state:
         case "current" | "lost":
-            yield from _edits(sides, view, differences)
+            yield from _edits(inputs, view, differences)
         case "restored":
             found = f"names {view.anchor}" if view.anchor else "is missing"
-            denied = sides.log.denied(view.anchor) if view.anchor else None
+            denied = inputs.log.denied(view.anchor) if view.anchor else None
             why = (
                 f"entry {denied.seq} records it as not applied, and its update landed afterwards"
                 if denied
                 else "the zone was restored or rebuilt"
             )
-            message = f"the anchor {found}, the log's is {sides.log.anchor}: {why}"
-            hint = f"look at `plan --live`; to go on from what is there: apply {override_line('restored')}"
+            message = f"the anchor {found}, the log's is {inputs.log.anchor}: {why}"
+            hint = f"look at `plan --live`; to build on what is there: apply {override_line('restored')}"
             yield DriftCase(DriftKind.RESTORED, view.where, None, message, differences, hint)
         case "ahead":
-            message = f"the zone was last changed by {view.anchor}, this log ends at {sides.log.head.seq}"
+            message = f"the zone was last changed by {view.anchor}, this log ends at {inputs.log.head.seq}"
             hint = "git fetch, if this clone is old; else look into who cut the log: hyops-gitops evidence import CLONE"
             yield DriftCase(DriftKind.LOG_BEHIND, view.where, None, message, (), hint)
         case "breakglass":
@@ -95,81 +95,88 @@ def zone_cases(sides: DriftInputs, view: ServerView, expected: Zone, state: Anch
 
 def damage_cases(view: ServerView, remedy: str, differences: Sequence[Difference] = ()) -> Iterator[DriftCase]:
     """What contradicts itself on one server, with how it differs there from what it should be."""
-    for one in view.damage:
-        here = tuple(difference for difference in differences if difference.name == one.name)
-        message = f"{one.message}; the cause is {CAUSE}"
+    for damage in view.damage:
+        here = tuple(difference for difference in differences if difference.name == damage.name)
+        message = f"{damage.message}; the cause is {CAUSE}"
         hint = f"{remedy}; prevent it: {SETTINGS}"
-        yield DriftCase(DriftKind.DAMAGED, view.where, one.name, message, here, hint, damage=one)
+        yield DriftCase(DriftKind.DAMAGED, view.where, damage.name, message, here, hint, damage=damage)
 
 
-def _edits(sides: DriftInputs, view: ServerView, differences: Sequence[Difference]) -> Iterator[DriftCase]:
-    """A case for each name: ours edited, or a record of somebody else's."""
-    ours, wanted = sides.log.state.names(), sides.desired.names()
-    for name, group in groupby(differences, key=lambda one: one.name):
+def _edits(inputs: DriftInputs, view: ServerView, differences: Sequence[Difference]) -> Iterator[DriftCase]:
+    """A case for each name: a record of ours edited, or a foreign one."""
+    ours, wanted = inputs.log.state.names(), inputs.desired.names()
+    for name, group in groupby(differences, key=lambda difference: difference.name):
         together = tuple(group)
-        managed = tuple(one for one in together if (one.name, one.type) in sides.log.state.entries)
-        others = tuple(one for one in together if one not in managed)
+        managed = tuple(
+            difference for difference in together if (difference.name, difference.type) in inputs.log.state.entries
+        )
+        others = tuple(difference for difference in together if difference not in managed)
         if managed:
-            yield _edited(sides, view, name, managed)
-        in_the_way = name in ours | wanted and any(one.type in CONFLICTING_TYPES and one.found for one in others)
+            yield _edited(inputs, view, name, managed)
+        in_the_way = name in ours | wanted and any(
+            difference.type in CONFLICTING_TYPES and difference.found for difference in others
+        )
         if others:
-            yield _foreign(sides, view, name, others, in_the_way=in_the_way)
+            yield _foreign(inputs, view, name, others, in_the_way=in_the_way)
 
 
-def _edited(sides: DriftInputs, view: ServerView, name: str, differences: tuple[Difference, ...]) -> DriftCase:
-    keys = [(one.name, one.type) for one in differences]
-    wanted = [sides.desired.rrsets.get(key) for key in keys]
+def _edited(inputs: DriftInputs, view: ServerView, name: str, differences: tuple[Difference, ...]) -> DriftCase:
+    keys = [(difference.name, difference.type) for difference in differences]
+    wanted = [inputs.desired.rrsets.get(key) for key in keys]
     put_back = f"apply {override_line('drift', name)}"
-    if wanted == [one.found for one in differences]:
+    if wanted == [difference.found for difference in differences]:
         hint = "the contract asks for what is live: the next apply takes it over"
-    elif wanted == [one.expected for one in differences]:
+    elif wanted == [difference.expected for difference in differences]:
         hint = f"to put it back: {put_back}; to keep it: write it into the contract, and the next apply takes it over"
     else:
         hint = f"the contract asks for something else again; to apply that all the same: {put_back}"
     message = f"{name} was changed outside the log"
-    return DriftCase(DriftKind.EDITED, view.where, name, message, differences, hint, sides.owner(keys[0]))
+    return DriftCase(DriftKind.EDITED, view.where, name, message, differences, hint, inputs.owner(keys[0]))
 
 
 def _foreign(
-    sides: DriftInputs, view: ServerView, name: str, differences: tuple[Difference, ...], *, in_the_way: bool
+    inputs: DriftInputs, view: ServerView, name: str, differences: tuple[Difference, ...], *, in_the_way: bool
 ) -> DriftCase:
-    came, went = all(one.expected is None for one in differences), all(one.found is None for one in differences)
+    came, went = (
+        all(difference.expected is None for difference in differences),
+        all(difference.found is None for difference in differences),
+    )
     what = "is new" if came else "is gone" if went else "changed"
-    types = ", ".join(one.type for one in differences)
+    types = ", ".join(difference.type for difference in differences)
     message = f"{name} {types}, which no contract owns, {what}"
     if in_the_way:
         message += " and stands in the way of ours"
         hint = f"remove it; or let apply do that: {override_line('drift', name)}"
-    elif sides.policy.zone_ownership == "exclusive":
+    elif inputs.policy.zone_ownership == "exclusive":
         hint = "remove it, or write a contract for it"
     else:
-        hint = "nothing, if somebody else is allowed to write there (policy.zone_ownership: shared)"
-    counts = in_the_way or sides.policy.zone_ownership == "exclusive"
+        hint = "nothing, if other writers are allowed there (policy.zone_ownership: shared)"
+    counts = in_the_way or inputs.policy.zone_ownership == "exclusive"
     return DriftCase(DriftKind.FOREIGN, view.where, name, message, differences, hint, counts=counts)
 
 
 def unapplied_cases(
-    sides: DriftInputs, undecided: Collection[str], commits: Sequence[CommitInfo]
+    inputs: DriftInputs, undecided: Collection[str], commits: Sequence[CommitInfo]
 ) -> Iterator[DriftCase]:
-    """What the contracts ask for and nobody has applied.
+    """What the contracts ask for and was never applied.
 
     Args:
-        sides: The log and the contracts.
+        inputs: The log and the contracts.
         undecided: Names whose contract is invalid.
         commits: The first-parent commits since the one recorded last.
     """
-    paths = {rrset.name: path for path, contract in sides.contracts.items() for rrset in contract.rrsets()}
-    recorded = {key[0]: entry.contract for key, entry in sides.log.state.entries.items()}
-    for name, group in groupby(compare(sides.desired, sides.log.state.zone), key=lambda one: one.name):
+    paths = {rrset.name: path for path, contract in inputs.contracts.items() for rrset in contract.rrsets()}
+    recorded = {key[0]: entry.contract for key, entry in inputs.log.state.entries.items()}
+    for name, group in groupby(compare(inputs.desired, inputs.log.state.zone), key=lambda difference: difference.name):
         differences = tuple(group)
         if name in undecided:
             continue
         path = paths.get(name) or recorded.get(name) or ""
-        changes = [one for one in commits if path in one.changed]
+        changes = [commit for commit in commits if path in commit.changed]
         by = f": {changes[-1].author}, {changes[-1].subject!r}" if changes else ""
         message = f"{name} was never applied as its contract asks{by}"
-        hint = "run `hyops-gitops apply`, or look into why it did not: hyops-gitops history " + name
-        contract = sides.contracts.get(path)
+        hint = f"run `hyops-gitops apply`; if one ran, look at: hyops-gitops history {name}"
+        contract = inputs.contracts.get(path)
         yield DriftCase(
             DriftKind.NEVER_APPLIED,
             path,
@@ -178,7 +185,7 @@ def unapplied_cases(
             differences,
             hint,
             contract.owner if contract else None,
-            tuple(one.id for one in changes),
+            tuple(commit.id for commit in changes),
         )
 
 
@@ -196,7 +203,7 @@ def secondary_case(
     Args:
         secondary: Which.
         view: What it holds.
-        expected: What the primary holds, or the log says where nobody could look, without what the view cannot show.
+        expected: What the primary holds, or else the log recorded, without what the view cannot show.
         reference: The primary, where it could be looked at.
         log: The log.
         recorded: The zone that the log observed last, without what the view cannot show.
@@ -211,9 +218,9 @@ def secondary_case(
         message = f"{view.where} does not answer for {log.zone} with authority"
         hint = f"look into its configuration; then: {repair}"
         return DriftCase(DriftKind.SECONDARY_BEHIND, view.where, None, message, (), hint)
-    # Where the primary's own rows contradict each other no copy of them is wrong; the primary's case says so.
-    contradicted = {one.name for one in reference.damage} if reference is not None else set()
-    differences = tuple(one for one in view.differences(expected) if one.name not in contradicted)
+    # Where the primary's own rows contradict each other no copy of them is wrong; that is the primary's case.
+    contradicted = {damage.name for damage in reference.damage} if reference is not None else set()
+    differences = tuple(difference for difference in view.differences(expected) if difference.name not in contradicted)
     if not differences:
         return None
     many = f"{len(differences)} RRsets differ"
@@ -222,7 +229,7 @@ def secondary_case(
         message = f"{view.where} serves an older zone{of}: {many}"
         hint = f"bring it up: {repair}"
         if contradicted:
-            hint = f"mend the primary first, BIND and Knot refuse to transfer such a zone: {REPAIR}; then {hint}"
+            hint = f"repair the primary first, BIND and Knot refuse to transfer such a zone: {REPAIR}; then {hint}"
         return DriftCase(DriftKind.SECONDARY_BEHIND, view.where, None, message, differences, hint)
     seen = f"{view.where} {_serial_of(view, reference)}"
     newest = reference.anchor if reference is not None else log.anchor
@@ -237,7 +244,8 @@ def secondary_case(
         hint = f"`hyops-gitops doctor` looks at what moves the serial; {bring_up}"
         return DriftCase(DriftKind.SECONDARY_BEHIND, view.where, None, message, differences, hint)
     if reference is not None and all(
-        same_served(one.found, recorded.rrsets.get((one.name, one.type))) for one in differences
+        same_served(difference.found, recorded.rrsets.get((difference.name, difference.type)))
+        for difference in differences
     ):
         message = (
             f"{seen} what the log recorded before the primary was changed past it: "

@@ -1,6 +1,6 @@
-"""Drift: where zone, secondaries, log and contracts are not what they should be to each other.
+"""Drift: differences between zone, secondaries, log and contracts.
 
-Looks through the primary's API where there is a key, by DNS elsewhere, and says what it could not see. Writes nothing,
+Reads the primary's API where there is a key, DNS elsewhere, and lists what it could not see. Writes nothing,
 but for a `drift` entry when asked to record, and a transfer when asked to bring a secondary up.
 """
 
@@ -50,7 +50,7 @@ class DriftRequest:
 
 
 def look_for_drift(request: DriftRequest, workspace: Workspace) -> DriftReport:
-    """Everything that is not as it should be.
+    """Find everything that differs.
 
     Raises:
         FindingsError: the authority is invalid.
@@ -58,11 +58,11 @@ def look_for_drift(request: DriftRequest, workspace: Workspace) -> DriftReport:
         UsageError: code `unknown-server`: no secondary of that name, or its API is not given.
         OutsideFailure: the API where it has to be asked, or the remote, cannot be reached.
     """
-    return _Looking(request, workspace).run()
+    return _DriftSearch(request, workspace).run()
 
 
-class _Looking:
-    """One look."""
+class _DriftSearch:
+    """One search."""
 
     def __init__(self, request: DriftRequest, workspace: Workspace) -> None:
         self.request = request
@@ -74,19 +74,19 @@ class _Looking:
         self.viewer = Viewer(self.authority, _views(request, workspace), strict=request.look == "api" or request.record)
 
     def run(self) -> DriftReport:
-        """Look, bring up, record; in this order the record says how it was before anything was mended."""
+        """Look, record, bring up: the record shows how it was before anything was repaired."""
         log = self._log()
-        sides = self._sides(log)
-        keys = log.observed.rrsets.keys() | log.state.entries.keys() | sides.desired.rrsets.keys()
+        inputs = self._inputs(log)
+        keys = log.observed.rrsets.keys() | log.state.entries.keys() | inputs.desired.rrsets.keys()
         primary = self.viewer.primary(keys)
         copies = self._copies(log, primary)
-        cases = [*self._zone_cases(sides, primary), *self._unapplied(sides), *(case for _, _, case in copies if case)]
+        cases = [*self._zone_cases(inputs, primary), *self._unapplied(inputs), *(case for _, _, case in copies if case)]
         recorded_seq = self._record(copies) if self.request.record else None
         retransferred = None
         if self.request.retransfer is not None:
             retransferred = self._retransfer(self.request.retransfer, log, primary)
             copies = self._copies(log, primary)
-            cases = [one for one in cases if one.kind not in _OF_SECONDARIES]
+            cases = [case for case in cases if case.kind not in _OF_SECONDARIES]
             cases += [case for _, _, case in copies if case]
         views = [*([primary] if primary else []), *(view for _, view, _ in copies)]
         return DriftReport(
@@ -106,11 +106,11 @@ class _Looking:
     def _log(self) -> Log:
         return self.zone.verified(self.zone.store.fetch()) if self.request.record else self.zone.log()
 
-    def _sides(self, log: Log) -> DriftInputs:
+    def _inputs(self, log: Log) -> DriftInputs:
         """The log and the contracts; a held one asks for what was applied last, as it does of an apply."""
         contracts = {contract.path: contract for contract in self.validation.contracts}
         held = holds_in_effect(log.state, log.holder, contracts.values())
-        asked = (rrset for path, one in contracts.items() if path not in held for rrset in one.rrsets())
+        asked = (rrset for path, contract in contracts.items() if path not in held for rrset in contract.rrsets())
         kept = (entry.rrset for entry in log.state.entries.values() if entry.contract in held)
         return DriftInputs(log, Zone.of(self.authority.zone, (*asked, *kept)), contracts, self.authority.policy)
 
@@ -154,20 +154,20 @@ class _Looking:
             self.viewer.unseen.append(f"what moves the primary's serial: {error.message}")
         return None
 
-    # --- what it comes to
+    # --- the cases
 
-    def _zone_cases(self, sides: DriftInputs, primary: ServerView | None) -> Iterator[DriftCase]:
+    def _zone_cases(self, inputs: DriftInputs, primary: ServerView | None) -> Iterator[DriftCase]:
         if primary is None:
             return iter(())
         if not primary.serves:
             self.viewer.unseen.append(f"{primary.where}: it does not answer for {self.authority.zone} with authority")
             self.viewer.blind = True
             return iter(())
-        expected = self.viewer.comparable(left_by(sides.log), primary.source)
-        return zone_cases(sides, primary, expected, _anchor_says(primary, sides.log))
+        expected = self.viewer.comparable(left_by(inputs.log), primary.source)
+        return zone_cases(inputs, primary, expected, _anchor_state(primary, inputs.log))
 
-    def _unapplied(self, sides: DriftInputs) -> Iterator[DriftCase]:
-        history, recorded = self.workspace.history, sides.log.recorded_commit
+    def _unapplied(self, inputs: DriftInputs) -> Iterator[DriftCase]:
+        history, recorded = self.workspace.history, inputs.log.recorded_commit
         commits: tuple[CommitInfo, ...] = ()
         if recorded is not None and recorded != self.commit:
             if history.is_ancestor(self.commit, recorded):
@@ -177,13 +177,13 @@ class _Looking:
                 return iter(())
             if history.is_ancestor(recorded, self.commit):
                 commits = history.first_parent_commits(recorded, self.commit)
-        undecided = self.validation.undecided(self.authority.zone, sides.log.state)
-        return unapplied_cases(sides, undecided, commits)
+        undecided = self.validation.undecided(self.authority.zone, inputs.log.state)
+        return unapplied_cases(inputs, undecided, commits)
 
     # --- what it does
 
     def _record(self, copies: list[tuple[Secondary, ServerView, DriftCase | None]]) -> int | None:
-        """Write what the zone and the secondaries show to the log, unless it says so already; the entry's number."""
+        """Append what the zone and the secondaries show, unless the log has it already; the entry's number."""
         workspace, authority = self.workspace, self.authority
         opened = open_for_writing(workspace, about_keys=False, tolerate_doubt=False)
         log = opened.log
@@ -201,7 +201,7 @@ class _Looking:
         drift = zone_drift(self.commit, log, observation)
         known = log.damage
         damage = () if known is not None and known[1] == observation.damage else observation.damage
-        if drift is None and not damage and (not secondaries or secondaries == _said_last(log)):
+        if drift is None and not damage and (not secondaries or secondaries == _recorded_last(log)):
             return None
         same = zone_digests(log.observed, log.state, log.serial)
         body = drift or ZoneDrift(self.commit, same, same, ())
@@ -211,10 +211,10 @@ class _Looking:
 
     def _retransfer(self, name: str, log: Log, primary: ServerView | None) -> str:
         """Have a secondary transfer the zone, or flush its caches, and wait until it holds what the primary holds."""
-        secondary = next((one for one in self.authority.secondaries if one.name == name), None)
+        secondary = next((secondary for secondary in self.authority.secondaries if secondary.name == name), None)
         if secondary is None:
-            known = ", ".join(one.name for one in self.authority.secondaries) or "none"
-            raise UsageError(f"{name!r} is no secondary", code="unknown-server", hint=f"there are: {known}")
+            known = ", ".join(secondary.name for secondary in self.authority.secondaries) or "none"
+            raise UsageError(f"no secondary has the name {name!r}", code="unknown-server", hint=f"secondaries: {known}")
         shared = is_shared(self.authority)
         requester = self.workspace.open_refresher(self.authority, secondary)
         if requester is None:
@@ -239,7 +239,7 @@ class _Looking:
                     code="retransfer",
                     hint="which database does it read, and is that one's replication up to date?"
                     if shared
-                    else "its log says why: does the primary allow it to transfer, and can it reach the primary?",
+                    else "look into its log: does the primary allow it to transfer, and can it reach the primary?",
                 )
             clock.sleep(_POLL_S)
 
@@ -255,7 +255,7 @@ def _views(request: DriftRequest, workspace: Workspace) -> Workspace:
             return workspace.replaced(reader_with_key=workspace.open_reader)
 
 
-def _anchor_says(primary: ServerView, log: Log) -> AnchorSays:
+def _anchor_state(primary: ServerView, log: Log) -> AnchorSays:
     if primary.marker is not None and primary.anchor is None:
         return "other"
     try:
@@ -264,8 +264,8 @@ def _anchor_says(primary: ServerView, log: Log) -> AnchorSays:
         return "other"
 
 
-def _said_last(log: Log) -> tuple[SecondaryDrift, ...] | None:
-    """What the newest drift entry says of the secondaries, None when something was applied since."""
+def _recorded_last(log: Log) -> tuple[SecondaryDrift, ...] | None:
+    """The secondaries of the newest drift entry, None when something was applied since."""
     for entry in reversed(log.entries):
         match entry.body:
             case ZoneDrift(secondaries=secondaries):

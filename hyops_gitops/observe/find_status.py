@@ -1,6 +1,6 @@
 """Status: intended (contracts at HEAD), recorded (signed evidence) and answered (each server), name by name.
 
-By DNS alone: no credentials. What could not be seen is said, never guessed.
+By DNS alone: no credentials. What could not be seen is listed, never guessed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -38,7 +38,7 @@ def look(name: str | None, workspace: Workspace) -> Status:
     zone = head.zone()
     validation, authority = head.validation, zone.authority
     log, trouble = _log(zone)
-    intended = Zone.of(authority.zone, (rrset for one in validation.contracts for rrset in one.rrsets()))
+    intended = Zone.of(authority.zone, (rrset for contract in validation.contracts for rrset in contract.rrsets()))
     undecided = validation.undecided(authority.zone, log.state if log else None)
     known = intended.names() | undecided | (log.state.names() if log else set())
     names = (
@@ -48,7 +48,7 @@ def look(name: str | None, workspace: Workspace) -> Status:
     given = _ask(servers, names, authority.zone, workspace.dns)
     states = tuple(_state(server, given[server], authority.zone) for server in servers)
     judge = Judge(log, negative_ttl(given.values(), authority.zone), workspace.clock.now(), is_shared(authority))
-    contracts = {one.path: str(one.name) for one in validation.contracts}
+    contracts = {contract.path: str(contract.name) for contract in validation.contracts}
     holds = held_contracts(log, validation.contracts, Limits.of(authority.policy), ())
     held = {contracts[path]: why for path, why in holds.items()}
     damage, doubts = _damage(authority, names if name else None, states, log, workspace)
@@ -58,17 +58,17 @@ def look(name: str | None, workspace: Workspace) -> Status:
         head.commit,
         tuple(
             NameStatus(
-                one,
-                None if one in undecided else tuple(wanted.get(one, {}).values()),
-                tuple(recorded.get(one, {}).values()) if recorded is not None else None,
-                _since(log, one) if log else None,
+                each,
+                None if each in undecided else tuple(wanted.get(each, {}).values()),
+                tuple(recorded.get(each, {}).values()) if recorded is not None else None,
+                _since(log, each) if log else None,
                 tuple(
-                    judge.answer(server, one, given[server], wanted.get(one, {}), decided=one not in undecided)
+                    judge.answer(server, each, given[server], wanted.get(each, {}), decided=each not in undecided)
                     for server in servers
                 ),
-                held.get(one),
+                held.get(each),
             )
-            for one in names
+            for each in names
         ),
         states,
         (*_warnings(states, log), *_about_segments(authority, log, workspace), *doubts),
@@ -80,7 +80,7 @@ def look(name: str | None, workspace: Workspace) -> Status:
 
 
 def _log(zone: ManagedZone) -> tuple[Log | None, Refused | None]:
-    """The log, and why there is none to be had although it was started: DNS can be looked at all the same."""
+    """The log, or why it cannot be had although it was started: DNS can be looked at all the same."""
     try:
         return zone.log_if_started(), None
     except Refused as error:
@@ -110,9 +110,9 @@ def _since(log: Log, name: str) -> Since | None:
     """The newest applied change of a name that left it what it is."""
     newest = next(
         (
-            one
-            for one in reversed(list(log.applied_to(name)))
-            if any(change.name == name and change.after is not None for change in one.intent.changes)
+            applied
+            for applied in reversed(list(log.applied_to(name)))
+            if any(change.name == name and change.after is not None for change in applied.intent.changes)
         ),
         None,
     )
@@ -126,11 +126,11 @@ def _since(log: Log, name: str) -> Since | None:
 
 def _warnings(states: tuple[ServerState, ...], log: Log | None) -> Iterator[str]:
     if log is not None and (intent := log.open_intent) is not None:
-        yield f"intent {intent.seq} has no result yet: an apply is under way, or one died; the next apply settles it"
+        yield f"intent {intent.seq} has no result yet: an apply is running, or has died; the next apply settles it"
     entries = log.entries.of_types("reconcile") if log else ()
-    reconciled = {one.body.segment for one in entries if isinstance(one.body, Reconcile)}
-    for segment in sorted({one.break_glass for one in states if one.break_glass} - reconciled):
-        where = ", ".join(f"{one.role} {one.name}" for one in states if one.break_glass == segment)
+    reconciled = {entry.body.segment for entry in entries if isinstance(entry.body, Reconcile)}
+    for segment in sorted({server.break_glass for server in states if server.break_glass} - reconciled):
+        where = ", ".join(f"{server.label}" for server in states if server.break_glass == segment)
         yield f"break-glass segment {segment} is not reconciled with the log; seen on {where}"
 
 
@@ -141,21 +141,21 @@ def _damage(
     log: Log | None,
     workspace: Workspace,
 ) -> tuple[tuple[Damage, ...], tuple[str, ...]]:
-    """Rows that contradict each other, and a warning that says so: DNS does not show them.
+    """Rows that contradict each other, and a warning of them: DNS does not show them.
 
     Where the primary's key is here its API is asked, for few names or for the whole zone, unless it is silent by DNS
-    already; else the log tells what was seen last and not mended since.
+    already; else the log has what was seen last and not repaired since.
     """
     recorded = log.damage if log else None
     damage, source = (recorded[1], f", as entry {recorded[0].seq} recorded it") if recorded else ((), "")
-    silent = any(one.role == "primary" and not one.answers for one in states)
+    silent = any(server.role == "primary" and not server.answers for server in states)
     try:
         if not silent and (reader := workspace.reader_with_key(authority)) is not None:
             zone = authority.zone
             rows = reader.rrsets() if names is None else reader.rows_at([*names, anchor_name(zone), zone])
             damage, source = find_damage(rows), ""
     except HyopsError as error:
-        source += f"; the primary's API cannot be asked: {error.message}"
+        source += f"; cannot ask the primary's API: {error.message}"
     return damage, ((f"{damage_words(damage)}{source}; repair it: `{REPAIR}`",) if damage else ())
 
 
@@ -167,10 +167,10 @@ def _about_segments(authority: Authority, log: Log | None, workspace: Workspace)
 def _caught_up(states: tuple[ServerState, ...], log: Log) -> Iterator[str]:
     """The servers that were not seen to serve the newest change when it was applied, and that show its anchor now."""
     last = last_change(log)
-    late = {one.key for one in last.behind} if last and last.segment is None else set()
+    late = {server.key for server in last.behind} if last and last.segment is None else set()
     for server in states:
         if last and (server.role, server.name) in late and server.anchor_seq == last.seq:
-            yield f"{server.role} {server.name} shows the anchor of entry {last.seq}; the next apply proves it"
+            yield f"{server.label} shows the anchor of entry {last.seq}; the next apply proves it"
 
 
 def _unseen(
@@ -183,7 +183,7 @@ def _unseen(
     for server in states:
         if not server.answers:
             need = "" if server.required else ", which policy.convergence does not require"
-            yield f"{server.role} {server.name} ({server.address}){need}: {unseen_because(server.trouble)}"
+            yield f"{server.label} ({server.address}){need}: {unseen_because(server.trouble)}"
     if trouble is not None:
         hint = f" ({trouble.hint})" if trouble.hint else ""
         yield f"what is recorded: {trouble.message}{hint}"

@@ -32,7 +32,7 @@ _MARIADB = (
 
 @dataclass(frozen=True, slots=True)
 class Race:
-    """What came of updates at the same moment in a scratch zone."""
+    """The outcome of updates at the same moment in a scratch zone."""
 
     races: int
     accepted: int  # updates answered with 204
@@ -95,7 +95,7 @@ def race(scratch: ScratchZone, on_event: OnEvent) -> Race:
     made = False
     try:
         filling = (RRset.of(f"filling{n}.{scratch.name}", "A", _TTL, [_TARGET]) for n in range(_FILLING))
-        made = True  # or may be, where the reply is lost or somebody interrupts
+        made = True  # or may be, where the reply is lost or the run is interrupted
         try:
             scratch.create([_soa(scratch.name), *filling], native=True, transfer_keys=())
         except ServerRefused:
@@ -166,7 +166,7 @@ def _soa(zone: str) -> RRset:
 
 
 def _remove(scratch: ScratchZone, on_event: OnEvent) -> None:
-    """Remove the zone; where that fails, say how to do it by hand: an earlier failure is the one to raise."""
+    """Remove the zone; where that fails, warn: an earlier failure is the one to raise."""
     reason = ""
     for _ in range(_REMOVALS):
         try:
@@ -178,4 +178,4 @@ def _remove(scratch: ScratchZone, on_event: OnEvent) -> None:
         else:
             return
     by_hand = f"pdnsutil delete-zone {scratch.name}"
-    on_event(Warned(f"{scratch.name} could not be removed ({reason}); on the primary: {by_hand}"))
+    on_event(Warned(f"cannot remove {scratch.name}: {reason}; on the primary: {by_hand}"))

@@ -1,4 +1,4 @@
-"""What `status` found: each name from three sides."""
+"""The report of `status`: each name from three sides."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +9,7 @@ from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.exchange import NO_ANSWER
 from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.people import MergedCommit
+from hyops_gitops.core.server_report import server_label
 from hyops_gitops.core.zone import RRset
 
 # caching: a resolver still gives an earlier answer, within that answer's TTL.
@@ -18,7 +19,7 @@ Verdict = Literal["as intended", "caching", "differs", "silent", "inconclusive"]
 
 @dataclass(frozen=True, slots=True)
 class ServerAnswer:
-    """What one server answers for one name."""
+    """A server's answers for one name."""
 
     role: str
     name: str
@@ -61,14 +62,14 @@ class Since:
             "operator": self.operator,
             "changes": [
                 {
-                    "commit": one.commit,
-                    "pull_request": one.pull_request,
-                    "title": one.title,
-                    "author": one.author.name,
-                    "merged_by": one.merged_by.name if one.merged_by else None,
-                    "approved_by": [approval.by.name for approval in one.approvals],
+                    "commit": merged.commit,
+                    "pull_request": merged.pull_request,
+                    "title": merged.title,
+                    "author": merged.author.name,
+                    "merged_by": merged.merged_by.name if merged.merged_by else None,
+                    "approved_by": [approval.by.name for approval in merged.approvals],
                 }
-                for one in self.merged
+                for merged in self.merged
             ],
         }
 
@@ -79,7 +80,7 @@ class NameStatus:
 
     name: str
     intended: tuple[RRset, ...] | None  # None: its contract is invalid
-    recorded: tuple[RRset, ...] | None  # None: there is no log to ask
+    recorded: tuple[RRset, ...] | None  # None: no log is at hand
     since: Since | None
     answers: tuple[ServerAnswer, ...]
     held: str | None = None  # why applies leave it alone
@@ -113,7 +114,7 @@ class NameStatus:
 
 @dataclass(frozen=True, slots=True)
 class ServerState:
-    """What one server says about itself."""
+    """A server's own state."""
 
     role: str
     name: str
@@ -124,8 +125,13 @@ class ServerState:
     break_glass: str | None  # the segment that it was changed by, past the log
 
     @property
+    def label(self) -> str:
+        """`secondary onprem`."""
+        return server_label(self.role, self.name)
+
+    @property
     def answers(self) -> bool:
-        """Whether it says what is in the zone."""
+        """Whether it answers what is in the zone."""
         return not self.trouble
 
     @property
@@ -155,9 +161,9 @@ class Status:
     commit: str
     names: tuple[NameStatus, ...]
     servers: tuple[ServerState, ...]
-    warnings: tuple[str, ...]  # what somebody has to look into, though no name may show it
+    warnings: tuple[str, ...]  # what to look into, though no name may show it
     unseen: tuple[str, ...]  # what could not be looked at, and why
-    notes: tuple[str, ...] = ()  # what is worth knowing and needs nobody
+    notes: tuple[str, ...] = ()  # what is worth knowing and needs no action
     log_verifies: bool = True
     damage: tuple[Damage, ...] = ()  # by the primary's API, where its key is here; else as the log recorded it last
 
@@ -168,12 +174,12 @@ class Status:
 
     @property
     def agrees(self) -> bool:
-        """Whether every name agrees, and every required server says so."""
+        """Whether every name agrees, and every required server answers so."""
         return self.exit_code is Exit.OK
 
     @property
     def exit_code(self) -> Exit:
-        """1: something differs. 4: nothing that could be seen does, but a server that counts did not say."""
+        """1: something differs. 4: nothing that could be seen does, but a server that counts did not answer."""
         if not self.log_verifies or self.damage or not all(name.agrees for name in self.names):
             return Exit.NO
         return Exit.OUTSIDE if self.blind else Exit.OK
@@ -190,7 +196,7 @@ class Status:
             "warnings": list(self.warnings),
             "unseen": list(self.unseen),
             "notes": list(self.notes),
-            "damage": [one.to_json() for one in self.damage],
+            "damage": [damage.to_json() for damage in self.damage],
         }
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.findings import printable
 from hyops_gitops.core.people import MergedCommit
-from hyops_gitops.core.text import counted
+from hyops_gitops.core.text import counted, first_few
 from hyops_gitops.core.zone import RRset, in_words
 from hyops_gitops.observe.checkup import Checkup
 from hyops_gitops.observe.drift import Difference, DriftCase, DriftReport
@@ -15,7 +15,7 @@ _SHOWN = 20
 
 
 def drift_text(report: DriftReport) -> str:
-    """A block for each case, then what was done and what could not be seen."""
+    """A block for each case, then the actions and what could not be seen."""
     lines = [line for case in report.cases for line in _case(case)]
     if report.retransferred:
         lines.append(f"secondary {report.retransferred} was brought up to date and holds what it should")
@@ -28,17 +28,17 @@ def drift_text(report: DriftReport) -> str:
 def _summary(report: DriftReport) -> str:
     drift = sum(case.counts for case in report.cases)
     notes = len(report.cases) - drift
-    said = counted(drift, "case of drift", "cases of drift") if drift else "no drift"
+    found = counted(drift, "case of drift", "cases of drift") if drift else "no drift"
     noted = f", {counted(notes, 'note')}" if notes else ""
-    seen = ", ".join(f"{view.where} by {view.source}" for view in report.views) or "nobody"
-    return f"{report.zone}: {said}{noted}; looked at {seen}, against entry {report.seq}"
+    seen = ", ".join(f"{view.where} by {view.source}" for view in report.views) or "no server"
+    return f"{report.zone}: {found}{noted}; looked at {seen}, against entry {report.seq}"
 
 
 def _case(case: DriftCase) -> Iterator[str]:
     yield f"{case.kind.value if case.counts else f'note, {case.kind.value}'}: {printable(case.message)}"
     expected, found = case.sides
-    for one in case.differences[:_SHOWN]:
-        yield from _difference(one, expected, found)
+    for difference in case.differences[:_SHOWN]:
+        yield from _difference(difference, expected, found)
     if len(case.differences) > _SHOWN:
         yield f"  and {len(case.differences) - _SHOWN} more"
     if case.owner:
@@ -46,11 +46,11 @@ def _case(case: DriftCase) -> Iterator[str]:
     yield f"  hint: {printable(case.hint)}"
 
 
-def _difference(one: Difference, expected: str, found: str) -> Iterator[str]:
+def _difference(difference: Difference, expected: str, found: str) -> Iterator[str]:
     width = max(len(expected), len(found))
-    yield f"  {one.name} {one.type}"
-    yield f"    {expected:<{width}}  {_records(one.expected)}"
-    yield f"    {found:<{width}}  {_records(one.found)}"
+    yield f"  {difference.name} {difference.type}"
+    yield f"    {expected:<{width}}  {_records(difference.expected)}"
+    yield f"    {found:<{width}}  {_records(difference.found)}"
 
 
 def _records(rrset: RRset | None) -> str:
@@ -100,8 +100,8 @@ def _block(name: NameStatus) -> Iterator[str]:
 
 
 def _answer(answer: ServerAnswer) -> str:
-    unsaid = {"silent": "silent", "inconclusive": "cannot conclude"}
-    said = unsaid.get(answer.verdict) or _listed(answer.records)
+    unseen = {"silent": "silent", "inconclusive": "cannot conclude"}
+    shown = unseen.get(answer.verdict) or _listed(answer.records)
     mark = ""
     if answer.verdict == "differs":
         mark = f"  <- differs{': ' if answer.note else ''}{answer.note}"
@@ -110,7 +110,7 @@ def _answer(answer: ServerAnswer) -> str:
     elif answer.verdict == "caching":
         left = "until its TTL has run out" if answer.left_s is None else f"for {answer.left_s} s at most"
         mark = f"  <- still cached, {left}"
-    return f"  {answer.role:<10} {said} ({answer.name}, {answer.address}){mark}"
+    return f"  {answer.role:<10} {shown} ({answer.name}, {answer.address}){mark}"
 
 
 def _since(since: Since) -> str:
@@ -121,14 +121,13 @@ def _since(since: Since) -> str:
 def _by(merged: tuple[MergedCommit, ...]) -> str:
     if not merged:
         return ""
-    newest = [_change(one) for one in reversed(merged)]
-    more = f" and {len(newest) - _COMMITS_SHOWN} more" if len(newest) > _COMMITS_SHOWN else ""
-    return f" ({'; '.join(newest[:_COMMITS_SHOWN])}{more})"
+    newest = [_change(commit) for commit in reversed(merged)]
+    return f" ({first_few(newest, _COMMITS_SHOWN, '; ')})"
 
 
-def _change(one: MergedCommit) -> str:
-    which = f"pull request {one.pull_request}" if one.pull_request else one.commit[:12]
-    return printable(f"{which} of {one.author.name}: {one.title}")
+def _change(commit: MergedCommit) -> str:
+    which = f"pull request {commit.pull_request}" if commit.pull_request else commit.commit[:12]
+    return printable(f"{which} of {commit.author.name}: {commit.title}")
 
 
 def _listed(records: tuple[RRset, ...]) -> str:
@@ -149,8 +148,8 @@ def _lines(checkup: Checkup) -> Iterator[str]:
             yield f"{'':<8}  {'':<{width}}  -> {printable(check.remedy)}"
     failed, unknown = checkup.count("fail"), checkup.count("unknown")
     if checkup.ok:
-        yield f"{checkup.zone}: nothing is in the way of an apply"
+        yield f"{checkup.zone}: ready for an apply"
     else:
         yield f"{checkup.zone}: {failed} failed, {unknown} cannot be seen from here"
         if unknown:
-            yield "whoever has looked at what cannot be seen may say so: --attest CHECK='who looked, when'"
+            yield "confirm a manual check with --attest CHECK='who, when'"

@@ -277,7 +277,7 @@ def test_a_scratch_zone_that_cannot_be_removed_is_named(small_lab: Lab) -> None:
     with pytest.raises(OutsideFailure, match="no update was accepted"):
         race(zone, events.append)
     said = getattr(events[-1], "text", "")
-    assert said.endswith(f"could not be removed (away); on the primary: pdnsutil delete-zone {zone.name}")
+    assert said.endswith(f"cannot remove {zone.name}: away; on the primary: pdnsutil delete-zone {zone.name}")
     PowerDnsScratchZone(small_lab.primary.api_url, "localhost", zone.name, small_lab.api_key).remove()
 
 

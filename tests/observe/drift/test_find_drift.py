@@ -255,7 +255,7 @@ def test_a_server_that_is_silent_is_not_called_sound(look: World, tmp_path: Path
 
 def test_what_cannot_be_asked_for(look: World) -> None:
     assert execute(["drift", "--dns", "--live"]) == 2
-    with pytest.raises(UsageError, match="'other' is no secondary"):
+    with pytest.raises(UsageError, match="no secondary has the name 'other'"):
         drift(look, retransfer="other")
     look.environ["HYOPS_SECONDARY_URLS"] = ""
     with pytest.raises(UsageError) as caught:
