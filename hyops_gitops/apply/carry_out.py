@@ -12,7 +12,7 @@ from hyops_gitops.apply.prepare import Prepared
 from hyops_gitops.apply.probe import answering_badly, prove_services
 from hyops_gitops.apply.prove import converged, prove
 from hyops_gitops.apply.read_back import NOTHING_READ, ReadBack, believed
-from hyops_gitops.apply.record import recorded_overrides, result_of, zone_digests
+from hyops_gitops.apply.record import recorded_overrides, result_of
 from hyops_gitops.apply.recover import end_of, free_lost_numbers, overtaken
 from hyops_gitops.apply.send import LastLook, PatchOutcome, send, update_of
 from hyops_gitops.core.errors import OutsideFailure, Refused, Unconfirmed
@@ -25,7 +25,7 @@ from hyops_gitops.core.servers import servers_of
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.entries import DigestSource, Intent, Result, ResultOutcome
 from hyops_gitops.log.log import Log, placed
-from hyops_gitops.log.parts import Lease, Retirement
+from hyops_gitops.log.parts import Lease, Retirement, ZoneDigests
 from hyops_gitops.log.retirement import after_caches, judged, retirements
 from hyops_gitops.log.timeline import Moment, ServiceReport, timeline
 from hyops_gitops.plan.state import after_changes
@@ -107,8 +107,8 @@ def intent_of(prepared: Prepared, request: ApplyRequest) -> Intent:
         contracts=opened.contracts,
         authority=opened.authority_ref,
         merged=prepared.merged,
-        before=zone_digests(plan.observed, opened.log.state, prepared.serial),
-        expected=zone_digests(plan.expected_zone(), after_changes(opened.log.state, plan.changes), None),
+        before=ZoneDigests.of(plan.observed, opened.log.state, prepared.serial),
+        expected=ZoneDigests.of(plan.expected_zone(), after_changes(opened.log.state, plan.changes), None),
         plan_sha256=plan.digest(),
         changes=plan.changes,
         drift=plan.drift,
@@ -151,7 +151,7 @@ class _Proof:
 
 def _not_applied(prepared: Prepared, intended: Log, sent: PatchOutcome, ports: ApplyPorts) -> IntentOutcome:
     plan, serial = prepared.plan, prepared.serial
-    after = zone_digests(plan.observed, intended.state, serial)
+    after = ZoneDigests.of(plan.observed, intended.state, serial)
     result = result_of(intended.head, sent.outcome, after, sent.reason)
     log = _record(prepared, intended, result, plan.observed, intended.state, ports)
     return IntentOutcome(sent.outcome, converged=False, intended=intended, log=log, reason=sent.reason, serial=serial)
@@ -208,7 +208,7 @@ def _applied(prepared: Prepared, intended: Log, stored: _Stored, proof: _Proof, 
     is_converged = converged(authority, servers, lost)
     moments = timeline(servers, proof.services) if any(change.cutover for change in plan.changes) else ()
     result = replace(
-        result_of(intended.head, "applied", zone_digests(zone, state, serial)),
+        result_of(intended.head, "applied", ZoneDigests.of(zone, state, serial)),
         converged=is_converged,
         after_source=source,
         accepted=accepted.at.replace(microsecond=0),

@@ -18,7 +18,7 @@ from hyops_gitops.apply.prepare import (
 from hyops_gitops.apply.probe import answering_badly
 from hyops_gitops.apply.prove import LateProof, behind
 from hyops_gitops.apply.receipt import Outcome, Receipt, RollBack
-from hyops_gitops.apply.record import head_of, record_refusal, recorded_refusal, zone_drift
+from hyops_gitops.apply.record import head_of, record_refusal, recorded_refusal
 from hyops_gitops.core.contract import Contract
 from hyops_gitops.core.errors import OutsideFailure, Refused
 from hyops_gitops.core.events import Step, Warned
@@ -118,7 +118,7 @@ def _prepare(
         merged=(),
         gap=None,
         authority_change=None,
-        drift=zone_drift(opened.commit, carried.log, seen.observation),
+        drift=seen.observation.drift(carried.log, opened.commit),
         rollback_of=seq,
         holds=tuple(hold_of(contracts[name]) for name in names),
     )

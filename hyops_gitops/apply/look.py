@@ -15,7 +15,8 @@ from hyops_gitops.core.network import ZoneReader
 from hyops_gitops.core.serials import MAX_CLOCK_SKEW, presigned, stuck_serial, wrongly_signed
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.log.admin_entries import Gap, Reconcile
-from hyops_gitops.log.log import Log
+from hyops_gitops.log.entries import ZoneDrift
+from hyops_gitops.log.log import Log, zone_drift
 from hyops_gitops.plan.limits import Limits
 
 _PRIMARY_KINDS = ("master", "primary")
@@ -34,6 +35,11 @@ class Observation:
     zone: Zone
     damage: tuple[Damage, ...] = ()  # rows that contradict each other
     rows: tuple[RRset, ...] = ()  # every RRset as listed, SOA and markers among them
+
+    def drift(self, log: Log, commit: str) -> ZoneDrift | None:
+        """How the zone differs from what the newest entry left."""
+        restored = self.state == "restored"
+        return zone_drift(log, commit, self.zone, self.header.serial, restored=restored, damage=self.damage)
 
 
 def check_header(header: ZoneHeader, authority: Authority, now: datetime) -> None:

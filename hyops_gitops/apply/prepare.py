@@ -34,7 +34,6 @@ from hyops_gitops.apply.propose import (
     sites_lost,
     sort_findings,
 )
-from hyops_gitops.apply.record import zone_drift
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.damage import REPAIR, damage_words
 from hyops_gitops.core.declaration import NOTHING_DECLARED, Declaration
@@ -203,7 +202,7 @@ def prepare(opened: Opened, checked: Checked, seen: Seen, request: ApplyRequest,
         merged=checked.merged,
         gap=_gap(observation, log, request),
         authority_change=authority_change(opened, checked.past),
-        drift=zone_drift(opened.commit, log, observation),
+        drift=observation.drift(log, opened.commit),
         sites_lost=lost,
     )
 

@@ -3,31 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from hyops_gitops.apply.look import Observation
 from hyops_gitops.apply.opening import Opened
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.guards import Override
-from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.people import MergedCommit
 from hyops_gitops.core.text import masked
-from hyops_gitops.core.zone import Zone
-from hyops_gitops.log.entries import Intent, Refusal, Result, ResultOutcome, Unchanged, ZoneDrift
+from hyops_gitops.log.entries import Intent, Refusal, Result, ResultOutcome, Unchanged
 from hyops_gitops.log.envelope import Entry, EntryRef
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.parts import RecordedRefusal, ZoneDigests
 from hyops_gitops.plan.plan import Change
 from hyops_gitops.plan.plan import Refusal as PlanRefusal
-from hyops_gitops.plan.state import differences_between
 
 
 def head_of(log: Log) -> EntryRef:
     """The log's newest entry."""
     return EntryRef(log.head.seq, log.head.sha256)
-
-
-def zone_digests(zone: Zone, managed: ManagedSet, serial: int | None) -> ZoneDigests:
-    """Digests of a zone: of what we manage in it, as it stands there, and of all of it."""
-    return ZoneDigests(zone.select(managed.entries).digest(), zone.digest(), serial)
 
 
 def result_of(entry: Entry, outcome: ResultOutcome, after: ZoneDigests, reason: str = "") -> Result:
@@ -46,21 +37,6 @@ def result_of(entry: Entry, outcome: ResultOutcome, after: ZoneDigests, reason: 
         servers=(),
         retire=(),
         reason=masked(reason),
-    )
-
-
-def zone_drift(commit: str, log: Log, observation: Observation) -> ZoneDrift | None:
-    """How the zone differs from what the newest entry left; before the first intent there is nothing to differ from."""
-    zone = observation.zone
-    if not log.has_baseline or zone.digest() == log.observed.digest():
-        return None
-    return ZoneDrift(
-        commit,
-        zone_digests(log.observed, log.state, log.serial),
-        zone_digests(zone, log.state, observation.header.serial),
-        tuple(differences_between(log.observed, zone, log.state)),
-        restored=observation.state == "restored",
-        damage=observation.damage,
     )
 
 

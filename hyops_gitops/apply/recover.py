@@ -12,7 +12,7 @@ from hyops_gitops.apply.ports import ApplyPorts, ApplyRequest
 from hyops_gitops.apply.prepare import Seen, look
 from hyops_gitops.apply.prove import converged, prove
 from hyops_gitops.apply.read_back import read_landed
-from hyops_gitops.apply.record import result_of, zone_digests
+from hyops_gitops.apply.record import result_of
 from hyops_gitops.apply.send import Update, ensure_lock, settle
 from hyops_gitops.core.errors import OutsideFailure, Refused, Unconfirmed
 from hyops_gitops.core.events import Step, Warned
@@ -24,6 +24,7 @@ from hyops_gitops.log.admin_entries import Gap
 from hyops_gitops.log.entries import Intent, Result
 from hyops_gitops.log.envelope import Entry
 from hyops_gitops.log.log import Log, placed, zone_after_intent
+from hyops_gitops.log.parts import ZoneDigests
 from hyops_gitops.log.reconciling import markers_left
 from hyops_gitops.log.retirement import after_caches, retirements
 from hyops_gitops.plan.state import after_changes
@@ -80,7 +81,7 @@ def settle_intent(opened: Opened, primary: ZoneWriter, entry: Entry, intent: Int
     if (later := _lost_later(opened.log, primary, entry.seq)) is not None:
         reason = f"not known whether its update landed: intent {later.seq} came after it and is lost to this log"
     ports.on_event(Warned(f"the update of intent {entry.seq} {'never landed' if later is None else f'is {reason}'}"))
-    after = zone_digests(opened.log.observed, opened.log.state, intent.before.serial)
+    after = ZoneDigests.of(opened.log.observed, opened.log.state, intent.before.serial)
     result = replace(result_of(entry, "failed", after, reason), recovered=True)
     return opened.writer.append(opened.log, result, opened.log.observed, opened.log.state)
 
@@ -141,7 +142,7 @@ def _record_landed(opened: Opened, entry: Entry, intent: Intent, primary: ZoneWr
         sites_lost=intent.sites_lost,
     )
     result = replace(
-        result_of(entry, "applied", zone_digests(zone, state, primary.header().serial)),
+        result_of(entry, "applied", ZoneDigests.of(zone, state, primary.header().serial)),
         converged=converged(authority, servers, intent.sites_lost),
         servers=servers,
         # When it was accepted is not known; by now it has been, so this errs on the late side.

@@ -12,10 +12,10 @@ from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.admin_entries import Adopted, Gap, Genesis, Reconcile
 from hyops_gitops.log.entries import Body, Intent, Result, Unchanged, ZoneDrift
 from hyops_gitops.log.envelope import Entry, EntryList
-from hyops_gitops.log.parts import Hold, TrustedKey
+from hyops_gitops.log.parts import Hold, TrustedKey, ZoneDigests
 from hyops_gitops.log.segment import SegmentRef
 from hyops_gitops.plan.plan import zone_after
-from hyops_gitops.plan.state import undone
+from hyops_gitops.plan.state import differences_between, undone
 
 README = "README.md"
 
@@ -287,3 +287,25 @@ def goes_on(body: Body) -> bool:
     if isinstance(body, Reconcile):
         return body.adopted is not None
     return isinstance(body, ZoneDrift) and not body.restored
+
+
+def zone_drift(
+    log: Log,
+    commit: str,
+    zone: Zone,
+    serial: int | None,
+    *,
+    restored: bool = False,
+    damage: tuple[Damage, ...] = (),
+) -> ZoneDrift | None:
+    """How a zone differs from what the newest entry left; before the first intent there is nothing to differ from."""
+    if not log.has_baseline or zone.digest() == log.observed.digest():
+        return None
+    return ZoneDrift(
+        commit,
+        ZoneDigests.of(log.observed, log.state, log.serial),
+        ZoneDigests.of(zone, log.state, serial),
+        tuple(differences_between(log.observed, zone, log.state)),
+        restored=restored,
+        damage=damage,
+    )

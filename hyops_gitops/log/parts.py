@@ -6,6 +6,8 @@ from typing import Annotated, Literal, NamedTuple
 
 from hyops_gitops.core.codec import JsonObject
 from hyops_gitops.core.fields import LEFT_OUT, At, Commit, Natural, Part, Seq, Sha256, Split
+from hyops_gitops.core.managed import ManagedSet
+from hyops_gitops.core.zone import Zone
 from hyops_gitops.plan.plan import Drift
 
 
@@ -35,6 +37,11 @@ class ZoneDigests(JsonObject):
     managed: Sha256  # the digest of the managed set
     whole: Sha256  # the digest of the whole zone
     serial: Annotated[Natural | None, LEFT_OUT]  # that the API reported; absent where it is not known
+
+    @classmethod
+    def of(cls, zone: Zone, managed: ManagedSet, serial: int | None) -> "ZoneDigests":
+        """Of what we manage in a zone, as it stands there, and of all of it."""
+        return cls(zone.select(managed.entries).digest(), zone.digest(), serial)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ from hyops_gitops.core.zone import Key, Zone
 from hyops_gitops.log.admin_entries import Adopted, Reconcile
 from hyops_gitops.log.entries import Result, ZoneDrift
 from hyops_gitops.log.holds import holds_due
-from hyops_gitops.log.log import Log, placed
+from hyops_gitops.log.log import Log, placed, zone_drift
 from hyops_gitops.log.parts import ZoneDigests
 from hyops_gitops.log.verify_segment import Segment
-from hyops_gitops.plan.state import after_changes, differences_between
+from hyops_gitops.plan.state import after_changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +49,14 @@ def reconciliation(
         reason: What they say.
         overrides: Guards that were lifted.
     """
-    changes, drift = segment.changes(), _drift(segment, log, commit)
+    changes, drift = segment.changes(), zone_drift(log, commit, segment.start, None)
     holds = holds_due([one for _, one in segment.intents()], contracts, after_changes(log.state, changes))
     state = after_changes(log.state, changes, placed(holds, log.head.seq + (1 if drift is None else 2)))
     serial = next((one.body.after.serial for one in reversed(segment.entries) if isinstance(one.body, Result)), None)
     adopted = Adopted(
         base=segment.ref.base,
-        before=_digests(segment.start, log.state, None),
-        after=_digests(segment.end, state, serial),
+        before=ZoneDigests.of(segment.start, log.state, None),
+        after=ZoneDigests.of(segment.end, state, serial),
         changes=changes,
         anchor=segment.anchor,
         operators=segment.operators,
@@ -83,18 +83,3 @@ def markers_left(log: Log) -> list[Key]:
     anchored = adopted.base.anchor.seq if adopted.base.anchor and adopted.base.anchor.segment is None else 0
     numbers = reserved_numbers(anchored, adopted.base.head[0], None)
     return [(claim_name(log.zone, one), "CNAME") for one in numbers if one not in fenced]
-
-
-def _digests(zone: Zone, managed: ManagedSet, serial: int | None) -> ZoneDigests:
-    return ZoneDigests(zone.select(managed.entries).digest(), zone.digest(), serial)
-
-
-def _drift(segment: Segment, log: Log, commit: str) -> ZoneDrift | None:
-    if not log.has_baseline or segment.start.digest() == log.observed.digest():
-        return None
-    return ZoneDrift(
-        commit,
-        _digests(log.observed, log.state, log.serial),
-        _digests(segment.start, log.state, None),
-        tuple(differences_between(log.observed, segment.start, log.state)),
-    )

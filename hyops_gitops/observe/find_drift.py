@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from hyops_gitops.apply.look import anchor_refusal, check_clock, check_header, judge_anchor, observe
-from hyops_gitops.apply.record import zone_digests, zone_drift
 from hyops_gitops.core.authority import Secondary
 from hyops_gitops.core.errors import HyopsError, OutsideFailure, Refused, UsageError
 from hyops_gitops.core.exchange import CommitInfo
@@ -19,7 +18,7 @@ from hyops_gitops.log.admin import open_for_writing
 from hyops_gitops.log.entries import Result, ZoneDrift
 from hyops_gitops.log.holds import holds_in_effect
 from hyops_gitops.log.log import Log
-from hyops_gitops.log.parts import SecondaryDrift
+from hyops_gitops.log.parts import SecondaryDrift, ZoneDigests
 from hyops_gitops.log.retirement import is_shared
 from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.observe.answers import Viewer
@@ -198,12 +197,12 @@ class _DriftSearch:
             raise refused
         contracts = {key: entry.contract for key, entry in log.state.entries.items()}
         secondaries = tuple(secondary_drift(case, view, contracts) for _, view, case in copies if case)
-        drift = zone_drift(self.commit, log, observation)
+        drift = observation.drift(log, self.commit)
         known = log.damage
         damage = () if known is not None and known[1] == observation.damage else observation.damage
         if drift is None and not damage and (not secondaries or secondaries == _recorded_last(log)):
             return None
-        same = zone_digests(log.observed, log.state, log.serial)
+        same = ZoneDigests.of(log.observed, log.state, log.serial)
         body = drift or ZoneDrift(self.commit, same, same, ())
         body = replace(body, secondaries=secondaries, damage=observation.damage)
         zone = observation.zone if drift else log.observed

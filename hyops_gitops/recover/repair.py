@@ -15,7 +15,7 @@ from hyops_gitops.apply.look import anchor_refusal
 from hyops_gitops.apply.opening import Opened, open_log, read_recorded
 from hyops_gitops.apply.ports import ApplyPorts, ApplyRequest
 from hyops_gitops.apply.prepare import Prepared, Seen, record_circumstances
-from hyops_gitops.apply.record import head_of, zone_drift
+from hyops_gitops.apply.record import head_of
 from hyops_gitops.apply.recover import without_open_intent
 from hyops_gitops.core.contract import Contract
 from hyops_gitops.core.errors import InvalidData
@@ -154,7 +154,7 @@ def _prepared(prepared: PreparedRepair, ports: ApplyPorts) -> Prepared:
         merged=(),
         gap=None,
         authority_change=None,
-        drift=zone_drift(opened.commit, log, seen.observation),
+        drift=seen.observation.drift(log, opened.commit),
         repair=prepared.mended,
     )
 

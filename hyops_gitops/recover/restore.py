@@ -25,7 +25,7 @@ from hyops_gitops.apply.look import (
 )
 from hyops_gitops.apply.opening import Opened, open_log
 from hyops_gitops.apply.ports import ApplyPorts, ApplyRequest
-from hyops_gitops.apply.record import result_of, zone_digests
+from hyops_gitops.apply.record import result_of
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.errors import Exit, InvalidData, Refused
 from hyops_gitops.core.events import Step, Warned
@@ -42,7 +42,7 @@ from hyops_gitops.log.admin_entries import Gap, Missing
 from hyops_gitops.log.entries import Intent
 from hyops_gitops.log.envelope import EntryRef
 from hyops_gitops.log.log import Log, recorded_zone, zone_after_intent
-from hyops_gitops.log.parts import Restore
+from hyops_gitops.log.parts import Restore, ZoneDigests
 from hyops_gitops.log.retirement import retirements
 from hyops_gitops.log.segment_pins import segment_warnings
 from hyops_gitops.plan.state import after_changes, differences_between
@@ -338,7 +338,7 @@ def _without_open_intent(
     zone = zone_after_intent(log.observed, entry.body) if landed else log.observed
     state = after_changes(log.state, entry.body.changes) if landed else log.state
     reason = "" if landed else "its writer was gone, and no server shows its update; the zone is being restored"
-    after = zone_digests(zone, state, None if landed else entry.body.before.serial)
+    after = ZoneDigests.of(zone, state, None if landed else entry.body.before.serial)
     result = replace(
         result_of(entry, "applied" if landed else "failed", after, reason),
         retire=retirements(entry.body.changes, ports.clock.now(), (), log.applied_to) if landed else (),

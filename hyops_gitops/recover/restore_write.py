@@ -6,7 +6,7 @@ from datetime import datetime
 
 from hyops_gitops.apply.prove import behind, converged, prove
 from hyops_gitops.apply.read_back import believed
-from hyops_gitops.apply.record import head_of, recorded_overrides, result_of, zone_digests
+from hyops_gitops.apply.record import head_of, recorded_overrides, result_of
 from hyops_gitops.apply.send import PatchOutcome, Update, send
 from hyops_gitops.core.damage import REPAIR, damage_words, find_damage
 from hyops_gitops.core.errors import OutsideFailure, Refused, ReplyLost, ServerRefused, Unconfirmed
@@ -14,11 +14,11 @@ from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.markers import MARKERS_KEPT, Turn, claim, protocol_marker, protocol_name, tombstone
 from hyops_gitops.core.serials import forecast_serial, is_newer, newest_serial
 from hyops_gitops.core.zone import DNSSEC_TYPES, SOA_SERIAL, Key, RRset, Zone, same_stored
-from hyops_gitops.log.entries import Intent, Result, ResultOutcome, ZoneDrift
-from hyops_gitops.log.log import Log
-from hyops_gitops.log.parts import AuthorityRef, Lease
+from hyops_gitops.log.entries import Intent, Result, ResultOutcome
+from hyops_gitops.log.log import Log, zone_drift
+from hyops_gitops.log.parts import AuthorityRef, Lease, ZoneDigests
 from hyops_gitops.plan.plan import plan_digest
-from hyops_gitops.plan.state import brought_back, differences_between
+from hyops_gitops.plan.state import brought_back
 from hyops_gitops.recover.restore import (
     PreparedRestore,
     RestoreOutcome,
@@ -64,7 +64,7 @@ class RestoreRun:
         reason = wrong or ("" if good else f"the zone is on the primary, but {behind(servers)}")
         result = replace(
             self._result(intended, "applied", wrong),
-            after=zone_digests(self.prepared.wanted, intended.state, serial),
+            after=ZoneDigests.of(self.prepared.wanted, intended.state, serial),
             after_source="computed" if wrong else "read",
             converged=good,
             accepted=accepted.replace(microsecond=0),
@@ -81,14 +81,8 @@ class RestoreRun:
         if prepared.gap is not None:
             log = writer.append(log, prepared.gap, log.observed, log.state)
         serial = found.header.serial if found.header else None
-        if found.zone.digest() != log.observed.digest():
-            drift = ZoneDrift(
-                prepared.opened.commit,
-                zone_digests(log.observed, log.state, log.serial),
-                zone_digests(found.zone, log.state, serial),
-                tuple(differences_between(log.observed, found.zone, log.state)),
-                restored=True,
-            )
+        drift = zone_drift(log, prepared.opened.commit, found.zone, serial, restored=True)
+        if drift is not None:
             log = writer.append(log, drift, found.zone, log.state)
         return writer.append(log, self._intent(log, serial), found.zone, log.state)
 
@@ -99,13 +93,13 @@ class RestoreRun:
         used, then = opened.authority_ref, recorded.authority
         # It names the contracts that the zone was left by, whoever serves it now.
         outside = used.outside_commit or then.outside_commit or used.sha256 != then.sha256
-        before = zone_digests(self.prepared.found.zone, log.state, serial)
+        before = ZoneDigests.of(self.prepared.found.zone, log.state, serial)
         return Intent(
             contracts=recorded.contracts,
             authority=AuthorityRef(used.sha256, outside_commit=outside),
             merged=(),
             before=before,
-            expected=zone_digests(self.prepared.wanted, log.state, None),
+            expected=ZoneDigests.of(self.prepared.wanted, log.state, None),
             plan_sha256=plan_digest(log.zone, before.whole, ()),
             changes=(),
             drift=(),
@@ -224,7 +218,7 @@ class RestoreRun:
 
     def _result(self, intended: Log, outcome: ResultOutcome, reason: str) -> Result:
         """As it is when nothing was changed."""
-        after = zone_digests(intended.observed, intended.state, self.plan.serial_before)
+        after = ZoneDigests.of(intended.observed, intended.state, self.plan.serial_before)
         return result_of(intended.head, outcome, after, reason)
 
     def _append_result(self, intended: Log, result: Result, zone: Zone) -> Log:

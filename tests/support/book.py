@@ -14,7 +14,6 @@ from hyops_gitops.adapters.yaml.reader import read_document
 from hyops_gitops.adapters.yaml.schema import check_document
 from hyops_gitops.apply.opening import merged_commit
 from hyops_gitops.apply.propose import PlanBase, manifest_sha256, propose
-from hyops_gitops.apply.record import zone_digests
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.managed import ManagedSet
@@ -28,7 +27,7 @@ from hyops_gitops.log.entries import AuthorityChange, Body, Intent, Refusal, Res
 from hyops_gitops.log.envelope import Entry, decode, entry_path
 from hyops_gitops.log.log import Log, placed
 from hyops_gitops.log.pages import readme, subject
-from hyops_gitops.log.parts import AuthorityRef, ContractsRef, Lease, RecordedRefusal, TrustedKey
+from hyops_gitops.log.parts import AuthorityRef, ContractsRef, Lease, RecordedRefusal, TrustedKey, ZoneDigests
 from hyops_gitops.log.pinned_heads import SeenHead, check_seen
 from hyops_gitops.log.verify_log import Reading, read_log
 from hyops_gitops.log.writer import EntryWriter, Signers, read_signers, trusted_keys
@@ -209,8 +208,8 @@ class Book:
             contracts=contracts,
             authority=authority,
             merged=merged,
-            before=zone_digests(log.observed, log.state, 1),
-            expected=zone_digests(expected, after_changes(log.state, changes), None),
+            before=ZoneDigests.of(log.observed, log.state, 1),
+            expected=ZoneDigests.of(expected, after_changes(log.state, changes), None),
             plan_sha256=plan_digest(ZONE, log.observed.digest(), changes),
             changes=changes,
             drift=(),
@@ -240,7 +239,7 @@ class Book:
             for one in shown
         )
         server = ServerReport("primary", "primary", CLOSED, "converged", 5, answers)
-        after = zone_digests(zone, state, intended.seq)
+        after = ZoneDigests.of(zone, state, intended.seq)
         result = Result(
             intended.seq, intended.sha256, "applied", True, 1, after, "computed", self.clock.at, (server,), (),
             recovered=recovered,
@@ -328,7 +327,7 @@ def _drift(book: Book) -> None:
     log = book.head
     foreign = RRset.of(f"txt.{ZONE}", "TXT", 60, ['"hello"'])
     now = log.observed.with_rrsets([foreign])
-    before, after = zone_digests(log.observed, log.state, 3), zone_digests(now, log.state, 4)
+    before, after = ZoneDigests.of(log.observed, log.state, 3), ZoneDigests.of(now, log.state, 4)
     found = Drift(foreign.name, foreign.type, None, foreign, "")
     book.add(ZoneDrift(book.world.git("rev-parse", "HEAD"), before, after, (found,), restored=False), observed=now)
 

@@ -5,14 +5,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hyops_gitops.adapters.ssh.signing import SshKeygenSigner, SshVerifier
-from hyops_gitops.apply.record import zone_digests
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.signers import SignerSet
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.log.entries import Body, Intent, Result
 from hyops_gitops.log.envelope import EntryList
 from hyops_gitops.log.log import Log, placed
-from hyops_gitops.log.parts import Hold, Lease
+from hyops_gitops.log.parts import Hold, Lease, ZoneDigests
 from hyops_gitops.log.segment import Base, SegmentRef
 from hyops_gitops.log.trust import BREAKGLASS_NAMESPACE, TrustBook
 from hyops_gitops.log.verify_segment import SegmentReading, read_segment
@@ -96,8 +95,8 @@ class Breakglass:
             contracts=contracts,
             authority=authority,
             merged=(),
-            before=zone_digests(observed, state, 1),
-            expected=zone_digests(zone_after(observed, [change]), after_changes(state, [change]), None),
+            before=ZoneDigests.of(observed, state, 1),
+            expected=ZoneDigests.of(zone_after(observed, [change]), after_changes(state, [change]), None),
             plan_sha256=plan_digest(ZONE, observed.digest(), [change]),
             changes=(change,),
             drift=(),
@@ -118,7 +117,7 @@ class Breakglass:
             zone_after(self.log.observed, intent.changes),
             after_changes(self.log.state, intent.changes, marks),
         )
-        after = zone_digests(zone, state, 7)
+        after = ZoneDigests.of(zone, state, 7)
         result = Result(
             intended.seq, intended.sha256, "applied", False, 1, after, "computed", self.book.clock.at, (), ()
         )  # fmt: skip

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from hyops_gitops.apply.record import zone_digests
 from hyops_gitops.core.guards import Override
 from hyops_gitops.log.admin_entries import Gap, Missing, Reconcile
 from hyops_gitops.log.log import placed
-from hyops_gitops.log.parts import Hold
+from hyops_gitops.log.parts import Hold, ZoneDigests
 from hyops_gitops.log.reconciling import reconciliation
 from hyops_gitops.plan.plan import Held, plan_digest, zone_after
 from hyops_gitops.plan.state import after_changes
@@ -49,7 +48,7 @@ def applied(copy: Book, *, move: bool, held: tuple[str, ...] = (), overrides: tu
             intent,
             changes=changes,
             plan_sha256=plan_digest(ZONE, observed.digest(), changes),
-            expected=zone_digests(zone_after(observed, changes), after_changes(state, changes), None),
+            expected=ZoneDigests.of(zone_after(observed, changes), after_changes(state, changes), None),
             held=tuple(Held(name, CONTRACT, "held") for name in held),
             overrides=overrides,
         )
@@ -89,7 +88,7 @@ def made_up(copy: Book) -> None:
     intent = copy.intent()
     changes = tuple(one for one in intent.changes if one.name.startswith("api."))
     observed, name = copy.head.observed, f"second.prod.{ZONE}"
-    expected = zone_digests(zone_after(observed, changes), after_changes(copy.head.state, changes), None)
+    expected = ZoneDigests.of(zone_after(observed, changes), after_changes(copy.head.state, changes), None)
     digest = plan_digest(ZONE, observed.digest(), changes)
     held = (Held(name, "endpoints/prod/second.yaml", "held"),)
     copy.intend(replace(intent, changes=changes, plan_sha256=digest, expected=expected, held=held))

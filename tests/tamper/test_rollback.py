@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from hyops_gitops.apply.record import zone_digests
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.log.entries import Intent, Result, Unchanged
 from hyops_gitops.log.holds import hold_of
 from hyops_gitops.log.log import zone_after_intent
+from hyops_gitops.log.parts import ZoneDigests
 from hyops_gitops.plan.plan import Change, Held, plan_digest
 from hyops_gitops.plan.state import after_changes, taken_back
 from tests.support.book import ZONE, Book, audit_script
@@ -50,7 +50,7 @@ def rolled_back(
         holds=(hold_of(contract),) if held else (),
     )
     expected = zone_after_intent(observed, intent)
-    after = zone_digests(expected, after_changes(copy.head.state, changes), None)
+    after = ZoneDigests.of(expected, after_changes(copy.head.state, changes), None)
     copy.intend(replace(intent, expected=after))
     copy.finish()
     return copy
@@ -71,7 +71,7 @@ def test_a_roll_back_and_its_hold_are_sound(book: Book, signers: Path, clone: Ma
     assert len(others) < len(intent.changes)  # the contract still asks for the move
     observed = copy.head.observed
     planned = replace(intent, changes=others, held=(Held(NAME, CONTRACT, "held"),))
-    expected = zone_digests(zone_after_intent(observed, planned), after_changes(copy.head.state, others), None)
+    expected = ZoneDigests.of(zone_after_intent(observed, planned), after_changes(copy.head.state, others), None)
     copy.intend(replace(planned, expected=expected, plan_sha256=plan_digest(ZONE, observed.digest(), others)))
     copy.finish()
     assert copy.head.state.held_by(NAME) == FORWARD + 2

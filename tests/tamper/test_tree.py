@@ -9,13 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hyops_gitops.apply.record import zone_digests
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.admin_entries import Compromised, Gap, TrustChange
 from hyops_gitops.log.entries import Intent, Result, Unchanged, ZoneDrift
 from hyops_gitops.log.envelope import entry_path
-from hyops_gitops.log.parts import Lease, Restore
+from hyops_gitops.log.parts import Lease, Restore, ZoneDigests
 from hyops_gitops.plan.plan import plan_digest
 from hyops_gitops.plan.state import differences_between
 from tests.support.book import (
@@ -171,7 +170,7 @@ def _restored(*, of: int, lie: bool = False, drift: bool = True) -> Damage:
         copy = book.copy(HEAD)
         log, nothing = copy.head, Zone.of(ZONE, ())
         lost = tuple(differences_between(log.observed, nothing, log.state))
-        before, after = zone_digests(log.observed, log.state, 9), zone_digests(nothing, log.state, None)
+        before, after = ZoneDigests.of(log.observed, log.state, 9), ZoneDigests.of(nothing, log.state, None)
         copy.add(ZoneDrift("0" * 40, before, after, lost, restored=drift), observed=nothing)
         contracts, authority, _commits = copy.references()
         wanted = log.observed.without([(f"txt.{ZONE}", "TXT")]) if lie else log.observed
@@ -181,7 +180,7 @@ def _restored(*, of: int, lie: bool = False, drift: bool = True) -> Damage:
                 authority=authority,
                 merged=(),
                 before=after,
-                expected=zone_digests(wanted, log.state, None),
+                expected=ZoneDigests.of(wanted, log.state, None),
                 plan_sha256=plan_digest(ZONE, nothing.digest(), ()),
                 changes=(),
                 drift=(),
