@@ -17,7 +17,9 @@ from hyops_gitops.recover.bundle import INSTALL
 
 
 def replace_file(path: Path, content: bytes, *, private: bool = False) -> None:
-    """Write beside and rename, keeping the mode of a file that exists; a private one only its owner can read.
+    """Write beside and rename, keeping an existing file's mode.
+
+    A private file is readable by its owner alone.
 
     Raises:
         OutsideFailure: code `cannot-write`.
@@ -26,7 +28,9 @@ def replace_file(path: Path, content: bytes, *, private: bool = False) -> None:
 
 
 def replace_files(files: Mapping[Path, bytes], *, private: bool = False) -> None:
-    """As `replace_file`, each: the first is renamed when the last is on disk, so that a full disk changes none.
+    """Replace several files, all or none.
+
+    The first is renamed when the last is on disk, so that a full disk changes none.
 
     Raises:
         OutsideFailure: code `cannot-write`.
@@ -82,7 +86,7 @@ def scratch_folder() -> Iterator[Path]:
 
 
 def at_home(path: Path) -> Path:
-    """The path with its `~` filled in; as it is, which leads nowhere, where there is no such user."""
+    """The path with its `~` filled in; unchanged for unknown users."""
     try:
         return path.expanduser()
     except RuntimeError:
@@ -121,26 +125,26 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def shipped_directory(name: str) -> Path:
-    """A folder: inside the package in a wheel, beside it in an editable install."""
+    """A folder inside the package, or beside it in an editable install."""
     inside = _PACKAGE / name
     return inside if inside.is_dir() else _PACKAGE.parent / name
 
 
 def source_tree() -> Path | None:
-    """Where the program's own source is, None when it runs from a wheel."""
+    """The program's own source, None when it runs from a wheel."""
     root = _PACKAGE.parent
     return root if (root / "pyproject.toml").is_file() else None
 
 
 def bundle_files() -> dict[str, bytes]:
-    """What every bundle carries of the program beside its wheel, by path in the bundle."""
+    """Files of the program in every bundle, beside its wheel."""
     scripts = shipped_directory("script")
     files = {f"script/{name}": scripts / name for name in _AUDIT_FILES} | {INSTALL: scripts / "bundle-install"}
     return {path: file.read_bytes() for path, file in files.items()}
 
 
 def auditor_kit() -> dict[str, bytes]:
-    """What every export carries of the program, by name: how to audit with stock tools, and that as a script."""
+    """Files of every export that explain and script an audit."""
     files = {name: shipped_directory("script") / name for name in _AUDIT_FILES}
     return {name: file.read_bytes() for name, file in files.items()} | {
         "AUDITING.md": (shipped_directory("docs") / "auditing.md").read_bytes()
@@ -186,7 +190,7 @@ class WorkTree:
 
 
 def read_source(file: Path, shown: str) -> SourceFile:
-    """One file under the path it is to be shown by; only an ordinary file is ever opened."""
+    """One ordinary file, under the path that messages show."""
     try:
         mode = file.lstat().st_mode
         if not stat.S_ISREG(mode):
@@ -218,7 +222,7 @@ def _walk(top: Path, shown: str) -> Iterator[SourceFile]:
 
 
 def _printable(name: str) -> str:
-    r"""The name with bytes that are not UTF-8 written as \xNN, so that it can leave the process."""
+    r"""The name, bytes that are not UTF-8 written as \xNN."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
@@ -249,7 +253,7 @@ class DiskSegments:
         return read_folder(self._folder / segment)
 
     def append(self, segment: str, files: Mapping[str, bytes], last: str) -> None:
-        """Put these files down, each whole and on disk before the next; `last`, which must be new, after the others.
+        """Write these files durably in order, and the new `last` last.
 
         Raises:
             Refused: guard `race`: `last` exists.
@@ -270,7 +274,7 @@ class DiskSegments:
 
 
 def read_folder(folder: Path) -> Mapping[str, bytes]:
-    """Every ordinary file of a folder, by name; what we write beside before renaming is left out.
+    """Every ordinary file of a folder by name, without temporary ones.
 
     Raises:
         OutsideFailure: code `cannot-read`.
@@ -287,7 +291,7 @@ def read_folder(folder: Path) -> Mapping[str, bytes]:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """One process at a time: two of them must never mix the files of one number."""
+    """Lock a folder: two processes must never mix files of one number."""
     descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

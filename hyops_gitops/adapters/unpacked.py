@@ -1,9 +1,9 @@
-"""A folder without git: an unpacked bundle, or the files of a `git archive`. Meets the port `History`.
+"""A folder without git: an unpacked bundle or `git archive`.
 
-Which commit it is, a bundle says in `bundle.json`, under a signed list of sums that every file is held against. An
-archive says it in `.git_archival.txt`, where git wrote it on export (`export-subst` in .gitattributes), or where
-somebody did: `echo "node: $(git get-tar-commit-id < FILE.tar)" > .git_archival.txt`. Nothing vouches for that, and
-nothing tells whether a file was edited since.
+A bundle names its commit in `bundle.json`, under a signed list of sums that every file is held against. An archive
+names it in `.git_archival.txt`, written by git on export (`export-subst` in .gitattributes), or by hand:
+`echo "node: $(git get-tar-commit-id < FILE.tar)" > .git_archival.txt`. Nothing vouches for that, and edits of
+an archive cannot be detected.
 
 Of history there is only what a bundle carries: the commits not applied yet, and the tree applied last.
 """
@@ -52,7 +52,7 @@ def is_unpacked(root: Path) -> bool:
 
 
 def archived_commit(root: Path) -> str | None:
-    """The commit that git wrote into an archive, or somebody did; None where nobody said."""
+    """The commit written into an archive, None where there is none."""
     try:
         with (root / ARCHIVE_MARK).open("rb") as file:
             text = file.read(_LONGEST_MARK).decode("ascii", "replace")
@@ -73,7 +73,7 @@ class Unpacked:
 
     @cached_property
     def info(self) -> BundleInfo | None:
-        """What a bundle says about itself, once it is known to be one that somebody signed; None for an archive.
+        """A signed bundle's description of itself; None for an archive.
 
         Raises:
             InvalidData: code `bundle-invalid`: not signed, or files other than contracts are not as signed.
@@ -88,7 +88,7 @@ class Unpacked:
 
     @property
     def changed(self) -> tuple[str, ...]:
-        """Paths under `endpoints/` and `authority/` that are not as the bundle was made; unknown for an archive."""
+        """Contract and authority paths edited since; unknown for an archive."""
         return tuple(path for path, _ in self._differences if _is_contract(path))
 
     @cached_property
@@ -113,7 +113,7 @@ class Unpacked:
         return tuple(differences(listed, found))
 
     def _check_signature(self, info: BundleInfo) -> None:
-        """Whether SHA256SUMS is signed by a key that the bundle's own signers let sign bundles.
+        """Check SHA256SUMS against the bundle's own signers.
 
         That its signers are the right ones, only a copy from outside can show; `install --signers` takes one.
         """
@@ -134,23 +134,23 @@ class Unpacked:
 
     @cached_property
     def commit(self) -> str | None:
-        """The commit that the folder was made of, None where nothing says so."""
+        """The commit that the folder was made of, if known."""
         return self.info.commit if self.info else archived_commit(self.root)
 
     @property
     def is_vouched_for_by_nobody(self) -> bool:
-        """Whether it is an archive: what it says of its commit may be wrong."""
+        """Whether it is an archive, whose commit is not vouched for."""
         return not (self.root / INFO).is_file() and self.commit is not None
 
 
 class UnpackedHistory:
-    """What a folder knows about the contracts' history. Meets `History`."""
+    """The contracts' history as far as a folder has it. Meets `History`."""
 
     def __init__(self, folder: Unpacked) -> None:
         self._folder = folder
 
     def resolve(self, revision: str) -> str:
-        """The full id of HEAD, or of a commit that the bundle names; its tree need not be here.
+        """The full id of HEAD, or of a bundled commit.
 
         Raises:
             UsageError: code `no-commit`.
@@ -158,7 +158,7 @@ class UnpackedHistory:
         head = self._folder.commit
         if head is None:
             raise UsageError(
-                f"{self._folder.root} is no clone, and nothing says which commit it is",
+                f"{self._folder.root} is not a clone, and nothing says which commit it is",
                 code="no-commit",
                 hint='echo "node: $(git get-tar-commit-id < FILE.tar)" > .git_archival.txt, with the archive itself; '
                 "where there is none, run this in a clone (`git init` begins one)",
@@ -169,15 +169,17 @@ class UnpackedHistory:
         if revision and info is not None and revision in (info.recorded, info.base):
             return revision
         raise UsageError(
-            f"commit {revision!r} is not in this folder, which is no clone", code="no-commit", hint=f"it holds {head}"
+            f"commit {revision!r} is not in this folder, which is not a clone",
+            code="no-commit",
+            hint=f"it holds {head}",
         )
 
     def dirty_paths(self) -> tuple[str, ...]:
-        """Paths under `endpoints/` and `authority/` that are not as they were bundled; none for an archive."""
+        """Contract and authority paths edited since; none for an archive."""
         return self._folder.changed
 
     def is_shallow(self) -> bool:
-        """Always: nothing before these files is known."""
+        """True: no earlier history is here."""
         return True
 
     def is_ancestor(self, ancestor: str, descendant: str) -> bool:
@@ -191,7 +193,7 @@ class UnpackedHistory:
         return ancestor in known or (info.is_descendant and ancestor == info.base)
 
     def first_parent_commits(self, after: str | None, upto: str) -> tuple[CommitInfo, ...]:
-        """The commits in (after, upto] that a bundle names: those after the one that the log recorded last.
+        """The commits in (after, upto] that a bundle carries.
 
         Raises:
             OutsideFailure: code `no-history`: others are asked for.
@@ -212,7 +214,7 @@ class UnpackedHistory:
         return [self.first_parent_commits(after, upto) for after, upto in ranges]
 
     def versions(self, path: str, upto: str) -> tuple[tuple[str, bytes], ...]:
-        """What a file was in earlier commits: never known.
+        """Refuse: no earlier version is here.
 
         Raises:
             OutsideFailure: code `no-history`.
@@ -220,7 +222,7 @@ class UnpackedHistory:
         raise _no_history(f"what {path} was before {upto[:12]}")
 
     def merged(self, into: str, commit: str, changed: Mapping[str, bytes | None]) -> "RecordedTree":
-        """What a merge would give: never known.
+        """Refuse: no merge can be tried here.
 
         Raises:
             OutsideFailure: code `no-history`.
@@ -267,10 +269,10 @@ class RecordedTree:
 
 
 class UnpackedCustody:
-    """What an audit asks of a clone, asked of a folder: nothing of it is known. Meets `Custody`."""
+    """An audit's questions to a clone, all unknown here. Meets `Custody`."""
 
     def versions(self, path: str, upto: str) -> frozenset[str]:
-        """Never known.
+        """Refuse: no earlier version is here.
 
         Raises:
             OutsideFailure: code `no-history`.
@@ -278,15 +280,15 @@ class UnpackedCustody:
         raise _no_history(f"what {path} was before {upto[:12]}")
 
     def author(self, commit: str) -> str | None:  # noqa: ARG002 - the port's signature
-        """Not known."""
+        """None: unknown here."""
         return None
 
     def merge_matches(self, merged: str, head: str) -> bool | None:  # noqa: ARG002 - the port's signature
-        """Not known."""
+        """None: unknown here."""
         return None
 
     def messages(self, commit: str) -> Mapping[str, str]:
-        """Never known.
+        """Refuse: no commit is here.
 
         Raises:
             OutsideFailure: code `no-history`.
@@ -294,14 +296,14 @@ class UnpackedCustody:
         raise _no_history(f"with which messages the log was committed up to {commit[:12] or 'here'}")
 
     def why_cut_off(self) -> str:
-        """Why the history is not whole."""
+        """The reason why the history is not whole."""
         return (
-            "this folder is no clone: merged commits, their authors and approvals, and who was ever listed as a signer "
-            "cannot be looked at; audit a clone"
+            "this folder is not a clone: merged commits, their authors and approvals, and who was ever listed as a "
+            "signer cannot be seen; audit a clone"
         )
 
     def branch_problems(self, commit: str) -> list[str]:
-        """Never known: a folder holds the branch's last state alone.
+        """Refuse: only the branch's last state is here.
 
         Raises:
             OutsideFailure: code `no-history`.
@@ -310,10 +312,10 @@ class UnpackedCustody:
 
 
 def read_files(directory: Path) -> Mapping[str, bytes]:
-    """Every file below a folder by its path there.
+    """Every file below a folder, by its path there.
 
     Raises:
-        InvalidData: code `evidence-invalid`: something is no ordinary file.
+        InvalidData: code `evidence-invalid`: something else than ordinary files is there.
     """
     contents: dict[str, bytes] = {}
     for path in _leaves(directory):
@@ -328,7 +330,7 @@ def read_files(directory: Path) -> Mapping[str, bytes]:
 
 
 def _leaves(directory: Path) -> Iterator[Path]:
-    """Everything below a folder that is no folder, links not followed."""
+    """Everything below a folder but folders; links are not followed."""
     pending = [directory] if directory.is_dir() and not directory.is_symlink() else []
     while pending:
         for path in sorted(pending.pop().iterdir()):
@@ -354,5 +356,5 @@ def _is_contract(path: str) -> bool:
 
 def _no_history(what: str) -> OutsideFailure:
     return OutsideFailure(
-        f"this folder is no clone: {what} is not known here", code="no-history", hint="run this in a clone"
+        f"this folder is not a clone: {what} is not known here", code="no-history", hint="run this in a clone"
     )

@@ -1,6 +1,6 @@
-"""The evidence branch's files in a folder without git. Meets `EvidenceStore`, but can only be read.
+"""The log in a folder without git. Meets `EvidenceStore`, for reading only.
 
-They lie under `evidence/`: in a bundle, or where somebody put them (`git archive evidence | tar -x -C evidence`).
+It lies under `evidence/`: in a bundle, or put there (`git archive evidence | tar -x -C evidence`).
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -24,7 +24,7 @@ class FolderSnapshot:
 
     @property
     def commit(self) -> str:
-        """The commit of the branch that a bundle names; empty for files of unknown origin."""
+        """The branch's commit in a bundle, else empty."""
         return self._commit
 
     def paths(self) -> Sequence[str]:
@@ -40,7 +40,7 @@ class FolderSnapshot:
         return {path: self._files[path] for path in paths if path in self._files}
 
     def earlier(self, commit: str) -> "FolderSnapshot":
-        """Never there.
+        """Refuse: no earlier state is here.
 
         Raises:
             UsageError: code `no-repository`.
@@ -48,7 +48,7 @@ class FolderSnapshot:
         _read_only(f"the branch at {commit[:12]} is not here")
 
     def unchanged_since(self, commit: str) -> Collection[str] | None:  # noqa: ARG002 - the port's signature
-        """Not known."""
+        """None: unknown here."""
         return None
 
     @cached_property
@@ -72,14 +72,14 @@ class UnpackedEvidence:
         info, directory = self._folder.info, self._folder.root / EVIDENCE_FOLDER
         if not directory.is_dir():
             raise Refused(
-                f"{self._folder.root} is no clone and has no folder {EVIDENCE_FOLDER}/ with the log",
+                f"{self._folder.root} is not a clone and has no folder {EVIDENCE_FOLDER}/ with the log",
                 guard="evidence-missing",
                 hint="from a clone: mkdir evidence && git archive evidence | tar -x -C evidence; a bundle has it",
             )
         return FolderSnapshot(directory, info.log.commit if info else UNKNOWN_COMMIT)
 
     def fetch(self) -> NoReturn:
-        """Never possible.
+        """Refuse: there is no remote.
 
         Raises:
             UsageError: code `no-repository`, as every method below does.
@@ -87,27 +87,27 @@ class UnpackedEvidence:
         _read_only("the log cannot be fetched")
 
     def append(self, *_: object, **__: object) -> NoReturn:
-        """Never possible."""
+        """Refuse: the log is read-only here."""
         _read_only("nothing can be written to the log")
 
     def mirror(self, *_: object) -> NoReturn:
-        """Never possible."""
+        """Refuse: there is no remote."""
         _read_only("nothing can be pushed")
 
     def fetch_beside_mirrors(self) -> NoReturn:
-        """Never possible."""
+        """Refuse: there is no remote."""
         _read_only("the log cannot be fetched")
 
     def offered(self, source: Path) -> NoReturn:
-        """Never possible."""
+        """Refuse: the log is read-only here."""
         _read_only(f"{source} cannot be imported")
 
     def advance(self, commit: str) -> NoReturn:
-        """Never possible."""
+        """Refuse: the log is read-only here."""
         _read_only(f"the branch cannot be moved to {commit[:12]}")
 
 
 def _read_only(what: str) -> NoReturn:
     raise UsageError(
-        f"this folder is no clone: {what}", code="no-repository", hint="run this in a clone of the repository"
+        f"this folder is not a clone: {what}", code="no-repository", hint="run this in a clone of the repository"
     )

@@ -1,6 +1,6 @@
-"""Every wheel that a bundle carries: the program's own and those it needs. Meets the port `WheelSource`.
+"""Wheels of a bundle: the program and its dependencies. Meets `WheelSource`.
 
-From a folder that somebody prepared; else, for this machine, from what is installed here; else from the package index
+They come from a prepared folder; else, for this machine, from what is installed here; else from the package index
 that pip is set up for. The program's own wheel is built where this runs from its source.
 """
 
@@ -39,7 +39,9 @@ class NotPackable(Exception):
 
 
 def needed_distributions(root: str = _INSTALLED_PRODUCT) -> Sequence[metadata.Distribution]:
-    """What a distribution needs, itself left out, by name; of what its markers exclude only what happens to be here.
+    """The dependencies of a distribution, by name.
+
+    Of those that markers exclude, the ones that are here count too.
 
     Raises:
         NotPackable: one of them is not installed.
@@ -84,7 +86,7 @@ def _is_installed(name: str) -> bool:
 
 
 def is_packable(dist: metadata.Distribution) -> bool:
-    """Whether a wheel installed it; an editable installation leaves none of its modules on record."""
+    """Whether a wheel installed it; editable installs record no modules."""
     editable = '"editable": true' in (dist.read_text("direct_url.json") or "")
     return not editable and bool(dist.read_text("WHEEL")) and bool(dist.read_text("RECORD"))
 
@@ -110,7 +112,7 @@ def _recorded_files(dist: metadata.Distribution) -> Iterator[tuple[str, bytes]]:
     for file in dist.files or ():
         path = file.as_posix()
         if file.hash is None or path.startswith("../") or file.name in _LEFT_OUT:
-            continue  # compiled files, scripts that installing makes anew, facts about this installation
+            continue  # compiled files, scripts that installing makes again, facts about this installation
         content = file.read_binary()
         if _digest(file.hash.mode, content) != file.hash.value:
             raise NotPackable(f"{path} of {dist.metadata['Name']} was changed since it was installed")
@@ -152,7 +154,7 @@ def host_python() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Wheels:
-    """Where wheels come from.
+    """A source of wheels.
 
     Args:
         folder: A folder with wheels; nothing else is looked at then, the program's own wheel aside.
@@ -258,7 +260,7 @@ def _constraints(scratch: Path) -> Sequence[str]:
 
 
 def _pip(verb: str, *arguments: str) -> str | None:
-    """Why a call of pip failed, None when it did not."""
+    """Run pip; the reason why it failed, or None."""
     python = Program(sys.executable, code="no-wheel", timeout_s=_PIP_TIMEOUT_S)
     try:
         done = python.run("-m", "pip", "--no-input", "--disable-pip-version-check", verb, *arguments)
@@ -266,15 +268,15 @@ def _pip(verb: str, *arguments: str) -> str | None:
         return failure.message
     if done.returncode == 0:
         return None
-    said = b"\n".join((done.stdout, done.stderr)).decode("utf-8", "replace")
-    return why_not(said) or f"exit status {done.returncode}"
+    printed = b"\n".join((done.stdout, done.stderr)).decode("utf-8", "replace")
+    return why_not(printed) or f"exit status {done.returncode}"
 
 
-def why_not(said: str) -> str:
-    """What pip's many words come to: the pinned packages that it found no wheel of, else its errors."""
-    if pinned := dict.fromkeys(_PINNED.findall(said)):
+def why_not(printed: str) -> str:
+    """The pinned packages that pip found no wheel of, else its errors."""
+    if pinned := dict.fromkeys(_PINNED.findall(printed)):
         return f"no wheel of {', '.join(pinned)}"
-    lines = [line for line in said.splitlines() if line.strip()]
+    lines = [line for line in printed.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
     return "; ".join(errors or lines[-1:])[:_SHOWN]
 

@@ -1,4 +1,6 @@
-"""Asks DNS servers by address: many questions at once over UDP, TCP where an answer was cut (RFC 1035, 7766, 6891).
+"""DNS queries by address: many at once over UDP, then TCP.
+
+See RFC 1035, 7766 and 6891; TCP is for answers that were cut.
 
 One connected socket a batch, so that the kernel drops what others send and reports a closed port at once; a window
 of questions in flight, lost ones asked again; a reply counts only with the id and the question of its query. Never
@@ -133,7 +135,7 @@ class PlainDnsClient:
     ) -> Mapping[Question, Answer]:
         """Ask all questions at once.
 
-        A question is SILENT when the server has said nothing at all for `timeout_s`, or the batch has taken
+        A question is SILENT when the server was silent for `timeout_s`, or the batch has taken
         `timeout_s` plus a millisecond a question, or the server's port is closed or its host name unknown.
         """
         distinct = list(dict.fromkeys(questions))
@@ -154,7 +156,7 @@ class PlainDnsClient:
 
 
 def chaos_text(server: ServerAddress, name: str, timeout_s: float) -> str | None:
-    """The first string of a CHAOS-class TXT such as `id.server` (RFC 4892), None when there is no such answer."""
+    """The first CHAOS-class TXT such as `id.server` (RFC 4892)."""
     sockaddr = _resolve(server)
     if sockaddr is None:
         return None
@@ -199,7 +201,7 @@ def _resolve(server: ServerAddress) -> _Sockaddr | None:
 
 
 def _run(batch: _Batch, sockaddr: _Sockaddr, pool: ThreadPoolExecutor) -> None:
-    """Send and receive until all is answered, nothing can be, or time is up."""
+    """Send and receive until all is answered or time is up."""
     family, address = sockaddr
     with socket.socket(family, socket.SOCK_DGRAM) as sock:
         try:
@@ -267,7 +269,7 @@ def _parse(wire: bytes, pending: _Pending | None) -> dns.message.Message | None:
 
 
 def _give_up_waiting(batch: _Batch) -> None:
-    """Put what has been in flight for too long at the end of the queue, so that it does not fill the window."""
+    """Move overdue questions out of the window, to the queue's end."""
     now = time.monotonic()
     for pending in list(batch.in_flight.values()):
         if pending.last_sent + _RESEND_S > now:

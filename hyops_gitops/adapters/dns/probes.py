@@ -1,7 +1,7 @@
-"""Probes one address as a service's clients would: TCP, TLS, HTTP.
+"""Probes of one address as a service's clients connect: TCP, TLS, HTTP.
 
 The connection goes to the address given and nowhere else: no name is looked up, no proxy asked, no redirect followed,
-and the socket's peer must lie in the networks allowed before anything is said to it. Certificates are verified against
+and the socket's peer must lie in the networks allowed before anything is sent. Certificates are verified against
 the DNS name that clients use, with the machine's authorities.
 """
 
@@ -26,7 +26,7 @@ class NetworkProber:
     """Meets `core.ports.Prober`."""
 
     def probe(self, probe: Probe) -> ProbeReport:
-        """What one address says, in no more than the probe's time."""
+        """Probe one address within the probe's time."""
         time_box = _TimeBox(time.monotonic(), probe.timeout_s)
         verdict, detail = _outcome(probe, time_box)
         return ProbeReport(probe.type, probe.address, probe.port, verdict, detail, time_box.elapsed_ms())
@@ -34,7 +34,7 @@ class NetworkProber:
 
 @dataclass(frozen=True, slots=True)
 class _TimeBox:
-    """What is left of a probe's time; a socket's own time-out starts anew with every byte."""
+    """The remaining time of a probe; each byte restarts a socket's time-out."""
 
     started: float
     seconds: int
@@ -43,7 +43,7 @@ class _TimeBox:
         return round((time.monotonic() - self.started) * 1000)
 
     def limit(self, sock: socket.socket) -> None:
-        """Let the next call on this socket last no longer than what is left."""
+        """Limit the next call on this socket to the remaining time."""
         left = self.started + self.seconds - time.monotonic()
         if left <= 0:
             raise TimeoutError
@@ -51,7 +51,7 @@ class _TimeBox:
 
 
 class _NotHttpError(Exception):
-    """The answer is no HTTP."""
+    """The answer is not HTTP."""
 
 
 def _outcome(probe: Probe, time_box: _TimeBox) -> _Outcome:
@@ -106,7 +106,7 @@ def _ask(connected: socket.socket, probe: Probe, time_box: _TimeBox) -> _Outcome
 
 
 def _status(connected: socket.socket, time_box: _TimeBox) -> int:
-    """The status of the answer, whose first line is all that is read."""
+    """The status in the answer's first line; no more is read."""
     received = b""
     while b"\n" not in received and len(received) < _MAX_STATUS_LINE:
         time_box.limit(connected)

@@ -1,4 +1,6 @@
-"""Records of a DNS message as RRsets: types by PowerDNS's names, unknown ones as RFC 3597 writes them.
+"""Records of a DNS message as RRsets, with PowerDNS's names of types.
+
+Unknown types are written as in RFC 3597.
 
 Only the frame of a record has to be sound. Rdata that its own type forbids (a TLSA of the wrong length, which PowerDNS
 serves) is kept as octets, so that it is compared, and shown, like any other.
@@ -30,18 +32,18 @@ Record = tuple[str, str, int, str]  # owner, type, TTL, rdata
 
 
 class Unreadable(Exception):
-    """Not even the frame of the records can be read."""
+    """The frame of the records is broken."""
 
 
 def type_name(number: int) -> str:
-    """The name of a type in the API's JSON; `TYPE261` where PowerDNS 4.7 knows none."""
+    """The name of a type in the API's JSON, else `TYPE261`."""
     if number in _NAMELESS:
         return f"TYPE{number}"
     return _POWERDNS_NAMES.get(number) or dns.rdatatype.to_text(dns.rdatatype.RdataType.make(number))
 
 
 def type_number(name: str) -> int | None:
-    """The number of a type, None where it is not known by this name."""
+    """The number of a type, None for an unknown name."""
     try:
         return _POWERDNS_NUMBERS.get(name) or int(dns.rdatatype.from_text(name))
     except (dns.exception.DNSException, ValueError):
@@ -85,7 +87,7 @@ def _record(parser: dns.wire.Parser) -> Record:
 
 
 def rrsets_of(found: Iterable[Record]) -> tuple[RRset, ...]:
-    """Records put together by owner and type, in the order of their first ones."""
+    """Records by owner and type, in the order of their first ones."""
     together: dict[tuple[str, str], tuple[int, list[str]]] = {}
     for owner, rrtype, ttl, rdata in found:
         together.setdefault((owner.lower(), rrtype), (ttl, []))[1].append(rdata)

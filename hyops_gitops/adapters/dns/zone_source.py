@@ -1,4 +1,4 @@
-"""A whole zone by transfer (RFC 5936) or from a master file (RFC 1035 section 5)."""
+"""A whole zone, by transfer (RFC 5936) or from a master file."""
 
 import re
 from collections.abc import Iterator
@@ -57,7 +57,7 @@ def _why_not(code: str) -> str:
 
 
 def _received(stream: DnsStream, identifier: int, zone: str) -> Iterator[Record]:
-    """The records between the two SOA that a transfer begins and ends with (RFC 5936 section 2.2)."""
+    """The records between the two SOA of a transfer."""
     starts = 0
     while starts < _FRAMING_SOAS:
         wire = stream.receive()
@@ -93,7 +93,7 @@ class ZoneTransferClient:
 
 
 def _in_pieces(found: re.Match[str]) -> str:
-    """A string in quotes that is longer than one may be, as PowerDNS exports it, in the pieces that it is served in."""
+    """A long quoted string in the pieces in which it is served."""
     octets = unescaped(found[0][1:-1])
     pieces = [octets[start : start + _MAX_STRING] for start in range(0, len(octets), _MAX_STRING)]
     return " ".join(f'"{escaped(piece)}"' for piece in pieces)
@@ -111,7 +111,7 @@ def read_master_file(path: Path, zone: str) -> tuple[RRset, ...]:
     except OSError as error:
         raise InvalidData(f"cannot read {path}: {error.strerror}", code="bad-zone-file") from error
     except (dns.exception.DNSException, ValueError) as error:
-        raise InvalidData(f"{path} is no zone file of {zone}: {error}", code="bad-zone-file") from error
+        raise InvalidData(f"cannot read {path} as a zone file of {zone}: {error}", code="bad-zone-file") from error
     return _rrsets(parsed)
 
 

@@ -1,1 +1,1 @@
-"""Forges: their REST APIs, their protections, and the programs that speak to them."""
+"""Forges: REST APIs, branch protection, command-line programs."""

@@ -1,4 +1,4 @@
-"""What this machine may do with the log's remote, and what protects its branches. Pushes nothing."""
+"""Rights on the log's remote and protection of its branches. Pushes nothing."""
 
 import json
 import os
@@ -26,8 +26,8 @@ def gh_api(*arguments: str, stdin: bytes = b"", environ: Mapping[str, str] = os.
     """
     done = _GH.run("api", *arguments, stdin=stdin, env=environ)
     if done.returncode != 0:
-        said = summary(printable(done.stderr)) or f"status {done.returncode}"
-        raise OutsideFailure(f"gh failed: {said}", code="gh-failed", hint="`gh auth status` says who you are")
+        reason = summary(printable(done.stderr)) or f"status {done.returncode}"
+        raise OutsideFailure(f"gh failed: {reason}", code="gh-failed", hint="`gh auth status` says who you are")
     return done.stdout
 
 
@@ -39,22 +39,22 @@ class GithubRulesets:
         self._environ = environ
 
     def __call__(self, wanted: Sequence[Mapping[str, object]]) -> tuple[str, ...]:
-        """Create those whose name is not there; what became of each.
+        """Create missing rulesets; a line for each.
 
         Raises:
             OutsideFailure: codes `no-gh`, `gh-failed`.
         """
         known = self._listed(f"{self._path}/rulesets", "name")
-        said: list[str] = []
+        outcomes: list[str] = []
         for rule in wanted:
             if rule["name"] in known:
-                said.append(f"{rule['name']}: is there already, left as it is")
+                outcomes.append(f"{rule['name']}: is there already, left as it is")
                 continue
             body = json.dumps(rule).encode()
             path = f"{self._path}/rulesets"
             gh_api("--method", "POST", path, "--input", "-", stdin=body, environ=self._environ)
-            said.append(f"{rule['name']}: created")
-        return tuple(said)
+            outcomes.append(f"{rule['name']}: created")
+        return tuple(outcomes)
 
     def rules_of(self, branch: str) -> frozenset[str]:
         """The types of the rules that hold for a branch.
@@ -91,11 +91,11 @@ class GitAccess:
         return self._branch.head()
 
     def refusal(self, commit: str) -> str | None:
-        """Why the remote would not take this commit as the branch's head, as far as a dry run tells."""
+        """The remote's reason to refuse this head, from a dry run."""
         return self._branch.forward(commit, dry_run=True)
 
     def rules(self, branch: str) -> BranchRules | None:
-        """What protects a branch: GitHub's rulesets, or the settings of a bare repository on this machine.
+        """A branch's protection: GitHub's rulesets or a bare repository's settings.
 
         Raises:
             OutsideFailure: GitHub could not be asked; git could not read that repository.

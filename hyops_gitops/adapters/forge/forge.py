@@ -1,4 +1,4 @@
-"""GitHub and Gitea, read by their REST APIs: which pull request brought a commit, and who stands behind it.
+"""GitHub and Gitea by REST: a commit's pull request and its people.
 
 The two differ in few places, which are `Dialect`. An API below `/api/v1` is Gitea's (or Forgejo's), anything else
 GitHub's. Reads only.
@@ -35,7 +35,7 @@ _OBJECTIONS = ("CHANGES_REQUESTED", "REQUEST_CHANGES")  # GitHub's word, Gitea's
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """What one kind of forge calls things."""
+    """Paths and words of one kind of forge."""
 
     name: Literal["github", "gitea"]
     pulls_of_commit: str  # below a commit
@@ -90,7 +90,7 @@ class _Review(JsonObject):
 
 @dataclass(frozen=True, slots=True)
 class _Login(JsonObject):
-    """The user of a commit; one that the forge does not know has neither."""
+    """The user of a commit, with login and id if known."""
 
     login: str | None = None
     id: int | None = None
@@ -119,7 +119,7 @@ class _Repository(JsonObject):
 
 
 def forge_from_environment(environ: Mapping[str, str]) -> "RestForge | None":
-    """The forge that the environment names, or None without a token for one.
+    """The forge that the environment names, None without a token.
 
     Raises:
         UsageError: code `no-forge`: a token, but not what it is for.
@@ -143,7 +143,10 @@ def forge_from_environment(environ: Mapping[str, str]) -> "RestForge | None":
 
 @dataclass(slots=True)
 class RestForge:
-    """One repository of one forge. Remembers what it was told: an apply that starts again asks once."""
+    """One repository of one forge, with remembered answers.
+
+    An apply that starts again asks once.
+    """
 
     http: ForgeHttp
     repository: str  # its path below the API's base
@@ -157,7 +160,7 @@ class RestForge:
         return self._dialect.name
 
     def pull_request(self, commit: str) -> PullRequest | None:
-        """The merged pull request that brought this commit of the branch; None: it was pushed directly.
+        """The merged pull request of this commit; None: pushed directly.
 
         Raises:
             OutsideFailure: the forge did not answer, or not what it should.
@@ -234,7 +237,7 @@ class RestForge:
         return self._branch
 
     def _required_approvals(self, branch: str) -> int:
-        """How many approvals the visible rules of a branch ask for."""
+        """The number of approvals that the visible rules of a branch require."""
         if self._dialect is _GITEA:
             return 0
         if branch not in self._required:
@@ -247,14 +250,14 @@ class RestForge:
 
 
 def _newest_of_each(reviews: Iterable[_Review]) -> list[tuple[Person, _Review]]:
-    """Each reviewer's newest review that says yes or no: a later comment changes neither."""
+    """Each reviewer's newest verdict; comments do not change it."""
     judged = [(review.user.person, review) for review in reviews if review.user and review.verdict in _VERDICTS]
     judged.sort(key=lambda pair: (_moment(pair[1].submitted_at), pair[1].id))
     return list({by.id: (by, review) for by, review in judged}.values())
 
 
 def _moment(text: str | None) -> float:
-    """Gitea writes the offset of its own time zone, which changes with the season."""
+    """A time; Gitea writes the changing offset of its own zone."""
     try:
         return datetime.fromisoformat(text or "").timestamp()
     except ValueError:
@@ -272,7 +275,7 @@ class ForgeProgram:
     path: str | None = None  # where programs are looked for; None: as PATH says
 
     def open(self, command: Sequence[str]) -> str | None:
-        """Run the command; what it printed last, or None where the program is missing.
+        """Run the command; its last line, None without the program.
 
         Raises:
             OutsideFailure: code `pull-request-failed`.

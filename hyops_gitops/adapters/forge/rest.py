@@ -1,4 +1,4 @@
-"""GET requests to a forge's REST API, and what can go wrong with them.
+"""GET requests to a forge's REST API, and their failures.
 
 The token reaches exactly the host it was given for: redirects are not followed, `.netrc` is not read, plain HTTP is
 for this machine only, and no message or repr holds it. Proxies of the environment do count: a forge is often outside,
@@ -67,13 +67,13 @@ class ForgeHttp:
             raise OutsideFailure("the forge's token is empty or no single word", code="forge-token")
         if not _is_fit_for_a_token(self.url):
             raise OutsideFailure(
-                f"{self.url!r} is no base URL of a forge's API that a token may be sent to",
+                f"expected a forge's base URL that a token may be sent to, got {self.url!r}",
                 code="forge-url",
                 hint="https://HOST/PATH without credentials or query; http only to this machine",
             )
 
     def get(self, path: str, **params: str) -> object | None:
-        """The JSON document at a path below the base URL; None where there is none (404).
+        """The JSON document at a path; None for a 404.
 
         Raises:
             OutsideFailure: codes `forge-unreachable`, `forge-redirect`, `forge-unauthorized`, `forge-rate-limited`,
@@ -83,10 +83,10 @@ class ForgeHttp:
         return None if reply.status == _NOT_FOUND else reply.document
 
     def pages(self, path: str) -> Iterator[object]:
-        """Every item of a list, page by page; none where there is no such list (404).
+        """Every item of a list, page by page; empty for a 404.
 
         Raises:
-            OutsideFailure: as `get` does; and `forge-reply` for what is no list, or has no end.
+            OutsideFailure: as `get` does; and `forge-reply` for an endless list or another shape.
         """
         seen = 0
         for page in range(1, _MAX_PAGES + 1):
@@ -179,7 +179,7 @@ class ForgeHttp:
 
 
 def _pause(reply: _Reply, attempt: int) -> float | None:
-    """How long to wait before asking again; None where asking again is no use."""
+    """The wait before a retry; None where a retry is useless."""
     if _is_limited(reply):
         after = reply.headers.get("Retry-After", "")
         return float(after) if _NUMBER.fullmatch(after) else _LONGEST_PAUSE_S + 1
@@ -200,7 +200,7 @@ def _goes_on(headers: Mapping[str, str], seen: int) -> bool:
 def _is_fit_for_a_token(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        _ = parts.port  # raises when it is no number
+        _ = parts.port  # raises when it is not a number
         host = parts.hostname or ""
         host.encode("idna")  # raises for labels that are empty or too long, as the connection would
     except ValueError:

@@ -24,7 +24,7 @@ _WHEN = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def merged_tree(git: Git, into: str, commit: str, changed: Mapping[str, bytes | None], prefix: str) -> ReadTree:
-    """The watched files after merging a commit, with these uncommitted changes, into another one.
+    """The watched files after merging a commit and uncommitted changes.
 
     Args:
         git: In the folder that the files are seen from.
@@ -55,7 +55,7 @@ def merged_tree(git: Git, into: str, commit: str, changed: Mapping[str, bytes | 
             raise InvalidData(
                 f"the merge into {into[:12]} has conflicts in {shown}",
                 code="merge-conflict",
-                hint=f"git merge {into[:12]}, and settle them: nobody can say before what would be applied",
+                hint=f"git merge {into[:12]}, and settle them; until then it is open what would be applied",
             )
         return ReadTree(tuple(CommitTree(scratch, tree).files()))
 
@@ -91,7 +91,7 @@ class GitRepository:
         )
 
     def dirty_paths(self) -> tuple[str, ...]:
-        """Uncommitted and untracked paths under `endpoints/` and `authority/`, sorted; ignored files are not."""
+        """Uncommitted and untracked contract and authority paths, sorted."""
         output = self._git.output(
             "status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames", "--", *ROOTS
         )
@@ -101,7 +101,7 @@ class GitRepository:
         return tuple(sorted(paths))
 
     def is_shallow(self) -> bool:
-        """Whether the history is cut off, or made to look different by grafts or replace references."""
+        """Whether the history is cut off, grafted or replaced."""
         if self._git.output("rev-parse", "--is-shallow-repository").strip() == b"true":
             return True
         if self._git.output("for-each-ref", "--count=1", "refs/replace/"):
@@ -113,18 +113,20 @@ class GitRepository:
             return False
 
     def is_ancestor(self, ancestor: str, descendant: str) -> bool:
-        """Whether `descendant` equals or descends from `ancestor`; False when either is unknown here."""
+        """Whether `descendant` equals or descends from `ancestor`, if known."""
         if not (is_full_id(ancestor) and is_full_id(descendant)):
             return False
         return self._git.ask("merge-base", "--is-ancestor", ancestor, descendant).ok
 
     def merge_base(self, this: str, other: str) -> str | None:
-        """The newest commit that two full ids both descend from, None when there is none here."""
+        """The newest common ancestor of two full ids, if any."""
         found = self._git.ask("merge-base", this, other)
         return found.stdout.decode().strip() if found.ok else None
 
     def first_parent_commits(self, after: str | None, upto: str) -> tuple[CommitInfo, ...]:
-        """The commits of main in (after, upto], oldest first, with what arrived by fast-forward beside it.
+        """The commits of main in (after, upto], oldest first.
+
+        What arrived by fast-forward is beside them.
 
         A path counts as changed where its content differs from the commit before, and from `after`. A root commit
         changes all it holds.
@@ -132,11 +134,11 @@ class GitRepository:
         return self.main_lines([(self.resolve(after) if after is not None else None, self.resolve(upto))])[0]
 
     def main_lines(self, ranges: Sequence[tuple[str | None, str]]) -> Sequence[tuple[CommitInfo, ...]]:
-        """As `first_parent_commits` for each of these ranges of full ids that are here, read all at once."""
+        """As `first_parent_commits`, for several ranges of full ids."""
         return read_main_lines(self._git, ranges)
 
     def versions(self, path: str, upto: str) -> tuple[tuple[str, bytes], ...]:
-        """The first-parent commits up to `upto` that changed a file, oldest first, each with its content then."""
+        """The commits up to `upto` that changed a file, with its content."""
         output = self._git.output(
             "log", "--first-parent", "--reverse", "--no-show-signature", "--format=%H", self.resolve(upto), "--", path
         )
@@ -149,7 +151,7 @@ class GitRepository:
         return CommitTree(self._git, self.resolve(commit))
 
     def merged(self, into: str, commit: str, changed: Mapping[str, bytes | None]) -> ReadTree:
-        """The tree after merging a commit, with these uncommitted changes, into another one; both full ids.
+        """The tree after merging a commit and uncommitted changes into another.
 
         Raises:
             InvalidData: code `merge-conflict`.
@@ -179,7 +181,7 @@ class GitCustody:
         self._git = Git(root)
 
     def versions(self, path: str, upto: str) -> frozenset[str]:
-        """SHA-256 of every content that a path had in the history of a commit."""
+        """SHA-256 of every content of a path in a commit's history."""
         output = self._git.output(
             "log",
             "-z",
@@ -202,14 +204,14 @@ class GitCustody:
         return frozenset(sha256_hex(content) for content in read_blobs(self._git, ids).values())
 
     def author(self, commit: str) -> str | None:
-        """The name of a commit's author, None when the clone does not have it."""
+        """The name of a commit's author, if the commit is here."""
         if not is_full_id(commit) or not self._git.ask("cat-file", "-e", f"{commit}^{{commit}}").ok:
             return None
         output = self._git.output("log", "-1", "--no-show-signature", "--encoding=UTF-8", "--format=%an", commit, "--")
         return output.decode("utf-8", "backslashreplace").rstrip("\n")
 
     def merge_matches(self, merged: str, head: str) -> bool | None:
-        """Whether a commit's tree is what merging `head` into its first parent gives.
+        """Whether a commit is the plain merge of `head`.
 
         A merge that conflicts was settled by hand, so it is not. None when this git cannot tell (before 2.38), or when
         the clone lacks one of the commits.
@@ -226,7 +228,7 @@ class GitCustody:
         return made.stdout.decode().split("\n")[0].strip() == tree if made.ok else None
 
     def messages(self, commit: str) -> Mapping[str, str]:
-        """The message of the commit that added each file under `log/`, in the history of a commit."""
+        """The messages of the commits that added files under `log/`."""
         output = self._git.output(
             "-c",
             "log.showRoot=true",
@@ -255,9 +257,9 @@ class GitCustody:
         return added
 
     def why_cut_off(self) -> str:
-        """Why the history is not whole, where it is not, and what would bring it."""
+        """The reason why the history is cut off, and a remedy."""
         return "the history is shallow, grafted or replaced: git fetch --unshallow, then audit again"
 
     def branch_problems(self, commit: str) -> list[str]:
-        """What is wrong with the evidence branch's commits up to this one."""
+        """The problems of the evidence branch up to this commit."""
         return history_is_linear(GitSnapshot(self._git, commit))

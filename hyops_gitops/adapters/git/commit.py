@@ -1,4 +1,4 @@
-"""Makes commits out of bytes: blobs, a temporary index, a tree, a commit object. Moves no reference.
+"""Commits made of bytes, without moving a reference.
 
 The work tree, the index, HEAD and the user's identity take no part, and neither do filters, line-ending conversion,
 hooks or the user's commit signing: the same parent, files, subject, author, time and signature give the same commit
@@ -29,7 +29,7 @@ def write_commit(
     time: datetime,
     sign: Callable[[bytes], bytes] | None = None,
 ) -> str:
-    """The id of a new commit: `parent`'s tree with these files written, or deleted where the content is None.
+    """Write a commit with these files changed (None deletes); its id.
 
     Args:
         git: The repository to write objects to.
@@ -59,7 +59,7 @@ def write_commit(
 
 
 def write_tree(git: Git, parent: str | None, files: Mapping[str, bytes | None]) -> str:
-    """The id of a new tree: `parent`'s with these files written, or deleted where the content is None.
+    """Write a tree with these files changed (None deletes); its id.
 
     Raises:
         OutsideFailure: codes `git-failed`: git refused a path, or could not write; `cannot-write`.
@@ -73,7 +73,7 @@ def write_tree(git: Git, parent: str | None, files: Mapping[str, bytes | None]) 
 
 
 def _signed(git: Git, commit: str, sign: Callable[[bytes], bytes]) -> str:
-    """The same commit with a signature, in the header that git verifies (gitformat-signature(5))."""
+    """The same commit, signed in its header (gitformat-signature(5))."""
     payload = git.output("cat-file", "commit", commit)
     header = b"gpgsig-sha256 " if len(commit) == _SHA256_DIGITS else b"gpgsig "
     signature = header + sign(payload).rstrip(b"\n").replace(b"\n", b"\n ")
@@ -83,7 +83,7 @@ def _signed(git: Git, commit: str, sign: Callable[[bytes], bytes]) -> str:
 
 
 def identity(author: str, time: datetime) -> dict[str, str]:
-    """The environment that makes git write this author and committer, whoever runs it."""
+    """The environment for this author and committer."""
     date = f"@{int(time.astimezone(UTC).timestamp())} +0000"
     return {
         f"GIT_{role}_{part}": value
@@ -120,7 +120,7 @@ class GitBranches:
         self._identity = own_identity(environ)
 
     def free_name(self, wanted: str) -> str:
-        """The name, or with a number behind it where a branch is called so, here or as remotes were last seen."""
+        """The name, with a number where it is taken here or remotely."""
         output = self._git.output("for-each-ref", "--format=%(refname)", "refs/heads", "refs/remotes")
         names = os.fsdecode(output).split()
         taken = {name.split("/", 2)[2] for name in names if name.startswith("refs/heads/")}
@@ -129,7 +129,7 @@ class GitBranches:
         return next(name for name in itertools.chain([wanted], numbered) if name not in taken)
 
     def commit(self, branch: str, files: Mapping[str, bytes], message: str) -> str:
-        """A new branch with one commit on top of HEAD, by whoever git is configured for; the commit's id.
+        """Commit to a new branch on HEAD, as git's user; its id.
 
         Raises:
             UsageError: codes `no-identity`, `bad-branch`.

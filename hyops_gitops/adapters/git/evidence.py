@@ -43,7 +43,7 @@ class GitEvidenceStore:
         self._mirrors = Mirrors(self._git, mirrors, branch)
 
     def recorded(self) -> GitSnapshot | None:
-        """What this clone knows, without the network: the newer of the remote-tracking ref and the local branch.
+        """The newer of remote-tracking ref and local branch, without the network.
 
         Raises:
             Refused: guard `evidence-diverged`: both exist and neither descends from the other.
@@ -62,12 +62,14 @@ class GitEvidenceStore:
                 f"the remote's at {tracking[:12]}, and neither descends from the other",
                 guard="evidence-diverged",
                 hint=f"compare them with `git log --oneline --left-right {local[:12]}...{tracking[:12]}`; "
-                "a local branch that nobody pushed can be renamed with `git branch -m`",
+                "rename a local branch that was never pushed with `git branch -m`",
             )
         return GitSnapshot(self._git, found) if found else None
 
     def fetch(self) -> GitSnapshot | None:
-        """What the remote has now (in local mode, what this clone has), None when the branch does not exist there.
+        """The branch as the remote has it, None where it is missing.
+
+        In local mode, the branch of this clone.
 
         None says nothing about what this clone remembers: `recorded` does.
 
@@ -98,7 +100,7 @@ class GitEvidenceStore:
         return GitSnapshot(self._git, head)
 
     def fetch_beside_mirrors(self) -> tuple[GitSnapshot | None, Sequence[str]]:
-        """As `fetch`, after asking every mirror; and a line for each mirror that could not be asked.
+        """As `fetch`, with the mirrors; a line per unreachable mirror.
 
         Raises:
             Refused: guard `evidence-diverged`: a mirror has what the log has not, or as `fetch` does.
@@ -111,11 +113,11 @@ class GitEvidenceStore:
         return snapshot, asked.problems
 
     def mirror(self, commit: str) -> Sequence[str]:
-        """Push a commit of the branch to every mirror, fast-forward only; what went wrong, a line each."""
+        """Push to every mirror, fast-forward only; a line per failure."""
         return self._mirrors.push(commit)
 
     def offered(self, source: Path) -> GitSnapshot:
-        """The branch in another clone, or in a bundle, its objects copied here and no reference moved.
+        """The branch in another clone or bundle; no reference moves.
 
         Raises:
             UsageError: code `bad-source`.
@@ -124,12 +126,12 @@ class GitEvidenceStore:
         return GitSnapshot(self._git, copy_branch(self._git, source, self._branch))
 
     def advance(self, commit: str) -> GitSnapshot | None:
-        """Make a commit that is here the branch's head, where that is a fast-forward; what the head was before.
+        """Fast-forward the branch to a commit; the head before.
 
         Nothing is done where the head has that commit already.
 
         Raises:
-            Refused: guard `evidence-diverged` when it is no fast-forward; `race`.
+            Refused: guards `evidence-diverged` for anything but a fast-forward; `race`.
             OutsideFailure: codes `remote-unreachable`, `remote-refused`.
         """
         known = self.recorded()
@@ -144,7 +146,7 @@ class GitEvidenceStore:
             if head is not None and all(self._descends(head, tip) for tip in (commit, *newest)):
                 return before
             raise Refused(
-                f"{commit[:12]} does not go on from {' and '.join(sorted({one[:12] for one in newest}))}, known here",
+                f"{commit[:12]} does not continue {' and '.join(sorted({tip[:12] for tip in newest}))}, known here",
                 guard="evidence-diverged",
                 hint="it is older than this log, or another one; `evidence verify --seen SEQ:SHA256` tells",
             )
@@ -168,7 +170,7 @@ class GitEvidenceStore:
         time: datetime,
         sign: Callable[[bytes], bytes] | None = None,
     ) -> str:
-        """Commit these files on top of `parent` and make that commit the branch's head, at once or not at all.
+        """Commit these files on `parent` as the branch's head, all or nothing.
 
         Args:
             parent: The head this was made for; None creates the branch.
@@ -230,16 +232,16 @@ class GitEvidenceStore:
         )
 
     def _arrived(self, commit: str, head: str) -> bool:
-        """Whether the remote's head holds this commit, others perhaps on top of it."""
+        """Whether the remote's head has this commit, perhaps below others."""
         if head == commit:
             return True
         now = self.fetch()
         return now is not None and self._descends(now.commit, commit)
 
     def _remember(self, reference: str, commit: str, ident: Mapping[str, str]) -> None:
-        """Point a reference of this clone at what was pushed, where that is a fast-forward.
+        """Fast-forward a reference of this clone to the pushed commit.
 
-        The commit is on the remote by now, so a reference that cannot be moved is no failure: the next fetch tells.
+        The commit is on the remote by now, so a failure here is harmless: the next fetch corrects it.
         """
         current = self._head(reference)
         if current is None or self._descends(commit, current):

@@ -1,6 +1,6 @@
-"""Makes a git bundle of single branches. Meets the port `Bundler`.
+"""Git bundles of single branches. Meets the port `Bundler`.
 
-A bundle is data; a `.git` directory handed over can run commands on whoever opens it (core.fsmonitor, hooks, filters).
+A bundle is data, where a `.git` directory can run commands when it is opened (core.fsmonitor, hooks, filters).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,13 +26,13 @@ class GitBundler:
         return found.stdout.decode("utf-8", "replace").strip() if found.ok else "main"
 
     def file_at(self, commit: str, path: str) -> bytes | None:
-        """A file of a commit, its path seen from the directory that holds `authority/`."""
+        """A file of a commit, its path relative to the repository."""
         prefix = self._git.output("rev-parse", "--show-prefix").decode("utf-8", "surrogateescape").rstrip("\n")
         found = self._git.ask("cat-file", "blob", f"{commit}:{prefix}{path}")
         return found.stdout if found.ok else None
 
     def bundle(self, branches: Mapping[str, str]) -> bytes:
-        """A bundle with these branches, each at a commit, whole; the first is what a clone of it checks out.
+        """A bundle of whole branches; a clone checks out the first.
 
         Raises:
             OutsideFailure: codes `git-failed`: an object is missing; `cannot-write`.
@@ -60,7 +60,7 @@ class BranchChecker:
         self._git = Git(root)
 
     def __call__(self, commit: str) -> list[str]:
-        """What is wrong with the commits up to this one; empty when they only ever added to the log."""
+        """The problems of a branch that should only have grown."""
         return history_is_linear(GitSnapshot(self._git, commit))
 
 
@@ -120,7 +120,7 @@ def _is_branch(name: str, branch: str) -> bool:
 def _ask(git: Git, *arguments: str) -> GitResult:
     try:
         return git.attempt(*_ONLY_FILES, *arguments, timeout_s=NETWORK_TIMEOUT_S)
-    except (UsageError, OutsideFailure) as failure:  # it is the source that is no repository, or too slow
+    except (UsageError, OutsideFailure) as failure:  # the source is not a repository, or too slow
         return GitResult(-1, b"", failure.message)
 
 
@@ -137,7 +137,7 @@ _TIMEOUT_S = 15.0  # a mirror that hangs must not use up the lease of an intent
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the mirrors had at one moment, and which could not be asked."""
+    """The state of the mirrors, and those that were unreachable."""
 
     heads: tuple[tuple[RemoteBranch, str], ...]
     problems: tuple[str, ...]

@@ -41,14 +41,16 @@ class StepPaths:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """What a step changed, as far as that counts."""
+    """The counted changes of one step."""
 
     paths: Paths = frozenset()
     taken_back: Paths = field(default=frozenset())  # those that a later step left as they were applied
 
 
 def steps_between(parents: Mapping[str, Sequence[str]], applied: str | None, upto: str) -> list[Step]:
-    """The steps of main in (applied, upto], oldest first; what arrived with a merge comes right before it.
+    """The steps of main in (applied, upto], oldest first.
+
+    What arrived with a merge comes right before it.
 
     Args:
         parents: The commits in (applied, upto], each after its parents.
@@ -90,7 +92,7 @@ def _on_main(parents: Mapping[str, Sequence[str]], applied: str | None, upto: st
 
 
 def what_counts(steps: Sequence[Step], paths: Mapping[str, StepPaths]) -> dict[str, Changed]:
-    """What each step changed: what differs from the step before it and from the commit applied last.
+    """The paths that differ from the step before and as applied last.
 
     What a merge and the commits that arrived with it changed on main is counted of the latter where they have it so.
     """
@@ -113,7 +115,7 @@ def _differs(paths: StepPaths) -> Paths:
 
 
 def _share_out(merge: str, steps: Sequence[Step], paths: Mapping[str, StepPaths], counted: dict[str, Paths]) -> None:
-    """Divide what a merge changed on main between it and the commits that arrived with it."""
+    """Divide a merge's changes on main among it and its commits."""
     arrived = [step.commit for step in steps if step.arrived_with == merge]
     whole = counted[merge]
     for commit in arrived:
@@ -148,7 +150,7 @@ class _Commit:
 
 
 def read_main_lines(git: Git, ranges: Sequence[Range]) -> list[tuple[CommitInfo, ...]]:
-    """The steps of main in each range, oldest first; three processes for all of them.
+    """The steps of main in each range, oldest first, by three processes.
 
     Raises:
         OutsideFailure: code `git-failed`.
@@ -176,7 +178,7 @@ def read_main_lines(git: Git, ranges: Sequence[Range]) -> list[tuple[CommitInfo,
 
 
 class _Ranges:
-    """Parts of one graph. What is applied before one is kept: most ranges go on where the last one ended."""
+    """Parts of one graph, often each beginning where the last ended."""
 
     def __init__(self, graph: Mapping[str, Sequence[str]]) -> None:
         self._graph = graph
@@ -242,7 +244,7 @@ def _commit(fields: Sequence[str]) -> _Commit:
     return _Commit(
         commit,
         tuple(parents.split()),
-        # Who commits may claim any time at all, or none: git tells none either of a commit said to be UTF-16.
+        # Who commits may claim any time at all, or none: git tells none either of a commit declared to be UTF-16.
         datetime.fromtimestamp(min(int(seconds or 0), _LAST_SECOND), UTC),
         author,
         committer,
@@ -277,7 +279,7 @@ def _step_paths(step: Step, after: str | None, differing: Mapping[tuple[str, str
 
 
 def _differing_paths(git: Git, pairs: Sequence[tuple[str, str | None]]) -> dict[tuple[str, str | None], frozenset[str]]:
-    """The watched paths whose content differs between two commits, or that a root commit holds; one process for all."""
+    """The watched paths that differ between two commits, by one process."""
     if not pairs:
         return {}
     # On standard input, the ids after a commit's stand in for its parents.
@@ -308,7 +310,7 @@ def _differing_paths(git: Git, pairs: Sequence[tuple[str, str | None]]) -> dict[
 
 
 def _brought(steps: Sequence[str], parents: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """The commits that are in each step's history and in none before it, oldest first."""
+    """The commits that each step brought, oldest first."""
     found: dict[str, list[str]] = {}
     order = {commit: place for place, commit in enumerate(parents)}
     left = set(parents)

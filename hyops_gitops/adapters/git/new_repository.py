@@ -1,4 +1,4 @@
-"""The directory that `init` fills: files that were not there, a Git repository around them, its first commits."""
+"""The directory of a new repository: new files, git, first commits."""
 
 import os
 import tempfile
@@ -22,7 +22,7 @@ class NewRepository:
         self._identity = own_identity(environ)
 
     def tree(self) -> WorkTree:
-        """What is under `endpoints/` and `authority/` already."""
+        """The files under `endpoints/` and `authority/`."""
         return WorkTree(self._root)
 
     def holds(self, path: str) -> bool:
@@ -30,14 +30,17 @@ class NewRepository:
         return os.path.lexists(self._root / path)
 
     def mentions(self, path: str, word: str) -> bool:
-        """Whether a file that can be read is at this path and has this word in it."""
+        """Whether a readable file at this path has this word."""
         try:
             return word.encode() in (self._root / path).read_bytes()
         except OSError:
             return False
 
     def check_place(self) -> None:
-        """Whether this can be the top of a repository: workflows and owners count nowhere else."""
+        """Check that this can be the top of a repository.
+
+        Workflows and owners count nowhere else.
+        """
         there = next(parent for parent in (self._root, *self._root.parents) if parent.is_dir())
         found = _top(there)
         if found is not None and Path(found).resolve() != self._root:
@@ -60,7 +63,7 @@ class NewRepository:
                 raise OutsideFailure(f"cannot write {path}: {error.strerror}", code="cannot-write") from None
 
     def begin(self, remote_url: str | None) -> None:
-        """Make it a Git repository, unless it is in one, with a remote `origin` where a URL is given."""
+        """Make it a Git repository, with a remote `origin` if given."""
         if _top(self._root) is None:
             self._git.output("init", "-q", "-b", "main")
         if remote_url is None:
@@ -99,7 +102,7 @@ def pin_genesis(file: Path, sha256: str) -> None:
 
 
 def _top(directory: Path) -> str | None:
-    """The top of the repository that a directory is in, None where it is in none."""
+    """The top of the repository around a directory, if any."""
     try:
         return os.fsdecode(Git(directory).output("rev-parse", "--show-toplevel")).rstrip("\n")
     except UsageError:  # of another owner, it is one all the same, and that is another failure

@@ -88,7 +88,7 @@ class GitResult:
 
     @property
     def ok(self) -> bool:
-        """Whether git said yes."""
+        """Whether git succeeded."""
         return self.status == 0
 
 
@@ -119,7 +119,9 @@ class Git:
         return result.stdout
 
     def ask(self, *arguments: str) -> GitResult:
-        """A question, to which git may say no: by exit status 1, or by words for what is not here.
+        """A question that git may answer with no.
+
+        It does so by exit status 1, or by words for what is missing.
 
         Raises:
             UsageError: code `no-repository`.
@@ -137,7 +139,7 @@ class Git:
         env: Mapping[str, str] | None = None,
         timeout_s: float = LOCAL_TIMEOUT_S,
     ) -> GitResult:
-        """A call whose failure is an answer. `env` adds to the scrubbed environment.
+        """Run git, whose failure is an answer; `env` adds to the environment.
 
         Raises:
             UsageError: code `no-repository`.
@@ -207,12 +209,12 @@ def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def own_identity(environ: Mapping[str, str]) -> dict[str, str]:
-    """What the environment says of who commits, for commits in the user's own name; git takes it before any setting."""
+    """The environment's committer, which git takes before any setting."""
     return {name: environ[name] for name in _IDENTITY if name in environ}
 
 
 def no_identity(stderr: str) -> UsageError | None:
-    """The failure to raise where git says that it does not know who commits."""
+    """The failure of a commit without a known committer."""
     if not any(words in stderr for words in _NO_IDENTITY):
         return None
     return UsageError(
@@ -224,7 +226,7 @@ def no_identity(stderr: str) -> UsageError | None:
 
 
 def printable(output: bytes) -> str:
-    """Git's (or a server's) words, fit to be shown: no control characters, no credentials of a URL."""
+    """Git's words without control characters and credentials."""
     return _CREDENTIALS.sub(r"\1***@", _CONTROL.sub("", output.decode("utf-8", "replace")))
 
 
@@ -244,7 +246,7 @@ def _finish(process: subprocess.Popen[bytes], stdin: bytes, verb: str, timeout_s
                 f"git {verb} took longer than {timeout_s:.0f} s and was ended", code="git-timeout"
             ) from None
         except BaseException:
-            _end(process)  # interrupted: nothing of ours may go on in the background
+            _end(process)  # interrupted: nothing of ours may continue in the background
             raise
 
 

@@ -1,4 +1,4 @@
-"""One branch on one remote: ask for its head, fetch it without ever rewinding, move it by compare-and-swap."""
+"""One branch on one remote: ask, fetch without rewinding, compare-and-swap."""
 
 import re
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]*")
 
 
 class Pushed(Enum):
-    """What became of a push, as far as its own output says."""
+    """The outcome of a push by its own output."""
 
     ACCEPTED = auto()
     REJECTED = auto()  # certainly not stored
@@ -57,7 +57,7 @@ class RemoteBranch:
         return f"refs/remotes/{self.remote}/{self.branch}"
 
     def head(self) -> str | None:
-        """What the remote has now; None when it has no such branch.
+        """The remote's head, None without such a branch.
 
         Raises:
             OutsideFailure: code `remote-unreachable`.
@@ -76,7 +76,7 @@ class RemoteBranch:
         return next((object_id for object_id, name in found if name == self.there), None)
 
     def fetch(self) -> bool:
-        """Fetch the branch into its tracking reference; False when that would not be a fast-forward.
+        """Fetch the branch; False when it was rewound.
 
         Raises:
             OutsideFailure: code `remote-unreachable`.
@@ -108,7 +108,7 @@ class RemoteBranch:
             raise self.unreachable(summary(result.stderr))
 
     def forward(self, commit: str, *, dry_run: bool = False) -> str | None:
-        """Push a commit where that is a fast-forward, or only try; why not, otherwise."""
+        """Push a fast-forward, or only try; the refusal, if any."""
         result = self._ask(
             "push",
             *(["--dry-run"] if dry_run else []),
@@ -124,7 +124,7 @@ class RemoteBranch:
         return None if result.ok else summary(result.stderr) or f"git push ended with status {result.status}"
 
     def push(self, commit: str, expected: str | None) -> PushReport:
-        """Make `commit` the branch's head if its head is `expected` (None: if there is no branch).
+        """Make `commit` the head if the head is `expected` (None: no branch).
 
         The lease makes it a compare-and-swap: git compares what the server advertises, and the server compares again
         under its lock. The user's pre-push hook is not run; hooks of the server are.
@@ -145,7 +145,10 @@ class RemoteBranch:
             line[0] for line in result.stdout.decode("utf-8", "replace").splitlines() if f":{self.there}\t" in line
         ]
         outcome = Pushed.UNCLEAR
-        if flags in (["!"], ["="]):  # "=": somebody else pushed this very commit, so it was not ours to count as a lock
+        if flags in (
+            ["!"],
+            ["="],
+        ):  # "=": pushed by another process, so not ours to count as a lock
             outcome = Pushed.REJECTED
         elif flags and result.ok:
             outcome = Pushed.ACCEPTED
@@ -167,7 +170,7 @@ class RemoteBranch:
             with ssh_with_deploy_key(self.git.environ) as ssh:
                 env = self._ssh() if ssh is None else {"GIT_SSH_COMMAND": ssh}
                 return self.git.attempt(*arguments, env=env, timeout_s=self.timeout_s or NETWORK_TIMEOUT_S)
-        except UsageError as failure:  # it is the remote that is no repository
+        except UsageError as failure:  # the remote is not a repository
             return GitResult(-1, b"", failure.message)
         except OutsideFailure as failure:
             if failure.code not in _OF_THE_REMOTE:
@@ -175,7 +178,7 @@ class RemoteBranch:
             return GitResult(-1, b"", failure.message)
 
     def _ssh(self) -> dict[str, str]:
-        """Keep ssh from asking anything, unless the user says how ssh is to be run."""
+        """Keep ssh from prompting, unless the user configured it."""
         if not {"GIT_SSH", "GIT_SSH_COMMAND"}.isdisjoint(self.git.environ):
             return {}
         if self.git.ask("config", "--get", "core.sshCommand").ok:

@@ -1,4 +1,4 @@
-"""The evidence branch at one commit, and whether the commits before it only ever added."""
+"""The evidence branch at one commit, and the shape of its history."""
 
 import contextlib
 import json
@@ -40,7 +40,7 @@ class GitSnapshot:
         return list(self._blobs)
 
     def read(self, paths: Collection[str]) -> Mapping[str, bytes]:
-        """The content of these paths, all read by one process; paths that do not exist are absent."""
+        """The content of these paths by one process, without missing ones."""
         ids = {path: self._blobs[path] for path in paths if path in self._blobs}
         contents = read_blobs(self.git, ids.values())
         return {path: contents[object_id] for path, object_id in ids.items()}
@@ -50,9 +50,9 @@ class GitSnapshot:
         return GitSnapshot(self.git, commit)
 
     def unchanged_since(self, commit: str) -> frozenset[str] | None:
-        """The paths whose content is what it was in an earlier commit, by the difference of the two trees.
+        """The paths whose content is what it was in an earlier commit.
 
-        None when that is no ancestor, or when since then files of the log, its pages aside, were changed or deleted.
+        None for another line of history, or when since then files of the log, its pages aside, were changed or deleted.
         """
         if not is_full_id(commit) or not self.git.ask("merge-base", "--is-ancestor", commit, self._commit).ok:
             return None
@@ -83,7 +83,7 @@ class GitSnapshot:
 
 
 def history_is_linear(snapshot: GitSnapshot, since: str | None = None) -> list[str]:
-    """What is wrong with the commits up to this one; empty when they only ever added to the log.
+    """The problems of commits that should only have added to the log.
 
     Checked are: one root, no merges, and under `log/` and `segments/` nothing was ever modified, deleted or changed
     in type. With `since`, a commit known to be good, only the commits after it are looked at, and it must be an
@@ -150,7 +150,7 @@ class GitVerifiedMark:
         self._git = Git(root)
 
     def read(self) -> Verified | None:
-        """What was verified last; None where nothing, or nothing legible, is remembered."""
+        """The last verification, None where it is missing or illegible."""
         try:
             with self._path().open("rb") as file:
                 fields = json.loads(file.read(_LONGEST))

@@ -1,4 +1,4 @@
-"""Trees of commits, of the index and of the work tree, as git stores them.
+"""Trees of commits, of the index and of the work tree.
 
 Reads only, without filters or line-ending conversion; scratch objects go to a folder of their own. Of the work tree:
 
@@ -48,7 +48,7 @@ class CommitTree:
     commit: str
 
     def files(self) -> Iterator[SourceFile]:
-        """Every file, sorted by path; links, submodules and what is too large come with a problem, unread."""
+        """Every file, sorted; links, submodules and large files unread."""
         entries = list_tree(self.git, self.commit, ROOTS)
         problems = {entry.path: problem for entry in entries if (problem := _problem(entry)) is not None}
         contents = read_blobs(self.git, (entry.object_id for entry in entries if entry.path not in problems))
@@ -80,7 +80,7 @@ def is_full_id(text: str) -> bool:
 
 
 def list_tree(git: Git, commit: str, paths: Sequence[str] = ()) -> list[TreeEntry]:
-    """Every leaf of a commit's tree, in git's order; with paths, those below them, seen from git's directory."""
+    """Every leaf of a commit's tree, in git's order."""
     scope = ["--", *paths] if paths else ["--full-tree"]
     output = git.output("ls-tree", "-r", "-z", "-l", commit, *scope)
     return [_entry(record) for record in output.split(b"\0")[:-1]]
@@ -143,7 +143,7 @@ INDEX = "GIT_INDEX_FILE"
 
 @dataclass(frozen=True, slots=True)
 class GitWorkTree:
-    """The work tree of a clone, as git would commit it. Meets `SourceTree`."""
+    """The work tree as git would commit it. Meets `SourceTree`."""
 
     root: Path
 
@@ -175,7 +175,7 @@ class GitWorkTree:
 
 @dataclass(frozen=True, slots=True)
 class StagedTree:
-    """What the next commit of a clone would hold. Meets `SourceTree`."""
+    """The tree of the next commit. Meets `SourceTree`."""
 
     root: Path
     environ: Mapping[str, str]  # `git commit FILE` gives its hooks an index of their own
@@ -218,13 +218,16 @@ def scratch_objects(git: Git) -> Iterator[Git]:
 
 
 def _tags(git: Git) -> dict[str, str]:
-    """Every file that git would look at, and how it stands; one process. A nested clone is a path that ends in "/"."""
+    """Every file that git would look at, with its tag; one process.
+
+    A nested clone is a path that ends in "/".
+    """
     output = git.output("ls-files", "-z", "-t", "--cached", "--others", "--exclude-standard", "--", *ROOTS)
     return {token[2:].decode("utf-8", "backslashreplace"): chr(token[0]) for token in output.split(b"\0")[:-1]}
 
 
 def _may_be_ignored(source: SourceFile) -> bool:
-    """Git sees ordinary files and links alone; anything else it would neither commit nor ignore."""
+    """Whether git can ignore it: it sees ordinary files and links alone."""
     problem = source.problem or ""
     return not problem or problem == "is a symbolic link" or problem.startswith("is larger")
 
@@ -242,7 +245,7 @@ def _from_index(git: Git, paths: set[str]) -> dict[str, SourceFile]:
 
 
 def _as_stored(git: Git, sources: Iterable[SourceFile]) -> dict[str, SourceFile]:
-    """These files as `git add` would store them, the index copied aside: what was not changed is not read again."""
+    """These files as `git add` would store them, by a copied index."""
     paths = [source.path for source in sources if os.path.lexists(git.root / source.path)]
     if not paths:
         return {}

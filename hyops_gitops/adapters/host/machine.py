@@ -68,13 +68,16 @@ def primary_key(api: ApiEndpoint, environ: Mapping[str, str]) -> str:
 
 
 def secondary_key(api: ApiEndpoint, environ: Mapping[str, str]) -> str | None:
-    """A secondary's API key, or None where it is not set or not bound to this URL: NOTIFY does its work then."""
+    """A secondary's API key, None where unset or of another URL.
+
+    NOTIFY does its work then.
+    """
     allowed = {url.strip().rstrip("/") for url in environ.get(SECONDARY_URLS, "").split(",")}
     return environ.get(api.key_env) or None if api.url in allowed else None
 
 
 def _shown(url: str) -> str:
-    """A URL without the credentials that somebody may have put into it."""
+    """A URL without credentials."""
     return re.sub(r"//[^/]*@", "//***@", url)
 
 
@@ -83,7 +86,7 @@ _NAMESPACE = Path("/proc/self/ns/pid")
 
 
 def boot_identity() -> str | None:
-    """The boot, and the process namespace within it: a process id of another container means nothing here."""
+    """The boot and the process namespace in which process ids count."""
     try:
         return f"{_BOOT_ID.read_text().strip()} {_NAMESPACE.readlink()}"
     except OSError:
@@ -119,7 +122,7 @@ Done = subprocess.CompletedProcess[bytes]
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One program of this machine, and what to say where it cannot run."""
+    """One program of this machine, and the hint of its absence."""
 
     name: str
     code: str  # of the failure
@@ -169,24 +172,24 @@ class Program:
         return done
 
     def no_verdict(self, why: str) -> OutsideFailure:
-        """The failure to raise where it started, and did not come to a verdict."""
+        """The failure of a program that started without a verdict."""
         return OutsideFailure(f"cannot run {self.name}: {why}", code=self.code, hint=no_user_hint(why))
 
 
 def why_no_verdict(status: int, stderr: bytes) -> str | None:
-    """Why a finished program came to no verdict, None where its exit status is one."""
-    said = words(stderr)
-    if (found := _NO_USER.search(said)) is not None:
+    """The reason why a program gave no verdict, by its exit status."""
+    printed = words(stderr)
+    if (found := _NO_USER.search(printed)) is not None:
         return found[0]
     if status < 0:
         return f"it was ended by signal {-status}"
     if status in (NOT_EXECUTABLE, NOT_FOUND):
-        return said or f"exit status {status}"
+        return printed or f"exit status {status}"
     return None
 
 
 def no_user_hint(text: str) -> str:
-    """The remedy where a program's words say that its user has no passwd entry."""
+    """The remedy for a user without passwd entry."""
     return _NO_USER_HINT if _NO_USER.search(text) else ""
 
 
@@ -237,34 +240,34 @@ def program_version(name: str) -> str:
     (program, option), pattern, oldest, package = _ASKED[name]
     asked = Program(program, code="no-program", hint=f"install {package}")
     done = asked.run(option)
-    said = words(done.stdout or done.stderr)
-    found = re.match(pattern, said)
+    printed = words(done.stdout or done.stderr)
+    found = re.match(pattern, printed)
     if done.returncode != 0 or found is None:
         raise OutsideFailure(
-            f"cannot run {program}: it does not tell its version: {said or 'no output'}",
+            f"cannot run {program}: no version in its output: {printed or 'nothing'}",
             code="no-program",
             hint=f"`{program} {option}` shows what is wrong with it",
         )
     if (int(found[1]), int(found[2])) < oldest:
         wanted = ".".join(map(str, oldest))
-        raise OutsideFailure(f"{said} is too old", code="no-program", hint=f"install {package} {wanted} or newer")
+        raise OutsideFailure(f"{printed} is too old", code="no-program", hint=f"install {package} {wanted} or newer")
     if name == "ssh-keygen":
         _try(Program(name, code="no-program", hint=f"install {package}"))
-    return said
+    return printed
 
 
 def _try(ssh_keygen: Program) -> None:
-    """Whether it does what it is needed for, on a key whose fingerprint is known."""
+    """Whether it works on a key of known fingerprint."""
     done = ssh_keygen.run("-l", "-f", "-", stdin=_TRIAL_KEY)
     if done.returncode != 0 or _TRIAL_FINGERPRINT not in done.stdout.split():
         raise ssh_keygen.no_verdict(words(done.stderr or done.stdout) or "it does not know a key's fingerprint")
 
 
-RUN_REASON = "HYOPS_RUN_REASON"  # why somebody started this run by hand
+RUN_REASON = "HYOPS_RUN_REASON"  # the reason of a run started by hand
 
 
 def run_from_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """What is known about the run, by names that do not depend on the forge; nothing outside of CI."""
+    """The CI run by forge-independent names; empty outside of CI."""
     if environ.get("GITHUB_RUN_ID"):
         server, repository, run = (environ.get(f"GITHUB_{name}", "") for name in ("SERVER_URL", "REPOSITORY", "RUN_ID"))
         known = {

@@ -1,4 +1,4 @@
-"""Which authorities a TLS connection trusts: the one place that makes contexts for clients.
+"""Certificate authorities that TLS clients trust.
 
 Those of a `ca_file` alone, where one is given. Else the machine's, as curl and Python find them: SSL_CERT_FILE and
 SSL_CERT_DIR, then REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE, then where OpenSSL was built to look, then where the
@@ -37,7 +37,7 @@ _NOT_YET, _EXPIRED, _OTHER_NAME, _OTHER_ADDRESS = 9, 10, 62, 64
 
 
 def client_context(ca_file: str | None = None, *, code: str) -> ssl.SSLContext:
-    """What verifies a server's certificate, and its name.
+    """A context that verifies a server's certificate and name.
 
     Args:
         ca_file: The authorities, in place of the machine's.
@@ -56,10 +56,10 @@ def client_context(ca_file: str | None = None, *, code: str) -> ssl.SSLContext:
 
 
 def why_not_accepted(error: ssl.SSLCertVerificationError, ca_setting: str = "") -> tuple[str, str]:
-    """What is wrong with a server's certificate, and how to mend it.
+    """The problem of a server's certificate, and a remedy.
 
     Args:
-        error: What OpenSSL said.
+        error: OpenSSL's error.
         ca_setting: The setting that names other authorities, where there is one.
     """
     if error.verify_code in _NOT_TRUSTED:
@@ -83,7 +83,7 @@ def why_not_accepted(error: ssl.SSLCertVerificationError, ca_setting: str = "") 
 
 @functools.lru_cache(maxsize=8)
 def _made(ca_file: str | None, _environ: tuple[str, ...]) -> ssl.SSLContext:
-    """Made once, as a store of 150 authorities takes 20 ms to read."""
+    """Made once, as a store of 150 authorities takes 20 ms."""
     if ca_file is not None:
         return ssl.create_default_context(cafile=ca_file)
     if any(os.environ.get(name) for name in _OPENSSL):
@@ -126,7 +126,7 @@ def trusting(session: requests.Session, url: str, ca_file: str | None, *, code: 
 
 
 def tls_failure(error: BaseException, ca_setting: str = "") -> tuple[str, str]:
-    """What TLS failed of, and how to mend it."""
+    """The cause of a TLS failure, and a remedy."""
     for cause in causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return why_not_accepted(cause, ca_setting)
@@ -144,7 +144,7 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 
 
 class _Trusting(HTTPAdapter):
-    """Connections by one context; `requests` would add the authorities that came with it."""
+    """Connections by one context; `requests` would add its own authorities."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self._context = context

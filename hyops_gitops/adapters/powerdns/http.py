@@ -32,7 +32,7 @@ _KEY = re.compile(r"[\x21-\x7e]+")
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back. A body longer than MAX_REPLY_BYTES is cut just above it."""
+    """A reply; a long body is cut just above MAX_REPLY_BYTES."""
 
     status: int
     headers: Mapping[str, str]  # names in lower case
@@ -127,7 +127,7 @@ class PowerDnsHttp:
             raise self._failure(error, sent=upload is not None and upload.begun) from error
 
     def quote(self, text: str) -> str:
-        """Text from the server, safe to print: bounded, control characters escaped, never the key."""
+        """The server's text safe to print, never with the key."""
         return quoted(text.replace(self.api_key, "[api key]"))
 
     def _failure(self, error: OSError, *, sent: bool) -> OutsideFailure:
@@ -155,7 +155,7 @@ class PowerDnsHttp:
 
 
 def quoted(text: str) -> str:
-    """Foreign text on one line: control characters escaped, and cut where it gets long."""
+    """Foreign text on one line, escaped and cut."""
     escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text.strip())
     return escaped if len(escaped) <= _MAX_QUOTED_CHARACTERS else escaped[:_MAX_QUOTED_CHARACTERS] + "..."
 
@@ -163,7 +163,7 @@ def quoted(text: str) -> str:
 def _is_base_url(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        _ = parts.port  # raises when it is no number
+        _ = parts.port  # raises when it is not a number
         (parts.hostname or "").encode("idna")  # raises for labels that are empty or too long, as the connection would
     except ValueError:
         return False
@@ -212,7 +212,7 @@ _CAUSES = (
             re.IGNORECASE,
         ),
         "its database ended the transaction in favour of another one",
-        "run the command again; where this goes on, find out who else writes to that database",
+        "run the command again; if this continues, find the other writers of that database",
     ),
     (
         re.compile(
@@ -231,23 +231,23 @@ _CAUSES = (
 )
 
 
-def server_failure(server: str, status: int, said: str) -> tuple[str, str]:
+def server_failure(server: str, status: int, reply: str) -> tuple[str, str]:
     """The message and the hint for a reply of class 5xx.
 
     Args:
-        server: Who answered, for the message.
-        status: Of the reply.
-        said: The reply's text, safe to print.
+        server: The server, for the message.
+        status: The reply's status.
+        reply: The reply's text, safe to print.
     """
     if status != 500:  # noqa: PLR2004 - "Internal Server Error", the only one that PowerDNS itself sends
         return (
-            f"{server} failed ({status}): {said}",
+            f"{server} failed ({status}): {reply}",
             "PowerDNS itself answers 500 only: a proxy before it says this, and its log says why",
         )
     for pattern, cause, remedy in _CAUSES:
-        if pattern.search(said):
-            return f"{server} failed (500): {cause}: {said}", f"{remedy}; {_WHERE}"
+        if pattern.search(reply):
+            return f"{server} failed (500): {cause}: {reply}", f"{remedy}; {_WHERE}"
     return (
-        f"{server} failed (500), as a rule because its database did; {_LOG} ({said})",
+        f"{server} failed (500), as a rule because its database did; {_LOG} ({reply})",
         f"{_WHERE}; usual causes: the database is away, a read-only standby, or ended the transaction (deadlock)",
     )

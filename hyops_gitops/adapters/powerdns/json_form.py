@@ -1,4 +1,4 @@
-r"""JSON of PowerDNS's HTTP API, in and out ("HTTP API: Zones" in its documentation).
+r"""JSON of PowerDNS's HTTP API, in and out ("HTTP API: Zones").
 
 Everything that arrives is checked before it becomes a value: a reply of another shape raises `BadShape`.
 
@@ -37,7 +37,7 @@ def has_escapes(rrsets: Iterable[RRset]) -> bool:
 
 
 def content(rrtype: str, rdata: str, *, twice: bool) -> str:
-    """Rdata as it is sent to a server that resolves escapes once, or twice."""
+    """Rdata for a server that resolves escapes once, or twice."""
     if not twice or _is_verbatim(rrtype, rdata):
         return rdata
     if rrtype in _NAMED_IN_5_1 and rdata.startswith(_GENERIC):
@@ -66,7 +66,7 @@ def _doubled(found: re.Match[str]) -> str:
 
 
 def probe(zone: str, *, creates: Mapping[str, object] | None = None) -> bytes:
-    """The body of a PATCH, or of a POST that creates the zone, that is refused whatever the server is."""
+    """The body of a request that every server refuses."""
     name = absolute(f"{_PROBE_LABEL}.{zone}")
     sets = [
         {"name": name, "type": rrtype, "ttl": 60, "records": [{"content": text, "disabled": False}]}
@@ -78,21 +78,21 @@ def probe(zone: str, *, creates: Mapping[str, object] | None = None) -> bytes:
 
 
 def resolves_twice(refusal: str) -> bool:
-    """Whether the TXT of the probe was what the server could not read."""
+    """Whether the server could not read the probe's TXT."""
     return "/TXT" in refusal
 
 
 ZoneJson = Mapping[str, object]
 _WORD = re.compile(r"[\x21-\x7e]+")  # with a blank in it, a line of a zone file would mean something else
 _MOST = 2**32 - 1  # of a serial and of a TTL
-# Names that 5.1 gave to types which older versions list by number; a log goes on when its server is upgraded.
+# Names that 5.1 gave to types which older versions list by number; a log continues when its server is upgraded.
 _NEWER_NAMES = {"HHIT": "TYPE67", "BRID": "TYPE68", "RESINFO": "TYPE261", "WALLET": "TYPE262"}
 # Line ends and controls would let one record pass as several lines of a zone file; lone surrogates have no encoding.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 class BadShape(Exception):
-    """The reply is not what the API documents; the message completes "cannot be used: ..."."""
+    """An undocumented reply; the message completes "cannot be used: ..."."""
 
 
 def decode_zone(body: bytes, zone: str) -> ZoneJson:
@@ -109,7 +109,7 @@ def decode_zone(body: bytes, zone: str) -> ZoneJson:
 
 
 def decode_header(zone: ZoneJson, server_time: datetime | None) -> ZoneHeader:
-    """The zone without its RRsets; what old versions leave out has the value it had for them."""
+    """The zone without its RRsets; gaps of old versions are filled."""
     serial = _number(zone, "serial")
     return ZoneHeader(
         kind=_text(zone, "kind").lower(),
@@ -179,7 +179,7 @@ def _replace(rrset: RRset, twice: bool) -> dict[str, object]:
 
 
 def error_text(body: bytes) -> str:
-    """What the server says is wrong: the `error` of its JSON, else its text."""
+    """The `error` of the server's JSON, else its text."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):

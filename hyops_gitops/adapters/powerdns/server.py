@@ -44,7 +44,7 @@ def _version(http: PowerDnsHttp, path: str) -> str:
 
 
 def settings_of(http: PowerDnsHttp, path: str, wanted: Collection[str]) -> dict[str, str]:
-    """The few settings that are looked at; others may hold secrets, and are left where they are."""
+    """A few settings; the others may hold secrets and stay unread."""
     settings = document_at(http, f"{path}/config")
     found: dict[str, str] = {}
     for setting in settings if isinstance(settings, list) else []:
@@ -79,7 +79,7 @@ _DEFAULTS = ("default-api-rectify", "default-soa-edit", "default-soa-edit-signed
 
 
 def look_at_signing(http: PowerDnsHttp, zone_path: str, *, told_to_rectify: bool) -> ZoneSigning:
-    """What the API shows to this key.
+    """The zone's signing, as far as this key sees it.
 
     Raises:
         OutsideFailure: it cannot be reached.
@@ -97,7 +97,7 @@ def look_at_signing(http: PowerDnsHttp, zone_path: str, *, told_to_rectify: bool
 
 
 def usable_keys(http: PowerDnsHttp, zone_path: str) -> tuple[bool, ...] | None:
-    """For each key of a zone whether it signs and is published; None where that is not shown."""
+    """For each key, whether it signs and is published, if visible."""
     keys = document_at(http, f"{zone_path}/cryptokeys")
     if not isinstance(keys, list):
         return None

@@ -57,7 +57,7 @@ class PowerDnsRestorer(PowerDnsWriter):
         self._send("POST", body=body, collection=True)
 
     def forget_answers(self) -> None:
-        """Flush the server's caches of the zone: for 20 s it would go on to refuse names that it refused before."""
+        """Flush the zone from the caches, which refuse for 20 s."""
         self._flush()
 
     def set_soa_edit_api(self, value: str) -> None:
@@ -66,7 +66,7 @@ class PowerDnsRestorer(PowerDnsWriter):
 
 
 class PowerDnsScratchZone(PowerDnsRestorer):
-    """A zone that can be removed, as no other can: only one of a scratch zone's name."""
+    """A removable zone: only one of a scratch zone's name."""
 
     __slots__ = ()
 
@@ -83,5 +83,5 @@ class PowerDnsScratchZone(PowerDnsRestorer):
             OutsideFailure: it was not deleted.
         """
         if not (self._zone.startswith(SCRATCH_PREFIX) and self._zone.endswith(SCRATCH_SUFFIX)):
-            raise ValueError(f"{self._zone} is no scratch zone")
+            raise ValueError(f"{self._zone} is not a scratch zone")
         self._send("DELETE")

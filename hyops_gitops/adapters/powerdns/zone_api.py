@@ -91,14 +91,17 @@ class _ZoneApi:
         return reply
 
     def _flush(self) -> None:
-        """Flush the server's caches of the zone's name and all names below it."""
+        """Flush the zone's names from the server's caches."""
         flush = self._zones.removesuffix("/zones") + "/cache/flush"
         self._check(self._http.exchange("PUT", flush, {"domain": absolute(self._zone)}, b""), b"")
 
     def _check(self, reply: Reply, body: bytes | None) -> None:
-        """Raise what a status other than 2xx means; `body` is what was uploaded, None when nothing was."""
+        """Raise the error of a status other than 2xx.
+
+        `body` is the upload, None when there was none.
+        """
         server = f"PowerDNS at {self._http.url}"
-        said = self._http.quote(error_text(reply.body))
+        reason = self._http.quote(error_text(reply.body))
         match reply.status:
             case status if 200 <= status < 300:  # noqa: PLR2004 - the bounds of a class of HTTP status (RFC 9110)
                 return
@@ -110,7 +113,7 @@ class _ZoneApi:
                 )
             case 401 | 403:
                 raise OutsideFailure(
-                    f"the API key is not accepted by {server} ({reply.status} {said})",
+                    f"the API key is not accepted by {server} ({reply.status} {reason})",
                     code="powerdns-unauthorized",
                     hint="compare the key in the environment with `api-key` in that server's pdns.conf, and what a "
                     "proxy before it allows",
@@ -118,22 +121,22 @@ class _ZoneApi:
             case 404:
                 kind = OutsideFailure if body is None else ServerRefused
                 raise kind(
-                    f"{server} has no zone {self._zone} ({reply.status} {said})",
+                    f"{server} has no zone {self._zone} ({reply.status} {reason})",
                     code="powerdns-no-zone",
                     hint="zones are never created here: create it on the server, or check primary.server_id",
                 )
             case 400 if body is not None:
                 raise ServerRefused(
-                    f"{server} refused the change ({said}): it was malformed or too big; it had {len(body)} bytes, "
+                    f"{server} refused the change ({reason}): it was malformed or too big; it had {len(body)} bytes, "
                     f"the limit is {SERVER_BODY_LIMIT_BYTES} unless webserver-max-bodysize says otherwise",
                     code="powerdns-refused",
                     hint="the server's log says which",
                 )
             case status if 400 <= status < 500:  # noqa: PLR2004 - as above
-                raise ServerRefused(f"{server} refused the request ({status}): {said}", code="powerdns-refused")
+                raise ServerRefused(f"{server} refused the request ({status}): {reason}", code="powerdns-refused")
             case status:
                 kind = OutsideFailure if body is None else ReplyLost
-                message, hint = server_failure(server, status, said)
+                message, hint = server_failure(server, status, reason)
                 raise kind(message, code="powerdns-server-error", hint=hint)
 
 
@@ -150,14 +153,14 @@ class PowerDnsReader(_ZoneApi):
         return replace(header, signing=self._signing_of(zone)) if zone.get("dnssec") is True else header
 
     def _signing_of(self, zone: ZoneJson) -> ZoneSigning:
-        """Looked at once: it takes two requests, and rights that a proxy may not give."""
+        """The signing, read once: two requests that a proxy may refuse."""
         if self._signing is None:
-            told = zone.get("api_rectify") is True
-            self._signing = look_at_signing(self._http, self._path, told_to_rectify=told)
+            rectify = zone.get("api_rectify") is True
+            self._signing = look_at_signing(self._http, self._path, told_to_rectify=rectify)
         return self._signing
 
     def rrsets(self) -> tuple[RRset, ...]:
-        """Every RRset of the zone, as stored, foreign types in their raw text."""
+        """Every RRset of the zone as stored."""
         _, zone = self._read({})
         with _Shape(self._http.url):
             return tuple(decode_rrsets(zone))
@@ -172,7 +175,7 @@ class PowerDnsReader(_ZoneApi):
         return tuple(rrset for rrset in self.rrsets() if rrset.name in wanted) if wanted else ()
 
     def rows_at(self, names: Sequence[str]) -> tuple[RRset, ...]:
-        """Every served record at these canonical owner names, row by row, straight from the database.
+        """Every served record at these names, from the database.
 
         Few names are asked for one by one, in this order, with the API's own filter, which leaves out disabled
         records; for many the zone is read whole.
@@ -187,7 +190,7 @@ class PowerDnsReader(_ZoneApi):
             return [rrset for rrset in decode_rrsets(zone) if rrset.name == name]
 
     def _read(self, params: Mapping[str, str]) -> tuple[Reply, ZoneJson]:
-        """GET the zone, again when the server or the connection failed: reading twice does no harm."""
+        """GET the zone, with a second try after a failure."""
         for attempt in range(1, READ_TRIES + 1):
             try:
                 reply = self._http.exchange("GET", self._path, params)
@@ -210,7 +213,7 @@ class PowerDnsWriter(PowerDnsReader):
     max_body_bytes = MAX_BODY_BYTES
 
     def patch(self, deletes: Sequence[Key], replaces: Sequence[RRset], first: Sequence[Operation] = ()) -> PatchReceipt:
-        """One PATCH, stored whole or not at all, in the order sent: `first` as it stands, deletes, then replaces.
+        """Send one PATCH, stored whole or not at all, in its order.
 
         Raises:
             ServerRefused: codes `powerdns-refused`, `powerdns-no-zone`, `powerdns-body-limit` (not sent); nothing
@@ -236,7 +239,7 @@ class PowerDnsWriter(PowerDnsReader):
         return PatchReceipt(int(serial) if _SERIAL.fullmatch(serial) else None)
 
     def _resolves_twice(self, creates: Mapping[str, object] | None = None) -> bool:
-        """Whether the server resolves escapes twice, by a request that it refuses whatever it does."""
+        """Ask whether the server resolves escapes twice."""
         method, path = ("PATCH", self._path) if creates is None else ("POST", self._zones)
         reply = self._http.exchange(method, path, {}, probe(self._zone, creates=creates))
         if reply.status == 422:  # noqa: PLR2004 - "Unprocessable Content", PowerDNS's refusal of a record
@@ -254,7 +257,7 @@ class PowerDnsWriter(PowerDnsReader):
             )
 
     def notify(self) -> None:
-        """Ask for NOTIFY to every secondary; PowerDNS queues it and sends within about a second."""
+        """Ask for NOTIFY to every secondary, sent within a second."""
         self._send("PUT", "/notify")
 
 
@@ -264,7 +267,7 @@ class PowerDnsZoneKeys(_ZoneApi):
     __slots__ = ()
 
     def usable(self) -> tuple[bool, ...] | None:
-        """For each key whether it signs and is published; None where that is not shown to this API key."""
+        """For each key, whether it signs and is published, if visible."""
         return usable_keys(self._http, self._path)
 
 
@@ -284,7 +287,7 @@ class PowerDnsCacheFlusher(_ZoneApi):
     __slots__ = ()
 
     def refresh(self) -> None:
-        """Have it forget its answers; a zone that is new to it becomes known (measured on 4.7)."""
+        """Flush its answers; a zone new to it becomes known."""
         self._flush()
 
 
@@ -306,7 +309,7 @@ class _Shape:
 
 
 def _zone_id(zone: str) -> str:
-    """PowerDNS's own quoting (`=2F` for a slash), which 4.7 wants and later versions still take."""
+    """PowerDNS's own quoting (`=2F` for a slash), which 4.7 needs."""
     return "".join(c if re.match(r"[a-z0-9._-]", c) else f"={ord(c):02X}" for c in absolute(zone))
 
 

@@ -1,4 +1,4 @@
-r"""A private key as a file or a CI variable holds it, made fit for OpenSSH.
+r"""A private key from a file or CI variable, fit for OpenSSH.
 
 OpenSSH refuses a key that others may read, and one whose line ends are not LF. A CI system that writes its variables to
 files (GitLab: mode 0666) can write no other; so there, and only there, the mode is passed over. The file itself is
@@ -36,7 +36,7 @@ _LOCKED = (
     "it is locked with a passphrase, and no one is here to type it",
     f"use a key without one (`{_NEW_KEY}`), or load it with `ssh-add` and name its .pub file",
 )
-# What is no private key of OpenSSH, by what it begins with: what it is, and how to come to one.
+# Other kinds of keys, by their first characters: their name, and how to convert them.
 _OTHERS = (
     (
         r"(ssh|ecdsa|sk)-[a-z0-9@.-]+ AAAA|---- BEGIN SSH2 PUBLIC|-----BEGIN (RSA |EC )?PUBLIC KEY",
@@ -66,15 +66,18 @@ _TEXT_OF_A_KEY = re.compile(r"-----BEGIN|PRIVATE KEY|LS0tLS1CRUdJTi|b3BlbnNzaC1r
 
 
 def is_key_text(path: str) -> bool:
-    """Whether what was given as a file's name is a key itself, which no message may show."""
+    """Whether the text in place of a file name is a key.
+
+    No message may show it.
+    """
     return _TEXT_OF_A_KEY.search(path) is not None
 
 
-def mended(data: bytes) -> bytes:
+def openssh_form(data: bytes) -> bytes:
     """The key as OpenSSH reads it.
 
     Raises:
-        InvalidData: code `bad-key`: its message says what is wrong with it, its hint how to mend it.
+        InvalidData: code `bad-key`, with the problem and its remedy.
     """
     text = _text(data).strip()
     if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
@@ -84,7 +87,7 @@ def mended(data: bytes) -> bytes:
     text = text.replace("\\r", "").replace("\\n", "\n").replace("\r\n", "\n").replace("\r", "\n")
     if not text.startswith("-") and (decoded := _base64(text)) is not None:
         whole = decoded.startswith(_MAGIC)
-        return mended(_block(_OPENSSH, text) if whole else decoded)
+        return openssh_form(_block(_OPENSSH, text) if whole else decoded)
     blocks = _BLOCK.findall(text)
     if len(blocks) > 1:
         raise _bad("it holds several private keys", "leave the one that is meant")
@@ -106,7 +109,7 @@ def _text(data: bytes) -> str:
             return data.decode("utf-16")
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise _bad("it is no text", f"OpenSSH's form is text that begins with `-----BEGIN`: {_NEW_KEY}") from None
+        raise _bad("it is not text", f"OpenSSH's form is text that begins with `-----BEGIN`: {_NEW_KEY}") from None
 
 
 def _base64(text: str) -> bytes | None:
@@ -163,10 +166,10 @@ class KeyFile:
     """One private key file.
 
     Args:
-        path: Where it is.
+        path: The file's path.
         variable: The environment variable that names it.
-        environ: Of this process.
-        failure: Makes the error to raise of the file's name, what is wrong and how to mend it.
+        environ: The environment of this process.
+        failure: Makes the error of the file's name, the problem and its remedy.
     """
 
     path: Path
@@ -176,7 +179,7 @@ class KeyFile:
 
     @contextmanager
     def usable(self) -> Iterator[Path]:
-        """A path from which OpenSSH takes this key: the file itself, or a copy that is there for a moment.
+        """A path from which OpenSSH takes this key, perhaps a copy.
 
         Raises:
             HyopsError: of `failure`'s making.
@@ -184,7 +187,7 @@ class KeyFile:
         """
         data = self.content(LIMIT + 1)
         try:
-            key = mended(data)
+            key = openssh_form(data)
         except InvalidData as bad:
             raise self.refused(bad.message, bad.hint) from None
         loose = self._is_loose()
@@ -228,7 +231,7 @@ class KeyFile:
         return f"{self.variable} has to name the file with the private key"
 
     def _is_loose(self) -> bool:
-        """Whether OpenSSH would refuse its mode, which it does to the file's owner."""
+        """Whether OpenSSH would refuse its mode as its owner."""
         status = self.path.stat()
         return status.st_uid == os.getuid() and bool(status.st_mode & _OTHERS_MAY)
 
@@ -240,7 +243,7 @@ _MOST = 1024 * 1024  # octets of host keys
 
 @contextmanager
 def ssh_with_deploy_key(environ: Mapping[str, str]) -> Iterator[str | None]:
-    """The command, for as long as it is needed; None where no deploy key is named.
+    """The ssh command of the deploy key, None where none is named.
 
     Raises:
         OutsideFailure: code `deploy-key`: the key or the file of host keys cannot be used; `cannot-write`.

@@ -1,6 +1,6 @@
-"""Signs evidence with `ssh-keygen -Y sign`, so that the private key stays with OpenSSH or its agent.
+"""Signatures by `ssh-keygen -Y sign`, so that OpenSSH keeps the key.
 
-Meets the port `Signer`. Never prompts: an applier has nobody to ask.
+Meets the port `Signer`. Never prompts: an applier runs unattended.
 """
 
 import hashlib
@@ -29,7 +29,9 @@ _KEPT_PREFIXES = ("NSS_WRAPPER_", "LD_")
 
 
 def run_ssh_keygen(*arguments: str, stdin: bytes = b"", environ: Mapping[str, str] = os.environ) -> Done:
-    """One finished call. ssh-keygen ends with 255 both for "no" and for what hinders it: its words tell which.
+    """Run ssh-keygen, whose words tell a verdict from a failure.
+
+    It ends with 255 for both.
 
     Raises:
         OutsideFailure: code `no-ssh-keygen`: it could not run, or took too long.
@@ -47,12 +49,14 @@ def run_ssh_keygen(*arguments: str, stdin: bytes = b"", environ: Mapping[str, st
 
 def cannot_run(done: Done) -> OutsideFailure:
     """The failure to raise where ssh-keygen ended without one of its verdicts."""
-    said = "; ".join(filter(None, (words(done.stdout), words(done.stderr))))
-    return _SSH_KEYGEN.no_verdict(said or f"exit status {done.returncode}")
+    printed = "; ".join(filter(None, (words(done.stdout), words(done.stderr))))
+    return _SSH_KEYGEN.no_verdict(printed or f"exit status {done.returncode}")
 
 
 def generate_key(path: Path, comment: str, environ: Mapping[str, str] = os.environ) -> None:
-    """Make an ed25519 key without passphrase: the private half at `path`, for its owner alone, the public at `.pub`.
+    """Make an ed25519 key without passphrase.
+
+    The private half is at `path`, for its owner alone, the public at `.pub`.
 
     Raises:
         UsageError: code `key-exists`: one of the two is there.
@@ -77,7 +81,7 @@ _MAKE_A_KEY = (
 
 
 class SshKeygenSigner:
-    """One signing key: a private key file, or a `.pub` file whose private half the agent holds.
+    """One signing key: a private file, or a `.pub` file with agent.
 
     Args:
         path: The key file.
@@ -187,7 +191,7 @@ class SshVerifier:
     """Stateless."""
 
     def verify(self, message: bytes, signature: bytes, key: str, namespace: str) -> bool:
-        """Whether `signature` is a canonical SSH signature by `key` over `message` in `namespace`.
+        """Whether this is a canonical SSH signature by `key`.
 
         Raises:
             OutsideFailure: code `no-ssh-keygen`: it is needed for this type of key, and came to no verdict.
@@ -266,7 +270,7 @@ def _check_ed25519(public: bytes, made: bytes, data: bytes) -> None:
 
 
 def _check_ecdsa(curve: str, key: tuple[bytes, bytes], made: bytes, data: bytes) -> None:
-    """Args: the curve, its name and the point in the key, the two numbers of the signature, and what was signed."""
+    """Verify a signature of two numbers by a point of a curve."""
     from cryptography.hazmat.primitives import hashes  # noqa: PLC0415 - as above
     from cryptography.hazmat.primitives.asymmetric import ec, utils  # noqa: PLC0415 - as above
 
@@ -280,7 +284,7 @@ def _check_ecdsa(curve: str, key: tuple[bytes, bytes], made: bytes, data: bytes)
 
 
 def _asked_of_token(application: bytes, added: bytes, data: bytes) -> bytes:
-    """What a token signs: the application, what it saw and counted, and the data, by their digests."""
+    """The data that a token signs: application, counters and digests."""
     name = _only_string(application)
     if len(added) != _TOKEN_OCTETS or b"\0" in name:
         raise ValueError("no key or signature of a token")
@@ -305,7 +309,7 @@ def _only_string(blob: bytes) -> bytes:
 
 
 def _number(blob: bytes) -> tuple[int, bytes]:
-    """The positive number (RFC 4251 section 5, mpint) that a blob begins with, and what follows it."""
+    """The leading positive number (RFC 4251, mpint), and the rest."""
     value, rest = split_string(blob)
     if value[:1] > b"\x7f" or len(value.lstrip(b"\0")) > _LONGEST_NUMBER:
         raise ValueError("no positive number, or too long a one")

@@ -1,8 +1,7 @@
-"""Setting keys of a YAML file, and putting them in order, without touching anything else: no byte of what is not meant.
+"""Edits of YAML text that leave every other byte alone.
 
 Works on the text by the offsets of ruamel.yaml's pure parser, so comments, quotes, blank lines and line ends stay as
-they are. What comes out is never trusted: whoever uses it reads it again and compares
-(`move.contract_files`).
+they are. The outcome is never trusted: it is read again and compared (`move.contract_files`).
 """
 
 import json
@@ -23,7 +22,7 @@ from hyops_gitops.move.contract_files import key_order
 
 
 def add_scalar(text: str, section: str, key: str, value: str) -> str:
-    """The text with `key: "value"` added as the last key of the top-level mapping `section`.
+    """Add `key: "value"` as the last key of a top-level mapping.
 
     Raises:
         InvalidData: code `no-section`: there is no such mapping, or it has no keys.
@@ -42,7 +41,7 @@ def add_scalar(text: str, section: str, key: str, value: str) -> str:
 
 
 def compose(text: str) -> Node | None:
-    """The nodes of a text with their places, or None where it is no YAML."""
+    """The nodes of a text with their places, None for malformed YAML."""
     try:
         # The pure parser: the C parser's nodes have no offsets.
         root: Node | None = YAML(typ="safe", pure=True).compose(text)
@@ -60,7 +59,10 @@ def _section(text: str, section: str) -> MappingNode:
 
 
 def last_leaf(node: Node) -> Node:
-    """The last scalar, or flow collection: a block collection's own end lies behind the comments that follow it."""
+    """The last scalar or flow collection.
+
+    A block collection's own end lies behind the comments that follow it.
+    """
     while isinstance(node, CollectionNode) and not node.flow_style and node.value:
         last = node.value[-1]
         node = last[1] if isinstance(last, tuple) else last
@@ -71,10 +73,10 @@ _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/@#-]*")
 
 
 def set_values(text: str, edits: Iterable[Edit]) -> str:
-    """The text with these keys set; a key that is new stands where its canonical order puts it.
+    """Set these keys; a new one stands in its canonical order.
 
     Raises:
-        InvalidData: code `not-editable`: the file is no mapping, or a key on the way is none.
+        InvalidData: code `not-editable`: the file or a key on the way is not a mapping.
     """
     for edit in edits:
         text = _set(text, edit.at, edit.value)
@@ -90,7 +92,7 @@ def new_text(fields: Mapping[str, object], header: str = "") -> str:
 
 
 def in_order(text: str) -> str:
-    """The text with its top-level keys in canonical order, LF line ends, and no white space at their ends.
+    """The text with its keys in canonical order and clean line ends.
 
     A comment goes with the key below it; what stands before the first key stays at the top.
 
@@ -114,7 +116,7 @@ def _set(text: str, at: Sequence[str], value: object) -> str:
     node: Node = _root(text)
     for depth, name in enumerate(at):
         if not isinstance(node, MappingNode):
-            raise InvalidData(f"{'.'.join(at[:depth])} is no mapping, so {name!r} cannot be set", code="not-editable")
+            raise InvalidData(f"cannot set {name!r}: {'.'.join(at[:depth])} is not a mapping", code="not-editable")
         pair = next((pair for pair in node.value if pair[0].value == name), None)
         if pair is None:
             for step in reversed(at[depth + 1 :]):
@@ -129,7 +131,7 @@ def _set(text: str, at: Sequence[str], value: object) -> str:
 def _root(text: str) -> MappingNode:
     root = compose(text)
     if not isinstance(root, MappingNode):
-        raise InvalidData("the file is no mapping of keys", code="not-editable")
+        raise InvalidData("the file is not a mapping of keys", code="not-editable")
     return root
 
 
@@ -153,7 +155,7 @@ def _replaced(text: str, key: Node, node: Node, value: object) -> str:
 
 
 def _replaced_items(text: str, node: SequenceNode, values: list[str]) -> str:
-    """A list of one item a line: lines of items that stay are not touched, comments between them neither."""
+    """A list of one item a line; unchanged lines and comments stay."""
     lines = [(_line_start(text, item.start_mark.index), _line_end(text, item.end_mark.index)) for item in node.value]
     have = [str(item.value) for item in node.value]
     newline = _newline(text)
@@ -173,7 +175,7 @@ def _replaced_items(text: str, node: SequenceNode, values: list[str]) -> str:
 
 
 def _replaced_block(text: str, key: Node, node: CollectionNode, value: object) -> str:
-    """A block becomes one line; the comments that stood in it go above the key."""
+    """A block as one line, its comments above the key."""
     start, colon = _line_start(text, key.start_mark.index), text.index(":", key.end_mark.index) + 1
     end = _line_end(text, _end(key, node))
     newline, indent = _newline(text), " " * key.start_mark.column
@@ -182,7 +184,7 @@ def _replaced_block(text: str, key: Node, node: CollectionNode, value: object) -
 
 
 def _comments(text: str, start: int, end: int, node: CollectionNode) -> list[str]:
-    """The comments of a block: what is left of each line when the scalars are taken out."""
+    """The comments of a block, without its scalars."""
     inside = list(text[start:end])
     for leaf in _leaves(node):
         for index in range(leaf.start_mark.index, leaf.end_mark.index):
@@ -231,7 +233,7 @@ def _added_in_flow(text: str, mapping: MappingNode, pair: str) -> str:
 
 
 def _end(key: Node, value: Node) -> int:
-    """Where the last thing of a pair ends: a block's own end lies behind the comments that follow it."""
+    """The end of a pair's last thing, before following comments."""
     return max(int(key.end_mark.index), int(last_leaf(value).end_mark.index))
 
 
@@ -240,7 +242,7 @@ def _line_start(text: str, index: int) -> int:
 
 
 def _line_end(text: str, index: int) -> int:
-    """Behind the end of the line; a block scalar has ended with its own."""
+    """The end of the line; a block scalar ends with its own."""
     if index > 0 and text[index - 1] == "\n":
         return index
     found = text.find("\n", index)
@@ -248,7 +250,7 @@ def _line_end(text: str, index: int) -> int:
 
 
 def _after_own_comments(text: str, index: int) -> int:
-    """Behind the indented comments that follow: they belong to the block above them."""
+    """The place after indented comments, which belong to the block above."""
     while (match := re.compile(r"[ \t]+#.*\n?").match(text, index)) is not None:
         index = match.end()
     return index
@@ -262,7 +264,7 @@ def _newline(text: str) -> str:
 
 
 def _written(value: object, quote: str = "") -> str:
-    """A value on one line, with the quotes that the one before it had."""
+    """A value on one line, with the quotes of the one before."""
     match value:
         case bool():
             return str(value).lower()
@@ -291,12 +293,12 @@ _SCHEMA = "schemas/endpoint.schema.json"
 
 @dataclass(frozen=True, slots=True)
 class TextWriter:
-    """Writes for one repository: a new contract names the schema where editors can find it."""
+    """The writer of one repository; new contracts name its schema."""
 
     root: Path
 
     def set_values(self, content: bytes, edits: Sequence[Edit]) -> bytes:
-        """The file with these keys set and every other byte as it was."""
+        """Set these keys and keep every other byte."""
         return set_values(_contract_text(content), edits).encode()
 
     def new(self, fields: Mapping[str, object]) -> bytes:
@@ -309,7 +311,7 @@ class TextWriter:
         return in_order(_contract_text(content)).encode()
 
     def replace(self, files: Mapping[str, bytes]) -> None:
-        """Write these files of the repository, all or none, their folders too where there are none yet.
+        """Write these files, all or none, with their folders.
 
         Raises:
             OutsideFailure: code `cannot-write`; also where a link would lead it out of the repository.
@@ -326,7 +328,10 @@ class TextWriter:
 
 
 def _as_on_disk(file: Path, content: bytes) -> bytes:
-    """With the line ends of the file that it replaces, where git stores others (core.autocrlf)."""
+    """With the line ends of the file that it replaces.
+
+    Git may store others (core.autocrlf).
+    """
     try:
         before = file.read_bytes()
     except OSError:

@@ -1,4 +1,4 @@
-"""The strict YAML reader: bytes to a `Document` with the place of every key and value, and never an exception.
+"""The strict YAML reader: bytes to a `Document`, never an exception.
 
 It builds plain data from the events of ruamel.yaml's parser (the C one where it is installed, else the pure one) and
 never constructs objects. Whatever people and programs may read differently, or review cannot see, is a finding:
@@ -86,7 +86,7 @@ class Ambiguous:
 
     @property
     def message(self) -> str:
-        """What to say about it; a long text is cut."""
+        """The problem in words; a long text is cut."""
         shown = self.text if len(self.text) <= _LONGEST_SHOWN else f"{self.text[:_LONGEST_SHOWN]}..."
         return f"{shown!r} {self.why}"
 
@@ -112,7 +112,7 @@ _UNWANTED = re.compile(
 
 
 def decode(path: str, content: bytes) -> tuple[str | None, Finding | None]:
-    """The text of a file, or the finding that says why it has none."""
+    """The text of a file, or the finding about its encoding."""
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -130,7 +130,7 @@ def decode(path: str, content: bytes) -> tuple[str | None, Finding | None]:
 
 
 def unwanted_character(value: str) -> str | None:
-    """The name of the first character that a scalar must not hold even by an escape, if there is one."""
+    """The name of the first forbidden character of a scalar."""
     unwanted = _UNWANTED.search(value)
     return _name(unwanted[0]) if unwanted else None
 
@@ -152,7 +152,7 @@ _COLON_IN_FLOW = "found unexpected ':'"
 
 
 def read_document(path: str, content: bytes, *, pure: bool = False) -> tuple[Document | None, tuple[Finding, ...]]:
-    """One YAML file as data with marks, and what is wrong with it.
+    """One YAML file as data with marks, and its findings.
 
     Args:
         path: What findings call the file.
@@ -181,11 +181,11 @@ def read_document(path: str, content: bytes, *, pure: bool = False) -> tuple[Doc
 
 
 class _Stop(Exception):
-    """Reading cannot go on; the finding is recorded."""
+    """Reading ends here; the finding is recorded."""
 
 
 class _Builder:
-    """Builds one document out of events; findings are collected as they are met."""
+    """Builds one document out of events, collecting findings."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -307,7 +307,7 @@ class _Builder:
         return key
 
     def _skip(self, events: Events, at: KeyPath, depth: int) -> None:
-        """Read the value of a key that already has its finding, saying nothing about what is in it."""
+        """Read a value without findings: its key already has one."""
         kept, self._findings = self._findings, []
         marks, self._value_marks = self._value_marks, {}
         faulty, self._faulty = self._faulty, set()
@@ -336,7 +336,7 @@ class _Builder:
         mark = _mark_of(getattr(error, "problem_mark", None))
         lines = text.splitlines() or [""]
         if mark.line >= len(lines) and start is not None:
-            mark = _mark_of(start)  # "the end of the file" helps nobody; where the unfinished thing begins does
+            mark = _mark_of(start)  # not the end of the file, but where the unfinished thing begins
         if mark.line > len(lines):
             mark = Mark(len(lines), len(lines[-1]) + 1)
         self._add(YAML_SYNTAX, mark, f"cannot be read as YAML: {problem}", _syntax_hint(problem, text, mark))
@@ -359,7 +359,7 @@ def _syntax_hint(problem: str, text: str, mark: Mark) -> str:
 
 
 def _directive_line(text: str) -> int | None:
-    """The line of the first directive: they can only stand before everything but comments."""
+    """The line of the first directive, after comments only."""
     for number, line in enumerate(text.splitlines(), 1):
         if line.startswith("%"):
             return number
@@ -382,7 +382,10 @@ def _mark_of(mark: Any, further: int = 0) -> Mark:
 
 @functools.cache
 def _parser(pure: bool) -> YAML:
-    """One parser for all files: making one looks for plug-ins on disk, which takes as long as reading a contract."""
+    """One parser for all files.
+
+    Making one looks for plug-ins on disk, which takes as long as reading a contract.
+    """
     return YAML(typ="safe", pure=pure)
 
 

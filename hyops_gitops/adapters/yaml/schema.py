@@ -1,4 +1,4 @@
-"""Checks a document's form against one of our JSON Schemas and says each defect once, at its place, in words.
+"""Checks of a document's form by our JSON Schemas, in words.
 
 jsonschema finds the errors; this module knows which key or value each one is about. Rules about meaning are in
 core.rules.
@@ -62,7 +62,7 @@ def describe(value: object) -> str:
 
 
 def expectation(schema: Mapping[str, object]) -> str:
-    """What a subschema asks for: its title where it has one, else its type."""
+    """The title of a subschema, else its type."""
     title = schema.get("title")
     if isinstance(title, str):
         return title
@@ -72,12 +72,12 @@ def expectation(schema: Mapping[str, object]) -> str:
 
 
 def type_hint(value: object, expected: object, schema: Mapping[str, object]) -> str:
-    """How a value of the wrong type is probably meant, or else what one of the right type looks like."""
+    """The probable meaning of a mistyped value, or an example."""
     return _meant_value(value, expected) or example_hint(schema)
 
 
 def example_hint(schema: Mapping[str, object]) -> str:
-    """What a good value looks like, as the schema gives it."""
+    """A good value, as the schema gives it."""
     examples = schema.get("examples")
     if not isinstance(examples, list) or not examples:
         return ""
@@ -85,7 +85,7 @@ def example_hint(schema: Mapping[str, object]) -> str:
 
 
 def description_hint(key: str, schema: Mapping[str, object]) -> str:
-    """What a key is for, as the schema says it."""
+    """The purpose of a key, as the schema gives it."""
     about = str(schema.get("description", "")).rstrip(".")
     return f"{key}: {about}" if about else ""
 
@@ -121,7 +121,7 @@ def meant_key(key: str, known: Collection[str]) -> str | None:
 
 
 def unknown_key_hint(key: str, known: Collection[str]) -> str:
-    """What to do about an unknown key."""
+    """The remedy for an unknown key."""
     meant = meant_key(key, known)
     if meant is None:
         return f"known keys: {', '.join(sorted(known))}"
@@ -131,7 +131,7 @@ def unknown_key_hint(key: str, known: Collection[str]) -> str:
 
 
 def key_hint(key: str, pattern: str) -> str:
-    """How a key of the wrong form is probably meant."""
+    """The probable spelling of a malformed key."""
     spelt = key.lower().replace("_", "-")
     return f"write {spelt}" if re.search(pattern, spelt) else ""
 
@@ -156,13 +156,13 @@ SchemaName = Literal["endpoint", "authority", "evidence", "plan"]
 
 
 def schema_directory() -> Path:
-    """Where they are."""
+    """The folder of the shipped schemas."""
     return shipped_directory("schemas")
 
 
 @functools.cache
 def load_schema(name: SchemaName) -> dict[str, object]:
-    """One shipped schema. A repository's own copies are for editors and are never read."""
+    """One shipped schema; a repository's copies are never read."""
     text = (schema_directory() / f"{name}.schema.json").read_text(encoding="utf-8")
     return cast("dict[str, object]", json.loads(text))
 
@@ -182,7 +182,7 @@ def schema_copies(root: Path) -> list[tuple[str, bytes, bytes]]:
 
 def _read(file: Path) -> bytes:
     try:
-        return file.read_bytes().replace(b"\r\n", b"\n")  # what git makes of it on disk is no other schema
+        return file.read_bytes().replace(b"\r\n", b"\n")  # git may change its line ends on disk
     except OSError:
         return b""
 
@@ -205,16 +205,16 @@ _LENGTHS = ("minLength", "maxLength", "minItems", "maxItems", "minProperties")
 
 
 def check_document(schema: SchemaName, document: Document) -> tuple[Document, tuple[Finding, ...]]:
-    """The document with malformed values marked as faulty, and one finding for each defect."""
+    """The document with malformed values marked, and a finding for each."""
     errors = _validator(schema).iter_errors(cast("Any", document.data))
     defects: dict[KeyPath, _Defect] = {}
     for defect in (defect for error in errors for defect in _defects(error) if document.is_sound(*defect.at)):
         known = defects.get(defect.at)
         if known is None or _rank(defect) < _rank(known):
             defects[defect.at] = defect
-    told = [defect for defect in defects.values() if not _explained(defect, defects)]
+    reported = [defect for defect in defects.values() if not _explained(defect, defects)]
     faulty = document.faulty | set(defects)
-    return replace(document, faulty=faulty), tuple(sorted(_finding(document, defect) for defect in told))
+    return replace(document, faulty=faulty), tuple(sorted(_finding(document, defect) for defect in reported))
 
 
 @functools.cache
@@ -239,7 +239,10 @@ def _finding(document: Document, defect: _Defect) -> Finding:
 
 
 def _defects(error: ValidationError) -> Iterator[_Defect]:
-    """What one error of jsonschema is about. It names a mapping where we want one of the mapping's keys."""
+    """The defects of one error of jsonschema.
+
+    It names a mapping where we want one of the mapping's keys.
+    """
     at = tuple(error.absolute_path)
     keyword = str(error.validator)
     if "propertyNames" in error.absolute_schema_path:
