@@ -21,10 +21,9 @@ from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.ports import EvidenceSnapshot
 from hyops_gitops.core.signers import SignerSet, parse_allowed_signers
-from hyops_gitops.log.cache import read_since
+from hyops_gitops.log.branch import Signers, read_evidence, read_since
 from hyops_gitops.log.envelope import entry_path
-from hyops_gitops.log.verify_log import Reading, read_log
-from hyops_gitops.log.writer import Signers, read_evidence
+from hyops_gitops.log.verify import Reading, read_log
 from hyops_gitops.validate.building import build_authority
 
 _SAMPLE = 100
@@ -70,7 +69,7 @@ def main(arguments: list[str]) -> None:
             )
 
         def incremental() -> Reading:
-            found = read_since(mark, snapshot(), authority, signers, SshVerifier())
+            found = read_since(mark, snapshot(), authority, Signers(*signers), SshVerifier())
             assert found is not None
             return found
 

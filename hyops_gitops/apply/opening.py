@@ -19,10 +19,11 @@ from hyops_gitops.core.people import Approval, MergedCommit, Person
 from hyops_gitops.core.ports import EvidenceStore, VerifiedMark, Verifier
 from hyops_gitops.core.text import first_few, masked
 from hyops_gitops.core.zone import Zone
+from hyops_gitops.log.branch import SIGNERS_PATH, Signers, read_signers, require_log
 from hyops_gitops.log.entries import AuthorityChange, Body
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.parts import AuthorityRef, ContractsRef
-from hyops_gitops.log.writer import SIGNERS_PATH, EntryWriter, Signers, read_signers, require_log
+from hyops_gitops.log.writer import EntryWriter
 from hyops_gitops.validate.validation import Validation, signers_since, validate_tree
 
 

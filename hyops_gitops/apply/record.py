@@ -8,7 +8,7 @@ from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.guards import Override
 from hyops_gitops.core.people import MergedCommit
 from hyops_gitops.core.text import masked
-from hyops_gitops.log.entries import Intent, Refusal, Result, ResultOutcome, Unchanged
+from hyops_gitops.log.entries import Intent, Refusal, Result, ResultOutcome
 from hyops_gitops.log.envelope import Entry, EntryRef
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.parts import RecordedRefusal, ZoneDigests
@@ -61,11 +61,7 @@ def record_refusal(
     log = opened.log
     given = recorded_overrides(overrides)
     body = Refusal(opened.contracts, opened.authority_ref, merged, refusals, changes, given)
-    for entry in reversed(log.entries):
-        if isinstance(entry.body, Result | Unchanged):
-            break
-        if isinstance(entry.body, Refusal):
-            if entry.body.to_json() == body.to_json():
-                return log
-            break
+    last = log.entries[log.ledger.refusal - 1].body if log.ledger.refusal else None
+    if isinstance(last, Refusal) and last.to_json() == body.to_json():
+        return log
     return opened.writer.append(log, body, log.observed, log.state)

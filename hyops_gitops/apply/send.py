@@ -35,7 +35,7 @@ from hyops_gitops.core.zone import Key, Operation, RRset, Zone, same_stored
 from hyops_gitops.log.admin_entries import Reconcile
 from hyops_gitops.log.entries import ResultOutcome
 from hyops_gitops.log.envelope import Entry
-from hyops_gitops.log.log import Log, anchor_after
+from hyops_gitops.log.log import Log
 
 _PAUSES_S = (0.05, 0.2, 0.8, 2.0)
 
@@ -321,7 +321,7 @@ def update_of(prepared: Prepared, log: Log, intended: Log, now: datetime) -> Upd
 
 def _reserved(log: Log) -> tuple[int, ...]:
     """Numbers of the log that the first update of a segment closes: a run may still be carrying one out."""
-    if log.segment is None or log.base is None or anchor_after(log.entries) is not None:
+    if log.segment is None or log.base is None or log.ledger.anchor is not None:
         return ()
     anchor, opened = log.segment.base.anchor, log.base.open_intent
     anchored = anchor.seq if anchor and anchor.segment is None else 0

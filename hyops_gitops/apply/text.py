@@ -12,7 +12,7 @@ from hyops_gitops.core.text import counted
 from hyops_gitops.log.parts import Retirement
 from hyops_gitops.log.text import problem_lines
 from hyops_gitops.log.timeline import Moment
-from hyops_gitops.log.verify_log import Reading
+from hyops_gitops.log.verify import Reading
 from hyops_gitops.plan.limits import Proposal
 from hyops_gitops.plan.plan import Action
 from hyops_gitops.plan.text import counts, plan_lines, readiness_line

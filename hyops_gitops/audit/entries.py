@@ -18,11 +18,11 @@ from hyops_gitops.audit.people import Doubt, FirstParentLine, check_people
 from hyops_gitops.audit.report import Notice
 from hyops_gitops.core.damage import CAUSE, Damage
 from hyops_gitops.core.managed import ManagedSet
-from hyops_gitops.core.markers import Anchor
 from hyops_gitops.log.admin_entries import Adopted, Gap, Genesis, Reconcile, TrustChange
 from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.entries import AuthorityChange, Body, Intent, Refusal, Result, Unchanged, ZoneDrift
 from hyops_gitops.log.envelope import Entry, entry_path
+from hyops_gitops.log.ledger import Ledger
 from hyops_gitops.log.log import Log, applied_intents, placed
 from hyops_gitops.log.parts import AuthorityRef
 from hyops_gitops.log.segment import segments_in
@@ -81,12 +81,13 @@ def audit_entries_at_hand(log: Log, contracts: CommitReader, found: AuditFinding
 
 @dataclass
 class _Walk:
-    """Where the walk is: the log, and the managed set before the next entry."""
+    """Where the walk is: the log; the ledger and the managed set before the next entry."""
 
     log: Log
     contracts: CommitReader
     found: AuditFindings
     state: ManagedSet = field(init=False)
+    ledger: Ledger = field(default_factory=Ledger)
     restored: bool = False  # whether the zone, or the log, went back, and nothing was applied since
 
     def __post_init__(self) -> None:
@@ -114,10 +115,10 @@ class _Walk:
                 stood = StateBefore.of(self.state, facts, self.log.holder)
                 self.found.add(check_unchanged(entry, stood, restored=self.restored))
                 if entry.body.caught_up:
-                    last = self._last_applied(entry.seq)
+                    last = self._last_applied()
                     self.found.problems += check_caught_up(self.log.zone, entry, entry.body.caught_up, last)
                 if entry.body.segment_caught_up:
-                    ended = self._last_of_segment(entry.seq)
+                    ended = self._last_of_segment()
                     self.found.problems += check_caught_up(self.log.zone, entry, entry.body.segment_caught_up, ended)
             case _:
                 pass
@@ -136,6 +137,7 @@ class _Walk:
                 self.restored = True
             case _:
                 pass
+        self.ledger = self.ledger.with_next(self.log.entries, entry, self.log.segments)
 
     def _past_result(self, entry: Entry, result: Result) -> None:
         intended = self.log.entries[result.intent_seq - 1]
@@ -178,23 +180,16 @@ class _Walk:
             message = f"authority/ at {body.commit[:12]} is not what it says"
             self.found.problems.append(Problem("manifest", path, message))
 
-    def _last_applied(self, seq: int) -> Entry | None:
-        """The newest intent before an entry that was applied."""
-        before = (self.log.entries[index].body for index in range(seq - 2, -1, -1))
-        result = next((one for one in before if isinstance(one, Result) and one.outcome == "applied"), None)
-        return self.log.entries[result.intent_seq - 1] if result else None
+    def _last_applied(self) -> Entry | None:
+        """The newest intent that was applied."""
+        return self.log.entries[self.ledger.applied[0] - 1] if self.ledger.applied else None
 
-    def _last_of_segment(self, seq: int) -> Entry | None:
-        """The last applied intent of the newest segment that was brought in before an entry, nothing applied since."""
-        for index in range(seq - 2, -1, -1):
-            match self.log.entries[index].body:
-                case Result(outcome="applied"):
-                    return None
-                case Reconcile(adopted=Adopted(anchor=Anchor() as anchor), segment=segment):
-                    return self.log.segments[segment][anchor.seq - 1]
-                case _:
-                    pass
-        return None
+    def _last_of_segment(self) -> Entry | None:
+        """The last applied intent of the newest segment that was brought in, where nothing was applied since."""
+        anchor = self.ledger.anchor
+        if anchor is None or anchor.segment is None:
+            return None
+        return self.log.segments[anchor.segment][anchor.seq - 1]
 
     def _taken_back(self, intent: Intent, seq: int) -> Intent | None:
         """The earlier intent that an intent takes back."""

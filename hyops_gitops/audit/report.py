@@ -299,8 +299,7 @@ def _segment_rows(log: Log, entry: Entry, body: Reconcile) -> Iterator[ChangeRow
     adopted = body.adopted
     if adopted is None:
         return
-    told = (one.body for one in log.entries.of_types("reconcile"))
-    reviews = [one.review for one in told if isinstance(one, Reconcile) and one.segment == body.segment and one.review]
+    reviews = [one.review for _, one in log.reconciles if one.segment == body.segment and one.review]
     for change in adopted.changes:
         yield ChangeRow(
             seq=entry.seq,

@@ -22,14 +22,14 @@ from hyops_gitops.audit.report import Audit, Notice, change_rows, population_row
 from hyops_gitops.core.errors import InvalidData, OutsideFailure
 from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.ports import EvidenceSnapshot
+from hyops_gitops.log.branch import SIGNERS_PATH, Signers, read_evidence, read_signers
 from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.envelope import entry_path
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.pinned_heads import check_seen
-from hyops_gitops.log.segment_pins import pending_reviews
-from hyops_gitops.log.verify_log import Reading
+from hyops_gitops.log.reviews import pending_reviews
+from hyops_gitops.log.verify import Reading
 from hyops_gitops.log.workspace import ManagedZone, Workspace
-from hyops_gitops.log.writer import SIGNERS_PATH, Signers, read_evidence, read_signers
 
 
 def audit(request: AuditRequest, workspace: Workspace, git: AuditGit) -> Audit:

@@ -21,9 +21,8 @@ from hyops_gitops.log.admin_entries import Continues
 from hyops_gitops.log.export import export_log, import_log
 from hyops_gitops.log.genesis import start_log
 from hyops_gitops.log.history import show_entry
-from hyops_gitops.log.pinned_heads import SeenHead
+from hyops_gitops.log.pinned_heads import SeenHead, verify_log
 from hyops_gitops.log.text import entry_text
-from hyops_gitops.log.verify import verify_log
 
 
 @click.group("evidence", context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,6 +1,6 @@
 """Values that cross the ports of `core.ports`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
@@ -137,6 +137,7 @@ class Verified:
     commit: str
     genesis: str  # the SHA-256 that was pinned
     signers_sha256: str  # of the allowed_signers it was verified with
+    ledger: Mapping[str, object]  # of its entries, as `log.ledger` stores it
 
 
 @dataclass(frozen=True, slots=True)

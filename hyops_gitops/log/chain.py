@@ -1,23 +1,36 @@
-"""Why a log does not verify."""
+"""A chain of signed entries: the one reader of the log and of break-glass segments. Pure.
 
-from collections.abc import Iterator, Sequence
+Invariants of a chain that was read without a problem:
+
+1. numbers: entries count from 1 without a gap, each with its signature
+2. form: each is canonical JSON, a known statement and type, about this zone
+3. chain: each names the SHA-256 of the entry before it and of that entry's signature, is of the same log, and its time
+   is not before that of the entry before
+4. signatures: each is canonical, in a namespace that its type may be signed in, by the key and principal of one line of
+   allowed_signers that is valid at its time, and by a key that counts at its place
+5. pairs: there is one open intent at most; a result names it, and ends it
+6. continuity: each entry starts from the zone that the one before it left, and leaves what it says; what brings an
+   earlier zone back brings back that of the entry which it names
+
+What is the log's alone is in `log.verify`, what is a segment's alone in `log.verify_segment`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
-from hyops_gitops.core.managed import Managed, ManagedSet
-from hyops_gitops.core.zone import Key
+from hyops_gitops.core.canonical import sha256_hex
+from hyops_gitops.core.errors import HyopsError, InvalidData
+from hyops_gitops.core.signers import SignerSet
 from hyops_gitops.log.admin_entries import Adopted, Reconcile
 from hyops_gitops.log.entries import Intent, Result, Unchanged, ZoneDrift
-from hyops_gitops.log.envelope import Entry, EntryList, entry_path
-from hyops_gitops.log.log import goes_on, placed
-from hyops_gitops.log.parts import Hold
-from hyops_gitops.plan.plan import Change
-from hyops_gitops.plan.state import bring_forward
+from hyops_gitops.log.envelope import NO_HASH, Entry, EntryList, decode
+from hyops_gitops.log.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One reason.
+    """One reason why a log, or a segment, does not verify.
 
     Codes: path, form, not-canonical, bad-entry, unknown-type, unknown-form, chain, time, signature, signer, trust,
     compromised, genesis, pairs, continuity, state, files, page, history, seen; of break-glass segments also segment,
@@ -33,93 +46,145 @@ class Problem:
         return {"code": self.code, "where": self.where, "message": self.message}
 
 
-@dataclass(frozen=True, slots=True)
-class Prefix:
-    """Entries that were verified before, from the first on, and the managed set as they left it."""
-
-    count: int
-    state: ManagedSet
-
-    @classmethod
-    def none(cls, zone: str) -> "Prefix":
-        """Nothing was verified before."""
-        return cls(0, ManagedSet.of(zone, ()))
+SignatureCheck = Callable[[bytes, bytes, str, str], bool]  # message, signature, key, namespace
 
 
-def check_continuity(zone: str, entries: EntryList, state: bytes, prefix: Prefix) -> Iterator[Problem]:
-    """Every break in zone and managed set after the prefix, of entries that pair up."""
-    yield from _check_zone(zone, entries, prefix.count)
-    managed: dict[Key, Managed] = dict(prefix.state.entries)  # brought forward in place: a log is long
-    for seq, changes, holds in _applied(entries, prefix.count):
-        bring_forward(managed, changes, placed(holds, seq))
-    if ManagedSet(zone, managed).text().encode() != state:
-        yield Problem("state", f"state/{zone}.zone", "not the sum of the changes that the entries applied")
+class ChainReader(ABC):
+    """Reads one chain; lives for one call."""
+
+    def __init__(
+        self, zone: str, files: Mapping[str, bytes], signers: SignerSet, check_signature: SignatureCheck
+    ) -> None:
+        self.zone = zone
+        self.files = files
+        self.signers = signers
+        self.check_signature = check_signature
+        self.problems: list[Problem] = []
+        self.entries = EntryList()
+        self.previous_sig = NO_HASH  # SHA-256 of the newest entry's signature
+        self.signed_in: dict[int, str] = {}  # the namespace of each entry that was read
+
+    @abstractmethod
+    def path_of(self, seq: int) -> str:
+        """Where an entry is among the files; its signature has `.sig` after that."""
+
+    @abstractmethod
+    def check_form(self, entry: Entry, before: Entry | None) -> Iterator[tuple[str, str]]:
+        """What is wrong with an entry as one of this kind of chain: code and message."""
+
+    @abstractmethod
+    def namespaces_of(self, entry: Entry) -> Sequence[str]:
+        """The namespaces that an entry may be signed in."""
+
+    @abstractmethod
+    def why_not(self, principal: str, key: str, namespace: str) -> str | None:
+        """Why a key does not count for the next entry; None where it does."""
+
+    @abstractmethod
+    def was_read(self, entry: Entry, data: bytes) -> None:
+        """Take note of an entry whose signature was checked."""
+
+    def report(self, code: str, path: str, message: str) -> None:
+        """Add a problem."""
+        self.problems.append(Problem(code, path, message))
+
+    def read_entries(self, count: int) -> None:
+        """Read entries up to this number, or the first after which nothing can be judged."""
+        for seq in range(len(self.entries) + 1, count + 1):
+            path = self.path_of(seq)
+            data, signature = self.files[path], self.files.get(f"{path}.sig", b"")
+            try:
+                entry = decode(data)
+            except InvalidData as error:
+                self.report(error.code, path, error.message)
+                return
+            before = self.entries[-1] if self.entries else None
+            for code, message in (*self._check_place(entry, before), *self.check_form(entry, before)):
+                self.report(code, path, message)
+            self._check_signature(entry, path, data, signature)
+            self.was_read(entry, data)
+            self.previous_sig = sha256_hex(signature)
+            self.entries.append(data, entry)
+
+    def _check_place(self, entry: Entry, before: Entry | None) -> Iterator[tuple[str, str]]:
+        envelope = entry.envelope
+        if envelope.zone != self.zone:
+            yield "form", f"the entry is about zone {envelope.zone!r}"
+        if envelope.seq != len(self.entries) + 1:
+            yield "chain", f"the entry says seq {envelope.seq}"
+        if envelope.prev_entry != (before.sha256 if before else NO_HASH):
+            yield "chain", "prev.entry is not the SHA-256 of the entry before"
+        if envelope.prev_sig != self.previous_sig:
+            yield "chain", "prev.sig is not the SHA-256 of the signature before"
+        if before and envelope.log != before.envelope.log:
+            yield "chain", "the entry belongs to another log"
+        if before and envelope.time < before.envelope.time:
+            yield "time", "the entry is older than the one before"
+
+    def _check_signature(self, entry: Entry, path: str, data: bytes, signature: bytes) -> None:
+        key, principal, time = entry.envelope.key, entry.envelope.principal, entry.envelope.time
+        try:
+            namespace = self.namespace_in(data, signature, key, self.namespaces_of(entry))
+            if namespace is None:
+                message = "not a canonical signature of the entry by the key it names, in its namespace"
+                self.report("signature", f"{path}.sig", message)
+                return
+            self.signed_in[entry.seq] = namespace
+            line = self.signers.principal_of(key, namespace, time)
+        except HyopsError as error:
+            self.report("signer", f"{path}.sig", error.message)
+            return
+        if line.principal != principal:
+            self.report("signer", path, f"the key belongs to {line.principal!r}, not to {principal!r}")
+        elif (why := self.why_not(principal, key, namespace)) is not None:
+            self.report("trust", path, why)
+
+    def namespace_in(self, data: bytes, signature: bytes, key: str, namespaces: Sequence[str]) -> str | None:
+        """The first of these namespaces in which a signature is right."""
+        right = (name for name in namespaces if self.check_signature(data, signature, key, name))
+        return next(right, None)
+
+    def check_pairs(self, ledger: Ledger) -> Iterator[Problem]:
+        """Results that do not name the open intent, and intents without one, after the entries of a ledger."""
+        intent = self.entries[ledger.open_intent - 1] if ledger.open_intent else None
+        for entry in entries_after(self.entries, ledger):
+            path = self.path_of(entry.seq)
+            match entry.body:
+                case Intent() | Unchanged() | Reconcile() if intent is not None:
+                    yield Problem("pairs", path, f"intent {intent.seq} has no result yet")
+                case Intent():
+                    intent = entry
+                case Result(intent_seq=seq, intent_sha256=sha256):
+                    if intent is None or (intent.seq, intent.sha256) != (seq, sha256):
+                        yield Problem("pairs", path, f"the result names intent {seq}, which is not the open one")
+                    intent = None
+                case _:
+                    pass
 
 
-def _applied(entries: EntryList, start: int) -> Iterator[tuple[int, Sequence[Change], Sequence[Hold]]]:
-    """Every intent that was applied, and every segment brought in: its entry's number, its changes, its holds."""
-    for entry in _from(entries, start):
-        if isinstance(entry.body, Result) and entry.body.outcome == "applied":
-            intent = entries[entry.body.intent_seq - 1].body
-            if isinstance(intent, Intent):
-                yield entry.body.intent_seq, intent.changes, intent.holds
-        elif isinstance(entry.body, Reconcile) and entry.body.adopted is not None:
-            yield entry.seq, entry.body.adopted.changes, entry.body.adopted.holds
+def entries_after(entries: Sequence[Entry], ledger: Ledger) -> Iterator[Entry]:
+    """The entries that a ledger does not hold yet; the others are not looked at."""
+    return (entries[index] for index in range(ledger.count, len(entries)))
 
 
-def check_pairs(zone: str, entries: EntryList, start: int) -> Iterator[Problem]:
-    """Results that are not of the open intent, and intents that have none, after the first `start` entries."""
-    intent = _open_intent(entries, start)
-    for entry in _from(entries, start):
-        path = entry_path(zone, entry.seq)
-        match entry.body:
-            case Intent() | Unchanged() | Reconcile() if intent is not None:
-                yield Problem("pairs", path, f"intent {intent.seq} has no result yet")
-            case Intent():
-                intent = entry
-            case Result(intent_seq=seq, intent_sha256=sha256):
-                if intent is None or (intent.seq, intent.sha256) != (seq, sha256):
-                    yield Problem("pairs", path, f"the result names intent {seq}, which is not the open one")
-                intent = None
-            case _:
-                pass
+def check_zone(ledger: Ledger, entries: Sequence[Entry], entry: Entry) -> Iterator[tuple[str, str]]:
+    """Whether the next entry after a ledger starts from the zone that was left, and leaves what it says."""
+    left, now = entries[ledger.count - 1].envelope.zone_sha256, entry.envelope.zone_sha256
+    if isinstance(entry.body, Intent) and (why := _not_brought_back(ledger, entries, entry, entry.body)) is not None:
+        yield "restore", why
+    start, end, wrong = _way(entry, entries, left)
+    takes_baseline = not ledger.has_baseline and isinstance(entry.body, Intent | Reconcile)
+    if (start != left and not takes_baseline) or now != end:
+        yield "continuity", wrong
 
 
-def _open_intent(entries: EntryList, start: int) -> Entry | None:
-    """The intent that has no result among the first `start` entries."""
-    for index in range(start - 1, -1, -1):
-        if isinstance(entries[index].body, Result):
-            return None
-        if isinstance(entries[index].body, Intent):
-            return entries[index]
-    return None
-
-
-def _from(entries: EntryList, start: int) -> Iterator[Entry]:
-    """The entries after the first `start`; the others are not looked at."""
-    return (entries[index] for index in range(start, len(entries)))
-
-
-def _check_zone(zone: str, entries: EntryList, since: int) -> Iterator[Problem]:
-    first = next(entries.of_types("intent", "reconcile"), None)
-    baseline = first is not None and first.seq <= since  # whether an entry has taken the zone as it found it
-    for before, entry in pairwise(_from(entries, max(since - 1, 0))):
-        left, left_now = before.envelope.zone_sha256, entry.envelope.zone_sha256
-        if isinstance(entry.body, Intent) and (why := follows_from_log(entries, entry, entry.body)) is not None:
-            yield Problem("restore", entry_path(zone, entry.seq), why)
-        start, end, wrong = _way(entry, entries, left)
-        if (start != left and (baseline or not isinstance(entry.body, Intent | Reconcile))) or left_now != end:
-            yield Problem("continuity", entry_path(zone, entry.seq), wrong)
-        baseline = baseline or isinstance(entry.body, Intent | Reconcile)
-
-
-def _way(entry: Entry, entries: EntryList, left: str) -> tuple[str, str, str]:
+def _way(entry: Entry, entries: Sequence[Entry], left: str) -> tuple[str, str, str]:
     """The zone that an entry starts from, the one it comes to, and what to say where it does not."""
     match entry.body:
         case Intent(before=before):
             return before.whole, before.whole, "the intent starts from another zone than the entry before left"
         case Result(outcome=outcome, intent_seq=seq, after=after):
-            intent = entries[seq - 1].body if 0 < seq < entry.seq else None
+            intent = entries[seq - 1].body
             expected = intent.expected.whole if outcome == "applied" and isinstance(intent, Intent) else left
             wrong = "the result leaves another zone than its intent expected"
             return left, expected if after.whole == expected else "", wrong
@@ -131,8 +196,8 @@ def _way(entry: Entry, entries: EntryList, left: str) -> tuple[str, str, str]:
             return left, left, "the zone changed without an intent, result or drift entry"
 
 
-def follows_from_log(entries: EntryList, entry: Entry, intent: Intent) -> str | None:
-    """Why an intent that restores does not bring back what the log had, or None when it does."""
+def _not_brought_back(ledger: Ledger, entries: Sequence[Entry], entry: Entry, intent: Intent) -> str | None:
+    """Why an intent that restores does not bring back what the log had; None where it does."""
     restore = intent.restore
     if restore is None:
         return None
@@ -142,6 +207,6 @@ def follows_from_log(entries: EntryList, entry: Entry, intent: Intent) -> str | 
         return "it restores the zone and changes it in one"
     if entries[restore.from_seq - 1].envelope.zone_sha256 != intent.expected.whole:
         return f"what it brings back is not the zone of entry {restore.from_seq}"
-    if any(goes_on(entries[index].body) for index in range(restore.from_seq, entry.seq - 1)):
-        return f"the zone went on after entry {restore.from_seq}, whose zone it brings back"
+    if ledger.left_by > restore.from_seq:
+        return f"the zone was changed after entry {restore.from_seq}, whose zone it brings back"
     return None

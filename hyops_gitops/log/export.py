@@ -10,10 +10,10 @@ from hyops_gitops.core.errors import InvalidData, Refused
 from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.ports import EvidenceSnapshot
 from hyops_gitops.core.text import first_few
+from hyops_gitops.log.branch import SIGNERS_PATH
 from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.workspace import Workspace
-from hyops_gitops.log.writer import SIGNERS_PATH
 
 _PROBLEMS_SHOWN = 3
 BranchCheck = Callable[[str], list[str]]  # what is wrong with the commits up to this one

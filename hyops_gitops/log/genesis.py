@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.log.admin_entries import Continues, Genesis
+from hyops_gitops.log.branch import trusted_keys
 from hyops_gitops.log.pages import readme
 from hyops_gitops.log.workspace import Workspace
-from hyops_gitops.log.writer import trusted_keys
 
 
 @dataclass(frozen=True, slots=True)

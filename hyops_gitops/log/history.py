@@ -13,7 +13,7 @@ from hyops_gitops.log.admin_entries import Adopted, Reconcile
 from hyops_gitops.log.entries import Intent, Refusal, ZoneDrift
 from hyops_gitops.log.envelope import Entry, decode, entry_path
 from hyops_gitops.log.log import Log
-from hyops_gitops.log.verify_log import Reading
+from hyops_gitops.log.verify import Reading
 from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.plan.plan import Change
 

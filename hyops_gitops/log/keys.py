@@ -10,12 +10,11 @@ from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.signers import SignerLine, fingerprint, parse_allowed_signers
 from hyops_gitops.log.admin import OpenLog, open_for_writing, required_reason
 from hyops_gitops.log.admin_entries import Compromised, TrustChange
-from hyops_gitops.log.envelope import EntryList
+from hyops_gitops.log.branch import SIGNERS_PATH, trusted_keys
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.parts import TrustedKey
 from hyops_gitops.log.trust import MAIN_NAMESPACE, TRUST_NAMESPACE, Standing, TrustBook
 from hyops_gitops.log.workspace import Workspace
-from hyops_gitops.log.writer import SIGNERS_PATH, trusted_keys
 
 KeyStatus = Literal["counts", "waits", "retired", "compromised", "unlisted"]
 
@@ -93,12 +92,12 @@ class KeyPast:
         return cls(added, ended)
 
 
-def key_rows(lines: Sequence[SignerLine], entries: EntryList, past: KeyPast) -> Iterator[KeyRow]:
+def key_rows(lines: Sequence[SignerLine], log: Log | None, past: KeyPast) -> Iterator[KeyRow]:
     """Every key, in the order of the file; keys that only the log knows come last."""
-    book = TrustBook.of(entries)
+    book = log.trust if log else TrustBook()
     uses: dict[str, list[int]] = {}
     names: dict[str, str] = {}
-    for entry in entries:
+    for entry in log.entries if log else ():
         uses.setdefault(entry.envelope.key, []).append(entry.seq)
         names.setdefault(entry.envelope.key, entry.envelope.principal)
 
@@ -173,7 +172,7 @@ def list_keys(workspace: Workspace) -> KeyList:
     log = zone.log(tolerate_doubt=True) if zone.is_started else None
     versions = workspace.history.versions(SIGNERS_PATH, zone.commit)
     past = KeyPast.of((commit, parse_allowed_signers(content, SIGNERS_PATH)[0]) for commit, content in versions)
-    rows = key_rows(zone.signers.lines.lines, log.entries if log else EntryList(), past)
+    rows = key_rows(zone.signers.lines.lines, log, past)
     return KeyList(zone.authority.zone, tuple(rows), log.head.seq if log else None)
 
 
@@ -187,7 +186,7 @@ def trust(workspace: Workspace, which: str, reason: str) -> Log:
     """
     why = required_reason(reason)
     opened = open_for_writing(workspace, about_keys=True, tolerate_doubt=True)
-    book = TrustBook.of(opened.log.entries)
+    book = opened.log.trust
     found = _find(which, opened)
     if len(found) > 1:  # a principal with an old key and a new one: the new one is meant
         found = [key for key in found if _is_new(book, key)] or found
@@ -214,7 +213,7 @@ def retire(workspace: Workspace, which: str, reason: str) -> Log:
     """
     why = required_reason(reason)
     opened = open_for_writing(workspace, about_keys=True, tolerate_doubt=True)
-    book = TrustBook.of(opened.log.entries)
+    book = opened.log.trust
     found = _find(which, opened)
     if len(found) > 1:
         found = [key for key in found if book.standing(key.key).trusted is not None] or found
@@ -242,7 +241,7 @@ def compromise(workspace: Workspace, which: str, last_good_seq: int, reason: str
     """
     why = required_reason(reason)
     opened = open_for_writing(workspace, about_keys=True, tolerate_doubt=True)
-    book = TrustBook.of(opened.log.entries)
+    book = opened.log.trust
     head = opened.log.head.seq
     if not 0 <= last_good_seq <= head:
         raise UsageError(

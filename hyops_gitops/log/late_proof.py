@@ -1,14 +1,13 @@
 """What is known of who serves the newest change of a zone: its result, and what later runs have seen since."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.server_report import Server, ServerReport
-from hyops_gitops.log.admin_entries import Adopted, Reconcile
+from hyops_gitops.log.admin_entries import Reconcile
 from hyops_gitops.log.entries import Result, Unchanged
-from hyops_gitops.log.envelope import EntryList
 from hyops_gitops.log.log import Applied, Log, applied_of
 from hyops_gitops.log.parts import Retirement
 from hyops_gitops.log.retirement import STALE_TTL, holders, last_end, seen_to_stop
@@ -60,22 +59,19 @@ class LastChange:
 
 def last_change(log: Log) -> LastChange | None:
     """The newest change of the zone and what is known of it; None before the first."""
+    anchor = log.ledger.anchor
+    if anchor is None:
+        return last_change(log.base) if log.base is not None else None
     late: dict[Server, ServerReport] = {}
     lost: set[str] = set()
-    for entry in reversed(log.entries):
-        match entry.body:
-            case Unchanged(caught_up=caught_up, segment_caught_up=of_segment, merged=merged):
-                late = {one.key: one for one in (*caught_up, *of_segment)} | late
-                lost |= {site for one in merged for site in one.declared.sites_lost}
-            case Result(outcome="applied"):
-                return _found(log, log.last_applied, late, lost)
-            case Reconcile(adopted=Adopted(anchor=Anchor() as anchor), segment=segment):
-                own = log.segments.get(segment)
-                applied = next(applied_of(own, own[anchor.seq - 1]), None) if own else None
-                return _found(log, applied, late, lost, segment)
-            case _:
-                pass
-    return last_change(log.base) if log.base is not None else None
+    for body in (log.entries[seq - 1].body for seq in log.ledger.unchanged):
+        if isinstance(body, Unchanged):
+            late |= {report.key: report for report in (*body.caught_up, *body.segment_caught_up)}
+            lost |= {site for merged in body.merged for site in merged.declared.sites_lost}
+    if anchor.segment is None or (log.segment is not None and log.segment.id == anchor.segment):
+        return _found(log, log.last_applied, late, lost)
+    own = log.segments[anchor.segment]
+    return _found(log, next(applied_of(own, own[anchor.seq - 1]), None), late, lost, anchor.segment)
 
 
 def _found(
@@ -101,6 +97,7 @@ class OpenRetirement:
     """A moved name of which nobody could say yet when its old target may be switched off."""
 
     move: Applied
+    at: int  # the entry of the log that says so
     changes: tuple[Change, ...]  # of this name in it; after: as it is now
     held_by: tuple[ServerReport, ...]  # the resolvers that were last seen to give the old answer
 
@@ -112,49 +109,22 @@ class OpenRetirement:
 
 def open_retirements(log: Log) -> tuple[OpenRetirement, ...]:
     """The names whose newest retirement is not known, by name."""
-    records = (log.entries, *log.segments.values())
-    names = {
-        one.name
-        for entries in records
-        for entry in entries.retiring_at_an_unknown_time()
-        if isinstance(entry.body, Result)
-        for one in entry.body.retire
-        if one.after is None
-    }
-    found = ((name, _open_move(log, name)) for name in sorted(names))
-    return tuple(_opened(log, name, move) for name, move in found if move is not None)
+    found = ((name, at, _move(log, at, number)) for name, (at, number) in sorted(log.ledger.retiring.items()))
+    return tuple(_opened(log, name, at, move) for name, at, move in found if move is not None)
 
 
-def _open_move(log: Log, name: str) -> Applied | None:
-    """The newest move of a name, where when its old target may go is not known; None where it is."""
-    for entry in reversed(list(log.entries.mentioning(name))):
-        match entry.body:
-            case Unchanged(retire=retire) if _says(retire, name):
-                return None
-            case Result(retire=retire) if found := _says(retire, name):
-                return _open_in(log.entries, found, entry.body)
-            case Reconcile(adopted=Adopted(), segment=segment) if segment in log.segments:
-                own = log.segments[segment]
-                for inner in reversed(list(own.mentioning(name))):
-                    if isinstance(inner.body, Result) and (found := _says(inner.body.retire, name)):
-                        return _open_in(own, found, inner.body)
-            case _:
-                pass
-    return None
+def _move(log: Log, at: int, number: int) -> Applied | None:
+    """The move that a result is of: one of the log, or of the segment that its entry brought in."""
+    body = log.entries[at - 1].body
+    entries = log.segments[body.segment] if isinstance(body, Reconcile) else log.entries
+    result = entries[number - 1].body
+    return next(applied_of(entries, entries[result.intent_seq - 1]), None) if isinstance(result, Result) else None
 
 
-def _says(retire: Sequence[Retirement], name: str) -> Retirement | None:
-    return next((one for one in retire if one.name == name), None)
-
-
-def _open_in(entries: EntryList, found: Retirement, result: Result) -> Applied | None:
-    return next(applied_of(entries, entries[result.intent_seq - 1]), None) if found.after is None else None
-
-
-def _opened(log: Log, name: str, move: Applied) -> OpenRetirement:
-    changes = [one for one in move.intent.changes if one.name == name]
-    now = tuple(replace(one, after=log.state.rrset(one.key)) for one in changes)
-    return OpenRetirement(move, now, holders(changes, move.result.servers))
+def _opened(log: Log, name: str, at: int, move: Applied) -> OpenRetirement:
+    changes = [change for change in move.intent.changes if change.name == name]
+    now = tuple(replace(change, after=log.state.rrset(change.key)) for change in changes)
+    return OpenRetirement(move, at, now, holders(changes, move.result.servers))
 
 
 def known_now(
@@ -175,7 +145,7 @@ def known_now(
         over: Those that were seen by this run to have let go of every old answer.
         now: The time.
     """
-    stopped = _stopped_since(log, last, opened.move, listed)
+    stopped = _stopped_since(log, last, opened, listed)
     if stopped is None:
         return None
     held_by = [one.key for one in opened.held_by if one.key in listed]
@@ -185,11 +155,10 @@ def known_now(
     return Retirement(opened.name, max(end, now.replace(microsecond=0) + STALE_TTL) if held_by else end)
 
 
-def _stopped_since(log: Log, last: LastChange, move: Applied, listed: Collection[Server]) -> datetime | None:
+def _stopped_since(log: Log, last: LastChange, opened: OpenRetirement, listed: Collection[Server]) -> datetime | None:
     """When the authority servers were first all seen to serve a move, or what came after it."""
-    since = move.result_entry.envelope.time
-    later = [one for one in log.applied() if one.result_entry.envelope.time >= since]
-    seen = [(_accepted(one), one.result.servers) for one in (move, *reversed(later))]
+    applied = (opened.move, *log.applied_after(opened.at))
+    seen = [(_accepted(each), each.result.servers) for each in applied]
     for accepted, servers in (*seen, (last.accepted, last.servers)):
         if stopped := seen_to_stop(accepted, [one for one in servers if one.key in listed]):
             return stopped

@@ -1,12 +1,14 @@
-"""Heads of the log that somebody remembers elsewhere: the one thing that a rollback of everything cannot undo."""
+"""Log heads pinned outside the repository; they detect a full rollback. Verification with them."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from hyops_gitops.core.errors import UsageError
+from hyops_gitops.core.errors import InvalidData, UsageError
 from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.envelope import Entry, entry_path
+from hyops_gitops.log.verify import Reading
+from hyops_gitops.log.workspace import Workspace
 
 _SEEN = re.compile(r"(?P<seq>[1-9][0-9]{0,8}):(?:sha256:)?(?P<sha256>[0-9a-f]{64})")
 
@@ -44,3 +46,22 @@ def check_seen(zone: str, entries: Sequence[Entry], seen: Iterable[SeenHead]) ->
             yield Problem("seen", path, message)
         elif entries[head.seq - 1].sha256 != head.sha256:
             yield Problem("seen", path, f"entry {head.seq} is not the one that was seen elsewhere: it was rewritten")
+
+
+def verify_log(workspace: Workspace, seen: tuple[SeenHead, ...] = ()) -> Reading:
+    """Check the whole branch, and that heads remembered elsewhere are entries of it.
+
+    Raises:
+        FindingsError: the authority file is invalid.
+        Refused: guard `evidence-missing`: there is no branch to verify, or nothing pins its genesis.
+    """
+    zone = workspace.here().zone()  # the signers and the pinned genesis as they lie here
+    snapshot = zone.recorded()
+    try:
+        reading = zone.reading(snapshot)
+    except InvalidData as error:
+        return Reading(None, 0, (Problem("path", zone.authority.evidence.branch, error.message),))
+    if reading.log is None:
+        return reading  # what does not verify contradicts every memory anyway
+    forgotten = tuple(check_seen(zone.authority.zone, reading.log.entries, seen))
+    return replace(reading, problems=(*reading.problems, *forgotten))

@@ -9,7 +9,7 @@ from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.markers import claim_name, reserved_numbers
 from hyops_gitops.core.zone import Key, Zone
 from hyops_gitops.log.admin_entries import Adopted, Reconcile
-from hyops_gitops.log.entries import Result, ZoneDrift
+from hyops_gitops.log.entries import Intent, ZoneDrift
 from hyops_gitops.log.holds import holds_due
 from hyops_gitops.log.log import Log, placed, zone_drift
 from hyops_gitops.log.parts import ZoneDigests
@@ -52,11 +52,10 @@ def reconciliation(
     changes, drift = segment.changes(), zone_drift(log, commit, segment.start, None)
     holds = holds_due([one for _, one in segment.intents()], contracts, after_changes(log.state, changes))
     state = after_changes(log.state, changes, placed(holds, log.head.seq + (1 if drift is None else 2)))
-    serial = next((one.body.after.serial for one in reversed(segment.entries) if isinstance(one.body, Result)), None)
     adopted = Adopted(
         base=segment.ref.base,
         before=ZoneDigests.of(segment.start, log.state, None),
-        after=ZoneDigests.of(segment.end, state, serial),
+        after=ZoneDigests.of(segment.end, state, segment.ledger.serial),
         changes=changes,
         anchor=segment.anchor,
         operators=segment.operators,
@@ -76,10 +75,17 @@ def markers_left(log: Log) -> list[Key]:
     They go so that they can be used, except where an intent of the log stands there that never landed: its own fence
     stays until it expires, as do the segment's own markers.
     """
-    adopted = next((one.body.adopted for one in reversed(log.reconciled) if isinstance(one.body, Reconcile)), None)
+    brought_in = [reconcile.adopted for _, reconcile in log.reconciles if reconcile.adopted is not None]
+    adopted = brought_in[-1] if brought_in else None
     if adopted is None or adopted.anchor is None or adopted.anchor != log.anchor:
         return []
-    fenced = {one.body.intent_seq for one in log.entries if isinstance(one.body, Result)}
     anchored = adopted.base.anchor.seq if adopted.base.anchor and adopted.base.anchor.segment is None else 0
     numbers = reserved_numbers(anchored, adopted.base.head[0], None)
-    return [(claim_name(log.zone, one), "CNAME") for one in numbers if one not in fenced]
+    return [(claim_name(log.zone, number), "CNAME") for number in numbers if not _is_fenced(log, number)]
+
+
+def _is_fenced(log: Log, number: int) -> bool:
+    """Whether an intent that has a result stands there."""
+    if number > log.ledger.count or number == log.ledger.open_intent:
+        return False
+    return isinstance(log.entries[number - 1].body, Intent)

@@ -5,11 +5,12 @@ entry claims: a thief signs the time as well, so only the place in the chain tel
 may also be signed in a namespace of their own, by a recovery key that is kept offline and can do nothing else.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from hyops_gitops.log.admin_entries import Genesis, TrustChange
-from hyops_gitops.log.envelope import EntryList
+from hyops_gitops.log.envelope import Entry
+from hyops_gitops.log.ledger import Ledger
 from hyops_gitops.log.parts import TrustedKey
 
 MAIN_NAMESPACE = "hyops-gitops"
@@ -39,11 +40,11 @@ class TrustBook:
         self._last_good: dict[str, int] = {}
 
     @classmethod
-    def of(cls, entries: EntryList) -> "TrustBook":
-        """As it stands after these entries."""
+    def of(cls, entries: Sequence[Entry], ledger: Ledger) -> "TrustBook":
+        """As it stands after the entries of a ledger."""
         book = cls()
-        for entry in entries.of_types("genesis", "trust"):
-            book.accept(entry.seq, entry.body)
+        for seq in ledger.trust:
+            book.accept(seq, entries[seq - 1].body)
         return book
 
     def accept(self, seq: int, body: object) -> None:
@@ -71,15 +72,6 @@ class TrustBook:
         if trusted.namespaces and namespace not in trusted.namespaces:
             return f"the key is not trusted for namespace {namespace!r}"
         return None
-
-    def doubtful(self, key: str, seq: int) -> bool:
-        """Whether an entry was signed by a key after it was stolen."""
-        return seq > self._last_good.get(key, seq)
-
-    @property
-    def casts_doubt(self) -> bool:
-        """Whether any key was stolen."""
-        return bool(self._last_good)
 
     def trusted(self) -> tuple[TrustedKey, ...]:
         """The keys that count now."""

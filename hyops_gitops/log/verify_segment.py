@@ -1,33 +1,36 @@
-"""From the files of a break-glass segment to its entries: the numbered checks. Pure.
+"""From the files of a break-glass segment to its entries, and whether they fit the log: the numbered checks. Pure.
+
+2 to 5 are those of any chain (`log.chain`).
 
 1. paths: only entries, signatures, witnesses and the zone as it was found; entries contiguous from 1
-2. form: canonical JSON, of this zone and segment, the same log and base in all of them, a type that a segment may hold
-3. chain: SHA-256 of the entry and signature before, time never going back
-4. signatures: canonical, in the break-glass namespace, by one line of allowed_signers valid at that time, by a key that
-   the log counts; a witness is somebody else, signing the same bytes under the same rules
-5. pairs and continuity: from the zone as it was found, every change of it is an applied intent's, or drift that is told
+2. form: also this segment, from the same entry of the log in all of them, a type that a segment may hold
+4. signatures: in the break-glass namespace; a witness is another person, signing the same bytes under the same rules
+5. trust: by a key that the log counts
+6. continuity: from the zone as it was found, every change of it is an applied intent's, or drift that is recorded
 
-What is judged against the log is in `log.verify_segment`.
+A segment on the evidence branch is as a reconcile entry pins it. It is judged as the log stood when it was brought in:
+by the keys that counted then, unless the entry says that this guard was lifted.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.errors import HyopsError, InvalidData
-from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.signers import SignerSet
 from hyops_gitops.core.sshsig import parse_signature
 from hyops_gitops.core.zone import Zone
-from hyops_gitops.log.admin_entries import Reconcile
-from hyops_gitops.log.chain import Problem
+from hyops_gitops.log.admin_entries import Adopted, Reconcile
+from hyops_gitops.log.chain import ChainReader, Problem, SignatureCheck
 from hyops_gitops.log.entries import Intent, Result, ZoneDrift
-from hyops_gitops.log.envelope import NO_HASH, Entry, EntryList, decode
-from hyops_gitops.log.log import Log, anchor_after, applied_intents, placed
+from hyops_gitops.log.envelope import Entry, EntryList, entry_path
+from hyops_gitops.log.ledger import Ledger
+from hyops_gitops.log.log import Log, applied_intents, placed
 from hyops_gitops.log.segment import (
     ENTRY_FILE,
+    SEGMENTS,
     START_ZONE,
     SegmentRef,
     entry_file,
@@ -35,12 +38,12 @@ from hyops_gitops.log.segment import (
     segment_path,
     witness_file,
 )
-from hyops_gitops.log.trust import BREAKGLASS_NAMESPACE
+from hyops_gitops.log.trust import BREAKGLASS_NAMESPACE, TrustBook
 from hyops_gitops.plan.plan import Change, zone_after
 from hyops_gitops.plan.state import after_changes
 
-SignatureCheck = Callable[[bytes, bytes, str, str], bool]  # message, signature, key, namespace
 WhyNot = Callable[[str, str], str | None]  # principal, key: why the log does not count it
+TRUST_GUARD = "segment-trust"
 _NO_SEGMENT = frozenset({"form", "chain", "path", "pairs", "continuity"})  # problems that leave nothing to build on
 
 
@@ -50,8 +53,9 @@ class Segment:
 
     ref: SegmentRef
     zone: str
-    log: str  # the id of the log it goes on from
+    log: str  # the id of the log that it continues
     entries: EntryList  # at least one
+    ledger: Ledger
     head_sig_sha256: str
     start: Zone  # the whole zone as it was found
     end: Zone  # and as the last entry leaves it
@@ -61,12 +65,6 @@ class Segment:
     def head(self) -> Entry:
         """The newest entry."""
         return self.entries[-1]
-
-    @property
-    def open_intent(self) -> Entry | None:
-        """The intent that has no result yet, if any."""
-        newest = next((one for one in reversed(self.entries) if isinstance(one.body, Intent | Result)), None)
-        return newest if newest is not None and isinstance(newest.body, Intent) else None
 
     def intents(self) -> tuple[tuple[Entry, Intent], ...]:
         """The intents that reached the zone, oldest first."""
@@ -79,37 +77,33 @@ class Segment:
     @property
     def anchor(self) -> Anchor | None:
         """What the zone's anchor names after it; None: nothing was applied."""
-        return anchor_after(self.entries)
+        return self.ledger.anchor
 
     def as_log(self, base: Log) -> Log:
-        """The segment as a log that goes on from another."""
-        return Log(
-            zone=self.zone,
-            commit=f"{self.ref.id}:{len(self.entries)}",
-            entries=self.entries,
-            head_sig_sha256=self.head_sig_sha256,
-            observed=self.end,
-            state=self._managed(base),
-            trusted=base.trusted,
-            segment=self.ref,
-            base=base,
-        )
-
-    def _managed(self, base: Log) -> ManagedSet:
+        """The segment as a log that continues another."""
         state = base.state
         for entry, intent in self.intents():
             state = after_changes(state, intent.changes, placed(intent.holds, base.head.seq + entry.seq))
-        return state
+        return replace(
+            base.with_segment(self.ref),
+            commit=f"{self.ref.id}:{len(self.entries)}",
+            entries=self.entries,
+            ledger=self.ledger,
+            head_sig_sha256=self.head_sig_sha256,
+            observed=self.end,
+            state=state,
+            segments={},
+        )
 
     @property
     def operators(self) -> tuple[str, ...]:
         """Whose entries it holds."""
-        return tuple(sorted({one.envelope.principal for one in self.entries}))
+        return tuple(sorted({entry.envelope.principal for entry in self.entries}))
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentReading:
-    """What reading a segment came to: there is one unless something about its entries themselves is wrong."""
+    """The result of reading a segment: there is one unless something about its entries themselves is wrong."""
 
     segment: Segment | None
     problems: tuple[Problem, ...]
@@ -134,124 +128,99 @@ def read_segment(
         check_signature: Whether a signature is canonical and right.
         why_not: Whether the log counts a key for break-glass.
     """
-    return _Reader(zone, segment, files, signers, check_signature, why_not).read()
+    return _SegmentReader(zone, segment, files, signers, check_signature, why_not).read()
 
 
-@dataclass
-class _Reader:
+class _SegmentReader(ChainReader):
     """Reads one segment."""
 
-    zone: str
-    segment: str
-    files: Mapping[str, bytes]
-    signers: SignerSet
-    check_signature: SignatureCheck
-    why_not: WhyNot
-    problems: list[Problem] = field(default_factory=list)
-    entries: EntryList = field(default_factory=EntryList)
-    witnesses: dict[int, str] = field(default_factory=dict)
-    previous_sig: str = NO_HASH
+    def __init__(
+        self,
+        zone: str,
+        segment: str,
+        files: Mapping[str, bytes],
+        signers: SignerSet,
+        check_signature: SignatureCheck,
+        why_not: WhyNot,
+    ) -> None:
+        placed_files = {segment_path(segment, name): content for name, content in files.items()}
+        super().__init__(zone, placed_files, signers, check_signature)
+        self.segment = segment
+        self.names = files.keys()
+        self.counts = why_not
+        self.witnesses: dict[int, str] = {}
 
     def read(self) -> SegmentReading:
         """All checks, in their order."""
-        count = sum(1 for name in self.files if name.endswith(".json"))
-        self.problems += self._check_paths(count)
-        for seq in range(1, count + 1):
-            if entry_file(seq) not in self.files or not self._read_entry(seq):
-                break
+        count = sum(1 for name in self.names if name.endswith(".json"))
+        self._check_paths(count)
+        listed = (seq for seq in range(1, count + 1) if entry_file(seq) not in self.names)
+        self.read_entries(next(listed, count + 1) - 1)
         if not self.entries or len(self.entries) != count:
             return SegmentReading(None, tuple(self.problems))
         try:
-            start = Zone.parse(self.zone, self.files.get(START_ZONE, b"").decode())
+            start = Zone.parse(self.zone, self.files.get(segment_path(self.segment, START_ZONE), b"").decode())
         except (InvalidData, UnicodeDecodeError) as error:
             self._say("path", START_ZONE, f"not a zone: {error}")
             return SegmentReading(None, tuple(self.problems))
+        self.problems += self.check_pairs(Ledger())
         end = self._walk(start)
         first = self.entries[0].envelope
-        if first.segment is None or any(one.code in _NO_SEGMENT for one in self.problems):
+        if first.segment is None or any(problem.code in _NO_SEGMENT for problem in self.problems):
             return SegmentReading(None, tuple(self.problems))
+        ledger = Ledger().after(self.entries)
         found = Segment(
-            first.segment, self.zone, first.log, self.entries, self.previous_sig, start, end, dict(self.witnesses)
+            first.segment, self.zone, first.log, self.entries, ledger, self.previous_sig, start, end, self.witnesses
         )
         return SegmentReading(found, tuple(self.problems))
 
     def _say(self, code: str, name: str, message: str) -> None:
-        self.problems.append(Problem(code, segment_path(self.segment, name), message))
+        self.report(code, segment_path(self.segment, name), message)
 
-    def _check_paths(self, count: int) -> Iterator[Problem]:
-        def at(name: str, message: str) -> Problem:
-            return Problem("path", segment_path(self.segment, name), message)
-
+    def _check_paths(self, count: int) -> None:
         if not is_segment_id(self.segment):
-            yield at("", "not the name of a segment")
+            self._say("path", "", "not the name of a segment")
         expected = {entry_file(seq) for seq in range(1, max(count, 1) + 1)}
-        for name in sorted({START_ZONE, *expected, *(f"{one}.sig" for one in expected)} - self.files.keys()):
-            yield at(name, "the file is missing")
-        for name in sorted(self.files):
+        for name in sorted({START_ZONE, *expected, *(f"{file}.sig" for file in expected)} - self.names):
+            self._say("path", name, "the file is missing")
+        for name in sorted(self.names):
             match = ENTRY_FILE.fullmatch(name)
             if name != START_ZONE and (match is None or entry_file(int(match["seq"])) not in expected):
-                yield at(name, "not a file of a segment, or an entry behind a gap")
+                self._say("path", name, "not a file of a segment, or an entry behind a gap")
 
-    def _read_entry(self, seq: int) -> bool:
-        """Read and check one entry; False when nothing after it can be judged."""
-        name = entry_file(seq)
-        data, signature = self.files[name], self.files.get(f"{name}.sig", b"")
-        try:
-            entry = decode(data)
-        except InvalidData as error:
-            self._say(error.code, name, error.message)
-            return False
-        self._check_form(entry, name)
-        self._check_signature(entry, name, data, signature)
-        self._check_witness(entry, data)
-        self.entries.append(data, entry)
-        self.previous_sig = sha256_hex(signature)
-        return True
+    # --- what is a segment's own in a chain
 
-    def _check_form(self, entry: Entry, name: str) -> None:
-        envelope, before = entry.envelope, self.entries[-1] if self.entries else None
-        if envelope.zone != self.zone:
-            self._say("form", name, f"the entry is about zone {envelope.zone!r}")
-        if envelope.segment is None or envelope.segment.id != self.segment:
-            self._say("form", name, "the entry is not of this segment")
+    def path_of(self, seq: int) -> str:
+        """Where an entry of the segment is."""
+        return segment_path(self.segment, entry_file(seq))
+
+    def check_form(self, entry: Entry, before: Entry | None) -> Iterator[tuple[str, str]]:
+        """What is wrong with an entry as one of this segment."""
+        own = entry.envelope.segment
+        if own is None or own.id != self.segment:
+            yield "form", "the entry is not of this segment"
         if not isinstance(entry.body, Intent if before is None else Intent | Result | ZoneDrift):
-            self._say("form", name, f"a segment holds no {entry.type} entry{'' if before else ' at its beginning'}")
-        if envelope.seq != len(self.entries) + 1:
-            self._say("chain", name, f"the entry says seq {envelope.seq}")
-        if envelope.prev_entry != (before.sha256 if before else NO_HASH):
-            self._say("chain", name, "prev.entry is not the SHA-256 of the entry before")
-        if envelope.prev_sig != self.previous_sig:
-            self._say("chain", name, "prev.sig is not the SHA-256 of the signature before")
-        if before is None:
-            return
-        if (envelope.log, envelope.segment) != (before.envelope.log, before.envelope.segment):
-            self._say("chain", name, "the entry goes on from another log, or from another place of it")
-        if envelope.time < before.envelope.time:
-            self._say("time", name, "the entry is older than the one before")
+            yield "form", f"a segment holds no {entry.type} entry{'' if before else ' at its beginning'}"
+        if before is not None and own != before.envelope.segment:
+            yield "chain", "the entry continues from another place of the log"
 
-    def _check_signature(self, entry: Entry, name: str, data: bytes, signature: bytes) -> None:
-        envelope = entry.envelope
-        try:
-            if not self.check_signature(data, signature, envelope.key, BREAKGLASS_NAMESPACE):
-                self._say("signature", f"{name}.sig", "not a canonical break-glass signature by the key it names")
-                return
-            line = self.signers.principal_of(envelope.key, BREAKGLASS_NAMESPACE, envelope.time)
-        except HyopsError as error:
-            self._say("signer", f"{name}.sig", error.message)
-            return
-        if line.principal != envelope.principal:
-            self._say("signer", name, f"the key belongs to {line.principal!r}, not to {envelope.principal!r}")
-        elif (why := self.why_not(envelope.principal, envelope.key)) is not None:
-            self._say("trust", name, why)
+    def namespaces_of(self, entry: Entry) -> Sequence[str]:  # noqa: ARG002
+        """That of break-glass alone."""
+        return (BREAKGLASS_NAMESPACE,)
 
-    def _check_witness(self, entry: Entry, data: bytes) -> None:
+    def why_not(self, principal: str, key: str, namespace: str) -> str | None:  # noqa: ARG002
+        """Why the log does not count a key."""
+        return self.counts(principal, key)
+
+    def was_read(self, entry: Entry, data: bytes) -> None:
+        """Check who witnessed the entry."""
         name = witness_file(entry.seq)
-        signature = self.files.get(name)
+        signature = self.files.get(segment_path(self.segment, name))
         if signature is None:
             return
         try:
             key = parse_signature(signature).key
-            if not self.check_signature(data, signature, key, BREAKGLASS_NAMESPACE):
+            if self.namespace_in(data, signature, key, self.namespaces_of(entry)) is None:
                 self._say("witness", name, "not a canonical break-glass signature of the entry")
                 return
             principal = self.signers.principal_of(key, BREAKGLASS_NAMESPACE, entry.envelope.time).principal
@@ -260,86 +229,162 @@ class _Reader:
             return
         if principal == entry.envelope.principal:
             self._say("witness", name, f"{principal} is the operator, and cannot be the witness too")
-        elif (why := self.why_not(principal, key)) is not None:
+        elif (why := self.counts(principal, key)) is not None:
             self._say("witness", name, why)
         else:
             self.witnesses[entry.seq] = principal
 
     def _walk(self, zone: Zone) -> Zone:
         """The zone as the last entry leaves it; each entry must start where the one before ended."""
-        open_intent: Entry | None = None
         for entry in self.entries:
-            name, body, expected = entry_file(entry.seq), entry.body, entry.envelope.zone_sha256
+            name, body = entry_file(entry.seq), entry.body
             match body:
                 case Intent():
-                    if open_intent is not None:
-                        self._say("pairs", name, f"intent {open_intent.seq} has no result yet")
-                    open_intent = entry
                     then = zone_after(zone, body.changes)
                     if (body.before.whole, body.expected.whole) != (zone.digest(), then.digest()):
                         self._say("continuity", name, "the intent starts from another zone than was left, or says so")
-                case Result():
-                    if open_intent is None or (open_intent.seq, open_intent.sha256) != (
-                        body.intent_seq,
-                        body.intent_sha256,
-                    ):
-                        self._say("pairs", name, f"the result names intent {body.intent_seq}, which is not open")
-                    elif body.outcome == "applied" and isinstance(open_intent.body, Intent):
-                        zone = zone_after(zone, open_intent.body.changes)
-                    open_intent = None
+                case Result(outcome="applied", intent_seq=seq) if 0 < seq < entry.seq:
+                    intent = self.entries[seq - 1].body
+                    zone = zone_after(zone, intent.changes) if isinstance(intent, Intent) else zone
                 case ZoneDrift():
-                    found = {(one.name, one.type): one.observed for one in body.differences}
-                    zone = zone.without(found).with_rrsets(one for one in found.values() if one is not None)
+                    found = {(drift.name, drift.type): drift.observed for drift in body.differences}
+                    zone = zone.without(found).with_rrsets(rrset for rrset in found.values() if rrset is not None)
                 case _:
                     pass
-            if zone.digest() != expected:
+            if zone.digest() != entry.envelope.zone_sha256:
                 self._say("continuity", name, "it leaves another zone than its changes make")
         return zone
 
 
-def check_base(segment: Segment, entries: Sequence[Entry]) -> Iterator[Problem]:
-    """Whether a segment goes on from a log with these entries."""
+# --- against the log
+
+
+def check_base(segment: Segment, entries: Sequence[Entry], ledger: Ledger) -> Iterator[Problem]:
+    """Whether a segment continues the log that a ledger is of."""
     where, base = segment_path(segment.ref.id, entry_file(1)), segment.ref.base
     if segment.log != entries[0].envelope.log:
-        message = f"the segment goes on from log {segment.log}, this one is {entries[0].envelope.log}"
+        message = f"the segment continues log {segment.log}, this one is {entries[0].envelope.log}"
         yield Problem("other-log", where, message)
         return
     known = [base.head]
     if base.anchor is not None and base.anchor.segment is None:
         known.append((base.anchor.seq, base.anchor.sha256))
     for seq, sha256 in known:
-        if seq > len(entries):
-            message = f"the segment goes on from entry {seq}, and the log ends at {len(entries)}: entries are missing"
+        if seq > ledger.count:
+            message = f"the segment starts from entry {seq}, but the log ends at {ledger.count}: entries are missing"
             yield Problem("base", where, message)
             return
         if entries[seq - 1].sha256 != sha256:
-            yield Problem("fork", where, f"the segment goes on from another entry {seq} than the log has")
+            yield Problem("fork", where, f"the segment starts from another entry {seq} than the log has")
             return
-    if (last := anchor_after(entries)) != base.anchor:
-        said, is_so = (str(one) if one else "nothing" for one in (base.anchor, last))
-        message = f"the segment found {said} applied last, the log says {is_so}: one of them overwrote the other"
-        yield Problem("fork", where, message)
+    if ledger.anchor != base.anchor:
+        found, last = (str(anchor) if anchor else "nothing" for anchor in (base.anchor, ledger.anchor))
+        yield Problem("fork", where, f"the segment starts from {found} but the log ends with {last}: they conflict")
 
 
 def check_new(segment: Segment, log: Log) -> Iterator[Problem]:
     """Whether a segment was brought in already, as it is or otherwise."""
-    for entry in log.reconciled:
-        body = entry.body
-        if isinstance(body, Reconcile) and body.segment == segment.ref.id:
-            where = segment_path(segment.ref.id, entry_file(body.count))
-            if (body.count, body.head) == (len(segment.entries), segment.head.sha256):
+    for entry, reconcile in log.reconciles:
+        if reconcile.adopted is not None and reconcile.segment == segment.ref.id:
+            where = segment_path(segment.ref.id, entry_file(reconcile.count))
+            if (reconcile.count, reconcile.head) == (len(segment.entries), segment.head.sha256):
                 yield Problem("reconciled", where, f"the segment was brought in by entry {entry.seq}")
             else:
-                message = f"entry {entry.seq} brought in another segment of this name, with {body.count} entries"
+                message = f"entry {entry.seq} brought in another segment of this name, with {reconcile.count} entries"
                 yield Problem("fork", where, message)
 
 
 def check_whole(segment: Segment, *, witness_required: bool) -> Iterator[Problem]:
     """Whether nothing about a segment is still to be done by those who wrote it."""
-    if (entry := segment.open_intent) is not None:
-        message = f"intent {entry.seq} has no result: the next breakglass command in that folder settles it"
-        yield Problem("open-intent", segment_path(segment.ref.id, entry_file(entry.seq)), message)
+    if (open_intent := segment.ledger.open_intent) is not None:
+        message = f"intent {open_intent} has no result: the next breakglass command in that folder settles it"
+        yield Problem("open-intent", segment_path(segment.ref.id, entry_file(open_intent)), message)
     for entry in segment.entries if witness_required else ():
         if isinstance(entry.body, Intent) and entry.seq not in segment.witnesses:
             message = "the policy requires a witness, and nobody signed as one"
             yield Problem("witness", segment_path(segment.ref.id, entry_file(entry.seq)), message)
+
+
+# --- on the evidence branch
+
+
+def segment_files(paths: Mapping[str, bytes], segment: str) -> dict[str, bytes]:
+    """The files of one segment, by name, out of those of the branch."""
+    folder = segment_path(segment, "")
+    return {path.removeprefix(folder): content for path, content in paths.items() if path.startswith(folder)}
+
+
+def recorded_entries(reconcile: Reconcile, files: Mapping[str, bytes]) -> EntryList:
+    """The entries of a segment that a reconcile entry brought in, as far as they are there."""
+    paths = (segment_path(reconcile.segment, entry_file(seq)) for seq in range(1, reconcile.count + 1))
+    return EntryList(files[path] for path in paths if path in files)
+
+
+def check_pins(zone: str, entries: Sequence[Entry], ledger: Ledger, files: Mapping[str, bytes]) -> Iterator[Problem]:
+    """Whether each reconciled segment has as many entries as the log says, and the last one that it says."""
+    for path in files:
+        if path.startswith(SEGMENTS) and path.count("/") != 2:  # noqa: PLR2004 - segments/<id>/<file>
+            yield Problem("path", path, "not a file of a segment")
+    seen: dict[str, Reconcile] = {}
+    for entry in (entries[seq - 1] for seq in ledger.reconciles):
+        body, where = entry.body, entry_path(zone, entry.seq)
+        if not isinstance(body, Reconcile):
+            continue
+        known = seen.setdefault(body.segment, body)
+        if (known.adopted is body.adopted) is not (known is body) or (known.count, known.head) != (
+            body.count,
+            body.head,
+        ):
+            yield Problem("segment", where, f"segment {body.segment} was brought in before, or otherwise")
+        found = segment_files(files, body.segment)
+        count = sum(1 for name in found if (match := ENTRY_FILE.fullmatch(name)) and not match["signature"])
+        if count != body.count:
+            message = f"segment {body.segment} holds {count} entries, the log says {body.count}"
+            yield Problem("segment", where, message)
+        elif sha256_hex(found.get(entry_file(count), b"")) != body.head:
+            yield Problem("segment", where, f"segment {body.segment} does not end as the log says")
+
+
+def check_adopted(
+    zone: str,
+    entries: EntryList,
+    ledger: Ledger,
+    entry: Entry,
+    files: Mapping[str, bytes],
+    signers: SignerSet,
+    check_signature: SignatureCheck,
+) -> Iterator[Problem]:
+    """Whether the segment that the next entry after a ledger brings in verifies, and did what the entry says."""
+    body = entry.body
+    if not isinstance(body, Reconcile) or body.adopted is None:
+        return
+    trust = TrustBook.of(entries, ledger)
+    lifted = any(override.guard == TRUST_GUARD for override in body.adopted.overrides)
+    reading = read_segment(
+        zone,
+        body.segment,
+        segment_files(files, body.segment),
+        signers=signers,
+        check_signature=check_signature,
+        why_not=lambda principal, key: None if lifted else trust.why_not(principal, key, BREAKGLASS_NAMESPACE),
+    )
+    yield from reading.problems
+    if reading.segment is not None:
+        yield from check_base(reading.segment, entries, ledger)
+        yield from _check_said(entry, body.adopted, reading.segment)
+
+
+def _check_said(entry: Entry, adopted: Adopted, segment: Segment) -> Iterator[Problem]:
+    """Whether a reconcile entry says of its segment what that holds."""
+    where = entry_path(segment.zone, entry.seq)
+    for what, said, is_so in (
+        ("changes", adopted.changes, segment.changes()),
+        ("last applied intent", adopted.anchor, segment.anchor),
+        ("base", adopted.base, segment.ref.base),
+        ("operators", adopted.operators, segment.operators),
+        ("witnesses", adopted.witnesses, tuple(sorted(set(segment.witnesses.values())))),
+        ("zone before", adopted.before.whole, segment.start.digest()),
+        ("zone after", adopted.after.whole, segment.end.digest()),
+    ):
+        if said != is_so:
+            yield Problem("segment", where, f"its {what} is not what segment {segment.ref.id} holds")

@@ -37,10 +37,11 @@ from hyops_gitops.core.ports import (
     VerifiedMark,
     Verifier,
 )
+from hyops_gitops.log.branch import Signers, read_evidence, read_signers, recorded_branch, require_log
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.trust import MAIN_NAMESPACE
-from hyops_gitops.log.verify_log import Reading
-from hyops_gitops.log.writer import EntryWriter, Signers, read_evidence, read_signers, recorded_branch, require_log
+from hyops_gitops.log.verify import Reading
+from hyops_gitops.log.writer import EntryWriter
 from hyops_gitops.validate.validation import Validation, validate_tree
 
 

@@ -15,9 +15,9 @@ from hyops_gitops.core.guards import Override
 from hyops_gitops.core.names import endpoint_name_of_path, resolved_name
 from hyops_gitops.core.ports import Branches, Clock, EvidenceStore, History, VerifiedMark, Verifier
 from hyops_gitops.core.text import first_few, suggestion
+from hyops_gitops.log.branch import read_signers, require_log
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.retirement import cached_until
-from hyops_gitops.log.writer import read_signers, require_log
 from hyops_gitops.move.contract_files import (
     FileChange,
     FilePorts,

@@ -14,7 +14,7 @@ from hyops_gitops.core.exchange import BranchRules
 from hyops_gitops.core.findings import has_errors
 from hyops_gitops.core.signers import fingerprint
 from hyops_gitops.core.text import counted
-from hyops_gitops.log.trust import MAIN_NAMESPACE, TrustBook
+from hyops_gitops.log.trust import MAIN_NAMESPACE
 from hyops_gitops.log.workspace import ManagedZone, Workspace
 from hyops_gitops.observe import doctor_primary as primary_checks
 from hyops_gitops.observe import doctor_servers as server_checks
@@ -119,7 +119,7 @@ def _key_trusted(repository: Repository) -> str:
     signer = repository.workspace.open_signer()
     key = signer.public_key()
     line = repository.signers.lines.principal_of(key, MAIN_NAMESPACE, repository.workspace.clock.now())
-    if (why := TrustBook.of(log.entries).why_not(line.principal, key, MAIN_NAMESPACE)) is not None:
+    if (why := log.trust.why_not(line.principal, key, MAIN_NAMESPACE)) is not None:
         hint = "have a trusted signer run: hyops-gitops keys trust PRINCIPAL --reason REASON"
         raise Refused(f"the log does not count the key of {line.principal}: {why}", guard="signing-key", hint=hint)
     return f"the log counts the key of {line.principal}"

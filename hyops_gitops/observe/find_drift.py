@@ -15,7 +15,7 @@ from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.serials import StuckSerial, stuck_serial
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.admin import open_for_writing
-from hyops_gitops.log.entries import Result, ZoneDrift
+from hyops_gitops.log.entries import ZoneDrift
 from hyops_gitops.log.holds import holds_in_effect
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.parts import SecondaryDrift, ZoneDigests
@@ -265,12 +265,5 @@ def _anchor_state(primary: ServerView, log: Log) -> AnchorSays:
 
 def _recorded_last(log: Log) -> tuple[SecondaryDrift, ...] | None:
     """The secondaries of the newest drift entry, None when something was applied since."""
-    for entry in reversed(log.entries):
-        match entry.body:
-            case ZoneDrift(secondaries=secondaries):
-                return secondaries
-            case Result(outcome="applied"):
-                return None
-            case _:
-                pass
-    return None
+    entry = log.entries[log.ledger.drift - 1] if log.ledger.drift else None
+    return entry.body.secondaries if entry is not None and isinstance(entry.body, ZoneDrift) else None

@@ -14,12 +14,11 @@ from hyops_gitops.core.names import resolved_name
 from hyops_gitops.core.network import DnsClient
 from hyops_gitops.core.servers import Answers, DnsServer, ZoneCopy, ask_all, copy_questions, servers_of
 from hyops_gitops.core.zone import Zone
-from hyops_gitops.log.admin_entries import Reconcile
 from hyops_gitops.log.holds import held_contracts
 from hyops_gitops.log.late_proof import last_change
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.retirement import is_shared
-from hyops_gitops.log.segment_pins import segment_warnings
+from hyops_gitops.log.reviews import segment_warnings
 from hyops_gitops.log.workspace import ManagedZone, Workspace
 from hyops_gitops.observe.answers import TYPES, Judge, negative_ttl
 from hyops_gitops.observe.status import NameStatus, ServerState, Since, Status
@@ -127,8 +126,7 @@ def _since(log: Log, name: str) -> Since | None:
 def _warnings(states: tuple[ServerState, ...], log: Log | None) -> Iterator[str]:
     if log is not None and (intent := log.open_intent) is not None:
         yield f"intent {intent.seq} has no result yet: an apply is running, or has died; the next apply settles it"
-    entries = log.entries.of_types("reconcile") if log else ()
-    reconciled = {entry.body.segment for entry in entries if isinstance(entry.body, Reconcile)}
+    reconciled = {reconcile.segment for _, reconcile in log.reconciles} if log else set()
     for segment in sorted({server.break_glass for server in states if server.break_glass} - reconciled):
         where = ", ".join(f"{server.label}" for server in states if server.break_glass == segment)
         yield f"break-glass segment {segment} is not reconciled with the log; seen on {where}"

@@ -22,10 +22,10 @@ from hyops_gitops.core.errors import HyopsError, OutsideFailure
 from hyops_gitops.core.findings import Finding, FindingsError, Severity, finding
 from hyops_gitops.core.layout import START
 from hyops_gitops.core.ports import EvidenceStore, VerifiedMark, Verifier
-from hyops_gitops.log.log import Log
+from hyops_gitops.log.branch import read_signers, require_log
+from hyops_gitops.log.log import Log, applied_intents
+from hyops_gitops.log.reviews import pending_reviews
 from hyops_gitops.log.segment import SEGMENTS
-from hyops_gitops.log.segment_pins import pending_reviews
-from hyops_gitops.log.writer import read_signers, require_log
 from hyops_gitops.move.contract_files import FilePorts, check_changes, edit_file
 from hyops_gitops.move.cutover import cutover_move, failback_move
 from hyops_gitops.move.failover import FailoverRequest, choose_moves
@@ -231,8 +231,7 @@ class _Breakglass:
 
 def _done(log: Log) -> tuple[Change, ...]:
     """What a segment has changed so far, in its order."""
-    own = [one for one in log.applied() if one.intent_entry.envelope.segment is not None]
-    return tuple(change for one in reversed(own) for change in one.intent.changes)
+    return tuple(change for _, intent in applied_intents(log.entries) for change in intent.changes)
 
 
 def segment_findings(

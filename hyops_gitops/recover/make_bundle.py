@@ -13,10 +13,10 @@ from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.findings import has_errors
 from hyops_gitops.core.ports import History, SourceTree
 from hyops_gitops.core.text import masked
+from hyops_gitops.log.branch import Signers
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.trust import BUNDLE_NAMESPACE
 from hyops_gitops.log.workspace import Workspace
-from hyops_gitops.log.writer import Signers
 from hyops_gitops.recover.bundle import (
     EVIDENCE_FOLDER,
     EXECUTABLE,

@@ -24,14 +24,13 @@ from hyops_gitops.core.network import ZoneReader
 from hyops_gitops.core.ports import SegmentFolder, Signer, SourceTree
 from hyops_gitops.core.text import first_few
 from hyops_gitops.core.zone import Zone
-from hyops_gitops.log.admin_entries import Reconcile
-from hyops_gitops.log.envelope import EntryList
+from hyops_gitops.log.branch import Signers, read_signers, require_log
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.segment import Base, SegmentRef
 from hyops_gitops.log.verify_segment import Segment
-from hyops_gitops.log.writer import Signers, read_signers, require_log
+from hyops_gitops.log.writer import Author, SigningKey
 from hyops_gitops.plan.limits import Limits
-from hyops_gitops.recover.segment_log import OperatorKey, SegmentReader, SegmentWriter
+from hyops_gitops.recover.segment_log import SegmentReader, SegmentWriter, operator_key
 from hyops_gitops.validate.validation import validate_tree
 
 
@@ -47,19 +46,14 @@ def choose_segment(anchor: Anchor | None, segments: Sequence[Segment], log: Log,
     Raises:
         Refused: guard `breakglass`: the zone was last changed by a segment, or an entry of one, that is not here.
     """
-    done = {one.body.segment for one in log.reconciled if isinstance(one.body, Reconcile)}
+    done = {reconcile.segment for _, reconcile in log.reconciles if reconcile.adopted is not None}
     open_ones = [one for one in segments if one.ref.id not in done]
     matching = [one for one in open_ones if (one.anchor or one.ref.base.anchor) == anchor]
     if matching:
         return max(matching, key=lambda one: (one.anchor is not None, one.head.envelope.time))
     if anchor is not None and anchor.segment is not None and anchor != log.anchor:
         raise _not_here(anchor, next((one for one in segments if one.ref.id == anchor.segment), None))
-    return empty_segment(log, SegmentRef(new, Base((log.head.seq, log.head.sha256), anchor)))
-
-
-def empty_segment(log: Log, ref: SegmentRef) -> Log:
-    """A segment without entries, as a log that goes on from another."""
-    return replace(log, commit=ref.id, entries=EntryList(), head_sig_sha256="", doubtful=(), segment=ref, base=log)
+    return log.with_segment(SegmentRef(new, Base((log.head.seq, log.head.sha256), anchor)))
 
 
 def _not_here(anchor: Anchor, own: Segment | None) -> Refused:
@@ -128,10 +122,9 @@ def open_segment(request: BreakglassRequest, ports: BreakglassPorts) -> Opened:
     reader = SegmentReader(ports.folder, signers.lines, ports.apply.verifier, log)
     segment = _segment(reader, log, authority, request, ports)
     own = segment.as_log(log) if isinstance(segment, Segment) else segment
-    empty = empty_segment(log, own.segment) if own.segment is not None else own
-    writer = SegmentWriter(
-        reader, empty, operator, witness, signers.sha256, ports.apply.clock, request.apply.tool, request.apply.run
-    )
+    empty = log.with_segment(own.segment) if own.segment is not None else own
+    author = Author(operator, signers.sha256, ports.apply.clock, request.apply.tool, request.apply.run)
+    writer = SegmentWriter(reader, empty, author, witness)
     contracts, authority_ref = contracts_at(commit, request.apply.authority_override, validation, authority)
     return Opened(commit, validation, authority, signers, writer, own, contracts, authority_ref)
 
@@ -146,10 +139,10 @@ def _warn_of_age(log: Log, authority: Authority, ports: BreakglassPorts) -> None
 
 def _people(
     signers: Signers, log: Log, authority: Authority, ports: BreakglassPorts
-) -> tuple[OperatorKey, OperatorKey | None]:
+) -> tuple[SigningKey, SigningKey | None]:
     clock = ports.apply.clock
-    operator = OperatorKey.prepare(ports.apply.open_signer(), signers, log, clock)
-    witness = OperatorKey.prepare(ports.open_witness(), signers, log, clock) if ports.open_witness else None
+    operator = operator_key(ports.apply.open_signer(), signers, log, clock)
+    witness = operator_key(ports.open_witness(), signers, log, clock) if ports.open_witness else None
     if witness is None and authority.policy.breakglass.witness == "required":
         raise Refused(
             "policy.breakglass.witness is required, and nobody signs as one",

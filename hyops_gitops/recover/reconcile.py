@@ -26,10 +26,18 @@ from hyops_gitops.log.admin_entries import Reconcile
 from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.reconciling import reconciliation
+from hyops_gitops.log.reviews import PendingReview, pending_reviews
 from hyops_gitops.log.segment import segment_path
-from hyops_gitops.log.segment_pins import TRUST_GUARD, PendingReview, pending_reviews, segment_files
-from hyops_gitops.log.trust import BREAKGLASS_NAMESPACE, TrustBook
-from hyops_gitops.log.verify_segment import Segment, check_base, check_new, check_whole, read_segment
+from hyops_gitops.log.trust import BREAKGLASS_NAMESPACE
+from hyops_gitops.log.verify_segment import (
+    TRUST_GUARD,
+    Segment,
+    check_base,
+    check_new,
+    check_whole,
+    read_segment,
+    segment_files,
+)
 from hyops_gitops.move.moves import CommitText, Move, MoveResult, move_of
 from hyops_gitops.move.moving import CommitOptions, MovePorts, edit_moves, write_or_commit
 from hyops_gitops.plan.limits import Limits
@@ -171,7 +179,7 @@ def _segment(request: ReconcileRequest, opened: Opened, ports: ApplyPorts) -> tu
     """The segment, sound and going on from this log; and the entry that brought it in before, if any."""
     log, lifted = opened.log, _lifted(request, opened)
     files = request.files if request.files is not None else _recorded_files(request.segment, opened)
-    trust = TrustBook.of(log.entries)
+    trust = log.trust
     ports.on_event(Step(f"verifying segment {request.segment} by today's signers"))
     reading = read_segment(
         log.zone,
@@ -188,7 +196,11 @@ def _segment(request: ReconcileRequest, opened: Opened, ports: ApplyPorts) -> tu
     if [one.code for one in told] == ["reconciled"]:
         known = next(one.seq for one in log.reconciled if _names(one.body, segment.ref.id))
         return segment, known
-    problems = [*told, *check_base(segment, log.entries), *check_whole(segment, witness_required=_witnessed(opened))]
+    problems = [
+        *told,
+        *check_base(segment, log.entries, log.ledger),
+        *check_whole(segment, witness_required=_witnessed(opened)),
+    ]
     if problems:
         raise _refused(problems)
     return segment, None
@@ -269,7 +281,7 @@ def _bring_in(request: ReconcileRequest, opened: Opened, segment: Segment, ports
     copied = {segment_path(segment.ref.id, name): content for name, content in files.items()}
     log = _branch(opened).writer.append(log, taken.entry, taken.observed, taken.state, copied)
     ports.on_event(Step(f"segment {segment.ref.id} is in the log, by entry {log.head.seq}"))
-    return replace(log, segments={**log.segments, segment.ref.id: segment.entries})
+    return log
 
 
 def _review(request: ReconcileRequest, opened: Opened, segment: Segment) -> Log:
@@ -304,8 +316,7 @@ def _told(
     adopted = body.adopted if isinstance(body, Reconcile) else None
     review_h = opened.authority.policy.breakglass.review_h
     waiting = (one for one in pending_reviews(log, review_h) if one.segment == segment.ref.id)
-    bodies = (one.body for one in log.entries.of_types("reconcile"))
-    reviews = [one.review for one in bodies if isinstance(one, Reconcile) and one.segment == segment.ref.id]
+    reviews = [reconcile.review for _, reconcile in log.reconciles if reconcile.segment == segment.ref.id]
     return ReconcileResult(
         segment.ref.id,
         segment.operators,

@@ -41,10 +41,10 @@ from hyops_gitops.core.zone import RRset, Zone, soa_serial
 from hyops_gitops.log.admin_entries import Gap, Missing
 from hyops_gitops.log.entries import Intent
 from hyops_gitops.log.envelope import EntryRef
-from hyops_gitops.log.log import Log, recorded_zone, zone_after_intent
+from hyops_gitops.log.log import Log, zone_after_intent
 from hyops_gitops.log.parts import Restore, ZoneDigests
 from hyops_gitops.log.retirement import retirements
-from hyops_gitops.log.segment_pins import segment_warnings
+from hyops_gitops.log.reviews import segment_warnings
 from hyops_gitops.plan.state import after_changes, differences_between
 
 RestoreOutcome = Literal["restored", "nothing", "unconfirmed", "failed"]
@@ -278,7 +278,7 @@ def prepare_restore(request: RestoreRequest, ports: RestorePorts) -> PreparedRes
         )
     found = look_at_primary(primary, authority, log)
     gap = _gap(found, served, opened, request)
-    wanted, seq = recorded_zone(log)
+    wanted, seq = log.zone_to_restore()
     differences = differences_between(wanted, found.zone, log.state)
     if found.state in ("current", "lost"):
         if differences:

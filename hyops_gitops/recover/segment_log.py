@@ -1,7 +1,7 @@
 """Writing a break-glass segment: entries in a folder, signed by the operator's own key. Meets `Recorder`."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from hyops_gitops.apply.look import judge_anchor
 from hyops_gitops.core.canonical import sha256_hex
@@ -12,46 +12,34 @@ from hyops_gitops.core.ports import Clock, SegmentFolder, Signer, Verifier
 from hyops_gitops.core.signers import SignerSet
 from hyops_gitops.core.text import first_few
 from hyops_gitops.core.zone import Zone
+from hyops_gitops.log.branch import Signers
 from hyops_gitops.log.entries import Body, Intent
-from hyops_gitops.log.envelope import NO_HASH, Envelope, Subject, decode, encode
+from hyops_gitops.log.envelope import encode
 from hyops_gitops.log.log import Log
-from hyops_gitops.log.pages import FORM
 from hyops_gitops.log.segment import START_ZONE, entry_file, witness_file
-from hyops_gitops.log.trust import BREAKGLASS_NAMESPACE, TrustBook
+from hyops_gitops.log.trust import BREAKGLASS_NAMESPACE
 from hyops_gitops.log.verify_segment import Segment, SegmentReading, read_segment
-from hyops_gitops.log.writer import Signers
+from hyops_gitops.log.writer import Author, SigningKey
 from hyops_gitops.recover.restore import Served
 
-_TEST = b"hyops-gitops: can this key sign?\n"
 _SHOWN = 3
 
 
-@dataclass(frozen=True, slots=True)
-class OperatorKey:
-    """A key that may sign break-glass entries, and whose it is."""
+def operator_key(signer: Signer, signers: Signers, log: Log, clock: Clock) -> SigningKey:
+    """A key that is allowed to sign for break-glass, known to sign, and counted by the log.
 
-    signer: Signer
-    key: str
-    principal: str
-
-    @classmethod
-    def prepare(cls, signer: Signer, signers: Signers, log: Log, clock: Clock) -> "OperatorKey":
-        """A key that is allowed, that the log counts, and that is known to sign.
-
-        Raises:
-            Refused: guard `signing-key`.
-        """
-        key = signer.public_key()
-        line = signers.lines.principal_of(key, BREAKGLASS_NAMESPACE, clock.now())
-        if (why := TrustBook.of(log.entries).why_not(line.principal, key, BREAKGLASS_NAMESPACE)) is not None:
-            raise Refused(
-                f"{line.principal} is no break-glass operator: {why}",
-                guard="signing-key",
-                hint="an operator is trusted ahead of need: a line in authority/allowed_signers with "
-                f'namespaces="{BREAKGLASS_NAMESPACE}", then `hyops-gitops keys trust`, then a new bundle',
-            )
-        signer.sign(_TEST, BREAKGLASS_NAMESPACE)
-        return cls(signer, key, line.principal)
+    Raises:
+        Refused: guard `signing-key`.
+    """
+    key = SigningKey.prepare(signer, signers, BREAKGLASS_NAMESPACE, clock)
+    if (why := log.trust.why_not(key.principal, key.key, BREAKGLASS_NAMESPACE)) is not None:
+        raise Refused(
+            f"{key.principal} is not a break-glass operator: {why}",
+            guard="signing-key",
+            hint="trust operators ahead of need: a line in authority/allowed_signers with "
+            f'namespaces="{BREAKGLASS_NAMESPACE}", then `hyops-gitops keys trust`, then a new bundle',
+        )
+    return key
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +53,7 @@ class SegmentReader:
 
     def read(self, segment: str) -> SegmentReading:
         """One segment, verified."""
-        trust = TrustBook.of(self.log.entries)
+        trust = self.log.trust
         return read_segment(
             self.log.zone,
             segment,
@@ -98,12 +86,8 @@ class SegmentWriter:
 
     reader: SegmentReader
     begun: Log  # the segment before its first entry
-    operator: OperatorKey
-    witness: OperatorKey | None
-    signers_sha256: str
-    clock: Clock
-    tool: str
-    run: Mapping[str, str]
+    author: Author
+    witness: SigningKey | None
 
     def head(self) -> str | None:
         """How far the segment on disk goes, as `Log.commit` says it."""
@@ -129,37 +113,14 @@ class SegmentWriter:
             raise ValueError("not a segment")
         seq = len(log.entries) + 1
         files = {} if log.entries else {START_ZONE: observed.text().encode()}
-        previous = (log.head.sha256, log.head_sig_sha256) if log.entries else (NO_HASH, NO_HASH)
-        envelope = Envelope(
-            Subject(log.zone, observed.digest()),
-            log=log.head.envelope.log,
-            seq=seq,
-            prev_entry=previous[0],
-            prev_sig=previous[1],
-            time=max(self.clock.now().replace(microsecond=0), log.head.envelope.time),
-            principal=self.operator.principal,
-            key=self.operator.key,
-            signers_sha256=self.signers_sha256,
-            tool=self.tool,
-            run=self.run,
-            files={name: sha256_hex(content) for name, content in files.items()},
-            form=FORM,
-            segment=log.segment,
-        )
+        envelope = self.author.following(log, observed, {name: sha256_hex(content) for name, content in files.items()})
         data = encode(envelope, body)
-        signature = self.operator.signer.sign(data, BREAKGLASS_NAMESPACE)
+        signature = self.author.own.sign(data)
         if self.witness is not None and isinstance(body, Intent):
-            files[witness_file(seq)] = self.witness.signer.sign(data, BREAKGLASS_NAMESPACE)
+            files[witness_file(seq)] = self.witness.sign(data)
         files |= {f"{entry_file(seq)}.sig": signature, entry_file(seq): data}
         self.reader.folder.append(log.segment.id, files, entry_file(seq))
-        return replace(
-            log,
-            commit=f"{log.segment.id}:{seq}",
-            entries=log.entries.extended(data, decode(data)),
-            head_sig_sha256=sha256_hex(signature),
-            observed=observed,
-            state=state,
-        )
+        return log.with_entry(f"{log.segment.id}:{seq}", data, signature, observed, state)
 
 
 def check_end(segment: Segment, log: Log, primary: Anchor | None, ask: Callable[[], Sequence[Served]]) -> str | None:

@@ -13,7 +13,7 @@ from hyops_gitops.log.envelope import encode, entry_path
 from hyops_gitops.log.log import README, state_path, zone_path
 from hyops_gitops.log.pages import LOG_PAGE, folder_page
 from hyops_gitops.log.parts import TrustedKey
-from hyops_gitops.log.verify_log import read_log
+from hyops_gitops.log.verify import read_log
 from tests.log.test_pages import ZONE, entry, intent, result
 
 KEY = "ssh-ed25519 AAAA"

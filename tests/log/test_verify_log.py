@@ -13,7 +13,6 @@ from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.admin_entries import Compromised, Gap, Genesis, TrustChange
-from hyops_gitops.log.chain import Prefix
 from hyops_gitops.log.entries import Unchanged, ZoneDrift
 from hyops_gitops.log.envelope import Subject, decode, encode, entry_path
 from hyops_gitops.log.log import README, state_path, zone_path
@@ -74,15 +73,15 @@ def test_a_log_that_is_right_is_read() -> None:
     assert reading.ok
     assert reading.log is not None
     assert len(reading.log.entries) == 13
-    assert [one.principal for one in reading.log.trusted] == ["ada", "lock", "bob"]
+    assert [one.principal for one in reading.log.trust.trusted()] == ["ada", "lock", "bob"]
     assert set(reading.log.state.entries) == {(f"b.{ZONE}", "A")}
 
 
 @pytest.mark.parametrize("known", range(14))
 def test_what_was_verified_before_is_taken_over_and_the_rest_is_checked(known: int) -> None:
     log = long_log()
-    prefix = Prefix(known, log.trees[known - 1][1] if known else ManagedSet.of(ZONE, ()))
-    reading = log.read(prefix=prefix)
+    checkpoint = log.checkpoint(known, log.trees[known - 1][1] if known else ManagedSet.of(ZONE, ()))
+    reading = log.read(checkpoint=checkpoint)
     assert reading.ok, reading.problems
     assert reading.log is not None
     assert (reading.log.state, len(reading.log.entries)) == (log.state, 13)
@@ -116,12 +115,12 @@ SEGMENT = SegmentRef("ab" * 6, Base((1, HASH), None))
 @pytest.mark.parametrize("known", [0, 3])
 def test_an_envelope_that_does_not_fit_is_refused(edit: Edit, code: str, known: int) -> None:
     log = applied()
-    before, prefix = dict(log.files), Prefix(known, log.state) if known else None
+    before, checkpoint = dict(log.files), log.checkpoint(known) if known else None
     log.add(UNCHANGED, edit=edit)
     if code != "continuity":  # an entry that calls itself otherwise, where the reader looks for the next
         data = log.entries.blobs(4)[3]
         log.files = {**before, at(4): data, f"{at(4)}.sig": sign(data, ADA, MAIN)}
-    found = {(one.code, one.where) for one in log.read(prefix=prefix).problems}
+    found = {(one.code, one.where) for one in log.read(checkpoint=checkpoint).problems}
     assert (code, at(4)) in found
 
 
@@ -212,12 +211,12 @@ def test_a_signature_of_something_else_is_refused(path: str) -> None:
 def test_pages_are_signed_as_their_entry_was() -> None:
     log = applied().add(TRUST_BOB, by="lock", key=LOCK, namespace=RECOVERY)
     assert log.problems() == []
-    assert log.read(prefix=Prefix(4, log.state)).ok
+    assert log.read(checkpoint=log.checkpoint(4)).ok
     for path in (LOG_PAGE, folder_page(ZONE, 1)):
         damaged = dict(log.files)
         damaged[f"{path}.sig"] = sign(log.files[path], LOCK, MAIN)
-        for known in (None, Prefix(4, log.state)):
-            found = replace(log, files=damaged).read(prefix=known).problems
+        for known in (None, log.checkpoint(4)):
+            found = replace(log, files=damaged).read(checkpoint=known).problems
             assert [(one.code, one.where) for one in found] == [("signature", f"{path}.sig")]
 
 
@@ -288,7 +287,7 @@ def test_an_intent_needs_its_result_before_the_next() -> None:
         log = applied().intend(change("b", None, "10.0.0.2"))
         log = log.add(body) if body else log.intend(change("b", None, "10.0.0.2"))
         assert ("pairs", at(5)) in log.problems()
-        assert ("pairs", at(5)) in [(one.code, one.where) for one in log.read(prefix=Prefix(4, log.state)).problems]
+        assert ("pairs", at(5)) in [(one.code, one.where) for one in log.read(checkpoint=log.checkpoint(4)).problems]
 
 
 @pytest.mark.parametrize("wrong", [{"intent_seq": 2}, {"intent_sha256": HASH}])
@@ -297,7 +296,7 @@ def test_a_result_names_the_open_intent(wrong: dict[str, Any], known: int) -> No
     log = applied().intend(change("b", None, "10.0.0.2"))
     before = log.state
     log.finish(outcome="failed", **wrong)
-    found = log.read(prefix=Prefix(known, before) if known else None).problems
+    found = log.read(checkpoint=log.checkpoint(known, before) if known else None).problems
     assert ("pairs", at(5)) in [(one.code, one.where) for one in found]
 
 
@@ -306,7 +305,7 @@ def test_there_is_one_result_of_an_intent() -> None:
     body = log.entries[2].body
     log.add(body)
     assert log.problems() == [("pairs", at(5))]
-    assert [one.code for one in log.read(prefix=Prefix(4, log.state)).problems] == ["pairs"]
+    assert [one.code for one in log.read(checkpoint=log.checkpoint(4)).problems] == ["pairs"]
 
 
 def _elsewhere(log: Paper) -> Zone:
@@ -360,9 +359,9 @@ def _drift_to_elsewhere(log: Paper) -> Paper:
 @pytest.mark.parametrize("known", [0, 2, 3])
 def test_the_zone_changes_only_as_entries_say(write: Callable[[Paper], Paper], known: int) -> None:
     log = applied()
-    prefix = Prefix(known, log.trees[known - 1][1]) if known else None
+    checkpoint = log.checkpoint(known, log.trees[known - 1][1]) if known else None
     write(log)
-    found = [(one.code, one.where) for one in log.read(prefix=prefix).problems]
+    found = [(one.code, one.where) for one in log.read(checkpoint=checkpoint).problems]
     assert ("continuity", at(len(log.entries))) in found
 
 
@@ -373,7 +372,7 @@ def test_only_the_first_intent_takes_the_zone_as_it_finds_it() -> None:
     log.zone = found
     log.intend(change("a", None, "10.0.0.1")).finish()
     assert log.problems() == []
-    assert log.read(prefix=Prefix(1, ManagedSet.of(ZONE, ()))).ok
+    assert log.read(checkpoint=log.checkpoint(1, ManagedSet.of(ZONE, ()))).ok
     log.zone = found
     log.intend(change("b", None, "10.0.0.2"))
     assert ("continuity", at(5)) in log.problems()

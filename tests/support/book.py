@@ -23,14 +23,15 @@ from hyops_gitops.core.ports import Signer
 from hyops_gitops.core.server_report import RecordedAnswer, ServerReport
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.log.admin_entries import Gap, Genesis, Missing, TrustChange
+from hyops_gitops.log.branch import Signers, read_signers, trusted_keys
 from hyops_gitops.log.entries import AuthorityChange, Body, Intent, Refusal, Result, Unchanged, ZoneDrift
 from hyops_gitops.log.envelope import Entry, decode, entry_path
 from hyops_gitops.log.log import Log, placed
 from hyops_gitops.log.pages import readme, subject
 from hyops_gitops.log.parts import AuthorityRef, ContractsRef, Lease, RecordedRefusal, TrustedKey, ZoneDigests
 from hyops_gitops.log.pinned_heads import SeenHead, check_seen
-from hyops_gitops.log.verify_log import Reading, read_log
-from hyops_gitops.log.writer import EntryWriter, Signers, read_signers, trusted_keys
+from hyops_gitops.log.verify import Reading, read_log
+from hyops_gitops.log.writer import Author, EntryWriter, SigningKey
 from hyops_gitops.plan.limits import Limits
 from hyops_gitops.plan.plan import Change, Drift, plan_digest
 from hyops_gitops.plan.state import after_changes
@@ -129,14 +130,13 @@ class Book:
         signer = self.tokens.get(principal) or SshKeygenSigner(self.keys[principal])
         return EntryWriter(
             self.store,  # type: ignore[arg-type]  # only what a writer uses
-            signer,
-            signer.public_key(),
-            principal,
-            self.signers.sha256,
-            self.clock,
-            "hyops-gitops tests",
-            {},
-            namespace,
+            Author(
+                SigningKey(signer, signer.public_key(), principal, namespace),
+                self.signers.sha256,
+                self.clock,
+                "hyops-gitops tests",
+                {},
+            ),
         )
 
     def start(self) -> str:
@@ -158,7 +158,6 @@ class Book:
         """Append an entry whether or not the log would have it."""
         log = self.head
         writer = self.writer(principal, namespace)
-        object.__setattr__(log, "trusted", log.trusted)
         self.log = _Unchecked.append_any(writer, log, body, observed or log.observed, state or log.state)
         return self.log.head
 

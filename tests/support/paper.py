@@ -1,5 +1,6 @@
 """Logs on paper: what the branch would hold, in memory, with signatures that only say who signed what."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -9,14 +10,14 @@ from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.signers import SignerLine, SignerSet
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.log.admin_entries import Genesis
-from hyops_gitops.log.chain import Prefix
 from hyops_gitops.log.entries import Body, Intent, Result
-from hyops_gitops.log.envelope import NO_HASH, Entry, EntryList, Envelope, Subject
+from hyops_gitops.log.envelope import NO_HASH, Entry, EntryList, Envelope, Subject, decode
+from hyops_gitops.log.ledger import Ledger
 from hyops_gitops.log.log import README, state_path, zone_path
 from hyops_gitops.log.pages import FORM
 from hyops_gitops.log.parts import AuthorityRef, ContractsRef, Hold, Lease, TrustedKey, ZoneDigests
-from hyops_gitops.log.verify_log import Reading, read_log
-from hyops_gitops.log.writer import EntryWriter
+from hyops_gitops.log.verify import Checkpoint, Reading, read_log
+from hyops_gitops.log.writer import Author, EntryWriter, SigningKey
 from hyops_gitops.plan.plan import Action, Change
 from hyops_gitops.plan.state import after_changes
 
@@ -118,8 +119,10 @@ class Paper:
             state_path(ZONE): self.state.text().encode(),
             **(more or {}),
         }
-        writer = EntryWriter(self, PaperSigner(key), key, by, HASH, None, "paper", {}, namespace)  # type: ignore[arg-type]
-        self.entries, (_, signature) = writer._write(COMMIT, self.entries, edit(envelope), body, derived, {})
+        author = Author(SigningKey(PaperSigner(key), key, by, namespace), HASH, None, "paper", {})  # type: ignore[arg-type]
+        writer = EntryWriter(self, author)  # type: ignore[arg-type]
+        data, signature, _ = writer._write(COMMIT, self.entries, edit(envelope), body, derived, {})
+        self.entries = self.entries.extended(data, decode(data))
         self.sig = sha256_hex(signature)
         self.trees.append((dict(self.files), self.state))
         return self
@@ -160,11 +163,17 @@ class Paper:
 
     # --- verdicts
 
+    def checkpoint(self, known: int, state: ManagedSet | None = None) -> Checkpoint:
+        """What was verified of the first entries, as it is stored."""
+        ledger = Ledger().after(EntryList(self.entries.blobs(known)))
+        stored = Ledger.from_json(json.loads(json.dumps(ledger.to_json()))) if known else ledger
+        return Checkpoint(stored, state or self.state)
+
     def read(
-        self, *, prefix: Prefix | None = None, signers: SignerSet = SIGNERS, genesis: str | None = None
+        self, *, checkpoint: Checkpoint | None = None, signers: SignerSet = SIGNERS, genesis: str | None = None
     ) -> Reading:
         return read_log(
-            ZONE, COMMIT, self.files, signers=signers, genesis=genesis, check_signature=check, prefix=prefix
+            ZONE, COMMIT, self.files, signers=signers, genesis=genesis, check_signature=check, checkpoint=checkpoint
         )
 
     def problems(self) -> list[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """Segments written by the product's own code on the log of `tests.tamper`, and ways to damage them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hyops_gitops.adapters.ssh.signing import SshKeygenSigner, SshVerifier
@@ -9,15 +9,15 @@ from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.signers import SignerSet
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.log.entries import Body, Intent, Result
-from hyops_gitops.log.envelope import EntryList
 from hyops_gitops.log.log import Log, placed
 from hyops_gitops.log.parts import Hold, Lease, ZoneDigests
 from hyops_gitops.log.segment import Base, SegmentRef
-from hyops_gitops.log.trust import BREAKGLASS_NAMESPACE, TrustBook
+from hyops_gitops.log.trust import BREAKGLASS_NAMESPACE
 from hyops_gitops.log.verify_segment import SegmentReading, read_segment
+from hyops_gitops.log.writer import Author, SigningKey
 from hyops_gitops.plan.plan import Action, Change, plan_digest, zone_after
 from hyops_gitops.plan.state import after_changes
-from hyops_gitops.recover.segment_log import OperatorKey, SegmentReader, SegmentWriter
+from hyops_gitops.recover.segment_log import SegmentReader, SegmentWriter
 from tests.support.book import ZONE, Book
 
 SEGMENT = "0123456789ab"
@@ -53,7 +53,7 @@ class Breakglass:
         """The beginning of one, on the log as it stands."""
         main = book.head
         ref = SegmentRef(segment, Base((main.head.seq, main.head.sha256), anchor or main.anchor))
-        return cls(book, replace(main, entries=EntryList(), head_sig_sha256="", segment=ref, base=main))
+        return cls(book, main.with_segment(ref))
 
     @property
     def files(self) -> Files:
@@ -66,17 +66,13 @@ class Breakglass:
         return SegmentWriter(
             SegmentReader(self.folder, lines, SshVerifier(), main),
             self.log,
-            self._key(operator),
+            Author(self._key(operator), self.book.signers.sha256, self.book.clock, "hyops-gitops tests", {}),
             self._key(witness) if witness else None,
-            self.book.signers.sha256,
-            self.book.clock,
-            "hyops-gitops tests",
-            {},
         )
 
-    def _key(self, principal: str) -> OperatorKey:
+    def _key(self, principal: str) -> SigningKey:
         signer = self.book.tokens.get(principal) or SshKeygenSigner(self.book.keys[principal])
-        return OperatorKey(signer, signer.public_key(), principal)
+        return SigningKey(signer, signer.public_key(), principal, BREAKGLASS_NAMESPACE)
 
     def add(self, body: Body, operator: str = "alice@tests", witness: str | None = None) -> None:
         self.log = self.writer(operator, witness).append(self.log, body, self.log.observed, self.log.state)
@@ -131,7 +127,7 @@ class Breakglass:
 
 def read(book: Book, files: Files, segment: str = SEGMENT, *, signers: SignerSet | None = None) -> SegmentReading:
     """What reading these files comes to, as the log stands."""
-    trust = TrustBook.of(book.head.entries)
+    trust = book.head.trust
 
     def why_not(principal: str, key: str) -> str | None:
         return trust.why_not(principal, key, BREAKGLASS_NAMESPACE)

@@ -21,7 +21,7 @@ from hyops_gitops.core.markers import Anchor, anchor_name
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.log.entries import Intent, Result
 from hyops_gitops.log.log import Log
-from hyops_gitops.log.verify import verify_log
+from hyops_gitops.log.pinned_heads import verify_log
 from tests.support import applier
 from tests.support.commands import ROOT, Forked
 from tests.support.proxy import WAIT_S, Proxy
@@ -187,11 +187,11 @@ class Site:
             seq, sha256 = patch.claims
             assert intents[seq] == sha256
         landed = [patch.claims[0] for patch in self.proxy.landed() if patch.claims]
-        applied = [one.intent_entry.seq for one in log.applied()][::-1]
+        applied = [one.intent_entry.seq for one in log.applied_after(0)]
         assert landed == applied, "each applied intent landed once, in the order of the log, and no other did"
         anchors = [rrset for rrset in self.primary.rrsets_at([anchor_name(log.zone)]) if rrset.type == "TXT"]
         assert [Anchor.parse(one) for one in anchors] == [
-            Anchor(one.intent_entry.seq, one.intent_entry.sha256) for one in log.applied()
+            Anchor(one.intent_entry.seq, one.intent_entry.sha256) for one in log.applied_after(0)
         ][:1]
         return log
 

@@ -18,12 +18,12 @@ from hyops_gitops.core.guards import Override
 from hyops_gitops.core.people import MergedCommit, Person
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.log.admin_entries import Gap, Missing, Reconcile
+from hyops_gitops.log.branch import Signers
 from hyops_gitops.log.entries import Intent, Result
 from hyops_gitops.log.envelope import entry_path
 from hyops_gitops.log.parts import ContractsRef
 from hyops_gitops.log.pinned_heads import SeenHead
 from hyops_gitops.log.reconciling import reconciliation
-from hyops_gitops.log.writer import Signers
 from hyops_gitops.plan.plan import Change
 from tests.support.book import ZONE, Book, audit_script, build, commit_trees
 from tests.support.segments import Breakglass, read

@@ -94,7 +94,7 @@ def _reordered(book: Book, _: Book) -> Files:
 
 
 def _resigned(book: Book, _: Book) -> Files:
-    signature = book.writer("other@tests").signer.sign(book.files[at(7)], "hyops-gitops")
+    signature = book.writer("other@tests").author.own.signer.sign(book.files[at(7)], "hyops-gitops")
     return {**book.files, f"{at(7)}.sig": signature}
 
 
@@ -218,7 +218,7 @@ def _swap(old: bytes, new: bytes) -> Damage:
         data = book.files[at(HEAD)]
         assert old in data
         data = data.replace(old, new, 1)
-        signature = book.writer().signer.sign(data, "hyops-gitops")
+        signature = book.writer().author.own.signer.sign(data, "hyops-gitops")
         return {**book.files, at(HEAD): data, f"{at(HEAD)}.sig": signature}
 
     return damage

@@ -140,7 +140,7 @@ def _invalid(message: str) -> InvalidData:
 _FOLDER = "hyops-gitops"
 _FILE = "verified.json"
 _FORMAT = "hyops-verified/1"
-_LONGEST = 4096  # octets of a mark that is worth reading
+_LONGEST = 1024 * 1024  # octets of a mark that is worth reading
 
 
 class GitVerifiedMark:
@@ -163,8 +163,9 @@ class GitVerifiedMark:
                 "commit": str(commit),
                 "genesis": str(genesis),
                 "signers": str(signers),
+                "ledger": dict(ledger),
             }:
-                return Verified(zone, commit, genesis, signers)
+                return Verified(zone, commit, genesis, signers, ledger)
             case _:
                 return None
 
@@ -176,6 +177,7 @@ class GitVerifiedMark:
             "commit": verified.commit,
             "genesis": verified.genesis,
             "signers": verified.signers_sha256,
+            "ledger": verified.ledger,
         }
         with contextlib.suppress(OSError, HyopsError):
             path = self._path()

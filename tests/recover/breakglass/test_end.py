@@ -6,6 +6,8 @@ import pytest
 
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.markers import Anchor
+from hyops_gitops.log.envelope import EntryList
+from hyops_gitops.log.ledger import Ledger
 from hyops_gitops.log.verify_segment import Segment
 from hyops_gitops.recover.restore import Served
 from hyops_gitops.recover.segment_log import check_end
@@ -63,6 +65,7 @@ def test_whoever_shows_something_newer_is_believed(glass: Breakglass, segment: S
 
 
 def test_a_segment_that_changed_nothing_ends_where_it_began(glass: Breakglass, segment: Segment) -> None:
-    first = replace(segment, entries=glass.log.entries.__class__(segment.entries.blobs(1)))
+    entries = EntryList(segment.entries.blobs(1))
+    first = replace(segment, entries=entries, ledger=Ledger().after(entries))
     assert first.anchor is None
     assert check_end(first, glass.book.head, glass.book.head.anchor, never) is None

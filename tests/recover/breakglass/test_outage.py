@@ -198,7 +198,7 @@ def test_every_segment_that_is_not_what_was_written_is_refused(outage: Outage, t
     assert "open-intent" in refused(outage, open_one)[1]
 
     another = outage.second_log(tmp_path / "another")
-    assert "other-log: the segment goes on from log" in refused(outage, whole, root=another)[1]
+    assert "other-log: the segment continues log" in refused(outage, whole, root=another)[1]
     assert outage.bring_in(whole).written
 
 

@@ -96,9 +96,7 @@ def test_what_happened_before_the_segment_began_is_drift(book: Book) -> None:
 
 
 def test_only_what_ends_elsewhere_has_moved(glass: Breakglass) -> None:
-    there_and_back = glass.log.applied()
-    changes = [change for one in reversed(list(there_and_back)) if one.intent_entry.envelope.segment
-               for change in one.intent.changes]  # fmt: skip
+    changes = [change for applied in glass.log.applied_after(0) for change in applied.intent.changes]
 
     assert moved(changes) == {}
     assert [one.after for one in moved(changes[:1]).values()] == [changes[0].after]
@@ -149,7 +147,7 @@ def test_changes_of_a_reconciled_segment_count(glass: Breakglass) -> None:
     assert [one.intent_entry.envelope.principal for one in (there, back)] == ["alice@tests", "bob@tests"]
     assert [one.entry for one in (there, back)] == [after.head, after.head]
     assert back.intent_entry.envelope.segment == glass.log.segment
-    assert all(one.intent_entry.envelope.segment is None for one in after.applied())
+    assert all(one.intent_entry.envelope.segment is None for one in after.applied_after(0))
     contract = next(one for one in glass.book.validation().contracts if str(one.name) == NAME)
     previous = previous_target(contract, after.applied_to(NAME))
     assert previous is not None

@@ -32,7 +32,7 @@ def test_segment_is_what_was_written(glass: Breakglass) -> None:
     assert segment.start.digest() == segment.end.digest() == glass.book.head.observed.digest()
     assert segment.anchor == Anchor(3, glass.log.entries[2].sha256, SEGMENT)
     assert segment.as_log(glass.book.head) == glass.log
-    assert list(check_base(segment, glass.book.head.entries)) == []
+    assert list(check_base(segment, glass.book.head.entries, glass.book.head.ledger)) == []
     assert list(check_new(segment, glass.book.head)) == []
     assert list(check_whole(segment, witness_required=False)) == []
 
@@ -57,14 +57,14 @@ def _resigned(glass: Breakglass) -> Files:
     """Alice rewrites where her first intent led, and signs again."""
     files, name = glass.files, "000001.json"
     files[name] = files[name].replace(b"10.0.0.2", b"10.0.0.9")
-    key = glass.writer().operator
+    key = glass.writer().author.own
     return {**files, f"{name}.sig": key.signer.sign(files[name], "hyops-gitops-breakglass")}
 
 
 def _signed_as(principal: str, namespace: str) -> Callable[[Breakglass], Files]:
     def damage(glass: Breakglass) -> Files:
         files, name = glass.files, "000004.json"
-        key = glass.writer(principal).operator
+        key = glass.writer(principal).author.own
         data = json.loads(files[name])
         data["predicate"]["signer"] = {"principal": principal, "key": key.key}
         files[name] = canonical_json(data)
@@ -81,7 +81,7 @@ def _result_of(seq: int) -> Callable[[Breakglass], Files]:
         data = json.loads(files[name])
         data["predicate"]["intent"]["seq"] = seq
         files[name] = canonical_json(data)
-        key = glass.writer(data["predicate"]["signer"]["principal"]).operator
+        key = glass.writer(data["predicate"]["signer"]["principal"]).author.own
         return {**files, f"{name}.sig": key.signer.sign(files[name], "hyops-gitops-breakglass")}
 
     return damage
@@ -89,7 +89,7 @@ def _result_of(seq: int) -> Callable[[Breakglass], Files]:
 
 def _own_witness(glass: Breakglass) -> Files:
     files = glass.files
-    witness = glass.writer("bob@tests").operator.signer.sign(files["000003.json"], "hyops-gitops-breakglass")
+    witness = glass.writer("bob@tests").author.own.signer.sign(files["000003.json"], "hyops-gitops-breakglass")
     return {**files, "000003.json.witness.sig": witness}
 
 
@@ -145,16 +145,16 @@ def test_dropped_tail_is_only_found_by_the_anchor(glass: Breakglass) -> None:
 def test_segment_from_another_log_is_named(glass: Breakglass) -> None:
     segment = replace(sound(glass), log="f" * 32)
 
-    assert [one.code for one in check_base(segment, glass.book.head.entries)] == ["other-log"]
+    assert [one.code for one in check_base(segment, glass.book.head.entries, glass.book.head.ledger)] == ["other-log"]
 
 
 def test_segment_of_a_log_that_went_on_elsewhere_is_a_fork(glass: Breakglass) -> None:
     segment, older = sound(glass), glass.book.copy(13)
 
-    assert [one.code for one in check_base(segment, older.head.entries)] == ["base"]
+    assert [one.code for one in check_base(segment, older.head.entries, older.head.ledger)] == ["base"]
     older.apply()
     older.unchanged()
-    assert [one.code for one in check_base(segment, older.head.entries)] == ["fork"]
+    assert [one.code for one in check_base(segment, older.head.entries, older.head.ledger)] == ["fork"]
 
 
 def test_log_that_went_on_after_the_segment_began_is_a_fork(glass: Breakglass) -> None:
@@ -162,7 +162,7 @@ def test_log_that_went_on_after_the_segment_began_is_a_fork(glass: Breakglass) -
     book.world.contract("first", "10.0.0.4")
     book.apply()  # the same commit again: nothing but anchor and claim would be written, and that is enough
 
-    assert [one.code for one in check_base(sound(glass), book.head.entries)] == ["fork"]
+    assert [one.code for one in check_base(sound(glass), book.head.entries, book.head.ledger)] == ["fork"]
 
 
 def test_open_intent_and_missing_witness_are_said(book: Book) -> None:

@@ -1,0 +1,253 @@
+"""The ledger: what the entries of one chain amount to, by one fold forward over them.
+
+Invariants:
+
+- A ledger is a value. That of n entries follows from that of any fewer and the entries between; nothing before them is
+  read again, but the few entries that the ledger itself names.
+- It is small whatever the length of the log: numbers of entries in the chain's own numbering, names that wait for
+  something, and what the zone's anchor says. What entries say is read from them. Its JSON can be stored and continued
+  from (`log.branch` keeps it in the clone, with the commit that it is of).
+- It is made of verified entries alone: results name the open intent (`log.chain`), and who changed the zone wrote so.
+- What was said of one name over the whole log is not in it: that grows with the log (`EntryList.mentioning`).
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+
+from hyops_gitops.core.damage import Damage
+from hyops_gitops.core.errors import InvalidData
+from hyops_gitops.core.markers import Anchor
+from hyops_gitops.log.admin_entries import Gap, Genesis, Reconcile, TrustChange
+from hyops_gitops.log.entries import Intent, Refusal, Result, Unchanged, ZoneDrift
+from hyops_gitops.log.envelope import Entry, EntryList
+from hyops_gitops.log.parts import Retirement
+
+_VERSION = 1  # of the stored form: another one is not read, and the log is folded from its first entry again
+_NOTHING: Mapping[str, EntryList] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The state of a chain after its first `count` entries; every number is that of an entry."""
+
+    count: int = 0
+    # the zone
+    has_baseline: bool = False  # an entry took the zone as it found it: from then on every change is accounted for
+    open_intent: int | None = None
+    applied: tuple[int, int] | None = None  # the newest intent recorded as applied, and its result
+    anchor: Anchor | None = None  # of the intent applied last, be it one of a reconciled segment
+    serial: int | None = None  # as the newest result left it
+    recorded: int | None = None  # the newest intent applied, or `unchanged` entry
+    left_by: int = 0  # the newest entry after which the zone is as it was meant, or accepted, to be
+    went_back: tuple[int, ...] = ()  # the drift entries since then: the zone was restored or rebuilt
+    damage: tuple[int, tuple[str, ...]] | None = None  # the newest entry that names any; its names not rewritten since
+    # what is not written, or not said, twice while nothing was applied
+    drift: int | None = None
+    refusal: int | None = None
+    # proof and retirement
+    unchanged: tuple[int, ...] = ()  # those since the zone was changed last: they say who caught up
+    retiring: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # moved names of unknown retirement: the
+    # entry that says so, and the result, which has another number where it is one of a segment that entry brought in
+    # the log itself
+    trust: tuple[int, ...] = ()  # what says which keys count
+    stolen: Mapping[str, int] = field(default_factory=dict)  # keys, and the last good entry of each
+    doubtful: tuple[int, ...] = ()  # signed by a key after it was stolen, acknowledged or not
+    gaps: tuple[int, ...] = ()  # what says that entries are missing, or that one was looked into
+    reconciles: tuple[int, ...] = ()  # what brought in segments, or reviewed them
+
+    def after(self, entries: Sequence[Entry], segments: Mapping[str, EntryList] = _NOTHING) -> "Ledger":
+        """The ledger of all these entries, the first `count` of which are in this one.
+
+        Args:
+            entries: The chain from its first entry on.
+            segments: The entries of the break-glass segments that it brings in, by id.
+        """
+        ledger = self
+        for index in range(self.count, len(entries)):
+            ledger = ledger.with_next(entries, entries[index], segments)
+        return ledger
+
+    def with_next(
+        self, entries: Sequence[Entry], entry: Entry, segments: Mapping[str, EntryList] = _NOTHING
+    ) -> "Ledger":
+        """The ledger with the entry numbered `count + 1` as well."""
+        seq = self.count + 1
+        doubtful = (*self.doubtful, seq) if seq > self.stolen.get(entry.envelope.key, seq) else self.doubtful
+        ledger = replace(self, count=seq, doubtful=doubtful)
+        match entry.body:
+            case Intent():
+                ledger = replace(ledger, has_baseline=True, open_intent=seq)
+            case Result():
+                ledger = _with_result(ledger, entries, entry, entry.body)
+            case Unchanged(retire=retire):
+                waiting = _without(self.retiring, retire)
+                unchanged = (*self.unchanged, seq)
+                ledger = replace(ledger, recorded=seq, refusal=None, unchanged=unchanged, retiring=waiting)
+            case ZoneDrift(restored=restored, damage=damage):
+                back = (*self.went_back, seq) if restored else ()
+                left_by = self.left_by if restored else seq
+                found = _found_damage(seq, damage) or self.damage
+                ledger = replace(ledger, drift=seq, left_by=left_by, went_back=back, damage=found)
+            case Refusal():
+                ledger = replace(ledger, refusal=seq)
+            case Genesis():
+                ledger = replace(ledger, trust=(*self.trust, seq))
+            case TrustChange():
+                ledger = _with_trust(ledger, entries, entry.body)
+            case Gap():
+                ledger = replace(ledger, gaps=(*self.gaps, seq))
+            case Reconcile():
+                ledger = _with_reconcile(ledger, entry.body, segments)
+            case _:
+                pass
+        return ledger
+
+    # --- the stored form
+
+    def to_json(self) -> dict[str, object]:
+        """The stored form."""
+        return {"version": _VERSION, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, value: object) -> "Ledger":
+        """Back from the stored form.
+
+        Raises:
+            InvalidData: code `bad-ledger`: it is not one that this version stored.
+        """
+        try:
+            return cls._stored(value)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InvalidData(f"not a stored ledger: {error!r}", code="bad-ledger") from None
+
+    @classmethod
+    def _stored(cls, value: object) -> "Ledger":
+        if not isinstance(value, dict) or value["version"] != _VERSION:
+            raise ValueError("version")
+        anchor, applied, damage = value["anchor"], value["applied"], value["damage"]
+        ledger = cls(
+            count=int(value["count"]),
+            has_baseline=bool(value["has_baseline"]),
+            open_intent=_number(value["open_intent"]),
+            applied=None if applied is None else _pair(applied),
+            anchor=None if anchor is None else Anchor(int(anchor["seq"]), str(anchor["sha256"]), anchor["segment"]),
+            serial=_number(value["serial"]),
+            recorded=_number(value["recorded"]),
+            left_by=int(value["left_by"]),
+            went_back=_numbers(value["went_back"]),
+            damage=None if damage is None else (int(damage[0]), tuple(map(str, damage[1]))),
+            drift=_number(value["drift"]),
+            refusal=_number(value["refusal"]),
+            unchanged=_numbers(value["unchanged"]),
+            retiring={str(name): _pair(at) for name, at in value["retiring"].items()},
+            trust=_numbers(value["trust"]),
+            stolen={str(key): int(seq) for key, seq in value["stolen"].items()},
+            doubtful=_numbers(value["doubtful"]),
+            gaps=_numbers(value["gaps"]),
+            reconciles=_numbers(value["reconciles"]),
+        )
+        if ledger.count < 1 or any(not 0 < seq <= ledger.count for seq in ledger._named()):
+            raise ValueError("a number of no entry")
+        return ledger
+
+    def _named(self) -> Iterable[int]:
+        """The entries that it names."""
+        single = (self.open_intent, self.recorded, self.drift, self.refusal)
+        yield from (seq for seq in single if seq is not None)
+        for several in (self.went_back, self.unchanged, self.trust, self.doubtful, self.gaps, self.reconciles):
+            yield from several
+        yield from self.applied or ()
+        yield from (seq for seq, _ in self.retiring.values())
+        yield from (self.damage[0],) if self.damage else ()
+
+
+def _with_result(ledger: Ledger, entries: Sequence[Entry], entry: Entry, result: Result) -> Ledger:
+    seq = ledger.count
+    retiring = _retiring(ledger.retiring, result.retire, (seq, seq))
+    ledger = replace(ledger, open_intent=None, serial=result.after.serial, refusal=None, retiring=retiring)
+    intent = entries[result.intent_seq - 1].body
+    if result.outcome == "applied" and isinstance(intent, Intent):
+        of = entry.envelope.segment
+        ledger = replace(
+            ledger,
+            applied=(result.intent_seq, seq),
+            anchor=Anchor(result.intent_seq, result.intent_sha256, of.id if of else None),
+            recorded=result.intent_seq,
+            left_by=seq,
+            went_back=(),
+            damage=_left_damage(ledger.damage, _rewritten(entry.envelope.zone, intent)),
+            drift=None,
+            unchanged=(),
+        )
+    return replace(ledger, damage=_found_damage(seq, result.damage) or ledger.damage)
+
+
+def _with_trust(ledger: Ledger, entries: Sequence[Entry], change: TrustChange) -> Ledger:
+    ledger = replace(ledger, trust=(*ledger.trust, ledger.count))
+    if not change.compromised:
+        return ledger
+    stolen = dict(ledger.stolen)
+    for key in change.compromised:
+        # A later entry can only cast more doubt: who holds a stolen key must not clear another's.
+        stolen[key.key] = min(key.last_good_seq, stolen.get(key.key, key.last_good_seq))
+    numbers = range(min(stolen.values()) + 1, ledger.count + 1)
+    doubtful = tuple(seq for seq in numbers if seq > stolen.get(entries[seq - 1].envelope.key, seq))
+    return replace(ledger, stolen=stolen, doubtful=doubtful)
+
+
+def _with_reconcile(ledger: Ledger, reconcile: Reconcile, segments: Mapping[str, EntryList]) -> Ledger:
+    seq = ledger.count
+    ledger = replace(ledger, has_baseline=True, reconciles=(*ledger.reconciles, seq))
+    if reconcile.adopted is None:
+        return ledger
+    retiring: Mapping[str, tuple[int, int]] = ledger.retiring
+    for own in segments.get(reconcile.segment, EntryList()).of_types("result"):
+        if isinstance(own.body, Result):
+            retiring = _retiring(retiring, own.body.retire, (seq, own.seq))
+    ledger = replace(ledger, left_by=seq, went_back=(), retiring=retiring)
+    anchor = reconcile.adopted.anchor
+    return ledger if anchor is None else replace(ledger, anchor=anchor, unchanged=())
+
+
+def _rewritten(zone: str, intent: Intent) -> Collection[str]:
+    """The names whose rows an intent's update writes: every update writes the SOA."""
+    written = (change.name for change in intent.changes if change.writes)
+    return {zone, *written, *(damage.name for damage in intent.repair)}
+
+
+def _found_damage(seq: int, damage: Sequence[Damage]) -> tuple[int, tuple[str, ...]] | None:
+    return (seq, tuple(sorted({found.name for found in damage}))) if damage else None
+
+
+def _left_damage(
+    damage: tuple[int, tuple[str, ...]] | None, rewritten: Collection[str]
+) -> tuple[int, tuple[str, ...]] | None:
+    left = tuple(name for name in damage[1] if name not in rewritten) if damage else ()
+    return (damage[0], left) if damage and left else None
+
+
+def _retiring(
+    waiting: Mapping[str, tuple[int, int]], retire: Sequence[Retirement], at: tuple[int, int]
+) -> Mapping[str, tuple[int, int]]:
+    """The names whose retirement is unknown, once a result has said when each of its own may go, or that it may not."""
+    return {**_without(waiting, retire), **{due.name: at for due in retire if due.after is None}}
+
+
+def _without(waiting: Mapping[str, tuple[int, int]], retire: Sequence[Retirement]) -> Mapping[str, tuple[int, int]]:
+    known = {due.name for due in retire}
+    return {name: at for name, at in waiting.items() if name not in known} if known else waiting
+
+
+def _number(value: object) -> int | None:
+    if value is not None and not isinstance(value, int):
+        raise TypeError("not a number")
+    return value
+
+
+def _numbers(value: Iterable[object]) -> tuple[int, ...]:
+    return tuple(int(str(seq)) for seq in value)
+
+
+def _pair(value: Sequence[object]) -> tuple[int, int]:
+    first, second = _numbers(value)
+    return first, second

@@ -1,0 +1,53 @@
+"""Reviews that break-glass segments wait for."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from hyops_gitops.core.fields import time_text
+from hyops_gitops.log.log import Log
+
+
+@dataclass(frozen=True, slots=True)
+class PendingReview:
+    """A segment in the log that nobody but those who wrote it has looked at."""
+
+    segment: str
+    seq: int  # the entry that brought it in
+    operators: tuple[str, ...]
+    due: datetime
+
+    def overdue(self, now: datetime) -> bool:
+        """Whether the policy's time is over."""
+        return now > self.due
+
+    @property
+    def message(self) -> str:
+        """What is missing, and until when."""
+        return (
+            f"break-glass segment {self.segment} by {', '.join(self.operators)} (entry {self.seq}) has to be reviewed "
+            f"by somebody else until {time_text(self.due)}"
+        )
+
+    @property
+    def hint(self) -> str:
+        """How that is done."""
+        return f"somebody else runs: hyops-gitops reconcile {self.segment} --reviewed 'what they saw'"
+
+
+def segment_warnings(log: Log, folder: Iterable[str], review_h: int) -> Iterator[str]:
+    """What is still to be done about break-glass: reviews, and segments in the folder that are not in the log."""
+    yield from (one.message for one in pending_reviews(log, review_h))
+    done = {reconcile.segment for _, reconcile in log.reconciles}
+    for segment in sorted(set(folder) - done):
+        yield f"break-glass segment {segment} in this folder is not reconciled with the log"
+
+
+def pending_reviews(log: Log, review_h: int) -> Iterator[PendingReview]:
+    """The segments that wait for a review, oldest first."""
+    reviewed = {reconcile.segment for _, reconcile in log.reconciles if reconcile.review}
+    for entry, reconcile in log.reconciles:
+        adopted = reconcile.adopted
+        if adopted is not None and reconcile.segment not in reviewed:
+            due = adopted.ended + timedelta(hours=review_h)
+            yield PendingReview(reconcile.segment, entry.seq, adopted.operators, due)
