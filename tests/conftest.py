@@ -17,8 +17,10 @@ from hyops_gitops.lab.lifecycle import start_lab, stop_lab
 from hyops_gitops.lab.model import BACKENDS, Backend, Lab
 from hyops_gitops.lab.services import parse_services
 from hyops_gitops.lab.zones import create_zone
+from tests.support.book import Book, build, commit_trees
 from tests.support.databases import require
-from tests.support.world import GIT_CONFIG, World
+from tests.support.lived import Lived
+from tests.support.world import GIT_CONFIG, MakeWorld, World
 
 SAID = "said"  # the name of a recorded property that the closing report shows
 _numbers = itertools.count(1)
@@ -196,3 +198,33 @@ def zone_name(lab: Lab) -> str:
     name = f"z{next(_numbers)}.internal"
     create_zone(lab, name)
     return name
+
+
+@pytest.fixture
+def simple(served: World) -> Lived:
+    """On one backend, with one secondary."""
+    return Lived.begin(served)
+
+
+@pytest.fixture
+def world(make_world: MakeWorld) -> World:
+    """A world with nothing special about it, nothing applied yet."""
+    return make_world()
+
+
+@pytest.fixture
+def make_world(lab: Lab, zone_name: str, tmp_path: Path) -> MakeWorld:
+    """`make_world(**policy)`: a world on a fresh zone."""
+
+    def make(**options: object) -> World:
+        return World.make(tmp_path, zone_name, lab, **options)  # type: ignore[arg-type]  # policy by name
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def book(tmp_path_factory: pytest.TempPathFactory) -> Book:
+    """The log as it should be. Not to be written to: continue a `copy`."""
+    made = build(tmp_path_factory.mktemp("log"))
+    commit_trees(made.world.root, made.store.trees)
+    return made

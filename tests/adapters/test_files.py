@@ -11,8 +11,9 @@ import pytest
 
 from hyops_gitops.adapters.files import WorkTree
 from hyops_gitops.cli.main import execute
+from tests.support.repository import ROOT
 
-BASE = Path(__file__).parent.parent / "cases" / "base"
+BASE = ROOT / "tests" / "cases" / "base"
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Worlds on the running lab."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,26 +9,8 @@ import pytest
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.zones import create_zone
 from tests.support.site import PRIMARY_ONLY, Site
-from tests.support.world import World
 
-MakeWorld = Callable[..., World]
 _numbers = itertools.count(1)
-
-
-@pytest.fixture
-def world(make_world: MakeWorld) -> World:
-    """A world with nothing special about it, nothing applied yet."""
-    return make_world()
-
-
-@pytest.fixture
-def make_world(lab: Lab, zone_name: str, tmp_path: Path) -> MakeWorld:
-    """`make_world(**policy)`: a world on a fresh zone."""
-
-    def make(**options: object) -> World:
-        return World.make(tmp_path, zone_name, lab, **options)  # type: ignore[arg-type]  # policy by name
-
-    return make
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from hyops_gitops.core.zone import RRset
 from hyops_gitops.lab.model import Lab, LabServer
 from hyops_gitops.lab.zones import create_zone
 from hyops_gitops.log.entries import Result
-from tests.stories.cutover.conftest import audited
+from tests.support.audits import audited
 from tests.support.world import World
 
 pytestmark = pytest.mark.authority

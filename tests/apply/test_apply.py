@@ -17,9 +17,8 @@ from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.log.entries import Intent, Result
 from hyops_gitops.log.envelope import NO_HASH, encode, entry_path
-from tests.apply.conftest import MakeWorld
 from tests.support.faults import Primary
-from tests.support.world import PRINCIPAL, World, run
+from tests.support.world import PRINCIPAL, MakeWorld, World, run
 
 pytestmark = pytest.mark.authority
 

@@ -7,9 +7,8 @@ import pytest
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.guards import Override
 from hyops_gitops.log.entries import Intent
-from tests.apply.conftest import MakeWorld
 from tests.support.repository import ROOT
-from tests.support.world import World
+from tests.support.world import MakeWorld, World
 
 SIGNERS = "authority/allowed_signers"
 pytestmark = pytest.mark.authority

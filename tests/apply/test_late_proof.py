@@ -18,7 +18,7 @@ from hyops_gitops.core.exchange import Answer, Question
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.zones import create_zone, wait_until
 from hyops_gitops.log.entries import Result, Unchanged
-from tests.stories.cutover.conftest import audited
+from tests.support.audits import audited
 from tests.support.faults import Primary
 from tests.support.world import CLOSED, World
 

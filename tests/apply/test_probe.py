@@ -11,8 +11,8 @@ from hyops_gitops.core.contract import Readiness, Target, TargetType
 from hyops_gitops.core.exchange import Answer, Question
 from hyops_gitops.core.readiness import Candidate, Probe, ProbeReport, ProbeVerdict, ReadinessReport
 from hyops_gitops.core.zone import RRset, Zone
+from tests.support.contracts import MINIMAL, validated
 from tests.support.strategies import APEX, contract_of
-from tests.validate.test_tree import MINIMAL, validated
 
 NAME = f"pg.prod.{APEX}"
 RESOLVER = Resolver("clients", "onprem", ServerAddress("127.0.0.9", 53))

@@ -6,8 +6,8 @@ from hyops_gitops.apply.propose import LastRecordedTree, PlanBase, propose, sort
 from hyops_gitops.core.managed import Managed, ManagedSet
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.validate.validation import Validation
+from tests.support.contracts import AUTHORITY, MINIMAL, contract_text, validated
 from tests.support.strategies import NO_LIMITS
-from tests.validate.test_tree import AUTHORITY, MINIMAL, contract_text, validated
 
 ZONE = "hyops.internal"
 DB, WEB = "endpoints/prod/db.yaml", "endpoints/prod/web.yaml"

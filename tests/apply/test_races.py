@@ -8,7 +8,8 @@ import pytest
 
 from hyops_gitops.log.entries import Intent, Unchanged
 from tests.support import racer
-from tests.support.commands import ROOT, Forked
+from tests.support.commands import Forked
+from tests.support.repository import ROOT
 from tests.support.site import LONG, Applier, Site, results
 
 TEAMS = 10

@@ -12,11 +12,9 @@ from hyops_gitops.core.errors import HyopsError, OutsideFailure, Refused
 from hyops_gitops.core.findings import FindingsError
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.zone import RRset
-from tests.apply.conftest import MakeWorld
-from tests.apply.test_send import LOST, fail_first, with_primary
-from tests.observe.drift.conftest import drift
-from tests.support.faults import FakeClock, Primary
-from tests.support.world import PRINCIPAL, Swap, World, run
+from tests.support.drifts import drift
+from tests.support.faults import LOST, FakeClock, Primary, fail_first, with_primary
+from tests.support.world import PRINCIPAL, MakeWorld, Swap, World, run
 
 pytestmark = pytest.mark.authority
 

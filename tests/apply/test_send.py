@@ -14,9 +14,8 @@ from hyops_gitops.apply.send import ensure_lock
 from hyops_gitops.core.errors import HyopsError, OutsideFailure, ReplyLost, ServerRefused, Unconfirmed
 from hyops_gitops.core.events import Event, ServerSeen, Step
 from hyops_gitops.log.entries import Result
-from tests.apply.conftest import MakeWorld
-from tests.support.faults import FakeClock, Hook, Primary
-from tests.support.world import CLOSED, World
+from tests.support.faults import LOST, FakeClock, Primary, fail_first, with_primary
+from tests.support.world import CLOSED, MakeWorld, World
 
 pytestmark = [pytest.mark.authority, pytest.mark.every_backend]
 
@@ -29,26 +28,9 @@ def world(make_world: MakeWorld) -> World:
     return world
 
 
-def fail_first(times: int, error: Exception) -> Hook:
-    """A hook that raises for the first PATCHes."""
-
-    def hook(number: int) -> None:
-        if number <= times:
-            raise error
-
-    return hook
-
-
-LOST = ReplyLost("no reply", code="powerdns-connection-lost")
 FAILED = ReplyLost("PowerDNS failed (500)", code="powerdns-server-error")
 NOT_SENT = OutsideFailure("connection refused", code="powerdns-unreachable")
 FOR_EVER = 1000
-
-
-def with_primary(primary: Primary) -> Callable[[ApplyPorts], ApplyPorts]:
-    """The primary with its faults, and a clock that does not make the test wait."""
-    clock = FakeClock()
-    return lambda ports: clock.swap(primary.swap(ports))
 
 
 def result_of(world: World) -> Result:

@@ -10,8 +10,7 @@ from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.events import Event, Warned
 from hyops_gitops.core.guards import Override
 from hyops_gitops.log.entries import Intent, Refusal
-from tests.apply.conftest import MakeWorld
-from tests.support.world import World
+from tests.support.world import MakeWorld, World
 
 pytestmark = pytest.mark.authority
 

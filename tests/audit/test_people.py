@@ -8,7 +8,7 @@ import pytest
 from hyops_gitops.audit.report import Audit
 from hyops_gitops.core.people import Approval, MergedCommit, Person, missing_approval
 from tests.support.book import Book, build, commit_trees
-from tests.tamper.test_git import audited, problem_codes
+from tests.support.forks import offline_audit, problem_codes
 
 AUTHOR = Person("Ada", "1")
 HEAD, OLD = "a" * 40, "b" * 40
@@ -61,7 +61,7 @@ def _merge(book: Book, message: str, *, evil: bool = False) -> Audit:
     copy = book.copy(15)
     copy.apply()
     commit_trees(world.root, copy.store.trees)
-    return audited(world.root)
+    return offline_audit(world.root)
 
 
 def _about_people(found: Audit) -> list[str]:
@@ -93,4 +93,4 @@ def test_enforced_separation_fails_the_audit(reviewed: Book) -> None:
     copy = book.copy(15)
     copy.unchanged()
     commit_trees(book.world.root, copy.store.trees)
-    assert "separation-of-duties" in problem_codes(audited(book.world.root))
+    assert "separation-of-duties" in problem_codes(offline_audit(book.world.root))

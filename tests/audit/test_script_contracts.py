@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -11,8 +10,8 @@ from hyops_gitops.adapters.yaml.schema import check_document
 from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.servers import servers_of
 from hyops_gitops.validate.validation import Validation, validate_tree
+from tests.support.repository import ROOT
 
-ROOT = Path(__file__).parents[2]
 ZONE, COMMIT = "hyops.internal", "c" * 40
 AUTHORITY, CONTRACT = f"authority/{ZONE}.yaml", "endpoints/prod/db.yaml"
 ORDINARY = """\

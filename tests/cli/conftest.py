@@ -4,10 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.apply.conftest import make_world
 from tests.support.world import World
-
-__all__ = ["make_world"]
 
 
 @pytest.fixture

@@ -8,8 +8,7 @@ import pytest
 
 from hyops_gitops.cli.output import echo_json
 from hyops_gitops.core.errors import EXIT_MEANINGS
-from tests.apply.conftest import MakeWorld
-from tests.support.world import World
+from tests.support.world import MakeWorld, World
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 PLAN_KEYS = {"format", "zone", "commit", "dirty", "base", "changes", "drift", "held", "refusals", "unmanaged", "digest"}

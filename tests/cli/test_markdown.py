@@ -22,7 +22,7 @@ from hyops_gitops.log.envelope import EntryRef
 from hyops_gitops.log.parts import Retirement
 from hyops_gitops.plan.limits import Proposal
 from hyops_gitops.plan.plan import Note, Plan, Refusal
-from tests.plan.test_limits import LOOSE
+from tests.support.plans import LOOSE
 from tests.support.world import World
 
 EMPTY = Zone.of("z.internal", ())

@@ -15,6 +15,7 @@ import pytest
 from hyops_gitops.cli.main import execute
 from hyops_gitops.cli.output import echo, is_terminal, note
 from hyops_gitops.core.errors import Exit
+from tests.support.repository import ROOT
 
 
 @contextmanager
@@ -78,7 +79,7 @@ def test_streams_that_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     for stream in ("stdin", "stdout", "stderr"):
         monkeypatch.setattr(sys, stream, None)
     assert not is_terminal(sys.stdin)
-    assert execute(["validate", "--repo", str(Path(__file__).parents[2])]) == Exit.OK
+    assert execute(["validate", "--repo", str(ROOT)]) == Exit.OK
     assert execute(["init", "/nowhere", "--authority", "/nowhere.yaml"]) == Exit.USAGE
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops.cli.main import execute
+from tests.support.repository import ROOT
 
-REPOSITORY = Path(__file__).parent.parent.parent
-BASE = Path(__file__).parent.parent / "cases" / "base"
+REPOSITORY = ROOT
+BASE = ROOT / "tests" / "cases" / "base"
 POSTGRES = "endpoints/prod/postgres.yaml"
 DB = "endpoints/prod/db.yaml"
 REDIS = "endpoints/dev/redis.yaml"

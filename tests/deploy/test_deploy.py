@@ -17,11 +17,11 @@ from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.processes import free_addresses
-from tests.log.conftest import ok
-from tests.recover.restore.conftest import Lived, simple  # noqa: F401 - a fixture
+from tests.support.keys import ok
+from tests.support.lived import Lived
+from tests.support.repository import ROOT
 from tests.support.world import World, run
 
-ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 TEMPLATES = {"primary": DEPLOY / "proxy/primary.conf.template", "secondary": DEPLOY / "proxy/secondary.conf.template"}
 JSON = ("--format", "json")
@@ -137,7 +137,7 @@ def rendered(template: Path, values: Mapping[str, str]) -> str:
 
 
 @pytest.fixture
-def guarded(simple: Lived, tmp_path: Path) -> Iterator[tuple[Lived, Proxy]]:  # noqa: F811
+def guarded(simple: Lived, tmp_path: Path) -> Iterator[tuple[Lived, Proxy]]:
     lab = simple.world.lab
     assert lab is not None
     place = tmp_path / "proxy"
@@ -213,7 +213,7 @@ def test_a_restore_goes_by_its_own_listener_alone(guarded: tuple[Lived, Proxy]) 
         assert proxy.ask(method, path, url=proxy.restore, body={} if method != "GET" else None) == 403
 
 
-def test_the_secondary_proxy(small_lab: Lab, simple: Lived, tmp_path: Path) -> None:  # noqa: F811
+def test_the_secondary_proxy(small_lab: Lab, simple: Lived, tmp_path: Path) -> None:
     world, upstream = simple.world, str(small_lab.secondaries[0].api)
     process, proxy = start(tmp_path / "proxy", TEMPLATES["secondary"], upstream, world.zone, small_lab.api_key)
     zone = f"/zones/{world.zone}."

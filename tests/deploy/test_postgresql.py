@@ -26,9 +26,10 @@ from hyops_gitops.lab.processes import free_addresses
 from hyops_gitops.lab.zones import create_zone, wait_until
 from hyops_gitops.observe.isolation import race, scratch_name
 from tests.support.databases import require
+from tests.support.repository import ROOT
 from tests.support.world import World, run
 
-DEPLOY = Path(__file__).parents[2] / "deploy"
+DEPLOY = ROOT / "deploy"
 PASSWORD = "a password, with 'quotes' and \\"
 KEY = "key-of-the-api"
 NOBODY = "nobody"

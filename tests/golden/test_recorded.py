@@ -11,7 +11,7 @@ import pytest
 from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.zones import create_zone
-from tests.support.commands import ROOT
+from tests.support.repository import ROOT
 from tests.support.world import GIT_CONFIG, World, run
 
 RECORDED = Path(__file__).parent / "recorded"

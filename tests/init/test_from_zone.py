@@ -20,7 +20,7 @@ from hyops_gitops.core.zone import RRset
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.zones import served_serial, wait_until
 from tests.init.conftest import ZONE, Init
-from tests.observe.drift.test_spellings import FOREIGN
+from tests.support.records import FOREIGN
 from tests.support.world import World
 
 MIXED = 300

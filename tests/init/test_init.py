@@ -15,6 +15,7 @@ from hyops_gitops.cli.main import execute
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.init.repository import CHECK
 from tests.init.conftest import REQUIRED, ZONE, Init
+from tests.support.repository import ROOT
 from tests.support.world import run
 
 FILES = {
@@ -32,7 +33,6 @@ FILES = {
     "endpoints/README.md",
     *(f"schemas/{name}.schema.json" for name in ("authority", "endpoint", "evidence", "plan")),
 }
-ROOT = Path(__file__).parent.parent.parent
 HASH = "0123456789abcdef0123456789abcdef01234567"
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.zones import create_zone
-from tests.log.conftest import ok, verifies
+from tests.support.keys import ok, verifies
 from tests.support.world import World, run
 
 

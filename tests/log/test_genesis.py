@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops.log.admin_entries import Continues, Genesis
-from tests.log.conftest import MakeKey, list_keys, ok
+from tests.support.keys import MakeKey, list_keys, ok
 from tests.support.world import World, run
 
 LOG = "0" * 32

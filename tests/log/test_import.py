@@ -15,7 +15,7 @@ from hyops_gitops.core.zone import Key, Operation, RRset
 from hyops_gitops.log.admin_entries import Gap
 from hyops_gitops.log.entries import Result
 from hyops_gitops.log.envelope import Entry
-from tests.log.conftest import MakeKey, list_keys, ok, verifies
+from tests.support.keys import MakeKey, list_keys, ok, verifies
 from tests.support.world import World, run
 
 

@@ -14,7 +14,7 @@ from hyops_gitops.log.admin import open_for_writing
 from hyops_gitops.log.admin_entries import Compromised, Gap, TrustChange
 from hyops_gitops.log.parts import TrustedKey
 from hyops_gitops.log.trust import TRUST_NAMESPACE, TrustBook
-from tests.log.conftest import Key, MakeKey, list_keys, ok, verifies
+from tests.support.keys import Key, MakeKey, list_keys, ok, verifies
 from tests.support.security_key import KINDS, Kind, SoftwareToken
 from tests.support.world import PRINCIPAL, World
 

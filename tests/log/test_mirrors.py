@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.log.conftest import MakeKey, list_keys, ok
+from tests.support.keys import MakeKey, list_keys, ok
 from tests.support.world import World, run
 
 

@@ -5,7 +5,6 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -58,11 +57,11 @@ from hyops_gitops.log.parts import (
 from hyops_gitops.log.segment import Base, SegmentRef
 from hyops_gitops.log.timeline import STAGES, Moment, ServiceReport
 from hyops_gitops.plan.plan import Action, Change, Drift, Held
-from tests.log.conftest import ok
+from tests.support.keys import ok
+from tests.support.repository import ROOT
 from tests.support.world import World
 
 NAMES: tuple[SchemaName, ...] = ("evidence", "plan")
-ROOT = Path(__file__).parent.parent.parent
 each_schema = pytest.mark.parametrize("name", NAMES)
 
 # --- values of every type of entry

@@ -3,7 +3,7 @@
 import pytest
 
 from hyops_gitops.core.findings import FindingsError
-from tests.log.conftest import MakeKey, ok
+from tests.support.keys import MakeKey, ok
 from tests.support.world import PRINCIPAL, World
 
 PATH = "authority/allowed_signers"

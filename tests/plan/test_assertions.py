@@ -13,7 +13,7 @@ from hyops_gitops.core.zone import Zone
 from hyops_gitops.plan.assertions import LastMove, Moves, Sides
 from hyops_gitops.plan.plan import Plan
 from hyops_gitops.plan.planning import Inputs, make_plan
-from tests.plan.test_limits import LOOSE, guards
+from tests.support.plans import LOOSE, guards
 from tests.support.strategies import APEX, contract_of, managed_of
 
 ONPREM, GCP = "10.0.0.1", "10.0.0.2"

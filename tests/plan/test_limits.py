@@ -12,9 +12,8 @@ from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.plan.limits import Limits
 from hyops_gitops.plan.plan import Plan, Refusal
 from hyops_gitops.plan.planning import Inputs, make_plan
+from tests.support.plans import LOOSE, guards
 from tests.support.strategies import APEX, contract_of, managed_of
-
-LOOSE = Limits(1000, 1000, 100, 1000, "warn", frozenset(overridable_guards()))
 
 
 def host(service: str, address: str, *, stable: bool = False, **sites: str) -> Contract:
@@ -35,10 +34,6 @@ def plan(
     observed = Zone.of(APEX, (*recorded.zone.rrsets.values(), *foreign))
     given = tuple(Override.parse(text) for text in overrides)
     return make_plan(Inputs(recorded, tuple(after), {}, observed, limits, given, stable))
-
-
-def guards(made: Plan) -> list[str]:
-    return [refusal.guard for refusal in made.refusals]
 
 
 def many(number: int, address: str) -> list[Contract]:

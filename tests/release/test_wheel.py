@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops import __version__
+from tests.support.repository import ROOT
 
-ROOT = Path(__file__).parent.parent.parent
 ZONE = "first.internal"
 CONTRACT = f"""\
 endpoint_dns_name: postgres.prod.{ZONE}

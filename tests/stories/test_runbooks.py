@@ -19,11 +19,12 @@ from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.zones import create_zone
 from hyops_gitops.log.admin_entries import Gap, Reconcile, TrustChange
 from hyops_gitops.log.entries import Intent
-from tests.recover.restore.conftest import Lived, simple  # noqa: F401 - a fixture
+from tests.support.lived import Lived
+from tests.support.repository import ROOT
 from tests.support.rows import Rows
 from tests.support.world import PRINCIPAL, World, run
 
-PAGES = Path(__file__).parents[2] / "docs" / "runbooks"
+PAGES = ROOT / "docs" / "runbooks"
 SITES = {"onprem": "10.0.0.1", "gcp": "10.1.0.1"}
 _BLOCK = re.compile(
     r"(?:^ *<!-- exits (?P<exit>\d+) -->\n)?^(?P<indent> *)```sh\n(?P<code>.*?)^(?P=indent)```$",
@@ -141,7 +142,7 @@ def test_key_theft(guarded: World, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def yesterday(simple: Lived) -> World:  # noqa: F811
+def yesterday(simple: Lived) -> World:
     """The forge is back from a back-up; the fixture's clone has what it lost, and CI has a fresh one."""
     world = simple.world
     assert world.remote is not None
@@ -156,7 +157,7 @@ def yesterday(simple: Lived) -> World:  # noqa: F811
     return world.clone(world.root.parent / "ci" / "clone")
 
 
-def test_forge_restored_and_somebody_has_a_clone(yesterday: World, simple: Lived) -> None:  # noqa: F811
+def test_forge_restored_and_somebody_has_a_clone(yesterday: World, simple: Lived) -> None:
     with yesterday.nothing_written():
         stopped = yesterday.cli("apply", "--format", "json").document()
     walk(yesterday, "forge-restored.md", ["Somebody has a clone"], CLONE=str(simple.world.root))
@@ -176,7 +177,7 @@ def test_forge_restored_and_nobody_has_a_clone(yesterday: World) -> None:
     assert gap.reason == "the forge lost a day, INC-4711"
 
 
-def test_primary_lost(simple: Lived) -> None:  # noqa: F811
+def test_primary_lost(simple: Lived) -> None:
     simple.lose_zone()
     walk(simple.world, "primary-lost.md")
 
@@ -196,7 +197,7 @@ def test_upgrade_and_way_back(served: World) -> None:
     assert protocol_marker(served.zone) in served.primary.rrsets_at([protocol_name(served.zone)])
 
 
-def test_damaged_zone(simple: Lived, small_lab: Lab) -> None:  # noqa: F811
+def test_damaged_zone(simple: Lived, small_lab: Lab) -> None:
     world = simple.world
     rows = Rows(small_lab)
     rows.insert(world.zone, world.name("first"), "A", world.at("first")["A"][1][0])
@@ -206,7 +207,7 @@ def test_damaged_zone(simple: Lived, small_lab: Lab) -> None:  # noqa: F811
     assert len(repaired) == 1
 
 
-def test_secondary_diverged(simple: Lived, small_lab: Lab) -> None:  # noqa: F811
+def test_secondary_diverged(simple: Lived, small_lab: Lab) -> None:
     """A write to the secondary, which PowerDNS takes: local serial as the primary's will be, other content."""
     world = simple.world
     secondary = PowerDnsWriter(small_lab.secondaries[0].api_url, "localhost", world.zone, small_lab.api_key)
@@ -216,7 +217,7 @@ def test_secondary_diverged(simple: Lived, small_lab: Lab) -> None:  # noqa: F81
     assert simple.secondary().digest() == simple.before.digest()
 
 
-def test_break_glass(simple: Lived, tmp_path: Path) -> None:  # noqa: F811
+def test_break_glass(simple: Lived, tmp_path: Path) -> None:
     (tmp_path / "signers").write_text(simple.world.read("authority/allowed_signers"))
     walk(simple.world, "break-glass.md", SIGNERS=str(tmp_path / "signers"), NAME="first.prod", TARGET="10.0.0.99")
     (folder,) = tmp_path.glob("hyops-bundle-*")

@@ -36,9 +36,10 @@ from hyops_gitops.plan.limits import Limits
 from hyops_gitops.plan.plan import Change, Drift, plan_digest
 from hyops_gitops.plan.state import after_changes
 from hyops_gitops.validate.validation import Validation, validate_tree
+from tests.support.repository import ROOT
 from tests.support.world import CLOSED, World, run
 
-SCRIPT = Path(__file__).parents[2] / "script" / "audit.sh"
+SCRIPT = ROOT / "script" / "audit.sh"
 ZONE = "tamper.internal"
 Files = dict[str, bytes]
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)

@@ -15,7 +15,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NoReturn, Self
 
-ROOT = Path(__file__).parents[2]
+from tests.support.repository import ROOT
+
 MARKS = "RECOVERY_MARKS"  # the variable with the descriptor of the pipe that a process was given
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(

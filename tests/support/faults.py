@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from hyops_gitops.adapters.host.machine import SystemClock
 from hyops_gitops.apply.ports import ApplyPorts
 from hyops_gitops.core.authority import Authority
+from hyops_gitops.core.errors import ReplyLost
 from hyops_gitops.core.exchange import PatchReceipt, ZoneHeader
 from hyops_gitops.core.network import ZoneWriter
 from hyops_gitops.core.zone import Key, Operation, RRset
@@ -90,3 +91,22 @@ class FakeClock:
     def swap(self, ports: ApplyPorts) -> ApplyPorts:
         """Apply by this clock."""
         return replace(ports, clock=self)
+
+
+def fail_first(times: int, error: Exception) -> Hook:
+    """A hook that raises for the first PATCHes."""
+
+    def hook(number: int) -> None:
+        if number <= times:
+            raise error
+
+    return hook
+
+
+LOST = ReplyLost("no reply", code="powerdns-connection-lost")
+
+
+def with_primary(primary: Primary) -> Callable[[ApplyPorts], ApplyPorts]:
+    """The primary with its faults, and a clock that does not make the test wait."""
+    clock = FakeClock()
+    return lambda ports: clock.swap(primary.swap(ports))

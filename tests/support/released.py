@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.repository import ROOT
 from tests.support.world import Ran, World
 
 COMMIT = "d4dc3a7"
-_ROOT = Path(__file__).parents[2]
 
 
 def unpack_released(directory: Path) -> Path:
     """Its source, out of this repository's history; the test is skipped where that is cut off."""
-    packed = subprocess.run(["git", "-C", _ROOT, "archive", COMMIT], capture_output=True, check=False)
+    packed = subprocess.run(["git", "-C", ROOT, "archive", COMMIT], capture_output=True, check=False)
     if packed.returncode != 0:
         if "CI" in os.environ:
             raise AssertionError(packed.stderr.decode())

@@ -11,14 +11,15 @@ from hyops_gitops.core.zone import RRset
 from hyops_gitops.log.entries import Body, Intent, Result
 from hyops_gitops.log.log import Log, placed
 from hyops_gitops.log.parts import Hold, Lease, ZoneDigests
+from hyops_gitops.log.reconciling import Reconciliation, reconciliation
 from hyops_gitops.log.segment import Base, SegmentRef
 from hyops_gitops.log.trust import BREAKGLASS_NAMESPACE
-from hyops_gitops.log.verify_segment import SegmentReading, read_segment
+from hyops_gitops.log.verify_segment import Segment, SegmentReading, read_segment
 from hyops_gitops.log.writer import Author, SigningKey
 from hyops_gitops.plan.plan import Action, Change, plan_digest, zone_after
 from hyops_gitops.plan.state import after_changes
 from hyops_gitops.recover.segment_log import SegmentReader, SegmentWriter
-from tests.support.book import ZONE, Book
+from tests.support.book import ZONE, Book, read_files
 
 SEGMENT = "0123456789ab"
 Files = dict[str, bytes]
@@ -152,3 +153,24 @@ def folder_of(files: Files, directory: Path) -> Path:
     for name, content in files.items():
         (directory / name).write_bytes(content)
     return directory
+
+
+def segment_of(glass: Breakglass) -> Segment:
+    segment = read(glass.book, glass.files).segment
+    assert segment is not None
+    return segment
+
+
+def take_in(glass: Breakglass) -> tuple[Log, Reconciliation]:
+    """The log with the segment of `glass` in it, read again."""
+    book, segment = glass.book, segment_of(glass)
+    commit, contracts = book.references()[0].commit, book.validation().contracts
+    taken = reconciliation(segment, book.head, commit, contracts=contracts, review="", reason="", overrides=())
+    book.store.trees.append({**book.files, **{f"segments/{SEGMENT}/{name}": one for name, one in glass.files.items()}})
+    if taken.drift is not None:
+        book.add(taken.drift, observed=taken.found)
+    book.add(taken.entry, observed=taken.observed, state=taken.state)
+    log = read_files(book.files, book.signers.lines, book.genesis).log
+    assert log is not None
+    book.log = log
+    return log, taken

@@ -23,8 +23,9 @@ from hyops_gitops.log.entries import Intent, Result
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.pinned_heads import verify_log
 from tests.support import applier
-from tests.support.commands import ROOT, Forked
+from tests.support.commands import Forked
 from tests.support.proxy import WAIT_S, Proxy
+from tests.support.repository import ROOT
 from tests.support.world import Ran, Swap, World
 
 LONG = "HYOPS_LONG" in os.environ

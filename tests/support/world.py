@@ -431,3 +431,6 @@ class World:
         before = (self.serial(), self.primary.rrsets())
         yield
         assert (self.serial(), self.primary.rrsets()) == before
+
+
+MakeWorld = Callable[..., World]

@@ -6,15 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.book import Book, build, commit_trees
-
-
-@pytest.fixture(scope="session")
-def book(tmp_path_factory: pytest.TempPathFactory) -> Book:
-    """The log as it should be. Not to be written to: continue a `copy`."""
-    made = build(tmp_path_factory.mktemp("log"))
-    commit_trees(made.world.root, made.store.trees)
-    return made
+from tests.support.book import Book, build
 
 
 @pytest.fixture(scope="session")

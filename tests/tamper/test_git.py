@@ -8,10 +8,7 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops.adapters.ssh.signing import SshKeygenSigner
-from hyops_gitops.audit.commits import AuditRequest
 from hyops_gitops.audit.report import Audit
-from hyops_gitops.audit.run import audit
-from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.declaration import Declaration
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.guards import Override
@@ -22,42 +19,18 @@ from hyops_gitops.log.branch import Signers
 from hyops_gitops.log.entries import Intent, Result
 from hyops_gitops.log.envelope import entry_path
 from hyops_gitops.log.parts import ContractsRef
-from hyops_gitops.log.pinned_heads import SeenHead
 from hyops_gitops.log.reconciling import reconciliation
 from hyops_gitops.plan.plan import Change
 from tests.support.book import ZONE, Book, audit_script, build, commit_trees
+from tests.support.forks import HEAD, forked, offline_audit, problem_codes, store
 from tests.support.segments import Breakglass, read
-from tests.support.world import World, run
+from tests.support.world import run
 
 Make = Callable[[], Path]
-HEAD = 15
-
-
-def audited(root: Path, *seen: str) -> Audit:
-    """Our verdict on a clone, without asking any server."""
-    request = AuditRequest(look="offline", seen=tuple(map(SeenHead.parse, seen)))
-    workspace = LocalWorkspace(root)
-    return audit(request, workspace, workspace.audit_git())
-
-
-def problem_codes(found: Audit) -> set[str]:
-    return {problem.code for problem in found.problems}
 
 
 def _sound(found: Audit) -> bool:
     return found.passed
-
-
-def forked(book: Book, root: Path, upto: int) -> Book:
-    """The log up to one entry, to be continued with the contracts of another clone."""
-    copy = book.copy(upto)
-    copy.world = World(root, ZONE, book.world.environ, None, None, book.world.key, book.world.policy)
-    return copy
-
-
-def store(copy: Book) -> Path:
-    commit_trees(copy.world.root, copy.store.trees)
-    return copy.world.root
 
 
 # --- intents and results that are validly signed and untrue
@@ -286,7 +259,7 @@ NOT_BY_SCRIPT = {"31 segment that did something else"}
 def test_untrue_entry_is_refused(name: str, book: Book, signers: Path, clone: Make) -> None:
     damage, expected = CASES[name]
     root = store(damage(book, clone()))
-    assert expected in problem_codes(audited(root))
+    assert expected in problem_codes(offline_audit(root))
     fine, said = audit_script(root, signers)
     assert fine is (expected in OURS_ALONE or name in NOT_BY_SCRIPT), said
 
@@ -304,7 +277,7 @@ def test_a_required_server_may_be_silent_where_its_site_is_lost(
     silent = copy.copy(HEAD + 1)
     silent.add(replace(body, servers=()), observed=copy.head.observed, state=copy.head.state)
     root = store(silent)
-    assert problem_codes(audited(root)) == (set() if lost == "hetzner" else {"not-converged"})
+    assert problem_codes(offline_audit(root)) == (set() if lost == "hetzner" else {"not-converged"})
     fine, said = audit_script(root, signers)
     assert fine is (lost == "hetzner"), said
 
@@ -356,7 +329,7 @@ def test_branch_that_did_not_only_grow_is_refused(name: str, book: Book, signers
     damage, expected = BRANCHES[name]
     root = clone()
     damage(book, root)
-    assert expected in problem_codes(audited(root))
+    assert expected in problem_codes(offline_audit(root))
     fine, said = audit_script(root, signers)
     assert not fine
     assert said.endswith("FAILED\n"), said
@@ -373,7 +346,7 @@ def test_commit_that_tells_something_else_is_found(old: str, new: str, book: Boo
         return message.replace(old, new) if message.startswith("000015") else message
 
     commit_trees(root, book.store.trees, reword=reword)
-    found = audited(root)
+    found = offline_audit(root)
     assert [(one.code, one.where) for one in found.problems] == [("subject", entry_path(ZONE, HEAD))]
 
 
@@ -386,7 +359,7 @@ def test_submodule_in_place_of_an_entry_is_refused(signers: Path, clone: Make) -
     run(*git, "update-index", "--add", "--cacheinfo", f"160000,{head},{path}")
     run(*git, "commit", "-q", "-m", "submodule")
     run(*git, "checkout", "-q", "-f", "main")
-    assert "path" in problem_codes(audited(root))
+    assert "path" in problem_codes(offline_audit(root))
     assert not audit_script(root, signers)[0]
 
 
@@ -396,10 +369,10 @@ def test_dropped_tail_with_rewritten_history_is_missed_without_an_outside_head(
     root = clone()
     commit_trees(root, book.store.trees[:13])
     seen = f"{HEAD}:{book.head.head.sha256}"
-    found = audited(root)
+    found = offline_audit(root)
     assert found.passed
     assert [row.disposition for row in found.population][-1] == "not applied"  # all that is left to see of it
-    assert problem_codes(audited(root, seen)) == {"seen"}
+    assert problem_codes(offline_audit(root, seen)) == {"seen"}
     assert audit_script(root, signers)[0]
     assert not audit_script(root, signers, "--seen", seen)[0]
 
@@ -408,8 +381,8 @@ def test_rewritten_last_change_is_missed_without_an_outside_head(book: Book, sig
     copy = forked(book, clone(), 13)
     copy.apply()
     root, seen = store(copy), f"{HEAD}:{book.head.head.sha256}"
-    assert audited(root).passed
-    assert problem_codes(audited(root, seen)) == {"seen"}
+    assert offline_audit(root).passed
+    assert problem_codes(offline_audit(root, seen)) == {"seen"}
     assert audit_script(root, signers)[0]
     assert not audit_script(root, signers, "--seen", seen)[0]
 
@@ -417,7 +390,7 @@ def test_rewritten_last_change_is_missed_without_an_outside_head(book: Book, sig
 def test_replaced_object_cannot_conclude(book: Book, signers: Path, clone: Make) -> None:  # noqa: ARG001
     root = clone()
     run("git", "-C", root, "replace", "evidence~1", "evidence~2")
-    found = audited(root)
+    found = offline_audit(root)
     assert not found.passed
     assert not found.conclusive
     assert audit_script(root, signers)[1].endswith("CANNOT CONCLUDE\n")
@@ -427,14 +400,14 @@ def test_graft_cannot_conclude(book: Book, signers: Path, clone: Make) -> None: 
     root = clone()
     head = run("git", "-C", root, "rev-parse", "main").decode()
     (root / ".git" / "info" / "grafts").write_text(head)
-    assert not audited(root).conclusive
+    assert not offline_audit(root).conclusive
     assert audit_script(root, signers)[1].endswith("CANNOT CONCLUDE\n")
 
 
 def test_shallow_clone_cannot_conclude(book: Book, signers: Path, tmp_path: Path) -> None:
     run("git", "clone", "-q", "--depth", "1", "--no-single-branch", f"file://{book.world.root}", tmp_path / "shallow")
     run("git", "-C", tmp_path / "shallow", "branch", "evidence", "origin/evidence")
-    found = audited(tmp_path / "shallow")
+    found = offline_audit(tmp_path / "shallow")
     assert not found.passed
     assert not found.conclusive
     assert audit_script(tmp_path / "shallow", signers)[1].endswith("CANNOT CONCLUDE\n")
@@ -444,7 +417,7 @@ def test_deleted_branch_is_refused(book: Book, signers: Path, clone: Make) -> No
     root = clone()
     run("git", "-C", root, "branch", "-D", "evidence")
     with pytest.raises(Refused, match="no branch"):
-        audited(root)
+        offline_audit(root)
     assert audit_script(root, signers)[1].endswith("CANNOT CONCLUDE\n")
 
 
@@ -452,7 +425,7 @@ def test_clone_with_autocrlf_passes(book: Book, signers: Path, tmp_path: Path) -
     config = ("-c", "core.autocrlf=true")
     run("git", *config, "clone", "-q", "--config", "core.autocrlf=true", book.world.root, tmp_path / "crlf")
     run("git", "-C", tmp_path / "crlf", "branch", "evidence", "origin/evidence")
-    assert audited(tmp_path / "crlf").passed
+    assert offline_audit(tmp_path / "crlf").passed
     fine, said = audit_script(tmp_path / "crlf", signers)
     assert fine, said
 
@@ -468,7 +441,7 @@ def test_sha256_repository_passes(tmp_path: Path) -> None:
     commit_trees(book.world.root, book.store.trees)
     file = tmp_path / "signers"
     shutil.copy(book.world.root / "authority" / "allowed_signers", file)
-    assert audited(book.world.root).passed
+    assert offline_audit(book.world.root).passed
     fine, said = audit_script(book.world.root, file)
     assert fine, said
 
@@ -480,7 +453,7 @@ def test_filters_and_hooks_of_the_repository_take_no_part(signers: Path, clone: 
     for setting in ("core.fsmonitor", "filter.trap.smudge", "filter.trap.clean", "core.sshCommand"):
         run("git", "-C", root, "config", setting, f"touch {trap}")
     (root / ".git" / "info" / "attributes").write_text("* filter=trap\n")
-    assert audited(root).passed
+    assert offline_audit(root).passed
     assert audit_script(root, signers)[0]
     assert not trap.exists()
 
@@ -488,14 +461,14 @@ def test_filters_and_hooks_of_the_repository_take_no_part(signers: Path, clone: 
 def test_reconciled_segment_passes_both(book: Book, signers: Path, clone: Make) -> None:
     root = store(_reconciled(book, clone(), dict))
 
-    assert audited(root).passed
+    assert offline_audit(root).passed
     assert audit_script(root, signers)[0]
 
 
 def test_unreconciled_segment_is_listed(book: Book, clone: Make) -> None:
     root = clone()
     commit_trees(root, [*book.store.trees, {**book.files, "segments/b/1.json": b"{}\n"}])
-    found = audited(root)
+    found = offline_audit(root)
     assert found.passed
     assert [one.message for one in found.exceptions if one.kind == "segment"] == [
         "break-glass segment b is not reconciled"
@@ -503,7 +476,7 @@ def test_unreconciled_segment_is_listed(book: Book, clone: Make) -> None:
 
 
 def test_every_kind_of_exception_is_listed(book: Book) -> None:
-    found = audited(book.world.root)
+    found = offline_audit(book.world.root)
     assert found.passed
     kinds = {one.kind for one in found.exceptions}
     assert {"drift", "refusal", "authority", "keys", "gap", "acknowledged", "recovered"} <= kinds
@@ -519,4 +492,4 @@ def test_every_kind_of_exception_is_listed(book: Book) -> None:
 
 def test_intent_of_the_book_is_the_contracts(book: Book) -> None:
     assert isinstance(book.head.entries[13].body, Intent)
-    assert _sound(audited(book.world.root))
+    assert _sound(offline_audit(book.world.root))

@@ -14,8 +14,8 @@ from hyops_gitops.log.reconciling import reconciliation
 from hyops_gitops.plan.plan import Held, plan_digest, zone_after
 from hyops_gitops.plan.state import after_changes
 from tests.support.book import ZONE, Book
+from tests.support.forks import HEAD, forked, offline_audit, store
 from tests.support.segments import SEGMENT, Breakglass, read
-from tests.tamper.test_git import HEAD, audited, forked, store
 
 NAME, CONTRACT = f"first.prod.{ZONE}", "endpoints/prod/first.yaml"
 Holds = Callable[[tuple[Hold, ...]], tuple[Hold, ...]]
@@ -144,7 +144,7 @@ def test_holds_are_derived_anew(name: str, book: Book, clone: Callable[[], Path]
     build, expected = CASES[name]
     copy = forked(book, clone(), HEAD)
     build(copy)
-    found = audited(store(copy))
+    found = offline_audit(store(copy))
     said = [f"{one.code} {one.where}: {one.message}" for one in found.problems]
     assert {one.code for one in found.problems} - {"review"} == expected, said
     assert found.inconclusive == ()
@@ -161,4 +161,4 @@ def test_an_entry_of_before_says_nothing_of_the_contracts(book: Book, clone: Cal
     again.store.trees.append(copy.store.trees[-2])
     old = replace(body, adopted=replace(body.adopted, commit=None))
     again.add(old, observed=copy.head.observed, state=copy.head.state)
-    assert {one.code for one in audited(store(again)).problems} <= {"review"}
+    assert {one.code for one in offline_audit(store(again)).problems} <= {"review"}

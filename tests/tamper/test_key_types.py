@@ -10,12 +10,11 @@ from hyops_gitops.core.ports import Signer
 from hyops_gitops.log.admin_entries import Reconcile
 from hyops_gitops.log.envelope import entry_path
 from hyops_gitops.log.trust import BREAKGLASS_NAMESPACE
-from tests.recover.breakglass.test_reconciling import take_in
 from tests.support.book import ZONE, Book, audit_script, commit_trees
+from tests.support.forks import HEAD, forked, offline_audit, problem_codes, store
 from tests.support.security_key import KINDS, SoftwareToken, with_counter
-from tests.support.segments import SEGMENT, Breakglass, read
+from tests.support.segments import SEGMENT, Breakglass, read, take_in
 from tests.support.world import run
-from tests.tamper.test_git import HEAD, audited, forked, problem_codes, store
 
 FIRST = HEAD + 3  # after the entries that let the keys in
 
@@ -50,7 +49,7 @@ def test_entries_by_keys_of_every_type_pass_both(mixed: tuple[Book, Path]) -> No
     root = store(copy)
     types = [entry.envelope.key.split()[0] for entry in copy.head.entries[FIRST - 1 :]]
     assert types == [*KINDS, "ssh-rsa", "ecdsa-sha2-nistp256"]
-    found = audited(root)
+    found = offline_audit(root)
     assert (found.passed, found.entries) == (True, FIRST + 3)
     fine, said = audit_script(root, pinned)
     assert fine, said
@@ -63,7 +62,7 @@ def test_a_token_s_entry_with_another_counter_is_refused_by_both(seq: int, mixed
     path = f"{entry_path(ZONE, seq)}.sig"
     cut.store.trees[-1] = {**cut.files, path: with_counter(cut.files[path], 99)}
     commit_trees(cut.world.root, cut.store.trees)
-    assert problem_codes(audited(cut.world.root)) == {"signature"}
+    assert problem_codes(offline_audit(cut.world.root)) == {"signature"}
     fine, said = audit_script(cut.world.root, pinned)
     assert not fine
     assert f"{seq} is not signed as it says" in said
@@ -92,6 +91,6 @@ def test_a_segment_signed_by_tokens_passes_verification_and_both_audits(
     pinned = tmp_path / "pinned"
     pinned.write_text(copy.world.read("authority/allowed_signers"))
     root = store(copy)
-    assert audited(root).passed
+    assert offline_audit(root).passed
     fine, said = audit_script(root, pinned)
     assert fine, said

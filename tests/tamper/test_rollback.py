@@ -14,7 +14,7 @@ from hyops_gitops.log.parts import ZoneDigests
 from hyops_gitops.plan.plan import Change, Held, plan_digest
 from hyops_gitops.plan.state import after_changes, taken_back
 from tests.support.book import ZONE, Book, audit_script
-from tests.tamper.test_git import HEAD, audited, forked, problem_codes, store
+from tests.support.forks import HEAD, forked, offline_audit, problem_codes, store
 
 Make = Callable[[], Path]
 NAME, CONTRACT = f"first.prod.{ZONE}", "endpoints/prod/first.yaml"
@@ -59,7 +59,7 @@ def rolled_back(
 def judged(copy: Book, signers: Path) -> tuple[set[str], bool, str]:
     """Our codes, and whether the script is content, and what it said."""
     root = store(copy)
-    return problem_codes(audited(root)), *audit_script(root, signers)
+    return problem_codes(offline_audit(root)), *audit_script(root, signers)
 
 
 def test_a_roll_back_and_its_hold_are_sound(book: Book, signers: Path, clone: Make) -> None:

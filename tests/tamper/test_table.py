@@ -4,12 +4,12 @@ import ast
 import functools
 import re
 from collections.abc import Mapping
-from pathlib import Path
 
+from tests.support.repository import ROOT
 from tests.tamper import test_git, test_tree
 from tests.tamper.table import TABLE, Row
 
-TESTS = Path(__file__).parents[1]
+TESTS = ROOT / "tests"
 PARAMETERS: Mapping[str, Mapping[str, object]] = {
     "test_tree_is_refused_by_both": test_tree.CASES,
     "test_untrue_entry_is_refused": test_git.CASES,

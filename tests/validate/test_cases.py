@@ -10,8 +10,9 @@ import pytest
 
 from hyops_gitops.cli.main import execute
 from hyops_gitops.validate.rules import RULES
+from tests.support.repository import ROOT
 
-CASES = Path(__file__).parent.parent / "cases"
+CASES = ROOT / "tests" / "cases"
 INVALID = sorted(path for path in (CASES / "invalid").glob("*/*") if path.is_dir())
 NOT_PART_OF_THE_TREE = ("expected.txt", "deleted.txt", "arguments.txt")
 BUILT_IN_TESTS = {  # these need a Git history

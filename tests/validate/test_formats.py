@@ -13,8 +13,9 @@ from hyops_gitops.cli.main import execute
 from hyops_gitops.core.findings import Finding, Severity
 from hyops_gitops.validate.formats import findings_annotations, findings_sarif
 from hyops_gitops.validate.rules import RULES
+from tests.support.repository import ROOT
 
-BASE = Path(__file__).parent.parent / "cases" / "base"
+BASE = ROOT / "tests" / "cases" / "base"
 POSTGRES = "endpoints/prod/postgres.yaml"
 COMMAND = re.compile(r"::(error|warning) ([^:\n]*)::([^\n]*)")
 HOSTILE = Finding(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.recover.bundle.conftest import unpack
+from tests.support.bundles import unpack
 from tests.support.world import World, run
 from tests.workflows.reading import PATH, Runner
 

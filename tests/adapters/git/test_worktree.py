@@ -13,8 +13,9 @@ from hyops_gitops.adapters.git.clone import GitRepository
 from hyops_gitops.adapters.git.trees import GitWorkTree, StagedTree
 from hyops_gitops.cli.main import execute
 from hyops_gitops.core.ports import SourceTree
+from tests.support.repository import ROOT
 
-BASE = Path(__file__).parents[2] / "cases" / "base"
+BASE = ROOT / "tests" / "cases" / "base"
 REDIS, POSTGRES = "endpoints/dev/redis.yaml", "endpoints/prod/postgres.yaml"
 
 

@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -14,6 +13,7 @@ from hyops_gitops.core.authority import DEFAULT_CONVERGENCE_S, DEFAULT_OVERRIDAB
 from hyops_gitops.core.context import DEFAULT_TTL
 from hyops_gitops.core.guards import overridable_guards
 from hyops_gitops.validate.building import DEFAULT_BRANCH, DEFAULT_SERVER_ID
+from tests.support.repository import ROOT
 
 NAMES: tuple[SchemaName, ...] = ("endpoint", "authority")
 Schema = dict[str, Any]
@@ -113,7 +113,7 @@ def test_default_overridable_guards_can_be_overridden() -> None:
 
 
 def test_contracts_name_a_schema_that_is_there() -> None:
-    root = Path(__file__).parents[3]
+    root = ROOT
     contracts = list(itertools.chain(root.glob("endpoints/*/*.yaml"), root.glob("authority/*.yaml")))
 
     assert len(contracts) > 12

@@ -13,7 +13,7 @@ from hyops_gitops.core.exchange import Answer, Question
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.observe.checkup import DoctorRequest
-from tests.observe.doctor.conftest import LOOKED, SITES, checkup_of, with_clock, wrong
+from tests.support.checkups import LOOKED, SITES, checkup_of, with_clock, wrong
 from tests.support.world import CLOSED, World, run
 
 LOOKED_AT_MAIN = LOOKED["protection-main"]

@@ -13,7 +13,7 @@ import pytest
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.observe.checkup import DoctorRequest
-from tests.observe.doctor.conftest import SITES, checkup_of, with_clock
+from tests.support.checkups import SITES, checkup_of, with_clock
 from tests.support.services import Authority, answering
 from tests.support.world import CLOSED, World, run
 

@@ -22,7 +22,7 @@ from hyops_gitops.lab.lifecycle import start_lab, stop_lab
 from hyops_gitops.lab.model import Backend, Lab
 from hyops_gitops.observe.checkup import DoctorRequest
 from hyops_gitops.observe.isolation import SCRATCH_PREFIX, Race, closing_settings, race, scratch_name
-from tests.observe.doctor.conftest import LOOKED, checkup_of
+from tests.support.checkups import LOOKED, checkup_of
 from tests.support.databases import require, rows
 from tests.support.world import World
 

@@ -1,20 +1,17 @@
 """Worlds whose zone is applied and transferred, and looks at them."""
 
 import itertools
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from hyops_gitops.adapters.powerdns.zone_api import PowerDnsTransferRequester, PowerDnsWriter
 from hyops_gitops.lab.lifecycle import start_lab, stop_lab
 from hyops_gitops.lab.model import Backend, Lab
-from hyops_gitops.lab.zones import create_zone, served_serial, wait_until
-from hyops_gitops.observe.drift import DriftCase, DriftReport
-from hyops_gitops.observe.find_drift import DriftRequest, Look, look_for_drift
+from hyops_gitops.lab.zones import create_zone
 from tests.support.databases import require
+from tests.support.drifts import bring_up
 from tests.support.world import World
 
 _numbers = itertools.count(1)
@@ -73,44 +70,3 @@ def look(settled: World, tmp_path: Path) -> Iterator[World]:
     kept = [one for one in before if one.type != "SOA"]
     settled.primary.patch(sorted(now - {one.key for one in before}), kept)
     bring_up(settled)
-
-
-def drift(world: World, look: Look = "auto", *, record: bool = False, retransfer: str | None = None) -> DriftReport:
-    return look_for_drift(DriftRequest(look, record=record, retransfer=retransfer), world.wiring())
-
-
-def only(found: DriftReport, kind: str) -> DriftCase:
-    """The one case there is."""
-    assert [case.kind.value for case in found.cases] == [kind]
-    return found.cases[0]
-
-
-def sides(case: DriftCase) -> list[tuple[str, str, tuple[str, ...], tuple[str, ...]]]:
-    """Each difference: name, type, expected, found."""
-    return [
-        (one.name, one.type, one.expected.rdata if one.expected else (), one.found.rdata if one.found else ())
-        for one in case.differences
-    ]
-
-
-def on_secondary(world: World) -> PowerDnsWriter:
-    """The secondary's API, which accepts edits of its copy."""
-    assert world.lab is not None
-    return PowerDnsWriter(world.lab.secondaries[0].api_url, "localhost", world.zone, world.lab.api_key)
-
-
-def bring_up(world: World) -> None:
-    """Let the secondary have what the primary has."""
-    assert world.lab is not None
-    primary, secondary = world.lab.primary, world.lab.secondaries[0]
-    requester = PowerDnsTransferRequester(secondary.api_url, "localhost", world.zone, world.lab.api_key)
-    asked = 0.0
-
-    def arrived() -> bool:
-        nonlocal asked
-        if time.monotonic() - asked > 1:  # one request may be lost while the secondary's database is busy
-            asked = time.monotonic()
-            requester.refresh()
-        return served_serial(secondary, world.zone) == served_serial(primary, world.zone)
-
-    wait_until(arrived, 20, "the transfer")

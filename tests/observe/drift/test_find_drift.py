@@ -14,7 +14,7 @@ from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.zones import create_zone, served_serial
 from hyops_gitops.log.entries import ZoneDrift
 from hyops_gitops.observe.find_drift import DriftRequest, Look, look_for_drift
-from tests.observe.drift.conftest import bring_up, drift, on_secondary, only, sides
+from tests.support.drifts import bring_up, drift, on_secondary, only, sides
 from tests.support.world import World
 
 pytestmark = pytest.mark.authority

@@ -4,7 +4,7 @@ import pytest
 
 from hyops_gitops.core.zone import RRset
 from tests.apply.test_serials import set_serial
-from tests.observe.drift.conftest import drift, on_secondary, only
+from tests.support.drifts import drift, on_secondary, only
 from tests.support.world import World
 
 pytestmark = pytest.mark.authority

@@ -4,9 +4,6 @@ import pytest
 
 from tests.support.book import Book
 from tests.support.segments import Breakglass
-from tests.tamper.conftest import book
-
-__all__ = ["book"]
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.zones import create_zone, wait_until
 from hyops_gitops.log.entries import Unchanged
 from hyops_gitops.recover.breakglass import Cutover
-from tests.stories.cutover.conftest import audited
+from tests.support.audits import audited
 from tests.support.outage import Outage
 
 pytestmark = pytest.mark.authority

@@ -17,7 +17,7 @@ from hyops_gitops.log.entries import Intent, Result, ZoneDrift
 from hyops_gitops.move.failover import FailoverRequest
 from hyops_gitops.move.moving import CommitOptions
 from hyops_gitops.recover.breakglass import Cutover, Failback
-from tests.recover.restore.conftest import Lived, restore
+from tests.support.lived import Lived, restore
 from tests.support.outage import TOKEN_OWNER, Outage, target
 from tests.support.world import World
 

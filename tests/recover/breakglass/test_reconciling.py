@@ -13,38 +13,16 @@ from hyops_gitops.log.admin_entries import Reconcile
 from hyops_gitops.log.entries import Result
 from hyops_gitops.log.history import name_history
 from hyops_gitops.log.holds import held_contracts, hold_of, holds_due, holds_in_effect
-from hyops_gitops.log.log import Log
-from hyops_gitops.log.reconciling import Reconciliation, markers_left, reconciliation
+from hyops_gitops.log.reconciling import markers_left
 from hyops_gitops.log.retirement import retirements
-from hyops_gitops.log.verify_segment import Segment, check_new
+from hyops_gitops.log.verify_segment import check_new
 from hyops_gitops.move.cutover import previous_target
 from hyops_gitops.plan.limits import Limits
 from hyops_gitops.plan.plan import Action, Change, moved, zone_after
-from tests.support.book import ZONE, Book, codes, read_files
-from tests.support.segments import SEGMENT, Breakglass, read
+from tests.support.book import ZONE, Book, codes
+from tests.support.segments import SEGMENT, Breakglass, segment_of, take_in
 
 NAME = f"first.prod.{ZONE}"
-
-
-def segment_of(glass: Breakglass) -> Segment:
-    segment = read(glass.book, glass.files).segment
-    assert segment is not None
-    return segment
-
-
-def take_in(glass: Breakglass) -> tuple[Log, Reconciliation]:
-    """The log with the segment of `glass` in it, read again."""
-    book, segment = glass.book, segment_of(glass)
-    commit, contracts = book.references()[0].commit, book.validation().contracts
-    taken = reconciliation(segment, book.head, commit, contracts=contracts, review="", reason="", overrides=())
-    book.store.trees.append({**book.files, **{f"segments/{SEGMENT}/{name}": one for name, one in glass.files.items()}})
-    if taken.drift is not None:
-        book.add(taken.drift, observed=taken.found)
-    book.add(taken.entry, observed=taken.observed, state=taken.state)
-    log = read_files(book.files, book.signers.lines, book.genesis).log
-    assert log is not None
-    book.log = log
-    return log, taken
 
 
 def test_anchor_of_a_segment_is_explained_once_it_is_in_the_log(glass: Breakglass) -> None:

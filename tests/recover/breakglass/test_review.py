@@ -14,11 +14,10 @@ from hyops_gitops.log.admin_entries import Reconcile
 from hyops_gitops.log.reviews import pending_reviews, segment_warnings
 from hyops_gitops.recover.breakglass import segment_findings
 from hyops_gitops.validate.validation import validate_tree
-from tests.recover.breakglass.test_reconciling import take_in
 from tests.support.book import Book, commit_trees
-from tests.support.segments import SEGMENT, Breakglass
-from tests.tamper.test_git import audited, forked
-from tests.tamper.test_git import problem_codes as codes
+from tests.support.forks import forked, offline_audit
+from tests.support.forks import problem_codes as codes
+from tests.support.segments import SEGMENT, Breakglass, take_in
 
 
 @pytest.fixture
@@ -70,11 +69,11 @@ def test_validate_warns_and_then_fails(taken: Book) -> None:
 
 
 def test_audit_fails_when_it_is_overdue(taken: Book) -> None:
-    found = audited(taken.world.root)  # the log is of long ago
+    found = offline_audit(taken.world.root)  # the log is of long ago
     assert codes(found) == {"review"}
     assert [one.message for one in found.exceptions if one.kind == "breakglass"] != []
     review(taken, "other@tests")
     commit_trees(taken.world.root, taken.store.trees)
-    found = audited(taken.world.root)
+    found = offline_audit(taken.world.root)
     assert found.passed
     assert [one.kind for one in found.exceptions if one.seq == taken.head.head.seq] == ["reviewed"]

@@ -15,6 +15,7 @@ from hyops_gitops.adapters.wheels import tarball
 from hyops_gitops.adapters.yaml.schema import shipped_schemas
 from hyops_gitops.recover.bundle import sums_text
 from hyops_gitops.recover.make_bundle import Bundle, BundlePorts, make_bundle
+from tests.support.bundles import unpack
 from tests.support.world import Ran, World, run
 
 ZONE = "bundle.internal"
@@ -43,14 +44,6 @@ def made(world: World, revision: str = "HEAD") -> Bundle:
         tool="hyops-gitops 0",
     )
     return make_bundle(revision, ports)
-
-
-def unpack(content: bytes, directory: Path) -> Path:
-    """The one folder of a bundle."""
-    directory.mkdir()
-    run("tar", "-xzf", "-", "-C", directory, stdin=content)
-    (folder,) = directory.iterdir()
-    return folder
 
 
 Unpack = Callable[[], Path]

@@ -13,7 +13,8 @@ import pytest
 from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.errors import InvalidData, Refused
 from hyops_gitops.recover.bundle import BundleInfo, parse_sums, sums_text
-from tests.recover.bundle.conftest import ZONE, install, made, sign, unpack
+from tests.recover.bundle.conftest import ZONE, install, made, sign
+from tests.support.bundles import unpack
 from tests.support.passwd import NO_USER, without_passwd_entry
 from tests.support.world import PRINCIPAL, World, run
 

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops.lab.model import load_lab
-from tests.recover.bundle.conftest import Island, sign, tools_without, unpack
+from tests.recover.bundle.conftest import Island, sign, tools_without
+from tests.support.bundles import unpack
+from tests.support.repository import ROOT
 from tests.support.world import Ran, World, run
 
-ROOT = Path(__file__).parents[3]
 ZONE = "island.internal"
 SITES = {"onprem": "10.0.0.1", "gcp": "10.0.1.1"}
 

@@ -1,7 +1,6 @@
 """A primary that lost the zone, or went back, comes back from the log: on real servers."""
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -11,9 +10,10 @@ from hyops_gitops.core.zone import RRset
 from hyops_gitops.log.entries import Intent, Result, ZoneDrift
 from hyops_gitops.recover.restore import RestoreRequest, RestoreResult, prepare_restore
 from hyops_gitops.recover.restore_write import carry_out_restore
-from tests.log.conftest import ok, verifies
-from tests.observe.drift.test_spellings import FOREIGN
-from tests.recover.restore.conftest import Lived, restore
+from tests.support.keys import ok, verifies
+from tests.support.lived import Lived, restore
+from tests.support.records import FOREIGN
+from tests.support.repository import ROOT
 from tests.support.world import World, run
 
 pytestmark = pytest.mark.every_backend  # for `lived`; `simple` has one
@@ -115,7 +115,7 @@ def test_the_record_of_it_passes_every_audit(simple: Lived) -> None:
     simple.lose_zone()
     restore(simple.world)
     audited = simple.world.cli("audit", "--format", "json").document()
-    script = Path(__file__).parents[3] / "script" / "audit.sh"
+    script = ROOT / "script" / "audit.sh"
     said = run(script, simple.world.root, simple.world.root / "authority/allowed_signers").decode()
 
     assert (audited["problems"], audited["inconclusive"]) == ([], [])

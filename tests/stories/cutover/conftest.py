@@ -1,7 +1,6 @@
 """Worlds whose endpoints are real services: two sites on loopback, behind a caching resolver."""
 
 import itertools
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +8,6 @@ import pytest
 
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.zones import create_zone
-from hyops_gitops.log.entries import Intent, Result
 from tests.support.world import World
 
 MakeWorld = Callable[..., World]
@@ -45,31 +43,3 @@ def sites(service_lab: Lab) -> dict[str, str]:
 def port(service_lab: Lab) -> int:
     """The port it listens on, the same at both sites."""
     return service_lab.services[0].address.port
-
-
-def endpoint(world: World, service: str, target: str | list[str], port: int, ttl: int = 60, **more: object) -> None:
-    """Write a contract whose targets are probed."""
-    targets = [target] if isinstance(target, str) else target
-    fields = {"endpoint_port": port, "endpoint_readiness": [{"type": "tcp", "timeout_s": 1}], **more}
-    world.contract(service, *targets, ttl=ttl, **fields)  # type: ignore[arg-type]  # further fields by name
-
-
-def audited(world: World) -> None:
-    """The log verifies, the audit has nothing to say against it, and neither has script/audit.sh."""
-    assert world.cli("evidence", "verify").exit == 0
-    audit = world.cli("audit", "--offline", "--format", "json").document()
-    assert (audit["problems"], audit["inconclusive"]) == ([], [])
-    script = Path(__file__).parents[3] / "script" / "audit.sh"
-    command = ["bash", script, world.root, world.root / "authority/allowed_signers"]
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, ""), done.stdout
-
-
-def intents(world: World) -> list[Intent]:
-    """Every intent, oldest first."""
-    return [body for body in world.bodies() if isinstance(body, Intent)]
-
-
-def results(world: World) -> list[Result]:
-    """Every result, oldest first."""
-    return [body for body in world.bodies() if isinstance(body, Result)]

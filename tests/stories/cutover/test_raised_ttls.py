@@ -16,7 +16,9 @@ from hyops_gitops.lab.model import Lab, LabResolver
 from hyops_gitops.lab.resolver import MADE, find_recursor, free_resolver, prepare_resolver
 from hyops_gitops.lab.zones import wait_until
 from hyops_gitops.log.entries import Unchanged
-from tests.stories.cutover.conftest import MakeWorld, audited, endpoint, results
+from tests.stories.cutover.conftest import MakeWorld
+from tests.support.audits import audited
+from tests.support.endpoints import endpoint, results
 from tests.support.world import World
 
 pytestmark = pytest.mark.authority

@@ -3,7 +3,7 @@
 import pytest
 
 from hyops_gitops.log.entries import Refusal
-from tests.stories.cutover.conftest import endpoint, intents
+from tests.support.endpoints import endpoint, intents
 from tests.support.services import free_port
 from tests.support.world import World
 

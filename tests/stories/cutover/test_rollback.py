@@ -12,7 +12,9 @@ from hyops_gitops.core.events import Event, Warned
 from hyops_gitops.core.readiness import Probe, ProbeReport, ProbeVerdict
 from hyops_gitops.log.entries import Refusal
 from hyops_gitops.observe.find_drift import DriftRequest, look_for_drift
-from tests.stories.cutover.conftest import MakeWorld, audited, endpoint, intents, results
+from tests.stories.cutover.conftest import MakeWorld
+from tests.support.audits import audited
+from tests.support.endpoints import endpoint, intents, results
 from tests.support.world import World
 
 pytestmark = pytest.mark.authority

@@ -15,7 +15,9 @@ from hyops_gitops.lab.zones import wait_until
 from hyops_gitops.log.entries import Unchanged
 from hyops_gitops.observe.find_status import look
 from hyops_gitops.observe.status import Status
-from tests.stories.cutover.conftest import MakeWorld, audited, endpoint, intents, results
+from tests.stories.cutover.conftest import MakeWorld
+from tests.support.audits import audited
+from tests.support.endpoints import endpoint, intents, results
 from tests.support.world import World
 
 pytestmark = pytest.mark.authority

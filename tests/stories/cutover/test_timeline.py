@@ -14,7 +14,8 @@ import pytest
 
 from hyops_gitops.core.authority import ServerAddress
 from hyops_gitops.core.events import Event, ServerSeen
-from tests.stories.cutover.conftest import audited, endpoint, intents, results
+from tests.support.audits import audited
+from tests.support.endpoints import endpoint, intents, results
 from tests.support.faults import Primary
 from tests.support.world import World
 

@@ -1,7 +1,6 @@
 """`drift --repair`: damage that stands there already is shown, mended and recorded."""
 
 import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -9,11 +8,12 @@ from hyops_gitops.core.damage import DamageKind
 from hyops_gitops.core.markers import anchor_name, claim_name, protocol_name
 from hyops_gitops.log.entries import Intent, Result
 from tests.stories.damage.conftest import on_each_database
+from tests.support.repository import ROOT
 from tests.support.rows import Rows
 from tests.support.world import Ran, World
 
 pytestmark = pytest.mark.authority
-SCRIPT = Path(__file__).parents[3] / "script" / "audit.sh"
+SCRIPT = ROOT / "script" / "audit.sh"
 
 
 def _repair(world: World, *options: str) -> Ran:

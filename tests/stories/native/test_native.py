@@ -19,9 +19,9 @@ from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.zones import served_serial
 from hyops_gitops.log.entries import Result
 from hyops_gitops.observe.drift import DriftReport
-from tests.observe.doctor.conftest import checkup_of
-from tests.observe.drift.conftest import drift, only
 from tests.stories.native.conftest import MakeWorld, native_authority
+from tests.support.checkups import checkup_of
+from tests.support.drifts import drift, only
 from tests.support.world import World
 
 pytestmark = pytest.mark.authority

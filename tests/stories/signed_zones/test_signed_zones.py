@@ -9,8 +9,8 @@ import pytest
 
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.lab.model import Lab
-from tests.observe.doctor.conftest import wrong
 from tests.stories.signed_zones.conftest import Signed, Validating, sign
+from tests.support.checkups import wrong
 
 pytestmark = [
     pytest.mark.authority,

@@ -1,0 +1,17 @@
+"""Every audit there is, of one world."""
+
+import subprocess
+
+from tests.support.repository import ROOT
+from tests.support.world import World
+
+
+def audited(world: World) -> None:
+    """The log verifies, the audit has nothing to say against it, and neither has script/audit.sh."""
+    assert world.cli("evidence", "verify").exit == 0
+    audit = world.cli("audit", "--offline", "--format", "json").document()
+    assert (audit["problems"], audit["inconclusive"]) == ([], [])
+    script = ROOT / "script" / "audit.sh"
+    command = ["bash", script, world.root, world.root / "authority/allowed_signers"]
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
