@@ -62,6 +62,7 @@ class Kind(NamedTuple):
 
     read: Callable[[object], object]  # raises _Mismatch, or ValueError
     write: Callable[..., object] | None = None  # None: they are JSON
+    as_is: type | None = None  # values of exactly this type need no reading
 
 
 def _exactly(expected: type, called: str) -> Kind:
@@ -70,7 +71,7 @@ def _exactly(expected: type, called: str) -> Kind:
             raise _expected(called, value)
         return value
 
-    return Kind(read)
+    return Kind(read, as_is=expected)
 
 
 def _read_time(value: object) -> datetime:
@@ -135,10 +136,11 @@ def _mapping(item: Kind) -> Kind:
 
 
 def _nullable(kind: Kind) -> Kind:
-    read, write = kind
+    read, write, as_is = kind
     return Kind(
         lambda value: None if value is None else read(value),
         write and (lambda value: None if value is None else write(value)),
+        as_is,
     )
 
 
@@ -213,36 +215,84 @@ def _members(field: str, hint: object, default: object) -> tuple[list[Member], S
     return [Member(field, path, hint, default)], None
 
 
+class _Take(NamedTuple):
+    """How one member is read."""
+
+    name: str  # empty: the object itself is read
+    place: str  # for messages
+    as_is: type | None
+    read: Callable[[object], object]
+    lenient: bool  # where it is missing or null, it is what `absent` says
+    absent: object
+
+
+class _Put(NamedTuple):
+    """How one member is written."""
+
+    get: Callable[[object], object]
+    of: Callable[..., object] | None
+    default: object
+    write: Callable[..., object] | None
+    above: tuple[str, ...]
+    name: str  # empty: its own members are
+
+
 class Codec:
-    """The reader and the writer of one type's objects."""
+    """The reader and the writer of one type's objects. Its loops are inline: a log has millions of members."""
 
     def __init__(self, of: type) -> None:
         self.of = of
         self.members: list[Member] = []
-        self._takes: list[Callable[[Json], object]] = []
-        self._puts: list[Callable[[object, Json], None]] = []
+        self._takes: list[_Take] = []
+        self._puts: list[_Put] = []
         for name, hint, default in _fields(of):
             members, split = _members(name, hint, default)
             takes = [_take(member) for member in members]
             self.members += members
-            self._takes.append(_joined(takes, split.join) if split else takes[0])
+            self._takes.append(_Take("", "", None, _joined(takes, split.join), False, None) if split else takes[0])
             self._puts += [_put(member) for member in members]
 
     def read(self, value: object) -> object:
         """The value that an object holds."""
         if type(value) is not dict:
             raise _expected("an object", value)
-        try:
-            return self.of(*[take(value) for take in self._takes])
-        except ValueError as error:
-            raise _Mismatch(str(error)) from None
+        return self.of(*_taken(self._takes, value))
 
     def write(self, value: object) -> Json:
         """The object that holds a value."""
         written: Json = {}
-        for put in self._puts:
-            put(value, written)
+        for get, of, default, write, above, name in self._puts:
+            item = get(value) if of is None else of(get(value))
+            if default is not MISSING and item == default:
+                continue
+            if write is not None and item is not None:
+                item = write(item)
+            if name:
+                place = written
+                for step in above:
+                    place = cast("Json", place.setdefault(step, {}))
+                place[name] = item
+            else:
+                written.update(cast("Json", item or {}))
         return written
+
+
+def _taken(takes: Iterable[_Take], found: Json) -> list[object]:
+    """The values of members."""
+    values = []
+    place = ""
+    try:
+        for name, place, as_is, read, lenient, absent in takes:  # noqa: B007  # for the message below
+            item = found.get(name) if name else found
+            if type(item) is as_is:
+                values.append(item)
+            elif item is None and lenient:
+                values.append(absent)
+            else:
+                values.append(read(item))
+    except _Mismatch as error:
+        raise error.below(place) from None
+    return values
 
 
 _CODECS: dict[type, Codec] = {}
@@ -264,63 +314,40 @@ def _fields(of: type) -> Iterable[tuple[str, object, object]]:
     return [(name, hint, defaults.get(name, MISSING)) for name, hint in hints.items()]
 
 
-def _joined(takes: list[Callable[[Json], object]], join: Callable[..., object]) -> Callable[[Json], object]:
-    return lambda found: join(found, *[take(found) for take in takes])
+def _joined(takes: list[_Take], join: Callable[..., object]) -> Callable[[object], object]:
+    return lambda found: join(found, *_taken(takes, cast("Json", found)))
 
 
-def _take(member: Member) -> Callable[[Json], object]:
-    """What reads a member out of its object."""
-    read = kind_of(member.hint).read
+def _take(member: Member) -> _Take:
+    kind = kind_of(member.hint)
     if not member.path:
-        only_with = member.only_with
-        return lambda found: None if only_with and found.get(only_with) is None else read(found)
-    *above, last = member.path
-    place = "." + ".".join(member.path)
-    absent = None if member.default is MISSING else member.default
+        only_with, read = member.only_with, kind.read
+        flat = (lambda found: None if found.get(only_with) is None else read(found)) if only_with else read
+        return _Take("", "", None, cast("Callable[[object], object]", flat), False, None)
     lenient = member.default is not MISSING or is_nullable(member.hint)
-
-    def take(found: Json) -> object:
-        try:
-            for step in above:
-                found = _object(found.get(step))
-            value = found.get(last)
-            return absent if value is None and lenient else read(value)
-        except _Mismatch as error:
-            raise error.below(place) from None
-
+    absent = None if member.default is MISSING else member.default
+    *above, last = member.path
+    take = _Take(last, f".{last}", kind.as_is, kind.read, lenient, absent)
+    for step in reversed(above):
+        take = _Take(step, f".{step}", None, _inside(take), False, None)
     return take
 
 
-def _object(value: object) -> Json:
-    if type(value) is not dict:
-        raise _expected("a member of an object", value)
-    return value
+def _inside(take: _Take) -> Callable[[object], object]:
+    """What reads a member of the object above it."""
+
+    def read(value: object) -> object:
+        if type(value) is not dict:
+            raise _expected("an object", value)
+        return _taken((take,), value)[0]
+
+    return read
 
 
-def _put(member: Member) -> Callable[[object, Json], None]:
-    """What writes a member into its object."""
-    get, of, default = attrgetter(member.field), member.of, member.default
+def _put(member: Member) -> _Put:
+    *above, last = member.path or ("",)
     write = kind_of(member.hint).write
-    if not member.path:
-        flat = cast("Callable[[object], Json]", write)
-
-        def spread(value: object, written: Json) -> None:
-            written.update(flat(get(value)) or {})
-
-        return spread
-    *above, last = member.path
-
-    def put(value: object, written: Json) -> None:
-        item = get(value)
-        if of is not None:
-            item = of(item)
-        if item == default:
-            return
-        for step in above:
-            written = cast("Json", written.setdefault(step, {}))
-        written[last] = item if write is None or item is None else write(item)
-
-    return put
+    return _Put(attrgetter(member.field), member.of, member.default, write, tuple(above), last)
 
 
 class JsonObject:
@@ -355,3 +382,5 @@ def read_json(of: type[_Value], value: object, path: str = "$") -> _Value:
         return cast("_Value", codec_of(of).read(value))
     except _Mismatch as error:
         raise InvalidData(f"{path}{error.path}: {error}", code="bad-entry") from None
+    except ValueError as error:
+        raise InvalidData(f"{path}: {error}", code="bad-entry") from None

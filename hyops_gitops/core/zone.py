@@ -20,6 +20,8 @@ from hyops_gitops.core.rdata import meaning
 # Made by the signer, not by an editor of the zone, and absent from the API's JSON where AXFR has them.
 DNSSEC_TYPES = frozenset({"RRSIG", "NSEC", "NSEC3", "NSEC3PARAM", "DNSKEY", "CDS", "CDNSKEY"})
 SOA_SERIAL = 2  # position in the rdata (RFC 1035 section 3.3.13)
+_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_IPV4 = re.compile(rf"(?:{_OCTET}\.){{3}}{_OCTET}")
 _NUMBER = re.compile(r"[0-9]{1,10}")
 _NAME_RDATA_TYPES = frozenset({"CNAME", "NS", "DNAME", "PTR", "ALIAS"})
 
@@ -54,6 +56,8 @@ def is_address(text: str) -> bool:
 
 def canonical_address(text: str) -> str:
     """An IP address as RFC 5952 spells it; other text unchanged."""
+    if _IPV4.fullmatch(text):  # nearly every address there is, and its only spelling
+        return text
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
