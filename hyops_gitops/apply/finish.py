@@ -25,8 +25,8 @@ from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.readiness import Candidate
 from hyops_gitops.core.server_report import ServerReport
 from hyops_gitops.log.holds import hold_of
-from hyops_gitops.log.late_proof import last_change
 from hyops_gitops.log.log import Log
+from hyops_gitops.log.retirement import last_change
 from hyops_gitops.plan.limits import Limits, guarded
 from hyops_gitops.plan.plan import Change, Held, Plan
 from hyops_gitops.plan.state import changed_meanwhile, taken_back, with_companions

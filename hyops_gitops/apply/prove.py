@@ -19,11 +19,27 @@ from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.network import DnsClient, ZoneWriter
 from hyops_gitops.core.ports import Clock
 from hyops_gitops.core.server_report import RecordedAnswer, ServerReport, ServerVerdict
-from hyops_gitops.core.servers import Answers, DnsServer, Expectation, answered, ask, servers_of, unmet
-from hyops_gitops.log.late_proof import LastChange, OpenRetirement, known_now, last_change, open_retirements
+from hyops_gitops.core.servers import (
+    Answers,
+    DnsServer,
+    Expectation,
+    answered,
+    ask,
+    is_shared,
+    late_ones,
+    servers_of,
+    unmet,
+)
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.parts import Retirement
-from hyops_gitops.log.retirement import after_caches, is_shared, late_ones
+from hyops_gitops.log.retirement import (
+    LastChange,
+    OpenRetirement,
+    after_caches,
+    known_now,
+    last_change,
+    open_retirements,
+)
 from hyops_gitops.plan.plan import Action, Change
 
 _FIRST_PAUSE_S = 0.01

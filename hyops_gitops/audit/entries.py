@@ -182,7 +182,7 @@ class _Walk:
 
     def _last_applied(self) -> Entry | None:
         """The newest intent that was applied."""
-        return self.log.entries[self.ledger.applied[0] - 1] if self.ledger.applied else None
+        return self.log.entries[self.ledger.applied.intent - 1] if self.ledger.applied else None
 
     def _last_of_segment(self) -> Entry | None:
         """The last applied intent of the newest segment that was brought in, where nothing was applied since."""

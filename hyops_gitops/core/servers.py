@@ -4,7 +4,7 @@ Convergence, proof, status, drift, doctor, audit and restore all build on it. A 
 nothing about the zone: no answer is ever taken for "there is nothing".
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -12,7 +12,7 @@ from hyops_gitops.core.authority import Authority, ServerAddress
 from hyops_gitops.core.exchange import Answer, Question, why_inconclusive
 from hyops_gitops.core.markers import Anchor, anchor_name
 from hyops_gitops.core.network import DnsClient
-from hyops_gitops.core.server_report import Server, server_label
+from hyops_gitops.core.server_report import Server, ServerReport, server_label
 from hyops_gitops.core.zone import RRset, soa_serial
 
 ANSWER_TIMEOUT_S = 2.0  # for one look; convergence, which asks again and again, waits for less
@@ -159,3 +159,53 @@ def unmet(expected: Iterable[Expectation], answers: Answers, *, authoritative: b
         for expectation in expected
         if not expectation.met_by(answers[expectation.question], authoritative=authoritative)
     ]
+
+
+# --- secondaries that read the primary's database
+
+OLD_ANSWER_S = 40
+NO_ANSWER_S = 80
+NEW_ZONE_S = 300
+NEW_ZONE_EXPLAINED = (
+    f"PowerDNS reads the list of its zones every {NEW_ZONE_S} s (zone-cache-refresh-interval); a flush by its API "
+    "makes the zone known, a restart too"
+)
+_SETTINGS = "cache-ttl, query-cache-ttl, negquery-cache-ttl"
+
+
+def is_shared(authority: Authority) -> bool:
+    """Whether the secondaries read the primary's database, so that there is nothing to transfer."""
+    return authority.policy.replication == "native"
+
+
+def caches_explained(zone: str, name: str, *, flushed: bool) -> str:
+    """Why a server on the primary's database still answers as before, and what to do."""
+    kept = f"up to {OLD_ANSWER_S} s, and that there is none for up to {NO_ANSWER_S} s ({_SETTINGS})"
+    if flushed:
+        return (
+            f"secondary {name} answers as before although its caches were flushed: does it read the primary's "
+            "database, and is that database's own replication up to date?"
+        )
+    return (
+        f"secondary {name} reads the primary's database, and its caches keep an answer for {kept}; to have them "
+        f"flushed give its api_url and key, or on {name}: pdns_control purge '{zone}$'"
+    )
+
+
+def late_ones(zone: str, servers: Iterable[ServerReport], flushed: Collection[str]) -> Iterator[str]:
+    """What is to be said of each server on the primary's database that answers, but not with the change yet.
+
+    Args:
+        zone: The zone.
+        servers: What every server answered in the end.
+        flushed: Names of the secondaries whose caches could be flushed.
+    """
+    for server in servers:
+        if server.role != "secondary" or server.verdict == "converged":
+            continue
+        if server.verdict == "silent" and "REFUSED" not in server.rcode:
+            continue
+        if any(rcode == "REFUSED" for _, _, rcode, _, _ in server.answers):
+            yield (f"secondary {server.name} does not know {zone}: {NEW_ZONE_EXPLAINED}")
+        else:
+            yield caches_explained(zone, server.name, flushed=server.name in flushed)

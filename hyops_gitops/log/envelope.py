@@ -132,9 +132,6 @@ def decode(data: bytes) -> Entry:
     return Entry(Envelope.from_json(statement), body, sha256_hex(data))
 
 
-_UNKNOWN_RETIREMENT = b'"after":null,"name":'  # canonical JSON sorts the fields
-
-
 class EntryList(Sequence[Entry]):
     """Entries from number 1 on. Immutable but for `append`; `extended` makes a new one that shares what is decoded."""
 
@@ -188,10 +185,6 @@ class EntryList(Sequence[Entry]):
         for index, blob in enumerate(self._blobs):
             if any(field in blob for field in fields) and self[index].type in names:
                 yield self[index]
-
-    def retiring_at_an_unknown_time(self) -> Iterator[Entry]:
-        """The entries that leave open when an old target may be switched off, oldest first."""
-        return (self[index] for index, blob in enumerate(self._blobs) if _UNKNOWN_RETIREMENT in blob)
 
     def mentioning(self, name: str) -> Iterator[Entry]:
         """The entries in which this DNS name is the value of a field, oldest first."""

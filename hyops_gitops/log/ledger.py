@@ -12,42 +12,66 @@ Invariants:
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
+from typing import Annotated, NamedTuple
 
+from hyops_gitops.core.codec import JsonObject, read_json
 from hyops_gitops.core.damage import Damage
 from hyops_gitops.core.errors import InvalidData
+from hyops_gitops.core.fields import ALWAYS
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.log.admin_entries import Gap, Genesis, Reconcile, TrustChange
 from hyops_gitops.log.entries import Intent, Refusal, Result, Unchanged, ZoneDrift
 from hyops_gitops.log.envelope import Entry, EntryList
 from hyops_gitops.log.parts import Retirement
 
-_VERSION = 1  # of the stored form: another one is not read, and the log is folded from its first entry again
+_VERSION = 1  # of the stored form; where it is another, the log is folded again
 _NOTHING: Mapping[str, EntryList] = {}
 
 
+class Ended(NamedTuple):
+    """An intent and its result."""
+
+    intent: int
+    result: int
+
+
+class Waiting(NamedTuple):
+    """What left open when an old target may be switched off."""
+
+    entry: int  # of the log
+    result: int  # the same, or the number of one in the segment that the entry brought in
+
+
+class DamageLeft(NamedTuple):
+    """Damage that no update rewrote since it was found."""
+
+    entry: int  # the newest that names any
+    names: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
-class Ledger:
+class Ledger(JsonObject):
     """The state of a chain after its first `count` entries; every number is that of an entry."""
 
+    version: Annotated[int, ALWAYS] = _VERSION
     count: int = 0
     # the zone
     has_baseline: bool = False  # an entry took the zone as it found it: from then on every change is accounted for
     open_intent: int | None = None
-    applied: tuple[int, int] | None = None  # the newest intent recorded as applied, and its result
+    applied: Ended | None = None  # the newest intent recorded as applied
     anchor: Anchor | None = None  # of the intent applied last, be it one of a reconciled segment
     serial: int | None = None  # as the newest result left it
     recorded: int | None = None  # the newest intent applied, or `unchanged` entry
     left_by: int = 0  # the newest entry after which the zone is as it was meant, or accepted, to be
     went_back: tuple[int, ...] = ()  # the drift entries since then: the zone was restored or rebuilt
-    damage: tuple[int, tuple[str, ...]] | None = None  # the newest entry that names any; its names not rewritten since
+    damage: DamageLeft | None = None
     # what is not written, or not said, twice while nothing was applied
     drift: int | None = None
     refusal: int | None = None
     # proof and retirement
     unchanged: tuple[int, ...] = ()  # those since the zone was changed last: they say who caught up
-    retiring: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # moved names of unknown retirement: the
-    # entry that says so, and the result, which has another number where it is one of a segment that entry brought in
+    retiring: Mapping[str, Waiting] = field(default_factory=dict)  # moved names of unknown retirement
     # the log itself
     trust: tuple[int, ...] = ()  # what says which keys count
     stolen: Mapping[str, int] = field(default_factory=dict)  # keys, and the last good entry of each
@@ -102,75 +126,40 @@ class Ledger:
                 pass
         return ledger
 
-    # --- the stored form
-
-    def to_json(self) -> dict[str, object]:
-        """The stored form."""
-        return {"version": _VERSION, **asdict(self)}
-
     @classmethod
-    def from_json(cls, value: object) -> "Ledger":
+    def from_json(cls, value: object, path: str = "$") -> "Ledger":
         """Back from the stored form.
 
         Raises:
-            InvalidData: code `bad-ledger`: it is not one that this version stored.
+            InvalidData: it is not one that this version stored.
         """
-        try:
-            return cls._stored(value)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise InvalidData(f"not a stored ledger: {error!r}", code="bad-ledger") from None
-
-    @classmethod
-    def _stored(cls, value: object) -> "Ledger":
-        if not isinstance(value, dict) or value["version"] != _VERSION:
-            raise ValueError("version")
-        anchor, applied, damage = value["anchor"], value["applied"], value["damage"]
-        ledger = cls(
-            count=int(value["count"]),
-            has_baseline=bool(value["has_baseline"]),
-            open_intent=_number(value["open_intent"]),
-            applied=None if applied is None else _pair(applied),
-            anchor=None if anchor is None else Anchor(int(anchor["seq"]), str(anchor["sha256"]), anchor["segment"]),
-            serial=_number(value["serial"]),
-            recorded=_number(value["recorded"]),
-            left_by=int(value["left_by"]),
-            went_back=_numbers(value["went_back"]),
-            damage=None if damage is None else (int(damage[0]), tuple(map(str, damage[1]))),
-            drift=_number(value["drift"]),
-            refusal=_number(value["refusal"]),
-            unchanged=_numbers(value["unchanged"]),
-            retiring={str(name): _pair(at) for name, at in value["retiring"].items()},
-            trust=_numbers(value["trust"]),
-            stolen={str(key): int(seq) for key, seq in value["stolen"].items()},
-            doubtful=_numbers(value["doubtful"]),
-            gaps=_numbers(value["gaps"]),
-            reconciles=_numbers(value["reconciles"]),
-        )
-        if ledger.count < 1 or any(not 0 < seq <= ledger.count for seq in ledger._named()):
-            raise ValueError("a number of no entry")
+        ledger = read_json(cls, value, path)
+        if ledger.version != _VERSION:
+            raise InvalidData(f"expected a ledger of version {_VERSION}, got {ledger.version}", code="bad-entry")
+        if ledger.count < 1 or any(not 0 < seq <= ledger.count for seq in ledger.named()):
+            raise InvalidData("a stored ledger names an entry that it does not hold", code="bad-entry")
         return ledger
 
-    def _named(self) -> Iterable[int]:
+    def named(self) -> Iterable[int]:
         """The entries that it names."""
-        single = (self.open_intent, self.recorded, self.drift, self.refusal)
-        yield from (seq for seq in single if seq is not None)
+        yield from (seq for seq in (self.open_intent, self.recorded, self.drift, self.refusal) if seq is not None)
         for several in (self.went_back, self.unchanged, self.trust, self.doubtful, self.gaps, self.reconciles):
             yield from several
         yield from self.applied or ()
-        yield from (seq for seq, _ in self.retiring.values())
-        yield from (self.damage[0],) if self.damage else ()
+        yield from (waiting.entry for waiting in self.retiring.values())
+        yield from (self.damage.entry,) if self.damage else ()
 
 
 def _with_result(ledger: Ledger, entries: Sequence[Entry], entry: Entry, result: Result) -> Ledger:
     seq = ledger.count
-    retiring = _retiring(ledger.retiring, result.retire, (seq, seq))
+    retiring = _retiring(ledger.retiring, result.retire, Waiting(seq, seq))
     ledger = replace(ledger, open_intent=None, serial=result.after.serial, refusal=None, retiring=retiring)
     intent = entries[result.intent_seq - 1].body
     if result.outcome == "applied" and isinstance(intent, Intent):
         of = entry.envelope.segment
         ledger = replace(
             ledger,
-            applied=(result.intent_seq, seq),
+            applied=Ended(result.intent_seq, seq),
             anchor=Anchor(result.intent_seq, result.intent_sha256, of.id if of else None),
             recorded=result.intent_seq,
             left_by=seq,
@@ -200,10 +189,10 @@ def _with_reconcile(ledger: Ledger, reconcile: Reconcile, segments: Mapping[str,
     ledger = replace(ledger, has_baseline=True, reconciles=(*ledger.reconciles, seq))
     if reconcile.adopted is None:
         return ledger
-    retiring: Mapping[str, tuple[int, int]] = ledger.retiring
+    retiring: Mapping[str, Waiting] = ledger.retiring
     for own in segments.get(reconcile.segment, EntryList()).of_types("result"):
         if isinstance(own.body, Result):
-            retiring = _retiring(retiring, own.body.retire, (seq, own.seq))
+            retiring = _retiring(retiring, own.body.retire, Waiting(seq, own.seq))
     ledger = replace(ledger, left_by=seq, went_back=(), retiring=retiring)
     anchor = reconcile.adopted.anchor
     return ledger if anchor is None else replace(ledger, anchor=anchor, unchanged=())
@@ -215,39 +204,20 @@ def _rewritten(zone: str, intent: Intent) -> Collection[str]:
     return {zone, *written, *(damage.name for damage in intent.repair)}
 
 
-def _found_damage(seq: int, damage: Sequence[Damage]) -> tuple[int, tuple[str, ...]] | None:
-    return (seq, tuple(sorted({found.name for found in damage}))) if damage else None
+def _found_damage(seq: int, damage: Sequence[Damage]) -> DamageLeft | None:
+    return DamageLeft(seq, tuple(sorted({found.name for found in damage}))) if damage else None
 
 
-def _left_damage(
-    damage: tuple[int, tuple[str, ...]] | None, rewritten: Collection[str]
-) -> tuple[int, tuple[str, ...]] | None:
-    left = tuple(name for name in damage[1] if name not in rewritten) if damage else ()
-    return (damage[0], left) if damage and left else None
+def _left_damage(damage: DamageLeft | None, rewritten: Collection[str]) -> DamageLeft | None:
+    left = tuple(name for name in damage.names if name not in rewritten) if damage else ()
+    return DamageLeft(damage.entry, left) if damage and left else None
 
 
-def _retiring(
-    waiting: Mapping[str, tuple[int, int]], retire: Sequence[Retirement], at: tuple[int, int]
-) -> Mapping[str, tuple[int, int]]:
+def _retiring(waiting: Mapping[str, Waiting], retire: Sequence[Retirement], at: Waiting) -> Mapping[str, Waiting]:
     """The names whose retirement is unknown, once a result has said when each of its own may go, or that it may not."""
     return {**_without(waiting, retire), **{due.name: at for due in retire if due.after is None}}
 
 
-def _without(waiting: Mapping[str, tuple[int, int]], retire: Sequence[Retirement]) -> Mapping[str, tuple[int, int]]:
+def _without(waiting: Mapping[str, Waiting], retire: Sequence[Retirement]) -> Mapping[str, Waiting]:
     known = {due.name for due in retire}
     return {name: at for name, at in waiting.items() if name not in known} if known else waiting
-
-
-def _number(value: object) -> int | None:
-    if value is not None and not isinstance(value, int):
-        raise TypeError("not a number")
-    return value
-
-
-def _numbers(value: Iterable[object]) -> tuple[int, ...]:
-    return tuple(int(str(seq)) for seq in value)
-
-
-def _pair(value: Sequence[object]) -> tuple[int, int]:
-    first, second = _numbers(value)
-    return first, second

@@ -146,7 +146,7 @@ class Log:
         """The newest intent recorded as applied."""
         if self.ledger.applied is None:
             return self.base.last_applied if self.base is not None else None
-        return next(applied_of(self.entries, self.entries[self.ledger.applied[0] - 1]), None)
+        return next(applied_of(self.entries, self.entries[self.ledger.applied.intent - 1]), None)
 
     @property
     def anchor(self) -> Anchor | None:
@@ -172,8 +172,8 @@ class Log:
         """The newest entry that names rows that contradict each other, and those that no update rewrote since."""
         if self.ledger.damage is None:
             return None
-        seq, names = self.ledger.damage
-        entry = self.entries[seq - 1]
+        entry = self.entries[self.ledger.damage.entry - 1]
+        names = self.ledger.damage.names
         found = entry.body.damage if isinstance(entry.body, Result | ZoneDrift) else ()
         return entry, tuple(damage for damage in found if damage.name in names)
 

@@ -15,6 +15,9 @@ from hyops_gitops.core.exchange import NO_ANSWER, Answer, Question, unseen_becau
 from hyops_gitops.core.markers import anchor_name
 from hyops_gitops.core.names import is_below
 from hyops_gitops.core.servers import (
+    NEW_ZONE_EXPLAINED,
+    NO_ANSWER_S,
+    OLD_ANSWER_S,
     Answers,
     DnsServer,
     Expectation,
@@ -22,12 +25,13 @@ from hyops_gitops.core.servers import (
     answered,
     ask,
     copy_questions,
+    is_shared,
     servers_of,
 )
 from hyops_gitops.core.text import first_few
 from hyops_gitops.core.zone import Key, RRset, Zone
 from hyops_gitops.log.log import Applied, Log
-from hyops_gitops.log.retirement import NEW_ZONE_EXPLAINED, NO_ANSWER_S, OLD_ANSWER_S, is_shared, stopped_serving
+from hyops_gitops.log.retirement import stopped_serving
 from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.observe.drift import ServerView, ViewSource
 from hyops_gitops.observe.status import ServerAnswer, Verdict

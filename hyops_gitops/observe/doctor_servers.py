@@ -8,9 +8,8 @@ from functools import partial
 from hyops_gitops.core.authority import Authority, Resolver, Secondary, ServerAddress
 from hyops_gitops.core.errors import OutsideFailure, Refused
 from hyops_gitops.core.exchange import Answer, Question, ZoneHeader
-from hyops_gitops.core.servers import ANSWER_TIMEOUT_S
+from hyops_gitops.core.servers import ANSWER_TIMEOUT_S, NEW_ZONE_S, NO_ANSWER_S, OLD_ANSWER_S, is_shared
 from hyops_gitops.core.zone import soa_serial
-from hyops_gitops.log.retirement import NEW_ZONE_S, NO_ANSWER_S, OLD_ANSWER_S, is_shared
 from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.observe.checkup import CachedCheck, CannotSee, Look
 

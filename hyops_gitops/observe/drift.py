@@ -11,9 +11,9 @@ from hyops_gitops.core.damage import Damage
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.server_report import server_label
+from hyops_gitops.core.servers import NEW_ZONE_S, NO_ANSWER_S, OLD_ANSWER_S
 from hyops_gitops.core.zone import Key, RRset, Zone
 from hyops_gitops.log.parts import SecondaryDrift
-from hyops_gitops.log.retirement import NEW_ZONE_S, NO_ANSWER_S, OLD_ANSWER_S
 from hyops_gitops.plan.plan import Drift, split_rrset
 
 

@@ -13,13 +13,13 @@ from hyops_gitops.core.authority import Secondary
 from hyops_gitops.core.errors import HyopsError, OutsideFailure, Refused, UsageError
 from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.serials import StuckSerial, stuck_serial
+from hyops_gitops.core.servers import is_shared
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.admin import open_for_writing
 from hyops_gitops.log.entries import ZoneDrift
 from hyops_gitops.log.holds import holds_in_effect
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.parts import SecondaryDrift, ZoneDigests
-from hyops_gitops.log.retirement import is_shared
 from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.observe.answers import Viewer
 from hyops_gitops.observe.drift import DriftCase, DriftKind, DriftReport, ServerView, secondary_drift, shared_case

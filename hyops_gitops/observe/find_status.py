@@ -12,12 +12,11 @@ from hyops_gitops.core.exchange import Question, unseen_because, why_inconclusiv
 from hyops_gitops.core.markers import anchor_name
 from hyops_gitops.core.names import resolved_name
 from hyops_gitops.core.network import DnsClient
-from hyops_gitops.core.servers import Answers, DnsServer, ZoneCopy, ask_all, copy_questions, servers_of
+from hyops_gitops.core.servers import Answers, DnsServer, ZoneCopy, ask_all, copy_questions, is_shared, servers_of
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.holds import held_contracts
-from hyops_gitops.log.late_proof import last_change
 from hyops_gitops.log.log import Log
-from hyops_gitops.log.retirement import is_shared
+from hyops_gitops.log.retirement import last_change
 from hyops_gitops.log.reviews import segment_warnings
 from hyops_gitops.log.workspace import ManagedZone, Workspace
 from hyops_gitops.observe.answers import TYPES, Judge, negative_ttl
