@@ -3,6 +3,7 @@
 import ast
 import re
 import tokenize
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,3 +77,25 @@ def test_no_variable_is_called_one() -> None:
     ]
 
     assert wrong == []
+
+
+def test_every_class_has_a_name_of_its_own() -> None:
+    names = Counter(
+        node.name
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_every_module_has_a_name_of_its_own() -> None:
+    """Commands apart, which have the names of their commands, and the `text` of each subject (ADR 52)."""
+    names = Counter(
+        path.stem
+        for path in PACKAGE.rglob("*.py")
+        if path.stem not in ("__init__", "text") and path.parent != PACKAGE / "cli"
+    )
+
+    assert [name for name, count in names.items() if count > 1] == []

@@ -7,8 +7,8 @@ all. All names go to a server in one batch (some thousand questions a second), a
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from hyops_gitops.apply.ports import ApplyPorts
 from hyops_gitops.apply.prove import expected_of
+from hyops_gitops.apply.request import ApplyPorts
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.exchange import Answer, Question, ZoneHeader, unseen_because, why_inconclusive
@@ -16,7 +16,7 @@ from hyops_gitops.core.names import ancestors
 from hyops_gitops.core.servers import Answers, DnsServer, answered, ask, ask_all, servers_of
 from hyops_gitops.core.text import counted
 from hyops_gitops.core.zone import in_words, soa_serial
-from hyops_gitops.plan.plan import Action, Change, Refusal
+from hyops_gitops.plan.plan import Action, Change, GuardRefusal
 
 _GUARD = "not-served"
 _NAMES_LOOKED_INTO = 20
@@ -33,7 +33,7 @@ class _Unserved:
 
 def not_served(
     changes: Sequence[Change], authority: Authority, header: ZoneHeader, sites_lost: Collection[str], ports: ApplyPorts
-) -> tuple[Refusal, ...]:
+) -> tuple[GuardRefusal, ...]:
     """A refusal for each server and cause that keeps what is to be adopted from being served.
 
     Args:
@@ -56,7 +56,7 @@ def not_served(
     by_key = {change.key: change for change in changes}
     soa = Question(authority.zone, "SOA")
     questions = [soa, *(expectation.question for expectation in adopted)]
-    refusals: list[Refusal] = []
+    refusals: list[GuardRefusal] = []
     for server, answers in ask_all(ports.dns, dict.fromkeys(servers, questions)).items():
         if why := _why_not_judged(server, answers, soa, header.edited_serial):
             ports.on_event(Warned(f"{server}: {why}; what is adopted is proved there afterwards"))
@@ -101,7 +101,7 @@ def _nearest(name: str, apex: str, zones: Collection[str]) -> str | None:
     return next((candidate for candidate in (name, *ancestors(name, apex)) if candidate in zones), None)
 
 
-def _refusals(server: DnsServer, unserved: Sequence[_Unserved]) -> Iterator[Refusal]:
+def _refusals(server: DnsServer, unserved: Sequence[_Unserved]) -> Iterator[GuardRefusal]:
     """One for each cause; names beyond the first are counted."""
     groups: dict[tuple[str, str], list[_Unserved]] = {}
     for rrset in unserved:
@@ -110,7 +110,7 @@ def _refusals(server: DnsServer, unserved: Sequence[_Unserved]) -> Iterator[Refu
         first, more = group[0].change, len(group) - 1
         also = f" (and {more} more)" if more else ""
         message = f"{first.name} {first.type}{also} is listed by the API, but {server} {cause}"
-        yield Refusal(_GUARD, first.name, message, hint)
+        yield GuardRefusal(_GUARD, first.name, message, hint)
 
 
 def _cause(unserved: _Unserved) -> tuple[str, str]:

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from hyops_gitops.apply.ports import ApplyPorts, ApplyRequest
 from hyops_gitops.apply.propose import LastRecordedTree, commits_after, manifest_sha256, read_past
+from hyops_gitops.apply.request import ApplyPorts, ApplyRequest
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.declaration import read_trailers

@@ -12,6 +12,7 @@ from hyops_gitops.apply.look import (
     damage_refusal,
     observe,
 )
+from hyops_gitops.apply.merged_commits import Attributed, mixed_change
 from hyops_gitops.apply.opening import (
     Opened,
     authority_change,
@@ -19,8 +20,6 @@ from hyops_gitops.apply.opening import (
     check_signers,
     read_recorded,
 )
-from hyops_gitops.apply.people import Attributed, mixed_change
-from hyops_gitops.apply.ports import ApplyPorts, ApplyRequest
 from hyops_gitops.apply.probe import ReadinessPorts, check_readiness
 from hyops_gitops.apply.propose import (
     FindingsByEffect,
@@ -34,6 +33,7 @@ from hyops_gitops.apply.propose import (
     sites_lost,
     sort_findings,
 )
+from hyops_gitops.apply.request import ApplyPorts, ApplyRequest
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.damage import REPAIR, damage_words
 from hyops_gitops.core.declaration import NOTHING_DECLARED, Declaration

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 
-from hyops_gitops.apply.ports import ApplyPorts
+from hyops_gitops.apply.request import ApplyPorts
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.contract import Target, TargetType
 from hyops_gitops.core.exchange import Answer, Question, why_inconclusive

@@ -10,7 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from threading import Event as Flag
 
-from hyops_gitops.apply.ports import ApplyPorts
+from hyops_gitops.apply.request import ApplyPorts
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.errors import HyopsError
 from hyops_gitops.core.events import OnEvent, ServerSeen, Warned

@@ -12,8 +12,7 @@ from hyops_gitops.log.entries import Intent, Refusal, Result, ResultOutcome
 from hyops_gitops.log.envelope import Entry, EntryRef
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.parts import RecordedRefusal, ZoneDigests
-from hyops_gitops.plan.plan import Change
-from hyops_gitops.plan.plan import Refusal as PlanRefusal
+from hyops_gitops.plan.plan import Change, GuardRefusal
 
 
 def head_of(log: Log) -> EntryRef:
@@ -40,7 +39,7 @@ def result_of(entry: Entry, outcome: ResultOutcome, after: ZoneDigests, reason: 
     )
 
 
-def recorded_refusal(refusal: Refused | PlanRefusal) -> RecordedRefusal:
+def recorded_refusal(refusal: Refused | GuardRefusal) -> RecordedRefusal:
     """A refusal in the form of the log."""
     return RecordedRefusal(refusal.guard, refusal.name, masked(refusal.message))
 

@@ -9,15 +9,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from hyops_gitops.apply.propose import manifest_sha256
+from hyops_gitops.audit.approvals import FirstParentLine, check_population
 from hyops_gitops.audit.checks import (
     check_gaps,
     check_signers,
     check_subjects,
 )
 from hyops_gitops.audit.commits import AuditGit, AuditRequest, CommitReader, ReadCache
-from hyops_gitops.audit.entries import AuditFindings, audit_entries, audit_entries_at_hand, exceptions
+from hyops_gitops.audit.entry_checks import AuditFindings, audit_entries, audit_entries_at_hand, exceptions
 from hyops_gitops.audit.live import look_by_api, look_by_dns
-from hyops_gitops.audit.people import FirstParentLine, check_population
 from hyops_gitops.audit.report import Audit, Notice, change_rows, population_rows
 from hyops_gitops.core.errors import InvalidData, OutsideFailure
 from hyops_gitops.core.exchange import CommitInfo

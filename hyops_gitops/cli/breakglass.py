@@ -18,7 +18,7 @@ from hyops_gitops.core.errors import UsageError
 from hyops_gitops.move.failover import FailoverRequest
 from hyops_gitops.recover.breakglass import BreakGlassCommand, ChosenMoves, Cutover, Failback
 from hyops_gitops.recover.breakglass import breakglass as break_glass
-from hyops_gitops.recover.opening import BreakglassRequest
+from hyops_gitops.recover.open_segment import BreakglassRequest
 from hyops_gitops.recover.text import broken_text, steps_text
 
 

@@ -23,7 +23,6 @@ from hyops_gitops.core.names import canonical_name
 from hyops_gitops.core.ports import Signer
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.init.init import BeginPorts, InitRequest, init_repository
-from hyops_gitops.init.report import init_text
 from hyops_gitops.init.repository import (
     ENVIRONMENTS,
     PLACEHOLDER_REF,
@@ -33,6 +32,7 @@ from hyops_gitops.init.repository import (
     Server,
     Tool,
 )
+from hyops_gitops.init.summary import init_text
 from hyops_gitops.init.zone_contracts import ContractDefaults
 from hyops_gitops.log.genesis import LogStart, start_log
 

@@ -34,14 +34,14 @@ def echo_json(document: object) -> None:
     _write(_ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text), "utf-8")
 
 
-class Result(Protocol):
+class Outcome(Protocol):
     """A command's result, which has a JSON form."""
 
     def to_json(self) -> dict[str, object]:
         """Its document."""
 
 
-def tell(result: Result, output_format: object, text: Callable[[], str]) -> None:
+def tell(result: Outcome, output_format: object, text: Callable[[], str]) -> None:
     """The result as its JSON document, or else as text."""
     if output_format == "json":
         echo_json(result.to_json())

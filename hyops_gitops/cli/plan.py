@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from hyops_gitops.apply.plan import PlanRequest, make_proposal
+from hyops_gitops.apply.preview import PlanRequest, make_proposal
 from hyops_gitops.apply.text import proposal_markdown, proposal_text
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import echo, echo_json

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from hyops_gitops.adapters.host.machine import boot_identity
-from hyops_gitops.apply.ports import ApplyRequest
+from hyops_gitops.apply.request import ApplyRequest
 from hyops_gitops.cli.wiring import TOOL, LocalWorkspace, authority_source, overrides_of
 
 

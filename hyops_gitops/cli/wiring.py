@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hyops_gitops.adapters.unpacked import Unpacked
-    from hyops_gitops.apply.ports import ApplyPorts
     from hyops_gitops.apply.probe import ReadinessPorts
+    from hyops_gitops.apply.request import ApplyPorts
     from hyops_gitops.audit.commits import AuditGit
     from hyops_gitops.core.authority import Authority, EvidenceSettings, Secondary
     from hyops_gitops.core.events import OnEvent
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from hyops_gitops.move.contract_files import FilePorts
     from hyops_gitops.move.moving import MovePorts
     from hyops_gitops.recover.bundle import BundleInfo
-    from hyops_gitops.recover.opening import BreakglassPorts
+    from hyops_gitops.recover.open_segment import BreakglassPorts
     from hyops_gitops.recover.reconcile import ReconcilePorts
     from hyops_gitops.recover.restore import RestorePorts
 
@@ -187,7 +187,7 @@ class LocalWorkspace(Workspace):
         from hyops_gitops.adapters.dns.client import PlainDnsClient
         from hyops_gitops.adapters.dns.probes import NetworkProber
         from hyops_gitops.adapters.forge.forge import forge_from_environment
-        from hyops_gitops.apply.ports import ApplyPorts
+        from hyops_gitops.apply.request import ApplyPorts
 
         return ApplyPorts(
             read=read_document,
@@ -234,7 +234,7 @@ class LocalWorkspace(Workspace):
         """For `breakglass`: an apply's, and what only an unpacked bundle needs."""
         from hyops_gitops.adapters.files import DiskSegments
         from hyops_gitops.adapters.yaml.edit import TextWriter
-        from hyops_gitops.recover.opening import BreakglassPorts
+        from hyops_gitops.recover.open_segment import BreakglassPorts
 
         bundle = self.bundle()
         return BreakglassPorts(

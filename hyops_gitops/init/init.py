@@ -20,7 +20,6 @@ from hyops_gitops.core.layout import SIGNERS_PATH
 from hyops_gitops.core.ports import Signer, SourceTree
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.init import repository as codeowners
-from hyops_gitops.init.report import InitResult, NextSteps
 from hyops_gitops.init.repository import (
     AUTHORITY_TEMPLATE,
     PLACEHOLDER_REPO,
@@ -34,6 +33,7 @@ from hyops_gitops.init.repository import (
     rulesets,
     signers_text,
 )
+from hyops_gitops.init.summary import InitResult, NextSteps
 from hyops_gitops.init.zone_contracts import ContractDefaults, ZoneContracts, map_contracts
 from hyops_gitops.log.genesis import LogStart
 from hyops_gitops.validate.validation import MemoryTree, Validation, validate_tree

@@ -167,7 +167,7 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class NameHistory:
     """Every change of a name."""
 
     zone: str
@@ -214,7 +214,7 @@ def show_entry(workspace: Workspace, seq: int | None) -> Shown:
     return Shown(decode(content), path, content, reading)
 
 
-def history_of(workspace: Workspace, name: str) -> History:
+def history_of(workspace: Workspace, name: str) -> NameHistory:
     """Every change of a name, oldest first.
 
     Raises:
@@ -224,4 +224,4 @@ def history_of(workspace: Workspace, name: str) -> History:
     """
     log = workspace.at("HEAD").zone().log(tolerate_doubt=True)
     full = full_name(log, name)
-    return History(log.zone, full, tuple(name_history(log, full)))
+    return NameHistory(log.zone, full, tuple(name_history(log, full)))

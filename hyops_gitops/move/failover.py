@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from hyops_gitops.apply.plan import PlanRequest, make_proposal
+from hyops_gitops.apply.preview import PlanRequest, make_proposal
 from hyops_gitops.apply.probe import ReadinessPorts, check_readiness
 from hyops_gitops.core.declaration import DeclaredHold
 from hyops_gitops.core.errors import UsageError

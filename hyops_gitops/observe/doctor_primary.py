@@ -10,7 +10,7 @@ from hyops_gitops.apply.look import (
     check_signing,
     observe,
 )
-from hyops_gitops.apply.plan import PlanRequest, make_proposal
+from hyops_gitops.apply.preview import PlanRequest, make_proposal
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.damage import REPAIR, SETTINGS, damage_words, find_damage
 from hyops_gitops.core.errors import OutsideFailure, Refused

@@ -13,7 +13,7 @@ from hyops_gitops.core.contract import Contract
 from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.plan.limits import site_rdata
-from hyops_gitops.plan.plan import Change, Refusal, written_by_name
+from hyops_gitops.plan.plan import Change, GuardRefusal, written_by_name
 
 Sides = frozenset[tuple[str, tuple[str, ...]]]  # type and rdata; no rdata is absence
 
@@ -40,7 +40,7 @@ def assertion_refusals(
     contracts: Mapping[str, Contract],
     after: Zone,
     moves: Moves | None,
-) -> Iterator[Refusal]:
+) -> Iterator[GuardRefusal]:
     """A refusal for each assertion that would not hold.
 
     Args:
@@ -60,28 +60,28 @@ def assertion_refusals(
         yield from _left_behind(group, moving, named, after)
 
 
-def _too_many(assertions: Assertions, moving: Sequence[Contract]) -> Iterator[Refusal]:
+def _too_many(assertions: Assertions, moving: Sequence[Contract]) -> Iterator[GuardRefusal]:
     for environment, most in sorted(assertions.environment_cutovers.items()):
         number = sum(contract.name.environment == environment for contract in moving)
         if number > most:
             message = f"{number} endpoints of {environment} would move, "
             message += f"policy.assertions.max_environment_cutovers allows {most}"
-            yield Refusal.overridable("max-environment-cutovers", None, message)
+            yield GuardRefusal.overridable("max-environment-cutovers", None, message)
 
 
-def _flapping(minutes: int, moving: Mapping[str, Sequence[Change]], moves: Moves) -> Iterator[Refusal]:
+def _flapping(minutes: int, moving: Mapping[str, Sequence[Change]], moves: Moves) -> Iterator[GuardRefusal]:
     for name, changes in sorted(moving.items()):
         last = moves.last(name)
         long_ago = last is not None and moves.now - last.at >= timedelta(minutes=minutes)
         if last is None or long_ago or sides_of(changes, "after") == last.before:
             continue
         message = f"{name} moved at {time_text(last.at)}, less than {minutes} minutes ago"
-        yield Refusal.overridable("anti-flap", name, message)
+        yield GuardRefusal.overridable("anti-flap", name, message)
 
 
 def _left_behind(
     group: Sequence[str], moving: Mapping[str, object], contracts: Mapping[str, Contract], after: Zone
-) -> Iterator[Refusal]:
+) -> Iterator[GuardRefusal]:
     movers = [name for name in group if name in moving]
     if not movers:
         return
@@ -98,7 +98,7 @@ def _left_behind(
         if why:
             where = f" to {there}" if there else ""
             message = f"{name} {why} while {first}, which it belongs together with, moves{where}"
-            yield Refusal.overridable("move-together", name, message)
+            yield GuardRefusal.overridable("move-together", name, message)
 
 
 def _site(contract: Contract, zone: Mapping[str, Mapping[str, RRset]]) -> str | None:

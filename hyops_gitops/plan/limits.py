@@ -11,7 +11,7 @@ from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.guards import GUARDS, Override, find_override
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.readiness import Candidate, ReadinessReport
-from hyops_gitops.plan.plan import Action, Change, Note, Plan, Refusal, written_by_name
+from hyops_gitops.plan.plan import Action, Change, GuardRefusal, Note, Plan, written_by_name
 
 # From this many managed RRsets on, a share in percent means something; below, the absolute caps protect.
 PERCENT_APPLIES_FROM = 10
@@ -53,7 +53,7 @@ class Limits:
         """Whether an override lifts a guard that the policy lets it."""
         return guard in self.overridable and find_override(overrides, guard, name) is not None
 
-    def honest(self, refusal: Refusal) -> Refusal:
+    def without_forbidden_hint(self, refusal: GuardRefusal) -> GuardRefusal:
         """The refusal, without a hint that the policy forbids."""
         if refusal.guard in self.overridable or not GUARDS[refusal.guard].overridable:
             return refusal
@@ -99,7 +99,7 @@ class Tally:
 
 def cap_refusals(
     changes: Sequence[Change], contracts: Mapping[str, Contract], recorded: ManagedSet, limits: Limits
-) -> Iterator[Refusal]:
+) -> Iterator[GuardRefusal]:
     """A refusal for each cap that the changes exceed."""
     tally = count(changes, contracts)
     managed = len(recorded.entries)
@@ -111,12 +111,12 @@ def cap_refusals(
     ):
         if number > limit:
             message = f"{number} {what}, policy.{guard.replace('-', '_')} allows {limit}"
-            yield Refusal.overridable(guard, None, message)
+            yield GuardRefusal.overridable(guard, None, message)
     if managed >= PERCENT_APPLIES_FROM and counted * 100 > limits.max_change_percent * managed:
         share = counted * 100 // managed
         message = f"{counted} of {managed} managed RRsets ({share} %) would change, "
         message += f"policy.max_change_percent allows {limits.max_change_percent} %"
-        yield Refusal.overridable("max-change-percent", None, message)
+        yield GuardRefusal.overridable("max-change-percent", None, message)
 
 
 def count(changes: Iterable[Change], contracts: Mapping[str, Contract]) -> Tally:
@@ -223,7 +223,7 @@ def attested(report: ReadinessReport, since: datetime | None, minutes: int, now:
 
 def guarded(plan: Plan, reports: Iterable[ReadinessReport], limits: Limits, overrides: Sequence[Override]) -> Plan:
     """The plan with what these reports mean for it."""
-    refusals: list[Refusal] = []
+    refusals: list[GuardRefusal] = []
     notes: list[Note] = []
     for report in reports:
         if report.verdict == "ready":
@@ -231,7 +231,9 @@ def guarded(plan: Plan, reports: Iterable[ReadinessReport], limits: Limits, over
         if _passes(report, limits) or limits.lifted(_GUARD, report.name, overrides):
             notes.append(Note(report.name, _reason(report)))
         else:
-            refusals.append(limits.honest(Refusal.overridable(_GUARD, report.name, _reason(report))))
+            refusals.append(
+                limits.without_forbidden_hint(GuardRefusal.overridable(_GUARD, report.name, _reason(report)))
+            )
     return replace(plan, refusals=(*plan.refusals, *refusals), notes=(*plan.notes, *notes))
 
 

@@ -83,7 +83,7 @@ class Held(JsonObject):
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal(JsonObject):
+class GuardRefusal(JsonObject):
     """A guard's no."""
 
     guard: str  # the guard that refuses
@@ -92,7 +92,7 @@ class Refusal(JsonObject):
     hint: str  # what to do
 
     @classmethod
-    def overridable(cls, guard: str, name: str | None, message: str) -> "Refusal":
+    def overridable(cls, guard: str, name: str | None, message: str) -> "GuardRefusal":
         """A refusal whose hint is the exact line that lifts it."""
         return cls(guard, name, message, f"if this is right: {override_line(guard, name)}")
 
@@ -115,7 +115,7 @@ class Plan:
     changes: tuple[Change, ...]  # sorted by name and type
     drift: tuple[Drift, ...] = ()
     held: tuple[Held, ...] = ()
-    refusals: tuple[Refusal, ...] = ()
+    refusals: tuple[GuardRefusal, ...] = ()
     notes: tuple[Note, ...] = ()
     unmanaged: int = 0  # RRsets in the zone that no contract owns and nothing here touches
 

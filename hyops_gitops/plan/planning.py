@@ -16,7 +16,7 @@ from hyops_gitops.core.names import ancestors, endpoint_name_of_path
 from hyops_gitops.core.zone import RRset, Zone, in_words, same_served, same_stored, served
 from hyops_gitops.plan.assertions import Moves, assertion_refusals
 from hyops_gitops.plan.limits import Limits, cap_refusals
-from hyops_gitops.plan.plan import Action, Change, Drift, Held, Note, Plan, Refusal, zone_after
+from hyops_gitops.plan.plan import Action, Change, Drift, GuardRefusal, Held, Note, Plan, zone_after
 
 
 def wildcard_notes(observed: Zone, changes: Sequence[Change]) -> Iterator[Note]:
@@ -130,14 +130,14 @@ def make_plan(inputs: Inputs) -> Plan:
     changes = sorted((change for change in outcomes if isinstance(change, Change)), key=lambda change: change.key)
     contracts = {contract.path: contract for contract in inputs.contracts}
     refusals = [
-        *(refusal for refusal in outcomes if isinstance(refusal, Refusal)),
+        *(refusal for refusal in outcomes if isinstance(refusal, GuardRefusal)),
         *_occlusions(inputs.observed, changes),
         *cap_refusals(changes, contracts, inputs.recorded, inputs.limits),
         *_whole_tree_refusals(inputs),
         *_assertions(inputs, changes, contracts),
     ]
     promises = list(_broken_promises(inputs, changes, contracts))
-    refusals += [refusal for refusal in promises if isinstance(refusal, Refusal)]
+    refusals += [refusal for refusal in promises if isinstance(refusal, GuardRefusal)]
     touched = {change.key for change in changes}
     return Plan(
         zone=inputs.observed.apex,
@@ -147,7 +147,9 @@ def make_plan(inputs: Inputs) -> Plan:
         drift=tuple(drift for drift in outcomes if isinstance(drift, Drift)),
         held=tuple(_held(inputs)),
         refusals=tuple(
-            inputs.limits.honest(refusal) for refusal in refusals if not inputs.overridden(refusal.guard, refusal.name)
+            inputs.limits.without_forbidden_hint(refusal)
+            for refusal in refusals
+            if not inputs.overridden(refusal.guard, refusal.name)
         ),
         notes=(*wildcard_notes(inputs.observed, changes), *(note for note in promises if isinstance(note, Note))),
         unmanaged=sum(key not in inputs.recorded.entries and key not in touched for key in inputs.observed.rrsets),
@@ -179,7 +181,7 @@ def _by_name(inputs: Inputs, desired: ManagedSet) -> Iterator[_Name]:
         yield _Name(name, contracts[name], recorded.get(name, {}), wanted.get(name, {}), observed.get(name, {}), moves)
 
 
-_Outcome = Change | Drift | Refusal
+_Outcome = Change | Drift | GuardRefusal
 
 
 def _decide(name: _Name, inputs: Inputs) -> Iterator[_Outcome]:
@@ -191,7 +193,7 @@ def _decide(name: _Name, inputs: Inputs) -> Iterator[_Outcome]:
     ]
     yield from outcomes
     touched = any(
-        isinstance(outcome, Refusal) or (isinstance(outcome, Change) and outcome.after is not None)
+        isinstance(outcome, GuardRefusal) or (isinstance(outcome, Change) and outcome.after is not None)
         for outcome in outcomes
     )
     writes_cname = touched and "CNAME" in name.desired
@@ -213,10 +215,10 @@ def _decide_rrset(name: _Name, rrtype: str, inputs: Inputs) -> _Outcome | None:
         message = (
             f"{name.name} {rrtype}: approved {in_words(recorded)} -> {in_words(desired)}, live is {in_words(observed)}"
         )
-        return Refusal.overridable("drift", name.name, message)
+        return GuardRefusal.overridable("drift", name.name, message)
     if what is Verdict.FOREIGN and not inputs.overridden("foreign", name.name):
         message = f"{name.name} already has a {rrtype} that no contract owns: {in_words(observed)}"
-        return Refusal.overridable("foreign", name.name, message)
+        return GuardRefusal.overridable("foreign", name.name, message)
     action = _action(what, desired, observed)
     cutover = name.moves and action is not Action.FORGET
     return Change(action, name.name, rrtype, observed, desired, name.contract, cutover=cutover)
@@ -249,11 +251,11 @@ def _decide_neighbour(name: _Name, rrtype: str, inputs: Inputs, *, touched: bool
         return Change(Action.DELETE, name.name, rrtype, observed, None, name.contract, cutover=False)
     if touched:
         message = f"{name.name} also has a {rrtype} that no contract owns: {in_words(observed)}"
-        return Refusal.overridable("foreign", name.name, message)
+        return GuardRefusal.overridable("foreign", name.name, message)
     return Drift(name.name, rrtype, None, observed, name.contract)
 
 
-def _occlusions(observed: Zone, changes: Iterable[Change]) -> Iterator[Refusal]:
+def _occlusions(observed: Zone, changes: Iterable[Change]) -> Iterator[GuardRefusal]:
     """Refuse changes below a zone cut (RFC 1034) or DNAME (RFC 6672)."""
     cuts = {
         name: "DNAME" if rrtype == "DNAME" else "delegation"
@@ -265,25 +267,25 @@ def _occlusions(observed: Zone, changes: Iterable[Change]) -> Iterator[Refusal]:
             if ancestor in cuts:
                 message = f"{name} is below the {cuts[ancestor]} at {ancestor}: its records would never be served"
                 hint = f"remove the {cuts[ancestor]} at {ancestor}, or rename the endpoint"
-                yield Refusal("occluded", name, message, hint)
+                yield GuardRefusal("occluded", name, message, hint)
 
 
-def _assertions(inputs: Inputs, changes: Sequence[Change], contracts: Mapping[str, Contract]) -> Iterator[Refusal]:
+def _assertions(inputs: Inputs, changes: Sequence[Change], contracts: Mapping[str, Contract]) -> Iterator[GuardRefusal]:
     assertions = inputs.limits.assertions
     if assertions == NO_ASSERTIONS:
         return  # so that the zone after it need not be made
     yield from assertion_refusals(assertions, changes, contracts, zone_after(inputs.observed, changes), inputs.moves)
 
 
-def _whole_tree_refusals(inputs: Inputs) -> Iterator[Refusal]:
+def _whole_tree_refusals(inputs: Inputs) -> Iterator[GuardRefusal]:
     if not inputs.contracts and not inputs.held:
         message = "there is no contract at all: every managed record would be deleted"
-        yield Refusal.overridable("empty-tree", None, message)
+        yield GuardRefusal.overridable("empty-tree", None, message)
 
 
 def _broken_promises(
     inputs: Inputs, changes: Iterable[Change], contracts: Mapping[str, Contract]
-) -> Iterator[Note | Refusal]:
+) -> Iterator[Note | GuardRefusal]:
     """Refuse moves of targets that were promised stable, and still are."""
     moving = {(change.name, change.contract) for change in changes if change.cutover}
     for name, path in sorted(moving):
@@ -291,7 +293,7 @@ def _broken_promises(
             source = contracts[path].source if path in contracts else None
             message = f"{name} moves although {source or path} promised a stable target"
             if inputs.limits.cutover_required == "enforce":
-                yield Refusal.overridable("cutover-required", name, message)
+                yield GuardRefusal.overridable("cutover-required", name, message)
             else:
                 yield Note(name, f"{message} (endpoint_cutover_required: false)")
 

@@ -32,7 +32,7 @@ from hyops_gitops.move.failover import FailoverRequest, choose_moves
 from hyops_gitops.move.moves import Move, SkippedEndpoint
 from hyops_gitops.move.moving import named_contract
 from hyops_gitops.plan.plan import Change
-from hyops_gitops.recover.opening import BreakglassPorts, BreakglassRequest, open_segment
+from hyops_gitops.recover.open_segment import BreakglassPorts, BreakglassRequest, open_segment
 from hyops_gitops.recover.reconcile import adopting_moves
 from hyops_gitops.validate.rules import BREAKGLASS_OVERDUE, BREAKGLASS_REVIEW
 from hyops_gitops.validate.validation import Validation

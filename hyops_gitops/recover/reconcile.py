@@ -11,9 +11,9 @@ from functools import partial
 from hyops_gitops.apply.apply import retry_on_race
 from hyops_gitops.apply.look import check_clock, check_header
 from hyops_gitops.apply.opening import BranchRecorder, Opened, open_log
-from hyops_gitops.apply.ports import ApplyPorts, ApplyRequest
 from hyops_gitops.apply.record import recorded_overrides
 from hyops_gitops.apply.recover import free_reserved_numbers, settle_open_intent
+from hyops_gitops.apply.request import ApplyPorts, ApplyRequest
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.contract import Contract, Target
 from hyops_gitops.core.declaration import Declaration
@@ -42,7 +42,7 @@ from hyops_gitops.move.moves import CommitText, Move, MoveResult, move_of
 from hyops_gitops.move.moving import CommitOptions, MovePorts, edit_moves, write_or_commit
 from hyops_gitops.plan.limits import Limits
 from hyops_gitops.plan.plan import Change, moved, names_moved
-from hyops_gitops.recover.opening import read_anchor
+from hyops_gitops.recover.open_segment import read_anchor
 from hyops_gitops.recover.restore import ask_secondaries
 from hyops_gitops.recover.segment_log import check_end
 

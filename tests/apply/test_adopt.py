@@ -10,7 +10,7 @@ import pytest
 
 from hyops_gitops.adapters.dns.client import PlainDnsClient
 from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
-from hyops_gitops.apply.ports import ApplyPorts
+from hyops_gitops.apply.request import ApplyPorts
 from hyops_gitops.core.authority import ServerAddress
 from hyops_gitops.core.events import Event, Warned
 from hyops_gitops.core.exchange import Answer, Question

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from hyops_gitops.apply.ports import ApplyPorts
+from hyops_gitops.apply.request import ApplyPorts
 from hyops_gitops.cli.wiring import TOOL
 from hyops_gitops.core.authority import Authority, EvidenceSettings
 from hyops_gitops.core.errors import OutsideFailure, Refused

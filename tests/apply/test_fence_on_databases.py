@@ -11,7 +11,7 @@ from bench.fence.field import STATES, Field, judge, make_zone
 from bench.fence.races import RACES, Bench, Case, spread
 from bench.fence.rows import Rows
 from hyops_gitops.adapters.powerdns.zone_api import PowerDnsWriter
-from hyops_gitops.apply.ports import ApplyPorts
+from hyops_gitops.apply.request import ApplyPorts
 from hyops_gitops.core.markers import claim_name
 from hyops_gitops.lab.model import BACKENDS, Lab
 from tests.conftest import SAID

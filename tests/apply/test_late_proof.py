@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops.adapters.dns.client import PlainDnsClient
-from hyops_gitops.apply.ports import ApplyPorts
 from hyops_gitops.apply.receipt import Receipt
+from hyops_gitops.apply.request import ApplyPorts
 from hyops_gitops.apply.text import receipt_text
 from hyops_gitops.core.authority import ServerAddress
 from hyops_gitops.core.errors import Refused

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from hyops_gitops.apply.ports import ApplyPorts
 from hyops_gitops.apply.receipt import Receipt
+from hyops_gitops.apply.request import ApplyPorts
 from hyops_gitops.apply.send import ensure_lock
 from hyops_gitops.core.errors import HyopsError, OutsideFailure, ReplyLost, ServerRefused, Unconfirmed
 from hyops_gitops.core.events import Event, ServerSeen, Step

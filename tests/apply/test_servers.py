@@ -9,9 +9,9 @@ from typing import cast
 import pytest
 
 from hyops_gitops.adapters.host.machine import SystemClock
-from hyops_gitops.apply.ports import ApplyPorts
 from hyops_gitops.apply.probe import answering_badly, prove_services
 from hyops_gitops.apply.prove import Watch
+from hyops_gitops.apply.request import ApplyPorts
 from hyops_gitops.core.authority import Authority, ServerAddress
 from hyops_gitops.core.contract import Readiness, Target, TargetType
 from hyops_gitops.core.events import Event, ServerSeen

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops.adapters.host.machine import SystemClock
-from hyops_gitops.apply.ports import ApplyPorts
+from hyops_gitops.apply.request import ApplyPorts
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.exchange import ZoneHeader

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops.adapters.ssh.signing import SshVerifier
-from hyops_gitops.apply.plan import PlanRequest, make_proposal
+from hyops_gitops.apply.preview import PlanRequest, make_proposal
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.log.envelope import entry_path
 from tests.support.site import Site

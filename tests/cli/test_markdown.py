@@ -21,18 +21,18 @@ from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.envelope import EntryRef
 from hyops_gitops.log.parts import Retirement
 from hyops_gitops.plan.limits import Proposal
-from hyops_gitops.plan.plan import Note, Plan, Refusal
+from hyops_gitops.plan.plan import GuardRefusal, Note, Plan
 from tests.support.plans import LOOSE
 from tests.support.world import World
 
 EMPTY = Zone.of("z.internal", ())
 
 
-def plan(*refusals: Refusal) -> Plan:
+def plan(*refusals: GuardRefusal) -> Plan:
     return Plan("z.internal", EMPTY, ManagedSet.of("z.internal", ()), changes=(), refusals=refusals)
 
 
-def proposal(*refusals: Refusal) -> Proposal:
+def proposal(*refusals: GuardRefusal) -> Proposal:
     return Proposal(plan(*refusals), "c" * 40, dirty=False, source="evidence", serial=1, seq=7, limits=LOOSE)
 
 
@@ -48,7 +48,7 @@ def test_a_plan_with_its_counts_and_its_base(offline: World) -> None:
 
 
 def test_no_text_leaves_its_fence() -> None:
-    text = proposal_markdown(proposal(Refusal("foreign", None, "live is ```` @all\n# heading", "")))
+    text = proposal_markdown(proposal(GuardRefusal("foreign", None, "live is ```` @all\n# heading", "")))
 
     lines = text.splitlines()
     assert (lines[2], lines[-1]) == ("`````diff", "`````")
@@ -56,7 +56,7 @@ def test_no_text_leaves_its_fence() -> None:
 
 
 def test_what_does_not_fit_into_a_comment_is_cut_and_said() -> None:
-    text = proposal_markdown(proposal(*[Refusal("foreign", None, "ü" * 500, "") for _ in range(200)]))
+    text = proposal_markdown(proposal(*[GuardRefusal("foreign", None, "ü" * 500, "") for _ in range(200)]))
 
     assert len(text.encode()) < MAX_BYTES + 500
     assert text.splitlines()[-1].endswith(" more lines are cut here; `hyops-gitops plan` shows all of them.")

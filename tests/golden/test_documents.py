@@ -14,7 +14,7 @@ from hyops_gitops.core.readiness import ReadinessReport
 from hyops_gitops.log.envelope import EntryRef
 from hyops_gitops.log.timeline import Moment, ServiceReport
 from hyops_gitops.plan.limits import Limits, Proposal
-from hyops_gitops.plan.plan import Held, Note, Plan, Refusal
+from hyops_gitops.plan.plan import GuardRefusal, Held, Note, Plan
 from tests.golden import values
 from tests.golden.test_bytes import kept
 
@@ -28,7 +28,7 @@ PLAN = Plan(
     values.CHANGES,
     values.DRIFTS,
     (Held(values.SECOND, "endpoints/prod/redis.yaml", "held since entry 3"),),
-    (Refusal("drift", values.NAME, "approved A, live is B", "look"),),
+    (GuardRefusal("drift", values.NAME, "approved A, live is B", "look"),),
     (Note(values.NAME, "hides a wildcard"),),
     7,
 )

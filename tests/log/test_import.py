@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from hyops_gitops.apply.ports import ApplyPorts
+from hyops_gitops.apply.request import ApplyPorts
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.exchange import PatchReceipt
 from hyops_gitops.core.network import ZoneWriter

@@ -19,7 +19,7 @@ from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.guards import Override
 from hyops_gitops.log.log import Log
 from hyops_gitops.recover.breakglass import Cutover, Failback, select_moves
-from hyops_gitops.recover.opening import BreakglassPorts, BreakglassRequest
+from hyops_gitops.recover.open_segment import BreakglassPorts, BreakglassRequest
 from hyops_gitops.validate.validation import validate_tree
 from tests.move.conftest import CONTRACTS, Clone
 

@@ -10,7 +10,7 @@ from hyops_gitops.core.guards import Override
 from hyops_gitops.core.readiness import ProbeReport, ProbeVerdict, ReadinessReport
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.plan.limits import Limits, attested, candidates, guarded
-from hyops_gitops.plan.plan import Action, Change, Note, Plan, Refusal
+from hyops_gitops.plan.plan import Action, Change, GuardRefusal, Note, Plan
 from tests.support.strategies import APEX, contract_of, managed_of
 
 NAME = f"pg.prod.{APEX}"
@@ -92,7 +92,7 @@ def test_what_moves_is_probed_and_nothing_else() -> None:
 
 
 def test_what_a_plan_says_already_stays_beside_what_readiness_adds() -> None:
-    already = replace(PLAN, refusals=(Refusal("drift", NAME, "x", ""),), notes=(Note(NAME, "y"),))
+    already = replace(PLAN, refusals=(GuardRefusal("drift", NAME, "x", ""),), notes=(Note(NAME, "y"),))
     refused = guarded(already, [report("not-ready")], REFUSING, [])
     assert [one.guard for one in refused.refusals] == ["drift", "readiness"]
     noted = guarded(already, [report("unknown")], WARNING, [])

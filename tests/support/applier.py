@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 import hyops_gitops.cli.apply as command
-from hyops_gitops.apply.ports import ApplyPorts
+from hyops_gitops.apply.request import ApplyPorts
 from hyops_gitops.cli.main import execute
 from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.authority import Authority, EvidenceSettings, ServerAddress

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from hyops_gitops.adapters.host.machine import SystemClock
-from hyops_gitops.apply.ports import ApplyPorts
+from hyops_gitops.apply.request import ApplyPorts
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.errors import ReplyLost
 from hyops_gitops.core.exchange import PatchReceipt, ZoneHeader

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hyops_gitops.adapters.files import read_folder
-from hyops_gitops.apply.ports import ApplyRequest
+from hyops_gitops.apply.request import ApplyRequest
 from hyops_gitops.cli.wiring import TOOL, LocalWorkspace, overrides_of
 from hyops_gitops.core.declaration import Declaration
 from hyops_gitops.core.events import Event, Warned
@@ -16,7 +16,7 @@ from hyops_gitops.lab.model import Lab
 from hyops_gitops.log.envelope import Entry, decode
 from hyops_gitops.move.moving import CommitOptions
 from hyops_gitops.recover.breakglass import BreakGlassCommand, BreakGlassResult, breakglass
-from hyops_gitops.recover.opening import BreakglassRequest
+from hyops_gitops.recover.open_segment import BreakglassRequest
 from hyops_gitops.recover.reconcile import ReconcileRequest, ReconcileResult, reconcile
 from tests.support.book import make_keys, public
 from tests.support.security_key import KINDS, SoftwareToken

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hyops_gitops.adapters.host.machine import boot_identity
 from hyops_gitops.apply.apply import apply
-from hyops_gitops.apply.ports import ApplyRequest
+from hyops_gitops.apply.request import ApplyRequest
 from hyops_gitops.cli.wiring import TOOL, LocalWorkspace
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.events import Event

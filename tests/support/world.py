@@ -16,8 +16,8 @@ from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
 from hyops_gitops.adapters.powerdns.zone_api import PowerDnsReader, PowerDnsWriter
 from hyops_gitops.adapters.yaml.edit import add_scalar
 from hyops_gitops.apply.apply import apply
-from hyops_gitops.apply.ports import ApplyPorts, ApplyRequest
 from hyops_gitops.apply.receipt import Receipt
+from hyops_gitops.apply.request import ApplyPorts, ApplyRequest
 from hyops_gitops.cli.wiring import TOOL, LocalWorkspace, authority_source, overrides_of
 from hyops_gitops.core.events import OnEvent
 from hyops_gitops.core.zone import RRset, Zone

@@ -21,7 +21,7 @@ Paths = frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class MainStep:
     """One commit, and what it is compared with."""
 
     commit: str
@@ -47,7 +47,7 @@ class Changed:
     taken_back: Paths = field(default=frozenset())  # those that a later step left as they were applied
 
 
-def steps_between(parents: Mapping[str, Sequence[str]], applied: str | None, upto: str) -> list[Step]:
+def steps_between(parents: Mapping[str, Sequence[str]], applied: str | None, upto: str) -> list[MainStep]:
     """The steps of main in (applied, upto], oldest first.
 
     What arrived with a merge comes right before it.
@@ -57,14 +57,14 @@ def steps_between(parents: Mapping[str, Sequence[str]], applied: str | None, upt
         applied: A full id; None: from the beginning.
         upto: A full id.
     """
-    steps: list[Step] = []
+    steps: list[MainStep] = []
     known: set[str] = set()  # what main had
     for merge in _on_main(parents, applied, upto):
         beside = merge.beside
-        arrived: list[Step] = []
+        arrived: list[MainStep] = []
         while beside is not None and beside in parents and beside not in known:
             first = next(iter(parents[beside]), None)
-            arrived.append(Step(beside, first, arrived_with=merge.commit))
+            arrived.append(MainStep(beside, first, arrived_with=merge.commit))
             beside = first
         steps += [*reversed(arrived), merge]
         pending = [merge.commit]
@@ -75,23 +75,23 @@ def steps_between(parents: Mapping[str, Sequence[str]], applied: str | None, upt
     return steps
 
 
-def _on_main(parents: Mapping[str, Sequence[str]], applied: str | None, upto: str) -> list[Step]:
+def _on_main(parents: Mapping[str, Sequence[str]], applied: str | None, upto: str) -> list[MainStep]:
     """The commits that main pointed at, or may have, oldest first."""
     descending = {applied} if applied else set()
     for commit, of_commit in parents.items():
         if not descending.isdisjoint(of_commit):
             descending.add(commit)
-    steps: list[Step] = []
+    steps: list[MainStep] = []
     at: str | None = upto
     while at is not None and at in parents:
         first = next(iter(parents[at]), None)
         before = next((parent for parent in parents[at] if parent in descending), first)
-        steps.append(Step(at, before, first if first != before else None))
+        steps.append(MainStep(at, before, first if first != before else None))
         at = before
     return steps[::-1]
 
 
-def what_counts(steps: Sequence[Step], paths: Mapping[str, StepPaths]) -> dict[str, Changed]:
+def what_counts(steps: Sequence[MainStep], paths: Mapping[str, StepPaths]) -> dict[str, Changed]:
     """The paths that differ from the step before and as applied last.
 
     What a merge and the commits that arrived with it changed on main is counted of the latter where they have it so.
@@ -114,7 +114,9 @@ def _differs(paths: StepPaths) -> Paths:
     return paths.before if paths.applied is None else paths.before & paths.applied
 
 
-def _share_out(merge: str, steps: Sequence[Step], paths: Mapping[str, StepPaths], counted: dict[str, Paths]) -> None:
+def _share_out(
+    merge: str, steps: Sequence[MainStep], paths: Mapping[str, StepPaths], counted: dict[str, Paths]
+) -> None:
     """Divide a merge's changes on main among it and its commits."""
     arrived = [step.commit for step in steps if step.arrived_with == merge]
     whole = counted[merge]
@@ -262,7 +264,7 @@ def _trailers(commit: str, lines: Sequence[str]) -> Iterator[Trailer]:
             yield Trailer(commit, key.strip(), value.strip())
 
 
-def _pairs(step: Step, after: str | None) -> Iterator[tuple[str, str | None]]:
+def _pairs(step: MainStep, after: str | None) -> Iterator[tuple[str, str | None]]:
     yield step.commit, step.before
     if step.beside is not None:
         yield step.commit, step.beside
@@ -270,7 +272,9 @@ def _pairs(step: Step, after: str | None) -> Iterator[tuple[str, str | None]]:
         yield step.commit, after
 
 
-def _step_paths(step: Step, after: str | None, differing: Mapping[tuple[str, str | None], frozenset[str]]) -> StepPaths:
+def _step_paths(
+    step: MainStep, after: str | None, differing: Mapping[tuple[str, str | None], frozenset[str]]
+) -> StepPaths:
     return StepPaths(
         differing[step.commit, step.before],
         differing[step.commit, step.beside] if step.beside is not None else _NOTHING,
@@ -328,7 +332,11 @@ def _brought(steps: Sequence[str], parents: Mapping[str, Sequence[str]]) -> dict
 
 
 def _info(
-    step: Step, commits: Mapping[str, _Commit], within: Mapping[str, object], changed: Changed, brought: Sequence[str]
+    step: MainStep,
+    commits: Mapping[str, _Commit],
+    within: Mapping[str, object],
+    changed: Changed,
+    brought: Sequence[str],
 ) -> CommitInfo:
     commit = commits[step.commit]
     others = [parent for parent in commit.parents[1:] if parent in within and parent != step.before]

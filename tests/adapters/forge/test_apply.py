@@ -8,7 +8,7 @@ import pytest
 
 from hyops_gitops.adapters.forge.forge import FORGE_REPOSITORY, FORGE_TOKEN, FORGE_URL, RestForge
 from hyops_gitops.adapters.forge.rest import ForgeHttp
-from hyops_gitops.apply.ports import ApplyPorts
+from hyops_gitops.apply.request import ApplyPorts
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.people import Approval, MergedCommit, Person
 from hyops_gitops.lab.model import Lab

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from hyops_gitops.apply.people import attribute, mixed_change
+from hyops_gitops.apply.merged_commits import attribute, mixed_change
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.core.events import Event, Warned
 from hyops_gitops.core.exchange import CommitInfo

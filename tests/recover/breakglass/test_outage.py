@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops.adapters.ssh.signing import SshVerifier
-from hyops_gitops.apply.ports import ApplyPorts
+from hyops_gitops.apply.request import ApplyPorts
 from hyops_gitops.core.errors import InvalidData, OutsideFailure, Refused, Unconfirmed
 from hyops_gitops.core.markers import Anchor, anchor_name
 from hyops_gitops.lab.model import Lab

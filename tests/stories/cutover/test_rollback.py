@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from hyops_gitops.adapters.host.machine import SystemClock
-from hyops_gitops.apply.ports import ApplyPorts
 from hyops_gitops.apply.receipt import Receipt
+from hyops_gitops.apply.request import ApplyPorts
 from hyops_gitops.core.events import Event, Warned
 from hyops_gitops.core.readiness import Probe, ProbeReport, ProbeVerdict
 from hyops_gitops.log.entries import Refusal

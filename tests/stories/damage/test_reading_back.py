@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import pytest
 
-from hyops_gitops.apply.ports import ApplyPorts
+from hyops_gitops.apply.request import ApplyPorts
 from hyops_gitops.core.damage import SETTINGS, DamageKind
 from hyops_gitops.core.errors import OutsideFailure, Refused, Unconfirmed
 from hyops_gitops.core.events import Event, Warned

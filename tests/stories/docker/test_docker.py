@@ -11,8 +11,8 @@ import pytest
 
 from hyops_gitops.adapters.powerdns.server import server_info
 from hyops_gitops.adapters.powerdns.zone_api import PowerDnsWriter
-from hyops_gitops.apply.ports import ApplyPorts
 from hyops_gitops.apply.receipt import Receipt
+from hyops_gitops.apply.request import ApplyPorts
 from hyops_gitops.core.errors import OutsideFailure, Unconfirmed
 from hyops_gitops.core.exchange import PatchReceipt
 from hyops_gitops.core.zone import Key, Operation, RRset, Zone

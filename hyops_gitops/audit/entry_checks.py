@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
+from hyops_gitops.audit.approvals import Doubt, FirstParentLine, check_people
 from hyops_gitops.audit.checks import (
     StateBefore,
     check_adopted_holds,
@@ -14,7 +15,6 @@ from hyops_gitops.audit.checks import (
     lifted_holds,
 )
 from hyops_gitops.audit.commits import AuditGit, CheckResult, CommitFacts, CommitReader
-from hyops_gitops.audit.people import Doubt, FirstParentLine, check_people
 from hyops_gitops.audit.report import Notice
 from hyops_gitops.core.damage import CAUSE, Damage
 from hyops_gitops.core.managed import ManagedSet

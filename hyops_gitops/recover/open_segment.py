@@ -12,7 +12,7 @@ from hyops_gitops.apply.look import (
     judge_anchor,
 )
 from hyops_gitops.apply.opening import Opened, contracts_at
-from hyops_gitops.apply.ports import ApplyPorts, ApplyRequest
+from hyops_gitops.apply.request import ApplyPorts, ApplyRequest
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.declaration import NOTHING_DECLARED, Declaration
 from hyops_gitops.core.document import ContractWriter

@@ -36,7 +36,7 @@ from hyops_gitops.log.log import Log
 from hyops_gitops.log.reviews import segment_warnings
 from hyops_gitops.log.workspace import ManagedZone, Revision, Workspace
 from hyops_gitops.plan.limits import Limits, Proposal, Source
-from hyops_gitops.plan.plan import Note, Refusal
+from hyops_gitops.plan.plan import GuardRefusal, Note
 from hyops_gitops.validate.validation import Validation
 
 
@@ -75,7 +75,7 @@ def make_proposal(request: PlanRequest, workspace: Workspace) -> Proposal:
     limits = Limits.of(authority.policy)
     commits, notes = _commits(basis, head, workspace.history)
     overrides = with_trailers(request.overrides, commits)
-    refusals: tuple[Refusal, ...] = ()
+    refusals: tuple[GuardRefusal, ...] = ()
     went_back = False
     if request.live:
         live = _look(workspace.open_reader(authority), authority, log, workspace.clock.now())
@@ -164,8 +164,8 @@ def _commits(basis: _Basis, head: str, history: History) -> tuple[tuple[CommitIn
         return (), (*notes, Note(zone, f"{failure.message}, so no trailer of theirs lifts a guard in this plan"))
 
 
-def _refusal(refused: Refused) -> Refusal:
-    return Refusal(refused.guard, refused.name, refused.message, refused.hint)
+def _refusal(refused: Refused) -> GuardRefusal:
+    return GuardRefusal(refused.guard, refused.name, refused.message, refused.hint)
 
 
 def _past(log: Log | None, validation: Validation, workspace: Workspace) -> LastRecordedTree | None:
