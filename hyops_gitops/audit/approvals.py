@@ -1,4 +1,4 @@
-"""The population of merged commits, both ways, and who stands behind each of them."""
+"""Checks of the merged commits: each is in the log, as its commit says, with approvals."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ from itertools import chain
 from hyops_gitops.apply.opening import merged_commit
 from hyops_gitops.apply.propose import trailer_overrides
 from hyops_gitops.audit.commits import AuditGit, SeparationOfDuties
-from hyops_gitops.audit.report import Notice
+from hyops_gitops.audit.report import Notice, Remark, Unknown
 from hyops_gitops.core.declaration import NOTHING_DECLARED
 from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.people import MergedCommit, Person, missing_approval
@@ -18,14 +18,12 @@ from hyops_gitops.log.entries import Body, Intent, Refusal, Result, Unchanged
 from hyops_gitops.log.envelope import Entry, entry_path
 from hyops_gitops.log.log import Log
 
-Doubt = Problem | Notice
-
 
 @dataclass(frozen=True, slots=True)
 class FirstParentLine:
-    """The contracts' branch as the entries went along it: main may have been fast-forwarded past its own commits."""
+    """The contracts' branch, commit by commit as the entries carried it out."""
 
-    begins_here: bool  # whether the commit of genesis is in the branch's history
+    begins_here: bool  # whether the branch has the commit of genesis
     ranges: Mapping[int, tuple[CommitInfo, ...]]  # the commits that an entry had to carry out, by its number
     population: tuple[CommitInfo, ...]  # those since genesis that touch contracts or authority, oldest first
     never_main: frozenset[str]  # commits that were carried out before a later merge brought them to main
@@ -40,11 +38,13 @@ class FirstParentLine:
                 wanted[entry.seq] = applied, body.contracts.commit
             if (recorded := _recorded_by(log, body)) is not None:
                 applied = recorded
-        here = {one for one in {*chain.from_iterable(wanted.values()), applied} if history.is_ancestor(one, one)}
+        here = {
+            commit for commit in {*chain.from_iterable(wanted.values()), applied} if history.is_ancestor(commit, commit)
+        }
         known = {seq: (after if after in here else None, upto) for seq, (after, upto) in wanted.items() if upto in here}
         lines = history.main_lines([*known.values(), (applied if applied in here else None, head)])
         begins_here = history.is_ancestor(log.genesis.commit, head)
-        commits = {one.id: one for line in lines for one in line if one.changed} if begins_here else {}
+        commits = {commit.id: commit for line in lines for commit in line if commit.changed} if begins_here else {}
         ranges = dict(zip(known, lines, strict=False))
         starts = [*(after for after, _ in known.values()), applied]
         never = (after for after, line in zip(starts, lines, strict=True) if after and _was_never_main(after, line))
@@ -52,13 +52,13 @@ class FirstParentLine:
 
 
 def _was_never_main(commit: str, following: Sequence[CommitInfo]) -> bool:
-    """Whether a commit came to main by a merge whose first parent it descends from: main was at that one until then."""
-    merge = next((one for one in following if one.joined == commit), None)
-    return merge is not None and not any(one.arrived_with == merge.id for one in following)
+    """Whether a later merge brought a commit to main that descends from the merge's first parent."""
+    merge = next((later for later in following if later.joined == commit), None)
+    return merge is not None and not any(later.arrived_with == merge.id for later in following)
 
 
 def _recorded_by(log: Log, body: Body) -> str | None:
-    """The commit whose contracts were carried out, where an entry says that some were."""
+    """The commit whose contracts an entry records as carried out."""
     if isinstance(body, Unchanged):
         return body.contracts.commit
     if isinstance(body, Result) and body.outcome == "applied":
@@ -68,16 +68,16 @@ def _recorded_by(log: Log, body: Body) -> str | None:
 
 
 def check_population(log: Log, line: FirstParentLine) -> Iterator[Problem]:
-    """Every merged commit is in the log, and every commit in the log was merged as it says."""
+    """Check that every merged commit is in the log, and every commit in the log as it was merged."""
     if not line.begins_here:
         message = f"genesis names commit {log.genesis.commit[:12]}, which is not on the contracts' branch"
         yield Problem("not-on-main", entry_path(log.zone, 1), message)
-    told: set[str] = set()
+    named: set[str] = set()
     for entry in log.entries:
         body = entry.body
         if not isinstance(body, Intent | Unchanged | Refusal):
             continue
-        known = {one.id: one for one in line.ranges.get(entry.seq, ())}
+        known = {commit.id: commit for commit in line.ranges.get(entry.seq, ())}
         if body.contracts.commit in line.never_main and not isinstance(body, Refusal):
             message = f"main was never at commit {body.contracts.commit[:12]}: a merge brought it there later"
             yield Problem("not-on-main", entry_path(log.zone, entry.seq), message)
@@ -86,10 +86,10 @@ def check_population(log: Log, line: FirstParentLine) -> Iterator[Problem]:
         if isinstance(body, Intent):
             yield from _check_lifted(log.zone, entry, body, known)
         if not isinstance(body, Refusal):
-            told |= {merged.commit for merged in body.merged}
+            named |= {merged.commit for merged in body.merged}
             for missing in known.values():
-                if missing.changed and missing.id not in told:
-                    told.add(missing.id)
+                if missing.changed and missing.id not in named:
+                    named.add(missing.id)
                     message = f"commit {missing.id[:12]} was merged by {body.contracts.commit[:12]}, and is not named"
                     yield Problem("population", entry_path(log.zone, entry.seq), message)
 
@@ -107,60 +107,61 @@ def _check_merged(
         known = replace(known, merged_head=known.joined, merged_author=known.joined_author)
     true = merged_commit(known)
     facts: list[tuple[str, object, object]] = [
-        # A log that says nothing may have been written before trailers were read.
+        # Entries without declarations may be older than the reading of trailers.
         ("declaration", merged.declared, true.declared if merged.declared != NOTHING_DECLARED else merged.declared),
     ]
-    if merged.source == "commit":  # what a forge told cannot be looked up in a commit
+    if merged.source == "commit":  # facts of a forge are not in a commit
         facts += [
             ("author", merged.author, true.author),
             ("title", merged.title, true.title),
             ("approvals", merged.approvals, true.approvals),
             ("head", merged.head, true.head),
         ]
-    for what, said, is_so in facts:
-        if said != is_so:
-            yield Problem("commit-facts", path, f"the {what} of {merged.commit[:12]} is not what the commit says")
+    for fact, recorded, true_value in facts:
+        if recorded != true_value:
+            yield Problem("commit-facts", path, f"the {fact} of {merged.commit[:12]} is not as in the commit")
 
 
 def _check_lifted(zone: str, entry: Entry, intent: Intent, commits: Mapping[str, CommitInfo]) -> Iterator[Problem]:
     known = [commits[merged.commit] for merged in intent.merged if merged.commit in commits]
-    lifted = {replace(one, reason=masked(one.reason)) for one in trailer_overrides(known)}
+    lifted = {replace(override, reason=masked(override.reason)) for override in trailer_overrides(known)}
     for override in intent.overrides:
         if override.source == "trailer" and override not in lifted:
-            message = f"no commit that it names lifts {override.target}"
+            message = f"no named commit lifts {override.target}"
             yield Problem("commit-facts", entry_path(zone, entry.seq), message)
 
 
 def check_people(
-    zone: str, entry: Entry, separation: SeparationOfDuties, line: FirstParentLine, custody: AuditGit
-) -> Iterator[tuple[Doubt, bool]]:
-    """What is to be said about the approvals of an entry's commits; True where it could not be known."""
+    zone: str, entry: Entry, separation: SeparationOfDuties, line: FirstParentLine, git: AuditGit
+) -> Iterator[Remark]:
+    """Check the approvals of an entry's commits."""
     body = entry.body
     if separation == "off" or not isinstance(body, Intent | Unchanged):
         return
     overrides = body.overrides if isinstance(body, Intent) else ()
     lifted = any(override.guard == "separation-of-duties" for override in overrides)
-    touching = {one.id for one in line.ranges.get(entry.seq, ()) if one.changed}
+    touching = {commit.id for commit in line.ranges.get(entry.seq, ()) if commit.changed}
     for merged in body.merged:
         if merged.commit in touching:
-            for message, unknown in _about(merged, custody):
+            for message, unknown in _check_approval(merged, git):
                 if separation == "enforce" and not lifted:
-                    yield Problem("separation-of-duties", entry_path(zone, entry.seq), message), unknown
+                    problem = Problem("separation-of-duties", entry_path(zone, entry.seq), message)
+                    yield Unknown(problem) if unknown else problem
                 else:
-                    yield Notice("separation-of-duties", entry.seq, entry.envelope.time, message), False
+                    yield Notice("separation-of-duties", entry.seq, entry.envelope.time, message)
 
 
-def _about(merged: MergedCommit, custody: AuditGit) -> Iterator[tuple[str, bool]]:
+def _check_approval(merged: MergedCommit, git: AuditGit) -> Iterator[tuple[str, bool]]:
     short = merged.commit[:12]
-    pusher = custody.author(merged.head) if merged.head else None
+    pusher = git.author(merged.head) if merged.head else None
     if (why := missing_approval(merged, (Person(pusher),) if pusher else ())) is not None:
         yield f"commit {short}: {why}", False
     if merged.head is None:
         return
     if pusher is None:
-        yield f"commit {short}: its head {merged.head[:12]} is not in this clone: who pushed last is not known", True
+        yield f"commit {short}: its head {merged.head[:12]} is not in this clone: its last pusher is unknown", True
         return
-    same = custody.merge_matches(merged.commit, merged.head)
+    same = git.merge_matches(merged.commit, merged.head)
     if same is None:
         yield f"commit {short}: this git cannot repeat the merge of {merged.head[:12]}", True
     elif not same:

@@ -6,7 +6,8 @@ Pure functions on values; `audit.run` brings the values.
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from hyops_gitops.audit.commits import CheckResult, CommitFacts
+from hyops_gitops.audit.commits import CommitFacts
+from hyops_gitops.audit.report import Remark, Unknown
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.server_report import Server, ServerReport
 from hyops_gitops.core.zone import Key, RRset, in_words, served
@@ -22,7 +23,7 @@ from hyops_gitops.plan.state import after_changes, taken_back
 
 
 def check_reference(zone: str, entry: Entry, facts: CommitFacts) -> Iterator[Problem]:
-    """Whether the commit an entry names is the contracts' and holds what the entry says."""
+    """Check that the named commit is on the branch and has the named contents."""
     body, path = entry.body, entry_path(zone, entry.seq)
     if not isinstance(body, Intent | Unchanged | Refusal):
         return
@@ -30,67 +31,68 @@ def check_reference(zone: str, entry: Entry, facts: CommitFacts) -> Iterator[Pro
     if not facts.on_branch:
         yield Problem("not-on-main", path, f"commit {short} is not on the contracts' branch")
     if facts.manifest != body.contracts.manifest:
-        yield Problem("manifest", path, f"the contracts at {short} do not hash to what the entry says")
+        yield Problem("manifest", path, f"the contracts at {short} do not have the manifest of the entry")
     if not body.authority.outside_commit and facts.authority_sha256 != body.authority.sha256:
-        yield Problem("manifest", path, f"the authority file at {short} does not hash to what the entry says")
+        yield Problem("manifest", path, f"the authority file at {short} does not have the SHA-256 of the entry")
 
 
-def check_observations(zone: str, entry: Entry, result: Result, intent_entry: Entry, facts: CommitFacts) -> CheckResult:
-    """Whether every server that a result calls converged, and every one the policy requires, answered as planned."""
+def check_observations(
+    zone: str, entry: Entry, result: Result, intent_entry: Entry, facts: CommitFacts
+) -> Iterator[Remark]:
+    """Check that every converged and every required server answered as planned."""
     path, intent = entry_path(zone, entry.seq), intent_entry.body
     if not isinstance(intent, Intent):
-        return CheckResult()
+        return
     anchor = intent_entry.anchor.rrset(zone)
-    problems = []
     for server in result.servers:
-        if server.verdict == "converged" and (what := _unmet(server, intent.changes, anchor)):
-            message = f"{server.role} {server.name} is called converged, but answered otherwise: {what}"
-            problems.append(Problem("not-converged", path, message))
+        if server.verdict == "converged" and (question := _unmet(server, intent.changes, anchor)):
+            message = f"{server.role} {server.name} is called converged, but answered otherwise: {question}"
+            yield Problem("not-converged", path, message)
     if not result.converged:
-        return CheckResult(tuple(problems))
+        return
     listed = {(server.role, server.name): server for server in result.servers}
     if facts.own_authority:
-        lost = {*intent.sites_lost, *(site for one in intent.merged for site in one.declared.sites_lost)}
+        lost = {*intent.sites_lost, *(site for merged in intent.merged for site in merged.declared.sites_lost)}
         required: Collection[Server] = [server for server, site in facts.required.items() if site not in lost]
     else:
         exempt = {name for name, server in listed.items() if server.lost and intent.sites_lost}
         required = [server for server in listed if server[0] in facts.required_roles and server not in exempt]
         if not required and facts.required_roles:
             message = "the authority file is not at hand, and the result lists no server of a required role"
-            return CheckResult(tuple(problems), (Problem("not-converged", path, message),))
-    for one in sorted(required):
-        if one not in listed or listed[one].verdict != "converged":
-            message = f"the result says converged, but required {' '.join(one)} is not shown to be"
-            problems.append(Problem("not-converged", path, message))
-    return CheckResult(tuple(problems))
+            yield Unknown(Problem("not-converged", path, message))
+            return
+    for role_and_name in sorted(required):
+        if role_and_name not in listed or listed[role_and_name].verdict != "converged":
+            message = f"the result says converged, but required {' '.join(role_and_name)} is not shown to be"
+            yield Problem("not-converged", path, message)
 
 
 def check_caught_up(
     zone: str, entry: Entry, caught_up: Collection[ServerReport], last: Entry | None
 ) -> Iterator[Problem]:
-    """Whether every server that is said to have caught up answered as the last applied intent left the zone."""
+    """Check that every server listed as caught up answered as the last applied intent left the zone."""
     path = entry_path(zone, entry.seq)
     intent = last.body if last else None
     for server in caught_up:
         if last is None or not isinstance(intent, Intent) or server.verdict != "converged":
-            what: str | None = "nothing was applied that it could have missed"
+            question: str | None = "nothing was applied that it could have missed"
         else:
-            what = _unmet(server, intent.changes, last.anchor.rrset(zone))
-        if what:
-            message = f"{server.role} {server.name} is said to have caught up, but did not show it: {what}"
+            question = _unmet(server, intent.changes, last.anchor.rrset(zone))
+        if question:
+            message = f"{server.role} {server.name} is listed as caught up, but did not show it: {question}"
             yield Problem("not-converged", path, message)
 
 
 def check_gaps(zone: str, gaps: Collection[Entry], acknowledged: Collection[int]) -> Iterator[Problem]:
-    """Missing entries that nobody has looked into."""
+    """Check that every gap of missing entries is acknowledged."""
     for entry in gaps:
         if entry.seq not in acknowledged:
-            message = "entries are missing; look into it, then `evidence acknowledge` it"
+            message = "entries are missing; investigate, then run `hyops-gitops evidence acknowledge`"
             yield Problem("gap", entry_path(zone, entry.seq), message)
 
 
 def check_signers(zone: str, entries: Collection[Entry], versions: Collection[str]) -> Iterator[Problem]:
-    """Entries signed under a file of signers that the contracts' branch never had."""
+    """Check that entries were signed under a file of signers of the contracts' branch."""
     for entry in entries:
         if entry.envelope.signers_sha256 not in versions:
             message = "signed under an authority/allowed_signers that the contracts' branch never had"
@@ -98,9 +100,9 @@ def check_signers(zone: str, entries: Collection[Entry], versions: Collection[st
 
 
 def check_subjects(zone: str, entries: Sequence[Entry], messages: Mapping[str, str]) -> Iterator[Problem]:
-    """Commits of the log that tell a reader of `git log` something else than their entry.
+    """Check that the commit of each entry has the subject that follows from the entry.
 
-    `messages`: of the commit that added each file, by path. A commit that adds no entry says nothing about the log.
+    `messages`: of the commit that added each file, by path. Commits that add no entry are not checked.
     """
     for entry in entries:
         path = entry_path(zone, entry.seq)
@@ -109,7 +111,7 @@ def check_subjects(zone: str, entries: Sequence[Entry], messages: Mapping[str, s
 
 
 def _unmet(server: ServerReport, changes: Collection[Change], anchor: RRset) -> str | None:
-    """The first question that a server did not answer as planned; what is adopted has not always been asked for."""
+    """The first question not answered as planned; an adopted RRset was not always asked for."""
     answers = observed(server)
     authoritative = server.role != "resolver"
     if authoritative and answers.get(anchor.key, ("", None, ()))[2] != anchor.rdata:
@@ -126,89 +128,89 @@ Holder = Callable[[int], Entry | None]
 
 @dataclass(frozen=True, slots=True)
 class StateBefore:
-    """How things stood before an entry: what was managed, what its commit asked for, which names had to stay."""
+    """The state before an entry: managed set, facts of its commit, names that had to stay."""
 
     before: ManagedSet
     facts: CommitFacts
-    kept: Mapping[str, str]  # by name: why it had to stay
+    kept: Mapping[str, str]  # reason by name
 
     @classmethod
     def of(cls, before: ManagedSet, facts: CommitFacts, holder: Holder, lifted: Collection[str] = ()) -> "StateBefore":
-        """Derived anew.
+        """Derive it from the log and the contracts.
 
         Args:
             before: The managed set, with the marks of holds, as the entries before left it.
             facts: The commit that the entry names.
             holder: The entry that a mark names.
-            lifted: Names whose hold somebody lifted.
+            lifted: Names whose hold was lifted.
         """
-        names = {one.path: str(one.name) for one in facts.contracts}
+        names = {contract.path: str(contract.name) for contract in facts.contracts}
         why = dict.fromkeys(facts.invalid, "its contract is invalid")
         for path, number in holds_in_effect(before, holder, facts.contracts).items():
             if names[path] not in lifted:
                 why[path] = f"held by entry {number}"
         own = {names[path]: reason for path, reason in why.items() if path in names}
-        asked = {key[0]: why[one.contract] for key, one in before.entries.items() if one.contract in why}
+        asked = {key[0]: why[managed.contract] for key, managed in before.entries.items() if managed.contract in why}
         return cls(before, facts, {**asked, **own})
 
     def asked(self, key: Key) -> RRset | None:
-        """What had to be there afterwards."""
+        """The RRset required afterwards."""
         return self.before.rrset(key) if key[0] in self.kept else self.facts.desired.rrsets.get(key)
 
 
-def check_plan(entry: Entry, intent: Intent, stood: StateBefore, taken_back: Intent | None) -> CheckResult:
-    """Whether an intent does what the contracts at its commit ask for.
+def check_plan(entry: Entry, intent: Intent, stood: StateBefore, taken_back: Intent | None) -> Iterator[Remark]:
+    """Check that an intent does exactly what the contracts at its commit ask for.
 
     Args:
         entry: The intent's entry.
         intent: Its body.
-        stood: How things stood before it.
-        taken_back: The earlier intent that it says it takes back, where there is such an intent.
+        stood: The state before it.
+        taken_back: The earlier intent that it names as taken back, where there is such an intent.
     """
     if intent.restore is not None:
-        return CheckResult()  # it carries out no contract; that it brings back what the log had is checked with the log
-    path, zone = entry_path(stood.before.apex, entry.seq), stood.before.apex
-    # What a roll-back changes is held against what it takes back; everything else against the contracts as ever.
+        return  # it carries out no contract; verification of the log checks what it brings back
+    zone = stood.before.apex
+    path = entry_path(zone, entry.seq)
+    for message in _wrong_rollback(intent, taken_back):
+        yield Problem("rollback", path, message)
+    if intent.plan_sha256 != plan_digest(zone, intent.before.whole, intent.changes):
+        yield Problem("plan-digest", path, "the plan's digest is not that of its changes")
+    # The names of a roll-back are compared with the intent that it takes back; all others with the contracts.
     back = {change.name for change in intent.changes} if intent.rollback_of is not None else set()
     restored = any(override.guard == "restored" for override in intent.overrides)
     left = after_changes(stood.before, intent.changes)
-    told = _differences(stood, left, {change.key for change in intent.changes}, restored=restored)
-    listed = {held.name for held in intent.held}
-    verdict = _judged(stood, path, (one for one in told if one.key[0] not in back), listed)
-    wrong = tuple(Problem("held", path, message) for message in _wrong_holds(intent, stood, back))
-    problems = [Problem("rollback", path, message) for message in _wrong_rollback(intent, taken_back)]
-    if intent.plan_sha256 != plan_digest(zone, intent.before.whole, intent.changes):
-        problems.append(Problem("plan-digest", path, "the plan's digest is not that of its changes"))
-    known = stood.facts.own_authority
-    return CheckResult(
-        (*problems, *verdict.problems, *(wrong if known else ())),
-        (*verdict.inconclusive, *(() if known else wrong)),
-    )
+    differences = _differences(stood, left, {change.key for change in intent.changes}, restored=restored)
+    forward = (difference for difference in differences if difference.key[0] not in back)
+    yield from _judged(stood, path, forward, {held.name for held in intent.held})
+    for message in _wrong_holds(intent, stood, back):
+        problem = Problem("held", path, message)
+        yield problem if stood.facts.own_authority else Unknown(problem)
 
 
 def lifted_holds(intent: Intent) -> set[str]:
-    """The names whose hold an intent lifted: by an override that did something."""
-    return {one.name for one in intent.overrides if one.guard == GUARD and one.name} - {one.name for one in intent.held}
+    """The names whose hold an intent lifted by an override that took effect."""
+    named = {override.name for override in intent.overrides if override.guard == GUARD and override.name}
+    return named - {held.name for held in intent.held}
 
 
-def check_unchanged(entry: Entry, stood: StateBefore, *, restored: bool) -> CheckResult:
-    """Whether contracts that are said to ask for nothing new do so.
+def check_unchanged(entry: Entry, stood: StateBefore, *, restored: bool) -> Iterator[Remark]:
+    """Check that the contracts of an `unchanged` entry ask for nothing new.
 
-    `restored`: zone or log went back since the last apply, and somebody vouched for going on from what is there.
+    `restored`: zone or log went back since the last apply, and an override accepted what is there.
     """
-    told = () if restored else _differences(stood, stood.before, (), restored=False)
-    return _judged(stood, entry_path(stood.before.apex, entry.seq), told)
+    differences = () if restored else _differences(stood, stood.before, (), restored=False)
+    return _judged(stood, entry_path(stood.before.apex, entry.seq), differences)
 
 
 def check_adopted_holds(
     entry: Entry, adopted: Adopted, intents: Iterable[Intent], before: ManagedSet, facts: CommitFacts
 ) -> Iterator[Problem]:
-    """Whether a reconcile entry has those names held that its segment left elsewhere than their contracts said.
+    """Check that a reconcile entry holds the names that its segment left apart from their contracts.
 
     Args:
         entry: The entry.
-        adopted: What it says of the segment.
-        intents: What the segment applied.
+        adopted: Its summary of the segment.
+        intents: The applied intents of the segment.
         before: The managed set before it.
         facts: The commit that the entry names.
     """
@@ -223,12 +225,12 @@ def check_adopted_holds(
 
 @dataclass(frozen=True, slots=True)
 class _Difference:
-    """One RRset that is left otherwise than it had to be."""
+    """An RRset that an entry leaves otherwise than required."""
 
     key: Key
     left: RRset | None
     asked: RRset | None
-    kept: str  # why it had to stay as it was, or ""
+    kept: str  # the reason that it had to stay, or ""
 
     @property
     def code(self) -> str:
@@ -256,36 +258,35 @@ def _differences(
 
 
 def _judged(
-    stood: StateBefore, path: str, told: Iterable[_Difference], listed: Collection[str] = frozenset()
-) -> CheckResult:
-    """Differences are problems, but for those that an authority file which is not at hand may explain."""
-    problems: list[Problem] = []
-    open_questions: list[Problem] = []
-    for one in told:
-        sure = stood.facts.own_authority or not (one.only_ttl or one.key[0] in stood.facts.undecided.union(listed))
-        (problems if sure else open_questions).append(Problem(one.code, path, one.message))
-    return CheckResult(tuple(problems), tuple(open_questions))
+    stood: StateBefore, path: str, differences: Iterable[_Difference], listed: Collection[str] = frozenset()
+) -> Iterator[Remark]:
+    """Differences as problems, except those that a missing authority file may explain."""
+    undecided = stood.facts.undecided.union(listed)
+    for difference in differences:
+        problem = Problem(difference.code, path, difference.message)
+        explained = difference.only_ttl or difference.key[0] in undecided
+        yield Unknown(problem) if explained and not stood.facts.own_authority else problem
 
 
 def _wrong_rollback(intent: Intent, taken_back: Intent | None) -> Iterator[str]:
     if intent.rollback_of is None:
         return
     if taken_back is None:
-        yield f"entry {intent.rollback_of}, which it says it takes back, is no earlier intent"
+        yield f"entry {intent.rollback_of}, which it names as taken back, is not an earlier intent"
     else:
         yield from _wrongly_taken_back(intent, taken_back)
 
 
 def _wrong_holds(intent: Intent, stood: StateBefore, back: Collection[str]) -> Iterator[str]:
-    """Names that an intent says are held, or has held from now on, and that nothing holds."""
+    """Names that an intent lists as held, or holds from now on, without a reason for it."""
     new = {hold.name for hold in intent.holds}
     for held in intent.held:
         if held.name not in new and held.name not in stood.kept:
             yield f"{held.name} is listed as held, and nothing holds it"
-    due = {hold_of(one) for one in stood.facts.contracts if str(one.name) in new}
+    due = {hold_of(contract) for contract in stood.facts.contracts if str(contract.name) in new}
     for hold in intent.holds:
         if hold.name not in back:
-            yield f"{hold.name} is held from here on without having been moved back"
+            yield f"{hold.name} is held from here on, but was not moved back"
         elif hold not in due:
             yield f"{hold.name} is held by another contract than the one at {stood.facts.commit[:12]}"
 

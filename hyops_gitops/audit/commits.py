@@ -15,7 +15,6 @@ from hyops_gitops.core.findings import Finding
 from hyops_gitops.core.server_report import Server
 from hyops_gitops.core.servers import servers_of
 from hyops_gitops.core.zone import Zone
-from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.parts import AuthorityRef
 from hyops_gitops.log.pinned_heads import SeenHead
 from hyops_gitops.log.workspace import Workspace
@@ -26,35 +25,27 @@ SeparationOfDuties = Literal["enforce", "warn", "off"]
 
 @dataclass(frozen=True, slots=True)
 class CommitFacts:
-    """What a clone says about one commit of the contracts."""
+    """Facts of one commit of the contracts, read from a clone."""
 
     commit: str
     on_branch: bool
     manifest: str
     authority_sha256: str | None  # of the authority file that the commit holds; None: it holds none
     contracts: tuple[Contract, ...]  # the valid ones
-    desired: Zone  # what they ask for
+    desired: Zone  # by its contracts
     invalid: frozenset[str]  # the files with an error
-    undecided: frozenset[str]  # names of which nothing is known here: their contracts are invalid
-    required: Mapping[Server, str]  # whom the policy requires to serve a change, and the site of each
+    undecided: frozenset[str]  # names with invalid contracts
+    required: Mapping[Server, str]  # servers that the policy requires to serve a change, and their sites
     required_roles: frozenset[str]
     separation: SeparationOfDuties
     own_authority: bool  # whether the authority file that the entry names was at hand
-
-
-@dataclass(frozen=True, slots=True)
-class CheckResult:
-    """Problems, and what could not be looked at."""
-
-    problems: tuple[Problem, ...] = ()
-    inconclusive: tuple[Problem, ...] = ()
 
 
 Look = Literal["dns", "api", "offline"]
 
 
 class AuditGit(Protocol):
-    """What only an audit asks of the clone."""
+    """Questions that only an audit asks of the clone."""
 
     def versions(self, path: str, upto: str) -> frozenset[str]:
         """SHA-256 of every content that a path had in the history of a commit."""
@@ -63,21 +54,21 @@ class AuditGit(Protocol):
         """The name of a commit's author, None when the clone does not have it."""
 
     def merge_matches(self, merged: str, head: str) -> bool | None:
-        """Whether a commit's tree is what merging `head` into its first parent gives; None when it cannot be known."""
+        """Whether merging `head` into its first parent gives a commit's tree; None: unknown."""
 
     def messages(self, commit: str) -> Mapping[str, str]:
         """The message of the commit that added each file under `log/`, in the history of a commit."""
 
     def why_cut_off(self) -> str:
-        """Why the history is not whole, and what would bring it."""
+        """The reason for a partial history, and the remedy."""
 
     def branch_problems(self, commit: str) -> list[str]:
-        """What is wrong with the evidence branch's commits up to this one: merges, roots, files that did not stay."""
+        """Problems of the evidence branch up to a commit: merges, roots, files changed or removed."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuditRequest:
-    """One call of audit."""
+    """Arguments of audit."""
 
     branch: str = "HEAD"  # the contracts' branch
     look: Look = "dns"
@@ -91,7 +82,7 @@ _ROLES = {"primary": "primary", "secondaries": "secondary", "resolvers": "resolv
 
 @dataclass
 class ReadCache:
-    """A reader and a checker that remember what they have said."""
+    """A reader and a checker that keep their answers."""
 
     read: DocumentReader
     check: SchemaChecker
@@ -109,7 +100,7 @@ class ReadCache:
     def check_once(
         self, schema: Literal["endpoint", "authority"], document: Document
     ) -> tuple[Document, tuple[Finding, ...]]:
-        """Meets `SchemaChecker`; a document stays alive here, so that its id stays its own."""
+        """Meets `SchemaChecker`; keeps each document alive, so that no other takes its id."""
         key = (schema, id(document))
         if key not in self._checked:
             checked, findings = self.check(schema, document)
@@ -118,7 +109,7 @@ class ReadCache:
 
 
 class CommitReader:
-    """The contracts' history of one clone, as seen from the head of one branch."""
+    """The history of the contracts in one clone, up to the head of one branch."""
 
     def __init__(self, workspace: Workspace, head: str) -> None:
         self._workspace = workspace  # whose reader remembers what it has read
@@ -128,7 +119,7 @@ class CommitReader:
         self._facts: dict[tuple[str, AuthorityRef], CommitFacts] = {}
 
     def facts(self, zone: str, commit: str, authority: AuthorityRef) -> CommitFacts | None:
-        """What is known of one commit, under the authority that an entry names; None when the clone has no such one."""
+        """Facts of a commit under the authority that an entry names; None: not in this clone."""
         if not self._history.is_ancestor(commit, commit):
             return None
         key = (commit, authority)
@@ -137,12 +128,12 @@ class CommitReader:
         return self._facts[key]
 
     def authority_digests(self, commit: str) -> dict[str, str] | None:
-        """The SHA-256 of each file under authority/ at a commit; None when that is not on the branch."""
+        """The SHA-256 of each file under authority/ at a commit; None: not on the branch."""
         if not self._history.is_ancestor(commit, self._head):
             return None
         files = self._history.tree(commit).files()
-        under = (one for one in files if one.path.startswith("authority/"))
-        return {one.path: sha256_hex(one.content) for one in under if one.content is not None}
+        under = (source for source in files if source.path.startswith("authority/"))
+        return {source.path: sha256_hex(source.content) for source in under if source.content is not None}
 
     def _look(self, zone: str, commit: str, ref: AuthorityRef) -> CommitFacts:
         tree = self._history.tree(commit)
@@ -157,7 +148,7 @@ class CommitReader:
             manifest=manifest_sha256(files),
             authority_sha256=None if own is None else sha256_hex(own),
             contracts=validation.contracts,
-            desired=Zone.of(zone, (rrset for one in validation.contracts for rrset in one.rrsets())),
+            desired=Zone.of(zone, (rrset for contract in validation.contracts for rrset in contract.rrsets())),
             invalid=validation.invalid_paths,
             undecided=validation.undecided(zone),
             required={} if authority is None else _required(authority),

@@ -1,4 +1,4 @@
-"""The part of an audit that walks the log: each entry against the contracts at its commit, and the state before it."""
+"""The walk of an audit over the log: each entry against its contracts and the state before it; exceptions."""
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -14,8 +14,8 @@ from hyops_gitops.audit.checks import (
     check_unchanged,
     lifted_holds,
 )
-from hyops_gitops.audit.commits import AuditGit, CheckResult, CommitFacts, CommitReader
-from hyops_gitops.audit.report import Notice
+from hyops_gitops.audit.commits import AuditGit, CommitFacts, CommitReader
+from hyops_gitops.audit.report import Notice, Remark, Unknown
 from hyops_gitops.core.damage import CAUSE, Damage
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.log.admin_entries import Adopted, Gap, Genesis, Reconcile, TrustChange
@@ -32,41 +32,39 @@ from hyops_gitops.plan.state import after_changes
 
 @dataclass
 class AuditFindings:
-    """What was found so far; kept, should something that is needed next not be there."""
+    """The findings so far; they stay when a later check cannot be made."""
 
     problems: list[Problem] = field(default_factory=list)
     inconclusive: list[Problem] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
 
-    def add(self, verdict: CheckResult) -> None:
-        """Take over what one check came to."""
-        self.problems += verdict.problems
-        self.inconclusive += verdict.inconclusive
-
-    def take(self, what: Doubt, *, unknown: bool) -> None:
-        """Take over one thing that was found, or that nobody can tell."""
-        if isinstance(what, Notice):
-            self.notices.append(what)
-        else:
-            (self.inconclusive if unknown else self.problems).append(what)
+    def add(self, remarks: Iterable[Remark]) -> None:
+        """Sort the remarks of one check."""
+        for remark in remarks:
+            match remark:
+                case Notice():
+                    self.notices.append(remark)
+                case Unknown():
+                    self.inconclusive.append(remark.problem)
+                case _:
+                    self.problems.append(remark)
 
 
 def audit_entries(
     log: Log, contracts: CommitReader, line: FirstParentLine, git: AuditGit, found: AuditFindings
 ) -> None:
-    """Every entry, with the whole history of the contracts at hand."""
+    """Check every entry, with the whole history of the contracts at hand."""
     walk = _Walk(log, contracts, found)
     for entry in log.entries:
         facts = walk.facts(entry)
         if facts is not None:
             walk.check(entry, facts)
-            for said, unknown in check_people(log.zone, entry, facts.separation, line, git):
-                found.take(said, unknown=unknown)
-        walk.go_on(entry)
+            found.add(check_people(log.zone, entry, facts.separation, line, git))
+        walk.advance(entry)
 
 
 def audit_entries_at_hand(log: Log, contracts: CommitReader, found: AuditFindings) -> tuple[int, int]:
-    """Without history: the entries that name a commit whose files are here, and how many there are, and are not."""
+    """Check, without history, the entries whose commit is here; return how many are and are not."""
     walk, checked, others = _Walk(log, contracts, found), 0, 0
     for entry in log.entries:
         if isinstance(entry.body, Intent | Unchanged | Refusal):
@@ -75,13 +73,13 @@ def audit_entries_at_hand(log: Log, contracts: CommitReader, found: AuditFinding
                 found.problems += check_reference(log.zone, entry, replace(facts, on_branch=True))
                 walk.check(entry, facts)
             checked, others = (checked + 1, others) if facts else (checked, others + 1)
-        walk.go_on(entry, history=False)
+        walk.advance(entry, history=False)
     return checked, others
 
 
 @dataclass
 class _Walk:
-    """Where the walk is: the log; the ledger and the managed set before the next entry."""
+    """A position in the log; ledger and managed set there."""
 
     log: Log
     contracts: CommitReader
@@ -94,10 +92,10 @@ class _Walk:
         self.state = ManagedSet.of(self.log.zone, ())
 
     def facts(self, entry: Entry) -> CommitFacts | None:
-        """What is known of the commit that an entry carries out; what it names is checked with it."""
+        """Facts of the commit that an entry carries out, checked against the entry."""
         body, path = entry.body, entry_path(self.log.zone, entry.seq)
         if isinstance(body, AuthorityChange):
-            self._about_authority(body, path)
+            self._check_authority(body, path)
         if not isinstance(body, Intent | Unchanged | Refusal):
             return None
         facts = self._known(body.contracts.commit, body.authority, path)
@@ -106,7 +104,7 @@ class _Walk:
         return facts
 
     def check(self, entry: Entry, facts: CommitFacts) -> None:
-        """An entry against the contracts at its commit."""
+        """Check an entry against the contracts at its commit."""
         match entry.body:
             case Intent():
                 stood = StateBefore.of(self.state, facts, self.log.holder, lifted_holds(entry.body))
@@ -123,14 +121,14 @@ class _Walk:
             case _:
                 pass
 
-    def go_on(self, entry: Entry, *, history: bool = True) -> None:
-        """Past an entry: what it did to the managed set, and whether that was seen or follows from a segment."""
+    def advance(self, entry: Entry, *, history: bool = True) -> None:
+        """Pass an entry: check its result or segment, and apply its changes to the managed set."""
         match entry.body:
             case Result():
-                self._past_result(entry, entry.body)
+                self._pass_result(entry, entry.body)
             case Reconcile(adopted=Adopted() as adopted):
                 if history:
-                    self._about_holds(entry, entry.body, adopted)
+                    self._check_holds(entry, entry.body, adopted)
                 self.state = after_changes(self.state, adopted.changes, placed(adopted.holds, entry.seq))
                 self.restored = False
             case ZoneDrift(restored=True) | Gap(acknowledges=None):
@@ -139,7 +137,7 @@ class _Walk:
                 pass
         self.ledger = self.ledger.with_next(self.log.entries, entry, self.log.segments)
 
-    def _past_result(self, entry: Entry, result: Result) -> None:
+    def _pass_result(self, entry: Entry, result: Result) -> None:
         intended = self.log.entries[result.intent_seq - 1]
         intent = intended.body
         if not isinstance(intent, Intent):
@@ -151,8 +149,8 @@ class _Walk:
             self.state = after_changes(self.state, intent.changes, placed(intent.holds, intended.seq))
             self.restored = False
 
-    def _about_holds(self, entry: Entry, body: Reconcile, adopted: Adopted) -> None:
-        """The names that a segment has held, derived anew where the entry names the contracts that they are of."""
+    def _check_holds(self, entry: Entry, body: Reconcile, adopted: Adopted) -> None:
+        """Check the names that a segment has held, where the entry names their contracts."""
         path = entry_path(self.log.zone, entry.seq)
         if adopted.commit is None:
             return
@@ -171,21 +169,21 @@ class _Walk:
             self.found.problems.append(Problem("not-on-main", path, f"commit {commit[:12]} is not in this clone"))
         return facts
 
-    def _about_authority(self, body: AuthorityChange, path: str) -> None:
+    def _check_authority(self, body: AuthorityChange, path: str) -> None:
         now = self.contracts.authority_digests(body.commit)
         if now is None:
             message = f"commit {body.commit[:12]} is not on the branch"
             self.found.problems.append(Problem("not-on-main", path, message))
         elif now != dict(body.after):
-            message = f"authority/ at {body.commit[:12]} is not what it says"
+            message = f"authority/ at {body.commit[:12]} is not as in the entry"
             self.found.problems.append(Problem("manifest", path, message))
 
     def _last_applied(self) -> Entry | None:
-        """The newest intent that was applied."""
+        """The newest applied intent."""
         return self.log.entries[self.ledger.applied.intent - 1] if self.ledger.applied else None
 
     def _last_of_segment(self) -> Entry | None:
-        """The last applied intent of the newest segment that was brought in, where nothing was applied since."""
+        """The last intent of a segment reconciled since the last apply."""
         anchor = self.ledger.anchor
         if anchor is None or anchor.segment is None:
             return None
@@ -205,12 +203,12 @@ _BYPASSES = {
 
 
 def exceptions(log: Log, paths: Collection[str]) -> Iterator[Notice]:
-    """Everything in a verified log that was not the ordinary course of things, oldest first."""
+    """The events of a verified log that are out of the ordinary, oldest first."""
     for entry in log.entries:
         for kind, message in _kinds(entry):
             yield Notice(kind, entry.seq, entry.envelope.time, message)
         if entry.seq in log.doubtful:
-            yield Notice("compromised", entry.seq, entry.envelope.time, "signed by a key after it was stolen")
+            yield Notice("compromised", entry.seq, entry.envelope.time, "signed by a key after its compromise")
     if log.open_intent is not None:
         entry = log.open_intent
         yield Notice("open-intent", entry.seq, entry.envelope.time, f"intent {entry.seq} has no result yet")
@@ -228,9 +226,9 @@ def _kinds(entry: Entry) -> Iterator[tuple[str, str]]:
         yield "outside-commit", f"its authority file came from outside the commit: sha256:{body.authority.sha256}"
     if isinstance(body, Intent | Unchanged):
         yield from (
-            ("bypass", f"{one.commit[:12]} {_BYPASSES.get(one.bypass, one.bypass)}")
-            for one in body.merged
-            if one.bypass
+            ("bypass", f"{merged.commit[:12]} {_BYPASSES.get(merged.bypass, merged.bypass)}")
+            for merged in body.merged
+            if merged.bypass
         )
     if isinstance(body, Intent) and body.restore is not None:
         where = "a primary without it" if body.restore.created else "a primary that had gone back"
@@ -240,13 +238,13 @@ def _kinds(entry: Entry) -> Iterator[tuple[str, str]]:
         case Intent():
             yield from _about_intent(body)
         case Refusal(refusals=refusals):
-            yield "refusal", "; ".join(f"{one.guard}: {one.message}" for one in refusals)
+            yield "refusal", "; ".join(f"{refusal.guard}: {refusal.message}" for refusal in refusals)
         case Result():
             yield from _about_result(body)
         case ZoneDrift():
             yield from _about_drift(body)
         case _:
-            yield from _about_custody(body)
+            yield from _about_admin(body)
 
 
 def _about_drift(body: ZoneDrift) -> Iterator[tuple[str, str]]:
@@ -254,23 +252,25 @@ def _about_drift(body: ZoneDrift) -> Iterator[tuple[str, str]]:
     yield from _about_damage(body.damage)
     if body.differences or body.restored or moved or not (body.secondaries or body.damage):
         restored = "; the zone was restored" if body.restored else ""
-        yield "drift", f"changed outside the log: {_names(body.differences) or 'it does not say what'}{restored}"
-    for one in body.secondaries:
-        yield "drift", f"secondary {one.name} ({one.address}) was {one.kind}: {_names(one.differences)}"
+        yield "drift", f"changed outside the log: {_names(body.differences) or 'names unknown'}{restored}"
+    for secondary in body.secondaries:
+        names = _names(secondary.differences)
+        yield "drift", f"secondary {secondary.name} ({secondary.address}) was {secondary.kind}: {names}"
 
 
 def _about_damage(damage: Iterable[Damage]) -> Iterator[tuple[str, str]]:
-    yield from (("damaged", f"{one.message} ({CAUSE})") for one in damage)
+    yield from (("damaged", f"{contradiction.message} ({CAUSE})") for contradiction in damage)
 
 
 def _names(differences: Iterable[Drift]) -> str:
-    return ", ".join(sorted({one.name for one in differences}))
+    return ", ".join(sorted({difference.name for difference in differences}))
 
 
 def _about_intent(intent: Intent) -> Iterator[tuple[str, str]]:
-    yield from (("held", f"{one.name}: {one.reason}") for one in intent.held)
-    yield from (("drift", f"{one.name} {one.type} was changed outside the log and left alone") for one in intent.drift)
-    yield from (("repair", f"rewritten: {one.message}") for one in intent.repair)
+    yield from (("held", f"{held.name}: {held.reason}") for held in intent.held)
+    for drift in intent.drift:
+        yield "drift", f"{drift.name} {drift.type} was changed outside the log and left alone"
+    yield from (("repair", f"rewritten: {damage.message}") for damage in intent.repair)
     if intent.sites_lost:
         yield "site-lost", f"declared lost, so that its servers were not waited for: {', '.join(intent.sites_lost)}"
     if intent.rollback_of is not None:
@@ -278,7 +278,7 @@ def _about_intent(intent: Intent) -> Iterator[tuple[str, str]]:
         yield "roll-back", f"takes back intent {intent.rollback_of}: {names}"
 
 
-def _about_custody(body: Body) -> Iterator[tuple[str, str]]:
+def _about_admin(body: Body) -> Iterator[tuple[str, str]]:
     match body:
         case Gap(acknowledges=None, missing=missing, reason=reason):
             yield "gap", f"entries {missing[0] if missing else '?'} to {missing[1] if missing else '?'}: {reason}"
@@ -291,7 +291,7 @@ def _about_custody(body: Body) -> Iterator[tuple[str, str]]:
         case AuthorityChange(commit=commit):
             yield "authority", f"authority/ changed by {commit[:12]}"
         case Genesis(continues=continues) if continues is not None:
-            yield "continues", f"goes on from log {continues.log}, entry {continues.seq}:{continues.sha256}"
+            yield "continues", f"continues log {continues.log}, entry {continues.seq}:{continues.sha256}"
         case _:
             pass
 
@@ -299,9 +299,9 @@ def _about_custody(body: Body) -> Iterator[tuple[str, str]]:
 def _about_segment(body: Reconcile) -> Iterator[tuple[str, str]]:
     adopted = body.adopted
     if adopted is not None:
-        witnessed = f", seen by {', '.join(adopted.witnesses)}" if adopted.witnesses else ""
-        said = f"segment {body.segment} by {', '.join(adopted.operators)}{witnessed}"
-        yield "breakglass", f"{said}: {summarise(adopted.changes) or 'nothing applied'}"
+        witnessed = f", witnessed by {', '.join(adopted.witnesses)}" if adopted.witnesses else ""
+        segment = f"segment {body.segment} by {', '.join(adopted.operators)}{witnessed}"
+        yield "breakglass", f"{segment}: {summarise(adopted.changes) or 'nothing applied'}"
         for used in adopted.overrides:
             yield "override", f"{used.target}: {used.reason} (by {used.source})"
     if body.review:
@@ -311,8 +311,8 @@ def _about_segment(body: Reconcile) -> Iterator[tuple[str, str]]:
 def _about_result(result: Result) -> Iterator[tuple[str, str]]:
     yield from _about_damage(result.damage)
     if result.recovered:
-        yield "recovered", f"the writer of intent {result.intent_seq} had gone; another run found out what became of it"
+        yield "recovered", f"the writer of intent {result.intent_seq} had ended; another run settled it"
     if result.outcome != "applied":
         yield result.outcome, f"intent {result.intent_seq} was not applied: {result.reason}"
     elif not result.converged:
-        yield "not-converged", f"intent {result.intent_seq} was applied, but not shown to be served"
+        yield "not-converged", f"intent {result.intent_seq} was applied, but servers did not show it"

@@ -1,4 +1,4 @@
-"""The audit report: its values, its rows from the log, as text for people and as CSV with one line a change."""
+"""The audit report: its values, its rows from the log, its forms as text and CSV."""
 
 import csv
 import io
@@ -25,7 +25,7 @@ from hyops_gitops.plan.plan import Change
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something that is no failure, but that an auditor has to look at."""
+    """An event that is no failure, but that an auditor has to review."""
 
     kind: str  # open-intent, gap, segment, override, refusal, recovered, drift, held, outside-commit, ...
     seq: int | None
@@ -38,12 +38,20 @@ class Notice:
         return {"kind": self.kind, "seq": self.seq, "time": time, "message": self.message}
 
 
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A possible problem that could not be decided."""
+
+    problem: Problem
+
+
+Remark = Problem | Notice | Unknown
 Disposition = Literal["applied", "unchanged", "refused", "failed", "intended", "not applied"]
 
 
 @dataclass(frozen=True, slots=True)
 class PopulationRow:
-    """One first-parent commit that touches contracts or authority, and what became of it."""
+    """A first-parent commit that touches contracts or authority, and its disposition."""
 
     commit: str
     time: datetime
@@ -52,7 +60,7 @@ class PopulationRow:
     approved_by: tuple[str, ...]
     disposition: Disposition
     seq: int | None  # of the intent, unchanged or refusal entry
-    waiting_s: int | None  # how long it has not been applied
+    waiting_s: int | None  # since when it waits to be applied
 
     def to_json(self) -> Json:
         """The shape used in `hyops-audit/1`."""
@@ -70,7 +78,7 @@ class PopulationRow:
 
 @dataclass(frozen=True, slots=True)
 class ChangeRow:
-    """One RRset that an intent changes, with what came of it: a line of the CSV."""
+    """An RRset that an intent changes, with the outcome: a line of the CSV."""
 
     seq: int
     time: datetime
@@ -103,13 +111,13 @@ class ChangeRow:
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """What is listed; everything is verified all the same."""
+    """The time range of the listing; verification ignores it."""
 
     since: datetime | None = None
     until: datetime | None = None
 
-    def holds(self, time: datetime | None) -> bool:
-        """Whether something of this moment is listed; what has no time always is."""
+    def includes(self, time: datetime | None) -> bool:
+        """Whether an item of this time is listed; one without a time always is."""
         if time is None:
             return True
         return (self.since is None or time >= self.since) and (self.until is None or time < self.until)
@@ -120,48 +128,48 @@ ALWAYS = Period()
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """The whole answer."""
+    """The result of an audit."""
 
     zone: str
     commit: str  # of the contracts' branch
     entries: int
     head: tuple[int, str] | None  # sequence number and SHA-256 of the newest entry; None: nothing verifies
     problems: tuple[Problem, ...]
-    inconclusive: tuple[Problem, ...]  # what could not be looked at
+    inconclusive: tuple[Problem, ...]  # checks that could not be made
     exceptions: tuple[Notice, ...] = ()
     population: tuple[PopulationRow, ...] = ()
     changes: tuple[ChangeRow, ...] = ()
-    checked: tuple[str, ...] = ()  # what was looked at, in words
+    checked: tuple[str, ...] = ()  # descriptions of the checks made
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether there are no problems."""
         return not self.problems
 
     @property
     def conclusive(self) -> bool:
-        """Whether everything could be looked at."""
+        """Whether every check could be made."""
         return not self.inconclusive
 
     @property
     def passed(self) -> bool:
-        """Whether everything was looked at and nothing is wrong."""
+        """Whether every check was made without a problem."""
         return self.ok and self.conclusive
 
     @property
     def exit_code(self) -> Exit:
-        """1: something is wrong. 4: nothing that could be looked at is, but not everything could be."""
+        """1: problems. 4: no problems, but some checks could not be made."""
         if not self.ok:
             return Exit.NO
         return Exit.OK if self.conclusive else Exit.OUTSIDE
 
     def listed(self, period: Period) -> "Audit":
-        """The same verdict with only this period's lines."""
+        """The same verdict with the rows of this period only."""
         return replace(
             self,
-            exceptions=tuple(one for one in self.exceptions if period.holds(one.time)),
-            population=tuple(one for one in self.population if period.holds(one.time)),
-            changes=tuple(one for one in self.changes if period.holds(one.time)),
+            exceptions=tuple(row for row in self.exceptions if period.includes(row.time)),
+            population=tuple(row for row in self.population if period.includes(row.time)),
+            changes=tuple(row for row in self.changes if period.includes(row.time)),
         )
 
     def to_json(self) -> Json:
@@ -196,12 +204,13 @@ _FORMULA = ("=", "+", "-", "@")
 
 
 def audit_text(audit: Audit) -> str:
-    """Problems, what could not be seen, exceptions, the population, the verdict."""
+    """The checks, the merged changes, the exceptions, the problems, the verdict."""
     lines = [f"audit of {audit.zone} at {audit.commit[:12]}"] if audit.zone else []
-    lines += [f"checked: {one}" for one in audit.checked]
+    lines += [f"checked: {check}" for check in audit.checked]
     lines += _section("merged changes", map(_population_line, audit.population))
     notices = (
-        f"{one.kind}{f' (entry {one.seq})' if one.seq else ''}: {printable(one.message)}" for one in audit.exceptions
+        f"{notice.kind}{f' (entry {notice.seq})' if notice.seq else ''}: {printable(notice.message)}"
+        for notice in audit.exceptions
     )
     lines += _section("exceptions", notices)
     for title, problems in (("cannot conclude", audit.inconclusive), ("problems", audit.problems)):
@@ -213,10 +222,10 @@ def _verdict(audit: Audit) -> str:
     if audit.problems:
         return f"FAILED: {counted(len(audit.problems), 'problem')}"
     if audit.inconclusive:
-        return f"CANNOT CONCLUDE: {counted(len(audit.inconclusive), 'thing')} could not be looked at"
+        return f"CANNOT CONCLUDE: {counted(len(audit.inconclusive), 'check')} could not be made"
     head = f"{audit.head[0]}:{audit.head[1]}" if audit.head else "none"
     entries = counted(audit.entries, "entry", "entries")
-    return f"OK: {entries}, {counted(len(audit.exceptions), 'exception')} to look at; head {head}"
+    return f"OK: {entries}, {counted(len(audit.exceptions), 'exception')} to review; head {head}"
 
 
 def _section(title: str, lines: Iterable[str]) -> list[str]:
@@ -227,7 +236,7 @@ def _section(title: str, lines: Iterable[str]) -> list[str]:
 def _population_line(row: PopulationRow) -> str:
     by = f" by entry {row.seq}" if row.seq else ""
     waits = "" if row.waiting_s is None else f", waiting for {_duration(row.waiting_s)}"
-    approved = ", ".join(row.approved_by) or "nobody"
+    approved = ", ".join(row.approved_by) or "none"
     return (
         f"{row.commit[:12]} {time_text(row.time)} {row.disposition}{by}{waits}: {printable(row.title)} "
         f"(asked {printable(row.author)}, approved {printable(approved)})"
@@ -242,7 +251,7 @@ def _duration(seconds: int) -> str:
 
 
 def audit_csv(audit: Audit) -> str:
-    """One line a change, with a header; no cell that a spreadsheet would calculate."""
+    """One line a change, with a header; no cell is a formula to a spreadsheet."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(_CSV_COLUMNS)
@@ -295,11 +304,11 @@ def change_rows(log: Log) -> Iterator[ChangeRow]:
 
 
 def _segment_rows(log: Log, entry: Entry, body: Reconcile) -> Iterator[ChangeRow]:
-    """What a segment changed: asked for by its operators, approved by whoever reviewed it afterwards."""
+    """The changes of a segment: asked for by its operators, approved by its later reviewers."""
     adopted = body.adopted
     if adopted is None:
         return
-    reviews = [one.review for _, one in log.reconciles if one.segment == body.segment and one.review]
+    reviews = [other.review for _, other in log.reconciles if other.segment == body.segment and other.review]
     for change in adopted.changes:
         yield ChangeRow(
             seq=entry.seq,
@@ -316,17 +325,21 @@ def _segment_rows(log: Log, entry: Entry, body: Reconcile) -> Iterator[ChangeRow
         )
 
 
+_DONE = ("applied", "unchanged")
+
+
 def dispositions(log: Log) -> Mapping[str, tuple[Disposition, int, MergedCommit]]:
-    """What became of each merged commit that the log names; nothing outdoes an apply."""
+    """The disposition of each merged commit that the log names; an apply counts most."""
     found: dict[str, tuple[Disposition, int, MergedCommit]] = {}
     for entry in log.entries:
         body = entry.body
         if not isinstance(body, Intent | Unchanged | Refusal):
             continue
-        what = _disposition(log, entry, body)
+        disposition = _disposition(log, entry, body)
         for merged in body.merged:
-            if what in ("applied", "unchanged") or found.get(merged.commit, (what,))[0] not in ("applied", "unchanged"):
-                found[merged.commit] = (what, entry.seq, merged)
+            earlier = found.get(merged.commit)
+            if disposition in _DONE or earlier is None or earlier[0] not in _DONE:
+                found[merged.commit] = (disposition, entry.seq, merged)
     return found
 
 
@@ -349,8 +362,8 @@ def population_rows(
     Args:
         commits: The first-parent commits that touch contracts or authority, oldest first.
         log: The verified log.
-        now: For how long something has been waiting.
-        settled: Whether the branch's contracts are, as files, the ones recorded last: then nothing waits.
+        now: For the time that a commit has been waiting.
+        settled: Whether the branch's contracts are, as files, those recorded last: then nothing waits.
     """
     known = dispositions(log)
     return tuple(_row(commit, known.get(commit.id), now, settled=settled) for commit in commits)
@@ -360,11 +373,10 @@ def _row(
     commit: CommitInfo, known: tuple[Disposition, int, MergedCommit] | None, now: datetime, *, settled: bool
 ) -> PopulationRow:
     if known is None:
-        what: Disposition = "unchanged" if settled else "not applied"
+        disposition: Disposition = "unchanged" if settled else "not applied"
         seq, author, approved = None, commit.merged_author or commit.author, commit.approved_by
     else:
-        what, seq, merged = known
-        author, approved = merged.author.name, tuple(yes.by.name for yes in merged.approvals)
-    waits = what not in ("applied", "unchanged")
-    waiting = max(0, int((now - commit.time).total_seconds())) if waits else None
-    return PopulationRow(commit.id, commit.time, commit.subject, author, tuple(approved), what, seq, waiting)
+        disposition, seq, merged = known
+        author, approved = merged.author.name, tuple(approval.by.name for approval in merged.approvals)
+    waiting = max(0, int((now - commit.time).total_seconds())) if disposition not in _DONE else None
+    return PopulationRow(commit.id, commit.time, commit.subject, author, tuple(approved), disposition, seq, waiting)

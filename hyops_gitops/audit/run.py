@@ -1,7 +1,7 @@
-"""Audit: everything that verifying the log does, and that the log, the contracts and the zone say the same.
+"""Audit: verify the log, and compare log, contracts, approvals and the served zone.
 
-Gathers; the checks are in `audit.checks`. What could not be looked at is kept apart from what is wrong, and
-neither ever passes.
+This module reads; the checks are beside it. A check that cannot be made is kept apart from a problem, and neither
+ever passes.
 """
 
 from collections.abc import Iterator
@@ -33,22 +33,22 @@ from hyops_gitops.log.workspace import ManagedZone, Workspace
 
 
 def audit(request: AuditRequest, workspace: Workspace, git: AuditGit) -> Audit:
-    """The whole audit. Writes nothing.
+    """Make the whole audit. Writes nothing.
 
     Raises:
         FindingsError: the authority file is invalid.
-        Refused: guard `evidence-missing`: there is no branch to audit, or nothing pins its genesis.
+        Refused: guard `evidence-missing`: no branch to audit, or no pinned genesis.
         UsageError: no repository, no such branch, an unreadable file of signers.
     """
     try:
         return _Audit.begin(request, workspace, git).run().listed(request.period)
-    except OutsideFailure as failure:  # git, or a program that is not here: nothing is known, nothing is fine
+    except OutsideFailure as failure:  # of git or a missing program: nothing can be concluded
         return Audit("", "", 0, None, (), (Problem("tool", request.branch, failure.message),))
 
 
 @dataclass
 class _Audit:
-    """One run."""
+    """One run of an audit."""
 
     request: AuditRequest
     workspace: Workspace
@@ -66,7 +66,7 @@ class _Audit:
         return cls(request, workspace, git, zone, CommitReader(workspace, zone.commit))
 
     def run(self) -> Audit:
-        """All of it; later parts only where there is a log to look at."""
+        """Make every check; the later ones need a verified log."""
         snapshot = self.zone.recorded()
         reading = self._read(snapshot)
         self.found.problems += reading.problems
@@ -74,13 +74,13 @@ class _Audit:
         head = (log.head.seq, log.head.sha256) if log else None
         rows: tuple[CommitInfo, ...] = ()
         if log is not None:
-            self._about_log(log, snapshot)
+            self._check_log(log, snapshot)
             with self._unless_unknown():
-                self._about_branch(snapshot)
+                self._check_branch(snapshot)
             with self._unless_unknown():
-                rows = self._about_history(log, snapshot)
+                rows = self._check_history(log, snapshot)
             with self._unless_unknown():
-                self._about_zone(log)
+                self._check_zone(log)
         return Audit(
             self.zone.authority.zone,
             self.zone.commit,
@@ -96,7 +96,7 @@ class _Audit:
 
     @contextmanager
     def _unless_unknown(self) -> Iterator[None]:
-        """What cannot be looked at is kept apart, and keeps nothing else from being looked at."""
+        """Record a check that cannot be made, and continue with the next."""
         try:
             yield
         except OutsideFailure as failure:
@@ -124,7 +124,7 @@ class _Audit:
             raise OutsideFailure(message, code="unreadable")
         return read_signers({SIGNERS_PATH: pinned.content})
 
-    def _about_log(self, log: Log, snapshot: EvidenceSnapshot) -> None:
+    def _check_log(self, log: Log, snapshot: EvidenceSnapshot) -> None:
         paths = list(snapshot.paths())
         self.found.problems += check_seen(log.zone, log.entries, self.request.seen)
         self.found.problems += check_gaps(log.zone, log.gaps, log.acknowledged)
@@ -135,15 +135,17 @@ class _Audit:
             else:
                 self.found.notices.append(Notice("review", pending.seq, pending.due, pending.message))
 
-    def _about_branch(self, snapshot: EvidenceSnapshot) -> None:
-        grown = self.git.branch_problems(snapshot.commit)
-        self.found.problems += [Problem("history", self.zone.authority.evidence.branch, one) for one in grown]
+    def _check_branch(self, snapshot: EvidenceSnapshot) -> None:
+        problems = self.git.branch_problems(snapshot.commit)
+        self.found.problems += [
+            Problem("history", self.zone.authority.evidence.branch, problem) for problem in problems
+        ]
         self.checked.append("the evidence branch: one root, no merges, only additions")
 
     # --- the contracts
 
-    def _about_history(self, log: Log, snapshot: EvidenceSnapshot) -> tuple[CommitInfo, ...]:
-        """The population; nothing where the history is cut off."""
+    def _check_history(self, log: Log, snapshot: EvidenceSnapshot) -> tuple[CommitInfo, ...]:
+        """Check entries and merged commits; return the population, empty in a shallow clone."""
         if self.workspace.history.is_shallow():
             self.found.inconclusive.append(Problem("shallow", self.zone.authority.path, self.git.why_cut_off()))
             checked, others = audit_entries_at_hand(log, self.contracts, self.found)
@@ -167,15 +169,13 @@ class _Audit:
 
     # --- the zone
 
-    def _about_zone(self, log: Log) -> None:
+    def _check_zone(self, log: Log) -> None:
         match self.request.look:
             case "offline":
                 return
             case "dns":
-                said = look_by_dns(log, self.zone.authority, self.workspace.dns)
+                self.found.add(look_by_dns(log, self.zone.authority, self.workspace.dns))
                 self.checked.append("the zone as its servers answer by DNS")
             case _:
-                said = look_by_api(log, self.zone.authority, self.workspace.open_reader(self.zone.authority))
+                self.found.add(look_by_api(log, self.zone.authority, self.workspace.open_reader(self.zone.authority)))
                 self.checked.append("the whole zone as the primary's API shows it")
-        for what, unknown in said:
-            self.found.take(what, unknown=unknown)

@@ -13,7 +13,8 @@ from hyops_gitops.audit.checks import (
     check_signers,
     check_subjects,
 )
-from hyops_gitops.audit.commits import CheckResult, CommitFacts
+from hyops_gitops.audit.commits import CommitFacts
+from hyops_gitops.audit.entries import AuditFindings
 from hyops_gitops.core.declaration import Declaration
 from hyops_gitops.core.people import MergedCommit, Person
 from hyops_gitops.core.server_report import RecordedAnswer, ServerReport
@@ -71,11 +72,13 @@ def server(
 
 def judged(
     *servers: ServerReport, facts: CommitFacts = FACTS, intent: Entry = INTENT, converged: bool = True
-) -> CheckResult:
+) -> AuditFindings:
     body = RESULT.body
     assert isinstance(body, Result)
     told_result = replace(body, servers=servers, converged=converged)
-    return check_observations(ZONE, RESULT, told_result, intent, facts)
+    found = AuditFindings()
+    found.add(check_observations(ZONE, RESULT, told_result, intent, facts))
+    return found
 
 
 def both(answers: dict[str, RecordedAnswer]) -> tuple[ServerReport, ServerReport]:
@@ -83,7 +86,7 @@ def both(answers: dict[str, RecordedAnswer]) -> tuple[ServerReport, ServerReport
 
 
 def test_answers_as_planned_are_sound() -> None:
-    assert judged(*both(RIGHT)) == CheckResult()
+    assert judged(*both(RIGHT)) == AuditFindings()
 
 
 @pytest.mark.parametrize(
@@ -113,15 +116,15 @@ def test_an_answer_that_is_missing_is_not_converged(missing: str) -> None:
 
 
 def test_a_deleted_name_may_be_answered_by_a_wildcard() -> None:
-    assert judged(*both({**RIGHT, "gone": told(a("gone", "10.0.0.9"))})) == CheckResult()
+    assert judged(*both({**RIGHT, "gone": told(a("gone", "10.0.0.9"))})) == AuditFindings()
 
 
 def test_a_resolver_counts_down_and_shows_no_anchor() -> None:
     cached = {"a": told(a("a", "10.0.0.1"), ttl=5), "gone": RIGHT["gone"]}
-    assert judged(*both(RIGHT), server("resolver", "r", cached)) == CheckResult()
+    assert judged(*both(RIGHT), server("resolver", "r", cached)) == AuditFindings()
     stale = {**cached, "a": told(a("a", "10.0.0.2"), ttl=5)}
     assert len(judged(*both(RIGHT), server("resolver", "r", stale)).problems) == 1
-    assert judged(*both(RIGHT), server("resolver", "r", stale, "stale")) == CheckResult()
+    assert judged(*both(RIGHT), server("resolver", "r", stale, "stale")) == AuditFindings()
 
 
 @pytest.mark.parametrize("verdict", ["stale", "silent"])
@@ -131,7 +134,7 @@ def test_a_required_server_that_does_not_serve_it_is_named(verdict: str) -> None
         assert [one.message for one in found.problems] == [
             "the result says converged, but required secondary one is not shown to be"
         ]
-        assert judged(*servers, converged=False) == CheckResult()
+        assert judged(*servers, converged=False) == AuditFindings()
 
 
 def _intent_with(**fields: Any) -> Entry:
@@ -142,25 +145,25 @@ def _intent_with(**fields: Any) -> Entry:
 def test_a_server_of_a_lost_site_is_not_required() -> None:
     commit = MergedCommit(COMMIT, "x", Person("ada"), START, declared=Declaration(sites_lost=("onprem",)))
     for lost in (_intent_with(sites_lost=("onprem",)), _intent_with(merged=(commit,))):
-        assert judged(server(*PRIMARY, RIGHT), intent=lost) == CheckResult()
+        assert judged(server(*PRIMARY, RIGHT), intent=lost) == AuditFindings()
         assert len(judged(server(*SECONDARY, RIGHT), intent=lost).problems) == 1
     assert len(judged(server(*PRIMARY, RIGHT), intent=_intent_with(sites_lost=("gcp",))).problems) == 1
 
 
 def test_without_the_authority_file_the_servers_that_are_listed_are_held_to_their_roles() -> None:
     unknown = replace(FACTS, own_authority=False, required={})
-    assert judged(*both(RIGHT), facts=unknown) == CheckResult()
+    assert judged(*both(RIGHT), facts=unknown) == AuditFindings()
     silent = server(*SECONDARY, {}, "silent")
     assert len(judged(server(*PRIMARY, RIGHT), silent, facts=unknown).problems) == 1
     lost = replace(silent, lost=True)
     assert len(judged(server(*PRIMARY, RIGHT), lost, facts=unknown).problems) == 1  # nobody declared a site lost
     declared = _intent_with(sites_lost=("onprem",))
-    assert judged(server(*PRIMARY, RIGHT), lost, facts=unknown, intent=declared) == CheckResult()
+    assert judged(server(*PRIMARY, RIGHT), lost, facts=unknown, intent=declared) == AuditFindings()
     watched = server("resolver", "r", {}, "silent")
-    assert judged(*both(RIGHT), watched, facts=unknown) == CheckResult()
+    assert judged(*both(RIGHT), watched, facts=unknown) == AuditFindings()
     nobody = judged(watched, facts=unknown)
-    assert (nobody.problems, [one.code for one in nobody.inconclusive]) == ((), ["not-converged"])
-    assert judged(watched, facts=replace(unknown, required_roles=frozenset())) == CheckResult()
+    assert (nobody.problems, [one.code for one in nobody.inconclusive]) == ([], ["not-converged"])
+    assert judged(watched, facts=replace(unknown, required_roles=frozenset())) == AuditFindings()
 
 
 @pytest.mark.parametrize(
@@ -200,13 +203,13 @@ def test_an_entry_names_a_commit_of_the_branch_and_what_it_holds() -> None:
 def test_nobody_is_asked_for_what_was_not_written() -> None:
     assert isinstance(INTENT.body, Intent)
     adopted = replace(change("b", None, "10.0.0.3"), action=Action.ADOPT)
-    assert judged(*both(RIGHT), intent=_intent_with(changes=(*INTENT.body.changes, adopted))) == CheckResult()
+    assert judged(*both(RIGHT), intent=_intent_with(changes=(*INTENT.body.changes, adopted))) == AuditFindings()
     created = _intent_with(changes=(*INTENT.body.changes, change("b", None, "10.0.0.3")))
     assert len(judged(*both(RIGHT), intent=created).problems) == 2
 
 
 def test_what_answers_to_an_entry_that_is_no_intent_says_nothing() -> None:
-    assert judged(*both({}), intent=RESULT) == CheckResult()
+    assert judged(*both({}), intent=RESULT) == AuditFindings()
 
 
 def test_gaps_signers_and_subjects_are_held_against_what_is_known() -> None:

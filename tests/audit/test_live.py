@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from hyops_gitops.audit.live import Seen, look_by_api, look_by_dns
-from hyops_gitops.audit.report import Notice
+from hyops_gitops.audit.live import look_by_api, look_by_dns
+from hyops_gitops.audit.report import Notice, Remark, Unknown
 from hyops_gitops.core.authority import Authority, ServerAddress
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.core.exchange import Answer, Question
@@ -70,18 +70,19 @@ def _authority(book: Book, ownership: str = "shared") -> Authority:
     return replace(authority, policy=replace(authority.policy, zone_ownership=ownership))  # type: ignore[arg-type]
 
 
-def by_dns(book: Book, served: Served, log: Log | None = None) -> list[Seen]:
+def by_dns(book: Book, served: Served, log: Log | None = None) -> list[Remark]:
     return list(look_by_dns(log or book.head, _authority(book), served))
 
 
-def by_api(book: Book, shown: Sequence[RRset] | None, ownership: str = "shared") -> list[Seen]:
+def by_api(book: Book, shown: Sequence[RRset] | None, ownership: str = "shared") -> list[Remark]:
     reader = Read(None if shown is None else tuple(shown))
     return list(look_by_api(book.head, _authority(book, ownership), reader))  # type: ignore[arg-type]
 
 
-def only(said: list[Seen]) -> tuple[str, str, bool]:
-    ((what, unknown),) = said
-    return (what.code if isinstance(what, Problem) else what.kind), what.message, unknown
+def only(said: list[Remark]) -> tuple[str, str, bool]:
+    (remark,) = said
+    what = remark.problem if isinstance(remark, Unknown) else remark
+    return (what.code if isinstance(what, Problem) else what.kind), what.message, isinstance(remark, Unknown)
 
 
 def test_zone_as_the_log_left_it_has_nothing_to_say(book: Book) -> None:
@@ -141,7 +142,7 @@ def test_foreign_change_is_a_failure_only_in_a_zone_of_our_own(book: Book) -> No
     served = Served.of(book.head)
     foreign = RRset.of(f"new.{ZONE}", "TXT", 60, ['"x"'])
     shown = [*served.rrsets.values(), foreign]
-    ((note, _),) = by_api(book, shown)
+    (note,) = by_api(book, shown)
     assert isinstance(note, Notice)
     assert only(by_api(book, shown, "exclusive"))[::2] == ("live", False)
 

@@ -97,7 +97,7 @@ def test_what_fails_to_answer_is_neither_stale_nor_tampered_with(world: World, f
     receipt = world.apply()
     said = f"cannot conclude: it answered {failure}"
     assert (audit.exit, "FAILED" in audit.out, f"it answered {failure}" in audit.out) == (4, False, True), audit
-    assert audit.out.splitlines()[-1] == "CANNOT CONCLUDE: 1 thing could not be looked at"
+    assert audit.out.splitlines()[-1] == "CANNOT CONCLUDE: 1 check could not be made"
     assert (drift.exit, said in drift.out, "older zone" in drift.out) == (4, True, False), drift
     assert (status.exit, said in status.out, "DIFFERS" in status.out) == (4, True, False), status
     assert f"answered {failure}" in doctor.out
