@@ -51,7 +51,7 @@ from hyops_gitops.log.entries import AuthorityChange, ZoneDrift
 from hyops_gitops.log.holds import held_contracts, moves_of
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.parts import Hold
-from hyops_gitops.log.repairing import Mend
+from hyops_gitops.log.repairing import RowRepair
 from hyops_gitops.plan.limits import Limits, attested, candidates, guarded
 from hyops_gitops.plan.plan import Plan
 
@@ -76,7 +76,7 @@ class Prepared:
     rollback_of: int | None = None  # the intent that this takes back
     holds: tuple[Hold, ...] = ()  # names that stay as this leaves them
     declared: Declaration = NOTHING_DECLARED  # by whoever runs this, where no commit does
-    repair: tuple[Mend, ...] = ()  # rows that contradict each other, which this repairs
+    repair: tuple[RowRepair, ...] = ()  # of rows that contradict each other
 
     @property
     def serial(self) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from hyops_gitops.audit.approvals import Doubt, FirstParentLine, check_people
+from hyops_gitops.audit.approvals import FirstParentLine, check_people
 from hyops_gitops.audit.checks import (
     StateBefore,
     check_adopted_holds,

@@ -19,7 +19,7 @@ from hyops_gitops.move.failover import FailoverRequest
 from hyops_gitops.recover.breakglass import BreakGlassCommand, ChosenMoves, Cutover, Failback
 from hyops_gitops.recover.breakglass import breakglass as break_glass
 from hyops_gitops.recover.open_segment import BreakglassRequest
-from hyops_gitops.recover.text import broken_text, steps_text
+from hyops_gitops.recover.text import breakglass_text, steps_text
 
 
 def _options(command: click.decorators.FC) -> click.decorators.FC:
@@ -134,7 +134,9 @@ def _run(wanted: BreakGlassCommand, options: dict[str, object]) -> int:
 
     done = break_glass(wanted, request, wiring.breakglass_ports(show_event, witness), confirm)
     tell(
-        done, options["output_format"], lambda: broken_text(done.receipt, done.segment, done.entries, str(wiring.root))
+        done,
+        options["output_format"],
+        lambda: breakglass_text(done.receipt, done.segment, done.entries, str(wiring.root)),
     )
     return done.receipt.exit_code
 

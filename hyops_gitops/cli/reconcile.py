@@ -63,7 +63,7 @@ def reconcile(  # noqa: PLR0913, PLR0917 - click hands every option over by name
         segment=segment if known else folder.resolve().name,
         files=None if known else read_folder(folder),
         apply=replace(run_request(wiring, override_texts, authority_file, recover), work_tree_matters=order.commits),
-        order=order,
+        options=order,
         reviewed=reviewed,
         revert=revert,
     )

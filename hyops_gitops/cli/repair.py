@@ -64,9 +64,9 @@ def repair(
     ports = wiring.apply_ports(show_event)
     prepared = prepare_repair(RepairRequest(run_request(wiring, (), authority_file, None), chosen), ports)
     zone = prepared.opened.log.zone
-    if prepared.mends:
-        note(repair_plan_text(zone, prepared.mends))
-    if prepared.mended and not options.get("yes"):
+    if prepared.repairs:
+        note(repair_plan_text(zone, prepared.repairs))
+    if prepared.possible and not options.get("yes"):
         _agree(zone)
     done = carry_out_repair(prepared, ports)
     tell(done, output_format, lambda: repaired_text(done))

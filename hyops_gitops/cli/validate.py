@@ -83,7 +83,7 @@ def _about_segments(root: Path, validation: Validation) -> tuple[Finding, ...]:
         return ()
     from hyops_gitops.adapters.ssh.signing import SshVerifier  # noqa: PLC0415 - reading a log takes cryptography
     from hyops_gitops.cli.wiring import LocalWorkspace  # noqa: PLC0415 - as above
-    from hyops_gitops.recover.breakglass import segment_findings  # noqa: PLC0415 - as above
+    from hyops_gitops.log.reviews import segment_findings  # noqa: PLC0415 - as above
 
     wiring = LocalWorkspace(root)
     return segment_findings(validation, wiring.open_store, SshVerifier(), wiring.mark, SystemClock().now())

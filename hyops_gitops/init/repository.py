@@ -201,7 +201,8 @@ def _primary(answers: Answers) -> str:
 
 def _servers(servers: Sequence[Server]) -> str:
     lines = (
-        f"  - {{name: {scalar(one.name)}, site: {scalar(one.site)}, dns: {json.dumps(one.dns)}}}" for one in servers
+        f"  - {{name: {scalar(server.name)}, site: {scalar(server.site)}, dns: {json.dumps(server.dns)}}}"
+        for server in servers
     )
     return "\n".join(("", *lines)) if servers else " []"
 

@@ -86,7 +86,7 @@ class InitResult:
             "written": list(self.written),
             "kept": list(self.kept),
             "taken_over": list(self.taken_over),
-            "unmapped": [one.to_json() for one in self.unmapped],
+            "unmapped": [rrset.to_json() for rrset in self.unmapped],
             "principal": self.principal,
             "key": self.key,
             "commit": self.commit,
@@ -116,7 +116,7 @@ def _lines(begun: InitResult, directory: str, generated_key: str | None) -> Iter
     yield from (f"ruleset {printable(said)}" for said in begun.rulesets_said)
     if begun.rulesets and not begun.rulesets_said:
         yield "rulesets, each to be imported under Settings, Rules, or by `--github set`:"
-        yield from (json.dumps(one, indent=2) for one in begun.rulesets)
+        yield from (json.dumps(ruleset, indent=2) for ruleset in begun.rulesets)
     yield "next:"
     yield from (f"  {number}. {printable(line)}" for number, line in enumerate(begun.next.lines(), start=1))
 
@@ -125,8 +125,8 @@ def _taken_over(begun: InitResult) -> Iterator[str]:
     yield f"{len(begun.taken_over)} contracts of names that the zone holds; look for the TODO in each"
     if begun.unmapped:
         yield f"{len(begun.unmapped)} RRsets have no contract and stay as they are:"
-    for one in begun.unmapped:
-        rdata = printable(" ".join(one.rdata))
-        yield f"  {printable(one.name)} {one.type} {rdata}: {printable(one.reason)}"
-        if one.hint:
-            yield f"    hint: {printable(one.hint)}"
+    for rrset in begun.unmapped:
+        rdata = printable(" ".join(rrset.rdata))
+        yield f"  {printable(rrset.name)} {rrset.type} {rdata}: {printable(rrset.reason)}"
+        if rrset.hint:
+            yield f"    hint: {printable(rrset.hint)}"

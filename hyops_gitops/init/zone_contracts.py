@@ -60,7 +60,7 @@ class ZoneMapping:
 
     def without(self, reasons: Mapping[str, tuple[str, str]]) -> "ZoneMapping":
         """The same less these contracts; path -> reason and hint."""
-        dropped = [UnmappedRRset(*_shown(one), *reasons[path]) for path in reasons for one in self.contracts[path]]
+        dropped = [UnmappedRRset(*_shown(rrset), *reasons[path]) for path in reasons for rrset in self.contracts[path]]
         kept = {path: rrsets for path, rrsets in self.contracts.items() if path not in reasons}
         return ZoneMapping(kept, tuple(sorted((*self.unmapped, *dropped))))
 
@@ -72,10 +72,10 @@ def map_zone(zone: Zone) -> ZoneMapping:
     for name, by_type in zone.by_name().items():
         wanted = tuple(rrset for rrtype, rrset in by_type.items() if rrtype in CONTRACT_TYPES)
         others = (rrset for rrtype, rrset in by_type.items() if rrtype not in CONTRACT_TYPES)
-        unmapped += [UnmappedRRset(*_shown(one), "a contract defines A, AAAA and CNAME only") for one in others]
+        unmapped += [UnmappedRRset(*_shown(rrset), "a contract defines A, AAAA and CNAME only") for rrset in others]
         reason = _reason(name, zone.apex, wanted)
         if reason is not None:
-            unmapped += [UnmappedRRset(*_shown(one), *reason) for one in wanted]
+            unmapped += [UnmappedRRset(*_shown(rrset), *reason) for rrset in wanted]
         elif wanted:
             service, environment = name.removesuffix(f".{zone.apex}").split(".")
             contracts[EndpointName(service, environment, zone.apex).contract_path] = wanted
@@ -162,9 +162,9 @@ def map_contracts(
 
 def _invalid(findings: tuple[Finding, ...], mapped: ZoneMapping) -> _Reasons:
     reasons: dict[str, tuple[str, str]] = {}
-    for one in findings:
-        if one.severity is Severity.ERROR and one.path in mapped.contracts:
-            reasons.setdefault(one.path, (f"{one.rule}: {one.message}", one.hint))
+    for finding in findings:
+        if finding.severity is Severity.ERROR and finding.path in mapped.contracts:
+            reasons.setdefault(finding.path, (f"{finding.rule}: {finding.message}", finding.hint))
     return reasons
 
 
@@ -179,6 +179,6 @@ def _not_adopted(authority: Authority, validation: Validation, zone: Zone, mappe
 
 
 def _complaints(plan: Plan) -> list[tuple[str, tuple[str, str]]]:
-    refused = [(one.name, (one.message, "")) for one in plan.refusals if one.name is not None]
-    written = [(one.name, ("an apply would write it", "")) for one in plan.changes if one.writes]
+    refused = [(refusal.name, (refusal.message, "")) for refusal in plan.refusals if refusal.name is not None]
+    written = [(change.name, ("an apply would write it", "")) for change in plan.changes if change.writes]
     return [*written, *refused]  # the later one's reason stays

@@ -1,7 +1,7 @@
-"""What mends rows that contradict each other: which of them stay, which go, and why. Pure.
+"""The repair of rows that contradict each other: which of them stay, which go, and why.
 
-Ours stay as they were applied last, and what a contract asks for stays; of somebody else's records nothing goes unless
-that was chosen. Equal records lose nothing, whoever's they are: one of each stays.
+Ours stay as applied last, and rows that a contract asks for stay; foreign records go only by choice. Of equal records
+one stays, whoever owns them.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,17 +21,17 @@ from hyops_gitops.plan.plan import Action, Change
 
 
 @dataclass(frozen=True, slots=True)
-class Mend:
-    """How the rows at one name are mended, or why they cannot be."""
+class RowRepair:
+    """The repair of the rows at one name, or the reason that there is none."""
 
     damage: tuple[Damage, ...]
     why: str
     stays: tuple[RRset, ...] = ()
     goes: tuple[RRset, ...] = ()
     changes: tuple[Change, ...] = ()  # of what the zone serves
-    writes: tuple[RRset, ...] = ()  # RRsets that are written anew
-    deletes: tuple[Key, ...] = ()  # markers that are deleted
-    mended: bool = True
+    writes: tuple[RRset, ...] = ()  # RRsets to rewrite
+    deletes: tuple[Key, ...] = ()  # markers to delete
+    possible: bool = True
 
     @property
     def name(self) -> str:
@@ -42,57 +42,57 @@ class Mend:
         """Part of `hyops-repair/1`."""
         return {
             "name": self.name,
-            "damage": [one.to_json() for one in self.damage],
-            "mended": self.mended,
-            "stays": [_shown(one) for one in self.stays],
-            "goes": [_shown(one) for one in self.goes],
+            "damage": [found.to_json() for found in self.damage],
+            "mended": self.possible,
+            "stays": [_shown(rrset) for rrset in self.stays],
+            "goes": [_shown(rrset) for rrset in self.goes],
             "why": self.why,
         }
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What tells ours from others'."""
+    """The facts that tell our rows from foreign ones."""
 
     zone: str
     state: ManagedSet  # as applied last
-    asked: Mapping[Key, Managed]  # what the contracts at HEAD ask for
+    asked: Mapping[Key, Managed]  # RRsets of the contracts at HEAD
     claim: str | None  # the marker that every update closes itself
     landed: Callable[[int, str | None], bool]  # whether an earlier intent is recorded as applied
     serials: Sequence[int]  # that secondaries have, or the log recorded
     keep: Mapping[str, str]  # the choices: name -> type
 
 
-def plan_repair(listed: Iterable[RRset], damage: Iterable[Damage], known: Known) -> tuple[Mend, ...]:
-    """How each name is mended, by name."""
+def plan_repair(listed: Iterable[RRset], damage: Iterable[Damage], known: Known) -> tuple[RowRepair, ...]:
+    """Plan the repair of each name, in order of names."""
     rows: dict[str, dict[str, RRset]] = {}
     for rrset in listed:
         rows.setdefault(rrset.name, {})[rrset.type] = rrset
     by_name: dict[str, list[Damage]] = {}
-    for one in damage:
-        by_name.setdefault(one.name, []).append(one)
-    return tuple(_mend(tuple(found), rows[name], known) for name, found in sorted(by_name.items()))
+    for contradiction in damage:
+        by_name.setdefault(contradiction.name, []).append(contradiction)
+    return tuple(_repair(tuple(found), rows[name], known) for name, found in sorted(by_name.items()))
 
 
-def _mend(damage: tuple[Damage, ...], rows: Mapping[str, RRset], known: Known) -> Mend:
+def _repair(damage: tuple[Damage, ...], rows: Mapping[str, RRset], known: Known) -> RowRepair:
     name = damage[0].name
     if is_marker(name, known.zone):
         return _marker(damage, rows, known)
-    kinds = {one.kind for one in damage}
+    kinds = {found.kind for found in damage}
     if DamageKind.SEVERAL_SOA in kinds:
         return _soa(damage, rows["SOA"], known)
     there = {rrtype: rrset for rrtype, rrset in rows.items() if rrset.rdata}
     if kinds == {DamageKind.EQUAL_RECORDS}:
         twice = tuple(rrset for rrset in there.values() if rrset.repeated)
-        return Mend(damage, "one of each stays: nothing is lost", stays=twice, writes=twice)
+        return RowRepair(damage, "one of each stays: nothing is lost", stays=twice, writes=twice)
     if known.state.held_by(name):
-        hint = "the name is held: lift that with its contract, or let an apply take what stands in the way"
-        return Mend(damage, hint, mended=False)
+        hint = "the name is held: lift the hold by its contract, or let an apply take the conflicting record"
+        return RowRepair(damage, hint, possible=False)
     return _choose(damage, there, known)
 
 
-def _choose(damage: tuple[Damage, ...], there: Mapping[str, RRset], known: Known) -> Mend:
-    """A CNAME beside other records, or several CNAMEs: something has to go."""
+def _choose(damage: tuple[Damage, ...], there: Mapping[str, RRset], known: Known) -> RowRepair:
+    """Choose between a CNAME and other records, or among several CNAMEs."""
     name = damage[0].name
     ours = {rrtype: known.state.entries[(name, rrtype)] for rrtype in there if (name, rrtype) in known.state.entries}
     why = "it is what was applied last, of {}"
@@ -104,75 +104,77 @@ def _choose(damage: tuple[Damage, ...], there: Mapping[str, RRset], known: Known
         mine = {rrtype: _as_recorded(there[rrtype], entry.rrset) for rrtype, entry in ours.items()}
         return _changed(damage, there, mine, contract, why.format(contract))
     chosen = known.keep.get(name)
-    several = any(one.kind is DamageKind.SEVERAL_RECORDS for one in damage)
+    several = any(found.kind is DamageKind.SEVERAL_RECORDS for found in damage)
     if several:
-        return Mend(damage, "no contract owns it: its owner writes the one that is meant", mended=False)
+        return RowRepair(damage, "no contract owns it: its owner has to write the right record", possible=False)
     if chosen is None:
-        choices = " or ".join(f"--keep {name}={one}" for one in ("CNAME", *sorted(there.keys() - {"CNAME"})[:1]))
-        return Mend(damage, f"no contract owns it: choose, {choices}", mended=False)
+        choices = " or ".join(f"--keep {name}={rrtype}" for rrtype in ("CNAME", *sorted(there.keys() - {"CNAME"})[:1]))
+        return RowRepair(damage, f"no contract owns it: choose, {choices}", possible=False)
     if chosen not in there:
-        return Mend(damage, f"--keep {name}={chosen}: there is no {chosen}", mended=False)
-    # Whatever is no CNAME may stand together.
+        return RowRepair(damage, f"--keep {name}={chosen}: the name has no {chosen}", possible=False)
+    # All types but CNAME may stand together.
     stays = {"CNAME"} if chosen == "CNAME" else there.keys() - {"CNAME"}
-    return _changed(damage, there, {one: there[one] for one in stays}, "", f"--keep {name}={chosen}")
+    return _changed(damage, there, {rrtype: there[rrtype] for rrtype in stays}, "", f"--keep {name}={chosen}")
 
 
 def _as_recorded(found: RRset, wanted: RRset) -> RRset:
-    """Of several that exclude each other, the one applied last; other values are drift, which is no matter of this."""
+    """The record applied last, of several that exclude each other; other values are drift."""
     return wanted if len(found.rdata) > 1 and found.type in ("CNAME", "DNAME") else found
 
 
 def _changed(
     damage: tuple[Damage, ...], there: Mapping[str, RRset], stays: Mapping[str, RRset], contract: str, why: str
-) -> Mend:
+) -> RowRepair:
     kept = dict(stays)
     if "CNAME" not in kept:
-        kept = {**{one: rrset for one, rrset in there.items() if one != "CNAME"}, **kept}
+        kept = {**{rrtype: rrset for rrtype, rrset in there.items() if rrtype != "CNAME"}, **kept}
     gone = tuple(rrset for rrtype, rrset in sorted(there.items()) if rrtype not in kept)
-    changes = [Change(Action.DELETE, one.name, one.type, one, None, contract, cutover=False) for one in gone]
+    changes = [Change(Action.DELETE, rrset.name, rrset.type, rrset, None, contract, cutover=False) for rrset in gone]
     for rrtype, rrset in sorted(kept.items()):
         if rrset.rdata != there[rrtype].rdata:
             changes.append(Change(Action.REPLACE, rrset.name, rrtype, there[rrtype], rrset, contract, cutover=False))
     written = {change.type for change in changes}
     again = tuple(rrset for rrtype, rrset in kept.items() if there[rrtype].repeated and rrtype not in written)
-    return Mend(damage, why, tuple(kept.values()), gone, tuple(changes), again)
+    return RowRepair(damage, why, tuple(kept.values()), gone, tuple(changes), again)
 
 
-def _soa(damage: tuple[Damage, ...], soa: RRset, known: Known) -> Mend:
-    """The newest row, with a serial that no secondary has more of: PowerDNS counts on from what is written."""
+def _soa(damage: tuple[Damage, ...], soa: RRset, known: Known) -> RowRepair:
+    """The newest row, with a serial not below any secondary's: PowerDNS counts on from it."""
     rows = {serial: row for row in soa.rdata for serial in soa_serials(replace(soa, rdata=(row,), repeated=()))}
     top = newest_serial(rows)
     if top is None:
-        return Mend(damage, "no row has a serial: load the zone anew", mended=False)
+        return RowRepair(damage, "no row has a serial: load the zone again", possible=False)
     fields = rows[top].split(" ")
     fields[SOA_SERIAL] = str(newest_serial([top, *known.serials]))
     kept = RRset.of(soa.name, "SOA", soa.ttl, [" ".join(fields)])
     gone = replace(soa, rdata=tuple(row for row in soa.rdata if row != rows[top]), repeated=())
-    why = "the newest stays, and the next serial is above every one that is known"
-    return Mend(damage, why, (kept,), (gone,) if gone.rdata else (), writes=(kept,))
+    why = "the newest stays, and the next serial is above every known one"
+    return RowRepair(damage, why, (kept,), (gone,) if gone.rdata else (), writes=(kept,))
 
 
-def _marker(damage: tuple[Damage, ...], rows: Mapping[str, RRset], known: Known) -> Mend:
-    """Ours: the anchor is written by every update, and of an earlier intent the tombstone stays."""
+def _marker(damage: tuple[Damage, ...], rows: Mapping[str, RRset], known: Known) -> RowRepair:
+    """Repair our markers: every update writes the anchor; the tombstone of an earlier intent stays."""
     name = damage[0].name
     if name == anchor_name(known.zone):
         gone = tuple(rrset for rrtype, rrset in rows.items() if rrtype != "TXT")
-        return Mend(damage, "the anchor of this repair replaces it", goes=gone, deletes=tuple(one.key for one in gone))
+        return RowRepair(
+            damage, "the anchor of this repair replaces it", goes=gone, deletes=tuple(rrset.key for rrset in gone)
+        )
     if name == known.claim:
-        return Mend(damage, "this repair closes the claim, as every update does", goes=tuple(_txt(rows)))
+        return RowRepair(damage, "this repair closes the claim, as every update does", goes=tuple(_txt(rows)))
     if name == protocol_name(known.zone) and "CNAME" not in rows:
-        return Mend(damage, "every update writes it anew")
+        return RowRepair(damage, "every update rewrites it")
     stone = marker_of_an_end(known.zone, name, known.landed)
     if stone is None:
-        return Mend(damage, "no update can take it away: delete the CNAME there with pdnsutil", mended=False)
+        return RowRepair(damage, "no update can remove it: delete the CNAME there with pdnsutil", possible=False)
     gone = tuple(rrset for rrtype, rrset in rows.items() if rrtype != "CNAME")
-    return Mend(
+    return RowRepair(
         damage,
-        "its intent is over: what keeps it from landing again stays, as the log records its end",
+        "its intent has ended in the log: the row that keeps it from landing again stays",
         (stone,),
         gone,
         writes=(stone,),
-        deletes=tuple(one.key for one in gone),
+        deletes=tuple(rrset.key for rrset in gone),
     )
 
 
@@ -189,12 +191,12 @@ RepairOutcome = Literal["mended", "nothing", "left", "unconfirmed", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class RepairResult:
-    """What a repair came to."""
+    """The result of a repair."""
 
     outcome: RepairOutcome
     zone: str
     head: EntryRef
-    mends: tuple[Mend, ...] = ()
+    repairs: tuple[RowRepair, ...] = ()
     reason: str = ""
     serial_after: int | None = None
     servers: Sequence[ServerReport] = ()
@@ -203,7 +205,7 @@ class RepairResult:
 
     @property
     def exit_code(self) -> Exit:
-        """What the process answers; 1 while something is left that wants a choice."""
+        """The exit code of the command; 1 while a name is left that needs a choice."""
         match self.outcome:
             case "mended" | "nothing":
                 return Exit.OK
@@ -221,7 +223,7 @@ class RepairResult:
             "outcome": self.outcome,
             "zone": self.zone,
             "reason": self.reason,
-            "names": [one.to_json() for one in self.mends],
+            "names": [repair.to_json() for repair in self.repairs],
             "serial_after": self.serial_after,
             "servers": [server.to_json() for server in self.servers],
             "intent": self.intent.to_json() if self.intent else None,

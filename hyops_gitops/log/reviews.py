@@ -1,11 +1,20 @@
 """Reviews that break-glass segments wait for."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from hyops_gitops.core.authority import EvidenceSettings
+from hyops_gitops.core.errors import HyopsError
 from hyops_gitops.core.fields import time_text
+from hyops_gitops.core.findings import Finding, finding
+from hyops_gitops.core.layout import START
+from hyops_gitops.core.ports import EvidenceStore, VerifiedMark, Verifier
+from hyops_gitops.log.branch import read_signers, require_log
 from hyops_gitops.log.log import Log
+from hyops_gitops.log.segment import SEGMENTS
+from hyops_gitops.validate.rules import BREAKGLASS_OVERDUE, BREAKGLASS_REVIEW
+from hyops_gitops.validate.validation import Validation
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +46,7 @@ class PendingReview:
 
 def segment_warnings(log: Log, folder: Iterable[str], review_h: int) -> Iterator[str]:
     """What is still to be done about break-glass: reviews, and segments in the folder that are not in the log."""
-    yield from (one.message for one in pending_reviews(log, review_h))
+    yield from (pending.message for pending in pending_reviews(log, review_h))
     done = {reconcile.segment for _, reconcile in log.reconciles}
     for segment in sorted(set(folder) - done):
         yield f"break-glass segment {segment} in this folder is not reconciled with the log"
@@ -51,3 +60,37 @@ def pending_reviews(log: Log, review_h: int) -> Iterator[PendingReview]:
         if adopted is not None and reconcile.segment not in reviewed:
             due = adopted.ended + timedelta(hours=review_h)
             yield PendingReview(reconcile.segment, entry.seq, adopted.operators, due)
+
+
+def segment_findings(
+    validation: Validation,
+    open_store: Callable[[EvidenceSettings], EvidenceStore],
+    verifier: Verifier,
+    mark: VerifiedMark | None,
+    now: datetime,
+) -> tuple[Finding, ...]:
+    """A warning for each segment that waits for its review, an error for an overdue one.
+
+    None where this clone has no log, no segments, or a log that does not verify: other checks report those.
+    """
+    authority = validation.authority
+    if authority is None or authority.evidence.genesis is None:
+        return ()
+    try:
+        snapshot = open_store(authority.evidence).recorded()
+        if snapshot is None or not any(path.startswith(SEGMENTS) for path in snapshot.paths()):
+            return ()
+        log = require_log(snapshot, authority, read_signers(validation.files), verifier, mark=mark)
+    except HyopsError:
+        return ()
+    pending = pending_reviews(log, authority.policy.breakglass.review_h)
+    return tuple(
+        finding(
+            BREAKGLASS_OVERDUE if review.overdue(now) else BREAKGLASS_REVIEW,
+            authority.path,
+            START,
+            review.message,
+            review.hint,
+        )
+        for review in pending
+    )

@@ -1,12 +1,11 @@
-"""Break-glass: a change made, proved and recorded while the log cannot be reached.
+"""Break-glass: change, prove and record while the log cannot be reached.
 
-The procedure is that of an apply, from the look at the zone to the result. What differs is where the entries come from
-and go to (breakglass_opening, segment_log), and that a command moves only what it names.
+The procedure is that of an apply, from reading the zone to the result. Two things differ: entries come from and go to
+a segment (opening, segment_log), and a command moves only the names that it is given.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from hyops_gitops.apply.apply import retry_on_race
 from hyops_gitops.apply.carry_out import Stopwatch
@@ -17,15 +16,9 @@ from hyops_gitops.apply.propose import FindingsByEffect, read_past
 from hyops_gitops.apply.prove import look_for_late_proof
 from hyops_gitops.apply.receipt import Receipt
 from hyops_gitops.apply.recover import without_open_intent
-from hyops_gitops.core.authority import EvidenceSettings
-from hyops_gitops.core.errors import HyopsError, OutsideFailure
-from hyops_gitops.core.findings import Finding, FindingsError, Severity, finding
-from hyops_gitops.core.layout import START
-from hyops_gitops.core.ports import EvidenceStore, VerifiedMark, Verifier
-from hyops_gitops.log.branch import read_signers, require_log
+from hyops_gitops.core.errors import OutsideFailure
+from hyops_gitops.core.findings import FindingsError, Severity
 from hyops_gitops.log.log import Log, applied_intents
-from hyops_gitops.log.reviews import pending_reviews
-from hyops_gitops.log.segment import SEGMENTS
 from hyops_gitops.move.contract_files import FilePorts, check_changes, edit_file
 from hyops_gitops.move.cutover import cutover_move, failback_move
 from hyops_gitops.move.failover import FailoverRequest, choose_moves
@@ -34,7 +27,6 @@ from hyops_gitops.move.moving import named_contract
 from hyops_gitops.plan.plan import Change
 from hyops_gitops.recover.open_segment import BreakglassPorts, BreakglassRequest, open_segment
 from hyops_gitops.recover.reconcile import adopting_moves
-from hyops_gitops.validate.rules import BREAKGLASS_OVERDUE, BREAKGLASS_REVIEW
 from hyops_gitops.validate.validation import Validation
 
 
@@ -49,7 +41,7 @@ class Cutover:
 
 @dataclass(frozen=True, slots=True)
 class Failback:
-    """One endpoint back to its home, or to where the log says it was."""
+    """One endpoint to its home, or else to its recorded previous target."""
 
     name: str
 
@@ -59,7 +51,7 @@ BreakGlassCommand = Cutover | Failback | FailoverRequest | None  # None: the con
 
 @dataclass(frozen=True, slots=True)
 class ChosenMoves:
-    """What moves, and the tree as the moves leave it."""
+    """The moves, and the tree after them."""
 
     validation: Validation
     moves: tuple[Move, ...]
@@ -67,7 +59,7 @@ class ChosenMoves:
 
     @property
     def paths(self) -> frozenset[str]:
-        """The contracts that move."""
+        """Paths of the contracts that move."""
         return frozenset(move.path for move in self.moves)
 
 
@@ -77,7 +69,7 @@ def select_moves(
     """The moves of one command.
 
     Raises:
-        UsageError: a name, site or target that there is not.
+        UsageError: no such name, site or target.
         FindingsError: a contract is, or would be, invalid.
     """
     moves: Sequence[Move] = ()
@@ -97,10 +89,10 @@ def select_moves(
 def edited_tree(
     moves: Sequence[Move], validation: Validation, request: BreakglassRequest, ports: BreakglassPorts
 ) -> Validation:
-    """The tree with these moves. A move without an edit is one too: the log may know the name elsewhere."""
+    """The tree after these moves; a move without edits counts, the log may have the name elsewhere."""
 
     def never(files: Mapping[str, bytes]) -> None:
-        raise OutsideFailure(f"{', '.join(files)}: nothing is written", code="cannot-write")
+        raise OutsideFailure(f"cannot write {', '.join(files)}: break-glass edits in memory only", code="cannot-write")
 
     files = FilePorts(
         ports.apply.read, ports.apply.check, ports.work_tree, ports.writer, never, request.apply.authority_override
@@ -114,11 +106,11 @@ _NOT_PART = "not part of this command"
 
 @dataclass(frozen=True, slots=True)
 class BreakGlassResult:
-    """What a break-glass command came to."""
+    """Receipt, segment and moves of one command."""
 
     receipt: Receipt
     segment: str
-    entries: int  # that the segment holds now
+    entries: int  # of the segment now
     moves: tuple[Move, ...]
     skipped: tuple[SkippedEndpoint, ...]
 
@@ -130,7 +122,7 @@ class BreakGlassResult:
             "segment": self.segment,
             "entries": self.entries,
             "moves": [move.to_json() for move in self.moves],
-            "skipped": [one.to_json() for one in self.skipped],
+            "skipped": [endpoint.to_json() for endpoint in self.skipped],
         }
 
 
@@ -144,8 +136,8 @@ def breakglass(
 
     Raises:
         FindingsError: the authority, or a contract that would move, is invalid.
-        UsageError: a name, site or target that there is not.
-        Refused: a guard said no; nothing was changed, and nothing but settled intents was recorded.
+        UsageError: no such name, site or target.
+        Refused: a guard refuses; nothing was changed, and nothing but settled intents was recorded.
         OutsideFailure: the API failed before the intent, or the folder cannot be written; nothing was changed.
         Unconfirmed: the update was sent and its outcome, or the record of it, is missing.
     """
@@ -165,7 +157,7 @@ class _Breakglass:
         self.watch = Stopwatch(ports.apply.clock)
 
     def run(self) -> BreakGlassResult:
-        """From the folder to the result."""
+        """Open the segment, plan, confirm, carry out."""
         opened = open_segment(self.request, self.ports)
         apply_request, apply_ports = self.request.at(opened.commit), self.ports.apply
         check_sites(opened, apply_request)
@@ -175,94 +167,65 @@ class _Breakglass:
         past = read_past(opened.validation.files, chosen.validation, apply_ports.read, apply_ports.check)
         held = self._held(opened, chosen)
         prepared = prepare(now, Checked(past, FindingsByEffect((), held), ()), seen, apply_request, apply_ports)
-        told = tuple(one for one in prepared.plan.held if one.reason != _NOT_PART)
+        listed = tuple(held for held in prepared.plan.held if held.reason != _NOT_PART)
         prepared = replace(
             prepared,
             opened=opened,
-            plan=replace(prepared.plan, held=told),
+            plan=replace(prepared.plan, held=listed),
             sites_lost=self.request.apply.sites_lost,
             declared=self.request.declared.masked(),
         )
         self.watch.lap("prepare")
-        return self._go_on(prepared, chosen)
+        return self._carry_out(prepared, chosen)
 
-    def _go_on(self, prepared: Prepared, chosen: ChosenMoves) -> BreakGlassResult:
+    def _carry_out(self, prepared: Prepared, chosen: ChosenMoves) -> BreakGlassResult:
         plan, log = prepared.plan, prepared.opened.log
         if plan.refusals:
             refused = receipt_of(prepared, "refused", log, self.watch)
-            return self._broken(replace(refused, reason=plan.refusals[0].message), log, chosen)
+            return self._result(replace(refused, reason=plan.refusals[0].message), log, chosen)
         if not plan.changes:
             lost = prepared.sites_lost
             late = look_for_late_proof(log, prepared.opened.authority, lost, self.ports.apply, retire=False)
             nothing = receipt_of(prepared, "nothing", log, self.watch)
-            return self._broken(with_late_proof(nothing, late), log, chosen)
+            return self._result(with_late_proof(nothing, late), log, chosen)
         self.confirm(prepared, chosen)
         log = record_circumstances(prepared)
         request = self.request.at(prepared.opened.commit)
         receipt = carry_out_and_prove(prepared, log, request, self.ports.apply, self.watch)
-        return self._broken(receipt, prepared.opened.writer.newest(), chosen)
+        return self._result(receipt, prepared.opened.writer.newest(), chosen)
 
     def _choose(self, opened: Opened) -> ChosenMoves:
-        """What moves, seen from where the segment has moved things already."""
+        """Choose the moves, from the tree after the segment's earlier changes."""
         validation, moves = opened.validation, adopting_moves(_done(opened.log), opened.validation.contracts)
         if moves:
             validation = edited_tree(moves, validation, self.request, self.ports)
         return select_moves(self.wanted, validation, opened.log, self.request, self.ports)
 
     def _held(self, opened: Opened, chosen: ChosenMoves) -> Mapping[str, str]:
-        """The contracts that this command leaves alone, and why.
+        """The contracts that this command leaves alone, and the reason.
 
         Raises:
-            FindingsError: what it would change has findings.
+            FindingsError: a contract that it would change is invalid.
         """
-        errors = [one for one in chosen.validation.findings if one.severity is Severity.ERROR]
+        errors = [finding for finding in chosen.validation.findings if finding.severity is Severity.ERROR]
         every = self.wanted is None
-        blocking = [one for one in errors if every or not one.path.startswith("endpoints/") or one.path in chosen.paths]
+        blocking = [
+            finding
+            for finding in errors
+            if every or not finding.path.startswith("endpoints/") or finding.path in chosen.paths
+        ]
         if blocking:
             raise FindingsError(tuple(blocking))
-        others = {one.contract for one in opened.log.state.entries.values()}
-        others |= {one.path for one in chosen.validation.contracts} | {one.path for one in errors}
+        others = {managed.contract for managed in opened.log.state.entries.values()}
+        others |= {contract.path for contract in chosen.validation.contracts}
+        others |= {finding.path for finding in errors}
         return {} if every else dict.fromkeys(others - chosen.paths, _NOT_PART)
 
-    def _broken(self, receipt: Receipt, log: Log, chosen: ChosenMoves) -> BreakGlassResult:
+    def _result(self, receipt: Receipt, log: Log, chosen: ChosenMoves) -> BreakGlassResult:
         segment = log.segment.id if log.segment else ""
         return BreakGlassResult(receipt, segment, len(log.entries), chosen.moves, chosen.skipped)
 
 
 def _done(log: Log) -> tuple[Change, ...]:
-    """What a segment has changed so far, in its order."""
+    """The changes of a segment so far, in their order."""
     return tuple(change for _, intent in applied_intents(log.entries) for change in intent.changes)
-
-
-def segment_findings(
-    validation: Validation,
-    open_store: Callable[[EvidenceSettings], EvidenceStore],
-    verifier: Verifier,
-    mark: VerifiedMark | None,
-    now: datetime,
-) -> tuple[Finding, ...]:
-    """A warning for each segment that waits for a review, an error for one that has waited too long.
-
-    Nothing where this clone has no log, or one without segments, or one that does not verify: that is others' to say.
-    """
-    authority = validation.authority
-    if authority is None or authority.evidence.genesis is None:
-        return ()
-    try:
-        snapshot = open_store(authority.evidence).recorded()
-        if snapshot is None or not any(path.startswith(SEGMENTS) for path in snapshot.paths()):
-            return ()
-        log = require_log(snapshot, authority, read_signers(validation.files), verifier, mark=mark)
-    except HyopsError:
-        return ()
-    pending = pending_reviews(log, authority.policy.breakglass.review_h)
-    return tuple(
-        finding(
-            BREAKGLASS_OVERDUE if one.overdue(now) else BREAKGLASS_REVIEW,
-            authority.path,
-            START,
-            one.message,
-            one.hint,
-        )
-        for one in pending
-    )

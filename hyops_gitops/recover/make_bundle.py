@@ -182,8 +182,8 @@ def _masked(commit: CommitInfo) -> CommitInfo:
         committer=masked(commit.committer),
         approved_by=tuple(map(masked, commit.approved_by)),
         merged_author=masked(commit.merged_author) if commit.merged_author else None,
-        trailers=tuple(replace(one, value=masked(one.value)) for one in commit.trailers),
-        untaken=tuple(replace(one, value=masked(one.value)) for one in commit.untaken),
+        trailers=tuple(replace(trailer, value=masked(trailer.value)) for trailer in commit.trailers),
+        untaken=tuple(replace(line, value=masked(line.value)) for line in commit.untaken),
     )
 
 
@@ -199,7 +199,7 @@ def _recorded(log: Log, commit: str, history: History) -> Mapping[str, bytes]:
 
 
 def _contents(tree: SourceTree) -> Mapping[str, bytes]:
-    return {one.path: one.content for one in tree.files() if one.content is not None}
+    return {source.path: source.content for source in tree.files() if source.content is not None}
 
 
 def _below(folder: str, files: Mapping[str, bytes]) -> dict[str, bytes]:

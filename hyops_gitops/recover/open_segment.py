@@ -1,4 +1,4 @@
-"""Opening a break-glass segment: the log that is at hand, without fetching it, what the zone says, who signs."""
+"""Opening of a break-glass segment: the log at hand, without a fetch, the zone's anchor, the keys."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -35,24 +35,24 @@ from hyops_gitops.validate.validation import validate_tree
 
 
 def choose_segment(anchor: Anchor | None, segments: Sequence[Segment], log: Log, new: str) -> Segment | Log:
-    """The segment to go on with; an empty one, as a log, where none is under way.
+    """Choose the segment to continue; a new one, as an empty log, where none is open.
 
     Args:
-        anchor: What the zone's anchor names now.
+        anchor: The zone's anchor now.
         segments: Those in the folder that verify.
         log: The log at hand.
         new: The id of a segment to begin.
 
     Raises:
-        Refused: guard `breakglass`: the zone was last changed by a segment, or an entry of one, that is not here.
+        Refused: guard `breakglass`: the zone's last change is in a segment, or an entry, that is not here.
     """
     done = {reconcile.segment for _, reconcile in log.reconciles if reconcile.adopted is not None}
-    open_ones = [one for one in segments if one.ref.id not in done]
-    matching = [one for one in open_ones if (one.anchor or one.ref.base.anchor) == anchor]
+    unreconciled = [segment for segment in segments if segment.ref.id not in done]
+    matching = [segment for segment in unreconciled if (segment.anchor or segment.ref.base.anchor) == anchor]
     if matching:
-        return max(matching, key=lambda one: (one.anchor is not None, one.head.envelope.time))
+        return max(matching, key=lambda segment: (segment.anchor is not None, segment.head.envelope.time))
     if anchor is not None and anchor.segment is not None and anchor != log.anchor:
-        raise _not_here(anchor, next((one for one in segments if one.ref.id == anchor.segment), None))
+        raise _not_here(anchor, next((segment for segment in segments if segment.ref.id == anchor.segment), None))
     return log.with_segment(SegmentRef(new, Base((log.head.seq, log.head.sha256), anchor)))
 
 
@@ -65,7 +65,7 @@ def _not_here(anchor: Anchor, own: Segment | None) -> Refused:
         message = (
             f"the zone was last changed by another {anchor} than the one in this folder: it was continued elsewhere"
         )
-        hint = f"go on from the folder whose {where} the zone names; a fork cannot be reconciled"
+        hint = f"use the folder whose {where} the zone names; a fork cannot be reconciled"
     else:
         message = f"the zone was last changed by {anchor}, and {where} here ends before that"
         hint = f"copy {where} here again from where it was continued, then run again"
@@ -74,19 +74,19 @@ def _not_here(anchor: Anchor, own: Segment | None) -> Refused:
 
 @dataclass(frozen=True, slots=True)
 class BreakglassRequest:
-    """One break-glass command, whatever it moves."""
+    """Arguments of every break-glass command."""
 
     apply: ApplyRequest  # as of an apply; the contracts are taken as they lie here
     declared: Declaration = NOTHING_DECLARED
 
     def at(self, commit: str) -> ApplyRequest:
-        """The same for the steps that an apply has too."""
+        """The request of the steps shared with an apply."""
         return replace(self.apply, revision=commit)
 
 
 @dataclass(frozen=True, slots=True)
 class BreakglassPorts:
-    """The outside: all that an apply needs but the remote, and what only break-glass has."""
+    """The outside: that of an apply without the remote, the folder and the witness."""
 
     apply: ApplyPorts
     work_tree: SourceTree
@@ -94,11 +94,11 @@ class BreakglassPorts:
     folder: SegmentFolder
     open_witness: Callable[[], Signer] | None
     new_segment: Callable[[], str]  # 12 hex digits, never the same again
-    as_of: datetime | None  # the newest moment that the bundle knows of; None: this is no bundle
+    as_of: datetime | None  # the newest time in the bundle; None: not a bundle
 
 
 def open_segment(request: BreakglassRequest, ports: BreakglassPorts) -> Opened:
-    """Everything that has to hold before anything is asked of anybody. Writes nothing.
+    """Check everything that does not need a confirmation. Writes nothing.
 
     Raises:
         FindingsError: the authority is invalid.
@@ -107,7 +107,7 @@ def open_segment(request: BreakglassRequest, ports: BreakglassPorts) -> Opened:
     """
     commit = ports.apply.history.resolve("HEAD")
     if changed := ports.apply.history.dirty_paths():
-        ports.apply.on_event(Warned(f"taken as they lie here, not as {commit[:12]} has them: {first_few(changed)}"))
+        ports.apply.on_event(Warned(f"using uncommitted files instead of those of {commit[:12]}: {first_few(changed)}"))
     validation = validate_tree(
         ports.work_tree, ports.apply.read, ports.apply.check, authority_override=request.apply.authority_override
     )
@@ -115,7 +115,7 @@ def open_segment(request: BreakglassRequest, ports: BreakglassPorts) -> Opened:
     if authority is None:
         raise FindingsError(validation.findings)
     signers = read_signers(validation.files)
-    ports.apply.on_event(Step("reading the log that is at hand; nothing is fetched"))
+    ports.apply.on_event(Step("reading the log at hand; nothing is fetched"))
     log = require_log(ports.apply.open_store(authority.evidence).recorded(), authority, signers, ports.apply.verifier)
     _warn_of_age(log, authority, ports)
     operator, witness = _people(signers, log, authority, ports)
@@ -133,7 +133,7 @@ def _warn_of_age(log: Log, authority: Authority, ports: BreakglassPorts) -> None
     limit = authority.policy.breakglass.bundle_max_age_h
     hours = (ports.apply.clock.now() - (ports.as_of or log.head.envelope.time)).total_seconds() / 3600
     if ports.as_of is not None and hours > limit:
-        message = f"the newest thing that this bundle knows of is {hours:.0f} h old, the policy's limit is {limit} h"
+        message = f"this bundle is {hours:.0f} h old; policy.breakglass.bundle_max_age_h is {limit} h"
         ports.apply.on_event(Warned(message))
 
 
@@ -145,15 +145,15 @@ def _people(
     witness = operator_key(ports.open_witness(), signers, log, clock) if ports.open_witness else None
     if witness is None and authority.policy.breakglass.witness == "required":
         raise Refused(
-            "policy.breakglass.witness is required, and nobody signs as one",
+            "policy.breakglass.witness is required, and no witness was given",
             guard="breakglass-witness",
-            hint="a second person gives their key: --witness KEYFILE (or a .pub whose private half an agent holds)",
+            hint="add a second person's key: --witness KEYFILE (or a .pub whose private half an agent holds)",
         )
     if witness is not None and witness.principal == operator.principal:
         raise Refused(
             f"{witness.principal} is the operator, and cannot be the witness too",
             guard="breakglass-witness",
-            hint="a second person gives their key: --witness KEYFILE",
+            hint="add a second person's key: --witness KEYFILE",
         )
     return operator, witness
 
@@ -161,21 +161,20 @@ def _people(
 def _segment(
     reader: SegmentReader, log: Log, authority: Authority, request: BreakglassRequest, ports: BreakglassPorts
 ) -> Segment | Log:
-    """The segment that goes on, or a new one, by what the zone says."""
+    """The segment to continue, or a new one, by the zone's anchor."""
     primary = ports.apply.open_primary(authority)
     header = primary.header()
     check_header(header, authority, ports.apply.clock.now())
     anchor = read_anchor(primary, authority.zone)
     chosen = choose_segment(anchor, _sound(reader, anchor, ports), log, ports.new_segment())
     if isinstance(chosen, Segment):
-        said = f"going on with segment {chosen.ref.id}, which has {len(chosen.entries)} entries"
-        ports.apply.on_event(Step(said))
+        ports.apply.on_event(Step(f"continuing segment {chosen.ref.id}, which has {len(chosen.entries)} entries"))
         return chosen
     observation = Observation(header, anchor, judge_anchor(anchor, log), Zone.of(log.zone, ()))
     if observation.state == "ahead":
         message = (
             f"the log at hand ends at entry {log.head.seq} and is older than the zone, which was changed by {anchor}: "
-            "what changed since is shown as drift and left alone"
+            "later changes are shown as drift and left alone"
         )
         ports.apply.on_event(Warned(message))
     elif observation.state != "current":
@@ -186,7 +185,7 @@ def _segment(
 
 
 def _sound(reader: SegmentReader, anchor: Anchor | None, ports: BreakglassPorts) -> Sequence[Segment]:
-    """The segments of the folder that verify; one that the zone names has to."""
+    """The segments of the folder that verify; the one that the zone names must."""
     found: list[Segment] = []
     for segment in reader.folder.segments():
         try:
@@ -194,14 +193,14 @@ def _sound(reader: SegmentReader, anchor: Anchor | None, ports: BreakglassPorts)
         except (Refused, OutsideFailure) as error:
             if anchor is not None and anchor.segment == segment:
                 raise
-            ports.apply.on_event(Warned(f"left alone: {error.message}"))
+            ports.apply.on_event(Warned(f"ignoring a segment: {error.message}"))
     return found
 
 
 def read_anchor(primary: ZoneReader, zone: str) -> Anchor | None:
-    """What the zone's anchor names now.
+    """Read the zone's anchor.
 
     Raises:
-        Refused: guard `other-log`: it is not one of ours; guard `protocol`: the zone's markers are newer than this.
+        Refused: guard `other-log`: not an anchor of ours; guard `protocol`: markers of a newer program.
     """
     return anchor_in(primary.rrsets_at([anchor_name(zone), protocol_name(zone)]), zone)

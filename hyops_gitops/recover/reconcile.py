@@ -1,7 +1,7 @@
 """Reconcile: bring a break-glass segment into the log, and its state into the contracts.
 
-The segment is copied as it is, judged by today's signers, and pinned by one entry. Names that it left elsewhere than
-their contracts say are held there until their contracts change: that is the pull request that this prepares.
+The segment is copied unchanged, verified by today's signers, and pinned by one entry. Names that it left apart from
+their contracts are held until their contracts change; reconcile prepares that pull request.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -49,7 +49,7 @@ from hyops_gitops.recover.segment_log import check_end
 
 @dataclass(frozen=True, slots=True)
 class ReconcileResult:
-    """What reconcile came to."""
+    """The segment in the log, its holds, its review, and the prepared commit."""
 
     segment: str
     operators: tuple[str, ...]
@@ -60,7 +60,7 @@ class ReconcileResult:
     changes: tuple[Change, ...]
     reviewed_by: str
     pending: PendingReview | None
-    moving: MoveResult | None
+    commit: MoveResult | None
 
     def to_json(self) -> dict[str, object]:
         """`hyops-reconcile/1`."""
@@ -75,14 +75,14 @@ class ReconcileResult:
             "changes": [change.to_json() for change in self.changes],
             "reviewed_by": self.reviewed_by or None,
             "review_due": None if self.pending is None else self.pending.message,
-            "moving": None if self.moving is None else self.moving.to_json(),
+            "moving": None if self.commit is None else self.commit.to_json(),
         }
 
 
 def adopting_moves(changes: Sequence[Change], contracts: Iterable[Contract]) -> tuple[Move, ...]:
-    """The moves of contracts that still ask for what was there before these changes.
+    """The moves of contracts that still ask for the state before these changes.
 
-    A contract that asks for something else by now was changed by somebody since, and stays as it is.
+    A contract that asks for something else was changed meanwhile, and stays.
     """
     found = []
     for contract in contracts:
@@ -93,10 +93,10 @@ def adopting_moves(changes: Sequence[Change], contracts: Iterable[Contract]) -> 
 
 
 def _ends(contract: Contract, changes: Sequence[Change]) -> tuple[Target | None, Target | None]:
-    """The target that these changes left a contract's name with, and the one that it had before."""
+    """The targets of a contract's name after and before these changes."""
     own = [change for change in moved(changes).values() if change.name == str(contract.name)]
-    after = [one.after for one in own if one.after is not None]
-    before = [one.before for one in own if one.before is not None]
+    after = [change.after for change in own if change.after is not None]
+    before = [change.before for change in own if change.before is not None]
     return (
         contract.target_shown_by(after) if after else None,
         contract.target_shown_by(before) if before else None,
@@ -108,32 +108,32 @@ _SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class ReconcileRequest:
-    """One call of reconcile."""
+    """Arguments of reconcile."""
 
     segment: str  # its id
     files: Mapping[str, bytes] | None  # of its folder; None: the log has it already
     apply: ApplyRequest
-    order: CommitOptions
-    reviewed: str | None = None  # what whoever signs has to say who looked at it
-    revert: bool = False  # the state is to go back, not into the contracts
+    options: CommitOptions
+    reviewed: str | None = None  # the statement of a reviewer, who signs the entry
+    revert: bool = False  # take the state back instead of adopting it
 
 
 @dataclass(frozen=True, slots=True)
 class ReconcilePorts:
-    """The outside: an apply's, and what it takes to change contracts."""
+    """The outside: that of an apply, and of moves."""
 
     apply: ApplyPorts
     moves: MovePorts
-    open_primary: Callable[[Authority], ZoneRestorer]  # which may have lost the zone
+    open_primary: Callable[[Authority], ZoneRestorer]  # perhaps without the zone
 
 
 def reconcile(request: ReconcileRequest, ports: ReconcilePorts) -> ReconcileResult:
-    """Bring a segment in, or go on where an earlier run stopped; record a review.
+    """Bring a segment in, or continue after an earlier run; record a review.
 
     Raises:
         FindingsError: the authority is invalid.
-        Refused: `segment`, `segment-trust`, `segment-review`, and what stops an apply before it looks at the zone.
-        InvalidData: there is nothing to do.
+        Refused: `segment`, `segment-trust`, `segment-review`, and the guards of an apply before it reads the zone.
+        InvalidData: nothing to do.
         OutsideFailure: the remote or the API cannot be reached.
     """
     return retry_on_race(lambda: _attempt(request, ports), ports.apply)
@@ -161,22 +161,22 @@ def _attempt(request: ReconcileRequest, ports: ReconcilePorts) -> ReconcileResul
         log = _bring_in(request, opened, segment, ports.apply)
     elif request.reviewed is not None:
         log = _review(request, opened, segment)
-    elif not request.order.commits:
+    elif not request.options.commits:
         raise InvalidData(
             f"segment {segment.ref.id} is in the log already, by entry {known}",
             code="nothing-to-reconcile",
-            hint="--reviewed TEXT records a review; --commit, --push or --pr prepares its pull request again",
+            hint="add --reviewed TEXT to record a review, or --commit, --push or --pr for its pull request",
         )
     if header is not None:
-        _free(primary, log, ports.apply)
-    return _told(request, opened.with_log(log), segment, written, ports)
+        _free_markers(primary, log, ports.apply)
+    return _result(request, opened.with_log(log), segment, written, ports)
 
 
 # --- judging
 
 
 def _segment(request: ReconcileRequest, opened: Opened, ports: ApplyPorts) -> tuple[Segment, int | None]:
-    """The segment, sound and going on from this log; and the entry that brought it in before, if any."""
+    """The verified segment, and the number of the entry that brought it in before, if any."""
     log, lifted = opened.log, _lifted(request, opened)
     files = request.files if request.files is not None else _recorded_files(request.segment, opened)
     trust = log.trust
@@ -192,12 +192,12 @@ def _segment(request: ReconcileRequest, opened: Opened, ports: ApplyPorts) -> tu
     if reading.segment is None or reading.problems:
         raise _refused(reading.problems)
     segment = reading.segment
-    told = list(check_new(segment, log))
-    if [one.code for one in told] == ["reconciled"]:
-        known = next(one.seq for one in log.reconciled if _names(one.body, segment.ref.id))
+    known_problems = list(check_new(segment, log))
+    if [problem.code for problem in known_problems] == ["reconciled"]:
+        known = next(entry.seq for entry in log.reconciled if _names(entry.body, segment.ref.id))
         return segment, known
     problems = [
-        *told,
+        *known_problems,
         *check_base(segment, log.entries, log.ledger),
         *check_whole(segment, witness_required=_witnessed(opened)),
     ]
@@ -207,7 +207,7 @@ def _segment(request: ReconcileRequest, opened: Opened, ports: ApplyPorts) -> tu
 
 
 def _branch(opened: Opened) -> BranchRecorder:
-    """The log itself: what `open_log` opens."""
+    """The recorder of the log's branch, as `open_log` opens it."""
     if not isinstance(opened.writer, BranchRecorder):
         raise TypeError("not the log's branch")
     return opened.writer
@@ -237,26 +237,26 @@ def _lifted(request: ReconcileRequest, opened: Opened) -> bool:
 
 
 def _refused(problems: Sequence[Problem]) -> Refused:
-    """Guard `segment`; or `segment-trust`, where keys that no longer count are all that is wrong."""
+    """The refusal by guard `segment`, or by `segment-trust` where distrusted keys are the only problem."""
     shown = first_few([f"{problem.where}: {problem.code}: {problem.message}" for problem in problems], _SHOWN, "; ")
-    message = f"the segment cannot be taken into the log: {shown}"
-    if problems and all(one.code == "trust" for one in problems):
-        hint = f"look into what the key's owner did; to take it in all the same: {override_line(TRUST_GUARD)}"
+    message = f"cannot bring the segment into the log: {shown}"
+    if problems and all(problem.code == "trust" for problem in problems):
+        hint = f"investigate what the key's owner did; if this is right: {override_line(TRUST_GUARD)}"
         return Refused(message, guard=TRUST_GUARD, hint=hint)
-    if any(one.code == "base" for one in problems):
+    if any(problem.code == "base" for problem in problems):
         return Refused(
             message, guard="segment", hint="bring the log's entries back first: hyops-gitops evidence import"
         )
-    return Refused(message, guard="segment", hint="take the folder as it was written; nothing overrides this")
+    return Refused(message, guard="segment", hint="use the folder as it was written; no override lifts this guard")
 
 
 def _check_reviewer(request: ReconcileRequest, opened: Opened, segment: Segment) -> None:
-    who = _branch(opened).writer.principal
-    if request.reviewed is not None and who in {*segment.operators, *segment.witnesses.values()}:
+    reviewer = _branch(opened).writer.principal
+    if request.reviewed is not None and reviewer in {*segment.operators, *segment.witnesses.values()}:
         raise Refused(
-            f"{who} wrote or witnessed segment {segment.ref.id}, and cannot review it",
+            f"{reviewer} cannot review segment {segment.ref.id}: operators and witnesses may not",
             guard="segment-review",
-            hint="somebody else whose key counts runs it with --reviewed",
+            hint="let another person with a trusted key run it with --reviewed",
         )
 
 
@@ -265,7 +265,7 @@ def _check_reviewer(request: ReconcileRequest, opened: Opened, segment: Segment)
 
 def _bring_in(request: ReconcileRequest, opened: Opened, segment: Segment, ports: ApplyPorts) -> Log:
     log, files = opened.log, request.files or {}
-    lifted = [one for one in request.apply.overrides if one.guard == TRUST_GUARD]
+    lifted = [override for override in request.apply.overrides if override.guard == TRUST_GUARD]
     taken = reconciliation(
         segment,
         log,
@@ -276,7 +276,7 @@ def _bring_in(request: ReconcileRequest, opened: Opened, segment: Segment, ports
         overrides=recorded_overrides(lifted),
     )
     if taken.drift is not None:
-        ports.on_event(Warned("the segment found the zone otherwise than the log left it; recorded as drift"))
+        ports.on_event(Warned("the zone differed from the log before the segment; recorded as drift"))
         log = opened.writer.append(log, taken.drift, taken.found, log.state)
     copied = {segment_path(segment.ref.id, name): content for name, content in files.items()}
     log = _branch(opened).writer.append(log, taken.entry, taken.observed, taken.state, copied)
@@ -296,26 +296,26 @@ def _review(request: ReconcileRequest, opened: Opened, segment: Segment) -> Log:
     return opened.writer.append(log, body, log.observed, log.state)
 
 
-def _free(primary: ZoneWriter, log: Log, ports: ApplyPorts) -> None:
-    """The markers that the segment left; where that fails the next apply does it."""
+def _free_markers(primary: ZoneWriter, log: Log, ports: ApplyPorts) -> None:
+    """Free the markers of the segment; where that fails, the next apply does it."""
     try:
         free_reserved_numbers(primary, log)
     except HyopsError as error:
-        ports.on_event(Warned(f"markers of the segment are left to the next apply: {error.message}"))
+        ports.on_event(Warned(f"cannot free the markers of the segment, the next apply will: {error.message}"))
 
 
 # --- the pull request
 
 
-def _told(
+def _result(
     request: ReconcileRequest, opened: Opened, segment: Segment, written: bool, ports: ReconcilePorts
 ) -> ReconcileResult:
     log = opened.log
-    known = next(one for one in log.reconciled if _names(one.body, segment.ref.id))
+    known = next(entry for entry in log.reconciled if _names(entry.body, segment.ref.id))
     body = known.body
     adopted = body.adopted if isinstance(body, Reconcile) else None
     review_h = opened.authority.policy.breakglass.review_h
-    waiting = (one for one in pending_reviews(log, review_h) if one.segment == segment.ref.id)
+    waiting = (pending for pending in pending_reviews(log, review_h) if pending.segment == segment.ref.id)
     reviews = [reconcile.review for _, reconcile in log.reconciles if reconcile.segment == segment.ref.id]
     return ReconcileResult(
         segment.ref.id,
@@ -325,28 +325,28 @@ def _told(
         written,
         tuple(hold.name for hold in adopted.holds) if adopted else (),
         segment.changes(),
-        next((one for one in reviews if one), ""),
+        next((review for review in reviews if review), ""),
         next(waiting, None),
-        _prepare(request, opened, segment, ports) if request.order.commits else None,
+        _prepare(request, opened, segment, ports) if request.options.commits else None,
     )
 
 
 def _prepare(request: ReconcileRequest, opened: Opened, segment: Segment, ports: ReconcilePorts) -> MoveResult | None:
-    """The commit that adopts the state in the contracts, or has it go back."""
+    """The commit that adopts the state in the contracts, or takes it back."""
     names = names_moved(segment.changes())
     if not names:
         return None
     moves = adopting_moves(segment.changes(), opened.validation.contracts)
     declared = Declaration(reason=f"break-glass segment {segment.ref.id}", reference=_reference(segment))
-    order = replace(request.order, declared=declared)
+    options = replace(request.options, declared=declared)
     words = ("reconcile", segment.ref.id)
     if request.revert:
-        order = replace(order, overrides=_lifting(names, segment))
+        options = replace(options, overrides=_lifting(names, segment))
         text = CommitText(f"Take back what break-glass segment {segment.ref.id} moved", "\n".join(names))
-        return write_or_commit(MoveResult("reconcile", ()), (), text, words, order, ports.moves, empty=True)
+        return write_or_commit(MoveResult("reconcile", ()), (), text, words, options, ports.moves, empty=True)
     text = CommitText(f"Adopt what break-glass segment {segment.ref.id} moved", "\n".join(names))
     changes = edit_moves(moves, opened.validation, ports.moves)
-    return write_or_commit(MoveResult("reconcile", moves), changes, text, words, order, ports.moves)
+    return write_or_commit(MoveResult("reconcile", moves), changes, text, words, options, ports.moves)
 
 
 def _reference(segment: Segment) -> str:

@@ -1,9 +1,9 @@
-"""Repair: mend rows that contradict each other, by one PATCH with an intent of its own.
+"""Repair: resolve rows that contradict each other, by one PATCH with an intent of its own.
 
 1. the log, verified, without an open intent; the zone, read whole
-2. what stays and what goes at each damaged name                    (log.repairing)
-3. what was found is a `drift` entry where the zone serves otherwise than the log left it; then an intent that says
-   what is repaired, one PATCH, read back as rows, proved by DNS, and its result: as an apply does
+2. the rows that stay and go at each damaged name                   (log.repairing)
+3. a `drift` entry where the zone differs from the log; then, as an apply does, an intent, one PATCH, read back as rows,
+   proved by DNS, and its result
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ from hyops_gitops.log.entries import Intent, Unchanged
 from hyops_gitops.log.holds import holds_in_effect
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.parts import AuthorityRef
-from hyops_gitops.log.repairing import Known, Mend, RepairOutcome, RepairResult, plan_repair
+from hyops_gitops.log.repairing import Known, RepairOutcome, RepairResult, RowRepair, plan_repair
 from hyops_gitops.plan.limits import Limits
 from hyops_gitops.plan.plan import Held, Plan
 from hyops_gitops.recover.restore import ask_secondaries
@@ -35,25 +35,25 @@ from hyops_gitops.validate.validation import validate_tree
 
 @dataclass(frozen=True, slots=True)
 class RepairRequest:
-    """One call of repair."""
+    """Arguments of repair."""
 
     apply: ApplyRequest  # as of an apply
-    keep: Mapping[str, str]  # of names that nobody's contract is about: name -> the type that stays
+    keep: Mapping[str, str]  # type that stays by name, for names without a contract
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedRepair:
-    """All that is known before anything is written."""
+    """Everything known before the first write."""
 
     request: RepairRequest
     opened: Opened
     seen: Seen
-    mends: tuple[Mend, ...]
+    repairs: tuple[RowRepair, ...]
 
     @property
-    def mended(self) -> tuple[Mend, ...]:
-        """What the PATCH mends."""
-        return tuple(one for one in self.mends if one.mended)
+    def possible(self) -> tuple[RowRepair, ...]:
+        """The repairs that the PATCH makes."""
+        return tuple(repair for repair in self.repairs if repair.possible)
 
 
 def prepare_repair(request: RepairRequest, ports: ApplyPorts) -> PreparedRepair:
@@ -61,8 +61,8 @@ def prepare_repair(request: RepairRequest, ports: ApplyPorts) -> PreparedRepair:
 
     Raises:
         FindingsError: the authority at HEAD is invalid.
-        Refused: as an apply does; `restored` where the zone is not the one that the log ends with.
-        InvalidData: code `nothing-recorded`: nothing was ever applied.
+        Refused: as an apply; `restored`: the zone is not the one that the log ends with.
+        InvalidData: code `nothing-recorded`: no change was applied yet.
         OutsideFailure: the remote or the API cannot be reached.
     """
     opened = open_log(request.apply, ports)
@@ -70,18 +70,18 @@ def prepare_repair(request: RepairRequest, ports: ApplyPorts) -> PreparedRepair:
     log, observation = opened.log, seen.observation
     if log.anchor is None or log.recorded is None:
         raise InvalidData(
-            f"the log of {log.zone} has no applied change, so nothing tells which rows are meant",
+            f"cannot repair {log.zone}: its log has no applied change to compare with",
             code="nothing-recorded",
-            hint="run `hyops-gitops apply` first; it warns of what it finds and goes on",
+            hint="run `hyops-gitops apply` first; it warns of damage and continues",
         )
     if not observation.damage:
         return PreparedRepair(request, opened, seen, ())
-    # An update that landed although its result denies it is the damage itself: what it left is recorded as drift.
+    # An update that landed although its result denies it is the damage itself; its rows are recorded as drift.
     denied = observation.anchor is not None and log.denied(observation.anchor) is not None
     refusal = None if denied else anchor_refusal(observation, log, _limits(opened), request.apply.overrides)
     if refusal is not None:
         raise refusal
-    served = (one.serial for one in ask_secondaries(opened.authority, ports.dns))
+    served = (secondary.serial for secondary in ask_secondaries(opened.authority, ports.dns))
     serials = [serial for serial in (*served, log.serial) if serial is not None]
     known = Known(
         log.zone,
@@ -104,8 +104,8 @@ def carry_out_repair(prepared: PreparedRepair, ports: ApplyPorts) -> RepairResul
         Unconfirmed: the update was sent and its outcome, or the record of it, is missing.
     """
     log = prepared.opened.log
-    if not prepared.mended:
-        return RepairResult("left" if prepared.mends else "nothing", log.zone, head_of(log), prepared.mends)
+    if not prepared.possible:
+        return RepairResult("left" if prepared.repairs else "nothing", log.zone, head_of(log), prepared.repairs)
     step = _prepared(prepared, ports)
     quick = replace(prepared.request.apply, watch=False)
     carried = carry_out(step, record_circumstances(step), quick, ports, Stopwatch(ports.clock))
@@ -114,7 +114,7 @@ def carry_out_repair(prepared: PreparedRepair, ports: ApplyPorts) -> RepairResul
         outcome,
         log.zone,
         head_of(carried.log),
-        prepared.mends,
+        prepared.repairs,
         reason,
         carried.serial,
         carried.servers,
@@ -126,17 +126,19 @@ def carry_out_repair(prepared: PreparedRepair, ports: ApplyPorts) -> RepairResul
 def _outcome(prepared: PreparedRepair, carried: IntentOutcome) -> tuple[RepairOutcome, str]:
     outcome, reason = outcome_of(carried)
     if outcome == "applied":
-        return ("mended" if prepared.mended == prepared.mends else "left"), ""
+        return ("mended" if prepared.possible == prepared.repairs else "left"), ""
     return ("unconfirmed" if outcome == "unconfirmed" else "failed"), reason
 
 
 def _prepared(prepared: PreparedRepair, ports: ApplyPorts) -> Prepared:
-    """The repair as an apply sees it: it carries out no commit, so it names the contracts that were applied last."""
+    """The repair as a prepared apply, of the contracts applied last: it carries out no commit."""
     opened, seen, log = prepared.opened, prepared.seen, prepared.opened.log
     recorded = log.recorded
     if recorded is None:
         raise AssertionError("unreachable: something was applied")
-    changes = tuple(sorted((change for one in prepared.mended for change in one.changes), key=lambda one: one.key))
+    changes = tuple(
+        sorted((change for repair in prepared.possible for change in repair.changes), key=lambda change: change.key)
+    )
     plan = Plan(
         zone=log.zone,
         observed=seen.observation.zone,
@@ -155,7 +157,7 @@ def _prepared(prepared: PreparedRepair, ports: ApplyPorts) -> Prepared:
         gap=None,
         authority_change=None,
         drift=seen.observation.drift(log, opened.commit),
-        repair=prepared.mended,
+        repair=prepared.possible,
     )
 
 
@@ -167,8 +169,8 @@ def _authority(opened: Opened, recorded: Intent | Unchanged) -> AuthorityRef:
 
 
 def _held(opened: Opened, ports: ApplyPorts) -> list[Held]:
-    """What the contracts applied last leave alone, as an apply of them would say it."""
-    read_recorded(opened, ports)  # says what to do where that commit is not here
+    """The names that an apply of the contracts applied last would leave alone."""
+    read_recorded(opened, ports)  # refuses with a hint where that commit is not here
     tree = ports.history.tree(opened.log.recorded_commit or opened.commit)
     then = validate_tree(tree, ports.read, ports.check)
     why = dict.fromkeys(then.invalid_paths, "its contract is invalid")
@@ -183,11 +185,11 @@ def _holds(opened: Opened, contracts: tuple[Contract, ...]) -> Mapping[str, int]
 
 def _asked(opened: Opened) -> Mapping[Key, Managed]:
     contracts = opened.validation.contracts
-    return {rrset.key: Managed(rrset, one.path) for one in contracts for rrset in one.rrsets()}
+    return {rrset.key: Managed(rrset, contract.path) for contract in contracts for rrset in contract.rrsets()}
 
 
 def _landed(log: Log, seq: int, segment: str | None) -> bool:
-    """Whether an intent is recorded as applied; of a segment that was brought in, every one counts so."""
+    """Whether an intent is recorded as applied; those of a reconciled segment count as applied."""
     if segment is not None or seq > len(log.entries):
         return segment is not None
     end = log.end_of(log.entries[seq - 1])

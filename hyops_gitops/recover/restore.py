@@ -52,15 +52,14 @@ RestoreOutcome = Literal["restored", "nothing", "unconfirmed", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class RestorePlan:
-    """What comes back."""
+    """The zone to bring back, and the state before."""
 
     zone: str
     records: int  # of the zone as it will be
     zone_sha256: str  # as it will be
     restore: Restore
     serial_before: int | None  # None: there is no zone
-    silent: tuple[str, ...]  # secondaries that did not say what they serve
-    troubles: Mapping[str, str]  # what each of those did instead of answering
+    troubles: Mapping[str, str]  # by secondary without a known serial: what it did instead of answering
 
     def to_json(self) -> dict[str, object]:
         """The shape used in `hyops-restore/1`."""
@@ -69,7 +68,7 @@ class RestorePlan:
             "records": self.records,
             "zone_sha256": self.zone_sha256,
             "serial_before": self.serial_before,
-            "silent": list(self.silent),
+            "silent": list(self.troubles),
             "troubles": dict(self.troubles),
             **self.restore.to_json(),
         }
@@ -77,7 +76,7 @@ class RestorePlan:
 
 @dataclass(frozen=True, slots=True)
 class RestoreResult:
-    """What became of it."""
+    """The result of a restore."""
 
     outcome: RestoreOutcome
     zone: str
@@ -91,7 +90,7 @@ class RestoreResult:
 
     @property
     def exit_code(self) -> Exit:
-        """What the process answers."""
+        """The exit code of the command."""
         return {
             "restored": Exit.OK,
             "nothing": Exit.OK,
@@ -120,7 +119,7 @@ _TRIES = 2
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What one secondary says of the zone."""
+    """Serial and anchor of one secondary."""
 
     name: str
     soa: RRset | None  # None: it does not serve the zone, or does not answer
@@ -129,13 +128,13 @@ class Served:
 
     @property
     def serial(self) -> int | None:
-        """Of the zone that it serves."""
+        """The serial of its zone."""
         return soa_serial(self.soa)
 
 
 @dataclass(frozen=True, slots=True)
 class PrimaryState:
-    """The primary as it is."""
+    """The zone on the primary, where there is one."""
 
     header: ZoneHeader | None  # None: it has no such zone
     seen: Sequence[RRset]
@@ -161,7 +160,7 @@ def ask_secondaries(authority: Authority, dns: DnsClient) -> tuple[Served, ...]:
 
 
 def look_at_primary(primary: ZoneRestorer, authority: Authority, log: Log) -> PrimaryState:
-    """The zone on the primary, judged by its anchor.
+    """Read the zone on the primary, and judge its anchor.
 
     Raises:
         Refused: guards `primary`, `signed-zone`, `other-log`.
@@ -176,7 +175,7 @@ def look_at_primary(primary: ZoneRestorer, authority: Authority, log: Log) -> Pr
 
 
 def found_in(primary: ZoneReader, log: Log, header: ZoneHeader) -> PrimaryState:
-    """The zone as it is there."""
+    """Read a zone that exists."""
     seen = primary.rrsets()
     anchor = anchor_in(seen, log.zone)
     return PrimaryState(
@@ -185,27 +184,27 @@ def found_in(primary: ZoneReader, log: Log, header: ZoneHeader) -> PrimaryState:
 
 
 def newer_anchor(found: PrimaryState, served: Sequence[Served], log: Log) -> tuple[str, Anchor] | None:
-    """Who shows an intent that the log does not have yet, and which; the newest of them.
+    """The server with the newest anchor that the log does not have, and the anchor.
 
     Raises:
-        Refused: guard `other-log`: a server shows what another log has written; guard `breakglass`: what nobody
-            has reconciled yet.
+        Refused: guard `other-log`: a server shows the anchor of another log; guard `breakglass`: of an unreconciled
+            segment.
     """
-    shown = [(f"secondary {one.name}", one.anchor) for one in served if one.anchor is not None]
+    shown = [(f"secondary {secondary.name}", secondary.anchor) for secondary in served if secondary.anchor is not None]
     if found.anchor is not None:
         shown.append(("the primary", found.anchor))
-    states = [(who, anchor, judge_anchor(anchor, log)) for who, anchor in shown]
+    states = [(server, anchor, judge_anchor(anchor, log)) for server, anchor in shown]
     for _, anchor, state in states:
         if state == "breakglass":
             raise not_reconciled(log.zone, anchor)
-    ahead = [(who, anchor) for who, anchor, state in states if state == "ahead"]
-    return max(ahead, key=lambda one: one[1].seq, default=None)
+    ahead = [(server, anchor) for server, anchor, state in states if state == "ahead"]
+    return max(ahead, key=lambda server: server[1].seq, default=None)
 
 
-def log_gap(who: str, anchor: Anchor, log: Log) -> Refused:
-    """The refusal to bring back less than somebody still serves."""
+def log_gap(server: str, anchor: Anchor, log: Log) -> Refused:
+    """The refusal to bring back an older zone than a server still has."""
     return Refused(
-        f"{who} was last changed by entry {anchor.seq}, but this log ends at {log.head.seq}: what it recorded is older",
+        f"{server} was last changed by entry {anchor.seq}, but this log ends at {log.head.seq}: its zone is older",
         guard="log-gap",
         hint="bring the entries back: `hyops-gitops evidence import CLONE`; "
         f"if they are gone for good: {override_line('log-gap')}",
@@ -215,16 +214,16 @@ def log_gap(who: str, anchor: Anchor, log: Log) -> Refused:
 def is_behind(found: PrimaryState, served: Sequence[Served]) -> bool:
     """Whether a secondary has a newer serial than the primary, and so would ignore it."""
     serial = found.header.serial if found.header else None
-    known = [one.serial for one in served if one.serial is not None]
-    return serial is None or any(one != serial and is_newer(one, serial) for one in known)
+    known = [secondary.serial for secondary in served if secondary.serial is not None]
+    return serial is None or any(other != serial and is_newer(other, serial) for other in known)
 
 
 @dataclass(frozen=True, slots=True)
 class RestoreRequest:
-    """One call of restore."""
+    """Arguments of restore."""
 
     apply: ApplyRequest  # as of an apply
-    transfer_keys: tuple[str, ...] = ()  # names of TSIG keys, for a zone that has to be made
+    transfer_keys: tuple[str, ...] = ()  # names of TSIG keys, for a zone that has to be created
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +237,7 @@ class RestorePorts:
 
 @dataclass(frozen=True, slots=True)
 class PreparedRestore:
-    """All that is known before anything is written; `plan` is None when there is nothing to bring back."""
+    """Everything known before the first write; `plan` is None: nothing to bring back."""
 
     request: RestoreRequest
     opened: Opened
@@ -257,14 +256,14 @@ def prepare_restore(request: RestoreRequest, ports: RestorePorts) -> PreparedRes
         FindingsError: the authority at HEAD is invalid.
         Refused: as an apply does; `not-outdated`, `log-gap`, `other-log`, `open-intent`; `breakglass`: a server shows a
             segment that is not in the log, and what the log recorded is older.
-        InvalidData: code `nothing-recorded`: nothing was ever applied.
+        InvalidData: code `nothing-recorded`: no change was applied yet.
         OutsideFailure: the remote or the API cannot be reached.
     """
     opened = open_log(request.apply, ports.apply)
     authority = opened.authority
-    ports.apply.on_event(Step(f"asking {len(authority.secondaries)} secondaries what they serve"))
+    ports.apply.on_event(Step(f"asking {len(authority.secondaries)} secondaries for serial and anchor"))
     served = ask_secondaries(authority, ports.apply.dns)
-    ports.apply.on_event(Step(f"looking at the primary, {authority.primary.api.url}"))
+    ports.apply.on_event(Step(f"reading the primary, {authority.primary.api.url}"))
     primary = ports.open_primary(authority)
     opened = _without_open_intent(opened, served, primary, request, ports.apply)
     log = opened.log
@@ -272,9 +271,9 @@ def prepare_restore(request: RestoreRequest, ports: RestorePorts) -> PreparedRes
         ports.apply.on_event(Warned(text))
     if log.anchor is None or log.recorded is None:
         raise InvalidData(
-            f"the log of {log.zone} has no applied change, so it recorded no zone to bring back",
+            f"cannot restore {log.zone}: its log has no applied change, and so no recorded zone",
             code="nothing-recorded",
-            hint="make the zone by hand, then run `hyops-gitops apply`",
+            hint="create the zone by hand, then run `hyops-gitops apply`",
         )
     found = look_at_primary(primary, authority, log)
     gap = _gap(found, served, opened, request)
@@ -283,36 +282,39 @@ def prepare_restore(request: RestoreRequest, ports: RestorePorts) -> PreparedRes
     if found.state in ("current", "lost"):
         if differences:
             raise Refused(
-                f"the primary shows the anchor of the last applied intent: it is not outdated, and "
+                f"the primary is not outdated: it has the anchor of the last applied intent; "
                 f"{len(differences)} RRsets were changed since",
                 guard="not-outdated",
-                hint="that is drift; `hyops-gitops plan --live` shows it, and an apply lifts it name by name",
+                hint="treat it as drift: `hyops-gitops plan --live` shows it, an apply overrides it name by name",
             )
         if not is_behind(found, served):
             return PreparedRestore(request, opened, primary, found, served, wanted, None, None)
-    serials = [one.serial for one in served if one.serial is not None]
+    serials = [secondary.serial for secondary in served if secondary.serial is not None]
     known = [*serials, *([found.header.serial] if found.header else []), *([log.serial] if log.serial else [])]
-    silent = tuple(one.name for one in served if one.serial is None)
-    troubles = {one.name: one.trouble or "does not serve the zone" for one in served if one.serial is None}
+    troubles = {
+        secondary.name: secondary.trouble or "does not serve the zone"
+        for secondary in served
+        if secondary.serial is None
+    }
     restore = Restore(
         from_seq=seq,
         created=found.header is None,
-        serial=serial_above(known, some_unknown=bool(silent)),
-        serials=tuple((one.name, one.serial) for one in served),
+        serial=serial_above(known, some_unknown=bool(troubles)),
+        serials=tuple((secondary.name, secondary.serial) for secondary in served),
         differences=tuple(differences),
     )
     serial_before = found.header.serial if found.header else None
-    plan = RestorePlan(log.zone, len(wanted.lines()), wanted.digest(), restore, serial_before, silent, troubles)
+    plan = RestorePlan(log.zone, len(wanted.lines()), wanted.digest(), restore, serial_before, troubles)
     return PreparedRestore(request, opened, primary, found, served, wanted, gap, plan)
 
 
 def _without_open_intent(
     opened: Opened, served: tuple[Served, ...], primary: ZoneRestorer, request: RestoreRequest, ports: ApplyPorts
 ) -> Opened:
-    """The log with its open intent closed, where the operator says that its writer is gone.
+    """Close the open intent, where --recover names it: its writer is gone.
 
     Its update landed if any server shows its anchor; a primary that lost the zone cannot tell. Either way it can never
-    land later: what comes back has a tombstone at its claim.
+    land later: the restored zone has a tombstone at its claim.
 
     Raises:
         Refused: guard `open-intent`.
@@ -323,17 +325,17 @@ def _without_open_intent(
     if request.apply.recover != entry.seq:
         raise Refused(
             f"intent {entry.seq} by {entry.envelope.principal} has no result: an apply is running, or one ended before "
-            "it could say what became of its update",
+            "it recorded its result",
             guard="open-intent",
             hint="while the primary has the zone the next `hyops-gitops apply` settles it; "
             f"where it has lost it, and that apply is surely gone: --recover {entry.seq}",
         )
     anchor = Anchor(entry.seq, entry.sha256)
-    landed = any(one.anchor == anchor for one in served)
+    landed = any(secondary.anchor == anchor for secondary in served)
     if not landed and primary.exists():
         landed = anchor.rrset(log.zone) in primary.rrsets_at([anchor.rrset(log.zone).name])
     ports.on_event(
-        Warned(f"the update of intent {entry.seq} {'had landed' if landed else 'is taken not to have landed'}")
+        Warned(f"the update of intent {entry.seq} {'had landed' if landed else 'is assumed not to have landed'}")
     )
     zone = zone_after_intent(log.observed, entry.body) if landed else log.observed
     state = after_changes(log.state, entry.body.changes) if landed else log.state

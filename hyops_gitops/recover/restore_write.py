@@ -1,4 +1,4 @@
-"""Steps 4 to 7 of a restore: its entries, its one request to the primary, its proof."""
+"""Steps 4 to 7 of a restore: its entries, its single request to the primary, its proof."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -33,7 +33,7 @@ _POST_PAUSES_S = (0.0, 0.2, 1.0, 3.0)
 
 
 class RestoreRun:
-    """One restore, from its first entry to its last."""
+    """One run of a restore, from its first entry to its last."""
 
     def __init__(self, prepared: PreparedRestore, plan: RestorePlan, ports: RestorePorts) -> None:
         self.prepared = prepared
@@ -42,7 +42,7 @@ class RestoreRun:
         self.clock = ports.apply.clock
 
     def run(self) -> RestoreResult:
-        """All of it, once."""
+        """Record the intent, write the zone, prove it, record the result."""
         intended = self._record_intent()
         self.ports.apply.on_event(Step(f"intent {intended.head.seq} is signed and in the log; writing the zone"))
         sent = self._write(intended)
@@ -75,7 +75,7 @@ class RestoreRun:
         return replace(done, serial_after=serial, servers=servers)
 
     def _record_intent(self) -> Log:
-        """What was found, then what is about to be done."""
+        """Record the drift found, then the intent."""
         prepared, writer = self.prepared, self.prepared.opened.writer
         log, found = prepared.opened.log, prepared.found
         if prepared.gap is not None:
@@ -91,7 +91,6 @@ class RestoreRun:
         if recorded is None:
             raise AssertionError("unreachable: something was applied")
         used, then = opened.authority_ref, recorded.authority
-        # It names the contracts that the zone was left by, whoever serves it now.
         outside = used.outside_commit or then.outside_commit or used.sha256 != then.sha256
         before = ZoneDigests.of(self.prepared.found.zone, log.state, serial)
         return Intent(
@@ -114,8 +113,8 @@ class RestoreRun:
     def _write(self, intended: Log) -> PatchOutcome:
         prepared, zone = self.prepared, intended.zone
         marks = markers(intended, self.clock.now())
-        known = [one for one in prepared.found.seen if one.type == "SOA"]
-        known += [one.soa for one in prepared.served if one.soa is not None]
+        known = [rrset for rrset in prepared.found.seen if rrset.type == "SOA"]
+        known += [secondary.soa for secondary in prepared.served if secondary.soa is not None]
         # PowerDNS stores one more than what is sent, where SOA-EDIT-API is INCREASE.
         soa = soa_with(self.plan.restore.serial - 1, known, prepared.wanted)
         if prepared.found.header is None:
@@ -123,7 +122,7 @@ class RestoreRun:
             self._forget_answers(sent)
             return sent
         deletes, replaces = writes(prepared.wanted, marks, prepared.found.seen)
-        locked = any(one.key == (protocol_name(zone), "TXT") for one in prepared.found.seen)
+        locked = any(rrset.key == (protocol_name(zone), "TXT") for rrset in prepared.found.seen)
         update = Update.of(intended, intended.head).carrying(deletes, [*replaces, soa], locked=locked)
         setting = prepared.found.header.soa_edit_api
         if setting.upper() != "INCREASE":
@@ -142,27 +141,27 @@ class RestoreRun:
             header = replace(primary.header(), soa_edit_api=setting)
             if forecast_serial(header, self.clock.now()).stored_moves is False:
                 was = setting or "not set"
-                said = f"SOA-EDIT-API stays INCREASE: it was {was}, which would not move the serial {header.serial}"
-                self.ports.apply.on_event(Warned(said))
+                warning = f"SOA-EDIT-API stays INCREASE: it was {was}, which would not move the serial {header.serial}"
+                self.ports.apply.on_event(Warned(warning))
                 return
             primary.set_soa_edit_api(setting)
         except OutsideFailure as error:
-            said = f"SOA-EDIT-API stays INCREASE, it was {setting}: {error.message}"
-            self.ports.apply.on_event(Warned(said))
+            warning = f"SOA-EDIT-API stays INCREASE, it was {setting}: {error.message}"
+            self.ports.apply.on_event(Warned(warning))
 
     def _forget_answers(self, sent: PatchOutcome) -> None:
         if sent.outcome == "applied":
             try:
                 self.prepared.primary.forget_answers()
             except OutsideFailure as error:
-                said = f"the primary may go on for 20 s to refuse what it refused before: {error.message}"
-                self.ports.apply.on_event(Warned(said))
+                warning = f"the primary may keep refusing the zone for 20 s: {error.message}"
+                self.ports.apply.on_event(Warned(warning))
 
     def _create(self, intended: Log, rrsets: Sequence[RRset]) -> PatchOutcome:
         prepared, log = self.prepared, intended
         native = not prepared.opened.authority.secondaries or prepared.opened.authority.policy.replication == "native"
         mark = claim(log.zone, log.head.seq, log.head.sha256)
-        may_be_made, reason = False, ""
+        may_exist, reason = False, ""
         for pause in _POST_PAUSES_S:
             self.clock.sleep(pause)
             if stop := self._why_not(intended):
@@ -172,20 +171,20 @@ class RestoreRun:
                 return PatchOutcome("applied")
             except OutsideFailure as error:
                 reason = error.message
-                may_be_made |= isinstance(error, ReplyLost)
-                if isinstance(error, ServerRefused) and not may_be_made:
+                may_exist |= isinstance(error, ReplyLost)
+                if isinstance(error, ServerRefused) and not may_exist:
                     return PatchOutcome("failed", reason=reason)
             try:
-                if may_be_made and prepared.primary.exists():  # an earlier try may have made it
+                if may_exist and prepared.primary.exists():  # an earlier try may have created it
                     if mark in prepared.primary.rrsets_at([mark.name]):
                         return PatchOutcome("applied")
-                    return PatchOutcome("failed", reason=f"somebody else made the zone meanwhile ({reason})")
+                    return PatchOutcome("failed", reason=f"the zone was created by another writer ({reason})")
             except OutsideFailure as error:
                 reason = error.message
-        if not may_be_made:
+        if not may_exist:
             return PatchOutcome("failed", reason=reason)
         raise Unconfirmed(
-            f"whether the zone was made is not known: {reason}",
+            f"cannot tell whether the zone was created: {reason}",
             code="outcome-unknown",
             hint=f"the intent stays open; look at the primary, then: hyops-gitops restore --recover {log.head.seq}",
         )
@@ -195,29 +194,29 @@ class RestoreRun:
             head = self.prepared.opened.writer.head()
         except Refused as error:
             return error.message
-        return None if head == intended.commit else "the log went on without this"
+        return None if head == intended.commit else "the log was continued by another run"
 
     def _read_back(self) -> tuple[int | None, str]:
-        """The serial now, and what is wrong with the zone, if anything is."""
+        """The serial now, and a problem of the zone, or an empty text."""
         primary, plan = self.prepared.primary, self.plan
         try:
             serial, rows = primary.header().serial, primary.rrsets()
         except OutsideFailure as error:
-            return None, f"the zone could not be read again: {error.message}"
+            return None, f"cannot read the zone again: {error.message}"
         if damage := find_damage(rows):
-            return serial, f"{damage_words(damage)}; mend it with `{REPAIR}`"
+            return serial, f"{damage_words(damage)}; repair it: `{REPAIR}`"
         zone = Zone.of(plan.zone, rows).respelled(self.prepared.wanted)
         if zone.digest() != plan.zone_sha256:
-            return serial, f"the zone on the primary hashes to {zone.digest()}, expected {plan.zone_sha256}"
+            return serial, f"expected zone digest {plan.zone_sha256} on the primary, got {zone.digest()}"
         top = newest_serial(number for _, number in plan.restore.serials if number is not None)
         if top is not None and not is_newer(serial, top):
-            return serial, f"the zone's serial is {serial}, which is not above {top} of a secondary"
+            return serial, f"expected a serial above {top} of a secondary, got {serial}"
         return serial, ""
 
     # --- the record
 
     def _result(self, intended: Log, outcome: ResultOutcome, reason: str) -> Result:
-        """As it is when nothing was changed."""
+        """The result of a restore that changed nothing."""
         after = ZoneDigests.of(intended.observed, intended.state, self.plan.serial_before)
         return result_of(intended.head, outcome, after, reason)
 
@@ -226,7 +225,7 @@ class RestoreRun:
             return self.prepared.opened.writer.append(intended, result, zone, intended.state)
         except (OutsideFailure, Refused) as error:
             raise Unconfirmed(
-                f"the zone was written, but its result could not be recorded: {error.message}",
+                f"cannot record the result of the written zone: {error.message}",
                 code="result-not-recorded",
                 hint="the intent stays open; the next apply settles it",
             ) from None
@@ -240,7 +239,7 @@ def carry_out_restore(prepared: PreparedRestore, ports: RestorePorts) -> Restore
     """Steps 4 to 7.
 
     Raises:
-        Refused: guard `race`: somebody else wrote to the log.
+        Refused: guard `race`: another run wrote to the log.
         OutsideFailure: the remote cannot be reached; nothing was changed.
         Unconfirmed: sent, and neither reply nor claim can be read; the intent stays open.
     """
@@ -250,11 +249,11 @@ def carry_out_restore(prepared: PreparedRestore, ports: RestorePorts) -> Restore
     return RestoreRun(prepared, plan, ports).run()
 
 
-# --- what is written
+# --- parts of the zone
 
 
 def soa_with(serial: int, known: Iterable[RRset], zone: Zone) -> RRset:
-    """A start of authority with this serial: the first one known, or one made of the zone's name servers."""
+    """The first known SOA with this serial, or one made of the zone's name servers."""
     name = zone.apex
     for soa in known:
         fields = soa.rdata[0].split(" ")
@@ -266,12 +265,16 @@ def soa_with(serial: int, known: Iterable[RRset], zone: Zone) -> RRset:
 
 
 def markers(log: Log, now: datetime) -> list[RRset]:
-    """What a zone brought back by the open intent has of ours: tombstones of those whose update may be under way too.
+    """The markers of a zone brought back by the open intent.
 
-    The lock row, its anchor, claim and turn are its own.
+    Its own lock row, anchor, claim and turn; tombstones of intents whose update may still be under way.
     """
     entry, since = log.head, now - MARKERS_KEPT
-    old = [one.seq for one in log.entries.of_types("intent") if one.envelope.time >= since and one.seq != entry.seq]
+    old = [
+        intent.seq
+        for intent in log.entries.of_types("intent")
+        if intent.envelope.time >= since and intent.seq != entry.seq
+    ]
     last = log.last_applied
     stones = sorted({*old, *([last.intent_entry.seq] if last else [])})
     turn = Turn(log.zone, entry.seq, entry.envelope.prev_entry).taken(landed=True)
@@ -281,19 +284,19 @@ def markers(log: Log, now: datetime) -> list[RRset]:
         claim(log.zone, entry.seq, entry.sha256),
         turn,
     ]
-    return [*own, *(tombstone(log.zone, one) for one in stones), *_stones_of_segments(log, since)]
+    return [*own, *(tombstone(log.zone, seq) for seq in stones), *_stones_of_segments(log, since)]
 
 
 def _stones_of_segments(log: Log, since: datetime) -> Iterator[RRset]:
-    """Tombstones of what break-glass wrote lately, which may be under way as well."""
+    """Tombstones of recent intents of segments, whose update may still be under way."""
     for segment, entries in log.segments.items():
-        for one in entries.of_types("intent"):
-            if one.envelope.time >= since:
-                yield tombstone(log.zone, one.seq, segment)
+        for intent in entries.of_types("intent"):
+            if intent.envelope.time >= since:
+                yield tombstone(log.zone, intent.seq, segment)
 
 
 def writes(wanted: Zone, marks: Sequence[RRset], seen: Sequence[RRset]) -> tuple[list[Key], list[RRset]]:
-    """What turns the zone that is there into the wanted one, the SOA aside: keys to delete, RRsets to put."""
+    """The keys to delete and the RRsets to put for the wanted zone, without its SOA."""
     there = {rrset.key: rrset for rrset in seen if rrset.type != "SOA" and rrset.type not in DNSSEC_TYPES}
     target = {**wanted.rrsets, **{mark.key: mark for mark in marks}}
     deletes = [key for key in there if key not in target]

@@ -1,4 +1,4 @@
-"""Writing a break-glass segment: entries in a folder, signed by the operator's own key. Meets `Recorder`."""
+"""Break-glass segments in a folder: read, verify, write with the operator's own key."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -44,15 +44,15 @@ def operator_key(signer: Signer, signers: Signers, log: Log, clock: Clock) -> Si
 
 @dataclass(frozen=True, slots=True)
 class SegmentReader:
-    """Reads the segments of a folder, by the signers and the log that are at hand."""
+    """Reader of the segments of a folder, by the signers and the log at hand."""
 
     folder: SegmentFolder
     signers: SignerSet
     verifier: Verifier
-    log: Log  # that they go on from
+    log: Log  # that they continue
 
     def read(self, segment: str) -> SegmentReading:
-        """One segment, verified."""
+        """Read and verify one segment."""
         trust = self.log.trust
         return read_segment(
             self.log.zone,
@@ -64,7 +64,7 @@ class SegmentReader:
         )
 
     def sound(self, segment: str) -> Segment:
-        """One segment that verifies.
+        """Read one segment that has to verify.
 
         Raises:
             Refused: guard `evidence-invalid`.
@@ -82,32 +82,32 @@ class SegmentReader:
 
 @dataclass(frozen=True, slots=True)
 class SegmentWriter:
-    """Writes the entries of one segment as one operator, and a witness where there is one."""
+    """Writer of one segment, as one operator with an optional witness. Meets `Recorder`."""
 
     reader: SegmentReader
-    begun: Log  # the segment before its first entry
+    empty: Log  # the segment before its first entry
     author: Author
     witness: SigningKey | None
 
     def head(self) -> str | None:
-        """How far the segment on disk goes, as `Log.commit` says it."""
-        segment, folder = self.begun.commit, self.reader.folder
+        """The end of the segment on disk, in the form of `Log.commit`."""
+        segment, folder = self.empty.commit, self.reader.folder
         files = folder.read(segment) if segment in folder.segments() else {}
         count = sum(1 for name in files if name.endswith(".json"))
-        return f"{segment}:{count}" if count else self.begun.commit
+        return f"{segment}:{count}" if count else self.empty.commit
 
     def newest(self) -> Log:
-        """The segment as it is on disk, verified."""
-        if self.head() == self.begun.commit:
-            return self.begun
-        return self.reader.sound(self.begun.commit).as_log(self.reader.log)
+        """Read and verify the segment on disk."""
+        if self.head() == self.empty.commit:
+            return self.empty
+        return self.reader.sound(self.empty.commit).as_log(self.reader.log)
 
     def append(self, log: Log, body: Body, observed: Zone, state: ManagedSet) -> Log:
-        """Write the next entry; the segment with it.
+        """Write the next entry; return the segment with it.
 
         Raises:
-            Refused: guard `race` when the segment has such an entry already; `signing-key`.
-            OutsideFailure: the disk is full, or not ours to write.
+            Refused: guard `race`: the segment has this entry already; `signing-key`.
+            OutsideFailure: the disk is full or read-only.
         """
         if log.segment is None or log.base is None:
             raise ValueError("not a segment")
@@ -124,45 +124,46 @@ class SegmentWriter:
 
 
 def check_end(segment: Segment, log: Log, primary: Anchor | None, ask: Callable[[], Sequence[Served]]) -> str | None:
-    """What is to be said of a primary that lost what the segment did; None: it shows the segment's end.
+    """Check that a server still shows the segment's end; a warning where only a secondary does.
 
     Args:
-        segment: The segment, sound.
-        log: What it goes on from.
-        primary: The anchor there; None: it has none, or has no such zone.
-        ask: Asks the secondaries what they serve.
+        segment: The verified segment.
+        log: The log that it continues.
+        primary: The anchor there; None: no anchor, or no such zone.
+        ask: Asks the secondaries for serial and anchor.
 
     Raises:
-        Refused: guard `segment`; guard `other-log`: a server shows what another log has written.
+        Refused: guard `segment`; guard `other-log`: a server shows the anchor of another log.
     """
     expected = segment.anchor or log.anchor
     if primary == expected:
         return None
     if not _is_older(primary, segment, log):
-        raise _otherwise(f"the zone was last changed by {primary}", primary, segment, expected)
+        raise _conflict(f"the zone was last changed by {primary}", primary, segment, expected)
     served = ask()
-    for one in served:
-        if one.anchor is not None and one.anchor != expected and not _is_older(one.anchor, segment, log):
-            raise _otherwise(f"secondary {one.name} was last changed by {one.anchor}", one.anchor, segment, expected)
-    showing = [one.name for one in served if one.anchor == expected]
+    for secondary in served:
+        if secondary.anchor not in (None, expected) and not _is_older(secondary.anchor, segment, log):
+            shown = f"secondary {secondary.name} was last changed by {secondary.anchor}"
+            raise _conflict(shown, secondary.anchor, segment, expected)
+    showing = [secondary.name for secondary in served if secondary.anchor == expected]
     if expected is None or not showing:
-        raise _otherwise(f"the zone was last changed by {primary or 'nothing of ours'}", primary, segment, expected)
+        raise _conflict(f"the zone was last changed by {primary or 'no intent of ours'}", primary, segment, expected)
     return (
-        f"the primary has lost what the segment did, and secondary {showing[0]} serves it still: "
+        f"the primary has lost the segment's changes, secondary {showing[0]} still serves them: "
         "run `hyops-gitops restore` next"
     )
 
 
 def _is_older(anchor: Anchor | None, segment: Segment, log: Log) -> bool:
-    """Whether a server that shows this anchor is as the segment found the zone, or as it was on the way, or before."""
+    """Whether an anchor is of the segment before its end, or of the log before the segment."""
     if anchor is None or anchor in [entry.anchor for entry, _ in segment.intents()]:
         return anchor is None or segment.anchor is None or anchor.seq < segment.anchor.seq
     return judge_anchor(anchor, log) in ("current", "restored")
 
 
-def _otherwise(shown: str, anchor: Anchor | None, segment: Segment, expected: Anchor | None) -> Refused:
+def _conflict(shown: str, anchor: Anchor | None, segment: Segment, expected: Anchor | None) -> Refused:
     if anchor is not None and anchor.segment == segment.ref.id and (expected is None or anchor.seq > expected.seq):
-        why = f"{shown}: the segment went on, or its end was dropped"
+        why = f"{shown}: the segment was continued, or its end was dropped"
     else:
-        why = f"{shown}, and the segment leads to {expected}: a fork, or no server has it any more"
-    return Refused(why, guard="segment", hint="take the folder of whoever went on last")
+        why = f"{shown}, but the segment ends with {expected}: a fork, or no server has its end any more"
+    return Refused(why, guard="segment", hint="use the copy of the segment that was continued last")

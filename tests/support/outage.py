@@ -122,7 +122,7 @@ class Outage:
             segment=folder if isinstance(folder, str) else folder.name,
             files=None if isinstance(folder, str) else read_folder(folder),
             apply=run_of(overrides, recover),
-            order=order,
+            options=order,
             reviewed=reviewed,
             revert=revert,
         )

@@ -123,9 +123,9 @@ def test_segment_is_brought_in_and_its_names_wait_for_their_pull_request(outage:
     assert target(outage, "first") == ("10.0.1.1",)
     assert outage.anchor() != anchor
 
-    assert done.moving is not None
-    assert done.moving.branch is not None
-    world.git("merge", "-q", "--no-ff", "-m", "Adopt", done.moving.branch)
+    assert done.commit is not None
+    assert done.commit.branch is not None
+    world.git("merge", "-q", "--no-ff", "-m", "Adopt", done.commit.branch)
     world.commit("Adopted")
     receipt = world.apply()
     assert (receipt.outcome, receipt.plan.held) == ("nothing", ())
@@ -163,9 +163,9 @@ def test_primary_lost_before_its_segment_was_brought_in_comes_back_with_it_and_c
     assert outage.markers()[f"_1-{outage.segment().name}"] == "CNAME"  # a late repeat of its update is refused
     assert world.cli("audit", "--live", "--format", "json").exit == 0
 
-    assert done.moving is not None
-    assert done.moving.branch is not None
-    world.git("merge", "-q", "--no-ff", "-m", "Take back", done.moving.branch)
+    assert done.commit is not None
+    assert done.commit.branch is not None
+    world.git("merge", "-q", "--no-ff", "-m", "Take back", done.commit.branch)
     world.commit("More")
     assert world.apply().outcome == "applied"
     assert target(outage, "first") == ("10.0.0.1",)
@@ -190,7 +190,7 @@ def test_every_segment_that_is_not_what_was_written_is_refused(outage: Outage, t
     cut = damaged("cut")
     for name in ("000003.json", "000003.json.sig", "000004.json", "000004.json.sig"):
         (cut / name).unlink()
-    assert "went on, or its end was dropped" in refused(outage, cut)[1]
+    assert "was continued, or its end was dropped" in refused(outage, cut)[1]
 
     open_one = damaged("open")
     for name in ("000004.json", "000004.json.sig"):

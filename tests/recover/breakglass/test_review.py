@@ -11,8 +11,7 @@ from hyops_gitops.adapters.yaml.reader import read_document
 from hyops_gitops.adapters.yaml.schema import check_document
 from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.log.admin_entries import Reconcile
-from hyops_gitops.log.reviews import pending_reviews, segment_warnings
-from hyops_gitops.recover.breakglass import segment_findings
+from hyops_gitops.log.reviews import pending_reviews, segment_findings, segment_warnings
 from hyops_gitops.validate.validation import validate_tree
 from tests.support.book import Book, commit_trees
 from tests.support.forks import forked, offline_audit

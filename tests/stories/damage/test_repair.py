@@ -50,7 +50,7 @@ def test_every_kind_of_damage_is_mended_by_one_patch_and_recorded(world: World, 
     count = len(world.entries())
     ran = _repair(world)
     assert ran.exit == 0, ran.err
-    assert f"mended 3 names of {world.zone}; serial {serial + 41}" in ran.out
+    assert f"repaired 3 names of {world.zone}; serial {serial + 41}" in ran.out
     assert f"cname-beside: {first} has a CNAME beside other records" in ran.err
     assert f"  goes   CNAME {world.name('other')}. (TTL 60)" in ran.err
     assert "  why    it is what was applied last, of endpoints/prod/first.yaml" in ran.err
@@ -150,7 +150,7 @@ def test_two_cnames_of_others_are_their_owners_to_mend(world: World, rows: Rows)
         rows.insert(world.zone, world.name("away"), "CNAME", world.name(target))
     ran = _repair(world)
     assert ran.exit == 1
-    assert "its owner writes the one that is meant" in ran.err
+    assert "its owner has to write the right record" in ran.err
 
 
 def test_nothing_is_written_without_a_yes(world: World, rows: Rows) -> None:
