@@ -278,12 +278,12 @@ def init(directory: Path, **options: Unpack[_All]) -> int:
             hint="give --default-port; each contract gets it with a TODO, and no readiness probe until that is removed",
         )
     ports = _ports(directory, options)
-    begun = init_repository(_request(directory, options), ports)
+    result = init_repository(_request(directory, options), ports)
     if options["output_format"] == "json":
-        echo_json({"directory": str(directory), **begun.to_json()})
+        echo_json({"directory": str(directory), **result.to_json()})
     else:
         generated = options["generate"]
-        echo(init_text(begun, str(directory), None if generated is None else str(at_home(generated).resolve())))
+        echo(init_text(result, str(directory), None if generated is None else str(at_home(generated).resolve())))
     return Exit.OK
 
 

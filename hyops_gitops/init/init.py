@@ -1,10 +1,10 @@
-"""A repository for somebody's own zone, in a directory that may hold parts of one already.
+"""Init: create the repository of a zone, or add what an existing one lacks.
 
-1. The authority file: the one that is there, the one given, or one made from the answers.
-2. All of it is validated in memory; nothing is written before that holds.
-3. The contracts of the zone as it is, where asked for.
-4. The signing key, then the files: what is there is never overwritten.
-5. Git: repository, first commit, and the log, as far as asked for; last the forge's rulesets.
+1. The authority file: the existing one, the one given, or one made from the answers.
+2. Validation of everything in memory, before anything is written.
+3. Contracts of the zone's present records, where asked for.
+4. The signing key, then the files; existing files are never overwritten.
+5. Git: repository, first commit, and the log, as far as asked for; at the end the forge's rulesets.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -40,44 +40,44 @@ from hyops_gitops.validate.validation import MemoryTree, Validation, validate_tr
 
 
 class RepositoryFolder(Protocol):
-    """The directory that becomes a repository. Never overwrites a file."""
+    """The directory of the repository. Never overwrites a file."""
 
     def tree(self) -> SourceTree:
-        """What is under `endpoints/` and `authority/` already."""
+        """The existing files under `endpoints/` and `authority/`."""
 
-    def holds(self, path: str) -> bool:
-        """Whether something is at this path."""
+    def has(self, path: str) -> bool:
+        """Whether a path exists."""
 
     def mentions(self, path: str, word: str) -> bool:
-        """Whether a file is at this path and has this word in it."""
+        """Whether a path is a file with this word in it."""
 
     def check_place(self) -> None:
-        """Whether this can be the top of a repository.
+        """Check that this can be the top of a repository.
 
         Raises:
             UsageError: code `inside-repository`: it lies below the top of another.
         """
 
     def write_new(self, files: Mapping[str, bytes]) -> None:
-        """Write files that are not there, each whole or not at all.
+        """Write new files, each whole or not at all.
 
         Raises:
-            UsageError: code `exists`: one of them is there meanwhile.
+            UsageError: code `exists`: a file was created meanwhile.
             OutsideFailure: code `cannot-write`.
         """
 
     def begin(self, remote_url: str | None) -> None:
-        """Make it a Git repository, unless it is in one, with a remote `origin` where a URL is given.
+        """Make it a Git repository, unless it is in one, with a remote `origin` if a URL is given.
 
         Raises:
             UsageError: code `remote-exists`: `origin` leads elsewhere.
         """
 
     def commit(self, paths: Sequence[str], message: str) -> str:
-        """Commit these paths alone; the commit's id.
+        """Commit these paths alone; return the commit's id.
 
         Raises:
-            OutsideFailure: code `git-failed`: git does not know who commits.
+            OutsideFailure: code `git-failed`: git has no identity for the commit.
         """
 
     def pin(self, path: str, sha256: str) -> None:
@@ -86,9 +86,9 @@ class RepositoryFolder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class InitRequest:
-    """One call of init."""
+    """Arguments of init."""
 
-    answers: Answers | None  # None: the directory, or `authority_file`, says it
+    answers: Answers | None  # None: `authority_file`, or the existing one, is used
     tool: Tool
     authority_file: bytes | None = None
     runner: str = "hyops-applier"
@@ -96,7 +96,7 @@ class InitRequest:
     remote_url: str | None = None
     admins: str | None = None
     organisation: str | None = None
-    from_zone: ContractDefaults | None = None  # make contracts of what the zone holds
+    from_zone: ContractDefaults | None = None  # make contracts of the zone's records
     commit: bool = False
     evidence: bool = False
     github: bool = False
@@ -105,7 +105,7 @@ class InitRequest:
 
 @dataclass(frozen=True, slots=True)
 class BeginPorts:
-    """The outside. Functions open what only a validated authority file can name."""
+    """The outside; functions open what a validated authority file names."""
 
     folder: RepositoryFolder
     templates: Mapping[str, str]
@@ -113,7 +113,7 @@ class BeginPorts:
     read: DocumentReader
     check: SchemaChecker
     read_zone: Callable[[Authority], tuple[RRset, ...]]
-    signer: Callable[[], Signer] | None  # makes the key where it was asked for
+    signer: Callable[[], Signer] | None  # generates the key where asked for
     start_log: Callable[[], LogStart]
     set_rulesets: Callable[[Sequence[Ruleset]], Sequence[str]] | None
     on_event: OnEvent
@@ -133,15 +133,15 @@ class _Draft:
     made: Mapping[str, bytes]
 
     def judged(self, more: Mapping[str, bytes]) -> Validation:
-        """The validation of what it would be with these files added."""
+        """Validate it with these files added."""
         tree = MemoryTree({**more, **self.made, **self.present})
         return validate_tree(tree, self.ports.read, self.ports.check)
 
     def authority(self) -> Authority:
-        """The authority of it.
+        """The authority.
 
         Raises:
-            FindingsError: it, or a file that is there, is invalid.
+            FindingsError: it, or an existing file, is invalid.
         """
         validation = self.judged({})
         if validation.authority is None:
@@ -150,7 +150,7 @@ class _Draft:
 
 
 def init_repository(request: InitRequest, ports: BeginPorts) -> InitResult:
-    """Make it, or add what it lacks.
+    """Create the repository, or add what it lacks.
 
     Raises:
         UsageError: codes `bad-tool`, `bad-principal`, `key-missing`, `answers-missing`, `key-exists`, `exists`,
@@ -165,17 +165,17 @@ def init_repository(request: InitRequest, ports: BeginPorts) -> InitResult:
     authority = draft.authority()
     principal = principal or f"applier@{authority.zone}"
     check_principal(principal)
-    taken = _take_over(request, ports, draft, authority)
+    taken = _zone_contracts(request, ports, draft, authority)
     validation = draft.judged(taken.contracts)
     key = ports.signer().public_key() if ports.signer is not None else None
     steps = NextSteps(
         authority=authority,
-        has_tool=not _is_open(ports, _HOOKS, PLACEHOLDER_REPO, request.tool.is_placeholder),
+        has_tool=not _is_incomplete(ports, _HOOKS, PLACEHOLDER_REPO, request.tool.is_placeholder),
         has_key=key is not None or SIGNERS_PATH in draft.present,
         has_contracts=bool(validation.contracts),
         committed=request.commit or request.evidence,
         log_started=request.evidence or authority.evidence.genesis is not None,
-        has_owners=not _is_open(ports, codeowners.PATH, codeowners.PLACEHOLDER, request.admins is None),
+        has_owners=not _is_incomplete(ports, codeowners.PATH, codeowners.PLACEHOLDER, request.admins is None),
     )
     wanted = {
         **draft.made,
@@ -187,10 +187,10 @@ def init_repository(request: InitRequest, ports: BeginPorts) -> InitResult:
     }
     others = other_files(ports.templates, authority, request.tool, request.runner, steps.markdown())
     wanted |= {path: text.encode() for path, text in others.items()}
-    new = {path: content for path, content in sorted(wanted.items()) if not ports.folder.holds(path)}
+    new = {path: content for path, content in sorted(wanted.items()) if not ports.folder.has(path)}
     ports.on_event(Step(f"writing {len(new)} files"))
     ports.folder.write_new(new)
-    begun = InitResult(
+    result = InitResult(
         zone=authority.zone,
         written=tuple(new),
         kept=tuple(sorted(wanted.keys() - new.keys())),
@@ -200,20 +200,20 @@ def init_repository(request: InitRequest, ports: BeginPorts) -> InitResult:
         key=key,
         next=steps,
     )
-    return _with_forge(_with_git(begun, request, ports, authority), request, ports, authority)
+    return _with_forge(_with_git(result, request, ports, authority), request, ports, authority)
 
 
-def _is_open(ports: BeginPorts, path: str, placeholder: str, as_asked: bool) -> bool:
-    """Whether somebody still has to fill in a file: the one that is there, which is kept, or else the one to come."""
-    return ports.folder.mentions(path, placeholder) if ports.folder.holds(path) else as_asked
+def _is_incomplete(ports: BeginPorts, path: str, placeholder: str, as_asked: bool) -> bool:
+    """Whether a file still has a placeholder: the existing one, which is kept, or else the new one."""
+    return ports.folder.mentions(path, placeholder) if ports.folder.has(path) else as_asked
 
 
 def _principal(request: InitRequest, ports: BeginPorts) -> str | None:
     if request.evidence and ports.signer is None:
         raise UsageError(
-            "--evidence signs the first entry of the log, and there is no key",
+            "cannot sign the first entry of the log for --evidence: no key was given",
             code="key-missing",
-            hint="give --generate-key FILE, or --signing-key FILE",
+            hint="give --generate-key FILE or --signing-key FILE",
         )
     if request.principal is not None:
         check_principal(request.principal)
@@ -232,12 +232,12 @@ def _draft(request: InitRequest, ports: BeginPorts) -> _Draft:
         zone, text = request.answers.zone, authority_text(ports.templates[AUTHORITY_TEMPLATE], request.answers)
         return _Draft(ports, present, {f"authority/{zone.replace('/', '_')}.yaml": text.encode()})
     else:
-        raise UsageError("nothing says which zone", code="answers-missing", hint="give --zone, or --authority FILE")
+        raise UsageError("expected a zone", code="answers-missing", hint="give --zone or --authority FILE")
     return replace(draft, made={f"authority/{zone}.yaml": request.authority_file})
 
 
 def _zone_of(draft: _Draft) -> str:
-    """The zone of an authority file that has no name yet; what is wrong with it is found later, under its own name."""
+    """The zone of an authority file without a name yet; its findings come later, under its own name."""
     (content,) = draft.made.values()
     document, findings = draft.ports.read("authority/zone.yaml", content)
     zone = document.data.get("zone") if document is not None and isinstance(document.data, dict) else None
@@ -246,38 +246,38 @@ def _zone_of(draft: _Draft) -> str:
     return zone
 
 
-def _take_over(request: InitRequest, ports: BeginPorts, draft: _Draft, authority: Authority) -> ZoneContracts:
+def _zone_contracts(request: InitRequest, ports: BeginPorts, draft: _Draft, authority: Authority) -> ZoneContracts:
     if request.from_zone is None:
         return ZoneContracts({}, ())
     ports.on_event(Step(f"reading the zone {authority.zone}"))
     return map_contracts(authority, ports.read_zone(authority), request.from_zone, draft.judged)
 
 
-def _with_git(begun: InitResult, request: InitRequest, ports: BeginPorts, authority: Authority) -> InitResult:
+def _with_git(result: InitResult, request: InitRequest, ports: BeginPorts, authority: Authority) -> InitResult:
     ports.folder.begin(request.remote_url)
     if not (request.commit or request.evidence):
-        return begun
-    commit = ports.folder.commit(begun.written, _FIRST_MESSAGE.format(authority.zone)) if begun.written else None
+        return result
+    commit = ports.folder.commit(result.written, _FIRST_MESSAGE.format(authority.zone)) if result.written else None
     if not request.evidence or authority.evidence.genesis is not None:
-        return replace(begun, commit=commit)
+        return replace(result, commit=commit)
     started = _log_started(ports)
     ports.folder.pin(authority.path, started.sha256)
     commit = ports.folder.commit([authority.path], _PIN_MESSAGE)
-    return replace(begun, commit=commit, genesis=started.sha256)
+    return replace(result, commit=commit, genesis=started.sha256)
 
 
 def _log_started(ports: BeginPorts) -> LogStart:
-    """The log, or what failed and how to go on from there: everything else is done."""
+    """Start the log; a failure says how to continue, everything else is done."""
     try:
         return ports.start_log()
     except OutsideFailure as failure:
-        hint = f"{failure.hint}; all files are written and committed: `hyops-gitops evidence init` there goes on"
+        hint = f"{failure.hint}; all files are committed: run `hyops-gitops evidence init` there to continue"
         raise OutsideFailure(failure.message, code=failure.code, hint=hint) from failure
 
 
-def _with_forge(begun: InitResult, request: InitRequest, ports: BeginPorts, authority: Authority) -> InitResult:
+def _with_forge(result: InitResult, request: InitRequest, ports: BeginPorts, authority: Authority) -> InitResult:
     if not request.github:
-        return begun
+        return result
     wanted = rulesets(authority.evidence.branch)
-    said = ports.set_rulesets(wanted) if ports.set_rulesets is not None else ()
-    return replace(begun, rulesets=wanted, rulesets_said=tuple(said))
+    reports = ports.set_rulesets(wanted) if ports.set_rulesets is not None else ()
+    return replace(result, rulesets=wanted, ruleset_reports=tuple(reports))

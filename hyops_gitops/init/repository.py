@@ -1,4 +1,4 @@
-"""What `init` is told about a zone, and the files of a new repository made from it and from the shipped templates."""
+"""The files of a new repository, made from answers and the shipped templates; the forge's rulesets."""
 
 import json
 import re
@@ -38,7 +38,7 @@ class Server:
 
     @classmethod
     def parse(cls, text: str) -> "Server":
-        """Read `NAME[@SITE]=HOST:PORT`; the site is called like the server unless it is given.
+        """Read `NAME[@SITE]=HOST:PORT`; the site has the name of the server by default.
 
         Raises:
             UsageError: code `bad-server`.
@@ -46,14 +46,16 @@ class Server:
         match = _SERVER.fullmatch(text)
         if match is None:
             raise UsageError(
-                f"{text!r} is not NAME[@SITE]=HOST:PORT", code="bad-server", hint="such as onprem=10.12.0.53:53"
+                f"expected NAME[@SITE]=HOST:PORT, got {text!r}",
+                code="bad-server",
+                hint="give a server such as onprem=10.12.0.53:53",
             )
         return cls(match["name"], match["site"] or match["name"], match["dns"])
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What an authority file is made from; everything as given, the validator judges it."""
+    """The contents of an authority file, as given; the validator checks them."""
 
     zone: str
     environments: Sequence[str]
@@ -72,14 +74,14 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """Where pre-commit and the workflows get the program from: one commit of one repository."""
+    """The source of the program for pre-commit and the workflows: a commit of a repository."""
 
     repo: str = PLACEHOLDER_REPO
     ref: str = PLACEHOLDER_REF
 
     @property
     def is_placeholder(self) -> bool:
-        """Whether somebody still has to say where the tool is."""
+        """Whether repository or commit are still to be filled in."""
         return self.repo == PLACEHOLDER_REPO or self.ref == PLACEHOLDER_REF
 
     @property
@@ -89,20 +91,22 @@ class Tool:
         return match["slug"] if match else ""
 
     def check(self) -> None:
-        """Whether it names a repository and a whole commit id.
+        """Check that it names a repository and a full commit id.
 
         Raises:
             UsageError: code `bad-tool`.
         """
         if not self.slug:
             raise UsageError(
-                f"{self.repo!r} is not https://HOST/OWNER/NAME", code="bad-tool", hint="--tool-repo takes such a URL"
+                f"expected https://HOST/OWNER/NAME, got {self.repo!r}",
+                code="bad-tool",
+                hint="give such a URL as --tool-repo",
             )
         if not _HASH.fullmatch(self.ref):
             raise UsageError(
-                f"{self.ref!r} is not the full id of a commit",
+                f"expected the full id of a commit, got {self.ref!r}",
                 code="bad-tool",
-                hint="tags and branches move; `git rev-parse TAG^{commit}` prints the id",
+                hint="find the id with `git rev-parse TAG^{commit}`; tags and branches move",
             )
 
 
@@ -117,7 +121,7 @@ def scalar(text: str) -> str:
 
 
 def authority_text(template: str, answers: Answers) -> str:
-    """The authority file that these answers describe."""
+    """The authority file of these answers."""
     ttl = TtlBounds(DEFAULT_TTL.minimum, answers.ttl_max, min(DEFAULT_TTL.default, answers.ttl_max))
     values = {
         "zone": scalar(answers.zone),
@@ -136,7 +140,7 @@ def authority_text(template: str, answers: Answers) -> str:
 
 
 def signers_text(template: str, principal: str | None, key: str | None) -> str:
-    """The allowed signers: one line, or none yet.
+    """The file of allowed signers: one line, or none yet.
 
     Raises:
         UsageError: code `bad-principal`.
@@ -147,23 +151,23 @@ def signers_text(template: str, principal: str | None, key: str | None) -> str:
 
 
 def check_principal(principal: str) -> None:
-    """Whether a name can stand in allowed_signers.
+    """Check that a name can be a principal in allowed_signers.
 
     Raises:
         UsageError: code `bad-principal`.
     """
     if not _PRINCIPAL.fullmatch(principal):
         raise UsageError(
-            f"{principal!r} cannot be a principal",
+            f"expected a principal, got {principal!r}",
             code="bad-principal",
-            hint="one name of letters, digits and . _ + @ -, such as applier@example.net",
+            hint="use letters, digits and . _ + @ -, such as applier@example.net",
         )
 
 
 def other_files(
     templates: Mapping[str, str], authority: Authority, tool: Tool, runner: str, steps: str
 ) -> dict[str, str]:
-    """Everything but the authority file and the signers, by path."""
+    """The files except authority and signers, by path."""
     values = {
         "zone": authority.zone,
         "environment": authority.environments[0],
@@ -223,7 +227,7 @@ Ruleset = dict[str, object]
 
 
 def rulesets(evidence_branch: str, main: str = "main", check: str = CHECK) -> tuple[Ruleset, ...]:
-    """The three rulesets of one repository."""
+    """The three rulesets that a forge has to enforce (GitHub's REST API, "Rules")."""
     reviewed = {
         "required_approving_review_count": 1,
         "dismiss_stale_reviews_on_push": True,
@@ -270,30 +274,30 @@ def _ruleset(name: str, branch: str, rules: Sequence[object], bypass: Sequence[o
 
 PATH = ".github/CODEOWNERS"
 PLACEHOLDER = "@CHANGE-ME"
-# What decides who is written to, what is run and who may sign: never left to the owner of an endpoint.
+# Files that decide on servers, programs and signers: never left to the owner of an endpoint.
 PROTECTED = ("/authority/", "/.github/", "/schemas/", "/.pre-commit-config.yaml")
 _HANDLE = re.compile(r"@[A-Za-z0-9-]+(?:/[A-Za-z0-9._-]+)?|[^@\s]+@[^@\s]+")
 _SLUG = re.compile(r"[A-Za-z0-9._-]+")
 
 
 def codeowners(contracts: Iterable[Contract], admins: str | None, organisation: str | None) -> str:
-    """The file.
+    """The CODEOWNERS file.
 
     Args:
         contracts: Those with an `endpoint_owner` get a line of their own.
-        admins: Who approves everything else, and alone what is protected; handles separated by blanks.
-        organisation: Whose teams the owners are: `data-platform` is `@organisation/data-platform`.
+        admins: Handles that approve everything else, and alone the protected files.
+        organisation: Its teams are the owners: `data-platform` is `@organisation/data-platform`.
     """
-    everybody = admins or PLACEHOLDER
+    approvers = admins or PLACEHOLDER
     lines = [
         "# Who has to approve what. The last line that fits a file counts.",
         "# Made by `hyops-gitops init`; lines of endpoints come from their endpoint_owner.",
-        f"* {everybody}",
+        f"* {approvers}",
         "",
     ]
     owned = [_line(contract, organisation) for contract in contracts if contract.owner is not None]
     lines += [*owned, ""] if owned else []
-    lines += [f"{path} {everybody}" for path in PROTECTED]
+    lines += [f"{path} {approvers}" for path in PROTECTED]
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -1,4 +1,4 @@
-"""What `init` made, and what is left to do by hand."""
+"""The result of init, and the steps left to do by hand."""
 
 import json
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ _KEY = "/path/to/applier-key"
 
 @dataclass(frozen=True, slots=True)
 class NextSteps:
-    """What the first apply of a new repository still needs."""
+    """The steps that a new repository needs before its first apply."""
 
     authority: Authority
     has_tool: bool
@@ -35,10 +35,10 @@ class NextSteps:
         if not self.has_tool:
             yield (
                 f"replace {PLACEHOLDER_REPO} and {PLACEHOLDER_REF} in .pre-commit-config.yaml and .github/workflows/ "
-                "by the tool's repository and the full id of one commit of it"
+                "by the tool's repository and the full id of a commit of it"
             )
         if not self.has_owners:
-            yield "replace @CHANGE-ME in .github/CODEOWNERS by those who approve changes of the authority"
+            yield "replace @CHANGE-ME in .github/CODEOWNERS by the approvers of changes of the authority"
         if not self.has_contracts:
             yield "write a first contract; endpoints/README.md shows one"
         yield "`hyops-gitops validate`"
@@ -49,7 +49,7 @@ class NextSteps:
         if self.authority.evidence.remote:
             yield f"`git push {self.authority.evidence.remote} main`"
         yield f"`export {api.key_env}=... HYOPS_PRIMARY_URL={api.url} HYOPS_SIGNING_KEY_FILE={_KEY}`"
-        yield "`hyops-gitops doctor` tries everything that a first apply needs"
+        yield "`hyops-gitops doctor`, which checks everything that a first apply needs"
         yield "`hyops-gitops plan --live`, then `hyops-gitops apply`"
 
     def markdown(self) -> str:
@@ -63,20 +63,20 @@ def _sentence(line: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class InitResult:
-    """A repository that exists now."""
+    """The repository that init made or completed."""
 
     zone: str
     written: tuple[str, ...]
-    kept: tuple[str, ...]  # were there
-    taken_over: tuple[str, ...]  # contracts of the zone as it was
+    kept: tuple[str, ...]  # existed already
+    taken_over: tuple[str, ...]  # contracts made from the zone's records
     unmapped: tuple[UnmappedRRset, ...]
-    principal: str | None  # who was listed as a signer
+    principal: str | None  # listed as a signer
     key: str | None  # `<type> <base64>`
     next: NextSteps
     commit: str | None = None
     genesis: str | None = None
     rulesets: tuple[Ruleset, ...] = ()
-    rulesets_said: tuple[str, ...] = ()  # what became of each, where they were set
+    ruleset_reports: tuple[str, ...] = ()  # one each, where they were set
 
     def to_json(self) -> dict[str, object]:
         """`hyops-init/1`."""
@@ -92,40 +92,40 @@ class InitResult:
             "commit": self.commit,
             "genesis": f"sha256:{self.genesis}" if self.genesis else None,
             "rulesets": list(self.rulesets),
-            "rulesets_said": list(self.rulesets_said),
+            "rulesets_said": list(self.ruleset_reports),
             "next": list(self.next.lines()),
         }
 
 
-def init_text(begun: InitResult, directory: str, generated_key: str | None) -> str:
-    """The result, and what to do next."""
-    return "\n".join(_lines(begun, printable(directory), generated_key))
+def init_text(result: InitResult, directory: str, generated_key: str | None) -> str:
+    """The result, and the next steps."""
+    return "\n".join(_lines(result, printable(directory), generated_key))
 
 
-def _lines(begun: InitResult, directory: str, generated_key: str | None) -> Iterator[str]:
-    yield f"{directory}: a repository for {begun.zone}, {len(begun.written)} files written"
-    yield from (f"  kept {printable(path)}, which was there" for path in begun.kept)
+def _lines(result: InitResult, directory: str, generated_key: str | None) -> Iterator[str]:
+    yield f"{directory}: a repository for {result.zone}, {len(result.written)} files written"
+    yield from (f"  kept {printable(path)}, which existed" for path in result.kept)
     if generated_key is not None:
         where = printable(generated_key)
-        yield f"the key of {begun.principal or 'the applier'}: its private half is {where}, and nowhere else"
-        yield "  keep it where only the applier reads it: as a secret of the environment that applies, or on its host"
-    if begun.taken_over or begun.unmapped:
-        yield from _taken_over(begun)
-    if begun.genesis is not None:
-        yield f"the log is started; genesis sha256:{begun.genesis}"
-    yield from (f"ruleset {printable(said)}" for said in begun.rulesets_said)
-    if begun.rulesets and not begun.rulesets_said:
-        yield "rulesets, each to be imported under Settings, Rules, or by `--github set`:"
-        yield from (json.dumps(ruleset, indent=2) for ruleset in begun.rulesets)
+        yield f"the key of {result.principal or 'the applier'}: its private half is only in {where}"
+        yield "  keep it where only the applier reads it: as a secret of its environment, or on its host"
+    if result.taken_over or result.unmapped:
+        yield from _taken_over(result)
+    if result.genesis is not None:
+        yield f"the log is started; genesis sha256:{result.genesis}"
+    yield from (f"ruleset {printable(report)}" for report in result.ruleset_reports)
+    if result.rulesets and not result.ruleset_reports:
+        yield "rulesets, to import one by one under Settings, Rules, or by `--github set`:"
+        yield from (json.dumps(ruleset, indent=2) for ruleset in result.rulesets)
     yield "next:"
-    yield from (f"  {number}. {printable(line)}" for number, line in enumerate(begun.next.lines(), start=1))
+    yield from (f"  {number}. {printable(line)}" for number, line in enumerate(result.next.lines(), start=1))
 
 
-def _taken_over(begun: InitResult) -> Iterator[str]:
-    yield f"{len(begun.taken_over)} contracts of names that the zone holds; look for the TODO in each"
-    if begun.unmapped:
-        yield f"{len(begun.unmapped)} RRsets have no contract and stay as they are:"
-    for rrset in begun.unmapped:
+def _taken_over(result: InitResult) -> Iterator[str]:
+    yield f"{len(result.taken_over)} contracts made from the zone's records; resolve the TODO in each"
+    if result.unmapped:
+        yield f"{len(result.unmapped)} RRsets without a contract stay as they are:"
+    for rrset in result.unmapped:
         rdata = printable(" ".join(rrset.rdata))
         yield f"  {printable(rrset.name)} {rrset.type} {rdata}: {printable(rrset.reason)}"
         if rrset.hint:

@@ -1,7 +1,7 @@
-"""Contracts for the records that a zone holds already, and the reasons why the others can have none.
+"""Contracts for the present records of a zone, and the reasons why others cannot have one.
 
-Only what the form decides is decided here: type, name, TTL. Whether a contract is valid, and whether an apply would
-adopt the record as it is, the validator and the planner say.
+The form decides here: type, name, TTL. Validator and planner decide whether a contract is valid, and whether an apply
+would adopt its records unchanged.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +24,7 @@ _LABELS = 2  # service and environment
 
 @dataclass(frozen=True, slots=True, order=True)
 class UnmappedRRset:
-    """An RRset that no contract is made for."""
+    """An RRset without a contract, and the reason."""
 
     name: str
     type: str
@@ -45,7 +45,7 @@ class UnmappedRRset:
 
 @dataclass(frozen=True, slots=True)
 class ContractDefaults:
-    """What a zone does not say about its endpoints."""
+    """Fields of contracts that a zone does not have."""
 
     port: int
     owner: str | None = None
@@ -53,20 +53,20 @@ class ContractDefaults:
 
 @dataclass(frozen=True, slots=True)
 class ZoneMapping:
-    """The contracts of a zone, and what has none."""
+    """The RRsets of a zone with and without a contract."""
 
     contracts: Mapping[str, tuple[RRset, ...]]  # by path
     unmapped: tuple[UnmappedRRset, ...]
 
     def without(self, reasons: Mapping[str, tuple[str, str]]) -> "ZoneMapping":
-        """The same less these contracts; path -> reason and hint."""
+        """The same without these contracts; path -> reason and hint."""
         dropped = [UnmappedRRset(*_shown(rrset), *reasons[path]) for path in reasons for rrset in self.contracts[path]]
         kept = {path: rrsets for path, rrsets in self.contracts.items() if path not in reasons}
         return ZoneMapping(kept, tuple(sorted((*self.unmapped, *dropped))))
 
 
 def map_zone(zone: Zone) -> ZoneMapping:
-    """Each name of two labels that holds addresses or a CNAME of one TTL becomes a contract."""
+    """Map each name of two labels with addresses or a CNAME of one TTL to a contract."""
     contracts: dict[str, tuple[RRset, ...]] = {}
     unmapped: list[UnmappedRRset] = []
     for name, by_type in zone.by_name().items():
@@ -83,7 +83,7 @@ def map_zone(zone: Zone) -> ZoneMapping:
 
 
 def contract_text(rrsets: tuple[RRset, ...], style: ContractDefaults) -> str:
-    """The contract of one name, so that an apply finds its records as they are."""
+    """The contract of one name that an apply would adopt unchanged."""
     first = rrsets[0]
     kind = "dns" if first.type == "CNAME" else "host"
     return "".join(f"{line}\n" for line in _contract_lines(rrsets, first, kind, style))
@@ -108,7 +108,7 @@ def _contract_lines(rrsets: tuple[RRset, ...], first: RRset, kind: str, style: C
 
 
 def _reason(name: str, apex: str, wanted: tuple[RRset, ...]) -> tuple[str, str] | None:
-    """Why these records cannot become one contract, and what to do about it."""
+    """The reason that these records cannot become a contract, and a hint."""
     if not wanted:
         return None
     labels = name.removesuffix(apex).rstrip(".").split(".") if name != apex else []
@@ -119,9 +119,9 @@ def _reason(name: str, apex: str, wanted: tuple[RRset, ...]) -> tuple[str, str] 
         return problem, ""
     if len({rrset.ttl for rrset in wanted}) > 1:
         ttls = ", ".join(f"{rrset.type} {rrset.ttl} s" for rrset in wanted)
-        return f"its records differ in TTL ({ttls}), and a contract has one", "give them one TTL, then add a contract"
+        return f"its records differ in TTL: {ttls}", "give them the same TTL, then add a contract"
     if any(rrset.disabled for rrset in wanted):
-        return "some of its records are disabled, which a contract cannot say", "delete them, then add a contract"
+        return "some of its records are disabled", "delete them, then add a contract"
     return None
 
 
@@ -137,7 +137,7 @@ Judge = Callable[[Mapping[str, bytes]], Validation]  # validates the repository 
 
 @dataclass(frozen=True, slots=True)
 class ZoneContracts:
-    """What became of a zone's records."""
+    """Contracts made from a zone's records, by path, and the RRsets without one."""
 
     contracts: Mapping[str, bytes]
     unmapped: tuple[UnmappedRRset, ...]
@@ -146,7 +146,7 @@ class ZoneContracts:
 def map_contracts(
     authority: Authority, rrsets: tuple[RRset, ...], style: ContractDefaults, judge: Judge
 ) -> ZoneContracts:
-    """Make the contracts; those in the repository already stay what they are."""
+    """Make the contracts; existing ones in the repository stay."""
     zone = Zone.of(authority.zone, rrsets)
     own = {path for path in judge({}).files if path.startswith("endpoints/")}
     mapped = map_zone(zone)
@@ -155,7 +155,7 @@ def map_contracts(
         texts = {path: contract_text(some, style).encode() for path, some in mapped.contracts.items()}
         validation = judge(texts)
         reasons = _invalid(validation.findings, mapped) or _not_adopted(authority, validation, zone, mapped)
-        if not reasons:  # to leave one out can take another one's target away, so look again until nothing is left out
+        if not reasons:  # leaving one out can remove the target of another, hence the loop
             return ZoneContracts(texts, mapped.unmapped)
         mapped = mapped.without(reasons)
 
@@ -169,16 +169,16 @@ def _invalid(findings: tuple[Finding, ...], mapped: ZoneMapping) -> _Reasons:
 
 
 def _not_adopted(authority: Authority, validation: Validation, zone: Zone, mapped: ZoneMapping) -> _Reasons:
-    """The contracts whose records a first apply would not simply adopt."""
+    """The contracts whose records a first apply would not adopt unchanged."""
     if not mapped.contracts:
         return {}
     nothing = ManagedSet.of(authority.zone, ())
     plan = make_plan(Inputs(nothing, validation.contracts, {}, zone, Limits.of(authority.policy)))
     paths = {str(contract.name): contract.path for contract in validation.contracts}
-    return {path: why for name, why in _complaints(plan) if (path := paths[name]) in mapped.contracts}
+    return {path: why for name, why in _reasons_of(plan) if (path := paths[name]) in mapped.contracts}
 
 
-def _complaints(plan: Plan) -> list[tuple[str, tuple[str, str]]]:
+def _reasons_of(plan: Plan) -> list[tuple[str, tuple[str, str]]]:
     refused = [(refusal.name, (refusal.message, "")) for refusal in plan.refusals if refusal.name is not None]
     written = [(change.name, ("an apply would write it", "")) for change in plan.changes if change.writes]
-    return [*written, *refused]  # the later one's reason stays
+    return [*written, *refused]  # a refusal's reason replaces the first

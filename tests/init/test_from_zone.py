@@ -63,7 +63,7 @@ REASONS = {
     ("pg.qa", "A"): "name-environment: ",
     ("far.prod", "A"): "target-network: ",
     ("slow.prod", "A"): "ttl-bounds: ",
-    ("two.prod", "A"): "its records differ in TTL (A 30 s, AAAA 60 s)",
+    ("two.prod", "A"): "its records differ in TTL: A 30 s, AAAA 60 s",
     ("two.prod", "AAAA"): "its records differ in TTL",
     ("alias.prod", "CNAME"): "target-dangling: ",
     ("chain.prod", "CNAME"): "target-dangling: ",

@@ -193,7 +193,7 @@ def test_a_remote_that_cannot_be_reached_leaves_the_rest_done_and_says_how_to_go
     )
     began = init("--remote-url", str(tmp_path / "none.git"), "--signing-key", tmp_path / "key", "--evidence", *tool)
     assert (began.exit, began.document["code"]) == (Exit.OUTSIDE, "remote-unreachable")
-    assert "`hyops-gitops evidence init` there goes on" in str(began.document["hint"])
+    assert "run `hyops-gitops evidence init` there to continue" in str(began.document["hint"])
     assert run("git", "-C", directory, "status", "--porcelain") == b""
     again = init("--remote-url", str(tmp_path / "none.git")).document["next"]
     assert isinstance(again, list)
@@ -325,5 +325,5 @@ def test_a_text_result_says_where_the_private_half_is(directory: Path, capsys: p
     key = directory.parent / "key"
     assert execute(["init", str(directory), *REQUIRED, "--generate-key", str(key), "--github", "print"]) == Exit.OK
     printed = capsys.readouterr().out
-    assert f"its private half is {key}, and nowhere else" in printed
+    assert f"its private half is only in {key}" in printed
     assert key.read_text() not in printed

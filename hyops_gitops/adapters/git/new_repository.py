@@ -25,7 +25,7 @@ class NewRepository:
         """The files under `endpoints/` and `authority/`."""
         return WorkTree(self._root)
 
-    def holds(self, path: str) -> bool:
+    def has(self, path: str) -> bool:
         """Whether something is at this path, be it a broken link."""
         return os.path.lexists(self._root / path)
 
