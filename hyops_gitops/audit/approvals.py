@@ -1,4 +1,4 @@
-"""Checks of the merged commits: each is in the log, as its commit says, with approvals."""
+"""Checks of merged commits: named in the log, true, approved."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -52,7 +52,7 @@ class FirstParentLine:
 
 
 def _was_never_main(commit: str, following: Sequence[CommitInfo]) -> bool:
-    """Whether a later merge brought a commit to main that descends from the merge's first parent."""
+    """Whether a later merge brought a commit to main from aside."""
     merge = next((later for later in following if later.joined == commit), None)
     return merge is not None and not any(later.arrived_with == merge.id for later in following)
 
@@ -68,7 +68,7 @@ def _recorded_by(log: Log, body: Body) -> str | None:
 
 
 def check_population(log: Log, line: FirstParentLine) -> Iterator[Problem]:
-    """Check that every merged commit is in the log, and every commit in the log as it was merged."""
+    """Check that log and branch name the same commits, and truly."""
     if not line.begins_here:
         message = f"genesis names commit {log.genesis.commit[:12]}, which is not on the contracts' branch"
         yield Problem("not-on-main", entry_path(log.zone, 1), message)
@@ -165,4 +165,4 @@ def _check_approval(merged: MergedCommit, git: AuditGit) -> Iterator[tuple[str, 
     if same is None:
         yield f"commit {short}: this git cannot repeat the merge of {merged.head[:12]}", True
     elif not same:
-        yield f"commit {short} is not what merging {merged.head[:12]} gives: it holds what nobody approved", False
+        yield f"commit {short} is not what merging {merged.head[:12]} gives: it has content without approval", False

@@ -1,4 +1,4 @@
-"""What an audit checks beyond the log itself: that what was applied is what the contracts at that commit ask for.
+"""The checks of entries against contracts, authority and answers.
 
 Pure functions on values; `audit.run` brings the values.
 """
@@ -23,7 +23,7 @@ from hyops_gitops.plan.state import after_changes, taken_back
 
 
 def check_reference(zone: str, entry: Entry, facts: CommitFacts) -> Iterator[Problem]:
-    """Check that the named commit is on the branch and has the named contents."""
+    """Check that the commit is on the branch, with the recorded contents."""
     body, path = entry.body, entry_path(zone, entry.seq)
     if not isinstance(body, Intent | Unchanged | Refusal):
         return
@@ -70,7 +70,7 @@ def check_observations(
 def check_caught_up(
     zone: str, entry: Entry, caught_up: Collection[ServerReport], last: Entry | None
 ) -> Iterator[Problem]:
-    """Check that every server listed as caught up answered as the last applied intent left the zone."""
+    """Check that servers listed as caught up answered as last applied."""
     path = entry_path(zone, entry.seq)
     intent = last.body if last else None
     for server in caught_up:
@@ -92,7 +92,7 @@ def check_gaps(zone: str, gaps: Collection[Entry], acknowledged: Collection[int]
 
 
 def check_signers(zone: str, entries: Collection[Entry], versions: Collection[str]) -> Iterator[Problem]:
-    """Check that entries were signed under a file of signers of the contracts' branch."""
+    """Check that each entry's signers file was on the contracts' branch."""
     for entry in entries:
         if entry.envelope.signers_sha256 not in versions:
             message = "signed under an authority/allowed_signers that the contracts' branch never had"
@@ -100,7 +100,7 @@ def check_signers(zone: str, entries: Collection[Entry], versions: Collection[st
 
 
 def check_subjects(zone: str, entries: Sequence[Entry], messages: Mapping[str, str]) -> Iterator[Problem]:
-    """Check that the commit of each entry has the subject that follows from the entry.
+    """Check that each entry's commit has the subject of the entry.
 
     `messages`: of the commit that added each file, by path. Commits that add no entry are not checked.
     """
@@ -111,7 +111,7 @@ def check_subjects(zone: str, entries: Sequence[Entry], messages: Mapping[str, s
 
 
 def _unmet(server: ServerReport, changes: Collection[Change], anchor: RRset) -> str | None:
-    """The first question not answered as planned; an adopted RRset was not always asked for."""
+    """The first question not answered as planned; adopted RRsets may lack one."""
     answers = observed(server)
     authoritative = server.role != "resolver"
     if authoritative and answers.get(anchor.key, ("", None, ()))[2] != anchor.rdata:
@@ -128,7 +128,7 @@ Holder = Callable[[int], Entry | None]
 
 @dataclass(frozen=True, slots=True)
 class StateBefore:
-    """The state before an entry: managed set, facts of its commit, names that had to stay."""
+    """Managed set and commit facts before an entry, and kept names."""
 
     before: ManagedSet
     facts: CommitFacts
@@ -159,7 +159,7 @@ class StateBefore:
 
 
 def check_plan(entry: Entry, intent: Intent, stood: StateBefore, taken_back: Intent | None) -> Iterator[Remark]:
-    """Check that an intent does exactly what the contracts at its commit ask for.
+    """Check that an intent does exactly what its contracts ask for.
 
     Args:
         entry: The intent's entry.
@@ -188,7 +188,7 @@ def check_plan(entry: Entry, intent: Intent, stood: StateBefore, taken_back: Int
 
 
 def lifted_holds(intent: Intent) -> set[str]:
-    """The names whose hold an intent lifted by an override that took effect."""
+    """The names whose hold an override of the intent lifted."""
     named = {override.name for override in intent.overrides if override.guard == GUARD and override.name}
     return named - {held.name for held in intent.held}
 
@@ -205,7 +205,7 @@ def check_unchanged(entry: Entry, stood: StateBefore, *, restored: bool) -> Iter
 def check_adopted_holds(
     entry: Entry, adopted: Adopted, intents: Iterable[Intent], before: ManagedSet, facts: CommitFacts
 ) -> Iterator[Problem]:
-    """Check that a reconcile entry holds the names that its segment left apart from their contracts.
+    """Check that a reconcile entry holds the names it has to.
 
     Args:
         entry: The entry.
@@ -278,7 +278,7 @@ def _wrong_rollback(intent: Intent, taken_back: Intent | None) -> Iterator[str]:
 
 
 def _wrong_holds(intent: Intent, stood: StateBefore, back: Collection[str]) -> Iterator[str]:
-    """Names that an intent lists as held, or holds from now on, without a reason for it."""
+    """Names that an intent lists as held, or newly holds, without reason."""
     new = {hold.name for hold in intent.holds}
     for held in intent.held:
         if held.name not in new and held.name not in stood.kept:
@@ -292,7 +292,7 @@ def _wrong_holds(intent: Intent, stood: StateBefore, back: Collection[str]) -> I
 
 
 def _wrongly_taken_back(intent: Intent, earlier: Intent) -> Iterator[str]:
-    """What an intent that calls itself a roll-back of an earlier one does beyond that, a line each."""
+    """The ways in which a roll-back exceeds or misses its earlier intent."""
     names = {change.name for change in intent.changes}
     due = {_facts(change) for change in taken_back(earlier.changes, names)}
     done = {_facts(change) for change in intent.changes}

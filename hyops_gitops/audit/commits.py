@@ -1,4 +1,4 @@
-"""Facts of the contracts' commits that a log names. Every file is parsed once."""
+"""Facts of the contracts' commits; every file is parsed once."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -48,22 +48,22 @@ class AuditGit(Protocol):
     """Questions that only an audit asks of the clone."""
 
     def versions(self, path: str, upto: str) -> frozenset[str]:
-        """SHA-256 of every content that a path had in the history of a commit."""
+        """SHA-256 of every content of a path up to a commit."""
 
     def author(self, commit: str) -> str | None:
-        """The name of a commit's author, None when the clone does not have it."""
+        """The author of a commit; None: not in this clone."""
 
     def merge_matches(self, merged: str, head: str) -> bool | None:
-        """Whether merging `head` into its first parent gives a commit's tree; None: unknown."""
+        """Whether a merge of `head` gives the commit's tree; None: unknown."""
 
     def messages(self, commit: str) -> Mapping[str, str]:
-        """The message of the commit that added each file under `log/`, in the history of a commit."""
+        """The message of the commit that added each file under `log/`."""
 
     def why_cut_off(self) -> str:
         """The reason for a partial history, and the remedy."""
 
     def branch_problems(self, commit: str) -> list[str]:
-        """Problems of the evidence branch up to a commit: merges, roots, files changed or removed."""
+        """Problems of the evidence branch: merges, roots, changed files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class ReadCache:
     def check_once(
         self, schema: Literal["endpoint", "authority"], document: Document
     ) -> tuple[Document, tuple[Finding, ...]]:
-        """Meets `SchemaChecker`; keeps each document alive, so that no other takes its id."""
+        """Meets `SchemaChecker`; keeps documents alive, so that ids stay unique."""
         key = (schema, id(document))
         if key not in self._checked:
             checked, findings = self.check(schema, document)
@@ -109,7 +109,7 @@ class ReadCache:
 
 
 class CommitReader:
-    """The history of the contracts in one clone, up to the head of one branch."""
+    """The history of the contracts, up to the head of a branch."""
 
     def __init__(self, workspace: Workspace, head: str) -> None:
         self._workspace = workspace  # whose reader remembers what it has read
@@ -119,7 +119,7 @@ class CommitReader:
         self._facts: dict[tuple[str, AuthorityRef], CommitFacts] = {}
 
     def facts(self, zone: str, commit: str, authority: AuthorityRef) -> CommitFacts | None:
-        """Facts of a commit under the authority that an entry names; None: not in this clone."""
+        """Facts of a commit under an authority; None: not in this clone."""
         if not self._history.is_ancestor(commit, commit):
             return None
         key = (commit, authority)
@@ -128,7 +128,7 @@ class CommitReader:
         return self._facts[key]
 
     def authority_digests(self, commit: str) -> dict[str, str] | None:
-        """The SHA-256 of each file under authority/ at a commit; None: not on the branch."""
+        """SHA-256 of each file under authority/; None: not on the branch."""
         if not self._history.is_ancestor(commit, self._head):
             return None
         files = self._history.tree(commit).files()

@@ -1,4 +1,4 @@
-"""The walk of an audit over the log: each entry against its contracts and the state before it; exceptions."""
+"""The walk of an audit over the log; exceptions."""
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -32,7 +32,7 @@ from hyops_gitops.plan.state import after_changes
 
 @dataclass
 class AuditFindings:
-    """The findings so far; they stay when a later check cannot be made."""
+    """The findings so far; later failures do not drop them."""
 
     problems: list[Problem] = field(default_factory=list)
     inconclusive: list[Problem] = field(default_factory=list)
@@ -64,7 +64,7 @@ def audit_entries(
 
 
 def audit_entries_at_hand(log: Log, contracts: CommitReader, found: AuditFindings) -> tuple[int, int]:
-    """Check, without history, the entries whose commit is here; return how many are and are not."""
+    """Check entries whose commit is here; count these and the others."""
     walk, checked, others = _Walk(log, contracts, found), 0, 0
     for entry in log.entries:
         if isinstance(entry.body, Intent | Unchanged | Refusal):
@@ -92,7 +92,7 @@ class _Walk:
         self.state = ManagedSet.of(self.log.zone, ())
 
     def facts(self, entry: Entry) -> CommitFacts | None:
-        """Facts of the commit that an entry carries out, checked against the entry."""
+        """Facts of the commit that an entry carries out, after checks."""
         body, path = entry.body, entry_path(self.log.zone, entry.seq)
         if isinstance(body, AuthorityChange):
             self._check_authority(body, path)
@@ -122,7 +122,7 @@ class _Walk:
                 pass
 
     def advance(self, entry: Entry, *, history: bool = True) -> None:
-        """Pass an entry: check its result or segment, and apply its changes to the managed set."""
+        """Apply an entry to the managed set; check its result or segment."""
         match entry.body:
             case Result():
                 self._pass_result(entry, entry.body)
@@ -150,7 +150,7 @@ class _Walk:
             self.restored = False
 
     def _check_holds(self, entry: Entry, body: Reconcile, adopted: Adopted) -> None:
-        """Check the names that a segment has held, where the entry names their contracts."""
+        """Check the holds of a segment, where the entry names contracts."""
         path = entry_path(self.log.zone, entry.seq)
         if adopted.commit is None:
             return
@@ -203,7 +203,7 @@ _BYPASSES = {
 
 
 def exceptions(log: Log, paths: Collection[str]) -> Iterator[Notice]:
-    """The events of a verified log that are out of the ordinary, oldest first."""
+    """The events out of the ordinary, oldest first."""
     for entry in log.entries:
         for kind, message in _kinds(entry):
             yield Notice(kind, entry.seq, entry.envelope.time, message)

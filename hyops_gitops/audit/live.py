@@ -1,4 +1,4 @@
-"""Comparison of the zone as served now with the zone that the log ends with."""
+"""Comparison of the served zone with the end of the log."""
 
 from collections.abc import Collection, Iterator
 
@@ -119,7 +119,7 @@ def _anchor_problem(log: Log, anchor: Anchor | None, present: bool) -> str | Non
 
 
 def _gap_names(log: Log, anchor: Anchor) -> bool:
-    """Whether the anchor is that of entries gone for good, with nothing applied since."""
+    """Whether the anchor is that of acknowledged missing entries."""
     last = log.last_applied.result_entry.seq if log.last_applied else 0
     return any(
         isinstance(gap.body, Gap)

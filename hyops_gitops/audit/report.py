@@ -1,4 +1,4 @@
-"""The audit report: its values, its rows from the log, its forms as text and CSV."""
+"""The audit report: values, rows from the log, text, CSV."""
 
 import csv
 import io
@@ -25,7 +25,7 @@ from hyops_gitops.plan.plan import Change
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """An event that is no failure, but that an auditor has to review."""
+    """An event for an auditor to review, not a failure."""
 
     kind: str  # open-intent, gap, segment, override, refusal, recovered, drift, held, outside-commit, ...
     seq: int | None
@@ -78,7 +78,7 @@ class PopulationRow:
 
 @dataclass(frozen=True, slots=True)
 class ChangeRow:
-    """An RRset that an intent changes, with the outcome: a line of the CSV."""
+    """A changed RRset with its outcome: a line of the CSV."""
 
     seq: int
     time: datetime
@@ -117,7 +117,7 @@ class Period:
     until: datetime | None = None
 
     def includes(self, time: datetime | None) -> bool:
-        """Whether an item of this time is listed; one without a time always is."""
+        """Whether to list an item of this time, or without one."""
         if time is None:
             return True
         return (self.since is None or time >= self.since) and (self.until is None or time < self.until)
@@ -251,7 +251,7 @@ def _duration(seconds: int) -> str:
 
 
 def audit_csv(audit: Audit) -> str:
-    """One line a change, with a header; no cell is a formula to a spreadsheet."""
+    """One line a change, with a header, without formulas."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(_CSV_COLUMNS)
@@ -279,7 +279,7 @@ def _cell(text: str) -> str:
 
 
 def change_rows(log: Log) -> Iterator[ChangeRow]:
-    """A row for each RRset of each intent, and of each break-glass segment that was brought in; oldest first."""
+    """A row for each changed RRset of intents and segments."""
     for entry in log.entries:
         intent = entry.body
         if isinstance(intent, Reconcile):
@@ -304,7 +304,7 @@ def change_rows(log: Log) -> Iterator[ChangeRow]:
 
 
 def _segment_rows(log: Log, entry: Entry, body: Reconcile) -> Iterator[ChangeRow]:
-    """The changes of a segment: asked for by its operators, approved by its later reviewers."""
+    """The changes of a segment, with its operators and reviewers."""
     adopted = body.adopted
     if adopted is None:
         return
@@ -329,7 +329,7 @@ _DONE = ("applied", "unchanged")
 
 
 def dispositions(log: Log) -> Mapping[str, tuple[Disposition, int, MergedCommit]]:
-    """The disposition of each merged commit that the log names; an apply counts most."""
+    """The disposition of each named commit; an apply counts most."""
     found: dict[str, tuple[Disposition, int, MergedCommit]] = {}
     for entry in log.entries:
         body = entry.body

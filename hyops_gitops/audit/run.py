@@ -1,4 +1,4 @@
-"""Audit: verify the log, and compare log, contracts, approvals and the served zone.
+"""Audit: compare log, contracts, approvals and the served zone.
 
 This module reads; the checks are beside it. A check that cannot be made is kept apart from a problem, and neither
 ever passes.
@@ -145,7 +145,7 @@ class _Audit:
     # --- the contracts
 
     def _check_history(self, log: Log, snapshot: EvidenceSnapshot) -> tuple[CommitInfo, ...]:
-        """Check entries and merged commits; return the population, empty in a shallow clone."""
+        """Check entries and commits; return the population, if it is whole."""
         if self.workspace.history.is_shallow():
             self.found.inconclusive.append(Problem("shallow", self.zone.authority.path, self.git.why_cut_off()))
             checked, others = audit_entries_at_hand(log, self.contracts, self.found)

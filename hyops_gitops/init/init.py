@@ -1,4 +1,4 @@
-"""Init: create the repository of a zone, or add what an existing one lacks.
+"""Init: create a zone's repository, or add what it lacks.
 
 1. The authority file: the existing one, the one given, or one made from the answers.
 2. Validation of everything in memory, before anything is written.
@@ -67,7 +67,7 @@ class RepositoryFolder(Protocol):
         """
 
     def begin(self, remote_url: str | None) -> None:
-        """Make it a Git repository, unless it is in one, with a remote `origin` if a URL is given.
+        """Make it a Git repository with remote `origin`, where missing.
 
         Raises:
             UsageError: code `remote-exists`: `origin` leads elsewhere.
@@ -204,7 +204,7 @@ def init_repository(request: InitRequest, ports: BeginPorts) -> InitResult:
 
 
 def _is_incomplete(ports: BeginPorts, path: str, placeholder: str, as_asked: bool) -> bool:
-    """Whether a file still has a placeholder: the existing one, which is kept, or else the new one."""
+    """Whether the existing or else the new file has a placeholder."""
     return ports.folder.mentions(path, placeholder) if ports.folder.has(path) else as_asked
 
 
@@ -237,7 +237,7 @@ def _draft(request: InitRequest, ports: BeginPorts) -> _Draft:
 
 
 def _zone_of(draft: _Draft) -> str:
-    """The zone of an authority file without a name yet; its findings come later, under its own name."""
+    """The zone of an authority file that has no path yet."""
     (content,) = draft.made.values()
     document, findings = draft.ports.read("authority/zone.yaml", content)
     zone = document.data.get("zone") if document is not None and isinstance(document.data, dict) else None
@@ -267,7 +267,7 @@ def _with_git(result: InitResult, request: InitRequest, ports: BeginPorts, autho
 
 
 def _log_started(ports: BeginPorts) -> LogStart:
-    """Start the log; a failure says how to continue, everything else is done."""
+    """Start the log, or fail with the way to continue."""
     try:
         return ports.start_log()
     except OutsideFailure as failure:

@@ -1,4 +1,4 @@
-"""The files of a new repository, made from answers and the shipped templates; the forge's rulesets."""
+"""Files of a new repository, and the forge's rulesets."""
 
 import json
 import re
@@ -74,7 +74,7 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """The source of the program for pre-commit and the workflows: a commit of a repository."""
+    """The source of the program: a commit of a repository."""
 
     repo: str = PLACEHOLDER_REPO
     ref: str = PLACEHOLDER_REF
@@ -116,7 +116,7 @@ def fill(template: str, values: Mapping[str, str]) -> str:
 
 
 def scalar(text: str) -> str:
-    """The text as a YAML scalar, quoted unless it is a host name or an IPv4 address."""
+    """The text as a YAML scalar, quoted where necessary."""
     return text if _PLAIN.fullmatch(text) and text not in _NOT_PLAIN else json.dumps(text)
 
 
@@ -227,7 +227,7 @@ Ruleset = dict[str, object]
 
 
 def rulesets(evidence_branch: str, main: str = "main", check: str = CHECK) -> tuple[Ruleset, ...]:
-    """The three rulesets that a forge has to enforce (GitHub's REST API, "Rules")."""
+    """The three rulesets in the form of GitHub's REST API."""
     reviewed = {
         "required_approving_review_count": 1,
         "dismiss_stale_reviews_on_push": True,

@@ -1,4 +1,4 @@
-"""Contracts for the present records of a zone, and the reasons why others cannot have one.
+"""Contracts for the records of a zone, and reasons against.
 
 The form decides here: type, name, TTL. Validator and planner decide whether a contract is valid, and whether an apply
 would adopt its records unchanged.
@@ -66,7 +66,7 @@ class ZoneMapping:
 
 
 def map_zone(zone: Zone) -> ZoneMapping:
-    """Map each name of two labels with addresses or a CNAME of one TTL to a contract."""
+    """Map names of two labels with usable records to contracts."""
     contracts: dict[str, tuple[RRset, ...]] = {}
     unmapped: list[UnmappedRRset] = []
     for name, by_type in zone.by_name().items():
@@ -137,7 +137,7 @@ Judge = Callable[[Mapping[str, bytes]], Validation]  # validates the repository 
 
 @dataclass(frozen=True, slots=True)
 class ZoneContracts:
-    """Contracts made from a zone's records, by path, and the RRsets without one."""
+    """Contracts of a zone's records, and the RRsets without one."""
 
     contracts: Mapping[str, bytes]
     unmapped: tuple[UnmappedRRset, ...]

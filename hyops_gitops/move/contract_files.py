@@ -1,4 +1,4 @@
-"""Changes of contract files: which keys become what, proved by reading the result and validating the tree.
+"""Edits of contract files, proved by reading the result again.
 
 The order of `CONTRACT_KEYS` is the canonical one; the schema's properties have it, and a test compares them.
 """
@@ -45,7 +45,7 @@ def apply_edits(data: Mapping[str, object], edits: Iterable[Edit]) -> dict[str, 
 
 
 def same_data(left: object, right: object) -> bool:
-    """Whether two documents mean the same; addresses of a list are a set."""
+    """Whether two documents mean the same; addresses are a set."""
     match left, right:
         case dict(), dict():
             return left.keys() == right.keys() and all(same_data(value, right[key]) for key, value in left.items())
@@ -58,7 +58,7 @@ def same_data(left: object, right: object) -> bool:
 
 
 def move_edits(contract: Contract, target: Target) -> tuple[Edit, ...]:
-    """The edits that make `target` active and keep the meaning of every site.
+    """The edits that make `target` active and keep all sites.
 
     A site without type or port has the contract's: where those change, it gets its own.
     """
@@ -95,7 +95,7 @@ def site_move_edits(contract: Contract, site: str, target: Target) -> tuple[Edit
 
 
 def site_edits(contract: Contract | None, name: str, target: Target) -> tuple[Edit, ...]:
-    """The edits that give a site its target; type and port only where they are not the contract's."""
+    """The edits that give a site its target, in shortest form."""
     if contract is not None and contract.sites.get(name) == target:
         return ()
     base = target if contract is None else contract.target
@@ -198,7 +198,7 @@ def edit_file(path: str, before: bytes, edits: Sequence[Edit], ports: FilePorts)
 
 
 def order_file(path: str, before: bytes, ports: FilePorts) -> FileChange:
-    """Put the keys of one file in canonical order, and prove that its data stays.
+    """Order the keys of one file, and prove that its data stays.
 
     Raises:
         FindingsError: it cannot be read.
@@ -257,7 +257,7 @@ class FormatResult:
 
 
 def format_contracts(ports: FilePorts, paths: Collection[str] | None, *, write: bool) -> FormatResult:
-    """Put the keys of contracts in canonical order: those at these paths, or all.
+    """Order the keys of the contracts at these paths, or all.
 
     Raises:
         FindingsError: a contract cannot be read; none is written.

@@ -27,10 +27,10 @@ from hyops_gitops.validate.validation import Validation
 def cutover(
     name: str, site: str | None, targets: Sequence[str], options: CommitOptions, ports: MovePorts
 ) -> MoveResult:
-    """Point an endpoint at one of its sites, or at a target; both: the site has this target from now on.
+    """Point an endpoint at a site, a target, or both.
 
     Raises:
-        UsageError: no such name or site, or what is given is no target.
+        UsageError: no such name or site, or a bad target.
         FindingsError: a contract is, or would be, invalid.
         Refused: guard `dirty`.
     """
@@ -40,7 +40,7 @@ def cutover(
 
 
 def failback(name: str, options: CommitOptions, ports: MovePorts) -> MoveResult:
-    """Point an endpoint back: at its home, else at its recorded previous target. A move of its own, no revert.
+    """Point an endpoint at its home, else its recorded previous target.
 
     Raises:
         UsageError: no such name; code `no-previous-target`: neither home nor log tells where it was.
@@ -58,7 +58,7 @@ def failback(name: str, options: CommitOptions, ports: MovePorts) -> MoveResult:
 
 
 def prepare(name: str, ttl: int | None, options: CommitOptions, ports: MovePorts) -> MoveResult:
-    """Lower an endpoint's TTL ahead of a cutover, by default to the longest that the policy wants then.
+    """Lower an endpoint's TTL ahead of a cutover.
 
     Raises:
         UsageError: no such name.
@@ -82,10 +82,10 @@ def prepare(name: str, ttl: int | None, options: CommitOptions, ports: MovePorts
 
 
 def cutover_move(contract: Contract, site: str | None, targets: Sequence[str]) -> Move:
-    """The move of one endpoint to a site, a target, or a site with a new target.
+    """The move of an endpoint to a site, a target, or both.
 
     Raises:
-        UsageError: neither site nor target, no such site, or what is given is no target.
+        UsageError: neither site nor target, no such site, or a bad target.
     """
     if targets:
         if site is not None and not contract.sites:
@@ -99,7 +99,7 @@ def cutover_move(contract: Contract, site: str | None, targets: Sequence[str]) -
 
 
 def failback_move(contract: Contract, applied_to: Callable[[str], Iterable[Applied]], command: str = "cutover") -> Move:
-    """The move of one endpoint to its home, else to its recorded previous target.
+    """The move of an endpoint to its home, else its previous target.
 
     Args:
         contract: As it is now.
@@ -127,7 +127,7 @@ def _no_site(contract: Contract, site: str) -> UsageError:
 
 
 def _given_target(contract: Contract, texts: Collection[str]) -> Target:
-    """A target as it is given on a command line: addresses, or one name.
+    """A target of a command line: addresses, or one name.
 
     Raises:
         UsageError: code `bad-target`.
@@ -145,7 +145,7 @@ def _given_target(contract: Contract, texts: Collection[str]) -> Target:
 
 
 def previous_target(contract: Contract, past: Iterable[Applied]) -> Target | None:
-    """The target before the last move to the current one, from the log's intents, oldest first."""
+    """The target before the last move to the current target."""
     name, found = str(contract.name), None
     for applied in past:
         changes = [change for change in applied.intent.changes if change.name == name]

@@ -1,4 +1,4 @@
-"""Failover: every endpoint of a site that has to move, in one commit."""
+"""Failover: every endpoint of a site, in one commit."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -107,7 +107,7 @@ def failover(request: FailoverRequest, options: CommitOptions, ports: MovePorts)
 
 
 def _check_places(request: FailoverRequest, validation: Validation) -> None:
-    """Refuse unknown sites and environments: a slip must not become an empty failover."""
+    """Refuse unknown sites and environments, so that slips show."""
     authority = validation.authority
     if authority is None:
         return

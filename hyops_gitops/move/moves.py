@@ -1,4 +1,4 @@
-"""Moves of endpoints as values: the selection of a site's endpoints, commits, results. Nothing is written here."""
+"""Moves of endpoints as values: selection, commits, results."""
 
 import re
 import shlex
@@ -48,7 +48,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class SkippedEndpoint:
-    """An endpoint that a failover of its site leaves alone, and the reason."""
+    """An endpoint that a failover leaves alone, and the reason."""
 
     name: str
     reason: str
@@ -70,7 +70,7 @@ class SiteChoice:
 
 
 def move_of(contract: Contract, target: Target, site: str | None = None) -> Move:
-    """The move of one endpoint to a target, which becomes the target of a site where one is given."""
+    """The move of an endpoint to a target, perhaps for a site."""
     edits = move_edits(contract, target) if site is None else site_move_edits(contract, site, target)
     arrives = site or next((name for name, own in contract.sites.items() if own == target), None)
     return Move(
@@ -87,7 +87,7 @@ def move_of(contract: Contract, target: Target, site: str | None = None) -> Move
 
 
 def select(contracts: Iterable[Contract], choice: SiteChoice) -> tuple[tuple[Move, ...], tuple[SkippedEndpoint, ...]]:
-    """The endpoints of a site that move to another, and those that stay.
+    """The endpoints of a site that move, and those that stay.
 
     Raises:
         UsageError: code `cannot-include`: an endpoint named by --include cannot move.
@@ -180,7 +180,7 @@ class CommitText:
 
     @property
     def description(self) -> str:
-        """All but the subject, for a pull request: a forge that squashes makes its commit of it."""
+        """Body and trailers, for the description of a pull request."""
         return "\n\n".join(part for part in (self.body, "\n".join(self.trailers)) if part)
 
 
@@ -232,7 +232,7 @@ class Rehearsal:
 
     @property
     def exit_code(self) -> Exit:
-        """The exit code of the failover's apply, as far as its plan decides it."""
+        """The exit code of the failover's apply, by its plan."""
         return Exit.REFUSED if self.proposal.plan.refusals else Exit.OK
 
     @property

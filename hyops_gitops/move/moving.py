@@ -1,4 +1,4 @@
-"""The common course of commands that move endpoints: edit, check, then write or commit."""
+"""The common course of moves: edit, check, write or commit."""
 
 import shlex
 from collections.abc import Callable, Sequence
@@ -54,7 +54,7 @@ class MovePorts:
 
 @dataclass(frozen=True, slots=True)
 class CommitOptions:
-    """How far to go with the moves, and the declarations of their commit."""
+    """Extent and declarations of a move's commit."""
 
     declared: Declaration = NOTHING_DECLARED
     overrides: tuple[Override, ...] = ()
@@ -65,12 +65,12 @@ class CommitOptions:
 
     @property
     def commits(self) -> bool:
-        """Whether a commit is made: a push or a pull request needs it."""
+        """Whether to commit, which push and pull request need."""
         return self.commit or self.push or self.pull_request
 
 
 def read_contracts(ports: MovePorts, options: CommitOptions) -> Validation:
-    """Validate the work tree, where commits have to start from a clean one.
+    """Validate the work tree; for a commit it must be clean.
 
     Raises:
         FindingsError: the authority is invalid.
@@ -89,7 +89,7 @@ def read_contracts(ports: MovePorts, options: CommitOptions) -> Validation:
 
 
 def check_lost_sites(options: CommitOptions, validation: Validation) -> None:
-    """Check that sites declared lost exist: a slip would leave their servers required.
+    """Check that sites declared lost exist; slips would pass unseen.
 
     Raises:
         UsageError: code `no-site`.
@@ -139,7 +139,7 @@ def write_or_commit(
     *,
     empty: bool = False,
 ) -> MoveResult:
-    """Write the files, or commit them on a new branch, push it and open a pull request.
+    """Write the files, or commit, push and open a pull request.
 
     Args:
         result: The moves.

@@ -93,7 +93,7 @@ def _no_duplicates(pairs: Iterable[tuple[str, object]]) -> dict[str, object]:
 
 
 def _status(state: Mapping[str, object]) -> str | None:
-    """The status in a module's state; terraform's own state, and outputs without a state, have none."""
+    """The status in a module's state; None: not such a state."""
     if not state or "terraform_version" in state:
         return None
     status = state.get("status")
@@ -101,7 +101,7 @@ def _status(state: Mapping[str, object]) -> str | None:
 
 
 def _values(outputs: Mapping[str, object], name: str) -> tuple[str, ...]:
-    """The real target: endpoint_host, else endpoint_target where it is not the name itself."""
+    """The target: endpoint_host, else endpoint_target if another name."""
     for key in ("endpoint_host", "endpoint_target"):
         given = outputs.get(key)
         listed = given if isinstance(given, list) else [given]

@@ -1,4 +1,4 @@
-"""Publish: create or update the contract of an endpoint from a module's outputs.
+"""Publish: create or update a contract from a module's outputs.
 
 The active target follows its publication. A standby's publication (`--site`) fills its place in `endpoint_sites` and
 moves nothing: a move is a decision of its own (`cutover`, `failover`).
@@ -45,7 +45,7 @@ class PublishResult:
 
     @property
     def differs(self) -> bool:
-        """Whether the contract differs from the publication, attestations aside: they age by themselves."""
+        """Whether the contract differs, apart from attestations, which age."""
         return any(edit.at != ("endpoint_attested",) for edit in self.edits)
 
     def to_json(self) -> dict[str, object]:
@@ -174,7 +174,7 @@ def _edits(request: PublishRequest, contract: Contract, now: datetime) -> tuple[
 
 
 def _known_site(contract: Contract, target: Target) -> str | None:
-    """The site of a publication without --site; None where the contract has no sites."""
+    """The site of a publication without --site; None: no sites."""
     if not contract.sites:
         return None
     found = [name for name, own in contract.sites.items() if own == target]
@@ -188,7 +188,7 @@ def _known_site(contract: Contract, target: Target) -> str | None:
 
 
 def _about_active(request: PublishRequest, contract: Contract) -> list[Edit]:
-    """The edits of the endpoint as a whole, by the publisher of its active target."""
+    """The edits of endpoint fields, by the active target's publisher."""
     flag, source = request.publication.cutover_required, _source(request)
     edits = []
     if flag is not None and flag != contract.cutover_required:
@@ -207,7 +207,7 @@ def _notes(publication: Publication, contract: Contract) -> tuple[str, ...]:
 
 
 def _attestation(request: PublishRequest, contract: Contract | None, port: int, now: datetime) -> Sequence[Edit]:
-    """The attestation of this target, in place of an earlier one; those of former targets are dropped."""
+    """The new attestation of this target, without those of former targets."""
     if not request.attest:
         return ()
     target, source = request.publication.target(port), _source(request)

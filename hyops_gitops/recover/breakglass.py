@@ -89,7 +89,7 @@ def select_moves(
 def edited_tree(
     moves: Sequence[Move], validation: Validation, request: BreakglassRequest, ports: BreakglassPorts
 ) -> Validation:
-    """The tree after these moves; a move without edits counts, the log may have the name elsewhere."""
+    """The tree after these moves; the log counts moves without edits."""
 
     def never(files: Mapping[str, bytes]) -> None:
         raise OutsideFailure(f"cannot write {', '.join(files)}: break-glass edits in memory only", code="cannot-write")

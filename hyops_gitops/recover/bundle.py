@@ -1,4 +1,4 @@
-"""The bundle: one commit's contracts, the signed log and the program, to be used where there is no git and no network.
+"""The bundle: contracts, log and program for use without git.
 
 An unpacked bundle is a folder that looks like a repository:
 
@@ -66,7 +66,7 @@ class BundleInfo(JsonObject):
 
     @property
     def as_of(self) -> datetime:
-        """The newest moment that a bundle knows of; it is at least as old as that."""
+        """The newest time in the bundle, a bound of its age."""
         return max(self.commit_time, self.log.time)
 
     def to_bytes(self) -> bytes:
@@ -115,7 +115,7 @@ def parse_sums(data: bytes) -> Mapping[str, str]:
 
 
 def differences(sums: Mapping[str, str], found: Mapping[str, str | None]) -> Iterator[tuple[str, str]]:
-    """Paths that are not as the sums say, each with what is wrong.
+    """Paths that differ from the sums, each with the problem.
 
     Args:
         sums: SHA-256 of every file of the bundle.
@@ -125,7 +125,7 @@ def differences(sums: Mapping[str, str], found: Mapping[str, str | None]) -> Ite
         if path not in found:
             yield path, "is missing"
         elif path not in sums:
-            yield path, "is no file of the bundle"
+            yield path, "is not in the bundle"
         elif found[path] != sums[path]:
             yield path, f"is not what {SUMS} says"
 
@@ -135,7 +135,7 @@ def _stays_inside(path: str) -> bool:
 
 
 def bundle_invalid(message: str) -> InvalidData:
-    """The error for a bundle that is not what somebody signed."""
+    """The error for a bundle that differs from the signed one."""
     return InvalidData(
         f"this bundle cannot be trusted: {message}",
         code="bundle-invalid",
@@ -151,7 +151,7 @@ It knows nothing newer than {as_of}; the log in it ends with entry `{head}`.
 
 ## Check it, before anything in it is run
 
-With your own copy of `authority/allowed_signers`, kept outside, and the name of whoever signs bundles:
+With your own copy of `authority/allowed_signers`, kept outside, and the principal that signs bundles:
 
     ssh-keygen -Y verify -f SIGNERS -I PRINCIPAL -n hyops-gitops-bundle -s SHA256SUMS.sig < SHA256SUMS
     sha256sum --check --quiet SHA256SUMS
@@ -165,8 +165,8 @@ of these Pythons: {pythons}; the wheels are for {platform}.
 
 ## Use
 
-In this folder, as in a clone: `venv/bin/hyops-gitops status`, `plan`, `validate`, `audit`. What only the history of the
-contracts could tell is said to be unknown. With stock tools, and no git:
+In this folder, as in a clone: `venv/bin/hyops-gitops status`, `plan`, `validate`, `audit`. Facts that need the history
+of the contracts are shown as unknown. With stock tools, and no git:
 
     script/audit.sh evidence SIGNERS --genesis {genesis}
 """

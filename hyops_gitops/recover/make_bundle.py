@@ -1,4 +1,4 @@
-"""Make a bundle: one commit's contracts, the signed log and the program, for a machine without git and network."""
+"""Make a bundle for a machine without git and network."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Opening of a break-glass segment: the log at hand, without a fetch, the zone's anchor, the keys."""
+"""Opening of a segment: log at hand, anchor, keys."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -35,7 +35,7 @@ from hyops_gitops.validate.validation import validate_tree
 
 
 def choose_segment(anchor: Anchor | None, segments: Sequence[Segment], log: Log, new: str) -> Segment | Log:
-    """Choose the segment to continue; a new one, as an empty log, where none is open.
+    """Choose the segment to continue, or begin a new one.
 
     Args:
         anchor: The zone's anchor now.
@@ -86,7 +86,7 @@ class BreakglassRequest:
 
 @dataclass(frozen=True, slots=True)
 class BreakglassPorts:
-    """The outside: that of an apply without the remote, the folder and the witness."""
+    """The outside: an apply's, with a folder and a witness."""
 
     apply: ApplyPorts
     work_tree: SourceTree
@@ -185,7 +185,7 @@ def _segment(
 
 
 def _sound(reader: SegmentReader, anchor: Anchor | None, ports: BreakglassPorts) -> Sequence[Segment]:
-    """The segments of the folder that verify; the one that the zone names must."""
+    """The segments that verify; the one in the anchor must."""
     found: list[Segment] = []
     for segment in reader.folder.segments():
         try:

@@ -1,4 +1,4 @@
-"""Reconcile: bring a break-glass segment into the log, and its state into the contracts.
+"""Reconcile: bring a segment into log and contracts.
 
 The segment is copied unchanged, verified by today's signers, and pinned by one entry. Names that it left apart from
 their contracts are held until their contracts change; reconcile prepares that pull request.
@@ -49,7 +49,7 @@ from hyops_gitops.recover.segment_log import check_end
 
 @dataclass(frozen=True, slots=True)
 class ReconcileResult:
-    """The segment in the log, its holds, its review, and the prepared commit."""
+    """The reconciled segment, its holds, its review, its commit."""
 
     segment: str
     operators: tuple[str, ...]
@@ -80,7 +80,7 @@ class ReconcileResult:
 
 
 def adopting_moves(changes: Sequence[Change], contracts: Iterable[Contract]) -> tuple[Move, ...]:
-    """The moves of contracts that still ask for the state before these changes.
+    """The moves of contracts unchanged since before these changes.
 
     A contract that asks for something else was changed meanwhile, and stays.
     """
@@ -128,7 +128,7 @@ class ReconcilePorts:
 
 
 def reconcile(request: ReconcileRequest, ports: ReconcilePorts) -> ReconcileResult:
-    """Bring a segment in, or continue after an earlier run; record a review.
+    """Bring a segment in, or continue; record a review.
 
     Raises:
         FindingsError: the authority is invalid.
@@ -176,7 +176,7 @@ def _attempt(request: ReconcileRequest, ports: ReconcilePorts) -> ReconcileResul
 
 
 def _segment(request: ReconcileRequest, opened: Opened, ports: ApplyPorts) -> tuple[Segment, int | None]:
-    """The verified segment, and the number of the entry that brought it in before, if any."""
+    """The verified segment, and its entry if already in the log."""
     log, lifted = opened.log, _lifted(request, opened)
     files = request.files if request.files is not None else _recorded_files(request.segment, opened)
     trust = log.trust
@@ -237,7 +237,7 @@ def _lifted(request: ReconcileRequest, opened: Opened) -> bool:
 
 
 def _refused(problems: Sequence[Problem]) -> Refused:
-    """The refusal by guard `segment`, or by `segment-trust` where distrusted keys are the only problem."""
+    """The refusal by guard `segment`, or `segment-trust` for keys alone."""
     shown = first_few([f"{problem.where}: {problem.code}: {problem.message}" for problem in problems], _SHOWN, "; ")
     message = f"cannot bring the segment into the log: {shown}"
     if problems and all(problem.code == "trust" for problem in problems):
@@ -297,7 +297,7 @@ def _review(request: ReconcileRequest, opened: Opened, segment: Segment) -> Log:
 
 
 def _free_markers(primary: ZoneWriter, log: Log, ports: ApplyPorts) -> None:
-    """Free the markers of the segment; where that fails, the next apply does it."""
+    """Free the segment's markers, or leave them to the next apply."""
     try:
         free_reserved_numbers(primary, log)
     except HyopsError as error:
@@ -332,7 +332,7 @@ def _result(
 
 
 def _prepare(request: ReconcileRequest, opened: Opened, segment: Segment, ports: ReconcilePorts) -> MoveResult | None:
-    """The commit that adopts the state in the contracts, or takes it back."""
+    """The commit that adopts or takes back the state."""
     names = names_moved(segment.changes())
     if not names:
         return None

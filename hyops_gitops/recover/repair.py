@@ -1,4 +1,4 @@
-"""Repair: resolve rows that contradict each other, by one PATCH with an intent of its own.
+"""Repair: resolve rows that contradict each other, by one PATCH.
 
 1. the log, verified, without an open intent; the zone, read whole
 2. the rows that stay and go at each damaged name                   (log.repairing)
@@ -57,7 +57,7 @@ class PreparedRepair:
 
 
 def prepare_repair(request: RepairRequest, ports: ApplyPorts) -> PreparedRepair:
-    """Steps 1 and 2. Writes nothing to the zone; an open intent is settled as an apply does.
+    """Make steps 1 and 2; settle an open intent.
 
     Raises:
         FindingsError: the authority at HEAD is invalid.
@@ -131,7 +131,7 @@ def _outcome(prepared: PreparedRepair, carried: IntentOutcome) -> tuple[RepairOu
 
 
 def _prepared(prepared: PreparedRepair, ports: ApplyPorts) -> Prepared:
-    """The repair as a prepared apply, of the contracts applied last: it carries out no commit."""
+    """The repair as an apply of the contracts applied last."""
     opened, seen, log = prepared.opened, prepared.seen, prepared.opened.log
     recorded = log.recorded
     if recorded is None:
@@ -169,7 +169,7 @@ def _authority(opened: Opened, recorded: Intent | Unchanged) -> AuthorityRef:
 
 
 def _held(opened: Opened, ports: ApplyPorts) -> list[Held]:
-    """The names that an apply of the contracts applied last would leave alone."""
+    """The names that such an apply would leave alone."""
     read_recorded(opened, ports)  # refuses with a hint where that commit is not here
     tree = ports.history.tree(opened.log.recorded_commit or opened.commit)
     then = validate_tree(tree, ports.read, ports.check)
@@ -189,7 +189,7 @@ def _asked(opened: Opened) -> Mapping[Key, Managed]:
 
 
 def _landed(log: Log, seq: int, segment: str | None) -> bool:
-    """Whether an intent is recorded as applied; those of a reconciled segment count as applied."""
+    """Whether an intent counts as applied; those of segments do."""
     if segment is not None or seq > len(log.entries):
         return segment is not None
     end = log.end_of(log.entries[seq - 1])

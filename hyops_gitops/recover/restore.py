@@ -1,4 +1,4 @@
-"""Restore: rebuild an empty or outdated primary from the zone that the log recorded.
+"""Restore: rebuild a lost or outdated primary from the log.
 
 1. the log, verified, without an open intent
 2. the primary, or its absence; serial and anchor of every secondary
@@ -184,7 +184,7 @@ def found_in(primary: ZoneReader, log: Log, header: ZoneHeader) -> PrimaryState:
 
 
 def newer_anchor(found: PrimaryState, served: Sequence[Served], log: Log) -> tuple[str, Anchor] | None:
-    """The server with the newest anchor that the log does not have, and the anchor.
+    """The server whose anchor is newest and unknown to the log.
 
     Raises:
         Refused: guard `other-log`: a server shows the anchor of another log; guard `breakglass`: of an unreconciled
@@ -202,7 +202,7 @@ def newer_anchor(found: PrimaryState, served: Sequence[Served], log: Log) -> tup
 
 
 def log_gap(server: str, anchor: Anchor, log: Log) -> Refused:
-    """The refusal to bring back an older zone than a server still has."""
+    """The refusal to restore an older zone than is served."""
     return Refused(
         f"{server} was last changed by entry {anchor.seq}, but this log ends at {log.head.seq}: its zone is older",
         guard="log-gap",
@@ -212,7 +212,7 @@ def log_gap(server: str, anchor: Anchor, log: Log) -> Refused:
 
 
 def is_behind(found: PrimaryState, served: Sequence[Served]) -> bool:
-    """Whether a secondary has a newer serial than the primary, and so would ignore it."""
+    """Whether a secondary's serial is newer than the primary's."""
     serial = found.header.serial if found.header else None
     known = [secondary.serial for secondary in served if secondary.serial is not None]
     return serial is None or any(other != serial and is_newer(other, serial) for other in known)
@@ -237,7 +237,7 @@ class RestorePorts:
 
 @dataclass(frozen=True, slots=True)
 class PreparedRestore:
-    """Everything known before the first write; `plan` is None: nothing to bring back."""
+    """Everything known before the first write; without a plan, nothing differs."""
 
     request: RestoreRequest
     opened: Opened
@@ -250,7 +250,7 @@ class PreparedRestore:
 
 
 def prepare_restore(request: RestoreRequest, ports: RestorePorts) -> PreparedRestore:
-    """Steps 1 to 3. Writes nothing to the zone; an open intent that `recover` names is closed in the log.
+    """Make steps 1 to 3; close the open intent of `recover`.
 
     Raises:
         FindingsError: the authority at HEAD is invalid.

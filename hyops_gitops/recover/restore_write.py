@@ -1,4 +1,4 @@
-"""Steps 4 to 7 of a restore: its entries, its single request to the primary, its proof."""
+"""Steps 4 to 7 of a restore: entries, request, proof."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -197,7 +197,7 @@ class RestoreRun:
         return None if head == intended.commit else "the log was continued by another run"
 
     def _read_back(self) -> tuple[int | None, str]:
-        """The serial now, and a problem of the zone, or an empty text."""
+        """The serial now, and a problem of the zone."""
         primary, plan = self.prepared.primary, self.plan
         try:
             serial, rows = primary.header().serial, primary.rrsets()
@@ -253,7 +253,7 @@ def carry_out_restore(prepared: PreparedRestore, ports: RestorePorts) -> Restore
 
 
 def soa_with(serial: int, known: Iterable[RRset], zone: Zone) -> RRset:
-    """The first known SOA with this serial, or one made of the zone's name servers."""
+    """The first known SOA with this serial, or a default."""
     name = zone.apex
     for soa in known:
         fields = soa.rdata[0].split(" ")
@@ -288,7 +288,7 @@ def markers(log: Log, now: datetime) -> list[RRset]:
 
 
 def _stones_of_segments(log: Log, since: datetime) -> Iterator[RRset]:
-    """Tombstones of recent intents of segments, whose update may still be under way."""
+    """Tombstones of recent intents of segments."""
     for segment, entries in log.segments.items():
         for intent in entries.of_types("intent"):
             if intent.envelope.time >= since:
@@ -296,7 +296,7 @@ def _stones_of_segments(log: Log, since: datetime) -> Iterator[RRset]:
 
 
 def writes(wanted: Zone, marks: Sequence[RRset], seen: Sequence[RRset]) -> tuple[list[Key], list[RRset]]:
-    """The keys to delete and the RRsets to put for the wanted zone, without its SOA."""
+    """Keys to delete and RRsets to put, without the SOA."""
     there = {rrset.key: rrset for rrset in seen if rrset.type != "SOA" and rrset.type not in DNSSEC_TYPES}
     target = {**wanted.rrsets, **{mark.key: mark for mark in marks}}
     deletes = [key for key in there if key not in target]

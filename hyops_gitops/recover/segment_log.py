@@ -1,4 +1,4 @@
-"""Break-glass segments in a folder: read, verify, write with the operator's own key."""
+"""Break-glass segments in a folder: reader and writer."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ _SHOWN = 3
 
 
 def operator_key(signer: Signer, signers: Signers, log: Log, clock: Clock) -> SigningKey:
-    """A key that is allowed to sign for break-glass, known to sign, and counted by the log.
+    """Check that a key is allowed, trusted and can sign.
 
     Raises:
         Refused: guard `signing-key`.
@@ -36,7 +36,7 @@ def operator_key(signer: Signer, signers: Signers, log: Log, clock: Clock) -> Si
         raise Refused(
             f"{key.principal} is not a break-glass operator: {why}",
             guard="signing-key",
-            hint="trust operators ahead of need: a line in authority/allowed_signers with "
+            hint="trust operators ahead of need: add a line to authority/allowed_signers with "
             f'namespaces="{BREAKGLASS_NAMESPACE}", then `hyops-gitops keys trust`, then a new bundle',
         )
     return key
@@ -44,7 +44,7 @@ def operator_key(signer: Signer, signers: Signers, log: Log, clock: Clock) -> Si
 
 @dataclass(frozen=True, slots=True)
 class SegmentReader:
-    """Reader of the segments of a folder, by the signers and the log at hand."""
+    """Reader of a folder's segments, by signers and log at hand."""
 
     folder: SegmentFolder
     signers: SignerSet
@@ -82,7 +82,7 @@ class SegmentReader:
 
 @dataclass(frozen=True, slots=True)
 class SegmentWriter:
-    """Writer of one segment, as one operator with an optional witness. Meets `Recorder`."""
+    """Writer of one segment, perhaps witnessed. Meets `Recorder`."""
 
     reader: SegmentReader
     empty: Log  # the segment before its first entry
@@ -124,7 +124,7 @@ class SegmentWriter:
 
 
 def check_end(segment: Segment, log: Log, primary: Anchor | None, ask: Callable[[], Sequence[Served]]) -> str | None:
-    """Check that a server still shows the segment's end; a warning where only a secondary does.
+    """Check that a server shows the end; warn of a primary without.
 
     Args:
         segment: The verified segment.
@@ -155,7 +155,7 @@ def check_end(segment: Segment, log: Log, primary: Anchor | None, ask: Callable[
 
 
 def _is_older(anchor: Anchor | None, segment: Segment, log: Log) -> bool:
-    """Whether an anchor is of the segment before its end, or of the log before the segment."""
+    """Whether an anchor is older than the segment's end."""
     if anchor is None or anchor in [entry.anchor for entry, _ in segment.intents()]:
         return anchor is None or segment.anchor is None or anchor.seq < segment.anchor.seq
     return judge_anchor(anchor, log) in ("current", "restored")

@@ -111,7 +111,7 @@ def restored_text(done: RestoreResult) -> str:
 
 
 def repair_plan_text(zone: str, repairs: Iterable[RowRepair]) -> str:
-    """Each damaged name: its rows, the rows that stay and go, and the reason."""
+    """Each damaged name: rows that stay and go, and why."""
     lines = [line for repair in repairs for line in _repair_lines(repair)]
     return "\n".join([f"rows of {zone} that contradict each other, left by {CAUSE}:", *lines])
 

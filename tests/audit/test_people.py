@@ -83,7 +83,7 @@ def test_author_cannot_approve_by_merging(tmp_path: Path) -> None:
 
 def test_merge_that_holds_more_than_its_branch_is_said(tmp_path: Path) -> None:
     said = _about_people(_merge(build(tmp_path), "Merge\n\nReviewed-by: Grace <g@example.invalid>", evil=True))
-    assert "holds what nobody approved" in said[0]
+    assert "has content without approval" in said[0]
 
 
 def test_enforced_separation_fails_the_audit(reviewed: Book) -> None:

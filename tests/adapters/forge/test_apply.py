@@ -142,4 +142,4 @@ def test_a_squash_is_what_was_approved_when_its_tree_is(world: World, github: Fo
 
     assert isinstance(problems, list)
     assert [(one["code"], squashed[1][:12] in one["message"]) for one in problems] == [("separation-of-duties", True)]
-    assert "holds what nobody approved" in problems[0]["message"]
+    assert "has content without approval" in problems[0]["message"]

@@ -57,7 +57,7 @@ def test_a_primary_that_went_back_leaves_it_to_secondaries(primary: str, glass: 
 def test_whoever_shows_something_newer_is_believed(glass: Breakglass, segment: Segment) -> None:
     went_on, other = Anchor(5, "f" * 64, SEGMENT), Anchor(1, "f" * 64, "f" * 12)
     log = glass.book.head
-    for newer, word in ((went_on, "went on"), (other, "fork"), (Anchor(99, "f" * 64), "fork")):
+    for newer, word in ((went_on, "was continued"), (other, "fork"), (Anchor(99, "f" * 64), "fork")):
         for primary, served in ((newer, asked()), (None, asked(segment.anchor, newer))):
             with pytest.raises(Refused) as error:
                 check_end(segment, log, primary, lambda served=served: served)  # type: ignore[misc]
