@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hyops_gitops.audit.entries import AuditFindings
 
 from hyops_gitops.audit.checks import (
     check_caught_up,
@@ -15,6 +14,7 @@ from hyops_gitops.audit.checks import (
     check_subjects,
 )
 from hyops_gitops.audit.commits import CommitFacts
+from hyops_gitops.audit.entry_checks import AuditFindings
 from hyops_gitops.core.declaration import Declaration
 from hyops_gitops.core.people import MergedCommit, Person
 from hyops_gitops.core.server_report import RecordedAnswer, ServerReport
