@@ -5,11 +5,12 @@ import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
+from hyops_gitops.core.codec import JsonObject
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.exchange import CommitInfo
-from hyops_gitops.core.fields import Json, time_text
+from hyops_gitops.core.fields import Flat, Json, time_text
 from hyops_gitops.core.findings import printable
 from hyops_gitops.core.people import MergedCommit, approved_by, asked_by
 from hyops_gitops.core.text import counted
@@ -24,18 +25,13 @@ from hyops_gitops.plan.plan import Change
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(JsonObject):
     """An event for an auditor to review, not a failure."""
 
     kind: str  # open-intent, gap, segment, override, refusal, recovered, drift, held, outside-commit, ...
     seq: int | None
     time: datetime | None
     message: str
-
-    def to_json(self) -> Json:
-        """The shape used in `hyops-audit/1`."""
-        time = time_text(self.time) if self.time else None
-        return {"kind": self.kind, "seq": self.seq, "time": time, "message": self.message}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +46,7 @@ Disposition = Literal["applied", "unchanged", "refused", "failed", "intended", "
 
 
 @dataclass(frozen=True, slots=True)
-class PopulationRow:
+class PopulationRow(JsonObject):
     """A first-parent commit that touches contracts or authority, and its disposition."""
 
     commit: str
@@ -62,27 +58,14 @@ class PopulationRow:
     seq: int | None  # of the intent, unchanged or refusal entry
     waiting_s: int | None  # since when it waits to be applied
 
-    def to_json(self) -> Json:
-        """The shape used in `hyops-audit/1`."""
-        return {
-            "commit": self.commit,
-            "time": time_text(self.time),
-            "title": self.title,
-            "author": self.author,
-            "approved_by": list(self.approved_by),
-            "disposition": self.disposition,
-            "seq": self.seq,
-            "waiting_s": self.waiting_s,
-        }
-
 
 @dataclass(frozen=True, slots=True)
-class ChangeRow:
+class ChangeRow(JsonObject):
     """A changed RRset with its outcome: a line of the CSV."""
 
     seq: int
     time: datetime
-    change: Change
+    change: Annotated[Change, Flat()]
     commit: str  # "" for what break-glass changed
     asked: tuple[str, ...]
     approved: tuple[str, ...]
@@ -91,22 +74,6 @@ class ChangeRow:
     converged: bool | None
     result_seq: int | None
     result_time: datetime | None
-
-    def to_json(self) -> Json:
-        """The shape used in `hyops-audit/1`."""
-        return {
-            "seq": self.seq,
-            "time": time_text(self.time),
-            **self.change.to_json(),
-            "commit": self.commit,
-            "asked": list(self.asked),
-            "approved": list(self.approved),
-            "signer": self.signer,
-            "outcome": self.outcome,
-            "converged": self.converged,
-            "result_seq": self.result_seq,
-            "result_time": time_text(self.result_time) if self.result_time else None,
-        }
 
 
 @dataclass(frozen=True, slots=True)

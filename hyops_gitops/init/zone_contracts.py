@@ -6,8 +6,11 @@ would adopt its records unchanged.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 from hyops_gitops.core.authority import Authority
+from hyops_gitops.core.codec import JsonObject
+from hyops_gitops.core.fields import ALWAYS
 from hyops_gitops.core.findings import Finding, Severity
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.names import EndpointName, label_problem
@@ -23,24 +26,14 @@ _LABELS = 2  # service and environment
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class UnmappedRRset:
+class UnmappedRRset(JsonObject):
     """An RRset without a contract, and the reason."""
 
     name: str
     type: str
     rdata: tuple[str, ...]
     reason: str
-    hint: str = ""
-
-    def to_json(self) -> dict[str, object]:
-        """Part of `hyops-init/1`."""
-        return {
-            "name": self.name,
-            "type": self.type,
-            "rdata": list(self.rdata),
-            "reason": self.reason,
-            "hint": self.hint,
-        }
+    hint: Annotated[str, ALWAYS] = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ The order of `CONTRACT_KEYS` is the canonical one; the schema's properties have 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from hyops_gitops.core.codec import JsonObject
 from hyops_gitops.core.contract import Contract, Target
 from hyops_gitops.core.document import ContractWriter, DocumentReader, Edit, SchemaChecker
 from hyops_gitops.core.exchange import SourceFile
@@ -239,7 +240,7 @@ def _data(path: str, content: bytes, ports: FilePorts) -> object:
 
 
 @dataclass(frozen=True, slots=True)
-class FormatResult:
+class FormatResult(JsonObject):
     """Number of contracts checked, and the paths whose form changes."""
 
     checked: int
@@ -248,12 +249,7 @@ class FormatResult:
 
     def to_json(self) -> dict[str, object]:
         """`hyops-fmt/1`."""
-        return {
-            "format": "hyops-fmt/1",
-            "checked": self.checked,
-            "changed": list(self.changed),
-            "written": self.written,
-        }
+        return {"format": "hyops-fmt/1", **JsonObject.to_json(self)}
 
 
 def format_contracts(ports: FilePorts, paths: Collection[str] | None, *, write: bool) -> FormatResult:

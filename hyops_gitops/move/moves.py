@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from hyops_gitops.core.codec import JsonObject
 from hyops_gitops.core.contract import Contract, Target
 from hyops_gitops.core.declaration import Declaration
 from hyops_gitops.core.document import Edit
@@ -47,15 +48,11 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
-class SkippedEndpoint:
+class SkippedEndpoint(JsonObject):
     """An endpoint that a failover leaves alone, and the reason."""
 
     name: str
     reason: str
-
-    def to_json(self) -> dict[str, object]:
-        """The shape used in `hyops-move/1`."""
-        return {"name": self.name, "reason": self.reason}
 
 
 @dataclass(frozen=True, slots=True)
