@@ -174,12 +174,12 @@ _SETTINGS = "cache-ttl, query-cache-ttl, negquery-cache-ttl"
 
 
 def is_shared(authority: Authority) -> bool:
-    """Whether the secondaries read the primary's database, so that there is nothing to transfer."""
+    """Whether secondaries read the primary's database: nothing is transferred."""
     return authority.policy.replication == "native"
 
 
 def caches_explained(zone: str, name: str, *, flushed: bool) -> str:
-    """Why a server on the primary's database still answers as before, and what to do."""
+    """Why a server on the primary's database still answers as before."""
     kept = f"up to {OLD_ANSWER_S} s, and that there is none for up to {NO_ANSWER_S} s ({_SETTINGS})"
     if flushed:
         return (
@@ -193,7 +193,7 @@ def caches_explained(zone: str, name: str, *, flushed: bool) -> str:
 
 
 def late_ones(zone: str, servers: Iterable[ServerReport], flushed: Collection[str]) -> Iterator[str]:
-    """What is to be said of each server on the primary's database that answers, but not with the change yet.
+    """Why secondaries on the primary's database do not answer with the change.
 
     Args:
         zone: The zone.
