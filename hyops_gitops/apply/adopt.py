@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from hyops_gitops.apply.prove import expected_of
-from hyops_gitops.apply.request import ApplyPorts
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.exchange import Answer, Question, ZoneHeader, unseen_because, why_inconclusive
@@ -16,6 +15,7 @@ from hyops_gitops.core.names import ancestors
 from hyops_gitops.core.servers import Answers, DnsServer, answered, ask, ask_all, servers_of
 from hyops_gitops.core.text import counted
 from hyops_gitops.core.zone import in_words, soa_serial
+from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.plan.plan import Action, Change, GuardRefusal
 
 _GUARD = "not-served"
@@ -32,7 +32,11 @@ class _Unserved:
 
 
 def not_served(
-    changes: Sequence[Change], authority: Authority, header: ZoneHeader, sites_lost: Collection[str], ports: ApplyPorts
+    changes: Sequence[Change],
+    authority: Authority,
+    header: ZoneHeader,
+    sites_lost: Collection[str],
+    workspace: Workspace,
 ) -> tuple[GuardRefusal, ...]:
     """A refusal for each server and cause that keeps what is to be adopted from being served.
 
@@ -41,7 +45,7 @@ def not_served(
         authority: Names the servers to ask: the primary, and those whose proof is required.
         header: The zone's, by the API.
         sites_lost: Sites whose servers are not asked.
-        ports: DNS and events.
+        workspace: DNS and events.
     """
     adopted = [expected_of(change) for change in changes if change.action is Action.ADOPT]
     servers = [
@@ -52,14 +56,14 @@ def not_served(
     if not adopted or not servers:
         return ()
     whom = counted(len(servers), "server")
-    ports.on_event(Step(f"asking {whom} for the {counted(len(adopted), 'RRset')} to adopt"))
+    workspace.on_event(Step(f"asking {whom} for the {counted(len(adopted), 'RRset')} to adopt"))
     by_key = {change.key: change for change in changes}
     soa = Question(authority.zone, "SOA")
     questions = [soa, *(expectation.question for expectation in adopted)]
     refusals: list[GuardRefusal] = []
-    for server, answers in ask_all(ports.dns, dict.fromkeys(servers, questions)).items():
+    for server, answers in ask_all(workspace.dns, dict.fromkeys(servers, questions)).items():
         if why := _why_not_judged(server, answers, soa, header.edited_serial):
-            ports.on_event(Warned(f"{server}: {why}; what is adopted is proved there afterwards"))
+            workspace.on_event(Warned(f"{server}: {why}; what is adopted is proved there afterwards"))
             continue
         missing = [
             (by_key[question.name, question.type], answers[question])
@@ -68,8 +72,10 @@ def not_served(
         ]
         if silent := sum(answer.rcode == "SILENT" for answer in answers.values()):
             unanswered = counted(silent, "question")
-            ports.on_event(Warned(f"{server} did not answer {unanswered}; what is adopted is proved there afterwards"))
-        refusals += _refusals(server, _explained(server, missing, authority.zone, ports))
+            workspace.on_event(
+                Warned(f"{server} did not answer {unanswered}; what is adopted is proved there afterwards")
+            )
+        refusals += _refusals(server, _explained(server, missing, authority.zone, workspace))
     return tuple(refusals)
 
 
@@ -86,13 +92,13 @@ def _why_not_judged(server: DnsServer, answers: Answers, soa: Question, serial: 
 
 
 def _explained(
-    server: DnsServer, missing: Sequence[tuple[Change, Answer]], apex: str, ports: ApplyPorts
+    server: DnsServer, missing: Sequence[tuple[Change, Answer]], apex: str, workspace: Workspace
 ) -> list[_Unserved]:
     """The zones that hide the names, if any: one question for each name above them, and for the first of them."""
     names = list(dict.fromkeys(change.name for change, _ in missing))
     above = {ancestor for name in names for ancestor in ancestors(name, apex)} | set(names[:_NAMES_LOOKED_INTO])
     questions = [Question(name, "SOA") for name in above - {apex}]
-    answers = ask(ports.dns, server, questions) if questions else {}
+    answers = ask(workspace.dns, server, questions) if questions else {}
     zones = {question.name for question in questions if answers[question].authoritative and answered(answers, question)}
     return [_Unserved(change, answer, _nearest(change.name, apex, zones)) for change, answer in missing]
 

@@ -35,7 +35,7 @@ from hyops_gitops.apply.prove import look_for_late_proof
 from hyops_gitops.apply.receipt import Receipt
 from hyops_gitops.apply.record import record_refusal, recorded_refusal
 from hyops_gitops.apply.recover import without_open_intent
-from hyops_gitops.apply.request import ApplyPorts, ApplyRequest
+from hyops_gitops.apply.request import ApplyRequest
 from hyops_gitops.core.errors import HyopsError, Refused
 from hyops_gitops.core.events import Warned
 from hyops_gitops.core.exchange import CommitInfo
@@ -45,6 +45,7 @@ from hyops_gitops.core.text import masked
 from hyops_gitops.log.entries import Unchanged
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.parts import RecordedRefusal
+from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.plan.plan import Change
 
 _RACES = 40  # each time, at least, one of the others wrote its entry
@@ -52,7 +53,7 @@ _PAUSE_S = 0.5  # never longer: losing often must not make a run later
 _Outcome = TypeVar("_Outcome")
 
 
-def retry_on_race(attempt: Callable[[], _Outcome], ports: ApplyPorts) -> _Outcome:
+def retry_on_race(attempt: Callable[[], _Outcome], workspace: Workspace) -> _Outcome:
     """Retry, with jitter and a bounded number of times, after losing the race to append.
 
     Raises:
@@ -64,15 +65,15 @@ def retry_on_race(attempt: Callable[[], _Outcome], ports: ApplyPorts) -> _Outcom
         except Refused as error:
             if error.guard != "race" or left == 0:
                 raise
-            ports.on_event(Warned("another run wrote to the log first; retrying"))
-            ports.clock.sleep(_PAUSE_S * (0.5 + ports.jitter()))
+            workspace.on_event(Warned("another run wrote to the log first; retrying"))
+            workspace.clock.sleep(_PAUSE_S * (0.5 + workspace.jitter()))
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
 _RECORDED_FINDINGS = 20
 
 
-def apply(request: ApplyRequest, ports: ApplyPorts) -> Receipt:
+def apply(request: ApplyRequest, workspace: Workspace) -> Receipt:
     """Apply one commit.
 
     Returns a receipt for every outcome of the apply itself, refusals by the plan included.
@@ -84,28 +85,28 @@ def apply(request: ApplyRequest, ports: ApplyPorts) -> Receipt:
         OutsideFailure: API or remote failed before the intent; nothing was changed.
         Unconfirmed: the update was sent and its outcome, or the record of it, is missing.
     """
-    return retry_on_race(lambda: _Apply(request, ports).run(), ports)
+    return retry_on_race(lambda: _Apply(request, workspace).run(), workspace)
 
 
 class _Apply:
     """One attempt, from reading the log to writing the result."""
 
-    def __init__(self, request: ApplyRequest, ports: ApplyPorts) -> None:
+    def __init__(self, request: ApplyRequest, workspace: Workspace) -> None:
         self.request = request
-        self.ports = ports
-        self.watch = Stopwatch(ports.clock)
+        self.workspace = workspace
+        self.watch = Stopwatch(workspace.clock)
 
     def run(self) -> Receipt:
         """Steps 1 to 11."""
-        opened = open_log(self.request, self.ports)
+        opened = open_log(self.request, self.workspace)
         check_sites(opened, self.request)
         commits = self._commits(opened)
         # What the commits alone show comes before any server is asked; an open intent may yet change what is recorded.
         checked = None if opened.log.open_intent else self._checked(opened, commits)
-        opened, seen = without_open_intent(opened, self.request, self.ports)
+        opened, seen = without_open_intent(opened, self.request, self.workspace)
         checked = checked or self._checked(opened, self._commits(opened))
         try:
-            prepared = prepare(opened, checked, seen, self.request, self.ports)
+            prepared = prepare(opened, checked, seen, self.request, self.workspace)
         except Refused as error:
             self._refused(opened, checked.merged, (recorded_refusal(error),))
             raise
@@ -117,21 +118,21 @@ class _Apply:
         log = record_circumstances(prepared)
         if not plan.changes:
             return self._nothing(prepared, log)
-        return carry_out_and_prove(prepared, log, self.request, self.ports, self.watch)
+        return carry_out_and_prove(prepared, log, self.request, self.workspace, self.watch)
 
     # --- what is recorded when nothing is sent
 
     def _commits(self, opened: Opened) -> tuple[CommitInfo, ...]:
         """The commits that this apply carries out; their trailers lift guards from here on."""
-        commits = commits_since(opened, self.ports)
+        commits = commits_since(opened, self.workspace)
         self.request = replace(self.request, overrides=with_trailers(self.request.overrides, commits))
         return commits
 
     def _checked(self, opened: Opened, commits: tuple[CommitInfo, ...]) -> Checked:
         """The commits, checked; a refusal is recorded where log and zone belong together."""
-        people = attribute(commits, self.ports.forge, self.ports.on_event)
+        people = attribute(commits, self.workspace.forge, self.workspace.on_event)
         try:
-            return check_commits(opened, people, self.request, self.ports)
+            return check_commits(opened, people, self.request, self.workspace)
         except FindingsError as error:
             shown = error.findings[:_RECORDED_FINDINGS]
             found = tuple(
@@ -147,9 +148,9 @@ class _Apply:
         self, opened: Opened, people: tuple[Attributed, ...], refusals: tuple[RecordedRefusal, ...]
     ) -> None:
         try:
-            look(opened, self.request, self.ports)
+            look(opened, self.request, self.workspace)
         except HyopsError as error:
-            self.ports.on_event(Warned(f"cannot record the refusal: {error.message}"))
+            self.workspace.on_event(Warned(f"cannot record the refusal: {error.message}"))
         else:
             self._refused(opened, tuple(attributed.merged for attributed in people), refusals)
 
@@ -168,7 +169,7 @@ class _Apply:
         While the change before is not proved, this run is not confirmed either.
         """
         opened, recorded = prepared.opened, log.recorded
-        late = look_for_late_proof(log, opened.authority, prepared.sites_lost, self.ports)
+        late = look_for_late_proof(log, opened.authority, prepared.sites_lost, self.workspace)
         if recorded is None or recorded.contracts.manifest != opened.contracts.manifest or late.is_news:
             body = Unchanged(
                 opened.contracts,

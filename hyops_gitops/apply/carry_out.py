@@ -13,11 +13,12 @@ from hyops_gitops.apply.prove import converged, prove
 from hyops_gitops.apply.read_back import NOTHING_READ, ReadBack, believed
 from hyops_gitops.apply.record import recorded_overrides, result_of
 from hyops_gitops.apply.recover import end_of, free_lost_numbers, overtaken
-from hyops_gitops.apply.request import ApplyPorts, ApplyRequest
+from hyops_gitops.apply.request import ApplyRequest
 from hyops_gitops.apply.send import LastLook, PatchOutcome, send, update_of
 from hyops_gitops.core.errors import OutsideFailure, Refused, Unconfirmed
 from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.managed import ManagedSet
+from hyops_gitops.core.outside import Process
 from hyops_gitops.core.ports import Clock
 from hyops_gitops.core.serials import forecast_serial, is_newer
 from hyops_gitops.core.server_report import ServerReport
@@ -28,6 +29,7 @@ from hyops_gitops.log.log import Log, placed
 from hyops_gitops.log.parts import Lease, Retirement, ZoneDigests
 from hyops_gitops.log.retirement import after_caches, judged, retirements
 from hyops_gitops.log.timeline import Moment, ServiceReport, timeline
+from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.plan.state import after_changes
 
 _RESULT_PAUSES_S = (0.0, 0.5, 2.0, 5.0)
@@ -68,7 +70,7 @@ class IntentOutcome:
 
 
 def carry_out(
-    prepared: Prepared, log: Log, request: ApplyRequest, ports: ApplyPorts, watch: Stopwatch
+    prepared: Prepared, log: Log, request: ApplyRequest, workspace: Workspace, watch: Stopwatch
 ) -> IntentOutcome:
     """Steps 7 to 11.
 
@@ -78,29 +80,29 @@ def carry_out(
         Unconfirmed: the update was sent and its outcome, or the record of it, is missing.
     """
     free_lost_numbers(prepared.primary, log, restored=prepared.observation.state == "restored")
-    started = ports.clock.monotonic()
-    intent = intent_of(prepared, request)
+    started = workspace.clock.monotonic()
+    intent = intent_of(prepared, request, workspace.process)
     intended = prepared.opened.writer.append(log, intent, prepared.plan.observed, log.state)
     watch.lap("intent")
-    ports.on_event(Step(f"intent {intended.head.seq} is signed and in the log; sending one PATCH"))
-    update = update_of(prepared, log, intended, ports.clock.now())
-    sent = send(prepared.primary, update, ports.clock, LastLook(prepared, intended, ports.clock, started))
-    sent, back = believed(prepared.primary, update, sent, ports.clock, ports.on_event)
-    accepted = _Accepted(ports.clock.now(), ports.clock.monotonic())
+    workspace.on_event(Step(f"intent {intended.head.seq} is signed and in the log; sending one PATCH"))
+    update = update_of(prepared, log, intended, workspace.clock.now())
+    sent = send(prepared.primary, update, workspace.clock, LastLook(prepared, intended, workspace.clock, started))
+    sent, back = believed(prepared.primary, update, sent, workspace.clock, workspace.on_event)
+    accepted = _Accepted(workspace.clock.now(), workspace.clock.monotonic())
     watch.lap("patch")
     if sent.outcome != "applied":
-        carried = _not_applied(prepared, intended, sent, ports)
+        carried = _not_applied(prepared, intended, sent, workspace)
     else:
-        _look_at_serial(prepared, ports)
+        _look_at_serial(prepared, workspace)
         lease_ends = started + intent.lease.seconds - _LEASE_SPARE_S
-        proof = _prove(prepared, intended, accepted, lease_ends if request.watch else accepted.monotonic, ports)
+        proof = _prove(prepared, intended, accepted, lease_ends if request.watch else accepted.monotonic, workspace)
         watch.lap("converge")
-        carried = _applied(prepared, intended, _Stored(sent, back, accepted), proof, ports)
+        carried = _applied(prepared, intended, _Stored(sent, back, accepted), proof, workspace)
     watch.lap("result")
     return carried
 
 
-def intent_of(prepared: Prepared, request: ApplyRequest) -> Intent:
+def intent_of(prepared: Prepared, request: ApplyRequest, process: Process) -> Intent:
     """The intent of a prepared change."""
     plan, opened = prepared.plan, prepared.opened
     return Intent(
@@ -114,7 +116,7 @@ def intent_of(prepared: Prepared, request: ApplyRequest) -> Intent:
         drift=plan.drift,
         held=plan.held,
         overrides=recorded_overrides(request.overrides),
-        lease=Lease(opened.authority.policy.lease_s, request.boot_id, request.pid),
+        lease=Lease(opened.authority.policy.lease_s, process.boot_id, process.pid),
         readiness=prepared.readiness,
         sites_lost=prepared.sites_lost,
         declared=prepared.declared,
@@ -149,15 +151,15 @@ class _Proof:
     services: tuple[ServiceReport, ...] = field(default=())
 
 
-def _not_applied(prepared: Prepared, intended: Log, sent: PatchOutcome, ports: ApplyPorts) -> IntentOutcome:
+def _not_applied(prepared: Prepared, intended: Log, sent: PatchOutcome, workspace: Workspace) -> IntentOutcome:
     plan, serial = prepared.plan, prepared.serial
     after = ZoneDigests.of(plan.observed, intended.state, serial)
     result = result_of(intended.head, sent.outcome, after, sent.reason)
-    log = _record(prepared, intended, result, plan.observed, intended.state, ports)
+    log = _record(prepared, intended, result, plan.observed, intended.state, workspace)
     return IntentOutcome(sent.outcome, converged=False, intended=intended, log=log, reason=sent.reason, serial=serial)
 
 
-def _prove(prepared: Prepared, intended: Log, accepted: _Accepted, watch_until: float, ports: ApplyPorts) -> _Proof:
+def _prove(prepared: Prepared, intended: Log, accepted: _Accepted, watch_until: float, workspace: Workspace) -> _Proof:
     """Steps 9 and 10: the servers, then the services through their names; then the caches."""
     plan, opened, lost = prepared.plan, prepared.opened, prepared.sites_lost
     moved = prepared.targets
@@ -168,13 +170,13 @@ def _prove(prepared: Prepared, intended: Log, accepted: _Accepted, watch_until: 
         watched = [server for server in servers_of(opened.authority, lost) if server.authoritative]
         serving = [server for server in watched if server.key in done]
         zone = plan.expected_zone()
-        proof.services = prove_services(moved, serving, opened.authority, zone, accepted.monotonic, ports)
+        proof.services = prove_services(moved, serving, opened.authority, zone, accepted.monotonic, workspace)
         behind = any(server.key not in done for server in watched if server.required)
         if not moved or behind or answering_badly(proof.services):
             return accepted.monotonic  # nothing to watch, or bad news to report at once
         # No cache may hold the old records any longer than this, if they were what it has.
         longest = max(change.before.ttl for change in plan.changes if change.cutover and change.before is not None)
-        return min(ports.clock.monotonic() + longest + _ROUNDING_S, watch_until)
+        return min(workspace.clock.monotonic() + longest + _ROUNDING_S, watch_until)
 
     anchor = intended.head.anchor
     proof.servers = prove(
@@ -183,14 +185,14 @@ def _prove(prepared: Prepared, intended: Log, accepted: _Accepted, watch_until: 
         anchor,
         plan.changes,
         accepted.monotonic,
-        ports,
+        workspace,
         sites_lost=lost,
         linger=linger,
     )
     return proof
 
 
-def _applied(prepared: Prepared, intended: Log, stored: _Stored, proof: _Proof, ports: ApplyPorts) -> IntentOutcome:
+def _applied(prepared: Prepared, intended: Log, stored: _Stored, proof: _Proof, workspace: Workspace) -> IntentOutcome:
     plan, authority, lost = prepared.plan, prepared.opened.authority, prepared.sites_lost
     accepted, back = stored.accepted, stored.back
     if back.unread and not any(server.role != "resolver" and server.verdict == "converged" for server in proof.servers):
@@ -201,10 +203,10 @@ def _applied(prepared: Prepared, intended: Log, stored: _Stored, proof: _Proof, 
         )
     zone = plan.expected_zone()
     state = after_changes(intended.state, plan.changes, placed(prepared.holds, intended.numbered(intended.head.seq)))
-    serial, source = _serial_after(prepared, stored, ports)
+    serial, source = _serial_after(prepared, stored, workspace)
     known = retirements(plan.changes, accepted.at, proof.servers, intended.applied_to, intended.left)
     retire = after_caches(known, authority)
-    servers = tuple(judged(server, retire, ports.clock.now()) for server in proof.servers)
+    servers = tuple(judged(server, retire, workspace.clock.now()) for server in proof.servers)
     is_converged = converged(authority, servers, lost)
     moments = timeline(servers, proof.services) if any(change.cutover for change in plan.changes) else ()
     result = replace(
@@ -218,7 +220,7 @@ def _applied(prepared: Prepared, intended: Log, stored: _Stored, proof: _Proof, 
         timeline=moments,
         damage=back.damage,
     )
-    log = _record(prepared, intended, result, zone, state, ports)
+    log = _record(prepared, intended, result, zone, state, workspace)
     return IntentOutcome(
         "applied",
         converged=is_converged,
@@ -233,7 +235,7 @@ def _applied(prepared: Prepared, intended: Log, stored: _Stored, proof: _Proof, 
     )
 
 
-def _serial_after(prepared: Prepared, stored: _Stored, ports: ApplyPorts) -> tuple[int | None, DigestSource]:
+def _serial_after(prepared: Prepared, stored: _Stored, workspace: Workspace) -> tuple[int | None, DigestSource]:
     """The serial now, and whether the zone had to be read to know what it holds.
 
     While the serial moved as one change moves it, and still is what our update made of it, no other writer is seen:
@@ -248,35 +250,37 @@ def _serial_after(prepared: Prepared, stored: _Stored, ports: ApplyPorts) -> tup
         serial = prepared.primary.header().serial
         zone = Zone.of(prepared.plan.zone, prepared.primary.rrsets()).respelled(prepared.plan.expected_zone())
     except OutsideFailure as error:
-        ports.on_event(Warned(f"cannot read the zone again: {error.message}"))
+        workspace.on_event(Warned(f"cannot read the zone again: {error.message}"))
         return sent.new_serial, "computed"
     if not is_newer(serial, prepared.serial):
-        ports.on_event(Warned(f"the serial was {prepared.serial} and is {serial}: no secondary transfers that"))
+        workspace.on_event(Warned(f"the serial was {prepared.serial} and is {serial}: no secondary transfers that"))
     if zone.digest() != prepared.plan.expected_zone().digest():
         moved = f", serial {prepared.serial} -> {serial}" if serial not in forecast else ""
-        ports.on_event(Warned(f"another writer changed the zone meanwhile{moved}; the next apply shows what"))
+        workspace.on_event(Warned(f"another writer changed the zone meanwhile{moved}; the next apply shows what"))
         return serial, "computed"
     return serial, "read"
 
 
-def _look_at_serial(prepared: Prepared, ports: ApplyPorts) -> None:
+def _look_at_serial(prepared: Prepared, workspace: Workspace) -> None:
     """Warn where secondaries do not learn of this update, if that was not known before."""
     before, zone = prepared.observation.header, prepared.plan.zone
-    if forecast_serial(before, ports.clock.now()).moves is not None:
+    if forecast_serial(before, workspace.clock.now()).moves is not None:
         return
     try:
         after = prepared.primary.header()
     except OutsideFailure as error:
-        ports.on_event(Warned(f"cannot see whether the served serial moved: {error.message}"))
+        workspace.on_event(Warned(f"cannot see whether the served serial moved: {error.message}"))
         return
     if not is_newer(after.edited_serial, before.edited_serial):
         setting = f"SOA-EDIT-API {after.soa_edit_api} and SOA-EDIT {after.soa_edit or 'not set'}"
         stuck = f"the served serial of {zone} did not move, it was {before.edited_serial} and is {after.edited_serial}"
         way = f"bring them up with `drift --retransfer NAME`; then: pdnsutil set-meta {zone} SOA-EDIT-API INCREASE"
-        ports.on_event(Warned(f"{stuck} ({setting}): secondaries do not learn of this change; {way}"))
+        workspace.on_event(Warned(f"{stuck} ({setting}): secondaries do not learn of this change; {way}"))
 
 
-def _record(prepared: Prepared, intended: Log, result: Result, zone: Zone, state: ManagedSet, ports: ApplyPorts) -> Log:
+def _record(
+    prepared: Prepared, intended: Log, result: Result, zone: Zone, state: ManagedSet, workspace: Workspace
+) -> Log:
     """Write the result, a few times if the remote does not answer, after entries written meanwhile.
 
     Raises:
@@ -285,7 +289,7 @@ def _record(prepared: Prepared, intended: Log, result: Result, zone: Zone, state
     """
     log, reason = intended, ""
     for pause in _RESULT_PAUSES_S:
-        ports.clock.sleep(pause)
+        workspace.clock.sleep(pause)
         try:
             if reason:
                 log = prepared.opened.writer.newest()

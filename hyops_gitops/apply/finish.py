@@ -18,7 +18,7 @@ from hyops_gitops.apply.probe import answering_badly
 from hyops_gitops.apply.prove import LateProof, behind
 from hyops_gitops.apply.receipt import Outcome, Receipt, RollBack
 from hyops_gitops.apply.record import head_of, record_refusal, recorded_refusal
-from hyops_gitops.apply.request import ApplyPorts, ApplyRequest
+from hyops_gitops.apply.request import ApplyRequest
 from hyops_gitops.core.contract import Contract
 from hyops_gitops.core.errors import OutsideFailure, Refused
 from hyops_gitops.core.events import Step, Warned
@@ -27,6 +27,7 @@ from hyops_gitops.core.server_report import ServerReport
 from hyops_gitops.log.holds import hold_of
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.retirement import last_change
+from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.plan.limits import Limits, guarded
 from hyops_gitops.plan.plan import Change, Held, Plan
 from hyops_gitops.plan.state import changed_meanwhile, taken_back, with_companions
@@ -58,7 +59,7 @@ def roll_back(
     forward: Prepared,
     carried: IntentOutcome,
     request: ApplyRequest,
-    ports: ApplyPorts,
+    workspace: Workspace,
     watch: Stopwatch,
 ) -> RollBackOutcome:
     """Move these names back to where they were, as an intent and a result of their own.
@@ -66,24 +67,24 @@ def roll_back(
     Raises:
         Unconfirmed: it was sent, and its outcome or its record is missing.
     """
-    ports.on_event(Warned(f"not reachable by name: {', '.join(names)}; moving back"))
+    workspace.on_event(Warned(f"not reachable by name: {', '.join(names)}; moving back"))
     try:
-        prepared = _prepare(names, forward, carried, request, ports)
+        prepared = _prepare(names, forward, carried, request, workspace)
         if isinstance(prepared, RollBackOutcome):
             return prepared
         quick = replace(request, watch=False, overrides=())
-        back = carry_out(prepared, record_circumstances(prepared), quick, ports, watch)
+        back = carry_out(prepared, record_circumstances(prepared), quick, workspace, watch)
     except (Refused, OutsideFailure) as error:
         return RollBackOutcome(tuple(names), carried.log, reason=error.message)
     return RollBackOutcome(tuple(names), back.log, back, back.reason)
 
 
 def _prepare(
-    names: Sequence[str], forward: Prepared, carried: IntentOutcome, request: ApplyRequest, ports: ApplyPorts
+    names: Sequence[str], forward: Prepared, carried: IntentOutcome, request: ApplyRequest, workspace: Workspace
 ) -> Prepared | RollBackOutcome:
     opened = forward.opened.with_log(carried.log)
     contracts = {str(contract.name): contract for contract in opened.validation.contracts}
-    seen = look(opened, request, ports)
+    seen = look(opened, request, workspace)
     zone = seen.observation.zone
     done = [change for change in forward.plan.changes if change.name in names]
     if edited := changed_meanwhile(zone, done):
@@ -101,8 +102,8 @@ def _prepare(
     )
     limits = Limits.of(opened.authority.policy)
     wanted = [_old_target(contracts[name], done) for name in names]
-    ports.on_event(Step("probing the old targets"))
-    readiness = probe_targets(wanted, opened.authority, limits, plan.expected_zone(), ports)
+    workspace.on_event(Step("probing the old targets"))
+    readiness = probe_targets(wanted, opened.authority, limits, plan.expected_zone(), workspace)
     plan = guarded(plan, readiness, limits, ())
     if plan.refusals:
         refused = tuple(map(recorded_refusal, plan.refusals))
@@ -155,14 +156,14 @@ def receipt_of(
 
 
 def carry_out_and_prove(
-    prepared: Prepared, log: Log, request: ApplyRequest, ports: ApplyPorts, watch: Stopwatch
+    prepared: Prepared, log: Log, request: ApplyRequest, workspace: Workspace, watch: Stopwatch
 ) -> Receipt:
     """Steps 7 to 11, and the way back: moved services that surely do not answer are moved back.
 
     Raises:
         Refused, OutsideFailure, Unconfirmed: as `carry_out`.
     """
-    carried = carry_out(prepared, log, request, ports, watch)
+    carried = carry_out(prepared, log, request, workspace, watch)
     outcome, reason = outcome_of(carried)
     receipt = replace(
         receipt_of(prepared, outcome, carried.log, watch, carried.intended),
@@ -176,9 +177,9 @@ def carry_out_and_prove(
         caught_up=_who_caught_up(prepared, carried),
     )
     if names := due(prepared, carried, request):
-        return _rolled_back(receipt, roll_back(names, prepared, carried, request, ports, watch))
+        return _rolled_back(receipt, roll_back(names, prepared, carried, request, workspace, watch))
     for name in answering_badly(carried.services):
-        ports.on_event(Warned(f"{name} is not reachable by name; it is left where it is"))
+        workspace.on_event(Warned(f"{name} is not reachable by name; it is left where it is"))
     return receipt
 
 

@@ -5,26 +5,26 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from hyops_gitops.apply.propose import LastRecordedTree, commits_after, manifest_sha256, read_past
-from hyops_gitops.apply.request import ApplyPorts, ApplyRequest
+from hyops_gitops.apply.request import ApplyRequest
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.declaration import read_trailers
 from hyops_gitops.core.errors import Refused, UsageError
 from hyops_gitops.core.events import Step, Warned
-from hyops_gitops.core.exchange import CommitInfo, SourceFile
+from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.findings import FindingsError
 from hyops_gitops.core.guards import find_override, override_line
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.people import Approval, MergedCommit, Person
-from hyops_gitops.core.ports import EvidenceStore, VerifiedMark, Verifier
 from hyops_gitops.core.text import first_few, masked
 from hyops_gitops.core.zone import Zone
-from hyops_gitops.log.branch import SIGNERS_PATH, Signers, read_signers, require_log
+from hyops_gitops.log.branch import SIGNERS_PATH, Signers
 from hyops_gitops.log.entries import AuthorityChange, Body
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.parts import AuthorityRef, ContractsRef
+from hyops_gitops.log.workspace import ManagedZone, Workspace
 from hyops_gitops.log.writer import EntryWriter
-from hyops_gitops.validate.validation import Validation, signers_since, validate_tree
+from hyops_gitops.validate.validation import Validation, signers_since
 
 
 class Recorder(Protocol):
@@ -59,10 +59,7 @@ class BranchRecorder:
     """The signed log on its branch."""
 
     writer: EntryWriter
-    authority: Authority
-    signers: Signers
-    verifier: Verifier
-    mark: VerifiedMark | None
+    zone: ManagedZone
 
     def append(self, log: Log, body: Body, observed: Zone, state: ManagedSet) -> Log:
         """Sign and push the next entry."""
@@ -70,21 +67,17 @@ class BranchRecorder:
 
     def head(self) -> str | None:
         """The branch's commit on the remote."""
-        snapshot = self._store.fetch()
+        snapshot = self.zone.store.fetch()
         return None if snapshot is None else snapshot.commit
 
     def newest(self) -> Log:
         """The branch as the remote has it now."""
-        return require_log(self._store.fetch(), self.authority, self.signers, self.verifier, mark=self.mark)
+        return self.zone.verified(self.zone.store.fetch())
 
     def files(self) -> Mapping[str, bytes]:
         """Every file of the branch."""
-        snapshot = self._store.fetch()
+        snapshot = self.zone.store.fetch()
         return {} if snapshot is None else snapshot.read(snapshot.paths())
-
-    @property
-    def _store(self) -> EvidenceStore:
-        return self.writer.store
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +93,30 @@ class Opened:
     contracts: ContractsRef
     authority_ref: AuthorityRef
 
+    @classmethod
+    def of(cls, zone: ManagedZone, writer: Recorder, log: Log) -> "Opened":
+        validation, override = zone.revision.validation, zone.workspace.authority_override
+        outside = override.content if override is not None else None
+        return cls(
+            commit=zone.commit,
+            validation=validation,
+            authority=zone.authority,
+            signers=zone.signers,
+            writer=writer,
+            log=log,
+            contracts=ContractsRef(zone.commit, manifest_sha256(validation.files)),
+            authority_ref=AuthorityRef(
+                sha256_hex(validation.files[zone.authority.path] if outside is None else outside),
+                outside_commit=outside is not None,
+            ),
+        )
+
     def with_log(self, log: Log) -> "Opened":
         """The same, with the log gone on."""
         return replace(self, log=log)
 
 
-def open_log(request: ApplyRequest, ports: ApplyPorts) -> Opened:
+def open_log(request: ApplyRequest, workspace: Workspace) -> Opened:
     """Everything that has to hold before anything can be recorded. Writes nothing.
 
     Raises:
@@ -113,7 +124,8 @@ def open_log(request: ApplyRequest, ports: ApplyPorts) -> Opened:
         Refused: `dirty`, `shallow`, `signing-key`, `evidence-missing`, `evidence-invalid`, `evidence-diverged`.
         OutsideFailure: the remote cannot be reached.
     """
-    history = ports.history
+    workspace.require_clone()
+    history = workspace.history
     if request.work_tree_matters and (dirty := history.dirty_paths()):
         hint = "commit or remove them, or name what to apply: --commit HEAD"
         raise Refused(f"not committed: {first_few(dirty)}", guard="dirty", hint=hint)
@@ -123,50 +135,20 @@ def open_log(request: ApplyRequest, ports: ApplyPorts) -> Opened:
             guard="shallow",
             hint="git fetch --unshallow (in CI: fetch-depth: 0)",
         )
-    commit = history.resolve(request.revision)
-    ports.on_event(Step(f"validating the contracts of {commit[:12]}"))
-    tree = history.tree(commit)
-    validation = validate_tree(tree, ports.read, ports.check, authority_override=request.authority_override)
-    authority = validation.authority
-    if authority is None:
-        raise FindingsError(validation.findings)
-    signers = read_signers(validation.files)
-    store = ports.open_store(authority.evidence)
-    writer = EntryWriter.prepare(
-        store,
-        ports.open_signer(),
-        signers,
-        ports.clock,
-        request.tool,
-        request.run,
-        warn=lambda text: ports.on_event(Warned(text)),
-    )
-    ports.on_event(Step(f"reading the signed log (branch {authority.evidence.branch})"))
-    snapshot, unasked = store.fetch_beside_mirrors()
-    for problem in unasked:
-        ports.on_event(Warned(problem))
-    known = store.recorded() if snapshot is None else None
-    log = require_log(snapshot, authority, signers, ports.verifier, known=known is not None, mark=ports.mark)
-    writer.require_trust(log)
-    contracts, authority_ref = contracts_at(commit, request.authority_override, validation, authority)
-    return Opened(
-        commit=commit,
-        validation=validation,
-        authority=authority,
-        signers=signers,
-        writer=BranchRecorder(writer, authority, signers, ports.verifier, ports.mark),
-        log=log,
-        contracts=contracts,
-        authority_ref=authority_ref,
-    )
+    revision = workspace.at(request.revision)
+    workspace.on_event(Step(f"validating the contracts of {revision.commit[:12]}"))
+    zone = revision.zone()
+    writer = zone.entry_writer()
+    workspace.on_event(Step(f"reading the signed log (branch {zone.authority.evidence.branch})"))
+    return Opened.of(zone, BranchRecorder(writer, zone), zone.newest(writer))
 
 
-def commits_since(opened: Opened, ports: ApplyPorts) -> tuple[CommitInfo, ...]:
+def commits_since(opened: Opened, workspace: Workspace) -> tuple[CommitInfo, ...]:
     """The first-parent commits that this apply carries out; the first apply counts from the commit of genesis."""
-    return commits_after(opened.log, opened.commit, ports.history)
+    return commits_after(opened.log, opened.commit, workspace.history)
 
 
-def read_recorded(opened: Opened, ports: ApplyPorts) -> LastRecordedTree | None:
+def read_recorded(opened: Opened, workspace: Workspace) -> LastRecordedTree | None:
     """The tree recorded last; None before the first apply, which takes the tree as it stands.
 
     Raises:
@@ -176,7 +158,7 @@ def read_recorded(opened: Opened, ports: ApplyPorts) -> LastRecordedTree | None:
     if recorded is None:
         return None
     try:
-        tree = ports.history.tree(recorded)
+        tree = workspace.history.tree(recorded)
     except UsageError:
         raise Refused(
             f"commit {recorded[:12]}, which was applied last, is not in this clone",
@@ -184,17 +166,17 @@ def read_recorded(opened: Opened, ports: ApplyPorts) -> LastRecordedTree | None:
             hint="`git fetch`, then apply the newest commit of the branch",
         ) from None
     files = {file.path: file.content for file in tree.files() if file.content is not None}
-    return read_past(files, opened.validation, ports.read, ports.check)
+    return read_past(files, opened.validation, workspace.read, workspace.check)
 
 
-def check_history(opened: Opened, past: LastRecordedTree | None, request: ApplyRequest, ports: ApplyPorts) -> None:
+def check_history(opened: Opened, past: LastRecordedTree | None, request: ApplyRequest, workspace: Workspace) -> None:
     """Whether the commit goes on from the one recorded last.
 
     Raises:
         Refused: guard `history`.
     """
     recorded = opened.log.recorded_commit
-    if recorded is None or ports.history.is_ancestor(recorded, opened.commit):
+    if recorded is None or workspace.history.is_ancestor(recorded, opened.commit):
         return
     allowed = past is not None and past.limits is not None and "history" in past.limits.overridable
     if not allowed or find_override(request.overrides, "history") is None:
@@ -203,10 +185,10 @@ def check_history(opened: Opened, past: LastRecordedTree | None, request: ApplyR
             guard="history",
             hint=f"apply the newest commit of the branch; if this is right: {override_line('history')}",
         )
-    ports.on_event(Warned(f"applying {opened.commit[:12]}, which does not descend from {recorded[:12]}"))
+    workspace.on_event(Warned(f"applying {opened.commit[:12]}, which does not descend from {recorded[:12]}"))
 
 
-def check_signers(opened: Opened, past: LastRecordedTree | None, ports: ApplyPorts) -> None:
+def check_signers(opened: Opened, past: LastRecordedTree | None, workspace: Workspace) -> None:
     """Whether the signers only grew since the commit recorded last, or before the first apply since genesis.
 
     Raises:
@@ -215,8 +197,8 @@ def check_signers(opened: Opened, past: LastRecordedTree | None, ports: ApplyPor
     base = opened.log.recorded_commit or opened.log.genesis.commit
     if past is not None:
         before = past.files.get(SIGNERS_PATH, b"")
-    elif ports.history.is_ancestor(base, opened.commit):
-        files = ports.history.tree(base).files()
+    elif workspace.history.is_ancestor(base, opened.commit):
+        files = workspace.history.tree(base).files()
         before = next((file.content or b"" for file in files if file.path == SIGNERS_PATH), b"")
     else:
         return
@@ -247,16 +229,6 @@ def merged_commit(commit: CommitInfo) -> MergedCommit:
         merged_by=Person(masked(commit.committer)) if commit.merged_head else None,
         declared=read_trailers(commit.trailers).declaration.masked(),
     )
-
-
-def contracts_at(
-    commit: str, override: SourceFile | None, validation: Validation, authority: Authority
-) -> tuple[ContractsRef, AuthorityRef]:
-    """What an entry says about the contracts and the authority file it is based on."""
-    contracts = ContractsRef(commit, manifest_sha256(validation.files))
-    if override is not None and override.content is not None:
-        return contracts, AuthorityRef(sha256_hex(override.content), outside_commit=True)
-    return contracts, AuthorityRef(sha256_hex(validation.files[authority.path]), outside_commit=False)
 
 
 def _authority_files(files: Mapping[str, bytes]) -> tuple[tuple[str, str], ...]:

@@ -20,7 +20,7 @@ from hyops_gitops.apply.opening import (
     check_signers,
     read_recorded,
 )
-from hyops_gitops.apply.probe import ReadinessPorts, check_readiness
+from hyops_gitops.apply.probe import check_readiness
 from hyops_gitops.apply.propose import (
     FindingsByEffect,
     LastRecordedTree,
@@ -33,7 +33,7 @@ from hyops_gitops.apply.propose import (
     sites_lost,
     sort_findings,
 )
-from hyops_gitops.apply.request import ApplyPorts, ApplyRequest
+from hyops_gitops.apply.request import ApplyRequest
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.damage import REPAIR, damage_words
 from hyops_gitops.core.declaration import NOTHING_DECLARED, Declaration
@@ -52,6 +52,7 @@ from hyops_gitops.log.holds import held_contracts, moves_of
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.parts import Hold
 from hyops_gitops.log.repairing import RowRepair
+from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.plan.limits import Limits, attested, candidates, guarded
 from hyops_gitops.plan.plan import Plan
 
@@ -108,7 +109,7 @@ def check_sites(opened: Opened, request: ApplyRequest) -> None:
             )
 
 
-def look(opened: Opened, request: ApplyRequest, ports: ApplyPorts) -> Seen:
+def look(opened: Opened, request: ApplyRequest, workspace: Workspace) -> Seen:
     """Read the zone, and make sure that it and the log belong together.
 
     Only after this may anything be written to the log: an entry put on a log that was rolled back would fork it.
@@ -118,11 +119,11 @@ def look(opened: Opened, request: ApplyRequest, ports: ApplyPorts) -> Seen:
         OutsideFailure: the API is unreachable.
     """
     authority, log = opened.authority, opened.log
-    ports.on_event(Step(f"reading the zone from {authority.primary.api.url}"))
-    primary = ports.open_primary(authority)
+    workspace.on_event(Step(f"reading the zone from {authority.primary.api.url}"))
+    primary = workspace.open_writer(authority)
     header = primary.header()
-    check_header(header, authority, ports.clock.now())
-    check_clock(ports.clock.now(), log.head.envelope.time, header.server_time)
+    check_header(header, authority, workspace.clock.now())
+    check_clock(workspace.clock.now(), log.head.envelope.time, header.server_time)
     observation = observe(primary, log, header)
     if observation.state in ("ahead", "breakglass"):
         if opened.writer.head() not in (None, log.commit):
@@ -143,19 +144,21 @@ class Checked:
     merged: tuple[MergedCommit, ...]
 
 
-def check_commits(opened: Opened, people: tuple[Attributed, ...], request: ApplyRequest, ports: ApplyPorts) -> Checked:
+def check_commits(
+    opened: Opened, people: tuple[Attributed, ...], request: ApplyRequest, workspace: Workspace
+) -> Checked:
     """Check that these commits may be applied. Asks no server.
 
     Raises:
         FindingsError: contracts that this apply would change are invalid.
         Refused: `history`, `trailers`, `separation-of-duties`, `mixed-commit`.
     """
-    past = read_recorded(opened, ports)
-    check_history(opened, past, request, ports)
-    check_signers(opened, past, ports)
+    past = read_recorded(opened, workspace)
+    check_history(opened, past, request, workspace)
+    check_signers(opened, past, workspace)
     commits = tuple(attributed.commit for attributed in people)
     limits = limits_since(past, Limits.of(opened.authority.policy))
-    check_trailers(commits, limits, request.overrides, opened.validation, ports.on_event)
+    check_trailers(commits, limits, request.overrides, opened.validation, workspace.on_event)
     _check_separation(limits, people, request)
     if past is not None and (refusal := mixed_refusal(mixed_change(people), limits, request.overrides)) is not None:
         raise refusal
@@ -165,7 +168,7 @@ def check_commits(opened: Opened, people: tuple[Attributed, ...], request: Apply
     return Checked(past, found, tuple(attributed.merged for attributed in people))
 
 
-def prepare(opened: Opened, checked: Checked, seen: Seen, request: ApplyRequest, ports: ApplyPorts) -> Prepared:
+def prepare(opened: Opened, checked: Checked, seen: Seen, request: ApplyRequest, workspace: Workspace) -> Prepared:
     """Plan, and probe the targets that endpoints are to move to.
 
     Raises:
@@ -173,7 +176,7 @@ def prepare(opened: Opened, checked: Checked, seen: Seen, request: ApplyRequest,
     """
     log, observation = opened.log, seen.observation
     limits = Limits.of(opened.authority.policy)
-    _check_damage(opened, observation, limits, request, ports)
+    _check_damage(opened, observation, limits, request, workspace)
     if (refusal := anchor_refusal(observation, log, limits, request.overrides)) is not None:
         raise refusal
     limits = limits_since(checked.past, limits)
@@ -185,13 +188,15 @@ def prepare(opened: Opened, checked: Checked, seen: Seen, request: ApplyRequest,
         held={**held, **checked.found.held},
         past=checked.past,
         overrides=request.overrides,
-        moves=moves_of(log, ports.clock.now()),
+        moves=moves_of(log, workspace.clock.now()),
     )
     lost = tuple(dict.fromkeys((*request.sites_lost, *sites_lost(checked.merged))))
-    hidden = not_served(plan.changes, opened.authority, observation.header, lost, ports) if not plan.refusals else ()
+    hidden = (
+        not_served(plan.changes, opened.authority, observation.header, lost, workspace) if not plan.refusals else ()
+    )
     plan = replace(plan, refusals=(*plan.refusals, *hidden))
     wanted = candidates(plan.changes, {contract.path: contract for contract in opened.validation.contracts})
-    readiness = probe_targets(wanted, opened.authority, limits, plan.expected_zone(), ports)
+    readiness = probe_targets(wanted, opened.authority, limits, plan.expected_zone(), workspace)
     return Prepared(
         opened=opened,
         primary=seen.primary,
@@ -208,7 +213,7 @@ def prepare(opened: Opened, checked: Checked, seen: Seen, request: ApplyRequest,
 
 
 def _check_damage(
-    opened: Opened, observation: Observation, limits: Limits, request: ApplyRequest, ports: ApplyPorts
+    opened: Opened, observation: Observation, limits: Limits, request: ApplyRequest, workspace: Workspace
 ) -> None:
     """Refuse to build on rows that contradict each other.
 
@@ -224,17 +229,17 @@ def _check_damage(
     bound = opened.log.segment is None and opened.log.anchor is not None
     if refusal is not None and bound and not limits.lifted("damaged", None, request.overrides):
         raise refusal
-    ports.on_event(Warned(f"{damage_words(observation.damage)}; repair it: `{REPAIR}`"))
+    workspace.on_event(Warned(f"{damage_words(observation.damage)}; repair it: `{REPAIR}`"))
 
 
 def probe_targets(
-    wanted: Sequence[Candidate], authority: Authority, limits: Limits, zone: Zone, ports: ApplyPorts
+    wanted: Sequence[Candidate], authority: Authority, limits: Limits, zone: Zone, workspace: Workspace
 ) -> tuple[ReadinessReport, ...]:
     """Step 6: the readiness of the targets, probed, or else attested by their publisher."""
     if any(target.probes for target in wanted):
-        ports.on_event(Step(f"probing {counted(len(wanted), 'new target')}"))
-    reports = check_readiness(wanted, authority, zone, ReadinessPorts(ports.prober, ports.dns))
-    now, minutes = ports.clock.now(), limits.readiness_attested_minutes
+        workspace.on_event(Step(f"probing {counted(len(wanted), 'new target')}"))
+    reports = check_readiness(wanted, authority, zone, workspace.prober, workspace.dns)
+    now, minutes = workspace.clock.now(), limits.readiness_attested_minutes
     return tuple(
         attested(report, target.attested, minutes, now) for target, report in zip(wanted, reports, strict=True)
     )

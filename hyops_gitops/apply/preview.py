@@ -57,11 +57,9 @@ def make_proposal(request: PlanRequest, workspace: Workspace) -> Proposal:
         FindingsError: contracts that an apply would change, or the authority, are invalid.
         Refused: the log is missing or does not verify; with `live`, what an apply would refuse of the zone.
     """
-    planned = workspace.at(request.revision or "HEAD")
+    planned = workspace.at(request.revision) if request.revision else workspace.here()
     head = planned.commit
     dirty = request.revision is None and bool(workspace.history.dirty_paths())
-    if request.revision is None:
-        planned = Revision(workspace, head, workspace.work_tree)
     basis = _basis(request, planned, workspace, dirty=dirty)
     validation, authority, log = basis.validation, basis.authority, basis.log
     past = _past(log, validation, workspace)
@@ -102,7 +100,9 @@ def make_proposal(request: PlanRequest, workspace: Workspace) -> Proposal:
     refusals = (*(_refusal(refusal) for refusal in about_commits if refusal is not None), *refusals)
     notes = (*notes, *(Note(authority.zone, line) for line in quoted_lines(commits)))
     plan = replace(plan, refusals=(*refusals, *plan.refusals), notes=(*notes, *plan.notes))
-    warnings = tuple(segment_warnings(log, workspace.segments(), authority.policy.breakglass.review_h) if log else ())
+    warnings = tuple(
+        segment_warnings(log, workspace.segment_folder.segments(), authority.policy.breakglass.review_h) if log else ()
+    )
     seq = log.head.seq if log else None
     return Proposal(plan, head, dirty, source, serial, seq, limits, overrides, warnings, basis.into)
 
@@ -128,13 +128,13 @@ def _basis(request: PlanRequest, planned: Revision, workspace: Workspace, *, dir
     main = known_main(request.into, zone.authority.evidence.remote, request.overrides, history)
     done = merge(main, head, work, history) if main else Merge()
     if done.tree is not None:
-        zone = Revision(workspace, head, done.tree).zone()
+        zone = Revision(workspace, done.tree, head).zone()
     log = _log(zone)
     base, note = missing_commit(done.into or head, request.overrides, log, history)
     if base is not None:
         done = merge(base, head, work, history)
         if done.tree is not None:
-            zone = Revision(workspace, head, done.tree).zone()
+            zone = Revision(workspace, done.tree, head).zone()
     return _Basis(zone.revision.validation, zone.authority, log, done.into, done.note or note)
 
 

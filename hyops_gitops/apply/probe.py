@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 
-from hyops_gitops.apply.request import ApplyPorts
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.contract import Target, TargetType
 from hyops_gitops.core.exchange import Answer, Question, why_inconclusive
@@ -18,19 +17,12 @@ from hyops_gitops.core.readiness import Candidate, Probe, ProbeReport, Readiness
 from hyops_gitops.core.servers import DnsServer, ask, ask_all, servers_of
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.log.timeline import ServiceReport
+from hyops_gitops.log.workspace import Workspace
 
 _WORKERS = 64
 _PATIENCE_S = 60.0  # for all probes together, and the longest that a contract can ask for a single one
 _LONGEST_CHAIN = 8  # of CNAMEs
 ADDRESS_TYPES = ("A", "AAAA")
-
-
-@dataclass(frozen=True, slots=True)
-class ReadinessPorts:
-    """What it takes to find out."""
-
-    prober: Prober
-    dns: DnsClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +34,7 @@ class Addresses:
 
 
 def check_readiness(
-    candidates: Sequence[Candidate], authority: Authority, zone: Zone, ports: ReadinessPorts
+    candidates: Sequence[Candidate], authority: Authority, zone: Zone, prober: Prober, dns: DnsClient
 ) -> tuple[ReadinessReport, ...]:
     """One report for each candidate, in their order.
 
@@ -50,13 +42,14 @@ def check_readiness(
         candidates: The targets that endpoints are to have.
         authority: Whose resolvers and target networks count.
         zone: The zone as it will be, for targets that are names in it.
-        ports: Probes and DNS.
+        prober: Asks services.
+        dns: Asks resolvers.
     """
     if not candidates:
         return ()
     with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
-        addresses = list(pool.map(lambda candidate: addresses_of(candidate, authority, zone, ports.dns), candidates))
-    return probe_addresses(list(zip(candidates, addresses, strict=True)), authority, ports.prober)
+        addresses = list(pool.map(lambda candidate: addresses_of(candidate, authority, zone, dns), candidates))
+    return probe_addresses(list(zip(candidates, addresses, strict=True)), authority, prober)
 
 
 def probe_addresses(
@@ -172,7 +165,7 @@ def prove_services(
     authority: Authority,
     zone: Zone,
     accepted_at: float,
-    ports: ApplyPorts,
+    workspace: Workspace,
 ) -> tuple[ServiceReport, ...]:
     """Whether each service answers through its name, tried for a few seconds.
 
@@ -182,23 +175,23 @@ def prove_services(
         authority: Whose resolvers and target networks count.
         zone: The zone as it is now.
         accepted_at: The monotonic moment at which the primary accepted the update.
-        ports: Clock, DNS and probes.
+        workspace: Clock, DNS and probes.
     """
     if not converged:
         return ()
     reports: dict[str, ServiceReport] = {}
-    started, wanted = ports.clock.monotonic(), list(moved)
+    started, wanted = workspace.clock.monotonic(), list(moved)
     for pause in _PAUSES_S:
-        if not wanted or ports.clock.monotonic() - started > _SERVICE_PATIENCE_S:
+        if not wanted or workspace.clock.monotonic() - started > _SERVICE_PATIENCE_S:
             break
-        ports.clock.sleep(pause)
+        workspace.clock.sleep(pause)
         asked = [
             (candidate, where)
             for candidate in wanted
-            for where in [_through_name(candidate, converged, authority, zone, ports)]
+            for where in [_through_name(candidate, converged, authority, zone, workspace)]
         ]
-        for (_, where), report in zip(asked, probe_addresses(asked, authority, ports.prober), strict=True):
-            after_ms = round((ports.clock.monotonic() - accepted_at) * 1000) if report.verdict == "ready" else None
+        for (_, where), report in zip(asked, probe_addresses(asked, authority, workspace.prober), strict=True):
+            after_ms = round((workspace.clock.monotonic() - accepted_at) * 1000) if report.verdict == "ready" else None
             reports[report.name] = ServiceReport(replace(report, target=where.found or report.target), after_ms)
         wanted = [
             candidate for candidate in wanted if reports[candidate.name].report.verdict in ("not-ready", "unknown")
@@ -212,11 +205,11 @@ def answering_badly(services: Iterable[ServiceReport]) -> tuple[str, ...]:
 
 
 def _through_name(
-    candidate: Candidate, converged: Sequence[DnsServer], authority: Authority, zone: Zone, ports: ApplyPorts
+    candidate: Candidate, converged: Sequence[DnsServer], authority: Authority, zone: Zone, workspace: Workspace
 ) -> Addresses:
     """Where a name leads, as these servers answer it."""
     questions = [Question(candidate.name, rrtype) for rrtype in ADDRESS_TYPES]
-    asked = ask_all(ports.dns, dict.fromkeys(converged, questions))
+    asked = ask_all(workspace.dns, dict.fromkeys(converged, questions))
     answers = [answer for given in asked.values() for answer in given.values()]
     rrsets = [rrset for answer in answers if answer.rcode == "NOERROR" for rrset in answer.rrsets]
     found = dict.fromkeys(value for rrset in rrsets if rrset.type in ADDRESS_TYPES for value in rrset.rdata)
@@ -226,7 +219,7 @@ def _through_name(
     names = [canonical_name(rrset.rdata[0]) for rrset in rrsets if rrset.type == "CNAME"]
     if names:
         elsewhere = replace(candidate, target=Target(TargetType.DNS, (names[-1],), port))
-        return addresses_of(elsewhere, authority, zone, ports.dns)
+        return addresses_of(elsewhere, authority, zone, workspace.dns)
     who = " and ".join(server.name for server in converged)
     if why := why_inconclusive(answers):
         # A server that fails to answer shows nothing about the service: nothing is moved back for that.

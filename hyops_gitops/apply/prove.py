@@ -10,7 +10,6 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from threading import Event as Flag
 
-from hyops_gitops.apply.request import ApplyPorts
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.errors import HyopsError
 from hyops_gitops.core.events import OnEvent, ServerSeen, Warned
@@ -40,6 +39,7 @@ from hyops_gitops.log.retirement import (
     last_change,
     open_retirements,
 )
+from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.plan.plan import Action, Change
 
 _FIRST_PAUSE_S = 0.01
@@ -66,7 +66,7 @@ def prove(
     anchor: Anchor,
     changes: Sequence[Change],
     accepted_at: float,
-    ports: ApplyPorts,
+    workspace: Workspace,
     *,
     sites_lost: Collection[str] = (),
     linger: Linger | None = None,
@@ -79,13 +79,13 @@ def prove(
         anchor: The intent that the servers must come to show.
         changes: What it changed.
         accepted_at: Monotonic time of the primary's acceptance.
-        ports: Clock, DNS, transfers.
+        workspace: Clock, DNS, transfers.
         sites_lost: Sites whose servers are watched, but not required.
         linger: How long to watch the others after the required ones are done; see `Watch.run`.
     """
     shared = is_shared(authority)
     reachable = [secondary for secondary in authority.secondaries if secondary.site not in sites_lost]
-    opened = {secondary.name: ports.open_refresher(authority, secondary) for secondary in reachable}
+    opened = {secondary.name: workspace.open_refresher(authority, secondary) for secondary in reachable}
     refreshers = {name: refresher for name, refresher in opened.items() if refresher is not None}
     requests = [*([] if shared else [primary.notify]), *(refresher.refresh for refresher in refreshers.values())]
     warned: set[str] = set()
@@ -97,9 +97,11 @@ def prove(
             except HyopsError as error:
                 if error.message not in warned:  # asked every two seconds, warned of once
                     warned.add(error.message)
-                    ports.on_event(Warned(error.message))
+                    workspace.on_event(Warned(error.message))
 
-    reports = Watch(ports.dns, ports.clock, ports.on_event, Expectation.exactly(anchor.rrset(authority.zone))).run(
+    reports = Watch(
+        workspace.dns, workspace.clock, workspace.on_event, Expectation.exactly(anchor.rrset(authority.zone))
+    ).run(
         servers_of(authority, sites_lost),
         expectations(changes),
         accepted_at=accepted_at,
@@ -109,7 +111,7 @@ def prove(
     )
     if shared:
         for warning in late_ones(authority.zone, reports, refreshers):
-            ports.on_event(Warned(warning))
+            workspace.on_event(Warned(warning))
     return reports
 
 
@@ -318,7 +320,7 @@ class LateProof:
 
 
 def look_for_late_proof(
-    log: Log, authority: Authority, sites_lost: Collection[str], ports: ApplyPorts, *, retire: bool = True
+    log: Log, authority: Authority, sites_lost: Collection[str], workspace: Workspace, *, retire: bool = True
 ) -> LateProof:
     """Ask the servers whose proof is missing.
 
@@ -326,7 +328,7 @@ def look_for_late_proof(
         log: The log, or a break-glass segment.
         authority: Which servers there are, and which are required.
         sites_lost: Sites declared lost by this run.
-        ports: Clock and DNS.
+        workspace: Clock and DNS.
         retire: Whether to find out, too, when old targets may be switched off.
     """
     last = last_change(log)
@@ -336,13 +338,13 @@ def look_for_late_proof(
     opened = open_retirements(log) if retire else ()
     known = {report.key: report for report in last.servers}
     missing = [server for server in servers if _is_missing(server, known.get(server.key), opened)]
-    reports = _ask_again(missing, last, opened, ports)
+    reports = _ask_again(missing, last, opened, workspace)
     caught_up = tuple(report for report in reports if report.verdict == "converged")
     proved = {report.key for report in (*known.values(), *caught_up) if report.verdict == "converged"}
     required = {server.key for server in servers if server.required} - proved
     seen = replace(last, late={**last.late, **{report.key: report for report in caught_up}})
     listed, over = {server.key for server in servers}, {report.key for report in caught_up}
-    now = ports.clock.now()
+    now = workspace.clock.now()
     ends = (known_now(log, seen, retirement, listed, over, now) for retirement in opened)
     retire_now = after_caches((end for end in ends if end), authority)
     return LateProof(last, caught_up, tuple(report for report in reports if report.key in required), retire_now)
@@ -358,7 +360,7 @@ def _is_missing(server: DnsServer, known: ServerReport | None, opened: Sequence[
 
 
 def _ask_again(
-    servers: Sequence[DnsServer], last: LastChange, opened: Sequence[OpenRetirement], ports: ApplyPorts
+    servers: Sequence[DnsServer], last: LastChange, opened: Sequence[OpenRetirement], workspace: Workspace
 ) -> tuple[ServerReport, ...]:
     anchor = Expectation.exactly(last.anchor.rrset(last.applied.intent_entry.envelope.zone))
     changed = expectations(last.changes)
@@ -367,12 +369,12 @@ def _ask_again(
     authorities = [server for server in servers if server.authoritative]
     caches = [server for server in servers if not server.authoritative]
     reports = (
-        *Watch(ports.dns, ports.clock, ports.on_event, anchor).once(authorities, changed),
-        *Watch(ports.dns, ports.clock, ports.on_event, anchor).once(caches, list(asked.values())),
+        *Watch(workspace.dns, workspace.clock, workspace.on_event, anchor).once(authorities, changed),
+        *Watch(workspace.dns, workspace.clock, workspace.on_event, anchor).once(caches, list(asked.values())),
     )
-    since = max(0, round((ports.clock.now() - last.accepted).total_seconds() * 1000))
+    since = max(0, round((workspace.clock.now() - last.accepted).total_seconds() * 1000))
     for report in reports:
         late = f"{report.state}: it is not seen to serve what {last.called} changed"
         done = f"{report.called} has caught up: it serves what {last.called} changed"
-        ports.on_event(Warned(done if report.verdict == "converged" else late))
+        workspace.on_event(Warned(done if report.verdict == "converged" else late))
     return tuple(replace(report, after_ms=since if report.verdict == "converged" else None) for report in reports)

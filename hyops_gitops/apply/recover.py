@@ -12,7 +12,7 @@ from hyops_gitops.apply.prepare import Seen, look
 from hyops_gitops.apply.prove import converged, prove
 from hyops_gitops.apply.read_back import read_landed
 from hyops_gitops.apply.record import result_of
-from hyops_gitops.apply.request import ApplyPorts, ApplyRequest
+from hyops_gitops.apply.request import ApplyRequest
 from hyops_gitops.apply.send import Update, ensure_lock, settle
 from hyops_gitops.core.errors import OutsideFailure, Refused, Unconfirmed
 from hyops_gitops.core.events import Step, Warned
@@ -27,6 +27,7 @@ from hyops_gitops.log.log import Log, placed, zone_after_intent
 from hyops_gitops.log.parts import ZoneDigests
 from hyops_gitops.log.reconciling import markers_left
 from hyops_gitops.log.retirement import after_caches, retirements
+from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.plan.state import after_changes
 
 _GRACE_S = 30.0  # beyond the lease, for clocks that differ
@@ -34,7 +35,7 @@ _LOOK_EVERY_S = 1.0
 _SETTLE_PAUSES_S = (0.0, 0.2, 0.8)  # gsqlite3 answers 500 while another writer is at it
 
 
-def without_open_intent(opened: Opened, request: ApplyRequest, ports: ApplyPorts) -> tuple[Opened, Seen]:
+def without_open_intent(opened: Opened, request: ApplyRequest, workspace: Workspace) -> tuple[Opened, Seen]:
     """The log without an open intent, and the zone as it is then.
 
     The zone is looked at first: nothing may be settled on a server that is not writable, or whose anchor is of another
@@ -44,14 +45,14 @@ def without_open_intent(opened: Opened, request: ApplyRequest, ports: ApplyPorts
         Refused: as `look`; guard `open-intent`, when not to wait.
         OutsideFailure: the update of a dead writer cannot be settled now; its intent stays open.
     """
-    seen = look(opened, request, ports)
+    seen = look(opened, request, workspace)
     if opened.log.open_intent is None:
         return opened, seen
-    opened = settle_open_intent(opened, seen.primary, request, ports)
-    return opened, look(opened, request, ports)
+    opened = settle_open_intent(opened, seen.primary, request, workspace)
+    return opened, look(opened, request, workspace)
 
 
-def settle_open_intent(opened: Opened, primary: ZoneWriter, request: ApplyRequest, ports: ApplyPorts) -> Opened:
+def settle_open_intent(opened: Opened, primary: ZoneWriter, request: ApplyRequest, workspace: Workspace) -> Opened:
     """Wait for a writer at work, settle for one that is gone, until no intent is open.
 
     Raises:
@@ -59,28 +60,30 @@ def settle_open_intent(opened: Opened, primary: ZoneWriter, request: ApplyReques
         OutsideFailure: the update of a dead writer cannot be settled now; its intent stays open.
     """
     while (intent := opened.log.open_intent) is not None and isinstance(intent.body, Intent):
-        if _is_gone(intent, intent.body, request, ports):
+        if _is_gone(intent, intent.body, request, workspace):
             if opened.writer.head() == opened.log.commit:
-                return opened.with_log(settle_intent(opened, primary, intent, intent.body, ports))
+                return opened.with_log(settle_intent(opened, primary, intent, intent.body, workspace))
             opened = opened.with_log(opened.writer.newest())  # it wrote its result, and then was gone
             continue
         if not request.wait:
             raise _still_open(intent)
-        opened = _wait(opened, primary, intent, intent.body, ports)
+        opened = _wait(opened, primary, intent, intent.body, workspace)
     return opened
 
 
-def settle_intent(opened: Opened, primary: ZoneWriter, entry: Entry, intent: Intent, ports: ApplyPorts) -> Log:
+def settle_intent(opened: Opened, primary: ZoneWriter, entry: Entry, intent: Intent, workspace: Workspace) -> Log:
     """Settle a dead writer's update for good, and record its outcome."""
-    ports.on_event(Step(f"settling intent {entry.seq}, whose writer is gone"))
-    landed = _settled(primary, Update.of(opened.log, entry), ports)
+    workspace.on_event(Step(f"settling intent {entry.seq}, whose writer is gone"))
+    landed = _settled(primary, Update.of(opened.log, entry), workspace)
     if landed:
-        ports.on_event(Warned(f"the update of intent {entry.seq} had landed"))
-        return _record_landed(opened, entry, intent, primary, ports)
+        workspace.on_event(Warned(f"the update of intent {entry.seq} had landed"))
+        return _record_landed(opened, entry, intent, primary, workspace)
     reason = "the writer of the intent was gone, and its update had not landed; it cannot land any more"
     if (later := _lost_later(opened.log, primary, entry.seq)) is not None:
         reason = f"not known whether its update landed: intent {later.seq} came after it and is lost to this log"
-    ports.on_event(Warned(f"the update of intent {entry.seq} {'never landed' if later is None else f'is {reason}'}"))
+    workspace.on_event(
+        Warned(f"the update of intent {entry.seq} {'never landed' if later is None else f'is {reason}'}")
+    )
     after = ZoneDigests.of(opened.log.observed, opened.log.state, intent.before.serial)
     result = replace(result_of(entry, "failed", after, reason), recovered=True)
     return opened.writer.append(opened.log, result, opened.log.observed, opened.log.state)
@@ -105,7 +108,7 @@ def _lost_later(log: Log, primary: ZoneWriter, seq: int) -> Anchor | None:
     )
 
 
-def _settled(primary: ZoneWriter, update: Update, ports: ApplyPorts) -> bool:
+def _settled(primary: ZoneWriter, update: Update, workspace: Workspace) -> bool:
     """Whether the update landed; it never will from now on. Settling does no harm twice, so it is tried again.
 
     A program of protocol 1 may have made its claim a tombstone before us and gone no further; then the anchor, which
@@ -116,7 +119,7 @@ def _settled(primary: ZoneWriter, update: Update, ports: ApplyPorts) -> bool:
     """
     anchor, reason = update.intent.rrset(update.zone), ""
     for pause in _SETTLE_PAUSES_S:
-        ports.clock.sleep(pause * (0.5 + ports.jitter()))
+        workspace.clock.sleep(pause * (0.5 + workspace.jitter()))
         try:
             return settle(primary, update) or anchor in primary.rrsets_at([anchor.name])
         except (Unconfirmed, OutsideFailure) as error:
@@ -128,7 +131,7 @@ def _settled(primary: ZoneWriter, update: Update, ports: ApplyPorts) -> bool:
     )
 
 
-def _record_landed(opened: Opened, entry: Entry, intent: Intent, primary: ZoneWriter, ports: ApplyPorts) -> Log:
+def _record_landed(opened: Opened, entry: Entry, intent: Intent, primary: ZoneWriter, workspace: Workspace) -> Log:
     log, authority = opened.log, opened.authority
     zone = zone_after_intent(log.observed, intent)
     state = after_changes(log.state, intent.changes, placed(intent.holds, log.numbered(entry.seq)))
@@ -137,8 +140,8 @@ def _record_landed(opened: Opened, entry: Entry, intent: Intent, primary: ZoneWr
         primary,
         entry.anchor,
         intent.changes,
-        ports.clock.monotonic(),
-        ports,
+        workspace.clock.monotonic(),
+        workspace,
         sites_lost=intent.sites_lost,
     )
     result = replace(
@@ -147,10 +150,10 @@ def _record_landed(opened: Opened, entry: Entry, intent: Intent, primary: ZoneWr
         servers=servers,
         # When it was accepted is not known; by now it has been, so this errs on the late side.
         retire=after_caches(
-            retirements(intent.changes, ports.clock.now(), servers, log.applied_to, log.left), authority
+            retirements(intent.changes, workspace.clock.now(), servers, log.applied_to, log.left), authority
         ),
         recovered=True,
-        damage=read_landed(primary, log.zone, entry.anchor, intent, ports.on_event).damage,
+        damage=read_landed(primary, log.zone, entry.anchor, intent, workspace.on_event).damage,
     )
     return opened.writer.append(log, result, zone, state)
 
@@ -176,23 +179,27 @@ def overtaken(intent: Entry, settled: Entry) -> Unconfirmed | OutsideFailure:
     )
 
 
-def _is_gone(entry: Entry, intent: Intent, request: ApplyRequest, ports: ApplyPorts) -> bool:
+def _is_gone(entry: Entry, intent: Intent, request: ApplyRequest, workspace: Workspace) -> bool:
     if request.recover == entry.seq:
         return True
     lease = intent.lease
-    return lease.boot_id is not None and lease.boot_id == request.boot_id and ports.process_is_gone(lease.pid)
+    return (
+        lease.boot_id is not None
+        and lease.boot_id == workspace.process.boot_id
+        and workspace.process_is_gone(lease.pid)
+    )
 
 
-def _wait(opened: Opened, primary: ZoneWriter, entry: Entry, intent: Intent, ports: ApplyPorts) -> Opened:
+def _wait(opened: Opened, primary: ZoneWriter, entry: Entry, intent: Intent, workspace: Workspace) -> Opened:
     """Watch the head until it moves or has stood still for so long that its writer must be gone."""
-    ports.on_event(Step(f"waiting for intent {entry.seq} by {entry.envelope.principal} to get its result"))
-    began = ports.clock.monotonic()
+    workspace.on_event(Step(f"waiting for intent {entry.seq} by {entry.envelope.principal} to get its result"))
+    began = workspace.clock.monotonic()
     limit = intent.lease.seconds + _GRACE_S
-    while ports.clock.monotonic() - began < limit:
-        ports.clock.sleep(_LOOK_EVERY_S * (0.5 + ports.jitter()))
+    while workspace.clock.monotonic() - began < limit:
+        workspace.clock.sleep(_LOOK_EVERY_S * (0.5 + workspace.jitter()))
         if opened.writer.head() != opened.log.commit:
             return opened.with_log(opened.writer.newest())
-    return opened.with_log(settle_intent(opened, primary, entry, intent, ports))
+    return opened.with_log(settle_intent(opened, primary, entry, intent, workspace))
 
 
 def _still_open(entry: Entry) -> Refused:

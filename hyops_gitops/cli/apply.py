@@ -59,17 +59,17 @@ def apply(
     public half is in authority/allowed_signers, or a .pub file whose private half is in an agent. Where CI is set,
     HYOPS_PRIMARY_URL must equal primary.api_url. HYOPS_OVERRIDES may hold more overrides, one a line.
     """
-    wiring = LocalWorkspace(find_repository(repo))
+    workspace = LocalWorkspace(find_repository(repo), on_event=show_event, authority_file=authority_file)
     request = replace(
-        run_request(wiring, (), authority_file, options["recover"]),
+        run_request((), options["recover"]),
         revision=revision or "HEAD",
         work_tree_matters=revision is None,
-        overrides=overrides_of(override_texts, wiring.environ),
+        overrides=overrides_of(override_texts, workspace.environ),
         wait=not options["no_wait"],
         sites_lost=options["sites_lost"],
         watch=not options["no_watch"],
     )
-    receipt = apply_commit(request, wiring.apply_ports(show_event))
+    receipt = apply_commit(request, workspace)
     match output_format:
         case "json":
             echo_json(receipt.to_json())

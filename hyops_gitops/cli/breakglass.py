@@ -118,12 +118,10 @@ def _run(wanted: BreakGlassCommand, options: dict[str, object]) -> int:
     yes = bool(options["yes"])
     if not yes and not is_terminal(sys.stdin):
         raise UsageError("cannot ask for confirmation: stdin is not a terminal", code="usage", hint="pass --yes")
-    wiring = LocalWorkspace(find_repository(repo))
+    wiring = LocalWorkspace(find_repository(repo), on_event=show_event, authority_file=authority_file)
     recover, declared = options["recover"], _declared(wanted, options)
-    own = run_request(
-        wiring, _texts(options["override_texts"]), authority_file, recover if isinstance(recover, int) else None
-    )
-    request = BreakglassRequest(replace(own, sites_lost=declared.sites_lost), declared)
+    own = run_request(_texts(options["override_texts"]), recover if isinstance(recover, int) else None)
+    request = BreakglassRequest(replace(own, sites_lost=declared.sites_lost), declared, str(witness or ""))
 
     def confirm(prepared: Prepared, chosen: ChosenMoves) -> None:
         opened = prepared.opened
@@ -132,7 +130,7 @@ def _run(wanted: BreakGlassCommand, options: dict[str, object]) -> int:
         if not yes:
             click.confirm("Continue?", abort=True, err=True)
 
-    done = break_glass(wanted, request, wiring.breakglass_ports(show_event, witness), confirm)
+    done = break_glass(wanted, request, wiring, confirm)
     tell(
         done,
         options["output_format"],

@@ -9,12 +9,12 @@ from hyops_gitops.adapters.wheels import Wheels, tarball
 from hyops_gitops.adapters.yaml.schema import shipped_schemas
 from hyops_gitops.cli.options import common_options, find_repository
 from hyops_gitops.cli.output import echo, echo_json, show_event
-from hyops_gitops.cli.wiring import TOOL, LocalWorkspace
+from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.errors import Exit, UsageError
 from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.findings import printable
-from hyops_gitops.recover.make_bundle import BundlePorts, make_bundle
+from hyops_gitops.recover.make_bundle import make_bundle
 
 
 @click.command()
@@ -61,15 +61,9 @@ def bundle(
     """
     if authority_file is not None:
         raise UsageError("--authority has no use here: a bundle holds what was committed", code="usage")
-    wiring = LocalWorkspace(find_repository(repo), on_event=show_event)
-    ports = BundlePorts(
-        workspace=wiring,
-        wheels=Wheels(folder, platform, pythons, show_event),
-        shipped=lambda: {**shipped_schemas(), **bundle_files()},
-        pack=tarball,
-        tool=TOOL,
-    )
-    made = make_bundle(revision, ports)
+    workspace = LocalWorkspace(find_repository(repo), on_event=show_event)
+    wheels = Wheels(folder, platform, pythons, show_event)
+    made = make_bundle(revision, workspace, wheels, lambda: {**shipped_schemas(), **bundle_files()}, tarball)
     replace_file(file, made.content)
     if output_format == "json":
         echo_json(made.to_json(str(file)))

@@ -52,7 +52,7 @@ def cutover(
         raise UsageError("--prepare only lowers the TTL: it takes neither --to nor --target", code="usage")
     if ttl is not None and not only_ttl:
         raise UsageError("--ttl belongs to --prepare", code="usage")
-    order, ports = order_of(options, sites_lost), _wiring(options).move_ports(_file(options))
+    order, ports = order_of(options, sites_lost), _workspace(options)
     if only_ttl:
         return show(usecases.prepare(name, ttl, order, ports), options)
     return show(usecases.cutover(name, site, targets, order, ports), options)
@@ -68,9 +68,7 @@ def failback(name: str, sites_lost: tuple[str, ...], **options: object) -> int:
 
     This is a new change, planned and checked like any other, not a revert of a commit.
     """
-    return show(
-        usecases.failback(name, order_of(options, sites_lost), _wiring(options).move_ports(_file(options))), options
-    )
+    return show(usecases.failback(name, order_of(options, sites_lost), _workspace(options)), options)
 
 
 def show(done: MoveResult, options: dict[str, object]) -> int:
@@ -81,12 +79,8 @@ def show(done: MoveResult, options: dict[str, object]) -> int:
     return Exit.OK
 
 
-def _wiring(options: dict[str, object]) -> LocalWorkspace:
-    return LocalWorkspace(find_repository(_path(options["repo"])))
-
-
-def _file(options: dict[str, object]) -> Path | None:
-    return _path(options["authority_file"])
+def _workspace(options: dict[str, object]) -> LocalWorkspace:
+    return LocalWorkspace(find_repository(_path(options["repo"])), authority_file=_path(options["authority_file"]))
 
 
 def _path(value: object) -> Path | None:

@@ -46,7 +46,7 @@ def drift(
     """
     wiring = LocalWorkspace(find_repository(repo), on_event=show_event, authority_file=authority_file)
     if wants_repair(options, live, dns_only, record, retransfer):
-        return repair(wiring, options, authority_file, output_format)
+        return repair(wiring, options, output_format)
     if dns_only and (live or record):
         raise UsageError("--dns excludes --live and --record, which need the API", code="usage")
     look: Look = "api" if live else "dns" if dns_only else "auto"

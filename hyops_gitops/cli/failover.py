@@ -69,10 +69,10 @@ def failover(  # noqa: PLR0913, PLR0917 - click hands every option over by name
         raise UsageError("--live belongs to --check", code="usage")
     wiring = LocalWorkspace(find_repository(repo), authority_file=authority_file)
     request = FailoverRequest(origin, to, environment, include, holds_of(holds), site_lost)
-    order, ports = order_of(options), wiring.move_ports(authority_file)
+    order, ports = order_of(options), wiring
     if not check:
         return show(fail_over(request, order, ports), options)
-    found = rehearse(request, order, ports, wiring, wiring.readiness_ports(), live=live)
+    found = rehearse(request, order, ports, live=live)
     tell(found, options["output_format"], lambda: rehearsal_text(found))
     return found.exit_code
 

@@ -29,7 +29,7 @@ def fmt(
     """
     root = find_repository(repo)
     chosen = inside(root, paths) if paths else None
-    done = format_contracts(LocalWorkspace(root).file_ports(), chosen, write=not check)
+    done = format_contracts(LocalWorkspace(root), chosen, write=not check)
     if output_format == "json":
         echo_json(done.to_json())
     else:

@@ -49,7 +49,9 @@ def publish(  # noqa: PLR0913, PLR0917 - click hands every option over by name
     if source is None and known and "#" not in known and file.parent.name == _INSTANCES:
         source = f"{known}#{file.stem}"
     request = PublishRequest(publication, site, source, allow_status, attest, write=not check)
-    done = publish_outputs(request, LocalWorkspace(find_repository(repo)).file_ports(authority_file), datetime.now(UTC))
+    done = publish_outputs(
+        request, LocalWorkspace(find_repository(repo), authority_file=authority_file), datetime.now(UTC)
+    )
     tell(done, output_format, lambda: published_text(done))
     return Exit.NO if check and done.differs else Exit.OK
 

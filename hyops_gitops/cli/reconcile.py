@@ -58,15 +58,15 @@ def reconcile(  # noqa: PLR0913, PLR0917 - click hands every option over by name
         raise UsageError(
             f"expected a segment's folder or id, got {segment}", code="no-segment", hint="give FOLDER/segments/ID"
         )
-    wiring = LocalWorkspace(find_repository(repo))
+    workspace = LocalWorkspace(find_repository(repo), on_event=show_event, authority_file=authority_file)
     request = ReconcileRequest(
         segment=segment if known else folder.resolve().name,
         files=None if known else read_folder(folder),
-        apply=replace(run_request(wiring, override_texts, authority_file, recover), work_tree_matters=order.commits),
+        apply=replace(run_request(override_texts, recover), work_tree_matters=order.commits),
         options=order,
         reviewed=reviewed,
         revert=revert,
     )
-    done = bring_in(request, wiring.reconcile_ports(show_event, authority_file))
+    done = bring_in(request, workspace)
     tell(done, output_format, lambda: reconciled_text(done))
     return Exit.OK

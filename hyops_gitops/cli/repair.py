@@ -2,12 +2,11 @@
 
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TypeVar
 
 import click
 
-from hyops_gitops.cli.output import is_terminal, note, show_event, tell
+from hyops_gitops.cli.output import is_terminal, note, tell
 from hyops_gitops.cli.run_request import run_request
 from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.errors import UsageError
@@ -55,20 +54,17 @@ def wants_repair(options: Mapping[str, object], *others: object) -> bool:
     return True
 
 
-def repair(
-    wiring: LocalWorkspace, options: Mapping[str, object], authority_file: Path | None, output_format: str
-) -> int:
+def repair(workspace: LocalWorkspace, options: Mapping[str, object], output_format: str) -> int:
     """Show the repair, ask for confirmation, send it."""
     keep = options.get("keep")
     chosen = dict(_kept(str(text)) for text in (keep if isinstance(keep, tuple) else ()))
-    ports = wiring.apply_ports(show_event)
-    prepared = prepare_repair(RepairRequest(run_request(wiring, (), authority_file, None), chosen), ports)
+    prepared = prepare_repair(RepairRequest(run_request((), None), chosen), workspace)
     zone = prepared.opened.log.zone
     if prepared.repairs:
         note(repair_plan_text(zone, prepared.repairs))
     if prepared.possible and not options.get("yes"):
         _agree(zone)
-    done = carry_out_repair(prepared, ports)
+    done = carry_out_repair(prepared, workspace)
     tell(done, output_format, lambda: repaired_text(done))
     return done.exit_code
 

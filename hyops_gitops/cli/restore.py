@@ -42,13 +42,12 @@ def restore(
     Creates the zone, or rewrites what differs in one PATCH, with a serial above every secondary's; proves and records
     it. Needs the API key and HYOPS_SIGNING_KEY_FILE, as apply does. The primary's settings and keys come from deploy/.
     """
-    wiring = LocalWorkspace(find_repository(repo))
-    ports = wiring.restore_ports(show_event)
-    request = RestoreRequest(run_request(wiring, override_texts, authority_file, recover), transfer_keys)
-    prepared = prepare_restore(request, ports)
+    workspace = LocalWorkspace(find_repository(repo), on_event=show_event, authority_file=authority_file)
+    request = RestoreRequest(run_request(override_texts, recover), transfer_keys)
+    prepared = prepare_restore(request, workspace)
     if prepared.plan is not None:
         _agree(prepared.plan, yes=yes)
-    done = carry_out_restore(prepared, ports)
+    done = carry_out_restore(prepared, workspace)
     tell(done, output_format, lambda: restored_text(done))
     return done.exit_code
 

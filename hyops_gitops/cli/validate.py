@@ -18,6 +18,7 @@ from hyops_gitops.cli.options import common_options, find_repository, inside, wo
 from hyops_gitops.cli.output import echo, echo_json, is_terminal, note
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.findings import Finding, findings_json, findings_text, has_errors, summary
+from hyops_gitops.core.ports import SourceTree
 from hyops_gitops.validate.formats import findings_annotations, findings_sarif
 from hyops_gitops.validate.rules import RULES
 from hyops_gitops.validate.validation import Start, Validation, changed_paths, validate_tree
@@ -71,22 +72,22 @@ def validate(
         about = {*validation.findings_about(inside(root, paths)), *validation.dangling}
         findings = tuple(one for one in findings if one in about)
     about_commits = () if since is None else _about_commits(history, since, validation)
-    findings = (*findings, *about_commits, *_about_segments(root, validation))
+    findings = (*findings, *about_commits, *_about_segments(root, tree, validation))
     _show(findings, validation.checked, output_format, _place_in_checkout(root))
     return Exit.NO if has_errors(findings) else Exit.OK
 
 
-def _about_segments(root: Path, validation: Validation) -> tuple[Finding, ...]:
+def _about_segments(root: Path, tree: SourceTree, validation: Validation) -> tuple[Finding, ...]:
     """Findings about break-glass segments in the log; none without a clone or a log."""
     started = validation.authority is not None and validation.authority.evidence.genesis is not None
     if not started or not any((one / ".git").exists() for one in (root, *root.parents)):
         return ()
-    from hyops_gitops.adapters.ssh.signing import SshVerifier  # noqa: PLC0415 - reading a log takes cryptography
-    from hyops_gitops.cli.wiring import LocalWorkspace  # noqa: PLC0415 - as above
+    from hyops_gitops.cli.wiring import LocalWorkspace  # noqa: PLC0415 - reading a log takes cryptography
     from hyops_gitops.log.reviews import segment_findings  # noqa: PLC0415 - as above
+    from hyops_gitops.log.workspace import Revision  # noqa: PLC0415 - as above
 
-    wiring = LocalWorkspace(root)
-    return segment_findings(validation, wiring.open_store, SshVerifier(), wiring.mark, SystemClock().now())
+    revision = Revision(LocalWorkspace(root), tree, validation=validation)
+    return segment_findings(revision, SystemClock().now())
 
 
 def _show(findings: tuple[Finding, ...], checked: int, output_format: str, prefix: str) -> None:

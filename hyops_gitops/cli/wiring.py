@@ -10,6 +10,7 @@ import os
 import random
 import uuid
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -29,27 +30,41 @@ from hyops_gitops.cli.output import note
 from hyops_gitops.cli.servers import Servers
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.guards import Override
-from hyops_gitops.log.workspace import Process, Workspace
+from hyops_gitops.core.outside import Process
+from hyops_gitops.log.workspace import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from hyops_gitops.adapters.unpacked import Unpacked
-    from hyops_gitops.apply.probe import ReadinessPorts
-    from hyops_gitops.apply.request import ApplyPorts
+    from hyops_gitops.adapters.yaml.edit import TextWriter
     from hyops_gitops.audit.commits import AuditGit
     from hyops_gitops.core.authority import Authority, EvidenceSettings, Secondary
     from hyops_gitops.core.events import OnEvent
     from hyops_gitops.core.exchange import ServerInfo, SourceFile
-    from hyops_gitops.core.network import DnsClient, Refresher, ScratchZone, ZoneReader, ZoneTransfers
-    from hyops_gitops.core.ports import EvidenceStore, History, RemoteAccess, Signer, SourceTree, VerifiedMark
-    from hyops_gitops.move.contract_files import FilePorts
-    from hyops_gitops.move.moving import MovePorts
+    from hyops_gitops.core.network import (
+        DnsClient,
+        Prober,
+        Refresher,
+        ScratchZone,
+        ZoneReader,
+        ZoneRestorer,
+        ZoneTransfers,
+        ZoneWriter,
+    )
+    from hyops_gitops.core.ports import (
+        Branches,
+        EvidenceStore,
+        Forge,
+        History,
+        RemoteAccess,
+        SegmentFolder,
+        Signer,
+        SourceTree,
+        VerifiedMark,
+    )
     from hyops_gitops.recover.bundle import BundleInfo
-    from hyops_gitops.recover.open_segment import BreakglassPorts
-    from hyops_gitops.recover.reconcile import ReconcilePorts
-    from hyops_gitops.recover.restore import RestorePorts
 
 TOOL = f"hyops-gitops {__version__}"
 
@@ -125,11 +140,6 @@ class LocalWorkspace(Workspace):
     def work_tree(self) -> SourceTree:
         return work_tree(self.root)
 
-    def segments(self) -> tuple[str, ...]:
-        from hyops_gitops.adapters.files import DiskSegments
-
-        return tuple(DiskSegments(self.root).segments())
-
     def open_reader(self, authority: Authority) -> ZoneReader:
         return self.servers.reader(authority)
 
@@ -155,11 +165,6 @@ class LocalWorkspace(Workspace):
         """
         return self._unpacked.info if self._unpacked else None
 
-    @property
-    def run(self) -> dict[str, str]:
-        """Which CI job this is, for the log."""
-        return run_from_environment(self.environ)
-
     def open_store(self, settings: EvidenceSettings) -> EvidenceStore:
         """The evidence branch, or its files in a folder without git."""
         from hyops_gitops.adapters.unpacked_log import UnpackedEvidence
@@ -168,12 +173,7 @@ class LocalWorkspace(Workspace):
             return UnpackedEvidence(self._unpacked)
         return GitEvidenceStore(self.root, settings.branch, settings.remote, settings.mirrors)
 
-    def apply_ports(self, on_event: OnEvent) -> ApplyPorts:
-        """For `apply`.
-
-        Raises:
-            UsageError: code `no-repository`: this is a folder without git.
-        """
+    def require_clone(self) -> None:
         if self._unpacked is not None:
             raise UsageError(
                 f"{self.root} is no clone: an apply writes to the log, which takes one",
@@ -181,111 +181,62 @@ class LocalWorkspace(Workspace):
                 hint="run this in a clone; here `status`, `plan`, `validate`, `audit` and, where nothing else is left, "
                 "`breakglass` work",
             )
-        return self._apply_ports(on_event)
 
-    def _apply_ports(self, on_event: OnEvent) -> ApplyPorts:
-        from hyops_gitops.adapters.dns.client import PlainDnsClient
-        from hyops_gitops.adapters.dns.probes import NetworkProber
-        from hyops_gitops.adapters.forge.forge import forge_from_environment
-        from hyops_gitops.apply.request import ApplyPorts
-
-        return ApplyPorts(
-            read=read_document,
-            check=check_document,
-            history=self.history,
-            open_store=self.open_store,
-            open_primary=self.servers.writer,
-            open_refresher=self.servers.refresher,
-            open_signer=self.open_signer,
-            verifier=SshVerifier(),
-            dns=PlainDnsClient(),
-            prober=NetworkProber(),
-            clock=SystemClock(),
-            process_is_gone=process_is_gone,
-            jitter=random.random,
-            on_event=on_event,
-            forge=forge_from_environment(self.environ),
-            mark=self.mark,
-        )
-
-    def restore_ports(self, on_event: OnEvent) -> RestorePorts:
-        """For `restore`.
-
-        Raises:
-            UsageError: code `no-repository`: this is a folder without git.
-        """
+    @cached_property
+    def segment_folder(self) -> SegmentFolder:
         from hyops_gitops.adapters.files import DiskSegments
-        from hyops_gitops.recover.restore import RestorePorts
 
-        segments = tuple(DiskSegments(self.root).segments())
-        return RestorePorts(self.apply_ports(on_event), self.servers.restorer, segments)
+        return DiskSegments(self.root)
 
-    def reconcile_ports(self, on_event: OnEvent, authority_file: Path | None = None) -> ReconcilePorts:
-        """For `reconcile`.
-
-        Raises:
-            UsageError: code `no-repository`: this is a folder without git.
-        """
-        from hyops_gitops.recover.reconcile import ReconcilePorts
-
-        return ReconcilePorts(self.apply_ports(on_event), self.move_ports(authority_file), self.servers.restorer)
-
-    def breakglass_ports(self, on_event: OnEvent, witness: Path | None) -> BreakglassPorts:
-        """For `breakglass`: an apply's, and what only an unpacked bundle needs."""
-        from hyops_gitops.adapters.files import DiskSegments
-        from hyops_gitops.adapters.yaml.edit import TextWriter
-        from hyops_gitops.recover.open_segment import BreakglassPorts
-
+    @property
+    def as_of(self) -> datetime | None:
         bundle = self.bundle()
-        return BreakglassPorts(
-            apply=self._apply_ports(on_event),
-            work_tree=work_tree(self.root),
-            writer=TextWriter(self.root),
-            folder=DiskSegments(self.root),
-            open_witness=None if witness is None else lambda: SshKeygenSigner(witness, self.environ),
-            new_segment=lambda: uuid.uuid4().hex[-12:],
-            as_of=bundle.as_of if bundle else None,
-        )
+        return bundle.as_of if bundle else None
 
-    def file_ports(self, authority_file: Path | None = None) -> FilePorts:
-        """For commands that change contracts."""
+    @cached_property
+    def contract_writer(self) -> TextWriter:
         from hyops_gitops.adapters.yaml.edit import TextWriter
-        from hyops_gitops.move.contract_files import FilePorts
 
-        writer = TextWriter(self.root)
-        return FilePorts(
-            read=read_document,
-            check=check_document,
-            tree=work_tree(self.root),
-            writer=writer,
-            replace=writer.replace,
-            authority_override=authority_source(authority_file),
-        )
+        return TextWriter(self.root)
 
-    def move_ports(self, authority_file: Path | None = None) -> MovePorts:
-        """For commands that move endpoints."""
-        from hyops_gitops.adapters.forge.forge import ForgeProgram
+    def replace_files(self, files: Mapping[str, bytes]) -> None:
+        self.contract_writer.replace(files)
+
+    @cached_property
+    def branches(self) -> Branches:
         from hyops_gitops.adapters.git.commit import GitBranches
-        from hyops_gitops.move.moving import MovePorts
 
-        return MovePorts(
-            files=self.file_ports(authority_file),
-            history=GitRepository(self.root),
-            branches=GitBranches(self.root, self.environ),
-            open_pull_request=ForgeProgram(self.root).open,
-            open_store=self.open_store,
-            verifier=SshVerifier(),
-            clock=SystemClock(),
-            mark=GitVerifiedMark(self.root),
-        )
+        return GitBranches(self.root, self.environ)
 
-    def readiness_ports(self) -> ReadinessPorts:
-        """For probes of targets."""
-        from hyops_gitops.adapters.dns.client import PlainDnsClient
+    def open_pull_request(self, command: Sequence[str]) -> str | None:
+        from hyops_gitops.adapters.forge.forge import ForgeProgram
+
+        return ForgeProgram(self.root).open(command)
+
+    @cached_property
+    def forge(self) -> Forge | None:
+        from hyops_gitops.adapters.forge.forge import forge_from_environment
+
+        return forge_from_environment(self.environ)
+
+    @cached_property
+    def prober(self) -> Prober:
         from hyops_gitops.adapters.dns.probes import NetworkProber
-        from hyops_gitops.apply.probe import ReadinessPorts
 
-        return ReadinessPorts(NetworkProber(), PlainDnsClient())
+        return NetworkProber()
+
+    def open_writer(self, authority: Authority) -> ZoneWriter:
+        return self.servers.writer(authority)
+
+    def open_restorer(self, authority: Authority) -> ZoneRestorer:
+        return self.servers.restorer(authority)
+
+    def open_witness(self, key_file: str) -> Signer:
+        return SshKeygenSigner(Path(key_file), self.environ)
+
+    process_is_gone = staticmethod(process_is_gone)
+
+    jitter = staticmethod(random.random)
 
     @cached_property
     def transfers(self) -> ZoneTransfers:

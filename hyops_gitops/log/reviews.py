@@ -1,20 +1,17 @@
 """Reviews that break-glass segments wait for."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from hyops_gitops.core.authority import EvidenceSettings
 from hyops_gitops.core.errors import HyopsError
 from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.findings import Finding, finding
 from hyops_gitops.core.layout import START
-from hyops_gitops.core.ports import EvidenceStore, VerifiedMark, Verifier
-from hyops_gitops.log.branch import read_signers, require_log
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.segment import SEGMENTS
+from hyops_gitops.log.workspace import ManagedZone, Revision
 from hyops_gitops.validate.rules import BREAKGLASS_OVERDUE, BREAKGLASS_REVIEW
-from hyops_gitops.validate.validation import Validation
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,35 +59,22 @@ def pending_reviews(log: Log, review_h: int) -> Iterator[PendingReview]:
             yield PendingReview(reconcile.segment, entry.seq, adopted.operators, due)
 
 
-def segment_findings(
-    validation: Validation,
-    open_store: Callable[[EvidenceSettings], EvidenceStore],
-    verifier: Verifier,
-    mark: VerifiedMark | None,
-    now: datetime,
-) -> tuple[Finding, ...]:
+def segment_findings(revision: Revision, now: datetime) -> tuple[Finding, ...]:
     """A warning for each segment that waits for its review, an error for an overdue one.
 
     None where this clone has no log, no segments, or a log that does not verify: other checks report those.
     """
-    authority = validation.authority
-    if authority is None or authority.evidence.genesis is None:
-        return ()
+    return tuple(found for zone in revision.zones.values() if zone.is_started for found in _about_reviews(zone, now))
+
+
+def _about_reviews(zone: ManagedZone, now: datetime) -> Iterator[Finding]:
     try:
-        snapshot = open_store(authority.evidence).recorded()
+        snapshot = zone.store.recorded()
         if snapshot is None or not any(path.startswith(SEGMENTS) for path in snapshot.paths()):
-            return ()
-        log = require_log(snapshot, authority, read_signers(validation.files), verifier, mark=mark)
+            return
+        log = zone.log()
     except HyopsError:
-        return ()
-    pending = pending_reviews(log, authority.policy.breakglass.review_h)
-    return tuple(
-        finding(
-            BREAKGLASS_OVERDUE if review.overdue(now) else BREAKGLASS_REVIEW,
-            authority.path,
-            START,
-            review.message,
-            review.hint,
-        )
-        for review in pending
-    )
+        return
+    for review in pending_reviews(log, zone.authority.policy.breakglass.review_h):
+        rule = BREAKGLASS_OVERDUE if review.overdue(now) else BREAKGLASS_REVIEW
+        yield finding(rule, zone.authority.path, START, review.message, review.hint)

@@ -9,59 +9,36 @@ Invariants, which every command relies on:
   one, and an error where there are several.
 - Reading alone. The workspace writes nothing by itself; what it opens for writing is called a writer, a restorer, a
   signer or a refresher.
-- Pure. The members that touch the outside are abstract: `cli` opens them with adapters, tests replace single ones.
+- Pure. What touches the outside is abstract in `core.outside`; `cli` opens it with adapters, tests replace parts.
 """
 
 import copy
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Self
 
-from hyops_gitops.core.authority import Authority, EvidenceSettings, Secondary
-from hyops_gitops.core.document import DocumentReader, SchemaChecker
+from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.events import OnEvent, Warned
-from hyops_gitops.core.exchange import ServerInfo, SourceFile
+from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.findings import FindingsError
-from hyops_gitops.core.network import DnsClient, Refresher, ScratchZone, ZoneReader, ZoneTransfers
+from hyops_gitops.core.outside import Outside
 from hyops_gitops.core.ports import (
-    Clock,
     EvidenceSnapshot,
     EvidenceStore,
-    History,
-    RemoteAccess,
     Signer,
     SourceTree,
-    VerifiedMark,
-    Verifier,
 )
 from hyops_gitops.log.branch import Signers, read_evidence, read_signers, recorded_branch, require_log
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.trust import MAIN_NAMESPACE
 from hyops_gitops.log.verify import Reading
-from hyops_gitops.log.writer import EntryWriter
+from hyops_gitops.log.writer import Author, EntryWriter, SigningKey
 from hyops_gitops.validate.validation import Validation, validate_tree
 
 
-@dataclass(frozen=True, slots=True)
-class Process:
-    """This run of the program, as entries name it."""
-
-    tool: str = "hyops-gitops"
-    run: Mapping[str, str] = field(default_factory=dict)  # the CI job
-    boot_id: str | None = None  # of this machine since it started, and of its process namespace
-    pid: int = 0
-
-
-class Workspace(ABC):
+class Workspace(Outside):
     """Everything that a command may ask for; see the invariants above."""
-
-    read: DocumentReader
-    check: SchemaChecker
-    clock: Clock
-    verifier: Verifier
 
     def __init__(self, on_event: OnEvent, authority_override: SourceFile | None) -> None:
         self.on_event = on_event
@@ -76,16 +53,6 @@ class Workspace(ABC):
         vars(other).update({"_revisions": {}, **parts})
         return other
 
-    # --- the repository
-
-    @property
-    @abstractmethod
-    def history(self) -> History: ...
-
-    @property
-    @abstractmethod
-    def work_tree(self) -> SourceTree: ...
-
     def at(self, revision: str = "HEAD") -> "Revision":
         """A commit.
 
@@ -94,98 +61,37 @@ class Workspace(ABC):
         """
         if revision not in self._revisions:
             commit = self.history.resolve(revision)
-            found = self._revisions.get(commit) or Revision(self, commit, self.history.tree(commit))
+            found = self._revisions.get(commit) or Revision(self, self.history.tree(commit), commit)
             self._revisions |= {revision: found, commit: found}
         return self._revisions[revision]
 
     def here(self) -> "Revision":
-        """The work tree as it lies here, committed or not; its `commit` is empty."""
-        return self._revisions.setdefault("", Revision(self, "", self.work_tree))
-
-    # --- this process
-
-    @property
-    @abstractmethod
-    def process(self) -> Process: ...
-
-    @abstractmethod
-    def open_signer(self) -> Signer: ...
-
-    @abstractmethod
-    def new_id(self) -> str:
-        """32 hex digits, never the same again."""
-
-    @abstractmethod
-    def program_version(self, name: str) -> str:
-        """What a program that this one runs says of itself; `python` is the interpreter."""
-
-    # --- the log
-
-    @abstractmethod
-    def open_remote(self, settings: EvidenceSettings) -> RemoteAccess: ...
-
-    @abstractmethod
-    def open_store(self, settings: EvidenceSettings) -> EvidenceStore: ...
-
-    @property
-    @abstractmethod
-    def mark(self) -> VerifiedMark | None:
-        """How far the log of this clone was verified; None where nothing remembers it."""
-
-    @abstractmethod
-    def segments(self) -> tuple[str, ...]:
-        """The ids of the break-glass segments in this folder."""
-
-    # --- servers
-
-    @abstractmethod
-    def open_reader(self, authority: Authority) -> ZoneReader:
-        """The primary, to read."""
-
-    @abstractmethod
-    def reader_with_key(self, authority: Authority) -> ZoneReader | None:
-        """The primary, to read; None where there is no key."""
-
-    @abstractmethod
-    def open_secondary(self, authority: Authority, secondary: Secondary) -> ZoneReader | None:
-        """A secondary, to read; None where it has no API, or no key is bound to its URL."""
-
-    @abstractmethod
-    def open_refresher(self, authority: Authority, secondary: Secondary) -> Refresher | None:
-        """What brings a secondary up to date; None where it has no API, or its key is not here."""
-
-    @abstractmethod
-    def open_scratch(self, authority: Authority) -> ScratchZone:
-        """A zone of a random name on the primary; nothing is made yet."""
-
-    @abstractmethod
-    def server_info(self, authority: Authority) -> ServerInfo: ...
-
-    @abstractmethod
-    def zone_keys(self, authority: Authority) -> tuple[bool, ...] | None:
-        """For each DNSSEC key whether it signs and is published; None where that is not shown."""
-
-    @property
-    @abstractmethod
-    def transfers(self) -> ZoneTransfers: ...
-
-    @property
-    @abstractmethod
-    def dns(self) -> DnsClient: ...
+        """The work tree as it lies here, committed or not."""
+        return self._revisions.setdefault("", Revision(self, self.work_tree))
 
 
 class Revision:
     """Contracts and authority of one commit, of the work tree, or of what a merge would give."""
 
-    def __init__(self, workspace: Workspace, commit: str, tree: SourceTree) -> None:
+    def __init__(
+        self, workspace: Workspace, tree: SourceTree, commit: str | None = None, validation: Validation | None = None
+    ) -> None:
         self.workspace = workspace
-        self.commit = commit  # the commit itself, or the one that the tree starts from
         self.tree = tree
+        self._commit = commit
+        self._validation = validation
+
+    @cached_property
+    def commit(self) -> str:
+        """The commit itself; of any other tree, the one that it starts from."""
+        return self._commit or self.workspace.history.resolve("HEAD")
 
     @cached_property
     def validation(self) -> Validation:
         outside = self.workspace
-        return validate_tree(self.tree, outside.read, outside.check, authority_override=outside.authority_override)
+        return self._validation or validate_tree(
+            self.tree, outside.read, outside.check, authority_override=outside.authority_override
+        )
 
     @cached_property
     def signers(self) -> Signers:
@@ -297,6 +203,11 @@ class ManagedZone:
             InvalidData: code `evidence-invalid`: the branch holds anything but ordinary files.
         """
         return read_evidence(snapshot, self.authority, self.signers, self.workspace.verifier)
+
+    def author(self, own: SigningKey) -> Author:
+        """Who writes entries in this run, with this key."""
+        process = self.workspace.process
+        return Author(own, self.signers.sha256, self.workspace.clock, process.tool, process.run)
 
     def entry_writer(self, signer: Signer | None = None, namespace: str = MAIN_NAMESPACE) -> EntryWriter:
         """A writer whose key is listed, and known to sign.

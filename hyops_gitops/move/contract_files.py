@@ -3,17 +3,18 @@
 The order of `CONTRACT_KEYS` is the canonical one; the schema's properties have it, and a test compares them.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hyops_gitops.core.codec import JsonObject
 from hyops_gitops.core.contract import Contract, Target
-from hyops_gitops.core.document import ContractWriter, DocumentReader, Edit, SchemaChecker
+from hyops_gitops.core.document import Edit
 from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.findings import FindingsError, Severity
 from hyops_gitops.core.layout import lay_out
 from hyops_gitops.core.ports import SourceTree
-from hyops_gitops.validate.validation import Validation, validate_tree
+from hyops_gitops.log.workspace import Revision, Workspace
+from hyops_gitops.validate.validation import Validation
 
 CONTRACT_KEYS = (
     "endpoint_dns_name",
@@ -133,18 +134,6 @@ def key_order(key: str, order: Sequence[str] = CONTRACT_KEYS) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class FilePorts:
-    """What it takes to change contracts."""
-
-    read: DocumentReader
-    check: SchemaChecker
-    tree: SourceTree  # the work tree
-    writer: ContractWriter
-    replace: Callable[[Mapping[str, bytes]], None]  # files of the work tree, all or none
-    authority_override: SourceFile | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class FileChange:
     """One contract file before and after; nothing is written yet."""
 
@@ -172,68 +161,65 @@ class Overlay:
         return sorted([*kept, *made], key=lambda source: source.path)
 
 
-def validated(ports: FilePorts) -> Validation:
+def validated(workspace: Workspace) -> Validation:
     """Validate the work tree.
 
     Raises:
         FindingsError: the authority is invalid.
     """
-    validation = validate_tree(ports.tree, ports.read, ports.check, authority_override=ports.authority_override)
-    if validation.authority is None:
-        raise FindingsError(validation.findings)
-    return validation
+    here = workspace.here()
+    here.zone()
+    return here.validation
 
 
-def edit_file(path: str, before: bytes, edits: Sequence[Edit], ports: FilePorts) -> FileChange:
+def edit_file(path: str, before: bytes, edits: Sequence[Edit], workspace: Workspace) -> FileChange:
     """Set these keys in one file, and prove that nothing else changed.
 
     Raises:
         FindingsError: it cannot be read.
         InvalidData: code `not-editable`.
     """
-    after = ports.writer.set_values(before, edits) if edits else before
-    was, now = _data(path, before, ports), _data(path, after, ports)
+    after = workspace.contract_writer.set_values(before, edits) if edits else before
+    was, now = _data(path, before, workspace), _data(path, after, workspace)
     if not same_data(now, apply_edits(was if isinstance(was, dict) else {}, edits)):
         raise AssertionError(f"the edit of {path} changes something else")
     return FileChange(path, before, after)
 
 
-def order_file(path: str, before: bytes, ports: FilePorts) -> FileChange:
+def order_file(path: str, before: bytes, workspace: Workspace) -> FileChange:
     """Order the keys of one file, and prove that its data stays.
 
     Raises:
         FindingsError: it cannot be read.
         InvalidData: code `not-editable`.
     """
-    was, after = _data(path, before, ports), ports.writer.in_order(before)
-    if not same_data(was, _data(path, after, ports)):
+    was, after = _data(path, before, workspace), workspace.contract_writer.in_order(before)
+    if not same_data(was, _data(path, after, workspace)):
         return FileChange(path, before, before)  # white space that means something stays
     return FileChange(path, before, after)
 
 
-def check_changes(changes: Iterable[FileChange], ports: FilePorts) -> Validation:
+def check_changes(changes: Iterable[FileChange], workspace: Workspace) -> Validation:
     """Validate the tree with these changes.
 
     Raises:
         FindingsError: a changed file would be invalid.
     """
     made = {change.path: change.after for change in changes}
-    validation = validate_tree(
-        Overlay(ports.tree, made), ports.read, ports.check, authority_override=ports.authority_override
-    )
+    validation = Revision(workspace, Overlay(workspace.work_tree, made)).validation
     about = validation.findings_about(made)
     if any(finding.severity is Severity.ERROR for finding in about) or validation.authority is None:
         raise FindingsError(about or validation.findings, unwritten=True)
     return validation
 
 
-def write_changes(changes: Iterable[FileChange], ports: FilePorts) -> None:
+def write_changes(changes: Iterable[FileChange], workspace: Workspace) -> None:
     """Replace the files that change, all or none."""
-    ports.replace({change.path: change.after for change in changes if change.changes})
+    workspace.replace_files({change.path: change.after for change in changes if change.changes})
 
 
-def _data(path: str, content: bytes, ports: FilePorts) -> object:
-    document, findings = ports.read(path, content)
+def _data(path: str, content: bytes, workspace: Workspace) -> object:
+    document, findings = workspace.read(path, content)
     if document is None or findings:
         raise FindingsError(findings)
     return document.data
@@ -252,21 +238,21 @@ class FormatResult(JsonObject):
         return {"format": "hyops-fmt/1", **JsonObject.to_json(self)}
 
 
-def format_contracts(ports: FilePorts, paths: Collection[str] | None, *, write: bool) -> FormatResult:
+def format_contracts(workspace: Workspace, paths: Collection[str] | None, *, write: bool) -> FormatResult:
     """Order the keys of the contracts at these paths, or all.
 
     Raises:
         FindingsError: a contract cannot be read; none is written.
         InvalidData: code `not-editable`.
     """
-    sources = {source.path: source.content for source in ports.tree.files()}
+    sources = {source.path: source.content for source in workspace.work_tree.files()}
     wanted = [path for path in lay_out(tuple(sources)).contracts if paths is None or path in paths]
     changes: list[FileChange] = []
     for path in wanted:
         content = sources[path]
         if content is not None:
-            changes.append(order_file(path, content, ports))
+            changes.append(order_file(path, content, workspace))
     changed = tuple(change for change in changes if change.changes)
     if write:
-        write_changes(changed, ports)
+        write_changes(changed, workspace)
     return FormatResult(len(changes), tuple(change.path for change in changed), written=write and bool(changed))

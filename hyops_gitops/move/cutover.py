@@ -10,22 +10,21 @@ from hyops_gitops.core.names import canonical_name
 from hyops_gitops.core.text import suggestion
 from hyops_gitops.core.zone import canonical_address, is_address
 from hyops_gitops.log.log import Applied
+from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.move.moves import CommitText, Move, MoveResult, move_of
 from hyops_gitops.move.moving import (
     CommitOptions,
-    MovePorts,
     cache_warnings,
     edit_moves,
     named_contract,
     read_contracts,
-    read_log,
     write_or_commit,
 )
 from hyops_gitops.validate.validation import Validation
 
 
 def cutover(
-    name: str, site: str | None, targets: Sequence[str], options: CommitOptions, ports: MovePorts
+    name: str, site: str | None, targets: Sequence[str], options: CommitOptions, workspace: Workspace
 ) -> MoveResult:
     """Point an endpoint at a site, a target, or both.
 
@@ -34,12 +33,12 @@ def cutover(
         FindingsError: a contract is, or would be, invalid.
         Refused: guard `dirty`.
     """
-    validation = read_contracts(ports, options)
+    validation = read_contracts(workspace, options)
     move = cutover_move(named_contract(validation, name), site, targets)
-    return _finish("cutover", move, validation, options, ports)
+    return _finish("cutover", move, validation, options, workspace)
 
 
-def failback(name: str, options: CommitOptions, ports: MovePorts) -> MoveResult:
+def failback(name: str, options: CommitOptions, workspace: Workspace) -> MoveResult:
     """Point an endpoint at its home, else its recorded previous target.
 
     Raises:
@@ -47,17 +46,17 @@ def failback(name: str, options: CommitOptions, ports: MovePorts) -> MoveResult:
         FindingsError: a contract is, or would be, invalid.
         Refused: guard `dirty`; without home, the log is missing or does not verify.
     """
-    validation = read_contracts(ports, options)
+    validation = read_contracts(workspace, options)
 
     def applied_to(whole_name: str) -> Iterable[Applied]:
-        log = read_log(validation, validation.authority, ports) if validation.authority is not None else None
+        log = workspace.here().zone().log_if_started()
         return log.applied_to(whole_name) if log is not None else ()
 
     move = failback_move(named_contract(validation, name), applied_to)
-    return _finish("failback", move, validation, options, ports)
+    return _finish("failback", move, validation, options, workspace)
 
 
-def prepare(name: str, ttl: int | None, options: CommitOptions, ports: MovePorts) -> MoveResult:
+def prepare(name: str, ttl: int | None, options: CommitOptions, workspace: Workspace) -> MoveResult:
     """Lower an endpoint's TTL ahead of a cutover.
 
     Raises:
@@ -65,7 +64,7 @@ def prepare(name: str, ttl: int | None, options: CommitOptions, ports: MovePorts
         FindingsError: a contract is, or would be, invalid.
         Refused: guard `dirty`.
     """
-    validation = read_contracts(ports, options)
+    validation = read_contracts(workspace, options)
     contract = named_contract(validation, name)
     policy = validation.authority.policy if validation.authority else None
     lowest = max(policy.ttl.minimum, min(policy.cutover_ttl_max, policy.ttl.maximum)) if policy else contract.ttl
@@ -78,7 +77,9 @@ def prepare(name: str, ttl: int | None, options: CommitOptions, ports: MovePorts
     wait = f"{contract.name}: cut over {contract.ttl} s after this is applied, when no cache holds the old TTL any more"
     text = CommitText(f"Lower the TTL of {short} from {contract.ttl} to {wanted} s")
     result = MoveResult("prepare", (move,), warnings=(wait,))
-    return write_or_commit(result, edit_moves([move], validation, ports), text, ("prepare", short), options, ports)
+    return write_or_commit(
+        result, edit_moves([move], validation, workspace), text, ("prepare", short), options, workspace
+    )
 
 
 def cutover_move(contract: Contract, site: str | None, targets: Sequence[str]) -> Move:
@@ -155,13 +156,13 @@ def previous_target(contract: Contract, past: Iterable[Applied]) -> Target | Non
     return found
 
 
-def _finish(verb: str, move: Move, validation: Validation, options: CommitOptions, ports: MovePorts) -> MoveResult:
+def _finish(verb: str, move: Move, validation: Validation, options: CommitOptions, workspace: Workspace) -> MoveResult:
     if not move.edits:
         return MoveResult(verb, (), warnings=(f"{move.name} points there already",))
-    changes = edit_moves([move], validation, ports)
-    result = MoveResult(verb, (move,), warnings=cache_warnings([move], validation, ports))
+    changes = edit_moves([move], validation, workspace)
+    result = MoveResult(verb, (move,), warnings=cache_warnings([move], validation, workspace))
     service = move.name.partition(".")[0]
     short, back = f"{service}.{move.environment}", " back" if verb == "failback" else ""
     text = CommitText(f"Move {short}{back} to {move.to_site or ', '.join(move.after.values)}", move.addresses)
     where = move.to_site or "-".join(move.after.values)
-    return write_or_commit(result, changes, text, (verb, short, "to", where), options, ports)
+    return write_or_commit(result, changes, text, (verb, short, "to", where), options, workspace)

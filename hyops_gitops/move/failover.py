@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from hyops_gitops.apply.preview import PlanRequest, make_proposal
-from hyops_gitops.apply.probe import ReadinessPorts, check_readiness
+from hyops_gitops.apply.probe import check_readiness
 from hyops_gitops.core.declaration import DeclaredHold
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.findings import FindingsError
@@ -17,7 +17,6 @@ from hyops_gitops.move.contract_files import FileChange, Overlay, check_changes
 from hyops_gitops.move.moves import CommitText, Move, MoveResult, Rehearsal, SiteChoice, SkippedEndpoint, select
 from hyops_gitops.move.moving import (
     CommitOptions,
-    MovePorts,
     cache_warnings,
     edit_moves,
     named_contract,
@@ -51,7 +50,7 @@ class Selection:
     holds: tuple[DeclaredHold, ...]
 
 
-def select_moves(request: FailoverRequest, options: CommitOptions, ports: MovePorts) -> Selection:
+def select_moves(request: FailoverRequest, options: CommitOptions, workspace: Workspace) -> Selection:
     """Select the endpoints that move, and those that stay. Writes nothing.
 
     Raises:
@@ -59,9 +58,9 @@ def select_moves(request: FailoverRequest, options: CommitOptions, ports: MovePo
         FindingsError: a contract would be invalid.
         Refused: guard `dirty`.
     """
-    validation = read_contracts(ports, options)
+    validation = read_contracts(workspace, options)
     moves, skipped, holds = choose_moves(request, validation)
-    return Selection(validation, moves, skipped, edit_moves(moves, validation, ports), holds)
+    return Selection(validation, moves, skipped, edit_moves(moves, validation, workspace), holds)
 
 
 def choose_moves(
@@ -81,16 +80,16 @@ def choose_moves(
     return moves, (*skipped, *_invalid(validation, request.environment)), holds
 
 
-def failover(request: FailoverRequest, options: CommitOptions, ports: MovePorts) -> MoveResult:
+def failover(request: FailoverRequest, options: CommitOptions, workspace: Workspace) -> MoveResult:
     """Move a site's endpoints to another site.
 
     Raises:
         UsageError, FindingsError, Refused: as `select_moves`.
         OutsideFailure: git, the remote or the forge's program failed.
     """
-    selection = select_moves(request, options, ports)
+    selection = select_moves(request, options, workspace)
     result = MoveResult(
-        "failover", selection.moves, selection.skipped, cache_warnings(selection.moves, selection.validation, ports)
+        "failover", selection.moves, selection.skipped, cache_warnings(selection.moves, selection.validation, workspace)
     )
     lost = (request.origin,) if request.site_lost else ()
     declared = replace(
@@ -103,7 +102,7 @@ def failover(request: FailoverRequest, options: CommitOptions, ports: MovePorts)
     subject = f"Fail over from {request.origin} to {request.to}{where}: {counted(number, 'endpoint')}"
     words = ("failover", request.origin, "to", request.to, request.environment or "")
     text = CommitText(subject, "\n".join(_lines(selection)))
-    return write_or_commit(result, selection.changes, text, words, replace(options, declared=declared), ports)
+    return write_or_commit(result, selection.changes, text, words, replace(options, declared=declared), workspace)
 
 
 def _check_places(request: FailoverRequest, validation: Validation) -> None:
@@ -141,9 +140,7 @@ def _lines(selection: Selection) -> Iterable[str]:
 def rehearse(
     request: FailoverRequest,
     options: CommitOptions,
-    ports: MovePorts,
     workspace: Workspace,
-    probing: ReadinessPorts,
     *,
     live: bool = False,
 ) -> Rehearsal:
@@ -152,17 +149,15 @@ def rehearse(
     Args:
         request: The failover.
         options: Only its overrides matter.
-        ports: Contracts, log, clock.
-        workspace: For the plan; with `live`, its base is the primary.
-        probing: Probes and DNS.
+        workspace: The repository, and the targets to ask.
         live: Whether to read the primary instead of the signed log.
 
     Raises:
         UsageError, FindingsError, Refused: as the failover and its plan do.
         OutsideFailure: with `live`, the primary cannot be read.
     """
-    selection = select_moves(request, replace(options, commit=False, push=False, pull_request=False), ports)
-    after = check_changes(selection.changes, ports.files)
+    selection = select_moves(request, replace(options, commit=False, push=False, pull_request=False), workspace)
+    after = check_changes(selection.changes, workspace)
     made = {change.path: change.after for change in selection.changes}
     planned = PlanRequest(None, live, options.overrides)
     proposal = make_proposal(planned, workspace.replaced(work_tree=Overlay(workspace.work_tree, made)))
@@ -170,12 +165,11 @@ def rehearse(
         selection.moves,
         after,
         proposal.plan.expected_zone(),
-        ports,
-        probing,
+        workspace,
         proposal.limits.readiness_attested_minutes,
     )
     plan = guarded(proposal.plan, reports, proposal.limits, proposal.overrides)
-    warnings = cache_warnings(selection.moves, selection.validation, ports)
+    warnings = cache_warnings(selection.moves, selection.validation, workspace)
     return Rehearsal(
         request.origin,
         request.to,
@@ -188,15 +182,15 @@ def rehearse(
 
 
 def _probed(
-    moves: Sequence[Move], after: Validation, zone: Zone, ports: MovePorts, probing: ReadinessPorts, minutes: int
+    moves: Sequence[Move], after: Validation, zone: Zone, workspace: Workspace, minutes: int
 ) -> tuple[ReadinessReport, ...]:
     """Readiness of the targets, by probes or else by their publishers' attestations."""
     if after.authority is None:
         raise FindingsError(after.findings)
     contracts = {contract.path: contract for contract in after.contracts}
     wanted = [Candidate.of(contracts[move.path]) for move in moves]
-    reports = check_readiness(wanted, after.authority, zone, probing)
-    now = ports.clock.now()
+    reports = check_readiness(wanted, after.authority, zone, workspace.prober, workspace.dns)
+    now = workspace.clock.now()
     return tuple(
         attested(report, target.attested, minutes, now) for target, report in zip(wanted, reports, strict=True)
     )

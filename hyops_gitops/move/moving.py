@@ -1,11 +1,10 @@
 """The common course of moves: edit, check, write or commit."""
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from hyops_gitops.apply.propose import known_sites
-from hyops_gitops.core.authority import Authority, EvidenceSettings
 from hyops_gitops.core.contract import Contract
 from hyops_gitops.core.declaration import NOTHING_DECLARED, Declaration
 from hyops_gitops.core.errors import HyopsError, Refused, UsageError
@@ -13,14 +12,12 @@ from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.findings import FindingsError
 from hyops_gitops.core.guards import Override
 from hyops_gitops.core.names import endpoint_name_of_path, resolved_name
-from hyops_gitops.core.ports import Branches, Clock, EvidenceStore, History, VerifiedMark, Verifier
 from hyops_gitops.core.text import first_few, suggestion
-from hyops_gitops.log.branch import read_signers, require_log
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.retirement import cached_until
+from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.move.contract_files import (
     FileChange,
-    FilePorts,
     check_changes,
     edit_file,
     validated,
@@ -36,20 +33,6 @@ from hyops_gitops.move.moves import (
     trailer_lines,
 )
 from hyops_gitops.validate.validation import Validation
-
-
-@dataclass(frozen=True, slots=True)
-class MovePorts:
-    """The outside."""
-
-    files: FilePorts
-    history: History
-    branches: Branches
-    open_pull_request: Callable[[Sequence[str]], str | None]
-    open_store: Callable[[EvidenceSettings], EvidenceStore]
-    verifier: Verifier
-    clock: Clock
-    mark: VerifiedMark | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +52,7 @@ class CommitOptions:
         return self.commit or self.push or self.pull_request
 
 
-def read_contracts(ports: MovePorts, options: CommitOptions) -> Validation:
+def read_contracts(workspace: Workspace, options: CommitOptions) -> Validation:
     """Validate the work tree; for a commit it must be clean.
 
     Raises:
@@ -77,13 +60,13 @@ def read_contracts(ports: MovePorts, options: CommitOptions) -> Validation:
         UsageError: code `no-site`: a site declared lost is unknown.
         Refused: guard `dirty`: a commit is wanted, and contracts are not committed.
     """
-    if options.commits and (dirty := ports.history.dirty_paths()):
+    if options.commits and (dirty := workspace.history.dirty_paths()):
         raise Refused(
             f"not committed: {first_few(dirty)}",
             guard="dirty",
             hint="commit or remove them first, or leave out --commit",
         )
-    validation = validated(ports.files)
+    validation = validated(workspace)
     check_lost_sites(options, validation)
     return validation
 
@@ -118,14 +101,14 @@ def named_contract(validation: Validation, name: str) -> Contract:
     return by_name[whole]
 
 
-def edit_moves(moves: Sequence[Move], validation: Validation, ports: MovePorts) -> tuple[FileChange, ...]:
+def edit_moves(moves: Sequence[Move], validation: Validation, workspace: Workspace) -> tuple[FileChange, ...]:
     """Edit the files of these moves in memory, and validate the result.
 
     Raises:
         FindingsError: a contract would be invalid.
     """
-    changes = tuple(edit_file(move.path, validation.files[move.path], move.edits, ports.files) for move in moves)
-    check_changes(changes, ports.files)
+    changes = tuple(edit_file(move.path, validation.files[move.path], move.edits, workspace) for move in moves)
+    check_changes(changes, workspace)
     return changes
 
 
@@ -135,7 +118,7 @@ def write_or_commit(
     text: CommitText,
     branch: tuple[str, ...],
     options: CommitOptions,
-    ports: MovePorts,
+    workspace: Workspace,
     *,
     empty: bool = False,
 ) -> MoveResult:
@@ -147,7 +130,7 @@ def write_or_commit(
         text: Subject and body of the commit.
         branch: The words of a new branch's name.
         options: How far to go.
-        ports: The outside.
+        workspace: The outside.
         empty: Whether to commit even without files, for the trailers.
 
     Raises:
@@ -158,38 +141,37 @@ def write_or_commit(
     if not changed and not empty:
         return result
     text = replace(text, trailers=trailer_lines(options.declared, options.overrides))
-    name = _branch(options, branch, ports)
+    name = _branch(options, branch, workspace)
     paths = [change.path for change in changed]
     open_command = pull_request_command(name, text)
     if not options.commits:
-        write_changes(changed, ports.files)
+        write_changes(changed, workspace)
         commands = ("hyops-gitops plan", *commit_commands(name, paths, text))
         return replace(result, written=tuple(paths), next=commands)
-    remote = _remote(ports, options)
-    commit = ports.branches.commit(name, {change.path: change.after for change in changed}, text.message)
+    remote = _remote(workspace, options)
+    commit = workspace.branches.commit(name, {change.path: change.after for change in changed}, text.message)
     done = replace(result, branch=name, commit=commit)
     show = f"hyops-gitops plan --commit {name}"
     if not (options.push or options.pull_request):
         return replace(done, next=(show, f"git push {remote or 'REMOTE'} {name}", shlex.join(open_command)))
-    ports.branches.push(remote, name, commit)
+    workspace.branches.push(remote, name, commit)
     done = replace(done, pushed=True, next=(show, shlex.join(open_command)))
     if not options.pull_request:
         return done
-    address = ports.open_pull_request(open_command)
+    address = workspace.open_pull_request(open_command)
     return done if address is None else replace(done, pull_request=address, next=(show,))
 
 
-def _branch(options: CommitOptions, words: tuple[str, ...], ports: MovePorts) -> str:
+def _branch(options: CommitOptions, words: tuple[str, ...], workspace: Workspace) -> str:
     wanted = options.branch or branch_name(*words)
-    free = ports.branches.free_name(wanted) if options.commits or not options.branch else wanted
+    free = workspace.branches.free_name(wanted) if options.commits or not options.branch else wanted
     if options.branch and free != wanted:
         raise UsageError(f"branch {wanted!r} exists already", code="bad-branch", hint=f"use {free}, which is free")
     return free
 
 
-def _remote(ports: MovePorts, options: CommitOptions) -> str:
-    authority = validated(ports.files).authority
-    remote = authority.evidence.remote if authority is not None else None
+def _remote(workspace: Workspace, options: CommitOptions) -> str:
+    remote = workspace.here().zone().authority.evidence.remote
     if remote is None and (options.push or options.pull_request):
         raise UsageError(
             "cannot push: the authority file has no evidence.remote",
@@ -202,7 +184,7 @@ def _remote(ports: MovePorts, options: CommitOptions) -> str:
 # --- caches of clients
 
 
-def cache_warnings(moves: Sequence[Move], validation: Validation, ports: MovePorts) -> tuple[str, ...]:
+def cache_warnings(moves: Sequence[Move], validation: Validation, workspace: Workspace) -> tuple[str, ...]:
     """Reasons for which clients keep the old target longer than policy.cutover_ttl_max."""
     authority = validation.authority
     if authority is None:
@@ -215,14 +197,14 @@ def cache_warnings(moves: Sequence[Move], validation: Validation, ports: MovePor
         if move.ttl > longest
     ]
     try:
-        log = read_log(validation, authority, ports)
+        log = workspace.here().zone().log_if_started()
     except HyopsError as error:
         return (*warnings, f"cannot read earlier TTLs: {error.message}")
-    return (*warnings, *_still_cached(moves, log, ports)) if log else tuple(warnings)
+    return (*warnings, *_still_cached(moves, log, workspace)) if log else tuple(warnings)
 
 
-def _still_cached(moves: Sequence[Move], log: Log, ports: MovePorts) -> list[str]:
-    now = ports.clock.now()
+def _still_cached(moves: Sequence[Move], log: Log, workspace: Workspace) -> list[str]:
+    now = workspace.clock.now()
     found: list[str] = []
     for move in moves:
         earlier = cached_until(move.name, log.applied_to(move.name), now)
@@ -233,15 +215,3 @@ def _still_cached(moves: Sequence[Move], log: Log, ports: MovePorts) -> list[str
                 f"{time_text(until)}: keep the old target serving until then"
             )
     return found
-
-
-def read_log(validation: Validation, authority: Authority, ports: MovePorts) -> Log | None:
-    """The recorded log of this clone, None before `evidence init`.
-
-    Raises:
-        Refused: the log is missing in this clone, or does not verify.
-    """
-    if authority.evidence.genesis is None:
-        return None
-    snapshot = ports.open_store(authority.evidence).recorded()
-    return require_log(snapshot, authority, read_signers(validation.files), ports.verifier, mark=ports.mark)

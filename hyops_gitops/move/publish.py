@@ -15,9 +15,9 @@ from hyops_gitops.core.errors import InvalidData, UsageError
 from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.findings import FindingsError
 from hyops_gitops.core.names import EndpointName, is_below
+from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.move.contract_files import (
     FileChange,
-    FilePorts,
     check_changes,
     edit_file,
     move_edits,
@@ -73,7 +73,7 @@ class PublishRequest:
     write: bool = True  # False: only report the change
 
 
-def publish(request: PublishRequest, ports: FilePorts, now: datetime) -> PublishResult:
+def publish(request: PublishRequest, workspace: Workspace, now: datetime) -> PublishResult:
     """Create or update the contract of a publication.
 
     Raises:
@@ -86,7 +86,7 @@ def publish(request: PublishRequest, ports: FilePorts, now: datetime) -> Publish
     if not publication.name:
         note = "nothing to publish: endpoint_dns_name is empty"
         return PublishResult("nothing", notes=(note,))
-    validation = validated(ports)
+    validation = validated(workspace)
     zone = validation.authority.zone if validation.authority else ""
     name = _endpoint_name(publication.name, zone)
     path = name.contract_path
@@ -96,14 +96,14 @@ def publish(request: PublishRequest, ports: FilePorts, now: datetime) -> Publish
     if contract is None:
         edits: tuple[Edit, ...] = (*_new(request), *_attestation(request, None, _needed_port(publication), now))
         fields = {edit.at[0]: edit.value for edit in edits}
-        change = FileChange(path, None, ports.writer.new(fields))
+        change = FileChange(path, None, workspace.contract_writer.new(fields))
         notes: tuple[str, ...] = ()
     else:
         edits, notes = _edits(request, contract, now)
-        change = edit_file(path, validation.files[path], edits, ports)
-    check_changes([change], ports)
+        change = edit_file(path, validation.files[path], edits, workspace)
+    check_changes([change], workspace)
     if request.write:
-        write_changes([change], ports)
+        write_changes([change], workspace)
     outcome: PublishOutcome = "created" if change.before is None else "updated" if change.changes else "unchanged"
     written = request.write and change.changes
     return PublishResult(outcome, str(name), path, edits if change.changes else (), notes, written)

@@ -158,7 +158,7 @@ def _damage(
 
 def _about_segments(authority: Authority, log: Log | None, workspace: Workspace) -> Iterator[str]:
     if log is not None:
-        yield from segment_warnings(log, workspace.segments(), authority.policy.breakglass.review_h)
+        yield from segment_warnings(log, workspace.segment_folder.segments(), authority.policy.breakglass.review_h)
 
 
 def _caught_up(states: tuple[ServerState, ...], log: Log) -> Iterator[str]:

@@ -16,16 +16,16 @@ from hyops_gitops.apply.propose import FindingsByEffect, read_past
 from hyops_gitops.apply.prove import look_for_late_proof
 from hyops_gitops.apply.receipt import Receipt
 from hyops_gitops.apply.recover import without_open_intent
-from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.core.findings import FindingsError, Severity
 from hyops_gitops.log.log import Log, applied_intents
-from hyops_gitops.move.contract_files import FilePorts, check_changes, edit_file
+from hyops_gitops.log.workspace import Workspace
+from hyops_gitops.move.contract_files import check_changes, edit_file
 from hyops_gitops.move.cutover import cutover_move, failback_move
 from hyops_gitops.move.failover import FailoverRequest, choose_moves
 from hyops_gitops.move.moves import Move, SkippedEndpoint
 from hyops_gitops.move.moving import named_contract
 from hyops_gitops.plan.plan import Change
-from hyops_gitops.recover.open_segment import BreakglassPorts, BreakglassRequest, open_segment
+from hyops_gitops.recover.open_segment import BreakglassRequest, open_segment
 from hyops_gitops.recover.reconcile import adopting_moves
 from hyops_gitops.validate.validation import Validation
 
@@ -63,9 +63,7 @@ class ChosenMoves:
         return frozenset(move.path for move in self.moves)
 
 
-def select_moves(
-    wanted: BreakGlassCommand, validation: Validation, log: Log, request: BreakglassRequest, ports: BreakglassPorts
-) -> ChosenMoves:
+def select_moves(wanted: BreakGlassCommand, validation: Validation, log: Log, workspace: Workspace) -> ChosenMoves:
     """The moves of one command.
 
     Raises:
@@ -83,22 +81,13 @@ def select_moves(
             moves = [failback_move(named_contract(validation, name), log.applied_to, "breakglass cutover")]
         case FailoverRequest():
             moves, skipped, _ = choose_moves(wanted, validation)
-    return ChosenMoves(edited_tree(moves, validation, request, ports), tuple(moves), tuple(skipped))
+    return ChosenMoves(edited_tree(moves, validation, workspace), tuple(moves), tuple(skipped))
 
 
-def edited_tree(
-    moves: Sequence[Move], validation: Validation, request: BreakglassRequest, ports: BreakglassPorts
-) -> Validation:
+def edited_tree(moves: Sequence[Move], validation: Validation, workspace: Workspace) -> Validation:
     """The tree after these moves; the log counts moves without edits."""
-
-    def never(files: Mapping[str, bytes]) -> None:
-        raise OutsideFailure(f"cannot write {', '.join(files)}: break-glass edits in memory only", code="cannot-write")
-
-    files = FilePorts(
-        ports.apply.read, ports.apply.check, ports.work_tree, ports.writer, never, request.apply.authority_override
-    )
-    changes = [edit_file(move.path, validation.files[move.path], move.edits, files) for move in moves if move.edits]
-    return check_changes(changes, files) if changes else validation
+    changes = [edit_file(move.path, validation.files[move.path], move.edits, workspace) for move in moves if move.edits]
+    return check_changes(changes, workspace) if changes else validation
 
 
 _NOT_PART = "not part of this command"
@@ -130,7 +119,7 @@ Confirm = Callable[[Prepared, ChosenMoves], None]  # raises what ends the comman
 
 
 def breakglass(
-    wanted: BreakGlassCommand, request: BreakglassRequest, ports: BreakglassPorts, confirm: Confirm
+    wanted: BreakGlassCommand, request: BreakglassRequest, workspace: Workspace, confirm: Confirm
 ) -> BreakGlassResult:
     """Carry out one break-glass command.
 
@@ -141,32 +130,32 @@ def breakglass(
         OutsideFailure: the API failed before the intent, or the folder cannot be written; nothing was changed.
         Unconfirmed: the update was sent and its outcome, or the record of it, is missing.
     """
-    return retry_on_race(lambda: _Breakglass(wanted, request, ports, confirm).run(), ports.apply)
+    return retry_on_race(lambda: _Breakglass(wanted, request, workspace, confirm).run(), workspace)
 
 
 class _Breakglass:
     """One attempt."""
 
     def __init__(
-        self, wanted: BreakGlassCommand, request: BreakglassRequest, ports: BreakglassPorts, confirm: Confirm
+        self, wanted: BreakGlassCommand, request: BreakglassRequest, workspace: Workspace, confirm: Confirm
     ) -> None:
         self.wanted = wanted
         self.request = request
-        self.ports = ports
+        self.workspace = workspace
         self.confirm = confirm
-        self.watch = Stopwatch(ports.apply.clock)
+        self.watch = Stopwatch(workspace.clock)
 
     def run(self) -> BreakGlassResult:
         """Open the segment, plan, confirm, carry out."""
-        opened = open_segment(self.request, self.ports)
-        apply_request, apply_ports = self.request.at(opened.commit), self.ports.apply
+        opened = open_segment(self.request, self.workspace)
+        apply_request = self.request.at(opened.commit)
         check_sites(opened, apply_request)
-        opened, seen = without_open_intent(opened, apply_request, apply_ports)
+        opened, seen = without_open_intent(opened, apply_request, self.workspace)
         chosen = self._choose(opened)
         now = replace(opened, validation=chosen.validation)
-        past = read_past(opened.validation.files, chosen.validation, apply_ports.read, apply_ports.check)
+        past = read_past(opened.validation.files, chosen.validation, self.workspace.read, self.workspace.check)
         held = self._held(opened, chosen)
-        prepared = prepare(now, Checked(past, FindingsByEffect((), held), ()), seen, apply_request, apply_ports)
+        prepared = prepare(now, Checked(past, FindingsByEffect((), held), ()), seen, apply_request, self.workspace)
         listed = tuple(held for held in prepared.plan.held if held.reason != _NOT_PART)
         prepared = replace(
             prepared,
@@ -185,21 +174,21 @@ class _Breakglass:
             return self._result(replace(refused, reason=plan.refusals[0].message), log, chosen)
         if not plan.changes:
             lost = prepared.sites_lost
-            late = look_for_late_proof(log, prepared.opened.authority, lost, self.ports.apply, retire=False)
+            late = look_for_late_proof(log, prepared.opened.authority, lost, self.workspace, retire=False)
             nothing = receipt_of(prepared, "nothing", log, self.watch)
             return self._result(with_late_proof(nothing, late), log, chosen)
         self.confirm(prepared, chosen)
         log = record_circumstances(prepared)
         request = self.request.at(prepared.opened.commit)
-        receipt = carry_out_and_prove(prepared, log, request, self.ports.apply, self.watch)
+        receipt = carry_out_and_prove(prepared, log, request, self.workspace, self.watch)
         return self._result(receipt, prepared.opened.writer.newest(), chosen)
 
     def _choose(self, opened: Opened) -> ChosenMoves:
         """Choose the moves, from the tree after the segment's earlier changes."""
         validation, moves = opened.validation, adopting_moves(_done(opened.log), opened.validation.contracts)
         if moves:
-            validation = edited_tree(moves, validation, self.request, self.ports)
-        return select_moves(self.wanted, validation, opened.log, self.request, self.ports)
+            validation = edited_tree(moves, validation, self.workspace)
+        return select_moves(self.wanted, validation, opened.log, self.workspace)
 
     def _held(self, opened: Opened, chosen: ChosenMoves) -> Mapping[str, str]:
         """The contracts that this command leaves alone, and the reason.

@@ -51,17 +51,6 @@ class WheelSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class BundlePorts:
-    """What making a bundle needs from the outside."""
-
-    workspace: Workspace
-    wheels: WheelSource
-    shipped: Callable[[], Mapping[str, bytes]]  # schemas, scripts, `install`, by path in the bundle
-    pack: Callable[[str, Mapping[str, bytes], Collection[str], datetime], bytes]
-    tool: str
-
-
-@dataclass(frozen=True, slots=True)
 class Bundle:
     """A bundle, packed."""
 
@@ -87,15 +76,28 @@ class Bundle:
         }
 
 
-def make_bundle(revision: str, ports: BundlePorts) -> Bundle:
+def make_bundle(
+    revision: str,
+    workspace: Workspace,
+    wheels: WheelSource,
+    shipped: Callable[[], Mapping[str, bytes]],
+    pack: Callable[[str, Mapping[str, bytes], Collection[str], datetime], bytes],
+) -> Bundle:
     """Pack one commit and the log in this clone.
+
+    Args:
+        revision: The commit.
+        workspace: The clone.
+        wheels: The program, for one platform.
+        shipped: Schemas, scripts and `install`, by their paths in the bundle.
+        pack: Makes the archive of a folder's name, its files, those that are executable, and their time.
 
     Raises:
         FindingsError: the authority at that commit is invalid.
         Refused: `shallow`, `signing-key`, `evidence-missing`, `evidence-invalid`, `evidence-diverged`.
         OutsideFailure: code `no-wheel`; git or ssh-keygen failed.
     """
-    workspace, history = ports.workspace, ports.workspace.history
+    history = workspace.history
     if history.is_shallow():
         hint = "git fetch --unshallow"
         raise Refused(
@@ -116,7 +118,7 @@ def make_bundle(revision: str, ports: BundlePorts) -> Bundle:
         raise AssertionError("unreachable: without them there is no log")
     if log.open_intent is not None:
         workspace.on_event(Warned(f"intent {log.open_intent.seq} has no result yet: an apply may be running"))
-    wheels = ports.wheels.wheels()
+    programs = wheels.wheels()
     bundled = BundledLog(
         authority.evidence.branch,
         log.commit,
@@ -129,7 +131,7 @@ def make_bundle(revision: str, ports: BundlePorts) -> Bundle:
     commits = commits_after(log, commit, history)
     info = BundleInfo(
         zone=authority.zone,
-        tool=ports.tool,
+        tool=workspace.process.tool,
         commit=commit,
         commit_time=(commits or history.first_parent_commits(None, commit))[-1].time,
         recorded=log.recorded_commit,
@@ -137,22 +139,22 @@ def make_bundle(revision: str, ports: BundlePorts) -> Bundle:
         is_descendant=base is not None and history.is_ancestor(base, commit),
         commits=tuple(map(_masked, commits)),
         log=bundled,
-        platform=ports.wheels.target(),
-        pythons=ports.wheels.versions(),
+        platform=wheels.target(),
+        pythons=wheels.versions(),
     )
     files = {
         **validation.files,
         **_recorded(log, commit, history),
         **_below(EVIDENCE_FOLDER, snapshot.read(snapshot.paths())),
-        **_below(WHEELS_FOLDER, wheels),
-        **ports.shipped(),
+        **_below(WHEELS_FOLDER, programs),
+        **shipped(),
         INFO: info.to_bytes(),
         README: bundle_readme(info),
     }
     sums = sums_text(files)
     workspace.on_event(Step(f"signing and packing {len(files) + 2} files"))
     files |= {SUMS: sums, SUMS_SIGNATURE: signer.sign(sums, BUNDLE_NAMESPACE)}
-    content = ports.pack(f"hyops-bundle-{commit[:12]}", files, EXECUTABLE, info.as_of)
+    content = pack(f"hyops-bundle-{commit[:12]}", files, EXECUTABLE, info.as_of)
     return Bundle(info, content, len(files), principal)
 
 

@@ -1,8 +1,7 @@
 """Opening of a segment: log at hand, anchor, keys."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from hyops_gitops.apply.look import (
     Observation,
@@ -11,27 +10,23 @@ from hyops_gitops.apply.look import (
     check_header,
     judge_anchor,
 )
-from hyops_gitops.apply.opening import Opened, contracts_at
-from hyops_gitops.apply.request import ApplyPorts, ApplyRequest
+from hyops_gitops.apply.opening import Opened
+from hyops_gitops.apply.request import ApplyRequest
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.declaration import NOTHING_DECLARED, Declaration
-from hyops_gitops.core.document import ContractWriter
 from hyops_gitops.core.errors import OutsideFailure, Refused
 from hyops_gitops.core.events import Step, Warned
-from hyops_gitops.core.findings import FindingsError
 from hyops_gitops.core.markers import Anchor, anchor_name, protocol_name
 from hyops_gitops.core.network import ZoneReader
-from hyops_gitops.core.ports import SegmentFolder, Signer, SourceTree
 from hyops_gitops.core.text import first_few
 from hyops_gitops.core.zone import Zone
-from hyops_gitops.log.branch import Signers, read_signers, require_log
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.segment import Base, SegmentRef
 from hyops_gitops.log.verify_segment import Segment
-from hyops_gitops.log.writer import Author, SigningKey
+from hyops_gitops.log.workspace import ManagedZone, Workspace
+from hyops_gitops.log.writer import SigningKey
 from hyops_gitops.plan.limits import Limits
 from hyops_gitops.recover.segment_log import SegmentReader, SegmentWriter, operator_key
-from hyops_gitops.validate.validation import validate_tree
 
 
 def choose_segment(anchor: Anchor | None, segments: Sequence[Segment], log: Log, new: str) -> Segment | Log:
@@ -78,26 +73,14 @@ class BreakglassRequest:
 
     apply: ApplyRequest  # as of an apply; the contracts are taken as they lie here
     declared: Declaration = NOTHING_DECLARED
+    witness: str = ""  # the file of a second person's key
 
     def at(self, commit: str) -> ApplyRequest:
         """The request of the steps shared with an apply."""
         return replace(self.apply, revision=commit)
 
 
-@dataclass(frozen=True, slots=True)
-class BreakglassPorts:
-    """The outside: an apply's, with a folder and a witness."""
-
-    apply: ApplyPorts
-    work_tree: SourceTree
-    writer: ContractWriter
-    folder: SegmentFolder
-    open_witness: Callable[[], Signer] | None
-    new_segment: Callable[[], str]  # 12 hex digits, never the same again
-    as_of: datetime | None  # the newest time in the bundle; None: not a bundle
-
-
-def open_segment(request: BreakglassRequest, ports: BreakglassPorts) -> Opened:
+def open_segment(request: BreakglassRequest, workspace: Workspace) -> Opened:
     """Check everything that does not need a confirmation. Writes nothing.
 
     Raises:
@@ -105,44 +88,38 @@ def open_segment(request: BreakglassRequest, ports: BreakglassPorts) -> Opened:
         Refused: `evidence-missing`, `evidence-invalid`, `signing-key`, `breakglass`, `breakglass-witness`, `restored`.
         OutsideFailure: the API is unreachable.
     """
-    commit = ports.apply.history.resolve("HEAD")
-    if changed := ports.apply.history.dirty_paths():
-        ports.apply.on_event(Warned(f"using uncommitted files instead of those of {commit[:12]}: {first_few(changed)}"))
-    validation = validate_tree(
-        ports.work_tree, ports.apply.read, ports.apply.check, authority_override=request.apply.authority_override
-    )
-    authority = validation.authority
-    if authority is None:
-        raise FindingsError(validation.findings)
-    signers = read_signers(validation.files)
-    ports.apply.on_event(Step("reading the log at hand; nothing is fetched"))
-    log = require_log(ports.apply.open_store(authority.evidence).recorded(), authority, signers, ports.apply.verifier)
-    _warn_of_age(log, authority, ports)
-    operator, witness = _people(signers, log, authority, ports)
-    reader = SegmentReader(ports.folder, signers.lines, ports.apply.verifier, log)
-    segment = _segment(reader, log, authority, request, ports)
+    revision = workspace.here()
+    if changed := workspace.history.dirty_paths():
+        committed = revision.commit[:12]
+        workspace.on_event(Warned(f"using uncommitted files instead of those of {committed}: {first_few(changed)}"))
+    zone = revision.zone()
+    authority, signers = zone.authority, zone.signers
+    workspace.on_event(Step("reading the log at hand; nothing is fetched"))
+    log = zone.log(in_full=True)
+    _warn_of_age(log, authority, workspace)
+    operator, witness = _people(request, zone, log)
+    reader = SegmentReader(workspace.segment_folder, signers.lines, workspace.verifier, log)
+    segment = _segment(reader, log, authority, request, workspace)
     own = segment.as_log(log) if isinstance(segment, Segment) else segment
     empty = log.with_segment(own.segment) if own.segment is not None else own
-    author = Author(operator, signers.sha256, ports.apply.clock, request.apply.tool, request.apply.run)
+    author = zone.author(operator)
     writer = SegmentWriter(reader, empty, author, witness)
-    contracts, authority_ref = contracts_at(commit, request.apply.authority_override, validation, authority)
-    return Opened(commit, validation, authority, signers, writer, own, contracts, authority_ref)
+    return Opened.of(zone, writer, own)
 
 
-def _warn_of_age(log: Log, authority: Authority, ports: BreakglassPorts) -> None:
+def _warn_of_age(log: Log, authority: Authority, workspace: Workspace) -> None:
     limit = authority.policy.breakglass.bundle_max_age_h
-    hours = (ports.apply.clock.now() - (ports.as_of or log.head.envelope.time)).total_seconds() / 3600
-    if ports.as_of is not None and hours > limit:
+    hours = (workspace.clock.now() - (workspace.as_of or log.head.envelope.time)).total_seconds() / 3600
+    if workspace.as_of is not None and hours > limit:
         message = f"this bundle is {hours:.0f} h old; policy.breakglass.bundle_max_age_h is {limit} h"
-        ports.apply.on_event(Warned(message))
+        workspace.on_event(Warned(message))
 
 
-def _people(
-    signers: Signers, log: Log, authority: Authority, ports: BreakglassPorts
-) -> tuple[SigningKey, SigningKey | None]:
-    clock = ports.apply.clock
-    operator = operator_key(ports.apply.open_signer(), signers, log, clock)
-    witness = operator_key(ports.open_witness(), signers, log, clock) if ports.open_witness else None
+def _people(request: BreakglassRequest, zone: ManagedZone, log: Log) -> tuple[SigningKey, SigningKey | None]:
+    workspace, signers, authority = zone.workspace, zone.signers, zone.authority
+    operator = operator_key(workspace.open_signer(), signers, log, workspace.clock)
+    second = workspace.open_witness(request.witness) if request.witness else None
+    witness = operator_key(second, signers, log, workspace.clock) if second else None
     if witness is None and authority.policy.breakglass.witness == "required":
         raise Refused(
             "policy.breakglass.witness is required, and no witness was given",
@@ -159,16 +136,16 @@ def _people(
 
 
 def _segment(
-    reader: SegmentReader, log: Log, authority: Authority, request: BreakglassRequest, ports: BreakglassPorts
+    reader: SegmentReader, log: Log, authority: Authority, request: BreakglassRequest, workspace: Workspace
 ) -> Segment | Log:
     """The segment to continue, or a new one, by the zone's anchor."""
-    primary = ports.apply.open_primary(authority)
+    primary = workspace.open_writer(authority)
     header = primary.header()
-    check_header(header, authority, ports.apply.clock.now())
+    check_header(header, authority, workspace.clock.now())
     anchor = read_anchor(primary, authority.zone)
-    chosen = choose_segment(anchor, _sound(reader, anchor, ports), log, ports.new_segment())
+    chosen = choose_segment(anchor, _sound(reader, anchor, workspace), log, workspace.new_id()[-12:])
     if isinstance(chosen, Segment):
-        ports.apply.on_event(Step(f"continuing segment {chosen.ref.id}, which has {len(chosen.entries)} entries"))
+        workspace.on_event(Step(f"continuing segment {chosen.ref.id}, which has {len(chosen.entries)} entries"))
         return chosen
     observation = Observation(header, anchor, judge_anchor(anchor, log), Zone.of(log.zone, ()))
     if observation.state == "ahead":
@@ -176,7 +153,7 @@ def _segment(
             f"the log at hand ends at entry {log.head.seq} and is older than the zone, which was changed by {anchor}: "
             "later changes are shown as drift and left alone"
         )
-        ports.apply.on_event(Warned(message))
+        workspace.on_event(Warned(message))
     elif observation.state != "current":
         limits = Limits.of(authority.policy)
         if (refusal := anchor_refusal(observation, log, limits, request.apply.overrides)) is not None:
@@ -184,7 +161,7 @@ def _segment(
     return chosen
 
 
-def _sound(reader: SegmentReader, anchor: Anchor | None, ports: BreakglassPorts) -> Sequence[Segment]:
+def _sound(reader: SegmentReader, anchor: Anchor | None, workspace: Workspace) -> Sequence[Segment]:
     """The segments that verify; the one in the anchor must."""
     found: list[Segment] = []
     for segment in reader.folder.segments():
@@ -193,7 +170,7 @@ def _sound(reader: SegmentReader, anchor: Anchor | None, ports: BreakglassPorts)
         except (Refused, OutsideFailure) as error:
             if anchor is not None and anchor.segment == segment:
                 raise
-            ports.apply.on_event(Warned(f"ignoring a segment: {error.message}"))
+            workspace.on_event(Warned(f"ignoring a segment: {error.message}"))
     return found
 
 

@@ -4,7 +4,7 @@ The segment is copied unchanged, verified by today's signers, and pinned by one 
 their contracts are held until their contracts change; reconcile prepares that pull request.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -13,14 +13,13 @@ from hyops_gitops.apply.look import check_clock, check_header
 from hyops_gitops.apply.opening import BranchRecorder, Opened, open_log
 from hyops_gitops.apply.record import recorded_overrides
 from hyops_gitops.apply.recover import free_reserved_numbers, settle_open_intent
-from hyops_gitops.apply.request import ApplyPorts, ApplyRequest
-from hyops_gitops.core.authority import Authority
+from hyops_gitops.apply.request import ApplyRequest
 from hyops_gitops.core.contract import Contract, Target
 from hyops_gitops.core.declaration import Declaration
 from hyops_gitops.core.errors import HyopsError, InvalidData, Refused
 from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.guards import Override, override_line
-from hyops_gitops.core.network import ZoneRestorer, ZoneWriter
+from hyops_gitops.core.network import ZoneWriter
 from hyops_gitops.core.text import first_few, masked
 from hyops_gitops.log.admin_entries import Reconcile
 from hyops_gitops.log.chain import Problem
@@ -38,8 +37,9 @@ from hyops_gitops.log.verify_segment import (
     read_segment,
     segment_files,
 )
+from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.move.moves import CommitText, Move, MoveResult, move_of
-from hyops_gitops.move.moving import CommitOptions, MovePorts, edit_moves, write_or_commit
+from hyops_gitops.move.moving import CommitOptions, edit_moves, write_or_commit
 from hyops_gitops.plan.limits import Limits
 from hyops_gitops.plan.plan import Change, moved, names_moved
 from hyops_gitops.recover.open_segment import read_anchor
@@ -118,16 +118,7 @@ class ReconcileRequest:
     revert: bool = False  # take the state back instead of adopting it
 
 
-@dataclass(frozen=True, slots=True)
-class ReconcilePorts:
-    """The outside: that of an apply, and of moves."""
-
-    apply: ApplyPorts
-    moves: MovePorts
-    open_primary: Callable[[Authority], ZoneRestorer]  # perhaps without the zone
-
-
-def reconcile(request: ReconcileRequest, ports: ReconcilePorts) -> ReconcileResult:
+def reconcile(request: ReconcileRequest, workspace: Workspace) -> ReconcileResult:
     """Bring a segment in, or continue; record a review.
 
     Raises:
@@ -136,29 +127,29 @@ def reconcile(request: ReconcileRequest, ports: ReconcilePorts) -> ReconcileResu
         InvalidData: nothing to do.
         OutsideFailure: the remote or the API cannot be reached.
     """
-    return retry_on_race(lambda: _attempt(request, ports), ports.apply)
+    return retry_on_race(lambda: _attempt(request, workspace), workspace)
 
 
-def _attempt(request: ReconcileRequest, ports: ReconcilePorts) -> ReconcileResult:
-    opened = open_log(request.apply, ports.apply)
-    primary = ports.open_primary(opened.authority)
+def _attempt(request: ReconcileRequest, workspace: Workspace) -> ReconcileResult:
+    opened = open_log(request.apply, workspace)
+    primary = workspace.open_restorer(opened.authority)  # which may have lost the zone
     header = primary.header() if primary.exists() else None
     if header is not None:
-        check_header(header, opened.authority, ports.apply.clock.now())
+        check_header(header, opened.authority, workspace.clock.now())
     server_time = header.server_time if header else None
-    check_clock(ports.apply.clock.now(), opened.log.head.envelope.time, server_time)
+    check_clock(workspace.clock.now(), opened.log.head.envelope.time, server_time)
     found = None if header is None else read_anchor(primary, opened.authority.zone)
-    opened = settle_open_intent(opened, primary, request.apply, ports.apply)
-    segment, known = _segment(request, opened, ports.apply)
+    opened = settle_open_intent(opened, primary, request.apply, workspace)
+    segment, known = _segment(request, opened, workspace)
     _check_reviewer(request, opened, segment)
     log, written = opened.log, known is None
     if known is None:
         if header is not None:
             found = read_anchor(primary, segment.zone)  # an intent was settled meanwhile, or landed
-        served = partial(ask_secondaries, opened.authority, ports.apply.dns)
+        served = partial(ask_secondaries, opened.authority, workspace.dns)
         if (lost := check_end(segment, opened.log, found, served)) is not None:
-            ports.apply.on_event(Warned(lost))
-        log = _bring_in(request, opened, segment, ports.apply)
+            workspace.on_event(Warned(lost))
+        log = _bring_in(request, opened, segment, workspace)
     elif request.reviewed is not None:
         log = _review(request, opened, segment)
     elif not request.options.commits:
@@ -168,25 +159,25 @@ def _attempt(request: ReconcileRequest, ports: ReconcilePorts) -> ReconcileResul
             hint="add --reviewed TEXT to record a review, or --commit, --push or --pr for its pull request",
         )
     if header is not None:
-        _free_markers(primary, log, ports.apply)
-    return _result(request, opened.with_log(log), segment, written, ports)
+        _free_markers(primary, log, workspace)
+    return _result(request, opened.with_log(log), segment, written, workspace)
 
 
 # --- judging
 
 
-def _segment(request: ReconcileRequest, opened: Opened, ports: ApplyPorts) -> tuple[Segment, int | None]:
+def _segment(request: ReconcileRequest, opened: Opened, workspace: Workspace) -> tuple[Segment, int | None]:
     """The verified segment, and its entry if already in the log."""
     log, lifted = opened.log, _lifted(request, opened)
     files = request.files if request.files is not None else _recorded_files(request.segment, opened)
     trust = log.trust
-    ports.on_event(Step(f"verifying segment {request.segment} by today's signers"))
+    workspace.on_event(Step(f"verifying segment {request.segment} by today's signers"))
     reading = read_segment(
         log.zone,
         request.segment,
         files,
         signers=opened.signers.lines,
-        check_signature=ports.verifier.verify,
+        check_signature=workspace.verifier.verify,
         why_not=lambda principal, key: None if lifted else trust.why_not(principal, key, BREAKGLASS_NAMESPACE),
     )
     if reading.segment is None or reading.problems:
@@ -263,7 +254,7 @@ def _check_reviewer(request: ReconcileRequest, opened: Opened, segment: Segment)
 # --- writing
 
 
-def _bring_in(request: ReconcileRequest, opened: Opened, segment: Segment, ports: ApplyPorts) -> Log:
+def _bring_in(request: ReconcileRequest, opened: Opened, segment: Segment, workspace: Workspace) -> Log:
     log, files = opened.log, request.files or {}
     lifted = [override for override in request.apply.overrides if override.guard == TRUST_GUARD]
     taken = reconciliation(
@@ -276,11 +267,11 @@ def _bring_in(request: ReconcileRequest, opened: Opened, segment: Segment, ports
         overrides=recorded_overrides(lifted),
     )
     if taken.drift is not None:
-        ports.on_event(Warned("the zone differed from the log before the segment; recorded as drift"))
+        workspace.on_event(Warned("the zone differed from the log before the segment; recorded as drift"))
         log = opened.writer.append(log, taken.drift, taken.found, log.state)
     copied = {segment_path(segment.ref.id, name): content for name, content in files.items()}
     log = _branch(opened).writer.append(log, taken.entry, taken.observed, taken.state, copied)
-    ports.on_event(Step(f"segment {segment.ref.id} is in the log, by entry {log.head.seq}"))
+    workspace.on_event(Step(f"segment {segment.ref.id} is in the log, by entry {log.head.seq}"))
     return log
 
 
@@ -296,19 +287,19 @@ def _review(request: ReconcileRequest, opened: Opened, segment: Segment) -> Log:
     return opened.writer.append(log, body, log.observed, log.state)
 
 
-def _free_markers(primary: ZoneWriter, log: Log, ports: ApplyPorts) -> None:
+def _free_markers(primary: ZoneWriter, log: Log, workspace: Workspace) -> None:
     """Free the segment's markers, or leave them to the next apply."""
     try:
         free_reserved_numbers(primary, log)
     except HyopsError as error:
-        ports.on_event(Warned(f"cannot free the markers of the segment, the next apply will: {error.message}"))
+        workspace.on_event(Warned(f"cannot free the markers of the segment, the next apply will: {error.message}"))
 
 
 # --- the pull request
 
 
 def _result(
-    request: ReconcileRequest, opened: Opened, segment: Segment, written: bool, ports: ReconcilePorts
+    request: ReconcileRequest, opened: Opened, segment: Segment, written: bool, workspace: Workspace
 ) -> ReconcileResult:
     log = opened.log
     known = next(entry for entry in log.reconciled if _names(entry.body, segment.ref.id))
@@ -327,11 +318,11 @@ def _result(
         segment.changes(),
         next((review for review in reviews if review), ""),
         next(waiting, None),
-        _prepare(request, opened, segment, ports) if request.options.commits else None,
+        _prepare(request, opened, segment, workspace) if request.options.commits else None,
     )
 
 
-def _prepare(request: ReconcileRequest, opened: Opened, segment: Segment, ports: ReconcilePorts) -> MoveResult | None:
+def _prepare(request: ReconcileRequest, opened: Opened, segment: Segment, workspace: Workspace) -> MoveResult | None:
     """The commit that adopts or takes back the state."""
     names = names_moved(segment.changes())
     if not names:
@@ -343,10 +334,10 @@ def _prepare(request: ReconcileRequest, opened: Opened, segment: Segment, ports:
     if request.revert:
         options = replace(options, overrides=_lifting(names, segment))
         text = CommitText(f"Take back what break-glass segment {segment.ref.id} moved", "\n".join(names))
-        return write_or_commit(MoveResult("reconcile", ()), (), text, words, options, ports.moves, empty=True)
+        return write_or_commit(MoveResult("reconcile", ()), (), text, words, options, workspace, empty=True)
     text = CommitText(f"Adopt what break-glass segment {segment.ref.id} moved", "\n".join(names))
-    changes = edit_moves(moves, opened.validation, ports.moves)
-    return write_or_commit(MoveResult("reconcile", moves), changes, text, words, options, ports.moves)
+    changes = edit_moves(moves, opened.validation, workspace)
+    return write_or_commit(MoveResult("reconcile", moves), changes, text, words, options, workspace)
 
 
 def _reference(segment: Segment) -> str:

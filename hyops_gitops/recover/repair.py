@@ -16,7 +16,7 @@ from hyops_gitops.apply.opening import Opened, open_log, read_recorded
 from hyops_gitops.apply.prepare import Prepared, Seen, record_circumstances
 from hyops_gitops.apply.record import head_of
 from hyops_gitops.apply.recover import without_open_intent
-from hyops_gitops.apply.request import ApplyPorts, ApplyRequest
+from hyops_gitops.apply.request import ApplyRequest
 from hyops_gitops.core.contract import Contract
 from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.managed import Managed
@@ -27,6 +27,7 @@ from hyops_gitops.log.holds import holds_in_effect
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.parts import AuthorityRef
 from hyops_gitops.log.repairing import Known, RepairOutcome, RepairResult, RowRepair, plan_repair
+from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.plan.limits import Limits
 from hyops_gitops.plan.plan import Held, Plan
 from hyops_gitops.recover.restore import ask_secondaries
@@ -56,7 +57,7 @@ class PreparedRepair:
         return tuple(repair for repair in self.repairs if repair.possible)
 
 
-def prepare_repair(request: RepairRequest, ports: ApplyPorts) -> PreparedRepair:
+def prepare_repair(request: RepairRequest, workspace: Workspace) -> PreparedRepair:
     """Make steps 1 and 2; settle an open intent.
 
     Raises:
@@ -65,8 +66,8 @@ def prepare_repair(request: RepairRequest, ports: ApplyPorts) -> PreparedRepair:
         InvalidData: code `nothing-recorded`: no change was applied yet.
         OutsideFailure: the remote or the API cannot be reached.
     """
-    opened = open_log(request.apply, ports)
-    opened, seen = without_open_intent(opened, request.apply, ports)
+    opened = open_log(request.apply, workspace)
+    opened, seen = without_open_intent(opened, request.apply, workspace)
     log, observation = opened.log, seen.observation
     if log.anchor is None or log.recorded is None:
         raise InvalidData(
@@ -81,7 +82,7 @@ def prepare_repair(request: RepairRequest, ports: ApplyPorts) -> PreparedRepair:
     refusal = None if denied else anchor_refusal(observation, log, _limits(opened), request.apply.overrides)
     if refusal is not None:
         raise refusal
-    served = (secondary.serial for secondary in ask_secondaries(opened.authority, ports.dns))
+    served = (secondary.serial for secondary in ask_secondaries(opened.authority, workspace.dns))
     serials = [serial for serial in (*served, log.serial) if serial is not None]
     known = Known(
         log.zone,
@@ -95,7 +96,7 @@ def prepare_repair(request: RepairRequest, ports: ApplyPorts) -> PreparedRepair:
     return PreparedRepair(request, opened, seen, plan_repair(observation.rows, observation.damage, known))
 
 
-def carry_out_repair(prepared: PreparedRepair, ports: ApplyPorts) -> RepairResult:
+def carry_out_repair(prepared: PreparedRepair, workspace: Workspace) -> RepairResult:
     """Step 3.
 
     Raises:
@@ -106,9 +107,9 @@ def carry_out_repair(prepared: PreparedRepair, ports: ApplyPorts) -> RepairResul
     log = prepared.opened.log
     if not prepared.possible:
         return RepairResult("left" if prepared.repairs else "nothing", log.zone, head_of(log), prepared.repairs)
-    step = _prepared(prepared, ports)
+    step = _prepared(prepared, workspace)
     quick = replace(prepared.request.apply, watch=False)
-    carried = carry_out(step, record_circumstances(step), quick, ports, Stopwatch(ports.clock))
+    carried = carry_out(step, record_circumstances(step), quick, workspace, Stopwatch(workspace.clock))
     outcome, reason = _outcome(prepared, carried)
     return RepairResult(
         outcome,
@@ -130,7 +131,7 @@ def _outcome(prepared: PreparedRepair, carried: IntentOutcome) -> tuple[RepairOu
     return ("unconfirmed" if outcome == "unconfirmed" else "failed"), reason
 
 
-def _prepared(prepared: PreparedRepair, ports: ApplyPorts) -> Prepared:
+def _prepared(prepared: PreparedRepair, workspace: Workspace) -> Prepared:
     """The repair as an apply of the contracts applied last."""
     opened, seen, log = prepared.opened, prepared.seen, prepared.opened.log
     recorded = log.recorded
@@ -144,7 +145,7 @@ def _prepared(prepared: PreparedRepair, ports: ApplyPorts) -> Prepared:
         observed=seen.observation.zone,
         recorded=log.state,
         changes=changes,
-        held=tuple(_held(opened, ports)),
+        held=tuple(_held(opened, workspace)),
     )
     return Prepared(
         opened=replace(opened, contracts=recorded.contracts, authority_ref=_authority(opened, recorded)),
@@ -168,11 +169,11 @@ def _authority(opened: Opened, recorded: Intent | Unchanged) -> AuthorityRef:
     )
 
 
-def _held(opened: Opened, ports: ApplyPorts) -> list[Held]:
+def _held(opened: Opened, workspace: Workspace) -> list[Held]:
     """The names that such an apply would leave alone."""
-    read_recorded(opened, ports)  # refuses with a hint where that commit is not here
-    tree = ports.history.tree(opened.log.recorded_commit or opened.commit)
-    then = validate_tree(tree, ports.read, ports.check)
+    read_recorded(opened, workspace)  # refuses with a hint where that commit is not here
+    tree = workspace.history.tree(opened.log.recorded_commit or opened.commit)
+    then = validate_tree(tree, workspace.read, workspace.check)
     why = dict.fromkeys(then.invalid_paths, "its contract is invalid")
     why |= {path: f"by entry {number}" for path, number in _holds(opened, then.contracts).items()}
     names = {(key[0], entry.contract) for key, entry in opened.log.state.entries.items() if entry.contract in why}

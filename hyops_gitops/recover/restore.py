@@ -11,7 +11,7 @@
 Replacing the SOA is the one exception to never writing it: a serial that is not above a secondary's is ignored by it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -25,7 +25,7 @@ from hyops_gitops.apply.look import (
 )
 from hyops_gitops.apply.opening import Opened, open_log
 from hyops_gitops.apply.record import result_of
-from hyops_gitops.apply.request import ApplyPorts, ApplyRequest
+from hyops_gitops.apply.request import ApplyRequest
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.errors import Exit, InvalidData, Refused
 from hyops_gitops.core.events import Step, Warned
@@ -45,6 +45,7 @@ from hyops_gitops.log.log import Log, zone_after_intent
 from hyops_gitops.log.parts import Restore, ZoneDigests
 from hyops_gitops.log.retirement import retirements
 from hyops_gitops.log.reviews import segment_warnings
+from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.plan.state import after_changes, differences_between
 
 RestoreOutcome = Literal["restored", "nothing", "unconfirmed", "failed"]
@@ -227,15 +228,6 @@ class RestoreRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class RestorePorts:
-    """The outside."""
-
-    apply: ApplyPorts
-    open_primary: Callable[[Authority], ZoneRestorer]
-    segments: tuple[str, ...] = ()  # break-glass segments in this folder
-
-
-@dataclass(frozen=True, slots=True)
 class PreparedRestore:
     """Everything known before the first write; without a plan, nothing differs."""
 
@@ -249,7 +241,7 @@ class PreparedRestore:
     plan: RestorePlan | None
 
 
-def prepare_restore(request: RestoreRequest, ports: RestorePorts) -> PreparedRestore:
+def prepare_restore(request: RestoreRequest, workspace: Workspace) -> PreparedRestore:
     """Make steps 1 to 3; close the open intent of `recover`.
 
     Raises:
@@ -259,16 +251,16 @@ def prepare_restore(request: RestoreRequest, ports: RestorePorts) -> PreparedRes
         InvalidData: code `nothing-recorded`: no change was applied yet.
         OutsideFailure: the remote or the API cannot be reached.
     """
-    opened = open_log(request.apply, ports.apply)
+    opened = open_log(request.apply, workspace)
     authority = opened.authority
-    ports.apply.on_event(Step(f"asking {len(authority.secondaries)} secondaries for serial and anchor"))
-    served = ask_secondaries(authority, ports.apply.dns)
-    ports.apply.on_event(Step(f"reading the primary, {authority.primary.api.url}"))
-    primary = ports.open_primary(authority)
-    opened = _without_open_intent(opened, served, primary, request, ports.apply)
+    workspace.on_event(Step(f"asking {len(authority.secondaries)} secondaries for serial and anchor"))
+    served = ask_secondaries(authority, workspace.dns)
+    workspace.on_event(Step(f"reading the primary, {authority.primary.api.url}"))
+    primary = workspace.open_restorer(authority)
+    opened = _without_open_intent(opened, served, primary, request, workspace)
     log = opened.log
-    for text in segment_warnings(log, ports.segments, authority.policy.breakglass.review_h):
-        ports.apply.on_event(Warned(text))
+    for text in segment_warnings(log, workspace.segment_folder.segments(), authority.policy.breakglass.review_h):
+        workspace.on_event(Warned(text))
     if log.anchor is None or log.recorded is None:
         raise InvalidData(
             f"cannot restore {log.zone}: its log has no applied change, and so no recorded zone",
@@ -309,7 +301,7 @@ def prepare_restore(request: RestoreRequest, ports: RestorePorts) -> PreparedRes
 
 
 def _without_open_intent(
-    opened: Opened, served: tuple[Served, ...], primary: ZoneRestorer, request: RestoreRequest, ports: ApplyPorts
+    opened: Opened, served: tuple[Served, ...], primary: ZoneRestorer, request: RestoreRequest, workspace: Workspace
 ) -> Opened:
     """Close the open intent, where --recover names it: its writer is gone.
 
@@ -334,7 +326,7 @@ def _without_open_intent(
     landed = any(secondary.anchor == anchor for secondary in served)
     if not landed and primary.exists():
         landed = anchor.rrset(log.zone) in primary.rrsets_at([anchor.rrset(log.zone).name])
-    ports.on_event(
+    workspace.on_event(
         Warned(f"the update of intent {entry.seq} {'had landed' if landed else 'is assumed not to have landed'}")
     )
     zone = zone_after_intent(log.observed, entry.body) if landed else log.observed
@@ -343,7 +335,7 @@ def _without_open_intent(
     after = ZoneDigests.of(zone, state, None if landed else entry.body.before.serial)
     result = replace(
         result_of(entry, "applied" if landed else "failed", after, reason),
-        retire=retirements(entry.body.changes, ports.clock.now(), (), log.applied_to) if landed else (),
+        retire=retirements(entry.body.changes, workspace.clock.now(), (), log.applied_to) if landed else (),
         recovered=True,
     )
     return opened.with_log(opened.writer.append(log, result, zone, state))

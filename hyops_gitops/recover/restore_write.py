@@ -17,13 +17,13 @@ from hyops_gitops.core.zone import DNSSEC_TYPES, SOA_SERIAL, Key, RRset, Zone, s
 from hyops_gitops.log.entries import Intent, Result, ResultOutcome
 from hyops_gitops.log.log import Log, zone_drift
 from hyops_gitops.log.parts import AuthorityRef, Lease, ZoneDigests
+from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.plan.plan import plan_digest
 from hyops_gitops.plan.state import brought_back
 from hyops_gitops.recover.restore import (
     PreparedRestore,
     RestoreOutcome,
     RestorePlan,
-    RestorePorts,
     RestoreResult,
 )
 
@@ -35,16 +35,16 @@ _POST_PAUSES_S = (0.0, 0.2, 1.0, 3.0)
 class RestoreRun:
     """One run of a restore, from its first entry to its last."""
 
-    def __init__(self, prepared: PreparedRestore, plan: RestorePlan, ports: RestorePorts) -> None:
+    def __init__(self, prepared: PreparedRestore, plan: RestorePlan, workspace: Workspace) -> None:
         self.prepared = prepared
         self.plan = plan
-        self.ports = ports
-        self.clock = ports.apply.clock
+        self.workspace = workspace
+        self.clock = workspace.clock
 
     def run(self) -> RestoreResult:
         """Record the intent, write the zone, prove it, record the result."""
         intended = self._record_intent()
-        self.ports.apply.on_event(Step(f"intent {intended.head.seq} is signed and in the log; writing the zone"))
+        self.workspace.on_event(Step(f"intent {intended.head.seq} is signed and in the log; writing the zone"))
         sent = self._write(intended)
         accepted, accepted_at = self.clock.now(), self.clock.monotonic()
         if sent.outcome != "applied":
@@ -58,7 +58,7 @@ class RestoreRun:
             intended.head.anchor,
             tuple(brought_back(self.plan.restore.differences, intended.state)),
             accepted_at,
-            self.ports.apply,
+            self.workspace,
         )
         good = not wrong and converged(self.prepared.opened.authority, servers)
         reason = wrong or ("" if good else f"the zone is on the primary, but {behind(servers)}")
@@ -104,7 +104,7 @@ class RestoreRun:
             drift=(),
             held=(),
             overrides=recorded_overrides(request.overrides),
-            lease=Lease(opened.authority.policy.lease_s, request.boot_id, request.pid),
+            lease=Lease(opened.authority.policy.lease_s, self.workspace.process.boot_id, self.workspace.process.pid),
             restore=self.plan.restore,
         )
 
@@ -129,7 +129,7 @@ class RestoreRun:
             prepared.primary.set_soa_edit_api("INCREASE")
         try:
             sent = send(prepared.primary, update, self.clock, lambda: self._why_not(intended))
-            return believed(prepared.primary, update, sent, self.clock, self.ports.apply.on_event)[0]
+            return believed(prepared.primary, update, sent, self.clock, self.workspace.on_event)[0]
         finally:
             self._set_back(setting)
 
@@ -142,12 +142,12 @@ class RestoreRun:
             if forecast_serial(header, self.clock.now()).stored_moves is False:
                 was = setting or "not set"
                 warning = f"SOA-EDIT-API stays INCREASE: it was {was}, which would not move the serial {header.serial}"
-                self.ports.apply.on_event(Warned(warning))
+                self.workspace.on_event(Warned(warning))
                 return
             primary.set_soa_edit_api(setting)
         except OutsideFailure as error:
             warning = f"SOA-EDIT-API stays INCREASE, it was {setting}: {error.message}"
-            self.ports.apply.on_event(Warned(warning))
+            self.workspace.on_event(Warned(warning))
 
     def _forget_answers(self, sent: PatchOutcome) -> None:
         if sent.outcome == "applied":
@@ -155,7 +155,7 @@ class RestoreRun:
                 self.prepared.primary.forget_answers()
             except OutsideFailure as error:
                 warning = f"the primary may keep refusing the zone for 20 s: {error.message}"
-                self.ports.apply.on_event(Warned(warning))
+                self.workspace.on_event(Warned(warning))
 
     def _create(self, intended: Log, rrsets: Sequence[RRset]) -> PatchOutcome:
         prepared, log = self.prepared, intended
@@ -235,7 +235,7 @@ class RestoreRun:
         return RestoreResult(outcome, log.zone, result, self.plan, reason, self.plan.serial_before, (), intent, result)
 
 
-def carry_out_restore(prepared: PreparedRestore, ports: RestorePorts) -> RestoreResult:
+def carry_out_restore(prepared: PreparedRestore, workspace: Workspace) -> RestoreResult:
     """Steps 4 to 7.
 
     Raises:
@@ -246,7 +246,7 @@ def carry_out_restore(prepared: PreparedRestore, ports: RestorePorts) -> Restore
     plan, log = prepared.plan, prepared.opened.log
     if plan is None:
         return RestoreResult("nothing", log.zone, head_of(log))
-    return RestoreRun(prepared, plan, ports).run()
+    return RestoreRun(prepared, plan, workspace).run()
 
 
 # --- parts of the zone

@@ -3,14 +3,13 @@
 import itertools
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from hyops_gitops.adapters.dns.client import PlainDnsClient
 from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
-from hyops_gitops.apply.request import ApplyPorts
 from hyops_gitops.core.authority import ServerAddress
 from hyops_gitops.core.events import Event, Warned
 from hyops_gitops.core.exchange import Answer, Question
@@ -18,6 +17,7 @@ from hyops_gitops.core.zone import RRset
 from hyops_gitops.lab.model import Lab, LabServer
 from hyops_gitops.lab.zones import create_zone
 from hyops_gitops.log.entries import Result
+from hyops_gitops.log.workspace import Workspace
 from tests.support.audits import audited
 from tests.support.world import World
 
@@ -137,9 +137,9 @@ class Counting:
 
     batches: list[int] = field(default_factory=list)
 
-    def swap(self, ports: ApplyPorts) -> ApplyPorts:
+    def swap(self, ports: Workspace) -> Workspace:
         """Apply with these eyes."""
-        return replace(ports, dns=self)
+        return ports.replaced(dns=self)
 
     def ask(
         self, server: ServerAddress, questions: Sequence[Question], *, recursion_desired: bool, timeout_s: float

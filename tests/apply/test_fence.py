@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from hyops_gitops.apply.request import ApplyPorts
 from hyops_gitops.cli.wiring import TOOL
 from hyops_gitops.core.authority import Authority, EvidenceSettings
 from hyops_gitops.core.errors import OutsideFailure, Refused
@@ -16,6 +15,7 @@ from hyops_gitops.core.zone import RRset
 from hyops_gitops.log.admin_entries import Gap
 from hyops_gitops.log.branch import SIGNERS_PATH, read_signers
 from hyops_gitops.log.entries import Intent
+from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.log.writer import EntryWriter
 from tests.support.applier import Marks, marking_store
 from tests.support.site import Applier, Site, results
@@ -99,7 +99,7 @@ def test_a_patch_that_was_settled_as_landed_is_refused_when_sent_again(site: Sit
 class Shifting:
     """A clock whose monotonic time moves by sleeping, and on demand."""
 
-    def __init__(self, ports: ApplyPorts) -> None:
+    def __init__(self, ports: Workspace) -> None:
         self.ahead = 0.0
         self.now = ports.clock.now
 
@@ -124,9 +124,9 @@ class After(Marks):
             self._act()
 
 
-def marked(ports: ApplyPorts, marks: Marks) -> ApplyPorts:
-    """Ports whose store passes marks."""
-    return replace(ports, open_store=lambda settings: marking_store(ports.open_store(settings), marks))
+def marked(ports: Workspace, marks: Marks) -> Workspace:
+    """A workspace whose store passes marks."""
+    return ports.replaced(open_store=lambda settings: marking_store(ports.open_store(settings), marks))
 
 
 @pytest.mark.one_backend
@@ -134,13 +134,13 @@ def test_nothing_is_sent_once_the_lease_is_over(site: Site) -> None:
     site.change()
     sent = len(site.proxy.patches)
 
-    def swap(ports: ApplyPorts) -> ApplyPorts:
+    def swap(ports: Workspace) -> Workspace:
         clock = Shifting(ports)
 
         def later() -> None:
             clock.ahead += 121
 
-        return marked(replace(ports, clock=clock), After("intent-pushed", later))
+        return marked(ports.replaced(clock=clock), After("intent-pushed", later))
 
     receipt = site.apply(swap=swap)
     assert receipt.outcome == "refused"
@@ -173,7 +173,7 @@ def test_a_result_goes_behind_what_was_written_meanwhile(site: Site) -> None:
     site.change()
 
     def write() -> None:
-        log, ports, files = site.verified(), site.world.wiring().apply_ports(lambda _: None), {}
+        log, ports, files = site.verified(), site.world.wiring(), {}
         files[SIGNERS_PATH] = site.world.read(SIGNERS_PATH).encode()
         store = ports.open_store(EvidenceSettings("evidence", "origin", None))
         writer = EntryWriter.prepare(store, ports.open_signer(), read_signers(files), ports.clock, TOOL, {})
@@ -221,18 +221,18 @@ def test_while_the_server_is_down_nothing_is_settled(site: Site, how: str) -> No
             self.rrsets, self.rrsets_at, self.notify = dead.rrsets, dead.rrsets_at, dead.notify
             self.rows_at, self.patch = dead.rows_at, dead.patch
 
-    def swap(ports: ApplyPorts) -> ApplyPorts:
-        def open_primary(authority: Authority) -> ZoneWriter:
+    def swap(ports: Workspace) -> Workspace:
+        def open_writer(authority: Authority) -> ZoneWriter:
             api = replace(authority.primary.api, url=f"http://{CLOSED}")
             away = replace(authority, primary=replace(authority.primary, api=api))
             site.world.environ["HYOPS_PRIMARY_URL"] = api.url
             try:
-                dead = ports.open_primary(away)
+                dead = ports.open_writer(away)
             finally:
                 site.world.environ["HYOPS_PRIMARY_URL"] = authority.primary.api.url
-            return Down(ports.open_primary(authority), dead)
+            return Down(ports.open_writer(authority), dead)
 
-        return replace(ports, open_primary=open_primary)
+        return ports.replaced(open_writer=open_writer)
 
     with pytest.raises(OutsideFailure) as error:
         site.apply(swap=swap)
@@ -309,7 +309,7 @@ def test_an_applier_that_ended_after_its_result_is_not_settled(site: Site) -> No
             assert first.finish().exit == 0
             return True
 
-        assert site.apply(swap=lambda ports: replace(ports, process_is_gone=gone)).outcome == "applied"
+        assert site.apply(swap=lambda ports: ports.replaced(process_is_gone=gone)).outcome == "applied"
     assert not any(result.recovered for result in results(site.check()).values())
     assert not any(patch.settles for patch in site.proxy.patches)
 
@@ -324,9 +324,9 @@ def test_an_intent_of_another_boot_is_waited_for_and_then_settled(site: Site) ->
     assert isinstance(intent.body, Intent)
     clocks: list[Shifting] = []
 
-    def swap(ports: ApplyPorts) -> ApplyPorts:
+    def swap(ports: Workspace) -> Workspace:
         clocks.append(Shifting(ports))
-        return replace(ports, clock=clocks[0], process_is_gone=lambda _: True)
+        return ports.replaced(clock=clocks[0], process_is_gone=lambda _: True)
 
     receipt = site.apply(swap=swap)
     assert receipt.outcome == "applied"

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import pytest
 
@@ -11,9 +10,9 @@ from bench.fence.field import STATES, Field, judge, make_zone
 from bench.fence.races import RACES, Bench, Case, spread
 from bench.fence.rows import Rows
 from hyops_gitops.adapters.powerdns.zone_api import PowerDnsWriter
-from hyops_gitops.apply.request import ApplyPorts
 from hyops_gitops.core.markers import claim_name
 from hyops_gitops.lab.model import BACKENDS, Lab
+from hyops_gitops.log.workspace import Workspace
 from tests.conftest import SAID
 from tests.support.site import Applier, Site, results
 
@@ -120,12 +119,12 @@ def test_a_patch_that_the_database_holds_is_repeated_and_lands_once(site: Site, 
     """Our client gives up and tries again, copies and the settling PATCH pile up behind the lock, then all go on."""
     site.change()
 
-    def impatient(ports: ApplyPorts) -> ApplyPorts:
-        def open_primary(_: object) -> PowerDnsWriter:
+    def impatient(ports: Workspace) -> Workspace:
+        def open_writer(_: object) -> PowerDnsWriter:
             address = site.proxy.address
             return PowerDnsWriter(f"http://{address}", "localhost", site.world.zone, site.lab.api_key, timeout_s=1.0)
 
-        return replace(ports, open_primary=open_primary)
+        return ports.replaced(open_writer=open_writer)
 
     with rows.held(site.world.zone, "the SOA row"):
         release = threading.Timer(4.0, rows.release)

@@ -3,14 +3,13 @@
 import itertools
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from hyops_gitops.adapters.dns.client import PlainDnsClient
 from hyops_gitops.apply.receipt import Receipt
-from hyops_gitops.apply.request import ApplyPorts
 from hyops_gitops.apply.text import receipt_text
 from hyops_gitops.core.authority import ServerAddress
 from hyops_gitops.core.errors import Refused
@@ -18,6 +17,7 @@ from hyops_gitops.core.exchange import Answer, Question
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.zones import create_zone, wait_until
 from hyops_gitops.log.entries import Result, Unchanged
+from hyops_gitops.log.workspace import Workspace
 from tests.support.audits import audited
 from tests.support.faults import Primary
 from tests.support.world import CLOSED, World
@@ -66,9 +66,9 @@ class Asked:
 
     of: dict[str, list[Question]] = field(default_factory=dict)
 
-    def swap(self, ports: ApplyPorts) -> ApplyPorts:
+    def swap(self, ports: Workspace) -> Workspace:
         """Apply with these eyes."""
-        return replace(ports, dns=self)
+        return ports.replaced(dns=self)
 
     def ask(
         self, server: ServerAddress, questions: Sequence[Question], *, recursion_desired: bool, timeout_s: float

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from hyops_gitops.apply.probe import ReadinessPorts, check_readiness
+from hyops_gitops.apply.probe import check_readiness
 from hyops_gitops.core.authority import Authority, Resolver, ServerAddress
 from hyops_gitops.core.contract import Readiness, Target, TargetType
 from hyops_gitops.core.exchange import Answer, Question
@@ -56,9 +56,7 @@ def authority() -> Authority:
 def checked(
     authority: Authority, played: Played, target: Target, *probes: Readiness, zone: Sequence[RRset] = ()
 ) -> ReadinessReport:
-    (report,) = check_readiness(
-        [Candidate(NAME, target, probes)], authority, Zone.of(APEX, zone), ReadinessPorts(played, played)
-    )
+    (report,) = check_readiness([Candidate(NAME, target, probes)], authority, Zone.of(APEX, zone), played, played)
     return report
 
 
@@ -105,7 +103,8 @@ def test_a_tcp_endpoint_is_probed_by_default_and_a_udp_one_is_not(authority: Aut
         [Candidate.of(tcp), Candidate.of(replace(tcp, protocol="udp"))],
         authority,
         Zone.of(APEX, ()),
-        ReadinessPorts(Played(), Played()),
+        Played(),
+        Played(),
     )
     assert [(one.verdict, one.reason) for one in reports] == [
         ("ready", ""),
@@ -116,7 +115,7 @@ def test_a_tcp_endpoint_is_probed_by_default_and_a_udp_one_is_not(authority: Aut
 def test_a_contract_that_wants_no_probe_says_why(authority: Authority) -> None:
     contract = replace(contract_of("pg", hosts("10.0.0.1"), 60), readiness=(Readiness("none", {"reason": "batch"}),))
     played = Played()
-    (report,) = check_readiness([Candidate.of(contract)], authority, Zone.of(APEX, ()), ReadinessPorts(played, played))
+    (report,) = check_readiness([Candidate.of(contract)], authority, Zone.of(APEX, ()), played, played)
     assert (report.verdict, report.reason, played.asked) == ("not-probed", "batch", [])
 
 

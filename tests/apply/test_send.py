@@ -4,16 +4,15 @@ import shutil
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import pytest
 
 from hyops_gitops.apply.receipt import Receipt
-from hyops_gitops.apply.request import ApplyPorts
 from hyops_gitops.apply.send import ensure_lock
 from hyops_gitops.core.errors import HyopsError, OutsideFailure, ReplyLost, ServerRefused, Unconfirmed
 from hyops_gitops.core.events import Event, ServerSeen, Step
 from hyops_gitops.log.entries import Result
+from hyops_gitops.log.workspace import Workspace
 from tests.support.faults import LOST, FakeClock, Primary, fail_first, with_primary
 from tests.support.world import CLOSED, MakeWorld, World
 
@@ -125,15 +124,15 @@ def test_an_update_that_the_server_refuses_whole(world: World) -> None:
     assert (receipt.outcome, receipt.exit_code, result_of(world).outcome) == ("failed", 4, "failed")
 
 
-def on_intent(action: Callable[[], object]) -> Callable[[ApplyPorts], ApplyPorts]:
+def on_intent(action: Callable[[], object]) -> Callable[[Workspace], Workspace]:
     """Do something once the intent is in the log and the PATCH is next."""
 
-    def swap(ports: ApplyPorts) -> ApplyPorts:
+    def swap(ports: Workspace) -> Workspace:
         def on_event(event: Event) -> None:
             if isinstance(event, Step) and event.text.startswith("intent"):
                 action()
 
-        return replace(ports, on_event=on_event)
+        return ports.replaced(on_event=on_event)
 
     return swap
 
@@ -255,7 +254,7 @@ def test_a_secondary_that_nobody_requires_may_be_silent(make_world: MakeWorld) -
     assert world.apply().outcome == "applied"
 
 
-def attempt(world: World, swap: Callable[[ApplyPorts], ApplyPorts]) -> Receipt | HyopsError:
+def attempt(world: World, swap: Callable[[Workspace], Workspace]) -> Receipt | HyopsError:
     try:
         return world.apply(swap=swap)
     except HyopsError as error:
@@ -267,14 +266,14 @@ def test_two_appliers_at_once(world: World) -> None:
     both_have_read = threading.Barrier(2, timeout=60)
     arrived: set[int] = set()
 
-    def swap(ports: ApplyPorts) -> ApplyPorts:
+    def swap(ports: Workspace) -> Workspace:
         def on_event(event: Event) -> None:
             me = threading.get_ident()
             if isinstance(event, Step) and event.text.startswith("reading the zone") and me not in arrived:
                 arrived.add(me)
                 both_have_read.wait()
 
-        return replace(ports, on_event=on_event)
+        return ports.replaced(on_event=on_event)
 
     with ThreadPoolExecutor(max_workers=2) as pool:
         outcomes = list(pool.map(lambda one: attempt(one, swap), (world, other)))

@@ -11,7 +11,6 @@ import pytest
 from hyops_gitops.adapters.host.machine import SystemClock
 from hyops_gitops.apply.probe import answering_badly, prove_services
 from hyops_gitops.apply.prove import Watch
-from hyops_gitops.apply.request import ApplyPorts
 from hyops_gitops.core.authority import Authority, ServerAddress
 from hyops_gitops.core.contract import Readiness, Target, TargetType
 from hyops_gitops.core.events import Event, ServerSeen
@@ -19,6 +18,7 @@ from hyops_gitops.core.exchange import Answer, Question
 from hyops_gitops.core.readiness import Candidate
 from hyops_gitops.core.servers import DnsServer, Expectation
 from hyops_gitops.core.zone import RRset, Zone
+from hyops_gitops.log.workspace import Workspace
 from tests.support.faults import FakeClock
 
 ANCHOR = RRset.of("_hyops-gitops.z.internal", "TXT", 60, ['"v=hyops1"'])
@@ -171,7 +171,7 @@ def test_a_service_is_not_called_unreachable_because_its_servers_do_not_answer(a
         cast(Authority, authority),
         Zone.of("z.internal", ()),
         0.0,
-        cast(ApplyPorts, ports),
+        cast(Workspace, ports),
     )
     assert report.report.verdict == verdict
     assert answering_badly([report]) == ((CHANGED.name,) if verdict == "not-ready" else ())

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops.adapters.host.machine import SystemClock
-from hyops_gitops.apply.request import ApplyPorts
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.exchange import ZoneHeader
 from hyops_gitops.core.network import ZoneWriter
 from hyops_gitops.lab.model import Lab
+from hyops_gitops.log.workspace import Workspace
 from tests.support import world as worlds
 from tests.support.applier import MarkingWriter, Marks
 from tests.support.site import PRIMARY_ONLY, Site
@@ -87,7 +87,7 @@ class At(SystemClock):
 
 def at(moment: datetime) -> Swap:
     """With that clock."""
-    return lambda ports: replace(ports, clock=At(moment))
+    return lambda ports: ports.replaced(clock=At(moment))
 
 
 def test_entries_of_one_second(site: Site) -> None:
@@ -122,11 +122,11 @@ def test_a_clock_far_from_the_apis_signs_nothing(site: Site, ahead: timedelta, *
         def header(self) -> ZoneHeader:
             return replace(super().header(), server_time=datetime.now(UTC))
 
-    def swap(ports: ApplyPorts) -> ApplyPorts:
-        def open_primary(authority: Authority) -> ZoneWriter:
-            return Dated(ports.open_primary(authority), Marks({}))
+    def swap(ports: Workspace) -> Workspace:
+        def open_writer(authority: Authority) -> ZoneWriter:
+            return Dated(ports.open_writer(authority), Marks({}))
 
-        return replace(ports, open_primary=open_primary, clock=At(datetime.now(UTC) + ahead))
+        return ports.replaced(open_writer=open_writer, clock=At(datetime.now(UTC) + ahead))
 
     if fine:
         assert site.apply(swap=swap).outcome == "applied"

@@ -1,7 +1,5 @@
 """Trailers of the commits that an apply carries out: what they lift, declare, and block."""
 
-from dataclasses import replace
-
 import pytest
 
 from hyops_gitops.apply.propose import sites_lost
@@ -77,7 +75,7 @@ def test_a_lost_site_that_nobody_knows_is_told(world: World) -> None:
     world.contract("first", "10.0.0.2")
     world.commit("Move\n\nHyops-Site-Lost: onprm\nHyops-Site-Lost: onprem")
     told: list[Event] = []
-    world.apply(swap=lambda ports: replace(ports, on_event=told.append))
+    world.apply(swap=lambda ports: ports.replaced(on_event=told.append))
     warnings = [event.text for event in told if isinstance(event, Warned)]
 
     assert warnings == ["site 'onprm' is declared lost, but no server or endpoint has a site of that name"]

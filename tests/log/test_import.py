@@ -1,13 +1,11 @@
 """A log that the forge lost comes back from a clone or a bundle, and nothing else does."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import pytest
 
-from hyops_gitops.apply.request import ApplyPorts
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.exchange import PatchReceipt
 from hyops_gitops.core.network import ZoneWriter
@@ -15,6 +13,7 @@ from hyops_gitops.core.zone import Key, Operation, RRset
 from hyops_gitops.log.admin_entries import Gap
 from hyops_gitops.log.entries import Result
 from hyops_gitops.log.envelope import Entry
+from hyops_gitops.log.workspace import Workspace
 from tests.support.keys import MakeKey, list_keys, ok, verifies
 from tests.support.world import World, run
 
@@ -264,9 +263,9 @@ def test_an_intent_after_a_gap_can_still_be_settled(forgotten: tuple[World, list
     verifies(fresh)
 
 
-def dying_before_the_update(ports: ApplyPorts) -> ApplyPorts:
+def dying_before_the_update(ports: Workspace) -> Workspace:
     """The applier ends when it is about to send what carries the anchor."""
-    return replace(ports, open_primary=lambda authority: cast("ZoneWriter", _Dying(ports.open_primary(authority))))
+    return ports.replaced(open_writer=lambda authority: cast("ZoneWriter", _Dying(ports.open_writer(authority))))
 
 
 class _Dying:

@@ -6,7 +6,6 @@ from typing import cast
 
 import pytest
 
-from hyops_gitops.apply.request import ApplyPorts
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.exchange import PatchReceipt
 from hyops_gitops.core.network import ZoneWriter
@@ -14,6 +13,7 @@ from hyops_gitops.log.admin import open_for_writing
 from hyops_gitops.log.admin_entries import Compromised, Gap, TrustChange
 from hyops_gitops.log.parts import TrustedKey
 from hyops_gitops.log.trust import TRUST_NAMESPACE, TrustBook
+from hyops_gitops.log.workspace import Workspace
 from tests.support.keys import Key, MakeKey, list_keys, ok, verifies
 from tests.support.security_key import KINDS, Kind, SoftwareToken
 from tests.support.world import PRINCIPAL, World
@@ -305,8 +305,8 @@ class _Dying:
 def test_no_key_is_changed_while_an_intent_is_open(served: World, make_key: MakeKey) -> None:
     list_keys(served, make_key("second@tests").line())
 
-    def swap(ports: ApplyPorts) -> ApplyPorts:
-        return replace(ports, open_primary=lambda authority: cast("ZoneWriter", _Dying(ports.open_primary(authority))))
+    def swap(ports: Workspace) -> Workspace:
+        return ports.replaced(open_writer=lambda authority: cast("ZoneWriter", _Dying(ports.open_writer(authority))))
 
     with pytest.raises(KeyboardInterrupt):
         served.apply(swap=swap)

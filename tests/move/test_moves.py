@@ -18,8 +18,8 @@ from hyops_gitops.core.declaration import Declaration, DeclaredHold, read_traile
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.guards import Override
 from hyops_gitops.log.log import Log
+from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.recover.breakglass import Cutover, Failback, select_moves
-from hyops_gitops.recover.open_segment import BreakglassPorts, BreakglassRequest
 from hyops_gitops.validate.validation import validate_tree
 from tests.move.conftest import CONTRACTS, Clone
 
@@ -135,7 +135,7 @@ def test_break_glass_treats_a_short_name_as_the_other_commands_do(clone: Clone, 
     validation = validate_tree(WorkTree(clone.root), read_document, check_document)
 
     with pytest.raises(UsageError) as caught:
-        select_moves(command, validation, cast(Log, None), cast(BreakglassRequest, None), cast(BreakglassPorts, None))
+        select_moves(command, validation, cast(Log, None), cast(Workspace, None))
 
     assert caught.value.code == "ambiguous-name"
 

@@ -12,11 +12,11 @@ import os
 import signal
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
 from typing import Any, cast
 
 import hyops_gitops.cli.apply as command
-from hyops_gitops.apply.request import ApplyPorts
 from hyops_gitops.cli.main import execute
 from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.authority import Authority, EvidenceSettings, ServerAddress
@@ -155,26 +155,32 @@ class MarkingDns:
         return self._dns.ask(server, questions, recursion_desired=recursion_desired, timeout_s=timeout_s)
 
 
-class MarkingWiring(LocalWorkspace):
+class MarkingWorkspace(LocalWorkspace):
     """The program's own adapters, each within a wrapper."""
 
-    def apply_ports(self, on_event: OnEvent) -> ApplyPorts:
-        ports, marks = super().apply_ports(on_event), Marks(os.environ)
-        marks.passing("started")
+    def __init__(
+        self,
+        root: Path,
+        environ: Mapping[str, str] | None = None,
+        on_event: OnEvent = lambda _: None,
+        authority_file: Path | None = None,
+    ) -> None:
+        super().__init__(root, environ, on_event, authority_file)
+        self._marks = Marks(os.environ)
+        self._marks.passing("started")
 
-        def open_store(settings: EvidenceSettings) -> EvidenceStore:
-            return marking_store(ports.open_store(settings), marks)
+    def open_store(self, settings: EvidenceSettings) -> EvidenceStore:
+        return marking_store(super().open_store(settings), self._marks)
 
-        def open_primary(authority: Authority) -> ZoneWriter:
-            return MarkingWriter(ports.open_primary(authority), marks)
+    def open_writer(self, authority: Authority) -> ZoneWriter:
+        return MarkingWriter(super().open_writer(authority), self._marks)
 
-        return replace(
-            ports,
-            open_store=open_store,
-            open_primary=open_primary,
-            open_signer=lambda: MarkingSigner(ports.open_signer(), marks),
-            dns=MarkingDns(ports.dns, marks),
-        )
+    def open_signer(self) -> Signer:
+        return MarkingSigner(super().open_signer(), self._marks)
+
+    @cached_property
+    def dns(self) -> DnsClient:
+        return MarkingDns(super().dns, self._marks)
 
 
 def _type(data: bytes) -> str | None:
@@ -188,7 +194,7 @@ def _type(data: bytes) -> str | None:
 
 def main(arguments: Sequence[str]) -> int:
     """The program's own main function, with marks."""
-    command.LocalWorkspace = MarkingWiring  # type: ignore[attr-defined]  # the one seam, opened from outside
+    command.LocalWorkspace = MarkingWorkspace  # type: ignore[attr-defined]  # the one seam, opened from outside
     try:
         return execute(list(arguments))
     finally:

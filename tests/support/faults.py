@@ -1,16 +1,16 @@
-"""Ports with one fault each, around the real ones."""
+"""Workspaces with one fault each, around the real parts."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from hyops_gitops.adapters.host.machine import SystemClock
-from hyops_gitops.apply.request import ApplyPorts
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.errors import ReplyLost
 from hyops_gitops.core.exchange import PatchReceipt, ZoneHeader
 from hyops_gitops.core.network import ZoneWriter
 from hyops_gitops.core.zone import Key, Operation, RRset
+from hyops_gitops.log.workspace import Workspace
 
 Hook = Callable[[int], None]  # gets the number of the PATCH, from 1; what it raises is raised
 
@@ -29,13 +29,13 @@ class Primary:
     patches: list[tuple[Sequence[Key], Sequence[RRset], Sequence[Operation]]] = field(default_factory=list)
     notified: int = 0
 
-    def swap(self, ports: ApplyPorts) -> ApplyPorts:
+    def swap(self, ports: Workspace) -> Workspace:
         """Stand between apply and the primary."""
 
-        def open_primary(authority: Authority) -> ZoneWriter:
-            return _Writer(ports.open_primary(authority), self)
+        def open_writer(authority: Authority) -> ZoneWriter:
+            return _Writer(ports.open_writer(authority), self)
 
-        return replace(ports, open_primary=open_primary)
+        return ports.replaced(open_writer=open_writer)
 
 
 @dataclass(frozen=True)
@@ -88,9 +88,9 @@ class FakeClock:
         """Do not wait."""
         self.slept += seconds
 
-    def swap(self, ports: ApplyPorts) -> ApplyPorts:
+    def swap(self, ports: Workspace) -> Workspace:
         """Apply by this clock."""
-        return replace(ports, clock=self)
+        return ports.replaced(clock=self)
 
 
 def fail_first(times: int, error: Exception) -> Hook:
@@ -106,7 +106,7 @@ def fail_first(times: int, error: Exception) -> Hook:
 LOST = ReplyLost("no reply", code="powerdns-connection-lost")
 
 
-def with_primary(primary: Primary) -> Callable[[ApplyPorts], ApplyPorts]:
+def with_primary(primary: Primary) -> Callable[[Workspace], Workspace]:
     """The primary with its faults, and a clock that does not make the test wait."""
     clock = FakeClock()
     return lambda ports: clock.swap(primary.swap(ports))

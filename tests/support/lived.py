@@ -71,6 +71,6 @@ def _as_json(rrset: RRset, serial: int) -> dict[str, object]:
 
 
 def restore(world: World, *overrides: str, recover: int | None = None) -> RestoreResult:
-    ports = world.wiring().restore_ports(lambda _: None)
+    workspace = world.wiring()
     request = RestoreRequest(ApplyRequest("HEAD", False, overrides_of(overrides), recover=recover))
-    return carry_out_restore(prepare_restore(request, ports), ports)
+    return carry_out_restore(prepare_restore(request, workspace), workspace)

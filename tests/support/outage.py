@@ -12,6 +12,7 @@ from hyops_gitops.cli.wiring import TOOL, LocalWorkspace, overrides_of
 from hyops_gitops.core.declaration import Declaration
 from hyops_gitops.core.events import Event, Warned
 from hyops_gitops.core.markers import Anchor, anchor_name
+from hyops_gitops.core.outside import Process
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.log.envelope import Entry, decode
 from hyops_gitops.move.moving import CommitOptions
@@ -83,7 +84,9 @@ class Outage:
     def wiring(self, who: str, root: Path | None = None) -> LocalWorkspace:
         """Adapters for one person, in the clone or another folder."""
         key = str(self.keys.get(who, self.world.key))
-        return LocalWorkspace(root or self.world.root, {**self.world.environ, "HYOPS_SIGNING_KEY_FILE": key})
+        environ = {**self.world.environ, "HYOPS_SIGNING_KEY_FILE": key}
+        process = Process(TOOL, boot_id="boot", pid=os.getpid())
+        return LocalWorkspace(root or self.world.root, environ, self.said.append).replaced(process=process)
 
     def break_glass(
         self,
@@ -96,13 +99,13 @@ class Outage:
         recover: int | None = None,
     ) -> BreakGlassResult:
         """One command of one person."""
+        key = str(self.keys[witness]) if witness else ""
         request = BreakglassRequest(
-            replace(run_of(overrides, recover), wait=False), Declaration("incident", "the forge is down")
+            replace(run_of(overrides, recover), wait=False), Declaration("incident", "the forge is down"), key
         )
-        key = self.keys[witness] if witness else None
-        ports = self.wiring(by, root).breakglass_ports(self.said.append, key)
-        own = ports.apply if by != TOKEN_OWNER else replace(ports.apply, open_signer=lambda: self.token)
-        return breakglass(wanted, request, replace(ports, apply=swap(own)), lambda *_: None)
+        workspace = self.wiring(by, root)
+        own = workspace if by != TOKEN_OWNER else workspace.replaced(open_signer=lambda: self.token)
+        return breakglass(wanted, request, swap(own), lambda *_: None)
 
     def bring_in(
         self,
@@ -126,8 +129,7 @@ class Outage:
             reviewed=reviewed,
             revert=revert,
         )
-        ports = wiring.reconcile_ports(self.said.append)
-        return reconcile(request, replace(ports, apply=swap(ports.apply)))
+        return reconcile(request, swap(wiring))
 
     # --- what came of it
 
@@ -162,6 +164,4 @@ def target(outage: Outage, service: str) -> tuple[str, ...]:
 
 def run_of(overrides: tuple[str, ...], recover: int | None) -> ApplyRequest:
     """What this process is, to a command."""
-    return ApplyRequest(
-        "HEAD", False, overrides_of(overrides), tool=TOOL, boot_id="boot", pid=os.getpid(), recover=recover
-    )
+    return ApplyRequest("HEAD", False, overrides_of(overrides), recover=recover)

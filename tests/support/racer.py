@@ -7,10 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from hyops_gitops.adapters.host.machine import boot_identity
 from hyops_gitops.apply.apply import apply
 from hyops_gitops.apply.request import ApplyRequest
-from hyops_gitops.cli.wiring import TOOL, LocalWorkspace
+from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.events import Event
 from tests.support.world import World
@@ -45,9 +44,9 @@ def _merge(world: World) -> None:
 def _apply(world: World) -> None:
     """Apply what main is now; again when somebody else applied a newer main meanwhile."""
     for _ in range(_TRIES):
-        request = ApplyRequest("HEAD", work_tree_matters=True, tool=TOOL, boot_id=boot_identity(), pid=os.getpid())
+        request = ApplyRequest("HEAD", work_tree_matters=True)
         try:
-            receipt = apply(request, LocalWorkspace(world.root).apply_ports(_say))
+            receipt = apply(request, LocalWorkspace(world.root, on_event=_say))
         except Refused as error:
             if error.guard != "history":
                 raise

@@ -18,6 +18,7 @@ from hyops_gitops.apply.receipt import Receipt
 from hyops_gitops.apply.request import ApplyRequest
 from hyops_gitops.cli.wiring import TOOL
 from hyops_gitops.core.markers import Anchor, anchor_name
+from hyops_gitops.core.outside import Process
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.log.entries import Intent, Result
 from hyops_gitops.log.log import Log
@@ -146,13 +147,11 @@ class Site:
         request = ApplyRequest(
             revision="HEAD",
             work_tree_matters=True,
-            tool=TOOL,
-            boot_id=boot_id,
-            pid=os.getpid(),
             wait=wait,
             recover=recover,
         )
-        return apply(request, swap(self.world.wiring().apply_ports(lambda _: None)))
+        process = Process(TOOL, boot_id=boot_id, pid=os.getpid())
+        return apply(request, swap(self.world.wiring().replaced(process=process)))
 
     @property
     def primary(self) -> PowerDnsWriter:

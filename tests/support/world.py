@@ -17,14 +17,16 @@ from hyops_gitops.adapters.powerdns.zone_api import PowerDnsReader, PowerDnsWrit
 from hyops_gitops.adapters.yaml.edit import add_scalar
 from hyops_gitops.apply.apply import apply
 from hyops_gitops.apply.receipt import Receipt
-from hyops_gitops.apply.request import ApplyPorts, ApplyRequest
-from hyops_gitops.cli.wiring import TOOL, LocalWorkspace, authority_source, overrides_of
+from hyops_gitops.apply.request import ApplyRequest
+from hyops_gitops.cli.wiring import TOOL, LocalWorkspace, overrides_of
 from hyops_gitops.core.events import OnEvent
+from hyops_gitops.core.outside import Process
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.log.entries import Body
 from hyops_gitops.log.envelope import Entry, decode, entry_path
 from hyops_gitops.log.genesis import start_log
+from hyops_gitops.log.workspace import Workspace
 from tests.support.commands import run_command
 
 PRINCIPAL = "applier@tests"
@@ -36,7 +38,7 @@ POLICY: Mapping[str, object] = {
 }
 GIT_CONFIG = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
 
-Swap = Callable[[ApplyPorts], ApplyPorts]
+Swap = Callable[[Workspace], Workspace]
 
 
 def run(*command: str | Path, stdin: bytes = b"", cwd: Path | None = None) -> bytes:
@@ -284,16 +286,13 @@ class World:
             revision=revision or "HEAD",
             work_tree_matters=revision is None,
             overrides=overrides_of(overrides),
-            authority_override=authority_source(authority),
-            tool=TOOL,
-            boot_id="boot",
-            pid=os.getpid(),
             wait=wait,
             recover=recover,
             sites_lost=sites_lost,
             watch=watch,
         )
-        return apply(request, swap(self.wiring().apply_ports(on_event)))
+        process = Process(TOOL, boot_id="boot", pid=os.getpid())
+        return apply(request, swap(self.wiring(authority, on_event).replaced(process=process)))
 
     def cli(self, *arguments: str | Path, cwd: Path | None = None, **environ: str) -> Ran:
         """One command line in a process of its own, in the clone unless said otherwise."""

@@ -1,6 +1,5 @@
 """An apply that asks a forge, on a real zone: who asked, who approved, and which run it was are in the signed log."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +7,11 @@ import pytest
 
 from hyops_gitops.adapters.forge.forge import FORGE_REPOSITORY, FORGE_TOKEN, FORGE_URL, RestForge
 from hyops_gitops.adapters.forge.rest import ForgeHttp
-from hyops_gitops.apply.request import ApplyPorts
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.people import Approval, MergedCommit, Person
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.log.entries import Intent
+from hyops_gitops.log.workspace import Workspace
 from tests.support.forge import GRACE, LINUS, TOKEN, ForgeServer, review
 from tests.support.world import World
 
@@ -103,9 +102,9 @@ def test_nothing_is_guessed_while_the_forge_is_down(world: World) -> None:
     world.contract("first", "10.0.0.4")
     world.commit("Move\n\nApproved-by: Grace <grace@example.invalid>")
 
-    def down(ports: ApplyPorts) -> ApplyPorts:
+    def down(ports: Workspace) -> Workspace:
         http = ForgeHttp("http://127.0.0.1:1", TOKEN, sleep=lambda _: None)
-        return replace(ports, forge=RestForge(http, "/repos/acme/dns"))
+        return ports.replaced(forge=RestForge(http, "/repos/acme/dns"))
 
     with pytest.raises(Refused, match="did not answer") as refused:
         world.apply(swap=down)

@@ -1,19 +1,19 @@
 """A whole outage on a real zone: the forge goes, people move endpoints, the forge comes back."""
 
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from hyops_gitops.adapters.ssh.signing import SshVerifier
-from hyops_gitops.apply.request import ApplyPorts
 from hyops_gitops.core.errors import InvalidData, OutsideFailure, Refused, Unconfirmed
 from hyops_gitops.core.markers import Anchor, anchor_name
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.log.admin import open_for_writing
 from hyops_gitops.log.admin_entries import Reconcile, TrustChange
 from hyops_gitops.log.entries import Intent, Result, ZoneDrift
+from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.move.failover import FailoverRequest
 from hyops_gitops.move.moving import CommitOptions
 from hyops_gitops.recover.breakglass import Cutover, Failback
@@ -37,8 +37,8 @@ class Racing:
     world: World
     done: bool = False
 
-    def swap(self, ports: ApplyPorts) -> ApplyPorts:
-        return replace(ports, verifier=self)
+    def swap(self, ports: Workspace) -> Workspace:
+        return ports.replaced(verifier=self)
 
     def verify(self, message: bytes, signature: bytes, key: str, namespace: str) -> bool:
         if namespace == "hyops-gitops-breakglass" and not self.done:  # of the segment: the log has been read
@@ -288,7 +288,7 @@ def test_applier_asleep_behind_the_dead_forge_cannot_overwrite(outage: Outage) -
             return self.real.patch(*operations)  # type: ignore[attr-defined]
 
     def asleep(ports):  # type: ignore[no-untyped-def]
-        return replace(ports, open_primary=lambda authority: Sleeper(ports.open_primary(authority)))
+        return ports.replaced(open_writer=lambda authority: Sleeper(ports.open_writer(authority)))
 
     with pytest.raises((OutsideFailure, Unconfirmed)):
         world.apply(swap=asleep)
@@ -337,7 +337,7 @@ def test_intent_that_a_crash_left_open_is_settled_by_the_next_command(outage: Ou
             def patch(self, *_: object) -> object:
                 raise Dies
 
-        return replace(ports, open_primary=lambda authority: Primary(ports.open_primary(authority)))
+        return ports.replaced(open_writer=lambda authority: Primary(ports.open_writer(authority)))
 
     with pytest.raises(Dies):
         outage.break_glass(FIRST, swap=dying)

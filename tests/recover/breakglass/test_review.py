@@ -1,18 +1,15 @@
 """A segment in the log waits for somebody else's review: said by plan, validate and audit, and overdue it fails."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from hyops_gitops.adapters.files import WorkTree
-from hyops_gitops.adapters.ssh.signing import SshVerifier
-from hyops_gitops.adapters.yaml.reader import read_document
-from hyops_gitops.adapters.yaml.schema import check_document
 from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.log.admin_entries import Reconcile
 from hyops_gitops.log.reviews import pending_reviews, segment_findings, segment_warnings
-from hyops_gitops.validate.validation import validate_tree
+from hyops_gitops.log.workspace import Revision
 from tests.support.book import Book, commit_trees
 from tests.support.forks import forked, offline_audit
 from tests.support.forks import problem_codes as codes
@@ -56,11 +53,10 @@ def test_it_waits_until_somebody_reviewed_it(taken: Book) -> None:
 
 def test_validate_warns_and_then_fails(taken: Book) -> None:
     (pending,) = pending_reviews(taken.head, 72)
-    wiring = LocalWorkspace(taken.world.root)
-    validation = validate_tree(WorkTree(taken.world.root), read_document, check_document)
+    revision = Revision(LocalWorkspace(taken.world.root), WorkTree(taken.world.root))
 
-    def found(now: object) -> list[tuple[str, str]]:
-        findings = segment_findings(validation, wiring.open_store, SshVerifier(), wiring.mark, now)  # type: ignore[arg-type]
+    def found(now: datetime) -> list[tuple[str, str]]:
+        findings = segment_findings(revision, now)
         return [(one.rule, one.severity.value) for one in findings]
 
     assert found(pending.due) == [("breakglass-review", "warning")]

@@ -13,8 +13,9 @@ import pytest
 from hyops_gitops.adapters.files import bundle_files
 from hyops_gitops.adapters.wheels import tarball
 from hyops_gitops.adapters.yaml.schema import shipped_schemas
+from hyops_gitops.core.outside import Process
 from hyops_gitops.recover.bundle import sums_text
-from hyops_gitops.recover.make_bundle import Bundle, BundlePorts, make_bundle
+from hyops_gitops.recover.make_bundle import Bundle, make_bundle
 from tests.support.bundles import unpack
 from tests.support.world import Ran, World, run
 
@@ -36,14 +37,8 @@ class NoWheels:
 
 def made(world: World, revision: str = "HEAD") -> Bundle:
     """A bundle of a world, with everything but wheels."""
-    ports = BundlePorts(
-        workspace=world.wiring(),
-        wheels=NoWheels(),
-        shipped=lambda: {**shipped_schemas(), **bundle_files()},
-        pack=tarball,
-        tool="hyops-gitops 0",
-    )
-    return make_bundle(revision, ports)
+    workspace = world.wiring().replaced(process=Process("hyops-gitops 0"))
+    return make_bundle(revision, workspace, NoWheels(), lambda: {**shipped_schemas(), **bundle_files()}, tarball)
 
 
 Unpack = Callable[[], Path]

@@ -146,7 +146,7 @@ class Dying:
 
 def die(lived: Lived, *, writes: int) -> int:
     """A restore that ends after its intent, or after the zone is written; the intent's number."""
-    ports = lived.world.wiring().restore_ports(lambda _: None)
+    ports = lived.world.wiring()
     prepared = prepare_restore(RestoreRequest(ApplyRequest("HEAD", work_tree_matters=False)), ports)
     object.__setattr__(prepared, "primary", Dying(prepared.primary, writes=writes))
     with pytest.raises(KeyboardInterrupt):

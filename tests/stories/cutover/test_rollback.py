@@ -1,16 +1,16 @@
 """Roll-back and holds: a service that surely does not answer after its move goes back, and stays there."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
 
 from hyops_gitops.adapters.host.machine import SystemClock
 from hyops_gitops.apply.receipt import Receipt
-from hyops_gitops.apply.request import ApplyPorts
 from hyops_gitops.core.events import Event, Warned
 from hyops_gitops.core.readiness import Probe, ProbeReport, ProbeVerdict
 from hyops_gitops.log.entries import Refusal
+from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.observe.find_drift import DriftRequest, look_for_drift
 from tests.stories.cutover.conftest import MakeWorld
 from tests.support.audits import audited
@@ -37,8 +37,8 @@ class Services:
         self.asked.append(probe.address)
         return ProbeReport(probe.type, probe.address, probe.port, verdict, "says so")
 
-    def swap(self, ports: ApplyPorts) -> ApplyPorts:
-        return replace(ports, prober=self, clock=Hasty())
+    def swap(self, ports: Workspace) -> Workspace:
+        return ports.replaced(prober=self, clock=Hasty())
 
 
 class Hasty(SystemClock):

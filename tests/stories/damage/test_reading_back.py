@@ -1,17 +1,16 @@
 """A 204 is not believed: what it stands for is read back as rows."""
 
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import NoReturn
 
 import pytest
 
-from hyops_gitops.apply.request import ApplyPorts
 from hyops_gitops.core.damage import SETTINGS, DamageKind
 from hyops_gitops.core.errors import OutsideFailure, Refused, Unconfirmed
 from hyops_gitops.core.events import Event, Warned
 from hyops_gitops.core.markers import anchor_name, claim_name
 from hyops_gitops.log.entries import Result
+from hyops_gitops.log.workspace import Workspace
 from tests.support.between import Between
 from tests.support.proxy import Patch
 from tests.support.rows import Rows
@@ -168,11 +167,11 @@ class _PowerCut(Exception):
     """Ends an apply after its update was stored."""
 
 
-def _ends_before_its_proof(ports: ApplyPorts) -> ApplyPorts:
+def _ends_before_its_proof(ports: Workspace) -> Workspace:
     def ask(*_: object, **__: object) -> NoReturn:
         raise _PowerCut
 
-    return replace(ports, dns=SimpleNamespace(ask=ask))
+    return ports.replaced(dns=SimpleNamespace(ask=ask))
 
 
 def test_what_another_run_finds_to_have_landed_is_read_back_too(world: World, between: Between, rows: Rows) -> None:

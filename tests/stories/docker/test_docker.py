@@ -12,12 +12,12 @@ import pytest
 from hyops_gitops.adapters.powerdns.server import server_info
 from hyops_gitops.adapters.powerdns.zone_api import PowerDnsWriter
 from hyops_gitops.apply.receipt import Receipt
-from hyops_gitops.apply.request import ApplyPorts
 from hyops_gitops.core.errors import OutsideFailure, Unconfirmed
 from hyops_gitops.core.exchange import PatchReceipt
 from hyops_gitops.core.zone import Key, Operation, RRset, Zone
 from hyops_gitops.lab.zones import create_zone, wait_until
 from hyops_gitops.log.entries import Result
+from hyops_gitops.log.workspace import Workspace
 from tests.support.containers import Containers
 from tests.support.world import World
 
@@ -96,7 +96,7 @@ class Impatient(PowerDnsWriter):
 def test_a_hung_primary_changes_nothing(world: World, containers: Containers) -> None:
     before = world.evidence_head()
     with containers.hung(containers.lab.primary), pytest.raises(OutsideFailure) as caught:
-        world.apply(swap=lambda ports: replace(ports, open_primary=lambda _: Impatient(world)))
+        world.apply(swap=lambda ports: ports.replaced(open_writer=lambda _: Impatient(world)))
     assert (caught.value.exit_code, caught.value.code) == (4, "powerdns-timeout")
     assert world.evidence_head() == before
 
@@ -119,8 +119,8 @@ def test_a_primary_that_hangs_on_the_patch_is_settled_when_it_wakes(world: World
                 hanging.enter_context(containers.hung(primary))
             return super().patch(deletes, replaces, first)
 
-    def swap(ports: ApplyPorts) -> ApplyPorts:
-        return replace(ports, open_primary=lambda _: HangsOnPatch(world))
+    def swap(ports: Workspace) -> Workspace:
+        return ports.replaced(open_writer=lambda _: HangsOnPatch(world))
 
     with contextlib.ExitStack() as hanging, pytest.raises((Unconfirmed, OutsideFailure)):
         world.apply(swap=swap)
