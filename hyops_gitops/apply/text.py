@@ -48,7 +48,7 @@ def receipt_text(receipt: Receipt) -> str:
     lines += [f"{server.called} has caught up with what it missed" for server in receipt.caught_up]
     lines += map(server_line, receipt.unproved)
     if receipt.rollback is not None:
-        lines += [f"moved back: {name}" for name in receipt.rollback.names if receipt.rollback.outcome == "applied"]
+        lines += [f"rolled back: {name}" for name in receipt.rollback.names if receipt.rollback.outcome == "applied"]
         lines += map(server_line, receipt.rollback.servers)
     lines.append(_outcome_line(receipt))
     if receipt.head:
@@ -60,8 +60,8 @@ def _retirement_line(retirement: Retirement) -> str:
     if retirement.after:
         return f"{retirement.name}: the old target may be retired after {time_text(retirement.after)}"
     why = f": {retirement.why}" if retirement.why else ""
-    not_before = f"; not before {time_text(retirement.not_before)} at any rate" if retirement.not_before else ""
-    return f"{retirement.name}: when the old target may be retired is unknown{why}{not_before}"
+    not_before = f"; not before {time_text(retirement.not_before)}" if retirement.not_before else ""
+    return f"{retirement.name}: the retirement time of the old target is unknown{why}{not_before}"
 
 
 def _departure_line(departure: Departure) -> str:

@@ -176,7 +176,7 @@ class LocalWorkspace(Workspace):
     def require_clone(self) -> None:
         if self._unpacked is not None:
             raise UsageError(
-                f"{self.root} is no clone: an apply writes to the log, which takes one",
+                f"{self.root} is not a clone: an apply needs one to write to the log",
                 code="no-repository",
                 hint="run this in a clone; here `status`, `plan`, `validate`, `audit` and, where nothing else is left, "
                 "`breakglass` work",
@@ -281,11 +281,11 @@ class LocalWorkspace(Workspace):
 
 
 def _unpacked(root: Path) -> Unpacked:
-    """A folder without git; what nobody vouches for is said at once."""
+    """A folder without git; warns if its commit cannot be verified."""
     from hyops_gitops.adapters.unpacked import Unpacked
 
     found = Unpacked(root)
     if found.is_vouched_for_by_nobody:
-        said = f"only {ARCHIVE_MARK} says that it is commit {found.commit}, and nothing that it is unedited"
-        note(f"warning: this folder is no clone: {said}")
+        taken = f"commit {found.commit} is taken from {ARCHIVE_MARK}; edits since cannot be detected"
+        note(f"warning: this folder is not a clone: {taken}")
     return found

@@ -1,4 +1,4 @@
-"""Writing what somebody says about the log itself: which keys count, what was looked into."""
+"""Append administrative entries: trust, retire and revoke keys, acknowledge gaps."""
 
 from dataclasses import dataclass
 
@@ -31,7 +31,7 @@ def open_for_writing(workspace: Workspace, *, about_keys: bool, tolerate_doubt: 
     Args:
         workspace: The repository, at HEAD.
         about_keys: The entry is a `trust` entry, which a recovery key may sign too.
-        tolerate_doubt: Go on although entries in doubt are not acknowledged.
+        tolerate_doubt: Continue although entries in doubt are not acknowledged.
 
     Raises:
         FindingsError: the authority at HEAD is invalid.
@@ -58,7 +58,7 @@ def open_for_writing(workspace: Workspace, *, about_keys: bool, tolerate_doubt: 
 
 
 def acknowledge(workspace: Workspace, seq: int, reason: str) -> Log:
-    """Record that somebody has looked into a gap, or into an entry in doubt.
+    """Record that a gap, or an entry in doubt, was investigated.
 
     Raises:
         InvalidData: code `nothing-to-acknowledge`.
@@ -74,7 +74,7 @@ def acknowledge(workspace: Workspace, seq: int, reason: str) -> Log:
         raise InvalidData(
             f"entry {seq} is neither a gap nor in doubt",
             code="nothing-to-acknowledge",
-            hint=f"waiting for somebody: {listed}",
+            hint=f"not acknowledged yet: {listed}",
         )
     return opened.append(Gap(required_reason(reason), acknowledges=seq))
 

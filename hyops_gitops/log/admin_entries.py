@@ -20,7 +20,7 @@ _CONTINUES = re.compile(r"(?P<log>[0-9a-f]{32}):(?P<seq>[1-9][0-9]{0,8}):(?:sha2
 
 @dataclass(frozen=True, slots=True)
 class Continues(JsonObject):
-    """The last entry of the log that a new one goes on from, after a move to another repository."""
+    """The last entry of the old log, which a new one continues in another repository."""
 
     log: str  # that log's id
     seq: Seq  # of that entry
@@ -62,10 +62,10 @@ class Compromised(JsonObject):
 
 @dataclass(frozen=True, slots=True)
 class TrustChange(JsonObject):
-    """Keys that count from here on, and keys that no longer do, whatever time they claim."""
+    """Keys trusted from the next entry on, and keys retired whatever their timestamp."""
 
     commit: Commit  # whose authority/allowed_signers lists them
-    trust: tuple[TrustedKey, ...]  # keys that count from here on
+    trust: tuple[TrustedKey, ...]  # keys trusted from the next entry on
     retire: tuple[TrustedKey, ...]  # keys that count no longer
     compromised: tuple[Compromised, ...]  # stolen keys
     reason: Words  # why
@@ -80,7 +80,7 @@ class Missing(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Gap(JsonObject):
-    """Entries that are gone for good, or somebody's word that they know of it."""
+    """Lost entries, or the acknowledgement of an entry."""
 
     KEYWORDS: ClassVar = Keywords.of(oneOf=[{"required": ["missing", "anchor"]}, {"required": ["acknowledges"]}])
 
@@ -96,7 +96,7 @@ class Gap(JsonObject):
 
 @dataclass(frozen=True, slots=True)
 class Adopted(JsonObject):
-    """What a reconciled segment did to the zone, and what becomes of it."""
+    """What an imported segment changed, and the names that it holds."""
 
     base: Base  # what the segment continues from
     before: Annotated[ZoneDigests, At("zone.before")]  # as the segment found it, and as the log left it
@@ -113,7 +113,7 @@ class Adopted(JsonObject):
 
 @dataclass(frozen=True, slots=True)
 class Reconcile(JsonObject):
-    """A break-glass segment brought into the log, or somebody's word that they looked at one that was."""
+    """Imports a break-glass segment, or records the review of an imported one."""
 
     segment: str  # its folder under segments/
     count: Seq  # how many entries it has

@@ -37,7 +37,7 @@ class Signers:
 
 
 def read_signers(files: Mapping[str, bytes]) -> Signers:
-    """The signers of a tree's `authority/allowed_signers`; nobody when there is no such file."""
+    """The signers of a tree's `authority/allowed_signers`; none without such a file."""
     data = files.get(SIGNERS_PATH, b"")
     lines, _ = parse_allowed_signers(data, SIGNERS_PATH)
     return Signers(SignerSet(lines), sha256_hex(data))

@@ -80,7 +80,7 @@ _AFTER = Split(
 
 @dataclass(frozen=True, slots=True)
 class Result(JsonObject):
-    """What became of an intent."""
+    """Outcome of an intent."""
 
     intent_seq: Annotated[Seq, At("intent.seq")]  # of the intent
     intent_sha256: Annotated[Sha256, At("intent.sha256")]  # of the intent

@@ -47,7 +47,7 @@ class Imported:
 
 
 def import_log(workspace: Workspace, source: Path, check_branch: BranchCheck) -> Imported:
-    """Verify another copy of the log in full, and make it the log where it only goes on from what is there.
+    """Verify another copy of the log in full, and take it if it continues the present one.
 
     Raises:
         FindingsError: the authority at HEAD is invalid.

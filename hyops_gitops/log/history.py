@@ -20,7 +20,7 @@ from hyops_gitops.plan.plan import Change
 
 @dataclass(frozen=True, slots=True)
 class NameChange:
-    """One change of one RRset, and what came of it."""
+    """One change of one RRset, and its outcome."""
 
     seq: int
     time: datetime
@@ -92,7 +92,7 @@ def name_history(log: Log, name: str) -> Iterator[NameChange]:
 
 
 def _refused(entry: Entry, body: Refusal, name: str) -> Iterator[NameChange]:
-    """What was planned for the name, or at least that a guard said no because of it."""
+    """What was planned for the name, or the guard that refused because of it."""
     reasons = [one for one in body.refusals if one.name == name]
     why = "; ".join(f"{one.guard}: {one.message}" for one in reasons or body.refusals)
     planned = [replace(one, reason=why) for one in _changes(entry, name, body.changes, body.merged, "refused", None)]

@@ -26,7 +26,7 @@ _ATTESTED = "endpoint_attested"
 
 
 def contract_digest(contract: Contract) -> str:
-    """SHA-256 of the canonical JSON of a contract's data; a publisher's word that is given anew is no change of it."""
+    """SHA-256 of the canonical JSON of a contract's data; a renewed attestation does not change it."""
     data = contract.document.data
     fields = data if isinstance(data, dict) else {}
     return sha256_hex(canonical_json({key: value for key, value in fields.items() if key != _ATTESTED}))

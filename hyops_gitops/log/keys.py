@@ -135,7 +135,7 @@ def counting(lines: Sequence[SignerLine], book: TrustBook, namespace: str, at: d
 
 
 def leaves_somebody(lines: Sequence[SignerLine], book: TrustBook, without: str, at: datetime) -> bool:
-    """Whether the log can go on when a key no longer counts: another key, or a recovery key to trust a new one."""
+    """Whether the log can continue without a key: by another key, or a recovery key."""
     left = (
         *counting(lines, book, MAIN_NAMESPACE, at),
         *counting(lines, book, TRUST_NAMESPACE, at),
@@ -177,7 +177,7 @@ def list_keys(workspace: Workspace) -> KeyList:
 
 
 def trust(workspace: Workspace, which: str, reason: str) -> Log:
-    """Let a listed key count from here on.
+    """Trust a listed key from the next entry on.
 
     Raises:
         UsageError: code `which-key`.
@@ -245,7 +245,7 @@ def compromise(workspace: Workspace, which: str, last_good_seq: int, reason: str
     head = opened.log.head.seq
     if not 0 <= last_good_seq <= head:
         raise UsageError(
-            f"--last-good-seq {last_good_seq} is no entry of this log",
+            f"--last-good-seq: expected an entry of this log, got {last_good_seq}",
             code="bad-seq",
             hint=f"the last entry that the key's owner surely signed: 0 (none) to {head}",
         )
@@ -256,7 +256,7 @@ def compromise(workspace: Workspace, which: str, last_good_seq: int, reason: str
         raise InvalidData(message, code="nothing-to-do")
     if opened.writer.key == key.key:
         raise Refused(
-            f"{_name(key)} cannot declare itself stolen: whoever has it could do so too",
+            f"{_name(key)} cannot revoke itself: a thief could do that too",
             guard="signing-key",
             hint="sign with another key that counts, or with a recovery key",
         )
@@ -267,7 +267,7 @@ def compromise(workspace: Workspace, which: str, last_good_seq: int, reason: str
 def _require_successor(opened: OpenLog, book: TrustBook, key: TrustedKey, now: datetime) -> None:
     if not leaves_somebody(_lines(opened), book, key.key, now):
         raise Refused(
-            f"{_name(key)} is the last key that counts; without it nobody could write to the log again",
+            f"{_name(key)} is the last trusted key; without it no entry could be written again",
             guard="last-key",
             hint="first trust another key (keys trust), or list a recovery key and trust it",
         )
@@ -285,7 +285,7 @@ def _find(which: str, opened: OpenLog) -> list[TrustedKey]:
         return found
     listed = ", ".join(f"{key.principal} {fingerprint(key.key)}" for key in keys) or "none"
     raise UsageError(
-        f"{which!r} is no principal or fingerprint in {SIGNERS_PATH} at HEAD",
+        f"expected a principal or fingerprint of {SIGNERS_PATH} at HEAD, got {which!r}",
         code="which-key",
         hint=f"listed and committed are: {listed}",
     )

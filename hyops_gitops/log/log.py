@@ -150,7 +150,7 @@ class Log:
 
     @property
     def anchor(self) -> Anchor | None:
-        """What the zone's anchor names if nobody else changed the zone since."""
+        """What the zone's anchor names unless another program changed the zone."""
         return self.ledger.anchor or (self.segment.base.anchor if self.segment else None)
 
     @property

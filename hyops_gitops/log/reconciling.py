@@ -42,10 +42,10 @@ def reconciliation(
 
     Args:
         segment: The segment.
-        log: What it goes on from.
+        log: The log that it continues.
         commit: The contracts' commit of this run.
         contracts: The valid ones there; names that the segment left elsewhere than they say are held.
-        review: The principal of whoever looked at it, or "".
+        review: The reviewer's principal, or "".
         reason: What they say.
         overrides: Guards that were lifted.
     """

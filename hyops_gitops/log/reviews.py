@@ -16,7 +16,7 @@ from hyops_gitops.validate.rules import BREAKGLASS_OVERDUE, BREAKGLASS_REVIEW
 
 @dataclass(frozen=True, slots=True)
 class PendingReview:
-    """A segment in the log that nobody but those who wrote it has looked at."""
+    """An imported segment without a review by an uninvolved person."""
 
     segment: str
     seq: int  # the entry that brought it in
@@ -32,13 +32,13 @@ class PendingReview:
         """What is missing, and until when."""
         return (
             f"break-glass segment {self.segment} by {', '.join(self.operators)} (entry {self.seq}) has to be reviewed "
-            f"by somebody else until {time_text(self.due)}"
+            f"by another person until {time_text(self.due)}"
         )
 
     @property
     def hint(self) -> str:
         """How that is done."""
-        return f"somebody else runs: hyops-gitops reconcile {self.segment} --reviewed 'what they saw'"
+        return f"have another person run: hyops-gitops reconcile {self.segment} --reviewed 'what they saw'"
 
 
 def segment_warnings(log: Log, folder: Iterable[str], review_h: int) -> Iterator[str]:

@@ -27,7 +27,7 @@ _HEAD = Split(
 
 @dataclass(frozen=True, slots=True)
 class Base(JsonObject):
-    """What a segment goes on from."""
+    """What a segment continues."""
 
     head: Annotated[tuple[int, str], _HEAD]  # the newest entry of the log that was at hand
     anchor: Annotated[Anchor | None, LEFT_OUT]  # the intent that the zone's anchor named; absent: it had none

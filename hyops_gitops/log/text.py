@@ -55,7 +55,7 @@ def _change_lines(change: NameChange) -> Iterator[str]:
     yield f"{change.seq:>6}  {time_text(change.time)}  {what}"
     yield f"        {outcome}{served[change.converged]}{': ' if change.reason else ''}{printable(change.reason)}"
     if change.asked:
-        approved = ", ".join(map(printable, change.approved)) or "nobody on record"
+        approved = ", ".join(map(printable, change.approved)) or "no record"
         yield f"        asked by {', '.join(map(printable, change.asked))}; approved by {approved}"
 
 

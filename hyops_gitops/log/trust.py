@@ -57,7 +57,7 @@ class TrustBook:
                 self._retire(seq, key.key)
             for one in body.compromised:
                 self._retire(seq, one.key)
-                # A later entry can only cast more doubt: whoever holds a stolen key may not clear another's.
+                # A later entry can only cast more doubt: the holder of a stolen key may not clear another's.
                 self._last_good[one.key] = min(one.last_good_seq, self._last_good.get(one.key, one.last_good_seq))
 
     def why_not(self, principal: str, key: str, namespace: str) -> str | None:

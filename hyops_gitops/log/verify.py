@@ -38,7 +38,7 @@ from hyops_gitops.plan.state import bring_forward
 class Reading:
     """The result of reading a branch.
 
-    There is a log where nothing is wrong, or nothing but entries in doubt that nobody has acknowledged yet.
+    There is a log if nothing is wrong, or only entries in doubt wait for an acknowledgement.
     """
 
     log: Log | None
@@ -271,7 +271,7 @@ def _check_paths(zone: str, files: Mapping[str, bytes], count: int) -> Iterator[
     plain = {README, zone_path(zone), state_path(zone)}
     signed = entries | pages
     if not entries:
-        yield Problem("path", entry_path(zone, 1), "there is no first entry")
+        yield Problem("path", entry_path(zone, 1), "the first entry is missing")
     for path in sorted(signed | plain):
         if path not in files:
             yield Problem("path", path, "the file is missing")

@@ -301,7 +301,7 @@ def check_whole(segment: Segment, *, witness_required: bool) -> Iterator[Problem
         yield Problem("open-intent", segment_path(segment.ref.id, entry_file(open_intent)), message)
     for entry in segment.entries if witness_required else ():
         if isinstance(entry.body, Intent) and entry.seq not in segment.witnesses:
-            message = "the policy requires a witness, and nobody signed as one"
+            message = "the policy requires a witness, and there is no witness's signature"
             yield Problem("witness", segment_path(segment.ref.id, entry_file(entry.seq)), message)
 
 

@@ -228,7 +228,7 @@ class ManagedZone:
         )
 
     def newest(self, writer: EntryWriter, *, tolerate_doubt: bool = False, in_full: bool = False) -> Log:
-        """The log as the remote has it now, which counts the writer's key. Asked anew each time.
+        """The log as the remote has it now, which counts the writer's key. Asked again each time.
 
         Raises:
             Refused: `signing-key`, `evidence-missing`, `evidence-invalid`, `evidence-diverged`.

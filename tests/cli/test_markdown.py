@@ -105,7 +105,7 @@ def test_who_may_still_serve_the_old_target_is_named() -> None:
             retire=(Retirement("pg.z.internal", None, "primary still gives the old answer"),),
         )
     )
-    assert "when the old target may be retired is unknown: primary still gives the old answer" in text
+    assert "the retirement time of the old target is unknown: primary still gives the old answer" in text
 
 
 def test_an_error_is_told_with_its_remedy(offline: World) -> None:

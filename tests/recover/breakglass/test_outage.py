@@ -363,7 +363,7 @@ def test_witness_that_the_policy_requires(lab: Lab, zone_name: str, tmp_path: Pa
     outage.break_glass(FIRST, witness="bob@tests")
     outage.forge_up()
     (outage.segment() / "000001.json.witness.sig").rename(tmp_path / "kept")
-    assert "nobody signed as one" in refused(outage, outage.segment())[1]
+    assert "there is no witness's signature" in refused(outage, outage.segment())[1]
     (tmp_path / "kept").rename(outage.segment() / "000001.json.witness.sig")
     assert outage.bring_in(outage.segment(), reviewed="seen", by=outage_reviewer()).reviewed_by == outage_reviewer()
 

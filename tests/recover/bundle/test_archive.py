@@ -38,7 +38,7 @@ def test_it_knows_its_commit_and_says_that_nobody_vouches(archived: World, folde
     assert ran.exit == 0, ran.err
     assert {**ran.document(), "notes": []} == of_clone
     assert "which commits were merged is not known here" in str(ran.document()["notes"])
-    assert "this folder is no clone: only .git_archival.txt says that it is commit" in ran.err
+    assert "this folder is not a clone: commit " in ran.err
 
 
 def test_without_the_log_it_says_where_to_get_it(archived: World, folder: Path) -> None:
