@@ -1,9 +1,6 @@
 """Reports of drift, and edits of a secondary."""
 
-import time
-
-from hyops_gitops.adapters.powerdns.zone_api import PowerDnsTransferRequester, PowerDnsWriter
-from hyops_gitops.lab.zones import served_serial, wait_until
+from hyops_gitops.adapters.powerdns.zone_api import PowerDnsWriter
 from hyops_gitops.observe.drift import DriftCase, DriftReport
 from hyops_gitops.observe.find_drift import DriftRequest, Look, look_for_drift
 from tests.support.world import World
@@ -36,15 +33,4 @@ def on_secondary(world: World) -> PowerDnsWriter:
 def bring_up(world: World) -> None:
     """Let the secondary have what the primary has."""
     assert world.lab is not None
-    primary, secondary = world.lab.primary, world.lab.secondaries[0]
-    requester = PowerDnsTransferRequester(secondary.api_url, "localhost", world.zone, world.lab.api_key)
-    asked = 0.0
-
-    def arrived() -> bool:
-        nonlocal asked
-        if time.monotonic() - asked > 1:  # one request may be lost while the secondary's database is busy
-            asked = time.monotonic()
-            requester.refresh()
-        return served_serial(secondary, world.zone) == served_serial(primary, world.zone)
-
-    wait_until(arrived, 20, "the transfer")
+    world.bring_up(world.lab.secondaries[0])

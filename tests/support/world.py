@@ -8,12 +8,13 @@ import contextlib
 import json
 import os
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
-from hyops_gitops.adapters.powerdns.zone_api import PowerDnsReader, PowerDnsWriter
+from hyops_gitops.adapters.powerdns.zone_api import PowerDnsReader, PowerDnsTransferRequester, PowerDnsWriter
 from hyops_gitops.adapters.yaml.edit import add_scalar
 from hyops_gitops.apply.apply import apply
 from hyops_gitops.apply.receipt import Receipt
@@ -22,7 +23,8 @@ from hyops_gitops.cli.wiring import TOOL, LocalWorkspace, overrides_of
 from hyops_gitops.core.events import OnEvent
 from hyops_gitops.core.outside import Process
 from hyops_gitops.core.zone import RRset, Zone
-from hyops_gitops.lab.model import Lab
+from hyops_gitops.lab.model import Lab, LabServer
+from hyops_gitops.lab.zones import served_serial, wait_until
 from hyops_gitops.log.entries import Body
 from hyops_gitops.log.envelope import Entry, decode, entry_path
 from hyops_gitops.log.genesis import start_log
@@ -327,6 +329,8 @@ class World:
         assert self.lab is not None
         transfer = str(self.lab.primary.transfer or self.lab.primary.dns)
         numbers = range(len(self.lab.secondaries))
+        for secondary in self.lab.secondaries:  # a transfer that waits for its turn would still be made
+            self.bring_up(secondary)
         for number in numbers:
             self.put_zone({"masters": [CLOSED]}, secondary=number)
         try:
@@ -334,6 +338,22 @@ class World:
         finally:
             for number in numbers:
                 self.put_zone({"masters": [transfer]}, secondary=number)
+
+    def bring_up(self, secondary: LabServer) -> None:
+        """Let a secondary have what the primary has."""
+        assert self.lab is not None
+        primary = self.lab.primary
+        requester = PowerDnsTransferRequester(secondary.api_url, "localhost", self.zone, self.lab.api_key)
+        asked = 0.0
+
+        def arrived() -> bool:
+            nonlocal asked
+            if time.monotonic() - asked > 1:  # one request may be lost while the secondary's database is busy
+                asked = time.monotonic()
+                requester.refresh()
+            return served_serial(secondary, self.zone) == served_serial(primary, self.zone)
+
+        wait_until(arrived, 20, "the transfer")
 
     def serial(self) -> int:
         """The zone's serial on the primary."""
