@@ -21,7 +21,7 @@ from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.guards import Override, override_line
 from hyops_gitops.core.network import ZoneWriter
 from hyops_gitops.core.text import first_few, masked
-from hyops_gitops.log.admin_entries import Reconcile
+from hyops_gitops.log.admin_entries import Adopted, Reconcile
 from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.reconciling import reconciliation
@@ -168,9 +168,9 @@ def _attempt(request: ReconcileRequest, workspace: Workspace) -> ReconcileResult
 
 def _segment(request: ReconcileRequest, opened: Opened, workspace: Workspace) -> tuple[Segment, int | None]:
     """The verified segment, and its entry if already in the log."""
-    log, lifted = opened.log, _lifted(request, opened)
+    log, policy = opened.log, opened.authority.policy
+    lifted = Limits.of(policy).lifted(TRUST_GUARD, None, request.apply.overrides)
     files = request.files if request.files is not None else _recorded_files(request.segment, opened)
-    trust = log.trust
     workspace.on_event(Step(f"verifying segment {request.segment} by today's signers"))
     reading = read_segment(
         log.zone,
@@ -178,19 +178,18 @@ def _segment(request: ReconcileRequest, opened: Opened, workspace: Workspace) ->
         files,
         signers=opened.signers.lines,
         check_signature=workspace.verifier.verify,
-        why_not=lambda principal, key: None if lifted else trust.why_not(principal, key, BREAKGLASS_NAMESPACE),
+        why_not=lambda principal, key: None if lifted else log.trust.why_not(principal, key, BREAKGLASS_NAMESPACE),
     )
     if reading.segment is None or reading.problems:
         raise _refused(reading.problems)
     segment = reading.segment
     known_problems = list(check_new(segment, log))
     if [problem.code for problem in known_problems] == ["reconciled"]:
-        known = next(entry.seq for entry in log.reconciled if _names(entry.body, segment.ref.id))
-        return segment, known
+        return segment, _adoption(log, segment)[0]
     problems = [
         *known_problems,
         *check_base(segment, log.entries, log.ledger),
-        *check_whole(segment, witness_required=_witnessed(opened)),
+        *check_whole(segment, witness_required=policy.breakglass.witness == "required"),
     ]
     if problems:
         raise _refused(problems)
@@ -204,8 +203,13 @@ def _branch(opened: Opened) -> BranchRecorder:
     return opened.writer
 
 
-def _names(body: object, segment: str) -> bool:
-    return isinstance(body, Reconcile) and body.segment == segment
+def _adoption(log: Log, segment: Segment) -> tuple[int, Adopted]:
+    """The entry that brought a segment in: number and summary."""
+    return next(
+        (entry.seq, body.adopted)
+        for entry, body in log.reconciles
+        if body.segment == segment.ref.id and body.adopted is not None
+    )
 
 
 def _recorded_files(segment: str, opened: Opened) -> Mapping[str, bytes]:
@@ -217,14 +221,6 @@ def _recorded_files(segment: str, opened: Opened) -> Mapping[str, bytes]:
             hint="give the folder where it was written: hyops-gitops reconcile FOLDER/segments/ID",
         )
     return files
-
-
-def _witnessed(opened: Opened) -> bool:
-    return opened.authority.policy.breakglass.witness == "required"
-
-
-def _lifted(request: ReconcileRequest, opened: Opened) -> bool:
-    return Limits.of(opened.authority.policy).lifted(TRUST_GUARD, None, request.apply.overrides)
 
 
 def _refused(problems: Sequence[Problem]) -> Refused:
@@ -302,19 +298,17 @@ def _result(
     request: ReconcileRequest, opened: Opened, segment: Segment, written: bool, workspace: Workspace
 ) -> ReconcileResult:
     log = opened.log
-    known = next(entry for entry in log.reconciled if _names(entry.body, segment.ref.id))
-    body = known.body
-    adopted = body.adopted if isinstance(body, Reconcile) else None
+    seq, adopted = _adoption(log, segment)
     review_h = opened.authority.policy.breakglass.review_h
     waiting = (pending for pending in pending_reviews(log, review_h) if pending.segment == segment.ref.id)
     reviews = [reconcile.review for _, reconcile in log.reconciles if reconcile.segment == segment.ref.id]
     return ReconcileResult(
         segment.ref.id,
         segment.operators,
-        known.seq,
+        seq,
         (log.head.seq, log.head.sha256),
         written,
-        tuple(hold.name for hold in adopted.holds) if adopted else (),
+        tuple(hold.name for hold in adopted.holds),
         segment.changes(),
         next((review for review in reviews if review), ""),
         next(waiting, None),
@@ -328,22 +322,15 @@ def _prepare(request: ReconcileRequest, opened: Opened, segment: Segment, worksp
     if not names:
         return None
     moves = adopting_moves(segment.changes(), opened.validation.contracts)
-    declared = Declaration(reason=f"break-glass segment {segment.ref.id}", reference=_reference(segment))
+    reference = f"segments/{segment.ref.id}, by {', '.join(segment.operators)}"
+    declared = Declaration(reason=f"break-glass segment {segment.ref.id}", reference=reference)
     options = replace(request.options, declared=declared)
     words = ("reconcile", segment.ref.id)
     if request.revert:
-        options = replace(options, overrides=_lifting(names, segment))
+        reason = f"taken back after break-glass segment {segment.ref.id}"
+        options = replace(options, overrides=tuple(Override("held", name, reason, "trailer") for name in names))
         text = CommitText(f"Take back what break-glass segment {segment.ref.id} moved", "\n".join(names))
         return write_or_commit(MoveResult("reconcile", ()), (), text, words, options, workspace, empty=True)
     text = CommitText(f"Adopt what break-glass segment {segment.ref.id} moved", "\n".join(names))
     changes = edit_moves(moves, opened.validation, workspace)
     return write_or_commit(MoveResult("reconcile", moves), changes, text, words, options, workspace)
-
-
-def _reference(segment: Segment) -> str:
-    return f"segments/{segment.ref.id}, by {', '.join(segment.operators)}"
-
-
-def _lifting(names: Sequence[str], segment: Segment) -> tuple[Override, ...]:
-    reason = f"taken back after break-glass segment {segment.ref.id}"
-    return tuple(Override("held", name, reason, "trailer") for name in names)

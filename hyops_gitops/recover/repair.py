@@ -22,15 +22,13 @@ from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.managed import Managed
 from hyops_gitops.core.markers import claim_name
 from hyops_gitops.core.zone import Key
-from hyops_gitops.log.entries import Intent, Unchanged
 from hyops_gitops.log.holds import holds_in_effect
 from hyops_gitops.log.log import Log
-from hyops_gitops.log.parts import AuthorityRef
 from hyops_gitops.log.repairing import Known, RepairOutcome, RepairResult, RowRepair, plan_repair
 from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.plan.limits import Limits
 from hyops_gitops.plan.plan import Held, Plan
-from hyops_gitops.recover.restore import ask_secondaries
+from hyops_gitops.recover.restore import ask_secondaries, refs_applied_last
 from hyops_gitops.validate.validation import validate_tree
 
 
@@ -134,9 +132,7 @@ def _outcome(prepared: PreparedRepair, carried: IntentOutcome) -> tuple[RepairOu
 def _prepared(prepared: PreparedRepair, workspace: Workspace) -> Prepared:
     """The repair as an apply of the contracts applied last."""
     opened, seen, log = prepared.opened, prepared.seen, prepared.opened.log
-    recorded = log.recorded
-    if recorded is None:
-        raise AssertionError("unreachable: something was applied")
+    contracts, authority_ref = refs_applied_last(opened)
     changes = tuple(
         sorted((change for repair in prepared.possible for change in repair.changes), key=lambda change: change.key)
     )
@@ -148,7 +144,7 @@ def _prepared(prepared: PreparedRepair, workspace: Workspace) -> Prepared:
         held=tuple(_held(opened, workspace)),
     )
     return Prepared(
-        opened=replace(opened, contracts=recorded.contracts, authority_ref=_authority(opened, recorded)),
+        opened=replace(opened, contracts=contracts, authority_ref=authority_ref),
         primary=seen.primary,
         observation=seen.observation,
         plan=plan,
@@ -159,13 +155,6 @@ def _prepared(prepared: PreparedRepair, workspace: Workspace) -> Prepared:
         authority_change=None,
         drift=seen.observation.drift(log, opened.commit),
         repair=prepared.possible,
-    )
-
-
-def _authority(opened: Opened, recorded: Intent | Unchanged) -> AuthorityRef:
-    used, then = opened.authority_ref, recorded.authority
-    return AuthorityRef(
-        used.sha256, outside_commit=used.outside_commit or then.outside_commit or used.sha256 != then.sha256
     )
 
 

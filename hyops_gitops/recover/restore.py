@@ -42,7 +42,7 @@ from hyops_gitops.log.admin_entries import Gap, Missing
 from hyops_gitops.log.entries import Intent
 from hyops_gitops.log.envelope import EntryRef
 from hyops_gitops.log.log import Log, zone_after_intent
-from hyops_gitops.log.parts import Restore, ZoneDigests
+from hyops_gitops.log.parts import AuthorityRef, ContractsRef, Restore, ZoneDigests
 from hyops_gitops.log.retirement import retirements
 from hyops_gitops.log.reviews import segment_warnings
 from hyops_gitops.log.workspace import Workspace
@@ -239,6 +239,16 @@ class PreparedRestore:
     wanted: Zone
     gap: Gap | None
     plan: RestorePlan | None
+
+
+def refs_applied_last(opened: Opened) -> tuple[ContractsRef, AuthorityRef]:
+    """Contracts and authority of an entry that carries out no commit."""
+    recorded = opened.log.recorded
+    if recorded is None:
+        raise AssertionError("unreachable: something was applied")
+    used, then = opened.authority_ref, recorded.authority
+    outside = used.outside_commit or then.outside_commit or used.sha256 != then.sha256
+    return recorded.contracts, AuthorityRef(used.sha256, outside_commit=outside)
 
 
 def prepare_restore(request: RestoreRequest, workspace: Workspace) -> PreparedRestore:

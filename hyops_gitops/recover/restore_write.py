@@ -16,7 +16,7 @@ from hyops_gitops.core.serials import forecast_serial, is_newer, newest_serial
 from hyops_gitops.core.zone import DNSSEC_TYPES, SOA_SERIAL, Key, RRset, Zone, same_stored
 from hyops_gitops.log.entries import Intent, Result, ResultOutcome
 from hyops_gitops.log.log import Log, zone_drift
-from hyops_gitops.log.parts import AuthorityRef, Lease, ZoneDigests
+from hyops_gitops.log.parts import Lease, ZoneDigests
 from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.plan.plan import plan_digest
 from hyops_gitops.plan.state import brought_back
@@ -25,6 +25,7 @@ from hyops_gitops.recover.restore import (
     RestoreOutcome,
     RestorePlan,
     RestoreResult,
+    refs_applied_last,
 )
 
 _DEFAULT_TIMERS = "10800 3600 604800 300"
@@ -87,15 +88,12 @@ class RestoreRun:
         return writer.append(log, self._intent(log, serial), found.zone, log.state)
 
     def _intent(self, log: Log, serial: int | None) -> Intent:
-        opened, request, recorded = self.prepared.opened, self.prepared.request.apply, log.recorded
-        if recorded is None:
-            raise AssertionError("unreachable: something was applied")
-        used, then = opened.authority_ref, recorded.authority
-        outside = used.outside_commit or then.outside_commit or used.sha256 != then.sha256
+        opened, request = self.prepared.opened, self.prepared.request.apply
+        contracts, authority_ref = refs_applied_last(opened)
         before = ZoneDigests.of(self.prepared.found.zone, log.state, serial)
         return Intent(
-            contracts=recorded.contracts,
-            authority=AuthorityRef(used.sha256, outside_commit=outside),
+            contracts=contracts,
+            authority=authority_ref,
             merged=(),
             before=before,
             expected=ZoneDigests.of(self.prepared.wanted, log.state, None),
