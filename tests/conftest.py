@@ -18,9 +18,10 @@ from hyops_gitops.lab.model import BACKENDS, Backend, Lab
 from hyops_gitops.lab.services import parse_services
 from hyops_gitops.lab.zones import create_zone
 from tests.support.book import Book, build, commit_trees
+from tests.support.clone import GIT_CONFIG
 from tests.support.databases import require
 from tests.support.lived import Lived
-from tests.support.world import GIT_CONFIG, MakeWorld, World
+from tests.support.world import MakeWorld, World
 
 SAID = "said"  # the name of a recorded property that the closing report shows
 _numbers = itertools.count(1)

@@ -17,8 +17,9 @@ from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.log.entries import Intent, Result
 from hyops_gitops.log.envelope import NO_HASH, encode, entry_path
+from tests.support.clone import PRINCIPAL, run
 from tests.support.faults import Primary
-from tests.support.world import PRINCIPAL, MakeWorld, World, run
+from tests.support.world import MakeWorld, World
 
 pytestmark = pytest.mark.authority
 

@@ -18,8 +18,8 @@ from hyops_gitops.log.entries import Intent
 from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.log.writer import EntryWriter
 from tests.support.applier import Marks, marking_store
+from tests.support.clone import CLOSED
 from tests.support.site import Applier, Site, results
-from tests.support.world import CLOSED
 
 pytestmark = [pytest.mark.authority, pytest.mark.every_backend]
 

@@ -19,8 +19,9 @@ from hyops_gitops.lab.zones import create_zone, wait_until
 from hyops_gitops.log.entries import Result, Unchanged
 from hyops_gitops.log.workspace import Workspace
 from tests.support.audits import audited
+from tests.support.clone import CLOSED
 from tests.support.faults import Primary
-from tests.support.world import CLOSED, World
+from tests.support.world import World
 
 pytestmark = pytest.mark.authority
 _numbers = itertools.count(1)

@@ -12,9 +12,10 @@ from hyops_gitops.core.errors import HyopsError, OutsideFailure, Refused
 from hyops_gitops.core.findings import FindingsError
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.zone import RRset
+from tests.support.clone import PRINCIPAL, run
 from tests.support.drifts import drift
 from tests.support.faults import LOST, FakeClock, Primary, fail_first, with_primary
-from tests.support.world import PRINCIPAL, MakeWorld, Swap, World, run
+from tests.support.world import MakeWorld, Swap, World
 
 pytestmark = pytest.mark.authority
 

@@ -13,8 +13,9 @@ from hyops_gitops.core.errors import HyopsError, OutsideFailure, ReplyLost, Serv
 from hyops_gitops.core.events import Event, ServerSeen, Step
 from hyops_gitops.log.entries import Result
 from hyops_gitops.log.workspace import Workspace
+from tests.support.clone import CLOSED
 from tests.support.faults import LOST, FakeClock, Primary, fail_first, with_primary
-from tests.support.world import CLOSED, MakeWorld, World
+from tests.support.world import MakeWorld, World
 
 pytestmark = [pytest.mark.authority, pytest.mark.every_backend]
 

@@ -14,10 +14,11 @@ from hyops_gitops.core.exchange import ZoneHeader
 from hyops_gitops.core.network import ZoneWriter
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.log.workspace import Workspace
-from tests.support import world as worlds
+from tests.support import clone as clones
 from tests.support.applier import MarkingWriter, Marks
+from tests.support.clone import run
 from tests.support.site import PRIMARY_ONLY, Site
-from tests.support.world import Swap, run
+from tests.support.world import Swap
 
 pytestmark = pytest.mark.authority
 
@@ -53,7 +54,7 @@ def test_line_ending_conversion_does_not_reach_the_log(site: Site, tmp_path: Pat
 def wide_site(lab: Lab, zone_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """A site whose repositories name their objects by SHA-256."""
     with monkeypatch.context() as patch:
-        patch.setitem(worlds.GIT_CONFIG, "GIT_DEFAULT_HASH", "sha256")
+        patch.setitem(clones.GIT_CONFIG, "GIT_DEFAULT_HASH", "sha256")
         site = Site.make(tmp_path / "site", zone_name, lab, convergence=PRIMARY_ONLY)
     try:
         yield site

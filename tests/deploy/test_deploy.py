@@ -17,10 +17,11 @@ from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.processes import free_addresses
+from tests.support.clone import run
 from tests.support.keys import ok
 from tests.support.lived import Lived
 from tests.support.repository import ROOT
-from tests.support.world import World, run
+from tests.support.world import World
 
 DEPLOY = ROOT / "deploy"
 TEMPLATES = {"primary": DEPLOY / "proxy/primary.conf.template", "secondary": DEPLOY / "proxy/secondary.conf.template"}

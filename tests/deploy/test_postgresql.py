@@ -25,9 +25,10 @@ from hyops_gitops.lab.model import Lab, LabServer
 from hyops_gitops.lab.processes import free_addresses
 from hyops_gitops.lab.zones import create_zone, wait_until
 from hyops_gitops.observe.isolation import race, scratch_name
+from tests.support.clone import run
 from tests.support.databases import require
 from tests.support.repository import ROOT
-from tests.support.world import World, run
+from tests.support.world import World
 
 DEPLOY = ROOT / "deploy"
 PASSWORD = "a password, with 'quotes' and \\"

@@ -13,9 +13,10 @@ from hyops_gitops.lab.lifecycle import start_lab, stop_lab
 from hyops_gitops.lab.zones import create_zone
 from hyops_gitops.log.entries import BODY_TYPES
 from hyops_gitops.recover.breakglass import Cutover, Failback
+from tests.support.clone import PRINCIPAL, run
 from tests.support.lived import Lived
 from tests.support.outage import Outage
-from tests.support.world import PRINCIPAL, World, run
+from tests.support.world import World
 
 ZONE = "recorded.internal"
 _HOOK = """#!{python}

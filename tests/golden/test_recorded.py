@@ -11,8 +11,9 @@ import pytest
 from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.zones import create_zone
+from tests.support.clone import GIT_CONFIG, run
 from tests.support.repository import ROOT
-from tests.support.world import GIT_CONFIG, World, run
+from tests.support.world import World
 
 RECORDED = Path(__file__).parent / "recorded"
 VERSIONS = sorted(path.name for path in RECORDED.iterdir())

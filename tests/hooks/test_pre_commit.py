@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.clone import GIT_CONFIG, run
 from tests.support.repository import ROOT, tracked_files
-from tests.support.world import GIT_CONFIG, run
 
 BASE = ROOT / "tests" / "cases" / "base"
 POSTGRES = "endpoints/prod/postgres.yaml"

@@ -11,7 +11,7 @@ import pytest
 
 from hyops_gitops.adapters.dns.client import PlainDnsClient
 from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
-from hyops_gitops.adapters.powerdns.zone_api import PowerDnsTransferRequester, PowerDnsWriter
+from hyops_gitops.adapters.powerdns.zone_api import PowerDnsTransferRequester
 from hyops_gitops.cli.main import execute
 from hyops_gitops.core.authority import ServerAddress
 from hyops_gitops.core.errors import Exit
@@ -21,6 +21,7 @@ from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.zones import served_serial, wait_until
 from tests.init.conftest import ZONE, Init
 from tests.support.records import FOREIGN
+from tests.support.served_zone import PatientWriter
 from tests.support.world import World
 
 MIXED = 300
@@ -163,7 +164,7 @@ def answers(server: ServerAddress, questions: Sequence[Question]) -> Mapping[Que
 def test_the_first_apply_of_an_existing_zone_changes_no_answer(
     init: Init, directory: Path, lab: Lab, zone_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    primary = PowerDnsWriter(lab.primary.api_url, "localhost", zone_name, lab.api_key)
+    primary = PatientWriter(lab.primary.api_url, "localhost", zone_name, lab.api_key)
     primary.patch([], records(zone_name))
     for server in lab.secondaries:
         PowerDnsTransferRequester(server.api_url, "localhost", zone_name, lab.api_key).refresh()
@@ -208,7 +209,7 @@ def test_the_first_apply_of_an_existing_zone_changes_no_answer(
 
 @pytest.mark.authority
 def test_the_zone_is_read_by_transfer_too(init: Init, directory: Path, lab: Lab, zone_name: str) -> None:
-    primary = PowerDnsWriter(lab.primary.api_url, "localhost", zone_name, lab.api_key)
+    primary = PatientWriter(lab.primary.api_url, "localhost", zone_name, lab.api_key)
     primary.patch([], [RRset.of(f"pg.prod.{zone_name}", "A", 60, ["10.0.0.1"])])
     options = (
         "--zone", zone_name, "--primary-url", lab.primary.api_url, "--primary-dns", str(lab.primary.dns),
@@ -226,7 +227,7 @@ def test_the_zone_is_read_by_transfer_too(init: Init, directory: Path, lab: Lab,
 def test_records_of_every_kind_have_a_reason_from_either_source(
     init: Init, lab: Lab, zone_name: str, source: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    primary = PowerDnsWriter(lab.primary.api_url, "localhost", zone_name, lab.api_key)
+    primary = PatientWriter(lab.primary.api_url, "localhost", zone_name, lab.api_key)
     primary.patch([], [RRset.of(f"{name}.prod.{zone_name}", kind, 60, [rdata]) for name, kind, rdata in FOREIGN])
     _metadata(lab, zone_name, "ALLOW-AXFR-FROM", ["127.0.0.1"])
     monkeypatch.setenv("POWERDNS_API_KEY", lab.api_key)

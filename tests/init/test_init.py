@@ -15,8 +15,8 @@ from hyops_gitops.cli.main import execute
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.init.repository import CHECK
 from tests.init.conftest import REQUIRED, ZONE, Init
+from tests.support.clone import run
 from tests.support.repository import ROOT
-from tests.support.world import run
 
 FILES = {
     ".github/CODEOWNERS",

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.clone import run
 from tests.support.keys import Key, MakeKey
-from tests.support.world import World, run
+from tests.support.world import World
 
 ZONE = "custody.internal"
 _numbers = itertools.count(1)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.clone import run
 from tests.support.keys import MakeKey, list_keys, ok
-from tests.support.world import World, run
+from tests.support.world import World
 
 # --- show
 

@@ -8,8 +8,9 @@ import pytest
 
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.zones import create_zone
+from tests.support.clone import run
 from tests.support.keys import ok, verifies
-from tests.support.world import World, run
+from tests.support.world import World
 
 
 @pytest.fixture

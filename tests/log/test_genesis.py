@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops.log.admin_entries import Continues, Genesis
+from tests.support.clone import run
 from tests.support.keys import MakeKey, list_keys, ok
-from tests.support.world import World, run
+from tests.support.world import World
 
 LOG = "0" * 32
 SHA = "a" * 64

@@ -14,8 +14,9 @@ from hyops_gitops.log.admin_entries import Gap
 from hyops_gitops.log.entries import Result
 from hyops_gitops.log.envelope import Entry
 from hyops_gitops.log.workspace import Workspace
+from tests.support.clone import run
 from tests.support.keys import MakeKey, list_keys, ok, verifies
-from tests.support.world import World, run
+from tests.support.world import World
 
 
 @pytest.fixture

@@ -14,9 +14,10 @@ from hyops_gitops.log.admin_entries import Compromised, Gap, TrustChange
 from hyops_gitops.log.parts import TrustedKey
 from hyops_gitops.log.trust import TRUST_NAMESPACE, TrustBook
 from hyops_gitops.log.workspace import Workspace
+from tests.support.clone import PRINCIPAL
 from tests.support.keys import Key, MakeKey, list_keys, ok, verifies
 from tests.support.security_key import KINDS, Kind, SoftwareToken
-from tests.support.world import PRINCIPAL, World
+from tests.support.world import World
 
 RECOVERY = f'namespaces="{TRUST_NAMESPACE}"'
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.clone import GIT_CONFIG, run
 from tests.support.keys import MakeKey, list_keys, ok, verifies
-from tests.support.world import GIT_CONFIG, World, run
+from tests.support.world import World
 
 
 def verify_commit(repo: Path, signers: Path, commit: str = "evidence") -> subprocess.CompletedProcess[bytes]:

@@ -3,8 +3,9 @@
 import pytest
 
 from hyops_gitops.core.findings import FindingsError
+from tests.support.clone import PRINCIPAL
 from tests.support.keys import MakeKey, ok
-from tests.support.world import PRINCIPAL, World
+from tests.support.world import World
 
 PATH = "authority/allowed_signers"
 

@@ -19,10 +19,11 @@ from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.zones import create_zone
 from hyops_gitops.log.admin_entries import Gap, Reconcile, TrustChange
 from hyops_gitops.log.entries import Intent
+from tests.support.clone import PRINCIPAL, run
 from tests.support.lived import Lived
 from tests.support.repository import ROOT
 from tests.support.rows import Rows
-from tests.support.world import PRINCIPAL, World, run
+from tests.support.world import World
 
 PAGES = ROOT / "docs" / "runbooks"
 SITES = {"onprem": "10.0.0.1", "gcp": "10.1.0.1"}

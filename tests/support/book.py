@@ -36,8 +36,9 @@ from hyops_gitops.plan.limits import Limits
 from hyops_gitops.plan.plan import Change, Drift, plan_digest
 from hyops_gitops.plan.state import after_changes
 from hyops_gitops.validate.validation import Validation, validate_tree
+from tests.support.clone import CLOSED, run
 from tests.support.repository import ROOT
-from tests.support.world import CLOSED, World, run
+from tests.support.world import World
 
 SCRIPT = ROOT / "script" / "audit.sh"
 ZONE = "tamper.internal"

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.support.world import run
+from tests.support.clone import run
 
 
 def unpack(content: bytes, directory: Path) -> Path:

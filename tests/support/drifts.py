@@ -3,6 +3,7 @@
 from hyops_gitops.adapters.powerdns.zone_api import PowerDnsWriter
 from hyops_gitops.observe.drift import DriftCase, DriftReport
 from hyops_gitops.observe.find_drift import DriftRequest, Look, look_for_drift
+from tests.support.served_zone import PatientWriter
 from tests.support.world import World
 
 
@@ -27,7 +28,7 @@ def sides(case: DriftCase) -> list[tuple[str, str, tuple[str, ...], tuple[str, .
 def on_secondary(world: World) -> PowerDnsWriter:
     """The secondary's API, which accepts edits of its copy."""
     assert world.lab is not None
-    return PowerDnsWriter(world.lab.secondaries[0].api_url, "localhost", world.zone, world.lab.api_key)
+    return PatientWriter(world.lab.secondaries[0].api_url, "localhost", world.zone, world.lab.api_key)
 
 
 def bring_up(world: World) -> None:

@@ -20,8 +20,9 @@ from hyops_gitops.recover.breakglass import BreakGlassCommand, BreakGlassResult,
 from hyops_gitops.recover.open_segment import BreakglassRequest
 from hyops_gitops.recover.reconcile import ReconcileRequest, ReconcileResult, reconcile
 from tests.support.book import make_keys, public
+from tests.support.clone import PRINCIPAL, run
 from tests.support.security_key import KINDS, SoftwareToken
-from tests.support.world import PRINCIPAL, Swap, World, run
+from tests.support.world import Swap, World
 
 SITES = {"onprem": "10.0.0.1", "gcp": "10.0.1.1"}
 PEOPLE = ("alice@tests", "bob@tests")

@@ -27,6 +27,7 @@ from tests.support import applier
 from tests.support.commands import Forked
 from tests.support.proxy import WAIT_S, Proxy
 from tests.support.repository import ROOT
+from tests.support.served_zone import PatientWriter
 from tests.support.world import Ran, Swap, World
 
 LONG = "HYOPS_LONG" in os.environ
@@ -156,7 +157,7 @@ class Site:
     @property
     def primary(self) -> PowerDnsWriter:
         """The primary's API, past the proxy."""
-        return PowerDnsWriter(self.lab.primary.api_url, "localhost", self.world.zone, self.lab.api_key)
+        return PatientWriter(self.lab.primary.api_url, "localhost", self.world.zone, self.lab.api_key)
 
     def zone_bytes(self) -> tuple[int, str]:
         """Everything that the zone holds, markers and serial included."""

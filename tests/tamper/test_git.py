@@ -22,9 +22,9 @@ from hyops_gitops.log.parts import ContractsRef
 from hyops_gitops.log.reconciling import reconciliation
 from hyops_gitops.plan.plan import Change
 from tests.support.book import ZONE, Book, audit_script, build, commit_trees
+from tests.support.clone import run
 from tests.support.forks import HEAD, forked, offline_audit, problem_codes, store
 from tests.support.segments import Breakglass, read
-from tests.support.world import run
 
 Make = Callable[[], Path]
 

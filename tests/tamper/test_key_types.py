@@ -11,10 +11,10 @@ from hyops_gitops.log.admin_entries import Reconcile
 from hyops_gitops.log.envelope import entry_path
 from hyops_gitops.log.trust import BREAKGLASS_NAMESPACE
 from tests.support.book import ZONE, Book, audit_script, commit_trees
+from tests.support.clone import run
 from tests.support.forks import HEAD, forked, offline_audit, problem_codes, store
 from tests.support.security_key import KINDS, SoftwareToken, with_counter
 from tests.support.segments import SEGMENT, Breakglass, read, take_in
-from tests.support.world import run
 
 FIRST = HEAD + 3  # after the entries that let the keys in
 

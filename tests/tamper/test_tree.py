@@ -28,7 +28,7 @@ from tests.support.book import (
     public,
     write_tree,
 )
-from tests.support.world import run
+from tests.support.clone import run
 
 Damage = Callable[[Book, Book], Files]
 HEAD = 15

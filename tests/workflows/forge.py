@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.clone import GIT_CONFIG, run
 from tests.support.repository import ROOT
-from tests.support.world import GIT_CONFIG, World, run
+from tests.support.world import World
 from tests.workflows.reading import PATH, Runner
 
 _UPDATE = """#!/bin/sh

@@ -6,7 +6,8 @@ import pytest
 
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.log.entries import Intent, Refusal
-from tests.support.world import GIT_CONFIG, World, run
+from tests.support.clone import GIT_CONFIG, run
+from tests.support.world import World
 from tests.workflows.forge import Forge
 from tests.workflows.reading import Runner, without_network
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.book import Book, build, commit_trees
-from tests.support.world import Ran, World, run
+from tests.support.clone import run
+from tests.support.world import Ran, World
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from hyops_gitops.lab.model import Lab
+from tests.support.clone import GIT_CONFIG, run
 from tests.support.repository import ROOT
-from tests.support.world import GIT_CONFIG, World, run
+from tests.support.world import World
 from tests.workflows.reading import PATH, Runner, Yaml
 
 HOST, REPOSITORY = "forge.example", "dns/contracts"

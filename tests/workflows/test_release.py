@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.bundles import unpack
-from tests.support.world import World, run
+from tests.support.clone import run
+from tests.support.world import World
 from tests.workflows.reading import PATH, Runner
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.docs.test_readme import COMMANDS
+from tests.support.clone import run
 from tests.support.repository import ROOT
-from tests.support.world import World, run
+from tests.support.world import World
 from tests.workflows.reading import (
     NAMES,
     REF,

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.book import Book, build, commit_trees
-from tests.support.world import World, run
+from tests.support.clone import run
+from tests.support.world import World
 from tests.validate.test_formats import annotations
 from tests.workflows.reading import QUEUED_ON, Runner, without_network
 

@@ -9,11 +9,11 @@ import dns.rrset
 import pytest
 
 from hyops_gitops.adapters.dns.client import PlainDnsClient, chaos_text
-from hyops_gitops.adapters.powerdns.zone_api import PowerDnsWriter
 from hyops_gitops.core.authority import ServerAddress
 from hyops_gitops.core.exchange import Answer, Question
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.lab.model import Lab
+from tests.support.served_zone import PatientWriter
 
 QUESTION = Question("a.z.internal", "A")
 
@@ -27,7 +27,7 @@ def test_answers_of_an_authority(lab: Lab, zone_name: str) -> None:
     address = RRset.of(f"a.{zone_name}", "A", 60, ["127.0.0.9", "127.0.0.8"])
     alias = RRset.of(f"c.{zone_name}", "CNAME", 30, [f"a.{zone_name}"])
     text = RRset.of(f"t.{zone_name}", "TXT", 30, ['"v=1 \\"quoted\\" \\\\ \\233"'])
-    writer = PowerDnsWriter(lab.primary.api_url, "localhost", zone_name, lab.api_key)
+    writer = PatientWriter(lab.primary.api_url, "localhost", zone_name, lab.api_key)
     writer.patch([], [address, alias, text])
     there, chain, quoted, missing, other = (
         Question(f"a.{zone_name}", "A"),
@@ -59,7 +59,7 @@ def test_a_zone_that_the_server_does_not_have(lab: Lab) -> None:
 @pytest.mark.authority
 def test_an_answer_too_big_for_udp_comes_by_tcp(lab: Lab, zone_name: str) -> None:
     big = RRset.of(f"big.{zone_name}", "TXT", 60, [f'"{number:03} {"x" * 200}"' for number in range(40)])
-    PowerDnsWriter(lab.primary.api_url, "localhost", zone_name, lab.api_key).patch([], [big])
+    PatientWriter(lab.primary.api_url, "localhost", zone_name, lab.api_key).patch([], [big])
     question = Question(big.name, "TXT")
     assert ask(lab.primary.dns, question)[question].rrsets == (big,)
 
@@ -67,7 +67,7 @@ def test_an_answer_too_big_for_udp_comes_by_tcp(lab: Lab, zone_name: str) -> Non
 @pytest.mark.authority
 def test_a_thousand_questions(lab: Lab, zone_name: str) -> None:
     names = [f"n{number}.{zone_name}" for number in range(1000)]
-    writer = PowerDnsWriter(lab.primary.api_url, "localhost", zone_name, lab.api_key)
+    writer = PatientWriter(lab.primary.api_url, "localhost", zone_name, lab.api_key)
     writer.patch([], [RRset.of(name, "A", 60, ["127.0.0.9"]) for name in names])
     answers = ask(lab.primary.dns, *(Question(name, "A") for name in names))
     assert all(answers[Question(name, "A")].rrsets[0].name == name for name in names)

@@ -22,7 +22,8 @@ from hyops_gitops.lab.lifecycle import start_lab, stop_lab
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.zones import create_zone, wait_until
 from hyops_gitops.log.entries import Result
-from tests.support.world import CLOSED, World
+from tests.support.clone import CLOSED
+from tests.support.world import World
 
 authority = pytest.mark.authority
 _numbers = itertools.count(1)

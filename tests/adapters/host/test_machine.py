@@ -9,8 +9,9 @@ import pytest
 from hyops_gitops.adapters.host import machine
 from hyops_gitops.adapters.host.machine import Program, program_version, python_version
 from hyops_gitops.core.errors import OutsideFailure
+from tests.support.clone import run
 from tests.support.passwd import NO_USER, UID, without_passwd_entry
-from tests.support.world import World, run
+from tests.support.world import World
 
 ENDINGS = {
     "a signal": ("kill -SEGV $$", "it was ended by signal 11"),

@@ -18,6 +18,7 @@ from hyops_gitops.core.exchange import Question
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.lab.model import Lab, LabServer
 from hyops_gitops.lab.zones import create_zone, served_serial, wait_until
+from tests.support.served_zone import PatientWriter
 
 pytestmark = [pytest.mark.authority, pytest.mark.every_backend]
 
@@ -25,7 +26,7 @@ pytestmark = [pytest.mark.authority, pytest.mark.every_backend]
 @pytest.fixture
 def writer(lab: Lab, zone_name: str) -> PowerDnsWriter:
     """A writer for a fresh zone of the lab's primary."""
-    return PowerDnsWriter(lab.primary.api_url, "localhost", zone_name, lab.api_key)
+    return PatientWriter(lab.primary.api_url, "localhost", zone_name, lab.api_key)
 
 
 def reader_of(lab: Lab, server: LabServer, zone: str, key: str | None = None) -> PowerDnsReader:

@@ -14,7 +14,8 @@ from hyops_gitops.core.zone import RRset
 from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.observe.checkup import DoctorRequest
 from tests.support.checkups import LOOKED, SITES, checkup_of, with_clock, wrong
-from tests.support.world import CLOSED, World, run
+from tests.support.clone import CLOSED, run
+from tests.support.world import World
 
 LOOKED_AT_MAIN = LOOKED["protection-main"]
 pytestmark = pytest.mark.authority

@@ -14,8 +14,9 @@ from hyops_gitops.core.markers import Anchor
 from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.observe.checkup import DoctorRequest
 from tests.support.checkups import SITES, checkup_of, with_clock
+from tests.support.clone import CLOSED, run
 from tests.support.services import Authority, answering
-from tests.support.world import CLOSED, World, run
+from tests.support.world import World
 
 pytestmark = [pytest.mark.authority, pytest.mark.parametrize("lab", ["gsqlite3"], indirect=True)]
 

@@ -6,7 +6,7 @@ import pytest
 
 from hyops_gitops.adapters.forge.access import GitAccess
 from hyops_gitops.core.errors import OutsideFailure
-from tests.support.world import run
+from tests.support.clone import run
 
 
 def clone(directory: Path, url: str) -> GitAccess:

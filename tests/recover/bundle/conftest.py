@@ -17,7 +17,8 @@ from hyops_gitops.core.outside import Process
 from hyops_gitops.recover.bundle import sums_text
 from hyops_gitops.recover.make_bundle import Bundle, make_bundle
 from tests.support.bundles import unpack
-from tests.support.world import Ran, World, run
+from tests.support.clone import run
+from tests.support.world import Ran, World
 
 ZONE = "bundle.internal"
 

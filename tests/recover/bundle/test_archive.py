@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.recover.bundle.conftest import ZONE
-from tests.support.world import World, run
+from tests.support.clone import run
+from tests.support.world import World
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,9 @@ from hyops_gitops.core.errors import InvalidData, Refused
 from hyops_gitops.recover.bundle import BundleInfo, parse_sums, sums_text
 from tests.recover.bundle.conftest import ZONE, install, made, sign
 from tests.support.bundles import unpack
+from tests.support.clone import PRINCIPAL, run
 from tests.support.passwd import NO_USER, without_passwd_entry
-from tests.support.world import PRINCIPAL, World, run
+from tests.support.world import World
 
 Harm = Callable[[Path], object]
 

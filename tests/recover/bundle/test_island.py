@@ -12,8 +12,9 @@ import pytest
 from hyops_gitops.lab.model import load_lab
 from tests.recover.bundle.conftest import Island, sign, tools_without
 from tests.support.bundles import unpack
+from tests.support.clone import run
 from tests.support.repository import ROOT
-from tests.support.world import Ran, World, run
+from tests.support.world import Ran, World
 
 ZONE = "island.internal"
 SITES = {"onprem": "10.0.0.1", "gcp": "10.0.1.1"}

@@ -10,11 +10,12 @@ from hyops_gitops.core.zone import RRset
 from hyops_gitops.log.entries import Intent, Result, ZoneDrift
 from hyops_gitops.recover.restore import RestoreRequest, RestoreResult, prepare_restore
 from hyops_gitops.recover.restore_write import carry_out_restore
+from tests.support.clone import run
 from tests.support.keys import ok, verifies
 from tests.support.lived import Lived, restore
 from tests.support.records import FOREIGN
 from tests.support.repository import ROOT
-from tests.support.world import World, run
+from tests.support.world import World
 
 pytestmark = pytest.mark.every_backend  # for `lived`; `simple` has one
 

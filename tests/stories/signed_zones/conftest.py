@@ -23,7 +23,8 @@ from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.processes import free_addresses
 from hyops_gitops.lab.resolver import find_recursor
 from hyops_gitops.lab.zones import create_zone, wait_until
-from tests.support.world import World, run
+from tests.support.clone import run
+from tests.support.world import World
 
 ZONES = "/api/v1/servers/localhost/zones"
 Answered = tuple[str, bool]  # the code, and whether it is vouched for (AD)

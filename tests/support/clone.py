@@ -1,0 +1,167 @@
+"""A clone with contracts, and its bare remote: real Git, driven by tests."""
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hyops_gitops.lab.model import Lab
+
+PRINCIPAL = "applier@tests"
+
+
+CLOSED = "127.0.0.1:1"  # nobody listens on a port this low
+
+
+POLICY: Mapping[str, object] = {
+    "ttl": {"min": 1, "max": 3600, "default": 60},
+    "target_networks": ["10.0.0.0/8", "fd00::/8"],
+    "convergence": {"timeout_s": 10, "require": ["primary", "secondaries"]},
+}
+
+
+GIT_CONFIG = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+
+
+def run(*command: str | Path, stdin: bytes = b"", cwd: Path | None = None) -> bytes:
+    """The standard output of a program that has to succeed."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    done = subprocess.run(
+        [str(word) for word in command],
+        check=False,
+        input=stdin,
+        capture_output=True,
+        cwd=cwd,
+        env={**environ, **GIT_CONFIG},
+    )
+    if done.returncode != 0:
+        raise AssertionError(f"{command}: {done.stderr.decode(errors='replace')}")
+    return done.stdout
+
+
+@dataclass
+class Clone:
+    """One clone, its remote, and the zone that its contracts are about."""
+
+    root: Path
+    zone: str
+    environ: dict[str, str]
+    lab: Lab | None
+    remote: Path | None
+    key: Path
+    policy: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def authority_path(self) -> str:
+        """The zone's authority file."""
+        return f"authority/{self.zone}.yaml"
+
+    @property
+    def public_key(self) -> str:
+        """`<type> <base64>`."""
+        return " ".join(self.key.with_suffix(".pub").read_text().split()[:2])
+
+    def authority_text(self) -> str:
+        """The authority file as it is at first. Flow style is JSON, which is YAML."""
+        evidence = {"branch": "evidence", **({} if self.remote is None else {"remote": "origin"})}
+        fields: dict[str, object] = {
+            "zone": self.zone,
+            "environments": ["dev", "prod"],
+            "failure_domain": "onprem",
+            "primary": {
+                "api_url": f"http://{CLOSED}",
+                "api_key_env": "POWERDNS_API_KEY",
+                "dns": CLOSED,
+                "site": "hetzner",
+            },
+            "secondaries": [],
+            "policy": self.policy,
+            "evidence": evidence,
+        }
+        if self.lab is not None:
+            primary = self.lab.primary
+            fields["primary"] = {
+                "api_url": primary.api_url,
+                "api_key_env": "POWERDNS_API_KEY",
+                "dns": str(primary.dns),
+                "site": "hetzner",
+            }
+            fields["secondaries"] = [
+                {
+                    "name": server.name,
+                    "site": "onprem",
+                    "dns": str(server.dns),
+                    "api_url": server.api_url,
+                    "api_key_env": "POWERDNS_API_KEY",
+                }
+                for server in self.lab.secondaries
+            ]
+            if self.lab.resolver is not None:
+                fields["resolvers"] = [{"name": "clients", "site": "onprem", "dns": str(self.lab.resolver.dns)}]
+        return "".join(f"{name}: {json.dumps(value)}\n" for name, value in fields.items())
+
+    def git(self, *arguments: str, stdin: bytes = b"") -> str:
+        """Git in the clone."""
+        return run("git", "-C", self.root, *arguments, stdin=stdin).decode().removesuffix("\n")
+
+    def write(self, path: str, text: str) -> None:
+        """One file of the work tree."""
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+    def read(self, path: str) -> str:
+        """One file of the work tree."""
+        return (self.root / path).read_text()
+
+    def edit_authority(self, old: str, new: str) -> None:
+        """Replace text of the authority file in the work tree."""
+        text = self.read(self.authority_path)
+        assert old in text
+        self.write(self.authority_path, text.replace(old, new))
+
+    def name(self, service: str, env: str = "prod") -> str:
+        """The DNS name of a service."""
+        return f"{service}.{env}.{self.zone}"
+
+    def contract(
+        self,
+        service: str,
+        *targets: str,
+        ttl: int = 60,
+        env: str = "prod",
+        sites: Mapping[str, str] | None = None,
+        required: bool = True,
+        **more: object,
+    ) -> None:
+        """Write a contract: addresses make it a `host`, a name `dns`; `more` are further fields."""
+        kind = "host" if all(target[0].isdigit() or ":" in target for target in targets) else "dns"
+        fields: dict[str, object] = {
+            "endpoint_dns_name": self.name(service, env),
+            "endpoint_target": targets[0] if len(targets) == 1 else list(targets),
+            "endpoint_target_type": kind,
+            "endpoint_port": 5432,
+            "endpoint_cutover_required": required,
+            "endpoint_ttl": ttl,
+            "endpoint_readiness": [{"type": "none", "reason": "nobody listens at this address"}],
+            **more,
+        }
+        if sites is not None:
+            fields["endpoint_sites"] = sites
+        self.write(
+            f"endpoints/{env}/{service}.yaml", "".join(f"{key}: {json.dumps(value)}\n" for key, value in fields.items())
+        )
+
+    def delete_contract(self, service: str, env: str = "prod") -> None:
+        """Remove a contract."""
+        (self.root / f"endpoints/{env}/{service}.yaml").unlink()
+
+    def commit(self, message: str = "Change") -> str:
+        """Commit the whole work tree and push it where there is a remote."""
+        self.git("add", "-A")
+        self.git("commit", "-q", "--allow-empty", "-m", message)
+        if self.remote is not None:
+            self.git("push", "-q", "--force", "origin", "HEAD:main")
+        return self.git("rev-parse", "HEAD")

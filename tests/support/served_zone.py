@@ -1,0 +1,112 @@
+"""The zone of a clone, on the running servers of a lab."""
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+
+from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
+from hyops_gitops.adapters.powerdns.zone_api import PowerDnsReader, PowerDnsTransferRequester, PowerDnsWriter
+from hyops_gitops.core.errors import ReplyLost
+from hyops_gitops.core.exchange import PatchReceipt
+from hyops_gitops.core.zone import Key, Operation, RRset, Zone
+from hyops_gitops.lab.config import LOG_FILE
+from hyops_gitops.lab.zones import wait_until
+from tests.support.clone import CLOSED, Clone
+
+_BUSY = 500
+_PAUSES_S = (0.05, 0.2, 0.8, 2.0)
+
+
+class PatientWriter(PowerDnsWriter):
+    """A writer for edits by hand: gsqlite3 answers 500, and stores nothing, while another writer holds its lock."""
+
+    __slots__ = ()
+
+    def patch(self, deletes: Sequence[Key], replaces: Sequence[RRset], first: Sequence[Operation] = ()) -> PatchReceipt:
+        for pause in _PAUSES_S:
+            try:
+                return super().patch(deletes, replaces, first)
+            except ReplyLost as error:
+                if error.code != "powerdns-server-error":
+                    raise
+                time.sleep(pause)
+        return super().patch(deletes, replaces, first)
+
+
+class ServedZone(Clone):
+    """The zone as its servers have it, and edits by hand."""
+
+    @property
+    def primary(self) -> PowerDnsWriter:
+        """The primary's API, for edits by hand."""
+        assert self.lab is not None
+        return PatientWriter(self.lab.primary.api_url, "localhost", self.zone, self.lab.api_key)
+
+    def secondary(self, number: int = 0) -> PowerDnsReader:
+        """A secondary's API."""
+        assert self.lab is not None
+        return PowerDnsReader(self.lab.secondaries[number].api_url, "localhost", self.zone, self.lab.api_key)
+
+    def put_zone(self, fields: Mapping[str, object], *, secondary: int | None = None) -> None:
+        """Change the zone's settings on the primary, or on a secondary."""
+        assert self.lab is not None
+        server = self.lab.primary if secondary is None else self.lab.secondaries[secondary]
+        http = PowerDnsHttp(server.api_url, self.lab.api_key, None, 10.0)
+        path = f"/api/v1/servers/localhost/zones/{self.zone}."
+        for pause in (*_PAUSES_S, 0.0):
+            reply = http.exchange("PUT", path, {}, json.dumps(fields).encode())
+            if reply.status != _BUSY:
+                break
+            time.sleep(pause)
+        assert reply.status == 204, reply.body
+
+    @contextlib.contextmanager
+    def without_transfers(self) -> Iterator[None]:
+        """The secondaries know of no primary meanwhile: not even a NOTIFY that is late brings them anything.
+
+        A transfer that was asked for before still goes to the old primary, so each secondary is asked for one more:
+        once that has failed, those before it are over.
+        """
+        assert self.lab is not None
+        transfer = str(self.lab.primary.transfer or self.lab.primary.dns)
+        numbers = range(len(self.lab.secondaries))
+        for number in numbers:
+            self.put_zone({"masters": [CLOSED]}, secondary=number)
+            self._wait_for_a_failed_transfer(number)
+        try:
+            yield
+        finally:
+            for number in numbers:
+                self.put_zone({"masters": [transfer]}, secondary=number)
+
+    def _wait_for_a_failed_transfer(self, number: int) -> None:
+        assert self.lab is not None
+        server = self.lab.secondaries[number]
+        log = self.lab.folder(server) / LOG_FILE
+        before = log.stat().st_size
+
+        def failed() -> bool:
+            lines = log.read_bytes()[before:].decode(errors="replace").splitlines()
+            return any(f"'{self.zone}'" in line and "unable to xfr zone" in line for line in lines)
+
+        PowerDnsTransferRequester(server.api_url, "localhost", self.zone, self.lab.api_key).refresh()
+        wait_until(failed, 30, "a transfer that fails")
+
+    def serial(self) -> int:
+        """The zone's serial on the primary."""
+        return self.primary.header().serial
+
+    def records(self) -> Zone:
+        """The zone on the primary, as digests see it."""
+        return Zone.of(self.zone, self.primary.rrsets())
+
+    def at(self, service: str) -> dict[str, tuple[int, tuple[str, ...]]]:
+        """Type to TTL and rdata at a service's name."""
+        return {rrset.type: (rrset.ttl, rrset.rdata) for rrset in self.primary.rrsets_at([self.name(service)])}
+
+    def foreign(self, service: str, rrtype: str, *rdata: str, ttl: int = 60) -> RRset:
+        """Write an RRset by hand."""
+        rrset = RRset.of(self.name(service), rrtype, ttl, rdata)
+        self.primary.patch([], [rrset])
+        return rrset
