@@ -11,7 +11,8 @@ from hyops_gitops.core.errors import ReplyLost
 from hyops_gitops.core.exchange import PatchReceipt
 from hyops_gitops.core.zone import Key, Operation, RRset, Zone
 from hyops_gitops.lab.config import LOG_FILE
-from hyops_gitops.lab.zones import wait_until
+from hyops_gitops.lab.model import LabServer
+from hyops_gitops.lab.zones import served_serial, wait_until
 from tests.support.clone import CLOSED, Clone
 
 _BUSY = 500
@@ -54,11 +55,12 @@ class ServedZone(Clone):
         server = self.lab.primary if secondary is None else self.lab.secondaries[secondary]
         http = PowerDnsHttp(server.api_url, self.lab.api_key, None, 10.0)
         path = f"/api/v1/servers/localhost/zones/{self.zone}."
-        for pause in (*_PAUSES_S, 0.0):
-            reply = http.exchange("PUT", path, {}, json.dumps(fields).encode())
-            if reply.status != _BUSY:
-                break
-            time.sleep(pause)
+        body = json.dumps(fields).encode()
+        reply = http.exchange("PUT", path, {}, body)
+        for pause in _PAUSES_S:
+            if reply.status == _BUSY:
+                time.sleep(pause)
+                reply = http.exchange("PUT", path, {}, body)
         assert reply.status == 204, reply.body
 
     @contextlib.contextmanager
@@ -71,6 +73,8 @@ class ServedZone(Clone):
         assert self.lab is not None
         transfer = str(self.lab.primary.transfer or self.lab.primary.dns)
         numbers = range(len(self.lab.secondaries))
+        for secondary in self.lab.secondaries:
+            self.bring_up(secondary)
         for number in numbers:
             self.put_zone({"masters": [CLOSED]}, secondary=number)
             self._wait_for_a_failed_transfer(number)
@@ -79,6 +83,22 @@ class ServedZone(Clone):
         finally:
             for number in numbers:
                 self.put_zone({"masters": [transfer]}, secondary=number)
+
+    def bring_up(self, secondary: LabServer) -> None:
+        """Let a secondary have what the primary has."""
+        assert self.lab is not None
+        primary = self.lab.primary
+        requester = PowerDnsTransferRequester(secondary.api_url, "localhost", self.zone, self.lab.api_key)
+        asked = 0.0
+
+        def arrived() -> bool:
+            nonlocal asked
+            if time.monotonic() - asked > 1:  # one request may be lost while the secondary's database is busy
+                asked = time.monotonic()
+                requester.refresh()
+            return served_serial(secondary, self.zone) == served_serial(primary, self.zone)
+
+        wait_until(arrived, 20, "the transfer")
 
     def _wait_for_a_failed_transfer(self, number: int) -> None:
         assert self.lab is not None
