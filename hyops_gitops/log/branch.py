@@ -1,4 +1,4 @@
-"""Reading the signed log from its branch, with the help of what was verified before.
+"""The signed log read from its branch, continued from what was verified before.
 
 Entries that are the same blobs as in a commit whose whole log was verified, under the same signers and genesis, are not
 looked at again: the ledger and the managed set as they were then are continued from. Entries after them are checked as
@@ -44,7 +44,7 @@ def read_signers(files: Mapping[str, bytes]) -> Signers:
 
 
 def trusted_keys(lines: Iterable[SignerLine]) -> tuple[TrustedKey, ...]:
-    """The keys of these lines as the log takes them up; a key with several lines counts for all their namespaces."""
+    """The keys of these lines, each with the namespaces of all its lines."""
     of_key: dict[str, list[SignerLine]] = {}
     for line in lines:
         of_key.setdefault(line.key, []).append(line)
@@ -53,15 +53,15 @@ def trusted_keys(lines: Iterable[SignerLine]) -> tuple[TrustedKey, ...]:
             some[0].principal,
             key,
             ()
-            if any(one.namespaces is None for one in some)
-            else tuple(n for one in some for n in one.namespaces or ()),
+            if any(line.namespaces is None for line in some)
+            else tuple(name for line in some for name in line.namespaces or ()),
         )
         for key, some in of_key.items()
     )
 
 
 def recorded_branch(store: EvidenceStore, authority: Authority) -> tuple[EvidenceSnapshot, str]:
-    """The branch in this clone, and the genesis that the authority file pins.
+    """The branch in this clone, and the genesis that is pinned.
 
     Raises:
         Refused: guard `evidence-missing`: there is no branch, or nothing pins its genesis; `evidence-diverged`.
@@ -153,7 +153,7 @@ def require_log(
 
 
 def _require_genesis(snapshot: EvidenceSnapshot, authority: Authority) -> None:
-    """Whether this is the log that the authority file pins, before anything in it is judged by our signers."""
+    """Refuse another log than the pinned one, before judging its signatures."""
     path = entry_path(authority.zone, 1)
     try:
         first = snapshot.read([path]).get(path)
@@ -174,7 +174,7 @@ def _require_genesis(snapshot: EvidenceSnapshot, authority: Authority) -> None:
 def read_since(
     mark: VerifiedMark, snapshot: EvidenceSnapshot, authority: Authority, signers: Signers, verifier: Verifier
 ) -> Reading | None:
-    """The verified branch, and the mark moved on to it; None when it has to be verified in full."""
+    """The branch verified from the mark; None: verify it in full."""
     genesis = authority.evidence.genesis
     if genesis is None:
         return None
@@ -204,7 +204,7 @@ def read_since(
 def _checkpoint(
     last: Verified, files: Mapping[str, bytes], same: Collection[str], earlier: EvidenceSnapshot
 ) -> Checkpoint | None:
-    """The ledger of the entries that are the same still, and the managed set that the last of them left."""
+    """Ledger and managed set of the mark, where its entries are unchanged."""
     path = state_path(last.zone)
     state = earlier.read([path]).get(path)
     if state is None or any(file.startswith(SEGMENTS) and file not in same for file in files):

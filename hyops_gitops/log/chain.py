@@ -1,4 +1,4 @@
-"""A chain of signed entries: the one reader of the log and of break-glass segments. Pure.
+"""A chain of signed entries: the one reader of log and segments.
 
 Invariants of a chain that was read without a problem:
 
@@ -66,11 +66,11 @@ class ChainReader(ABC):
 
     @abstractmethod
     def path_of(self, seq: int) -> str:
-        """Where an entry is among the files; its signature has `.sig` after that."""
+        """The path of an entry; its signature has `.sig` after that."""
 
     @abstractmethod
     def check_form(self, entry: Entry, before: Entry | None) -> Iterator[tuple[str, str]]:
-        """What is wrong with an entry as one of this kind of chain: code and message."""
+        """What is wrong with an entry of this kind: code, message."""
 
     @abstractmethod
     def namespaces_of(self, entry: Entry) -> Sequence[str]:
@@ -78,7 +78,7 @@ class ChainReader(ABC):
 
     @abstractmethod
     def why_not(self, principal: str, key: str, namespace: str) -> str | None:
-        """Why a key does not count for the next entry; None where it does."""
+        """Why a key does not count for the next entry; else None."""
 
     @abstractmethod
     def was_read(self, entry: Entry, data: bytes) -> None:
@@ -89,7 +89,7 @@ class ChainReader(ABC):
         self.problems.append(Problem(code, path, message))
 
     def read_entries(self, count: int) -> None:
-        """Read entries up to this number, or the first after which nothing can be judged."""
+        """Read entries up to a number, or the first that cannot be read."""
         for seq in range(len(self.entries) + 1, count + 1):
             path = self.path_of(seq)
             data, signature = self.files[path], self.files.get(f"{path}.sig", b"")
@@ -145,7 +145,7 @@ class ChainReader(ABC):
         return next(right, None)
 
     def check_pairs(self, ledger: Ledger) -> Iterator[Problem]:
-        """Results that do not name the open intent, and intents without one, after the entries of a ledger."""
+        """Results and intents after a ledger's entries that do not pair up."""
         intent = self.entries[ledger.open_intent - 1] if ledger.open_intent else None
         for entry in entries_after(self.entries, ledger):
             path = self.path_of(entry.seq)
@@ -163,12 +163,12 @@ class ChainReader(ABC):
 
 
 def entries_after(entries: Sequence[Entry], ledger: Ledger) -> Iterator[Entry]:
-    """The entries that a ledger does not hold yet; the others are not looked at."""
+    """The entries that a ledger does not hold yet."""
     return (entries[index] for index in range(ledger.count, len(entries)))
 
 
 def check_zone(ledger: Ledger, entries: Sequence[Entry], entry: Entry) -> Iterator[tuple[str, str]]:
-    """Whether the next entry after a ledger starts from the zone that was left, and leaves what it says."""
+    """Whether the next entry starts from the zone that was left."""
     left, now = entries[ledger.count - 1].envelope.zone_sha256, entry.envelope.zone_sha256
     if isinstance(entry.body, Intent) and (why := _not_brought_back(ledger, entries, entry, entry.body)) is not None:
         yield "restore", why
@@ -179,7 +179,7 @@ def check_zone(ledger: Ledger, entries: Sequence[Entry], entry: Entry) -> Iterat
 
 
 def _way(entry: Entry, entries: Sequence[Entry], left: str) -> tuple[str, str, str]:
-    """The zone that an entry starts from, the one it comes to, and what to say where it does not."""
+    """The zones that an entry starts from and leaves; what is wrong otherwise."""
     match entry.body:
         case Intent(before=before):
             return before.whole, before.whole, "the intent starts from another zone than the entry before left"
@@ -197,7 +197,7 @@ def _way(entry: Entry, entries: Sequence[Entry], left: str) -> tuple[str, str, s
 
 
 def _not_brought_back(ledger: Ledger, entries: Sequence[Entry], entry: Entry, intent: Intent) -> str | None:
-    """Why an intent that restores does not bring back what the log had; None where it does."""
+    """Why an intent does not restore what the log had; else None."""
     restore = intent.restore
     if restore is None:
         return None

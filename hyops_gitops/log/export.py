@@ -1,4 +1,4 @@
-"""A folder to hand over: everything an auditor needs to check the log with stock tools, and nothing that can run."""
+"""A folder with what an auditor needs to check the log with stock tools."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -154,7 +154,7 @@ class Export:
 
 
 def export_log(workspace: Workspace, bundler: Bundler, kit: Mapping[str, bytes]) -> Export:
-    """What this clone knows: HEAD's branch and the log, verified or not. `kit`: how to check it with stock tools.
+    """HEAD's branch and the log of this clone, verified or not, with an auditor's `kit`.
 
     Raises:
         FindingsError: the authority at HEAD is invalid.

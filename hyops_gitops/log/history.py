@@ -54,7 +54,7 @@ class NameChange:
 
 
 def full_name(log: Log, given: str) -> str:
-    """The whole name of a short one, among those that the log knows.
+    """The full name of a short one, among those in the log.
 
     Raises:
         UsageError: codes `unknown-name`, `ambiguous-name`.
@@ -153,7 +153,7 @@ def _rdata(rrset: RRset | None) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One entry, as its bytes say, and whether the log it stands in verifies."""
+    """One entry, and whether the log that it stands in verifies."""
 
     entry: Entry
     path: str

@@ -1,4 +1,4 @@
-"""Names that are held: an automatic roll-back (or break-glass) moved them away from what their contracts ask for.
+"""Names held away from their contracts by an automatic roll-back or break-glass.
 
 A hold is in effect until the contract's data changes: another comment, order or spelling of the same data does not lift
 it, so that an unrelated change of the tree moves nothing.
@@ -38,7 +38,7 @@ def hold_of(contract: Contract) -> Hold:
 
 
 def holds_due(intents: Sequence[Intent], contracts: Iterable[Contract], after: ManagedSet) -> tuple[Hold, ...]:
-    """The names that a break-glass segment leaves elsewhere than their contracts say, each with a hold.
+    """Holds of the names that a segment leaves elsewhere than their contracts.
 
     Args:
         intents: What the segment applied, in its order.
@@ -63,7 +63,7 @@ def _is_served(contract: Contract, managed: ManagedSet) -> bool:
 def holds_in_effect(
     managed: ManagedSet, holder: Callable[[int], Entry | None], contracts: Iterable[Contract]
 ) -> dict[str, int]:
-    """The paths of contracts whose names are held, with the number of the entry that has them held.
+    """Paths of contracts with held names, and the entry that holds them.
 
     Args:
         managed: The managed set, with its marks.
@@ -90,7 +90,7 @@ def _holds(body: object) -> tuple[Hold, ...]:
 def held_contracts(
     log: Log | None, contracts: Sequence[Contract], limits: Limits, overrides: Sequence[Override]
 ) -> Mapping[str, str]:
-    """The paths of contracts that a plan leaves as they were applied last because of a hold, and why."""
+    """Paths of contracts that a plan skips because of a hold, and why."""
     if log is None:
         return {}
     names = {contract.path: str(contract.name) for contract in contracts}
@@ -109,7 +109,7 @@ def _said(log: Log, number: int) -> str:
 
 
 def moves_of(log: Log | None, now: datetime) -> Moves | None:
-    """What a log knows of earlier moves; it is looked at for names that move only."""
+    """Earlier moves by the log, looked up for names that move."""
     return None if log is None else Moves(now, lambda name: _last_move(log, name))
 
 

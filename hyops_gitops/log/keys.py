@@ -1,4 +1,4 @@
-"""What is known about each key that may sign, or once might. Pure."""
+"""The keys that may sign, or could once."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ KeyStatus = Literal["counts", "waits", "retired", "compromised", "unlisted"]
 
 @dataclass(frozen=True, slots=True)
 class KeyRow:
-    """One line of allowed_signers, or a key that only the log knows, with what the log says about it."""
+    """One key: its line of allowed_signers, and its standing in the log."""
 
     principal: str
     key: str
@@ -74,7 +74,7 @@ class KeyRow:
 
 @dataclass(frozen=True, slots=True)
 class KeyPast:
-    """When main listed a key, and when it gave it an end: commits by key."""
+    """The commits of main that listed and ended each key."""
 
     added: Mapping[str, str]
     ended: Mapping[str, str]
@@ -93,7 +93,7 @@ class KeyPast:
 
 
 def key_rows(lines: Sequence[SignerLine], log: Log | None, past: KeyPast) -> Iterator[KeyRow]:
-    """Every key, in the order of the file; keys that only the log knows come last."""
+    """Every key, in the order of the file; then the log's others."""
     book = log.trust if log else TrustBook()
     uses: dict[str, list[int]] = {}
     names: dict[str, str] = {}
@@ -126,7 +126,7 @@ def key_rows(lines: Sequence[SignerLine], log: Log | None, past: KeyPast) -> Ite
 
 
 def counting(lines: Sequence[SignerLine], book: TrustBook, namespace: str, at: datetime) -> list[SignerLine]:
-    """The lines whose keys can write to the log now: trusted by it, listed, and inside their window."""
+    """The lines whose keys can write to the log now."""
     return [
         line
         for line in lines
@@ -162,7 +162,7 @@ class KeyList:
 
 
 def list_keys(workspace: Workspace) -> KeyList:
-    """Every key of HEAD's allowed_signers and of the log in this clone, without the network.
+    """Every key of HEAD's allowed_signers and of this clone's log.
 
     Raises:
         FindingsError: the authority at HEAD is invalid.
@@ -232,7 +232,7 @@ def retire(workspace: Workspace, which: str, reason: str) -> Log:
 
 
 def compromise(workspace: Workspace, which: str, last_good_seq: int, reason: str) -> Log:
-    """Declare a key stolen: it no longer counts, and what it signed after `last_good_seq` is in doubt.
+    """Declare a key stolen: entries that it signed after `last_good_seq` are in doubt.
 
     Raises:
         UsageError: codes `which-key`, `bad-seq`.

@@ -1,14 +1,14 @@
-"""The ledger: what the entries of one chain amount to, by one fold forward over them.
+"""The ledger: the state of a chain, by one fold forward over its entries.
 
 Invariants:
 
 - A ledger is a value. That of n entries follows from that of any fewer and the entries between; nothing before them is
   read again, but the few entries that the ledger itself names.
 - It is small whatever the length of the log: numbers of entries in the chain's own numbering, names that wait for
-  something, and what the zone's anchor says. What entries say is read from them. Its JSON can be stored and continued
+  something, and what the zone's anchor says. What entries hold is read from them. Its JSON can be stored and continued
   from (`log.branch` keeps it in the clone, with the commit that it is of).
 - It is made of verified entries alone: results name the open intent (`log.chain`), and who changed the zone wrote so.
-- What was said of one name over the whole log is not in it: that grows with the log (`EntryList.mentioning`).
+- The history of one name is not in it: that grows with the log (`EntryList.mentioning`).
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -52,7 +52,7 @@ class DamageLeft(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Ledger(JsonObject):
-    """The state of a chain after its first `count` entries; every number is that of an entry."""
+    """The state of a chain after its first `count` entries."""
 
     version: Annotated[int, ALWAYS] = _VERSION
     count: int = 0
@@ -66,7 +66,7 @@ class Ledger(JsonObject):
     left_by: int = 0  # the newest entry after which the zone is as it was meant, or accepted, to be
     went_back: tuple[int, ...] = ()  # the drift entries since then: the zone was restored or rebuilt
     damage: DamageLeft | None = None
-    # what is not written, or not said, twice while nothing was applied
+    # what is not written, or not reported, twice while nothing was applied
     drift: int | None = None
     refusal: int | None = None
     # proof and retirement
@@ -80,7 +80,7 @@ class Ledger(JsonObject):
     reconciles: tuple[int, ...] = ()  # what brought in segments, or reviewed them
 
     def after(self, entries: Sequence[Entry], segments: Mapping[str, EntryList] = _NOTHING) -> "Ledger":
-        """The ledger of all these entries, the first `count` of which are in this one.
+        """The ledger of all these entries; this one holds the first.
 
         Args:
             entries: The chain from its first entry on.
@@ -199,7 +199,7 @@ def _with_reconcile(ledger: Ledger, reconcile: Reconcile, segments: Mapping[str,
 
 
 def _rewritten(zone: str, intent: Intent) -> Collection[str]:
-    """The names whose rows an intent's update writes: every update writes the SOA."""
+    """The names whose rows an intent's update writes, the SOA's among them."""
     written = (change.name for change in intent.changes if change.writes)
     return {zone, *written, *(damage.name for damage in intent.repair)}
 
@@ -214,7 +214,7 @@ def _left_damage(damage: DamageLeft | None, rewritten: Collection[str]) -> Damag
 
 
 def _retiring(waiting: Mapping[str, Waiting], retire: Sequence[Retirement], at: Waiting) -> Mapping[str, Waiting]:
-    """The names whose retirement is unknown, once a result has said when each of its own may go, or that it may not."""
+    """The names of unknown retirement after one more result."""
     return {**_without(waiting, retire), **{due.name: at for due in retire if due.after is None}}
 
 

@@ -46,7 +46,7 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """A verified log; or a break-glass segment, which has entries of its own and continues a log, its base.
+    """A verified log, or a break-glass segment that continues a log.
 
     Invariants:
 
@@ -111,7 +111,7 @@ class Log:
         return body
 
     def numbered(self, seq: int) -> int:
-        """The number that marks a name as held by an own entry; those of a segment count on from its base."""
+        """Hold number of an entry; a segment's are counted from its base."""
         return seq if self.base is None else self.base.head.seq + seq
 
     def holder(self, number: int) -> Entry | None:
@@ -133,7 +133,7 @@ class Log:
 
     @property
     def has_baseline(self) -> bool:
-        """Whether an entry has taken the zone as it found it: from then on every change of it is accounted for."""
+        """Whether an entry took the zone as it found it."""
         return self.ledger.has_baseline
 
     @property
@@ -155,7 +155,7 @@ class Log:
 
     @property
     def recorded(self) -> Intent | Unchanged | None:
-        """The newest entry by which contracts were applied or found to ask for nothing; None before the first."""
+        """The newest entry by which contracts were applied, or asked for nothing."""
         if self.ledger.recorded is None:
             return self.base.recorded if self.base else None
         body = self.entries[self.ledger.recorded - 1].body
@@ -169,7 +169,7 @@ class Log:
 
     @property
     def damage(self) -> tuple[Entry, tuple[Damage, ...]] | None:
-        """The newest entry that names rows that contradict each other, and those that no update rewrote since."""
+        """The newest entry that names damage, and what was not rewritten since."""
         if self.ledger.damage is None:
             return None
         entry = self.entries[self.ledger.damage.entry - 1]
@@ -185,7 +185,7 @@ class Log:
 
     @property
     def reconciles(self) -> tuple[tuple[Entry, Reconcile], ...]:
-        """The entries that brought a break-glass segment in, or say that one was reviewed; oldest first."""
+        """The entries that brought in or reviewed a segment, oldest first."""
         found = self._listed(self.ledger.reconciles)
         return tuple((entry, entry.body) for entry in found if isinstance(entry.body, Reconcile))
 
@@ -197,7 +197,7 @@ class Log:
 
     @property
     def doubtful(self) -> tuple[int, ...]:
-        """The entries signed by a key after it was stolen, acknowledged or not."""
+        """The entries signed by a stolen key, acknowledged or not."""
         return self.ledger.doubtful
 
     @property
@@ -208,12 +208,12 @@ class Log:
 
     @property
     def acknowledged(self) -> frozenset[int]:
-        """The numbers of entries that were looked into; an acknowledgement in doubt does not count."""
+        """The entries acknowledged, by entries that are not in doubt."""
         gaps = (entry.body for entry in self._listed(self.ledger.gaps) if entry.seq not in self.doubtful)
         return frozenset(gap.acknowledges for gap in gaps if isinstance(gap, Gap) and gap.acknowledges is not None)
 
     def zone_to_restore(self) -> tuple[Zone, int]:
-        """The zone as it was left before it was restored or rebuilt by others, and the entry that left it so.
+        """The zone before others restored or rebuilt it, and its entry.
 
         A lost or outdated primary is a `drift` entry of its own, so by the time of a restore the log's newest zone may
         be the damaged one.
@@ -232,7 +232,7 @@ class Log:
     # --- the past: read from the entries that it concerns
 
     def applied_to(self, name: str) -> Iterator[Applied]:
-        """The intents recorded as applied that speak of one name, oldest first; those of reconciled segments too."""
+        """Applied intents that change a name, oldest first, also of segments."""
         if self.base is not None:
             yield from self.base.applied_to(name)
         for entry in self.entries.mentioning(name):
@@ -247,14 +247,14 @@ class Log:
                     pass
 
     def applied_after(self, seq: int) -> Iterator[Applied]:
-        """The own intents that an entry after this one records as applied, oldest first."""
+        """Own intents that later entries record as applied, oldest first."""
         for index in range(seq, len(self.entries)):
             entry = self.entries[index]
             if isinstance(entry.body, Result) and entry.body.outcome == "applied":
                 yield from applied_of(self.entries, self.entries[entry.body.intent_seq - 1])
 
     def end_of(self, intent: Entry) -> tuple[Result, Entry] | None:
-        """The result of an intent, and the entry that says so: the next one after it; None while it is open."""
+        """The result of an intent and its entry; None while it is open."""
         return _end_of(self.entries, intent)
 
     def left(self, name: str) -> Iterator[tuple[datetime, int]]:
@@ -281,7 +281,7 @@ def _end_of(entries: EntryList, intent: Entry) -> tuple[Result, Entry] | None:
 
 
 def applied_of(entries: EntryList, intended: Entry) -> Iterator[Applied]:
-    """An intent with the result after it, if that says that it was applied."""
+    """An intent with its result, where that records it as applied."""
     if isinstance(intended.body, Intent) and (end := _end_of(entries, intended)) is not None:
         result, entry = end
         if result.outcome == "applied":
@@ -303,7 +303,7 @@ def placed(holds: Iterable[Hold], seq: int) -> dict[str, int]:
 
 
 def zone_after_intent(zone: Zone, intent: Intent) -> Zone:
-    """A zone with an intent's changes, or brought back by one that restores."""
+    """A zone after an intent's changes or its restore."""
     return zone_after(zone, intent.changes) if intent.restore is None else undone(zone, intent.restore.differences)
 
 
@@ -316,7 +316,7 @@ def zone_drift(
     restored: bool = False,
     damage: tuple[Damage, ...] = (),
 ) -> ZoneDrift | None:
-    """How a zone differs from what the newest entry left; before the first intent there is nothing to differ from."""
+    """How a zone differs from what the newest entry left."""
     if not log.has_baseline or zone.digest() == log.observed.digest():
         return None
     return ZoneDrift(

@@ -1,4 +1,4 @@
-"""Log heads pinned outside the repository; they detect a full rollback. Verification with them."""
+"""Log heads pinned outside the repository; they detect a full rollback."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,7 +15,7 @@ _SEEN = re.compile(r"(?P<seq>[1-9][0-9]{0,8}):(?:sha256:)?(?P<sha256>[0-9a-f]{64
 
 @dataclass(frozen=True, slots=True)
 class SeenHead:
-    """An entry that was once the newest, as every run prints it: `SEQ:SHA256`."""
+    """A head of the log as every run prints it: `SEQ:SHA256`."""
 
     seq: int
     sha256: str
@@ -49,7 +49,7 @@ def check_seen(zone: str, entries: Sequence[Entry], seen: Iterable[SeenHead]) ->
 
 
 def verify_log(workspace: Workspace, seen: tuple[SeenHead, ...] = ()) -> Reading:
-    """Check the whole branch, and that heads remembered elsewhere are entries of it.
+    """Check the whole branch, and that it holds pinned heads.
 
     Raises:
         FindingsError: the authority file is invalid.

@@ -19,7 +19,7 @@ from hyops_gitops.plan.state import after_changes
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """The entries to write, and the zone and managed set that they lead to."""
+    """The entries to write, and the zone that they lead to."""
 
     drift: ZoneDrift | None  # between what the log left and what the segment found
     found: Zone
@@ -38,7 +38,7 @@ def reconciliation(
     reason: str,
     overrides: Sequence[Override],
 ) -> Reconciliation:
-    """How a segment that was judged and found sound is taken up.
+    """How a sound segment is brought into the log.
 
     Args:
         segment: The segment.
@@ -70,7 +70,7 @@ def reconciliation(
 
 
 def markers_left(log: Log) -> list[Key]:
-    """What the newest segment that was brought in left in the zone and is in the way: the log's next numbers.
+    """Markers of the newest reconciled segment at the log's next numbers.
 
     They go so that they can be used, except where an intent of the log stands there that never landed: its own fence
     stays until it expires, as do the segment's own markers.

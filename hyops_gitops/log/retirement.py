@@ -1,9 +1,11 @@
-"""When the old target of a moved endpoint may be switched off: once no cache can hold a record that names it.
+"""When the old target of a moved endpoint may be switched off.
+
+It may once no cache can hold a record that names it.
 
 For every TTL the name was ever served with, a cache may hold it until the last authority server stopped serving it,
 plus that TTL (RFC 1034 section 3.6: a TTL bounds how long a record may be cached). The latest moment counts. It is
 unknown while any authority server still serves the old record or does not say, and while any listed resolver is seen
-to give it: a cache may be told to raise TTLs, or to go on with stale answers (RFC 8767), so that no sum of TTLs bounds
+to give it: a cache may be set to raise TTLs, or to serve stale answers (RFC 8767), so that no sum of TTLs bounds
 what it holds.
 """
 
@@ -33,7 +35,7 @@ def observed(server: ServerReport) -> Mapping[Key, Observed]:
 
 
 def meets(change: Change, answer: Observed | None, *, authoritative: bool) -> bool:
-    """Whether an answer shows the change; a cache may count the TTL down, an authority may not."""
+    """Whether an answer shows the change; a cache may count TTLs down."""
     if answer is None or not is_conclusive(answer[0]):
         return False
     _, ttl, rdata = answer
@@ -43,7 +45,7 @@ def meets(change: Change, answer: Observed | None, *, authoritative: bool) -> bo
 
 
 def holds_old(resolver: ServerReport, changes: Collection[Change]) -> bool:
-    """Whether a resolver was seen to give something else than these changes, all of one name, have left there."""
+    """Whether a resolver was seen to give another answer than these changes left."""
     if resolver.verdict != "stale":
         return False
     given = observed(resolver)
@@ -96,12 +98,12 @@ def last_end(
     past: Iterable[Applied],
     left: Iterable[tuple[datetime, int]],
 ) -> datetime:
-    """By when the TTLs make every cache forget what a name was, once every authority server has `stopped`."""
+    """By when every cache forgets a name's old records, by their TTLs."""
     return max((*_expiries(name, changes, stopped, past), *_expired(left)))
 
 
 def holders(changes: Collection[Change], servers: Iterable[ServerReport]) -> tuple[ServerReport, ...]:
-    """The resolvers that were seen to give something else than these changes, all of one name, have left there."""
+    """The resolvers that were seen to give another answer."""
     return tuple(one for one in servers if one.role == "resolver" and holds_old(one, changes))
 
 
@@ -116,14 +118,14 @@ def _why_not_stopped(servers: Iterable[ServerReport]) -> str:
 
 
 def judged(server: ServerReport, retire: Sequence[Retirement], now: datetime) -> ServerReport:
-    """The report; of a resolver that still has what no cache may hold any more it says so."""
+    """The report, marked overdue where no cache may hold such an answer."""
     ends = [one.after or one.not_before for one in retire]
     over = bool(ends) and all(one is not None and now > one for one in ends)
     return replace(server, overdue=over and server.role == "resolver" and server.verdict == "stale")
 
 
 def ttl_notes(changes: Iterable[Change], longest: int) -> Iterator[Note]:
-    """What is to be said of moves whose old target clients keep for longer than the policy wants."""
+    """Notes on moves whose old target clients keep longer than the policy wants."""
     ttls: dict[str, int] = {}
     for change in changes:
         if change.cutover and change.before is not None and change.writes:
@@ -137,7 +139,7 @@ def ttl_notes(changes: Iterable[Change], longest: int) -> Iterator[Note]:
 
 
 def cached_until(name: str, past: Iterable[Applied], now: datetime) -> tuple[datetime, int] | None:
-    """Until when a cache may hold what a name was served with before what it is served with now, and that TTL."""
+    """Until when a cache may hold a name's earlier records, and their TTL."""
     found = [
         (_expiry(stopped_serving(applied.result.accepted, applied.result.servers) or now, change), change.before.ttl)
         for applied in past
@@ -148,7 +150,7 @@ def cached_until(name: str, past: Iterable[Applied], now: datetime) -> tuple[dat
 
 
 def _expiries(name: str, changes: Sequence[Change], stopped: datetime, past: Iterable[Applied]) -> Iterator[datetime]:
-    """Until when a cache may hold each record that the name ever had."""
+    """Until when a cache may hold each earlier record."""
     yield from (_expiry(stopped, change) for change in changes if change.name == name)
     for applied in past:
         # A server that was behind then has caught up by now at the latest: it serves today's change.
@@ -162,7 +164,7 @@ def seen_to_stop(accepted: datetime, servers: Sequence[ServerReport]) -> datetim
 
 
 def stopped_serving(accepted: datetime | None, servers: Iterable[ServerReport]) -> datetime | None:
-    """When the last authority server went over to an update, rounded up to whole seconds; None while one has not."""
+    """When the last authority server began to serve an update; None: not yet."""
     authorities = [server for server in servers if server.role != "resolver"]
     delays = [server.after_ms for server in authorities if server.after_ms is not None]
     if accepted is None or len(delays) < len(authorities):
@@ -188,7 +190,7 @@ def _expiry(when: datetime, change: Change) -> datetime:
 
 
 def after_caches(retire: Iterable[Retirement], authority: Authority) -> tuple[Retirement, ...]:
-    """The same, later by as long as a server on the primary's database may answer from its caches.
+    """The same, later by what servers on the primary's database cache.
 
     PowerDNS's packet cache keeps one answer for each shape of a question: what is seen of ours says nothing of others'.
     """
@@ -210,7 +212,7 @@ def after_caches(retire: Iterable[Retirement], authority: Authority) -> tuple[Re
 
 @dataclass(frozen=True, slots=True)
 class LastChange:
-    """The intent that the zone was changed by last, be it one of a reconciled break-glass segment."""
+    """The intent that changed the zone last, also of a reconciled segment."""
 
     applied: Applied
     changes: tuple[Change, ...]  # that servers are to show
@@ -235,7 +237,7 @@ class LastChange:
 
     @property
     def accepted(self) -> datetime:
-        """When the primary accepted it; where that is not known, when it was known to have been."""
+        """When the primary accepted it, or was known to have."""
         return _accepted(self.applied)
 
     @property
@@ -251,7 +253,7 @@ class LastChange:
 
 
 def last_change(log: Log) -> LastChange | None:
-    """The newest change of the zone and what is known of it; None before the first."""
+    """The newest change of the zone; None before the first."""
     anchor = log.ledger.anchor
     if anchor is None:
         return last_change(log.base) if log.base is not None else None
@@ -287,7 +289,7 @@ def _accepted(applied: Applied) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class OpenRetirement:
-    """A moved name of which nobody could say yet when its old target may be switched off."""
+    """A moved name whose retirement is unknown."""
 
     move: Applied
     at: int  # the entry of the log that says so
@@ -307,7 +309,7 @@ def open_retirements(log: Log) -> tuple[OpenRetirement, ...]:
 
 
 def _move(log: Log, at: int, number: int) -> Applied | None:
-    """The move that a result is of: one of the log, or of the segment that its entry brought in."""
+    """The move of a result, of the log or of a segment."""
     body = log.entries[at - 1].body
     entries = log.segments[body.segment] if isinstance(body, Reconcile) else log.entries
     result = entries[number - 1].body
@@ -328,7 +330,7 @@ def known_now(
     over: Collection[Server],
     now: datetime,
 ) -> Retirement | None:
-    """When an old target may be switched off, where that can be said by now.
+    """When an old target may be switched off, where that is known now.
 
     Args:
         log: The log.
@@ -349,7 +351,7 @@ def known_now(
 
 
 def _stopped_since(log: Log, last: LastChange, opened: OpenRetirement, listed: Collection[Server]) -> datetime | None:
-    """When the authority servers were first all seen to serve a move, or what came after it."""
+    """When all authority servers were first seen to serve a move."""
     applied = (opened.move, *log.applied_after(opened.at))
     seen = [(_accepted(each), each.result.servers) for each in applied]
     for accepted, servers in (*seen, (last.accepted, last.servers)):

@@ -42,7 +42,7 @@ class PendingReview:
 
 
 def segment_warnings(log: Log, folder: Iterable[str], review_h: int) -> Iterator[str]:
-    """What is still to be done about break-glass: reviews, and segments in the folder that are not in the log."""
+    """Reviews that are due, and segments that are not reconciled."""
     yield from (pending.message for pending in pending_reviews(log, review_h))
     done = {reconcile.segment for _, reconcile in log.reconciles}
     for segment in sorted(set(folder) - done):
@@ -60,7 +60,7 @@ def pending_reviews(log: Log, review_h: int) -> Iterator[PendingReview]:
 
 
 def segment_findings(revision: Revision, now: datetime) -> tuple[Finding, ...]:
-    """A warning for each segment that waits for its review, an error for an overdue one.
+    """A warning for each pending review, an error for an overdue one.
 
     None where this clone has no log, no segments, or a log that does not verify: other checks report those.
     """

@@ -1,7 +1,7 @@
-"""A break-glass segment: entries written beside the log while it cannot be reached. What names it, and its files.
+"""A break-glass segment, written while the log cannot be reached: names and files.
 
 A segment has its own numbers from 1 and its own chain. Each entry says where it belongs: the segment's id, the log's
-newest entry that the writer knew, and what the zone said it was last changed by.
+newest entry that the writer knew, and what the zone's anchor named.
 """
 
 import re
@@ -35,24 +35,24 @@ class Base(JsonObject):
 
 @dataclass(frozen=True, slots=True)
 class SegmentRef(JsonObject):
-    """Which segment an entry is of; the same in all of its entries."""
+    """The segment that an entry is of."""
 
     id: SegmentId  # the segment's folder under segments/
     base: Base  # what the segment continues from
 
 
 def entry_file(seq: int) -> str:
-    """The name of an entry's file in its segment's folder; its signature has `.sig` after that."""
+    """The file name of an entry; its signature has `.sig` after that."""
     return f"{seq:06d}.json"
 
 
 def witness_file(seq: int) -> str:
-    """The name of the file with a second person's signature of an entry."""
+    """The file name of a witness's signature of an entry."""
     return f"{entry_file(seq)}.witness.sig"
 
 
 def segment_path(segment: str, file: str) -> str:
-    """Where a file of a segment is: on the evidence branch, and in the folder of a bundle."""
+    """The path of a segment's file, on the branch and in bundles."""
     return f"{SEGMENTS}{segment}/{file}"
 
 

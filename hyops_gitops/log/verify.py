@@ -1,4 +1,4 @@
-"""From the files of the evidence branch to a log: the numbered checks.
+"""The numbered checks of the evidence branch, from files to a log.
 
 Pure: files come in as bytes, signatures are checked by a function passed in. 2 to 5 and 7 are those of any chain.
 
@@ -53,7 +53,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What verification continues from: entries that were verified before, from the first on."""
+    """What verification continues from: the entries verified before."""
 
     ledger: Ledger
     state: ManagedSet  # as those entries left it
@@ -84,7 +84,7 @@ class BranchReader(ChainReader):
         self.same_pages = same_pages  # pages that stand, with their signatures, as they were verified
 
     def read(self, commit: str, genesis: str | None) -> Reading:
-        """All checks, in their order; later ones only where the entries themselves are sound."""
+        """All checks, in their order; the later ones on sound entries."""
         count = _count(self.zone, self.files)
         self.problems += _check_paths(self.zone, self.files, count)
         if not self.problems:
@@ -103,7 +103,7 @@ class BranchReader(ChainReader):
         return self._reading(commit)
 
     def _recall(self) -> None:
-        """Take over entries that were verified before, without looking at most of them."""
+        """Take over entries that were verified before."""
         self.ledger = self.checkpoint.ledger
         paths = [entry_path(self.zone, seq) for seq in range(1, self.ledger.count + 1)]
         self.entries = EntryList(self.files[path] for path in paths)
@@ -131,7 +131,7 @@ class BranchReader(ChainReader):
             self.trust.accept(1, entry.body)  # genesis vouches for itself: the authority file pins it
 
     def namespaces_of(self, entry: Entry) -> Sequence[str]:
-        """Ours; a trust entry may be signed in that of recovery keys as well."""
+        """Ours; for trust entries that of recovery keys too."""
         return (MAIN_NAMESPACE, TRUST_NAMESPACE) if isinstance(entry.body, TrustChange) else (MAIN_NAMESPACE,)
 
     def why_not(self, principal: str, key: str, namespace: str) -> str | None:
@@ -146,7 +146,7 @@ class BranchReader(ChainReader):
     # --- the fold
 
     def _fold(self) -> None:
-        """Bring ledger, segments and managed set forward over the entries that were read."""
+        """Bring ledger, segments and managed set forward."""
         managed = dict(self.checkpoint.state.entries)  # in place: a log is long
         for entry in entries_after(self.entries, self.ledger):
             if self.ledger.count:
@@ -172,7 +172,7 @@ class BranchReader(ChainReader):
             self.report("state", path, "not the sum of the changes that the entries applied")
 
     def _bring_in(self, entry: Entry) -> bool:
-        """Take up the entries of a segment that an entry brought in; whether it did."""
+        """Take up the segment that an entry brought in, if any."""
         body = entry.body
         if not isinstance(body, Reconcile) or body.adopted is None:
             return False
@@ -180,7 +180,7 @@ class BranchReader(ChainReader):
         return True
 
     def _check_pages(self) -> Iterator[Problem]:
-        """LOG.md and the folders' READMEs: made again, and signed as the last entry that they show was."""
+        """LOG.md and the folders' READMEs: made again, their signatures checked."""
         pages: dict[str, tuple[bytes, Entry]] = {}
         if LOG_PAGE not in self.same_pages:
             pages[LOG_PAGE] = (log_page(self.zone, self.entries), self.entries[-1])
@@ -202,7 +202,7 @@ class BranchReader(ChainReader):
                 yield Problem("signature", f"{path}.sig", "not a canonical signature of the page")
 
     def _namespace(self, entry: Entry) -> str:
-        """The namespace that an entry is signed in; of one verified before it is looked up again."""
+        """The namespace that an entry is signed in."""
         if entry.seq not in self.signed_in:
             path, key = self.path_of(entry.seq), entry.envelope.key
             found = self.namespace_in(self.files[path], self.files[f"{path}.sig"], key, self.namespaces_of(entry))

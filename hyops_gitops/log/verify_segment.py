@@ -1,4 +1,4 @@
-"""From the files of a break-glass segment to its entries, and whether they fit the log: the numbered checks. Pure.
+"""The numbered checks of a break-glass segment, alone and against the log.
 
 2 to 5 are those of any chain (`log.chain`).
 
@@ -103,7 +103,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class SegmentReading:
-    """The result of reading a segment: there is one unless something about its entries themselves is wrong."""
+    """The result of reading a segment; None: its entries are not sound."""
 
     segment: Segment | None
     problems: tuple[Problem, ...]
@@ -235,7 +235,7 @@ class _SegmentReader(ChainReader):
             self.witnesses[entry.seq] = principal
 
     def _walk(self, zone: Zone) -> Zone:
-        """The zone as the last entry leaves it; each entry must start where the one before ended."""
+        """The zone as the last entry leaves it, checked entry by entry."""
         for entry in self.entries:
             name, body = entry_file(entry.seq), entry.body
             match body:
@@ -295,7 +295,7 @@ def check_new(segment: Segment, log: Log) -> Iterator[Problem]:
 
 
 def check_whole(segment: Segment, *, witness_required: bool) -> Iterator[Problem]:
-    """Whether nothing about a segment is still to be done by those who wrote it."""
+    """Whether a segment is complete: no open intent, no missing witness."""
     if (open_intent := segment.ledger.open_intent) is not None:
         message = f"intent {open_intent} has no result: the next breakglass command in that folder settles it"
         yield Problem("open-intent", segment_path(segment.ref.id, entry_file(open_intent)), message)
@@ -309,19 +309,19 @@ def check_whole(segment: Segment, *, witness_required: bool) -> Iterator[Problem
 
 
 def segment_files(paths: Mapping[str, bytes], segment: str) -> dict[str, bytes]:
-    """The files of one segment, by name, out of those of the branch."""
+    """The files of one segment on the branch, by name."""
     folder = segment_path(segment, "")
     return {path.removeprefix(folder): content for path, content in paths.items() if path.startswith(folder)}
 
 
 def recorded_entries(reconcile: Reconcile, files: Mapping[str, bytes]) -> EntryList:
-    """The entries of a segment that a reconcile entry brought in, as far as they are there."""
+    """The entries of a reconciled segment, as far as there are files."""
     paths = (segment_path(reconcile.segment, entry_file(seq)) for seq in range(1, reconcile.count + 1))
     return EntryList(files[path] for path in paths if path in files)
 
 
 def check_pins(zone: str, entries: Sequence[Entry], ledger: Ledger, files: Mapping[str, bytes]) -> Iterator[Problem]:
-    """Whether each reconciled segment has as many entries as the log says, and the last one that it says."""
+    """Whether each reconciled segment ends as the log says."""
     for path in files:
         if path.startswith(SEGMENTS) and path.count("/") != 2:  # noqa: PLR2004 - segments/<id>/<file>
             yield Problem("path", path, "not a file of a segment")
@@ -354,7 +354,7 @@ def check_adopted(
     signers: SignerSet,
     check_signature: SignatureCheck,
 ) -> Iterator[Problem]:
-    """Whether the segment that the next entry after a ledger brings in verifies, and did what the entry says."""
+    """Whether the segment that the next entry brings in verifies."""
     body = entry.body
     if not isinstance(body, Reconcile) or body.adopted is None:
         return

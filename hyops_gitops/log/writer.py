@@ -1,4 +1,4 @@
-"""Writing the next entry: of the log, with everything on its branch that follows from it, or of a segment.
+"""The writer of entries, of the log and of segments.
 
 Invariants:
 
@@ -87,7 +87,7 @@ class Author:
         )
 
     def following(self, log: Log, observed: Zone, files: Mapping[str, str]) -> Envelope:
-        """The envelope of the next entry of a log, or of a segment; `files`: the digests that it pins."""
+        """The envelope of the next entry; `files`: the digests that it pins."""
         head = log.head.envelope
         first = self.first(log.zone, head.log, observed)
         first = replace(first, time=max(first.time, head.time), files=files, segment=log.segment)
@@ -118,7 +118,7 @@ class EntryWriter:
         namespace: str = MAIN_NAMESPACE,
         warn: Warn = _say_nothing,
     ) -> "EntryWriter":
-        """A writer whose key is known to be allowed, and known to sign.
+        """A writer whose key is allowed, and signs.
 
         Raises:
             Refused: guard `signing-key`.
@@ -149,7 +149,7 @@ class EntryWriter:
     def append(
         self, log: Log, body: Body, observed: Zone, state: ManagedSet, more: Mapping[str, bytes] | None = None
     ) -> Log:
-        """Write the next entry, and more files of the branch with it; the log then.
+        """Write the next entry, and more files with it; the log then.
 
         Raises:
             Refused: guard `race` when the branch is no longer where `log` was read; `signing-key` when the log does
@@ -186,7 +186,7 @@ class EntryWriter:
         derived: Mapping[str, bytes],
         more: Mapping[str, bytes],
     ) -> tuple[bytes, bytes, str]:
-        """Sign and commit one entry with everything that follows from it; the entry, its signature, the commit."""
+        """Sign and commit an entry and its pages; entry, signature, commit."""
         zone, seq = envelope.zone, envelope.seq
         # The pages say what the entry says, and the entry pins the pages: they are made from the unpinned entry.
         unpinned = encode(envelope, body)
