@@ -1,4 +1,4 @@
-"""The outside as commands see it: what can be read, opened and asked. `cli` opens it with adapters.
+"""The outside of commands; `cli` opens it with adapters.
 
 Each member opens one part when it is first asked for; tests replace single parts.
 """
@@ -120,7 +120,7 @@ class Outside(ABC):
 
     @abstractmethod
     def program_version(self, name: str) -> str:
-        """What a program that this one runs says of itself; `python` is the interpreter."""
+        """The version text of a program; `python` is the interpreter."""
 
     # --- the log
 
@@ -133,7 +133,7 @@ class Outside(ABC):
     @property
     @abstractmethod
     def mark(self) -> VerifiedMark | None:
-        """How far the log of this clone was verified; None where nothing remembers it."""
+        """The verified end of this clone's log; None: not remembered."""
 
     @property
     @abstractmethod
@@ -142,7 +142,7 @@ class Outside(ABC):
     @property
     @abstractmethod
     def as_of(self) -> datetime | None:
-        """The newest moment that an unpacked bundle knows of; None: this is none."""
+        """The newest time in an unpacked bundle; None: not a bundle."""
 
     # --- servers
 
@@ -156,22 +156,22 @@ class Outside(ABC):
 
     @abstractmethod
     def open_secondary(self, authority: Authority, secondary: Secondary) -> ZoneReader | None:
-        """A secondary, to read; None where it has no API, or no key is bound to its URL."""
+        """A secondary, to read; None: no API or no bound key."""
 
     @abstractmethod
     def open_refresher(self, authority: Authority, secondary: Secondary) -> Refresher | None:
-        """What brings a secondary up to date; None where it has no API, or its key is not here."""
+        """The refresher of a secondary; None: no API or no key."""
 
     @abstractmethod
     def open_scratch(self, authority: Authority) -> ScratchZone:
-        """A zone of a random name on the primary; nothing is made yet."""
+        """A zone of a random name on the primary, not yet created."""
 
     @abstractmethod
     def server_info(self, authority: Authority) -> ServerInfo: ...
 
     @abstractmethod
     def zone_keys(self, authority: Authority) -> tuple[bool, ...] | None:
-        """For each DNSSEC key whether it signs and is published; None where that is not shown."""
+        """Whether each DNSSEC key signs and is published; None: not shown."""
 
     @abstractmethod
     def open_writer(self, authority: Authority) -> ZoneWriter: ...

@@ -26,7 +26,7 @@ class OpenLog:
 
 
 def open_for_writing(workspace: Workspace, *, about_keys: bool, tolerate_doubt: bool) -> OpenLog:
-    """The log as the remote has it now, without an open intent, and a key that may write to it.
+    """The log of the remote, without an open intent, and a writer.
 
     Args:
         workspace: The repository, at HEAD.
@@ -68,9 +68,9 @@ def acknowledge(workspace: Workspace, seq: int, reason: str) -> Log:
     log = opened.log
     if seq in log.acknowledged:
         raise InvalidData(f"entry {seq} is acknowledged already", code="nothing-to-acknowledge")
-    open_questions = sorted({one.seq for one in log.gaps} | set(log.doubtful) - log.acknowledged)
+    open_questions = sorted({gap.seq for gap in log.gaps} | set(log.doubtful) - log.acknowledged)
     if seq not in open_questions:
-        listed = ", ".join(str(one) for one in open_questions if one not in log.acknowledged) or "none"
+        listed = ", ".join(str(seq) for seq in open_questions if seq not in log.acknowledged) or "none"
         raise InvalidData(
             f"entry {seq} is neither a gap nor in doubt",
             code="nothing-to-acknowledge",

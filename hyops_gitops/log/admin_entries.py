@@ -1,4 +1,4 @@
-"""Entries about the log itself: where it starts, whose keys count, what is missing, what was brought in."""
+"""Entries about the log itself: start, keys, gaps, segments."""
 
 import re
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _CONTINUES = re.compile(r"(?P<log>[0-9a-f]{32}):(?P<seq>[1-9][0-9]{0,8}):(?:sha2
 
 @dataclass(frozen=True, slots=True)
 class Continues(JsonObject):
-    """The last entry of the old log, which a new one continues in another repository."""
+    """The last entry of an old log that a new one continues."""
 
     log: str  # that log's id
     seq: Seq  # of that entry
@@ -45,7 +45,7 @@ class Continues(JsonObject):
 
 @dataclass(frozen=True, slots=True)
 class Genesis(JsonObject):
-    """The first entry: the commit it was made at, and the keys trusted from the start."""
+    """The first entry: its commit, and the keys trusted first."""
 
     commit: Commit  # the contracts' commit that it was made at
     trusted: tuple[TrustedKey, ...]  # the keys that count from the start
@@ -62,7 +62,7 @@ class Compromised(JsonObject):
 
 @dataclass(frozen=True, slots=True)
 class TrustChange(JsonObject):
-    """Keys trusted from the next entry on, and keys retired whatever their timestamp."""
+    """Keys trusted, or retired, from the next entry on."""
 
     commit: Commit  # whose authority/allowed_signers lists them
     trust: tuple[TrustedKey, ...]  # keys trusted from the next entry on

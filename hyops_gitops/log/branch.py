@@ -1,4 +1,4 @@
-"""The signed log read from its branch, continued from what was verified before.
+"""The signed log on its branch, continued from earlier verification.
 
 Entries that are the same blobs as in a commit whose whole log was verified, under the same signers and genesis, are not
 looked at again: the ledger and the managed set as they were then are continued from. Entries after them are checked as
@@ -44,7 +44,7 @@ def read_signers(files: Mapping[str, bytes]) -> Signers:
 
 
 def trusted_keys(lines: Iterable[SignerLine]) -> tuple[TrustedKey, ...]:
-    """The keys of these lines, each with the namespaces of all its lines."""
+    """The keys of these lines, each with all its namespaces."""
     of_key: dict[str, list[SignerLine]] = {}
     for line in lines:
         of_key.setdefault(line.key, []).append(line)

@@ -89,7 +89,7 @@ class ChainReader(ABC):
         self.problems.append(Problem(code, path, message))
 
     def read_entries(self, count: int) -> None:
-        """Read entries up to a number, or the first that cannot be read."""
+        """Read entries up to a number, or the first unreadable."""
         for seq in range(len(self.entries) + 1, count + 1):
             path = self.path_of(seq)
             data, signature = self.files[path], self.files.get(f"{path}.sig", b"")
@@ -179,7 +179,7 @@ def check_zone(ledger: Ledger, entries: Sequence[Entry], entry: Entry) -> Iterat
 
 
 def _way(entry: Entry, entries: Sequence[Entry], left: str) -> tuple[str, str, str]:
-    """The zones that an entry starts from and leaves; what is wrong otherwise."""
+    """The zones before and after an entry; any discontinuity."""
     match entry.body:
         case Intent(before=before):
             return before.whole, before.whole, "the intent starts from another zone than the entry before left"

@@ -1,4 +1,4 @@
-"""What evidence entries say about the zone: one type for each, of which reader, writer and schema follow (core.codec).
+"""Entries about the zone, with derived reader, writer and schema (core.codec).
 
 Entries about the log itself are in `admin_entries`; the envelope around all of them (sequence, chain, signer, pinned
 files) is in `envelope`. Digests are 64 lower-case hex, times whole seconds of UTC. What is not known is absent, never
@@ -124,7 +124,7 @@ class AuthorityChange(JsonObject):
 
 @dataclass(frozen=True, slots=True)
 class Refusal(ContractsEntry):
-    """An apply that a guard, or a finding, stopped before anything was sent."""
+    """An apply stopped by a guard or a finding before sending."""
 
     refusals: tuple[RecordedRefusal, ...]  # what stopped it
     changes: Annotated[tuple[Change, ...], At("plan.changes")]  # what would have been done, where there was a plan
@@ -133,7 +133,7 @@ class Refusal(ContractsEntry):
 
 @dataclass(frozen=True, slots=True)
 class ZoneDrift(JsonObject):
-    """The zone is not what the entry before left: what happened outside the log."""
+    """A change of the zone outside the log."""
 
     commit: Commit  # of the contracts, at the run that found it
     before: Annotated[ZoneDigests, At("zone.before")]  # as recorded

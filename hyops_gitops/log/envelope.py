@@ -1,4 +1,4 @@
-"""The evidence entry: an in-toto Statement v1 in canonical JSON, chained to the one before it.
+"""The evidence entry: a chained in-toto Statement v1.
 
 Implements https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md with a predicate of our own.
 """
@@ -94,7 +94,7 @@ class Entry:
 
 
 def entry_path(zone: str, seq: int) -> str:
-    """Where an entry is on the evidence branch; its signature has `.sig` after that."""
+    """Path of an entry; its signature has `.sig` after that."""
     return f"log/{zone}/{seq // ENTRIES_PER_FOLDER:04d}/{seq:06d}.json"
 
 
@@ -133,7 +133,7 @@ def decode(data: bytes) -> Entry:
 
 
 class EntryList(Sequence[Entry]):
-    """Entries from number 1 on. Immutable but for `append`; `extended` makes a new one that shares what is decoded."""
+    """Entries from number 1 on, decoded when used."""
 
     __slots__ = ("_blobs", "_decoded")
 
@@ -148,7 +148,7 @@ class EntryList(Sequence[Entry]):
     def __getitem__(self, index: int | slice) -> Entry | list[Entry]:
         """One entry, or some; the first has index 0."""
         if isinstance(index, slice):
-            return [self[one] for one in range(*index.indices(len(self)))]
+            return [self[place] for place in range(*index.indices(len(self)))]
         at = range(len(self))[index]
         if at not in self._decoded:
             self._decoded[at] = decode(self._blobs[at])
@@ -187,7 +187,7 @@ class EntryList(Sequence[Entry]):
                 yield self[index]
 
     def mentioning(self, name: str) -> Iterator[Entry]:
-        """The entries in which this DNS name is the value of a field, oldest first."""
+        """The entries with this DNS name, oldest first."""
         field = f'"name":"{name}"'.encode()
         return (self[index] for index, blob in enumerate(self._blobs) if field in blob)
 

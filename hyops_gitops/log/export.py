@@ -1,4 +1,4 @@
-"""A folder with what an auditor needs to check the log with stock tools."""
+"""A folder to check the log with stock tools."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ class Imported:
 
 
 def import_log(workspace: Workspace, source: Path, check_branch: BranchCheck) -> Imported:
-    """Verify another copy of the log in full, and take it if it continues the present one.
+    """Verify another copy of the log, and take its continuation.
 
     Raises:
         FindingsError: the authority at HEAD is invalid.
@@ -154,7 +154,7 @@ class Export:
 
 
 def export_log(workspace: Workspace, bundler: Bundler, kit: Mapping[str, bytes]) -> Export:
-    """HEAD's branch and the log of this clone, verified or not, with an auditor's `kit`.
+    """HEAD's branch and this clone's log, verified or not.
 
     Raises:
         FindingsError: the authority at HEAD is invalid.

@@ -33,7 +33,7 @@ class LogStart:
 
 
 def start_log(workspace: Workspace, continues: Continues | None = None) -> LogStart:
-    """Write and push genesis for the contracts at HEAD; after a move it names the entry that it continues.
+    """Write and push genesis for the contracts at HEAD.
 
     Raises:
         FindingsError: the authority at HEAD is invalid.

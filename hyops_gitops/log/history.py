@@ -78,24 +78,26 @@ def name_history(log: Log, name: str) -> Iterator[NameChange]:
             case Refusal():
                 yield from _refused(entry, entry.body, name)
             case ZoneDrift(differences=differences):
-                for one in differences:
-                    if one.name == name:
-                        old, new = _rdata(one.recorded), _rdata(one.observed)
+                for difference in differences:
+                    if difference.name == name:
+                        old, new = _rdata(difference.recorded), _rdata(difference.observed)
                         time = entry.envelope.time
-                        yield NameChange(entry.seq, time, "drift", one.type, old, new, (), (), "found", None)
+                        yield NameChange(entry.seq, time, "drift", difference.type, old, new, (), (), "found", None)
             case Reconcile(adopted=Adopted(changes=changes, operators=operators)):
                 why = f"break-glass segment {entry.body.segment}"
                 brought = _changes(entry, name, changes, (), "applied", None)
-                yield from (replace(one, asked=operators, reason=why) for one in brought)
+                yield from (replace(change, asked=operators, reason=why) for change in brought)
             case _:
                 pass
 
 
 def _refused(entry: Entry, body: Refusal, name: str) -> Iterator[NameChange]:
-    """What was planned for the name, or the guard that refused because of it."""
-    reasons = [one for one in body.refusals if one.name == name]
-    why = "; ".join(f"{one.guard}: {one.message}" for one in reasons or body.refusals)
-    planned = [replace(one, reason=why) for one in _changes(entry, name, body.changes, body.merged, "refused", None)]
+    """The refused changes of a name, or the guard."""
+    reasons = [refusal for refusal in body.refusals if refusal.name == name]
+    why = "; ".join(f"{refusal.guard}: {refusal.message}" for refusal in reasons or body.refusals)
+    planned = [
+        replace(change, reason=why) for change in _changes(entry, name, body.changes, body.merged, "refused", None)
+    ]
     yield from planned
     if reasons and not planned:
         asked, approved, commit = _people(body.merged)
@@ -140,9 +142,9 @@ def _names(entry: Entry) -> Iterator[str]:
             yield from (change.name for change in changes)
         case Refusal(changes=changes, refusals=refusals):
             yield from (change.name for change in changes)
-            yield from (one.name for one in refusals if one.name is not None)
+            yield from (refusal.name for refusal in refusals if refusal.name is not None)
         case ZoneDrift(differences=differences):
-            yield from (one.name for one in differences)
+            yield from (difference.name for difference in differences)
         case _:
             pass
 

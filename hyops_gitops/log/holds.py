@@ -26,7 +26,7 @@ _ATTESTED = "endpoint_attested"
 
 
 def contract_digest(contract: Contract) -> str:
-    """SHA-256 of the canonical JSON of a contract's data; a renewed attestation does not change it."""
+    """SHA-256 of a contract's data, attestations aside."""
     data = contract.document.data
     fields = data if isinstance(data, dict) else {}
     return sha256_hex(canonical_json({key: value for key, value in fields.items() if key != _ATTESTED}))
@@ -50,14 +50,16 @@ def holds_due(intents: Sequence[Intent], contracts: Iterable[Contract], after: M
         back -= {change.name for change in intent.changes}
         back |= {hold.name for hold in intent.holds}
     held = back.union(names_moved(change for intent in intents for change in intent.changes))
-    return tuple(hold_of(one) for one in contracts if str(one.name) in held and not _is_served(one, after))
+    return tuple(
+        hold_of(contract) for contract in contracts if str(contract.name) in held and not _is_served(contract, after)
+    )
 
 
 def _is_served(contract: Contract, managed: ManagedSet) -> bool:
     """Whether a contract's own name is what it asks for."""
     name = str(contract.name)
-    asked = {one.key: served(one) for one in contract.target.rrsets(name, contract.ttl)}
-    return asked == {one.key: served(one) for one in managed.rrsets_of(name)}
+    asked = {rrset.key: served(rrset) for rrset in contract.target.rrsets(name, contract.ttl)}
+    return asked == {rrset.key: served(rrset) for rrset in managed.rrsets_of(name)}
 
 
 def holds_in_effect(
@@ -90,7 +92,7 @@ def _holds(body: object) -> tuple[Hold, ...]:
 def held_contracts(
     log: Log | None, contracts: Sequence[Contract], limits: Limits, overrides: Sequence[Override]
 ) -> Mapping[str, str]:
-    """Paths of contracts that a plan skips because of a hold, and why."""
+    """Paths of contracts that a plan skips for a hold, and reasons."""
     if log is None:
         return {}
     names = {contract.path: str(contract.name) for contract in contracts}

@@ -135,7 +135,7 @@ def counting(lines: Sequence[SignerLine], book: TrustBook, namespace: str, at: d
 
 
 def leaves_somebody(lines: Sequence[SignerLine], book: TrustBook, without: str, at: datetime) -> bool:
-    """Whether the log can continue without a key: by another key, or a recovery key."""
+    """Whether the log can continue without a key."""
     left = (
         *counting(lines, book, MAIN_NAMESPACE, at),
         *counting(lines, book, TRUST_NAMESPACE, at),
@@ -232,7 +232,7 @@ def retire(workspace: Workspace, which: str, reason: str) -> Log:
 
 
 def compromise(workspace: Workspace, which: str, last_good_seq: int, reason: str) -> Log:
-    """Declare a key stolen: entries that it signed after `last_good_seq` are in doubt.
+    """Declare a key stolen: its entries after `last_good_seq` are in doubt.
 
     Raises:
         UsageError: codes `which-key`, `bad-seq`.

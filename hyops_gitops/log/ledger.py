@@ -1,4 +1,4 @@
-"""The ledger: the state of a chain, by one fold forward over its entries.
+"""The ledger: a chain's state, by one fold over its entries.
 
 Invariants:
 

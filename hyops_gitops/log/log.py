@@ -179,7 +179,7 @@ class Log:
 
     @property
     def reconciled(self) -> tuple[Entry, ...]:
-        """The entries that brought a break-glass segment in, oldest first."""
+        """The entries that brought segments in, oldest first."""
         found = self._listed(self.ledger.reconciles)
         return tuple(entry for entry in found if isinstance(entry.body, Reconcile) and entry.body.adopted is not None)
 
@@ -254,7 +254,7 @@ class Log:
                 yield from applied_of(self.entries, self.entries[entry.body.intent_seq - 1])
 
     def end_of(self, intent: Entry) -> tuple[Result, Entry] | None:
-        """The result of an intent and its entry; None while it is open."""
+        """The result of an intent and its entry; None: open."""
         return _end_of(self.entries, intent)
 
     def left(self, name: str) -> Iterator[tuple[datetime, int]]:

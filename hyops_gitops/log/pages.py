@@ -1,4 +1,4 @@
-"""The log in lines: what an entry says, as a line of LOG.md and as the subject of the entry's commit.
+"""The log in lines: LOG.md, and subjects of commits.
 
 Both come of one `LogLine`, so that `git log` and LOG.md tell the same. Their form is part of `log_views.FORM`.
 """
@@ -33,7 +33,7 @@ class LogLine:
     outcome: str
 
     def row(self) -> str:
-        """The line of LOG.md: seq, time, what, old -> new, who asked, who approved, outcome."""
+        """The line of LOG.md, as its columns."""
         people = (", ".join(asked_by(self.merged)), ", ".join(approved_by(self.merged)))
         return row(str(self.seq), time_text(self.time), *self.what, *people, self.outcome)
 
@@ -54,7 +54,7 @@ def lines_of(entry: Entry, entries: Sequence[Entry]) -> Iterator[LogLine]:
 
 
 def subject(entry: Entry, entries: Sequence[Entry]) -> str:
-    """The subject of an entry's commit: its line in LOG.md, under the entry's own number.
+    """The subject of an entry's commit.
 
     Several changes share one subject, which shows the first of them. It is bounded: cells are cut, escapes aside.
     """
@@ -75,7 +75,7 @@ def in_words(entry: Entry, entries: Sequence[Entry]) -> str:
             intent = entries[entry.body.intent_seq - 1].body
             return f"{_outcome(entry.body)} {_intended(intent) if isinstance(intent, Intent) else ''}".rstrip()
         case Refusal(refusals=refusals):
-            return f"refused by {', '.join(sorted({one.guard for one in refusals}))}"
+            return f"refused by {', '.join(sorted({refusal.guard for refusal in refusals}))}"
         case Unchanged(contracts=contracts):
             return f"unchanged by {contracts.commit[:12]}"
         case ZoneDrift(differences=differences, restored=restored):
@@ -92,7 +92,7 @@ def row(*cells: str) -> str:
 
 
 def escaped(text: str) -> str:
-    """Text that Markdown shows as it is, on its line and without links; all but printable ASCII as U+...."""
+    """Text escaped for a line of Markdown, in ASCII."""
     return _ESCAPED.sub(_escape, text).replace("://", ":\\/\\/")
 
 
@@ -152,7 +152,7 @@ def _trust(body: TrustChange) -> str:
     parts = (
         ("trusts", [key.principal for key in body.trust]),
         ("retires", [key.principal for key in body.retire]),
-        ("compromised", [one.key.split(" ")[-1][-12:] for one in body.compromised]),
+        ("compromised", [key.key.split(" ")[-1][-12:] for key in body.compromised]),
     )
     return "keys: " + "; ".join(f"{word} {', '.join(names)}" for word, names in parts if names)
 
@@ -170,7 +170,7 @@ _FOLDER_COLUMNS = "| seq | time | type | what |\n|---|---|---|---|\n"
 
 
 def folder_page(zone: str, seq: int) -> str:
-    """The path of the README of the folder that an entry is in."""
+    """The path of the README in an entry's folder."""
     return f"log/{zone}/{seq // ENTRIES_PER_FOLDER:04d}/README.md"
 
 
@@ -182,7 +182,7 @@ def log_page(zone: str, entries: Sequence[Entry]) -> bytes:
 
 
 def folder_readme(zone: str, entries: Sequence[Entry], seq: int) -> bytes:
-    """The README of the folder that entry `seq` is in, as it stands after that entry."""
+    """The README of an entry's folder after that entry."""
     first = max(1, seq // ENTRIES_PER_FOLDER * ENTRIES_PER_FOLDER)
     title = f"# Entries {first} to {seq} of the log of {escaped(zone)}\n\n"
     rows = (
@@ -193,13 +193,13 @@ def folder_readme(zone: str, entries: Sequence[Entry], seq: int) -> bytes:
 
 
 def _newest_first(entries: Sequence[Entry]) -> Iterator[LogLine]:
-    """Every line; of an intent only while it is the newest entry, as its result has the same."""
+    """Every line; an intent's only while it is the newest."""
     for entry in reversed(entries):
         if not isinstance(entry.body, Intent) or entry is entries[-1]:
             yield from lines_of(entry, entries)
 
 
-_TEXT = """\
+README_TEXT = """\
 # The log of {zone}
 
 This branch is written only by the applier. Each entry says what was about to be done to the zone `{zone}`, or
@@ -228,4 +228,4 @@ the entry. `hyops-gitops evidence verify` checks all of it.
 
 def readme(zone: str) -> bytes:
     """The README of one zone's log."""
-    return _TEXT.format(zone=zone).encode()
+    return README_TEXT.format(zone=zone).encode()

@@ -24,7 +24,7 @@ class ContractsRef(JsonObject):
 
 @dataclass(frozen=True, slots=True)
 class AuthorityRef(JsonObject):
-    """Which authority file: its digest, and whether it came from outside the commit (`--authority`)."""
+    """The authority file: digest, and whether from outside the commit."""
 
     sha256: Sha256  # of the file
     outside_commit: bool  # whether it was given by --authority
@@ -32,7 +32,7 @@ class AuthorityRef(JsonObject):
 
 @dataclass(frozen=True, slots=True)
 class ZoneDigests(JsonObject):
-    """The zone at one moment: the managed set, the whole of it, and the serial the API reported."""
+    """Digests of managed set and zone, and the API's serial."""
 
     managed: Sha256  # the digest of the managed set
     whole: Sha256  # the digest of the whole zone
@@ -40,13 +40,13 @@ class ZoneDigests(JsonObject):
 
     @classmethod
     def of(cls, zone: Zone, managed: ManagedSet, serial: int | None) -> "ZoneDigests":
-        """Of what we manage in a zone, as it stands there, and of all of it."""
+        """The digests of a zone and of its managed set."""
         return cls(zone.select(managed.entries).digest(), zone.digest(), serial)
 
 
 @dataclass(frozen=True, slots=True)
 class Hold(JsonObject):
-    """A name that stays where an intent put it until its contract says something else than it did then."""
+    """A name that stays until its contract changes."""
 
     name: str  # its DNS name
     contract_sha256: Sha256  # of the canonical JSON of its contract's data then (log.holds)
@@ -54,7 +54,7 @@ class Hold(JsonObject):
 
 @dataclass(frozen=True, slots=True)
 class Lease(JsonObject):
-    """How long the writer of an intent may act on it, and how to tell that it is gone."""
+    """The time and process that an intent's writer has."""
 
     seconds: Seq  # from the entry's time
     boot_id: Annotated[str | None, LEFT_OUT]  # the machine since it started; absent where it is not known
@@ -63,7 +63,7 @@ class Lease(JsonObject):
 
 @dataclass(frozen=True, slots=True)
 class TrustedKey(JsonObject):
-    """A key as the log knows it: whose, and for which namespaces (empty: any)."""
+    """A key with principal and namespaces (empty: any)."""
 
     principal: str  # whose it is
     key: str  # type and base64, as in allowed_signers
@@ -84,7 +84,7 @@ SecondaryDriftKind = Literal["behind", "edited"]
 
 @dataclass(frozen=True, slots=True)
 class Retirement(JsonObject):
-    """From when on no cache can hold the old target of a moved endpoint; None while that cannot be known."""
+    """The time after which no cache has the old target."""
 
     name: str  # the DNS name
     after: datetime | None  # the moment; null while it cannot be known
@@ -107,7 +107,7 @@ _SERIALS = Split(
 
 @dataclass(frozen=True, slots=True)
 class Restore(JsonObject):
-    """The zone of an earlier entry, brought back to a primary that had lost it."""
+    """An earlier zone, brought back to a primary without it."""
 
     from_seq: Annotated[Seq, At("from")]  # the entry that left the zone so
     created: bool  # whether the primary had no such zone

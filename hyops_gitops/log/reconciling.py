@@ -50,7 +50,7 @@ def reconciliation(
         overrides: Guards that were lifted.
     """
     changes, drift = segment.changes(), zone_drift(log, commit, segment.start, None)
-    holds = holds_due([one for _, one in segment.intents()], contracts, after_changes(log.state, changes))
+    holds = holds_due([intent for _, intent in segment.intents()], contracts, after_changes(log.state, changes))
     state = after_changes(log.state, changes, placed(holds, log.head.seq + (1 if drift is None else 2)))
     adopted = Adopted(
         base=segment.ref.base,

@@ -1,7 +1,7 @@
-"""The repair of rows that contradict each other: which of them stay, which go, and why.
+"""The repair of rows that contradict each other.
 
 Ours stay as applied last, and rows that a contract asks for stay; foreign records go only by choice. Of equal records
-one stays, whoever owns them.
+one stays, ours or not.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ from hyops_gitops.plan.plan import Action, Change
 
 @dataclass(frozen=True, slots=True)
 class RowRepair:
-    """The repair of the rows at one name, or the reason that there is none."""
+    """The repair of a name's rows, or a reason."""
 
     damage: tuple[Damage, ...]
     why: str
@@ -118,7 +118,7 @@ def _choose(damage: tuple[Damage, ...], there: Mapping[str, RRset], known: Known
 
 
 def _as_recorded(found: RRset, wanted: RRset) -> RRset:
-    """The record applied last, of several that exclude each other; other values are drift."""
+    """The record applied last, among exclusive ones."""
     return wanted if len(found.rdata) > 1 and found.type in ("CNAME", "DNAME") else found
 
 
@@ -139,7 +139,7 @@ def _changed(
 
 
 def _soa(damage: tuple[Damage, ...], soa: RRset, known: Known) -> RowRepair:
-    """The newest row, with a serial not below any secondary's: PowerDNS counts on from it."""
+    """Keep the newest SOA row, with a serial above all."""
     rows = {serial: row for row in soa.rdata for serial in soa_serials(replace(soa, rdata=(row,), repeated=()))}
     top = newest_serial(rows)
     if top is None:
@@ -153,7 +153,7 @@ def _soa(damage: tuple[Damage, ...], soa: RRset, known: Known) -> RowRepair:
 
 
 def _marker(damage: tuple[Damage, ...], rows: Mapping[str, RRset], known: Known) -> RowRepair:
-    """Repair our markers: every update writes the anchor; the tombstone of an earlier intent stays."""
+    """Repair our markers: anchor, claim, tombstone."""
     name = damage[0].name
     if name == anchor_name(known.zone):
         gone = tuple(rrset for rrtype, rrset in rows.items() if rrtype != "TXT")
@@ -205,7 +205,7 @@ class RepairResult:
 
     @property
     def exit_code(self) -> Exit:
-        """The exit code of the command; 1 while a name is left that needs a choice."""
+        """The exit code; 1 while a name needs a choice."""
         match self.outcome:
             case "mended" | "nothing":
                 return Exit.OK

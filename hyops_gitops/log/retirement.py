@@ -45,14 +45,14 @@ def meets(change: Change, answer: Observed | None, *, authoritative: bool) -> bo
 
 
 def holds_old(resolver: ServerReport, changes: Collection[Change]) -> bool:
-    """Whether a resolver was seen to give another answer than these changes left."""
+    """Whether a resolver gave another answer than these changes left."""
     if resolver.verdict != "stale":
         return False
     given = observed(resolver)
     seen = [(change, given[change.key]) for change in changes if change.key in given]
     if not seen:
         return True  # it is stale, and what it gave for this name is not on record
-    return any(is_conclusive(one[0]) and not meets(change, one, authoritative=False) for change, one in seen)
+    return any(is_conclusive(answer[0]) and not meets(change, answer, authoritative=False) for change, answer in seen)
 
 
 # The TTL of what a cache gives although it is stale, as RFC 8767 section 4 recommends it.
@@ -82,7 +82,9 @@ def retirements(
     if stopped is None:
         why = _why_not_stopped(servers)
         return tuple(Retirement(name, None, why) for name in names)
-    gone = max((stopped, *(_moment(accepted, one) for one in servers if one.role == "resolver" and one.after_ms)))
+    gone = max(
+        (stopped, *(_moment(accepted, server) for server in servers if server.role == "resolver" and server.after_ms))
+    )
     found = []
     for name in names:
         end = last_end(name, changes, stopped, past(name), left(name))
@@ -104,28 +106,28 @@ def last_end(
 
 def holders(changes: Collection[Change], servers: Iterable[ServerReport]) -> tuple[ServerReport, ...]:
     """The resolvers that were seen to give another answer."""
-    return tuple(one for one in servers if one.role == "resolver" and holds_old(one, changes))
+    return tuple(server for server in servers if server.role == "resolver" and holds_old(server, changes))
 
 
 def why_held(resolvers: Iterable[ServerReport]) -> str:
     """Why the TTLs bound nothing."""
-    return f"{', '.join(one.called for one in resolvers)} still gives the old answer"
+    return f"{', '.join(resolver.called for resolver in resolvers)} still gives the old answer"
 
 
 def _why_not_stopped(servers: Iterable[ServerReport]) -> str:
-    late = [one.state for one in servers if one.role != "resolver" and one.verdict != "converged"]
+    late = [server.state for server in servers if server.role != "resolver" and server.verdict != "converged"]
     return f"{', '.join(late)} and may still serve the old answer" if late else "no authority server was asked"
 
 
 def judged(server: ServerReport, retire: Sequence[Retirement], now: datetime) -> ServerReport:
     """The report, marked overdue where no cache may hold such an answer."""
-    ends = [one.after or one.not_before for one in retire]
-    over = bool(ends) and all(one is not None and now > one for one in ends)
+    ends = [retirement.after or retirement.not_before for retirement in retire]
+    over = bool(ends) and all(end is not None and now > end for end in ends)
     return replace(server, overdue=over and server.role == "resolver" and server.verdict == "stale")
 
 
 def ttl_notes(changes: Iterable[Change], longest: int) -> Iterator[Note]:
-    """Notes on moves whose old target clients keep longer than the policy wants."""
+    """Notes on moves whose old target clients keep too long."""
     ttls: dict[str, int] = {}
     for change in changes:
         if change.cutover and change.before is not None and change.writes:
@@ -139,7 +141,7 @@ def ttl_notes(changes: Iterable[Change], longest: int) -> Iterator[Note]:
 
 
 def cached_until(name: str, past: Iterable[Applied], now: datetime) -> tuple[datetime, int] | None:
-    """Until when a cache may hold a name's earlier records, and their TTL."""
+    """The end of a name's earlier records in caches, with TTL."""
     found = [
         (_expiry(stopped_serving(applied.result.accepted, applied.result.servers) or now, change), change.before.ttl)
         for applied in past
@@ -160,11 +162,11 @@ def _expiries(name: str, changes: Sequence[Change], stopped: datetime, past: Ite
 
 def seen_to_stop(accepted: datetime, servers: Sequence[ServerReport]) -> datetime | None:
     """As `stopped_serving`, and None where no authority server was asked."""
-    return stopped_serving(accepted, servers) if any(one.role != "resolver" for one in servers) else None
+    return stopped_serving(accepted, servers) if any(server.role != "resolver" for server in servers) else None
 
 
 def stopped_serving(accepted: datetime | None, servers: Iterable[ServerReport]) -> datetime | None:
-    """When the last authority server began to serve an update; None: not yet."""
+    """When the last authority server served an update; None: not yet."""
     authorities = [server for server in servers if server.role != "resolver"]
     delays = [server.after_ms for server in authorities if server.after_ms is not None]
     if accepted is None or len(delays) < len(authorities):
@@ -243,13 +245,13 @@ class LastChange:
     @property
     def servers(self) -> tuple[ServerReport, ...]:
         """The newest report of every server."""
-        found = {one.key: one for one in self.applied.result.servers} | dict(self.late)
+        found = {server.key: server for server in self.applied.result.servers} | dict(self.late)
         return tuple(found.values())
 
     @property
     def behind(self) -> tuple[ServerReport, ...]:
         """The servers that were asked, and not seen to serve it."""
-        return tuple(one for one in self.servers if one.verdict != "converged")
+        return tuple(server for server in self.servers if server.verdict != "converged")
 
 
 def last_change(log: Log) -> LastChange | None:
@@ -275,7 +277,7 @@ def _found(
     if applied is None:
         return None
     intent = applied.intent
-    declared = {site for one in intent.merged for site in one.declared.sites_lost}
+    declared = {site for merged in intent.merged for site in merged.declared.sites_lost}
     shown = intent.changes
     if intent.restore is not None:
         shown = tuple(brought_back(intent.restore.differences, log.state))
@@ -330,7 +332,7 @@ def known_now(
     over: Collection[Server],
     now: datetime,
 ) -> Retirement | None:
-    """When an old target may be switched off, where that is known now.
+    """The retirement time of an old target, where known.
 
     Args:
         log: The log.
@@ -343,7 +345,7 @@ def known_now(
     stopped = _stopped_since(log, last, opened, listed)
     if stopped is None:
         return None
-    held_by = [one.key for one in opened.held_by if one.key in listed]
+    held_by = [server.key for server in opened.held_by if server.key in listed]
     if not set(over).issuperset(held_by):
         return None
     end = last_end(opened.name, opened.changes, stopped, log.applied_to(opened.name), log.left(opened.name))
@@ -355,6 +357,6 @@ def _stopped_since(log: Log, last: LastChange, opened: OpenRetirement, listed: C
     applied = (opened.move, *log.applied_after(opened.at))
     seen = [(_accepted(each), each.result.servers) for each in applied]
     for accepted, servers in (*seen, (last.accepted, last.servers)):
-        if stopped := seen_to_stop(accepted, [one for one in servers if one.key in listed]):
+        if stopped := seen_to_stop(accepted, [server for server in servers if server.key in listed]):
             return stopped
     return None

@@ -1,4 +1,4 @@
-"""A break-glass segment, written while the log cannot be reached: names and files.
+"""A break-glass segment, written beside the log: names and files.
 
 A segment has its own numbers from 1 and its own chain. Each entry says where it belongs: the segment's id, the log's
 newest entry that the writer knew, and what the zone's anchor named.

@@ -12,8 +12,8 @@ from hyops_gitops.log.keys import KeyRow
 
 
 def problem_lines(problems: Iterable[Problem]) -> list[str]:
-    """`log/z.internal/0000/000002.json: chain: prev.entry is not the SHA-256 of the entry before`, one a problem."""
-    return [f"{printable(one.where)}: {one.code}: {printable(one.message)}" for one in problems]
+    """A line each: `log/z/0000/000002.json: chain: prev.entry is not ...`."""
+    return [f"{printable(problem.where)}: {problem.code}: {printable(problem.message)}" for problem in problems]
 
 
 def keys_text(rows: Sequence[KeyRow]) -> str:

@@ -1,4 +1,4 @@
-"""How a change spread, from the moment its update was accepted: each server, then the service through its name."""
+"""Timeline of a change: each server, then the service."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ STAGES: tuple[Stage, ...] = get_args(Stage)
 
 @dataclass(frozen=True, slots=True)
 class ServiceReport(JsonObject):
-    """Whether a moved service answers through its name, as servers that serve the change answer it."""
+    """The answer of a moved service under its name."""
 
     report: Annotated[ReadinessReport, Flat()]  # its target: the addresses that the name leads to
     after_ms: Natural | None  # since the update was accepted; null where it does not answer
@@ -32,7 +32,7 @@ class Moment(JsonObject):
 
 
 def timeline(servers: Iterable[ServerReport], services: Iterable[ServiceReport]) -> tuple[Moment, ...]:
-    """Everything in the order in which it came about; what did not, last.
+    """The moments in order; what did not happen last.
 
     Args:
         servers: What each server answered in the end.
@@ -40,14 +40,14 @@ def timeline(servers: Iterable[ServerReport], services: Iterable[ServiceReport])
     """
     moments = [
         *map(_of_server, servers),
-        *(Moment(one.after_ms, "service", one.report.name, _said_of_service(one)) for one in services),
+        *(Moment(service.after_ms, "service", service.report.name, _said_of_service(service)) for service in services),
     ]
-    moments.sort(key=lambda one: (one.after_ms is None, one.after_ms or 0))
+    moments.sort(key=lambda moment: (moment.after_ms is None, moment.after_ms or 0))
     return (Moment(0, "accepted", "", "update accepted"), *moments)
 
 
 def _of_server(server: ServerReport) -> Moment:
-    stage = next(one for one in STAGES if one == server.role)
+    stage = next(stage for stage in STAGES if stage == server.role)
     site = ", its site is declared lost" if server.lost else ""
     if server.verdict == "converged":
         said = "answers with the change"

@@ -55,10 +55,12 @@ class TrustBook:
             self._add(seq, body.trust)
             for key in body.retire:
                 self._retire(seq, key.key)
-            for one in body.compromised:
-                self._retire(seq, one.key)
+            for compromise in body.compromised:
+                self._retire(seq, compromise.key)
                 # A later entry can only cast more doubt: the holder of a stolen key may not clear another's.
-                self._last_good[one.key] = min(one.last_good_seq, self._last_good.get(one.key, one.last_good_seq))
+                self._last_good[compromise.key] = min(
+                    compromise.last_good_seq, self._last_good.get(compromise.key, compromise.last_good_seq)
+                )
 
     def why_not(self, principal: str, key: str, namespace: str) -> str | None:
         """Why a key does not count now, or None when it does."""

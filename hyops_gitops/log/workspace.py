@@ -1,4 +1,4 @@
-"""The workspace: a repository, its zones and what surrounds them, as one command sees them.
+"""The workspace: a command's view of repository and zones.
 
 Invariants, which every command relies on:
 
@@ -71,7 +71,7 @@ class Workspace(Outside):
 
 
 class Revision:
-    """Contracts and authority of one commit, of the work tree, or of what a merge would give."""
+    """Contracts and authority of a commit or tree."""
 
     def __init__(
         self, workspace: Workspace, tree: SourceTree, commit: str | None = None, validation: Validation | None = None
@@ -83,7 +83,7 @@ class Revision:
 
     @cached_property
     def commit(self) -> str:
-        """The commit itself; of any other tree, the one that it starts from."""
+        """The commit, or the one that a tree starts from."""
         return self._commit or self.workspace.history.resolve("HEAD")
 
     @cached_property
@@ -228,7 +228,7 @@ class ManagedZone:
         )
 
     def newest(self, writer: EntryWriter, *, tolerate_doubt: bool = False, in_full: bool = False) -> Log:
-        """The log as the remote has it now, which counts the writer's key. Asked again each time.
+        """The log of the remote, trusting the writer; never kept.
 
         Raises:
             Refused: `signing-key`, `evidence-missing`, `evidence-invalid`, `evidence-diverged`.
