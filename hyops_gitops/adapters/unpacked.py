@@ -138,7 +138,7 @@ class Unpacked:
         return self.info.commit if self.info else archived_commit(self.root)
 
     @property
-    def is_vouched_for_by_nobody(self) -> bool:
+    def is_unattested(self) -> bool:
         """Whether it is an archive, whose commit is not vouched for."""
         return not (self.root / INFO).is_file() and self.commit is not None
 

@@ -12,7 +12,7 @@ from hyops_gitops.core.errors import Exit, UsageError
 from hyops_gitops.core.findings import printable
 from hyops_gitops.move import cutover as usecases
 from hyops_gitops.move.moves import MoveResult
-from hyops_gitops.move.text import moving_text
+from hyops_gitops.move.text import move_text
 
 site_lost_option = click.option(
     "--site-lost",
@@ -75,7 +75,7 @@ def show(done: MoveResult, options: dict[str, object]) -> int:
     """Print the move and the next step."""
     for warning in done.warnings:
         note(f"warning: {printable(warning)}" if done.moves else printable(warning))
-    tell(done, options["output_format"], lambda: moving_text(done))
+    tell(done, options["output_format"], lambda: move_text(done))
     return Exit.OK
 
 

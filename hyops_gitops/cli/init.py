@@ -22,7 +22,7 @@ from hyops_gitops.core.errors import Exit, InvalidData, UsageError
 from hyops_gitops.core.names import canonical_name
 from hyops_gitops.core.ports import Signer
 from hyops_gitops.core.zone import RRset
-from hyops_gitops.init.init import BeginPorts, InitRequest, init_repository
+from hyops_gitops.init.init import InitEnvironment, InitRequest, init_repository
 from hyops_gitops.init.repository import (
     ENVIRONMENTS,
     PLACEHOLDER_REF,
@@ -321,9 +321,9 @@ def _request(directory: Path, options: _All) -> InitRequest:
     )
 
 
-def _ports(directory: Path, options: _All) -> BeginPorts:
+def _ports(directory: Path, options: _All) -> InitEnvironment:
     key = options["generate"] or options["signing_key"]
-    return BeginPorts(
+    return InitEnvironment(
         folder=NewRepository(directory),
         templates=load_templates(),
         schemas=shipped_schemas(),

@@ -8,7 +8,7 @@ import click
 from hyops_gitops.cli.wiring import overrides_of
 from hyops_gitops.core.declaration import KINDS, Declaration, Trailer, read_trailers
 from hyops_gitops.core.errors import UsageError
-from hyops_gitops.move.moving import CommitOptions
+from hyops_gitops.move.write_moves import CommitOptions
 
 _Command = TypeVar("_Command", bound=Callable[..., object])
 

@@ -12,7 +12,7 @@ from hyops_gitops.cli.run_request import run_request
 from hyops_gitops.cli.wiring import LocalWorkspace, override_option
 from hyops_gitops.core.errors import Exit, UsageError
 from hyops_gitops.log.segment import is_segment_id
-from hyops_gitops.move.moving import CommitOptions
+from hyops_gitops.move.write_moves import CommitOptions
 from hyops_gitops.recover.reconcile import ReconcileRequest
 from hyops_gitops.recover.reconcile import reconcile as bring_in
 from hyops_gitops.recover.text import reconciled_text

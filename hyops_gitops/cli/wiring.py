@@ -285,7 +285,7 @@ def _unpacked(root: Path) -> Unpacked:
     from hyops_gitops.adapters.unpacked import Unpacked
 
     found = Unpacked(root)
-    if found.is_vouched_for_by_nobody:
+    if found.is_unattested:
         taken = f"commit {found.commit} is taken from {ARCHIVE_MARK}; edits since cannot be detected"
         note(f"warning: this folder is not a clone: {taken}")
     return found

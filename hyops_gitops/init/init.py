@@ -104,7 +104,7 @@ class InitRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class BeginPorts:
+class InitEnvironment:
     """The outside; functions open what a validated authority file names."""
 
     folder: RepositoryFolder
@@ -128,7 +128,7 @@ _PIN_MESSAGE = "Pin the evidence log"
 class _Draft:
     """The repository in memory."""
 
-    ports: BeginPorts
+    ports: InitEnvironment
     present: Mapping[str, bytes]  # under endpoints/ and authority/
     made: Mapping[str, bytes]
 
@@ -149,7 +149,7 @@ class _Draft:
         return validation.authority
 
 
-def init_repository(request: InitRequest, ports: BeginPorts) -> InitResult:
+def init_repository(request: InitRequest, ports: InitEnvironment) -> InitResult:
     """Create the repository, or add what it lacks.
 
     Raises:
@@ -203,12 +203,12 @@ def init_repository(request: InitRequest, ports: BeginPorts) -> InitResult:
     return _with_forge(_with_git(result, request, ports, authority), request, ports, authority)
 
 
-def _is_incomplete(ports: BeginPorts, path: str, placeholder: str, as_asked: bool) -> bool:
+def _is_incomplete(ports: InitEnvironment, path: str, placeholder: str, as_asked: bool) -> bool:
     """Whether the existing or else the new file has a placeholder."""
     return ports.folder.mentions(path, placeholder) if ports.folder.has(path) else as_asked
 
 
-def _principal(request: InitRequest, ports: BeginPorts) -> str | None:
+def _principal(request: InitRequest, ports: InitEnvironment) -> str | None:
     if request.evidence and ports.signer is None:
         raise UsageError(
             "cannot sign the first entry of the log for --evidence: no key was given",
@@ -220,7 +220,7 @@ def _principal(request: InitRequest, ports: BeginPorts) -> str | None:
     return request.principal
 
 
-def _draft(request: InitRequest, ports: BeginPorts) -> _Draft:
+def _draft(request: InitRequest, ports: InitEnvironment) -> _Draft:
     sources = ports.folder.tree().files()
     present = {source.path: source.content for source in sources if source.content is not None}
     if any(path.startswith("authority/") and path.endswith(".yaml") for path in present):
@@ -246,14 +246,14 @@ def _zone_of(draft: _Draft) -> str:
     return zone
 
 
-def _zone_contracts(request: InitRequest, ports: BeginPorts, draft: _Draft, authority: Authority) -> ZoneContracts:
+def _zone_contracts(request: InitRequest, ports: InitEnvironment, draft: _Draft, authority: Authority) -> ZoneContracts:
     if request.from_zone is None:
         return ZoneContracts({}, ())
     ports.on_event(Step(f"reading the zone {authority.zone}"))
     return map_contracts(authority, ports.read_zone(authority), request.from_zone, draft.judged)
 
 
-def _with_git(result: InitResult, request: InitRequest, ports: BeginPorts, authority: Authority) -> InitResult:
+def _with_git(result: InitResult, request: InitRequest, ports: InitEnvironment, authority: Authority) -> InitResult:
     ports.folder.begin(request.remote_url)
     if not (request.commit or request.evidence):
         return result
@@ -266,7 +266,7 @@ def _with_git(result: InitResult, request: InitRequest, ports: BeginPorts, autho
     return replace(result, commit=commit, genesis=started.sha256)
 
 
-def _log_started(ports: BeginPorts) -> LogStart:
+def _log_started(ports: InitEnvironment) -> LogStart:
     """Start the log, or fail with the way to continue."""
     try:
         return ports.start_log()
@@ -275,7 +275,7 @@ def _log_started(ports: BeginPorts) -> LogStart:
         raise OutsideFailure(failure.message, code=failure.code, hint=hint) from failure
 
 
-def _with_forge(result: InitResult, request: InitRequest, ports: BeginPorts, authority: Authority) -> InitResult:
+def _with_forge(result: InitResult, request: InitRequest, ports: InitEnvironment, authority: Authority) -> InitResult:
     if not request.github:
         return result
     wanted = rulesets(authority.evidence.branch)

@@ -134,7 +134,7 @@ def counting(lines: Sequence[SignerLine], book: TrustBook, namespace: str, at: d
     ]
 
 
-def leaves_somebody(lines: Sequence[SignerLine], book: TrustBook, without: str, at: datetime) -> bool:
+def leaves_a_writer(lines: Sequence[SignerLine], book: TrustBook, without: str, at: datetime) -> bool:
     """Whether the log can continue without a key."""
     left = (
         *counting(lines, book, MAIN_NAMESPACE, at),
@@ -265,7 +265,7 @@ def compromise(workspace: Workspace, which: str, last_good_seq: int, reason: str
 
 
 def _require_successor(opened: OpenLog, book: TrustBook, key: TrustedKey, now: datetime) -> None:
-    if not leaves_somebody(_lines(opened), book, key.key, now):
+    if not leaves_a_writer(_lines(opened), book, key.key, now):
         raise Refused(
             f"{_name(key)} is the last trusted key; without it no entry could be written again",
             guard="last-key",

@@ -371,13 +371,13 @@ def check_adopted(
     yield from reading.problems
     if reading.segment is not None:
         yield from check_base(reading.segment, entries, ledger)
-        yield from _check_said(entry, body.adopted, reading.segment)
+        yield from _check_summary(entry, body.adopted, reading.segment)
 
 
-def _check_said(entry: Entry, adopted: Adopted, segment: Segment) -> Iterator[Problem]:
-    """Whether a reconcile entry says of its segment what that holds."""
+def _check_summary(entry: Entry, adopted: Adopted, segment: Segment) -> Iterator[Problem]:
+    """Check that a reconcile entry's summary is that of its segment."""
     where = entry_path(segment.zone, entry.seq)
-    for what, said, is_so in (
+    for fact, recorded, actual in (
         ("changes", adopted.changes, segment.changes()),
         ("last applied intent", adopted.anchor, segment.anchor),
         ("base", adopted.base, segment.ref.base),
@@ -386,5 +386,5 @@ def _check_said(entry: Entry, adopted: Adopted, segment: Segment) -> Iterator[Pr
         ("zone before", adopted.before.whole, segment.start.digest()),
         ("zone after", adopted.after.whole, segment.end.digest()),
     ):
-        if said != is_so:
-            yield Problem("segment", where, f"its {what} is not what segment {segment.ref.id} holds")
+        if recorded != actual:
+            yield Problem("segment", where, f"its {fact} is not what segment {segment.ref.id} holds")

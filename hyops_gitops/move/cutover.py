@@ -12,7 +12,7 @@ from hyops_gitops.core.zone import canonical_address, is_address
 from hyops_gitops.log.log import Applied
 from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.move.moves import CommitText, Move, MoveResult, move_of
-from hyops_gitops.move.moving import (
+from hyops_gitops.move.write_moves import (
     CommitOptions,
     cache_warnings,
     edit_moves,

@@ -15,7 +15,7 @@ from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.move.contract_files import FileChange, Overlay, check_changes
 from hyops_gitops.move.moves import CommitText, Move, MoveResult, Rehearsal, SiteChoice, SkippedEndpoint, select
-from hyops_gitops.move.moving import (
+from hyops_gitops.move.write_moves import (
     CommitOptions,
     cache_warnings,
     edit_moves,

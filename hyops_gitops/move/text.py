@@ -11,7 +11,7 @@ from hyops_gitops.move.publish import PublishResult
 from hyops_gitops.plan.text import counts, plan_lines, readiness_line
 
 
-def moving_text(done: MoveResult) -> str:
+def move_text(done: MoveResult) -> str:
     """The result of a command that moves endpoints, and the next commands."""
     lines = [move_line(move) for move in done.moves]
     lines += skipped_lines(done.skipped)

@@ -23,7 +23,7 @@ from hyops_gitops.move.contract_files import check_changes, edit_file
 from hyops_gitops.move.cutover import cutover_move, failback_move
 from hyops_gitops.move.failover import FailoverRequest, choose_moves
 from hyops_gitops.move.moves import Move, SkippedEndpoint
-from hyops_gitops.move.moving import named_contract
+from hyops_gitops.move.write_moves import named_contract
 from hyops_gitops.plan.plan import Change
 from hyops_gitops.recover.open_segment import BreakglassRequest, open_segment
 from hyops_gitops.recover.reconcile import adopting_moves

@@ -39,7 +39,7 @@ from hyops_gitops.log.verify_segment import (
 )
 from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.move.moves import CommitText, Move, MoveResult, move_of
-from hyops_gitops.move.moving import CommitOptions, edit_moves, write_or_commit
+from hyops_gitops.move.write_moves import CommitOptions, edit_moves, write_or_commit
 from hyops_gitops.plan.limits import Limits
 from hyops_gitops.plan.plan import Change, moved, names_moved
 from hyops_gitops.recover.open_segment import read_anchor

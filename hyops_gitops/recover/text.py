@@ -12,7 +12,7 @@ from hyops_gitops.core.zone import in_words
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.repairing import RepairResult, RowRepair
 from hyops_gitops.move.moves import SkippedEndpoint
-from hyops_gitops.move.text import moving_text
+from hyops_gitops.move.text import move_text
 from hyops_gitops.plan.plan import Plan
 from hyops_gitops.plan.text import change_line, counts, plan_lines
 from hyops_gitops.recover.reconcile import ReconcileResult
@@ -58,7 +58,7 @@ def reconciled_text(done: ReconcileResult) -> str:
     lines += map(change_line, done.changes)
     lines += [f"{name}: stays as the segment left it, until its contract changes" for name in done.holds]
     if done.commit is not None:
-        lines.append(moving_text(done.commit))
+        lines.append(move_text(done.commit))
     elif done.holds:
         lines.append(f"to adopt it: hyops-gitops reconcile {done.segment} --pr (--revert takes it back)")
     if done.reviewed_by:

@@ -15,7 +15,7 @@ from hyops_gitops.core.markers import Anchor, anchor_name
 from hyops_gitops.core.outside import Process
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.log.envelope import Entry, decode
-from hyops_gitops.move.moving import CommitOptions
+from hyops_gitops.move.write_moves import CommitOptions
 from hyops_gitops.recover.breakglass import BreakGlassCommand, BreakGlassResult, breakglass
 from hyops_gitops.recover.open_segment import BreakglassRequest
 from hyops_gitops.recover.reconcile import ReconcileRequest, ReconcileResult, reconcile

@@ -15,7 +15,7 @@ from hyops_gitops.log.admin_entries import Reconcile, TrustChange
 from hyops_gitops.log.entries import Intent, Result, ZoneDrift
 from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.move.failover import FailoverRequest
-from hyops_gitops.move.moving import CommitOptions
+from hyops_gitops.move.write_moves import CommitOptions
 from hyops_gitops.recover.breakglass import Cutover, Failback
 from tests.support.lived import Lived, restore
 from tests.support.outage import TOKEN_OWNER, Outage, target
