@@ -1,1 +1,1 @@
-"""The command line: parse, wire, call one use-case, render, exit. The only layer that prints."""
+"""The command line: parse, call one function, print, exit. Nothing else prints."""

@@ -53,7 +53,7 @@ def apply(
     output_format: str,
     **options: Unpack[_Options],
 ) -> int:
-    """Apply the contracts of a commit to the primary, prove it by DNS, record it.
+    """Apply a commit's contracts, prove it by DNS, record it.
 
     Needs the API key, in the variable that the authority file names, and HYOPS_SIGNING_KEY_FILE: a private key whose
     public half is in authority/allowed_signers, or a .pub file whose private half is in an agent. Where CI is set,

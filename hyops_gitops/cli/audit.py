@@ -51,7 +51,7 @@ def audit(  # noqa: PLR0913, PLR0917 - click hands every option over by name
     output_format: str,
     **_common: object,
 ) -> int:
-    """Cross-check the log with the contracts, the people who approved them, and the served zone.
+    """Cross-check log, contracts, approvals and the served zone.
 
     Reads the log of this clone (run `git fetch` first) and, unless --offline is given, asks the zone's servers by DNS.
     Exit 0 means that every check was made and passed; exit 4 that none failed, but some could not be made.

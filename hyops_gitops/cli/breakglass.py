@@ -1,4 +1,4 @@
-"""`breakglass`: move endpoints from an unpacked bundle, or a clone, while the log cannot be reached."""
+"""`breakglass`: move endpoints while the log cannot be reached."""
 
 import sys
 from dataclasses import replace
@@ -54,11 +54,12 @@ def _options(command: click.decorators.FC) -> click.decorators.FC:
 
 @click.group()
 def breakglass() -> None:
-    """Move endpoints while the log cannot be reached: from an unpacked bundle or from a clone.
+    """Move endpoints while the log cannot be reached.
 
-    Guards, probes, PATCH and proof are those of apply. Evidence goes into segments/ID/ of this folder, signed by your
-    own key (HYOPS_SIGNING_KEY_FILE), which needs the namespace hyops-gitops-breakglass in allowed_signers. Every
-    applier then refuses until `hyops-gitops reconcile` has imported the segment into the log.
+    Works in an unpacked bundle or in a clone. Guards, probes, PATCH and proof are those of apply. Evidence goes into
+    segments/ID/ of this folder, signed by your own key (HYOPS_SIGNING_KEY_FILE), which needs the namespace
+    hyops-gitops-breakglass in allowed_signers. Every applier then refuses until `hyops-gitops reconcile` has imported
+    the segment into the log.
     """
 
 
@@ -82,7 +83,7 @@ def cutover(name: str, site: str | None, targets: tuple[str, ...], **options: ob
 @_options
 @common_options("json")
 def failback(name: str, **options: object) -> int:
-    """Point one endpoint back at its endpoint_home, or else at its recorded previous target."""
+    """Point an endpoint back at its endpoint_home, or its previous target."""
     return _run(Failback(name), options)
 
 
@@ -109,7 +110,10 @@ def failover(
 @_options
 @common_options("json")
 def apply(**options: object) -> int:
-    """Apply the contracts in this folder, edited or not; settle what an earlier command left open."""
+    """Apply the contracts in this folder, edited or not.
+
+    Settles what an earlier command left open.
+    """
     return _run(None, options)
 
 

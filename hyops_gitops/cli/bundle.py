@@ -54,10 +54,11 @@ def bundle(
     output_format: str,
     **_common: object,
 ) -> int:
-    """Pack contracts, signed log and program into one file, for a machine without git and network.
+    """Pack contracts, signed log and program into one file.
 
-    HYOPS_SIGNING_KEY_FILE signs it; the key's line in authority/allowed_signers must allow the namespace
-    hyops-gitops-bundle. The same commit, log and wheels give the same bytes. Run `git fetch origin evidence` first.
+    It works on a machine without git and network. HYOPS_SIGNING_KEY_FILE signs it; the key's line in
+    authority/allowed_signers must allow the namespace hyops-gitops-bundle. The same commit, log and wheels give the
+    same bytes. Run `git fetch origin evidence` first.
     """
     if authority_file is not None:
         raise UsageError("--authority has no use here: a bundle holds what was committed", code="usage")

@@ -64,7 +64,7 @@ def cutover(
 @order_options
 @common_options("json")
 def failback(name: str, sites_lost: tuple[str, ...], **options: object) -> int:
-    """Point an endpoint back at its endpoint_home, or else at its recorded previous target.
+    """Point an endpoint back at its endpoint_home, or its previous target.
 
     This is a new change, planned and checked like any other, not a revert of a commit.
     """

@@ -44,10 +44,10 @@ def doctor(
     output_format: str,
     **_common: object,
 ) -> int:
-    """Check everything that a first apply needs, and show how to fix what fails.
+    """Check everything that a first apply needs.
 
-    Run it where the applier runs, with the applier's environment. Writes nothing, unless --race is given. A check
-    that cannot be made from here counts as unknown: exit 1 when a check fails or is unknown.
+    Shows how to fix what fails. Run it where the applier runs, with the applier's environment. Writes nothing, unless
+    --race is given. A check that cannot be made from here counts as unknown: exit 1 when a check fails or is unknown.
     """
     workspace = LocalWorkspace(find_repository(repo), on_event=show_event, authority_file=authority_file)
     request = DoctorRequest(runner_site, remote_site, workspace.environ.get(PRIMARY_URL, ""), race)

@@ -32,7 +32,7 @@ def drift(
     output_format: str,
     **options: object,
 ) -> int:
-    """Find changes made outside the log, contracts never applied, and secondaries that differ.
+    """Find changes outside the log, unapplied contracts, and secondaries that differ.
 
     Each finding has a case (edited, never-applied, secondary-behind, secondary-edited, foreign, restored, other-log,
     log-behind, break-glass, damaged), the expected and the actual records, and the next step.

@@ -75,9 +75,10 @@ def verify(
     output_format: str,
     **_common: object,
 ) -> int:
-    """Verify the log in this clone: chain, canonical form, signatures, pairs, derived files.
+    """Verify the log in this clone.
 
-    Never uses the network: run `git fetch origin evidence` first. Takes signers and genesis from the work tree.
+    Checks chain, canonical form, signatures, pairs of intent and result, and derived files. Never uses the network: run
+    `git fetch origin evidence` first. Takes signers and genesis from the work tree.
     """
     workspace = LocalWorkspace(find_repository(repo), authority_file=authority_file)
     seen = tuple(map(SeenHead.parse, seen_texts))
@@ -93,7 +94,10 @@ def verify(
 @click.argument("seq", type=int, required=False)
 @common_options("json")
 def show(seq: int | None, repo: Path | None, authority_file: Path | None, output_format: str, **_common: object) -> int:
-    """Show one entry, by default the newest, and whether the log verifies. Never uses the network."""
+    """Show one entry, by default the newest.
+
+    Also shows whether the log verifies. Never uses the network.
+    """
     shown = show_entry(LocalWorkspace(find_repository(repo), on_event=show_event, authority_file=authority_file), seq)
     problems = shown.reading.problems
     if output_format == "json":
@@ -118,10 +122,10 @@ def show(seq: int | None, repo: Path | None, authority_file: Path | None, output
 def import_command(
     source: Path, repo: Path | None, authority_file: Path | None, output_format: str, **_common: object
 ) -> int:
-    """Restore a log that the remote lost, from another clone or a git bundle (`.` is this clone).
+    """Restore a lost log from another clone or a git bundle.
 
-    The log is verified in full with this repository's signers and genesis, must continue what the remote has, and is
-    pushed. Importing it again changes nothing.
+    `.` is this clone. The log is verified in full with this repository's signers and genesis, must continue what the
+    remote has, and is pushed. Importing it again changes nothing.
     """
     root = find_repository(repo)
     workspace = LocalWorkspace(root, on_event=show_event, authority_file=authority_file)
@@ -143,7 +147,7 @@ def import_command(
 def acknowledge_command(
     seq: int, reason: str, repo: Path | None, authority_file: Path | None, output_format: str, **_common: object
 ) -> int:
-    """Record that a gap, or an entry by a stolen key, was investigated.
+    """Acknowledge an investigated gap, or entry by a stolen key.
 
     Until then `evidence verify` or `audit` fails because of it. HYOPS_SIGNING_KEY_FILE signs the entry.
     """
@@ -158,9 +162,10 @@ def acknowledge_command(
 def export(
     directory: Path, repo: Path | None, authority_file: Path | None, output_format: str, **_common: object
 ) -> int:
-    """Write a folder for an auditor: a git bundle of contracts and log, the signers, the audit script.
+    """Write a folder for an auditor.
 
-    DIR must be empty or not exist. Exit 1 if the log does not verify; the folder is written all the same.
+    It holds a git bundle of contracts and log, the signers, the audit scripts and their description. DIR must be empty
+    or not exist. Exit 1 if the log does not verify; the folder is written all the same.
     """
     root = find_repository(repo)
     workspace = LocalWorkspace(root, on_event=show_event, authority_file=authority_file)

@@ -15,7 +15,7 @@ from hyops_gitops.validate.rules import RULES
 @click.argument("name", metavar="[RULE|GUARD]", required=False)
 @common_options("json")
 def explain(name: str | None, output_format: str, **_common: object) -> None:
-    """Explain a validation rule or a guard; without a name, list them all."""
+    """Explain a validation rule or a guard; without a name, list all."""
     rules = [rule for rule in RULES.values() if name in (None, rule.id)]
     guards = [guard for guard in GUARDS.values() if name in (None, guard.name)]
     if name is not None and not rules and not guards:

@@ -60,10 +60,11 @@ def failover(  # noqa: PLR0913, PLR0917 - click hands every option over by name
     authority_file: Path | None,
     **options: object,
 ) -> int:
-    """Move every endpoint of a site that must move, and list those that stay, with the reason.
+    """Move every endpoint of a site that must move.
 
-    An endpoint moves if it is active at --from, has a target at --to, and has endpoint_cutover_required: true. One
-    commit, one apply, one PATCH. The contracts are edited in place, or with --commit on a new branch.
+    Lists those that stay, with the reason. An endpoint moves if it is active at --from, has a target at --to, and has
+    endpoint_cutover_required: true. One commit, one apply, one PATCH. The contracts are edited in place, or with
+    --commit on a new branch.
     """
     if live and not check:
         raise UsageError("--live belongs to --check", code="usage")

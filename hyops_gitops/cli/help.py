@@ -1,4 +1,4 @@
-"""Examples and exit codes below every `--help`, and the messages for a wrong call."""
+"""Examples and exit codes of every `--help`; messages for a wrong call."""
 
 import difflib
 import re
@@ -107,7 +107,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
 
 
 def with_examples(command: click.Command, path: str) -> click.Command:
-    """Add examples and exit codes to the help of a command, and of a group's commands."""
+    """Add examples and exit codes to a command's help, or a group's."""
     if isinstance(command, click.Group):
         for name, member in command.commands.items():
             with_examples(member, f"{path} {name}")
@@ -119,7 +119,7 @@ def with_examples(command: click.Command, path: str) -> click.Command:
 
 
 def usage_words(error: click.UsageError) -> tuple[str, str]:
-    """Message and hint for a wrong call, in the form of our own errors."""
+    """Message and hint for a wrong call, as in our own errors."""
     context = error.ctx
     where = f"see {context.command_path if context else 'hyops-gitops'} --help"
     match error:

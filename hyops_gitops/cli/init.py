@@ -265,7 +265,7 @@ def _init_options(command: _Command) -> _Command:
 @_init_options
 @common_options("json")
 def init(directory: Path, **options: Unpack[_All]) -> int:
-    """Create a repository for your own zone in DIR, or add what one lacks.
+    """Create a repository for your own zone in DIR, or complete one.
 
     Asks for missing answers on a terminal. Never overwrites a file. `--authority FILE` uses an existing authority file.
     Writes nothing to the primary; `--from-zone` reads from it.

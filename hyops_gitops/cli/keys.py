@@ -29,7 +29,10 @@ def keys() -> None:
 @keys.command("list")
 @common_options("json")
 def list_command(repo: Path | None, authority_file: Path | None, output_format: str, **_common: object) -> int:
-    """List every key: owner, purpose, validity, first and last use. Never uses the network."""
+    """List every key: owner, purpose, validity, first and last use.
+
+    Never uses the network.
+    """
     workspace = LocalWorkspace(find_repository(repo), on_event=show_event, authority_file=authority_file)
     found = list_keys(workspace)
     tell(found, output_format, lambda: keys_text(found.rows))
@@ -85,7 +88,10 @@ def compromised_command(
     output_format: str,
     **_common: object,
 ) -> int:
-    """Revoke a stolen key: it is no longer trusted, and its entries after SEQ are in doubt."""
+    """Revoke a stolen key: its entries after SEQ are in doubt.
+
+    It is not trusted any more. Each entry in doubt waits for `evidence acknowledge`.
+    """
     workspace = LocalWorkspace(find_repository(repo), on_event=show_event, authority_file=authority_file)
     log = compromise(workspace, key, last_good_seq, reason)
     doubtful = [seq for seq in log.doubtful if seq not in log.acknowledged]

@@ -33,20 +33,20 @@ def echo_lab(lab: Lab) -> None:
         state = process if each.running else "not running"
         served = "zone not served" if each.serial is None else f"serial {each.serial}"
         echo(f"  {server.name:<10}  dns {server.dns!s:<15}  api {server.api_url:<22}  {state}  {served}")
-    for one in listener_status(lab):
-        match one.listener:
+    for watched in listener_status(lab):
+        match watched.listener:
             case LabResolver(name=name, dns=dns):
-                echo(f"  {name:<10}  dns {dns!s:<15}  {_state(one)}")
+                echo(f"  {name:<10}  dns {dns!s:<15}  {_state(watched)}")
             case LabService(name=name, address=address):
-                echo(f"  service {name}  {address}  {_state(one)}")
+                echo(f"  service {name}  {address}  {_state(watched)}")
     if software := lab_software(lab):
         echo(f"  {', '.join(software)}")
 
 
-def _state(one: ListenerStatus) -> str:
-    if one.running:
-        return f"pid {one.listener.pid}" if one.answers else f"pid {one.listener.pid}, does not answer"
-    return "stopped" if one.as_wanted else "not running"
+def _state(watched: ListenerStatus) -> str:
+    if watched.running:
+        return f"pid {watched.listener.pid}" if watched.answers else f"pid {watched.listener.pid}, does not answer"
+    return "stopped" if watched.as_wanted else "not running"
 
 
 def lab_document(lab: Lab) -> dict[str, object]:
@@ -73,22 +73,22 @@ def lab_document(lab: Lab) -> dict[str, object]:
         ],
         "resolver": next(
             (
-                {"name": one.listener.name, "dns": str(one.listener.dns), **_process(one)}
-                for one in listeners
-                if isinstance(one.listener, LabResolver)
+                {"name": watched.listener.name, "dns": str(watched.listener.dns), **_process(watched)}
+                for watched in listeners
+                if isinstance(watched.listener, LabResolver)
             ),
             None,
         ),
         "services": [
-            {"name": one.listener.name, "address": str(one.listener.address), **_process(one)}
-            for one in listeners
-            if isinstance(one.listener, LabService)
+            {"name": watched.listener.name, "address": str(watched.listener.address), **_process(watched)}
+            for watched in listeners
+            if isinstance(watched.listener, LabService)
         ],
     }
 
 
-def _process(one: ListenerStatus) -> dict[str, object]:
-    return {"pid": one.listener.pid, "running": one.running, "answers": one.answers}
+def _process(watched: ListenerStatus) -> dict[str, object]:
+    return {"pid": watched.listener.pid, "running": watched.running, "answers": watched.answers}
 
 
 @click.group("service", context_settings={"help_option_names": ["-h", "--help"]})
@@ -106,7 +106,7 @@ def stop(
     output_format: str,
     **_common: object,
 ) -> None:
-    """Stop the service NAME: its address refuses connections until it is started again."""
+    """Stop the service NAME: its address then refuses connections."""
     lab = stop_service(directory, name)
     if output_format == "json":
         echo_json(lab_document(lab))
@@ -189,7 +189,7 @@ def up(
     output_format: str,
     **options: Unpack[_Processes],
 ) -> None:
-    """Start the servers, create the zone, start the services and wait until all answer.
+    """Start the servers, the zone and the services; wait until all answer.
 
     Writes DIR/authority.yaml, the repository's authority file with the lab's addresses, and DIR/env for your shell.
     """
@@ -248,14 +248,21 @@ def status(
     output_format: str,
     **_common: object,
 ) -> int:
-    """Show each server and service; exit 1 if one is not running, unless it was stopped."""
+    """Show each server and service.
+
+    Exit 1 if one is not running, unless it was stopped.
+    """
     known = load_lab(directory)
     if output_format == "json":
         echo_json(lab_document(known))
     else:
         echo_lab(known)
     servers, listeners = lab_status(known), listener_status(known)
-    return Exit.OK if all(one.running for one in servers) and all(one.as_wanted for one in listeners) else Exit.NO
+    return (
+        Exit.OK
+        if all(server.running for server in servers) and all(watched.as_wanted for watched in listeners)
+        else Exit.NO
+    )
 
 
 lab.add_command(service)

@@ -33,7 +33,7 @@ SECTIONS: Mapping[str, Mapping[str, tuple[str, str, str]]] = {
     "Applier and operators": {
         "init": ("init", "init", "Create a repository for your own zone."),
         "doctor": ("doctor", "doctor", "Check everything that a first apply needs."),
-        "apply": ("apply", "apply", "Apply the contracts of a commit to the primary, prove it by DNS, record it."),
+        "apply": ("apply", "apply", "Apply a commit's contracts to the primary, prove it by DNS, record it."),
         "drift": ("drift", "drift", "Find changes made outside the log, or never applied, or missing on a secondary."),
         "restore": ("restore", "restore", "Rebuild a lost primary from the recorded zone."),
         "bundle": ("bundle", "bundle", "Pack contracts, log and program into one signed file, for use without git."),
@@ -87,12 +87,12 @@ def cli() -> None:
 
 
 def run() -> None:
-    """Console entry point: run one command and exit with a code from `core.errors.Exit`."""
+    """Run one command and exit: the console entry point."""
     sys.exit(int(execute(sys.argv[1:])))
 
 
 def execute(arguments: list[str]) -> int:
-    """Run one command line and return its exit code; no user error leaves as a traceback."""
+    """Run one command line and return its exit code."""
     form = _form(arguments)
     try:
         outcome: object = cli.main(arguments, prog_name="hyops-gitops", standalone_mode=False)
@@ -123,7 +123,7 @@ def _bug(arguments: list[str], form: str, error: BaseException) -> int:
 
 
 def _form(arguments: list[str]) -> str:
-    """The value of --format, also where the rest of the command line is invalid."""
+    """The value of --format, even if the command line is invalid."""
     asked = [after for before, after in itertools.pairwise(arguments) if before == "--format"]
     asked += [argument.removeprefix("--format=") for argument in arguments if argument.startswith("--format=")]
     return asked[-1] if asked else "text"

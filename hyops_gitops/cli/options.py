@@ -64,7 +64,7 @@ def lab_directory_option(command: _Command) -> _Command:
 
 
 def find_repository(given: Path | None) -> Path:
-    """The repository's root: the given directory, or the nearest parent that has `authority/`.
+    """The given directory, or the nearest parent that has `authority/`.
 
     Raises:
         UsageError: neither leads to a directory with `authority/`.
@@ -101,12 +101,12 @@ def _holds_authority(directory: Path) -> bool:
 
 
 def work_tree(root: Path) -> SourceTree:
-    """The files of a repository as git would commit them, or as they are where there is no clone."""
+    """A repository's files as git would commit them, or as they are."""
     return WorkTree(root) if is_unpacked(root) else GitWorkTree(root)
 
 
 def inside(root: Path, paths: Iterable[Path]) -> set[str]:
-    """The paths relative to the repository; those outside contracts and authority are noted and left out."""
+    """The paths relative to the repository; notes and omits those outside."""
     sources: list[str] | None = None  # read when a folder is named: the hook names files
     known: set[str] = set()
     for path in paths:

@@ -1,4 +1,4 @@
-"""Options of every command that moves endpoints: where the edit goes, and what its commit declares."""
+"""Options of every command that moves endpoints."""
 
 from collections.abc import Callable
 from typing import TypeVar

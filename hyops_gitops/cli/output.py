@@ -20,16 +20,16 @@ _ESCAPED = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class ResultLost(Unconfirmed):
-    """The result could not be written; what the command did is done all the same."""
+    """The result could not be written; the command itself is complete."""
 
 
 def echo(text: str) -> None:
-    """One piece of the result, in the encoding of stdout; what that has no sign for is escaped."""
+    """Write a part of the result in stdout's encoding, escaping the rest."""
     _write(text, sys.stdout.encoding if sys.stdout else "utf-8")
 
 
 def echo_json(document: object) -> None:
-    """The result as exactly one JSON document, which is UTF-8 everywhere (RFC 8259)."""
+    """Write the result as one JSON document in UTF-8 (RFC 8259)."""
     text = json.dumps(document, indent=2, ensure_ascii=False)
     _write(_ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text), "utf-8")
 
@@ -71,7 +71,7 @@ def _write(text: str, encoding: str) -> None:
 
 
 def note(text: str) -> None:
-    """Write progress or a remark to stderr; a closed stderr is no error."""
+    """Write progress or a remark to stderr, which may be closed."""
     with contextlib.suppress(OSError):
         click.echo(text, err=True)
 
@@ -82,7 +82,7 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 
 def _drop_the_rest() -> None:
-    """Send what stdout still holds to /dev/null: its flush at exit must not fail again."""
+    """Send what stdout holds to /dev/null, so that its flush succeeds."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

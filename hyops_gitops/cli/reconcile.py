@@ -46,7 +46,7 @@ def reconcile(  # noqa: PLR0913, PLR0917 - click hands every option over by name
     output_format: str,
     **_common: object,
 ) -> int:
-    """Import a break-glass segment into the log, and prepare the pull request for its changes.
+    """Import a break-glass segment into the log, and prepare its pull request.
 
     SEGMENT is its folder (FOLDER/segments/ID), or its id if the log already has it. It is verified with today's
     signers, and the zone must end with it. Names that moved stay where they are until their contracts change.

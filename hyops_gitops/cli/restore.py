@@ -37,7 +37,7 @@ def restore(
     output_format: str,
     **_common: object,
 ) -> int:
-    """Rebuild a primary that lost the zone, or returned to an old copy, from the recorded zone.
+    """Rebuild a lost or outdated primary from the recorded zone.
 
     Creates the zone, or rewrites what differs in one PATCH, with a serial above every secondary's; proves and records
     it. Needs the API key and HYOPS_SIGNING_KEY_FILE, as apply does. The primary's settings and keys come from deploy/.

@@ -1,4 +1,4 @@
-"""The request of the commands that write to the log as `apply` does."""
+"""The request of commands that write to the log like `apply`."""
 
 from hyops_gitops.apply.request import ApplyRequest
 from hyops_gitops.cli.wiring import overrides_of

@@ -19,7 +19,7 @@ _QUEUED_S = 3.0  # for a request that is only queued; NOTIFY goes out in any cas
 
 
 class Servers:
-    """Opens servers. The adapters bring requests, which costs 100 ms: they are imported by who opens one."""
+    """Opens servers; imports their adapters late, since requests costs 100 ms."""
 
     def __init__(self, root: Path, environ: Mapping[str, str]) -> None:
         self._root = root  # what `ca_file` is relative to
@@ -43,7 +43,7 @@ class Servers:
         return PowerDnsWriter(api.url, api.server_id, authority.zone, key, self._ca_file(api))
 
     def refresher(self, authority: Authority, secondary: Secondary) -> Refresher | None:
-        """A secondary to bring up to date at once, None where it has no API or its key is not here."""
+        """A secondary to update, None without its API or key."""
         from hyops_gitops.adapters.powerdns.zone_api import PowerDnsCacheFlusher, PowerDnsTransferRequester
 
         api = secondary.api
@@ -58,7 +58,7 @@ class Servers:
         return self.reader(authority) if self._environ.get(authority.primary.api.key_env) else None
 
     def secondary_reader(self, authority: Authority, secondary: Secondary) -> ZoneReader | None:
-        """A secondary, to read, None where it has no API or its key is not here."""
+        """A secondary to read, None without its API or key."""
         from hyops_gitops.adapters.powerdns.zone_api import PowerDnsReader
 
         api = secondary.api
@@ -93,7 +93,7 @@ class Servers:
         return server_info(api.url, api.server_id, primary_key(api, self._environ), self._ca_file(api))
 
     def zone_keys(self, authority: Authority) -> tuple[bool, ...] | None:
-        """For each DNSSEC key of the zone whether it signs and is published; None where that is not shown."""
+        """Whether each DNSSEC key signs and is published; None if not shown."""
         from hyops_gitops.adapters.powerdns.zone_api import PowerDnsZoneKeys
 
         api = authority.primary.api

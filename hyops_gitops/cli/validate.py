@@ -1,4 +1,4 @@
-"""`validate`: the findings of the work tree, or of some files and related ones."""
+"""`validate`: the findings of the work tree, or of some files."""
 
 import os
 import sys
@@ -70,7 +70,7 @@ def validate(
         findings = validation.findings_about(changed_paths(start, tree))
     if paths:
         about = {*validation.findings_about(inside(root, paths)), *validation.dangling}
-        findings = tuple(one for one in findings if one in about)
+        findings = tuple(finding for finding in findings if finding in about)
     about_commits = () if since is None else _about_commits(history, since, validation)
     findings = (*findings, *about_commits, *_about_segments(root, tree, validation))
     _show(findings, validation.checked, output_format, _place_in_checkout(root))
@@ -78,9 +78,9 @@ def validate(
 
 
 def _about_segments(root: Path, tree: SourceTree, validation: Validation) -> tuple[Finding, ...]:
-    """Findings about break-glass segments in the log; none without a clone or a log."""
+    """Findings about break-glass segments in the log, if there is one."""
     started = validation.authority is not None and validation.authority.evidence.genesis is not None
-    if not started or not any((one / ".git").exists() for one in (root, *root.parents)):
+    if not started or not any((folder / ".git").exists() for folder in (root, *root.parents)):
         return ()
     from hyops_gitops.cli.wiring import LocalWorkspace  # noqa: PLC0415 - reading a log takes cryptography
     from hyops_gitops.log.reviews import segment_findings  # noqa: PLC0415 - as above
@@ -105,13 +105,13 @@ def _show(findings: tuple[Finding, ...], checked: int, output_format: str, prefi
 
 
 def _place_in_checkout(root: Path) -> str:
-    """Where `root` lies in its checkout, ended by "/"; "" for the top. A forge names files from there."""
-    top = next((one for one in (root, *root.parents) if (one / ".git").exists()), root)
+    """The path of `root` in its checkout, such as "dns/", or ""."""
+    top = next((folder for folder in (root, *root.parents) if (folder / ".git").exists()), root)
     return "" if top == root else f"{root.relative_to(top).as_posix()}/"
 
 
 def _start(history: GitRepository, revision: str) -> Start:
-    """Where HEAD left a revision's history: what was merged there since is not ours."""
+    """Where HEAD left a revision's history."""
     commit = history.resolve(revision)
     left = history.merge_base(commit, history.resolve("HEAD")) or commit
     theirs = None if left == commit else ReadTree(tuple(history.tree(commit).files()))
@@ -119,7 +119,7 @@ def _start(history: GitRepository, revision: str) -> Start:
 
 
 def _about_commits(history: GitRepository, revision: str, validation: Validation) -> tuple[Finding, ...]:
-    """Findings about the messages of the commits since; doubtful lines are only noted."""
+    """Findings about the commits' messages; doubtful lines are only noted."""
     commits = history.first_parent_commits(revision, "HEAD")
     for line in quoted_lines(commits):
         note(line)

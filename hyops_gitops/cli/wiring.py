@@ -1,4 +1,4 @@
-"""Adapters for the ports, opened as late as they can be: what a command does not use is not imported.
+"""Adapters for the ports, imported only when a command uses them.
 
 The hook runs on every commit, and to import what all commands need takes longer than most of them do. So methods import
 what they alone need, which the linter's configuration allows in this module.
@@ -81,7 +81,7 @@ OVERRIDES = "HYOPS_OVERRIDES"
 
 
 def overrides_of(texts: tuple[str, ...], environ: Mapping[str, str] | None = None) -> tuple[Override, ...]:
-    """The overrides given on the command line and, one a line, in the environment: a job's input is kept out of shells.
+    """The overrides of the command line and of HYOPS_OVERRIDES, one a line.
 
     Raises:
         UsageError: one of them is not `GUARD[:NAME]=REASON`.
@@ -119,7 +119,7 @@ class LocalWorkspace(Workspace):
 
     @cached_property
     def history(self) -> History:
-        """The contracts' history: a clone's, or what little a folder without git has."""
+        """The contracts' history, of a clone or of a folder without git."""
         if self._unpacked is None:
             return GitRepository(self.root)
         from hyops_gitops.adapters.unpacked import UnpackedHistory
@@ -154,11 +154,11 @@ class LocalWorkspace(Workspace):
 
     @cached_property
     def mark(self) -> VerifiedMark | None:
-        """What a clone remembers of its log; a folder without git remembers nothing."""
+        """A clone's cache of its verified log; None without git."""
         return GitVerifiedMark(self.root) if self._unpacked is None else None
 
     def bundle(self) -> BundleInfo | None:
-        """What the bundle says about itself that this folder was unpacked from; None for anything else.
+        """The description of the bundle that this folder was unpacked from.
 
         Raises:
             InvalidData: code `bundle-invalid`.
