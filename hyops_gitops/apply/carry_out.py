@@ -24,11 +24,11 @@ from hyops_gitops.core.serials import forecast_serial, is_newer
 from hyops_gitops.core.server_report import ServerReport
 from hyops_gitops.core.servers import servers_of
 from hyops_gitops.core.zone import Zone
-from hyops_gitops.log.entries import DigestSource, Intent, Result, ResultOutcome
+from hyops_gitops.log.entries import DigestSource, Intent, Result
 from hyops_gitops.log.log import Log, placed
-from hyops_gitops.log.parts import Lease, Retirement, ZoneDigests
+from hyops_gitops.log.parts import Lease, ZoneDigests
 from hyops_gitops.log.retirement import after_caches, judged, retirements
-from hyops_gitops.log.timeline import Moment, ServiceReport, timeline
+from hyops_gitops.log.timeline import ServiceReport, timeline
 from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.plan.state import after_changes
 
@@ -56,16 +56,11 @@ class Stopwatch:
 class IntentOutcome:
     """The outcome of one intent."""
 
-    outcome: ResultOutcome
-    converged: bool
+    result: Result  # as it was recorded
     intended: Log  # with the intent as its newest entry
     log: Log  # with the result
-    reason: str = ""
+    reason: str = ""  # why it was not applied, in full
     serial: int | None = None
-    servers: tuple[ServerReport, ...] = ()
-    services: tuple[ServiceReport, ...] = ()
-    retire: tuple[Retirement, ...] = ()
-    timeline: tuple[Moment, ...] = ()
     back: ReadBack = NOTHING_READ
 
 
@@ -156,7 +151,7 @@ def _not_applied(prepared: Prepared, intended: Log, sent: PatchOutcome, workspac
     after = ZoneDigests.of(plan.observed, intended.state, serial)
     result = result_of(intended.head, sent.outcome, after, sent.reason)
     log = _record(prepared, intended, result, plan.observed, intended.state, workspace)
-    return IntentOutcome(sent.outcome, converged=False, intended=intended, log=log, reason=sent.reason, serial=serial)
+    return IntentOutcome(result, intended, log, sent.reason, serial)
 
 
 def _prove(prepared: Prepared, intended: Log, accepted: _Accepted, watch_until: float, workspace: Workspace) -> _Proof:
@@ -221,18 +216,7 @@ def _applied(prepared: Prepared, intended: Log, stored: _Stored, proof: _Proof, 
         damage=back.damage,
     )
     log = _record(prepared, intended, result, zone, state, workspace)
-    return IntentOutcome(
-        "applied",
-        converged=is_converged,
-        intended=intended,
-        log=log,
-        serial=serial,
-        servers=servers,
-        services=proof.services,
-        retire=retire,
-        timeline=moments,
-        back=back,
-    )
+    return IntentOutcome(result, intended, log, serial=serial, back=back)
 
 
 def _serial_after(prepared: Prepared, stored: _Stored, workspace: Workspace) -> tuple[int | None, DigestSource]:

@@ -49,7 +49,7 @@ def due(prepared: Prepared, carried: IntentOutcome, request: ApplyRequest) -> tu
     if policy.rollback == "off" or prepared.sites_lost or prepared.rollback_of is not None:
         return ()
     insisted = {override.name for override in request.overrides if override.guard == "readiness"}
-    bad = set(answering_badly(carried.services)) - insisted
+    bad = set(answering_badly(carried.result.services)) - insisted
     moved = {change.name for change in prepared.plan.changes if change.cutover}
     return with_companions(bad, moved, policy.assertions.move_together) if bad else ()
 
@@ -169,16 +169,16 @@ def carry_out_and_prove(
         receipt_of(prepared, outcome, carried.log, watch, carried.intended),
         reason=reason,
         serial_after=carried.serial,
-        servers=carried.servers,
-        services=carried.services,
-        retire=carried.retire,
-        timeline=carried.timeline,
+        servers=carried.result.servers,
+        services=carried.result.services,
+        retire=carried.result.retire,
+        timeline=carried.result.timeline,
         damage=carried.back.damage,
         caught_up=_who_caught_up(prepared, carried),
     )
     if names := due(prepared, carried, request):
         return _rolled_back(receipt, roll_back(names, prepared, carried, request, workspace, watch))
-    for name in answering_badly(carried.services):
+    for name in answering_badly(carried.result.services):
         workspace.on_event(Warned(f"{name} is not reachable by name; it is left where it is"))
     return receipt
 
@@ -201,12 +201,12 @@ def _who_caught_up(prepared: Prepared, carried: IntentOutcome) -> tuple[ServerRe
     """Servers that the apply before left behind, and that serve this one."""
     last = last_change(prepared.opened.log)
     late = {server.key for server in last.behind if server.role != "resolver"} if last else set()
-    return tuple(server for server in carried.servers if server.verdict == "converged" and server.key in late)
+    return tuple(server for server in carried.result.servers if server.verdict == "converged" and server.key in late)
 
 
 def _rolled_back(receipt: Receipt, back: RollBackOutcome) -> Receipt:
     carried, what = back.carried, ", ".join(back.names)
-    if carried is None or carried.outcome != "applied":
+    if carried is None or carried.result.outcome != "applied":
         outcome: Outcome = "unconfirmed"
         reason = f"{what}: not reachable by name, and not moved back: {back.reason}"
     else:
@@ -214,12 +214,12 @@ def _rolled_back(receipt: Receipt, back: RollBackOutcome) -> Receipt:
         reason = f"{what}: not reachable by name after the move; moved back, and held until the contract changes"
     own = RollBack(
         back.names,
-        carried.outcome if carried else "refused",
+        carried.result.outcome if carried else "refused",
         back.reason,
         head_of(carried.intended) if carried else None,
         head_of(carried.log) if carried else None,
-        carried.servers if carried else (),
-        carried.services if carried else (),
+        carried.result.servers if carried else (),
+        carried.result.services if carried else (),
     )
     serial = carried.serial if carried else receipt.serial_after
     return replace(receipt, outcome=outcome, reason=reason, rollback=own, head=head_of(back.log), serial_after=serial)
@@ -227,9 +227,9 @@ def _rolled_back(receipt: Receipt, back: RollBackOutcome) -> Receipt:
 
 def outcome_of(carried: IntentOutcome) -> tuple[Outcome, str]:
     """The outcome of an intent for a receipt, and why not more."""
-    if carried.outcome != "applied":
-        return carried.outcome, carried.reason
-    doubts = [] if carried.converged else [behind(carried.servers)]
+    if carried.result.outcome != "applied":
+        return carried.result.outcome, carried.reason
+    doubts = [] if carried.result.converged else [behind(carried.result.servers)]
     if problem := carried.back.problem:
         doubts.append(problem)
     if doubts:

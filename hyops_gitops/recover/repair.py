@@ -116,7 +116,7 @@ def carry_out_repair(prepared: PreparedRepair, workspace: Workspace) -> RepairRe
         prepared.repairs,
         reason,
         carried.serial,
-        carried.servers,
+        carried.result.servers,
         head_of(carried.intended),
         head_of(carried.log),
     )
