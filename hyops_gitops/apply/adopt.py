@@ -1,4 +1,6 @@
-"""RRsets to adopt, asked for by DNS before the intent: the API lists records that are not served to any client.
+"""RRsets to adopt, asked for by DNS before the intent.
+
+The API lists records that are not served to any client.
 
 A child zone on the same server hides the names below it, and a row that was written past the API may not be served at
 all. All names go to a server in one batch (some thousand questions a second), all servers at the same time.
@@ -24,7 +26,7 @@ _NAMES_LOOKED_INTO = 20
 
 @dataclass(frozen=True, slots=True)
 class _Unserved:
-    """One RRset that a server does not serve as the API lists it."""
+    """An RRset that a server does not serve as listed."""
 
     change: Change
     answer: Answer
@@ -38,7 +40,7 @@ def not_served(
     sites_lost: Collection[str],
     workspace: Workspace,
 ) -> tuple[GuardRefusal, ...]:
-    """A refusal for each server and cause that keeps what is to be adopted from being served.
+    """A refusal for each server and cause that hides RRsets to adopt.
 
     Args:
         changes: The plan's.
@@ -80,7 +82,7 @@ def not_served(
 
 
 def _why_not_judged(server: DnsServer, answers: Answers, soa: Question, serial: int) -> str:
-    """Why a server's answers do not show what is to be adopted; "" where they do."""
+    """Why a server's answers cannot be judged; "" where they can."""
     if why := why_inconclusive([answers[soa]]):
         return unseen_because(why)
     found = soa_serial(answered(answers, soa))
@@ -94,7 +96,7 @@ def _why_not_judged(server: DnsServer, answers: Answers, soa: Question, serial: 
 def _explained(
     server: DnsServer, missing: Sequence[tuple[Change, Answer]], apex: str, workspace: Workspace
 ) -> list[_Unserved]:
-    """The zones that hide the names, if any: one question for each name above them, and for the first of them."""
+    """The zones that hide the names: a question for each name above."""
     names = list(dict.fromkeys(change.name for change, _ in missing))
     above = {ancestor for name in names for ancestor in ancestors(name, apex)} | set(names[:_NAMES_LOOKED_INTO])
     questions = [Question(name, "SOA") for name in above - {apex}]

@@ -1,4 +1,4 @@
-"""Apply: carry the contracts of one commit to the zone. The numbers are those of the procedure in docs/apply.md.
+"""Apply: carry the contracts of one commit to the zone (docs/apply.md).
 
  1. the commit, its validation, the signing key                    (opening)
  2. the signed log, fetched and verified
@@ -54,7 +54,7 @@ _Outcome = TypeVar("_Outcome")
 
 
 def retry_on_race(attempt: Callable[[], _Outcome], workspace: Workspace) -> _Outcome:
-    """Retry, with jitter and a bounded number of times, after losing the race to append.
+    """Retry with jitter, a bounded number of times, after a lost race.
 
     Raises:
         Refused: guard `race`: another writer was first each time.
@@ -123,13 +123,13 @@ class _Apply:
     # --- what is recorded when nothing is sent
 
     def _commits(self, opened: Opened) -> tuple[CommitInfo, ...]:
-        """The commits that this apply carries out; their trailers lift guards from here on."""
+        """The commits of this apply; their trailers lift guards from here on."""
         commits = commits_since(opened, self.workspace)
         self.request = replace(self.request, overrides=with_trailers(self.request.overrides, commits))
         return commits
 
     def _checked(self, opened: Opened, commits: tuple[CommitInfo, ...]) -> Checked:
-        """The commits, checked; a refusal is recorded where log and zone belong together."""
+        """Check the commits; record a refusal where log and zone belong together."""
         people = attribute(commits, self.workspace.forge, self.workspace.on_event)
         try:
             return check_commits(opened, people, self.request, self.workspace)

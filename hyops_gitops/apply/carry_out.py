@@ -1,4 +1,4 @@
-"""Steps 7 to 11: write the intent, send its one PATCH, prove its effect, write the result.
+"""Steps 7 to 11: intent, one PATCH, proof, result.
 
 Whether the change is right was decided before: it comes as a `Prepared`.
 """
@@ -38,7 +38,7 @@ _LEASE_SPARE_S = 20.0  # of the lease, kept for writing the result
 
 
 class Stopwatch:
-    """How long each step took."""
+    """The duration of each step."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -123,7 +123,7 @@ def intent_of(prepared: Prepared, request: ApplyRequest, process: Process) -> In
 
 @dataclass(frozen=True, slots=True)
 class _Accepted:
-    """When the primary accepted the update, by both clocks."""
+    """The moment at which the primary accepted the update, by both clocks."""
 
     at: datetime
     monotonic: float
@@ -155,7 +155,7 @@ def _not_applied(prepared: Prepared, intended: Log, sent: PatchOutcome, workspac
 
 
 def _prove(prepared: Prepared, intended: Log, accepted: _Accepted, watch_until: float, workspace: Workspace) -> _Proof:
-    """Steps 9 and 10: the servers, then the services through their names; then the caches."""
+    """Steps 9 and 10: servers, services through their names, caches."""
     plan, opened, lost = prepared.plan, prepared.opened, prepared.sites_lost
     moved = prepared.targets
     proof = _Proof()
@@ -220,7 +220,7 @@ def _applied(prepared: Prepared, intended: Log, stored: _Stored, proof: _Proof, 
 
 
 def _serial_after(prepared: Prepared, stored: _Stored, workspace: Workspace) -> tuple[int | None, DigestSource]:
-    """The serial now, and whether the zone had to be read to know what it holds.
+    """The serial now, and whether the zone was read for it.
 
     While the serial moved as one change moves it, and still is what our update made of it, no other writer is seen:
     a database without isolation may give two changes one serial. Otherwise the zone is compared with what was
@@ -246,7 +246,7 @@ def _serial_after(prepared: Prepared, stored: _Stored, workspace: Workspace) -> 
 
 
 def _look_at_serial(prepared: Prepared, workspace: Workspace) -> None:
-    """Warn where secondaries do not learn of this update, if that was not known before."""
+    """Warn where secondaries do not learn of this update."""
     before, zone = prepared.observation.header, prepared.plan.zone
     if forecast_serial(before, workspace.clock.now()).moves is not None:
         return
@@ -265,7 +265,7 @@ def _look_at_serial(prepared: Prepared, workspace: Workspace) -> None:
 def _record(
     prepared: Prepared, intended: Log, result: Result, zone: Zone, state: ManagedSet, workspace: Workspace
 ) -> Log:
-    """Write the result, a few times if the remote does not answer, after entries written meanwhile.
+    """Append the result after entries written meanwhile; retry where the remote fails.
 
     Raises:
         Unconfirmed: it cannot be written, and the intent stays open; or another run wrote one.

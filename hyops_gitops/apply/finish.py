@@ -1,4 +1,4 @@
-"""Step 10's consequence: services that surely do not answer after a move are moved back, and held there.
+"""Step 10's consequence: move back services that surely do not answer.
 
 Never on silence, never after a site was declared lost, never where the readiness was overridden of the new target,
 and only to an old target that is ready. Anchor, claim and evidence are those of any other change.
@@ -62,7 +62,7 @@ def roll_back(
     workspace: Workspace,
     watch: Stopwatch,
 ) -> RollBackOutcome:
-    """Move these names back to where they were, as an intent and a result of their own.
+    """Move these names back by an intent of its own.
 
     Raises:
         Unconfirmed: it was sent, and its outcome or its record is missing.
@@ -126,7 +126,7 @@ def _prepare(
 
 
 def _old_target(contract: Contract, done: Sequence[Change]) -> Candidate:
-    """Where a name pointed before; its publisher attested another target."""
+    """The target before the move; its publisher attested another one."""
     own = (change for change in done if change.name == str(contract.name))
     target = contract.target_shown_by(change.before for change in own if change.before)
     return replace(Candidate.of(contract, target), attested=None)
@@ -158,7 +158,7 @@ def receipt_of(
 def carry_out_and_prove(
     prepared: Prepared, log: Log, request: ApplyRequest, workspace: Workspace, watch: Stopwatch
 ) -> Receipt:
-    """Steps 7 to 11, and the way back: moved services that surely do not answer are moved back.
+    """Steps 7 to 11; moves back services that surely do not answer.
 
     Raises:
         Refused, OutsideFailure, Unconfirmed: as `carry_out`.
@@ -184,7 +184,7 @@ def carry_out_and_prove(
 
 
 def with_late_proof(receipt: Receipt, late: LateProof) -> Receipt:
-    """The receipt of a run that had nothing to change, and what it has seen of the change before."""
+    """The receipt of a run that changed nothing, with late proof."""
     outcome: Outcome = "unconfirmed" if late.unproved else receipt.outcome
     reason = f"there is nothing to change, but {late.reason}" if late.unproved else receipt.reason
     return replace(

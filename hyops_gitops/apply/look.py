@@ -1,4 +1,4 @@
-"""The primary: whether it may be written, what its anchor names, what the zone holds now."""
+"""The primary: whether it may be written, its anchor, its zone."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Observation:
     rows: tuple[RRset, ...] = ()  # every RRset as listed, SOA and markers among them
 
     def drift(self, log: Log, commit: str) -> ZoneDrift | None:
-        """How the zone differs from what the newest entry left."""
+        """The drift of the zone since the newest entry."""
         restored = self.state == "restored"
         return zone_drift(log, commit, self.zone, self.header.serial, restored=restored, damage=self.damage)
 
@@ -69,7 +69,7 @@ def check_kind(header: ZoneHeader, authority: Authority) -> None:
 
 
 def check_serial(header: ZoneHeader, zone: str, now: datetime) -> None:
-    """Whether secondaries learn of a write through the API; where the header does not tell, it is seen afterwards.
+    """Check that secondaries learn of a write, as the header shows.
 
     Raises:
         Refused: guards `soa-edit-api`, `served-serial`.
@@ -111,7 +111,7 @@ def check_clock(now: datetime, head: datetime, server: datetime | None) -> None:
 
 
 def observe(reader: ZoneReader, log: Log, header: ZoneHeader) -> Observation:
-    """Read the whole zone: records that are disabled, which a replace would lose, are shown in no other way.
+    """Read the whole zone: nothing else shows disabled records.
 
     Raises:
         Refused: guards `other-log`, `signed-zone`.
@@ -127,7 +127,7 @@ def observe(reader: ZoneReader, log: Log, header: ZoneHeader) -> Observation:
 
 
 def damage_refusal(observation: Observation, log: Log, wanted: Collection[str]) -> Refused | None:
-    """Guard `damaged`, where what contradicts itself is the SOA, a marker, or at a name that is ours or wanted."""
+    """Guard `damaged`, for the SOA, markers and names of ours."""
     ours = concerning(observation.damage, log.zone, log.state.names() | set(wanted))
     if not ours:
         return None
@@ -183,7 +183,7 @@ def check_protocol(marker: RRset | None, zone: str) -> None:
 
 
 def judge_anchor(anchor: Anchor | None, log: Log) -> AnchorState:
-    """Whether the zone was last changed by the last intent that the log records as applied.
+    """The state of a zone, by its anchor and the log.
 
     Raises:
         Refused: `other-log` when the anchor is not of this log.
@@ -213,7 +213,7 @@ def judge_anchor(anchor: Anchor | None, log: Log) -> AnchorState:
 
 
 def anchor_refusal(observation: Observation, log: Log, limits: Limits, overrides: Sequence[Override]) -> Refused | None:
-    """Guard `restored` or `log-gap`, unless an override that the limits allow lifts it."""
+    """Guard `restored` or `log-gap`, unless an allowed override lifts it."""
     refusal = _anchor_refusal(observation, log)
     if refusal is None or refusal.guard not in limits.overridable:
         return refusal
@@ -258,7 +258,7 @@ def _restored(log: Log, anchor: Anchor | None) -> Refused:
 
 
 def not_reconciled(zone: str, anchor: Anchor | None) -> Refused:
-    """The refusal to build on a zone that break-glass changed, before it is reconciled."""
+    """The refusal to build on break-glass changes before they are reconciled."""
     return Refused(
         f"{zone} was last changed by {anchor}, which this log does not hold",
         guard="breakglass",

@@ -1,4 +1,4 @@
-"""The people behind the commits of an apply: by the forge, else by the commits themselves.
+"""The people behind commits: by the forge, else by the commits themselves.
 
 A forge is believed more than a commit, whose writer also writes its author's name and its trailers. So
 where one is asked, no trailer counts as an approval; and where it does not answer, that is kept, for what must not be
@@ -29,7 +29,7 @@ class Attributed:
 
 
 def attribute(commits: Sequence[CommitInfo], forge: Forge | None, on_event: OnEvent) -> tuple[Attributed, ...]:
-    """Attribute each of these commits. A forge that fails once is not asked again."""
+    """Attribute each commit; a forge that fails once is not asked again."""
     if forge is None:
         return tuple(map(_by_commit, commits))
     found: list[Attributed] = []
@@ -47,7 +47,7 @@ def attribute(commits: Sequence[CommitInfo], forge: Forge | None, on_event: OnEv
 
 
 def mixed_change(people: Sequence[Attributed]) -> str | None:
-    """As `mixed_commits`; the commits of one pull request belong together, even where it was rebased."""
+    """As `mixed_commits`, with the commits of one pull request taken together."""
     pulls = {
         attributed.commit.id: attributed.merged.pull_request for attributed in people if attributed.merged.pull_request
     }

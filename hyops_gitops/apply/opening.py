@@ -1,4 +1,4 @@
-"""Steps 1 to 3 of an apply: the commit, its validation, the signing key, the verified log without an open intent."""
+"""Steps 1 and 2 of an apply: commit, validation, signing key, verified log."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Steps 4 to 6 of an apply: the zone's header and anchor, the plan, readiness. Writes nothing."""
+"""Steps 4 to 6 of an apply: header and anchor, plan, readiness."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -61,7 +61,7 @@ _GUARD = "separation-of-duties"
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """All that is known when the plan is made and nothing is written yet."""
+    """Everything known when the plan is made and nothing is written."""
 
     opened: Opened
     primary: ZoneWriter
@@ -110,7 +110,7 @@ def check_sites(opened: Opened, request: ApplyRequest) -> None:
 
 
 def look(opened: Opened, request: ApplyRequest, workspace: Workspace) -> Seen:
-    """Read the zone, and make sure that it and the log belong together.
+    """Read the zone, and check that it belongs to the log.
 
     Only after this may anything be written to the log: an entry put on a log that was rolled back would fork it.
 
@@ -137,7 +137,7 @@ def look(opened: Opened, request: ApplyRequest, workspace: Workspace) -> Seen:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """The commits that this apply carries out, and the contracts that it leaves alone."""
+    """The commits to carry out, and the contracts to leave alone."""
 
     past: LastRecordedTree | None
     found: FindingsByEffect
@@ -235,7 +235,7 @@ def _check_damage(
 def probe_targets(
     wanted: Sequence[Candidate], authority: Authority, limits: Limits, zone: Zone, workspace: Workspace
 ) -> tuple[ReadinessReport, ...]:
-    """Step 6: the readiness of the targets, probed, or else attested by their publisher."""
+    """Step 6: the readiness of the targets, probed or attested."""
     if any(target.probes for target in wanted):
         workspace.on_event(Step(f"probing {counted(len(wanted), 'new target')}"))
     reports = check_readiness(wanted, authority, zone, workspace.prober, workspace.dns)
@@ -246,7 +246,7 @@ def probe_targets(
 
 
 def _check_separation(limits: Limits, people: tuple[Attributed, ...], request: ApplyRequest) -> None:
-    """Check that a second person approved each commit, where the policy requires that, or did until now.
+    """Check that a second person approved each commit, by the policy.
 
     Raises:
         Refused: guard `separation-of-duties`.
@@ -265,7 +265,7 @@ def _check_separation(limits: Limits, people: tuple[Attributed, ...], request: A
 
 
 def _gap(observation: Observation, log: Log, request: ApplyRequest) -> Gap | None:
-    """The entries that the log lacks, where an override accepts that they are gone."""
+    """The entries that the log lacks, where an override accepts that."""
     if observation.state != "ahead" or observation.anchor is None:
         return None
     override = find_override(request.overrides, "log-gap")
@@ -274,7 +274,7 @@ def _gap(observation: Observation, log: Log, request: ApplyRequest) -> Gap | Non
 
 
 def record_circumstances(prepared: Prepared) -> Log:
-    """Append what has to precede the intent: missing entries, a changed authority, drift."""
+    """Append what precedes the intent: a gap, a changed authority, drift."""
     log, writer = prepared.opened.log, prepared.opened.writer
     if prepared.gap is not None:
         log = writer.append(log, prepared.gap, log.observed, log.state)

@@ -1,4 +1,4 @@
-"""Plan: what an apply would change, from the last signed evidence (no credentials, no network) or from the primary."""
+"""Plan what an apply would change, from the log or the primary."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -51,7 +51,7 @@ class PlanRequest:
 
 
 def make_proposal(request: PlanRequest, workspace: Workspace) -> Proposal:
-    """Plan the work tree, or one commit. Writes nothing and, without `live`, asks no server.
+    """Plan the work tree or a commit; without `live`, ask no server.
 
     Raises:
         FindingsError: contracts that an apply would change, or the authority, are invalid.
@@ -109,7 +109,7 @@ def make_proposal(request: PlanRequest, workspace: Workspace) -> Proposal:
 
 @dataclass(frozen=True, slots=True)
 class _Basis:
-    """What is planned, and against which log."""
+    """The tree to plan, and the log that it is planned against."""
 
     validation: Validation
     authority: Authority
@@ -119,7 +119,7 @@ class _Basis:
 
 
 def _basis(request: PlanRequest, planned: Revision, workspace: Workspace, *, dirty: bool) -> _Basis:
-    """The tree to plan, validated: as it is, or as merging it into what it lacks gives.
+    """The tree to plan, validated: as it is, or merged into main.
 
     Main comes first, where it is known: it may have started the log since, or got a key that signs it.
     """
@@ -149,7 +149,7 @@ def _log(zone: ManagedZone) -> Log | None:
 
 
 def _commits(basis: _Basis, head: str, history: History) -> tuple[tuple[CommitInfo, ...], tuple[Note, ...]]:
-    """What an apply would carry out; and notes: on the merge, and in their place where only a clone could tell."""
+    """The commits that an apply would carry out; and notes on them."""
     log, zone = basis.log, basis.authority.zone
     notes = (Note(zone, basis.note),) if basis.note else ()
     try:

@@ -1,4 +1,4 @@
-"""Readiness of targets (step 6): every probe of every address, in parallel, within a bounded time.
+"""Readiness of targets (step 6): all probes in parallel, in bounded time.
 
 A target that is a name leads to the addresses it will have: through the zone as it will be, then as the listed
 resolvers answer, never the system's own.
@@ -77,7 +77,7 @@ def addresses_of(candidate: Candidate, authority: Authority, zone: Zone, dns: Dn
 
 
 def _end_of_chain(name: str, zone: Zone) -> str:
-    """Where a name leads by the zone's own CNAMEs."""
+    """The end of a name's chain of CNAMEs in the zone."""
     for _ in range(_LONGEST_CHAIN):
         alias = zone.rrsets.get((name, "CNAME"))
         if alias is None or not alias.rdata:
@@ -106,13 +106,13 @@ def _asked(name: str, port: int, authority: Authority, dns: DnsClient) -> Addres
 
 
 def _address_values(answer: Answer) -> Iterable[str]:
-    """Addresses of an answer, at whatever end of a chain of CNAMEs they stand."""
+    """The addresses of an answer, behind CNAMEs too."""
     rrsets: Iterable[RRset] = answer.rrsets if answer.rcode == "NOERROR" else ()
     return (value for rrset in rrsets if rrset.type in ADDRESS_TYPES for value in rrset.rdata)
 
 
 def _probes(candidate: Candidate, where: Addresses, authority: Authority) -> list[list[Probe]]:
-    """The probes of a target: a list for each that its contract asks for, one for each address in it."""
+    """The probes of a target: each wanted one, for each address."""
     port, networks = candidate.target.port, authority.policy.target_networks
     return [
         [Probe.of(wanted, candidate.name, address, port, networks) for address in where.found]
@@ -200,14 +200,14 @@ def prove_services(
 
 
 def answering_badly(services: Iterable[ServiceReport]) -> tuple[str, ...]:
-    """The services that surely do not answer; those of which nothing is known are not among them."""
+    """The services that surely do not answer; not the unknown ones."""
     return tuple(report.report.name for report in services if report.report.verdict == "not-ready")
 
 
 def _through_name(
     candidate: Candidate, converged: Sequence[DnsServer], authority: Authority, zone: Zone, workspace: Workspace
 ) -> Addresses:
-    """Where a name leads, as these servers answer it."""
+    """The addresses of a name, by these servers."""
     questions = [Question(candidate.name, rrtype) for rrtype in ADDRESS_TYPES]
     asked = ask_all(workspace.dns, dict.fromkeys(converged, questions))
     answers = [answer for given in asked.values() for answer in given.values()]

@@ -1,4 +1,4 @@
-"""From a commit's contracts and the log to a plan: what `plan` shows is what `apply` would do."""
+"""The plan of a commit's contracts, for `plan` and `apply` alike."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,7 +32,7 @@ _ABOUT_OTHER_FILES = frozenset(rule.id for rule in (TARGET_DANGLING, TARGET_DELE
 
 @dataclass(frozen=True, slots=True)
 class LastRecordedTree:
-    """The contracts' tree as it was when it was last applied, or found to ask for nothing."""
+    """The contracts' tree as it was applied last."""
 
     files: Mapping[str, bytes]
     limits: Limits | None  # of the authority file then; None when it had none that is valid
@@ -70,7 +70,7 @@ def sort_findings(validation: Validation, past: LastRecordedTree | None) -> Find
 
 @dataclass(frozen=True, slots=True)
 class PlanBase:
-    """What a plan starts from."""
+    """The base of a plan."""
 
     recorded: ManagedSet
     observed: Zone
@@ -107,14 +107,14 @@ def propose(
 
 
 def limits_since(past: LastRecordedTree | None, limits: Limits) -> Limits:
-    """The limits that count: what loosens them does not profit from it in the same apply."""
+    """The limits that count: loosening them counts from the next apply."""
     return limits if past is None or past.limits is None else limits.stricter(past.limits)
 
 
 def read_past(
     files: Mapping[str, bytes], now: Validation, read: DocumentReader, check: SchemaChecker
 ) -> LastRecordedTree:
-    """Read an earlier tree, as far as it differs from the tree of `now`."""
+    """Read an earlier tree, as far as it differs from `now`."""
     changed = {
         path: content
         for path, content in files.items()
@@ -129,7 +129,7 @@ def read_past(
 
 
 def _rebased(recorded: ManagedSet, observed: Zone) -> ManagedSet:
-    """The managed set as the zone has it now: the base after a restore that an override accepts."""
+    """The managed set as the zone has it now, after a restore."""
     return ManagedSet.of(
         recorded.apex,
         (
@@ -141,13 +141,13 @@ def _rebased(recorded: ManagedSet, observed: Zone) -> ManagedSet:
 
 
 def manifest_sha256(files: Mapping[str, bytes]) -> str:
-    """The digest of a tree: of `SHA256  PATH` lines, sorted by path, as sha256sum prints them."""
+    """The digest of a tree: of what sha256sum prints, by path."""
     lines = (f"{sha256_hex(content)}  {path}\n" for path, content in sorted(files.items()))
     return sha256_hex("".join(lines).encode())
 
 
 def commits_after(log: Log, commit: str, history: History) -> tuple[CommitInfo, ...]:
-    """The commits of main up to `commit` since the one recorded last, or since genesis."""
+    """The commits of main since the one recorded last, or since genesis."""
     try:
         base = history.resolve(log.recorded_commit or log.genesis.commit)
     except UsageError:  # a commit of another history: everything is new, but nothing lifts a guard now that did then
@@ -160,7 +160,7 @@ _MIXED = "mixed-commit"
 
 
 def sites_lost(merged: Iterable[MergedCommit]) -> tuple[str, ...]:
-    """The sites that the commits of an apply declare lost: their servers are watched, not required."""
+    """The sites declared lost: their servers are watched, not required."""
     return tuple(dict.fromkeys(site for commit in merged for site in commit.declared.sites_lost))
 
 
@@ -181,7 +181,7 @@ def trailer_overrides(commits: Iterable[CommitInfo]) -> tuple[Override, ...]:
 
 
 def with_trailers(given: Iterable[Override], commits: Iterable[CommitInfo]) -> tuple[Override, ...]:
-    """The overrides of a run: those of its command line, and those of its commits."""
+    """The overrides of a run: of its command line and its commits."""
     return (*(override for override in given if override.source != "trailer"), *trailer_overrides(commits))
 
 
@@ -211,7 +211,7 @@ def check_trailers(
 
 
 def trailer_refusal(commits: Sequence[CommitInfo], limits: Limits, overrides: Sequence[Override]) -> Refused | None:
-    """Guard `trailers`: one that could not be understood lifts nothing, and its author thinks it does.
+    """Guard `trailers`: one that is not understood lifts nothing.
 
     A reviewed commit may always vouch that such a trailer is to be left out, so that no policy can block for ever.
     """
@@ -229,7 +229,7 @@ def trailer_refusal(commits: Sequence[CommitInfo], limits: Limits, overrides: Se
 
 
 def mixed_commits(commits: Sequence[CommitInfo], pulls: Mapping[str, str] | None = None) -> str | None:
-    """A commit, or several that came together, by which authority and contracts are changed together.
+    """The first change of main that changes authority and contracts together.
 
     What a later commit took back, before any of it was applied, does not count: so a further commit repairs main.
 
@@ -247,7 +247,7 @@ def mixed_commits(commits: Sequence[CommitInfo], pulls: Mapping[str, str] | None
 
 
 def mixed_refusal(change: str | None, limits: Limits, overrides: Sequence[Override]) -> Refused | None:
-    """Guard `mixed-commit`, where something changes authority and contracts together and nothing lifts the guard."""
+    """Guard `mixed-commit`, where authority and contracts change together."""
     if change is None or limits.lifted(_MIXED, None, overrides):
         return None
     option = f"; if this is right: {override_line(_MIXED)}" if _MIXED in limits.overridable else ""
@@ -268,12 +268,12 @@ def trailer_findings(commits: Sequence[CommitInfo], path: str) -> tuple[Finding,
 
 
 def quoted_lines(commits: Sequence[CommitInfo]) -> list[str]:
-    """Notes on lines that look like trailers, are none, and may be meant as text."""
+    """Notes on lines that look like trailers and may be text."""
     return [f"commit {line.commit[:12]}: {line.message}" for line in _left_unsaid(commits) if line.is_quoted]
 
 
 def _problems(commits: Sequence[CommitInfo]) -> list[TrailerProblem]:
-    """Trailers not understood, and those that stand where git takes none and that no commit repeats."""
+    """Trailers not understood, or that stand where git takes none."""
     lost = (TrailerProblem(line.commit, line.message) for line in _left_unsaid(commits) if not line.is_quoted)
     return [*(problem for commit in commits for problem in read_trailers(commit.trailers).problems), *lost]
 
@@ -292,7 +292,7 @@ _LATER = "changes below may only undo what was applied since"
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """The tree that a merge gives, the commit that it was merged into, and a note on it."""
+    """The tree of a merge, its base, and a note on it."""
 
     tree: SourceTree | None = None  # None: there is nothing to merge, or what it gives is not known
     into: str | None = None
@@ -300,7 +300,7 @@ class Merge:
 
 
 def known_main(named: str | None, remote: str | None, overrides: Iterable[Override], history: History) -> str | None:
-    """The branch that a commit goes to: as named, or as this clone last saw the remote's own; None: it is not known.
+    """The branch that a commit goes to, named or the remote's.
 
     Raises:
         UsageError: there is no branch as named.
@@ -318,7 +318,7 @@ def known_main(named: str | None, remote: str | None, overrides: Iterable[Overri
 def missing_commit(
     head: str, overrides: Iterable[Override], log: Log | None, history: History
 ) -> tuple[str | None, str]:
-    """The commit applied last, where a commit to plan does not hold it; and a note where that is not known.
+    """The commit applied last, where a planned one lacks it.
 
     With the guard `history` lifted the commit is meant to be applied as it is.
     """
@@ -334,7 +334,7 @@ def missing_commit(
 
 
 def merge(into: str, head: str, work: SourceTree | None, history: History) -> Merge:
-    """Merge a commit, with what is not committed in the work tree, into another one that it does not hold.
+    """Merge a commit and the work tree into what they lack.
 
     Raises:
         InvalidData: code `merge-conflict`.

@@ -56,7 +56,7 @@ def expected_of(change: Change) -> Expectation:
 
 
 def expectations(changes: Iterable[Change]) -> list[Expectation]:
-    """The answers that show these changes: what is written, and what is adopted."""
+    """The answers that show what is written and what is adopted."""
     return [expected_of(change) for change in changes if change.writes or change.action is Action.ADOPT]
 
 
@@ -71,7 +71,7 @@ def prove(
     sites_lost: Collection[str] = (),
     linger: Linger | None = None,
 ) -> tuple[ServerReport, ...]:
-    """Ask for transfers, then watch every server until it serves the changes, or time is up.
+    """Ask for transfers, then watch the servers until they serve the changes.
 
     Args:
         authority: Which servers to ask, and for how long.
@@ -163,7 +163,7 @@ class Watch:
         notify: Callable[[], None],
         linger: Linger | None = None,
     ) -> tuple[ServerReport, ...]:
-        """Ask until every required server serves all of `expected`, or time is up; then others as long as it is useful.
+        """Ask until every required server serves all of `expected`, then linger.
 
         Args:
             servers: The servers to ask.
@@ -191,7 +191,7 @@ class Watch:
             return tuple(watch.result() for watch in watches)
 
     def once(self, servers: Sequence[DnsServer], expected: Sequence[Expectation]) -> tuple[ServerReport, ...]:
-        """Ask each server a single time, and one that is behind a single question."""
+        """Ask each server once, and one that is behind a single question."""
         self._stop.set()
         self._asked_while_behind = 0
         if not servers:
@@ -217,21 +217,21 @@ class Watch:
     def _linger(
         self, watches: dict[Future[ServerReport], DnsServer], pending: set[Future[ServerReport]], until: float
     ) -> None:
-        """Wait for servers that answer; there is no use in waiting for the silent, or for a lost site."""
+        """Wait for servers that answer, and are not at lost sites."""
         waiting = {watch for watch in pending if not (watches[watch].required or watches[watch].lost)}
         while (left := until - self._clock.monotonic()) > 0 and waiting:
             waiting = self._over(waiting, min(left, _LONGEST_PAUSE_S))
             waiting = {watch for watch in waiting if watches[watch] not in self._silent}
 
     def _over(self, pending: set[Future[ServerReport]], pause: float) -> set[Future[ServerReport]]:
-        """Wait for one of these watches, and report those that are over; the others."""
+        """Wait for a watch to end, and report it; the other watches."""
         done, pending = wait(pending, timeout=pause, return_when=FIRST_COMPLETED)
         for watch in done:
             self._on_event(ServerSeen(watch.result()))
         return pending
 
     def _watch(self, server: DnsServer, expected: Sequence[Expectation], accepted_at: float) -> ServerReport:
-        """Ask one server until it serves everything, or the watch is stopped; always at least once."""
+        """Ask a server until it serves everything, or the watch is stopped."""
         pause = _FIRST_PAUSE_S
         # Asked before the authorities serve the change, a cache would keep the old records for a whole TTL more.
         while not server.authoritative and self._authorities - self._silent and not self._stop.wait(pause):
@@ -253,7 +253,7 @@ class Watch:
             pause = min(pause * 1.5, _LONGEST_PAUSE_S)
 
     def _ask(self, server: DnsServer, expected: Sequence[Expectation]) -> tuple[Sequence[Expectation], Answers]:
-        """What was asked, and the answers: while the anchor is old, nothing else of many names."""
+        """The questions and answers; while the anchor is old, it alone."""
         if not server.authoritative:
             return expected, self._answers(server, expected)
         first = [self._anchor]
@@ -267,7 +267,7 @@ class Watch:
 
 
 def _verdict(missing: Sequence[Expectation], answers: Answers) -> ServerVerdict:
-    """Stale where an answer shows something else; silent where none does, and others are missing or failed."""
+    """Stale where an answer shows something else, silent where none does."""
     return "stale" if any(answers[expectation.question].conclusive for expectation in missing) else "silent"
 
 
@@ -294,7 +294,7 @@ def _answer(question: Question, answers: Answers) -> RecordedAnswer:
 
 @dataclass(frozen=True, slots=True)
 class LateProof:
-    """What a run that changes nothing has seen of the newest change."""
+    """The late proof of the newest change."""
 
     last: LastChange | None = None
     caught_up: tuple[ServerReport, ...] = ()  # servers that serve it by now, and were not seen to before
@@ -313,7 +313,7 @@ class LateProof:
 
     @property
     def reason(self) -> str:
-        """What is not proved; "" where everything is."""
+        """The missing proof in words; "" where nothing is missing."""
         if self.last is None or not self.unproved:
             return ""
         return f"what {self.last.called} changed is not proved: {behind(self.unproved)}"

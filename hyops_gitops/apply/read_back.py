@@ -1,4 +1,4 @@
-"""Read back what a PATCH wrote, as rows: a 204 alone is not believed.
+"""Read back what a PATCH wrote: a 204 alone is not believed.
 
 A database with several writers may answer 204 for what no node has stored (seen on Galera), and one without isolation
 stores what two requests wrote at once. So the names of an update, its claim and the SOA are read again, with one small
@@ -24,7 +24,7 @@ _LOOK_PAUSES_S = (0.0, 0.2, 1.0)  # a read may come from a copy of the database 
 
 @dataclass(frozen=True, slots=True)
 class ReadBack:
-    """What the database holds where an update was written."""
+    """The rows of the database where an update was written."""
 
     differing: tuple[Key, ...] = ()  # keys that are not as the update left them
     damage: tuple[Damage, ...] = ()
@@ -38,7 +38,7 @@ class ReadBack:
 
     @property
     def problem(self) -> str:
-        """What another writer left there, in words."""
+        """The traces of another writer, in words."""
         names = ", ".join(f"{name} {rrtype}" for name, rrtype in self.differing)
         changed = f"another writer changed {names} at the same moment" if names else ""
         damaged = f"{damage_words(self.damage)}; repair it: `{REPAIR}`" if self.damage else ""
@@ -51,7 +51,7 @@ NOTHING_READ = ReadBack()
 def read_back(
     reader: ZoneReader, zone: str, expected: Mapping[Key, RRset | None], also: Collection[str] = ()
 ) -> ReadBack:
-    """The rows at these names and the SOA, against what should be there; of those in `also` only damage counts.
+    """Compare rows with what should be there; in `also` only damage counts.
 
     Raises:
         OutsideFailure: they cannot be read.
@@ -66,7 +66,7 @@ def read_back(
 
 
 def read_landed(primary: ZoneReader, zone: str, anchor: Anchor, intent: Intent, on_event: OnEvent) -> ReadBack:
-    """What an intent left, long after its writer has gone: others may have written there since, which is drift."""
+    """The rows that a settled intent left; later writes there are drift."""
     expected = {change.key: change.after for change in intent.changes if change.writes}
     markers = [anchor_name(zone), claim_name(zone, anchor.seq, anchor.segment)]
     try:
@@ -79,7 +79,7 @@ def read_landed(primary: ZoneReader, zone: str, anchor: Anchor, intent: Intent, 
 
 
 def left_by(update: Update) -> dict[Key, RRset | None]:
-    """What an update leaves at each of its keys, None for nothing; tombstones that are deleted do not matter."""
+    """The RRset that an update leaves at each key; None for nothing."""
     left: dict[Key, RRset | None] = {}
     for operation in (*update.markers, *update.deletes, *update.replaces):
         if not isinstance(operation, RRset):
@@ -93,7 +93,7 @@ def left_by(update: Update) -> dict[Key, RRset | None]:
 def believed(
     writer: ZoneWriter, update: Update, sent: PatchOutcome, clock: Clock, on_event: OnEvent
 ) -> tuple[PatchOutcome, ReadBack]:
-    """The outcome of an update that was accepted, by what the database holds.
+    """The outcome of an accepted update, by the rows in the database.
 
     An update whose claim is missing is settled: it never lands later, so that its result may say `failed`.
 

@@ -1,4 +1,4 @@
-"""The receipt: the outcome of one apply, its servers, services and deleted names."""
+"""The receipt of an apply: outcome, servers, services, deleted names."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -41,7 +41,7 @@ class Departure:
 
 
 def departures(changes: Iterable[Change], servers: Sequence[ServerReport]) -> tuple[Departure, ...]:
-    """One for each name of which nothing of ours is left; a name that only changes its type is not deleted."""
+    """The names of which nothing of ours is left."""
     return tuple(
         Departure(name, tuple(_gone_from(of_name, server) for server in servers))
         for name, of_name in sorted(written_by_name(changes).items())
@@ -68,7 +68,7 @@ Outcome = Literal["applied", "nothing", "refused", "failed", "unconfirmed", "rol
 
 @dataclass(frozen=True, slots=True)
 class RollBack:
-    """Names that did not answer after the move: moved back and held, or why not."""
+    """The names moved back and held after a move, or why not."""
 
     names: tuple[str, ...]
     outcome: str  # of the roll-back's own intent; "refused" where there is none

@@ -1,4 +1,4 @@
-"""The entries that an apply, a settlement, a restore and a repair write: one way to build each of them."""
+"""The entries that apply, settlement, restore and repair write."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,7 +21,7 @@ def head_of(log: Log) -> EntryRef:
 
 
 def result_of(entry: Entry, outcome: ResultOutcome, after: ZoneDigests, reason: str = "") -> Result:
-    """The result of an intent of which no more than its outcome is known; `replace` puts in the rest."""
+    """The result of an intent by its outcome; `replace` adds more."""
     if not isinstance(entry.body, Intent):
         raise TypeError(f"entry {entry.seq} is of type {entry.type}, expected an intent")
     return Result(
@@ -45,7 +45,7 @@ def recorded_refusal(refusal: Refused | GuardRefusal) -> RecordedRefusal:
 
 
 def recorded_overrides(overrides: Sequence[Override]) -> tuple[Override, ...]:
-    """Overrides fit for the log: each reason cut, and without secrets and addresses."""
+    """Overrides fit for the log: reasons cut, without secrets and addresses."""
     return tuple(replace(override, reason=masked(override.reason)) for override in overrides)
 
 
@@ -56,7 +56,7 @@ def record_refusal(
     changes: tuple[Change, ...],
     overrides: Sequence[Override],
 ) -> Log:
-    """Append a refusal, unless the newest one since the last result is the same."""
+    """Append a refusal, unless the newest since the last result is equal."""
     log = opened.log
     given = recorded_overrides(overrides)
     body = Refusal(opened.contracts, opened.authority_ref, merged, refusals, changes, given)

@@ -1,4 +1,4 @@
-"""Step 3: an open intent at the head of the log. Its writer is at work, or is gone and its update must be settled.
+"""Step 3: wait for the writer of an open intent, or settle it.
 
 While the lease runs the writer may still send its PATCH; it is taken for dead when this machine can tell that its
 process is gone, when the head has not moved for the lease and half a minute by our own clock, or when the operator
@@ -36,7 +36,7 @@ _SETTLE_PAUSES_S = (0.0, 0.2, 0.8)  # gsqlite3 answers 500 while another writer 
 
 
 def without_open_intent(opened: Opened, request: ApplyRequest, workspace: Workspace) -> tuple[Opened, Seen]:
-    """The log without an open intent, and the zone as it is then.
+    """Wait for or settle an open intent; the log and zone then.
 
     The zone is looked at first: nothing may be settled on a server that is not writable, or whose anchor is of another
     log.
@@ -53,7 +53,7 @@ def without_open_intent(opened: Opened, request: ApplyRequest, workspace: Worksp
 
 
 def settle_open_intent(opened: Opened, primary: ZoneWriter, request: ApplyRequest, workspace: Workspace) -> Opened:
-    """Wait for a writer at work, settle for one that is gone, until no intent is open.
+    """Wait for a writer at work; settle for one that is gone.
 
     Raises:
         Refused: guard `open-intent`, when not to wait.
@@ -90,7 +90,7 @@ def settle_intent(opened: Opened, primary: ZoneWriter, entry: Entry, intent: Int
 
 
 def _lost_later(log: Log, primary: ZoneWriter, seq: int) -> Anchor | None:
-    """The anchor, where it names a newer intent that this log has lost and no gap entry names yet.
+    """The anchor, where it names a newer intent that this log lost.
 
     Then the claim shows nothing: that intent turned it into a tombstone, or the run that settled this one did.
     """
@@ -109,7 +109,7 @@ def _lost_later(log: Log, primary: ZoneWriter, seq: int) -> Anchor | None:
 
 
 def _settled(primary: ZoneWriter, update: Update, workspace: Workspace) -> bool:
-    """Whether the update landed; it never will from now on. Settling does no harm twice, so it is tried again.
+    """Settle an update, with retries; whether it had landed.
 
     A program of protocol 1 may have made its claim a tombstone before us and gone no further; then the anchor, which
     nothing but the update itself puts down, tells that it had landed.
@@ -166,7 +166,7 @@ def end_of(log: Log, seq: int) -> Entry | None:
 
 
 def overtaken(intent: Entry, settled: Entry) -> Unconfirmed | OutsideFailure:
-    """The failure of a writer that was taken for dead, and whose intent another run has settled."""
+    """The failure of a live writer whose intent another run has settled."""
     settling = f"another run took this one for dead and settled its intent {intent.seq} by entry {settled.seq}"
     if isinstance(settled.body, Result) and settled.body.outcome == "applied":
         return Unconfirmed(
@@ -191,7 +191,7 @@ def _is_gone(entry: Entry, intent: Intent, request: ApplyRequest, workspace: Wor
 
 
 def _wait(opened: Opened, primary: ZoneWriter, entry: Entry, intent: Intent, workspace: Workspace) -> Opened:
-    """Watch the head until it moves or has stood still for so long that its writer must be gone."""
+    """Watch the head until it moves or its writer must be gone."""
     workspace.on_event(Step(f"waiting for intent {entry.seq} by {entry.envelope.principal} to get its result"))
     began = workspace.clock.monotonic()
     limit = intent.lease.seconds + _GRACE_S
@@ -215,7 +215,7 @@ _AT_ONCE = 1000  # numbers: a PATCH has a limit, and a gap has none
 
 
 def free_reserved_numbers(primary: ZoneWriter, log: Log) -> bool:
-    """Clear what a reconciled break-glass segment left at the next numbers; whether anything was there.
+    """Clear the markers of a reconciled segment; whether there were any.
 
     Raises:
         OutsideFailure: the primary cannot be reached, or refuses; nothing but markers was changed.
@@ -224,7 +224,7 @@ def free_reserved_numbers(primary: ZoneWriter, log: Log) -> bool:
 
 
 def _free_after_a_lost_segment(primary: ZoneWriter, log: Log) -> None:
-    """Clear the next numbers where break-glass closed them and cannot be reconciled: an override accepts the zone.
+    """Clear the next numbers where a lost break-glass segment closed them.
 
     No intent of this log ever had a number behind its head, so nothing there fences a live writer.
     """
@@ -234,7 +234,7 @@ def _free_after_a_lost_segment(primary: ZoneWriter, log: Log) -> None:
 
 
 def free_lost_numbers(primary: ZoneWriter, log: Log, *, restored: bool = False) -> None:
-    """Clear the numbers that the next intents will get, after a gap or a segment that is newer than the last apply.
+    """Clear markers at the next numbers after a gap or a segment.
 
     The lost intent that the anchor names has landed; where its number is not used again its claim becomes a tombstone,
     as it would have.
@@ -266,7 +266,7 @@ def free_lost_numbers(primary: ZoneWriter, log: Log, *, restored: bool = False) 
 
 
 def _clear(primary: ZoneWriter, log: Log, deletes: list[Key], replaces: list[RRset] | None = None) -> bool:
-    """Delete those of the markers that are there; whether anything was, or is to be put."""
+    """Delete the markers that are there; whether anything was sent."""
     if not deletes and not replaces:
         return False
     there = {rrset.key for rrset in primary.rrsets_at({name for name, _ in deletes})}

@@ -1,4 +1,4 @@
-"""What an apply is asked to do."""
+"""The request of an apply."""
 
 from dataclasses import dataclass
 

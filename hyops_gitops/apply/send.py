@@ -54,11 +54,11 @@ class Update:
 
     @classmethod
     def of(cls, log: Log, entry: Entry) -> "Update":
-        """The update of an intent, as far as the log tells: its markers."""
+        """The markers of an intent's update."""
         return cls(log.zone, entry.anchor, entry.envelope.prev_entry, log.anchor)
 
     def carrying(self, deletes: Sequence[Key], replaces: Sequence[RRset], *, locked: bool) -> "Update":
-        """The same with what it is about, less what its markers do already: PowerDNS refuses a key named twice."""
+        """With its changes, less what its markers do: PowerDNS refuses repeated keys."""
         begun = self.markers
         gone = {operation for operation in begun if not isinstance(operation, RRset)}
         put = {operation.key for operation in begun if isinstance(operation, RRset)}
@@ -79,22 +79,22 @@ class Update:
 
     @property
     def tombstone(self) -> RRset:
-        """What the claim becomes."""
+        """The CNAME that the claim becomes."""
         return tombstone(self.zone, self.intent.seq, self.intent.segment)
 
     @property
     def markers(self) -> list[Operation]:
-        """What it begins with: the lock, its turn, the claim before, its own."""
+        """Its first operations: lock, turn, the claim before, its own."""
         return [*self._begin(landed=True), self.claim]
 
     @property
     def settling(self) -> list[Operation]:
-        """The PATCH that settles it: accepted only if it has not landed, and then it never can."""
+        """The PATCH that settles it: accepted only if it has not landed."""
         return [*self._begin(landed=False), self.tombstone]
 
     @property
     def closing(self) -> list[Operation]:
-        """The PATCH after which a landed one that took no turn, as those of protocol 1, is refused when repeated."""
+        """The PATCH that closes a landed update of protocol 1 to repeats."""
         return [*self._begin(landed=True), self.claim.key, self.tombstone]
 
     def _begin(self, *, landed: bool) -> list[Operation]:
@@ -147,7 +147,7 @@ def send(writer: ZoneWriter, update: Update, clock: Clock, why_not: Callable[[],
 
 
 def settle(writer: ZoneWriter, update: Update) -> bool:
-    """Find out for good whether an update landed: afterwards it either has, or never can.
+    """Settle an update: it has landed, or never can. Whether it has.
 
     Raises:
         Unconfirmed: the server cannot be reached, or answers with something else.
@@ -182,7 +182,7 @@ def _landed_before(writer: ZoneWriter, update: Update) -> bool:
 
 
 def _last_look(writer: ZoneWriter, update: Update, why_not: Callable[[], str | None]) -> str | None:
-    """The reason not to send; a zone without a lock row gets it before the last look.
+    """The reason not to send; a missing lock row is written first.
 
     Raises:
         OutsideFailure: the lock row cannot be written; the update was not sent.
@@ -193,7 +193,7 @@ def _last_look(writer: ZoneWriter, update: Update, why_not: Callable[[], str | N
 
 
 def _came_before(writer: ZoneWriter, update: Update) -> bool:
-    """Whether an update was refused because a copy of it had landed: something between had doubled it.
+    """Whether an update was refused because a copy of it had landed.
 
     Raises:
         Unconfirmed: that cannot be read.
@@ -218,7 +218,7 @@ def _unknown(why: str) -> Unconfirmed:
 
 
 def ensure_lock(writer: ZoneWriter, zone: str, previous: Anchor | None) -> None:
-    """Put the lock row into the zone, by a PATCH of its own, and read it back; nothing where it is there.
+    """Put the lock row into a zone that lacks it.
 
     Args:
         writer: The primary.
@@ -250,7 +250,7 @@ def _has_lock(seen: tuple[RRset, ...], zone: str) -> bool:
 
 
 def _held(seen: tuple[RRset, ...], zone: str) -> RRset:
-    """A row that is there, to be written again as it is: the previous claim or its tombstone, else the SOA."""
+    """A row to write again as it is: claim, tombstone or SOA."""
     for rrset in seen:
         if rrset.name != zone and rrset.type in ("TXT", "CNAME"):
             return rrset
@@ -262,7 +262,7 @@ def _held(seen: tuple[RRset, ...], zone: str) -> RRset:
 
 @dataclass(frozen=True, slots=True)
 class LastLook:
-    """Step 8's last look before a PATCH: is the intent still ours to carry out, and the zone what was planned on?"""
+    """Step 8's last look: whether intent and zone are as planned."""
 
     prepared: Prepared
     intended: Log
@@ -303,7 +303,7 @@ class LastLook:
 
 
 def update_of(prepared: Prepared, log: Log, intended: Log, now: datetime) -> Update:
-    """The one PATCH: its markers, the deletes and replaces of the plan, the anchor; and markers that expired."""
+    """The one PATCH: markers, deletes, replaces and anchor; expired markers go."""
     plan, zone, entry = prepared.plan, prepared.plan.zone, intended.head
     deletes: list[Key] = [change.key for change in plan.changes if change.writes and change.after is None]
     replaces: list[RRset] = [change.after for change in plan.changes if change.writes and change.after is not None]
@@ -320,7 +320,7 @@ def update_of(prepared: Prepared, log: Log, intended: Log, now: datetime) -> Upd
 
 
 def _reserved(log: Log) -> tuple[int, ...]:
-    """Numbers of the log that the first update of a segment closes: a run may still be carrying one out."""
+    """The numbers of the log that a segment's first update closes."""
     if log.segment is None or log.base is None or log.ledger.anchor is not None:
         return ()
     anchor, opened = log.segment.base.anchor, log.base.open_intent

@@ -169,7 +169,7 @@ def proposal_markdown(proposal: Proposal) -> str:
 
 
 def receipt_markdown(receipt: Receipt) -> str:
-    """The receipt of an apply, with tables of its servers and of its steps."""
+    """The receipt of an apply, with tables of servers and steps."""
     parts = [
         f"### {_HEADINGS[receipt.outcome]}: `{receipt.commit[:12]}`, {counts(receipt.plan.changes)}",
         _fenced(receipt_text(receipt).splitlines(), "hyops-gitops apply").rstrip("\n"),
@@ -192,7 +192,7 @@ def error_markdown(error: HyopsError, findings: Sequence[Finding] = ()) -> str:
 
 
 def _fenced(lines: Iterable[str], whole: str) -> str:
-    """A block that shows lines as they are; what does not fit is left out and counted."""
+    """A fenced block of lines; those that do not fit are counted."""
     shown: list[str] = []
     left, size = 0, 0
     for line in map(printable, lines):
@@ -213,7 +213,7 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _cell(text: str) -> str:
-    """Names of servers are an authority file's, so letters, digits and hyphens; anything else is taken out."""
+    """A cell without characters that Markdown could read."""
     return re.sub(r"[^A-Za-z0-9 .,_-]", "", text)
 
 

@@ -1,4 +1,4 @@
-"""What a cache may still answer for a name after it was changed, and until when.
+"""Answers of servers: judged by name, and viewed as a zone.
 
 A resolver that gives an old answer within that answer's TTL does what it should (RFC 1034 section 3.6; RFC 2308 for
 answers that there is nothing). One that gives it for longer does not.
@@ -41,7 +41,7 @@ _ROUNDING = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """What one change replaced at one name."""
+    """The records that a change replaced at a name."""
 
     records: Mapping[str, RRset | None]  # by type; None: there was nothing
     until: datetime | None  # when the last cache has forgotten it; None: not seen when the last server let go of it
@@ -55,7 +55,7 @@ class Earlier:
 
 
 def earlier_answers(name: str, applied: Iterable[Applied], negative_ttl: int | None) -> tuple[Earlier, ...]:
-    """What the changes of a name replaced, newest first.
+    """The records that the changes of a name replaced, newest first.
 
     Args:
         name: The name.
@@ -85,7 +85,7 @@ _NEVER_SERVED = frozenset({"ALIAS", "LUA"})
 
 @dataclass(slots=True)
 class Viewer:
-    """Looks at the servers of one zone, and notes what it could not see."""
+    """Views the servers of a zone, and notes what it cannot see."""
 
     authority: Authority
     workspace: Workspace
@@ -94,7 +94,7 @@ class Viewer:
     blind: bool = False  # whether a server that has to be looked at could not be
 
     def primary(self, keys: Collection[Key]) -> ServerView | None:
-        """The primary: by its API where that can be, which alone shows the whole zone without asking leave.
+        """The primary, by its API where possible, which shows the whole zone.
 
         Args:
             keys: What to ask for where only questions can be asked.
@@ -133,7 +133,7 @@ class Viewer:
         return rrtype not in _NEVER_SERVED and self.workspace.transfers.knows_type(rrtype)
 
     def _by_api(self) -> tuple[RRset, ...] | None:
-        """What the primary's API shows.
+        """The RRsets by the primary's API.
 
         Raises:
             HyopsError: nothing else will do, and it cannot be asked.
@@ -152,7 +152,7 @@ class Viewer:
         return ZoneCopy.of(zone, ask(self.workspace.dns, server, copy_questions(zone)))
 
     def _by_dns(self, server: DnsServer, copy: ZoneCopy, keys: Collection[Key]) -> ServerView | None:
-        """By transfer where the server allows it, else record by record; None where nothing can be concluded."""
+        """A view by transfer, else record by record; None where inconclusive."""
         zone = self.authority.zone
         if copy.trouble:
             self._blind(server, copy.trouble)
@@ -188,7 +188,7 @@ class Viewer:
             )
 
     def _blind(self, server: DnsServer, why: str) -> None:
-        """Note a server that did not show what it holds; one that answers, though with a failure, always counts."""
+        """Note a server that did not show its zone; failures always count."""
         hint = f"; {NEW_ZONE_EXPLAINED}" if "REFUSED" in why and is_shared(self.authority) else ""
         self.unseen.append(f"{server}: {unseen_because(why)}{hint}")
         self.blind = self.blind or server.required or server.role == "primary" or why != NO_ANSWER
@@ -212,7 +212,7 @@ class Viewer:
 
 
 def _askable(keys: Collection[Key], apex: str) -> Iterator[Key]:
-    """What a question to an authority server can answer: nothing at or below a zone cut."""
+    """The keys that an authority server answers: none below zone cuts."""
     cuts = {name for name, rrtype in keys if rrtype == "NS" and name != apex}
     for name, rrtype in keys:
         if not any(name == cut or is_below(name, cut) for cut in cuts):
@@ -224,7 +224,7 @@ _MINIMUM = -1  # position in an SOA's rdata (RFC 1035 section 3.3.13)
 
 
 def negative_ttl(answers: Iterable[Answers], zone: str) -> int | None:
-    """Seconds for which a cache may remember a negative answer (RFC 2308 section 5); None where no SOA was given."""
+    """Seconds that caches keep a negative answer (RFC 2308 section 5)."""
     question = Question(zone, "SOA")
     given = (answered(of_server, question) for of_server in answers)
     return max((min(soa.ttl, int(soa.rdata[0].split()[_MINIMUM])) for soa in given if soa), default=None)
@@ -232,7 +232,7 @@ def negative_ttl(answers: Iterable[Answers], zone: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """One type's answer: whether it is the one wanted, and what a cache may keep it for."""
+    """A type's answer: whether it is right, and until when cached."""
 
     found: RRset | None
     met: bool
@@ -242,7 +242,7 @@ class _Judged:
 
 @dataclass(slots=True)
 class Judge:
-    """Holds answers against what is intended, and those of resolvers against what a name was before, too."""
+    """Compares answers with what is intended, those of caches with earlier records."""
 
     log: Log | None
     negative_ttl: int | None
@@ -259,7 +259,7 @@ class Judge:
         *,
         decided: bool,
     ) -> ServerAnswer:
-        """What this server's answers about one name amount to; undecided names are only shown."""
+        """The verdict on a server's answers for a name."""
         mine = [(rrtype, answers[Question(name, rrtype)]) for rrtype in TYPES]
         if why := why_inconclusive(answer for _, answer in mine):
             verdict: Verdict = "silent" if why == NO_ANSWER else "inconclusive"
@@ -291,7 +291,7 @@ class Judge:
         return _Judged(found, met=False)
 
     def _behind(self) -> timedelta:
-        """For how long the server that a resolver asked may itself have answered from a cache."""
+        """The age of answers in the caches behind a resolver."""
         return timedelta(seconds=OLD_ANSWER_S if self.shared else 0)
 
     def _earlier_of(self, name: str) -> tuple[Earlier, ...]:
@@ -301,7 +301,7 @@ class Judge:
         return self._earlier[name]
 
     def _kept_until(self, name: str, rrtype: str, found: RRset | None) -> datetime | None:
-        """Until when a server on the primary's database may answer so from its caches, None when it may not."""
+        """The end of a cached answer, on the primary's database."""
         newest = next(reversed(list(self.log.applied_to(name))), None) if self.log else None
         if newest is None or newest.result.accepted is None:
             return None
@@ -311,7 +311,7 @@ class Judge:
         return until if kept else None
 
     def _left(self, stale: list[_Judged], *, counted_down: bool) -> int | None:
-        """Seconds until the server asks again, at the latest; by the TTL of a resolver that answers anything."""
+        """Seconds until the server asks again, at the latest."""
         ttls = [answer.found.ttl for answer in stale if answer.found and counted_down]
         if ttls:
             return max(ttls)
@@ -324,7 +324,7 @@ def _rdata(rrset: RRset | None) -> tuple[str, ...] | None:
 
 
 def _note(server: DnsServer, answers: list[Answer], records: tuple[RRset, ...], wanted: Mapping[str, RRset]) -> str:
-    """What the records alone do not show."""
+    """A remark on what the records alone do not show."""
     if server.authoritative and not all(answer.authoritative for answer in answers):
         return "answers without authority: it does not serve the zone, or a zone below has been delegated"
     if {rrset.key: rrset.rdata for rrset in records} == {rrset.key: rrset.rdata for rrset in wanted.values()}:

@@ -1,4 +1,4 @@
-"""The report of `doctor`: one line a check, and what is still in the way of an apply."""
+"""The report of `doctor`: a line for each check."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -51,7 +51,7 @@ class Checkup:
 
 
 def attested(checks: Iterable[Check], attests: Mapping[str, str]) -> tuple[Check, ...]:
-    """The checks; those that could not be seen may be attested, a failure stays one.
+    """The checks, with attested ones among those that could not be seen.
 
     Raises:
         UsageError: code `bad-attest`: there is no such check.
@@ -119,7 +119,10 @@ def examined(check: str, look: Look) -> Check:
 
 
 class CachedCheck(Generic[_Value]):
-    """A value that several checks look at, asked for once; the first check reports why it cannot be had."""
+    """A value that several checks need, asked for once.
+
+    The first check that asks reports why it cannot be had.
+    """
 
     def __init__(self, check: str, ask: Callable[[], _Value]) -> None:
         self._check = check

@@ -215,7 +215,7 @@ def examine(request: DoctorRequest, workspace: Workspace, attests: Mapping[str, 
 
 
 def _sites(request: DoctorRequest, authority: Authority) -> dict[str, Look]:
-    """The sites of remote and runner; a rule refuses a primary in the failure domain, so that needs no check."""
+    """The sites of remote and runner; a rule checks the primary's."""
     return {
         "site-remote": lambda: outside(authority, "the git remote", request.remote_site, "--remote-site"),
         "site-runner": lambda: outside(authority, "the machine that applies", request.runner_site, "--runner-site"),

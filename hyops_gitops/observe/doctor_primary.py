@@ -1,4 +1,4 @@
-"""The checks of the primary's API: key and its binding, TLS, version, backend, zone, anchor, clock, plan."""
+"""The checks of the primary's API, from its key to a plan."""
 
 import re
 from collections.abc import Collection
@@ -26,7 +26,7 @@ from hyops_gitops.plan.limits import Limits
 
 
 def signed_zone(header: ZoneHeader, authority: Authority, workspace: Workspace) -> str:
-    """How the zone is signed."""
+    """The signing of the zone."""
     check_signing(header, authority)
     zone = authority.zone
     if header.signing is None:

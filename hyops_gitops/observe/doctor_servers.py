@@ -1,4 +1,4 @@
-"""The checks of the DNS servers: the primary's own answer, each secondary's and resolver's, transfers and NOTIFY.
+"""The checks of the DNS servers: their answers, transfers and NOTIFY.
 
 Secondaries on the primary's database (`policy.replication: native`) transfer nothing; they keep answers in caches.
 """

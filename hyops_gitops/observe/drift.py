@@ -68,7 +68,7 @@ class DriftCase:
 
     @property
     def sides(self) -> tuple[str, str]:
-        """What `expected` and `found` are in this case."""
+        """The names of `expected` and `found` in this case."""
         return SIDES.get(self.kind, _RECORDED_AND_OBSERVED)
 
     def to_json(self) -> dict[str, object]:
@@ -109,7 +109,7 @@ class ServerView:
 
     @property
     def where(self) -> str:
-        """How a case names it."""
+        """Its label in cases."""
         return server_label(self.role, self.name)
 
     @property
@@ -118,7 +118,7 @@ class ServerView:
         return Anchor.parse(self.marker) if self.marker else None
 
     def differences(self, expected: Zone) -> tuple[Difference, ...]:
-        """How it differs from a zone, in what was looked at; disabled records, which are not served, do not count."""
+        """The differences from a zone, in what was looked at, as served."""
         return compare(expected, self.zone, self.looked_at)
 
 
@@ -138,7 +138,7 @@ class DriftReport:
 
     @property
     def exit_code(self) -> Exit:
-        """1: drift. 4: none that could be seen, but not all that has to be looked at could be."""
+        """1: drift. 4: none seen, but a server that counts was not."""
         if any(case.counts for case in self.cases):
             return Exit.NO
         return Exit.OUTSIDE if self.blind else Exit.OK
@@ -188,7 +188,7 @@ def secondary_drift(case: DriftCase, view: ServerView, contracts: Mapping[Key, s
 
 
 def compare(expected: Zone, found: Zone, within: Collection[Key] | None = None) -> tuple[Difference, ...]:
-    """How one zone differs from another; None: everywhere."""
+    """The differences between zones, within some keys or everywhere."""
     keys = (key for key in expected.served_otherwise(found) if within is None or key in within)
     return tuple(Difference(*key, expected.rrsets.get(key), found.rrsets.get(key)) for key in keys)
 
@@ -196,7 +196,7 @@ def compare(expected: Zone, found: Zone, within: Collection[Key] | None = None) 
 def shared_case(
     secondary: Secondary, view: ServerView, expected: Zone, reference: ServerView | None
 ) -> DriftCase | None:
-    """Whether it answers otherwise than the primary. It cannot be edited apart: it has no records of its own.
+    """The case of a server on the primary's database that answers otherwise.
 
     Args:
         secondary: Which.

@@ -37,7 +37,7 @@ class DriftInputs:
 
 
 def left_by(log: Log) -> Zone:
-    """The zone as it should be now: ours as applied last, others' as observed last.
+    """The zone as it should be: ours applied, others' observed last.
 
     A foreign record in the way of ours is drift for as long as it stands there, even where it is recorded.
     """
@@ -51,7 +51,7 @@ def left_by(log: Log) -> Zone:
 
 
 def zone_cases(inputs: DriftInputs, view: ServerView, expected: Zone, state: AnchorSays) -> Iterator[DriftCase]:
-    """What happened to the zone outside the log.
+    """The cases of a zone that was changed outside the log.
 
     Args:
         inputs: The log and the contracts.
@@ -94,7 +94,7 @@ def zone_cases(inputs: DriftInputs, view: ServerView, expected: Zone, state: Anc
 
 
 def damage_cases(view: ServerView, remedy: str, differences: Sequence[Difference] = ()) -> Iterator[DriftCase]:
-    """What contradicts itself on one server, with how it differs there from what it should be."""
+    """The cases of rows that contradict each other on a server."""
     for damage in view.damage:
         here = tuple(difference for difference in differences if difference.name == damage.name)
         message = f"{damage.message}; the cause is {CAUSE}"
@@ -103,7 +103,7 @@ def damage_cases(view: ServerView, remedy: str, differences: Sequence[Difference
 
 
 def _edits(inputs: DriftInputs, view: ServerView, differences: Sequence[Difference]) -> Iterator[DriftCase]:
-    """A case for each name: a record of ours edited, or a foreign one."""
+    """A case for each name with edited or foreign records."""
     ours, wanted = inputs.log.state.names(), inputs.desired.names()
     for name, group in groupby(differences, key=lambda difference: difference.name):
         together = tuple(group)
@@ -158,7 +158,7 @@ def _foreign(
 def unapplied_cases(
     inputs: DriftInputs, undecided: Collection[str], commits: Sequence[CommitInfo]
 ) -> Iterator[DriftCase]:
-    """What the contracts ask for and was never applied.
+    """The cases of contracts that were never applied.
 
     Args:
         inputs: The log and the contracts.
@@ -198,7 +198,7 @@ def secondary_case(
     recorded: Zone,
     stuck: Callable[[], StuckSerial | None],
 ) -> DriftCase | None:
-    """Whether a secondary holds something else than it should, and which kind of else.
+    """The case of a secondary that holds something else than it should.
 
     Args:
         secondary: Which.

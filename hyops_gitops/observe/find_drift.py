@@ -73,7 +73,7 @@ class _DriftSearch:
         self.viewer = Viewer(self.authority, _views(request, workspace), strict=request.look == "api" or request.record)
 
     def run(self) -> DriftReport:
-        """Look, record, bring up: the record shows how it was before anything was repaired."""
+        """Look, record, then bring up: the record shows the state before."""
         log = self._log()
         inputs = self._inputs(log)
         keys = log.observed.rrsets.keys() | log.state.entries.keys() | inputs.desired.rrsets.keys()
@@ -106,7 +106,7 @@ class _DriftSearch:
         return self.zone.verified(self.zone.store.fetch()) if self.request.record else self.zone.log()
 
     def _inputs(self, log: Log) -> DriftInputs:
-        """The log and the contracts; a held one asks for what was applied last, as it does of an apply."""
+        """The log and the contracts; a held one keeps what was applied."""
         contracts = {contract.path: contract for contract in self.validation.contracts}
         held = holds_in_effect(log.state, log.holder, contracts.values())
         asked = (rrset for path, contract in contracts.items() if path not in held for rrset in contract.rrsets())
@@ -118,7 +118,7 @@ class _DriftSearch:
             yield f"what {path} intends: it is invalid"
 
     def _copies(self, log: Log, primary: ServerView | None) -> list[tuple[Secondary, ServerView, DriftCase | None]]:
-        """Every secondary that could be looked at, held against the primary, or else against the log."""
+        """Every visible secondary, compared with the primary or else the log."""
         found = []
         for secondary in self.authority.secondaries:
             reference = primary.zone if primary and primary.looked_at is None else left_by(log)
@@ -135,7 +135,7 @@ class _DriftSearch:
         return found
 
     def _expected_of(self, view: ServerView, primary: ServerView | None, log: Log) -> Zone:
-        """What a secondary should hold: what the primary does, where that was seen, and the log for the rest."""
+        """The zone that a secondary should hold: the primary's, else the log's."""
         if primary is None:
             return self.viewer.comparable(left_by(log), view.source)
         if primary.looked_at is None:
@@ -144,7 +144,7 @@ class _DriftSearch:
         return rest.with_rrsets(primary.zone.rrsets.values())
 
     def _stuck(self) -> StuckSerial | None:
-        """Why a write would not move the primary's serial, as far as its API tells."""
+        """The reason why a write would not move the primary's serial."""
         try:
             reader = self.viewer.workspace.reader_with_key(self.authority)
             if reader is not None:
@@ -182,7 +182,7 @@ class _DriftSearch:
     # --- what it does
 
     def _record(self, copies: list[tuple[Secondary, ServerView, DriftCase | None]]) -> int | None:
-        """Append what the zone and the secondaries show, unless the log has it already; the entry's number."""
+        """Append the drift, unless the log has it already; the entry's number."""
         workspace, authority = self.workspace, self.authority
         opened = open_for_writing(workspace, about_keys=False, tolerate_doubt=False)
         log = opened.log
@@ -209,7 +209,7 @@ class _DriftSearch:
         return opened.writer.append(log, body, zone, log.state).head.seq
 
     def _retransfer(self, name: str, log: Log, primary: ServerView | None) -> str:
-        """Have a secondary transfer the zone, or flush its caches, and wait until it holds what the primary holds."""
+        """Have a secondary transfer, or flush its caches, and wait for it."""
         secondary = next((secondary for secondary in self.authority.secondaries if secondary.name == name), None)
         if secondary is None:
             known = ", ".join(secondary.name for secondary in self.authority.secondaries) or "none"
@@ -244,7 +244,7 @@ class _DriftSearch:
 
 
 def _views(request: DriftRequest, workspace: Workspace) -> Workspace:
-    """How to look: the API's reader where it is wanted."""
+    """The ports to look through: the API's reader where it is wanted."""
     match request.look:
         case "auto" if not request.record:
             return workspace
@@ -264,6 +264,6 @@ def _anchor_state(primary: ServerView, log: Log) -> AnchorSays:
 
 
 def _recorded_last(log: Log) -> tuple[SecondaryDrift, ...] | None:
-    """The secondaries of the newest drift entry, None when something was applied since."""
+    """The secondaries of the newest drift entry; None after a later apply."""
     entry = log.entries[log.ledger.drift - 1] if log.ledger.drift else None
     return entry.body.secondaries if entry is not None and isinstance(entry.body, ZoneDrift) else None

@@ -1,4 +1,4 @@
-"""Status: intended (contracts at HEAD), recorded (signed evidence) and answered (each server), name by name.
+"""Status: intended (contracts), recorded (log) and answered (servers), by name.
 
 By DNS alone: no credentials. What could not be seen is listed, never guessed.
 """
@@ -26,7 +26,7 @@ from hyops_gitops.validate.validation import Validation
 
 
 def look(name: str | None, workspace: Workspace) -> Status:
-    """The status of one name, or of every name that is intended or recorded.
+    """The status of a name, or of every intended or recorded name.
 
     Raises:
         FindingsError: the authority is invalid.
@@ -78,7 +78,7 @@ def look(name: str | None, workspace: Workspace) -> Status:
 
 
 def _log(zone: ManagedZone) -> tuple[Log | None, Refused | None]:
-    """The log, or why it cannot be had although it was started: DNS can be looked at all the same."""
+    """The log, or why it cannot be had although it was started."""
     try:
         return zone.log_if_started(), None
     except Refused as error:
@@ -105,7 +105,7 @@ def _state(server: DnsServer, answers: Answers, zone: str) -> ServerState:
 
 
 def _since(log: Log, name: str) -> Since | None:
-    """The newest applied change of a name that left it what it is."""
+    """The newest applied change that left records at a name."""
     newest = next(
         (
             applied
@@ -138,7 +138,7 @@ def _damage(
     log: Log | None,
     workspace: Workspace,
 ) -> tuple[tuple[Damage, ...], tuple[str, ...]]:
-    """Rows that contradict each other, and a warning of them: DNS does not show them.
+    """Rows that contradict each other, which DNS does not show; a warning.
 
     Where the primary's key is here its API is asked, for few names or for the whole zone, unless it is silent by DNS
     already; else the log has what was seen last and not repaired since.
@@ -162,7 +162,7 @@ def _about_segments(authority: Authority, log: Log | None, workspace: Workspace)
 
 
 def _caught_up(states: tuple[ServerState, ...], log: Log) -> Iterator[str]:
-    """The servers that were not seen to serve the newest change when it was applied, and that show its anchor now."""
+    """Notes on servers that show the newest change by now."""
     last = last_change(log)
     late = {server.key for server in last.behind} if last and last.segment is None else set()
     for server in states:

@@ -1,4 +1,4 @@
-"""Whether a database keeps two updates apart, judged by what the API lists after updates at the same moment."""
+"""Whether a database keeps updates apart, tried by racing them."""
 
 import threading
 from collections.abc import Callable, Collection, Sequence
@@ -143,7 +143,7 @@ class _Racing:
         return RRset.of(f"{label}.{self.scratch.name}", rrtype, _TTL, [rdata])
 
     def _together(self, pool: ThreadPoolExecutor, updates: Sequence[RRset]) -> None:
-        """Send these at the same moment, each as an update of its own."""
+        """Send these updates at the same moment."""
         before = self.scratch.header().serial
         gate = threading.Barrier(len(updates), timeout=30)
         accepted = sum(pool.map(lambda update: self._send(update, gate.wait), updates))
@@ -166,7 +166,7 @@ def _soa(zone: str) -> RRset:
 
 
 def _remove(scratch: ScratchZone, on_event: OnEvent) -> None:
-    """Remove the zone; where that fails, warn: an earlier failure is the one to raise."""
+    """Remove the zone, or warn: an earlier failure is raised."""
     reason = ""
     for _ in range(_REMOVALS):
         try:

@@ -92,7 +92,7 @@ class NameStatus:
 
     @property
     def agrees(self) -> bool:
-        """Whether all that could be seen is as intended; a cache within its TTL is."""
+        """Whether all that was seen is as intended, or still cached."""
         if self.intended is None or self.recorded_differs:
             return False
         return all(answer.verdict != "differs" for answer in self.answers)
@@ -136,7 +136,7 @@ class ServerState:
 
     @property
     def blinds(self) -> bool:
-        """Whether nothing can be concluded without it: it is required, or it answered that it cannot answer."""
+        """Whether nothing can be concluded without it."""
         return not self.answers and (self.required or self.trouble != NO_ANSWER)
 
     def to_json(self) -> dict[str, object]:
@@ -179,7 +179,7 @@ class Status:
 
     @property
     def exit_code(self) -> Exit:
-        """1: something differs. 4: nothing that could be seen does, but a server that counts did not answer."""
+        """1: something differs. 4: nothing does, but a server is unseen."""
         if not self.log_verifies or self.damage or not all(name.agrees for name in self.names):
             return Exit.NO
         return Exit.OUTSIDE if self.blind else Exit.OK

@@ -15,7 +15,7 @@ _SHOWN = 20
 
 
 def drift_text(report: DriftReport) -> str:
-    """A block for each case, then the actions and what could not be seen."""
+    """A block for each case, the actions, and what was not seen."""
     lines = [line for case in report.cases for line in _case(case)]
     if report.retransferred:
         lines.append(f"secondary {report.retransferred} was brought up to date and holds what it should")
@@ -61,7 +61,7 @@ _COMMITS_SHOWN = 3
 
 
 def status_text(status: Status, *, whole: bool) -> str:
-    """A block for each name, or a line where nothing is the matter; then what was seen besides, and what was not.
+    """A block or a line for each name, notes, warnings, gaps.
 
     Args:
         status: What was found.
@@ -136,7 +136,7 @@ def _listed(records: tuple[RRset, ...]) -> str:
 
 
 def checkup_text(checkup: Checkup) -> str:
-    """One line a check, a remedy below each that is not ok, and the outcome."""
+    """A line for each check, with remedies, and the outcome."""
     return "\n".join(_lines(checkup))
 
 
