@@ -55,7 +55,7 @@ def test_an_error_document_that_cannot_be_written_keeps_its_exit_code(
     with full() as stdout:
         monkeypatch.setattr(sys, "stdout", stdout)
         assert execute(["explain", "nothing", "--format", "json"]) == Exit.USAGE
-    assert "result cannot be written" in capsys.readouterr().err
+    assert "cannot write the result" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("command", "code"), [(["explain"], Exit.OK), (["explain", "nothing"], Exit.USAGE)])

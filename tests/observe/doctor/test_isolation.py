@@ -260,7 +260,7 @@ def test_a_race_in_which_nothing_is_accepted_proves_nothing(small_lab: Lab) -> N
 
 
 def test_only_a_scratch_zone_can_be_removed(small_lab: Lab) -> None:
-    with pytest.raises(ValueError, match="no scratch zone"):
+    with pytest.raises(ValueError, match="is not a scratch zone"):
         PowerDnsScratchZone(small_lab.primary.api_url, "localhost", "lab.internal", small_lab.api_key).remove()
     assert "lab.internal" in zones(small_lab)
 
