@@ -1,4 +1,4 @@
-"""JSON objects from types: a frozen dataclass says what an object holds, and its reader and writer follow from that.
+"""JSON objects as frozen dataclasses, which define reader and writer.
 
 A field is the member of its own name, required. A field with a default is left out where it equals that, and need not
 be there to be read; a field that may be None is null where it is. `Annotated` says what differs: another place (`At`,
@@ -58,7 +58,7 @@ _NAMES: dict[type, str] = {
 
 
 class Kind(NamedTuple):
-    """How values of one type are read from JSON and written to it."""
+    """Reader and writer of the values of one type."""
 
     read: Callable[[object], object]  # raises _Mismatch, or ValueError
     write: Callable[..., object] | None = None  # None: they are JSON
@@ -115,7 +115,7 @@ def _list(item: Kind) -> Kind:
         return tuple(found)
 
     write = item.write
-    return Kind(read, list if write is None else lambda value: [write(one) for one in value])
+    return Kind(read, list if write is None else lambda value: [write(element) for element in value])
 
 
 def _mapping(item: Kind) -> Kind:
@@ -125,14 +125,16 @@ def _mapping(item: Kind) -> Kind:
         name = ""
         found = {}
         try:
-            for name, one in value.items():
-                found[name] = item.read(one)
+            for name, element in value.items():
+                found[name] = item.read(element)
         except _Mismatch as error:
             raise error.below(f".{name}") from None
         return found
 
     write = item.write
-    return Kind(read, dict if write is None else lambda value: {name: write(one) for name, one in value.items()})
+    return Kind(
+        read, dict if write is None else lambda value: {name: write(element) for name, element in value.items()}
+    )
 
 
 def _nullable(kind: Kind) -> Kind:
@@ -154,22 +156,22 @@ _PLAIN = {
 
 
 def kind_of(hint: object) -> Kind:
-    """How values of a type are read and written."""
+    """Reader and writer for the values of a type."""
     if get_origin(hint) is Annotated:
-        inner, *said = get_args(hint)
-        matching = next((one for one in said if isinstance(one, Matching)), None)
+        inner, *marks = get_args(hint)
+        matching = next((mark for mark in marks if isinstance(mark, Matching)), None)
         return _matching(matching) if matching else kind_of(inner)
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
-        return _nullable(kind_of(next(one for one in arguments if one is not NoneType)))
+        return _nullable(kind_of(next(argument for argument in arguments if argument is not NoneType)))
     if origin is tuple:
         return _list(kind_of(arguments[0]))
     if origin is Mapping:
         return _mapping(kind_of(arguments[1]))
     if origin is Literal:
-        return _choice({one: one for one in arguments}, None)
+        return _choice({argument: argument for argument in arguments}, None)
     if isinstance(hint, type) and issubclass(hint, Enum):
-        return _choice({one.value: one for one in hint}, attrgetter("value"))
+        return _choice({member.value: member for member in hint}, attrgetter("value"))
     of = cast("type", hint)
     if of in _PLAIN:
         return _PLAIN[of]
@@ -182,7 +184,7 @@ def kind_of(hint: object) -> Kind:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One field of a type, or one part of a field, as a member of its object."""
+    """A field of a type, or part of one, as a member."""
 
     field: str
     path: tuple[str, ...]  # empty: its own members are members of the object
@@ -199,24 +201,24 @@ def is_nullable(hint: object) -> bool:
 
 
 def _members(field: str, hint: object, default: object) -> tuple[list[Member], Split | None]:
-    said = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
-    plain = get_args(hint)[0] if said else hint
-    place = next((one for one in said if isinstance(one, At | Flat | Split)), None)
+    marks = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+    plain = get_args(hint)[0] if marks else hint
+    place = next((mark for mark in marks if isinstance(mark, At | Flat | Split)), None)
     if isinstance(place, Split):
-        parts = [Member(field, tuple(one.path.split(".")), one.hint, MISSING, of=one.of) for one in place.parts]
+        parts = [Member(field, tuple(part.path.split(".")), part.hint, MISSING, of=part.of) for part in place.parts]
         return parts, place
     if isinstance(place, Flat):
         return [Member(field, (), plain, MISSING, place.only_with)], None
-    if ALWAYS in said:
+    if ALWAYS in marks:
         default = MISSING
-    elif LEFT_OUT in said:
+    elif LEFT_OUT in marks:
         default = None
     path = tuple(place.path.split(".")) if place else (field,)
     return [Member(field, path, hint, default)], None
 
 
 class _Take(NamedTuple):
-    """How one member is read."""
+    """The reader of one member."""
 
     name: str  # empty: the object itself is read
     place: str  # for messages
@@ -227,7 +229,7 @@ class _Take(NamedTuple):
 
 
 class _Put(NamedTuple):
-    """How one member is written."""
+    """The writer of one member."""
 
     get: Callable[[object], object]
     of: Callable[..., object] | None
@@ -238,7 +240,10 @@ class _Put(NamedTuple):
 
 
 class Codec:
-    """The reader and the writer of one type's objects. Its loops are inline: a log has millions of members."""
+    """The reader and the writer of one type's objects.
+
+    Its loops are inline: a log has millions of members.
+    """
 
     def __init__(self, of: type) -> None:
         self.of = of
@@ -309,7 +314,7 @@ def _fields(of: type) -> Iterable[tuple[str, object, object]]:
     """Name, type and default of each field, in their order."""
     hints = get_type_hints(of, include_extras=True)
     if is_dataclass(of):
-        return [(one.name, hints[one.name], one.default) for one in fields(of)]
+        return [(field.name, hints[field.name], field.default) for field in fields(of)]
     defaults: Mapping[str, object] = getattr(of, "_field_defaults")  # noqa: B009  # of a named tuple
     return [(name, hint, defaults.get(name, MISSING)) for name, hint in hints.items()]
 
@@ -334,7 +339,7 @@ def _take(member: Member) -> _Take:
 
 
 def _inside(take: _Take) -> Callable[[object], object]:
-    """What reads a member of the object above it."""
+    """The reader of a member of the object above it."""
 
     def read(value: object) -> object:
         if type(value) is not dict:

@@ -1,4 +1,4 @@
-"""What a field says about its member of a JSON object (core.codec), and the types that many members have."""
+"""Marks of fields for members of a JSON object, and common types."""
 
 import re
 from collections.abc import Callable
@@ -53,14 +53,14 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A field that is written as other members and put together from them again."""
+    """A field that is written as several members."""
 
     parts: tuple[Part, ...]
     join: Callable[..., object]  # of the object, which holds the members read before, and the parts' values
 
 
 class When(Enum):
-    """When a member is written, where its default does not say so."""
+    """The condition under which a member is written, if not by default."""
 
     ALWAYS = auto()
     LEFT_OUT = auto()  # where it is None
@@ -79,7 +79,7 @@ class Matching:
 
 @dataclass(frozen=True, slots=True)
 class Keywords:
-    """What the JSON Schema says beyond the type; a reader does not check it."""
+    """Keywords of the JSON Schema beyond the type; a reader ignores them."""
 
     keywords: tuple[tuple[str, object], ...]
 

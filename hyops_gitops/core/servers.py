@@ -197,7 +197,7 @@ def late_ones(zone: str, servers: Iterable[ServerReport], flushed: Collection[st
 
     Args:
         zone: The zone.
-        servers: What every server answered in the end.
+        servers: The last report of every server.
         flushed: Names of the secondaries whose caches could be flushed.
     """
     for server in servers:

@@ -140,7 +140,7 @@ REFUSED: dict[str, tuple[Callable[[bytes], bytes], str, str]] = {
         "key",
     ),
     "OpenPGP": (lambda _: b"-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nlQ\n", "OpenPGP", "ssh-keygen"),
-    "a binary key": (lambda _: b"\x30\x82\xff\xfe\x00\x01", "no text", "-----BEGIN"),
+    "a binary key": (lambda _: b"\x30\x82\xff\xfe\x00\x01", "not text", "-----BEGIN"),
     "something long": (lambda _: b"x" * 70_000, "longer than any key", "own file"),
 }
 
