@@ -12,7 +12,7 @@ from hyops_gitops.apply.probe import answering_badly, prove_services
 from hyops_gitops.apply.prove import converged, prove
 from hyops_gitops.apply.read_back import NOTHING_READ, ReadBack, believed
 from hyops_gitops.apply.record import recorded_overrides, result_of
-from hyops_gitops.apply.recover import end_of, free_lost_numbers, overtaken
+from hyops_gitops.apply.recover import free_lost_numbers, overtaken
 from hyops_gitops.apply.request import ApplyRequest
 from hyops_gitops.apply.send import LastLook, PatchOutcome, send, update_of
 from hyops_gitops.core.errors import OutsideFailure, Refused, Unconfirmed
@@ -277,10 +277,10 @@ def _record(
         try:
             if reason:
                 log = prepared.opened.writer.newest()
-            settled = end_of(log, intended.head.seq)
+            settled = log.end_of(intended.head)
             if settled is None:
                 log = prepared.opened.writer.append(log, result, zone, state)
-            elif settled.body != result:  # else it had arrived, and only the answer was lost
+            elif settled[0] != result:  # else it had arrived, and only the answer was lost
                 break
         except (OutsideFailure, Refused) as error:
             reason = error.message
@@ -292,4 +292,4 @@ def _record(
             code="result-not-recorded",
             hint="the intent stays open; the next apply settles it",
         )
-    raise overtaken(intended.head, settled)
+    raise overtaken(intended.head, settled[1])

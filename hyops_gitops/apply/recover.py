@@ -158,13 +158,6 @@ def _record_landed(opened: Opened, entry: Entry, intent: Intent, primary: ZoneWr
     return opened.writer.append(log, result, zone, state)
 
 
-def end_of(log: Log, seq: int) -> Entry | None:
-    """The result entry of an intent, if there is one."""
-    return next(
-        (entry for entry in log.entries[seq:] if isinstance(entry.body, Result) and entry.body.intent_seq == seq), None
-    )
-
-
 def overtaken(intent: Entry, settled: Entry) -> Unconfirmed | OutsideFailure:
     """The failure of a live writer whose intent another run has settled."""
     settling = f"another run took this one for dead and settled its intent {intent.seq} by entry {settled.seq}"
