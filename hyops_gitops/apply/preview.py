@@ -33,7 +33,7 @@ from hyops_gitops.core.ports import History
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.holds import held_contracts, moves_of
 from hyops_gitops.log.log import Log
-from hyops_gitops.log.reviews import segment_warnings
+from hyops_gitops.log.reconciling import segment_warnings
 from hyops_gitops.log.workspace import ManagedZone, Revision, Workspace
 from hyops_gitops.plan.limits import Limits, Proposal, Source
 from hyops_gitops.plan.plan import GuardRefusal, Note

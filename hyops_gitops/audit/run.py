@@ -27,7 +27,7 @@ from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.envelope import entry_path
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.pinned_heads import check_seen
-from hyops_gitops.log.reviews import pending_reviews
+from hyops_gitops.log.reconciling import pending_reviews
 from hyops_gitops.log.verify import Reading
 from hyops_gitops.log.workspace import ManagedZone, Workspace
 

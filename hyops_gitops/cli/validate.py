@@ -83,7 +83,7 @@ def _about_segments(root: Path, tree: SourceTree, validation: Validation) -> tup
     if not started or not any((folder / ".git").exists() for folder in (root, *root.parents)):
         return ()
     from hyops_gitops.cli.wiring import LocalWorkspace  # noqa: PLC0415 - reading a log takes cryptography
-    from hyops_gitops.log.reviews import segment_findings  # noqa: PLC0415 - as above
+    from hyops_gitops.log.reconciling import segment_findings  # noqa: PLC0415 - as above
     from hyops_gitops.log.workspace import Revision  # noqa: PLC0415 - as above
 
     revision = Revision(LocalWorkspace(root), tree, validation=validation)

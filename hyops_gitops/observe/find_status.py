@@ -16,8 +16,8 @@ from hyops_gitops.core.servers import Answers, DnsServer, ZoneCopy, ask_all, cop
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.holds import held_contracts
 from hyops_gitops.log.log import Log
+from hyops_gitops.log.reconciling import segment_warnings
 from hyops_gitops.log.retirement import last_change
-from hyops_gitops.log.reviews import segment_warnings
 from hyops_gitops.log.workspace import ManagedZone, Workspace
 from hyops_gitops.observe.answers import TYPES, Judge, negative_ttl
 from hyops_gitops.observe.status import NameStatus, ServerState, Since, Status

@@ -24,8 +24,7 @@ from hyops_gitops.core.text import first_few, masked
 from hyops_gitops.log.admin_entries import Adopted, Reconcile
 from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.log import Log
-from hyops_gitops.log.reconciling import reconciliation
-from hyops_gitops.log.reviews import PendingReview, pending_reviews
+from hyops_gitops.log.reconciling import PendingReview, pending_reviews, reconciliation
 from hyops_gitops.log.segment import segment_path
 from hyops_gitops.log.trust import BREAKGLASS_NAMESPACE
 from hyops_gitops.log.verify_segment import (

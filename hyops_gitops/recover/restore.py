@@ -43,8 +43,8 @@ from hyops_gitops.log.entries import Intent
 from hyops_gitops.log.envelope import EntryRef
 from hyops_gitops.log.log import Log, zone_after_intent
 from hyops_gitops.log.parts import AuthorityRef, ContractsRef, Restore, ZoneDigests
+from hyops_gitops.log.reconciling import segment_warnings
 from hyops_gitops.log.retirement import retirements
-from hyops_gitops.log.reviews import segment_warnings
 from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.plan.state import after_changes, differences_between
 

@@ -8,7 +8,7 @@ import pytest
 from hyops_gitops.adapters.files import WorkTree
 from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.log.admin_entries import Reconcile
-from hyops_gitops.log.reviews import pending_reviews, segment_findings, segment_warnings
+from hyops_gitops.log.reconciling import pending_reviews, segment_findings, segment_warnings
 from hyops_gitops.log.workspace import Revision
 from tests.support.book import Book, commit_trees
 from tests.support.forks import forked, offline_audit
