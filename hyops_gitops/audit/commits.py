@@ -1,7 +1,7 @@
 """Facts of the contracts' commits; every file is parsed once."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from hyops_gitops.apply.propose import manifest_sha256
@@ -9,7 +9,7 @@ from hyops_gitops.audit.report import ALWAYS, Period
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.contract import Contract
-from hyops_gitops.core.document import Document, DocumentReader, SchemaChecker
+from hyops_gitops.core.document import Document, SchemaChecker
 from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.findings import Finding
 from hyops_gitops.core.server_report import Server
@@ -80,32 +80,19 @@ class AuditRequest:
 _ROLES = {"primary": "primary", "secondaries": "secondary", "resolvers": "resolver"}
 
 
-@dataclass
-class ReadCache:
-    """A reader and a checker that keep their answers."""
-
-    read: DocumentReader
-    check: SchemaChecker
-    _read: dict[tuple[str, bytes], tuple[Document | None, tuple[Finding, ...]]] = field(default_factory=dict)
-    _checked: dict[tuple[str, int], tuple[Document, tuple[Document, tuple[Finding, ...]]]] = field(default_factory=dict)
-
-    def read_once(self, path: str, content: bytes) -> tuple[Document | None, tuple[Finding, ...]]:
-        """Meets `DocumentReader`."""
-        key = (path, content)
-        if key not in self._read:
-            document, findings = self.read(path, content)
-            self._read[key] = document, tuple(findings)
-        return self._read[key]
+def checked_once(check: SchemaChecker) -> SchemaChecker:
+    """A checker that keeps its answers, and the documents, so that ids stay unique."""
+    answers: dict[tuple[str, int], tuple[Document, tuple[Document, tuple[Finding, ...]]]] = {}
 
     def check_once(
-        self, schema: Literal["endpoint", "authority"], document: Document
+        schema: Literal["endpoint", "authority"], document: Document
     ) -> tuple[Document, tuple[Finding, ...]]:
-        """Meets `SchemaChecker`; keeps documents alive, so that ids stay unique."""
         key = (schema, id(document))
-        if key not in self._checked:
-            checked, findings = self.check(schema, document)
-            self._checked[key] = document, (checked, tuple(findings))
-        return self._checked[key][1]
+        if key not in answers:
+            answers[key] = document, check(schema, document)
+        return answers[key][1]
+
+    return check_once
 
 
 class CommitReader:

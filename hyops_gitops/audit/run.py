@@ -7,6 +7,7 @@ ever passes.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 
 from hyops_gitops.apply.propose import manifest_sha256
 from hyops_gitops.audit.approvals import FirstParentLine, check_population
@@ -15,7 +16,7 @@ from hyops_gitops.audit.checks import (
     check_signers,
     check_subjects,
 )
-from hyops_gitops.audit.commits import AuditGit, AuditRequest, CommitReader, ReadCache
+from hyops_gitops.audit.commits import AuditGit, AuditRequest, CommitReader, checked_once
 from hyops_gitops.audit.entry_checks import AuditFindings, audit_entries, audit_entries_at_hand, exceptions
 from hyops_gitops.audit.live import look_by_api, look_by_dns
 from hyops_gitops.audit.report import Audit, Notice, change_rows, population_rows
@@ -60,8 +61,7 @@ class _Audit:
 
     @classmethod
     def begin(cls, request: AuditRequest, workspace: Workspace, git: AuditGit) -> "_Audit":
-        memory = ReadCache(workspace.read, workspace.check)
-        workspace = workspace.replaced(read=memory.read_once, check=memory.check_once)
+        workspace = workspace.replaced(read=cache(workspace.read), check=checked_once(workspace.check))
         zone = workspace.at(request.branch).zone()
         return cls(request, workspace, git, zone, CommitReader(workspace, zone.commit))
 

@@ -103,11 +103,14 @@ def restored_text(done: RestoreResult) -> str:
             lines.append(f"restored {done.zone}: serial {done.serial_after}, zone sha256:{digest} as recorded")
         case "nothing":
             lines.append(f"nothing to do: the primary serves {done.zone} as the log left it")
-        case "unconfirmed":
-            lines.append(f"not confirmed: {printable(done.reason)}")
-        case "failed":
-            lines.append(f"failed, nothing was changed: {printable(done.reason)}")
+        case "unconfirmed" | "failed":
+            lines.append(_failure_line(done))
     return "\n".join([*lines, f"log head {done.head}"])
+
+
+def _failure_line(done: RestoreResult | RepairResult) -> str:
+    start = "not confirmed" if done.outcome == "unconfirmed" else "failed, nothing was changed"
+    return f"{start}: {printable(done.reason)}"
 
 
 def repair_plan_text(zone: str, repairs: Iterable[RowRepair]) -> str:
@@ -129,10 +132,8 @@ def repaired_text(done: RepairResult) -> str:
         case "left":
             left = ", ".join(repair.name for repair in done.repairs if not repair.possible)
             lines.append(f"repaired {names} of {done.zone}; left as they are: {left}")
-        case "unconfirmed":
-            lines.append(f"not confirmed: {printable(done.reason)}")
-        case "failed":
-            lines.append(f"failed, nothing was changed: {printable(done.reason)}")
+        case "unconfirmed" | "failed":
+            lines.append(_failure_line(done))
     if done.repairs:
         lines.append(f"prevent it: {SETTINGS}")
     return "\n".join([*lines, f"log head {done.head}"])
