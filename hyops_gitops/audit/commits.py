@@ -81,7 +81,7 @@ _ROLES = {"primary": "primary", "secondaries": "secondary", "resolvers": "resolv
 
 
 def checked_once(check: SchemaChecker) -> SchemaChecker:
-    """A checker that keeps its answers, and the documents, so that ids stay unique."""
+    """A checker that keeps answers and documents, so that ids stay unique."""
     answers: dict[tuple[str, int], tuple[Document, tuple[Document, tuple[Finding, ...]]]] = {}
 
     def check_once(

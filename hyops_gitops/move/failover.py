@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from hyops_gitops.apply.preview import PlanRequest, make_proposal
 from hyops_gitops.apply.probe import check_readiness
+from hyops_gitops.core.contract import Contract
 from hyops_gitops.core.declaration import DeclaredHold
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.findings import FindingsError
@@ -14,7 +15,7 @@ from hyops_gitops.core.text import counted, suggestion
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.move.contract_files import FileChange, Overlay, check_changes
-from hyops_gitops.move.moves import CommitText, Move, MoveResult, Rehearsal, SiteChoice, SkippedEndpoint, select
+from hyops_gitops.move.moves import CommitText, Move, MoveResult, Rehearsal, SkippedEndpoint, move_of
 from hyops_gitops.move.write_moves import (
     CommitOptions,
     cache_warnings,
@@ -72,10 +73,9 @@ def choose_moves(
         UsageError: no such site, environment or name.
     """
     _check_places(request, validation)
-    include = frozenset(str(named_contract(validation, name).name) for name in request.include)
+    include = tuple(str(named_contract(validation, name).name) for name in request.include)
     hold = {str(named_contract(validation, name).name): reason for name, reason in request.hold.items()}
-    choice = SiteChoice(request.origin, request.to, request.environment, include, hold)
-    moves, skipped = select(validation.contracts, choice)
+    moves, skipped = _selected(validation.contracts, replace(request, include=include, hold=hold))
     holds = tuple(DeclaredHold(name, reason) for name, reason in hold.items())
     return moves, (*skipped, *_invalid(validation, request.environment)), holds
 
@@ -103,6 +103,47 @@ def failover(request: FailoverRequest, options: CommitOptions, workspace: Worksp
     words = ("failover", request.origin, "to", request.to, request.environment or "")
     text = CommitText(subject, "\n".join(_lines(selection)))
     return write_or_commit(result, selection.changes, text, words, replace(options, declared=declared), workspace)
+
+
+def _selected(
+    contracts: Iterable[Contract], request: FailoverRequest
+) -> tuple[tuple[Move, ...], tuple[SkippedEndpoint, ...]]:
+    """The endpoints of a site that move, and those that stay.
+
+    Raises:
+        UsageError: code `cannot-include`: an endpoint named by --include cannot move.
+    """
+    moves: list[Move] = []
+    skipped: list[SkippedEndpoint] = []
+    for contract in contracts:
+        if request.environment not in (None, contract.name.environment):
+            continue
+        name = str(contract.name)
+        reason = _stays(contract, request)
+        if reason is None:
+            moves.append(move_of(contract, contract.sites[request.to]))
+        elif name in request.include:
+            raise UsageError(f"cannot include {name}: it {reason}", code="cannot-include")
+        else:
+            skipped.append(SkippedEndpoint(name, reason))
+    return tuple(moves), tuple(skipped)
+
+
+def _stays(contract: Contract, request: FailoverRequest) -> str | None:
+    """The reason that an endpoint stays, None when it moves."""
+    name = str(contract.name)
+    if name in request.hold:
+        return f"is held: {request.hold[name]}"
+    if not contract.sites:
+        return "has no endpoint_sites"
+    if contract.active_site != request.origin:
+        return f"is active at {contract.active_site}"
+    if request.to not in contract.sites:
+        return f"has no site {request.to}"
+    if not contract.cutover_required and name not in request.include:
+        publisher = f", by {contract.source}" if contract.source else ""
+        return f"need not move (endpoint_cutover_required: false{publisher}); --include {name} takes it along"
+    return None
 
 
 def _check_places(request: FailoverRequest, validation: Validation) -> None:

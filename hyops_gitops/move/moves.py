@@ -1,15 +1,15 @@
-"""Moves of endpoints as values: selection, commits, results."""
+"""Moves of endpoints as values: commits, results."""
 
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from hyops_gitops.core.codec import JsonObject
 from hyops_gitops.core.contract import Contract, Target
 from hyops_gitops.core.declaration import Declaration
 from hyops_gitops.core.document import Edit
-from hyops_gitops.core.errors import Exit, UsageError
+from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.guards import Override
 from hyops_gitops.core.readiness import ReadinessReport
 from hyops_gitops.move.contract_files import move_edits, site_move_edits
@@ -55,17 +55,6 @@ class SkippedEndpoint(JsonObject):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class SiteChoice:
-    """The endpoints that a failover takes along."""
-
-    origin: str
-    to: str
-    environment: str | None = None
-    include: frozenset[str] = frozenset()  # whole names
-    hold: Mapping[str, str] | None = None  # reasons by whole name
-
-
 def move_of(contract: Contract, target: Target, site: str | None = None) -> Move:
     """The move of an endpoint to a target, perhaps for a site."""
     edits = move_edits(contract, target) if site is None else site_move_edits(contract, site, target)
@@ -81,45 +70,6 @@ def move_of(contract: Contract, target: Target, site: str | None = None) -> Move
         contract.ttl,
         edits,
     )
-
-
-def select(contracts: Iterable[Contract], choice: SiteChoice) -> tuple[tuple[Move, ...], tuple[SkippedEndpoint, ...]]:
-    """The endpoints of a site that move, and those that stay.
-
-    Raises:
-        UsageError: code `cannot-include`: an endpoint named by --include cannot move.
-    """
-    moves: list[Move] = []
-    skipped: list[SkippedEndpoint] = []
-    for contract in contracts:
-        if choice.environment not in (None, contract.name.environment):
-            continue
-        name = str(contract.name)
-        reason = _stays(contract, choice)
-        if reason is None:
-            moves.append(move_of(contract, contract.sites[choice.to]))
-        elif name in choice.include:
-            raise UsageError(f"cannot include {name}: it {reason}", code="cannot-include")
-        else:
-            skipped.append(SkippedEndpoint(name, reason))
-    return tuple(moves), tuple(skipped)
-
-
-def _stays(contract: Contract, choice: SiteChoice) -> str | None:
-    """The reason that an endpoint stays, None when it moves."""
-    name = str(contract.name)
-    if choice.hold and name in choice.hold:
-        return f"is held: {choice.hold[name]}"
-    if not contract.sites:
-        return "has no endpoint_sites"
-    if contract.active_site != choice.origin:
-        return f"is active at {contract.active_site}"
-    if choice.to not in contract.sites:
-        return f"has no site {choice.to}"
-    if not contract.cutover_required and name not in choice.include:
-        publisher = f", by {contract.source}" if contract.source else ""
-        return f"need not move (endpoint_cutover_required: false{publisher}); --include {name} takes it along"
-    return None
 
 
 def _target_json(target: Target) -> dict[str, object]:
