@@ -81,7 +81,7 @@ def scratch_folder() -> Iterator[Path]:
             yield Path(scratch)
     except OSError as error:
         raise OutsideFailure(
-            f"cannot write temporary files: {error.strerror}", code="cannot-write", hint="TMPDIR names another folder"
+            f"cannot write temporary files: {error.strerror}", code="cannot-write", hint="set TMPDIR to another folder"
         ) from None
 
 

@@ -283,7 +283,7 @@ def why_not(printed: str) -> str:
 
 def _no_wheel(what: str, why: str) -> OutsideFailure:
     return OutsideFailure(
-        f"a wheel cannot be had for {what}: {why}",
+        f"cannot get a wheel for {what}: {why}",
         code="no-wheel",
         hint="put every wheel into a folder on a machine that has them (`pip download` or `pip wheel`), "
         "then give it: --wheels DIR",

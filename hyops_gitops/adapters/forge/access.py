@@ -69,7 +69,7 @@ class GithubRulesets:
         try:
             return frozenset(str(row[field]) for row in json.loads(listed))
         except (ValueError, TypeError, KeyError):
-            raise OutsideFailure("gh answered something else than a list of rules", code="gh-failed") from None
+            raise OutsideFailure("expected a list of rules from gh", code="gh-failed") from None
 
 
 _GITHUB = re.compile(r"(?:https://|ssh://git@|git@)github\.com[/:](?P<name>[\w.-]+/[\w.-]+?)(?:\.git)?/?")

@@ -169,9 +169,7 @@ class RestForge:
             try:
                 self._pulls[commit] = self._find(commit)
             except InvalidData as error:
-                raise OutsideFailure(
-                    f"the forge's answer is not understood: {error.message}", code="forge-reply"
-                ) from None
+                raise OutsideFailure(f"cannot read the forge's answer: {error.message}", code="forge-reply") from None
         return self._pulls[commit]
 
     def author(self, commit: str) -> Person | None:
@@ -201,7 +199,7 @@ class RestForge:
         path = f"{self.repository}/pulls/{number}"
         document = self.http.get(path)
         if document is None:
-            raise OutsideFailure(f"pull request {number} is not there any more", code="forge-reply")
+            raise OutsideFailure(f"cannot read pull request {number}: it is gone", code="forge-reply")
         pull = _Pull.from_json(document)
         verdicts = _newest_of_each(_Review.from_json(review) for review in self.http.pages(f"{path}/reviews"))
         return PullRequest(

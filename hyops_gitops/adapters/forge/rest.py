@@ -64,7 +64,7 @@ class ForgeHttp:
 
     def __post_init__(self) -> None:
         if not _TOKEN.fullmatch(self.token):
-            raise OutsideFailure("the forge's token is empty or no single word", code="forge-token")
+            raise OutsideFailure("expected the forge's token as one word", code="forge-token")
         if not _is_fit_for_a_token(self.url):
             raise OutsideFailure(
                 f"expected a forge's base URL that a token may be sent to, got {self.url!r}",
@@ -95,7 +95,7 @@ class ForgeHttp:
             if reply.status == _NOT_FOUND:
                 return
             if not isinstance(reply.document, list):
-                raise OutsideFailure(f"{self.url}{path} gave no list", code="forge-reply")
+                raise OutsideFailure(f"expected a list from {self.url}{path}", code="forge-reply")
             yield from reply.document
             seen += len(reply.document)
             if not reply.document or not _goes_on(reply.headers, seen):
@@ -152,11 +152,11 @@ class ForgeHttp:
         for chunk in response.iter_content(64 * 1024):
             body += chunk
             if len(body) > MAX_REPLY_BYTES:
-                raise OutsideFailure(f"{self.url}{path} sent more than a forge would", code="forge-reply")
+                raise OutsideFailure(f"cannot read {self.url}{path}: too long", code="forge-reply")
         try:
             return json.loads(bytes(body))
         except (ValueError, RecursionError):
-            raise OutsideFailure(f"{self.url}{path} sent no JSON", code="forge-reply") from None
+            raise OutsideFailure(f"expected JSON from {self.url}{path}", code="forge-reply") from None
 
     def _checked(self, path: str, reply: _Reply) -> _Reply:
         what = f"{self.url}{path} answered {reply.status}"

@@ -45,7 +45,7 @@ def merged_tree(git: Git, into: str, commit: str, changed: Mapping[str, bytes | 
         tree, *paths = [token.decode("utf-8", "backslashreplace") for token in done.stdout.split(b"\0")[:-1]] or [""]
         if done.status not in (0, _CONFLICT) or not tree:
             raise OutsideFailure(
-                f"this git cannot say what a merge would give: {summary(done.stderr)}",
+                f"cannot try a merge: {summary(done.stderr)}",
                 code="no-merge",
                 hint="install git 2.38 or newer, or merge the branch that this goes to into it first",
             )

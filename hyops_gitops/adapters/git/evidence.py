@@ -148,7 +148,7 @@ class GitEvidenceStore:
             raise Refused(
                 f"{commit[:12]} does not continue {' and '.join(sorted({tip[:12] for tip in newest}))}, known here",
                 guard="evidence-diverged",
-                hint="it is older than this log, or another one; `evidence verify --seen SEQ:SHA256` tells",
+                hint="compare them: hyops-gitops evidence verify --seen SEQ:SHA256",
             )
         ident = identity(_IMPORTER, datetime.now(UTC))  # of the reflog
         if self._remote is None:

@@ -234,7 +234,7 @@ def _read_commits(git: Git, tips: Mapping[str, object], exclude: Sequence[str]) 
     for start in range(0, len(texts), len(_FIELDS)):
         fields = texts[start : start + len(_FIELDS)]
         if len(fields) != len(_FIELDS) or not is_full_id(fields[0]):
-            raise OutsideFailure("git log answered what is not understood", code="git-failed")
+            raise OutsideFailure("cannot read git log's output", code="git-failed")
         commits[fields[0]] = _commit(fields)
     return commits
 

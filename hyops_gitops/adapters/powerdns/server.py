@@ -40,7 +40,7 @@ def _version(http: PowerDnsHttp, path: str) -> str:
         case {"version": str(version)}:
             return quoted(version)
         case _:
-            raise OutsideFailure(f"PowerDNS at {http.url} does not tell its version", code="powerdns-bad-reply")
+            raise OutsideFailure(f"expected a version from PowerDNS at {http.url}", code="powerdns-bad-reply")
 
 
 def settings_of(http: PowerDnsHttp, path: str, wanted: Collection[str]) -> dict[str, str]:

@@ -233,7 +233,7 @@ class PowerDnsWriter(PowerDnsReader):
             raise ReplyLost(
                 f"PowerDNS at {self._http.url} answered a PATCH with {reply.status}, expected 204",
                 code="powerdns-bad-reply",
-                hint="something between here and the server answers in its place",
+                hint="check proxies between here and the server",
             )
         serial = reply.headers.get("x-pdns-new-serial", "")
         return PatchReceipt(int(serial) if _SERIAL.fullmatch(serial) else None)
