@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hyops_gitops.core.canonical import sha256_hex
-from hyops_gitops.core.declaration import COMMIT_TRAILER, TrailerProblem, Untaken, left_unsaid, read_trailers
+from hyops_gitops.core.declaration import COMMIT_TRAILER, TrailerProblem, Untaken, read_trailers, without_repeated
 from hyops_gitops.core.document import DocumentReader, SchemaChecker
 from hyops_gitops.core.errors import OutsideFailure, Refused, UsageError
 from hyops_gitops.core.events import OnEvent, Warned
@@ -269,18 +269,22 @@ def trailer_findings(commits: Sequence[CommitInfo], path: str) -> tuple[Finding,
 
 def quoted_lines(commits: Sequence[CommitInfo]) -> list[str]:
     """Notes on lines that look like trailers and may be text."""
-    return [f"commit {line.commit[:12]}: {line.message}" for line in _left_unsaid(commits) if line.is_quoted]
+    return [
+        f"commit {line.commit[:12]}: {line.message}" for line in _lines_without_repetition(commits) if line.is_quoted
+    ]
 
 
 def _problems(commits: Sequence[CommitInfo]) -> list[TrailerProblem]:
     """Trailers not understood, or that stand where git takes none."""
-    lost = (TrailerProblem(line.commit, line.message) for line in _left_unsaid(commits) if not line.is_quoted)
+    lost = (
+        TrailerProblem(line.commit, line.message) for line in _lines_without_repetition(commits) if not line.is_quoted
+    )
     return [*(problem for commit in commits for problem in read_trailers(commit.trailers).problems), *lost]
 
 
-def _left_unsaid(commits: Sequence[CommitInfo]) -> tuple[Untaken, ...]:
+def _lines_without_repetition(commits: Sequence[CommitInfo]) -> tuple[Untaken, ...]:
     taken = [trailer for commit in commits for trailer in commit.trailers]
-    return left_unsaid((line for commit in commits for line in commit.untaken), taken)
+    return without_repeated((line for commit in commits for line in commit.untaken), taken)
 
 
 def _in_words(problem: TrailerProblem) -> str:

@@ -153,7 +153,7 @@ def untaken_lines(commit: str, message: str, taken: Iterable[Trailer]) -> tuple[
     return tuple(dict.fromkeys(found))
 
 
-def left_unsaid(untaken: Iterable[Untaken], taken: Iterable[Trailer]) -> tuple[Untaken, ...]:
+def without_repeated(untaken: Iterable[Untaken], taken: Iterable[Trailer]) -> tuple[Untaken, ...]:
     """Of these lines, those that no trailer says."""
     read = {_meaning(trailer) for trailer in taken}
     return tuple(line for line in untaken if _meaning(line) not in read)

@@ -163,11 +163,11 @@ def _stored(header: ZoneHeader, clock: _Clock) -> Iterable[int]:
         case "DEFAULT":
             return [_at_least(_numbered(day, 1), serial) for day in clock.today]
         case "SOA-EDIT":
-            return _edited_as_said(header, clock)
+            return _edited_by_zone(header, clock)
         case "SOA-EDIT-INCREASE" if header.soa_edit.upper() in ("EPOCH", "INCEPTION-EPOCH"):
             return [_at_least(moment, serial) for moment in clock.times]
         case "SOA-EDIT-INCREASE":
-            return [_at_least(edited, serial) for edited in _edited_as_said(header, clock)]
+            return [_at_least(edited, serial) for edited in _edited_by_zone(header, clock)]
         case _:
             return [serial]  # unset, OFF, or a word that PowerDNS does not know
 
@@ -177,7 +177,7 @@ def _at_least(serial: int, old: int) -> int:
     return serial if serial > old else (old + 1) % SERIALS
 
 
-def _edited_as_said(header: ZoneHeader, clock: _Clock) -> Iterable[int]:
+def _edited_by_zone(header: ZoneHeader, clock: _Clock) -> Iterable[int]:
     """The stored serial by the zone's own SOA-EDIT.
 
     Defaults of pdns.conf do not count in a write.

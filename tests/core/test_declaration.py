@@ -9,9 +9,9 @@ from hyops_gitops.core.declaration import (
     Trailer,
     TrailerReading,
     Untaken,
-    left_unsaid,
     read_trailers,
     untaken_lines,
+    without_repeated,
 )
 from hyops_gitops.core.guards import Override
 
@@ -134,5 +134,5 @@ def test_a_line_that_is_taken_or_said_by_another_trailer_is_no_loss() -> None:
     message = "Move\n\nHyops-Reason: one\n  two\n\nHyops-Reason:  one two"
     assert looked_like(message, "Hyops-Reason: one two") == []
     lost = Untaken(COMMIT, "hyops-kind", "drill")
-    assert left_unsaid([lost], [Trailer("d" * 40, "Hyops-Kind", "drill")]) == ()
-    assert left_unsaid([lost], [Trailer("d" * 40, "Hyops-Kind", "incident")]) == (lost,)
+    assert without_repeated([lost], [Trailer("d" * 40, "Hyops-Kind", "drill")]) == ()
+    assert without_repeated([lost], [Trailer("d" * 40, "Hyops-Kind", "incident")]) == (lost,)

@@ -78,7 +78,7 @@ def document_at(http: PowerDnsHttp, path: str) -> object:
 _DEFAULTS = ("default-api-rectify", "default-soa-edit", "default-soa-edit-signed")
 
 
-def look_at_signing(http: PowerDnsHttp, zone_path: str, *, told_to_rectify: bool) -> ZoneSigning:
+def read_signing(http: PowerDnsHttp, zone_path: str, *, rectify: bool) -> ZoneSigning:
     """The zone's signing, as far as this key sees it.
 
     Raises:
@@ -88,7 +88,7 @@ def look_at_signing(http: PowerDnsHttp, zone_path: str, *, told_to_rectify: bool
     settings = settings_of(http, zone_path.partition("/zones/")[0], _DEFAULTS)
     default = settings.get("default-api-rectify")
     rectified: bool | None = True
-    if not told_to_rectify:
+    if not rectify:
         by_default = None if default is None else default.lower() in ("yes", "on", "true", "1", "")
         rectified = None if metadata is None else False if metadata.get("API-RECTIFY") else by_default
     presigned = None if metadata is None else metadata.get("PRESIGNED") == "1"

@@ -27,7 +27,7 @@ from hyops_gitops.adapters.powerdns.json_form import (
     probe,
     resolves_twice,
 )
-from hyops_gitops.adapters.powerdns.server import look_at_signing, usable_keys
+from hyops_gitops.adapters.powerdns.server import read_signing, usable_keys
 from hyops_gitops.core.errors import OutsideFailure, ReplyLost, ServerRefused
 from hyops_gitops.core.exchange import PatchReceipt, ZoneHeader, ZoneSigning
 from hyops_gitops.core.names import absolute
@@ -156,7 +156,7 @@ class PowerDnsReader(_ZoneApi):
         """The signing, read once: two requests that a proxy may refuse."""
         if self._signing is None:
             rectify = zone.get("api_rectify") is True
-            self._signing = look_at_signing(self._http, self._path, told_to_rectify=rectify)
+            self._signing = read_signing(self._http, self._path, rectify=rectify)
         return self._signing
 
     def rrsets(self) -> tuple[RRset, ...]:
