@@ -194,7 +194,7 @@ def _applied(prepared: Prepared, intended: Log, stored: _Stored, proof: _Proof, 
         raise Unconfirmed(
             f"the update was accepted, and neither the primary nor a server shows it: {back.unread}",
             code="not-read-back",
-            hint="the intent stays open; the next apply finds out whether it landed",
+            hint="run `hyops-gitops apply`, which settles the open intent",
         )
     zone = plan.expected_zone()
     state = after_changes(intended.state, plan.changes, placed(prepared.holds, intended.numbered(intended.head.seq)))
@@ -290,6 +290,6 @@ def _record(
         raise Unconfirmed(
             f"the update is {result.outcome}, but cannot record its result: {reason}",
             code="result-not-recorded",
-            hint="the intent stays open; the next apply settles it",
+            hint="run `hyops-gitops apply`, which settles the open intent",
         )
     raise overtaken(intended.head, settled[1])

@@ -213,7 +213,7 @@ def _unknown(why: str) -> Unconfirmed:
     return Unconfirmed(
         f"the update was sent, but whether it landed is not known: {why}",
         code="outcome-unknown",
-        hint="the intent stays open; the next apply settles it",
+        hint="run `hyops-gitops apply`, which settles the open intent",
     )
 
 

@@ -74,7 +74,7 @@ def acknowledge(workspace: Workspace, seq: int, reason: str) -> Log:
         raise InvalidData(
             f"entry {seq} is neither a gap nor in doubt",
             code="nothing-to-acknowledge",
-            hint=f"not acknowledged yet: {listed}",
+            hint=f"choose an entry that is not acknowledged yet: {listed}",
         )
     return opened.append(Gap(required_reason(reason), acknowledges=seq))
 
@@ -87,5 +87,5 @@ def required_reason(reason: str) -> str:
     """
     text = masked(reason)
     if not text:
-        raise InvalidData("the reason is empty", code="no-reason", hint="--reason 'why'; it becomes evidence")
+        raise InvalidData("the reason is empty", code="no-reason", hint="give --reason 'why'; it becomes evidence")
     return text

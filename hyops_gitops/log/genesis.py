@@ -46,7 +46,7 @@ def start_log(workspace: Workspace, continues: Continues | None = None) -> LogSt
         raise Refused(
             f"{authority.path} pins a genesis already",
             guard="evidence-exists",
-            hint=f"the log exists: git fetch {authority.evidence.remote or 'REMOTE'} {authority.evidence.branch}",
+            hint=f"fetch the log: git fetch {authority.evidence.remote or 'REMOTE'} {authority.evidence.branch}",
         )
     writer = zone.entry_writer()
     # The remote itself is asked: a tracking ref may be missing, or left over.
@@ -55,7 +55,7 @@ def start_log(workspace: Workspace, continues: Continues | None = None) -> LogSt
         raise Refused(
             f"branch {authority.evidence.branch!r} exists {where}",
             guard="evidence-exists",
-            hint="genesis happens once; to use that log, pin the digest of its first entry as evidence.genesis",
+            hint="to use that log, pin the digest of its first entry as evidence.genesis",
         )
     trusted = trusted_keys(zone.signers.lines.lines)
     sha256 = writer.start(

@@ -211,7 +211,7 @@ def show_entry(workspace: Workspace, seq: int | None) -> Shown:
     content = snapshot.read([path]).get(path)
     if content is None:
         raise UsageError(
-            f"the log of {zone} has no entry {wanted}", code="no-entry", hint=f"its entries are 1 to {last}"
+            f"the log of {zone} has no entry {wanted}", code="no-entry", hint=f"give a number from 1 to {last}"
         )
     return Shown(decode(content), path, content, reading)
 

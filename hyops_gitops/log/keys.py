@@ -247,7 +247,7 @@ def compromise(workspace: Workspace, which: str, last_good_seq: int, reason: str
         raise UsageError(
             f"--last-good-seq: expected an entry of this log, got {last_good_seq}",
             code="bad-seq",
-            hint=f"the last entry that the key's owner surely signed: 0 (none) to {head}",
+            hint=f"give the last entry that the key's owner surely signed, 0 (none) to {head}",
         )
     key = _only(which, _find(which, opened))
     standing = book.standing(key.key)
@@ -287,7 +287,7 @@ def _find(which: str, opened: OpenLog) -> list[TrustedKey]:
     raise UsageError(
         f"expected a principal or fingerprint of {SIGNERS_PATH} at HEAD, got {which!r}",
         code="which-key",
-        hint=f"listed and committed are: {listed}",
+        hint=f"use one that is listed and committed: {listed}",
     )
 
 

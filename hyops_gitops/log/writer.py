@@ -174,7 +174,7 @@ class EntryWriter:
             raise Refused(
                 f"{self.principal} cannot write to this log: {why}",
                 guard="signing-key",
-                hint="with a key that counts, run: hyops-gitops keys trust PRINCIPAL --reason REASON",
+                hint="run with a key that counts: hyops-gitops keys trust PRINCIPAL --reason REASON",
             )
 
     def _write(

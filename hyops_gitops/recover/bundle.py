@@ -83,7 +83,7 @@ class BundleInfo(JsonObject):
         try:
             found = parse_canonical(data)
             if found.get("format") != _FORMAT:
-                raise bundle_invalid(f"{INFO} has format {found.get('format')!r}, expected {_FORMAT!r}")
+                raise bundle_invalid(f"{INFO}: expected format {_FORMAT!r}, got {found.get('format')!r}")
             return cls.from_json(found)
         except InvalidData as error:
             raise error if error.code == "bundle-invalid" else bundle_invalid(f"{INFO}: {error.message}") from None
@@ -137,7 +137,7 @@ def _stays_inside(path: str) -> bool:
 def bundle_invalid(message: str) -> InvalidData:
     """The error for a bundle that differs from the signed one."""
     return InvalidData(
-        f"this bundle cannot be trusted: {message}",
+        f"cannot trust this bundle: {message}",
         code="bundle-invalid",
         hint="unpack it again, or take a fresh copy; `./install` checks all of it",
     )

@@ -99,10 +99,8 @@ def make_bundle(
     """
     history = workspace.history
     if history.is_shallow():
-        hint = "git fetch --unshallow"
-        raise Refused(
-            "this clone's history is cut off: the bundle could not say what is new", guard="shallow", hint=hint
-        )
+        hint = "run `git fetch --unshallow`"
+        raise Refused("cannot make a bundle: this clone's history is cut off", guard="shallow", hint=hint)
     packed = workspace.at(revision)
     commit = packed.commit
     workspace.on_event(Step(f"reading the contracts of {commit[:12]}"))

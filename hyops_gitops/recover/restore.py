@@ -329,8 +329,8 @@ def _without_open_intent(
             f"intent {entry.seq} by {entry.envelope.principal} has no result: an apply is running, or one ended before "
             "it recorded its result",
             guard="open-intent",
-            hint="while the primary has the zone the next `hyops-gitops apply` settles it; "
-            f"where it has lost it, and that apply is surely gone: --recover {entry.seq}",
+            hint="run `hyops-gitops apply`, which settles it while the primary has the zone; "
+            f"if the zone is lost and that apply surely gone: --recover {entry.seq}",
         )
     anchor = Anchor(entry.seq, entry.sha256)
     landed = any(secondary.anchor == anchor for secondary in served)

@@ -184,7 +184,7 @@ class RestoreRun:
         raise Unconfirmed(
             f"cannot tell whether the zone was created: {reason}",
             code="outcome-unknown",
-            hint=f"the intent stays open; look at the primary, then: hyops-gitops restore --recover {log.head.seq}",
+            hint=f"look at the primary, then run: hyops-gitops restore --recover {log.head.seq}",
         )
 
     def _why_not(self, intended: Log) -> str | None:
@@ -225,7 +225,7 @@ class RestoreRun:
             raise Unconfirmed(
                 f"cannot record the result of the written zone: {error.message}",
                 code="result-not-recorded",
-                hint="the intent stays open; the next apply settles it",
+                hint="run `hyops-gitops apply`, which settles the open intent",
             ) from None
 
     def _done(self, outcome: RestoreOutcome, intended: Log, log: Log, reason: str) -> RestoreResult:
