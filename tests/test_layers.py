@@ -5,7 +5,8 @@ import functools
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-PACKAGE = Path(__file__).parent.parent / "hyops_gitops"
+TESTS = Path(__file__).parent
+PACKAGE = TESTS.parent / "hyops_gitops"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 MAX_LINES = 400
 
@@ -183,3 +184,15 @@ def test_no_module_is_too_long_to_read() -> None:
 
 def test_every_module_says_what_it_is() -> None:
     assert [shown(module) for module in MODULES if not ast.get_docstring(tree_of(module))] == []
+
+
+def test_no_test_imports_a_test_or_a_fixture_of_another_folder() -> None:
+    wrong = [
+        f"{file.relative_to(TESTS)}: {name}"
+        for file in sorted(TESTS.rglob("*.py"))
+        for name in imports(file)
+        if name.startswith("tests.") and any(part.startswith(("test_", "conftest")) for part in name.split(".")[1:-1])
+        if TESTS.parent / Path(*name.split(".")[:-2]) not in (file.parent, TESTS)
+    ]
+
+    assert wrong == []

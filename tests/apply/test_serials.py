@@ -9,7 +9,6 @@ import pytest
 
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.events import Event, Warned
-from hyops_gitops.core.zone import RRset
 from tests.support.faults import Primary
 from tests.support.world import World
 
@@ -17,14 +16,6 @@ pytestmark = pytest.mark.authority
 
 DATE_SERIAL = int(f"{datetime.now(UTC):%Y%m%d}05")
 REMEDY = re.compile(r"pdnsutil set-meta \S+ SOA-EDIT-API ([A-Z-]+)")
-
-
-def set_serial(world: World, serial: int) -> None:
-    """The zone's own serial on the primary, as by hand; settings are put afterwards."""
-    world.put_zone({"soa_edit_api": ""})
-    soa = f"ns1.{world.zone}. hostmaster.{world.zone}. {serial} 10800 3600 604800 300"
-    world.primary.patch([], [RRset.of(world.zone, "SOA", 3600, [soa])])
-    assert world.serial() == serial
 
 
 @pytest.mark.parametrize(
@@ -44,7 +35,7 @@ def set_serial(world: World, serial: int) -> None:
 def test_a_write_that_does_not_move_the_served_serial(
     served: World, settings: Mapping[str, object], serial: int, guard: str, remedy: str
 ) -> None:
-    set_serial(served, serial)
+    served.set_serial(serial)
     served.put_zone(settings)
     with served.nothing_written(), pytest.raises(Refused) as caught:
         served.apply()

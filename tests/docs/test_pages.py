@@ -8,9 +8,8 @@ import pytest
 from hyops_gitops.core.guards import GUARDS, Guard, override_line
 from hyops_gitops.log.entries import BODY_TYPES
 from hyops_gitops.validate.rules import RULES
+from tests.docs.commands_page import VARIABLES, commands_page
 from tests.support.repository import ROOT, first_cells, text
-
-from .commands_page import VARIABLES, commands_page
 
 
 def test_guards_and_modules_of_the_apply_procedure_exist() -> None:

@@ -7,9 +7,8 @@ import pytest
 from hyops_gitops.cli.main import cli
 from hyops_gitops.core.guards import GUARDS
 from hyops_gitops.validate.rules import RULES
+from tests.docs.commands_page import leaves
 from tests.support.repository import PAGES, ROOT, code_blocks, first_cells, text
-
-from .commands_page import leaves
 
 README = text("README.md")
 

@@ -31,7 +31,7 @@ def _stable(line: str) -> str:
 
 
 @pytest.mark.authority
-@pytest.mark.parametrize("storage", ["gsqlite3", "gpgsql"])
+@pytest.mark.parametrize("storage", ["gsqlite3", *(["gpgsql"] if "HYOPS_LONG" in os.environ else [])])
 def test_the_demo_prints_what_the_readme_shows(tmp_path: Path, storage: Backend) -> None:
     require(storage)
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"

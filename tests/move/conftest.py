@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops.cli.main import execute
-from tests.move.publish.conftest import AUTHORITY
+from tests.support.authority import AUTHORITY
 
 CONTRACTS = {
     "endpoints/prod/pg.yaml": """\

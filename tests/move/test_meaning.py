@@ -19,7 +19,7 @@ from hyops_gitops.move.contract_files import (
     site_move_edits,
 )
 from hyops_gitops.validate.validation import validate_tree
-from tests.move.publish.conftest import AUTHORITY
+from tests.support.authority import AUTHORITY
 
 PATH = "endpoints/prod/a.yaml"
 SITES = ("onprem", "gcp", "edge")

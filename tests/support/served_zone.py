@@ -117,6 +117,13 @@ class ServedZone(Clone):
         """The zone's serial on the primary."""
         return self.primary.header().serial
 
+    def set_serial(self, serial: int) -> None:
+        """The zone's own serial on the primary, as by hand; settings are put afterwards."""
+        self.put_zone({"soa_edit_api": ""})
+        soa = f"ns1.{self.zone}. hostmaster.{self.zone}. {serial} 10800 3600 604800 300"
+        self.primary.patch([], [RRset.of(self.zone, "SOA", 3600, [soa])])
+        assert self.serial() == serial
+
     def records(self) -> Zone:
         """The zone on the primary, as digests see it."""
         return Zone.of(self.zone, self.primary.rrsets())

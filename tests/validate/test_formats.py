@@ -1,11 +1,9 @@
 """Findings as GitHub annotations and as SARIF, and that nothing in a file can write more than its own."""
 
 import json
-import re
 import shutil
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import pytest
 
@@ -13,11 +11,11 @@ from hyops_gitops.cli.main import execute
 from hyops_gitops.core.findings import Finding, Severity
 from hyops_gitops.validate.formats import findings_annotations, findings_sarif
 from hyops_gitops.validate.rules import RULES
+from tests.support.annotations import annotations
 from tests.support.repository import ROOT
 
 BASE = ROOT / "tests" / "cases" / "base"
 POSTGRES = "endpoints/prod/postgres.yaml"
-COMMAND = re.compile(r"::(error|warning) ([^:\n]*)::([^\n]*)")
 HOSTILE = Finding(
     "endpoints/prod/a,line=1::error::x%0Ay.yaml",
     3,
@@ -37,18 +35,6 @@ def root(tmp_path: Path) -> Path:
 def rename(root: Path, name: str) -> None:
     file = root / POSTGRES
     file.write_text(file.read_text().replace("postgres.prod.hyops.internal", name), encoding="utf-8")
-
-
-def annotations(text: str) -> list[tuple[str, dict[str, str], str]]:
-    """As the runner takes a log apart: level, parameters and message of each command, anything else refused."""
-    found = []
-    for line in text.splitlines():
-        command = COMMAND.fullmatch(line)
-        assert command is not None, line
-        level, parameters, message = command.groups()
-        pairs = dict(pair.split("=", 1) for pair in parameters.split(","))
-        found.append((level, {name: unquote(value) for name, value in pairs.items()}, unquote(message)))
-    return found
 
 
 def validate(capsys: pytest.CaptureFixture[str], root: Path, output_format: str) -> tuple[int, str]:

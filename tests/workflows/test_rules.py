@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.test_readme import COMMANDS
+from hyops_gitops.cli.main import cli
+from tests.docs.commands_page import leaves
 from tests.support.clone import run
 from tests.support.repository import ROOT
 from tests.support.world import World
@@ -23,6 +24,8 @@ from tests.workflows.reading import (
     steps_of,
     workflow,
 )
+
+COMMANDS = leaves(cli)
 
 TRIGGERS = {
     "validate": {"pull_request", "merge_group", "workflow_call"},

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.annotations import annotations
 from tests.support.book import Book, build, commit_trees
 from tests.support.clone import run
 from tests.support.world import World
-from tests.validate.test_formats import annotations
 from tests.workflows.reading import QUEUED_ON, Runner, without_network
 
 Open = Callable[[], Runner]

@@ -3,7 +3,6 @@
 import pytest
 
 from hyops_gitops.core.zone import RRset
-from tests.apply.test_serials import set_serial
 from tests.support.drifts import drift, on_secondary, only
 from tests.support.world import World
 
@@ -27,7 +26,7 @@ def test_an_older_zone_under_the_same_serial_is_no_edit_on_the_secondary(world: 
     world.commit()
     with world.without_transfers():
         world.apply(wait=False, watch=False)
-        set_serial(world, serial)
+        world.set_serial(serial)
         world.put_zone({"soa_edit_api": "INCREASE"})
         case = only(drift(world), "secondary-behind")
         by_dns = only(drift(world, "dns"), "secondary-behind")

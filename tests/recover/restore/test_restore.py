@@ -74,6 +74,7 @@ def test_an_older_dump_with_a_lower_serial(lived: Lived) -> None:
     check_next_apply(lived)
 
 
+@pytest.mark.one_backend
 def test_other_content_with_an_equal_serial(lived: Lived) -> None:
     """What no secondary would ever notice: nothing to transfer, and everything else than the primary."""
     stray = RRset.of(lived.world.name("stray"), "A", 60, ["10.9.9.9"])

@@ -10,12 +10,12 @@ from hyops_gitops.core.errors import OutsideFailure, Unconfirmed
 from hyops_gitops.lab import processes
 from hyops_gitops.lab.lifecycle import start_lab, stop_lab
 from hyops_gitops.lab.model import Lab
-from tests.stories.native.conftest import native_authority
+from tests.stories.native.conftest import native_authority, on_each_database
 from tests.support.databases import require, rows
 from tests.support.faults import FakeClock
 from tests.support.world import World
 
-pytestmark = pytest.mark.authority
+pytestmark = [pytest.mark.authority, on_each_database]
 READ_ONLY = {
     "gpgsql": ("ALTER ROLE pdns SET default_transaction_read_only = on", "ALTER ROLE pdns RESET ALL"),
     "gmysql": ("SET GLOBAL read_only = ON", "SET GLOBAL read_only = OFF"),

@@ -19,7 +19,7 @@ from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.zones import served_serial
 from hyops_gitops.log.entries import Result
 from hyops_gitops.observe.drift import DriftReport
-from tests.stories.native.conftest import MakeWorld, native_authority
+from tests.stories.native.conftest import MakeWorld, native_authority, on_each_database
 from tests.support.checkups import checkup_of
 from tests.support.drifts import drift, only
 from tests.support.world import World
@@ -66,6 +66,7 @@ def new_zone(lab: Lab) -> str:
     return zone
 
 
+@on_each_database
 def test_caches_are_flushed_and_no_transfer_is_requested(world: World) -> None:
     asked(world, "first")  # "there is none" stays for a minute
     receipt, warnings = applied(world)
@@ -163,6 +164,7 @@ def test_the_old_target_is_kept_as_long_as_caches_of_the_second_server_may_name_
     assert due.after >= result.accepted + timedelta(seconds=60 + 40)  # the old TTL, and a cache that gave it out
 
 
+@on_each_database
 def test_a_lost_zone_comes_back_on_both(native_lab: Lab, world: World) -> None:
     applied(world)
     before = world.records()
@@ -173,6 +175,7 @@ def test_a_lost_zone_comes_back_on_both(native_lab: Lab, world: World) -> None:
     assert world.primary.header().kind == "native"
 
 
+@on_each_database
 def test_lab_up_follows_an_authority_that_says_native(world: World, tmp_path: Path) -> None:
     assert world.lab is not None
     lab = tmp_path / "lab"

@@ -30,7 +30,7 @@ ZONES = "/api/v1/servers/localhost/zones"
 Answered = tuple[str, bool]  # the code, and whether it is vouched for (AD)
 
 
-@pytest.fixture(scope="module", params=["gsqlite3", "lmdb"])
+@pytest.fixture(scope="module", params=["gsqlite3"])
 def signing_lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A lab whose servers sign, and remember neither answers nor settings."""
     options = {"xfr-cycle-interval": "3600", "zone-metadata-cache-ttl": "0", "dnssec-key-cache-ttl": "0"}
