@@ -70,7 +70,7 @@ class Ledger(JsonObject):
     drift: int | None = None
     refusal: int | None = None
     # proof and retirement
-    unchanged: tuple[int, ...] = ()  # those since the zone was changed last: they say who caught up
+    reports: tuple[int, ...] = ()  # `unchanged` entries since the newest change that name servers or lost sites
     retiring: Mapping[str, Waiting] = field(default_factory=dict)  # moved names of unknown retirement
     # the log itself
     trust: tuple[int, ...] = ()  # what says which keys count
@@ -103,10 +103,10 @@ class Ledger(JsonObject):
                 ledger = replace(ledger, has_baseline=True, open_intent=seq)
             case Result():
                 ledger = _with_result(ledger, entries, entry, entry.body)
-            case Unchanged(retire=retire):
-                waiting = _without(self.retiring, retire)
-                unchanged = (*self.unchanged, seq)
-                ledger = replace(ledger, recorded=seq, refusal=None, unchanged=unchanged, retiring=waiting)
+            case Unchanged() as body:
+                reports = (*self.reports, seq) if _reports(body) else self.reports
+                waiting = _without(self.retiring, body.retire)
+                ledger = replace(ledger, recorded=seq, refusal=None, reports=reports, retiring=waiting)
             case ZoneDrift(restored=restored, damage=damage):
                 back = (*self.went_back, seq) if restored else ()
                 left_by = self.left_by if restored else seq
@@ -143,7 +143,7 @@ class Ledger(JsonObject):
     def named(self) -> Iterable[int]:
         """The entries that it names."""
         yield from (seq for seq in (self.open_intent, self.recorded, self.drift, self.refusal) if seq is not None)
-        for several in (self.went_back, self.unchanged, self.trust, self.doubtful, self.gaps, self.reconciles):
+        for several in (self.went_back, self.reports, self.trust, self.doubtful, self.gaps, self.reconciles):
             yield from several
         yield from self.applied or ()
         yield from (waiting.entry for waiting in self.retiring.values())
@@ -166,7 +166,7 @@ def _with_result(ledger: Ledger, entries: Sequence[Entry], entry: Entry, result:
             went_back=(),
             damage=_left_damage(ledger.damage, _rewritten(entry.envelope.zone, intent)),
             drift=None,
-            unchanged=(),
+            reports=(),
         )
     return replace(ledger, damage=_found_damage(seq, result.damage) or ledger.damage)
 
@@ -195,7 +195,12 @@ def _with_reconcile(ledger: Ledger, reconcile: Reconcile, segments: Mapping[str,
             retiring = _retiring(retiring, own.body.retire, Waiting(seq, own.seq))
     ledger = replace(ledger, left_by=seq, went_back=(), retiring=retiring)
     anchor = reconcile.adopted.anchor
-    return ledger if anchor is None else replace(ledger, anchor=anchor, unchanged=())
+    return ledger if anchor is None else replace(ledger, anchor=anchor, reports=())
+
+
+def _reports(body: Unchanged) -> bool:
+    """Whether it says which servers caught up, or which sites are lost."""
+    return bool(body.caught_up or body.segment_caught_up or any(merged.declared.sites_lost for merged in body.merged))
 
 
 def _rewritten(zone: str, intent: Intent) -> Collection[str]:

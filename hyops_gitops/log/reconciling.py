@@ -1,4 +1,4 @@
-"""Break-glass segments brought into the log: the entry, the markers left, the reviews due."""
+"""Break-glass segments brought into the log: entries, markers, reviews."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass

@@ -261,7 +261,7 @@ def last_change(log: Log) -> LastChange | None:
         return last_change(log.base) if log.base is not None else None
     late: dict[Server, ServerReport] = {}
     lost: set[str] = set()
-    for body in (log.entries[seq - 1].body for seq in log.ledger.unchanged):
+    for body in (log.entries[seq - 1].body for seq in log.ledger.reports):
         if isinstance(body, Unchanged):
             late |= {report.key: report for report in (*body.caught_up, *body.segment_caught_up)}
             lost |= {site for merged in body.merged for site in merged.declared.sites_lost}

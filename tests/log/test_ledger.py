@@ -1,10 +1,12 @@
 """The ledger: continued from any place it is what it is from the first entry on, and says what the entries say."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from hyops_gitops.core.errors import InvalidData
+from hyops_gitops.core.server_report import ServerReport
 from hyops_gitops.log.admin_entries import Compromised, Gap, TrustChange
 from hyops_gitops.log.envelope import EntryList
 from hyops_gitops.log.ledger import Ledger
@@ -41,7 +43,10 @@ def test_what_is_open_applied_and_recorded() -> None:
     assert (ledger.anchor.seq, ledger.anchor.sha256) == (2, log.entries[1].sha256)
     log.intend(change("a", "10.0.0.1", "10.0.0.2")).finish(outcome="failed").add(UNCHANGED)
     ledger = fold(log)
-    assert (ledger.open_intent, ledger.applied, ledger.recorded, ledger.unchanged) == (None, (2, 3), 6, (6,))
+    assert (ledger.open_intent, ledger.applied, ledger.recorded, ledger.reports) == (None, (2, 3), 6, ())
+    report = ServerReport("secondary", "ns1", "127.0.0.1:53", "converged", 5)
+    assert fold(log.add(replace(UNCHANGED, caught_up=(report,)))).reports == (7,)
+    assert fold(log.intend(change("b", None, "10.0.0.3")).finish()).reports == ()
 
 
 def test_a_name_waits_until_its_retirement_is_known() -> None:
