@@ -12,6 +12,8 @@ from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.guards import override_line
 from hyops_gitops.core.markers import anchor_name
 from hyops_gitops.core.serials import StuckSerial, is_newer
+from hyops_gitops.core.servers import NEW_ZONE_S, NO_ANSWER_S, OLD_ANSWER_S
+from hyops_gitops.core.text import counted
 from hyops_gitops.core.zone import Key, Zone, same_served
 from hyops_gitops.log.log import Log
 from hyops_gitops.observe.drift import Difference, DriftCase, DriftKind, ServerView, compare
@@ -189,74 +191,106 @@ def unapplied_cases(
         )
 
 
-def secondary_case(
-    secondary: Secondary,
-    view: ServerView,
-    expected: Zone,
-    reference: ServerView | None,
-    log: Log,
-    recorded: Zone,
-    stuck: Callable[[], StuckSerial | None],
-) -> DriftCase | None:
-    """The case of a secondary that holds something else than it should.
+@dataclass(frozen=True, slots=True)
+class SecondaryInputs:
+    """A secondary's view, and what it is compared with, each without what that view cannot show."""
 
-    Args:
-        secondary: Which.
-        view: What it holds.
-        expected: What the primary holds, or else the log recorded, without what the view cannot show.
-        reference: The primary, where it could be looked at.
-        log: The log.
-        recorded: The zone that the log observed last, without what the view cannot show.
-        stuck: Why a write would not move the primary's serial, asked for only where that explains something.
-    """
-    repair = (
-        f"hyops-gitops drift --retransfer {view.name}"
-        if secondary.api is not None
-        else f"on {view.name}: pdns_control retrieve {log.zone}"
-    )
+    secondary: Secondary
+    view: ServerView
+    expected: Zone  # what the primary holds, or else the log recorded
+    recorded: Zone  # what the log observed last
+    reference: ServerView | None  # the primary, where it could be looked at
+    log: Log
+    shared: bool  # whether it reads the primary's database
+    stuck: Callable[[], StuckSerial | None]  # why a write would not move the serial, asked for where that explains
+
+    @property
+    def remedy(self) -> str:
+        """The command that brings it up, or makes it read the database again."""
+        if self.secondary.api is not None:
+            return f"hyops-gitops drift --retransfer {self.view.name}"
+        return by_hand(self.view.name, self.log.zone, shared=self.shared)
+
+    def behind(self, message: str, hint: str, differences: tuple[Difference, ...] = ()) -> DriftCase:
+        """A case of it being behind."""
+        return DriftCase(DriftKind.SECONDARY_BEHIND, self.view.where, None, message, differences, hint)
+
+
+def by_hand(name: str, zone: str, *, shared: bool) -> str:
+    """The command on a secondary itself that brings it up."""
+    command = f"purge '{zone}$'" if shared else f"retrieve {zone}"
+    return f"on {name}: pdns_control {command}"
+
+
+def secondary_case(inputs: SecondaryInputs) -> DriftCase | None:
+    """The case of a secondary that holds something else than it should."""
+    view, reference = inputs.view, inputs.reference
     if not view.serves:
-        message = f"{view.where} does not answer for {log.zone} with authority"
-        hint = f"look into its configuration; then: {repair}"
-        return DriftCase(DriftKind.SECONDARY_BEHIND, view.where, None, message, (), hint)
+        hint = f"look into its configuration; then: {inputs.remedy}"
+        if inputs.shared:
+            hint = (
+                f"does it read the primary's database? It reads the list of its zones every {NEW_ZONE_S} s "
+                f"(zone-cache-refresh-interval); a flush by its API makes a new zone known: {inputs.remedy}"
+            )
+        return inputs.behind(f"{view.where} does not answer for {inputs.log.zone} with authority", hint)
     # Where the primary's own rows contradict each other no copy of them is wrong; that is the primary's case.
-    contradicted = {damage.name for damage in reference.damage} if reference is not None else set()
-    differences = tuple(difference for difference in view.differences(expected) if difference.name not in contradicted)
+    contradicted = {damage.name for damage in reference.damage} if reference is not None else set[str]()
+    differences = tuple(found for found in view.differences(inputs.expected) if found.name not in contradicted)
     if not differences:
         return None
-    many = f"{len(differences)} RRsets differ"
+    if inputs.shared:
+        return _sharing_case(inputs, differences)
+    return _transferring_case(inputs, differences, damaged=bool(contradicted))
+
+
+def _sharing_case(inputs: SecondaryInputs, differences: tuple[Difference, ...]) -> DriftCase:
+    """The case of a server on the primary's database: it has no records of its own that could be edited."""
+    many = counted(len(differences), "RRset differs", "RRsets differ")
+    if inputs.view.source == "dns":
+        message = f"{inputs.view.where} answers otherwise than the primary, whose database it reads: {many}"
+        hint = (
+            f"its caches keep an answer for up to {OLD_ANSWER_S} s, and that there is none for up to {NO_ANSWER_S} s: "
+            f"look again then, or flush them: {inputs.remedy}; afterwards look at the replication of the database"
+        )
+    else:
+        message = f"{inputs.view.where} reads another state of the database than the primary: {many}"
+        hint = "look at the replication of the database, and at which database that server reads"
+    return inputs.behind(message, hint, differences)
+
+
+def _transferring_case(inputs: SecondaryInputs, differences: tuple[Difference, ...], *, damaged: bool) -> DriftCase:
+    view, reference, log = inputs.view, inputs.reference, inputs.log
+    many, bring_up = counted(len(differences), "RRset differs", "RRsets differ"), f"bring it up: {inputs.remedy}"
     if _is_behind(view, reference, log):
         of = "" if view.anchor is None else f", as {view.anchor} left it"
-        message = f"{view.where} serves an older zone{of}: {many}"
-        hint = f"bring it up: {repair}"
-        if contradicted:
-            hint = f"repair the primary first, BIND and Knot refuse to transfer such a zone: {REPAIR}; then {hint}"
-        return DriftCase(DriftKind.SECONDARY_BEHIND, view.where, None, message, differences, hint)
+        first = f"repair the primary first, BIND and Knot refuse to transfer such a zone: {REPAIR}; then "
+        hint = f"{first if damaged else ''}{bring_up}"
+        return inputs.behind(f"{view.where} serves an older zone{of}: {many}", hint, differences)
     seen = f"{view.where} {_serial_of(view, reference)}"
     newest = reference.anchor if reference is not None else log.anchor
-    bring_up = f"bring it up: {repair}"
-    if (held := stuck()) is not None:
-        message = f"{seen} other content: {held.message}: {many}"
-        hint = f"{held.hint}; then {bring_up}"
-        return DriftCase(DriftKind.SECONDARY_BEHIND, view.where, None, message, differences, hint)
+    if (held := inputs.stuck()) is not None:
+        return inputs.behind(
+            f"{seen} other content: {held.message}: {many}", f"{held.hint}; then {bring_up}", differences
+        )
     if view.anchor != newest:
         of = "an older zone" if view.anchor is None else f"the zone as {view.anchor} left it"
         message = f"{seen} {of}: the primary was changed and its serial did not move forward: {many}"
-        hint = f"`hyops-gitops doctor` looks at what moves the serial; {bring_up}"
-        return DriftCase(DriftKind.SECONDARY_BEHIND, view.where, None, message, differences, hint)
+        return inputs.behind(message, f"`hyops-gitops doctor` looks at what moves the serial; {bring_up}", differences)
+    recorded = inputs.recorded.rrsets
     if reference is not None and all(
-        same_served(difference.found, recorded.rrsets.get((difference.name, difference.type)))
-        for difference in differences
+        same_served(difference.found, recorded.get((difference.name, difference.type))) for difference in differences
     ):
         message = (
             f"{seen} what the log recorded before the primary was changed past it: "
             f"the primary took two changes under one serial ({CAUSE}): {many}"
         )
-        return DriftCase(DriftKind.SECONDARY_BEHIND, view.where, None, message, differences, bring_up)
+        return inputs.behind(message, bring_up, differences)
     message = (
         f"{seen} other content, as after an edit on the secondary itself, or on the primary without a new serial: "
         f"{many}"
     )
-    return DriftCase(DriftKind.SECONDARY_EDITED, view.where, None, message, differences, f"overwrite it: {repair}")
+    hint = f"overwrite it: {inputs.remedy}"
+    return DriftCase(DriftKind.SECONDARY_EDITED, view.where, None, message, differences, hint)
 
 
 def _serial_of(view: ServerView, reference: ServerView | None) -> str:

@@ -22,10 +22,12 @@ from hyops_gitops.log.log import Log
 from hyops_gitops.log.parts import SecondaryDrift, ZoneDigests
 from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.observe.answers import Viewer
-from hyops_gitops.observe.drift import DriftCase, DriftKind, DriftReport, ServerView, secondary_drift, shared_case
+from hyops_gitops.observe.drift import DriftCase, DriftKind, DriftReport, ServerView, secondary_drift
 from hyops_gitops.observe.drift_cases import (
     AnchorSays,
     DriftInputs,
+    SecondaryInputs,
+    by_hand,
     left_by,
     secondary_case,
     unapplied_cases,
@@ -126,12 +128,9 @@ class _DriftSearch:
             if view is not None:
                 expected = self._expected_of(view, primary, log)
                 recorded = self.viewer.comparable(log.observed, view.source)
-                case = (
-                    shared_case(secondary, view, expected, primary)
-                    if is_shared(self.authority)
-                    else secondary_case(secondary, view, expected, primary, log, recorded, self._stuck)
-                )
-                found.append((secondary, view, case))
+                shared = is_shared(self.authority)
+                inputs = SecondaryInputs(secondary, view, expected, recorded, primary, log, shared, self._stuck)
+                found.append((secondary, view, secondary_case(inputs)))
         return found
 
     def _expected_of(self, view: ServerView, primary: ServerView | None, log: Log) -> Zone:
@@ -220,8 +219,7 @@ class _DriftSearch:
             raise UsageError(
                 f"the API of secondary {name} is not given, or its key is not here",
                 code="unknown-server",
-                hint=f"on {name}: pdns_control "
-                + (f"purge '{self.authority.zone}$'" if shared else f"retrieve {self.authority.zone}"),
+                hint=by_hand(name, self.authority.zone, shared=shared),
             )
         requester.refresh()
         clock, deadline = self.workspace.clock, self.authority.policy.convergence.timeout_s

@@ -88,7 +88,7 @@ def test_a_change_under_the_serial_of_another_is_no_edit_of_the_secondary(world:
     rows.insert(world.zone, world.name("late"), "TXT", '"written by another"')
     behind = next(one for one in _drift(world).cases if one.where != "primary")
     assert behind.kind is DriftKind.SECONDARY_BEHIND
-    assert f"the primary took two changes under one serial ({CAUSE}): 1 RRsets differ" in behind.message
+    assert f"the primary took two changes under one serial ({CAUSE}): 1 RRset differs" in behind.message
 
 
 def test_a_copy_of_damage_is_not_held_against_the_secondary(world: World, rows: Rows) -> None:
