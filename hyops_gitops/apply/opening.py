@@ -1,4 +1,4 @@
-"""Steps 1 and 2 of an apply: commit, validation, signing key, verified log."""
+"""Steps 1 and 2: commit, validation, signing key, verified log."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -39,7 +39,7 @@ class Recorder(Protocol):
         """
 
     def head(self) -> str | None:
-        """What `Log.commit` would be if the record were read now; None when it is gone.
+        """The commit of the record now; None when it is gone.
 
         Raises:
             OutsideFailure: it cannot be reached.
@@ -82,7 +82,7 @@ class BranchRecorder:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What an apply stands on: contracts of one commit, and a log that it may write to."""
+    """The base of an apply: a commit's contracts, and a log."""
 
     commit: str
     validation: Validation
@@ -131,7 +131,7 @@ def open_log(request: ApplyRequest, workspace: Workspace) -> Opened:
         raise Refused(f"not committed: {first_few(dirty)}", guard="dirty", hint=hint)
     if history.is_shallow():
         raise Refused(
-            "this clone's history is cut off, so nothing can be said about what was applied before",
+            "this clone's history is cut off, so what was applied before is not known",
             guard="shallow",
             hint="git fetch --unshallow (in CI: fetch-depth: 0)",
         )
@@ -144,12 +144,12 @@ def open_log(request: ApplyRequest, workspace: Workspace) -> Opened:
 
 
 def commits_since(opened: Opened, workspace: Workspace) -> tuple[CommitInfo, ...]:
-    """The first-parent commits that this apply carries out; the first apply counts from the commit of genesis."""
+    """The first-parent commits to carry out, since the newest recorded or genesis."""
     return commits_after(opened.log, opened.commit, workspace.history)
 
 
 def read_recorded(opened: Opened, workspace: Workspace) -> LastRecordedTree | None:
-    """The tree recorded last; None before the first apply, which takes the tree as it stands.
+    """The tree recorded last; None before the first apply.
 
     Raises:
         Refused: guard `history`: this clone does not have that commit; another applier's clone was newer.
@@ -170,7 +170,7 @@ def read_recorded(opened: Opened, workspace: Workspace) -> LastRecordedTree | No
 
 
 def check_history(opened: Opened, past: LastRecordedTree | None, request: ApplyRequest, workspace: Workspace) -> None:
-    """Whether the commit goes on from the one recorded last.
+    """Check that the commit descends from the one recorded last.
 
     Raises:
         Refused: guard `history`.
@@ -189,7 +189,7 @@ def check_history(opened: Opened, past: LastRecordedTree | None, request: ApplyR
 
 
 def check_signers(opened: Opened, past: LastRecordedTree | None, workspace: Workspace) -> None:
-    """Whether the signers only grew since the commit recorded last, or before the first apply since genesis.
+    """Check that the signers only grew since the commit recorded last.
 
     Raises:
         FindingsError: rule `signers-append-only`.
@@ -207,7 +207,7 @@ def check_signers(opened: Opened, past: LastRecordedTree | None, workspace: Work
 
 
 def authority_change(opened: Opened, past: LastRecordedTree | None) -> AuthorityChange | None:
-    """What changed under authority/ since the last recorded commit; nothing to compare with before the first apply."""
+    """The changes under authority/ since the commit recorded last."""
     if past is None:
         return None
     before, after = _authority_files(past.files), _authority_files(opened.validation.files)
@@ -215,9 +215,9 @@ def authority_change(opened: Opened, past: LastRecordedTree | None) -> Authority
 
 
 def merged_commit(commit: CommitInfo) -> MergedCommit:
-    """A commit as the log names it: people and approvals as the commit itself tells them.
+    """A commit in the form of the log, by itself alone.
 
-    Whoever wrote what a merge brings in asked for it; the one who merged it is named apart.
+    The author of what a merge brings in asked for it; its merger is named apart.
     """
     return MergedCommit(
         commit.id,

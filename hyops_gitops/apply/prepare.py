@@ -76,7 +76,7 @@ class Prepared:
     sites_lost: tuple[str, ...] = ()  # whose servers are watched, not required
     rollback_of: int | None = None  # the intent that this takes back
     holds: tuple[Hold, ...] = ()  # names that stay as this leaves them
-    declared: Declaration = NOTHING_DECLARED  # by whoever runs this, where no commit does
+    declared: Declaration = NOTHING_DECLARED  # by the run itself, where no commit does
     repair: tuple[RowRepair, ...] = ()  # of rows that contradict each other
 
     @property

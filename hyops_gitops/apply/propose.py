@@ -223,7 +223,7 @@ def trailer_refusal(commits: Sequence[CommitInfo], limits: Limits, overrides: Se
     return Refused(
         _in_words(problems[0]),
         guard=GUARD,
-        hint=f"to go on without it: {option}merge a commit with the trailer `Hyops-Override: {GUARD}=REASON`, "
+        hint=f"to leave it out: {option}merge a commit with the trailer `Hyops-Override: {GUARD}=REASON`, "
         "which may repeat the other one as it was meant",
     )
 

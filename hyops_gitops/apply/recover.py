@@ -1,4 +1,4 @@
-"""Step 3: wait for the writer of an open intent, or settle it.
+"""Step 3: wait for an open intent's writer, or settle it.
 
 While the lease runs the writer may still send its PATCH; it is taken for dead when this machine can tell that its
 process is gone, when the head has not moved for the lease and half a minute by our own clock, or when the operator

@@ -10,7 +10,7 @@ class ApplyRequest:
     """One call of apply."""
 
     revision: str  # what to apply
-    work_tree_matters: bool  # whether uncommitted contracts refuse: nobody named a commit
+    work_tree_matters: bool  # whether uncommitted contracts refuse: no commit was named
     overrides: tuple[Override, ...] = ()
     wait: bool = True  # for another writer's open intent
     recover: int | None = None  # the open intent whose writer the operator knows to be gone

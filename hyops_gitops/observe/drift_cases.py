@@ -193,11 +193,11 @@ def unapplied_cases(
 
 @dataclass(frozen=True, slots=True)
 class SecondaryInputs:
-    """A secondary's view, and what it is compared with, each without what that view cannot show."""
+    """A secondary's view, and the zones to compare it with."""
 
     secondary: Secondary
     view: ServerView
-    expected: Zone  # what the primary holds, or else the log recorded
+    expected: Zone  # what the primary holds, or else the log recorded, as far as the view can show it
     recorded: Zone  # what the log observed last
     reference: ServerView | None  # the primary, where it could be looked at
     log: Log
@@ -206,7 +206,7 @@ class SecondaryInputs:
 
     @property
     def remedy(self) -> str:
-        """The command that brings it up, or makes it read the database again."""
+        """The command that brings it up, or flushes its caches."""
         if self.secondary.api is not None:
             return f"hyops-gitops drift --retransfer {self.view.name}"
         return by_hand(self.view.name, self.log.zone, shared=self.shared)
@@ -244,7 +244,7 @@ def secondary_case(inputs: SecondaryInputs) -> DriftCase | None:
 
 
 def _sharing_case(inputs: SecondaryInputs, differences: tuple[Difference, ...]) -> DriftCase:
-    """The case of a server on the primary's database: it has no records of its own that could be edited."""
+    """The case of a server that reads the primary's database."""
     many = counted(len(differences), "RRset differs", "RRsets differ")
     if inputs.view.source == "dns":
         message = f"{inputs.view.where} answers otherwise than the primary, whose database it reads: {many}"

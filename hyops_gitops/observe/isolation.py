@@ -12,7 +12,7 @@ from hyops_gitops.core.network import ScratchZone
 from hyops_gitops.core.text import counted
 from hyops_gitops.core.zone import RRset
 
-SCRATCH_SUFFIX = ".invalid"  # no zone that anybody asks for ends so (RFC 2606)
+SCRATCH_SUFFIX = ".invalid"  # reserved: no zone in use ends so (RFC 2606)
 SCRATCH_PREFIX = "hyops-doctor-race-"
 # Backends that let one writer in at a time; tried with every race below.
 ONE_WRITER = frozenset({"gsqlite3", "lmdb"})
