@@ -14,7 +14,7 @@ from hyops_gitops.core.markers import PROTOCOL, Anchor, anchor_name, parse_proto
 from hyops_gitops.core.network import ZoneReader
 from hyops_gitops.core.serials import MAX_CLOCK_SKEW, presigned, stuck_serial, wrongly_signed
 from hyops_gitops.core.zone import RRset, Zone
-from hyops_gitops.log.admin_entries import Gap, Reconcile
+from hyops_gitops.log.admin_entries import Gap
 from hyops_gitops.log.entries import ZoneDrift
 from hyops_gitops.log.log import Log, zone_drift
 from hyops_gitops.plan.limits import Limits
@@ -197,8 +197,7 @@ def judge_anchor(anchor: Anchor | None, log: Log) -> AnchorState:
     if any(isinstance(gap.body, Gap) and gap.body.anchor_sha256 == anchor.sha256 for gap in log.gaps):
         return "lost"
     if anchor.segment is not None:
-        bodies = (entry.body for entry in log.reconciled)
-        older = any(isinstance(body, Reconcile) and body.adopted and body.adopted.anchor == anchor for body in bodies)
+        older = any(body.adopted and body.adopted.anchor == anchor for _, body in log.brought_in)
         return "restored" if older else "breakglass"
     if anchor.seq > log.head.seq:
         return "ahead"

@@ -32,7 +32,6 @@ from hyops_gitops.core.names import is_marker
 from hyops_gitops.core.network import ZoneWriter
 from hyops_gitops.core.ports import Clock
 from hyops_gitops.core.zone import Key, Operation, RRset, Zone, same_stored
-from hyops_gitops.log.admin_entries import Reconcile
 from hyops_gitops.log.entries import ResultOutcome
 from hyops_gitops.log.envelope import Entry
 from hyops_gitops.log.log import Log
@@ -330,9 +329,7 @@ def _reserved(log: Log) -> tuple[int, ...]:
 
 def _expired(log: Log, seen: Collection[Key], now: datetime) -> list[Key]:
     """The markers that are there and are no longer needed."""
-    taken_in = {
-        entry.body.segment: entry.envelope.time for entry in log.reconciled if isinstance(entry.body, Reconcile)
-    }
+    taken_in = {body.segment: entry.envelope.time for entry, body in log.brought_in}
 
     def written(seq: int, segment: str | None) -> datetime | None:
         if segment is not None:

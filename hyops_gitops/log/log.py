@@ -178,16 +178,15 @@ class Log:
         return entry, tuple(damage for damage in found if damage.name in names)
 
     @property
-    def reconciled(self) -> tuple[Entry, ...]:
-        """The entries that brought segments in, oldest first."""
-        found = self._listed(self.ledger.reconciles)
-        return tuple(entry for entry in found if isinstance(entry.body, Reconcile) and entry.body.adopted is not None)
-
-    @property
     def reconciles(self) -> tuple[tuple[Entry, Reconcile], ...]:
         """The entries that brought in or reviewed a segment, oldest first."""
         found = self._listed(self.ledger.reconciles)
         return tuple((entry, entry.body) for entry in found if isinstance(entry.body, Reconcile))
+
+    @property
+    def brought_in(self) -> tuple[tuple[Entry, Reconcile], ...]:
+        """Those of them that brought one in."""
+        return tuple((entry, body) for entry, body in self.reconciles if body.adopted is not None)
 
     @property
     def trust(self) -> TrustBook:

@@ -83,8 +83,7 @@ def markers_left(log: Log) -> list[Key]:
     They go so that they can be used, except where an intent of the log stands there that never landed: its own fence
     stays until it expires, as do the segment's own markers.
     """
-    brought_in = [reconcile.adopted for _, reconcile in log.reconciles if reconcile.adopted is not None]
-    adopted = brought_in[-1] if brought_in else None
+    adopted = log.brought_in[-1][1].adopted if log.brought_in else None
     if adopted is None or adopted.anchor is None or adopted.anchor != log.anchor:
         return []
     anchored = adopted.base.anchor.seq if adopted.base.anchor and adopted.base.anchor.segment is None else 0

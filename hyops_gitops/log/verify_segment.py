@@ -128,10 +128,10 @@ def read_segment(
         check_signature: Whether a signature is canonical and right.
         why_not: Whether the log counts a key for break-glass.
     """
-    return _SegmentReader(zone, segment, files, signers, check_signature, why_not).read()
+    return _SegmentChainReader(zone, segment, files, signers, check_signature, why_not).read()
 
 
-class _SegmentReader(ChainReader):
+class _SegmentChainReader(ChainReader):
     """Reads one segment."""
 
     def __init__(

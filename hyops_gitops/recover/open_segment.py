@@ -41,7 +41,7 @@ def choose_segment(anchor: Anchor | None, segments: Sequence[Segment], log: Log,
     Raises:
         Refused: guard `breakglass`: the zone's last change is in a segment, or an entry, that is not here.
     """
-    done = {reconcile.segment for _, reconcile in log.reconciles if reconcile.adopted is not None}
+    done = {body.segment for _, body in log.brought_in}
     unreconciled = [segment for segment in segments if segment.ref.id not in done]
     matching = [segment for segment in unreconciled if (segment.anchor or segment.ref.base.anchor) == anchor]
     if matching:
