@@ -1,15 +1,14 @@
 """`apply`: carry the contracts of a commit to the zone."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TypedDict, Unpack
 
 import click
 
 from hyops_gitops.apply.apply import apply as apply_commit
 from hyops_gitops.apply.text import receipt_markdown, receipt_text
-from hyops_gitops.cli.options import common_options, find_repository
-from hyops_gitops.cli.output import echo, echo_json, show_event
+from hyops_gitops.cli.options import on_workspace
+from hyops_gitops.cli.output import echo, echo_json
 from hyops_gitops.cli.run_request import run_request
 from hyops_gitops.cli.wiring import LocalWorkspace, override_option, overrides_of
 
@@ -21,7 +20,6 @@ class _Options(TypedDict):
     recover: int | None
     sites_lost: tuple[str, ...]
     no_watch: bool
-    verbose: bool
 
 
 @click.command()
@@ -44,12 +42,11 @@ class _Options(TypedDict):
     help="After a cutover, do not wait for resolvers that the policy does not require. Without it they are watched "
     "until they answer with the new target or the old TTL has passed, within the lease (policy.lease_s, less 20 s).",
 )
-@common_options("json", "markdown")
+@on_workspace("json", "markdown")
 def apply(
+    workspace: LocalWorkspace,
     revision: str | None,
     override_texts: tuple[str, ...],
-    repo: Path | None,
-    authority_file: Path | None,
     output_format: str,
     **options: Unpack[_Options],
 ) -> int:
@@ -59,7 +56,6 @@ def apply(
     public half is in authority/allowed_signers, or a .pub file whose private half is in an agent. Where CI is set,
     HYOPS_PRIMARY_URL must equal primary.api_url. HYOPS_OVERRIDES may hold more overrides, one a line.
     """
-    workspace = LocalWorkspace(find_repository(repo), on_event=show_event, authority_file=authority_file)
     request = replace(
         run_request((), options["recover"]),
         revision=revision or "HEAD",

@@ -9,7 +9,7 @@ from hyops_gitops.adapters.files import read_source
 from hyops_gitops.audit.commits import AuditRequest, Look
 from hyops_gitops.audit.report import Audit, Period, audit_csv, audit_text
 from hyops_gitops.audit.run import audit as run_audit
-from hyops_gitops.cli.options import common_options, find_repository
+from hyops_gitops.cli.options import on_workspace
 from hyops_gitops.cli.output import echo, echo_json, note
 from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.errors import UsageError
@@ -37,8 +37,9 @@ _FORMATS = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ")
     metavar="SEQ:SHA256",
     help="A log head noted earlier: it must be an entry of the log. Repeatable.",
 )
-@common_options("json", "csv")
-def audit(  # noqa: PLR0913, PLR0917 - click hands every option over by name
+@on_workspace("json", "csv")
+def audit(
+    workspace: LocalWorkspace,
     branch: str,
     since: str | None,
     until: str | None,
@@ -46,10 +47,7 @@ def audit(  # noqa: PLR0913, PLR0917 - click hands every option over by name
     live: bool,
     signers_file: Path | None,
     seen_texts: tuple[str, ...],
-    repo: Path | None,
-    authority_file: Path | None,
     output_format: str,
-    **_common: object,
 ) -> int:
     """Cross-check log, contracts, approvals and the served zone.
 
@@ -59,7 +57,6 @@ def audit(  # noqa: PLR0913, PLR0917 - click hands every option over by name
     if offline and live:
         raise UsageError("--offline and --live exclude each other", code="usage")
     look: Look = "offline" if offline else "api" if live else "dns"
-    workspace = LocalWorkspace(find_repository(repo), authority_file=authority_file)
     request = AuditRequest(
         branch=branch,
         look=look,

@@ -9,8 +9,8 @@ import click
 from hyops_gitops.apply.prepare import Prepared
 from hyops_gitops.cli.cutover import site_lost_option
 from hyops_gitops.cli.failover import holds_of, site_options
-from hyops_gitops.cli.options import common_options, find_repository
-from hyops_gitops.cli.output import is_terminal, note, show_event, tell
+from hyops_gitops.cli.options import on_workspace
+from hyops_gitops.cli.output import is_terminal, note, tell
 from hyops_gitops.cli.run_request import run_request
 from hyops_gitops.cli.wiring import LocalWorkspace, override_option
 from hyops_gitops.core.declaration import KINDS, Declaration, DeclaredHold
@@ -71,27 +71,28 @@ def breakglass() -> None:
 )
 @site_lost_option
 @_options
-@common_options("json")
-def cutover(name: str, site: str | None, targets: tuple[str, ...], **options: object) -> int:
+@on_workspace("json")
+def cutover(workspace: LocalWorkspace, name: str, site: str | None, targets: tuple[str, ...], **options: object) -> int:
     """Point one endpoint at another of its sites, or at another target."""
-    return _run(Cutover(name, site, targets), options)
+    return _run(workspace, Cutover(name, site, targets), options)
 
 
 @breakglass.command()
 @click.argument("name")
 @site_lost_option
 @_options
-@common_options("json")
-def failback(name: str, **options: object) -> int:
+@on_workspace("json")
+def failback(workspace: LocalWorkspace, name: str, **options: object) -> int:
     """Point an endpoint back at its endpoint_home, or its previous target."""
-    return _run(Failback(name), options)
+    return _run(workspace, Failback(name), options)
 
 
 @breakglass.command()
 @site_options
 @_options
-@common_options("json")
+@on_workspace("json")
 def failover(
+    workspace: LocalWorkspace,
     origin: str,
     to: str,
     environment: str | None,
@@ -102,30 +103,28 @@ def failover(
 ) -> int:
     """Move every endpoint of a site that must move."""
     request = FailoverRequest(origin, to, environment, include, holds_of(holds), site_lost)
-    return _run(request, {**options, "sites_lost": (origin,) if site_lost else ()})
+    return _run(workspace, request, {**options, "sites_lost": (origin,) if site_lost else ()})
 
 
 @breakglass.command()
 @site_lost_option
 @_options
-@common_options("json")
-def apply(**options: object) -> int:
+@on_workspace("json")
+def apply(workspace: LocalWorkspace, **options: object) -> int:
     """Apply the contracts in this folder, edited or not.
 
     Settles what an earlier command left open.
     """
-    return _run(None, options)
+    return _run(workspace, None, options)
 
 
-def _run(wanted: BreakGlassCommand, options: dict[str, object]) -> int:
-    repo, witness, authority_file = (_path(options[name]) for name in ("repo", "witness", "authority_file"))
+def _run(workspace: LocalWorkspace, wanted: BreakGlassCommand, options: dict[str, object]) -> int:
     yes = bool(options["yes"])
     if not yes and not is_terminal(sys.stdin):
         raise UsageError("cannot ask for confirmation: stdin is not a terminal", code="usage", hint="pass --yes")
-    wiring = LocalWorkspace(find_repository(repo), on_event=show_event, authority_file=authority_file)
     recover, declared = options["recover"], _declared(wanted, options)
     own = run_request(_texts(options["override_texts"]), recover if isinstance(recover, int) else None)
-    request = BreakglassRequest(replace(own, sites_lost=declared.sites_lost), declared, str(witness or ""))
+    request = BreakglassRequest(replace(own, sites_lost=declared.sites_lost), declared, str(options["witness"] or ""))
 
     def confirm(prepared: Prepared, chosen: ChosenMoves) -> None:
         opened = prepared.opened
@@ -134,11 +133,11 @@ def _run(wanted: BreakGlassCommand, options: dict[str, object]) -> int:
         if not yes:
             click.confirm("Continue?", abort=True, err=True)
 
-    done = break_glass(wanted, request, wiring, confirm)
+    done = break_glass(wanted, request, workspace, confirm)
     tell(
         done,
         options["output_format"],
-        lambda: breakglass_text(done.receipt, done.segment, done.entries, str(wiring.root)),
+        lambda: breakglass_text(done.receipt, done.segment, done.entries, str(workspace.root)),
     )
     return done.receipt.exit_code
 
@@ -157,7 +156,3 @@ def _declared(wanted: BreakGlassCommand, options: dict[str, object]) -> Declarat
 
 def _texts(value: object) -> tuple[str, ...]:
     return tuple(map(str, value)) if isinstance(value, tuple) else ()
-
-
-def _path(value: object) -> Path | None:
-    return value if isinstance(value, Path) else None

@@ -7,7 +7,7 @@ import click
 from hyops_gitops.adapters.files import bundle_files, replace_file
 from hyops_gitops.adapters.wheels import Wheels, tarball
 from hyops_gitops.adapters.yaml.schema import shipped_schemas
-from hyops_gitops.cli.options import common_options, find_repository
+from hyops_gitops.cli.options import on_workspace
 from hyops_gitops.cli.output import echo, echo_json, show_event
 from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.canonical import sha256_hex
@@ -42,17 +42,15 @@ from hyops_gitops.recover.make_bundle import make_bundle
 @click.option(
     "--python", "pythons", multiple=True, metavar="X.Y", help="Python version of the target machine. Repeatable."
 )
-@common_options("json")
+@on_workspace("json")
 def bundle(
+    workspace: LocalWorkspace,
     file: Path,
     revision: str,
     folder: Path | None,
     platform: str | None,
     pythons: tuple[str, ...],
-    repo: Path | None,
-    authority_file: Path | None,
     output_format: str,
-    **_common: object,
 ) -> int:
     """Pack contracts, signed log and program into one file.
 
@@ -60,9 +58,8 @@ def bundle(
     authority/allowed_signers must allow the namespace hyops-gitops-bundle. The same commit, log and wheels give the
     same bytes. Run `git fetch origin evidence` first.
     """
-    if authority_file is not None:
+    if workspace.authority_override is not None:
         raise UsageError("--authority has no use here: a bundle holds what was committed", code="usage")
-    workspace = LocalWorkspace(find_repository(repo), on_event=show_event)
     wheels = Wheels(folder, platform, pythons, show_event)
     made = make_bundle(revision, workspace, wheels, lambda: {**shipped_schemas(), **bundle_files()}, tarball)
     replace_file(file, made.content)

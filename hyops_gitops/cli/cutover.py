@@ -1,10 +1,8 @@
 """`cutover` and `failback`: one endpoint, by name."""
 
-from pathlib import Path
-
 import click
 
-from hyops_gitops.cli.options import common_options, find_repository
+from hyops_gitops.cli.options import on_workspace
 from hyops_gitops.cli.order_options import order_of, order_options
 from hyops_gitops.cli.output import note, tell
 from hyops_gitops.cli.wiring import LocalWorkspace
@@ -33,8 +31,9 @@ site_lost_option = click.option(
 @click.option("--ttl", type=int, metavar="SECONDS", help="TTL for --prepare; default: policy.cutover_ttl_max.")
 @site_lost_option
 @order_options
-@common_options("json")
+@on_workspace("json")
 def cutover(
+    workspace: LocalWorkspace,
     name: str,
     site: str | None,
     targets: tuple[str, ...],
@@ -52,23 +51,23 @@ def cutover(
         raise UsageError("--prepare only lowers the TTL: it takes neither --to nor --target", code="usage")
     if ttl is not None and not only_ttl:
         raise UsageError("--ttl belongs to --prepare", code="usage")
-    order, ports = order_of(options, sites_lost), _workspace(options)
+    order = order_of(options, sites_lost)
     if only_ttl:
-        return show(usecases.prepare(name, ttl, order, ports), options)
-    return show(usecases.cutover(name, site, targets, order, ports), options)
+        return show(usecases.prepare(name, ttl, order, workspace), options)
+    return show(usecases.cutover(name, site, targets, order, workspace), options)
 
 
 @click.command()
 @click.argument("name")
 @site_lost_option
 @order_options
-@common_options("json")
-def failback(name: str, sites_lost: tuple[str, ...], **options: object) -> int:
+@on_workspace("json")
+def failback(workspace: LocalWorkspace, name: str, sites_lost: tuple[str, ...], **options: object) -> int:
     """Point an endpoint back at its endpoint_home, or its previous target.
 
     This is a new change, planned and checked like any other, not a revert of a commit.
     """
-    return show(usecases.failback(name, order_of(options, sites_lost), _workspace(options)), options)
+    return show(usecases.failback(name, order_of(options, sites_lost), workspace), options)
 
 
 def show(done: MoveResult, options: dict[str, object]) -> int:
@@ -77,11 +76,3 @@ def show(done: MoveResult, options: dict[str, object]) -> int:
         note(f"warning: {printable(warning)}" if done.moves else printable(warning))
     tell(done, options["output_format"], lambda: move_text(done))
     return Exit.OK
-
-
-def _workspace(options: dict[str, object]) -> LocalWorkspace:
-    return LocalWorkspace(find_repository(_path(options["repo"])), authority_file=_path(options["authority_file"]))
-
-
-def _path(value: object) -> Path | None:
-    return value if isinstance(value, Path) else None

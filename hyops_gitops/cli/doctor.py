@@ -3,13 +3,12 @@
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import click
 
 from hyops_gitops.adapters.host.machine import PRIMARY_URL
-from hyops_gitops.cli.options import common_options, find_repository
-from hyops_gitops.cli.output import show_event, tell
+from hyops_gitops.cli.options import on_workspace
+from hyops_gitops.cli.output import tell
 from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.observe.checkup import DoctorRequest, parse_attest
@@ -33,23 +32,20 @@ from hyops_gitops.observe.text import checkup_text
     help="Also test whether the primary's database isolates simultaneous updates, in a scratch zone with a random "
     "name, which is created and removed.",
 )
-@common_options("json")
+@on_workspace("json")
 def doctor(
+    workspace: LocalWorkspace,
     runner_site: str | None,
     remote_site: str | None,
     attest_texts: tuple[str, ...],
     race: bool,
-    repo: Path | None,
-    authority_file: Path | None,
     output_format: str,
-    **_common: object,
 ) -> int:
     """Check everything that a first apply needs.
 
     Shows how to fix what fails. Run it where the applier runs, with the applier's environment. Writes nothing, unless
     --race is given. A check that cannot be made from here counts as unknown: exit 1 when a check fails or is unknown.
     """
-    workspace = LocalWorkspace(find_repository(repo), on_event=show_event, authority_file=authority_file)
     request = DoctorRequest(runner_site, remote_site, workspace.environ.get(PRIMARY_URL, ""), race)
     with _ended_as_by_ctrl_c():  # a scratch zone is removed then
         checkup = examine(request, workspace, dict(map(parse_attest, attest_texts)))

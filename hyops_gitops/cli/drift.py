@@ -1,11 +1,9 @@
 """`drift`: differences between zone, secondaries, log and contracts."""
 
-from pathlib import Path
-
 import click
 
-from hyops_gitops.cli.options import common_options, find_repository
-from hyops_gitops.cli.output import show_event, tell
+from hyops_gitops.cli.options import on_workspace
+from hyops_gitops.cli.output import tell
 from hyops_gitops.cli.repair import repair, repair_options, wants_repair
 from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.errors import UsageError
@@ -21,14 +19,13 @@ from hyops_gitops.observe.text import drift_text
 )
 @click.option("--retransfer", metavar="NAME", help="Update this secondary through its API and prove its content.")
 @repair_options
-@common_options("json")
+@on_workspace("json")
 def drift(
+    workspace: LocalWorkspace,
     live: bool,
     dns_only: bool,
     record: bool,
     retransfer: str | None,
-    repo: Path | None,
-    authority_file: Path | None,
     output_format: str,
     **options: object,
 ) -> int:
@@ -44,12 +41,11 @@ def drift(
     --repair rewrites only damaged names: it shows what stays at each name, what goes and why, asks, and sends one PATCH
     with an intent of its own.
     """
-    wiring = LocalWorkspace(find_repository(repo), on_event=show_event, authority_file=authority_file)
     if wants_repair(options, live, dns_only, record, retransfer):
-        return repair(wiring, options, output_format)
+        return repair(workspace, options, output_format)
     if dns_only and (live or record):
         raise UsageError("--dns excludes --live and --record, which need the API", code="usage")
     look: Look = "api" if live else "dns" if dns_only else "auto"
-    found = look_for_drift(DriftRequest(look, record=record, retransfer=retransfer), wiring)
+    found = look_for_drift(DriftRequest(look, record=record, retransfer=retransfer), workspace)
     tell(found, output_format, lambda: drift_text(found))
     return found.exit_code

@@ -10,8 +10,8 @@ from hyops_gitops.adapters.git.exports import BranchChecker, GitBundler
 from hyops_gitops.adapters.git.new_repository import pin_genesis
 from hyops_gitops.apply.text import reading_json, reading_text
 from hyops_gitops.cli.custody import echo_head
-from hyops_gitops.cli.options import common_options, find_repository
-from hyops_gitops.cli.output import echo, echo_json, note, show_event
+from hyops_gitops.cli.options import on_workspace
+from hyops_gitops.cli.output import echo, echo_json, note
 from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.findings import printable
@@ -36,18 +36,16 @@ def evidence() -> None:
     metavar="LOG:SEQ:SHA256",
     help="After a move to a new repository: the last entry of the old log, which this one continues.",
 )
-@common_options("json")
-def init(continues: str | None, repo: Path | None, output_format: str, **_common: object) -> int:
+@on_workspace("json")
+def init(workspace: LocalWorkspace, continues: str | None, output_format: str) -> int:
     """Start the log: sign and push its first entry, once.
 
     Needs HYOPS_SIGNING_KEY_FILE and a commit whose authority/allowed_signers has its public half. Does not ask
     PowerDNS. Pins the new log by `evidence.genesis` in the zone's authority file; commit that line.
     """
-    root = find_repository(repo)
-    wiring = LocalWorkspace(root)
     before = Continues.parse(continues) if continues is not None else None
-    started = start_log(wiring, before)
-    pin_genesis(root / started.authority.path, started.sha256)
+    started = start_log(workspace.replaced(authority_override=None), before)
+    pin_genesis(workspace.root / started.authority.path, started.sha256)
     if output_format == "json":
         echo_json(started.to_json())
     else:
@@ -67,20 +65,13 @@ def init(continues: str | None, repo: Path | None, output_format: str, **_common
     metavar="SEQ:SHA256",
     help="A log head noted earlier, as apply prints it: it must be an entry of the log. Repeatable.",
 )
-@common_options("json")
-def verify(
-    seen_texts: tuple[str, ...],
-    repo: Path | None,
-    authority_file: Path | None,
-    output_format: str,
-    **_common: object,
-) -> int:
+@on_workspace("json")
+def verify(workspace: LocalWorkspace, seen_texts: tuple[str, ...], output_format: str) -> int:
     """Verify the log in this clone.
 
     Checks chain, canonical form, signatures, pairs of intent and result, and derived files. Never uses the network: run
     `git fetch origin evidence` first. Takes signers and genesis from the work tree.
     """
-    workspace = LocalWorkspace(find_repository(repo), authority_file=authority_file)
     seen = tuple(map(SeenHead.parse, seen_texts))
     reading = verify_log(workspace, seen)
     if output_format == "json":
@@ -92,13 +83,13 @@ def verify(
 
 @evidence.command("show")
 @click.argument("seq", type=int, required=False)
-@common_options("json")
-def show(seq: int | None, repo: Path | None, authority_file: Path | None, output_format: str, **_common: object) -> int:
+@on_workspace("json")
+def show(workspace: LocalWorkspace, seq: int | None, output_format: str) -> int:
     """Show one entry, by default the newest.
 
     Also shows whether the log verifies. Never uses the network.
     """
-    shown = show_entry(LocalWorkspace(find_repository(repo), on_event=show_event, authority_file=authority_file), seq)
+    shown = show_entry(workspace, seq)
     problems = shown.reading.problems
     if output_format == "json":
         echo_json(
@@ -118,18 +109,14 @@ def show(seq: int | None, repo: Path | None, authority_file: Path | None, output
 
 @evidence.command("import")
 @click.argument("source", metavar="CLONE|BUNDLE", type=click.Path(path_type=Path))
-@common_options("json")
-def import_command(
-    source: Path, repo: Path | None, authority_file: Path | None, output_format: str, **_common: object
-) -> int:
+@on_workspace("json")
+def import_command(workspace: LocalWorkspace, source: Path, output_format: str) -> int:
     """Restore a lost log from another clone or a git bundle.
 
     `.` is this clone. The log is verified in full with this repository's signers and genesis, must continue what the
     remote has, and is pushed. Importing it again changes nothing.
     """
-    root = find_repository(repo)
-    workspace = LocalWorkspace(root, on_event=show_event, authority_file=authority_file)
-    done = import_log(workspace, source, BranchChecker(root))
+    done = import_log(workspace, source, BranchChecker(workspace.root))
     if output_format == "json":
         echo_json(done.to_json())
     else:
@@ -143,33 +130,26 @@ def import_command(
 @evidence.command("acknowledge")
 @click.argument("seq", type=int)
 @click.option("--reason", required=True, metavar="TEXT", help="What you found; becomes evidence.")
-@common_options("json")
-def acknowledge_command(
-    seq: int, reason: str, repo: Path | None, authority_file: Path | None, output_format: str, **_common: object
-) -> int:
+@on_workspace("json")
+def acknowledge_command(workspace: LocalWorkspace, seq: int, reason: str, output_format: str) -> int:
     """Acknowledge an investigated gap, or entry by a stolen key.
 
     Until then `evidence verify` or `audit` fails because of it. HYOPS_SIGNING_KEY_FILE signs the entry.
     """
-    workspace = LocalWorkspace(find_repository(repo), on_event=show_event, authority_file=authority_file)
     echo_head(acknowledge(workspace, seq, reason), output_format)
     return Exit.OK
 
 
 @evidence.command("export")
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
-@common_options("json")
-def export(
-    directory: Path, repo: Path | None, authority_file: Path | None, output_format: str, **_common: object
-) -> int:
+@on_workspace("json")
+def export(workspace: LocalWorkspace, directory: Path, output_format: str) -> int:
     """Write a folder for an auditor.
 
     It holds a git bundle of contracts and log, the signers, the audit scripts and their description. DIR must be empty
     or not exist. Exit 1 if the log does not verify; the folder is written all the same.
     """
-    root = find_repository(repo)
-    workspace = LocalWorkspace(root, on_event=show_event, authority_file=authority_file)
-    made = export_log(workspace, GitBundler(root), auditor_kit())
+    made = export_log(workspace, GitBundler(workspace.root), auditor_kit())
     write_folder(directory, made.files, frozenset({AUDIT_SCRIPT}))
     if output_format == "json":
         echo_json(made.to_json(str(directory)))

@@ -1,13 +1,12 @@
 """`failover`: move all endpoints of a site, or rehearse it."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 
 import click
 
 from hyops_gitops.cli.cutover import show
-from hyops_gitops.cli.options import common_options, find_repository
+from hyops_gitops.cli.options import on_workspace
 from hyops_gitops.cli.order_options import order_of, order_options
 from hyops_gitops.cli.output import tell
 from hyops_gitops.cli.wiring import LocalWorkspace
@@ -46,8 +45,9 @@ def site_options(command: _Command) -> _Command:
 )
 @click.option("--live", is_flag=True, help="With --check: compare with the primary; needs its API key.")
 @order_options
-@common_options("json")
-def failover(  # noqa: PLR0913, PLR0917 - click hands every option over by name
+@on_workspace("json")
+def failover(
+    workspace: LocalWorkspace,
     origin: str,
     to: str,
     environment: str | None,
@@ -56,8 +56,6 @@ def failover(  # noqa: PLR0913, PLR0917 - click hands every option over by name
     site_lost: bool,
     check: bool,
     live: bool,
-    repo: Path | None,
-    authority_file: Path | None,
     **options: object,
 ) -> int:
     """Move every endpoint of a site that must move.
@@ -68,12 +66,11 @@ def failover(  # noqa: PLR0913, PLR0917 - click hands every option over by name
     """
     if live and not check:
         raise UsageError("--live belongs to --check", code="usage")
-    wiring = LocalWorkspace(find_repository(repo), authority_file=authority_file)
     request = FailoverRequest(origin, to, environment, include, holds_of(holds), site_lost)
-    order, ports = order_of(options), wiring
+    order = order_of(options)
     if not check:
-        return show(fail_over(request, order, ports), options)
-    found = rehearse(request, order, ports, live=live)
+        return show(fail_over(request, order, workspace), options)
+    found = rehearse(request, order, workspace, live=live)
     tell(found, options["output_format"], lambda: rehearsal_text(found))
     return found.exit_code
 

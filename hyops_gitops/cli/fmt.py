@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from hyops_gitops.cli.options import common_options, find_repository, inside
+from hyops_gitops.cli.options import inside, on_workspace
 from hyops_gitops.cli.output import echo, echo_json, note
 from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.errors import Exit
@@ -15,21 +15,14 @@ from hyops_gitops.move.contract_files import format_contracts
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 when a contract is not in canonical order.")
-@common_options("json")
-def fmt(
-    paths: tuple[Path, ...],
-    check: bool,
-    repo: Path | None,
-    output_format: str,
-    **_common: object,
-) -> int:
+@on_workspace("json")
+def fmt(workspace: LocalWorkspace, paths: tuple[Path, ...], check: bool, output_format: str) -> int:
     """Put the keys of contracts in canonical order; comments stay.
 
     With PATHS, only in those files. A comment moves with the key below it.
     """
-    root = find_repository(repo)
-    chosen = inside(root, paths) if paths else None
-    done = format_contracts(LocalWorkspace(root), chosen, write=not check)
+    chosen = inside(workspace.root, paths) if paths else None
+    done = format_contracts(workspace, chosen, write=not check)
     if output_format == "json":
         echo_json(done.to_json())
     else:

@@ -206,7 +206,6 @@ class _Common(TypedDict):
     repo: Path | None
     authority_file: Path | None
     output_format: str
-    verbose: bool
 
 
 class _All(InitOptions, _Common):
@@ -367,7 +366,7 @@ def _read_zone(directory: Path, options: _All, authority: Authority) -> tuple[RR
     source = options["from_zone"]
     if source == "api":
         ca_file = options["primary_ca"]  # not copied into the repository yet
-        return LocalWorkspace(directory).servers.reader(authority, ca_file=ca_file).rrsets()
+        return LocalWorkspace(directory).open_reader(authority, ca_file=ca_file).rrsets()
     from hyops_gitops.adapters.dns.zone_source import read_master_file, transfer  # noqa: PLC0415 - dnspython costs 130 ms
 
     if source != "axfr":

@@ -1,12 +1,10 @@
 """`keys`: list the signing keys, and append the entries that change them."""
 
-from pathlib import Path
-
 import click
 
 from hyops_gitops.cli.custody import echo_head
-from hyops_gitops.cli.options import common_options, find_repository
-from hyops_gitops.cli.output import note, show_event, tell
+from hyops_gitops.cli.options import on_workspace
+from hyops_gitops.cli.output import note, tell
 from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.signers import fingerprint
@@ -27,13 +25,12 @@ def keys() -> None:
 
 
 @keys.command("list")
-@common_options("json")
-def list_command(repo: Path | None, authority_file: Path | None, output_format: str, **_common: object) -> int:
+@on_workspace("json")
+def list_command(workspace: LocalWorkspace, output_format: str) -> int:
     """List every key: owner, purpose, validity, first and last use.
 
     Never uses the network.
     """
-    workspace = LocalWorkspace(find_repository(repo), on_event=show_event, authority_file=authority_file)
     found = list_keys(workspace)
     tell(found, output_format, lambda: keys_text(found.rows))
     return Exit.OK
@@ -42,12 +39,9 @@ def list_command(repo: Path | None, authority_file: Path | None, output_format: 
 @keys.command("trust")
 @click.argument("key", metavar="PRINCIPAL|FINGERPRINT")
 @_reason
-@common_options("json")
-def trust_command(
-    key: str, reason: str, repo: Path | None, authority_file: Path | None, output_format: str, **_common: object
-) -> int:
+@on_workspace("json")
+def trust_command(workspace: LocalWorkspace, key: str, reason: str, output_format: str) -> int:
     """Trust a listed key from the next entry on."""
-    workspace = LocalWorkspace(find_repository(repo), on_event=show_event, authority_file=authority_file)
     echo_head(trust(workspace, key, reason), output_format)
     return Exit.OK
 
@@ -55,15 +49,12 @@ def trust_command(
 @keys.command("retire")
 @click.argument("key", metavar="PRINCIPAL|FINGERPRINT")
 @_reason
-@common_options("json")
-def retire_command(
-    key: str, reason: str, repo: Path | None, authority_file: Path | None, output_format: str, **_common: object
-) -> int:
+@on_workspace("json")
+def retire_command(workspace: LocalWorkspace, key: str, reason: str, output_format: str) -> int:
     """Retire a key: later entries by it are rejected whatever their timestamp.
 
     Set valid-before on its line in authority/allowed_signers first.
     """
-    workspace = LocalWorkspace(find_repository(repo), on_event=show_event, authority_file=authority_file)
     echo_head(retire(workspace, key, reason), output_format)
     return Exit.OK
 
@@ -78,21 +69,14 @@ def retire_command(
     help="The last entry that the key's owner certainly signed; later ones are in doubt until acknowledged.",
 )
 @_reason
-@common_options("json")
+@on_workspace("json")
 def compromised_command(
-    key: str,
-    last_good_seq: int,
-    reason: str,
-    repo: Path | None,
-    authority_file: Path | None,
-    output_format: str,
-    **_common: object,
+    workspace: LocalWorkspace, key: str, last_good_seq: int, reason: str, output_format: str
 ) -> int:
     """Revoke a stolen key: its entries after SEQ are in doubt.
 
     It is not trusted any more. Each entry in doubt waits for `evidence acknowledge`.
     """
-    workspace = LocalWorkspace(find_repository(repo), on_event=show_event, authority_file=authority_file)
     log = compromise(workspace, key, last_good_seq, reason)
     doubtful = [seq for seq in log.doubtful if seq not in log.acknowledged]
     echo_head(log, output_format, {"doubtful": doubtful})

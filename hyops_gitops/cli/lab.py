@@ -139,7 +139,6 @@ class _Processes(TypedDict):
     backend: Backend
     resolver: bool
     services: tuple[str, ...]
-    verbose: bool
 
 
 @click.group("lab", context_settings={"help_option_names": ["-h", "--help"]})

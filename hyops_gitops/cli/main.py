@@ -2,6 +2,7 @@
 
 import importlib
 import itertools
+import os
 import sys
 import traceback
 from collections.abc import Mapping
@@ -52,6 +53,7 @@ SECTIONS: Mapping[str, Mapping[str, tuple[str, str, str]]] = {
     },
 }
 _COMMANDS = {name: spec for section in SECTIONS.values() for name, spec in section.items()}
+TRACEBACK = "HYOPS_TRACEBACK"  # set: an internal error comes with its traceback
 
 
 class LazyGroup(click.Group):
@@ -101,7 +103,7 @@ def execute(arguments: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt) as abort:
         # click takes any EOFError for the end of a terminal; a prompt's own comes without a cause.
         if isinstance(abort.__cause__, EOFError):
-            return _bug(arguments, form, abort.__cause__)
+            return _bug(form, abort.__cause__)
         return _fail(form, Exit.INTERRUPTED, "interrupted", "interrupted", "")
     except click.UsageError as error:
         return _usage(form, error)
@@ -110,15 +112,15 @@ def execute(arguments: list[str]) -> int:
     except HyopsError as error:
         return _say(form, error)
     except Exception as error:  # noqa: BLE001 - the last resort: a bug must not look like an answer
-        return _bug(arguments, form, error)
+        return _bug(form, error)
     return outcome if isinstance(outcome, int) else Exit.OK
 
 
-def _bug(arguments: list[str], form: str, error: BaseException) -> int:
-    """Report an internal error; with -v, its traceback too."""
-    if "-v" in arguments or "--verbose" in arguments:
+def _bug(form: str, error: BaseException) -> int:
+    """Report an internal error."""
+    if os.environ.get(TRACEBACK):
         traceback.print_exception(error)
-    hint = "this is a bug in hyops-gitops; run again with -v and report what it prints"
+    hint = f"report this bug of hyops-gitops, with what it prints when {TRACEBACK}=1 is set"
     return _fail(form, Exit.BUG, "bug", f"{type(error).__name__}: {error}", hint)
 
 

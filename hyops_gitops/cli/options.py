@@ -1,5 +1,6 @@
 """Options that every command takes, and the repository they lead to."""
 
+import functools
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -10,7 +11,7 @@ import click
 from hyops_gitops.adapters.files import WorkTree
 from hyops_gitops.adapters.git.trees import GitWorkTree
 from hyops_gitops.adapters.unpacked import is_unpacked
-from hyops_gitops.cli.output import note
+from hyops_gitops.cli.output import note, show_event
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.findings import printable
 from hyops_gitops.core.layout import ROOTS
@@ -20,11 +21,10 @@ _Command = TypeVar("_Command", bound=Callable[..., object])
 
 
 def common_options(*formats: str) -> Callable[[_Command], _Command]:
-    """`--repo`, `--authority`, `--format` with these formats beside `text`, and `-v`."""
+    """`--repo`, `--authority`, `--format` with these formats beside `text`."""
 
     def decorate(command: _Command) -> _Command:
         for option in (
-            click.option("-v", "--verbose", is_flag=True, help="Print the traceback of an internal error."),
             click.option(
                 "--format",
                 "output_format",
@@ -47,6 +47,22 @@ def common_options(*formats: str) -> Callable[[_Command], _Command]:
         ):
             command = option(command)
         return command
+
+    return decorate
+
+
+def on_workspace(*formats: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """The common options of a command that reads a repository; it gets the open `workspace` instead of a path."""
+
+    def decorate(command: Callable[..., int]) -> Callable[..., int]:
+        @functools.wraps(command)
+        def run(repo: Path | None, authority_file: Path | None, **options: object) -> int:
+            from hyops_gitops.cli.wiring import LocalWorkspace  # noqa: PLC0415 - reading a log takes cryptography
+
+            root = find_repository(repo)
+            return command(LocalWorkspace(root, on_event=show_event, authority_file=authority_file), **options)
+
+        return common_options(*formats)(run)
 
     return decorate
 

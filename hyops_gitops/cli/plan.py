@@ -1,12 +1,10 @@
 """`plan`: what an apply would change."""
 
-from pathlib import Path
-
 import click
 
 from hyops_gitops.apply.preview import PlanRequest, make_proposal
 from hyops_gitops.apply.text import proposal_markdown, proposal_text
-from hyops_gitops.cli.options import common_options, find_repository
+from hyops_gitops.cli.options import on_workspace
 from hyops_gitops.cli.output import echo, echo_json
 from hyops_gitops.cli.wiring import LocalWorkspace, override_option, overrides_of
 from hyops_gitops.core.errors import Exit
@@ -22,17 +20,15 @@ from hyops_gitops.core.errors import Exit
 @click.option("--live", is_flag=True, help="Compare with the primary instead of the signed log; needs its API key.")
 @click.option("--exit-code", "exit_code", is_flag=True, help="Exit 1 if there are changes, 3 if they are refused.")
 @override_option
-@common_options("json", "markdown")
+@on_workspace("json", "markdown")
 def plan(
+    workspace: LocalWorkspace,
     revision: str | None,
     into: str | None,
     live: bool,
     exit_code: bool,
     override_texts: tuple[str, ...],
-    repo: Path | None,
-    authority_file: Path | None,
     output_format: str,
-    **_common: object,
 ) -> int:
     """Show what an apply would change.
 
@@ -40,7 +36,7 @@ def plan(
     `git fetch origin evidence` first.
     """
     request = PlanRequest(revision, live, overrides_of(override_texts), into)
-    proposal = make_proposal(request, LocalWorkspace(find_repository(repo), authority_file=authority_file))
+    proposal = make_proposal(request, workspace)
     match output_format:
         case "json":
             echo_json(proposal.to_json())

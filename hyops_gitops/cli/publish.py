@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from hyops_gitops.cli.options import common_options, find_repository
+from hyops_gitops.cli.options import on_workspace
 from hyops_gitops.cli.output import tell
 from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.errors import Exit, InvalidData, UsageError
@@ -25,18 +25,16 @@ _INSTANCES = "instances"  # the folder of a module's state files by instance
 @click.option("--allow-status", is_flag=True, help="Accept a module state whose status is not ok.")
 @click.option("--attest", is_flag=True, help="Also record that the status is ok now, for an apply that cannot probe.")
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 if the contract differs from the outputs.")
-@common_options("json")
-def publish(  # noqa: PLR0913, PLR0917 - click hands every option over by name
+@on_workspace("json")
+def publish(
+    workspace: LocalWorkspace,
     file: Path,
     site: str | None,
     source: str | None,
     allow_status: bool,
     attest: bool,
     check: bool,
-    repo: Path | None,
-    authority_file: Path | None,
     output_format: str,
-    **_common: object,
 ) -> int:
     """Write or update a contract from a module's outputs.
 
@@ -49,9 +47,7 @@ def publish(  # noqa: PLR0913, PLR0917 - click hands every option over by name
     if source is None and known and "#" not in known and file.parent.name == _INSTANCES:
         source = f"{known}#{file.stem}"
     request = PublishRequest(publication, site, source, allow_status, attest, write=not check)
-    done = publish_outputs(
-        request, LocalWorkspace(find_repository(repo), authority_file=authority_file), datetime.now(UTC)
-    )
+    done = publish_outputs(request, workspace, datetime.now(UTC))
     tell(done, output_format, lambda: published_text(done))
     return Exit.NO if check and done.differs else Exit.OK
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import click
 
 from hyops_gitops.adapters.files import read_folder
-from hyops_gitops.cli.options import common_options, find_repository
-from hyops_gitops.cli.output import show_event, tell
+from hyops_gitops.cli.options import on_workspace
+from hyops_gitops.cli.output import tell
 from hyops_gitops.cli.run_request import run_request
 from hyops_gitops.cli.wiring import LocalWorkspace, override_option
 from hyops_gitops.core.errors import Exit, UsageError
@@ -30,8 +30,9 @@ from hyops_gitops.recover.text import reconciled_text
 @click.option("--branch", metavar="BRANCH", help="Name of the new branch; default: derived from the change.")
 @click.option("--recover", type=int, metavar="SEQ", help="Settle this open intent now; its applier must have ended.")
 @override_option
-@common_options("json")
-def reconcile(  # noqa: PLR0913, PLR0917 - click hands every option over by name
+@on_workspace("json")
+def reconcile(
+    workspace: LocalWorkspace,
     segment: str,
     reviewed: str | None,
     revert: bool,
@@ -41,10 +42,7 @@ def reconcile(  # noqa: PLR0913, PLR0917 - click hands every option over by name
     branch: str | None,
     recover: int | None,
     override_texts: tuple[str, ...],
-    repo: Path | None,
-    authority_file: Path | None,
     output_format: str,
-    **_common: object,
 ) -> int:
     """Import a break-glass segment into the log, and prepare its pull request.
 
@@ -58,7 +56,6 @@ def reconcile(  # noqa: PLR0913, PLR0917 - click hands every option over by name
         raise UsageError(
             f"expected a segment's folder or id, got {segment}", code="no-segment", hint="give FOLDER/segments/ID"
         )
-    workspace = LocalWorkspace(find_repository(repo), on_event=show_event, authority_file=authority_file)
     request = ReconcileRequest(
         segment=segment if known else folder.resolve().name,
         files=None if known else read_folder(folder),

@@ -1,12 +1,11 @@
 """`restore`: rebuild a lost primary from the recorded zone."""
 
 import sys
-from pathlib import Path
 
 import click
 
-from hyops_gitops.cli.options import common_options, find_repository
-from hyops_gitops.cli.output import is_terminal, note, show_event, tell
+from hyops_gitops.cli.options import on_workspace
+from hyops_gitops.cli.output import is_terminal, note, tell
 from hyops_gitops.cli.run_request import run_request
 from hyops_gitops.cli.wiring import LocalWorkspace, override_option
 from hyops_gitops.core.errors import UsageError
@@ -26,23 +25,20 @@ from hyops_gitops.recover.text import restore_plan_text, restored_text
     help="TSIG key of the primary for transfers of a zone that restore has to create. Repeatable.",
 )
 @override_option
-@common_options("json")
+@on_workspace("json")
 def restore(
+    workspace: LocalWorkspace,
     yes: bool,
     recover: int | None,
     transfer_keys: tuple[str, ...],
     override_texts: tuple[str, ...],
-    repo: Path | None,
-    authority_file: Path | None,
     output_format: str,
-    **_common: object,
 ) -> int:
     """Rebuild a lost or outdated primary from the recorded zone.
 
     Creates the zone, or rewrites what differs in one PATCH, with a serial above every secondary's; proves and records
     it. Needs the API key and HYOPS_SIGNING_KEY_FILE, as apply does. The primary's settings and keys come from deploy/.
     """
-    workspace = LocalWorkspace(find_repository(repo), on_event=show_event, authority_file=authority_file)
     request = RestoreRequest(run_request(override_texts, recover), transfer_keys)
     prepared = prepare_restore(request, workspace)
     if prepared.plan is not None:

@@ -1,10 +1,8 @@
 """`status`: compare intended, recorded and answered records."""
 
-from pathlib import Path
-
 import click
 
-from hyops_gitops.cli.options import common_options, find_repository
+from hyops_gitops.cli.options import on_workspace
 from hyops_gitops.cli.output import tell
 from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.observe.find_status import look
@@ -13,8 +11,9 @@ from hyops_gitops.observe.text import status_text
 
 @click.command()
 @click.argument("name", required=False)
-@common_options("json")
-def status(name: str | None, repo: Path | None, authority_file: Path | None, output_format: str, verbose: bool) -> int:
+@click.option("-v", "--verbose", is_flag=True, help="Show every name in full.")
+@on_workspace("json")
+def status(workspace: LocalWorkspace, name: str | None, output_format: str, verbose: bool) -> int:
     """Compare what is intended, recorded and answered by each server.
 
     NAME may be short (postgres.prod). Asks by DNS only and needs no credentials. Without NAME, names that agree take
@@ -23,6 +22,6 @@ def status(name: str | None, repo: Path | None, authority_file: Path | None, out
     Exit 1 when anything differs; an older answer of a resolver within its TTL does not count, and is shown with the
     time left. Exit 4 when every answer agrees, but a required server did not answer.
     """
-    found = look(name, LocalWorkspace(find_repository(repo), authority_file=authority_file))
+    found = look(name, workspace)
     tell(found, output_format, lambda: status_text(found, whole=name is not None or verbose))
     return found.exit_code

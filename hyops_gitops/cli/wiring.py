@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import secrets
 import uuid
 from functools import cached_property
 from pathlib import Path
@@ -20,14 +21,20 @@ from hyops_gitops.adapters.files import read_source
 from hyops_gitops.adapters.git.clone import GitRepository
 from hyops_gitops.adapters.git.evidence import GitEvidenceStore
 from hyops_gitops.adapters.git.snapshot import GitVerifiedMark
-from hyops_gitops.adapters.host.machine import SystemClock, boot_identity, process_is_gone, run_from_environment
+from hyops_gitops.adapters.host.machine import (
+    SystemClock,
+    boot_identity,
+    primary_key,
+    process_is_gone,
+    run_from_environment,
+    secondary_key,
+)
 from hyops_gitops.adapters.ssh.signing import SshKeygenSigner, SshVerifier, signer_from_environment
 from hyops_gitops.adapters.unpacked import ARCHIVE_MARK, is_unpacked
 from hyops_gitops.adapters.yaml.reader import read_document
 from hyops_gitops.adapters.yaml.schema import check_document
 from hyops_gitops.cli.options import work_tree
 from hyops_gitops.cli.output import note
-from hyops_gitops.cli.servers import Servers
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.guards import Override
 from hyops_gitops.core.outside import Process
@@ -40,7 +47,7 @@ if TYPE_CHECKING:
     from hyops_gitops.adapters.unpacked import Unpacked
     from hyops_gitops.adapters.yaml.edit import TextWriter
     from hyops_gitops.audit.commits import AuditGit
-    from hyops_gitops.core.authority import Authority, EvidenceSettings, Secondary
+    from hyops_gitops.core.authority import ApiEndpoint, Authority, EvidenceSettings, Secondary
     from hyops_gitops.core.events import OnEvent
     from hyops_gitops.core.exchange import ServerInfo, SourceFile
     from hyops_gitops.core.network import (
@@ -66,6 +73,9 @@ if TYPE_CHECKING:
     )
     from hyops_gitops.recover.bundle import BundleInfo
 
+    _Api = tuple[str, str, str, str, str | None]  # URL, server, zone, key, CA file
+
+_QUEUED_S = 3.0  # for a request that is only queued; NOTIFY goes out in any case
 TOOL = f"hyops-gitops {__version__}"
 
 override_option = click.option(
@@ -114,7 +124,6 @@ class LocalWorkspace(Workspace):
         super().__init__(on_event, authority_source(authority_file))
         self.root = root
         self.environ = os.environ if environ is None else environ
-        self.servers = Servers(root, self.environ)
         self._unpacked = _unpacked(root) if is_unpacked(root) else None  # None: a clone
 
     @cached_property
@@ -139,12 +148,6 @@ class LocalWorkspace(Workspace):
     @cached_property
     def work_tree(self) -> SourceTree:
         return work_tree(self.root)
-
-    def open_reader(self, authority: Authority) -> ZoneReader:
-        return self.servers.reader(authority)
-
-    def reader_with_key(self, authority: Authority) -> ZoneReader | None:
-        return self.servers.reader_with_key(authority)
 
     @cached_property
     def dns(self) -> DnsClient:
@@ -225,12 +228,6 @@ class LocalWorkspace(Workspace):
 
         return NetworkProber()
 
-    def open_writer(self, authority: Authority) -> ZoneWriter:
-        return self.servers.writer(authority)
-
-    def open_restorer(self, authority: Authority) -> ZoneRestorer:
-        return self.servers.restorer(authority)
-
     def open_witness(self, key_file: str) -> Signer:
         return SshKeygenSigner(Path(key_file), self.environ)
 
@@ -243,21 +240,6 @@ class LocalWorkspace(Workspace):
         from hyops_gitops.adapters.dns.zone_source import ZoneTransferClient
 
         return ZoneTransferClient()
-
-    def open_secondary(self, authority: Authority, secondary: Secondary) -> ZoneReader | None:
-        return self.servers.secondary_reader(authority, secondary)
-
-    def open_refresher(self, authority: Authority, secondary: Secondary) -> Refresher | None:
-        return self.servers.refresher(authority, secondary)
-
-    def open_scratch(self, authority: Authority) -> ScratchZone:
-        return self.servers.scratch(authority)
-
-    def server_info(self, authority: Authority) -> ServerInfo:
-        return self.servers.info(authority)
-
-    def zone_keys(self, authority: Authority) -> tuple[bool, ...] | None:
-        return self.servers.zone_keys(authority)
 
     @cached_property
     def process(self) -> Process:
@@ -278,6 +260,71 @@ class LocalWorkspace(Workspace):
         from hyops_gitops.adapters.host.machine import program_version, python_version
 
         return python_version() if name == "python" else program_version(name)
+
+    # --- servers
+
+    def open_reader(self, authority: Authority, ca_file: Path | None = None) -> ZoneReader:
+        """The primary, to read; a CA file replaces the repository's own."""
+        from hyops_gitops.adapters.powerdns.zone_api import PowerDnsReader
+
+        return PowerDnsReader(*self._primary(authority, ca_file))
+
+    def reader_with_key(self, authority: Authority) -> ZoneReader | None:
+        return self.open_reader(authority) if self.environ.get(authority.primary.api.key_env) else None
+
+    def open_writer(self, authority: Authority) -> ZoneWriter:
+        from hyops_gitops.adapters.powerdns.zone_api import PowerDnsWriter
+
+        return PowerDnsWriter(*self._primary(authority))
+
+    def open_restorer(self, authority: Authority) -> ZoneRestorer:
+        from hyops_gitops.adapters.powerdns.whole_zone import PowerDnsRestorer
+
+        return PowerDnsRestorer(*self._primary(authority))
+
+    def open_scratch(self, authority: Authority) -> ScratchZone:
+        from hyops_gitops.adapters.powerdns.whole_zone import PowerDnsScratchZone
+        from hyops_gitops.observe.isolation import scratch_name
+
+        url, server, _, key, ca_file = self._primary(authority)
+        return PowerDnsScratchZone(url, server, scratch_name(secrets.token_hex(8)), key, ca_file)
+
+    def server_info(self, authority: Authority) -> ServerInfo:
+        from hyops_gitops.adapters.powerdns.server import server_info
+
+        url, server, _, key, ca_file = self._primary(authority)
+        return server_info(url, server, key, ca_file)
+
+    def zone_keys(self, authority: Authority) -> tuple[bool, ...] | None:
+        from hyops_gitops.adapters.powerdns.zone_api import PowerDnsZoneKeys
+
+        return PowerDnsZoneKeys(*self._primary(authority)).usable()
+
+    def open_secondary(self, authority: Authority, secondary: Secondary) -> ZoneReader | None:
+        from hyops_gitops.adapters.powerdns.zone_api import PowerDnsReader
+
+        api = self._secondary(authority, secondary)
+        return PowerDnsReader(*api) if api else None
+
+    def open_refresher(self, authority: Authority, secondary: Secondary) -> Refresher | None:
+        from hyops_gitops.adapters.powerdns.zone_api import PowerDnsCacheFlusher, PowerDnsTransferRequester
+
+        api = self._secondary(authority, secondary)
+        kind = PowerDnsCacheFlusher if authority.policy.replication == "native" else PowerDnsTransferRequester
+        return kind(*api, timeout_s=_QUEUED_S) if api else None
+
+    def _primary(self, authority: Authority, ca_file: Path | None = None) -> _Api:
+        api = authority.primary.api
+        trusted = self._ca_file(api) if ca_file is None else str(ca_file)
+        return api.url, api.server_id, authority.zone, primary_key(api, self.environ), trusted
+
+    def _secondary(self, authority: Authority, secondary: Secondary) -> _Api | None:
+        api = secondary.api
+        key = secondary_key(api, self.environ) if api else None
+        return (api.url, api.server_id, authority.zone, key, self._ca_file(api)) if api and key else None
+
+    def _ca_file(self, api: ApiEndpoint) -> str | None:
+        return str(self.root / api.ca_file) if api.ca_file else None
 
 
 def _unpacked(root: Path) -> Unpacked:

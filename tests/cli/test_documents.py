@@ -249,9 +249,13 @@ def test_no_secret_is_ever_printed_or_recorded(make_world: MakeWorld) -> None:
     assert world.lab is not None
     key = world.lab.api_key
     world.foreign("first", "A", "10.9.9.9")
-    runs = [world.cli("apply", "-v"), world.cli("plan", "--live"), world.cli("apply", HYOPS_PRIMARY_URL="http://h:1")]
+    runs = [
+        world.cli("apply", HYOPS_TRACEBACK="1"),
+        world.cli("plan", "--live"),
+        world.cli("apply", HYOPS_PRIMARY_URL="http://h:1"),
+    ]
     world.primary.patch([(world.name("first"), "A")], [])
-    runs.append(world.cli("apply", "-v", "--format", "json"))
+    runs.append(world.cli("apply", "--format", "json", HYOPS_TRACEBACK="1"))
     runs.append(world.cli("apply", POWERDNS_API_KEY=f"{key}x"))
     assert [ran.exit for ran in runs] == [3, 0, 3, 0, 4]
     private = world.key.read_text().splitlines()[1]

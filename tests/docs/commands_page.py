@@ -9,7 +9,7 @@ from hyops_gitops.cli.help import EXAMPLES
 from hyops_gitops.cli.main import SECTIONS, cli
 from hyops_gitops.core.errors import EXIT_MEANINGS
 
-COMMON = ("--repo", "--authority", "--format", "--verbose")
+COMMON = ("--repo", "--authority", "--format")
 VARIABLES = {
     "HYOPS_SIGNING_KEY_FILE": "The key that signs evidence: a private key, or a `.pub` file for a key in an agent.",
     "HYOPS_DEPLOY_KEY_FILE": "The private key with which ssh fetches and pushes the log; default: ssh's own.",
@@ -22,6 +22,7 @@ VARIABLES = {
     "HYOPS_FORGE_TOKEN": "A token that reads pull requests: people and approvals come from there, not from commits.",
     "HYOPS_FORGE_URL": "The forge's API, such as `https://HOST/api/v1` for Gitea; default in jobs of GitHub and Gitea.",
     "HYOPS_FORGE_REPOSITORY": "`OWNER/NAME` on the forge; default in jobs of GitHub and Gitea.",
+    "HYOPS_TRACEBACK": "If set, an internal error is printed with its traceback.",
     "CI": "Set by CI systems: `HYOPS_PRIMARY_URL` is required, and a key file may be readable by others.",
     "NO_COLOR": "No colours.",
 }
@@ -30,7 +31,7 @@ INTRODUCTION = """\
 
 Made from the program's own help; a test keeps it current. `hyops-gitops COMMAND --help` prints the same.
 
-Every command takes, after its name, `--repo`, `--authority`, `--format` and `-v`:
+Every command takes, after its name, `--repo`, `--authority` and `--format`:
 
 {common}
 

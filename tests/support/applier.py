@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
-import hyops_gitops.cli.apply as command
+from hyops_gitops.cli import wiring
 from hyops_gitops.cli.main import execute
 from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.authority import Authority, EvidenceSettings, ServerAddress
@@ -194,7 +194,7 @@ def _type(data: bytes) -> str | None:
 
 def main(arguments: Sequence[str]) -> int:
     """The program's own main function, with marks."""
-    command.LocalWorkspace = MarkingWorkspace  # type: ignore[attr-defined]  # the one seam, opened from outside
+    wiring.LocalWorkspace = MarkingWorkspace  # type: ignore[misc]  # the one seam, opened from outside
     try:
         return execute(list(arguments))
     finally:
