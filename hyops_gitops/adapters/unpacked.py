@@ -16,10 +16,12 @@ from functools import cached_property
 from pathlib import Path
 
 from hyops_gitops.adapters.files import WorkTree
+from hyops_gitops.adapters.git.trees import GitWorkTree
 from hyops_gitops.adapters.ssh.signing import SshVerifier
 from hyops_gitops.core.errors import HyopsError, InvalidData, OutsideFailure, UsageError
 from hyops_gitops.core.exchange import CommitInfo, SourceFile
 from hyops_gitops.core.layout import ROOTS, SIGNERS_PATH
+from hyops_gitops.core.ports import SourceTree
 from hyops_gitops.core.signers import SignerSet, parse_allowed_signers
 from hyops_gitops.core.sshsig import parse_signature
 from hyops_gitops.core.text import first_few
@@ -49,6 +51,11 @@ def is_unpacked(root: Path) -> bool:
     if (root / INFO).is_file() or archived_commit(root) is not None:
         return True
     return not any((parent / ".git").exists() for parent in root.parents)
+
+
+def work_tree(root: Path) -> SourceTree:
+    """The files of a repository as git would commit them, or as they are where there is no clone."""
+    return WorkTree(root) if is_unpacked(root) else GitWorkTree(root)
 
 
 def archived_commit(root: Path) -> str | None:

@@ -8,14 +8,11 @@ from typing import TypeVar
 
 import click
 
-from hyops_gitops.adapters.files import WorkTree
-from hyops_gitops.adapters.git.trees import GitWorkTree
-from hyops_gitops.adapters.unpacked import is_unpacked
+from hyops_gitops.adapters.unpacked import work_tree
 from hyops_gitops.cli.output import note, show_event
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.findings import printable
 from hyops_gitops.core.layout import ROOTS
-from hyops_gitops.core.ports import SourceTree
 
 _Command = TypeVar("_Command", bound=Callable[..., object])
 
@@ -114,11 +111,6 @@ def _holds_authority(directory: Path) -> bool:
         return (directory / "authority").is_dir()
     except OSError:  # closed to us, or a name that no file can have
         return False
-
-
-def work_tree(root: Path) -> SourceTree:
-    """A repository's files as git would commit them, or as they are."""
-    return WorkTree(root) if is_unpacked(root) else GitWorkTree(root)
 
 
 def inside(root: Path, paths: Iterable[Path]) -> set[str]:

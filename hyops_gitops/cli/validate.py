@@ -11,10 +11,11 @@ from hyops_gitops.adapters.files import read_source
 from hyops_gitops.adapters.git.clone import GitRepository
 from hyops_gitops.adapters.git.trees import ReadTree, StagedTree
 from hyops_gitops.adapters.host.machine import SystemClock
+from hyops_gitops.adapters.unpacked import work_tree
 from hyops_gitops.adapters.yaml.reader import read_document
 from hyops_gitops.adapters.yaml.schema import check_document, schema_copies
 from hyops_gitops.apply.propose import quoted_lines, trailer_findings
-from hyops_gitops.cli.options import common_options, find_repository, inside, work_tree
+from hyops_gitops.cli.options import common_options, find_repository, inside
 from hyops_gitops.cli.output import echo, echo_json, is_terminal, note
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.findings import Finding, findings_json, findings_text, has_errors, summary

@@ -30,10 +30,9 @@ from hyops_gitops.adapters.host.machine import (
     secondary_key,
 )
 from hyops_gitops.adapters.ssh.signing import SshKeygenSigner, SshVerifier, signer_from_environment
-from hyops_gitops.adapters.unpacked import ARCHIVE_MARK, is_unpacked
+from hyops_gitops.adapters.unpacked import ARCHIVE_MARK, is_unpacked, work_tree
 from hyops_gitops.adapters.yaml.reader import read_document
 from hyops_gitops.adapters.yaml.schema import check_document
-from hyops_gitops.cli.options import work_tree
 from hyops_gitops.cli.output import note
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.guards import Override
