@@ -20,7 +20,7 @@ from typing import TypeVar
 from hyops_gitops.apply.carry_out import Stopwatch
 from hyops_gitops.apply.finish import carry_out_and_prove, receipt_of, with_late_proof
 from hyops_gitops.apply.merged_commits import Attributed, attribute
-from hyops_gitops.apply.opening import Opened, commits_since, open_log
+from hyops_gitops.apply.opening import ApplyRequest, Opened, commits_since, open_log
 from hyops_gitops.apply.prepare import (
     Checked,
     Prepared,
@@ -35,7 +35,6 @@ from hyops_gitops.apply.prove import look_for_late_proof
 from hyops_gitops.apply.receipt import Receipt
 from hyops_gitops.apply.record import record_refusal, recorded_refusal
 from hyops_gitops.apply.recover import without_open_intent
-from hyops_gitops.apply.request import ApplyRequest
 from hyops_gitops.core.errors import HyopsError, Refused
 from hyops_gitops.core.events import Warned
 from hyops_gitops.core.exchange import CommitInfo

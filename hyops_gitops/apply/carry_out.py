@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from hyops_gitops.apply.opening import ApplyRequest
 from hyops_gitops.apply.prepare import Prepared
 from hyops_gitops.apply.probe import answering_badly, prove_services
 from hyops_gitops.apply.prove import converged, prove
 from hyops_gitops.apply.read_back import NOTHING_READ, ReadBack, believed
 from hyops_gitops.apply.record import recorded_overrides, result_of
 from hyops_gitops.apply.recover import free_lost_numbers, overtaken
-from hyops_gitops.apply.request import ApplyRequest
 from hyops_gitops.apply.send import LastLook, PatchOutcome, send, update_of
 from hyops_gitops.core.errors import OutsideFailure, Refused, Unconfirmed
 from hyops_gitops.core.events import Step, Warned

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from hyops_gitops.apply.carry_out import IntentOutcome, Stopwatch, carry_out
+from hyops_gitops.apply.opening import ApplyRequest
 from hyops_gitops.apply.prepare import (
     Prepared,
     look,
@@ -18,7 +19,6 @@ from hyops_gitops.apply.probe import answering_badly
 from hyops_gitops.apply.prove import LateProof, behind
 from hyops_gitops.apply.receipt import Outcome, Receipt, RollBack
 from hyops_gitops.apply.record import head_of, record_refusal, recorded_refusal
-from hyops_gitops.apply.request import ApplyRequest
 from hyops_gitops.core.contract import Contract
 from hyops_gitops.core.errors import OutsideFailure, Refused
 from hyops_gitops.core.events import Step, Warned

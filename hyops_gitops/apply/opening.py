@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from hyops_gitops.apply.propose import LastRecordedTree, commits_after, manifest_sha256, read_past
-from hyops_gitops.apply.request import ApplyRequest
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.declaration import read_trailers
@@ -13,7 +12,7 @@ from hyops_gitops.core.errors import Refused, UsageError
 from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.findings import FindingsError
-from hyops_gitops.core.guards import find_override, override_line
+from hyops_gitops.core.guards import Override, find_override, override_line
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.people import Approval, MergedCommit, Person
 from hyops_gitops.core.text import first_few, masked
@@ -25,6 +24,19 @@ from hyops_gitops.log.parts import AuthorityRef, ContractsRef
 from hyops_gitops.log.workspace import ManagedZone, Workspace
 from hyops_gitops.log.writer import EntryWriter
 from hyops_gitops.validate.validation import Validation, signers_since
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyRequest:
+    """One call of apply."""
+
+    revision: str  # what to apply
+    work_tree_matters: bool  # whether uncommitted contracts refuse: no commit was named
+    overrides: tuple[Override, ...] = ()
+    wait: bool = True  # for another writer's open intent
+    recover: int | None = None  # the open intent whose writer the operator knows to be gone
+    sites_lost: tuple[str, ...] = ()  # whose servers cannot answer
+    watch: bool = True  # after a cutover, resolvers and other servers that the policy does not require
 
 
 class Recorder(Protocol):

@@ -14,6 +14,7 @@ from hyops_gitops.apply.look import (
 )
 from hyops_gitops.apply.merged_commits import Attributed, mixed_change
 from hyops_gitops.apply.opening import (
+    ApplyRequest,
     Opened,
     authority_change,
     check_history,
@@ -33,7 +34,6 @@ from hyops_gitops.apply.propose import (
     sites_lost,
     sort_findings,
 )
-from hyops_gitops.apply.request import ApplyRequest
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.damage import REPAIR, damage_words
 from hyops_gitops.core.declaration import NOTHING_DECLARED, Declaration

@@ -7,12 +7,11 @@ declares it. Settling makes the server itself refuse the PATCH from then on, or 
 
 from dataclasses import replace
 
-from hyops_gitops.apply.opening import Opened
+from hyops_gitops.apply.opening import ApplyRequest, Opened
 from hyops_gitops.apply.prepare import Seen, look
 from hyops_gitops.apply.prove import converged, prove
 from hyops_gitops.apply.read_back import read_landed
 from hyops_gitops.apply.record import result_of
-from hyops_gitops.apply.request import ApplyRequest
 from hyops_gitops.apply.send import Update, ensure_lock, settle
 from hyops_gitops.core.errors import OutsideFailure, Refused, Unconfirmed
 from hyops_gitops.core.events import Step, Warned

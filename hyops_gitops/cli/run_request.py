@@ -1,6 +1,6 @@
 """The request of commands that write to the log like `apply`."""
 
-from hyops_gitops.apply.request import ApplyRequest
+from hyops_gitops.apply.opening import ApplyRequest
 from hyops_gitops.cli.wiring import overrides_of
 
 

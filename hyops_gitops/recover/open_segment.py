@@ -10,8 +10,7 @@ from hyops_gitops.apply.look import (
     check_header,
     judge_anchor,
 )
-from hyops_gitops.apply.opening import Opened
-from hyops_gitops.apply.request import ApplyRequest
+from hyops_gitops.apply.opening import ApplyRequest, Opened
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.declaration import NOTHING_DECLARED, Declaration
 from hyops_gitops.core.errors import OutsideFailure, Refused

@@ -10,10 +10,9 @@ from functools import partial
 
 from hyops_gitops.apply.apply import retry_on_race
 from hyops_gitops.apply.look import check_clock, check_header
-from hyops_gitops.apply.opening import BranchRecorder, Opened, open_log
+from hyops_gitops.apply.opening import ApplyRequest, BranchRecorder, Opened, open_log
 from hyops_gitops.apply.record import recorded_overrides
 from hyops_gitops.apply.recover import free_reserved_numbers, settle_open_intent
-from hyops_gitops.apply.request import ApplyRequest
 from hyops_gitops.core.contract import Contract, Target
 from hyops_gitops.core.declaration import Declaration
 from hyops_gitops.core.errors import HyopsError, InvalidData, Refused

@@ -12,11 +12,10 @@ from dataclasses import dataclass, replace
 from hyops_gitops.apply.carry_out import IntentOutcome, Stopwatch, carry_out
 from hyops_gitops.apply.finish import outcome_of
 from hyops_gitops.apply.look import anchor_refusal
-from hyops_gitops.apply.opening import Opened, open_log, read_recorded
+from hyops_gitops.apply.opening import ApplyRequest, Opened, open_log, read_recorded
 from hyops_gitops.apply.prepare import Prepared, Seen, record_circumstances
 from hyops_gitops.apply.record import head_of
 from hyops_gitops.apply.recover import without_open_intent
-from hyops_gitops.apply.request import ApplyRequest
 from hyops_gitops.core.contract import Contract
 from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.managed import Managed

@@ -23,9 +23,8 @@ from hyops_gitops.apply.look import (
     judge_anchor,
     not_reconciled,
 )
-from hyops_gitops.apply.opening import Opened, open_log
+from hyops_gitops.apply.opening import ApplyRequest, Opened, open_log
 from hyops_gitops.apply.record import result_of
-from hyops_gitops.apply.request import ApplyRequest
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.errors import Exit, InvalidData, Refused
 from hyops_gitops.core.events import Step, Warned

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
-from hyops_gitops.apply.request import ApplyRequest
+from hyops_gitops.apply.opening import ApplyRequest
 from hyops_gitops.cli.wiring import overrides_of
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.recover.restore import RestoreRequest, RestoreResult, prepare_restore

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hyops_gitops.adapters.files import read_folder
-from hyops_gitops.apply.request import ApplyRequest
+from hyops_gitops.apply.opening import ApplyRequest
 from hyops_gitops.cli.wiring import TOOL, LocalWorkspace, overrides_of
 from hyops_gitops.core.declaration import Declaration
 from hyops_gitops.core.events import Event, Warned

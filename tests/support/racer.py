@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hyops_gitops.apply.apply import apply
-from hyops_gitops.apply.request import ApplyRequest
+from hyops_gitops.apply.opening import ApplyRequest
 from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.events import Event

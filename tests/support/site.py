@@ -14,8 +14,8 @@ from hyops_gitops.adapters.files import WorkTree
 from hyops_gitops.adapters.host.machine import boot_identity
 from hyops_gitops.adapters.powerdns.zone_api import PowerDnsWriter
 from hyops_gitops.apply.apply import apply
+from hyops_gitops.apply.opening import ApplyRequest
 from hyops_gitops.apply.receipt import Receipt
-from hyops_gitops.apply.request import ApplyRequest
 from hyops_gitops.cli.wiring import TOOL
 from hyops_gitops.core.markers import Anchor, anchor_name
 from hyops_gitops.core.outside import Process

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from hyops_gitops.adapters.yaml.edit import add_scalar
 from hyops_gitops.apply.apply import apply
+from hyops_gitops.apply.opening import ApplyRequest
 from hyops_gitops.apply.receipt import Receipt
-from hyops_gitops.apply.request import ApplyRequest
 from hyops_gitops.cli.wiring import TOOL, LocalWorkspace, overrides_of
 from hyops_gitops.core.events import OnEvent
 from hyops_gitops.core.outside import Process

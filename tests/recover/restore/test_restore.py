@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from hyops_gitops.apply.request import ApplyRequest
+from hyops_gitops.apply.opening import ApplyRequest
 from hyops_gitops.core.errors import InvalidData, Refused
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.log.entries import Intent, Result, ZoneDrift
