@@ -197,7 +197,7 @@ def judge_anchor(anchor: Anchor | None, log: Log) -> AnchorState:
     if any(isinstance(gap.body, Gap) and gap.body.anchor_sha256 == anchor.sha256 for gap in log.gaps):
         return "lost"
     if anchor.segment is not None:
-        older = any(body.adopted and body.adopted.anchor == anchor for _, body in log.brought_in)
+        older = any(body.imported and body.imported.anchor == anchor for _, body in log.brought_in)
         return "restored" if older else "breakglass"
     if anchor.seq > log.head.seq:
         return "ahead"

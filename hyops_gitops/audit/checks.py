@@ -11,7 +11,7 @@ from hyops_gitops.audit.report import Remark, Unknown
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.server_report import Server, ServerReport
 from hyops_gitops.core.zone import Key, RRset, in_words, served
-from hyops_gitops.log.admin_entries import Adopted
+from hyops_gitops.log.admin_entries import ImportedSegment
 from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.entries import Intent, Refusal, Result, Unchanged
 from hyops_gitops.log.envelope import Entry, entry_path
@@ -202,20 +202,20 @@ def check_unchanged(entry: Entry, stood: StateBefore, *, restored: bool) -> Iter
     return _judged(stood, entry_path(stood.before.apex, entry.seq), differences)
 
 
-def check_adopted_holds(
-    entry: Entry, adopted: Adopted, intents: Iterable[Intent], before: ManagedSet, facts: CommitFacts
+def check_imported_holds(
+    entry: Entry, imported: ImportedSegment, intents: Iterable[Intent], before: ManagedSet, facts: CommitFacts
 ) -> Iterator[Problem]:
     """Check that a reconcile entry holds the names it has to.
 
     Args:
         entry: The entry.
-        adopted: Its summary of the segment.
+        imported: Its summary of the segment.
         intents: The applied intents of the segment.
         before: The managed set before it.
         facts: The commit that the entry names.
     """
-    due = set(holds_due(list(intents), facts.contracts, after_changes(before, adopted.changes)))
-    for name in sorted({hold.name for hold in due ^ set(adopted.holds)}):
+    due = set(holds_due(list(intents), facts.contracts, after_changes(before, imported.changes)))
+    for name in sorted({hold.name for hold in due ^ set(imported.holds)}):
         message = f"{name}: its hold is not what follows from the segment and the contracts at {facts.commit[:12]}"
         yield Problem("held", entry_path(before.apex, entry.seq), message)
 

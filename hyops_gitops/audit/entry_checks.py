@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from hyops_gitops.audit.approvals import FirstParentLine, check_people
 from hyops_gitops.audit.checks import (
     StateBefore,
-    check_adopted_holds,
     check_caught_up,
+    check_imported_holds,
     check_observations,
     check_plan,
     check_reference,
@@ -18,7 +18,7 @@ from hyops_gitops.audit.commits import AuditGit, CommitFacts, CommitReader
 from hyops_gitops.audit.report import Notice, Remark, Unknown
 from hyops_gitops.core.damage import CAUSE, Damage
 from hyops_gitops.core.managed import ManagedSet
-from hyops_gitops.log.admin_entries import Adopted, Gap, Genesis, Reconcile, TrustChange
+from hyops_gitops.log.admin_entries import Gap, Genesis, ImportedSegment, Reconcile, TrustChange
 from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.entries import AuthorityChange, Body, Intent, Refusal, Result, Unchanged, ZoneDrift
 from hyops_gitops.log.envelope import Entry, entry_path
@@ -126,10 +126,10 @@ class _Walk:
         match entry.body:
             case Result():
                 self._pass_result(entry, entry.body)
-            case Reconcile(adopted=Adopted() as adopted):
+            case Reconcile(imported=ImportedSegment() as imported):
                 if history:
-                    self._check_holds(entry, entry.body, adopted)
-                self.state = after_changes(self.state, adopted.changes, placed(adopted.holds, entry.seq))
+                    self._check_holds(entry, entry.body, imported)
+                self.state = after_changes(self.state, imported.changes, placed(imported.holds, entry.seq))
                 self.restored = False
             case ZoneDrift(restored=True) | Gap(acknowledges=None):
                 self.restored = True
@@ -149,19 +149,19 @@ class _Walk:
             self.state = after_changes(self.state, intent.changes, placed(intent.holds, intended.seq))
             self.restored = False
 
-    def _check_holds(self, entry: Entry, body: Reconcile, adopted: Adopted) -> None:
+    def _check_holds(self, entry: Entry, body: Reconcile, imported: ImportedSegment) -> None:
         """Check the holds of a segment, where the entry names contracts."""
         path = entry_path(self.log.zone, entry.seq)
-        if adopted.commit is None:
+        if imported.commit is None:
             return
-        facts = self._known(adopted.commit, AuthorityRef("", outside_commit=False), path)
+        facts = self._known(imported.commit, AuthorityRef("", outside_commit=False), path)
         if facts is None:
             return
         if not facts.on_branch:
             message = f"commit {facts.commit[:12]} is not on the contracts' branch"
             self.found.problems.append(Problem("not-on-main", path, message))
         intents = [intent for _, intent in applied_intents(self.log.segments[body.segment])]
-        self.found.problems += check_adopted_holds(entry, adopted, intents, self.state, facts)
+        self.found.problems += check_imported_holds(entry, imported, intents, self.state, facts)
 
     def _known(self, commit: str, authority: AuthorityRef, path: str) -> CommitFacts | None:
         facts = self.contracts.facts(self.log.zone, commit, authority)
@@ -297,12 +297,12 @@ def _about_admin(body: Body) -> Iterator[tuple[str, str]]:
 
 
 def _about_segment(body: Reconcile) -> Iterator[tuple[str, str]]:
-    adopted = body.adopted
-    if adopted is not None:
-        witnessed = f", witnessed by {', '.join(adopted.witnesses)}" if adopted.witnesses else ""
-        segment = f"segment {body.segment} by {', '.join(adopted.operators)}{witnessed}"
-        yield "breakglass", f"{segment}: {summarise(adopted.changes) or 'nothing applied'}"
-        for used in adopted.overrides:
+    imported = body.imported
+    if imported is not None:
+        witnessed = f", witnessed by {', '.join(imported.witnesses)}" if imported.witnesses else ""
+        segment = f"segment {body.segment} by {', '.join(imported.operators)}{witnessed}"
+        yield "breakglass", f"{segment}: {summarise(imported.changes) or 'nothing applied'}"
+        for used in imported.overrides:
             yield "override", f"{used.target}: {used.reason} (by {used.source})"
     if body.review:
         yield "reviewed", f"segment {body.segment} by {body.review}: {body.reason}"

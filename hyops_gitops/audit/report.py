@@ -272,17 +272,17 @@ def change_rows(log: Log) -> Iterator[ChangeRow]:
 
 def _segment_rows(log: Log, entry: Entry, body: Reconcile) -> Iterator[ChangeRow]:
     """The changes of a segment, with its operators and reviewers."""
-    adopted = body.adopted
-    if adopted is None:
+    imported = body.imported
+    if imported is None:
         return
     reviews = [other.review for _, other in log.reconciles if other.segment == body.segment and other.review]
-    for change in adopted.changes:
+    for change in imported.changes:
         yield ChangeRow(
             seq=entry.seq,
-            time=adopted.ended,
+            time=imported.ended,
             change=change,
             commit="",
-            asked=adopted.operators,
+            asked=imported.operators,
             approved=tuple(reviews),
             signer=entry.envelope.principal,
             outcome="break-glass",

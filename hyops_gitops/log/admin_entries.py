@@ -95,7 +95,7 @@ class Gap(JsonObject):
 
 
 @dataclass(frozen=True, slots=True)
-class Adopted(JsonObject):
+class ImportedSegment(JsonObject):
     """What an imported segment changed, and the names that it holds."""
 
     base: Base  # what the segment continues from
@@ -119,5 +119,5 @@ class Reconcile(JsonObject):
     count: Seq  # how many entries it has
     head: Sha256  # of its last entry
     review: str  # who reviewed it; empty: not reviewed
-    adopted: Annotated[Adopted | None, Flat(only_with="zone")] = None  # absent: the segment was brought in before
+    imported: Annotated[ImportedSegment | None, Flat(only_with="zone")] = None  # absent: in the log before
     reason: Words = ""  # why

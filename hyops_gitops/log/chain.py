@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.errors import HyopsError, InvalidData
 from hyops_gitops.core.signers import SignerSet
-from hyops_gitops.log.admin_entries import Adopted, Reconcile
+from hyops_gitops.log.admin_entries import ImportedSegment, Reconcile
 from hyops_gitops.log.entries import Intent, Result, Unchanged, ZoneDrift
 from hyops_gitops.log.envelope import NO_HASH, Entry, EntryList, decode
 from hyops_gitops.log.ledger import Ledger
@@ -190,7 +190,7 @@ def _way(entry: Entry, entries: Sequence[Entry], left: str) -> tuple[str, str, s
             return left, expected if after.whole == expected else "", wrong
         case ZoneDrift(before=before, after=after):
             return before.whole, after.whole, "the drift does not lead from the zone before to the one after"
-        case Reconcile(adopted=Adopted(before=before, after=after)):
+        case Reconcile(imported=ImportedSegment(before=before, after=after)):
             return before.whole, after.whole, "the segment does not lead from the zone before to the one after"
         case _:
             return left, left, "the zone changed without an intent, result or drift entry"

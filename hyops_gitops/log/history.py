@@ -9,7 +9,7 @@ from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.names import canonical_name, resolved_name
 from hyops_gitops.core.people import MergedCommit, approved_by, asked_by
 from hyops_gitops.core.zone import RRset
-from hyops_gitops.log.admin_entries import Adopted, Reconcile
+from hyops_gitops.log.admin_entries import ImportedSegment, Reconcile
 from hyops_gitops.log.entries import Intent, Refusal, ZoneDrift
 from hyops_gitops.log.envelope import Entry, decode, entry_path
 from hyops_gitops.log.log import Log
@@ -83,7 +83,7 @@ def name_history(log: Log, name: str) -> Iterator[NameChange]:
                         old, new = _rdata(difference.recorded), _rdata(difference.observed)
                         time = entry.envelope.time
                         yield NameChange(entry.seq, time, "drift", difference.type, old, new, (), (), "found", None)
-            case Reconcile(adopted=Adopted(changes=changes, operators=operators)):
+            case Reconcile(imported=ImportedSegment(changes=changes, operators=operators)):
                 why = f"break-glass segment {entry.body.segment}"
                 brought = _changes(entry, name, changes, (), "applied", None)
                 yield from (replace(change, asked=operators, reason=why) for change in brought)
@@ -138,7 +138,7 @@ def _changes(
 
 def _names(entry: Entry) -> Iterator[str]:
     match entry.body:
-        case Intent(changes=changes) | Reconcile(adopted=Adopted(changes=changes)):
+        case Intent(changes=changes) | Reconcile(imported=ImportedSegment(changes=changes)):
             yield from (change.name for change in changes)
         case Refusal(changes=changes, refusals=refusals):
             yield from (change.name for change in changes)

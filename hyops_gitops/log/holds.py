@@ -12,7 +12,7 @@ from hyops_gitops.core.contract import Contract
 from hyops_gitops.core.guards import Override, override_line
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.zone import served
-from hyops_gitops.log.admin_entries import Adopted, Reconcile
+from hyops_gitops.log.admin_entries import ImportedSegment, Reconcile
 from hyops_gitops.log.entries import Intent
 from hyops_gitops.log.envelope import Entry
 from hyops_gitops.log.log import Applied, Log
@@ -83,7 +83,7 @@ def holds_in_effect(
 
 def _holds(body: object) -> tuple[Hold, ...]:
     match body:
-        case Intent(holds=holds) | Reconcile(adopted=Adopted(holds=holds)):
+        case Intent(holds=holds) | Reconcile(imported=ImportedSegment(holds=holds)):
             return holds
         case _:
             return ()

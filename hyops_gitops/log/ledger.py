@@ -187,14 +187,14 @@ def _with_trust(ledger: Ledger, entries: Sequence[Entry], change: TrustChange) -
 def _with_reconcile(ledger: Ledger, reconcile: Reconcile, segments: Mapping[str, EntryList]) -> Ledger:
     seq = ledger.count
     ledger = replace(ledger, has_baseline=True, reconciles=(*ledger.reconciles, seq))
-    if reconcile.adopted is None:
+    if reconcile.imported is None:
         return ledger
     retiring: Mapping[str, Waiting] = ledger.retiring
     for own in segments.get(reconcile.segment, EntryList()).of_types("result"):
         if isinstance(own.body, Result):
             retiring = _retiring(retiring, own.body.retire, Waiting(seq, own.seq))
     ledger = replace(ledger, left_by=seq, went_back=(), retiring=retiring)
-    anchor = reconcile.adopted.anchor
+    anchor = reconcile.imported.anchor
     return ledger if anchor is None else replace(ledger, anchor=anchor, reports=())
 
 

@@ -10,7 +10,7 @@ from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.zone import Zone
-from hyops_gitops.log.admin_entries import Adopted, Gap, Genesis, Reconcile
+from hyops_gitops.log.admin_entries import Gap, Genesis, ImportedSegment, Reconcile
 from hyops_gitops.log.entries import Intent, Result, Unchanged, ZoneDrift
 from hyops_gitops.log.envelope import Entry, EntryList, decode
 from hyops_gitops.log.ledger import Ledger
@@ -186,7 +186,7 @@ class Log:
     @property
     def brought_in(self) -> tuple[tuple[Entry, Reconcile], ...]:
         """Those of them that brought one in."""
-        return tuple((entry, body) for entry, body in self.reconciles if body.adopted is not None)
+        return tuple((entry, body) for entry, body in self.reconciles if body.imported is not None)
 
     @property
     def trust(self) -> TrustBook:
@@ -238,7 +238,7 @@ class Log:
             match entry.body:
                 case Intent():
                     yield from applied_of(self.entries, entry)
-                case Reconcile(adopted=Adopted(), segment=segment):
+                case Reconcile(imported=ImportedSegment(), segment=segment):
                     own = self.segments.get(segment, EntryList())
                     inner = (applied for at in own.mentioning(name) for applied in applied_of(own, at))
                     yield from (replace(applied, entry=entry) for applied in inner)

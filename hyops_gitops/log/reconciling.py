@@ -13,7 +13,7 @@ from hyops_gitops.core.layout import START
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.markers import claim_name, reserved_numbers
 from hyops_gitops.core.zone import Key, Zone
-from hyops_gitops.log.admin_entries import Adopted, Reconcile
+from hyops_gitops.log.admin_entries import ImportedSegment, Reconcile
 from hyops_gitops.log.entries import Intent, ZoneDrift
 from hyops_gitops.log.holds import holds_due
 from hyops_gitops.log.log import Log, placed, zone_drift
@@ -60,7 +60,7 @@ def reconciliation(
     changes, drift = segment.changes(), zone_drift(log, commit, segment.start, None)
     holds = holds_due([intent for _, intent in segment.intents()], contracts, after_changes(log.state, changes))
     state = after_changes(log.state, changes, placed(holds, log.head.seq + (1 if drift is None else 2)))
-    adopted = Adopted(
+    imported = ImportedSegment(
         base=segment.ref.base,
         before=ZoneDigests.of(segment.start, log.state, None),
         after=ZoneDigests.of(segment.end, state, segment.ledger.serial),
@@ -73,7 +73,7 @@ def reconciliation(
         overrides=tuple(overrides),
         commit=commit,
     )
-    entry = Reconcile(segment.ref.id, len(segment.entries), segment.head.sha256, review, adopted, reason)
+    entry = Reconcile(segment.ref.id, len(segment.entries), segment.head.sha256, review, imported, reason)
     return Reconciliation(drift, segment.start, entry, segment.end, state)
 
 
@@ -83,11 +83,11 @@ def markers_left(log: Log) -> list[Key]:
     They go so that they can be used, except where an intent of the log stands there that never landed: its own fence
     stays until it expires, as do the segment's own markers.
     """
-    adopted = log.brought_in[-1][1].adopted if log.brought_in else None
-    if adopted is None or adopted.anchor is None or adopted.anchor != log.anchor:
+    imported = log.brought_in[-1][1].imported if log.brought_in else None
+    if imported is None or imported.anchor is None or imported.anchor != log.anchor:
         return []
-    anchored = adopted.base.anchor.seq if adopted.base.anchor and adopted.base.anchor.segment is None else 0
-    numbers = reserved_numbers(anchored, adopted.base.head[0], None)
+    anchored = imported.base.anchor.seq if imported.base.anchor and imported.base.anchor.segment is None else 0
+    numbers = reserved_numbers(anchored, imported.base.head[0], None)
     return [(claim_name(log.zone, number), "CNAME") for number in numbers if not _is_fenced(log, number)]
 
 
@@ -140,10 +140,10 @@ def pending_reviews(log: Log, review_h: int) -> Iterator[PendingReview]:
     """The segments that wait for a review, oldest first."""
     reviewed = {reconcile.segment for _, reconcile in log.reconciles if reconcile.review}
     for entry, reconcile in log.reconciles:
-        adopted = reconcile.adopted
-        if adopted is not None and reconcile.segment not in reviewed:
-            due = adopted.ended + timedelta(hours=review_h)
-            yield PendingReview(reconcile.segment, entry.seq, adopted.operators, due)
+        imported = reconcile.imported
+        if imported is not None and reconcile.segment not in reviewed:
+            due = imported.ended + timedelta(hours=review_h)
+            yield PendingReview(reconcile.segment, entry.seq, imported.operators, due)
 
 
 def segment_findings(revision: Revision, now: datetime) -> tuple[Finding, ...]:

@@ -21,7 +21,7 @@ from hyops_gitops.core.errors import HyopsError, InvalidData
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.signers import SignerSet
 from hyops_gitops.core.zone import Zone
-from hyops_gitops.log.admin_entries import Adopted, Genesis, Reconcile, TrustChange
+from hyops_gitops.log.admin_entries import Genesis, ImportedSegment, Reconcile, TrustChange
 from hyops_gitops.log.chain import ChainReader, Problem, SignatureCheck, check_zone, entries_after
 from hyops_gitops.log.entries import Intent, Result
 from hyops_gitops.log.envelope import ENTRIES_PER_FOLDER, Entry, EntryList, entry_path
@@ -30,7 +30,7 @@ from hyops_gitops.log.log import README, Log, placed, state_path, zone_path
 from hyops_gitops.log.pages import FORM, LOG_PAGE, folder_page, folder_readme, log_page
 from hyops_gitops.log.segment import SEGMENTS
 from hyops_gitops.log.trust import MAIN_NAMESPACE, TRUST_NAMESPACE, TrustBook
-from hyops_gitops.log.verify_segment import check_adopted, check_pins, recorded_entries
+from hyops_gitops.log.verify_segment import check_imported, check_pins, recorded_entries
 from hyops_gitops.plan.state import bring_forward
 
 
@@ -154,7 +154,7 @@ class BranchReader(ChainReader):
                 for code, message in check_zone(self.ledger, self.entries, entry):
                     self.report(code, path, message)
             if self._bring_in(entry):
-                self.problems += check_adopted(
+                self.problems += check_imported(
                     self.zone, self.entries, self.ledger, entry, self.files, self.signers, self.check_signature
                 )
             self.ledger = self.ledger.with_next(self.entries, entry, self.segments)
@@ -163,7 +163,7 @@ class BranchReader(ChainReader):
                     intent = self.entries[seq - 1].body
                     if isinstance(intent, Intent):
                         bring_forward(managed, intent.changes, placed(intent.holds, seq))
-                case Reconcile(adopted=Adopted(changes=changes, holds=holds)):
+                case Reconcile(imported=ImportedSegment(changes=changes, holds=holds)):
                     bring_forward(managed, changes, placed(holds, entry.seq))
                 case _:
                     pass
@@ -174,7 +174,7 @@ class BranchReader(ChainReader):
     def _bring_in(self, entry: Entry) -> bool:
         """Take up the segment that an entry brought in, if any."""
         body = entry.body
-        if not isinstance(body, Reconcile) or body.adopted is None:
+        if not isinstance(body, Reconcile) or body.imported is None:
             return False
         self.segments[body.segment] = recorded_entries(body, self.files)
         return True

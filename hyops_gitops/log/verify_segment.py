@@ -22,7 +22,7 @@ from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.signers import SignerSet
 from hyops_gitops.core.sshsig import parse_signature
 from hyops_gitops.core.zone import Zone
-from hyops_gitops.log.admin_entries import Adopted, Reconcile
+from hyops_gitops.log.admin_entries import ImportedSegment, Reconcile
 from hyops_gitops.log.chain import ChainReader, Problem, SignatureCheck
 from hyops_gitops.log.entries import Intent, Result, ZoneDrift
 from hyops_gitops.log.envelope import Entry, EntryList, entry_path
@@ -285,7 +285,7 @@ def check_base(segment: Segment, entries: Sequence[Entry], ledger: Ledger) -> It
 def check_new(segment: Segment, log: Log) -> Iterator[Problem]:
     """Whether a segment was brought in already, as it is or otherwise."""
     for entry, reconcile in log.reconciles:
-        if reconcile.adopted is not None and reconcile.segment == segment.ref.id:
+        if reconcile.imported is not None and reconcile.segment == segment.ref.id:
             where = segment_path(segment.ref.id, entry_file(reconcile.count))
             if (reconcile.count, reconcile.head) == (len(segment.entries), segment.head.sha256):
                 yield Problem("reconciled", where, f"the segment was brought in by entry {entry.seq}")
@@ -331,7 +331,7 @@ def check_pins(zone: str, entries: Sequence[Entry], ledger: Ledger, files: Mappi
         if not isinstance(body, Reconcile):
             continue
         known = seen.setdefault(body.segment, body)
-        if (known.adopted is body.adopted) is not (known is body) or (known.count, known.head) != (
+        if (known.imported is body.imported) is not (known is body) or (known.count, known.head) != (
             body.count,
             body.head,
         ):
@@ -345,7 +345,7 @@ def check_pins(zone: str, entries: Sequence[Entry], ledger: Ledger, files: Mappi
             yield Problem("segment", where, f"segment {body.segment} does not end as the log says")
 
 
-def check_adopted(
+def check_imported(
     zone: str,
     entries: EntryList,
     ledger: Ledger,
@@ -356,10 +356,10 @@ def check_adopted(
 ) -> Iterator[Problem]:
     """Whether the segment that the next entry brings in verifies."""
     body = entry.body
-    if not isinstance(body, Reconcile) or body.adopted is None:
+    if not isinstance(body, Reconcile) or body.imported is None:
         return
     trust = TrustBook.of(entries, ledger)
-    lifted = any(override.guard == TRUST_GUARD for override in body.adopted.overrides)
+    lifted = any(override.guard == TRUST_GUARD for override in body.imported.overrides)
     reading = read_segment(
         zone,
         body.segment,
@@ -371,20 +371,20 @@ def check_adopted(
     yield from reading.problems
     if reading.segment is not None:
         yield from check_base(reading.segment, entries, ledger)
-        yield from _check_summary(entry, body.adopted, reading.segment)
+        yield from _check_summary(entry, body.imported, reading.segment)
 
 
-def _check_summary(entry: Entry, adopted: Adopted, segment: Segment) -> Iterator[Problem]:
+def _check_summary(entry: Entry, imported: ImportedSegment, segment: Segment) -> Iterator[Problem]:
     """Check that a reconcile entry's summary is that of its segment."""
     where = entry_path(segment.zone, entry.seq)
     for fact, recorded, actual in (
-        ("changes", adopted.changes, segment.changes()),
-        ("last applied intent", adopted.anchor, segment.anchor),
-        ("base", adopted.base, segment.ref.base),
-        ("operators", adopted.operators, segment.operators),
-        ("witnesses", adopted.witnesses, tuple(sorted(set(segment.witnesses.values())))),
-        ("zone before", adopted.before.whole, segment.start.digest()),
-        ("zone after", adopted.after.whole, segment.end.digest()),
+        ("changes", imported.changes, segment.changes()),
+        ("last applied intent", imported.anchor, segment.anchor),
+        ("base", imported.base, segment.ref.base),
+        ("operators", imported.operators, segment.operators),
+        ("witnesses", imported.witnesses, tuple(sorted(set(segment.witnesses.values())))),
+        ("zone before", imported.before.whole, segment.start.digest()),
+        ("zone after", imported.after.whole, segment.end.digest()),
     ):
         if recorded != actual:
             yield Problem("segment", where, f"its {fact} is not what segment {segment.ref.id} holds")

@@ -160,7 +160,7 @@ class EntryWriter:
         derived = {zone_path(log.zone): observed.text().encode(), state_path(log.zone): state.text().encode()}
         envelope = self.author.following(log, observed, {README: log.head.envelope.files[README]})
         data, signature, commit = self._write(log.commit, log.entries, envelope, body, derived, more or {})
-        if isinstance(body, Reconcile) and body.adopted is not None:
+        if isinstance(body, Reconcile) and body.imported is not None:
             log = replace(log, segments={**log.segments, body.segment: recorded_entries(body, more or {})})
         return log.with_entry(commit, data, signature, observed, state)
 

@@ -26,7 +26,7 @@ from hyops_gitops.move.moves import Move, SkippedEndpoint
 from hyops_gitops.move.write_moves import named_contract
 from hyops_gitops.plan.plan import Change
 from hyops_gitops.recover.open_segment import BreakglassRequest, open_segment
-from hyops_gitops.recover.reconcile import adopting_moves
+from hyops_gitops.recover.reconcile import matching_moves
 from hyops_gitops.validate.validation import Validation
 
 
@@ -185,7 +185,7 @@ class _Breakglass:
 
     def _choose(self, opened: Opened) -> ChosenMoves:
         """Choose the moves, from the tree after the segment's earlier changes."""
-        validation, moves = opened.validation, adopting_moves(_done(opened.log), opened.validation.contracts)
+        validation, moves = opened.validation, matching_moves(_done(opened.log), opened.validation.contracts)
         if moves:
             validation = edited_tree(moves, validation, self.workspace)
         return select_moves(self.wanted, validation, opened.log, self.workspace)

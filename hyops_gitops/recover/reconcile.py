@@ -20,7 +20,7 @@ from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.guards import Override, override_line
 from hyops_gitops.core.network import ZoneWriter
 from hyops_gitops.core.text import first_few, masked
-from hyops_gitops.log.admin_entries import Adopted, Reconcile
+from hyops_gitops.log.admin_entries import ImportedSegment, Reconcile
 from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.reconciling import PendingReview, pending_reviews, reconciliation
@@ -77,7 +77,7 @@ class ReconcileResult:
         }
 
 
-def adopting_moves(changes: Sequence[Change], contracts: Iterable[Contract]) -> tuple[Move, ...]:
+def matching_moves(changes: Sequence[Change], contracts: Iterable[Contract]) -> tuple[Move, ...]:
     """The moves of contracts unchanged since before these changes.
 
     A contract that asks for something else was changed meanwhile, and stays.
@@ -113,7 +113,7 @@ class ReconcileRequest:
     apply: ApplyRequest
     options: CommitOptions
     reviewed: str | None = None  # the statement of a reviewer, who signs the entry
-    revert: bool = False  # take the state back instead of adopting it
+    revert: bool = False  # revert the segment's moves instead of matching the contracts to them
 
 
 def reconcile(request: ReconcileRequest, workspace: Workspace) -> ReconcileResult:
@@ -183,7 +183,7 @@ def _segment(request: ReconcileRequest, opened: Opened, workspace: Workspace) ->
     segment = reading.segment
     known_problems = list(check_new(segment, log))
     if [problem.code for problem in known_problems] == ["reconciled"]:
-        return segment, _adoption(log, segment)[0]
+        return segment, _import_of(log, segment)[0]
     problems = [
         *known_problems,
         *check_base(segment, log.entries, log.ledger),
@@ -201,12 +201,12 @@ def _branch(opened: Opened) -> BranchRecorder:
     return opened.writer
 
 
-def _adoption(log: Log, segment: Segment) -> tuple[int, Adopted]:
-    """The entry that brought a segment in: number and summary."""
+def _import_of(log: Log, segment: Segment) -> tuple[int, ImportedSegment]:
+    """The entry that imported a segment: number and summary."""
     return next(
-        (entry.seq, body.adopted)
+        (entry.seq, body.imported)
         for entry, body in log.reconciles
-        if body.segment == segment.ref.id and body.adopted is not None
+        if body.segment == segment.ref.id and body.imported is not None
     )
 
 
@@ -296,7 +296,7 @@ def _result(
     request: ReconcileRequest, opened: Opened, segment: Segment, written: bool, workspace: Workspace
 ) -> ReconcileResult:
     log = opened.log
-    seq, adopted = _adoption(log, segment)
+    seq, imported = _import_of(log, segment)
     review_h = opened.authority.policy.breakglass.review_h
     waiting = (pending for pending in pending_reviews(log, review_h) if pending.segment == segment.ref.id)
     reviews = [reconcile.review for _, reconcile in log.reconciles if reconcile.segment == segment.ref.id]
@@ -306,7 +306,7 @@ def _result(
         seq,
         (log.head.seq, log.head.sha256),
         written,
-        tuple(hold.name for hold in adopted.holds),
+        tuple(hold.name for hold in imported.holds),
         segment.changes(),
         next((review for review in reviews if review), ""),
         next(waiting, None),
@@ -315,11 +315,11 @@ def _result(
 
 
 def _prepare(request: ReconcileRequest, opened: Opened, segment: Segment, workspace: Workspace) -> MoveResult | None:
-    """The commit that adopts or takes back the state."""
+    """The commit that makes the contracts match the segment, or reverts it."""
     names = names_moved(segment.changes())
     if not names:
         return None
-    moves = adopting_moves(segment.changes(), opened.validation.contracts)
+    moves = matching_moves(segment.changes(), opened.validation.contracts)
     reference = f"segments/{segment.ref.id}, by {', '.join(segment.operators)}"
     declared = Declaration(reason=f"break-glass segment {segment.ref.id}", reference=reference)
     options = replace(request.options, declared=declared)
@@ -327,8 +327,8 @@ def _prepare(request: ReconcileRequest, opened: Opened, segment: Segment, worksp
     if request.revert:
         reason = f"taken back after break-glass segment {segment.ref.id}"
         options = replace(options, overrides=tuple(Override("held", name, reason, "trailer") for name in names))
-        text = CommitText(f"Take back what break-glass segment {segment.ref.id} moved", "\n".join(names))
+        text = CommitText(f"Revert break-glass segment {segment.ref.id}", "\n".join(names))
         return write_or_commit(MoveResult("reconcile", ()), (), text, words, options, workspace, empty=True)
-    text = CommitText(f"Adopt what break-glass segment {segment.ref.id} moved", "\n".join(names))
+    text = CommitText(f"Match contracts to break-glass segment {segment.ref.id}", "\n".join(names))
     changes = edit_moves(moves, opened.validation, workspace)
     return write_or_commit(MoveResult("reconcile", moves), changes, text, words, options, workspace)

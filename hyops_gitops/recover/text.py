@@ -53,14 +53,16 @@ def breakglass_text(receipt: Receipt, segment: str, entries: int, folder: str) -
 
 def reconciled_text(done: ReconcileResult) -> str:
     """The segment in the log, and the next steps."""
-    how = "brought in by" if done.written else "in the log since"
+    how = "imported by" if done.written else "in the log since"
     lines = [f"segment {done.segment} by {', '.join(done.operators)}: {how} entry {done.seq}"]
     lines += map(change_line, done.changes)
     lines += [f"{name}: stays as the segment left it, until its contract changes" for name in done.holds]
     if done.commit is not None:
         lines.append(move_text(done.commit))
     elif done.holds:
-        lines.append(f"to adopt it: hyops-gitops reconcile {done.segment} --pr (--revert takes it back)")
+        lines.append(
+            f"next: hyops-gitops reconcile {done.segment} --pr changes the contracts to match; --revert undoes it"
+        )
     if done.reviewed_by:
         lines.append(f"reviewed by {done.reviewed_by}")
     if done.pending is not None:

@@ -14,11 +14,11 @@ from hyops_gitops.core.readiness import ProbeReport, ReadinessReport
 from hyops_gitops.core.server_report import RecordedAnswer, ServerReport
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.log.admin_entries import (
-    Adopted,
     Compromised,
     Continues,
     Gap,
     Genesis,
+    ImportedSegment,
     Missing,
     Reconcile,
     TrustChange,
@@ -135,7 +135,7 @@ BASE = Base((2, sha("5")), Anchor(2, sha("6")))
 HOLDS = (Hold(NAME, sha("7")),)
 SECONDARIES = (SecondaryDrift("onprem", "192.0.2.2:53", "edited", DRIFTS),)
 RESTORE = Restore(3, True, 2026030200, (("onprem", 2026030100), ("cloud", None)), DRIFTS)
-ADOPTED = Adopted(
+ADOPTED = ImportedSegment(
     BASE,
     BEFORE,
     AFTER,
@@ -223,7 +223,7 @@ def bodies(entries: EntryList) -> Iterator[Body]:
         2,
         sha("d"),
         "bob",
-        Adopted(
+        ImportedSegment(
             BASE,
             BEFORE,
             AFTER,
@@ -238,7 +238,9 @@ def bodies(entries: EntryList) -> Iterator[Body]:
         ),
         "no forge",
     )
-    yield Reconcile(SEGMENT, 1, sha("d"), "", Adopted(BASE, BEFORE, BEFORE, (), None, ("alice",), (), START, (), ()))
+    yield Reconcile(
+        SEGMENT, 1, sha("d"), "", ImportedSegment(BASE, BEFORE, BEFORE, (), None, ("alice",), (), START, (), ())
+    )
 
 
 def segment_bodies(entries: EntryList) -> Iterator[Body]:

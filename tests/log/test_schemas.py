@@ -23,11 +23,11 @@ from hyops_gitops.core.readiness import ProbeReport, ReadinessReport
 from hyops_gitops.core.server_report import RecordedAnswer, ServerReport
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.log.admin_entries import (
-    Adopted,
     Compromised,
     Continues,
     Gap,
     Genesis,
+    ImportedSegment,
     Missing,
     Reconcile,
     TrustChange,
@@ -189,7 +189,7 @@ path_digests = st.dictionaries(words, shas, max_size=3).map(lambda found: tuple(
 anchors = st.builds(Anchor, numbers, shas, maybe(segment_ids))
 bases = st.builds(Base, st.tuples(numbers, shas), maybe(anchors))
 adopted = st.builds(
-    Adopted,
+    ImportedSegment,
     bases,
     digests,
     digests,

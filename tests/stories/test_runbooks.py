@@ -226,8 +226,8 @@ def test_break_glass(simple: Lived, tmp_path: Path) -> None:
     brought_in = simple.world.bodies()[-1]
 
     assert isinstance(brought_in, Reconcile)
-    assert brought_in.adopted is not None
-    moved = [one.after.rdata for one in brought_in.adopted.changes if one.after]
+    assert brought_in.imported is not None
+    moved = [one.after.rdata for one in brought_in.imported.changes if one.after]
     assert moved == [("10.0.0.99",), simple.world.at("first")["A"][1]]
 
     assert json.loads((folder / "bundle.json").read_text())["commit"] == simple.world.git("rev-parse", "HEAD")

@@ -219,10 +219,10 @@ def _untold_segment(book: Book, root: Path) -> Book:
     copy = _reconciled(book, root, dict)
     body = copy.head.head.body
     assert isinstance(body, Reconcile)
-    assert body.adopted is not None
+    assert body.imported is not None
     again = forked(book, root, HEAD)
     again.store.trees.append({**copy.store.trees[-2]})
-    untrue = replace(body, adopted=replace(body.adopted, operators=("bob@tests",)))
+    untrue = replace(body, imported=replace(body.imported, operators=("bob@tests",)))
     again.add(untrue, observed=copy.head.observed, state=copy.head.state)
     return again
 

@@ -29,9 +29,9 @@ def brought_in(copy: Book, holds: Holds = lambda due: due) -> None:
     contracts, commit = copy.validation().contracts, copy.references()[0].commit
     taken = reconciliation(segment, copy.head, commit, contracts=contracts, review="", reason="", overrides=())
     copy.store.trees.append({**copy.files, **{f"segments/{SEGMENT}/{name}": one for name, one in glass.files.items()}})
-    adopted = taken.entry.adopted
+    adopted = taken.entry.imported
     assert adopted is not None
-    entry = replace(taken.entry, review="other@tests", adopted=replace(adopted, holds=holds(adopted.holds)))
+    entry = replace(taken.entry, review="other@tests", imported=replace(adopted, holds=holds(adopted.holds)))
     marks = placed(holds(adopted.holds), copy.head.head.seq + 1)
     copy.add(entry, observed=taken.observed, state=after_changes(copy.head.state, segment.changes(), marks))
 
@@ -156,9 +156,9 @@ def test_an_entry_of_before_says_nothing_of_the_contracts(book: Book, clone: Cal
     brought_in(copy, lambda _: ())
     body = copy.head.head.body
     assert isinstance(body, Reconcile)
-    assert body.adopted is not None
+    assert body.imported is not None
     again = forked(book, copy.world.root, HEAD)
     again.store.trees.append(copy.store.trees[-2])
-    old = replace(body, adopted=replace(body.adopted, commit=None))
+    old = replace(body, imported=replace(body.imported, commit=None))
     again.add(old, observed=copy.head.observed, state=copy.head.state)
     assert {one.code for one in offline_audit(store(again)).problems} <= {"review"}

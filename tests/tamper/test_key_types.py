@@ -82,7 +82,7 @@ def test_a_segment_signed_by_tokens_passes_verification_and_both_audits(
         assert f"segments/{SEGMENT}/{name}" in {one.where for one in read(copy, damaged).problems}
 
     log, taken = take_in(glass)
-    adopted = taken.entry.adopted
+    adopted = taken.entry.imported
     assert adopted is not None
     assert (adopted.operators, adopted.witnesses) == ((operator, witness), (witness,))
     body = log.head.body

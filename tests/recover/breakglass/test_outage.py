@@ -103,8 +103,8 @@ def test_segment_is_brought_in_and_its_names_wait_for_their_pull_request(outage:
     assert (done.written, done.holds, done.reviewed_by) == (True, (world.name("first"),), "")
     body = world.bodies()[-1]
     assert isinstance(body, Reconcile)
-    assert body.adopted is not None
-    assert (body.count, body.adopted.anchor, body.adopted.operators) == (2, anchor, ("alice@tests",))
+    assert body.imported is not None
+    assert (body.count, body.imported.anchor, body.imported.operators) == (2, anchor, ("alice@tests",))
     for path in segment.iterdir():
         assert world.evidence(f"segments/{segment.name}/{path.name}") == path.read_bytes()
     markers = outage.markers()
@@ -126,7 +126,7 @@ def test_segment_is_brought_in_and_its_names_wait_for_their_pull_request(outage:
     assert done.commit is not None
     assert done.commit.branch is not None
     world.git("merge", "-q", "--no-ff", "-m", "Adopt", done.commit.branch)
-    world.commit("Adopted")
+    world.commit("ImportedSegment")
     receipt = world.apply()
     assert (receipt.outcome, receipt.plan.held) == ("nothing", ())
     assert target(outage, "first") == ("10.0.1.1",)

@@ -47,9 +47,9 @@ def test_log_with_a_segment_verifies_and_has_its_zone(book: Book) -> None:
     assert after.state.rrset((f"first.prod.{ZONE}", "A")) == RRset.of(f"first.prod.{ZONE}", "A", 60, ["10.0.0.2"])
     assert after.observed.digest() == glass.log.observed.digest()
     assert isinstance(after.head.body, Reconcile)
-    assert after.head.body.adopted is not None
-    assert after.head.body.adopted.operators == ("alice@tests",)
-    assert after.head.body.adopted.witnesses == ("bob@tests",)
+    assert after.head.body.imported is not None
+    assert after.head.body.imported.operators == ("alice@tests",)
+    assert after.head.body.imported.witnesses == ("bob@tests",)
     (row,) = (one for one in change_rows(after) if one.outcome == "break-glass")
     assert (row.seq, row.asked, row.approved) == (after.head.seq, ("alice@tests",), ())
     newest = list(name_history(after, f"first.prod.{ZONE}"))[-1]

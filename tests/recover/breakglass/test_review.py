@@ -40,8 +40,8 @@ def test_it_waits_until_somebody_reviewed_it(taken: Book) -> None:
     (pending,) = pending_reviews(taken.head, 72)
     body = taken.head.head.body
     assert isinstance(body, Reconcile)
-    assert body.adopted is not None
-    assert pending.due == body.adopted.ended + timedelta(hours=72)
+    assert body.imported is not None
+    assert pending.due == body.imported.ended + timedelta(hours=72)
     assert (pending.overdue(pending.due), pending.overdue(pending.due + timedelta(seconds=1))) == (False, True)
     assert list(segment_warnings(taken.head, ["f" * 12, SEGMENT], 72)) == [
         pending.message,
