@@ -2,42 +2,36 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, assert_never
+from typing import Annotated, Literal, assert_never
 
+from hyops_gitops.core.codec import JsonObject, write_json
 from hyops_gitops.core.damage import Damage
 from hyops_gitops.core.errors import Exit
+from hyops_gitops.core.fields import ALWAYS, At, Json, Natural, Of
 from hyops_gitops.core.readiness import ReadinessReport
-from hyops_gitops.core.server_report import ServerReport
+from hyops_gitops.core.server_report import ServerOutcome, ServerReport
 from hyops_gitops.log.envelope import EntryRef
 from hyops_gitops.log.parts import Retirement
 from hyops_gitops.log.timeline import Moment, ServiceReport
-from hyops_gitops.plan.plan import Change, Plan, written_by_name
+from hyops_gitops.plan.plan import Change, Drift, GuardRefusal, Held, Note, Plan, written_by_name
 
 
 @dataclass(frozen=True, slots=True)
-class GoneFrom:
+class GoneFrom(JsonObject):
     """A deleted name on one server, in the end."""
 
-    role: str
-    name: str
-    gone: bool | None  # None: it was not seen
+    role: str  # primary, secondary or resolver
+    name: str  # its name in the authority file
+    gone: bool | None  # whether the name is gone; null: not observed
     instead: tuple[str, ...]  # what it answers all the same: a wildcard's records
-
-    def to_json(self) -> dict[str, object]:
-        """The shape used in receipts."""
-        return {"role": self.role, "name": self.name, "gone": self.gone, "instead": list(self.instead)}
 
 
 @dataclass(frozen=True, slots=True)
-class Departure:
+class Departure(JsonObject):
     """One deleted name."""
 
-    name: str
-    servers: tuple[GoneFrom, ...]
-
-    def to_json(self) -> dict[str, object]:
-        """The shape used in receipts."""
-        return {"name": self.name, "servers": [server.to_json() for server in self.servers]}
+    name: str  # its DNS name
+    servers: tuple[GoneFrom, ...]  # on each server
 
 
 def departures(changes: Iterable[Change], servers: Sequence[ServerReport]) -> tuple[Departure, ...]:
@@ -67,28 +61,47 @@ Outcome = Literal["applied", "nothing", "refused", "failed", "unconfirmed", "rol
 
 
 @dataclass(frozen=True, slots=True)
-class RollBack:
+class RollBack(JsonObject):
     """The names moved back and held after a move, or why not."""
 
-    names: tuple[str, ...]
-    outcome: str  # of the roll-back's own intent; "refused" where there is none
-    reason: str
-    intent: EntryRef | None
-    result: EntryRef | None
-    servers: tuple[ServerReport, ...] = ()
-    services: tuple[ServiceReport, ...] = ()
+    names: tuple[str, ...]  # their DNS names
+    outcome: str  # of the roll-back's own intent; refused where there is none
+    reason: str  # why they were moved back, or why not
+    intent: EntryRef | None  # its intent in the log
+    result: EntryRef | None  # its result in the log
+    servers: Annotated[tuple[ServerOutcome, ...], ALWAYS] = ()  # each server in the end
+    services: Annotated[tuple[ServiceReport, ...], ALWAYS] = ()  # whether what was moved back answers
 
-    def to_json(self) -> dict[str, object]:
-        """The shape used in receipts."""
-        return {
-            "names": list(self.names),
-            "outcome": self.outcome,
-            "reason": self.reason,
-            "intent": self.intent.to_json() if self.intent else None,
-            "result": self.result.to_json() if self.result else None,
-            "servers": [_without_answers(server) for server in self.servers],
-            "services": [service.to_json() for service in self.services],
-        }
+
+class ReceiptDocument:
+    """The outcome of an apply, hyops-apply/1."""
+
+    format: Annotated[Literal["hyops-apply/1"], Of(lambda _: "hyops-apply/1")]  # the form of this document
+    outcome: Outcome  # rolled-back: applied, and taken back for what did not answer; unconfirmed: applied, not proved
+    reason: str  # why it is not simply applied; else empty
+    zone: Annotated[str, Of("plan.zone")]  # the zone, without final dot
+    commit: str  # the contracts' commit
+    serial_before: Annotated[Natural | None, At("serial.before")]  # the zone's serial before the update
+    serial_after: Annotated[Natural | None, At("serial.after")]  # the zone's serial after the update
+    intent: EntryRef | None  # the intent in the log
+    result: EntryRef | None  # the result in the log
+    head: EntryRef | None  # the newest entry of the log
+    servers: tuple[ServerOutcome, ...]  # each server in the end
+    changes: Annotated[tuple[Change, ...], Of("plan.changes")]  # what was to change, by name and type
+    drift: Annotated[tuple[Drift, ...], Of("plan.drift")]  # what was changed outside the log, and is left alone
+    held: Annotated[tuple[Held, ...], Of("plan.held")]  # endpoints that are left as they were applied last
+    refusals: Annotated[tuple[GuardRefusal, ...], Of("plan.refusals")]  # why nothing was applied
+    notes: Annotated[tuple[Note, ...], Of("plan.notes")]  # what stops nothing and is worth knowing
+    readiness: tuple[ReadinessReport, ...]  # of the targets that endpoints move to
+    services: tuple[ServiceReport, ...]  # whether what moved answers through its name
+    timeline: tuple[Moment, ...]  # how the change spread, in order
+    retire: tuple[Retirement, ...]  # old targets of moved endpoints
+    deleted: Annotated[tuple[Departure, ...], Of("departures")]  # the names that were deleted
+    rollback: RollBack | None  # what was moved back
+    caught_up: tuple[ServerOutcome, ...]  # servers that an earlier apply had to leave behind
+    damage: tuple[Damage, ...]  # rows of the zone that contradict each other
+    unproved: tuple[ServerOutcome, ...]  # required servers not seen to serve what an earlier apply changed
+    timings_ms: Mapping[str, int]  # how long each step took
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,36 +148,6 @@ class Receipt:
         """The names that were deleted; none where nothing was sent."""
         return departures(self.plan.changes, self.servers) if self.servers else ()
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> Json:
         """`hyops-apply/1`."""
-        return {
-            "format": "hyops-apply/1",
-            "outcome": self.outcome,
-            "reason": self.reason,
-            "zone": self.plan.zone,
-            "commit": self.commit,
-            "serial": {"before": self.serial_before, "after": self.serial_after},
-            "intent": self.intent.to_json() if self.intent else None,
-            "result": self.result.to_json() if self.result else None,
-            "head": self.head.to_json() if self.head else None,
-            "servers": [_without_answers(server) for server in self.servers],
-            "changes": [change.to_json() for change in self.plan.changes],
-            "drift": [drift.to_json() for drift in self.plan.drift],
-            "held": [held.to_json() for held in self.plan.held],
-            "refusals": [refusal.to_json() for refusal in self.plan.refusals],
-            "notes": [note.to_json() for note in self.plan.notes],
-            "readiness": [report.to_json() for report in self.readiness],
-            "services": [service.to_json() for service in self.services],
-            "timeline": [moment.to_json() for moment in self.timeline],
-            "retire": [retirement.to_json() for retirement in self.retire],
-            "deleted": [departure.to_json() for departure in self.departures],
-            "rollback": self.rollback.to_json() if self.rollback else None,
-            "caught_up": [_without_answers(server) for server in self.caught_up],
-            "damage": [damage.to_json() for damage in self.damage],
-            "unproved": [_without_answers(server) for server in self.unproved],
-            "timings_ms": dict(self.timings_ms),
-        }
-
-
-def _without_answers(server: ServerReport) -> dict[str, object]:
-    return {key: value for key, value in server.to_json().items() if key != "answers"}
+        return write_json(ReceiptDocument, self)

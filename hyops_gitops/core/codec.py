@@ -5,28 +5,30 @@ be there to be read; a field that may be None is null where it is. `Annotated` s
 `Flat`, `Split`), when it is written (`ALWAYS`, `LEFT_OUT`), and what a value must be (`Matching`, `Keywords`).
 The comment behind a field describes it in the JSON Schema that `script/schemas` derives.
 
+A document that is put together from other values has a form of its own: a class of annotations alone, which
+`write_json` applies to a value; `Of` says where a member comes from. It is only written.
+
 Unknown members are ignored. What is missing or of another type raises InvalidData with its path, and nothing else does.
 """
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING
 from datetime import datetime
 from enum import Enum
 from operator import attrgetter
 from types import NoneType, UnionType
-from typing import Annotated, Literal, NamedTuple, Self, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Literal, NamedTuple, Self, TypeVar, Union, cast, get_args, get_origin
 
 from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.fields import (
-    ALWAYS,
-    LEFT_OUT,
     TIME_FORMAT,
-    At,
-    Flat,
     Json,
     Matching,
-    Split,
+    Member,
+    Without,
+    is_nullable,
+    members_of,
     parse_time,
     time_text,
 )
@@ -155,12 +157,20 @@ _PLAIN = {
 }
 
 
+def _annotated(hint: object, *marks: object) -> Kind:
+    for mark in marks:
+        if isinstance(mark, Matching):
+            return _matching(mark)
+        if isinstance(mark, Without):
+            codec = Codec(cast("type", hint), mark.field)
+            return Kind(codec.read, codec.write)
+    return kind_of(hint)
+
+
 def kind_of(hint: object) -> Kind:
     """Reader and writer for the values of a type."""
     if get_origin(hint) is Annotated:
-        inner, *marks = get_args(hint)
-        matching = next((mark for mark in marks if isinstance(mark, Matching)), None)
-        return _matching(matching) if matching else kind_of(inner)
+        return _annotated(*get_args(hint))
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
         return _nullable(kind_of(next(argument for argument in arguments if argument is not NoneType)))
@@ -170,9 +180,12 @@ def kind_of(hint: object) -> Kind:
         return _mapping(kind_of(arguments[1]))
     if origin is Literal:
         return _choice({argument: argument for argument in arguments}, None)
-    if isinstance(hint, type) and issubclass(hint, Enum):
-        return _choice({member.value: member for member in hint}, attrgetter("value"))
-    of = cast("type", hint)
+    return _of_class(cast("type", hint))
+
+
+def _of_class(of: type) -> Kind:
+    if issubclass(of, Enum):
+        return _choice({member.value: member for member in of}, attrgetter("value"))
     if of in _PLAIN:
         return _PLAIN[of]
     codec = codec_of(of)
@@ -180,41 +193,6 @@ def kind_of(hint: object) -> Kind:
 
 
 # --- objects
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A field of a type, or part of one, as a member."""
-
-    field: str
-    path: tuple[str, ...]  # empty: its own members are members of the object
-    hint: object
-    default: object  # left out where it equals this; MISSING: required
-    only_with: str = ""  # where its own members are members of the object: it is None without this one
-    of: Callable[..., object] | None = None  # of the field's value, where that is split
-
-
-def is_nullable(hint: object) -> bool:
-    """Whether None is one of its values."""
-    plain = get_args(hint)[0] if get_origin(hint) is Annotated else hint
-    return get_origin(plain) in (Union, UnionType) and NoneType in get_args(plain)
-
-
-def _members(field: str, hint: object, default: object) -> tuple[list[Member], Split | None]:
-    marks = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
-    plain = get_args(hint)[0] if marks else hint
-    place = next((mark for mark in marks if isinstance(mark, At | Flat | Split)), None)
-    if isinstance(place, Split):
-        parts = [Member(field, tuple(part.path.split(".")), part.hint, MISSING, of=part.of) for part in place.parts]
-        return parts, place
-    if isinstance(place, Flat):
-        return [Member(field, (), plain, MISSING, place.only_with)], None
-    if ALWAYS in marks:
-        default = MISSING
-    elif LEFT_OUT in marks:
-        default = None
-    path = tuple(place.path.split(".")) if place else (field,)
-    return [Member(field, path, hint, default)], None
 
 
 class _Take(NamedTuple):
@@ -245,15 +223,12 @@ class Codec:
     Its loops are inline: a log has millions of members.
     """
 
-    def __init__(self, of: type) -> None:
+    def __init__(self, of: type, without: str = "") -> None:
         self.of = of
-        self.members: list[Member] = []
         self._takes: list[_Take] = []
         self._puts: list[_Put] = []
-        for name, hint, default in _fields(of):
-            members, split = _members(name, hint, default)
+        for members, split in members_of(of, without):
             takes = [_take(member) for member in members]
-            self.members += members
             self._takes.append(_Take("", "", None, _joined(takes, split.join), False, None) if split else takes[0])
             self._puts += [_put(member) for member in members]
 
@@ -304,19 +279,10 @@ _CODECS: dict[type, Codec] = {}
 
 
 def codec_of(of: type) -> Codec:
-    """The codec of a frozen dataclass or a named tuple."""
+    """The codec of a dataclass, a named tuple or a form."""
     if of not in _CODECS:
         _CODECS[of] = Codec(of)
     return _CODECS[of]
-
-
-def _fields(of: type) -> Iterable[tuple[str, object, object]]:
-    """Name, type and default of each field, in their order."""
-    hints = get_type_hints(of, include_extras=True)
-    if is_dataclass(of):
-        return [(field.name, hints[field.name], field.default) for field in fields(of)]
-    defaults: Mapping[str, object] = getattr(of, "_field_defaults")  # noqa: B009  # of a named tuple
-    return [(name, hint, defaults.get(name, MISSING)) for name, hint in hints.items()]
 
 
 def _joined(takes: list[_Take], join: Callable[..., object]) -> Callable[[object], object]:
@@ -352,7 +318,9 @@ def _inside(take: _Take) -> Callable[[object], object]:
 def _put(member: Member) -> _Put:
     *above, last = member.path or ("",)
     write = kind_of(member.hint).write
-    return _Put(attrgetter(member.field), member.of, member.default, write, tuple(above), last)
+    source = member.source or member.field
+    get = attrgetter(source) if isinstance(source, str) else source
+    return _Put(get, member.of, member.default, write, tuple(above), last)
 
 
 class JsonObject:
@@ -372,6 +340,11 @@ class JsonObject:
             InvalidData: code `bad-entry`, with the path of what is missing or wrong.
         """
         return read_json(cls, value, path)
+
+
+def write_json(form: type, value: object) -> Json:
+    """The document that a form makes of a value."""
+    return codec_of(form).write(value)
 
 
 _Value = TypeVar("_Value")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal, NamedTuple
 
 from hyops_gitops.core.codec import JsonObject
-from hyops_gitops.core.fields import ALWAYS, Natural
+from hyops_gitops.core.fields import ALWAYS, Natural, Without
 
 ServerVerdict = Literal["converged", "stale", "silent"]
 Server = tuple[str, str]  # role, name
@@ -58,3 +58,6 @@ class ServerReport(JsonObject):
     def state(self) -> str:
         """The server and its verdict, as part of a sentence."""
         return f"{self.called} answered {self.rcode}" if self.rcode else f"{self.called} is {self.verdict}"
+
+
+ServerOutcome = Annotated[ServerReport, Without("answers")]  # as receipts have it

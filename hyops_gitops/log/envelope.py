@@ -35,7 +35,8 @@ def _only(_: Json, subjects: tuple[Subject, ...]) -> Subject:
     return subjects[0]
 
 
-_SUBJECT = Split((Part("subject", tuple[Subject, ...], lambda subject: [subject]),), _only)
+_ONE = Annotated[tuple[Subject, ...], Keywords.of(minItems=1, maxItems=1)]
+_SUBJECT = Split((Part("subject", _ONE, lambda subject: [subject]),), _only)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,15 +3,16 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Annotated, Literal
 
 from hyops_gitops.core.authority import NO_ASSERTIONS, Assertions, Policy
+from hyops_gitops.core.codec import write_json
 from hyops_gitops.core.contract import Contract, Target
-from hyops_gitops.core.fields import time_text
+from hyops_gitops.core.fields import At, Commit, Json, Keywords, Natural, Of, Seq, Sha256, time_text
 from hyops_gitops.core.guards import GUARDS, Override, find_override
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.readiness import Candidate, ReadinessReport
-from hyops_gitops.plan.plan import Action, Change, GuardRefusal, Note, Plan, written_by_name
+from hyops_gitops.plan.plan import Action, Change, Drift, GuardRefusal, Held, Note, Plan, written_by_name
 
 # From this many managed RRsets on, a share in percent means something; below, the absolute caps protect.
 PERCENT_APPLIES_FROM = 10
@@ -155,6 +156,31 @@ def site_rdata(target: Target) -> frozenset[str]:
 Source = Literal["live", "evidence", "empty"]
 
 
+_COMMIT_OR_NONE = Keywords.of(pattern=r"^(?:[0-9a-f]{40}(?:[0-9a-f]{24})?)?(?!\n)$")
+
+
+class PlanDocument:
+    """A plan, hyops-plan/1."""
+
+    format: Annotated[Literal["hyops-plan/1"], Of(lambda _: "hyops-plan/1")]  # the form of this document
+    zone: Annotated[str, Of("plan.zone")]  # the zone, without final dot
+    commit: Annotated[str, _COMMIT_OR_NONE]  # the contracts' commit
+    merged_into: Commit | None = None  # the commit that the contracts' commit was planned as merged into
+    dirty: bool  # whether the work tree, with uncommitted changes, was planned instead of the commit
+    source: Annotated[Source, At("base.source")]  # live: the primary; evidence: the log; empty: there is no log yet
+    serial: Annotated[Natural | None, At("base.serial")]  # the zone's serial, where it is known
+    zone_sha256: Annotated[Sha256, At("base.zone_sha256"), Of(lambda given: given.plan.observed.digest())]  # of it all
+    seq: Annotated[Seq | None, At("base.seq")]  # the newest entry of the log, where there is one
+    changes: Annotated[tuple[Change, ...], Of("plan.changes")]  # what would change, by name and type
+    drift: Annotated[tuple[Drift, ...], Of("plan.drift")]  # what was changed outside the log, and is left alone
+    held: Annotated[tuple[Held, ...], Of("plan.held")]  # endpoints that are left as they were applied last
+    refusals: Annotated[tuple[GuardRefusal, ...], Of("plan.refusals")]  # why nothing would be applied
+    notes: Annotated[tuple[Note, ...], Of("plan.notes")]  # what stops nothing and is worth knowing
+    warnings: tuple[str, ...]  # what is still to be done about the log itself: break-glass that is not settled
+    unmanaged: Annotated[Natural, Of("plan.unmanaged")]  # RRsets in the zone that no contract owns
+    digest: Annotated[Sha256, Of(lambda given: given.plan.digest())]  # of zone, base.zone_sha256 and changes
+
+
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """A plan and what it is based on."""
@@ -170,30 +196,9 @@ class Proposal:
     warnings: tuple[str, ...] = ()  # about the log itself: break-glass that is not settled yet
     merged_into: str | None = None  # the commit that this was planned as merged into
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> Json:
         """`hyops-plan/1`."""
-        plan = self.plan
-        return {
-            "format": "hyops-plan/1",
-            "zone": plan.zone,
-            "commit": self.commit,
-            **({"merged_into": self.merged_into} if self.merged_into else {}),
-            "dirty": self.dirty,
-            "base": {
-                "source": self.source,
-                "serial": self.serial,
-                "zone_sha256": plan.observed.digest(),
-                "seq": self.seq,
-            },
-            "changes": [change.to_json() for change in plan.changes],
-            "drift": [drift.to_json() for drift in plan.drift],
-            "held": [held.to_json() for held in plan.held],
-            "refusals": [refusal.to_json() for refusal in plan.refusals],
-            "notes": [note.to_json() for note in plan.notes],
-            "warnings": list(self.warnings),
-            "unmanaged": plan.unmanaged,
-            "digest": plan.digest(),
-        }
+        return write_json(PlanDocument, self)
 
 
 _GUARD = "readiness"

@@ -1,6 +1,8 @@
 """The schemas of entries and plans: sound, described, shipped, and in agreement with what is written."""
 
 import json
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
@@ -61,7 +63,7 @@ from tests.support.keys import ok
 from tests.support.repository import ROOT
 from tests.support.world import World
 
-NAMES: tuple[SchemaName, ...] = ("evidence", "plan")
+NAMES: tuple[SchemaName, ...] = ("evidence", "plan", "apply")
 each_schema = pytest.mark.parametrize("name", NAMES)
 
 # --- values of every type of entry
@@ -330,6 +332,13 @@ def test_real_entries_fit(served: World) -> None:
     assert {"genesis", "intent", "result", "refusal"} <= set(served.types())
 
 
+def test_a_real_receipt_fits(served: World) -> None:
+    document = ok(served.cli("apply", "--format", "json")).document()
+
+    assert problem("apply", document) is None
+    assert document["servers"]
+
+
 def test_a_real_plan_fits(world: World) -> None:
     document = ok(world.cli("plan", "--format", "json")).document()
 
@@ -390,6 +399,14 @@ def test_it_is_valid_and_every_property_is_described(name: SchemaName) -> None:
 
     assert poor == []
     assert schema["$id"] == f"https://hyops.internal/schemas/{name}.schema.json"
+
+
+def test_they_are_what_script_schemas_derives_from_the_types() -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "script" / "schemas", "--check"], capture_output=True, check=False, text=True
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_the_wheel_ships_every_schema() -> None:

@@ -152,7 +152,7 @@ def shown_path(at: KeyPath) -> str:
     return text.removeprefix(".") or "the file"
 
 
-SchemaName = Literal["endpoint", "authority", "evidence", "plan"]
+SchemaName = Literal["endpoint", "authority", "evidence", "plan", "apply"]
 
 
 def schema_directory() -> Path:
