@@ -54,7 +54,7 @@ def is_unpacked(root: Path) -> bool:
 
 
 def work_tree(root: Path) -> SourceTree:
-    """The files of a repository as git would commit them, or as they are where there is no clone."""
+    """A repository's files as git would commit them, or as they are."""
     return WorkTree(root) if is_unpacked(root) else GitWorkTree(root)
 
 

@@ -49,7 +49,7 @@ def common_options(*formats: str) -> Callable[[_Command], _Command]:
 
 
 def on_workspace(*formats: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """The common options of a command that reads a repository; it gets the open `workspace` instead of a path."""
+    """Add the common options, and hand over the open `workspace`."""
 
     def decorate(command: Callable[..., int]) -> Callable[..., int]:
         @functools.wraps(command)
