@@ -1,14 +1,14 @@
 """Apply: carry the contracts of one commit to the zone (docs/apply.md).
 
- 1. the commit, its validation, the signing key                    (opening)
+ 1. the commit, its validation, the signing key                    (opening, merged_commits)
  2. the signed log, fetched and verified
  3. no open intent: waited for, or settled                         (recover)
  4. the zone's header and anchor                                   (prepare, look)
- 5. the three-way plan                                             (propose, plan.planning)
+ 5. the three-way plan                                             (propose, adopt, plan.planning)
  6. readiness of new targets                                       (probe, plan.readiness)
  7. the intent, signed and pushed: the commit point and the lock   (carry_out, log.writer)
- 8. one PATCH, if nothing moved meanwhile                          (send)
- 9. proof by DNS                                                   (prove, servers)
+ 8. one PATCH, if nothing moved meanwhile                          (send, read_back)
+ 9. proof by DNS                                                   (prove, core.servers)
 10. the moved services, probed through their names                 (probe)
 11. the result, signed and pushed                                  (carry_out)
 """
