@@ -9,8 +9,7 @@ from hyops_gitops.apply.apply import apply as apply_commit
 from hyops_gitops.apply.text import receipt_markdown, receipt_text
 from hyops_gitops.cli.options import on_workspace
 from hyops_gitops.cli.output import echo, echo_json
-from hyops_gitops.cli.run_request import run_request
-from hyops_gitops.cli.wiring import LocalWorkspace, override_option, overrides_of
+from hyops_gitops.cli.wiring import LocalWorkspace, override_option, overrides_of, run_request
 
 
 class _Options(TypedDict):

@@ -7,12 +7,10 @@ from pathlib import Path
 import click
 
 from hyops_gitops.apply.prepare import Prepared
-from hyops_gitops.cli.cutover import site_lost_option
-from hyops_gitops.cli.failover import holds_of, site_options
+from hyops_gitops.cli.cutover import holds_of, site_lost_option, site_options
 from hyops_gitops.cli.options import on_workspace
 from hyops_gitops.cli.output import is_terminal, note, tell
-from hyops_gitops.cli.run_request import run_request
-from hyops_gitops.cli.wiring import LocalWorkspace, override_option
+from hyops_gitops.cli.wiring import LocalWorkspace, override_option, run_request
 from hyops_gitops.core.declaration import KINDS, Declaration, DeclaredHold
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.move.failover import FailoverRequest

@@ -1,6 +1,7 @@
-"""`evidence`: start, verify, show, export and import the signed log."""
+"""`evidence`, `keys` and `history`: the signed log, its keys, and what it says of a name."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -9,20 +10,34 @@ from hyops_gitops.adapters.files import AUDIT_SCRIPT, auditor_kit, write_folder
 from hyops_gitops.adapters.git.exports import BranchChecker, GitBundler
 from hyops_gitops.adapters.git.new_repository import pin_genesis
 from hyops_gitops.apply.text import reading_json, reading_text
-from hyops_gitops.cli.custody import echo_head
 from hyops_gitops.cli.options import on_workspace
-from hyops_gitops.cli.output import echo, echo_json, note
+from hyops_gitops.cli.output import echo, echo_json, note, tell
 from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.findings import printable
+from hyops_gitops.core.signers import fingerprint
 from hyops_gitops.core.text import counted
 from hyops_gitops.log.admin import acknowledge
 from hyops_gitops.log.admin_entries import Continues
 from hyops_gitops.log.export import export_log, import_log
 from hyops_gitops.log.genesis import start_log
-from hyops_gitops.log.history import show_entry
+from hyops_gitops.log.history import history_of, show_entry
+from hyops_gitops.log.keys import compromise, list_keys, retire, trust
+from hyops_gitops.log.log import Log
+from hyops_gitops.log.pages import in_words
 from hyops_gitops.log.pinned_heads import SeenHead, verify_log
-from hyops_gitops.log.text import entry_text
+from hyops_gitops.log.text import entry_text, history_text, keys_text
+
+
+def echo_head(log: Log, output_format: str, more: Mapping[str, object] | None = None) -> None:
+    """Print the new entry and the new head of the log."""
+    head = log.head
+    if output_format == "json":
+        document = {"format": "hyops-entry-written/1", "zone": log.zone, "seq": head.seq, "sha256": head.sha256}
+        echo_json({**document, "type": head.type, "principal": head.envelope.principal, **(more or {})})
+    else:
+        echo(f"entry {head.seq} by {head.envelope.principal}: {in_words(head, log.entries)}")
+        echo(f"log head {head.seq}:{head.sha256}")
 
 
 @click.group("evidence", context_settings={"help_option_names": ["-h", "--help"]})
@@ -158,3 +173,93 @@ def export(workspace: LocalWorkspace, directory: Path, output_format: str) -> in
         echo(f"{entries} of {made.zone} in {place}: {', '.join(sorted(made.files))}")
         echo(f"log head {made.head}" if made.head else "the log does NOT verify; see: hyops-gitops evidence verify")
     return Exit.NO if made.problems else Exit.OK
+
+
+_reason = click.option("--reason", required=True, metavar="TEXT", help="Why; becomes evidence.")
+
+
+@click.group("keys", context_settings={"help_option_names": ["-h", "--help"]})
+def keys() -> None:
+    """List the keys that sign evidence; trust, retire or revoke one.
+
+    A key must be listed in authority/allowed_signers at HEAD, and is trusted from its `trust` entry on.
+    HYOPS_SIGNING_KEY_FILE signs these entries: a trusted key, or a recovery key, which has only the namespace
+    hyops-gitops-trust and is best kept offline.
+    """
+
+
+@keys.command("list")
+@on_workspace("json")
+def list_command(workspace: LocalWorkspace, output_format: str) -> int:
+    """List every key: owner, purpose, validity, first and last use.
+
+    Never uses the network.
+    """
+    found = list_keys(workspace)
+    tell(found, output_format, lambda: keys_text(found.rows))
+    return Exit.OK
+
+
+@keys.command("trust")
+@click.argument("key", metavar="PRINCIPAL|FINGERPRINT")
+@_reason
+@on_workspace("json")
+def trust_command(workspace: LocalWorkspace, key: str, reason: str, output_format: str) -> int:
+    """Trust a listed key from the next entry on."""
+    echo_head(trust(workspace, key, reason), output_format)
+    return Exit.OK
+
+
+@keys.command("retire")
+@click.argument("key", metavar="PRINCIPAL|FINGERPRINT")
+@_reason
+@on_workspace("json")
+def retire_command(workspace: LocalWorkspace, key: str, reason: str, output_format: str) -> int:
+    """Retire a key: later entries by it are rejected whatever their timestamp.
+
+    Set valid-before on its line in authority/allowed_signers first.
+    """
+    echo_head(retire(workspace, key, reason), output_format)
+    return Exit.OK
+
+
+@keys.command("compromised")
+@click.argument("key", metavar="FINGERPRINT")
+@click.option(
+    "--last-good-seq",
+    type=int,
+    required=True,
+    metavar="SEQ",
+    help="The last entry that the key's owner certainly signed; later ones are in doubt until acknowledged.",
+)
+@_reason
+@on_workspace("json")
+def compromised_command(
+    workspace: LocalWorkspace, key: str, last_good_seq: int, reason: str, output_format: str
+) -> int:
+    """Revoke a stolen key: its entries after SEQ are in doubt.
+
+    It is not trusted any more. Each entry in doubt waits for `evidence acknowledge`.
+    """
+    log = compromise(workspace, key, last_good_seq, reason)
+    doubtful = [seq for seq in log.doubtful if seq not in log.acknowledged]
+    echo_head(log, output_format, {"doubtful": doubtful})
+    for seq in doubtful:
+        entry = log.entries[seq - 1]
+        line = f"in doubt: entry {seq}, {entry.type}, signed by {fingerprint(entry.envelope.key)}; look into it, then: "
+        note(f"{line}hyops-gitops evidence acknowledge {seq} --reason REASON")
+    return Exit.OK
+
+
+@click.command()
+@click.argument("name")
+@on_workspace("json")
+def history(workspace: LocalWorkspace, name: str, output_format: str) -> int:
+    """List every change of a name: who asked, who approved, the outcome.
+
+    NAME may omit the zone, and the environment if the rest is unambiguous. Reads the signed log of this clone; run
+    `git fetch` first.
+    """
+    found = history_of(workspace, name)
+    tell(found, output_format, lambda: history_text(found.name, found.changes))
+    return Exit.OK

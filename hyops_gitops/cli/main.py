@@ -23,13 +23,13 @@ SECTIONS: Mapping[str, Mapping[str, tuple[str, str, str]]] = {
         "validate": ("validate", "validate", "Check contracts and authority: syntax, schema, names, targets."),
         "plan": ("plan", "plan", "Show what an apply would change. Needs no credentials."),
         "status": ("status", "status", "Compare what is intended, recorded and answered by each server."),
-        "history": ("history", "history", "List every change of a name: who asked, who approved, the outcome."),
+        "history": ("evidence", "history", "List every change of a name: who asked, who approved, the outcome."),
         "cutover": ("cutover", "cutover", "Point an endpoint at another site or target; --prepare lowers its TTL."),
-        "failover": ("failover", "failover", "Move every endpoint of a site to another; --check rehearses it."),
+        "failover": ("cutover", "failover", "Move every endpoint of a site to another; --check rehearses it."),
         "failback": ("cutover", "failback", "Point an endpoint back at its home, or at where it was before."),
         "publish": ("publish", "publish", "Write or update a contract from a module's outputs."),
-        "fmt": ("fmt", "fmt", "Put the keys of contracts in canonical order; comments stay."),
-        "explain": ("explain", "explain", "Explain a validation rule or a guard."),
+        "fmt": ("publish", "fmt", "Put the keys of contracts in canonical order; comments stay."),
+        "explain": ("validate", "explain", "Explain a validation rule or a guard."),
     },
     "Applier and operators": {
         "init": ("init", "init", "Create a repository for your own zone."),
@@ -49,7 +49,7 @@ SECTIONS: Mapping[str, Mapping[str, tuple[str, str, str]]] = {
     "Auditors": {
         "audit": ("audit", "audit", "Cross-check log, contracts, approvals and the served zone."),
         "evidence": ("evidence", "evidence", "Start, verify, show, export and import the signed log."),
-        "keys": ("keys", "keys", "List the keys that sign evidence; trust, retire or revoke one."),
+        "keys": ("evidence", "keys", "List the keys that sign evidence; trust, retire or revoke one."),
     },
 }
 _COMMANDS = {name: spec for section in SECTIONS.values() for name, spec in section.items()}

@@ -8,8 +8,7 @@ import click
 from hyops_gitops.adapters.files import read_folder
 from hyops_gitops.cli.options import on_workspace
 from hyops_gitops.cli.output import tell
-from hyops_gitops.cli.run_request import run_request
-from hyops_gitops.cli.wiring import LocalWorkspace, override_option
+from hyops_gitops.cli.wiring import LocalWorkspace, override_option, run_request
 from hyops_gitops.core.errors import Exit, UsageError
 from hyops_gitops.log.segment import is_segment_id
 from hyops_gitops.move.write_moves import CommitOptions

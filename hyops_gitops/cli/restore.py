@@ -6,8 +6,7 @@ import click
 
 from hyops_gitops.cli.options import on_workspace
 from hyops_gitops.cli.output import is_terminal, note, tell
-from hyops_gitops.cli.run_request import run_request
-from hyops_gitops.cli.wiring import LocalWorkspace, override_option
+from hyops_gitops.cli.wiring import LocalWorkspace, override_option, run_request
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.recover.restore import RestorePlan, RestoreRequest, prepare_restore
 from hyops_gitops.recover.restore_write import carry_out_restore

@@ -1,4 +1,4 @@
-"""`validate`: the findings of the work tree, or of some files."""
+"""`validate` and `explain`: findings, and the rules behind them."""
 
 import os
 import sys
@@ -17,10 +17,19 @@ from hyops_gitops.adapters.yaml.schema import check_document, schema_copies
 from hyops_gitops.apply.propose import quoted_lines, trailer_findings
 from hyops_gitops.cli.options import common_options, find_repository, inside
 from hyops_gitops.cli.output import echo, echo_json, is_terminal, note
-from hyops_gitops.core.errors import Exit
+from hyops_gitops.core.errors import Exit, UsageError
 from hyops_gitops.core.findings import Finding, findings_json, findings_text, has_errors, summary
+from hyops_gitops.core.guards import GUARDS
 from hyops_gitops.core.ports import SourceTree
-from hyops_gitops.validate.formats import findings_annotations, findings_sarif
+from hyops_gitops.core.text import did_you_mean
+from hyops_gitops.validate.formats import (
+    catalogue_text,
+    explanations_json,
+    findings_annotations,
+    findings_sarif,
+    guard_text,
+    rule_text,
+)
 from hyops_gitops.validate.rules import RULES
 from hyops_gitops.validate.validation import Start, Validation, changed_paths, validate_tree
 
@@ -129,3 +138,22 @@ def _about_commits(history: GitRepository, revision: str, validation: Validation
 
 def _wants_colour() -> bool:
     return is_terminal(sys.stdout) and "NO_COLOR" not in os.environ
+
+
+@click.command()
+@click.argument("name", metavar="[RULE|GUARD]", required=False)
+@common_options("json")
+def explain(name: str | None, output_format: str, **_common: object) -> None:
+    """Explain a validation rule or a guard; without a name, list all."""
+    rules = [rule for rule in RULES.values() if name in (None, rule.id)]
+    guards = [guard for guard in GUARDS.values() if name in (None, guard.name)]
+    if name is not None and not rules and not guards:
+        guess = did_you_mean(name, [*RULES, *GUARDS])
+        hint = f"did you mean {guess}?" if guess else "list them with `hyops-gitops explain`"
+        raise UsageError(f"unknown rule or guard {name!r}", code="unknown-rule", hint=hint)
+    if output_format == "json":
+        echo_json(explanations_json(rules, guards))
+    elif name is None:
+        echo(catalogue_text(rules, guards).rstrip("\n"))
+    else:
+        echo("\n".join([*map(rule_text, rules), *map(guard_text, guards)]).rstrip("\n"))

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     from hyops_gitops.adapters.unpacked import Unpacked
     from hyops_gitops.adapters.yaml.edit import TextWriter
+    from hyops_gitops.apply.opening import ApplyRequest
     from hyops_gitops.audit.commits import AuditGit
     from hyops_gitops.core.authority import ApiEndpoint, Authority, EvidenceSettings, Secondary
     from hyops_gitops.core.events import OnEvent
@@ -98,6 +99,18 @@ def overrides_of(texts: tuple[str, ...], environ: Mapping[str, str] | None = Non
     lines = [line.strip() for line in (environ or {}).get(OVERRIDES, "").splitlines()]
     given = (Override.parse(line, source="environment") for line in lines if line)
     return (*(Override.parse(text) for text in texts), *given)
+
+
+def run_request(override_texts: tuple[str, ...], recover: int | None) -> ApplyRequest:
+    """A run at HEAD, whatever the work tree holds, with these overrides."""
+    from hyops_gitops.apply.opening import ApplyRequest
+
+    return ApplyRequest(
+        revision="HEAD",
+        work_tree_matters=False,
+        overrides=overrides_of(override_texts),
+        recover=recover,
+    )
 
 
 def authority_source(file: Path | None) -> SourceFile | None:

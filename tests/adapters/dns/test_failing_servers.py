@@ -156,6 +156,6 @@ def test_an_end_of_file_that_nobody_foresaw_is_a_bug_and_no_interrupt(
     def closed(_: object) -> None:
         raise EOFError
 
-    monkeypatch.setattr("hyops_gitops.cli.explain.echo", closed)
+    monkeypatch.setattr("hyops_gitops.cli.validate.echo", closed)
     assert execute(["explain", "drift"]) == Exit.BUG
     assert "EOFError" in capsys.readouterr().err
