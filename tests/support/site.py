@@ -193,7 +193,7 @@ class Site:
         anchors = [rrset for rrset in self.primary.rrsets_at([anchor_name(log.zone)]) if rrset.type == "TXT"]
         assert [Anchor.parse(one) for one in anchors] == [
             Anchor(one.intent_entry.seq, one.intent_entry.sha256) for one in log.applied_after(0)
-        ][:1]
+        ][-1:]
         return log
 
 
