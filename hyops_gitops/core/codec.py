@@ -52,7 +52,7 @@ def _expected(what: str, value: object) -> _Mismatch:
 
 _NAMES: dict[type, str] = {
     NoneType: "nothing",
-    str: "other text",
+    str: "text",
     bool: "true or false",
     list: "a list",
     dict: "an object",
