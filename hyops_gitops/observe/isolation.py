@@ -95,9 +95,11 @@ def race(scratch: ScratchZone, on_event: OnEvent) -> Race:
     made = False
     try:
         filling = (RRset.of(f"filling{n}.{scratch.name}", "A", _TTL, [_TARGET]) for n in range(_FILLING))
-        made = True  # or may be, where the reply is lost or the run is interrupted
+        made = True  # or may be, where the reply is lost
         try:
-            scratch.create([_soa(scratch.name), *filling], native=True, transfer_keys=())
+            with ThreadPoolExecutor(max_workers=1) as pool:  # an interrupt waits for the reply: else it were made later
+                zone = [_soa(scratch.name), *filling]
+                pool.submit(scratch.create, zone, native=True, transfer_keys=()).result()
         except ServerRefused:
             made = False
             raise
