@@ -84,7 +84,7 @@ def test_it_is_unknown_while_the_resolver_gives_the_old_answer_and_known_once_it
         assert (retire.after, retire.why) == (None, "resolver clients still gives the old answer")
         assert retire.not_before is not None
         assert results(world)[-1].retire == receipt.retire
-        line = next(one for one in receipt_text(receipt).splitlines() if one.startswith(f"{name}: when"))
+        line = next(one for one in receipt_text(receipt).splitlines() if one.startswith(f"{name}: the retirement"))
         assert "is unknown: resolver clients still gives the old answer; not before" in line
         types = world.types()
         again = world.apply()
