@@ -204,7 +204,7 @@ def trust(workspace: Workspace, which: str, reason: str) -> Log:
 
 
 def retire(workspace: Workspace, which: str, reason: str) -> Log:
-    """Let a key no longer count, whatever time it claims.
+    """Retire a key: later entries by it are rejected whatever their timestamp.
 
     Raises:
         UsageError: code `which-key`.

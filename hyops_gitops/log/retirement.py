@@ -73,7 +73,7 @@ def retirements(
         accepted: When the primary accepted it.
         servers: What every server answered in the end.
         past: Every earlier applied intent that speaks of a name.
-        left: When records of a name were seen to be gone that no apply took away, and their TTLs.
+        left: Times at which drift removed records of a name, with their TTLs.
     """
     names = sorted({change.name for change in changes if change.cutover and change.before is not None})
     if not names:

@@ -134,7 +134,7 @@ def _target_type(text: str | None) -> TargetType | None:
 
 
 def _attested(fields: Fields) -> Iterator[Attestation]:
-    """Each publisher's word that can be read; one that cannot says nothing."""
+    """Publishers' attestations that can be read; others are left out."""
     for index in range(fields.length("endpoint_attested")):
         at: KeyPath = ("endpoint_attested", index)
         single = fields.text(*at, "target")
