@@ -1,4 +1,4 @@
-"""`evidence`, `keys` and `history`: the signed log, its keys, and what it says of a name."""
+"""`evidence`, `keys` and `history`: the signed log, its keys, a name in it."""
 
 import json
 from collections.abc import Mapping
