@@ -1,4 +1,4 @@
-"""`evidence`, `keys` and `history`: the signed log, its keys, a name in it."""
+"""The commands of the signed log: `evidence`, `keys` and `history`."""
 
 import json
 from collections.abc import Mapping

@@ -43,7 +43,8 @@ class Block:
 def blocks(page: str, *sections: str) -> Iterator[Block]:
     """The commands of a page, or of what stands before its sections and of those named."""
     parts = re.split(r"^## (.*)\n", (PAGES / page).read_text(), flags=re.MULTILINE)
-    titled = zip(parts[1::2], parts[2::2], strict=True)
+    titled = list(zip(parts[1::2], parts[2::2], strict=True))
+    assert set(sections) <= {title for title, _ in titled}
     wanted = "".join([parts[0], *(text for title, text in titled if title in sections or not sections)])
     for match in _BLOCK.finditer(wanted):
         yield Block(textwrap.dedent(match["code"]), int(match["exit"] or 0))
@@ -161,7 +162,7 @@ def yesterday(simple: Lived) -> World:
 def test_forge_restored_and_somebody_has_a_clone(yesterday: World, simple: Lived) -> None:
     with yesterday.nothing_written():
         stopped = yesterday.cli("apply", "--format", "json").document()
-    walk(yesterday, "forge-restored.md", ["Somebody has a clone"], CLONE=str(simple.world.root))
+    walk(yesterday, "forge-restored.md", ["A clone has the entries"], CLONE=str(simple.world.root))
 
     assert stopped["code"] == "log-gap"
     assert "the zone was last changed by entry 6, but this log ends at 5" in str(stopped["message"])
@@ -171,7 +172,7 @@ def test_forge_restored_and_somebody_has_a_clone(yesterday: World, simple: Lived
 
 def test_forge_restored_and_nobody_has_a_clone(yesterday: World) -> None:
     seq = len(yesterday.entries()) + 1
-    walk(yesterday, "forge-restored.md", ["Nobody has"], GAP=str(seq))
+    walk(yesterday, "forge-restored.md", ["No clone has them"], GAP=str(seq))
     gap = yesterday.bodies()[seq - 1]
 
     assert isinstance(gap, Gap)
