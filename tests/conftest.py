@@ -24,6 +24,8 @@ from tests.support.lived import Lived
 from tests.support.world import MakeWorld, World
 
 SAID = "said"  # the name of a recorded property that the closing report shows
+# Nothing arrives at a secondary but by NOTIFY or on request, and one after the other.
+TRANSFERS = {"xfr-cycle-interval": "3600", "retrieval-threads": "1"}
 _numbers = itertools.count(1)
 _LABS = frozenset({"lab", "small_lab", "service_lab"})
 _MARKERS = frozenset({"every_backend", "one_backend", "only_backend"})
@@ -120,7 +122,7 @@ def isolated_git() -> Iterator[None]:
 def _lab(directory: Path, backend: Backend, secondaries: int) -> Iterator[Lab]:
     """A lab while somebody looks at it; nothing arrives at a secondary but by NOTIFY or on request."""
     require(backend)
-    settings = {"xfr-cycle-interval": "3600", "zone-metadata-cache-ttl": "0"}  # what a test sets counts at once
+    settings = {**TRANSFERS, "zone-metadata-cache-ttl": "0"}  # what a test sets counts at once
     running = start_lab(directory, zone="lab.internal", secondaries=secondaries, backend=backend, settings=settings)
     try:
         yield running
@@ -171,7 +173,7 @@ def service_lab(backend: Backend, tmp_path_factory: pytest.TempPathFactory) -> I
         tmp_path_factory.mktemp("service-lab"),
         zone="lab.internal",
         backend=backend,
-        settings={"xfr-cycle-interval": "3600"},
+        settings=TRANSFERS,
         resolver=True,
         services=parse_services([f"{site}={host}:{port}" for site, host in sites.items()]),
     )

@@ -96,7 +96,7 @@ def test_a_squash_that_puts_a_paragraph_after_the_trailers_refuses_until_they_ar
     trailers = "Hyops-Site-Lost: onprem\nHyops-Kind: incident\nHyops-Reason: no power"
     world.commit(f"Move first (#7)\n\n{trailers}\n\nCo-authored-by: Ann <ann@example.invalid>")
     planned = world.cli("plan", "--format", "json").document()["refusals"]
-    with world.only_a_refusal(), pytest.raises(Refused, match="'Hyops-Site-Lost: onprem' is not read as a trailer") as caught:
+    with world.only_a_refusal(), pytest.raises(Refused, match="'Hyops-Site-Lost: onprem' is not read as") as caught:
         world.apply()
     world.git("commit", "-q", "--allow-empty", "-m", f"Say it again\n\n{trailers}")
     receipt = world.apply()

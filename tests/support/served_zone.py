@@ -13,8 +13,10 @@ from hyops_gitops.core.zone import Key, Operation, RRset, Zone
 from hyops_gitops.lab.config import LOG_FILE
 from hyops_gitops.lab.model import LabServer
 from hyops_gitops.lab.zones import served_serial, wait_until
-from tests.support.clone import CLOSED, Clone
+from tests.support.clone import Clone
 
+_NO_PRIMARY = "127.9.9.9:1"  # nothing listens there, and no NOTIFY comes from there
+_NOTIFIED_S = 1.5  # PowerDNS sends a NOTIFY, and looks at one that came, within a second
 _BUSY = 500
 _PAUSES_S = (0.05, 0.2, 0.8, 2.0)
 
@@ -68,7 +70,7 @@ class ServedZone(Clone):
         """The secondaries know of no primary meanwhile: not even a NOTIFY that is late brings them anything.
 
         A transfer that was asked for before still goes to the old primary, so each secondary is asked for one more:
-        once that has failed, those before it are over.
+        once that has failed, those before it are over, since the secondaries of the suite make one at a time.
         """
         assert self.lab is not None
         transfer = str(self.lab.primary.transfer or self.lab.primary.dns)
@@ -76,7 +78,9 @@ class ServedZone(Clone):
         for secondary in self.lab.secondaries:
             self.bring_up(secondary)
         for number in numbers:
-            self.put_zone({"masters": [CLOSED]}, secondary=number)
+            self.put_zone({"masters": [_NO_PRIMARY]}, secondary=number)
+        time.sleep(_NOTIFIED_S)
+        for number in numbers:
             self._wait_for_a_failed_transfer(number)
         try:
             yield
@@ -93,10 +97,12 @@ class ServedZone(Clone):
 
         def arrived() -> bool:
             nonlocal asked
+            if served_serial(secondary, self.zone) == served_serial(primary, self.zone):
+                return True
             if time.monotonic() - asked > 1:  # one request may be lost while the secondary's database is busy
                 asked = time.monotonic()
                 requester.refresh()
-            return served_serial(secondary, self.zone) == served_serial(primary, self.zone)
+            return False
 
         wait_until(arrived, 20, "the transfer")
 

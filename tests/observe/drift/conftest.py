@@ -23,6 +23,7 @@ def open_lab(backend: Backend, tmp_path_factory: pytest.TempPathFactory) -> Iter
     require(backend)
     settings = {
         "xfr-cycle-interval": "3600",
+        "retrieval-threads": "1",
         "allow-axfr-ips": "127.0.0.0/8",
         "disable-axfr": "no",
         "enable-lua-record-updates": "yes",  # asked for since 5.1, unknown before

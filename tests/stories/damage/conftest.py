@@ -29,7 +29,7 @@ def sql_lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         zone="lab.internal",
         secondaries=1,
         backend=request.param,
-        settings={"xfr-cycle-interval": "3600"},
+        settings={"xfr-cycle-interval": "3600", "retrieval-threads": "1"},
     )
     try:
         yield running
