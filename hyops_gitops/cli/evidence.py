@@ -17,10 +17,9 @@ from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.findings import printable
 from hyops_gitops.core.signers import fingerprint
 from hyops_gitops.core.text import counted
-from hyops_gitops.log.admin import acknowledge
+from hyops_gitops.log.admin import acknowledge, start_log
 from hyops_gitops.log.admin_entries import Continues
 from hyops_gitops.log.export import export_log, import_log
-from hyops_gitops.log.genesis import start_log
 from hyops_gitops.log.history import history_of, show_entry
 from hyops_gitops.log.keys import compromise, list_keys, retire, trust
 from hyops_gitops.log.log import Log

@@ -34,7 +34,7 @@ from hyops_gitops.init.repository import (
 )
 from hyops_gitops.init.summary import init_text
 from hyops_gitops.init.zone_contracts import ContractDefaults
-from hyops_gitops.log.genesis import LogStart, start_log
+from hyops_gitops.log.admin import LogStart, start_log
 
 _AnswersCommand = TypeVar("_AnswersCommand", bound=Callable[..., object])
 

@@ -35,7 +35,7 @@ from hyops_gitops.init.repository import (
 )
 from hyops_gitops.init.summary import InitResult, NextSteps
 from hyops_gitops.init.zone_contracts import ContractDefaults, ZoneContracts, map_contracts
-from hyops_gitops.log.genesis import LogStart
+from hyops_gitops.log.admin import LogStart
 from hyops_gitops.validate.validation import MemoryTree, Validation, validate_tree
 
 

@@ -19,7 +19,7 @@ from hyops_gitops.cli.wiring import TOOL, LocalWorkspace, overrides_of
 from hyops_gitops.core.events import OnEvent
 from hyops_gitops.core.outside import Process
 from hyops_gitops.lab.model import Lab
-from hyops_gitops.log.genesis import start_log
+from hyops_gitops.log.admin import start_log
 from hyops_gitops.log.workspace import Workspace
 from tests.support.clone import GIT_CONFIG, POLICY, PRINCIPAL, run
 from tests.support.commands import run_command

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from hyops_gitops.audit.live import look_by_api, look_by_dns
 from hyops_gitops.audit.report import Notice, Remark, Unknown
+from hyops_gitops.audit.run import look_by_api, look_by_dns
 from hyops_gitops.core.authority import Authority, ServerAddress
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.core.exchange import Answer, Question
