@@ -15,7 +15,7 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNode
 
 from hyops_gitops.adapters.files import replace_files
-from hyops_gitops.adapters.yaml.reader import plain_value
+from hyops_gitops.adapters.yaml.scalars import plain_value
 from hyops_gitops.core.document import Edit
 from hyops_gitops.core.errors import InvalidData, OutsideFailure
 from hyops_gitops.move.contract_files import key_order

@@ -1,4 +1,4 @@
-"""The strict YAML reader: what it reads, what it refuses, and that both parsers agree."""
+"""The strict YAML reader: what it reads, what it refuses, and that both parsers, and both ways to read, agree."""
 
 import sys
 
@@ -6,6 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from hyops_gitops.adapters.yaml import reader
+from hyops_gitops.adapters.yaml.careful import read_with_care
 from hyops_gitops.adapters.yaml.reader import read_document
 from hyops_gitops.core.document import Document
 from hyops_gitops.core.findings import Finding, Mark
@@ -196,6 +198,7 @@ def _steps(content: str, *, pure: bool) -> int:
         nonlocal count
         count += event in ("call", "c_call")
 
+    read(content[:1024], pure=pure)  # the first of a kind takes more steps, such as making the parser
     before = sys.getprofile()
     sys.setprofile(step)
     try:
@@ -228,3 +231,67 @@ def test_what_both_parsers_read_they_read_the_same(text: str) -> None:
     if fast is not None and slow is not None and not fast_findings and not slow_findings:
         assert fast.data == slow.data
         assert (fast.key_marks, fast.value_marks) == (slow.key_marks, slow.value_marks)
+
+
+CURIOUS = (
+    *AMBIGUOUS,
+    *(
+        "",
+        "x",
+        "5432",
+        "10.0.0.1",
+        "fd00::1",
+        "a b",
+        "x # y",
+        "a: b",
+        "<<",
+        '"x"',
+        "'no'",
+        '"a\\tb"',
+        '"\\u202e"',
+        "é𝄞",
+    ),
+    *("[a, 1]", "[fd00::1]", "{a: 1}", "{a: 1, a: 2}", "&a b", "*a", "!t c", "|\n  text", "- a", "? a", "...", "--- b"),
+    "[" * 15 + "]" * 15,
+    "[" * 16 + "]" * 16,
+)
+curious_lines = st.builds(
+    "{}{}: {}\n".format,
+    st.sampled_from(["", "", "", "  ", "- ", "? "]),
+    st.sampled_from(["a", "b", "c", "endpoint_port", "no", "<<", '"k"', "1", "[k]"]),
+    st.sampled_from(CURIOUS),
+)
+
+
+def check_both_ways(text: str) -> None:
+    document, findings = read(text, pure=False)
+    if not findings:
+        assert (document, findings) == read_with_care("a.yaml", text)
+
+
+def test_each_curious_value_is_read_alike_quickly_and_with_care() -> None:
+    for value in CURIOUS:
+        for text in ("a: {}\n", "{}: a\n", "a:\n  b: {}\n", "a:\n  {}: b\n", "a: 1\n{}\n"):
+            check_both_ways(text.format(value))
+
+
+@given(text=yaml_like | st.lists(curious_lines, min_size=1, max_size=5).map("".join))
+def test_a_file_without_finding_is_read_alike_quickly_and_with_care(text: str) -> None:
+    check_both_ways(text)
+
+
+def test_a_contract_is_read_with_care_only_when_something_is_placed_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    cares: list[str] = []
+
+    def with_care(path: str, text: str) -> tuple[Document | None, tuple[Finding, ...]]:
+        cares.append(path)
+        return read_with_care(path, text)
+
+    monkeypatch.setattr(reader, "read_with_care", with_care)
+    document, _ = read("endpoint_port: 5432\nendpoint_sites:\n  gcp: 10.0.0.1\n", pure=False)
+    assert document is not None
+    assert not cares
+
+    assert document.value_mark("endpoint_sites", "gcp") == Mark(3, 8)
+    assert document.key_mark("endpoint_port") == Mark(1, 1)
+    assert cares == ["a.yaml"]
