@@ -1,0 +1,1 @@
+"""One change beside the peers: ours, octoDNS, DNSControl and a floor, as whole processes on one lab."""
