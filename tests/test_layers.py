@@ -42,6 +42,7 @@ OUTSIDE = frozenset(
         "http",
         "io",
         "jsonschema",
+        "jsonschema_rs",
         "logging",
         "multiprocessing",
         "os",

@@ -1,7 +1,7 @@
 """Checks of a document's form by our JSON Schemas, in words.
 
-jsonschema finds the errors; this module knows which key or value each one is about. Rules about meaning are in
-core.rules.
+jsonschema-rs says quickly that a document is valid. Where it does not, jsonschema finds the errors; this module knows
+which key or value each one is about. Rules about meaning are in `validate`.
 """
 
 import functools
@@ -10,9 +10,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, cast
-
-from jsonschema import Draft202012Validator, ValidationError
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from hyops_gitops.adapters.files import shipped_directory
 from hyops_gitops.core.document import (
@@ -28,6 +26,10 @@ from hyops_gitops.core.document import (
 )
 from hyops_gitops.core.findings import Finding, Rule, finding
 from hyops_gitops.core.text import did_you_mean, suggestion
+
+if TYPE_CHECKING:
+    import jsonschema_rs
+    from jsonschema import Draft202012Validator, ValidationError
 
 _TYPES = {
     "string": "text",
@@ -206,6 +208,8 @@ _LENGTHS = ("minLength", "maxLength", "minItems", "maxItems", "minProperties")
 
 def check_document(schema: SchemaName, document: Document) -> tuple[Document, tuple[Finding, ...]]:
     """The document with malformed values marked, and a finding for each."""
+    if is_surely_valid(schema, document.data):
+        return document, ()
     errors = _validator(schema).iter_errors(cast("Any", document.data))
     defects: dict[KeyPath, _Defect] = {}
     for defect in (defect for error in errors for defect in _defects(error) if document.is_sound(*defect.at)):
@@ -217,8 +221,29 @@ def check_document(schema: SchemaName, document: Document) -> tuple[Document, tu
     return replace(document, faulty=faulty), tuple(sorted(_finding(document, defect) for defect in reported))
 
 
+def is_surely_valid(schema: SchemaName, data: object) -> bool:
+    """Whether the data has no error, by the quick validator."""
+    quick = _quick_validator(schema)
+    try:
+        return quick is not None and quick.is_valid(data)
+    except ValueError:  # data that no JSON document holds, such as half of a surrogate pair
+        return False
+
+
 @functools.cache
-def _validator(schema: SchemaName) -> Draft202012Validator:
+def _quick_validator(schema: SchemaName) -> "jsonschema_rs.Draft202012Validator | None":
+    """None on machines that it was not compiled for."""
+    try:
+        import jsonschema_rs  # noqa: PLC0415 - not every command reads a file
+    except ImportError:
+        return None
+    return jsonschema_rs.Draft202012Validator(load_schema(schema), validate_formats=False)
+
+
+@functools.cache
+def _validator(schema: SchemaName) -> "Draft202012Validator":
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - only where something is wrong: a tenth of a second
+
     return Draft202012Validator(load_schema(schema))
 
 
@@ -238,7 +263,7 @@ def _finding(document: Document, defect: _Defect) -> Finding:
     return finding(defect.rule, document.path, mark, defect.message, defect.hint)
 
 
-def _defects(error: ValidationError) -> Iterator[_Defect]:
+def _defects(error: "ValidationError") -> Iterator[_Defect]:
     """The defects of one error of jsonschema.
 
     It names a mapping where we want one of the mapping's keys.
@@ -255,7 +280,7 @@ def _defects(error: ValidationError) -> Iterator[_Defect]:
         yield _bad_value(error, at, keyword)
 
 
-def _bad_key(error: ValidationError, at: KeyPath) -> _Defect:
+def _bad_key(error: "ValidationError", at: KeyPath) -> _Defect:
     key = str(error.instance)
     if error.validator == "enum":
         allowed = cast("list[str]", error.validator_value)
@@ -265,7 +290,7 @@ def _bad_key(error: ValidationError, at: KeyPath) -> _Defect:
     return _Defect((*at, key), SCHEMA_FORM, message, key_hint(key, str(error.validator_value)), about_key=True)
 
 
-def _unknown_keys(error: ValidationError, at: KeyPath) -> Iterator[_Defect]:
+def _unknown_keys(error: "ValidationError", at: KeyPath) -> Iterator[_Defect]:
     known = cast("Mapping[str, object]", _schema(error).get("properties", {}))
     for key in (key for key in cast("Mapping[str, object]", error.instance) if key not in known):
         place = f" in {shown_path(at)}" if at else ""
@@ -274,7 +299,7 @@ def _unknown_keys(error: ValidationError, at: KeyPath) -> Iterator[_Defect]:
         yield _Defect((*at, key), SCHEMA_UNKNOWN_KEY, message, hint, about_key=True, meant=meant)
 
 
-def _missing_keys(error: ValidationError, at: KeyPath) -> Iterator[_Defect]:
+def _missing_keys(error: "ValidationError", at: KeyPath) -> Iterator[_Defect]:
     instance = cast("Mapping[str, object]", error.instance)
     if error.validator == "required":
         needed = dict.fromkeys(cast("list[str]", error.validator_value), "")
@@ -289,7 +314,7 @@ def _missing_keys(error: ValidationError, at: KeyPath) -> Iterator[_Defect]:
             yield _Defect((*at, key), SCHEMA_MISSING_KEY, f"the required key {key!r} is missing{place}{why}", hint)
 
 
-def _bad_value(error: ValidationError, at: KeyPath, keyword: str) -> _Defect:
+def _bad_value(error: "ValidationError", at: KeyPath, keyword: str) -> _Defect:
     name, value, schema = shown_path(at), error.instance, _schema(error)
     if keyword == "type":
         message = f"{name}: got {describe(value)}, expected {expectation(schema) if at else 'a mapping'}"
@@ -319,6 +344,6 @@ def _duplicate(at: KeyPath, items: list[object]) -> _Defect:
     return _Defect((*at, index), SCHEMA_DUPLICATE, message, "delete or correct one of the two")
 
 
-def _schema(error: ValidationError) -> Mapping[str, object]:
+def _schema(error: "ValidationError") -> Mapping[str, object]:
     """The subschema that the error is from."""
     return cast("Mapping[str, object]", error.schema)
