@@ -174,7 +174,7 @@ class MadeLog:
         ends = {folder_page(ZONE, entry.seq): entry.seq for entry in entries}
         pages = {LOG_PAGE: log_page(ZONE, entries)}
         pages |= {path: folder_readme(ZONE, entries, seq) for path, seq in ends.items()}
-        derived = {zone_path(ZONE): self.zone.text().encode(), state_path(ZONE): self.state.text().encode()}
+        derived = {zone_path(ZONE): self.zone.data, state_path(ZONE): self.state.data}
         for path, content in pages.items():
             self.files[f"{path}.sig"] = self.key.sign(content)
         self.files |= pages | derived

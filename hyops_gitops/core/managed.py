@@ -4,11 +4,22 @@ Its file form is the zone's (core.zone), each line followed by ` ; CONTRACT` and
 so `sed 's/ ; .*//' FILE | sha256sum` gives its digest.
 """
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from hyops_gitops.core.errors import InvalidData
-from hyops_gitops.core.zone import Key, RRset, Zone, parse_line
+from hyops_gitops.core.line_map import OWNER, TTL, LineMap
+from hyops_gitops.core.zone import (
+    ADDRESS_LINES,
+    Key,
+    RRset,
+    RRsetLines,
+    Zone,
+    is_canonical_text,
+    octets_of,
+    parse_line,
+)
 
 OWN_TYPES = ("A", "AAAA", "CNAME")  # what a contract can ask for
 _SEPARATOR = " ; "
@@ -24,22 +35,54 @@ class Managed:
     held: int | None = None  # the intent that moved the name away from its contract, and had it held there
 
 
+class ManagedLines(LineMap[Managed]):
+    """Managed RRsets as the lines of the file form."""
+
+    __slots__ = ()
+
+    @staticmethod
+    def write(value: Managed) -> Iterator[str]:
+        """One line per record, with its origin."""
+        held = "" if value.held is None else f"{_HELD}{value.held}"
+        return (f"{line}{_SEPARATOR}{value.contract}{held}" for line in value.rrset.lines())
+
+    @staticmethod
+    def read(key: Key, lines: list[str]) -> Managed:
+        """The RRset with these records, and its origin."""
+        rows = [line.partition(_SEPARATOR) for line in lines]
+        return _managed(RRsetLines.read(key, [record for record, _, _ in rows]), rows[0][2])
+
+    @staticmethod
+    def has_more(value: Managed) -> bool:
+        """Whether it has records that are not served, or listed twice."""
+        return RRsetLines.has_more(value.rrset)
+
+
+# Records of our own types, whose rdata has no space: so the lines without their origins are sorted as well.
+_RECORD = b"%b %b IN (?:%b|CNAME %b)" % (OWNER, TTL, ADDRESS_LINES, OWNER)
+_CANONICAL = re.compile(rb"(?:%b ; [!-:<-~]*(?: ; held %b)?\n)*+" % (_RECORD, TTL))
+_ORIGIN = re.compile(rb" ; [^\n]*")
+
+
 @dataclass(frozen=True, slots=True)
 class ManagedSet:
     """Everything we own in one zone."""
 
     apex: str
-    entries: Mapping[Key, Managed]
+    entries: ManagedLines
 
     @classmethod
     def of(cls, apex: str, entries: Iterable[Managed]) -> "ManagedSet":
         """A managed set from its members."""
-        return cls(apex, {entry.rrset.key: entry for entry in entries})
+        return cls(apex, ManagedLines({entry.rrset.key: entry for entry in entries}))
 
     @property
     def zone(self) -> Zone:
         """The RRsets alone."""
-        return Zone.of(self.apex, (entry.rrset for entry in self.entries.values()))
+        lines = self.entries.canonical
+        if lines is None:
+            return Zone.of(self.apex, (entry.rrset for entry in self.entries.values()))
+        return Zone(self.apex, RRsetLines(data=_ORIGIN.sub(b"", lines)))
 
     def rrset(self, key: Key) -> RRset | None:
         """The RRset we own at this key, if any."""
@@ -48,34 +91,51 @@ class ManagedSet:
 
     def rrsets_of(self, name: str) -> tuple[RRset, ...]:
         """Our own RRsets of a name."""
-        return tuple(self.entries[key].rrset for key in _keys(name) if key in self.entries)
+        entries = map(self.entries.get, _keys(name))
+        return tuple(entry.rrset for entry in entries if entry)
 
     def held_by(self, name: str) -> int | None:
         """The intent that has this name held, if any."""
         return next((entry.held for entry in map(self.entries.get, _keys(name)) if entry and entry.held), None)
 
+    def of_contract(self, path: str) -> tuple[Managed, ...]:
+        """What a contract asks, or asked, for."""
+        found = (self.entries[key] for key in self.entries.holding(f"{_SEPARATOR}{path}"))
+        return tuple(entry for entry in found if entry.contract == path)
+
     def names(self) -> set[str]:
         """Every owner name we manage."""
-        return {name for name, _ in self.entries}
+        return self.entries.names()
+
+    def with_entries(self, entries: Mapping[Key, Managed | None]) -> "ManagedSet":
+        """This set with these entries instead; None: without one."""
+        return ManagedSet(self.apex, self.entries.replaced(entries))
 
     def digest(self) -> str:
         """The digest of the RRsets, contracts aside."""
         return self.zone.digest()
 
-    def text(self) -> str:
+    @property
+    def data(self) -> bytes:
         """The file form."""
-        lines = (f"{line}{_origin(entry)}\n" for entry in self.entries.values() for line in entry.rrset.lines())
-        return "".join(sorted(lines))
+        return self.entries.data
+
+    def text(self) -> str:
+        """The same as text."""
+        return self.data.decode()
 
     @classmethod
-    def parse(cls, apex: str, text: str) -> "ManagedSet":
-        """The managed set whose `text()` this is.
+    def parse(cls, apex: str, file: str | bytes) -> "ManagedSet":
+        """The managed set whose `data` this is, read as `Zone.parse` reads.
 
         Raises:
             InvalidData: code `bad-zone-file`.
         """
+        data = octets_of(file)
+        if is_canonical_text(apex, data, _CANONICAL, lambda line: line.partition(_SEPARATOR)[2]):
+            return cls(apex, ManagedLines(data=data))
         records: dict[Key, tuple[int, list[str], str]] = {}
-        for number, line in enumerate(text.splitlines(), 1):
+        for number, line in enumerate(data.decode().splitlines(), 1):
             record, _, origin = line.partition(_SEPARATOR)
             name, rrtype, ttl, rdata = parse_line(record, number)
             records.setdefault((name, rrtype), (ttl, [], origin))[1].append(rdata)
@@ -88,12 +148,6 @@ class ManagedSet:
 def _keys(name: str) -> tuple[Key, ...]:
     """The keys of our own RRsets of a name."""
     return tuple((name, rrtype) for rrtype in OWN_TYPES)
-
-
-def _origin(entry: Managed) -> str:
-    """The origin that follows a record in the file."""
-    held = "" if entry.held is None else f"{_HELD}{entry.held}"
-    return f"{_SEPARATOR}{entry.contract}{held}"
 
 
 def _managed(rrset: RRset, origin: str) -> Managed:

@@ -8,13 +8,14 @@ markers are in no digest.
 
 import ipaddress
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.errors import InvalidData
-from hyops_gitops.core.names import absolute, canonical_name, is_marker
+from hyops_gitops.core.line_map import OWNER, TTL, LineMap, is_canonical
+from hyops_gitops.core.names import MARKER_LABEL, absolute, canonical_name, is_marker
 from hyops_gitops.core.rdata import meaning
 
 # Made by the signer, not by an editor of the zone, and absent from the API's JSON where AXFR has them.
@@ -153,62 +154,114 @@ def same_rdata(rrtype: str, these: tuple[str, ...], other: tuple[str, ...]) -> b
     return these == other or {meaning(rrtype, value) for value in these} == {meaning(rrtype, value) for value in other}
 
 
+class RRsetLines(LineMap[RRset]):
+    """RRsets as their canonical lines."""
+
+    __slots__ = ()
+
+    @staticmethod
+    def write(value: RRset) -> Iterator[str]:
+        """One line per served record."""
+        return value.lines()
+
+    @staticmethod
+    def read(key: Key, lines: list[str]) -> RRset:
+        """The RRset with these records."""
+        fields = [line.split(" ", 4) for line in lines]
+        return RRset(*key, int(fields[0][1]), tuple(row[4] for row in fields))
+
+    @staticmethod
+    def has_more(value: RRset) -> bool:
+        """Whether it has records that are not served, or listed twice."""
+        return bool(value.disabled or value.repeated)
+
+
+_FIXED = "|".join((*sorted(_NAME_RDATA_TYPES), "A", "AAAA", "SOA", *sorted(DNSSEC_TYPES))).encode()
+ADDRESS_LINES = b"A (?:%b\\.){3}%b|AAAA [^ \n]+" % (_OCTET.encode(), _OCTET.encode())
+_CANONICAL = re.compile(
+    b"(?:%b %b IN (?:%b|(?:%b) %b|(?!(?:%b) )[A-Z0-9]+ [ -~]*)\n)*+"
+    % (OWNER, TTL, ADDRESS_LINES, "|".join(sorted(_NAME_RDATA_TYPES)).encode(), OWNER, _FIXED)
+)
+_IPV6 = re.compile(rb" IN AAAA ([^ \n]+)")
+
+
+def is_canonical_text(apex: str, data: bytes, line: re.Pattern[bytes], rest: Callable[[str], object]) -> bool:
+    """As `is_canonical`, of lines of a zone."""
+    return (
+        f"{MARKER_LABEL}.{apex}. ".encode() not in data
+        and is_canonical(data, line, rest)
+        and all(canonical_address(text.decode()) == text.decode() for text in _IPV6.findall(data))
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Zone:
     """The RRsets of a zone without SOA, DNSSEC material and markers."""
 
     apex: str
-    rrsets: Mapping[Key, RRset]
+    rrsets: RRsetLines
 
     @classmethod
     def of(cls, apex: str, rrsets: Iterable[RRset]) -> "Zone":
         """A zone of these RRsets, without those that no digest holds."""
-        return cls(
-            apex,
-            {
-                rrset.key: rrset
-                for rrset in rrsets
-                if rrset.type != "SOA" and rrset.type not in DNSSEC_TYPES and not is_marker(rrset.name, apex)
-            },
-        )
+        kept = {
+            rrset.key: rrset
+            for rrset in rrsets
+            if rrset.type != "SOA" and rrset.type not in DNSSEC_TYPES and not is_marker(rrset.name, apex)
+        }
+        return cls(apex, RRsetLines(kept))
+
+    @property
+    def data(self) -> bytes:
+        """The canonical lines as a file."""
+        return self.rrsets.data
+
+    def text(self) -> str:
+        """The same as text."""
+        return self.data.decode()
 
     def lines(self) -> list[str]:
         """The canonical lines, sorted by bytes."""
-        return sorted(line for rrset in self.rrsets.values() for line in rrset.lines())
-
-    def text(self) -> str:
-        """The canonical lines as a file."""
-        return "".join(f"{line}\n" for line in self.lines())
+        return self.text().split("\n")[:-1]
 
     @classmethod
-    def parse(cls, apex: str, text: str) -> "Zone":
-        """The zone whose `text()` this is.
+    def parse(cls, apex: str, file: str | bytes) -> "Zone":
+        """The zone whose `data` this is.
+
+        Every line is checked here; a file that is spelled otherwise than this program writes it is read all the same.
 
         Raises:
             InvalidData: code `bad-zone-file`.
         """
+        data = octets_of(file)
+        if is_canonical_text(apex, data, _CANONICAL, lambda _: None):
+            return cls(apex, RRsetLines(data=data))
         records: dict[Key, tuple[int, list[str]]] = {}
-        for number, line in enumerate(text.splitlines(), 1):
+        for number, line in enumerate(data.decode().splitlines(), 1):
             name, rrtype, ttl, rdata = parse_line(line, number)
             records.setdefault((name, rrtype), (ttl, []))[1].append(rdata)
         return cls.of(apex, (RRset.of(*key, ttl, rdata) for key, (ttl, rdata) in records.items()))
 
     def digest(self) -> str:
-        """SHA-256 of `text()`, 64 lower-case hex digits."""
-        return sha256_hex(self.text().encode())
+        """SHA-256 of `data`, 64 lower-case hex digits."""
+        return sha256_hex(self.data)
+
+    def digest_at(self, like: "Zone") -> str:
+        """The digest of those RRsets alone that another zone has."""
+        keys = [key for key in self.differing(like) if key in like.rrsets]
+        return sha256_hex(like.rrsets.replaced({key: self.rrsets.get(key) for key in keys}).data)
 
     def without(self, keys: Iterable[Key]) -> "Zone":
         """This zone less those RRsets."""
-        gone = set(keys)
-        return Zone(self.apex, {key: rrset for key, rrset in self.rrsets.items() if key not in gone})
+        return Zone(self.apex, self.rrsets.replaced(dict.fromkeys(keys)))
 
     def with_rrsets(self, rrsets: Iterable[RRset]) -> "Zone":
         """This zone with these RRsets in place of the same keys."""
-        return Zone(self.apex, {**self.rrsets, **{rrset.key: rrset for rrset in rrsets}})
+        return Zone(self.apex, self.rrsets.replaced({rrset.key: rrset for rrset in rrsets}))
 
     def names(self) -> set[str]:
         """Every owner name."""
-        return {name for name, _ in self.rrsets}
+        return self.rrsets.names()
 
     def by_name(self) -> dict[str, dict[str, RRset]]:
         """The RRsets by owner name, then by type."""
@@ -217,9 +270,13 @@ class Zone:
             index.setdefault(name, {})[rrtype] = rrset
         return index
 
+    def with_type(self, rrtype: str) -> list[str]:
+        """The names with an RRset of this type, sorted."""
+        return sorted(name for name, found in self.rrsets.holding(f" IN {rrtype} ") if found == rrtype)
+
     def differing(self, other: "Zone") -> list[Key]:
         """The keys whose lines differ, sorted; disabled records do not count."""
-        keys = self.rrsets.keys() | other.rrsets.keys()
+        keys = self.rrsets.differing(other.rrsets)
         return sorted(key for key in keys if served(self.rrsets.get(key)) != served(other.rrsets.get(key)))
 
     def served_otherwise(self, other: "Zone") -> list[Key]:
@@ -231,16 +288,31 @@ class Zone:
 
         That spelling was digested.
         """
-        kept = {
-            key: replace(rrset, rdata=known.rdata)
-            for key, rrset in self.rrsets.items()
-            if (known := like.rrsets.get(key)) is not None and rrset.rdata != known.rdata and same_served(rrset, known)
-        }
-        return Zone(self.apex, {**self.rrsets, **kept}) if kept else self
+        kept = {}
+        for key in self.differing(like):
+            rrset, known = self.rrsets.get(key), like.rrsets.get(key)
+            if rrset is not None and known is not None and same_served(rrset, known):
+                kept[key] = replace(rrset, rdata=known.rdata)
+        return Zone(self.apex, self.rrsets.replaced(kept))
 
     def select(self, keys: Iterable[Key]) -> "Zone":
         """Only those RRsets, where they exist."""
-        return Zone(self.apex, {key: self.rrsets[key] for key in keys if key in self.rrsets})
+        found = {key: self.rrsets.get(key) for key in keys}
+        return Zone(self.apex, RRsetLines({key: rrset for key, rrset in found.items() if rrset is not None}))
+
+
+def octets_of(file: str | bytes) -> bytes:
+    """A zone or state file as bytes.
+
+    Raises:
+        InvalidData: code `bad-zone-file`: it is not UTF-8.
+    """
+    try:
+        data = file.encode() if isinstance(file, str) else file
+        data.decode()
+    except UnicodeError as error:
+        raise InvalidData(f"not UTF-8: {error}", code="bad-zone-file") from None
+    return data
 
 
 def parse_line(line: str, number: int) -> tuple[str, str, int, str]:

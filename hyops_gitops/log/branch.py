@@ -213,8 +213,8 @@ def _checkpoint(
         ledger = Ledger.from_json(last.ledger)
         newest = entry_path(last.zone, ledger.count)
         pinned = decode(files.get(newest, b"")).envelope.files.get(path)
-        managed = ManagedSet.parse(last.zone, state.decode())
-    except (InvalidData, UnicodeDecodeError):
+        managed = ManagedSet.parse(last.zone, state)
+    except InvalidData:
         return None
     entries = (entry_path(last.zone, seq) for seq in range(1, ledger.count + 1))
     unchanged = all(file in same and f"{file}.sig" in same for file in entries)

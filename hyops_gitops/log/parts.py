@@ -41,7 +41,7 @@ class ZoneDigests(JsonObject):
     @classmethod
     def of(cls, zone: Zone, managed: ManagedSet, serial: int | None) -> "ZoneDigests":
         """The digests of a zone and of its managed set."""
-        return cls(zone.select(managed.entries).digest(), zone.digest(), serial)
+        return cls(zone.digest_at(managed.zone), zone.digest(), serial)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.errors import HyopsError, InvalidData
-from hyops_gitops.core.managed import ManagedSet
+from hyops_gitops.core.managed import Managed, ManagedSet
 from hyops_gitops.core.signers import SignerSet
-from hyops_gitops.core.zone import Zone
+from hyops_gitops.core.zone import Key, Zone
 from hyops_gitops.log.admin_entries import Genesis, ImportedSegment, Reconcile, TrustChange
 from hyops_gitops.log.chain import ChainReader, Problem, SignatureCheck, check_zone, entries_after
 from hyops_gitops.log.entries import Intent, Result
@@ -147,7 +147,7 @@ class BranchReader(ChainReader):
 
     def _fold(self) -> None:
         """Bring ledger, segments and managed set forward."""
-        managed = dict(self.checkpoint.state.entries)  # in place: a log is long
+        before, managed = self.checkpoint.state, dict[Key, Managed | None]()  # in place: a log is long
         for entry in entries_after(self.entries, self.ledger):
             if self.ledger.count:
                 path = self.path_of(entry.seq)
@@ -162,13 +162,13 @@ class BranchReader(ChainReader):
                 case Result(outcome="applied", intent_seq=seq):
                     intent = self.entries[seq - 1].body
                     if isinstance(intent, Intent):
-                        bring_forward(managed, intent.changes, placed(intent.holds, seq))
+                        bring_forward(before, managed, intent.changes, placed(intent.holds, seq))
                 case Reconcile(imported=ImportedSegment(changes=changes, holds=holds)):
-                    bring_forward(managed, changes, placed(holds, entry.seq))
+                    bring_forward(before, managed, changes, placed(holds, entry.seq))
                 case _:
                     pass
         path = state_path(self.zone)
-        if ManagedSet(self.zone, managed).text().encode() != self.files[path]:
+        if before.with_entries(managed).data != self.files[path]:
             self.report("state", path, "not the sum of the changes that the entries applied")
 
     def _bring_in(self, entry: Entry) -> bool:
@@ -211,9 +211,9 @@ class BranchReader(ChainReader):
 
     def _reading(self, commit: str) -> Reading:
         try:
-            observed = Zone.parse(self.zone, self.files[zone_path(self.zone)].decode())
-            state = ManagedSet.parse(self.zone, self.files[state_path(self.zone)].decode())
-        except (InvalidData, UnicodeDecodeError) as error:
+            observed = Zone.parse(self.zone, self.files[zone_path(self.zone)])
+            state = ManagedSet.parse(self.zone, self.files[state_path(self.zone)])
+        except InvalidData as error:
             problem = Problem("files", zone_path(self.zone), str(error))
             return Reading(None, len(self.entries), (problem,))
         log = Log(

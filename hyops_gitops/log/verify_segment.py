@@ -159,8 +159,8 @@ class _SegmentChainReader(ChainReader):
         if not self.entries or len(self.entries) != count:
             return SegmentReading(None, tuple(self.problems))
         try:
-            start = Zone.parse(self.zone, self.files.get(segment_path(self.segment, START_ZONE), b"").decode())
-        except (InvalidData, UnicodeDecodeError) as error:
+            start = Zone.parse(self.zone, self.files.get(segment_path(self.segment, START_ZONE), b""))
+        except InvalidData as error:
             self._say("path", START_ZONE, f"not a zone: {error}")
             return SegmentReading(None, tuple(self.problems))
         self.problems += self.check_pairs(Ledger())

@@ -157,7 +157,7 @@ class EntryWriter:
             OutsideFailure: the remote cannot be reached.
         """
         self.require_trust(log)
-        derived = {zone_path(log.zone): observed.text().encode(), state_path(log.zone): state.text().encode()}
+        derived = {zone_path(log.zone): observed.data, state_path(log.zone): state.data}
         envelope = self.author.following(log, observed, {README: log.head.envelope.files[README]})
         data, signature, commit = self._write(log.commit, log.entries, envelope, body, derived, more or {})
         if isinstance(body, Reconcile) and body.imported is not None:

@@ -16,21 +16,31 @@ def after_changes(managed: ManagedSet, changes: Sequence[Change], held: Mapping[
         changes: What it does.
         held: The names that it has held, with the number of its intent; a name that it changes is held no longer.
     """
-    entries = dict(managed.entries)
-    bring_forward(entries, changes, held or {})
-    return ManagedSet(managed.apex, entries)
+    entries: dict[Key, Managed | None] = {}
+    bring_forward(managed, entries, changes, held or {})
+    return managed.with_entries(entries)
 
 
-def bring_forward(managed: dict[Key, Managed], changes: Sequence[Change], held: Mapping[str, int]) -> None:
-    """Do to a managed set in place what `after_changes` does."""
+def bring_forward(
+    managed: ManagedSet, entries: dict[Key, Managed | None], changes: Iterable[Change], held: Mapping[str, int]
+) -> None:
+    """Note what `after_changes` changes: an entry, or None where it goes.
+
+    Args:
+        managed: As it was at first.
+        entries: What differs from it before and, in place, after these changes.
+        changes: As of `after_changes`.
+        held: As of `after_changes`.
+    """
+    names = set(held)
     for change in changes:
-        managed.pop(change.key, None)
-        if change.after is not None:
-            managed[change.key] = Managed(change.after, change.contract)
-    for name in {change.name for change in changes} | held.keys():
+        names.add(change.name)
+        entries[change.key] = Managed(change.after, change.contract) if change.after is not None else None
+    for name in names:
         for key in ((name, rrtype) for rrtype in OWN_TYPES):
-            if key in managed and managed[key].held != held.get(name):
-                managed[key] = replace(managed[key], held=held.get(name))
+            entry = entries[key] if key in entries else managed.entries.get(key)
+            if entry is not None and entry.held != held.get(name):
+                entries[key] = replace(entry, held=held.get(name))
 
 
 # --- zones
@@ -38,9 +48,11 @@ def bring_forward(managed: dict[Key, Managed], changes: Sequence[Change], held: 
 
 def differences_between(then: Zone, now: Zone, managed: ManagedSet) -> list[Drift]:
     """Every RRset that is served otherwise."""
-    contracts = {key: entry.contract for key, entry in managed.entries.items()}
-    keys = then.differing(now)
-    return [Drift(*key, then.rrsets.get(key), now.rrsets.get(key), contracts.get(key, "")) for key in keys]
+    return [
+        Drift(*key, then.rrsets.get(key), now.rrsets.get(key), entry.contract if entry else "")
+        for key in then.differing(now)
+        for entry in (managed.entries.get(key),)
+    ]
 
 
 def undone(zone: Zone, differences: Iterable[Drift]) -> Zone:

@@ -112,7 +112,7 @@ class SegmentWriter:
         if log.segment is None or log.base is None:
             raise ValueError("not a segment")
         seq = len(log.entries) + 1
-        files = {} if log.entries else {START_ZONE: observed.text().encode()}
+        files = {} if log.entries else {START_ZONE: observed.data}
         envelope = self.author.following(log, observed, {name: sha256_hex(content) for name, content in files.items()})
         data = encode(envelope, body)
         signature = self.author.own.sign(data)

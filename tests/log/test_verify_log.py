@@ -388,9 +388,9 @@ def test_the_managed_set_is_the_sum_of_what_was_applied() -> None:
     key = (f"b.{ZONE}", "A")
     for wrong in (
         lambda _: ManagedSet.of(ZONE, ()),
-        lambda state: ManagedSet(ZONE, {**state.entries, key: replace(state.entries[key], held=None)}),
-        lambda state: ManagedSet(ZONE, {**state.entries, key: replace(state.entries[key], held=2)}),
-        lambda state: ManagedSet(ZONE, {**state.entries, key: replace(state.entries[key], contract="x")}),
+        lambda state: state.with_entries({key: replace(state.entries[key], held=None)}),
+        lambda state: state.with_entries({key: replace(state.entries[key], held=2)}),
+        lambda state: state.with_entries({key: replace(state.entries[key], contract="x")}),
     ):
         assert _state(wrong).problems() == [("state", state_path(ZONE))]
 

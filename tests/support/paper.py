@@ -115,8 +115,8 @@ class Paper:
         )
         derived = {
             README: b"read me\n",
-            zone_path(ZONE): self.zone.text().encode(),
-            state_path(ZONE): self.state.text().encode(),
+            zone_path(ZONE): self.zone.data,
+            state_path(ZONE): self.state.data,
             **(more or {}),
         }
         author = Author(SigningKey(PaperSigner(key), key, by, namespace), HASH, None, "paper", {})  # type: ignore[arg-type]
