@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.clone import run
+from tests.support.clone import write_key
 from tests.support.keys import Key, MakeKey
 from tests.support.world import World
 
@@ -19,7 +19,7 @@ def make_key(tmp_path: Path) -> MakeKey:
 
     def make(principal: str) -> Key:
         path = tmp_path / f"key{next(_numbers)}"
-        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", path)
+        write_key(path)
         return Key(path, principal)
 
     return make

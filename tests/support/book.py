@@ -36,7 +36,7 @@ from hyops_gitops.plan.limits import Limits
 from hyops_gitops.plan.plan import Change, Drift, plan_digest
 from hyops_gitops.plan.state import after_changes
 from hyops_gitops.validate.validation import Validation, validate_tree
-from tests.support.clone import CLOSED, run
+from tests.support.clone import CLOSED, run, write_key
 from tests.support.repository import ROOT
 from tests.support.world import World
 
@@ -271,7 +271,7 @@ def make_keys(directory: Path, *principals: str) -> dict[str, Path]:
     keys = {}
     for principal in principals:
         key = directory / principal
-        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", key)
+        write_key(key)
         keys[principal] = key
     return keys
 

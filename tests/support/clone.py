@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
 from hyops_gitops.lab.model import Lab
 
 PRINCIPAL = "applier@tests"
@@ -39,6 +42,25 @@ def run(*command: str | Path, stdin: bytes = b"", cwd: Path | None = None) -> by
     if done.returncode != 0:
         raise AssertionError(f"{command}: {done.stderr.decode(errors='replace')}")
     return done.stdout
+
+
+def write_key(path: Path) -> None:
+    """Write a new key and its public half as ssh-keygen would, which takes far longer to start."""
+    key = Ed25519PrivateKey.generate()
+    path.touch(mode=0o600)
+    path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
+    public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+    Path(f"{path}.pub").write_bytes(public + b"\n")
+
+
+def configure(repository: Path, settings: Mapping[str, Mapping[str, str]]) -> None:
+    """Add to a repository's configuration, by section: a call of git for each setting would be the dearest part."""
+    lines = [
+        f"[{section}]\n" + "".join(f"\t{name} = {json.dumps(value)}\n" for name, value in values.items())
+        for section, values in settings.items()
+    ]
+    with (repository / "config").open("a") as file:
+        file.write("".join(lines))
 
 
 @dataclass
@@ -158,10 +180,10 @@ class Clone:
         """Remove a contract."""
         (self.root / f"endpoints/{env}/{service}.yaml").unlink()
 
-    def commit(self, message: str = "Change") -> str:
+    def commit(self, message: str = "Change", *, push: bool = True) -> str:
         """Commit the whole work tree and push it where there is a remote."""
         self.git("add", "-A")
         self.git("commit", "-q", "--allow-empty", "-m", message)
-        if self.remote is not None:
+        if push and self.remote is not None:
             self.git("push", "-q", "--force", "origin", "HEAD:main")
         return self.git("rev-parse", "HEAD")

@@ -21,7 +21,7 @@ from hyops_gitops.core.outside import Process
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.log.admin import start_log
 from hyops_gitops.log.workspace import Workspace
-from tests.support.clone import GIT_CONFIG, POLICY, PRINCIPAL, run
+from tests.support.clone import GIT_CONFIG, POLICY, PRINCIPAL, configure, run, write_key
 from tests.support.commands import run_command
 from tests.support.served_zone import ServedZone
 from tests.support.tampering import Tampering
@@ -70,7 +70,7 @@ class World(ServedZone, Tampering):
         """
         root, remote, key = directory / "clone", None if local else directory / "remote.git", directory / "key"
         directory.mkdir(exist_ok=True)
-        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", key)
+        write_key(key)
         run("git", "init", "-q", "-b", "main", root)
         environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") and name != "CI"}
         environ |= {**GIT_CONFIG, "HYOPS_SIGNING_KEY_FILE": str(key)}
@@ -79,17 +79,16 @@ class World(ServedZone, Tampering):
             environ["HYOPS_PRIMARY_URL"] = lab.primary.api_url
             environ["HYOPS_SECONDARY_URLS"] = ",".join(server.api_url for server in lab.secondaries)
         world = cls(root, zone, environ, lab, remote, key, {**POLICY, **policy})
-        world.git("config", "user.name", "Tester")
-        world.git("config", "user.email", "tester@example.invalid")
+        settings = {"user": {"name": "Tester", "email": "tester@example.invalid"}, "maintenance": {"auto": "false"}}
         if remote is not None:
             run("git", "init", "-q", "--bare", "-b", "main", remote)
-            for name in ("denyNonFastForwards", "denyDeletes"):
-                run("git", "-C", remote, "config", f"receive.{name}", "true")
-            world.git("remote", "add", "origin", str(remote))
+            configure(remote, {"receive": {"denyNonFastForwards": "true", "denyDeletes": "true", "autogc": "false"}})
+            settings['remote "origin"'] = {"url": str(remote), "fetch": "+refs/heads/*:refs/remotes/origin/*"}
+        configure(root / ".git", settings)
         world.write("authority/allowed_signers", f"{PRINCIPAL} {world.public_key}\n")
         world.write(world.authority_path, world.authority_text())
         world.contract("first", "10.0.0.1")
-        world.commit("Begin")
+        world.commit("Begin", push=not init)
         if init:
             world.start_log()
         return world
@@ -107,8 +106,7 @@ class World(ServedZone, Tampering):
         assert self.remote is not None
         run("git", "clone", "-q", self.remote, directory)
         other = World(directory, self.zone, self.environ, self.lab, self.remote, self.key, self.policy)
-        other.git("config", "user.name", "Other")
-        other.git("config", "user.email", "other@example.invalid")
+        configure(directory / ".git", {"user": {"name": "Other", "email": "other@example.invalid"}})
         return other
 
     # --- the program
