@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops.lab.model import Backend
+from tests.support.commands import programs
 from tests.support.databases import require
 from tests.support.repository import ENVIRON, ROOT, code_blocks, text
 
@@ -34,7 +35,7 @@ def _stable(line: str) -> str:
 @pytest.mark.parametrize("storage", ["gsqlite3", *(["gpgsql"] if "HYOPS_LONG" in os.environ else [])])
 def test_the_demo_prints_what_the_readme_shows(tmp_path: Path, storage: Backend) -> None:
     require(storage)
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    path = f"{programs()}:{Path(sys.executable).parent}:{os.environ['PATH']}"
     environ = {**ENVIRON, "PATH": path, "HYOPS_BOOTSTRAP": "no", "TMPDIR": str(tmp_path)}
     command = [str(ROOT / "script" / "demo"), "--backend", storage]
     done = subprocess.run(command, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)

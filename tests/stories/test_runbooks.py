@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from hyops_gitops.lab.zones import create_zone
 from hyops_gitops.log.admin_entries import Gap, Reconcile, TrustChange
 from hyops_gitops.log.entries import Intent
 from tests.support.clone import PRINCIPAL, run
+from tests.support.commands import programs
 from tests.support.lived import Lived
 from tests.support.repository import ROOT
 from tests.support.rows import Rows
@@ -52,11 +52,9 @@ def blocks(page: str, *sections: str) -> Iterator[Block]:
 
 def walk(world: World, page: str, sections: Sequence[str] = (), **variables: str) -> None:
     """Run them in the clone, one shell after the other that hand on what they exported."""
-    programs, exported = world.root.parent / "bin", world.root.parent / "exported"
-    programs.mkdir(exist_ok=True)
-    (programs / "hyops-gitops").write_text(f'#!/bin/sh\nexec {sys.executable} -m hyops_gitops "$@"\n')
-    (programs / "hyops-gitops").chmod(0o755)
-    environ = {**world.environ, **variables, "PATH": f"{programs}:{world.environ['PATH']}", "EXPORTED": str(exported)}
+    exported = world.root.parent / "exported"
+    path = f"{programs()}:{world.environ['PATH']}"
+    environ = {**world.environ, **variables, "PATH": path, "EXPORTED": str(exported)}
     for block in blocks(page, *sections):
         script = f'[ ! -e "$EXPORTED" ] || . "$EXPORTED"\n{block.code}{_HAND_ON}'
         shell = ["bash", "-euo", "pipefail", "-c", script]

@@ -19,7 +19,7 @@ from typing import Any
 from tests.support.clone import GIT_CONFIG, run
 from tests.support.repository import ROOT
 from tests.support.world import World
-from tests.workflows.reading import PATH, Runner
+from tests.workflows.reading import Runner, with_programs
 
 _UPDATE = """#!/bin/sh
 # main moves by a merge of the forge, evidence by the deploy key and only forward; nothing else of them is allowed.
@@ -75,7 +75,8 @@ class Forge:
             "inputs.reason": "",
             "inputs.override": "",
         }
-        setup.write_text(json.dumps({"folder": str(folder), "remote": str(world.remote), "given": given}))
+        told = {"folder": str(folder), "remote": str(world.remote), "given": given, "path": with_programs()}
+        setup.write_text(json.dumps(told))
         texts = {
             "update": _UPDATE,
             "post-receive": _POST_RECEIVE.format(
@@ -147,14 +148,13 @@ def run_job(setup: Mapping[str, Any], commit: str) -> dict[str, object]:
         environ = {
             **GIT_CONFIG,
             "HOME": str(folder),
-            "PATH": PATH,
             "PUSHER": "deploy-key",
             "GITHUB_SHA": commit,
             "GITHUB_RUN_ID": "4711",
             "GITHUB_SERVER_URL": "https://forge.example",
             "GITHUB_REPOSITORY": "acme/dns",
         }
-        runner = Runner(job, job / "temp", setup["given"], environ).run("apply", "apply")
+        runner = Runner(job, job / "temp", setup["given"], environ, path=setup["path"]).run("apply", "apply")
         (folder / f"{commit}.ran").touch()
         while (folder / "hold").exists():
             time.sleep(0.02)

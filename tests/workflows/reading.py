@@ -16,6 +16,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from tests.support.commands import programs
 from tests.support.repository import ROOT
 
 WORKFLOWS = ROOT / ".github" / "workflows"
@@ -49,6 +50,11 @@ def runs_of(name: str, job: str) -> list[Yaml]:
     return [step for step in steps_of(name, job) if "run" in step and not step["name"].startswith("Install")]
 
 
+def with_programs() -> str:
+    """The PATH of a step in our own namespaces."""
+    return f"{programs()}:{PATH}"
+
+
 @dataclass
 class Runner:
     """One job on this machine."""
@@ -58,6 +64,7 @@ class Runner:
     given: Mapping[str, str] = field(default_factory=dict)  # the value of each expression
     environ: Mapping[str, str] = field(default_factory=dict)  # what a runner sets besides
     prefix: tuple[str, ...] = ()  # how to start a step's shell, such as without a network
+    path: str = field(default_factory=with_programs)
     said: dict[str, str] = field(default_factory=dict)  # what each step printed, by its name
     failed: str | None = None  # the first step that did
     outputs: dict[str, str] = field(default_factory=dict)  # `steps.ID.outputs.NAME`
@@ -87,7 +94,7 @@ class Runner:
             [*self.prefix, "bash", "--noprofile", "--norc", "-eo", "pipefail", script],
             cwd=self.workspace,
             env={
-                "PATH": PATH,
+                "PATH": PATH if self.prefix else self.path,
                 "CI": "true",
                 "RUNNER_TEMP": str(self.temp),
                 "GITHUB_OUTPUT": str(output),

@@ -19,7 +19,7 @@ from hyops_gitops.lab.model import Lab
 from tests.support.clone import GIT_CONFIG, run
 from tests.support.repository import ROOT
 from tests.support.world import World
-from tests.workflows.reading import PATH, Runner, Yaml
+from tests.workflows.reading import PATH, Runner, Yaml, with_programs
 
 HOST, REPOSITORY = "forge.example", "dns/contracts"
 SPOILED: dict[str, Callable[[str], str]] = {
@@ -98,7 +98,12 @@ class Server:
 
     def environ(self) -> dict[str, str]:
         """What a job has everywhere."""
-        return {**GIT_CONFIG, "PATH": f"{self.folder / 'bin'}:{PATH}", "HOME": str(self.folder), "CI": "true"}
+        return {
+            **GIT_CONFIG,
+            "PATH": f"{self.folder / 'bin'}:{with_programs()}",
+            "HOME": str(self.folder),
+            "CI": "true",
+        }
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import json
 import re
 import subprocess
-import sys
 from datetime import timedelta
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from hyops_gitops.core.declaration import Declaration
 from hyops_gitops.log.entries import Intent, Result
 from tests.stories.cutover.conftest import MakeWorld
+from tests.support.commands import programs
 from tests.support.repository import ROOT, code_blocks
 from tests.support.world import World
 
@@ -41,15 +41,11 @@ def states(world: World, sites: dict[str, str], port: int) -> None:
         path.parent.mkdir(parents=True)
         path.write_text(json.dumps({"module_ref": module, "status": "ok", "outputs": outputs}))
     (world.root / ".git/info/exclude").write_text("/state/\n")
-    programs = world.root.parent / "bin"
-    programs.mkdir()
-    terraform = {key: {"sensitive": False, "value": value} for key, value in outputs.items()}
-    for name, script in {
-        "hyops-gitops": f'exec {sys.executable} -m hyops_gitops "$@"',
-        "terraform": f"cat <<'END'\n{json.dumps(terraform)}\nEND",
-    }.items():
-        (programs / name).write_text(f"#!/bin/sh\n{script}\n")
-        (programs / name).chmod(0o755)
+    terraform = world.root.parent / "bin/terraform"
+    terraform.parent.mkdir()
+    printed = {key: {"sensitive": False, "value": value} for key, value in outputs.items()}
+    terraform.write_text(f"#!/bin/sh\ncat <<'END'\n{json.dumps(printed)}\nEND\n")
+    terraform.chmod(0o755)
 
 
 def test_the_page_is_a_walk_that_works(make_world: MakeWorld, sites: dict[str, str], port: int) -> None:
@@ -57,7 +53,7 @@ def test_the_page_is_a_walk_that_works(make_world: MakeWorld, sites: dict[str, s
         ttl={"min": 1, "max": 3600, "default": 300}, cutover_ttl_max=2
     )  # for how long a cache is watched
     states(world, sites, port)
-    environ = {**world.environ, "PATH": f"{world.root.parent / 'bin'}:{world.environ['PATH']}"}
+    environ = {**world.environ, "PATH": f"{world.root.parent / 'bin'}:{programs()}:{world.environ['PATH']}"}
     served: list[tuple[str, str]] = []
     for block in code_blocks((ROOT / "docs/cutover.md").read_text(), "sh"):
         for command in block.splitlines():
