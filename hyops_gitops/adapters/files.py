@@ -5,13 +5,14 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hyops_gitops.core.errors import OutsideFailure, Refused, UsageError
 from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.layout import MAX_FILE_BYTES, ROOTS
+from hyops_gitops.core.tree import SourceTree
 from hyops_gitops.log.segment import SEGMENTS, is_segment_id
 from hyops_gitops.recover.bundle import INSTALL
 
@@ -177,7 +178,7 @@ _KINDS = {
 }
 
 
-class WorkTree:
+class WorkTree(SourceTree):
     """The files of a directory as they are now, committed or not."""
 
     def __init__(self, root: Path) -> None:
@@ -185,8 +186,41 @@ class WorkTree:
 
     def files(self) -> list[SourceFile]:
         """Every file below `endpoints/` and `authority/`, sorted by path."""
-        found = (source for name in ROOTS for source in _walk(self._root / name, name))
+        found = (source for name in ROOTS for source in walk(self._root / name, name))
         return sorted(found, key=lambda source: source.path)
+
+    def read(self, paths: Collection[str]) -> Mapping[str, SourceFile]:
+        """These files, without missing ones."""
+        if any("\\" in path for path in paths):  # bytes that are not UTF-8, as messages show them
+            return super().read(paths)
+        place = _Places(self._root)
+        return {path: source for path in paths if (source := place.read(path)) is not None}
+
+
+class _Places:
+    """Single files below a folder, never by way of a link."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._folders: dict[str, bool] = {}
+
+    def read(self, path: str) -> SourceFile | None:
+        """The file at a path below the watched folders, if any."""
+        parts = path.split("/")
+        if parts[0] not in ROOTS or not {"", ".", ".."}.isdisjoint(parts) or "\0" in path:
+            return None
+        place = self._root / path
+        try:
+            is_there = self._is_folder("/".join(parts[:-1])) and not stat.S_ISDIR(place.lstat().st_mode)
+        except OSError:
+            return None
+        return read_source(place, path) if is_there else None
+
+    def _is_folder(self, path: str) -> bool:
+        if path and path not in self._folders:
+            own = stat.S_ISDIR((self._root / path).lstat().st_mode)
+            self._folders[path] = own and self._is_folder(path.rpartition("/")[0])
+        return not path or self._folders[path]
 
 
 def read_source(file: Path, shown: str) -> SourceFile:
@@ -204,7 +238,8 @@ def read_source(file: Path, shown: str) -> SourceFile:
     return SourceFile(shown, content)
 
 
-def _walk(top: Path, shown: str) -> Iterator[SourceFile]:
+def walk(top: Path, shown: str) -> Iterator[SourceFile]:
+    """Everything below a folder, under the paths that messages show."""
     pending = [(top, shown)]
     while pending:
         directory, prefix = pending.pop()
@@ -218,10 +253,10 @@ def _walk(top: Path, shown: str) -> Iterator[SourceFile]:
         except OSError as error:
             yield SourceFile(prefix, None, f"cannot be read: {error.strerror or error}")
             continue
-        pending += [(directory / name, f"{prefix}/{_printable(name)}") for name in names]
+        pending += [(directory / name, f"{prefix}/{printable_name(name)}") for name in names]
 
 
-def _printable(name: str) -> str:
+def printable_name(name: str) -> str:
     r"""The name, bytes that are not UTF-8 written as \xNN."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 

@@ -16,15 +16,15 @@ from functools import cached_property
 from pathlib import Path
 
 from hyops_gitops.adapters.files import WorkTree
-from hyops_gitops.adapters.git.trees import GitWorkTree
+from hyops_gitops.adapters.git.work_tree import GitWorkTree
 from hyops_gitops.adapters.ssh.signing import SshVerifier
 from hyops_gitops.core.errors import HyopsError, InvalidData, OutsideFailure, UsageError
-from hyops_gitops.core.exchange import CommitInfo, SourceFile
+from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.layout import ROOTS, SIGNERS_PATH
-from hyops_gitops.core.ports import SourceTree
 from hyops_gitops.core.signers import SignerSet, parse_allowed_signers
 from hyops_gitops.core.sshsig import parse_signature
 from hyops_gitops.core.text import first_few
+from hyops_gitops.core.tree import SourceTree
 from hyops_gitops.log.trust import BUNDLE_NAMESPACE
 from hyops_gitops.recover.bundle import (
     INFO,
@@ -228,7 +228,7 @@ class UnpackedHistory:
         """
         raise _no_history(f"what {path} was before {upto[:12]}")
 
-    def merged(self, into: str, commit: str, changed: Mapping[str, bytes | None]) -> "RecordedTree":
+    def merged(self, into: str, commit: str, changed: Mapping[str, bytes | None]) -> WorkTree:
         """Refuse: no merge can be tried here.
 
         Raises:
@@ -236,7 +236,7 @@ class UnpackedHistory:
         """
         raise _no_history(f"what merging {commit[:12]} with {len(changed)} changes into {into[:12]} gives")
 
-    def tree(self, commit: str) -> "WorkTree | RecordedTree":
+    def tree(self, commit: str) -> WorkTree:
         """The files of one commit.
 
         Raises:
@@ -247,7 +247,7 @@ class UnpackedHistory:
         if resolved not in (self._folder.commit, self._recorded):
             raise UsageError(f"the files of commit {resolved[:12]} are not in this folder", code="no-commit")
         if resolved != self._folder.commit:
-            return RecordedTree(self._folder.root / RECORDED_FOLDER)
+            return WorkTree(self._folder.root / RECORDED_FOLDER)
         if changed := self._folder.changed:
             raise InvalidData(
                 f"edited since the bundle was made: {first_few(changed, _SHOWN)}",
@@ -262,17 +262,6 @@ class UnpackedHistory:
         info = self._folder.info
         here = info is not None and (self._folder.root / RECORDED_FOLDER / "authority").is_dir()
         return info.recorded if info is not None and here else None
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedTree:
-    """The tree applied last, as a bundle carries it."""
-
-    directory: Path
-
-    def files(self) -> list[SourceFile]:
-        """Every file below `endpoints/` and `authority/`, sorted by path."""
-        return WorkTree(self.directory).files()
 
 
 class UnpackedCustody:

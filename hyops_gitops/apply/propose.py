@@ -14,7 +14,8 @@ from hyops_gitops.core.guards import Override, find_override, override_line
 from hyops_gitops.core.layout import START, mixed
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.people import MergedCommit
-from hyops_gitops.core.ports import History, SourceTree
+from hyops_gitops.core.ports import History
+from hyops_gitops.core.tree import SourceTree
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.retirement import ttl_notes

@@ -9,7 +9,8 @@ import click
 from hyops_gitops import __version__
 from hyops_gitops.adapters.files import read_source
 from hyops_gitops.adapters.git.clone import GitRepository
-from hyops_gitops.adapters.git.trees import ReadTree, StagedTree
+from hyops_gitops.adapters.git.trees import ReadTree
+from hyops_gitops.adapters.git.work_tree import StagedTree
 from hyops_gitops.adapters.host.machine import SystemClock
 from hyops_gitops.adapters.unpacked import work_tree
 from hyops_gitops.adapters.yaml.reader import read_document
@@ -20,8 +21,8 @@ from hyops_gitops.cli.output import echo, echo_json, is_terminal, note
 from hyops_gitops.core.errors import Exit, UsageError
 from hyops_gitops.core.findings import Finding, findings_json, findings_text, has_errors, summary
 from hyops_gitops.core.guards import GUARDS
-from hyops_gitops.core.ports import SourceTree
 from hyops_gitops.core.text import did_you_mean
+from hyops_gitops.core.tree import SourceTree
 from hyops_gitops.validate.formats import (
     catalogue_text,
     explanations_json,

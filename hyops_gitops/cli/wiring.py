@@ -68,9 +68,9 @@ if TYPE_CHECKING:
         RemoteAccess,
         SegmentFolder,
         Signer,
-        SourceTree,
         VerifiedMark,
     )
+    from hyops_gitops.core.tree import SourceTree
     from hyops_gitops.recover.bundle import BundleInfo
 
     _Api = tuple[str, str, str, str, str | None]  # URL, server, zone, key, CA file

@@ -31,10 +31,10 @@ from hyops_gitops.core.ports import (
     RemoteAccess,
     SegmentFolder,
     Signer,
-    SourceTree,
     VerifiedMark,
     Verifier,
 )
+from hyops_gitops.core.tree import SourceTree
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,18 +3,14 @@
 Whatever leaves a port as an exception is a `core.errors.HyopsError`.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from hyops_gitops.core.exchange import (
-    BranchRules,
-    CommitInfo,
-    SourceFile,
-    Verified,
-)
+from hyops_gitops.core.exchange import BranchRules, CommitInfo, Verified
 from hyops_gitops.core.people import Person, PullRequest
+from hyops_gitops.core.tree import SourceTree
 
 
 class Clock(Protocol):
@@ -28,16 +24,6 @@ class Clock(Protocol):
 
     def sleep(self, seconds: float) -> None:
         """Wait."""
-
-
-# --- files of the repository
-
-
-class SourceTree(Protocol):
-    """A readable tree: the work tree or one commit."""
-
-    def files(self) -> Iterable[SourceFile]:
-        """Every file under `endpoints/` and `authority/`, sorted by path."""
 
 
 # --- signing

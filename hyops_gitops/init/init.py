@@ -17,7 +17,8 @@ from hyops_gitops.core.errors import OutsideFailure, UsageError
 from hyops_gitops.core.events import OnEvent, Step
 from hyops_gitops.core.findings import FindingsError
 from hyops_gitops.core.layout import SIGNERS_PATH
-from hyops_gitops.core.ports import Signer, SourceTree
+from hyops_gitops.core.ports import Signer
+from hyops_gitops.core.tree import SourceTree
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.init import repository as codeowners
 from hyops_gitops.init.repository import (

@@ -23,12 +23,8 @@ from hyops_gitops.core.events import OnEvent, Warned
 from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.findings import FindingsError
 from hyops_gitops.core.outside import Outside
-from hyops_gitops.core.ports import (
-    EvidenceSnapshot,
-    EvidenceStore,
-    Signer,
-    SourceTree,
-)
+from hyops_gitops.core.ports import EvidenceSnapshot, EvidenceStore, Signer
+from hyops_gitops.core.tree import SourceTree
 from hyops_gitops.log.branch import Signers, read_evidence, read_signers, recorded_branch, require_log
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.trust import MAIN_NAMESPACE

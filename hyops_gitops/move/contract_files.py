@@ -12,7 +12,7 @@ from hyops_gitops.core.document import Edit
 from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.findings import FindingsError, Severity
 from hyops_gitops.core.layout import lay_out
-from hyops_gitops.core.ports import SourceTree
+from hyops_gitops.core.tree import SourceTree
 from hyops_gitops.log.workspace import Revision, Workspace
 from hyops_gitops.validate.validation import Validation
 
@@ -148,13 +148,13 @@ class FileChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Overlay:
+class Overlay(SourceTree):
     """A tree with some of its files replaced."""
 
     tree: SourceTree
     changes: Mapping[str, bytes]
 
-    def files(self) -> Iterable[SourceFile]:
+    def files(self) -> list[SourceFile]:
         """Every file."""
         kept = [source for source in self.tree.files() if source.path not in self.changes]
         made = [SourceFile(path, content) for path, content in self.changes.items()]

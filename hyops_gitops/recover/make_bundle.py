@@ -11,8 +11,9 @@ from hyops_gitops.core.errors import Refused, UsageError
 from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.findings import has_errors
-from hyops_gitops.core.ports import History, SourceTree
+from hyops_gitops.core.ports import History
 from hyops_gitops.core.text import masked
+from hyops_gitops.core.tree import SourceTree
 from hyops_gitops.log.branch import Signers
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.trust import BUNDLE_NAMESPACE

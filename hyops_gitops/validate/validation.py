@@ -19,8 +19,8 @@ from hyops_gitops.core.findings import Finding, Rule, Severity, finding
 from hyops_gitops.core.layout import FILE_PROBLEM, SIGNERS_PATH, START, check_layout, check_mixed, lay_out
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.names import endpoint_name_of_path
-from hyops_gitops.core.ports import SourceTree
 from hyops_gitops.core.signers import check_append_only, parse_allowed_signers
+from hyops_gitops.core.tree import SourceTree
 from hyops_gitops.validate.authority_rules import check_authority, check_override
 from hyops_gitops.validate.building import (
     ContractDraft,
@@ -190,21 +190,8 @@ def validate_tree(
 
 def changed_paths(start: Start, tree: SourceTree) -> frozenset[str]:
     """The paths changed since, unless changed alike elsewhere."""
-    before, after = _contents(start.tree), _contents(tree)
-    changed = frozenset(path for path in before.keys() | after.keys() if _differs(path, before, after))
-    if start.theirs is None or not changed:
-        return changed
-    there = _contents(start.theirs)
-    return frozenset(path for path in changed if (path in there or path in after) and _differs(path, there, after))
-
-
-def _contents(tree: SourceTree) -> dict[str, bytes | None]:
-    return {source.path: source.content for source in tree.files()}
-
-
-def _differs(path: str, before: Mapping[str, bytes | None], after: Mapping[str, bytes | None]) -> bool:
-    """Whether a file differs; an unreadable one counts as changed."""
-    return path not in before or path not in after or before[path] is None or before[path] != after[path]
+    changed = tree.changed(start.tree)
+    return changed & tree.changed(start.theirs) if start.theirs is not None and changed else changed
 
 
 class _Forms:
@@ -264,9 +251,9 @@ def _about_start(
     """Compare signers and mixed changes with an earlier state."""
     if start is None:
         return
-    before = _contents(start.tree).get(SIGNERS_PATH)
-    if before is not None:
-        yield from signers_since(before, b"" if signers is None else signers.content or b"", start.name)
+    before = start.tree.read([SIGNERS_PATH]).get(SIGNERS_PATH)
+    if before is not None and before.content is not None:
+        yield from signers_since(before.content, b"" if signers is None else signers.content or b"", start.name)
     if _is_started(start.tree, read):
         yield from check_mixed(changed_paths(start, tree), start.name)
 
@@ -279,8 +266,8 @@ def signers_since(before: bytes, after: bytes, since: str) -> tuple[Finding, ...
 
 def _is_started(base: SourceTree, read: DocumentReader) -> bool:
     """Whether the log was started; before that all comes at once."""
-    sources = {source.path: source.content or b"" for source in base.files()}
-    documents = (read(path, sources[path])[0] for path in lay_out(tuple(sources)).authorities)
+    authorities = base.read(lay_out(tuple(base.entries())).authorities)
+    documents = (read(path, source.content or b"")[0] for path, source in authorities.items())
     return any(genesis_digest(Fields(document)) is not None for document in documents if document is not None)
 
 
@@ -293,12 +280,12 @@ def _with_genesis_of(authority: Authority, own: Document) -> Authority:
 def _deletions(start: Start | None, contracts: Iterable[str]) -> Deletions:
     if start is None:
         return Deletions("the base", frozenset())
-    before = lay_out([source.path for source in start.tree.files()]).contracts
+    before = lay_out(tuple(start.tree.entries())).contracts
     return Deletions(start.name, frozenset(before) - frozenset(contracts))
 
 
 @dataclass(frozen=True, slots=True)
-class MemoryTree:
+class MemoryTree(SourceTree):
     """Contents by path."""
 
     contents: Mapping[str, bytes]

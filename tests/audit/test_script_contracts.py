@@ -9,6 +9,7 @@ from hyops_gitops.adapters.yaml.reader import read_document
 from hyops_gitops.adapters.yaml.schema import check_document
 from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.servers import servers_of
+from hyops_gitops.core.tree import SourceTree
 from hyops_gitops.validate.validation import Validation, validate_tree
 from tests.support.repository import ROOT
 
@@ -92,7 +93,7 @@ def judge(authority: str, contract: str, *, outside: bool = False, **what: objec
 
 
 def ours(authority: str, contract: str = FIRST + CONTRACTS["an address"]) -> Validation:
-    class Tree:
+    class Tree(SourceTree):
         def files(self) -> list[SourceFile]:
             return [SourceFile(AUTHORITY, authority.encode()), SourceFile(CONTRACT, contract.encode())]
 

@@ -12,6 +12,7 @@ from hyops_gitops.adapters.yaml.schema import check_document
 from hyops_gitops.core.contract import Contract, Target, TargetType
 from hyops_gitops.core.document import Edit
 from hyops_gitops.core.exchange import SourceFile
+from hyops_gitops.core.tree import SourceTree
 from hyops_gitops.move.contract_files import (
     Overlay,
     move_edits,
@@ -32,7 +33,7 @@ targets = st.one_of(
 )
 
 
-class Nothing:
+class Nothing(SourceTree):
     """A tree without files."""
 
     def files(self) -> list[SourceFile]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from hyops_gitops.adapters.yaml.reader import read_document
 from hyops_gitops.adapters.yaml.schema import check_document
 from hyops_gitops.core.exchange import SourceFile
+from hyops_gitops.core.tree import SourceTree
 from hyops_gitops.validate.validation import Validation, validate_tree
 
 AUTHORITY = "authority/hyops.internal.yaml"
@@ -21,7 +22,7 @@ secondaries: [{name: s1, site: onprem, dns: "[fd00::53]:53"}]
 
 
 @dataclass(frozen=True)
-class Memory:
+class Memory(SourceTree):
     """A tree in memory."""
 
     content: Mapping[str, bytes | str]

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from hyops_gitops.adapters.git.commit import write_commit
 from hyops_gitops.adapters.git.main_line import read_main_lines
+from hyops_gitops.adapters.git.objects import read_blobs
 from hyops_gitops.adapters.git.process import Git, summary
 from hyops_gitops.adapters.git.snapshot import GitSnapshot, history_is_linear
-from hyops_gitops.adapters.git.trees import CommitTree, ReadTree, is_full_id, read_blobs, scratch_objects
+from hyops_gitops.adapters.git.trees import CommitTree, ReadTree, is_full_id, scratch_objects
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.errors import InvalidData, OutsideFailure, UsageError
 from hyops_gitops.core.exchange import CommitInfo

@@ -115,7 +115,7 @@ class Git:
         """
         result = self.attempt(*arguments, stdin=stdin, env=env, timeout_s=timeout_s)
         if not result.ok:
-            raise self._failure(arguments[0], result)
+            raise self.failure(arguments[0], result)
         return result.stdout
 
     def ask(self, *arguments: str) -> GitResult:
@@ -130,7 +130,7 @@ class Git:
         result = self.attempt(*arguments)
         if result.status in (0, 1) or any(no in result.stderr for no in _NO):
             return result
-        raise self._failure(arguments[0], result)
+        raise self.failure(arguments[0], result)
 
     def attempt(
         self,
@@ -145,31 +145,46 @@ class Git:
             UsageError: code `no-repository`.
             OutsideFailure: codes `no-git`, `git-timeout`, `git-ended`, `foreign-owner`.
         """
-        command = ["git", "-C", str(self.root)]
-        for setting in _SETTINGS:
-            command += ["-c", setting]
-        try:
-            # A session of its own: no controlling terminal to prompt on, and one group to end with all helpers.
-            process = subprocess.Popen(
-                [*command, *arguments],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env={**clean_environment(self.environ), **self.added, **(env or {})},
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise not_run("git", error, code="no-git", hint="install git 2.34 or newer") from None
+        process = self.start(*arguments, env=env)
         stdout, stderr = _finish(process, stdin, arguments[0], timeout_s)
         result = GitResult(process.returncode, stdout, printable(stderr))
         if not result.ok and (_says_no_repository(result.stderr) or _FOREIGN_OWNER.search(result.stderr)):
-            raise self._failure(arguments[0], result)
+            raise self.failure(arguments[0], result)
         if result.status < 0 or result.status in (NOT_EXECUTABLE, NOT_FOUND):
             why = f"it was ended by signal {-result.status}" if result.status < 0 else summary(result.stderr)
             raise OutsideFailure(f"cannot run git {arguments[0]}: {why}", code="git-ended")
         return result
 
-    def _failure(self, verb: str, result: GitResult) -> HyopsError:
+    def start(
+        self, *arguments: str, env: Mapping[str, str] | None = None, stderr: int = subprocess.PIPE
+    ) -> subprocess.Popen[bytes]:
+        """Start git with pipes to it; the caller ends it.
+
+        Raises:
+            OutsideFailure: code `no-git`.
+        """
+        command = ["git", "-C", str(self.root)]
+        for setting in _SETTINGS:
+            command += ["-c", setting]
+        try:
+            # A session of its own: no controlling terminal to prompt on, and one group to end with all helpers.
+            return subprocess.Popen(
+                [*command, *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env={**self.environment(), **(env or {})},
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise not_run("git", error, code="no-git", hint="install git 2.34 or newer") from None
+
+    def environment(self) -> dict[str, str]:
+        """The environment of every call."""
+        return {**clean_environment(self.environ), **self.added}
+
+    def failure(self, verb: str, result: GitResult) -> HyopsError:
+        """What a failed call means."""
         words = summary(result.stderr) or f"exit status {result.status}"
         foreign = _FOREIGN_OWNER.search(result.stderr)
         if foreign is not None:

@@ -8,8 +8,9 @@ from functools import cached_property
 from pathlib import Path
 
 from hyops_gitops.adapters.files import replace_file
+from hyops_gitops.adapters.git.objects import read_blobs
 from hyops_gitops.adapters.git.process import Git
-from hyops_gitops.adapters.git.trees import ORDINARY, is_full_id, list_tree, read_blobs
+from hyops_gitops.adapters.git.trees import ORDINARY, is_full_id, list_tree
 from hyops_gitops.core.errors import HyopsError, InvalidData
 from hyops_gitops.core.exchange import Verified
 

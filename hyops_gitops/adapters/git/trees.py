@@ -1,33 +1,30 @@
-"""Trees of commits, of the index and of the work tree.
+"""Trees of commits.
 
-Reads only, without filters or line-ending conversion; scratch objects go to a folder of their own. Of the work tree:
-
-- What git ignores is not there.
-- Files that a sparse checkout leaves out are there, as the index has them.
-- Line ends are those that git stores: with `core.autocrlf` a file on disk has others.
-
-Outside a clone, and where git cannot be asked, files are what is on disk.
+Reads only, without filters or line-ending conversion; scratch objects go to a folder of their own.
 """
 
 import os
 import re
-import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import cached_property
+from typing import NamedTuple
 
-from hyops_gitops.adapters.files import WorkTree, scratch_folder
+from hyops_gitops.adapters.files import scratch_folder
+from hyops_gitops.adapters.git.objects import read_blobs, read_short_blobs
 from hyops_gitops.adapters.git.process import Git
-from hyops_gitops.core.errors import OutsideFailure, UsageError
 from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.layout import MAX_FILE_BYTES, ROOTS
+from hyops_gitops.core.tree import HIDING, SourceTree
 
 SYMLINK = "120000"
 SUBMODULE = "160000"
 ORDINARY = "100644"
 
 _FULL_ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")  # SHA-1 or SHA-256
+_MANY = 50  # paths that are looked up faster in a dictionary
+_SPECIAL = re.compile(rb"[\\.\[()*+?{|^$]")  # of extended regular expressions
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,32 +37,106 @@ class TreeEntry:
     size: int  # octets; 0 for a submodule
 
 
-@dataclass(frozen=True, slots=True)
-class CommitTree:
-    """The files under `endpoints/` and `authority/` of one commit. Meets `SourceTree`."""
+class Leaf(NamedTuple):
+    """What a tree or the index has at a path."""
+
+    mode: str
+    object_id: str
+
+    @property
+    def readable_id(self) -> str:
+        """The id of an ordinary file, "" of a link or submodule."""
+        return "" if self.mode in _UNREADABLE else self.object_id
+
+
+@dataclass(frozen=True)
+class CommitTree(SourceTree):
+    """The files under `endpoints/` and `authority/` of one commit."""
 
     git: Git
-    commit: str
+    commit: str  # or the id of a tree
 
-    def files(self) -> Iterator[SourceFile]:
+    def files(self) -> list[SourceFile]:
         """Every file, sorted; links, submodules and large files unread."""
         entries = list_tree(self.git, self.commit, ROOTS)
         problems = {entry.path: problem for entry in entries if (problem := _problem(entry)) is not None}
         contents = read_blobs(self.git, (entry.object_id for entry in entries if entry.path not in problems))
         files = [
             SourceFile(
-                entry.path.decode("utf-8", "backslashreplace"),
+                shown(entry.path),
                 None if entry.path in problems else contents[entry.object_id],
                 problems.get(entry.path),
             )
             for entry in entries
         ]
-        yield from sorted(files, key=lambda file: file.path)
+        return sorted(files, key=lambda file: file.path)
+
+    def entries(self) -> Mapping[str, str]:
+        """The ids of the contents, by path; "" for links and submodules."""
+        return {path: leaf.readable_id for path, leaf in self._leaves.items()}
+
+    def read(self, paths: Collection[str]) -> Mapping[str, SourceFile]:
+        """These files, without missing ones."""
+        found = ((path, self._leaf(path, len(paths))) for path in paths)
+        return read_leaves(self.git, {path: leaf for path, leaf in found if leaf is not None})
+
+    def changed(self, other: SourceTree) -> frozenset[str]:
+        """The paths whose file is not the same in both."""
+        if not isinstance(other, CommitTree):
+            return other.changed(self)
+        git = self.git if self.git.added else other.git  # objects of a scratch folder are seen from there alone
+        if other.git.added not in ({}, git.added) or git.root != self.git.root:
+            return super().changed(other)
+        raw = git.output(
+            "diff-tree",
+            "-r",
+            "-z",
+            "--raw",
+            "--no-abbrev",
+            "--no-renames",
+            "--relative",
+            "--ignore-submodules=none",
+            self.commit,
+            other.commit,
+            "--",
+            *ROOTS,
+        )
+        return frozenset(_differing(raw))
+
+    def mentioning(self, texts: Collection[str]) -> frozenset[str]:
+        """Files that hold one of these texts, or may hide one."""
+        return frozenset(grep(self.git, texts, self.commit))
+
+    @cached_property
+    def _listing(self) -> bytes:
+        return self.git.output("ls-tree", "-r", "-z", self.commit, "--", *ROOTS)
+
+    @cached_property
+    def _leaves(self) -> dict[str, Leaf]:
+        """Every leaf by path, sorted."""
+        leaves: dict[str, Leaf] = {}
+        for record in self._listing.split(b"\0")[:-1]:
+            head, _, path = record.partition(b"\t")
+            mode, _, object_id = head.decode().split(" ")
+            leaves[shown(path)] = Leaf(mode, object_id)
+        return dict(sorted(leaves.items()))
+
+    def _leaf(self, path: str, of_many: int) -> Leaf | None:
+        if of_many > _MANY or "\\" in path or "_leaves" in vars(self):
+            return self._leaves.get(path)
+        end = b"\t%b\0" % path.encode("utf-8", "surrogateescape")
+        at = -1
+        while (at := self._listing.find(end, at + 1)) >= 0:
+            head = self._listing[self._listing.rfind(b"\0", 0, at) + 1 : at]
+            if b"\t" not in head:  # else the end of a longer name
+                mode, _, object_id = head.decode().split(" ")
+                return Leaf(mode, object_id)
+        return None
 
 
 @dataclass(frozen=True, slots=True)
-class ReadTree:
-    """Files that were read already. Meets `SourceTree`."""
+class ReadTree(SourceTree):
+    """Files that were read already."""
 
     sources: tuple[SourceFile, ...]
 
@@ -79,6 +150,11 @@ def is_full_id(text: str) -> bool:
     return _FULL_ID.fullmatch(text) is not None
 
 
+def shown(path: bytes) -> str:
+    """A path of Git's as messages show it."""
+    return path.decode("utf-8", "backslashreplace")
+
+
 def list_tree(git: Git, commit: str, paths: Sequence[str] = ()) -> list[TreeEntry]:
     """Every leaf of a commit's tree, in git's order."""
     scope = ["--", *paths] if paths else ["--full-tree"]
@@ -86,122 +162,44 @@ def list_tree(git: Git, commit: str, paths: Sequence[str] = ()) -> list[TreeEntr
     return [_entry(record) for record in output.split(b"\0")[:-1]]
 
 
+def read_leaves(git: Git, leaves: Mapping[str, Leaf]) -> dict[str, SourceFile]:
+    """The files at these paths; links, submodules and large files unread."""
+    wanted = (leaf.object_id for leaf in leaves.values() if leaf.readable_id)
+    contents = read_short_blobs(git, wanted, MAX_FILE_BYTES)
+    files: dict[str, SourceFile] = {}
+    for path, leaf in leaves.items():
+        content = contents[leaf.object_id] if leaf.readable_id else None
+        files[path] = SourceFile(path, content, None if content is not None else _UNREADABLE.get(leaf.mode, _TOO_LARGE))
+    return files
+
+
 def list_index(git: Git, env: Mapping[str, str] | None = None) -> dict[str, str]:
     """The blobs of the index below the watched folders, by path."""
     output = git.output("ls-files", "-z", "-s", "--", *ROOTS, env=env)
     records = (record.partition(b"\t") for record in output.split(b"\0")[:-1])
-    return {path.decode("utf-8", "backslashreplace"): head.split()[1].decode() for head, _, path in records}
+    return {shown(path): head.split()[1].decode() for head, _, path in records}
 
 
-def read_blobs(git: Git, object_ids: Iterable[str]) -> Mapping[str, bytes]:
-    """The contents of these blobs, by id, in one process.
+def grep(git: Git, texts: Collection[str], *where: str) -> Iterator[str]:
+    """Watched files that hold one of these texts, or may hide one.
 
-    Raises:
-        OutsideFailure: code `git-failed`: an object is missing, as in a partial or damaged clone.
+    The texts reach git on standard input, as one expression: as fast for a thousand as for one.
+
+    Args:
+        git: In the folder that the files are seen from.
+        texts: One line each.
+        where: A full id, or `--cached` for the index.
     """
-    wanted = sorted(set(object_ids))
-    if not wanted:
-        return {}
-    output = git.output("cat-file", "--batch", stdin="".join(f"{object_id}\n" for object_id in wanted).encode())
-    contents: dict[str, bytes] = {}
-    position = 0
-    for object_id in wanted:
-        end_of_header = output.index(b"\n", position)
-        header = output[position:end_of_header].decode().split()
-        if len(header) != 3 or header[1] != "blob":  # noqa: PLR2004 - "<id> blob <size>", else "<id> missing"
-            raise OutsideFailure(
-                f"object {object_id} cannot be read: the clone is damaged or partial",
-                code="git-failed",
-                hint="run `git fsck`, or clone again",
-            )
-        start = end_of_header + 1
-        position = start + int(header[2]) + 1
-        contents[object_id] = output[start : position - 1]
-    return contents
-
-
-def _entry(record: bytes) -> TreeEntry:
-    head, _, path = record.partition(b"\t")
-    mode, _, object_id, size = head.decode().split()
-    return TreeEntry(path, mode, object_id, 0 if size == "-" else int(size))
-
-
-def _problem(entry: TreeEntry) -> str | None:
-    if entry.mode == SYMLINK:
-        return "is a symbolic link"
-    if entry.mode == SUBMODULE:
-        return "is a submodule"
-    if entry.size > MAX_FILE_BYTES:
-        return f"is larger than {MAX_FILE_BYTES // 1024} KiB"
-    return None
-
-
-_SKIPPED, _UNTRACKED = "S", "?"
-_CONVERTED = (b"\r\n", b"\0")  # what git may store otherwise: line ends, and text that is not UTF-8
-INDEX = "GIT_INDEX_FILE"
-
-
-@dataclass(frozen=True, slots=True)
-class GitWorkTree:
-    """The work tree as git would commit it. Meets `SourceTree`."""
-
-    root: Path
-
-    def files(self) -> list[SourceFile]:
-        """Every file below `endpoints/` and `authority/`, sorted by path."""
-        found = {source.path: source for source in WorkTree(self.root).files()}
-        if not in_clone(self.root):
-            return list(found.values())
-        git = Git(self.root)
-        try:
-            tags = _tags(git)
-            if not tags:  # an unpacked archive in a folder that the clone around it ignores
-                return list(found.values())
-            skipped = {path for path, tag in tags.items() if tag == _SKIPPED and path not in found}
-            nested = tuple(path for path in tags if path.endswith("/"))
-            files = {
-                path: source
-                for path, source in found.items()
-                if path in tags or not _may_be_ignored(source) or path.startswith(nested)
-            }
-            files |= _from_index(git, skipped)
-            files |= _as_stored(git, [file for file in files.values() if _may_be_converted(file)])
-        except (UsageError, OutsideFailure) as error:
-            if error.code not in ("no-repository", "foreign-owner", "no-git"):
-                raise
-            return list(found.values())
-        return sorted(files.values(), key=lambda source: source.path)
-
-
-@dataclass(frozen=True, slots=True)
-class StagedTree:
-    """The tree of the next commit. Meets `SourceTree`."""
-
-    root: Path
-    environ: Mapping[str, str]  # `git commit FILE` gives its hooks an index of their own
-
-    def files(self) -> list[SourceFile]:
-        """Every file below `endpoints/` and `authority/`, sorted by path.
-
-        Raises:
-            UsageError: codes `no-repository`, `unmerged`.
-        """
-        index = self.environ.get(INDEX)
-        named = {INDEX: os.path.abspath(index)} if index else {}  # noqa: PTH100 - a link is meant itself
-        with scratch_objects(Git(self.root)) as git:
-            written = git.attempt("write-tree", env=named)
-            if not written.ok:
-                raise UsageError(
-                    "the index cannot be committed: a merge is not finished",
-                    code="unmerged",
-                    hint="git status names what is in conflict",
-                )
-            return list(CommitTree(git, written.stdout.decode().strip()).files())
-
-
-def in_clone(root: Path) -> bool:
-    """Whether a folder lies in what looks like a clone."""
-    return any((parent / ".git").exists() for parent in (root, *root.parents))
+    literals = sorted({*(text.encode("utf-8", "surrogateescape") for text in texts), *HIDING})
+    if any(b"\n" in literal or b"\0" in literal for literal in literals):
+        raise ValueError("a text to look for is one line")
+    pattern = b"|".join(_SPECIAL.sub(rb"\\\g<0>", literal) for literal in literals)
+    options = ("-l", "-z", "-E", "-i", "--text", "--no-color", "--no-recurse-submodules", "-f", "-")
+    found = git.attempt("-c", "grep.fullName=false", "grep", *options, *where, "--", *ROOTS, stdin=pattern)
+    if found.status not in (0, 1):
+        raise git.failure("grep", found)
+    prefix = b"" if where == ("--cached",) else where[0].encode() + b":"
+    return (shown(path.removeprefix(prefix)) for path in found.stdout.split(b"\0")[:-1])
 
 
 @contextmanager
@@ -217,46 +215,24 @@ def scratch_objects(git: Git) -> Iterator[Git]:
         yield replace(git, added=places)
 
 
-def _tags(git: Git) -> dict[str, str]:
-    """Every file that git would look at, with its tag; one process.
-
-    A nested clone is a path that ends in "/".
-    """
-    output = git.output("ls-files", "-z", "-t", "--cached", "--others", "--exclude-standard", "--", *ROOTS)
-    return {token[2:].decode("utf-8", "backslashreplace"): chr(token[0]) for token in output.split(b"\0")[:-1]}
+_UNREADABLE = {SYMLINK: "is a symbolic link", SUBMODULE: "is a submodule"}
+_TOO_LARGE = f"is larger than {MAX_FILE_BYTES // 1024} KiB"
 
 
-def _may_be_ignored(source: SourceFile) -> bool:
-    """Whether git can ignore it: it sees ordinary files and links alone."""
-    problem = source.problem or ""
-    return not problem or problem == "is a symbolic link" or problem.startswith("is larger")
+def _entry(record: bytes) -> TreeEntry:
+    head, _, path = record.partition(b"\t")
+    mode, _, object_id, size = head.decode().split()
+    return TreeEntry(path, mode, object_id, 0 if size == "-" else int(size))
 
 
-def _may_be_converted(source: SourceFile) -> bool:
-    return source.content is not None and any(word in source.content for word in _CONVERTED)
+def _problem(entry: TreeEntry) -> str | None:
+    return _UNREADABLE.get(entry.mode) or (_TOO_LARGE if entry.size > MAX_FILE_BYTES else None)
 
 
-def _from_index(git: Git, paths: set[str]) -> dict[str, SourceFile]:
-    if not paths:
-        return {}
-    entries = {path: blob for path, blob in list_index(git).items() if path in paths}
-    contents = read_blobs(git, entries.values())
-    return {path: SourceFile(path, contents[blob]) for path, blob in entries.items()}
-
-
-def _as_stored(git: Git, sources: Iterable[SourceFile]) -> dict[str, SourceFile]:
-    """These files as `git add` would store them, by a copied index."""
-    paths = [source.path for source in sources if os.path.lexists(git.root / source.path)]
-    if not paths:
-        return {}
-    with scratch_objects(git) as scratch:
-        folder = Path(scratch.added["GIT_OBJECT_DIRECTORY"]).parent
-        index = git.root / os.fsdecode(git.output("rev-parse", "--git-path", "index")).rstrip("\n")
-        env = {INDEX: str(folder / "index")}
-        if index.exists():
-            shutil.copyfile(index, folder / "index")
-        listed = b"".join(path.encode() + b"\0" for path in paths)
-        scratch.output("-c", "core.safecrlf=false", "update-index", "-z", "--add", "--stdin", stdin=listed, env=env)
-        stored = list_index(scratch, env)
-        contents = read_blobs(scratch, [stored[path] for path in paths if path in stored])
-        return {path: SourceFile(path, contents[stored[path]]) for path in paths if path in stored}
+def _differing(raw: bytes) -> Iterator[str]:
+    """The paths of a raw diff; permissions do not count."""
+    tokens = iter(raw.split(b"\0")[:-1])
+    for head, path in zip(tokens, tokens, strict=True):
+        before, after, id_before, id_after, _ = head.lstrip(b":").split(b" ")
+        if id_before != id_after or before[:2] != after[:2]:
+            yield shown(path)

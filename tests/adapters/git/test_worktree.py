@@ -10,9 +10,9 @@ from typing import Protocol
 import pytest
 
 from hyops_gitops.adapters.git.clone import GitRepository
-from hyops_gitops.adapters.git.trees import GitWorkTree, StagedTree
+from hyops_gitops.adapters.git.work_tree import GitWorkTree, StagedTree
 from hyops_gitops.cli.main import execute
-from hyops_gitops.core.ports import SourceTree
+from hyops_gitops.core.tree import SourceTree
 from tests.support.repository import ROOT
 
 BASE = ROOT / "tests" / "cases" / "base"

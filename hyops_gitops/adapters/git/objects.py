@@ -1,0 +1,206 @@
+"""Objects of a repository, read through one long-lived `git cat-file --batch`.
+
+A process of git costs as much as reading a thousand objects, and an apply looks up dozens. References are looked up
+when they are asked for, never remembered; so are objects that were written since.
+"""
+
+import atexit
+import os
+import select
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import IO
+
+from hyops_gitops.adapters.git.process import LOCAL_TIMEOUT_S, Git, GitResult, printable
+from hyops_gitops.core.errors import HyopsError, OutsideFailure
+
+_AT_ONCE = 64  # questions under way: their lines fit into a pipe
+_BULK = 256  # blobs that are worth a process of their own, which need not answer one by one
+_MOST = 4  # processes kept; a command needs one, and another for objects in a scratch folder
+_PIECE = 1 << 16
+_NO = (b" missing", b" ambiguous", b" submodule")
+
+
+@dataclass(frozen=True, slots=True)
+class GitObject:
+    """One object."""
+
+    id: str
+    kind: str  # blob, tree, commit, tag
+    content: bytes | None  # None: longer than asked for
+
+
+def look_up(git: Git, name: str) -> GitObject | None:
+    """The object that a revision names; None: there is none, or several.
+
+    Raises:
+        UsageError: code `no-repository`.
+        OutsideFailure: codes `no-git`, `git-timeout`, `git-failed`, `foreign-owner`.
+    """
+    return _ask(git, [name])[0] if "\n" not in name else None  # a line is a question
+
+
+def resolve(git: Git, revision: str) -> str | None:
+    """The full id of the commit that a revision names."""
+    found = look_up(git, f"{revision}^{{commit}}")
+    return found.id if found else None
+
+
+def read_blobs(git: Git, object_ids: Iterable[str]) -> Mapping[str, bytes]:
+    """The contents of these blobs, by id.
+
+    Raises:
+        OutsideFailure: code `git-failed`: an object is missing, as in a partial or damaged clone.
+    """
+    wanted = sorted(set(object_ids))
+    if len(wanted) > _BULK:
+        return _in_bulk(git, wanted)
+    contents = read_short_blobs(git, wanted, None)
+    return {object_id: content for object_id, content in contents.items() if content is not None}
+
+
+def read_short_blobs(git: Git, object_ids: Iterable[str], limit: int | None) -> Mapping[str, bytes | None]:
+    """As `read_blobs`, with None for blobs of more octets than the limit."""
+    wanted = sorted(set(object_ids))
+    contents: dict[str, bytes | None] = {}
+    for start in range(0, len(wanted), _AT_ONCE):
+        asked = wanted[start : start + _AT_ONCE]
+        for object_id, found in zip(asked, _ask(git, asked, limit), strict=True):
+            if found is None or found.kind != "blob":
+                raise _unreadable(object_id)
+            contents[object_id] = found.content
+    return contents
+
+
+def _in_bulk(git: Git, wanted: Sequence[str]) -> dict[str, bytes]:
+    listed = "".join(f"{object_id}\n" for object_id in wanted).encode()
+    output = git.output("cat-file", "--batch", "--buffer", stdin=listed)
+    contents: dict[str, bytes] = {}
+    position = 0
+    for object_id in wanted:
+        end_of_header = output.index(b"\n", position)
+        header = output[position:end_of_header].split()
+        if len(header) != 3 or header[1] != b"blob":  # noqa: PLR2004 - "<id> blob <size>", else "<id> missing"
+            raise _unreadable(object_id)
+        start = end_of_header + 1
+        position = start + int(header[2]) + 1
+        contents[object_id] = output[start : position - 1]
+    return contents
+
+
+def _unreadable(object_id: str) -> OutsideFailure:
+    return OutsideFailure(
+        f"object {object_id} cannot be read: the clone is damaged or partial",
+        code="git-failed",
+        hint="run `git fsck`, or clone again",
+    )
+
+
+class _Reader:
+    """One process and its pipes."""
+
+    def __init__(self, git: Git) -> None:
+        self._git = git
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
+        self._process = git.start("cat-file", "--batch", stderr=self._errors.fileno())
+        self._read = b""
+
+    def ask(self, names: Sequence[str], limit: int | None) -> list[GitObject | None]:
+        """The objects by these names, in their order."""
+        lines = b"".join(name.encode("utf-8", "surrogateescape") + b"\n" for name in names)
+        try:
+            os.write(_descriptor(self._process.stdin), lines)
+        except OSError:
+            raise self._ended() from None
+        deadline = time.monotonic() + LOCAL_TIMEOUT_S
+        return [self._answer(limit, deadline) for _ in names]
+
+    def end(self) -> None:
+        """End the process, and wait for it."""
+        with self._process:
+            if self._process.poll() is None:
+                os.killpg(self._process.pid, signal.SIGKILL)
+        self._errors.close()
+
+    def _answer(self, limit: int | None, deadline: float) -> GitObject | None:
+        while b"\n" not in self._read:
+            self._read += self._more(deadline)
+        header, _, self._read = self._read.partition(b"\n")
+        if header.endswith(_NO):
+            return None
+        object_id, kind, octets = header.decode("ascii", "replace").split(" ")
+        size = int(octets)
+        is_kept = limit is None or size <= limit
+        pieces, have = [self._read], len(self._read)
+        while have <= size:  # the content, and a line end
+            if not is_kept:
+                pieces.clear()
+            pieces.append(self._more(deadline))
+            have += len(pieces[-1])
+        whole = b"".join(pieces)
+        end = len(whole) - (have - size)
+        self._read = whole[end + 1 :]
+        return GitObject(object_id, kind, whole[:end] if is_kept else None)
+
+    def _more(self, deadline: float) -> bytes:
+        output = _descriptor(self._process.stdout)
+        if not select.select([output], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            raise OutsideFailure(
+                f"git cat-file took longer than {LOCAL_TIMEOUT_S:.0f} s and was ended", code="git-timeout"
+            )
+        piece = os.read(output, _PIECE)
+        if not piece:
+            raise self._ended()
+        return piece
+
+    def _ended(self) -> HyopsError:
+        status = self._process.wait()
+        self._errors.seek(0)
+        return self._git.failure("cat-file", GitResult(status, b"", printable(self._errors.read())))
+
+
+_readers: dict[tuple[object, ...], _Reader] = {}  # the least recently used first
+_lock = threading.Lock()
+
+
+def _ask(git: Git, names: Sequence[str], limit: int | None = None) -> list[GitObject | None]:
+    with _lock:
+        key = _key(git)
+        reader = _readers.pop(key, None) or _Reader(git)
+        try:
+            answers = reader.ask(names, limit)
+        except BaseException:
+            reader.end()  # in the middle of an answer, it is of no more use
+            raise
+        _readers[key] = reader
+        while len(_readers) > _MOST:
+            _readers.pop(next(iter(_readers))).end()
+        return answers
+
+
+def _key(git: Git) -> tuple[object, ...]:
+    """What tells processes apart: the folder and the environment."""
+    try:
+        place = git.root.stat()
+    except OSError:
+        return (str(git.root), *sorted(git.environment().items()))
+    return (str(git.root), place.st_dev, place.st_ino, *sorted(git.environment().items()))
+
+
+def _descriptor(pipe: IO[bytes] | None) -> int:
+    if pipe is None:
+        raise AssertionError("started with pipes")
+    return pipe.fileno()
+
+
+def _end_all() -> None:
+    while _readers:
+        _readers.popitem()[1].end()
+
+
+atexit.register(_end_all)
+os.register_at_fork(after_in_child=_readers.clear)  # the processes answer the parent alone

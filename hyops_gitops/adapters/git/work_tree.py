@@ -1,0 +1,255 @@
+"""The work tree and the index as git would commit them.
+
+Reads only; scratch objects go to a folder of their own. Of the work tree:
+
+- What git ignores is not there.
+- Files that a sparse checkout leaves out are there, as the index has them.
+- Line ends are those that git stores: with `core.autocrlf` a file on disk has others.
+
+Outside a clone, and where git cannot be asked, files are what is on disk.
+"""
+
+import os
+import shutil
+import stat
+import weakref
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from hyops_gitops.adapters.files import WorkTree, printable_name, walk
+from hyops_gitops.adapters.git.objects import read_blobs
+from hyops_gitops.adapters.git.process import Git
+from hyops_gitops.adapters.git.trees import CommitTree, Leaf, grep, list_index, read_leaves, scratch_objects, shown
+from hyops_gitops.core.errors import OutsideFailure, UsageError
+from hyops_gitops.core.exchange import SourceFile
+from hyops_gitops.core.layout import ROOTS
+from hyops_gitops.core.tree import SourceTree, blob_id, differing, mentions
+
+_SKIPPED, _AS_INDEXED, _UNTRACKED = "S", "H", "?"
+_LINK = "is a symbolic link"
+_CONVERTED = (b"\r\n", b"\0")  # what git may store otherwise: line ends, and text that is not UTF-8
+INDEX = "GIT_INDEX_FILE"
+
+
+@dataclass(frozen=True)
+class GitWorkTree(SourceTree):
+    """The work tree as git would commit it."""
+
+    root: Path
+
+    def files(self) -> list[SourceFile]:
+        """Every file below `endpoints/` and `authority/`, sorted by path."""
+        if self._listing is None:
+            return self._on_disk.files()
+        return sorted(self.read(self._paths).values(), key=lambda source: source.path)
+
+    def entries(self) -> Mapping[str, str]:
+        """The ids of the contents, by path."""
+        listing = self._listing
+        if listing is None:
+            return self._on_disk.entries()
+        ids = {path: listing.leaves[path].readable_id for path in self._paths - listing.doubtful}
+        digits = len(next((leaf.object_id for leaf in listing.leaves.values()), "0" * 40))
+        for path, source in self.read(self._paths & listing.doubtful).items():
+            ids[path] = "" if source.content is None else blob_id(source.content, digits)
+        return dict(sorted(ids.items()))
+
+    def read(self, paths: Collection[str]) -> Mapping[str, SourceFile]:
+        """These files, without missing ones."""
+        listing = self._listing
+        if listing is None:
+            return self._on_disk.read(paths)
+        wanted = self._paths.intersection(paths)
+        files = {path: listing.odd[path] for path in wanted & listing.odd.keys()}
+        files |= self._on_disk.read(wanted - files.keys())
+        left_out = [path for path in wanted - files.keys() if listing.tags.get(path, "").upper() == _SKIPPED]
+        files |= read_leaves(listing.git, {path: listing.leaves[path] for path in left_out})
+        return files | _as_stored(listing.git, [file for file in files.values() if _may_be_converted(file)])
+
+    def changed(self, other: SourceTree) -> frozenset[str]:
+        """The paths whose file is not the same in both."""
+        listing = self._listing
+        if listing is None or not isinstance(other, CommitTree) or other.git.root != self.root:
+            return super().changed(other)
+        options = ("--cached", "--name-only", "-z", "--no-renames", "--relative", "--ignore-submodules=none")
+        indexed = listing.git.output("diff-index", *options, other.commit, "--", *ROOTS)
+        asked = listing.doubtful | {shown(path) for path in indexed.split(b"\0")[:-1]}
+        return differing(self.read(asked), other.read(asked))
+
+    def mentioning(self, texts: Collection[str]) -> frozenset[str]:
+        """Files that hold one of these texts, or may hide one."""
+        listing = self._listing
+        if listing is None:
+            return self._on_disk.mentioning(texts)
+        found = mentions(texts)
+        doubtful = self.read(self._paths & listing.doubtful).items()
+        these = {path for path, source in doubtful if source.content is not None and found.search(source.content)}
+        return frozenset(these | (self._paths.intersection(grep(listing.git, texts, "--cached")) - listing.doubtful))
+
+    @property
+    def _on_disk(self) -> WorkTree:
+        return WorkTree(self.root)
+
+    @cached_property
+    def _listing(self) -> "_Listing | None":
+        """Git's view of the work tree; None where unknown."""
+        if not in_clone(self.root):
+            return None
+        try:
+            listing = _Listing.of(Git(self.root))
+        except (UsageError, OutsideFailure) as error:
+            if error.code not in ("no-repository", "foreign-owner", "no-git"):
+                raise
+            return None
+        return listing if listing.tags else None  # else an archive unpacked in a folder that the clone ignores
+
+    @cached_property
+    def _paths(self) -> frozenset[str]:
+        listing = self._listing
+        return frozenset() if listing is None else frozenset({*listing.tags, *listing.odd} - listing.nested)
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """The paths that git looks at, and those that it does not."""
+
+    git: Git
+    tags: Mapping[str, str]  # as `git ls-files -t -v` has them
+    leaves: Mapping[str, Leaf]  # of the index, by path
+    doubtful: frozenset[str]  # what may not be as the index has it
+    nested: frozenset[str]  # other clones; their paths end in "/"
+    odd: Mapping[str, SourceFile]  # devices, folders that cannot be read, and what is in other clones
+
+    @classmethod
+    def of(cls, git: Git) -> "_Listing":
+        """The work tree as it is now, by one process."""
+        options = ("-z", "-v", "-s", "--cached", "--modified", "--deleted", "--others", "--exclude-standard")
+        output = git.output("ls-files", *options, "--", *ROOTS)
+        tags: dict[str, str] = {}
+        leaves: dict[str, Leaf] = {}
+        doubtful: set[str] = set()
+        for record in output.split(b"\0")[:-1]:
+            tag, _, rest = shown(record).partition(" ")
+            if tag == _UNTRACKED:
+                path = rest
+            else:
+                head, _, path = rest.partition("\t")
+                leaves[path] = Leaf(*head.split(" ")[:2])
+            if tag != _AS_INDEXED:
+                doubtful.add(path)
+            tags.setdefault(path, tag)
+        nested = frozenset(path for path in doubtful if path.endswith("/"))
+        found = {source.path: source for source in _odd(git.root, nested)}
+        links = tuple(f"{path}/" for path, source in found.items() if source.problem == _LINK)
+        if links:  # git looks through them
+            doubtful.update(path for path in tags if path.startswith(links))
+        odd = {path: source for path, source in found.items() if source.problem != _LINK}
+        return cls(git, tags, leaves, frozenset({*doubtful, *odd} - nested), nested, odd)
+
+
+def _odd(root: Path, nested: Collection[str]) -> Iterator[SourceFile]:
+    """What git looks through or not at.
+
+    Links, devices, folders that cannot be read, and other clones.
+    """
+    for path in nested:
+        yield from walk(root / path, path.rstrip("/"))
+    pending = [(os.fspath(root / name), name) for name in ROOTS]
+    while pending:
+        folder, prefix = pending.pop()
+        try:
+            mode = os.lstat(folder).st_mode
+            if not stat.S_ISDIR(mode):
+                if not stat.S_ISREG(mode):
+                    yield from walk(Path(folder), prefix)
+                continue
+            entries = list(os.scandir(folder))
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            yield SourceFile(prefix, None, f"cannot be read: {error.strerror or error}")
+            continue
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                pending.append((entry.path, f"{prefix}/{printable_name(entry.name)}"))
+            elif not entry.is_file(follow_symlinks=False):
+                yield from walk(Path(entry.path), f"{prefix}/{printable_name(entry.name)}")
+
+
+@dataclass(frozen=True)
+class StagedTree(SourceTree):
+    """The tree of the next commit."""
+
+    root: Path
+    environ: Mapping[str, str]  # `git commit FILE` gives its hooks an index of their own
+
+    def files(self) -> list[SourceFile]:
+        """Every file below `endpoints/` and `authority/`, sorted by path.
+
+        Raises:
+            UsageError: codes `no-repository`, `unmerged`.
+        """
+        return self._written.files()
+
+    def entries(self) -> Mapping[str, str]:
+        """The ids of the contents, by path."""
+        return self._written.entries()
+
+    def read(self, paths: Collection[str]) -> Mapping[str, SourceFile]:
+        """These files, without missing ones."""
+        return self._written.read(paths)
+
+    def changed(self, other: SourceTree) -> frozenset[str]:
+        """The paths whose file is not the same in both."""
+        return self._written.changed(other)
+
+    def mentioning(self, texts: Collection[str]) -> frozenset[str]:
+        """Files that hold one of these texts, or may hide one."""
+        return self._written.mentioning(texts)
+
+    @cached_property
+    def _written(self) -> CommitTree:
+        """The index as a tree, whose objects this keeps."""
+        index = self.environ.get(INDEX)
+        named = {INDEX: os.path.abspath(index)} if index else {}  # noqa: PTH100 - a link is meant itself
+        stack = ExitStack()
+        weakref.finalize(self, stack.close)
+        git = stack.enter_context(scratch_objects(Git(self.root)))
+        written = git.attempt("write-tree", env=named)
+        if not written.ok:
+            raise UsageError(
+                "the index cannot be committed: a merge is not finished",
+                code="unmerged",
+                hint="git status names what is in conflict",
+            )
+        return CommitTree(git, written.stdout.decode().strip())
+
+
+def in_clone(root: Path) -> bool:
+    """Whether a folder lies in what looks like a clone."""
+    return any((parent / ".git").exists() for parent in (root, *root.parents))
+
+
+def _may_be_converted(source: SourceFile) -> bool:
+    return source.content is not None and any(word in source.content for word in _CONVERTED)
+
+
+def _as_stored(git: Git, sources: Iterable[SourceFile]) -> dict[str, SourceFile]:
+    """These files as `git add` would store them, by a copied index."""
+    paths = [source.path for source in sources if os.path.lexists(git.root / source.path)]
+    if not paths:
+        return {}
+    with scratch_objects(git) as scratch:
+        folder = Path(scratch.added["GIT_OBJECT_DIRECTORY"]).parent
+        index = git.root / os.fsdecode(git.output("rev-parse", "--git-path", "index")).rstrip("\n")
+        env = {INDEX: str(folder / "index")}
+        if index.exists():
+            shutil.copyfile(index, folder / "index")
+        listed = b"".join(path.encode() + b"\0" for path in paths)
+        scratch.output("-c", "core.safecrlf=false", "update-index", "-z", "--add", "--stdin", stdin=listed, env=env)
+        stored = list_index(scratch, env)
+        contents = read_blobs(scratch, [stored[path] for path in paths if path in stored])
+        return {path: SourceFile(path, contents[stored[path]]) for path in paths if path in stored}

@@ -1,0 +1,79 @@
+"""The readable tree of contracts and authority files."""
+
+import hashlib
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+
+from hyops_gitops.core.exchange import SourceFile
+
+# What lets a name stand in a file otherwise than byte by byte: an escape of YAML (`\x70`, `\` at the end of a line),
+# and KELVIN SIGN, the one character beyond ASCII that is an ASCII letter in lower case. Anchors, aliases, tags and
+# merge keys hide nothing: their text stands in the file, and the reader refuses them.
+HIDING = (b"\\", "\u212a".encode())
+
+
+class SourceTree(ABC):
+    """The work tree, a commit, or files in memory.
+
+    Every answer follows from `files`; a tree that knows it otherwise does not read contents for it. What was read once
+    may be remembered.
+    """
+
+    @abstractmethod
+    def files(self) -> Sequence[SourceFile]:
+        """Every file under `endpoints/` and `authority/`, sorted by path."""
+
+    def entries(self) -> Mapping[str, str]:
+        """The ids of the contents, by path.
+
+        Sorted; "" for what is not a readable file. Ids are those of Git. Between trees compare by `changed`: a
+        repository may have ids of another kind.
+        """
+        return {file.path: "" if file.content is None else blob_id(file.content) for file in self.files()}
+
+    def read(self, paths: Collection[str]) -> Mapping[str, SourceFile]:
+        """These files, without missing ones."""
+        wanted = set(paths)
+        return {file.path: file for file in self.files() if file.path in wanted}
+
+    def changed(self, other: "SourceTree") -> frozenset[str]:
+        """The paths whose file is not the same in both.
+
+        A file that cannot be read counts as changed, unless ids show that it is the same.
+        """
+        return differing({file.path: file for file in self.files()}, {file.path: file for file in other.files()})
+
+    def mentioning(self, texts: Collection[str]) -> frozenset[str]:
+        """The readable files that hold one of these texts.
+
+        Letters count in either case. Files that may hold one in a way that no search for bytes finds are among them.
+        """
+        found = mentions(texts)
+        return frozenset(file.path for file in self.files() if file.content is not None and found.search(file.content))
+
+
+def mentions(texts: Collection[str]) -> re.Pattern[bytes]:
+    """A search for these texts, and for what may hide one."""
+    literals = sorted({*(text.encode("utf-8", "surrogateescape") for text in texts), *HIDING})
+    return re.compile(b"|".join(map(re.escape, literals)), re.IGNORECASE)
+
+
+def differing(these: Mapping[str, SourceFile], those: Mapping[str, SourceFile]) -> frozenset[str]:
+    """The paths whose files are not known to be the same."""
+    return frozenset(
+        path
+        for path in these.keys() | those.keys()
+        if (this := these.get(path)) is None or this.content is None or this != those.get(path)
+    )
+
+
+def blob_id(content: bytes, digits: int = 40) -> str:
+    """Git's id of this content.
+
+    It has 40 digits (SHA-1) or 64 (SHA-256).
+    """
+    header = b"blob %d\0" % len(content)
+    if digits == 64:  # noqa: PLR2004 - the length of a SHA-256 in hexadecimal
+        return hashlib.sha256(header + content).hexdigest()
+    return hashlib.sha1(header + content, usedforsecurity=False).hexdigest()
