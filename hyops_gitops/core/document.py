@@ -193,13 +193,12 @@ class Fields:
         """The value at this path; None when absent or with a finding."""
         value = self.document.data
         for step in at:
-            match value, step:
-                case dict(), str() if step in value:
-                    value = value[step]
-                case list(), int() if step < len(value):
-                    value = value[step]
-                case _:
-                    return None
+            if isinstance(value, dict):
+                value = value.get(step)
+            elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+                value = value[step]
+            else:
+                return None
         return value if self.document.is_sound(*at) else None
 
     def text(self, *at: str | int) -> str | None:

@@ -13,6 +13,8 @@ from hyops_gitops.core.text import did_you_mean, first_few
 MAX_NAME_OCTETS = 253  # RFC 1035 section 2.3.4, in text form without the final dot
 MAX_LABEL_OCTETS = 63
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
+_SOUND_LABEL = r"(?!xn--)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_SOUND_NAME = re.compile(rf"{_SOUND_LABEL}(?:\.{_SOUND_LABEL})*")
 SHARED = "shared"
 MARKER_LABEL = "_hyops-gitops"
 
@@ -74,6 +76,8 @@ def label_problem(label: str) -> str | None:
 
 def name_problem(name: str) -> str | None:
     """The reason why a name is not a lower-case host name."""
+    if len(name) <= MAX_NAME_OCTETS and _SOUND_NAME.fullmatch(name):
+        return None
     if name.endswith("."):
         return "the name ends in a dot"
     if len(name.encode()) > MAX_NAME_OCTETS:

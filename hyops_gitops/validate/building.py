@@ -129,8 +129,11 @@ def _target(fields: Fields, at: KeyPath, kind: TargetType | None, port: int | No
     return TargetDraft(at, values, listed=True, type=kind, port=port) if values else None
 
 
+_TARGET_TYPES = {kind.value: kind for kind in TargetType}
+
+
 def _target_type(text: str | None) -> TargetType | None:
-    return TargetType(text) if text in set(TargetType) else None
+    return None if text is None else _TARGET_TYPES.get(text)
 
 
 def _attested(fields: Fields) -> Iterator[Attestation]:

@@ -218,6 +218,8 @@ def check_aliases(drafts: Sequence[ContractDraft], context: ZoneContext, as_of: 
         as_of: Today; None: aliases past their day are not reported.
     """
     taken = _takers(drafts, context)
+    if not taken:
+        return
     for draft in drafts:
         for alias in draft.aliases:
             yield from _check_one(draft, alias, context, taken, as_of)
@@ -230,14 +232,14 @@ def check_aliases(drafts: Sequence[ContractDraft], context: ZoneContext, as_of: 
 
 
 def _takers(drafts: Sequence[ContractDraft], context: ZoneContext) -> Mapping[str, list[str]]:
-    """Name -> the contracts that claim it as name or alias."""
-    found: dict[str, list[str]] = {}
-    for path in sorted(context.contract_paths):
-        if (name := _name_of(path, context)) is not None:
-            found.setdefault(name, []).append(path)
-    for draft in drafts:
-        for alias in draft.aliases:
-            found.setdefault(canonical_name(alias.name), []).append(draft.path)
+    """Alias -> the contracts that claim it as name or alias."""
+    aliased = [(canonical_name(alias.name), draft.path) for draft in drafts for alias in draft.aliases]
+    found: dict[str, list[str]] = {name: [] for name, _ in aliased}
+    for path in sorted(context.contract_paths) if aliased else ():
+        if (name := _name_of(path, context)) in found:
+            found[name].append(path)
+    for name, path in aliased:
+        found[name].append(path)
     return found
 
 

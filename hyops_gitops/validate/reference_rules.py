@@ -6,7 +6,7 @@ from itertools import islice
 
 from hyops_gitops.core.context import ZoneContext
 from hyops_gitops.core.contract import TargetType
-from hyops_gitops.core.document import finding_at
+from hyops_gitops.core.document import KeyPath, finding_at
 from hyops_gitops.core.findings import Finding, Rule
 from hyops_gitops.core.names import EndpointName, canonical_name, endpoint_name_of_path, is_in_zone
 from hyops_gitops.core.text import did_you_mean
@@ -52,10 +52,11 @@ def check_references(drafts: Sequence[ContractDraft], context: ZoneContext, dele
     """Check for dangling targets, deleted targets and loops in a known zone."""
     if context.zone is None:
         return
-    defined = defined_names(drafts, context)
+    pointing = _pointing(drafts, context.zone)
+    defined = _defined_names(drafts, context) if pointing else {}
     gone = _names_of_paths(deletions.paths, context.zone)
-    for draft in drafts:
-        for at, target in _dns_targets(draft, context.zone):
+    for draft, targets in pointing:
+        for at, target in targets:
             if target in defined or (draft.name is not None and target == canonical_name(draft.name)):
                 continue
             if target in gone:
@@ -70,7 +71,7 @@ def check_references(drafts: Sequence[ContractDraft], context: ZoneContext, dele
     yield from _check_loops(drafts)
 
 
-def defined_names(drafts: Sequence[ContractDraft], context: ZoneContext) -> Mapping[str, str]:
+def _defined_names(drafts: Sequence[ContractDraft], context: ZoneContext) -> Mapping[str, str]:
     """Name -> path of the contract that has the name or alias.
 
     A contract with findings defines its name too, by its path.
@@ -83,12 +84,17 @@ def defined_names(drafts: Sequence[ContractDraft], context: ZoneContext) -> Mapp
     )
 
 
-def referred_paths(draft: ContractDraft, defined: Mapping[str, str], zone: str | None) -> frozenset[str]:
-    """The contracts this one points at, missing ones included."""
-    if zone is None:
-        return frozenset()
-    targets = [target for _, target in _dns_targets(draft, zone)]
-    return frozenset(defined.get(target) or _expected_path(target, zone) for target in targets)
+def references(drafts: Sequence[ContractDraft], context: ZoneContext) -> Mapping[str, frozenset[str]]:
+    """Contract -> the contracts it points at, missing ones included."""
+    zone = context.zone
+    pointing = _pointing(drafts, zone) if zone is not None else ()
+    if zone is None or not pointing:
+        return {}
+    defined = _defined_names(drafts, context)
+    return {
+        draft.path: frozenset(defined.get(target) or _expected_path(target, zone) for _, target in targets)
+        for draft, targets in pointing
+    }
 
 
 def _expected_path(name: str, zone: str) -> str:
@@ -115,7 +121,13 @@ def _names_of_paths(paths: frozenset[str], zone: str) -> dict[str, str]:
     return {str(name): path for name, path in named if name is not None}
 
 
-def _dns_targets(draft: ContractDraft, zone: str) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def _pointing(drafts: Sequence[ContractDraft], zone: str) -> Sequence[tuple[ContractDraft, list[tuple[KeyPath, str]]]]:
+    """The contracts that point at names in the zone, with these."""
+    pairs = ((draft, list(_dns_targets(draft, zone))) for draft in drafts)
+    return [(draft, targets) for draft, targets in pairs if targets]
+
+
+def _dns_targets(draft: ContractDraft, zone: str) -> Iterator[tuple[KeyPath, str]]:
     """The names in the zone that this contract's targets lead to."""
     for target in draft.targets():
         if target.type is TargetType.DNS and not target.listed:
@@ -127,9 +139,11 @@ def _dns_targets(draft: ContractDraft, zone: str) -> Iterator[tuple[tuple[str | 
 def _check_loops(drafts: Sequence[ContractDraft]) -> Iterator[Finding]:
     """Report each contract in a loop; an alias leads to its contract."""
     by_name = {draft.name: draft for draft in drafts if draft.name is not None}
+    targets = {name: target for name, draft in by_name.items() if (target := _main_target(draft))}
+    if not targets:
+        return
     own = {draft.path: name for name, draft in by_name.items()}
     aliases = {alias: own[path] for alias, path in alias_names(drafts).items() if path in own and alias not in by_name}
-    targets = {name: _main_target(draft) for name, draft in by_name.items()}
     following = {name: aliases.get(target, target) for name, target in targets.items()}
     to_itself = ((name,) for name, target in targets.items() if aliases.get(target) == name)
     for loop in (*_loops(following), *to_itself):

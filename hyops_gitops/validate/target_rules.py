@@ -103,6 +103,8 @@ READINESS_NONE = Rule(
 
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+_MULTICAST = 224  # the first octet of IPv4 addresses that are none of one machine, from here on
+_LINK_LOCAL = (169, 254)
 _LIKE_AN_ADDRESS = re.compile(r"[0-9.]+(?:[:/][0-9]+)?|(?=[^:%/]*:)[0-9A-Fa-f:.\[\]]+(?:[%/].*)?")
 
 
@@ -227,7 +229,11 @@ def _parse(value: str) -> _Address | None:
 
 
 def _address_problem(address: _Address) -> str | None:
-    if isinstance(address, ipaddress.IPv6Address):
+    if isinstance(address, ipaddress.IPv4Address):
+        first, second = address.packed[:2]
+        if 0 < first < _MULTICAST and (first, second) != _LINK_LOCAL:
+            return None  # nearly every address there is
+    else:
         if address.scope_id is not None:
             return "has a zone id, which means something on one machine only"
         if address.ipv4_mapped is not None:

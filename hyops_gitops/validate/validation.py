@@ -35,8 +35,7 @@ from hyops_gitops.validate.reference_rules import (
     TARGET_DELETED,
     Deletions,
     check_references,
-    defined_names,
-    referred_paths,
+    references,
 )
 from hyops_gitops.validate.target_rules import (
     check_cutover_ttl,
@@ -176,7 +175,6 @@ def validate_tree(
     # Two authority files leave open which of them anything is about.
     usable = used is not None and used.path not in invalid and len(layout.authorities) < 2  # noqa: PLR2004
     authority = build_authority(used) if used is not None and usable else None
-    defined = defined_names(drafts, context)
     sound = (draft for draft in drafts if draft.path not in invalid)
     return Validation(
         authority=_with_genesis_of(authority, own) if authority is not None and own is not None else authority,
@@ -184,7 +182,7 @@ def validate_tree(
         findings=tuple(sorted(findings)),
         checked=len(layout.contracts),
         files={path: source.content for path, source in sources.items() if source.content is not None},
-        references={draft.path: referred_paths(draft, defined, context.zone) for draft in drafts},
+        references=references(drafts, context),
     )
 
 

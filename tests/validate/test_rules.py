@@ -1,5 +1,7 @@
 """Contracts that nobody in their right mind writes are found wrong like others."""
 
+import ipaddress
+
 import pytest
 
 from hyops_gitops.core.context import ZoneContext, zone_context
@@ -9,6 +11,7 @@ from hyops_gitops.validate.reference_rules import Deletions, check_references
 from hyops_gitops.validate.target_rules import check_targets
 
 PROD = "prod.z.internal"
+OCTETS = (0, 1, 168, 169, 253, 254, 255)
 NO_DELETIONS = Deletions("HEAD", frozenset())
 
 
@@ -38,3 +41,15 @@ def test_a_name_that_is_none_beside_a_target_that_nobody_defines(nameless: str) 
     ]
     found = check_references(drafts, context(*drafts), NO_DELETIONS)
     assert [(one.rule, one.path) for one in found] == [("target-dangling", "endpoints/prod/b.yaml")]
+
+
+def test_an_address_is_refused_where_python_calls_it_special() -> None:
+    wrong = []
+    for address in (
+        ipaddress.IPv4Address((first << 24) + (second << 16) + 1) for first in range(256) for second in OCTETS
+    ):
+        special = address.is_multicast or address.is_link_local or address.packed[0] == 0
+        one = draft("a", endpoint_target=str(address))
+        if special != bool(list(check_targets(one, context(one)))):
+            wrong.append(address)
+    assert wrong == []

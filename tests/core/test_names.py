@@ -1,0 +1,28 @@
+"""Names: the one pattern for sound ones says yes to exactly those without a problem."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hyops_gitops.core.names import MAX_NAME_OCTETS, label_problem, name_problem
+
+labels = st.sampled_from(
+    ["a", "prod", "a-b", "-a", "a-", "", "xn--a", "xn-a", "A", "a_b", "é", "a" * 63, "a" * 64, "1"]
+)
+
+
+def problems_of_the_parts(name: str) -> bool:
+    return len(name.encode()) > MAX_NAME_OCTETS or any(label_problem(label) for label in name.split("."))
+
+
+@given(name=st.lists(labels, max_size=6).map(".".join) | st.text(alphabet="ab-.X_\n1é", max_size=12))
+def test_a_name_has_a_problem_where_a_label_or_its_length_has_one(name: str) -> None:
+    assert bool(name_problem(name)) == problems_of_the_parts(name)
+
+
+@pytest.mark.parametrize(("length", "sound"), [(253, True), (254, False)])
+def test_a_name_of_253_octets_is_the_longest(length: int, sound: bool) -> None:
+    name = ".".join(["a" * 49] * 5) + "." + "b" * (length - 250)
+
+    assert len(name) == length
+    assert (name_problem(name) is None) == sound
