@@ -247,7 +247,7 @@ def _as_stored(git: Git, sources: Iterable[SourceFile]) -> dict[str, SourceFile]
         index = git.root / os.fsdecode(git.output("rev-parse", "--git-path", "index")).rstrip("\n")
         env = {INDEX: str(folder / "index")}
         if index.exists():
-            shutil.copyfile(index, folder / "index")
+            shutil.copy2(index, folder / "index")  # with its time, by which git knows which files to read again
         listed = b"".join(path.encode() + b"\0" for path in paths)
         scratch.output("-c", "core.safecrlf=false", "update-index", "-z", "--add", "--stdin", stdin=listed, env=env)
         stored = list_index(scratch, env)

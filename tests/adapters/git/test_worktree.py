@@ -144,6 +144,20 @@ def test_fmt_keeps_the_line_ends_of_the_work_tree(source: Repo, tmp_path: Path) 
     assert subprocess.run(["git", "-C", path, "diff", "--exit-code"], check=False).returncode == 0
 
 
+def test_an_edit_in_the_second_of_the_checkout_is_seen(source: Repo, tmp_path: Path) -> None:
+    """Git compares the contents of files that are no older than its index, as stat shows nothing for them."""
+    path, moment = converted(source, tmp_path, "core.autocrlf=true", "core.trustctime=false"), (1.7e9, 1.7e9)
+    os.utime(path / REDIS, moment)
+    subprocess.run(["git", "-C", path, "update-index", "-q", "--refresh"], check=True)
+    lines = (path / REDIS).read_bytes().splitlines(keepends=True)
+    (path / REDIS).write_bytes(b"".join(reversed(lines)))
+    for file in (REDIS, ".git/index"):
+        os.utime(path / file, moment)
+
+    found = contents(GitWorkTree(path))[REDIS]
+    assert found == b"".join(reversed(lines)).replace(b"\r\n", b"\n")
+
+
 def test_line_ends_that_were_committed_are_judged_as_committed(source: Repo, tmp_path: Path) -> None:
     content = source.git("show", f"HEAD:{REDIS}").replace("\n", "\r\n")
     (source.path / REDIS).write_bytes(content.encode())

@@ -87,6 +87,9 @@ def _shallow(broken: Broken) -> None:
 
 
 def _unnotified(broken: Broken) -> None:
+    closed = broken.world.without_transfers()  # one that was asked for when the zone was made may still be queued
+    closed.__enter__()
+    broken.ends.append(lambda: closed.__exit__(None, None, None))
     broken.world.environ["HYOPS_SECONDARY_URLS"] = ""
     broken.world.foreign("elsewhere", "TXT", '"nothing was sent"')
 
