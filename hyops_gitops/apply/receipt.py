@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, assert_never
 
-from hyops_gitops.core.codec import JsonObject, write_json
+from hyops_gitops.core.codec import JsonObject, JsonReport
 from hyops_gitops.core.damage import Damage
 from hyops_gitops.core.errors import Exit
-from hyops_gitops.core.fields import ALWAYS, At, Json, Natural, Of
+from hyops_gitops.core.fields import ALWAYS, At, Natural, Of
 from hyops_gitops.core.readiness import ReadinessReport
 from hyops_gitops.core.server_report import ServerOutcome, ServerReport
 from hyops_gitops.log.envelope import EntryRef
@@ -76,7 +76,7 @@ class RollBack(JsonObject):
 class ReceiptDocument:
     """The outcome of an apply, hyops-apply/1."""
 
-    format: Annotated[Literal["hyops-apply/1"], Of(lambda _: "hyops-apply/1")]  # the form of this document
+    FORMAT = "hyops-apply/1"
     outcome: Outcome  # rolled-back: applied, and taken back for what did not answer; unconfirmed: applied, not proved
     reason: str  # why it is not simply applied; else empty
     zone: Annotated[str, Of("plan.zone")]  # the zone, without final dot
@@ -105,9 +105,10 @@ class ReceiptDocument:
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(JsonReport):
     """The outcome of one apply, whatever it was."""
 
+    FORM = ReceiptDocument
     outcome: Outcome
     commit: str
     plan: Plan
@@ -147,7 +148,3 @@ class Receipt:
     def departures(self) -> tuple[Departure, ...]:
         """The names that were deleted; none where nothing was sent."""
         return departures(self.plan.changes, self.servers) if self.servers else ()
-
-    def to_json(self) -> Json:
-        """`hyops-apply/1`."""
-        return write_json(ReceiptDocument, self)

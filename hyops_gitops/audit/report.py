@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Literal
 
-from hyops_gitops.core.codec import JsonObject
+from hyops_gitops.core.codec import JsonObject, JsonReport
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.exchange import CommitInfo
-from hyops_gitops.core.fields import Flat, Json, time_text
+from hyops_gitops.core.fields import Flat, time_text
 from hyops_gitops.core.findings import printable
 from hyops_gitops.core.people import MergedCommit, approved_by, asked_by
 from hyops_gitops.core.text import counted
@@ -18,7 +18,7 @@ from hyops_gitops.core.zone import RRset
 from hyops_gitops.log.admin_entries import Reconcile
 from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.entries import Intent, Refusal, Unchanged
-from hyops_gitops.log.envelope import Entry
+from hyops_gitops.log.envelope import Entry, EntryRef
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.text import problem_lines
 from hyops_gitops.plan.plan import Change
@@ -93,14 +93,33 @@ class Period:
 ALWAYS = Period()
 
 
+class AuditDocument:
+    """The result of an audit, hyops-audit/1."""
+
+    FORMAT = "hyops-audit/1"
+    zone: str
+    commit: str
+    ok: bool
+    conclusive: bool
+    entries: int
+    head: EntryRef | None
+    problems: tuple[Problem, ...]
+    inconclusive: tuple[Problem, ...]
+    exceptions: tuple[Notice, ...]
+    population: tuple[PopulationRow, ...]
+    changes: tuple[ChangeRow, ...]
+    checked: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
-class Audit:
+class Audit(JsonReport):
     """The result of an audit."""
 
+    FORM = AuditDocument
     zone: str
     commit: str  # of the contracts' branch
     entries: int
-    head: tuple[int, str] | None  # sequence number and SHA-256 of the newest entry; None: nothing verifies
+    head: EntryRef | None  # None: nothing verifies
     problems: tuple[Problem, ...]
     inconclusive: tuple[Problem, ...]  # checks that could not be made
     exceptions: tuple[Notice, ...] = ()
@@ -139,29 +158,6 @@ class Audit:
             changes=tuple(row for row in self.changes if period.includes(row.time)),
         )
 
-    def to_json(self) -> Json:
-        """`hyops-audit/1`."""
-        head = {"seq": self.head[0], "sha256": self.head[1]} if self.head else None
-        return {
-            "format": "hyops-audit/1",
-            "zone": self.zone,
-            "commit": self.commit,
-            "ok": self.ok,
-            "conclusive": self.conclusive,
-            "entries": self.entries,
-            "head": head,
-            "problems": _documents(self.problems),
-            "inconclusive": _documents(self.inconclusive),
-            "exceptions": _documents(self.exceptions),
-            "population": _documents(self.population),
-            "changes": _documents(self.changes),
-            "checked": list(self.checked),
-        }
-
-
-def _documents(values: Iterable[Problem | Notice | PopulationRow | ChangeRow]) -> list[object]:
-    return [value.to_json() for value in values]
-
 
 _CSV_COLUMNS = (
     *("seq", "time", "action", "name", "type", "before", "after", "ttl", "contract", "commit"),
@@ -190,9 +186,8 @@ def _verdict(audit: Audit) -> str:
         return f"FAILED: {counted(len(audit.problems), 'problem')}"
     if audit.inconclusive:
         return f"CANNOT CONCLUDE: {counted(len(audit.inconclusive), 'check')} could not be made"
-    head = f"{audit.head[0]}:{audit.head[1]}" if audit.head else "none"
     entries = counted(audit.entries, "entry", "entries")
-    return f"OK: {entries}, {counted(len(audit.exceptions), 'exception')} to review; head {head}"
+    return f"OK: {entries}, {counted(len(audit.exceptions), 'exception')} to review; head {audit.head or 'none'}"
 
 
 def _section(title: str, lines: Iterable[str]) -> list[str]:

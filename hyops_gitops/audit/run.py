@@ -33,7 +33,7 @@ from hyops_gitops.log.admin_entries import Gap
 from hyops_gitops.log.branch import SIGNERS_PATH, Signers, read_evidence, read_signers
 from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.entries import Intent
-from hyops_gitops.log.envelope import entry_path
+from hyops_gitops.log.envelope import EntryRef, entry_path
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.pinned_heads import check_seen
 from hyops_gitops.log.reconciling import pending_reviews
@@ -79,7 +79,7 @@ class _Audit:
         reading = self._read(snapshot)
         self.found.problems += reading.problems
         log = reading.log
-        head = (log.head.seq, log.head.sha256) if log else None
+        head = EntryRef(log.head.seq, log.head.sha256) if log else None
         rows: tuple[CommitInfo, ...] = ()
         if log is not None:
             self._check_log(log, snapshot)

@@ -134,10 +134,9 @@ def import_command(workspace: LocalWorkspace, source: Path, output_format: str) 
     if output_format == "json":
         echo_json(done.to_json())
     else:
-        head = done.log.head
-        what = f"entries {done.before + 1} to {head.seq}" if done.brought else "nothing new"
-        echo(f"imported {what} of the log of {done.log.zone} from {printable(str(source))}")
-        echo(f"log head {head.seq}:{head.sha256}")
+        what = f"entries {done.entries_before + 1} to {done.head.seq}" if done.brought else "nothing new"
+        echo(f"imported {what} of the log of {done.zone} from {printable(str(source))}")
+        echo(f"log head {done.head}")
     return Exit.OK
 
 
@@ -195,7 +194,7 @@ def list_command(workspace: LocalWorkspace, output_format: str) -> int:
     Never uses the network.
     """
     found = list_keys(workspace)
-    tell(found, output_format, lambda: keys_text(found.rows))
+    tell(found, output_format, lambda: keys_text(found.keys))
     return Exit.OK
 
 

@@ -2,11 +2,11 @@
 
 A field is the member of its own name, required. A field with a default is left out where it equals that, and need not
 be there to be read; a field that may be None is null where it is. `Annotated` says what differs: another place (`At`,
-`Flat`, `Split`), when it is written (`ALWAYS`, `LEFT_OUT`), and what a value must be (`Matching`, `Keywords`).
+`Flat`, `Split`), when it is written (`ALWAYS`, `LEFT_OUT`, `NEVER`), and what a value must be (`Matching`, `Keywords`).
 The comment behind a field describes it in the JSON Schema that `script/schemas` derives.
 
-A document that is put together from other values has a form of its own: a class of annotations alone, which
-`write_json` applies to a value; `Of` says where a member comes from. It is only written.
+A `JsonReport` is only written, defaults included. Where its document is put together otherwise, that is its `FORM`: a
+class of annotations alone, in which `Of` says where a member comes from. `FORMAT` of either is the first member.
 
 Unknown members are ignored. What is missing or of another type raises InvalidData with its path, and nothing else does.
 """
@@ -18,7 +18,7 @@ from datetime import datetime
 from enum import Enum
 from operator import attrgetter
 from types import NoneType, UnionType
-from typing import Annotated, Literal, NamedTuple, Self, TypeVar, Union, cast, get_args, get_origin
+from typing import Annotated, ClassVar, Literal, NamedTuple, Self, TypeVar, Union, cast, get_args, get_origin
 
 from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.fields import (
@@ -225,6 +225,8 @@ class Codec:
 
     def __init__(self, of: type, without: str = "") -> None:
         self.of = of
+        known_as = getattr(of, "FORMAT", "")
+        self._first: Json = {"format": known_as} if known_as else {}
         self._takes: list[_Take] = []
         self._puts: list[_Put] = []
         for members, split in members_of(of, without):
@@ -240,7 +242,7 @@ class Codec:
 
     def write(self, value: object) -> Json:
         """The object that holds a value."""
-        written: Json = {}
+        written = dict(self._first)
         for get, of, default, write, above, name in self._puts:
             item = get(value) if of is None else of(get(value))
             if default is not MISSING and item == default:
@@ -281,7 +283,7 @@ _CODECS: dict[type, Codec] = {}
 def codec_of(of: type) -> Codec:
     """The codec of a dataclass, a named tuple or a form."""
     if of not in _CODECS:
-        _CODECS[of] = Codec(of)
+        _CODECS[of] = Codec(getattr(of, "FORM", None) or of)
     return _CODECS[of]
 
 
@@ -323,14 +325,24 @@ def _put(member: Member) -> _Put:
     return _Put(get, member.of, member.default, write, tuple(above), last)
 
 
-class JsonObject:
-    """A frozen dataclass whose values are JSON objects."""
+class JsonReport:
+    """A frozen dataclass whose values are written as JSON objects, with every member."""
 
     __slots__ = ()
+    FORM: ClassVar[type | None] = None
+    FORMAT: ClassVar[str] = ""
+    LEAVES_OUT_DEFAULTS: ClassVar[bool] = False
 
     def to_json(self) -> Json:
         """The object that holds this."""
         return codec_of(type(self)).write(self)
+
+
+class JsonObject(JsonReport):
+    """A frozen dataclass whose values are JSON objects."""
+
+    __slots__ = ()
+    LEAVES_OUT_DEFAULTS: ClassVar[bool] = True
 
     @classmethod
     def from_json(cls, value: object, path: str = "$") -> Self:
@@ -340,11 +352,6 @@ class JsonObject:
             InvalidData: code `bad-entry`, with the path of what is missing or wrong.
         """
         return read_json(cls, value, path)
-
-
-def write_json(form: type, value: object) -> Json:
-    """The document that a form makes of a value."""
-    return codec_of(form).write(value)
 
 
 _Value = TypeVar("_Value")

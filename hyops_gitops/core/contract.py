@@ -8,8 +8,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Annotated
 
+from hyops_gitops.core.codec import JsonReport
 from hyops_gitops.core.document import Document
+from hyops_gitops.core.fields import Of
 from hyops_gitops.core.names import EndpointName, canonical_name
 from hyops_gitops.core.zone import RRset
 
@@ -24,10 +27,19 @@ class TargetType(StrEnum):
     DNS = "dns"
 
 
+class TargetDocument:
+    """A target before or after a move, in hyops-move/1."""
+
+    target: Annotated[tuple[str, ...], Of("values")]
+    type: TargetType
+    port: int
+
+
 @dataclass(frozen=True, slots=True)
-class Target:
+class Target(JsonReport):
     """Addresses in canonical text, or one canonical name, and a port."""
 
+    FORM = TargetDocument
     type: TargetType
     values: tuple[str, ...]
     port: int

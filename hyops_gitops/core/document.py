@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, cast
+from typing import Annotated, Literal, Protocol, cast
 
+from hyops_gitops.core.codec import JsonReport
+from hyops_gitops.core.fields import Of
 from hyops_gitops.core.findings import Finding, Mark, Rule, finding
 
 YAML_ENCODING = Rule(
@@ -248,13 +250,21 @@ class SchemaChecker(Protocol):
         """The document with malformed values marked, and a finding for each."""
 
 
+class EditDocument:
+    """An edit in hyops-publish/1."""
+
+    key: Annotated[str, Of(lambda edit: ".".join(edit.at))]
+    value: object
+
+
 @dataclass(frozen=True, slots=True)
-class Edit:
+class Edit(JsonReport):
     """One key and its new value.
 
     A value is str, int, bool, or lists and mappings of them.
     """
 
+    FORM = EditDocument
     at: tuple[str, ...]
     value: object
 

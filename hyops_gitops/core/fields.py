@@ -71,7 +71,7 @@ class Split:
     """A field that is written as several members."""
 
     parts: tuple[Part, ...]
-    join: Callable[..., object]  # of the object, which holds the members read before, and the parts' values
+    join: Callable[..., object] = tuple  # of the object, which holds the members read before, and the parts' values
 
 
 class When(Enum):
@@ -79,9 +79,10 @@ class When(Enum):
 
     ALWAYS = auto()
     LEFT_OUT = auto()  # where it is None
+    NEVER = auto()  # of a report, which is not read
 
 
-ALWAYS, LEFT_OUT = When.ALWAYS, When.LEFT_OUT
+ALWAYS, LEFT_OUT, NEVER = When.ALWAYS, When.LEFT_OUT, When.NEVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +155,8 @@ def _fields(of: type) -> Iterable[tuple[str, object, object]]:
     """Name, type and default of each field, in their order."""
     hints = get_type_hints(of, include_extras=True)
     if is_dataclass(of):
-        return [(field.name, hints[field.name], field.default) for field in fields(of)]
+        whole = not getattr(of, "LEAVES_OUT_DEFAULTS", True)
+        return [(field.name, hints[field.name], MISSING if whole else field.default) for field in fields(of)]
     defaults: Mapping[str, object] = getattr(of, "_field_defaults", vars(of))  # a named tuple has them there
     return [(name, hint, defaults.get(name, MISSING)) for name, hint in hints.items()]
 
@@ -162,5 +164,5 @@ def _fields(of: type) -> Iterable[tuple[str, object, object]]:
 def members_of(of: type, without: str = "") -> Iterator[tuple[list[Member], Split | None]]:
     """The members that each field of a type is."""
     for name, hint, default in _fields(of):
-        if name != without:
+        if name != without and NEVER not in get_args(hint):
             yield _member(name, hint, default)

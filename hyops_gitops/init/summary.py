@@ -3,8 +3,11 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Annotated
 
 from hyops_gitops.core.authority import Authority
+from hyops_gitops.core.codec import JsonReport
+from hyops_gitops.core.fields import Of
 from hyops_gitops.core.findings import printable
 from hyops_gitops.init.repository import PLACEHOLDER_REF, PLACEHOLDER_REPO, Ruleset
 from hyops_gitops.init.zone_contracts import UnmappedRRset
@@ -61,10 +64,29 @@ def _sentence(line: str) -> str:
     return f"{line[0].upper()}{line[1:]}."
 
 
+class InitDocument:
+    """The repository that init made or completed, hyops-init/1."""
+
+    FORMAT = "hyops-init/1"
+    zone: str
+    written: tuple[str, ...]
+    kept: tuple[str, ...]
+    taken_over: tuple[str, ...]
+    unmapped: tuple[UnmappedRRset, ...]
+    principal: str | None
+    key: str | None
+    commit: str | None
+    genesis: Annotated[str | None, Of(lambda result: result.genesis and f"sha256:{result.genesis}")]
+    rulesets: tuple[object, ...]
+    rulesets_said: Annotated[tuple[str, ...], Of("ruleset_reports")]
+    next: Annotated[tuple[str, ...], Of(lambda result: tuple(result.next.lines()))]
+
+
 @dataclass(frozen=True, slots=True)
-class InitResult:
+class InitResult(JsonReport):
     """The repository that init made or completed."""
 
+    FORM = InitDocument
     zone: str
     written: tuple[str, ...]
     kept: tuple[str, ...]  # existed already
@@ -77,24 +99,6 @@ class InitResult:
     genesis: str | None = None
     rulesets: tuple[Ruleset, ...] = ()
     ruleset_reports: tuple[str, ...] = ()  # one each, where they were set
-
-    def to_json(self) -> dict[str, object]:
-        """`hyops-init/1`."""
-        return {
-            "format": "hyops-init/1",
-            "zone": self.zone,
-            "written": list(self.written),
-            "kept": list(self.kept),
-            "taken_over": list(self.taken_over),
-            "unmapped": [rrset.to_json() for rrset in self.unmapped],
-            "principal": self.principal,
-            "key": self.key,
-            "commit": self.commit,
-            "genesis": f"sha256:{self.genesis}" if self.genesis else None,
-            "rulesets": list(self.rulesets),
-            "rulesets_said": list(self.ruleset_reports),
-            "next": list(self.next.lines()),
-        }
 
 
 def init_text(result: InitResult, directory: str, generated_key: str | None) -> str:

@@ -1,9 +1,12 @@
 """Start a log; append administrative entries about keys and gaps."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from hyops_gitops.core.authority import Authority
+from hyops_gitops.core.codec import JsonReport
 from hyops_gitops.core.errors import InvalidData, Refused
+from hyops_gitops.core.fields import Of
 from hyops_gitops.core.text import masked
 from hyops_gitops.log.admin_entries import Continues, Gap, Genesis
 from hyops_gitops.log.branch import trusted_keys
@@ -15,26 +18,27 @@ from hyops_gitops.log.workspace import ManagedZone, Workspace
 from hyops_gitops.log.writer import EntryWriter
 
 
+class LogStartDocument:
+    """A log that exists now, hyops-evidence-init/1."""
+
+    FORMAT = "hyops-evidence-init/1"
+    zone: Annotated[str, Of("authority.zone")]
+    branch: Annotated[str, Of("authority.evidence.branch")]
+    remote: Annotated[str | None, Of("authority.evidence.remote")]
+    commit: str
+    genesis: Annotated[str, Of(lambda start: f"sha256:{start.sha256}")]
+    principal: str
+
+
 @dataclass(frozen=True, slots=True)
-class LogStart:
+class LogStart(JsonReport):
     """A log that exists now."""
 
+    FORM = LogStartDocument
     authority: Authority
     commit: str  # of the contracts, that genesis was made at
     sha256: str  # of the genesis entry
     principal: str
-
-    def to_json(self) -> dict[str, object]:
-        """`hyops-evidence-init/1`."""
-        return {
-            "format": "hyops-evidence-init/1",
-            "zone": self.authority.zone,
-            "branch": self.authority.evidence.branch,
-            "remote": self.authority.evidence.remote,
-            "commit": self.commit,
-            "genesis": f"sha256:{self.sha256}",
-            "principal": self.principal,
-        }
 
 
 def start_log(workspace: Workspace, continues: Continues | None = None) -> LogStart:

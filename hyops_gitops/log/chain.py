@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from hyops_gitops.core.canonical import sha256_hex
+from hyops_gitops.core.codec import JsonReport
 from hyops_gitops.core.errors import HyopsError, InvalidData
 from hyops_gitops.core.signers import SignerSet
 from hyops_gitops.log.admin_entries import ImportedSegment, Reconcile
@@ -29,7 +30,7 @@ from hyops_gitops.log.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(JsonReport):
     """One reason why a log, or a segment, does not verify.
 
     Codes: path, form, not-canonical, bad-entry, unknown-type, unknown-form, chain, time, signature, signer, trust,
@@ -40,10 +41,6 @@ class Problem:
     code: str
     where: str  # a path of the evidence branch
     message: str
-
-    def to_json(self) -> dict[str, str]:
-        """The shape used in `hyops-evidence-verify/1`."""
-        return {"code": self.code, "where": self.where, "message": self.message}
 
 
 SignatureCheck = Callable[[bytes, bytes, str, str], bool]  # message, signature, key, namespace

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Protocol
 
 from hyops_gitops.core.canonical import sha256_hex
+from hyops_gitops.core.codec import JsonReport
 from hyops_gitops.core.errors import InvalidData, Refused
 from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.ports import EvidenceSnapshot
 from hyops_gitops.core.text import first_few
 from hyops_gitops.log.branch import SIGNERS_PATH
 from hyops_gitops.log.chain import Problem
-from hyops_gitops.log.log import Log
+from hyops_gitops.log.envelope import EntryRef
 from hyops_gitops.log.workspace import Workspace
 
 _PROBLEMS_SHOWN = 3
@@ -20,30 +21,16 @@ BranchCheck = Callable[[str], list[str]]  # what is wrong with the commits up to
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
+class Imported(JsonReport):
     """What an import brought."""
 
-    log: Log
-    before: int  # entries that the remote had
+    FORMAT = "hyops-evidence-import/1"
+    zone: str
+    brought: int  # entries that are new there
+    entries_before: int  # that the remote had
+    head: EntryRef
+    commit: str
     commit_before: str | None
-
-    @property
-    def brought(self) -> int:
-        """How many entries are new there."""
-        return max(0, self.log.head.seq - self.before)
-
-    def to_json(self) -> dict[str, object]:
-        """`hyops-evidence-import/1`."""
-        head = self.log.head
-        return {
-            "format": "hyops-evidence-import/1",
-            "zone": self.log.zone,
-            "brought": self.brought,
-            "entries_before": self.before,
-            "head": {"seq": head.seq, "sha256": head.sha256},
-            "commit": self.log.commit,
-            "commit_before": self.commit_before,
-        }
 
 
 def import_log(workspace: Workspace, source: Path, check_branch: BranchCheck) -> Imported:
@@ -69,9 +56,11 @@ def import_log(workspace: Workspace, source: Path, check_branch: BranchCheck) ->
     before = zone.store.advance(snapshot.commit)
     for problem in zone.store.mirror(snapshot.commit):
         workspace.on_event(Warned(problem))
+    head = EntryRef(log.head.seq, log.head.sha256)
     if before is None:
-        return Imported(log, 0, None)
-    return Imported(log, _entries(before), before.commit)
+        return Imported(log.zone, log.head.seq, 0, head, log.commit, None)
+    entries = _entries(before)
+    return Imported(log.zone, max(0, log.head.seq - entries), entries, head, log.commit, before.commit)
 
 
 def _entries(snapshot: EvidenceSnapshot) -> int:

@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Annotated
 
+from hyops_gitops.core.codec import JsonReport
 from hyops_gitops.core.errors import InvalidData, UsageError
-from hyops_gitops.core.fields import time_text
+from hyops_gitops.core.fields import At
 from hyops_gitops.core.names import canonical_name, resolved_name
 from hyops_gitops.core.people import MergedCommit, approved_by, asked_by
 from hyops_gitops.core.zone import RRset
@@ -19,7 +21,7 @@ from hyops_gitops.plan.plan import Change
 
 
 @dataclass(frozen=True, slots=True)
-class NameChange:
+class NameChange(JsonReport):
     """One change of one RRset, and its outcome."""
 
     seq: int
@@ -28,29 +30,12 @@ class NameChange:
     type: str
     old: tuple[str, ...]
     new: tuple[str, ...]
-    asked: tuple[str, ...]
-    approved: tuple[str, ...]
+    asked: Annotated[tuple[str, ...], At("asked_by")]
+    approved: Annotated[tuple[str, ...], At("approved_by")]
     outcome: str  # applied, failed, refused, open, found
     converged: bool | None  # None: nothing was sent, or it is not known
     commit: str | None = None
     reason: str = ""  # why it was refused, or not applied
-
-    def to_json(self) -> dict[str, object]:
-        """The shape used in `hyops-history/1`."""
-        return {
-            "seq": self.seq,
-            "time": time_text(self.time),
-            "action": self.action,
-            "type": self.type,
-            "old": list(self.old),
-            "new": list(self.new),
-            "asked_by": list(self.asked),
-            "approved_by": list(self.approved),
-            "outcome": self.outcome,
-            "converged": self.converged,
-            "commit": self.commit,
-            "reason": self.reason,
-        }
 
 
 def full_name(log: Log, given: str) -> str:
@@ -169,21 +154,13 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class NameHistory:
+class NameHistory(JsonReport):
     """Every change of a name."""
 
+    FORMAT = "hyops-history/1"
     zone: str
     name: str
     changes: tuple[NameChange, ...]
-
-    def to_json(self) -> dict[str, object]:
-        """`hyops-history/1`."""
-        return {
-            "format": "hyops-history/1",
-            "zone": self.zone,
-            "name": self.name,
-            "changes": [change.to_json() for change in self.changes],
-        }
 
 
 def show_entry(workspace: Workspace, seq: int | None) -> Shown:

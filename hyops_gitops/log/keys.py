@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from hyops_gitops.core.codec import JsonReport
 from hyops_gitops.core.errors import InvalidData, Refused, UsageError
-from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.signers import SignerLine, fingerprint, parse_allowed_signers
 from hyops_gitops.log.admin import OpenLog, open_for_writing, required_reason
 from hyops_gitops.log.admin_entries import Compromised, TrustChange
@@ -20,56 +20,34 @@ KeyStatus = Literal["counts", "waits", "retired", "compromised", "unlisted"]
 
 
 @dataclass(frozen=True, slots=True)
-class KeyRow:
+class KeyRow(JsonReport):
     """One key: its line of allowed_signers, and its standing in the log."""
 
     principal: str
+    fingerprint: str
     key: str
+    status: KeyStatus
+    recovery: bool  # whether it can sign trust entries and nothing else
     namespaces: tuple[str, ...] | None  # None: any
     valid_after: datetime | None
     valid_before: datetime | None
-    standing: Standing
-    listed: bool
-    added: str | None  # the commit of main that first listed the key
-    ended: str | None  # the commit of main that first gave it a valid-before
+    trusted_by: int | None
+    retired_by: int | None
+    last_good_seq: int | None
+    added_by: str | None  # the commit of main that first listed the key
+    ended_by: str | None  # the commit of main that first gave it a valid-before
     first_use: int | None  # entries it signed
     last_use: int | None
 
-    @property
-    def status(self) -> KeyStatus:
-        """In one word."""
-        if self.standing.last_good_seq is not None:
-            return "compromised"
-        if self.standing.retired_by is not None:
-            return "retired"
-        if not self.listed:
-            return "unlisted"
-        return "counts" if self.standing.trusted is not None else "waits"
 
-    @property
-    def recovery(self) -> bool:
-        """Whether it can sign trust entries and nothing else."""
-        return self.namespaces == (TRUST_NAMESPACE,)
-
-    def to_json(self) -> dict[str, object]:
-        """The shape used in `hyops-keys/1`."""
-        return {
-            "principal": self.principal,
-            "fingerprint": fingerprint(self.key),
-            "key": self.key,
-            "status": self.status,
-            "recovery": self.recovery,
-            "namespaces": None if self.namespaces is None else list(self.namespaces),
-            "valid_after": time_text(self.valid_after) if self.valid_after else None,
-            "valid_before": time_text(self.valid_before) if self.valid_before else None,
-            "trusted_by": self.standing.trusted_by,
-            "retired_by": self.standing.retired_by,
-            "last_good_seq": self.standing.last_good_seq,
-            "added_by": self.added,
-            "ended_by": self.ended,
-            "first_use": self.first_use,
-            "last_use": self.last_use,
-        }
+def _status(standing: Standing, *, listed: bool) -> KeyStatus:
+    if standing.last_good_seq is not None:
+        return "compromised"
+    if standing.retired_by is not None:
+        return "retired"
+    if not listed:
+        return "unlisted"
+    return "counts" if standing.trusted is not None else "waits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +80,21 @@ def key_rows(lines: Sequence[SignerLine], log: Log | None, past: KeyPast) -> Ite
         names.setdefault(entry.envelope.key, entry.envelope.principal)
 
     def row(principal: str, key: str, line: SignerLine | None) -> KeyRow:
-        used = uses.get(key, [])
+        used, standing = uses.get(key, []), book.standing(key)
         return KeyRow(
             principal=principal,
+            fingerprint=fingerprint(key),
             key=key,
+            status=_status(standing, listed=line is not None),
+            recovery=line is not None and line.namespaces == (TRUST_NAMESPACE,),
             namespaces=line.namespaces if line else None,
             valid_after=line.valid_after if line else None,
             valid_before=line.valid_before if line else None,
-            standing=book.standing(key),
-            listed=line is not None,
-            added=past.added.get(key),
-            ended=past.ended.get(key),
+            trusted_by=standing.trusted_by,
+            retired_by=standing.retired_by,
+            last_good_seq=standing.last_good_seq,
+            added_by=past.added.get(key),
+            ended_by=past.ended.get(key),
             first_use=used[0] if used else None,
             last_use=used[-1] if used else None,
         )
@@ -144,21 +126,13 @@ def leaves_a_writer(lines: Sequence[SignerLine], book: TrustBook, without: str, 
 
 
 @dataclass(frozen=True, slots=True)
-class KeyList:
+class KeyList(JsonReport):
     """Every key, and the log it was judged by."""
 
+    FORMAT = "hyops-keys/1"
     zone: str
-    rows: tuple[KeyRow, ...]
-    head: int | None  # the newest entry; None: there is no log yet
-
-    def to_json(self) -> dict[str, object]:
-        """`hyops-keys/1`."""
-        return {
-            "format": "hyops-keys/1",
-            "zone": self.zone,
-            "entries": self.head,
-            "keys": [row.to_json() for row in self.rows],
-        }
+    entries: int | None  # None: there is no log yet
+    keys: tuple[KeyRow, ...]
 
 
 def list_keys(workspace: Workspace) -> KeyList:
@@ -173,7 +147,7 @@ def list_keys(workspace: Workspace) -> KeyList:
     versions = workspace.history.versions(SIGNERS_PATH, zone.commit)
     past = KeyPast.of((commit, parse_allowed_signers(content, SIGNERS_PATH)[0]) for commit, content in versions)
     rows = key_rows(zone.signers.lines.lines, log, past)
-    return KeyList(zone.authority.zone, tuple(rows), log.head.seq if log else None)
+    return KeyList(zone.authority.zone, log.head.seq if log else None, tuple(rows))
 
 
 def trust(workspace: Workspace, which: str, reason: str) -> Log:

@@ -6,24 +6,43 @@ one stays, ours or not.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated
 
+from hyops_gitops.core.codec import JsonReport
 from hyops_gitops.core.damage import Damage, DamageKind
-from hyops_gitops.core.errors import Exit
+from hyops_gitops.core.fields import Of
 from hyops_gitops.core.managed import Managed, ManagedSet
 from hyops_gitops.core.markers import anchor_name, marker_of_an_end, protocol_name
 from hyops_gitops.core.names import is_marker
 from hyops_gitops.core.serials import newest_serial
-from hyops_gitops.core.server_report import ServerReport
 from hyops_gitops.core.zone import SOA_SERIAL, Key, RRset, soa_serials
-from hyops_gitops.log.envelope import EntryRef
 from hyops_gitops.plan.plan import Action, Change
 
 
+class KeptRows:
+    """Rows that stay or go."""
+
+    type: str
+    ttl: int
+    rdata: tuple[str, ...]
+
+
+class RowRepairDocument:
+    """The repair of one name, in hyops-repair/1."""
+
+    name: str
+    damage: tuple[Damage, ...]
+    mended: Annotated[bool, Of("possible")]
+    stays: tuple[KeptRows, ...]
+    goes: tuple[KeptRows, ...]
+    why: str
+
+
 @dataclass(frozen=True, slots=True)
-class RowRepair:
+class RowRepair(JsonReport):
     """The repair of a name's rows, or a reason."""
 
+    FORM = RowRepairDocument
     damage: tuple[Damage, ...]
     why: str
     stays: tuple[RRset, ...] = ()
@@ -37,17 +56,6 @@ class RowRepair:
     def name(self) -> str:
         """The owner name."""
         return self.damage[0].name
-
-    def to_json(self) -> dict[str, object]:
-        """Part of `hyops-repair/1`."""
-        return {
-            "name": self.name,
-            "damage": [found.to_json() for found in self.damage],
-            "mended": self.possible,
-            "stays": [_shown(rrset) for rrset in self.stays],
-            "goes": [_shown(rrset) for rrset in self.goes],
-            "why": self.why,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,53 +188,3 @@ def _marker(damage: tuple[Damage, ...], rows: Mapping[str, RRset], known: Known)
 
 def _txt(rows: Mapping[str, RRset]) -> Iterator[RRset]:
     yield from (rrset for rrtype, rrset in rows.items() if rrtype == "TXT")
-
-
-def _shown(rrset: RRset) -> dict[str, object]:
-    return {"type": rrset.type, "ttl": rrset.ttl, "rdata": list(rrset.rdata)}
-
-
-RepairOutcome = Literal["mended", "nothing", "left", "unconfirmed", "failed"]
-
-
-@dataclass(frozen=True, slots=True)
-class RepairResult:
-    """The result of a repair."""
-
-    outcome: RepairOutcome
-    zone: str
-    head: EntryRef
-    repairs: tuple[RowRepair, ...] = ()
-    reason: str = ""
-    serial_after: int | None = None
-    servers: Sequence[ServerReport] = ()
-    intent: EntryRef | None = None
-    result: EntryRef | None = None
-
-    @property
-    def exit_code(self) -> Exit:
-        """The exit code; 1 while a name needs a choice."""
-        match self.outcome:
-            case "mended" | "nothing":
-                return Exit.OK
-            case "left":
-                return Exit.NO
-            case "unconfirmed":
-                return Exit.UNCONFIRMED
-            case "failed":
-                return Exit.OUTSIDE
-
-    def to_json(self) -> dict[str, object]:
-        """`hyops-repair/1`."""
-        return {
-            "format": "hyops-repair/1",
-            "outcome": self.outcome,
-            "zone": self.zone,
-            "reason": self.reason,
-            "names": [repair.to_json() for repair in self.repairs],
-            "serial_after": self.serial_after,
-            "servers": [server.to_json() for server in self.servers],
-            "intent": self.intent.to_json() if self.intent else None,
-            "result": self.result.to_json() if self.result else None,
-            "head": self.head.to_json(),
-        }

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.findings import printable
-from hyops_gitops.core.signers import fingerprint
 from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.history import NameChange
 from hyops_gitops.log.keys import KeyRow
@@ -23,21 +22,21 @@ def keys_text(rows: Sequence[KeyRow]) -> str:
 
 def _key_lines(row: KeyRow) -> Iterator[str]:
     recovery = ", recovery key" if row.recovery else ""
-    yield f"{printable(row.principal)} {fingerprint(row.key)}: {row.status}{recovery}"
+    yield f"{printable(row.principal)} {row.fingerprint}: {row.status}{recovery}"
     yield f"  namespaces {'any' if row.namespaces is None else ' '.join(row.namespaces)}"
     since = time_text(row.valid_after) if row.valid_after else "always"
     until = time_text(row.valid_before) if row.valid_before else "further notice"
     yield f"  valid      from {since} until {until}"
-    if row.standing.trusted_by is not None:
-        yield f"  trusted    since entry {row.standing.trusted_by}"
-    if row.standing.retired_by is not None:
-        yield f"  retired    by entry {row.standing.retired_by}"
-    if row.standing.last_good_seq is not None:
-        yield f"  stolen     after entry {row.standing.last_good_seq}"
-    if row.added is not None:
-        yield f"  added      by commit {row.added[:12]}"
-    if row.ended is not None:
-        yield f"  ended      by commit {row.ended[:12]}"
+    if row.trusted_by is not None:
+        yield f"  trusted    since entry {row.trusted_by}"
+    if row.retired_by is not None:
+        yield f"  retired    by entry {row.retired_by}"
+    if row.last_good_seq is not None:
+        yield f"  stolen     after entry {row.last_good_seq}"
+    if row.added_by is not None:
+        yield f"  added      by commit {row.added_by[:12]}"
+    if row.ended_by is not None:
+        yield f"  ended      by commit {row.ended_by[:12]}"
     if row.first_use is not None:
         yield f"  used       from entry {row.first_use} to {row.last_use}"
 

@@ -6,7 +6,7 @@ The order of `CONTRACT_KEYS` is the canonical one; the schema's properties have 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from hyops_gitops.core.codec import JsonObject
+from hyops_gitops.core.codec import JsonReport
 from hyops_gitops.core.contract import Contract, Target
 from hyops_gitops.core.document import Edit
 from hyops_gitops.core.exchange import SourceFile
@@ -226,16 +226,13 @@ def _data(path: str, content: bytes, workspace: Workspace) -> object:
 
 
 @dataclass(frozen=True, slots=True)
-class FormatResult(JsonObject):
+class FormatResult(JsonReport):
     """Number of contracts checked, and the paths whose form changes."""
 
+    FORMAT = "hyops-fmt/1"
     checked: int
     changed: tuple[str, ...]
     written: bool
-
-    def to_json(self) -> dict[str, object]:
-        """`hyops-fmt/1`."""
-        return {"format": "hyops-fmt/1", **JsonObject.to_json(self)}
 
 
 def format_contracts(workspace: Workspace, paths: Collection[str] | None, *, write: bool) -> FormatResult:

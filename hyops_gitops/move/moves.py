@@ -4,12 +4,14 @@ import re
 import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
-from hyops_gitops.core.codec import JsonObject
+from hyops_gitops.core.codec import JsonObject, JsonReport
 from hyops_gitops.core.contract import Contract, Target
 from hyops_gitops.core.declaration import Declaration
 from hyops_gitops.core.document import Edit
 from hyops_gitops.core.errors import Exit
+from hyops_gitops.core.fields import NEVER, At
 from hyops_gitops.core.guards import Override
 from hyops_gitops.core.readiness import ReadinessReport
 from hyops_gitops.move.contract_files import move_edits, site_move_edits
@@ -17,34 +19,23 @@ from hyops_gitops.plan.limits import Proposal
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class Move(JsonReport):
     """One endpoint before and after."""
 
     name: str
     path: str
     environment: str
     before: Target
+    from_site: Annotated[str | None, At("before.site")]
     after: Target
-    from_site: str | None
-    to_site: str | None
+    to_site: Annotated[str | None, At("after.site")]
     ttl: int  # that clients have of the old target
-    edits: tuple[Edit, ...]
+    edits: Annotated[tuple[Edit, ...], NEVER]
 
     @property
     def addresses(self) -> str:
         """`postgres.prod.hyops.internal: 10.12.0.31 -> 10.72.16.24`."""
         return f"{self.name}: {', '.join(self.before.values)} -> {', '.join(self.after.values)}"
-
-    def to_json(self) -> dict[str, object]:
-        """The shape used in `hyops-move/1`."""
-        return {
-            "name": self.name,
-            "path": self.path,
-            "environment": self.environment,
-            "before": {**_target_json(self.before), "site": self.from_site},
-            "after": {**_target_json(self.after), "site": self.to_site},
-            "ttl": self.ttl,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,22 +55,19 @@ def move_of(contract: Contract, target: Target, site: str | None = None) -> Move
         contract.path,
         contract.name.environment,
         contract.target,
-        target,
         contract.active_site,
+        target,
         arrives,
         contract.ttl,
         edits,
     )
 
 
-def _target_json(target: Target) -> dict[str, object]:
-    return {"target": list(target.values), "type": target.type.value, "port": target.port}
-
-
 @dataclass(frozen=True, slots=True)
-class MoveResult:
+class MoveResult(JsonReport):
     """Moves, and how far they got: edited, committed, pushed."""
 
+    FORMAT = "hyops-move/1"
     verb: str  # cutover, prepare, failback, failover
     moves: tuple[Move, ...]
     skipped: tuple[SkippedEndpoint, ...] = ()
@@ -90,22 +78,6 @@ class MoveResult:
     pushed: bool = False
     pull_request: str | None = None  # its address
     next: tuple[str, ...] = ()  # commands
-
-    def to_json(self) -> dict[str, object]:
-        """`hyops-move/1`."""
-        return {
-            "format": "hyops-move/1",
-            "verb": self.verb,
-            "moves": [move.to_json() for move in self.moves],
-            "skipped": [endpoint.to_json() for endpoint in self.skipped],
-            "warnings": list(self.warnings),
-            "written": list(self.written),
-            "branch": self.branch,
-            "commit": self.commit,
-            "pushed": self.pushed,
-            "pull_request": self.pull_request,
-            "next": list(self.next),
-        }
 
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")

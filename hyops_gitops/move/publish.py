@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from hyops_gitops.core.codec import JsonReport
 from hyops_gitops.core.contract import ATTESTED_OK, Contract, Target
 from hyops_gitops.core.document import Edit
 from hyops_gitops.core.errors import InvalidData, UsageError
@@ -33,9 +34,10 @@ PublishOutcome = Literal["created", "updated", "unchanged", "nothing"]
 
 
 @dataclass(frozen=True, slots=True)
-class PublishResult:
+class PublishResult(JsonReport):
     """The change of a contract by one publication."""
 
+    FORMAT = "hyops-publish/1"
     outcome: PublishOutcome
     name: str = ""
     path: str = ""
@@ -47,18 +49,6 @@ class PublishResult:
     def differs(self) -> bool:
         """Whether the contract differs, apart from attestations, which age."""
         return any(edit.at != ("endpoint_attested",) for edit in self.edits)
-
-    def to_json(self) -> dict[str, object]:
-        """`hyops-publish/1`."""
-        return {
-            "format": "hyops-publish/1",
-            "outcome": self.outcome,
-            "name": self.name,
-            "path": self.path,
-            "edits": [{"key": ".".join(edit.at), "value": edit.value} for edit in self.edits],
-            "notes": list(self.notes),
-            "written": self.written,
-        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,52 +2,24 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Generic, Literal, TypeVar
+from typing import Annotated, Generic, Literal, TypeVar
 
+from hyops_gitops.core.codec import JsonReport
 from hyops_gitops.core.errors import HyopsError, UsageError
+from hyops_gitops.core.fields import At
 
 # ok; does not work; cannot be seen from here, which is not ok; cannot be seen, and a person attests it.
 State = Literal["ok", "fail", "unknown", "attested"]
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class Check(JsonReport):
     """One thing that a first apply needs."""
 
-    id: str  # stable: people write it into --attest
+    id: Annotated[str, At("check")]  # stable: people write it into --attest
     state: State
     seen: str
     remedy: str = ""
-
-    def to_json(self) -> dict[str, object]:
-        """Part of `hyops-doctor/1`."""
-        return {"check": self.id, "state": self.state, "seen": self.seen, "remedy": self.remedy}
-
-
-@dataclass(frozen=True, slots=True)
-class Checkup:
-    """All checks of one zone."""
-
-    zone: str
-    checks: tuple[Check, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing is in the way, and nothing was left open."""
-        return all(check.state in ("ok", "attested") for check in self.checks)
-
-    def count(self, state: State) -> int:
-        """The number of checks in this state."""
-        return sum(check.state == state for check in self.checks)
-
-    def to_json(self) -> dict[str, object]:
-        """`hyops-doctor/1`."""
-        return {
-            "format": "hyops-doctor/1",
-            "zone": self.zone,
-            "ok": self.ok,
-            "checks": [check.to_json() for check in self.checks],
-        }
 
 
 def attested(checks: Iterable[Check], attests: Mapping[str, str]) -> tuple[Check, ...]:

@@ -6,9 +6,11 @@ here, those of the primary and of the other servers in modules of their own.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 
 from hyops_gitops.core.authority import Authority
+from hyops_gitops.core.codec import JsonReport
 from hyops_gitops.core.errors import InvalidData, OutsideFailure, Refused
 from hyops_gitops.core.exchange import BranchRules
 from hyops_gitops.core.findings import has_errors
@@ -21,9 +23,10 @@ from hyops_gitops.observe import doctor_servers as server_checks
 from hyops_gitops.observe.checkup import (
     CachedCheck,
     CannotSee,
-    Checkup,
+    Check,
     DoctorRequest,
     Look,
+    State,
     attested,
     examined,
 )
@@ -192,6 +195,33 @@ def outside(authority: Authority, what: str, site: str | None, option: str) -> s
             hint="when that site is lost, nothing could be moved: let it stand elsewhere",
         )
     return f"{what} stands at {site}, outside of {authority.failure_domain}"
+
+
+class CheckupDocument:
+    """All checks of one zone, hyops-doctor/1."""
+
+    FORMAT = "hyops-doctor/1"
+    zone: str
+    ok: bool
+    checks: tuple[Check, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Checkup(JsonReport):
+    """All checks of one zone."""
+
+    FORM = CheckupDocument
+    zone: str
+    checks: tuple[Check, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is in the way, and nothing was left open."""
+        return all(check.state in ("ok", "attested") for check in self.checks)
+
+    def count(self, state: State) -> int:
+        """The number of checks in this state."""
+        return sum(check.state == state for check in self.checks)
 
 
 def examine(request: DoctorRequest, workspace: Workspace, attests: Mapping[str, str]) -> Checkup:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from hyops_gitops.core.codec import JsonObject
+from hyops_gitops.core.codec import JsonObject, JsonReport
 from hyops_gitops.core.damage import Damage
-from hyops_gitops.core.errors import Exit
+from hyops_gitops.core.fields import At, Of
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.server_report import server_label
 from hyops_gitops.core.zone import Key, RRset, Zone
@@ -49,10 +49,28 @@ class Difference(JsonObject):
     found: Annotated[RRset | None, split_rrset("found")]
 
 
+class DriftCaseDocument:
+    """One thing that is not as it should be, in hyops-drift/1."""
+
+    kind: DriftKind
+    where: str
+    name: str | None
+    message: str
+    expected: Annotated[str, At("compares.expected"), Of(lambda case: case.sides[0])]
+    found: Annotated[str, At("compares.found"), Of(lambda case: case.sides[1])]
+    differences: tuple[Difference, ...]
+    hint: str
+    owner: str | None
+    changes: tuple[str, ...]
+    counts: bool
+    damage: Damage | None
+
+
 @dataclass(frozen=True, slots=True)
-class DriftCase:
+class DriftCase(JsonReport):
     """One thing that is not as it should be."""
 
+    FORM = DriftCaseDocument
     kind: DriftKind
     where: str  # `primary`, `secondary onprem`, or the contract's path
     name: str | None  # the DNS name, where it is about one
@@ -69,31 +87,32 @@ class DriftCase:
         """The names of `expected` and `found` in this case."""
         return SIDES.get(self.kind, _RECORDED_AND_OBSERVED)
 
-    def to_json(self) -> dict[str, object]:
-        """The shape used in `hyops-drift/1`."""
-        expected, found = self.sides
-        return {
-            "kind": self.kind.value,
-            "where": self.where,
-            "name": self.name,
-            "message": self.message,
-            "compares": {"expected": expected, "found": found},
-            "differences": [difference.to_json() for difference in self.differences],
-            "hint": self.hint,
-            "owner": self.owner,
-            "changes": list(self.changes),
-            "counts": self.counts,
-            "damage": self.damage.to_json() if self.damage else None,
-        }
-
 
 ViewSource = Literal["api", "axfr", "dns"]
 
 
+def _anchor_seq(view: "ServerView") -> int | None:
+    return view.anchor.seq if view.anchor and view.anchor.segment is None else None
+
+
+class ServerViewDocument:
+    """A server that was looked at, in hyops-drift/1."""
+
+    role: str
+    name: str
+    address: str
+    source: ViewSource
+    whole: Annotated[bool, Of(lambda view: view.looked_at is None)]
+    serial: int | None
+    anchor_seq: Annotated[int | None, Of(_anchor_seq)]
+    break_glass: Annotated[str | None, Of(lambda view: view.anchor.segment if view.anchor else None)]
+
+
 @dataclass(frozen=True, slots=True)
-class ServerView:
+class ServerView(JsonReport):
     """A server's zone, as far as it could be looked at."""
 
+    FORM = ServerViewDocument
     role: str
     name: str
     address: str
@@ -118,55 +137,6 @@ class ServerView:
     def differences(self, expected: Zone) -> tuple[Difference, ...]:
         """The differences from a zone, in what was looked at, as served."""
         return compare(expected, self.zone, self.looked_at)
-
-
-@dataclass(frozen=True, slots=True)
-class DriftReport:
-    """All cases, and what could not be seen."""
-
-    zone: str
-    commit: str
-    seq: int  # the newest entry of the log
-    cases: tuple[DriftCase, ...]
-    views: tuple[ServerView, ...]
-    unseen: tuple[str, ...]  # what could not be looked at, and why
-    blind: bool  # whether that includes a server that has to be looked at
-    recorded_seq: int | None = None  # the drift entry written by this run
-    retransferred: str | None = None  # the secondary that transferred, and now holds what the primary holds
-
-    @property
-    def exit_code(self) -> Exit:
-        """1: drift. 4: none seen, but a server that counts was not."""
-        if any(case.counts for case in self.cases):
-            return Exit.NO
-        return Exit.OUTSIDE if self.blind else Exit.OK
-
-    def to_json(self) -> dict[str, object]:
-        """`hyops-drift/1`."""
-        return {
-            "format": "hyops-drift/1",
-            "zone": self.zone,
-            "commit": self.commit,
-            "seq": self.seq,
-            "drift": any(case.counts for case in self.cases),
-            "cases": [case.to_json() for case in self.cases],
-            "servers": [
-                {
-                    "role": view.role,
-                    "name": view.name,
-                    "address": view.address,
-                    "source": view.source,
-                    "whole": view.looked_at is None,
-                    "serial": view.serial,
-                    "anchor_seq": view.anchor.seq if view.anchor and view.anchor.segment is None else None,
-                    "break_glass": view.anchor.segment if view.anchor else None,
-                }
-                for view in self.views
-            ],
-            "unseen": list(self.unseen),
-            "recorded_seq": self.recorded_seq,
-            "retransferred": self.retransferred,
-        }
 
 
 def secondary_drift(case: DriftCase, view: ServerView, contracts: Mapping[Key, str]) -> SecondaryDrift:

@@ -6,12 +6,14 @@ but for a `drift` entry when asked to record, and a transfer when asked to bring
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
 
 from hyops_gitops.apply.look import anchor_refusal, check_clock, check_header, judge_anchor, observe
 from hyops_gitops.core.authority import Secondary
-from hyops_gitops.core.errors import HyopsError, OutsideFailure, Refused, UsageError
+from hyops_gitops.core.codec import JsonReport
+from hyops_gitops.core.errors import Exit, HyopsError, OutsideFailure, Refused, UsageError
 from hyops_gitops.core.exchange import CommitInfo
+from hyops_gitops.core.fields import Of
 from hyops_gitops.core.serials import StuckSerial, stuck_serial
 from hyops_gitops.core.servers import is_shared
 from hyops_gitops.core.zone import Zone
@@ -22,7 +24,7 @@ from hyops_gitops.log.log import Log
 from hyops_gitops.log.parts import SecondaryDrift, ZoneDigests
 from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.observe.answers import Viewer
-from hyops_gitops.observe.drift import DriftCase, DriftKind, DriftReport, ServerView, secondary_drift
+from hyops_gitops.observe.drift import DriftCase, DriftKind, ServerView, secondary_drift
 from hyops_gitops.observe.drift_cases import (
     AnchorSays,
     DriftInputs,
@@ -48,6 +50,44 @@ class DriftRequest:
     look: Look = "auto"
     record: bool = False
     retransfer: str | None = None  # the secondary to bring up
+
+
+class DriftDocument:
+    """All cases, and what could not be seen, hyops-drift/1."""
+
+    FORMAT = "hyops-drift/1"
+    zone: str
+    commit: str
+    seq: int
+    drift: Annotated[bool, Of(lambda report: any(case.counts for case in report.cases))]
+    cases: tuple[DriftCase, ...]
+    servers: Annotated[tuple[ServerView, ...], Of("views")]
+    unseen: tuple[str, ...]
+    recorded_seq: int | None
+    retransferred: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DriftReport(JsonReport):
+    """All cases, and what could not be seen."""
+
+    FORM = DriftDocument
+    zone: str
+    commit: str
+    seq: int  # the newest entry of the log
+    cases: tuple[DriftCase, ...]
+    views: tuple[ServerView, ...]
+    unseen: tuple[str, ...]  # what could not be looked at, and why
+    blind: bool  # whether that includes a server that has to be looked at
+    recorded_seq: int | None = None  # the drift entry written by this run
+    retransferred: str | None = None  # the secondary that transferred, and now holds what the primary holds
+
+    @property
+    def exit_code(self) -> Exit:
+        """1: drift. 4: none seen, but a server that counts was not."""
+        if any(case.counts for case in self.cases):
+            return Exit.NO
+        return Exit.OUTSIDE if self.blind else Exit.OK
 
 
 def look_for_drift(request: DriftRequest, workspace: Workspace) -> DriftReport:

@@ -119,7 +119,7 @@ def _since(log: Log, name: str) -> Since | None:
     when = newest.result.accepted or newest.result_entry.envelope.time
     own = newest.intent_entry.envelope
     segment, operator = (own.segment.id, own.principal) if own.segment else (None, None)
-    return Since(newest.entry.seq, when, newest.intent.merged, segment, operator)
+    return Since(newest.entry.seq, when, segment, operator, newest.intent.merged)
 
 
 def _warnings(states: tuple[ServerState, ...], log: Log | None) -> Iterator[str]:

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
+from hyops_gitops.core.codec import JsonReport
 from hyops_gitops.core.damage import Damage
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.exchange import NO_ANSWER
-from hyops_gitops.core.fields import time_text
+from hyops_gitops.core.fields import At, Of, Part, Split
 from hyops_gitops.core.people import MergedCommit
 from hyops_gitops.core.server_report import server_label
 from hyops_gitops.core.zone import RRset
@@ -17,67 +18,81 @@ from hyops_gitops.core.zone import RRset
 Verdict = Literal["as intended", "caching", "differs", "silent", "inconclusive"]
 
 
+def rdata_of(records: tuple[RRset, ...]) -> tuple[str, ...]:
+    """The values of all types."""
+    return tuple(value for rrset in records for value in rrset.rdata)
+
+
+def ttl_of(records: tuple[RRset, ...]) -> int | None:
+    """The TTL; the smallest, where types differ."""
+    return min((rrset.ttl for rrset in records), default=None)
+
+
+def _rdata_or_none(records: tuple[RRset, ...] | None) -> tuple[str, ...] | None:
+    return None if records is None else rdata_of(records)
+
+
+_RECORDS = Split((Part("rdata", tuple[str, ...], rdata_of), Part("ttl", int | None, ttl_of)))
+
+
 @dataclass(frozen=True, slots=True)
-class ServerAnswer:
+class ServerAnswer(JsonReport):
     """A server's answers for one name."""
 
     role: str
     name: str
     address: str
     verdict: Verdict
-    records: tuple[RRset, ...]
+    records: Annotated[tuple[RRset, ...], _RECORDS]
     note: str = ""  # what is wrong, where the records alone do not show it
     left_s: int | None = None  # while caching: in how many seconds it has to ask again; None: not known
 
-    def to_json(self) -> dict[str, object]:
-        """The shape used in `hyops-status/1`."""
-        return {
-            "role": self.role,
-            "name": self.name,
-            "address": self.address,
-            "verdict": self.verdict,
-            "rdata": rdata_of(self.records),
-            "ttl": ttl_of(self.records),
-            "note": self.note,
-            "left_s": self.left_s,
-        }
+
+class CommitSummary:
+    """A commit and its people, in hyops-status/1."""
+
+    commit: str
+    pull_request: str | None
+    title: str
+    author: Annotated[str, Of("author.name")]
+    merged_by: Annotated[str | None, Of(lambda merged: merged.merged_by and merged.merged_by.name)]
+    approved_by: Annotated[tuple[str, ...], Of(lambda merged: tuple(approval.by.name for approval in merged.approvals))]
+
+
+_CHANGES = Split((Part("changes", tuple[CommitSummary, ...], tuple),))
 
 
 @dataclass(frozen=True, slots=True)
-class Since:
+class Since(JsonReport):
     """The applied change that brought the recorded target."""
 
     seq: int  # of its intent; of what break-glass changed, the entry that brought its segment in
     time: datetime  # when the primary accepted it
-    merged: tuple[MergedCommit, ...]  # the commits it carried out
-    segment: str | None = None  # the break-glass segment that did it
-    operator: str | None = None  # whose it was
+    segment: str | None  # the break-glass segment that did it
+    operator: str | None  # whose it was
+    merged: Annotated[tuple[MergedCommit, ...], _CHANGES]  # the commits it carried out
 
-    def to_json(self) -> dict[str, object]:
-        """The shape used in `hyops-status/1`."""
-        return {
-            "seq": self.seq,
-            "time": time_text(self.time),
-            "segment": self.segment,
-            "operator": self.operator,
-            "changes": [
-                {
-                    "commit": merged.commit,
-                    "pull_request": merged.pull_request,
-                    "title": merged.title,
-                    "author": merged.author.name,
-                    "merged_by": merged.merged_by.name if merged.merged_by else None,
-                    "approved_by": [approval.by.name for approval in merged.approvals],
-                }
-                for merged in self.merged
-            ],
-        }
+
+class NameStatusDocument:
+    """One name, from three sides, in hyops-status/1."""
+
+    name: str
+    agrees: bool
+    intended: Annotated[tuple[str, ...] | None, Of(lambda status: _rdata_or_none(status.intended))]
+    recorded: Annotated[tuple[str, ...] | None, Of(lambda status: _rdata_or_none(status.recorded))]
+    ttl_intended: Annotated[int | None, At("ttl.intended"), Of(lambda status: ttl_of(status.intended or ()))]
+    ttl_recorded: Annotated[int | None, At("ttl.recorded"), Of(lambda status: ttl_of(status.recorded or ()))]
+    held: str | None
+    since_seq: Annotated[int | None, Of(lambda status: status.since and status.since.seq)]
+    since: Since | None
+    answers: tuple[ServerAnswer, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class NameStatus:
+class NameStatus(JsonReport):
     """One name, from three sides."""
 
+    FORM = NameStatusDocument
     name: str
     intended: tuple[RRset, ...] | None  # None: its contract is invalid
     recorded: tuple[RRset, ...] | None  # None: no log is at hand
@@ -97,25 +112,25 @@ class NameStatus:
             return False
         return all(answer.verdict != "differs" for answer in self.answers)
 
-    def to_json(self) -> dict[str, object]:
-        """The shape used in `hyops-status/1`."""
-        return {
-            "name": self.name,
-            "agrees": self.agrees,
-            "intended": None if self.intended is None else rdata_of(self.intended),
-            "recorded": None if self.recorded is None else rdata_of(self.recorded),
-            "ttl": {"intended": ttl_of(self.intended or ()), "recorded": ttl_of(self.recorded or ())},
-            "held": self.held,
-            "since_seq": self.since.seq if self.since else None,
-            "since": self.since.to_json() if self.since else None,
-            "answers": [answer.to_json() for answer in self.answers],
-        }
+
+class ServerStateDocument:
+    """A server's own state, in hyops-status/1."""
+
+    role: str
+    name: str
+    address: str
+    required: bool
+    answers: bool
+    trouble: str
+    anchor_seq: int | None
+    break_glass: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class ServerState:
+class ServerState(JsonReport):
     """A server's own state."""
 
+    FORM = ServerStateDocument
     role: str
     name: str
     address: str
@@ -139,24 +154,27 @@ class ServerState:
         """Whether nothing can be concluded without it."""
         return not self.answers and (self.required or self.trouble != NO_ANSWER)
 
-    def to_json(self) -> dict[str, object]:
-        """The shape used in `hyops-status/1`."""
-        return {
-            "role": self.role,
-            "name": self.name,
-            "address": self.address,
-            "required": self.required,
-            "answers": self.answers,
-            "trouble": self.trouble,
-            "anchor_seq": self.anchor_seq,
-            "break_glass": self.break_glass,
-        }
+
+class StatusDocument:
+    """All names asked about, hyops-status/1."""
+
+    FORMAT = "hyops-status/1"
+    zone: str
+    commit: str
+    agrees: bool
+    names: tuple[NameStatus, ...]
+    servers: tuple[ServerState, ...]
+    warnings: tuple[str, ...]
+    unseen: tuple[str, ...]
+    notes: tuple[str, ...]
+    damage: tuple[Damage, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class Status(JsonReport):
     """All names asked about."""
 
+    FORM = StatusDocument
     zone: str
     commit: str
     names: tuple[NameStatus, ...]
@@ -183,28 +201,3 @@ class Status:
         if not self.log_verifies or self.damage or not all(name.agrees for name in self.names):
             return Exit.NO
         return Exit.OUTSIDE if self.blind else Exit.OK
-
-    def to_json(self) -> dict[str, object]:
-        """`hyops-status/1`."""
-        return {
-            "format": "hyops-status/1",
-            "zone": self.zone,
-            "commit": self.commit,
-            "agrees": self.agrees,
-            "names": [name.to_json() for name in self.names],
-            "servers": [server.to_json() for server in self.servers],
-            "warnings": list(self.warnings),
-            "unseen": list(self.unseen),
-            "notes": list(self.notes),
-            "damage": [damage.to_json() for damage in self.damage],
-        }
-
-
-def rdata_of(records: tuple[RRset, ...]) -> list[str]:
-    """The values of all types."""
-    return [value for rrset in records for value in rrset.rdata]
-
-
-def ttl_of(records: tuple[RRset, ...]) -> int | None:
-    """The TTL; the smallest, where types differ."""
-    return min((rrset.ttl for rrset in records), default=None)

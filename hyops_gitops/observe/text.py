@@ -7,8 +7,9 @@ from hyops_gitops.core.findings import printable
 from hyops_gitops.core.people import MergedCommit
 from hyops_gitops.core.text import counted, first_few
 from hyops_gitops.core.zone import RRset, in_words
-from hyops_gitops.observe.checkup import Checkup
-from hyops_gitops.observe.drift import Difference, DriftCase, DriftReport
+from hyops_gitops.observe.doctor import Checkup
+from hyops_gitops.observe.drift import Difference, DriftCase
+from hyops_gitops.observe.find_drift import DriftReport
 from hyops_gitops.observe.status import NameStatus, ServerAnswer, Since, Status, rdata_of, ttl_of
 
 _SHOWN = 20

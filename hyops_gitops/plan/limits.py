@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 from hyops_gitops.core.authority import NO_ASSERTIONS, Assertions, Policy
-from hyops_gitops.core.codec import write_json
+from hyops_gitops.core.codec import JsonReport
 from hyops_gitops.core.contract import Contract, Target
-from hyops_gitops.core.fields import At, Commit, Json, Keywords, Natural, Of, Seq, Sha256, time_text
+from hyops_gitops.core.fields import At, Commit, Keywords, Natural, Of, Seq, Sha256, time_text
 from hyops_gitops.core.guards import GUARDS, Override, find_override
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.readiness import Candidate, ReadinessReport
@@ -162,7 +162,7 @@ _COMMIT_OR_NONE = Keywords.of(pattern=r"^(?:[0-9a-f]{40}(?:[0-9a-f]{24})?)?(?!\n
 class PlanDocument:
     """A plan, hyops-plan/1."""
 
-    format: Annotated[Literal["hyops-plan/1"], Of(lambda _: "hyops-plan/1")]  # the form of this document
+    FORMAT = "hyops-plan/1"
     zone: Annotated[str, Of("plan.zone")]  # the zone, without final dot
     commit: Annotated[str, _COMMIT_OR_NONE]  # the contracts' commit
     merged_into: Commit | None = None  # the commit that the contracts' commit was planned as merged into
@@ -182,9 +182,10 @@ class PlanDocument:
 
 
 @dataclass(frozen=True, slots=True)
-class Proposal:
+class Proposal(JsonReport):
     """A plan and what it is based on."""
 
+    FORM = PlanDocument
     plan: Plan
     commit: str
     dirty: bool
@@ -195,10 +196,6 @@ class Proposal:
     overrides: tuple[Override, ...] = ()  # given, and in the trailers of the commits
     warnings: tuple[str, ...] = ()  # about the log itself: break-glass that is not settled yet
     merged_into: str | None = None  # the commit that this was planned as merged into
-
-    def to_json(self) -> Json:
-        """`hyops-plan/1`."""
-        return write_json(PlanDocument, self)
 
 
 _GUARD = "readiness"

@@ -7,21 +7,25 @@ their contracts are held until their contracts change; reconcile prepares that p
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Annotated
 
 from hyops_gitops.apply.apply import retry_on_race
 from hyops_gitops.apply.look import check_clock, check_header
 from hyops_gitops.apply.opening import ApplyRequest, BranchRecorder, Opened, open_log
-from hyops_gitops.apply.record import recorded_overrides
+from hyops_gitops.apply.record import head_of, recorded_overrides
 from hyops_gitops.apply.recover import free_reserved_numbers, settle_open_intent
+from hyops_gitops.core.codec import JsonReport
 from hyops_gitops.core.contract import Contract, Target
 from hyops_gitops.core.declaration import Declaration
 from hyops_gitops.core.errors import HyopsError, InvalidData, Refused
 from hyops_gitops.core.events import Step, Warned
+from hyops_gitops.core.fields import At, Part, Split
 from hyops_gitops.core.guards import Override, override_line
 from hyops_gitops.core.network import ZoneWriter
 from hyops_gitops.core.text import first_few, masked
 from hyops_gitops.log.admin_entries import ImportedSegment, Reconcile
 from hyops_gitops.log.chain import Problem
+from hyops_gitops.log.envelope import EntryRef
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.reconciling import PendingReview, pending_reviews, reconciliation
 from hyops_gitops.log.segment import segment_path
@@ -44,37 +48,24 @@ from hyops_gitops.recover.open_segment import read_anchor
 from hyops_gitops.recover.restore import ask_secondaries
 from hyops_gitops.recover.segment_log import check_end
 
+_REVIEW_DUE = Split((Part("review_due", str | None, lambda pending: pending and pending.message),))
+
 
 @dataclass(frozen=True, slots=True)
-class ReconcileResult:
+class ReconcileResult(JsonReport):
     """The reconciled segment, its holds, its review, its commit."""
 
+    FORMAT = "hyops-reconcile/1"
     segment: str
     operators: tuple[str, ...]
     seq: int  # the entry that brought it in
-    head: tuple[int, str]  # of the log now
+    head: EntryRef  # of the log now
     written: bool  # whether this run brought it in
-    holds: tuple[str, ...]
+    holds: Annotated[tuple[str, ...], At("held")]
     changes: tuple[Change, ...]
-    reviewed_by: str
-    pending: PendingReview | None
-    commit: MoveResult | None
-
-    def to_json(self) -> dict[str, object]:
-        """`hyops-reconcile/1`."""
-        return {
-            "format": "hyops-reconcile/1",
-            "segment": self.segment,
-            "operators": list(self.operators),
-            "seq": self.seq,
-            "head": {"seq": self.head[0], "sha256": self.head[1]},
-            "written": self.written,
-            "held": list(self.holds),
-            "changes": [change.to_json() for change in self.changes],
-            "reviewed_by": self.reviewed_by or None,
-            "review_due": None if self.pending is None else self.pending.message,
-            "moving": None if self.commit is None else self.commit.to_json(),
-        }
+    reviewed_by: str | None
+    pending: Annotated[PendingReview | None, _REVIEW_DUE]
+    commit: Annotated[MoveResult | None, At("moving")]
 
 
 def matching_moves(changes: Sequence[Change], contracts: Iterable[Contract]) -> tuple[Move, ...]:
@@ -304,11 +295,11 @@ def _result(
         segment.ref.id,
         segment.operators,
         seq,
-        (log.head.seq, log.head.sha256),
+        head_of(log),
         written,
         tuple(hold.name for hold in imported.holds),
         segment.changes(),
-        next((review for review in reviews if review), ""),
+        next((review for review in reviews if review), None),
         next(waiting, None),
         _prepare(request, opened, segment, workspace) if request.options.commits else None,
     )

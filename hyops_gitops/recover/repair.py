@@ -8,6 +8,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from hyops_gitops.apply.carry_out import IntentOutcome, Stopwatch, carry_out
 from hyops_gitops.apply.finish import outcome_of
@@ -16,14 +17,17 @@ from hyops_gitops.apply.opening import ApplyRequest, Opened, open_log, read_reco
 from hyops_gitops.apply.prepare import Prepared, Seen, record_circumstances
 from hyops_gitops.apply.record import head_of
 from hyops_gitops.apply.recover import without_open_intent
+from hyops_gitops.core.codec import JsonReport
 from hyops_gitops.core.contract import Contract
-from hyops_gitops.core.errors import InvalidData
+from hyops_gitops.core.errors import Exit, InvalidData
 from hyops_gitops.core.managed import Managed
 from hyops_gitops.core.markers import claim_name
+from hyops_gitops.core.server_report import ServerReport
 from hyops_gitops.core.zone import Key
+from hyops_gitops.log.envelope import EntryRef
 from hyops_gitops.log.holds import holds_in_effect
 from hyops_gitops.log.log import Log
-from hyops_gitops.log.repairing import Known, RepairOutcome, RepairResult, RowRepair, plan_repair
+from hyops_gitops.log.repairing import Known, RowRepair, plan_repair
 from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.plan.limits import Limits
 from hyops_gitops.plan.plan import Held, Plan
@@ -37,6 +41,38 @@ class RepairRequest:
 
     apply: ApplyRequest  # as of an apply
     keep: Mapping[str, str]  # type that stays by name, for names without a contract
+
+
+RepairOutcome = Literal["mended", "nothing", "left", "unconfirmed", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class RepairResult(JsonReport):
+    """The result of a repair."""
+
+    FORMAT = "hyops-repair/1"
+    outcome: RepairOutcome
+    zone: str
+    reason: str
+    names: tuple[RowRepair, ...]
+    serial_after: int | None
+    servers: tuple[ServerReport, ...]
+    intent: EntryRef | None
+    result: EntryRef | None
+    head: EntryRef
+
+    @property
+    def exit_code(self) -> Exit:
+        """The exit code; 1 while a name needs a choice."""
+        match self.outcome:
+            case "mended" | "nothing":
+                return Exit.OK
+            case "left":
+                return Exit.NO
+            case "unconfirmed":
+                return Exit.UNCONFIRMED
+            case "failed":
+                return Exit.OUTSIDE
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,21 +139,16 @@ def carry_out_repair(prepared: PreparedRepair, workspace: Workspace) -> RepairRe
     """
     log = prepared.opened.log
     if not prepared.possible:
-        return RepairResult("left" if prepared.repairs else "nothing", log.zone, head_of(log), prepared.repairs)
+        outcome: RepairOutcome = "left" if prepared.repairs else "nothing"
+        return RepairResult(outcome, log.zone, "", prepared.repairs, None, (), None, None, head_of(log))
     step = _prepared(prepared, workspace)
     quick = replace(prepared.request.apply, watch=False)
     carried = carry_out(step, record_circumstances(step), quick, workspace, Stopwatch(workspace.clock))
     outcome, reason = _outcome(prepared, carried)
+    intent, result = head_of(carried.intended), head_of(carried.log)
+    servers = carried.result.servers
     return RepairResult(
-        outcome,
-        log.zone,
-        head_of(carried.log),
-        prepared.repairs,
-        reason,
-        carried.serial,
-        carried.result.servers,
-        head_of(carried.intended),
-        head_of(carried.log),
+        outcome, log.zone, reason, prepared.repairs, carried.serial, servers, intent, result, head=result
     )
 
 

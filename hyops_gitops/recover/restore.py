@@ -13,7 +13,7 @@ Replacing the SOA is the one exception to never writing it: a serial that is not
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
 
 from hyops_gitops.apply.look import (
     AnchorState,
@@ -26,20 +26,20 @@ from hyops_gitops.apply.look import (
 from hyops_gitops.apply.opening import ApplyRequest, Opened, open_log
 from hyops_gitops.apply.record import result_of
 from hyops_gitops.core.authority import Authority
-from hyops_gitops.core.errors import Exit, InvalidData, Refused
+from hyops_gitops.core.codec import JsonReport
+from hyops_gitops.core.errors import InvalidData, Refused
 from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.exchange import ZoneHeader, why_inconclusive
+from hyops_gitops.core.fields import Flat, Part, Split
 from hyops_gitops.core.guards import find_override, override_line
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.network import DnsClient, ZoneReader, ZoneRestorer
 from hyops_gitops.core.serials import is_newer, serial_above
-from hyops_gitops.core.server_report import ServerReport
 from hyops_gitops.core.servers import ZoneCopy, ask_all, copy_questions, servers_of
 from hyops_gitops.core.text import masked
 from hyops_gitops.core.zone import RRset, Zone, soa_serial
 from hyops_gitops.log.admin_entries import Gap, Missing
 from hyops_gitops.log.entries import Intent
-from hyops_gitops.log.envelope import EntryRef
 from hyops_gitops.log.log import Log, zone_after_intent
 from hyops_gitops.log.parts import AuthorityRef, ContractsRef, Restore, ZoneDigests
 from hyops_gitops.log.reconciling import segment_warnings
@@ -47,71 +47,19 @@ from hyops_gitops.log.retirement import retirements
 from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.plan.state import after_changes, differences_between
 
-RestoreOutcome = Literal["restored", "nothing", "unconfirmed", "failed"]
+_TROUBLES = Split((Part("silent", tuple[str, ...], tuple), Part("troubles", Mapping[str, str], dict)))
 
 
 @dataclass(frozen=True, slots=True)
-class RestorePlan:
+class RestorePlan(JsonReport):
     """The zone to bring back, and the state before."""
 
     zone: str
     records: int  # of the zone as it will be
     zone_sha256: str  # as it will be
-    restore: Restore
     serial_before: int | None  # None: there is no zone
-    troubles: Mapping[str, str]  # by secondary without a known serial: what it did instead of answering
-
-    def to_json(self) -> dict[str, object]:
-        """The shape used in `hyops-restore/1`."""
-        return {
-            "zone": self.zone,
-            "records": self.records,
-            "zone_sha256": self.zone_sha256,
-            "serial_before": self.serial_before,
-            "silent": list(self.troubles),
-            "troubles": dict(self.troubles),
-            **self.restore.to_json(),
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class RestoreResult:
-    """The result of a restore."""
-
-    outcome: RestoreOutcome
-    zone: str
-    head: EntryRef
-    plan: RestorePlan | None = None
-    reason: str = ""
-    serial_after: int | None = None
-    servers: Sequence[ServerReport] = ()
-    intent: EntryRef | None = None
-    result: EntryRef | None = None
-
-    @property
-    def exit_code(self) -> Exit:
-        """The exit code of the command."""
-        return {
-            "restored": Exit.OK,
-            "nothing": Exit.OK,
-            "unconfirmed": Exit.UNCONFIRMED,
-            "failed": Exit.OUTSIDE,
-        }[self.outcome]
-
-    def to_json(self) -> dict[str, object]:
-        """`hyops-restore/1`."""
-        return {
-            "format": "hyops-restore/1",
-            "outcome": self.outcome,
-            "zone": self.zone,
-            "reason": self.reason,
-            "plan": self.plan.to_json() if self.plan else None,
-            "serial_after": self.serial_after,
-            "servers": [server.to_json() for server in self.servers],
-            "intent": self.intent.to_json() if self.intent else None,
-            "result": self.result.to_json() if self.result else None,
-            "head": self.head.to_json(),
-        }
+    troubles: Annotated[Mapping[str, str], _TROUBLES]  # what each secondary without a known serial did instead
+    restore: Annotated[Restore, Flat()]
 
 
 _TRIES = 2
@@ -305,7 +253,7 @@ def prepare_restore(request: RestoreRequest, workspace: Workspace) -> PreparedRe
         differences=tuple(differences),
     )
     serial_before = found.header.serial if found.header else None
-    plan = RestorePlan(log.zone, len(wanted.lines()), wanted.digest(), restore, serial_before, troubles)
+    plan = RestorePlan(log.zone, len(wanted.lines()), wanted.digest(), serial_before, troubles, restore)
     return PreparedRestore(request, opened, primary, found, served, wanted, gap, plan)
 
 

@@ -1,20 +1,24 @@
 """Steps 4 to 7 of a restore: entries, request, proof."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Literal
 
 from hyops_gitops.apply.prove import behind, converged, prove
 from hyops_gitops.apply.read_back import believed
 from hyops_gitops.apply.record import head_of, recorded_overrides, result_of
 from hyops_gitops.apply.send import PatchOutcome, Update, send
+from hyops_gitops.core.codec import JsonReport
 from hyops_gitops.core.damage import REPAIR, damage_words, find_damage
-from hyops_gitops.core.errors import OutsideFailure, Refused, ReplyLost, ServerRefused, Unconfirmed
+from hyops_gitops.core.errors import Exit, OutsideFailure, Refused, ReplyLost, ServerRefused, Unconfirmed
 from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.markers import MARKERS_KEPT, Turn, claim, protocol_marker, protocol_name, tombstone
 from hyops_gitops.core.serials import forecast_serial, is_newer, newest_serial
+from hyops_gitops.core.server_report import ServerReport
 from hyops_gitops.core.zone import DNSSEC_TYPES, SOA_SERIAL, Key, RRset, Zone, same_stored
 from hyops_gitops.log.entries import Intent, Result, ResultOutcome
+from hyops_gitops.log.envelope import EntryRef
 from hyops_gitops.log.log import Log, zone_drift
 from hyops_gitops.log.parts import Lease, ZoneDigests
 from hyops_gitops.log.workspace import Workspace
@@ -22,15 +26,43 @@ from hyops_gitops.plan.plan import plan_digest
 from hyops_gitops.plan.state import brought_back
 from hyops_gitops.recover.restore import (
     PreparedRestore,
-    RestoreOutcome,
     RestorePlan,
-    RestoreResult,
     refs_applied_last,
 )
 
 _DEFAULT_TIMERS = "10800 3600 604800 300"
 _DEFAULT_SOA_TTL = 3600
 _POST_PAUSES_S = (0.0, 0.2, 1.0, 3.0)
+
+
+RestoreOutcome = Literal["restored", "nothing", "unconfirmed", "failed"]
+_EXITS: Mapping[RestoreOutcome, Exit] = {
+    "restored": Exit.OK,
+    "nothing": Exit.OK,
+    "unconfirmed": Exit.UNCONFIRMED,
+    "failed": Exit.OUTSIDE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreResult(JsonReport):
+    """The result of a restore."""
+
+    FORMAT = "hyops-restore/1"
+    outcome: RestoreOutcome
+    zone: str
+    reason: str
+    plan: RestorePlan | None
+    serial_after: int | None
+    servers: tuple[ServerReport, ...]
+    intent: EntryRef | None
+    result: EntryRef | None
+    head: EntryRef
+
+    @property
+    def exit_code(self) -> Exit:
+        """The exit code of the command."""
+        return _EXITS[self.outcome]
 
 
 class RestoreRun:
@@ -230,7 +262,8 @@ class RestoreRun:
 
     def _done(self, outcome: RestoreOutcome, intended: Log, log: Log, reason: str) -> RestoreResult:
         intent, result = head_of(intended), head_of(log)
-        return RestoreResult(outcome, log.zone, result, self.plan, reason, self.plan.serial_before, (), intent, result)
+        serial = self.plan.serial_before
+        return RestoreResult(outcome, log.zone, reason, self.plan, serial, (), intent, result, head=result)
 
 
 def carry_out_restore(prepared: PreparedRestore, workspace: Workspace) -> RestoreResult:
@@ -243,7 +276,7 @@ def carry_out_restore(prepared: PreparedRestore, workspace: Workspace) -> Restor
     """
     plan, log = prepared.plan, prepared.opened.log
     if plan is None:
-        return RestoreResult("nothing", log.zone, head_of(log))
+        return RestoreResult("nothing", log.zone, "", None, None, (), None, None, head_of(log))
     return RestoreRun(prepared, plan, workspace).run()
 
 

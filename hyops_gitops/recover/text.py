@@ -10,13 +10,15 @@ from hyops_gitops.core.findings import printable
 from hyops_gitops.core.text import counted
 from hyops_gitops.core.zone import in_words
 from hyops_gitops.log.log import Log
-from hyops_gitops.log.repairing import RepairResult, RowRepair
+from hyops_gitops.log.repairing import RowRepair
 from hyops_gitops.move.moves import SkippedEndpoint
 from hyops_gitops.move.text import move_text
 from hyops_gitops.plan.plan import Plan
 from hyops_gitops.plan.text import change_line, counts, plan_lines
 from hyops_gitops.recover.reconcile import ReconcileResult
-from hyops_gitops.recover.restore import RestorePlan, RestoreResult
+from hyops_gitops.recover.repair import RepairResult
+from hyops_gitops.recover.restore import RestorePlan
+from hyops_gitops.recover.restore_write import RestoreResult
 
 
 def steps_text(log: Log, plan: Plan, commit: str, primary: str, skipped: Sequence[SkippedEndpoint]) -> str:
@@ -67,7 +69,7 @@ def reconciled_text(done: ReconcileResult) -> str:
         lines.append(f"reviewed by {done.reviewed_by}")
     if done.pending is not None:
         lines += [done.pending.message, f"  {done.pending.hint}"]
-    lines.append(f"log head {done.head[0]}:{done.head[1]}")
+    lines.append(f"log head {done.head}")
     return "\n".join(lines)
 
 
@@ -124,7 +126,7 @@ def repair_plan_text(zone: str, repairs: Iterable[RowRepair]) -> str:
 def repaired_text(done: RepairResult) -> str:
     """The result of a repair."""
     lines = list(map(server_line, done.servers))
-    count = sum(repair.possible for repair in done.repairs)
+    count = sum(repair.possible for repair in done.names)
     names = counted(count, "name")
     match done.outcome:
         case "mended":
@@ -132,11 +134,11 @@ def repaired_text(done: RepairResult) -> str:
         case "nothing":
             lines.append(f"nothing to do: no rows of {done.zone} contradict each other")
         case "left":
-            left = ", ".join(repair.name for repair in done.repairs if not repair.possible)
+            left = ", ".join(repair.name for repair in done.names if not repair.possible)
             lines.append(f"repaired {names} of {done.zone}; left as they are: {left}")
         case "unconfirmed" | "failed":
             lines.append(_failure_line(done))
-    if done.repairs:
+    if done.names:
         lines.append(f"prevent it: {SETTINGS}")
     return "\n".join([*lines, f"log head {done.head}"])
 

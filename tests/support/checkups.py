@@ -9,8 +9,8 @@ from hyops_gitops.core.exchange import ZoneHeader
 from hyops_gitops.core.network import ZoneReader
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.log.workspace import Workspace
-from hyops_gitops.observe.checkup import Check, Checkup, DoctorRequest
-from hyops_gitops.observe.doctor import examine
+from hyops_gitops.observe.checkup import Check, DoctorRequest
+from hyops_gitops.observe.doctor import Checkup, examine
 from tests.support.world import World
 
 SITES = DoctorRequest(runner_site="hetzner", remote_site="hetzner")

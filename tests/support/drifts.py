@@ -1,8 +1,8 @@
 """Reports of drift, and edits of a secondary."""
 
 from hyops_gitops.adapters.powerdns.zone_api import PowerDnsWriter
-from hyops_gitops.observe.drift import DriftCase, DriftReport
-from hyops_gitops.observe.find_drift import DriftRequest, Look, look_for_drift
+from hyops_gitops.observe.drift import DriftCase
+from hyops_gitops.observe.find_drift import DriftReport, DriftRequest, Look, look_for_drift
 from tests.support.served_zone import PatientWriter
 from tests.support.world import World
 

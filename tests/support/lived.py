@@ -8,8 +8,8 @@ from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
 from hyops_gitops.apply.opening import ApplyRequest
 from hyops_gitops.cli.wiring import overrides_of
 from hyops_gitops.core.zone import RRset, Zone
-from hyops_gitops.recover.restore import RestoreRequest, RestoreResult, prepare_restore
-from hyops_gitops.recover.restore_write import carry_out_restore
+from hyops_gitops.recover.restore import RestoreRequest, prepare_restore
+from hyops_gitops.recover.restore_write import RestoreResult, carry_out_restore
 from tests.support.world import World
 
 

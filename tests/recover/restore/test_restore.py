@@ -8,8 +8,8 @@ from hyops_gitops.apply.opening import ApplyRequest
 from hyops_gitops.core.errors import InvalidData, Refused
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.log.entries import Intent, Result, ZoneDrift
-from hyops_gitops.recover.restore import RestoreRequest, RestoreResult, prepare_restore
-from hyops_gitops.recover.restore_write import carry_out_restore
+from hyops_gitops.recover.restore import RestoreRequest, prepare_restore
+from hyops_gitops.recover.restore_write import RestoreResult, carry_out_restore
 from tests.support.clone import run
 from tests.support.keys import ok, verifies
 from tests.support.lived import Lived, restore

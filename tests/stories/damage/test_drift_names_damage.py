@@ -3,8 +3,8 @@
 import pytest
 
 from hyops_gitops.core.damage import CAUSE
-from hyops_gitops.observe.drift import DriftKind, DriftReport
-from hyops_gitops.observe.find_drift import DriftRequest, look_for_drift
+from hyops_gitops.observe.drift import DriftKind
+from hyops_gitops.observe.find_drift import DriftReport, DriftRequest, look_for_drift
 from tests.stories.damage.conftest import on_each_database
 from tests.support.rows import Rows
 from tests.support.world import World

@@ -18,7 +18,7 @@ from hyops_gitops.lab.lifecycle import start_lab
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.zones import served_serial
 from hyops_gitops.log.entries import Result
-from hyops_gitops.observe.drift import DriftReport
+from hyops_gitops.observe.find_drift import DriftReport
 from tests.stories.native.conftest import MakeWorld, native_authority, on_each_database
 from tests.support.checkups import checkup_of
 from tests.support.drifts import drift, only
