@@ -1,7 +1,6 @@
 """`apply`: carry the contracts of a commit to the zone."""
 
 from dataclasses import replace
-from typing import TypedDict, Unpack
 
 import click
 
@@ -9,16 +8,14 @@ from hyops_gitops.apply.apply import apply as apply_commit
 from hyops_gitops.apply.text import receipt_markdown, receipt_text
 from hyops_gitops.cli.options import on_workspace
 from hyops_gitops.cli.output import echo, echo_json
-from hyops_gitops.cli.wiring import LocalWorkspace, override_option, overrides_of, run_request
-
-
-class _Options(TypedDict):
-    """Options that need no conversion."""
-
-    no_wait: bool
-    recover: int | None
-    sites_lost: tuple[str, ...]
-    no_watch: bool
+from hyops_gitops.cli.wiring import (
+    LocalWorkspace,
+    override_option,
+    overrides_of,
+    recover_option,
+    run_request,
+    site_lost_option,
+)
 
 
 @click.command()
@@ -27,14 +24,8 @@ class _Options(TypedDict):
 @click.option(
     "--no-wait", is_flag=True, help="Refuse at once while another apply is running, instead of waiting for it."
 )
-@click.option("--recover", type=int, metavar="SEQ", help="Settle this open intent now; its applier must have ended.")
-@click.option(
-    "--site-lost",
-    "sites_lost",
-    multiple=True,
-    metavar="SITE",
-    help="A site that is down: its DNS servers are watched, not required. Repeatable.",
-)
+@recover_option
+@site_lost_option
 @click.option(
     "--no-watch",
     is_flag=True,
@@ -46,8 +37,11 @@ def apply(
     workspace: LocalWorkspace,
     revision: str | None,
     override_texts: tuple[str, ...],
+    no_wait: bool,
+    recover: int | None,
+    sites_lost: tuple[str, ...],
+    no_watch: bool,
     output_format: str,
-    **options: Unpack[_Options],
 ) -> int:
     """Apply a commit's contracts, prove it by DNS, record it.
 
@@ -56,13 +50,13 @@ def apply(
     HYOPS_PRIMARY_URL must equal primary.api_url. HYOPS_OVERRIDES may hold more overrides, one a line.
     """
     request = replace(
-        run_request((), options["recover"]),
+        run_request((), recover),
         revision=revision or "HEAD",
         work_tree_matters=revision is None,
         overrides=overrides_of(override_texts, workspace.environ),
-        wait=not options["no_wait"],
-        sites_lost=options["sites_lost"],
-        watch=not options["no_watch"],
+        wait=not no_wait,
+        sites_lost=sites_lost,
+        watch=not no_watch,
     )
     receipt = apply_commit(request, workspace)
     match output_format:

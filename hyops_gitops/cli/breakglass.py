@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 
 from hyops_gitops.apply.prepare import Prepared
-from hyops_gitops.cli.cutover import holds_of, site_lost_option, site_options
-from hyops_gitops.cli.options import on_workspace
+from hyops_gitops.cli.cutover import SiteOptions
+from hyops_gitops.cli.options import on_workspace, taking
 from hyops_gitops.cli.output import is_terminal, note, tell
-from hyops_gitops.cli.wiring import LocalWorkspace, override_option, run_request
+from hyops_gitops.cli.wiring import LocalWorkspace, override_option, run_request, site_lost_option
 from hyops_gitops.core.declaration import KINDS, Declaration, DeclaredHold
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.move.failover import FailoverRequest
@@ -86,22 +86,12 @@ def failback(workspace: LocalWorkspace, name: str, **options: object) -> int:
 
 
 @breakglass.command()
-@site_options
+@taking("which", SiteOptions)
 @_options
 @on_workspace("json")
-def failover(
-    workspace: LocalWorkspace,
-    origin: str,
-    to: str,
-    environment: str | None,
-    include: tuple[str, ...],
-    holds: tuple[str, ...],
-    site_lost: bool,
-    **options: object,
-) -> int:
+def failover(workspace: LocalWorkspace, which: SiteOptions, **options: object) -> int:
     """Move every endpoint of a site that must move."""
-    request = FailoverRequest(origin, to, environment, include, holds_of(holds), site_lost)
-    return _run(workspace, request, {**options, "sites_lost": (origin,) if site_lost else ()})
+    return _run(workspace, which.request(), {**options, "sites_lost": (which.origin,) if which.site_lost else ()})
 
 
 @breakglass.command()

@@ -1,16 +1,17 @@
 """`cutover`, `failback` and `failover`: move endpoints, by name or by site."""
 
-from collections.abc import Callable
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Annotated
 
 import click
 
-from hyops_gitops.cli.options import on_workspace
+from hyops_gitops.cli.options import Option, on_workspace, taking
 from hyops_gitops.cli.output import note, tell
-from hyops_gitops.cli.wiring import LocalWorkspace, overrides_of
-from hyops_gitops.core.declaration import KINDS, Declaration, Trailer, read_trailers
+from hyops_gitops.cli.wiring import LocalWorkspace, overrides_of, site_lost_option
+from hyops_gitops.core.declaration import KINDS, NOTHING_DECLARED, Declaration, Trailer, read_trailers
 from hyops_gitops.core.errors import Exit, UsageError
 from hyops_gitops.core.findings import printable
+from hyops_gitops.core.guards import Override
 from hyops_gitops.move import cutover as usecases
 from hyops_gitops.move.failover import FailoverRequest, rehearse
 from hyops_gitops.move.failover import failover as fail_over
@@ -18,75 +19,70 @@ from hyops_gitops.move.moves import MoveResult
 from hyops_gitops.move.text import move_text, rehearsal_text
 from hyops_gitops.move.write_moves import CommitOptions
 
-_Command = TypeVar("_Command", bound=Callable[..., object])
+
+@dataclass(frozen=True)
+class BranchOptions:
+    """Where an edit of contracts goes."""
+
+    commit: Annotated[
+        bool, Option("--commit", is_flag=True, help="Commit on a new branch; the work tree is not touched.")
+    ]
+    push: Annotated[bool, Option("--push", is_flag=True, help="Commit on a new branch and push it.")]
+    pull_request: Annotated[
+        bool,
+        Option("--pr", is_flag=True, help="Push the new branch and open a pull request with gh, if installed."),
+    ]
+    branch: Annotated[
+        str | None,
+        Option("--branch", metavar="BRANCH", help="Name of the new branch; default: derived from the change."),
+    ]
+
+    def options(self, declared: Declaration = NOTHING_DECLARED, overrides: tuple[Override, ...] = ()) -> CommitOptions:
+        """The commit that these options ask for."""
+        return CommitOptions(
+            declared,
+            overrides,
+            commit=self.commit,
+            push=self.push,
+            pull_request=self.pull_request,
+            branch=self.branch,
+        )
 
 
-def order_options(command: _Command) -> _Command:
-    """`--commit`, `--push`, `--pr`, `--branch`, `--reason`, `--reference`, `--kind`, `--override`."""
-    for option in (
-        click.option(
+@dataclass(frozen=True)
+class OrderOptions(BranchOptions):
+    """Where it goes, and what its trailers declare."""
+
+    reason: Annotated[str | None, Option("--reason", metavar="TEXT", help="Reason, for the evidence.")]
+    reference: Annotated[
+        str | None, Option("--reference", metavar="TEXT", help="Ticket, decision or incident, for the evidence.")
+    ]
+    kind: Annotated[str | None, Option("--kind", type=click.Choice(KINDS), help="Kind of change, for the evidence.")]
+    override_texts: Annotated[
+        tuple[str, ...],
+        Option(
             "--override",
-            "override_texts",
             multiple=True,
             metavar="GUARD[:NAME]=REASON",
             help="Lift this guard in the apply, by a trailer of the commit. Repeatable.",
         ),
-        click.option("--kind", type=click.Choice(KINDS), help="Kind of change, for the evidence."),
-        click.option("--reference", metavar="TEXT", help="Ticket, decision or incident, for the evidence."),
-        click.option("--reason", metavar="TEXT", help="Reason, for the evidence."),
-        click.option("--branch", metavar="BRANCH", help="Name of the new branch; default: derived from the change."),
-        click.option(
-            "--pr",
-            "pull_request",
-            is_flag=True,
-            help="Push the new branch and open a pull request with gh, if installed.",
-        ),
-        click.option("--push", is_flag=True, help="Commit on a new branch and push it."),
-        click.option("--commit", is_flag=True, help="Commit on a new branch; the work tree is not touched."),
-    ):
-        command = option(command)
-    return command
+    ]
 
+    def order(self, sites_lost: tuple[str, ...] = ()) -> CommitOptions:
+        """The commit, with its trailers.
 
-def order_of(options: dict[str, object], sites_lost: tuple[str, ...] = ()) -> CommitOptions:
-    """Read those options.
-
-    Raises:
-        UsageError: a text does not fit into a trailer.
-    """
-    texts = {key: options.get(key) for key in ("kind", "reason", "reference")}
-    declared = Declaration(**{key: str(text) for key, text in texts.items() if text}, sites_lost=sites_lost)  # type: ignore[arg-type]  # texts only
-    overrides = overrides_of(tuple(map(str, _listed(options.get("override_texts")))))
-    problems = read_trailers(
-        [
+        Raises:
+            UsageError: a text does not fit into a trailer.
+        """
+        texts = {"kind": self.kind, "reason": self.reason, "reference": self.reference}
+        declared = Declaration(**{key: text for key, text in texts.items() if text}, sites_lost=sites_lost)  # type: ignore[arg-type]  # texts only
+        lines = [
             *(Trailer("", "Hyops-Site-Lost", site) for site in sites_lost),
-            *(Trailer("", "Hyops-Override", text) for text in map(str, _listed(options.get("override_texts")))),
+            *(Trailer("", "Hyops-Override", text) for text in self.override_texts),
         ]
-    ).problems
-    if problems:
-        raise UsageError(problems[0].message, code="bad-trailer")
-    branch = options.get("branch")
-    return CommitOptions(
-        declared,
-        overrides,
-        commit=bool(options.get("commit")),
-        push=bool(options.get("push")),
-        pull_request=bool(options.get("pull_request")),
-        branch=None if branch is None else str(branch),
-    )
-
-
-def _listed(value: object) -> tuple[object, ...]:
-    return value if isinstance(value, tuple) else ()
-
-
-site_lost_option = click.option(
-    "--site-lost",
-    "sites_lost",
-    multiple=True,
-    metavar="SITE",
-    help="A site that is down: its DNS servers are watched, not required. Repeatable.",
-)
+        if problems := read_trailers(lines).problems:
+            raise UsageError(problems[0].message, code="bad-trailer")
+        return self.options(declared, overrides_of(self.override_texts))
 
 
 @click.command()
@@ -98,7 +94,7 @@ site_lost_option = click.option(
 @click.option("--prepare", "only_ttl", is_flag=True, help="Only lower the TTL, ahead of a cutover.")
 @click.option("--ttl", type=int, metavar="SECONDS", help="TTL for --prepare; default: policy.cutover_ttl_max.")
 @site_lost_option
-@order_options
+@taking("chosen", OrderOptions)
 @on_workspace("json")
 def cutover(
     workspace: LocalWorkspace,
@@ -108,7 +104,8 @@ def cutover(
     only_ttl: bool,
     ttl: int | None,
     sites_lost: tuple[str, ...],
-    **options: object,
+    chosen: OrderOptions,
+    output_format: str,
 ) -> int:
     """Point an endpoint at another of its sites, or at another target.
 
@@ -119,72 +116,89 @@ def cutover(
         raise UsageError("--prepare only lowers the TTL: it takes neither --to nor --target", code="usage")
     if ttl is not None and not only_ttl:
         raise UsageError("--ttl belongs to --prepare", code="usage")
-    order = order_of(options, sites_lost)
+    order = chosen.order(sites_lost)
     if only_ttl:
-        return show(usecases.prepare(name, ttl, order, workspace), options)
-    return show(usecases.cutover(name, site, targets, order, workspace), options)
+        return _show(usecases.prepare(name, ttl, order, workspace), output_format)
+    return _show(usecases.cutover(name, site, targets, order, workspace), output_format)
 
 
 @click.command()
 @click.argument("name")
 @site_lost_option
-@order_options
+@taking("chosen", OrderOptions)
 @on_workspace("json")
-def failback(workspace: LocalWorkspace, name: str, sites_lost: tuple[str, ...], **options: object) -> int:
+def failback(
+    workspace: LocalWorkspace, name: str, sites_lost: tuple[str, ...], chosen: OrderOptions, output_format: str
+) -> int:
     """Point an endpoint back at its endpoint_home, or its previous target.
 
     This is a new change, planned and checked like any other, not a revert of a commit.
     """
-    return show(usecases.failback(name, order_of(options, sites_lost), workspace), options)
+    return _show(usecases.failback(name, chosen.order(sites_lost), workspace), output_format)
 
 
-def show(done: MoveResult, options: dict[str, object]) -> int:
+def _show(done: MoveResult, output_format: str) -> int:
     """Print the move and the next step."""
     for warning in done.warnings:
         note(f"warning: {printable(warning)}" if done.moves else printable(warning))
-    tell(done, options["output_format"], lambda: move_text(done))
+    tell(done, output_format, lambda: move_text(done))
     return Exit.OK
 
 
-def site_options(command: _Command) -> _Command:
-    """`--from`, `--to`, `--env`, `--include`, `--hold`, `--site-lost`: which endpoints move where."""
-    for option in (
-        click.option(
-            "--site-lost", is_flag=True, help="The site --from is down: its DNS servers are watched, not required."
-        ),
-        click.option(
-            "--hold", "holds", multiple=True, metavar="NAME=REASON", help="Leave this endpoint where it is. Repeatable."
-        ),
-        click.option(
+@dataclass(frozen=True)
+class SiteOptions:
+    """Which endpoints move where."""
+
+    origin: Annotated[str, Option("--from", required=True, metavar="SITE", help="The site that endpoints leave.")]
+    to: Annotated[str, Option("--to", required=True, metavar="SITE", help="The site that endpoints move to.")]
+    environment: Annotated[str | None, Option("--env", metavar="ENV", help="Only endpoints of this environment.")]
+    include: Annotated[
+        tuple[str, ...],
+        Option(
             "--include", multiple=True, metavar="NAME", help="Also move this endpoint, which need not move. Repeatable."
         ),
-        click.option("--env", "environment", metavar="ENV", help="Only endpoints of this environment."),
-        click.option("--to", required=True, metavar="SITE", help="The site that endpoints move to."),
-        click.option("--from", "origin", required=True, metavar="SITE", help="The site that endpoints leave."),
-    ):
-        command = option(command)
-    return command
+    ]
+    holds: Annotated[
+        tuple[str, ...],
+        Option("--hold", multiple=True, metavar="NAME=REASON", help="Leave this endpoint where it is. Repeatable."),
+    ]
+    site_lost: Annotated[
+        bool,
+        Option("--site-lost", is_flag=True, help="The site --from is down: its DNS servers are watched, not required."),
+    ]
+
+    def request(self) -> FailoverRequest:
+        """The failover.
+
+        Raises:
+            UsageError: a hold is not NAME=REASON.
+        """
+        holds = dict(map(_hold, self.holds))
+        return FailoverRequest(self.origin, self.to, self.environment, self.include, holds, self.site_lost)
+
+
+def _hold(text: str) -> tuple[str, str]:
+    name, equals, reason = text.partition("=")
+    if not equals or not name.strip() or not reason.strip():
+        raise UsageError(f"--hold: expected NAME=REASON, got {text!r}", code="usage")
+    return name.strip(), reason.strip()
 
 
 @click.command()
-@site_options
+@taking("which", SiteOptions)
 @click.option(
     "--check", is_flag=True, help="Rehearse: run every guard and probe, write nothing, exit as the apply would."
 )
 @click.option("--live", is_flag=True, help="With --check: compare with the primary; needs its API key.")
-@order_options
+@taking("chosen", OrderOptions)
 @on_workspace("json")
 def failover(
     workspace: LocalWorkspace,
-    origin: str,
-    to: str,
-    environment: str | None,
-    include: tuple[str, ...],
-    holds: tuple[str, ...],
-    site_lost: bool,
+    which: SiteOptions,
     check: bool,
     live: bool,
-    **options: object,
+    chosen: OrderOptions,
+    output_format: str,
 ) -> int:
     """Move every endpoint of a site that must move.
 
@@ -194,25 +208,9 @@ def failover(
     """
     if live and not check:
         raise UsageError("--live belongs to --check", code="usage")
-    request = FailoverRequest(origin, to, environment, include, holds_of(holds), site_lost)
-    order = order_of(options)
+    request, order = which.request(), chosen.order()
     if not check:
-        return show(fail_over(request, order, workspace), options)
+        return _show(fail_over(request, order, workspace), output_format)
     found = rehearse(request, order, workspace, live=live)
-    tell(found, options["output_format"], lambda: rehearsal_text(found))
+    tell(found, output_format, lambda: rehearsal_text(found))
     return found.exit_code
-
-
-def holds_of(texts: tuple[str, ...]) -> dict[str, str]:
-    """The values of `--hold`: name -> reason.
-
-    Raises:
-        UsageError: a value is not NAME=REASON.
-    """
-    found: dict[str, str] = {}
-    for text in texts:
-        name, equals, reason = text.partition("=")
-        if not equals or not name.strip() or not reason.strip():
-            raise UsageError(f"--hold: expected NAME=REASON, got {text!r}", code="usage")
-        found[name.strip()] = reason.strip()
-    return found

@@ -2,7 +2,6 @@
 
 import shlex
 from pathlib import Path
-from typing import TypedDict, Unpack
 
 import click
 
@@ -132,15 +131,6 @@ def start(
         echo(f"service {name} at {service_of(lab, name).address} answers, pid {service_of(lab, name).pid}")
 
 
-class _Processes(TypedDict):
-    """Options of a lab of processes, and of every command."""
-
-    secondaries: int
-    backend: Backend
-    resolver: bool
-    services: tuple[str, ...]
-
-
 @click.group("lab", context_settings={"help_option_names": ["-h", "--help"]})
 def lab() -> None:
     """Run a real local authority: a PowerDNS primary and its secondaries.
@@ -182,11 +172,14 @@ def lab() -> None:
 @common_options("json")
 def up(
     directory: Path,
+    secondaries: int,
+    backend: Backend,
+    resolver: bool,
+    services: tuple[str, ...],
     docker: bool,
     repo: Path | None,
     authority_file: Path | None,
     output_format: str,
-    **options: Unpack[_Processes],
 ) -> None:
     """Start the servers, the zone and the services; wait until all answer.
 
@@ -195,23 +188,18 @@ def up(
     authority = read_authority(authority_file or find_authority(find_repository(repo)))
     zone = canonical_name(authority["zone"])
     if docker:
-        if (
-            options["secondaries"] != 1
-            or options["backend"] != "gsqlite3"
-            or options["resolver"]
-            or options["services"]
-        ):
+        if secondaries != 1 or backend != "gsqlite3" or resolver or services:
             raise UsageError("--docker excludes --secondaries, --backend, --resolver and --service", code="usage")
         started = start_container_lab(directory, zone=zone, authority=authority)
     else:
         started = start_lab(
             directory,
             zone=zone,
-            secondaries=options["secondaries"],
-            backend=options["backend"],
+            secondaries=secondaries,
+            backend=backend,
             authority=authority,
-            resolver=options["resolver"],
-            services=parse_services(options["services"]),
+            resolver=resolver,
+            services=parse_services(services),
         )
     if output_format == "json":
         echo_json(lab_document(started))

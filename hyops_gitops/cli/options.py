@@ -4,7 +4,7 @@ import functools
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import click
 
@@ -15,6 +15,31 @@ from hyops_gitops.core.findings import printable
 from hyops_gitops.core.layout import ROOTS
 
 _Command = TypeVar("_Command", bound=Callable[..., object])
+
+
+class Option:
+    """The option that fills a field of a class of options."""
+
+    def __init__(self, *names: str, **attributes: Any) -> None:
+        self.names = names
+        self.attributes = attributes
+
+
+def taking(name: str, of: type[object]) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Add an option for each field; the command takes one object."""
+    options = {field: get_args(hint)[1] for field, hint in get_type_hints(of, include_extras=True).items()}
+
+    def decorate(command: Callable[..., int]) -> Callable[..., int]:
+        @functools.wraps(command)
+        def run(*arguments: object, **values: object) -> int:
+            given = of(**{field: values.pop(field) for field in options})
+            return command(*arguments, **{name: given}, **values)
+
+        for field, option in reversed(options.items()):
+            run = click.option(*option.names, field, **option.attributes)(run)
+        return run
+
+    return decorate
 
 
 def common_options(*formats: str) -> Callable[[_Command], _Command]:

@@ -6,7 +6,7 @@ import click
 
 from hyops_gitops.cli.options import on_workspace
 from hyops_gitops.cli.output import is_terminal, note, tell
-from hyops_gitops.cli.wiring import LocalWorkspace, override_option, run_request
+from hyops_gitops.cli.wiring import LocalWorkspace, override_option, recover_option, run_request
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.recover.restore import RestorePlan, RestoreRequest, prepare_restore
 from hyops_gitops.recover.restore_write import carry_out_restore
@@ -15,7 +15,7 @@ from hyops_gitops.recover.text import restore_plan_text, restored_text
 
 @click.command()
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation. Required without a terminal.")
-@click.option("--recover", type=int, metavar="SEQ", help="Settle this open intent now; its applier must have ended.")
+@recover_option
 @click.option(
     "--tsig-key",
     "transfer_keys",

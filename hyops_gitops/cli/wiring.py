@@ -86,7 +86,16 @@ override_option = click.option(
     help="Lift one guard, for this run; the reason becomes evidence. Repeatable.",
 )
 
-
+recover_option = click.option(
+    "--recover", type=int, metavar="SEQ", help="Settle this open intent now; its applier must have ended."
+)
+site_lost_option = click.option(
+    "--site-lost",
+    "sites_lost",
+    multiple=True,
+    metavar="SITE",
+    help="A site that is down: its DNS servers are watched, not required. Repeatable.",
+)
 OVERRIDES = "HYOPS_OVERRIDES"
 
 
@@ -136,7 +145,11 @@ class LocalWorkspace(Workspace):
         super().__init__(on_event, authority_source(authority_file))
         self.root = root
         self.environ = os.environ if environ is None else environ
-        self._unpacked = _unpacked(root) if is_unpacked(root) else None  # None: a clone
+
+    @cached_property
+    def _unpacked(self) -> Unpacked | None:
+        """The folder without git; None: a clone."""
+        return _unpacked(self.root) if is_unpacked(self.root) else None
 
     @cached_property
     def history(self) -> History:

@@ -326,7 +326,7 @@ def _put(member: Member) -> _Put:
 
 
 class JsonReport:
-    """A frozen dataclass whose values are written as JSON objects, with every member."""
+    """A frozen dataclass that is written as a JSON object."""
 
     __slots__ = ()
     FORM: ClassVar[type | None] = None
@@ -339,7 +339,7 @@ class JsonReport:
 
 
 class JsonObject(JsonReport):
-    """A frozen dataclass whose values are JSON objects."""
+    """A frozen dataclass that is written and read as a JSON object."""
 
     __slots__ = ()
     LEAVES_OUT_DEFAULTS: ClassVar[bool] = True

@@ -12,13 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from hyops_gitops.core.authority import Authority
-from hyops_gitops.core.document import DocumentReader, SchemaChecker
 from hyops_gitops.core.errors import OutsideFailure, UsageError
-from hyops_gitops.core.events import OnEvent, Step
+from hyops_gitops.core.events import Step
 from hyops_gitops.core.findings import FindingsError
 from hyops_gitops.core.layout import SIGNERS_PATH
-from hyops_gitops.core.ports import Signer
-from hyops_gitops.core.tree import SourceTree
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.init import repository as codeowners
 from hyops_gitops.init.repository import (
@@ -26,7 +23,6 @@ from hyops_gitops.init.repository import (
     PLACEHOLDER_REPO,
     SIGNERS_TEMPLATE,
     Answers,
-    Ruleset,
     Tool,
     authority_text,
     check_principal,
@@ -36,15 +32,13 @@ from hyops_gitops.init.repository import (
 )
 from hyops_gitops.init.summary import InitResult, NextSteps
 from hyops_gitops.init.zone_contracts import ContractDefaults, ZoneContracts, map_contracts
-from hyops_gitops.log.admin import LogStart
+from hyops_gitops.log.admin import LogStart, start_log
+from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.validate.validation import MemoryTree, Validation, validate_tree
 
 
 class RepositoryFolder(Protocol):
     """The directory of the repository. Never overwrites a file."""
-
-    def tree(self) -> SourceTree:
-        """The existing files under `endpoints/` and `authority/`."""
 
     def has(self, path: str) -> bool:
         """Whether a path exists."""
@@ -91,33 +85,20 @@ class InitRequest:
 
     answers: Answers | None  # None: `authority_file`, or the existing one, is used
     tool: Tool
-    authority_file: bytes | None = None
-    runner: str = "hyops-applier"
-    principal: str | None = None
-    remote_url: str | None = None
-    admins: str | None = None
-    organisation: str | None = None
-    from_zone: ContractDefaults | None = None  # make contracts of the zone's records
-    commit: bool = False
-    evidence: bool = False
-    github: bool = False
-    extra: Mapping[str, bytes] | None = None  # further files, by path
-
-
-@dataclass(frozen=True, slots=True)
-class InitEnvironment:
-    """The outside; functions open what a validated authority file names."""
-
-    folder: RepositoryFolder
-    templates: Mapping[str, str]
-    schemas: Mapping[str, bytes]  # by path
-    read: DocumentReader
-    check: SchemaChecker
+    authority_file: bytes | None
+    runner: str
+    principal: str | None
+    has_key: bool  # whether the workspace has a signer
+    remote_url: str | None
+    admins: str | None
+    organisation: str | None
+    from_zone: ContractDefaults | None  # make contracts of the zone's records
     read_zone: Callable[[Authority], tuple[RRset, ...]]
-    signer: Callable[[], Signer] | None  # generates the key where asked for
-    start_log: Callable[[], LogStart]
-    set_rulesets: Callable[[Sequence[Ruleset]], Sequence[str]] | None
-    on_event: OnEvent
+    commit: bool
+    evidence: bool
+    github: bool
+    templates: Mapping[str, str]  # by path
+    files: Mapping[str, bytes]  # further ones, by path
 
 
 _HOOKS = ".pre-commit-config.yaml"
@@ -129,14 +110,14 @@ _PIN_MESSAGE = "Pin the evidence log"
 class _Draft:
     """The repository in memory."""
 
-    ports: InitEnvironment
+    workspace: Workspace
     present: Mapping[str, bytes]  # under endpoints/ and authority/
     made: Mapping[str, bytes]
 
     def judged(self, more: Mapping[str, bytes]) -> Validation:
         """Validate it with these files added."""
         tree = MemoryTree({**more, **self.made, **self.present})
-        return validate_tree(tree, self.ports.read, self.ports.check)
+        return validate_tree(tree, self.workspace.read, self.workspace.check)
 
     def authority(self) -> Authority:
         """The authority.
@@ -150,7 +131,7 @@ class _Draft:
         return validation.authority
 
 
-def init_repository(request: InitRequest, ports: InitEnvironment) -> InitResult:
+def init_repository(request: InitRequest, folder: RepositoryFolder, workspace: Workspace) -> InitResult:
     """Create the repository, or add what it lacks.
 
     Raises:
@@ -160,37 +141,43 @@ def init_repository(request: InitRequest, ports: InitEnvironment) -> InitResult:
         OutsideFailure: the zone, git, ssh-keygen or the forge.
     """
     request.tool.check()
-    ports.folder.check_place()
-    principal = _principal(request, ports)
-    draft = _draft(request, ports)
+    folder.check_place()
+    if request.evidence and not request.has_key:
+        raise UsageError(
+            "cannot sign the first entry of the log for --evidence: no key was given",
+            code="key-missing",
+            hint="give --generate-key FILE or --signing-key FILE",
+        )
+    if request.principal is not None:
+        check_principal(request.principal)
+    draft = _draft(request, workspace)
     authority = draft.authority()
-    principal = principal or f"applier@{authority.zone}"
+    principal = request.principal or f"applier@{authority.zone}"
     check_principal(principal)
-    taken = _zone_contracts(request, ports, draft, authority)
+    taken = _zone_contracts(request, draft, authority)
     validation = draft.judged(taken.contracts)
-    key = ports.signer().public_key() if ports.signer is not None else None
+    key = workspace.open_signer().public_key() if request.has_key else None
     steps = NextSteps(
         authority=authority,
-        has_tool=not _is_incomplete(ports, _HOOKS, PLACEHOLDER_REPO, request.tool.is_placeholder),
+        has_tool=not _is_incomplete(folder, _HOOKS, PLACEHOLDER_REPO, request.tool.is_placeholder),
         has_key=key is not None or SIGNERS_PATH in draft.present,
         has_contracts=bool(validation.contracts),
         committed=request.commit or request.evidence,
         log_started=request.evidence or authority.evidence.genesis is not None,
-        has_owners=not _is_incomplete(ports, codeowners.PATH, codeowners.PLACEHOLDER, request.admins is None),
+        has_owners=not _is_incomplete(folder, codeowners.PATH, codeowners.PLACEHOLDER, request.admins is None),
     )
     wanted = {
         **draft.made,
         **taken.contracts,
-        **ports.schemas,
-        **(request.extra or {}),
-        SIGNERS_PATH: signers_text(ports.templates[SIGNERS_TEMPLATE], principal, key).encode(),
+        **request.files,
+        SIGNERS_PATH: signers_text(request.templates[SIGNERS_TEMPLATE], principal, key).encode(),
         codeowners.PATH: codeowners.codeowners(validation.contracts, request.admins, request.organisation).encode(),
     }
-    others = other_files(ports.templates, authority, request.tool, request.runner, steps.markdown())
+    others = other_files(request.templates, authority, request.tool, request.runner, steps.markdown())
     wanted |= {path: text.encode() for path, text in others.items()}
-    new = {path: content for path, content in sorted(wanted.items()) if not ports.folder.has(path)}
-    ports.on_event(Step(f"writing {len(new)} files"))
-    ports.folder.write_new(new)
+    new = {path: content for path, content in sorted(wanted.items()) if not folder.has(path)}
+    workspace.on_event(Step(f"writing {len(new)} files"))
+    folder.write_new(new)
     result = InitResult(
         zone=authority.zone,
         written=tuple(new),
@@ -201,37 +188,26 @@ def init_repository(request: InitRequest, ports: InitEnvironment) -> InitResult:
         key=key,
         next=steps,
     )
-    return _with_forge(_with_git(result, request, ports, authority), request, ports, authority)
+    result = _with_git(result, request, folder, workspace, authority)
+    return replace(result, rulesets=rulesets(authority.evidence.branch)) if request.github else result
 
 
-def _is_incomplete(ports: InitEnvironment, path: str, placeholder: str, as_asked: bool) -> bool:
+def _is_incomplete(folder: RepositoryFolder, path: str, placeholder: str, as_asked: bool) -> bool:
     """Whether the existing or else the new file has a placeholder."""
-    return ports.folder.mentions(path, placeholder) if ports.folder.has(path) else as_asked
+    return folder.mentions(path, placeholder) if folder.has(path) else as_asked
 
 
-def _principal(request: InitRequest, ports: InitEnvironment) -> str | None:
-    if request.evidence and ports.signer is None:
-        raise UsageError(
-            "cannot sign the first entry of the log for --evidence: no key was given",
-            code="key-missing",
-            hint="give --generate-key FILE or --signing-key FILE",
-        )
-    if request.principal is not None:
-        check_principal(request.principal)
-    return request.principal
-
-
-def _draft(request: InitRequest, ports: InitEnvironment) -> _Draft:
-    sources = ports.folder.tree().files()
+def _draft(request: InitRequest, workspace: Workspace) -> _Draft:
+    sources = workspace.work_tree.files()
     present = {source.path: source.content for source in sources if source.content is not None}
     if any(path.startswith("authority/") and path.endswith(".yaml") for path in present):
-        return _Draft(ports, present, {})
+        return _Draft(workspace, present, {})
     if request.authority_file is not None:
-        draft = _Draft(ports, present, {"authority/zone.yaml": request.authority_file})
+        draft = _Draft(workspace, present, {"authority/zone.yaml": request.authority_file})
         zone = _zone_of(draft)
     elif request.answers is not None:
-        zone, text = request.answers.zone, authority_text(ports.templates[AUTHORITY_TEMPLATE], request.answers)
-        return _Draft(ports, present, {f"authority/{zone.replace('/', '_')}.yaml": text.encode()})
+        zone, text = request.answers.zone, authority_text(request.templates[AUTHORITY_TEMPLATE], request.answers)
+        return _Draft(workspace, present, {f"authority/{zone.replace('/', '_')}.yaml": text.encode()})
     else:
         raise UsageError("expected a zone", code="answers-missing", hint="give --zone or --authority FILE")
     return replace(draft, made={f"authority/{zone}.yaml": request.authority_file})
@@ -240,45 +216,39 @@ def _draft(request: InitRequest, ports: InitEnvironment) -> _Draft:
 def _zone_of(draft: _Draft) -> str:
     """The zone of an authority file that has no path yet."""
     (content,) = draft.made.values()
-    document, findings = draft.ports.read("authority/zone.yaml", content)
+    document, findings = draft.workspace.read("authority/zone.yaml", content)
     zone = document.data.get("zone") if document is not None and isinstance(document.data, dict) else None
     if not isinstance(zone, str) or "/" in zone:
         raise FindingsError(findings or draft.judged({}).findings, unwritten=True)
     return zone
 
 
-def _zone_contracts(request: InitRequest, ports: InitEnvironment, draft: _Draft, authority: Authority) -> ZoneContracts:
+def _zone_contracts(request: InitRequest, draft: _Draft, authority: Authority) -> ZoneContracts:
     if request.from_zone is None:
         return ZoneContracts({}, ())
-    ports.on_event(Step(f"reading the zone {authority.zone}"))
-    return map_contracts(authority, ports.read_zone(authority), request.from_zone, draft.judged)
+    draft.workspace.on_event(Step(f"reading the zone {authority.zone}"))
+    return map_contracts(authority, request.read_zone(authority), request.from_zone, draft.judged)
 
 
-def _with_git(result: InitResult, request: InitRequest, ports: InitEnvironment, authority: Authority) -> InitResult:
-    ports.folder.begin(request.remote_url)
+def _with_git(
+    result: InitResult, request: InitRequest, folder: RepositoryFolder, workspace: Workspace, authority: Authority
+) -> InitResult:
+    folder.begin(request.remote_url)
     if not (request.commit or request.evidence):
         return result
-    commit = ports.folder.commit(result.written, _FIRST_MESSAGE.format(authority.zone)) if result.written else None
+    commit = folder.commit(result.written, _FIRST_MESSAGE.format(authority.zone)) if result.written else None
     if not request.evidence or authority.evidence.genesis is not None:
         return replace(result, commit=commit)
-    started = _log_started(ports)
-    ports.folder.pin(authority.path, started.sha256)
-    commit = ports.folder.commit([authority.path], _PIN_MESSAGE)
+    started = _log_started(workspace)
+    folder.pin(authority.path, started.sha256)
+    commit = folder.commit([authority.path], _PIN_MESSAGE)
     return replace(result, commit=commit, genesis=started.sha256)
 
 
-def _log_started(ports: InitEnvironment) -> LogStart:
+def _log_started(workspace: Workspace) -> LogStart:
     """Start the log, or fail with the way to continue."""
     try:
-        return ports.start_log()
+        return start_log(workspace)
     except OutsideFailure as failure:
         hint = f"{failure.hint}; all files are committed: run `hyops-gitops evidence init` there to continue"
         raise OutsideFailure(failure.message, code=failure.code, hint=hint) from failure
-
-
-def _with_forge(result: InitResult, request: InitRequest, ports: InitEnvironment, authority: Authority) -> InitResult:
-    if not request.github:
-        return result
-    wanted = rulesets(authority.evidence.branch)
-    reports = ports.set_rulesets(wanted) if ports.set_rulesets is not None else ()
-    return replace(result, rulesets=wanted, ruleset_reports=tuple(reports))

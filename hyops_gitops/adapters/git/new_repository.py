@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from hyops_gitops.adapters.files import WorkTree, replace_file
+from hyops_gitops.adapters.files import replace_file
 from hyops_gitops.adapters.git.process import Git, no_identity, own_identity, summary
 from hyops_gitops.adapters.yaml.edit import add_scalar
 from hyops_gitops.core.errors import OutsideFailure, UsageError
@@ -20,10 +20,6 @@ class NewRepository:
         self._root = root
         self._git = Git(root, environ)
         self._identity = own_identity(environ)
-
-    def tree(self) -> WorkTree:
-        """The files under `endpoints/` and `authority/`."""
-        return WorkTree(self._root)
 
     def has(self, path: str) -> bool:
         """Whether something is at this path, be it a broken link."""
