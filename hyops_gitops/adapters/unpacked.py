@@ -264,49 +264,6 @@ class UnpackedHistory:
         return info.recorded if info is not None and here else None
 
 
-class UnpackedCustody:
-    """An audit's questions to a clone, all unknown here. Meets `Custody`."""
-
-    def versions(self, path: str, upto: str) -> frozenset[str]:
-        """Refuse: no earlier version is here.
-
-        Raises:
-            OutsideFailure: code `no-history`.
-        """
-        raise _no_history(f"what {path} was before {upto[:12]}")
-
-    def author(self, commit: str) -> str | None:  # noqa: ARG002 - the port's signature
-        """None: unknown here."""
-        return None
-
-    def merge_matches(self, merged: str, head: str) -> bool | None:  # noqa: ARG002 - the port's signature
-        """None: unknown here."""
-        return None
-
-    def messages(self, commit: str) -> Mapping[str, str]:
-        """Refuse: no commit is here.
-
-        Raises:
-            OutsideFailure: code `no-history`.
-        """
-        raise _no_history(f"with which messages the log was committed up to {commit[:12] or 'here'}")
-
-    def why_cut_off(self) -> str:
-        """The reason why the history is not whole."""
-        return (
-            "this folder is not a clone: merged commits, their authors and approvals, and who was ever listed as a "
-            "signer cannot be seen; audit a clone"
-        )
-
-    def branch_problems(self, commit: str) -> list[str]:
-        """Refuse: only the branch's last state is here.
-
-        Raises:
-            OutsideFailure: code `no-history`.
-        """
-        raise _no_history(f"whether the evidence branch only ever grew up to {commit[:12] or 'here'}")
-
-
 def read_files(directory: Path) -> Mapping[str, bytes]:
     """Every file below a folder, by its path there.
 

@@ -59,9 +59,6 @@ class AuditGit(Protocol):
     def messages(self, commit: str) -> Mapping[str, str]:
         """The message of the commit that added each file under `log/`."""
 
-    def why_cut_off(self) -> str:
-        """The reason for a partial history, and the remedy."""
-
     def branch_problems(self, commit: str) -> list[str]:
         """Problems of the evidence branch: merges, roots, changed files."""
 

@@ -40,8 +40,14 @@ from hyops_gitops.log.reconciling import pending_reviews
 from hyops_gitops.log.verify import Reading
 from hyops_gitops.log.workspace import ManagedZone, Workspace
 
+_CUT_OFF = "the history is shallow, grafted or replaced: git fetch --unshallow, then audit again"
+_NOT_A_CLONE = (
+    "this folder is not a clone: merged commits, their authors and approvals, and who was ever listed as a signer "
+    "cannot be seen; audit a clone"
+)
 
-def audit(request: AuditRequest, workspace: Workspace, git: AuditGit) -> Audit:
+
+def audit(request: AuditRequest, workspace: Workspace, git: AuditGit | None) -> Audit:
     """Make the whole audit. Writes nothing.
 
     Raises:
@@ -61,14 +67,14 @@ class _Audit:
 
     request: AuditRequest
     workspace: Workspace
-    git: AuditGit
+    git: AuditGit | None  # None: not a clone
     zone: ManagedZone
     contracts: CommitReader
     found: AuditFindings = field(default_factory=AuditFindings)
     checked: list[str] = field(default_factory=list)
 
     @classmethod
-    def begin(cls, request: AuditRequest, workspace: Workspace, git: AuditGit) -> "_Audit":
+    def begin(cls, request: AuditRequest, workspace: Workspace, git: AuditGit | None) -> "_Audit":
         workspace = workspace.replaced(read=cache(workspace.read), check=checked_once(workspace.check))
         zone = workspace.at(request.branch).zone()
         return cls(request, workspace, git, zone, CommitReader(workspace, zone.commit))
@@ -144,6 +150,9 @@ class _Audit:
                 self.found.notices.append(Notice("review", pending.seq, pending.due, pending.message))
 
     def _check_branch(self, snapshot: EvidenceSnapshot) -> None:
+        if self.git is None:
+            message = "this folder is not a clone: whether the evidence branch only ever grew is not known here"
+            raise OutsideFailure(message, code="no-history")
         problems = self.git.branch_problems(snapshot.commit)
         self.found.problems += [
             Problem("history", self.zone.authority.evidence.branch, problem) for problem in problems
@@ -154,8 +163,9 @@ class _Audit:
 
     def _check_history(self, log: Log, snapshot: EvidenceSnapshot) -> tuple[CommitInfo, ...]:
         """Check entries and commits; return the population, if it is whole."""
-        if self.workspace.history.is_shallow():
-            self.found.inconclusive.append(Problem("shallow", self.zone.authority.path, self.git.why_cut_off()))
+        if self.git is None or self.workspace.history.is_shallow():
+            why = _NOT_A_CLONE if self.git is None else _CUT_OFF
+            self.found.inconclusive.append(Problem("shallow", self.zone.authority.path, why))
             checked, others = audit_entries_at_hand(log, self.contracts, self.found)
             self.checked.append(
                 f"{checked} entries against contracts that are here; {others} name commits that are not"

@@ -160,15 +160,11 @@ class LocalWorkspace(Workspace):
 
         return UnpackedHistory(self._unpacked)
 
-    def audit_git(self) -> AuditGit:
-        """What an audit asks of the clone."""
-        if self._unpacked is None:
-            from hyops_gitops.adapters.git.clone import GitCustody
+    def audit_git(self) -> AuditGit | None:
+        """The clone, for an audit's questions; None without git."""
+        from hyops_gitops.adapters.git.clone import GitCustody
 
-            return GitCustody(self.root)
-        from hyops_gitops.adapters.unpacked import UnpackedCustody
-
-        return UnpackedCustody()
+        return GitCustody(self.root) if self._unpacked is None else None
 
     @cached_property
     def work_tree(self) -> SourceTree:

@@ -257,10 +257,6 @@ class GitCustody:
                 added[path] = message
         return added
 
-    def why_cut_off(self) -> str:
-        """The reason why the history is cut off, and a remedy."""
-        return "the history is shallow, grafted or replaced: git fetch --unshallow, then audit again"
-
     def branch_problems(self, commit: str) -> list[str]:
         """The problems of the evidence branch up to this commit."""
         return history_is_linear(GitSnapshot(self._git, commit))
