@@ -1,35 +1,50 @@
 """A lab as a value, and its state file `lab.json`."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from hyops_gitops.adapters.files import replace_file
 from hyops_gitops.core.authority import ServerAddress
+from hyops_gitops.core.codec import JsonObject
 from hyops_gitops.core.errors import InvalidData, UsageError
+from hyops_gitops.core.fields import NEVER, Matching
 from hyops_gitops.lab.processes import Process
 
 STATE_FILE = "lab.json"
 SERVICES_FOLDER = "services"  # their logs
 DATABASE_FOLDER = "database"  # of the database server, where the backend needs one
 TRANSFER_PORT = 53  # of a server in a container
-_FORMAT = "hyops-lab-state/1"
 
+FolderName = Annotated[str, Matching(r"[^/.][^/]*", "the name of a folder")]
 Backend = Literal["gsqlite3", "lmdb", "gpgsql", "gmysql"]
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
 
 
+class _Running:
+    """What is run by a process of the lab."""
+
+    __slots__ = ()
+    pid: int  # 0: not started, or stopped
+    started: int  # clock ticks from boot to the process's start: tells a recycled pid from ours
+
+    @property
+    def process(self) -> Process:
+        """The process that runs it."""
+        return Process(self.pid, self.started)
+
+
 @dataclass(frozen=True, slots=True)
-class LabServer:
+class LabServer(JsonObject, _Running):
     """One PowerDNS of a lab."""
 
-    name: str  # `primary`, `secondary1`, ...: also its folder's name
+    name: FolderName  # `primary`, `secondary1`, ...: also its folder's name
     role: Literal["primary", "secondary"]
     api: ServerAddress
     dns: ServerAddress
-    pid: int = 0  # 0: not started
-    started: int = 0  # clock ticks from boot to the process's start: tells a recycled pid from ours
+    pid: int = 0
+    started: int = 0
     transfer: ServerAddress | None = None  # where the lab's other servers reach it, if not at `dns`: in containers
 
     @property
@@ -37,47 +52,32 @@ class LabServer:
         """scheme://host:port."""
         return f"http://{self.api}"
 
-    @property
-    def process(self) -> Process:
-        """The process that runs it."""
-        return self.pid, self.started
-
 
 @dataclass(frozen=True, slots=True)
-class LabResolver:
+class LabResolver(JsonObject, _Running):
     """A caching resolver that asks the first secondary, as clients' resolvers do."""
 
-    name: str  # also its folder's name
+    name: FolderName
     dns: ServerAddress
     pid: int = 0
     started: int = 0
 
-    @property
-    def process(self) -> Process:
-        """The process that runs it."""
-        return self.pid, self.started
-
 
 @dataclass(frozen=True, slots=True)
-class LabService:
+class LabService(JsonObject, _Running):
     """A stand-in for a service: TCP, and HTTP 200 on /health."""
 
-    name: str
+    name: FolderName  # of its log
     address: ServerAddress
-    pid: int = 0  # 0: stopped, or not started yet
+    pid: int = 0
     started: int = 0
-
-    @property
-    def process(self) -> Process:
-        """The process that runs it."""
-        return self.pid, self.started
 
 
 @dataclass(frozen=True, slots=True)
-class Lab:
-    """A primary, its secondaries and helpers, in one directory."""
+class Lab(JsonObject):
+    """A primary, its secondaries and helpers, as `lab.json` holds them."""
 
-    directory: Path  # absolute
+    FORMAT = "hyops-lab-state/2"
     zone: str
     backend: Backend
     api_key: str = field(repr=False)
@@ -89,6 +89,7 @@ class Lab:
     compose: str | None = None  # the compose project, where the servers are containers
     database: Process | None = None  # the lab's own PostgreSQL or MariaDB
     native: bool = False  # the secondaries read the primary's database: nothing is transferred
+    directory: Annotated[Path, NEVER] = Path()  # absolute
 
     @property
     def servers(self) -> tuple[LabServer, ...]:
@@ -111,38 +112,6 @@ class Lab:
         """The folder of a server's configuration, data and log."""
         return self.directory / server.name
 
-    def to_json(self) -> dict[str, object]:
-        """The content of `lab.json`; it holds the API key, as `env` does."""
-        return {
-            "format": _FORMAT,
-            "zone": self.zone,
-            "backend": self.backend,
-            "api_key": self.api_key,
-            "made_directory": self.made_directory,
-            "servers": [
-                {
-                    "name": server.name,
-                    "api": [server.api.host, server.api.port],
-                    "dns": [server.dns.host, server.dns.port],
-                    "pid": server.pid,
-                    "started": server.started,
-                    "transfer": server.transfer.host if server.transfer else None,
-                }
-                for server in self.servers
-            ],
-            "resolver": _listener_state(self.resolver.name, self.resolver.dns, self.resolver.process)
-            if self.resolver
-            else None,
-            "services": [_listener_state(service.name, service.address, service.process) for service in self.services],
-            "compose": self.compose,
-            "database": list(self.database) if self.database else None,
-            "native": self.native,
-        }
-
-
-def _listener_state(name: str, address: ServerAddress, process: Process) -> dict[str, object]:
-    return {"name": name, "address": [address.host, address.port], "pid": process[0], "started": process[1]}
-
 
 def save_lab(lab: Lab) -> None:
     """Write the state file."""
@@ -159,12 +128,12 @@ def load_lab(directory: Path) -> Lab:
     directory = directory.resolve()
     path = directory / STATE_FILE
     try:
-        return _from_json(directory, json.loads(path.read_bytes()))
+        return replace(_read(path), directory=directory)
     except (FileNotFoundError, NotADirectoryError):
         raise UsageError(
             f"no lab in {directory}", code="no-lab", hint=f"start one: hyops-gitops lab up --dir {directory}"
         ) from None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, InvalidData) as error:
         raise InvalidData(
             f"{path} cannot be read as the state of a lab: {type(error).__name__}",
             code="lab-state",
@@ -172,69 +141,8 @@ def load_lab(directory: Path) -> Lab:
         ) from error
 
 
-def _from_json(directory: Path, state: dict[str, object]) -> Lab:
-    match state:
-        case {
-            "format": "hyops-lab-state/1",
-            "zone": str(zone),
-            "backend": "gsqlite3" | "lmdb" | "gpgsql" | "gmysql" as backend,
-            "api_key": str(api_key),
-            "made_directory": bool(made_directory),
-            "servers": [first, *others],
-            "resolver": resolver,
-            "services": [*services],
-            "compose": None | str() as compose,
-        }:
-            return Lab(
-                directory,
-                zone,
-                backend,
-                api_key,
-                _server(first, "primary"),
-                tuple(_server(other, "secondary") for other in others),
-                made_directory,
-                None if resolver is None else LabResolver(*_listener(resolver)),
-                tuple(LabService(*_listener(service)) for service in services),
-                compose,
-                _database(state.get("database")),
-                state.get("native") is True,
-            )
-        case _:
-            raise ValueError("not a lab's state")
-
-
-def _database(state: object) -> Process | None:
-    match state:
-        case None:
-            return None
-        case [int(pid), int(started)]:
-            return pid, started
-        case _:
-            raise ValueError("not a database's state")
-
-
-def _server(state: object, role: Literal["primary", "secondary"]) -> LabServer:
-    match state:
-        case {
-            "name": str(name),
-            "api": [str(api_host), int(api_port)],
-            "dns": [str(dns_host), int(dns_port)],
-            "pid": int(pid),
-            "started": int(started),
-            "transfer": None | str() as transfer,
-        } if "/" not in name and not name.startswith("."):
-            api, dns = ServerAddress(api_host, api_port), ServerAddress(dns_host, dns_port)
-            inside = ServerAddress(transfer, TRANSFER_PORT) if transfer else None
-            return LabServer(name, role, api, dns, pid, started, inside)
-        case _:
-            raise ValueError("not a server's state")
-
-
-def _listener(state: object) -> tuple[str, ServerAddress, int, int]:
-    match state:
-        case {"name": str(name), "address": [str(host), int(port)], "pid": int(pid), "started": int(started)} if (
-            "/" not in name and not name.startswith(".")
-        ):
-            return name, ServerAddress(host, port), pid, started
-        case _:
-            raise ValueError("not a listener's state")
+def _read(path: Path) -> Lab:
+    state = json.loads(path.read_bytes())
+    if state["format"] != Lab.FORMAT:
+        raise ValueError("the state of another version")
+    return Lab.from_json(state)

@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from hyops_gitops.core.authority import ServerAddress
 from hyops_gitops.core.errors import OutsideFailure
@@ -16,7 +17,12 @@ _KILL_S = 5.0
 _POLL_S = 0.02
 _STAT_STARTTIME = 19  # field 22 of proc(5)'s stat, counted from the state, which is field 3
 
-Process = tuple[int, int]  # pid, start time in clock ticks since boot
+
+class Process(NamedTuple):
+    """A process and its start, which a reused pid does not share."""
+
+    pid: int
+    started: int  # in clock ticks since boot
 
 
 def spawn(program: str, arguments: list[str], folder: Path, log: Path) -> Process:
@@ -36,7 +42,7 @@ def spawn(program: str, arguments: list[str], folder: Path, log: Path) -> Proces
         ],
         setsid=True,
     )
-    return pid, _start_time(pid) or 0
+    return Process(pid, _start_time(pid) or 0)
 
 
 def is_running(process: Process) -> bool:

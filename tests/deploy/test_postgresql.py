@@ -174,7 +174,7 @@ def pair(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         start(database, directory / "primary", arguments, primary),
         start(database, directory / "second", commands("secondary/compose.postgresql.yaml"), second),
     ]
-    lab = Lab(directory, "lab.internal", "gpgsql", KEY, primary, (second,), made_directory=False, native=True)
+    lab = Lab("lab.internal", "gpgsql", KEY, primary, (second,), made_directory=False, native=True, directory=directory)
     try:
         wait_until(lambda: all(answers(server) for server in lab.servers), 20, "both servers")
         create_zone(lab, lab.zone)

@@ -93,7 +93,7 @@ def test_up_status_down(
     assert capsys.readouterr().out.count("serial 1") == 3
     started = load_lab(directory)
     os.kill(started.secondaries[0].pid, signal.SIGKILL)
-    while processes.is_running((started.secondaries[0].pid, started.secondaries[0].started)):
+    while processes.is_running(started.secondaries[0].process):
         pass
     assert execute(["lab", "status", "--dir", str(directory), "--format", "json"]) == Exit.NO
     assert [server["running"] for server in json.loads(capsys.readouterr().out)["servers"]] == [True, False, True]
@@ -190,18 +190,18 @@ def test_down_never_ends_a_recycled_pid(directory: Path) -> None:
     lab = start_lab(directory, zone="drill.internal")
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as bystander:
         state = json.loads((directory / "lab.json").read_text())
-        state["servers"][0]["pid"] = bystander.pid  # our start time, another's pid
+        state["primary"]["pid"] = bystander.pid  # our start time, another's pid
         (directory / "lab.json").write_text(json.dumps(state))
         stop_lab(directory)
         assert bystander.poll() is None
         bystander.communicate(b"\n")
-    processes.stop([(lab.primary.pid, lab.primary.started)])
+    processes.stop([lab.primary.process])
 
 
 def test_a_dead_lab_is_tidied_by_the_next_up(directory: Path, repository: Path) -> None:
     assert up(directory, repository) == Exit.OK
     dead = load_lab(directory)
-    processes.stop((server.pid, server.started) for server in dead.servers)
+    processes.stop(server.process for server in dead.servers)
     assert up(directory, repository) == Exit.OK
     assert load_lab(directory).api_key != dead.api_key
 
@@ -287,7 +287,7 @@ def test_two_commands_at_once(directory: Path) -> None:
     assert caught.value.code == "lab-busy"
 
 
-@pytest.mark.parametrize("state", ["", "[]", "{}", '{"format": "hyops-lab-state/1", "zone": 1}', "\x00"])
+@pytest.mark.parametrize("state", ["", "[]", "{}", '{"format": "hyops-lab-state/2", "zone": 1}', "\x00"])
 def test_a_state_file_that_is_none(tmp_path: Path, state: str) -> None:
     (tmp_path / "lab.json").write_text(state)
     with pytest.raises(InvalidData) as caught:

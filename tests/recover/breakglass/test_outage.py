@@ -100,7 +100,7 @@ def test_segment_is_brought_in_and_its_names_wait_for_their_pull_request(outage:
     outage.forge_up()
 
     done = outage.bring_in(segment, order=CommitOptions(push=True))
-    assert (done.written, done.holds, done.reviewed_by) == (True, (world.name("first"),), "")
+    assert (done.written, done.holds, done.reviewed_by) == (True, (world.name("first"),), None)
     body = world.bodies()[-1]
     assert isinstance(body, Reconcile)
     assert body.imported is not None
