@@ -18,7 +18,7 @@ from pathlib import Path
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.lab import processes
 from hyops_gitops.lab.model import DATABASE_FOLDER, Backend, Lab
-from hyops_gitops.lab.processes import Process
+from hyops_gitops.lab.processes import StartedProcess
 
 DATABASE_USER = "pdns"  # PowerDNS's; the administrator is the program's usual one
 LOG_FILE = "log"
@@ -102,7 +102,7 @@ def sql_shell(lab: Lab, database: str, *, user: str | None = None) -> list[str]:
     return [*inside, *words, f"--user={user or 'root'}", database]
 
 
-def make_database(lab: Lab) -> Process:
+def make_database(lab: Lab) -> StartedProcess:
     """Make the folder of the lab's database server and start it.
 
     Raises:

@@ -10,7 +10,7 @@ from hyops_gitops.core.authority import ServerAddress
 from hyops_gitops.core.codec import JsonObject
 from hyops_gitops.core.errors import InvalidData, UsageError
 from hyops_gitops.core.fields import NEVER, Matching
-from hyops_gitops.lab.processes import Process
+from hyops_gitops.lab.processes import StartedProcess
 
 STATE_FILE = "lab.json"
 SERVICES_FOLDER = "services"  # their logs
@@ -30,9 +30,9 @@ class _Running:
     started: int  # clock ticks from boot to the process's start: tells a recycled pid from ours
 
     @property
-    def process(self) -> Process:
+    def process(self) -> StartedProcess:
         """The process that runs it."""
-        return Process(self.pid, self.started)
+        return StartedProcess(self.pid, self.started)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Lab(JsonObject):
     resolver: LabResolver | None = None
     services: tuple[LabService, ...] = ()
     compose: str | None = None  # the compose project, where the servers are containers
-    database: Process | None = None  # the lab's own PostgreSQL or MariaDB
+    database: StartedProcess | None = None  # the lab's own PostgreSQL or MariaDB
     native: bool = False  # the secondaries read the primary's database: nothing is transferred
     directory: Annotated[Path, NEVER] = Path()  # absolute
 
@@ -97,7 +97,7 @@ class Lab(JsonObject):
         return (self.primary, *self.secondaries)
 
     @property
-    def processes(self) -> tuple[Process, ...]:
+    def processes(self) -> tuple[StartedProcess, ...]:
         """All that `lab up` and `lab service start` have started."""
         resolvers = (self.resolver,) if self.resolver else ()
         listeners = tuple(listener.process for listener in (*self.servers, *resolvers, *self.services))

@@ -18,14 +18,14 @@ _POLL_S = 0.02
 _STAT_STARTTIME = 19  # field 22 of proc(5)'s stat, counted from the state, which is field 3
 
 
-class Process(NamedTuple):
+class StartedProcess(NamedTuple):
     """A process and its start, which a reused pid does not share."""
 
     pid: int
     started: int  # in clock ticks since boot
 
 
-def spawn(program: str, arguments: list[str], folder: Path, log: Path) -> Process:
+def spawn(program: str, arguments: list[str], folder: Path, log: Path) -> StartedProcess:
     """Start a program in a session of its own, with a log.
 
     Not `subprocess`: its object wants to be waited for, while this process is meant to live on. The shell only
@@ -42,10 +42,10 @@ def spawn(program: str, arguments: list[str], folder: Path, log: Path) -> Proces
         ],
         setsid=True,
     )
-    return Process(pid, _start_time(pid) or 0)
+    return StartedProcess(pid, _start_time(pid) or 0)
 
 
-def is_running(process: Process) -> bool:
+def is_running(process: StartedProcess) -> bool:
     """Whether this very process still runs; a zombie does not."""
     pid, started = process
     if pid <= 0:
@@ -59,7 +59,7 @@ def is_running(process: Process) -> bool:
         return False
 
 
-def stop(processes: Iterable[Process], *, first: signal.Signals = signal.SIGTERM) -> None:
+def stop(processes: Iterable[StartedProcess], *, first: signal.Signals = signal.SIGTERM) -> None:
     """Terminate these processes, then kill them; reused pids are left alone."""
     alive = [process for process in processes if is_running(process)]
     for number, patience_s in ((first, _TERM_S), (signal.SIGKILL, _KILL_S)):
