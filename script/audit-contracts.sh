@@ -19,9 +19,14 @@ g log -m --format= --raw --no-abbrev "$contracts" -- authority/allowed_signers |
   sort -u > "$w/versions"
 
 cut -d ' ' -f 2 "$w/files" | sort -u - "$w/versions" | while read -r id; do
-  g cat-file blob "$id" > "$w/blobs/$id" && jq -Rs --arg id "$id" '{($id): .}' "$w/blobs/$id"
-done > "$w/texts" # {BLOB: content}
-(cd "$w/blobs" && find . -type f -printf '%P\n' | xargs -r sha256sum) > "$w/sums" # lines SHA256 BLOB
+  g cat-file blob "$id" > "$w/blobs/$id" || rm "$w/blobs/$id"
+done
+(
+  cd "$w/blobs" || exit
+  find . -type f -printf '%P\n' > "$w/ids"
+  xargs -r sha256sum < "$w/ids" > "$w/sums" # lines SHA256 BLOB
+  sed 's/.*/--rawfile & &/' "$w/ids" | xargs -r -L 500 jq -n '$ARGS.named' > "$w/texts" # {BLOB: content}
+)
 
 # Lines COMMIT SHA256  PATH: a manifest is the sha256sum of a commit's contracts and authority files.
 awk '

@@ -322,29 +322,23 @@ signed() { # file, principal, time, namespace, key
   ) && [[ $verdict == *" key ${prints[$5]}" ]]
 }
 
-namespaces() { # type of an entry
-  echo hyops-gitops
-  if [ "$1" = trust ]; then echo hyops-gitops-trust; fi
-}
-
-pages() { # number and file of an entry: the pages that end with it
-  if (($1 == count)); then echo LOG.md; fi
-  if (($1 % 100 == 99 || $1 == count)); then echo "${2%/*}/README.md"; fi
-}
-
 seq=0 # counted here: no number from an entry takes part in a calculation
-while IFS=$'\t' read -r principal time type key <&3; do
+while IFS=$'\t' read -r principal time type key <&3 && read -r file <&4; do
   seq=$((seq + 1))
-  file=$(sed -n "${seq}p" "$w/entries")
+  namespaces=(hyops-gitops)
+  if [ "$type" = trust ]; then namespaces+=(hyops-gitops-trust); fi
   used='' # the namespace in which it is signed
-  for namespace in $(namespaces "$type"); do
+  for namespace in "${namespaces[@]}"; do
     if [ -z "$used" ] && signed "$file" "$principal" "$time" "$namespace" "$key"; then used=$namespace; fi
   done
   echo "$used" >> "$w/ns"
-  for page in $(pages "$seq" "$file"); do
+  pages=() # those that end with this entry
+  if ((seq == count)); then pages+=(LOG.md); fi
+  if ((seq % 100 == 99 || seq == count)); then pages+=("${file%/*}/README.md"); fi
+  for page in "${pages[@]+"${pages[@]}"}"; do
     signed "$page" "$principal" "$time" "$used" "$key" || echo "$page"
   done >> "$w/pages"
-done 3< <(jq -r '.predicate | [.signer.principal, .time, .type, .signer.key] | @tsv' "$w/all")
+done 3< <(jq -r '.predicate | [.signer.principal, .time, .type, .signer.key] | @tsv' "$w/all") 4< "$w/entries"
 check 'signatures' "$(
   [ "$seq" = "$count" ] || echo "only $seq entries name a signer"
   grep -n '^$' "$w/ns" | sed 's/:/ is not signed as it says/'
