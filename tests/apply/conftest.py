@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,20 @@ def shared_zone(lab: Lab) -> str:
 @pytest.fixture
 def site(lab: Lab, zone_name: str, tmp_path: Path) -> Iterator[Site]:
     """A site with `first` applied; proof is asked of the primary only."""
-    site = Site.make(tmp_path / "site", zone_name, lab, convergence=PRIMARY_ONLY)
+    with applied(Site.make(tmp_path / "site", zone_name, lab, convergence=PRIMARY_ONLY)) as site:
+        yield site
+
+
+@pytest.fixture(scope="module")
+def lasting_site(lab: Lab, shared_zone: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The same for a module whose tests leave no intent open, so that the next can go on from there."""
+    with applied(Site.make(tmp_path_factory.mktemp("site"), shared_zone, lab, convergence=PRIMARY_ONLY)) as site:
+        yield site
+
+
+@contextmanager
+def applied(site: Site) -> Iterator[Site]:
+    """Apply once, and end the proxy afterwards."""
     try:
         site.apply()
         yield site

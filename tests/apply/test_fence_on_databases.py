@@ -14,11 +14,11 @@ from hyops_gitops.core.markers import claim_name
 from hyops_gitops.lab.model import BACKENDS, Lab
 from hyops_gitops.log.workspace import Workspace
 from tests.conftest import SAID
-from tests.support.site import Applier, Site, results
+from tests.support.site import LONG, Applier, Site, results
 
 every_database = pytest.mark.parametrize("lab", BACKENDS, indirect=True, scope="session")
 sql_servers = pytest.mark.parametrize("lab", ["gpgsql", "gmysql"], indirect=True, scope="session")
-TRIES = 50  # of each race
+TRIES = 200 if LONG else 20  # of each race
 
 
 @pytest.fixture

@@ -24,6 +24,12 @@ OPEN = MARKS[MARKS.index("intent-pushed") : MARKS.index("result-pushed")]
 pytestmark = [pytest.mark.authority, pytest.mark.every_backend]
 
 
+@pytest.fixture
+def site(lasting_site: Site) -> Site:
+    """One for all kills: each is made good before the next."""
+    return lasting_site
+
+
 def reconcile(site: Site, before: int) -> Log:
     """One ordinary apply, at once: this boot's process is gone. `before`: the log's length before the accident."""
     receipt = site.apply()

@@ -7,7 +7,13 @@ import pytest
 from tests.support.world import World
 
 
+@pytest.fixture(scope="session")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """What each test has a copy of."""
+    return World.make(tmp_path_factory.mktemp("begun"), "off.internal")
+
+
 @pytest.fixture
-def offline(tmp_path: Path) -> World:
+def offline(begun: World, tmp_path: Path) -> World:
     """A world whose servers do not answer; its log is started."""
-    return World.make(tmp_path, "off.internal")
+    return begun.copied(tmp_path)

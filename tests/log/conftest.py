@@ -25,7 +25,13 @@ def make_key(tmp_path: Path) -> MakeKey:
     return make
 
 
+@pytest.fixture(scope="session")
+def custody(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """What each test has a copy of."""
+    return World.make(tmp_path_factory.mktemp("custody"), ZONE)
+
+
 @pytest.fixture
-def world(tmp_path: Path) -> World:
+def world(custody: World, tmp_path: Path) -> World:
     """A clone with a log of one entry; nobody serves its zone."""
-    return World.make(tmp_path, ZONE)
+    return custody.copied(tmp_path)

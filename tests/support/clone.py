@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -184,6 +185,27 @@ class Clone:
         """Commit the whole work tree and push it where there is a remote."""
         self.git("add", "-A")
         self.git("commit", "-q", "--allow-empty", "-m", message)
+        commit = self.git("rev-parse", "HEAD")
         if push and self.remote is not None:
+            self._publish(commit, self.remote)
+        return commit
+
+    def _publish(self, commit: str, remote: Path) -> None:
+        """Make it main of the remote: by hand where that is the same, since a push takes eight processes."""
+        own = self.root / ".git"
+        hooks = [hook for hook in (remote / "hooks").glob("*") if hook.suffix != ".sample"]
+        if hooks or not own.is_dir() or any((own / "objects/pack").glob("*.pack")):
             self.git("push", "-q", "--force", "origin", "HEAD:main")
-        return self.git("rev-parse", "HEAD")
+            return
+        for folder in (own / "objects").glob("[0-9a-f][0-9a-f]"):
+            theirs = remote / "objects" / folder.name
+            theirs.mkdir(exist_ok=True)
+            known = {path.name for path in theirs.iterdir()}
+            for path in folder.iterdir():
+                if path.name not in known:
+                    shutil.copy(path, theirs)
+        for ref in (remote / "refs/heads/main", own / "refs/remotes/origin/main"):
+            ref.parent.mkdir(parents=True, exist_ok=True)
+            new = ref.with_suffix(".new")
+            new.write_text(f"{commit}\n")
+            new.replace(ref)

@@ -7,6 +7,7 @@ ports, so that a test can inject the one fault it is about.
 import contextlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,6 +93,17 @@ class World(ServedZone, Tampering):
         if init:
             world.start_log()
         return world
+
+    def copied(self, directory: Path) -> "World":
+        """The same, key included, below another directory that is empty: a tenth of the work of `make`."""
+        old = self.root.parent
+        shutil.copytree(old, directory, symlinks=True, dirs_exist_ok=True)
+        config = directory / self.root.relative_to(old) / ".git/config"
+        config.write_text(config.read_text().replace(str(old), str(directory)))
+        root, key = directory / self.root.relative_to(old), directory / self.key.relative_to(old)
+        remote = self.remote and directory / self.remote.relative_to(old)
+        environ = {**self.environ, "HYOPS_SIGNING_KEY_FILE": str(key)}
+        return World(root, self.zone, environ, self.lab, remote, key, dict(self.policy))
 
     def start_log(self) -> str:
         """Genesis, its digest pinned and committed; the digest."""
