@@ -29,7 +29,17 @@ TRANSFERS = {"xfr-cycle-interval": "3600", "retrieval-threads": "1"}
 _numbers = itertools.count(1)
 _LABS = frozenset({"lab", "small_lab", "service_lab"})
 _MARKERS = frozenset({"every_backend", "one_backend", "only_backend"})
-settings.register_profile("suite", deadline=None)  # the machine may be busy, and no test asserts time
+_LONGEST = (  # 10 s and more a test, and of no `lab`, which would be started twice
+    "tests/docs/test_scripts.py",
+    "tests/hooks/",
+    "tests/recover/bundle/test_island.py",
+    "tests/release/",
+    "tests/stories/cutover/test_page.py",
+    "tests/stories/docker/",
+    "tests/stories/test_runbooks.py",
+)
+EXAMPLES = 500 if "HYOPS_LONG" in os.environ else 50
+settings.register_profile("suite", deadline=None, max_examples=EXAMPLES)  # the machine may be busy
 settings.load_profile("suite")
 
 
@@ -72,6 +82,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if other:
         config.hook.pytest_deselected(items=other)
         items[:] = [item for item in items if item not in set(other)]
+
+
+@pytest.hookimpl(specname="pytest_collection_modifyitems", trylast=True)
+def pytest_begin_with_the_longest(items: list[pytest.Item]) -> None:
+    """Once little is left, a worker with a long test would keep the others waiting."""
+    items.sort(key=lambda item: not item.nodeid.startswith(_LONGEST))
 
 
 def _is_of_another(item: pytest.Item, chosen: str) -> bool:
