@@ -101,9 +101,18 @@ def entry_path(zone: str, seq: int) -> str:
 
 def encode(envelope: Envelope, body: Body) -> bytes:
     """The entry's bytes."""
+    return statement_of(envelope, fields_of(body))
+
+
+def fields_of(body: Body) -> Json:
+    """The members of an entry that its type has."""
+    return {**body.to_json(), "type": type_name(body)}
+
+
+def statement_of(envelope: Envelope, fields: Json) -> bytes:
+    """The bytes of an entry with these members of its type."""
     statement = envelope.to_json()
-    predicate = cast("Json", statement["predicate"])
-    predicate.update(body.to_json(), type=type_name(body))
+    cast("Json", statement["predicate"]).update(fields)
     return canonical_json({"_type": STATEMENT_TYPE, "predicateType": PREDICATE_TYPE, **statement})
 
 

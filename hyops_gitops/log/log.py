@@ -12,7 +12,7 @@ from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.admin_entries import Gap, Genesis, ImportedSegment, Reconcile
 from hyops_gitops.log.entries import Intent, Result, Unchanged, ZoneDrift
-from hyops_gitops.log.envelope import Entry, EntryList, decode
+from hyops_gitops.log.envelope import Entry, EntryList
 from hyops_gitops.log.ledger import Ledger
 from hyops_gitops.log.parts import Hold, ZoneDigests
 from hyops_gitops.log.segment import SegmentRef
@@ -82,9 +82,11 @@ class Log:
             segments={},
         )
 
-    def with_entry(self, commit: str, data: bytes, signature: bytes, observed: Zone, state: ManagedSet) -> "Log":
-        """The log with one more entry."""
-        entries = self.entries.extended(data, decode(data))
+    def with_entry(
+        self, commit: str, data: bytes, entry: Entry, signature: bytes, observed: Zone, state: ManagedSet
+    ) -> "Log":
+        """The log with one more entry, whose bytes are `data`."""
+        entries = self.entries.extended(data, entry)
         return replace(
             self,
             commit=commit,

@@ -19,7 +19,17 @@ from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.admin_entries import Genesis, Reconcile
 from hyops_gitops.log.branch import Signers
 from hyops_gitops.log.entries import Body
-from hyops_gitops.log.envelope import NO_HASH, EntryList, Envelope, Subject, decode, encode, entry_path
+from hyops_gitops.log.envelope import (
+    NO_HASH,
+    Entry,
+    EntryList,
+    Envelope,
+    Subject,
+    decode,
+    entry_path,
+    fields_of,
+    statement_of,
+)
 from hyops_gitops.log.log import README, Log, state_path, zone_path
 from hyops_gitops.log.pages import FORM, LOG_PAGE, folder_page, folder_readme, log_page, subject
 from hyops_gitops.log.trust import GIT_NAMESPACE, MAIN_NAMESPACE
@@ -143,7 +153,7 @@ class EntryWriter:
         """Write genesis; the SHA-256 of the entry."""
         derived = {README: readme, zone_path(zone): b"", state_path(zone): b""}
         envelope = self.author.first(zone, log_id, Zone.of(zone, ()))
-        data, _, _ = self._write(None, EntryList(), envelope, body, derived, {})
+        data, _, _, _ = self._write(None, EntryList(), envelope, body, derived, {})
         return sha256_hex(data)
 
     def append(
@@ -159,10 +169,10 @@ class EntryWriter:
         self.require_trust(log)
         derived = {zone_path(log.zone): observed.data, state_path(log.zone): state.data}
         envelope = self.author.following(log, observed, {README: log.head.envelope.files[README]})
-        data, signature, commit = self._write(log.commit, log.entries, envelope, body, derived, more or {})
+        data, entry, signature, commit = self._write(log.commit, log.entries, envelope, body, derived, more or {})
         if isinstance(body, Reconcile) and body.imported is not None:
             log = replace(log, segments={**log.segments, body.segment: recorded_entries(body, more or {})})
-        return log.with_entry(commit, data, signature, observed, state)
+        return log.with_entry(commit, data, entry, signature, observed, state)
 
     def require_trust(self, log: Log) -> None:
         """Whether the log counts this writer's key.
@@ -185,15 +195,18 @@ class EntryWriter:
         body: Body,
         derived: Mapping[str, bytes],
         more: Mapping[str, bytes],
-    ) -> tuple[bytes, bytes, str]:
-        """Sign and commit an entry and its pages; entry, signature, commit."""
+    ) -> tuple[bytes, Entry, bytes, str]:
+        """Sign and commit an entry and its pages; its bytes, the entry, signature, commit."""
         zone, seq = envelope.zone, envelope.seq
         # The pages say what the entry says, and the entry pins the pages: they are made from the unpinned entry.
-        unpinned = encode(envelope, body)
-        entries = before.extended(unpinned, decode(unpinned))
+        fields = fields_of(body)
+        unpinned = statement_of(envelope, fields)
+        entry = decode(unpinned)
+        entries = before.extended(unpinned, entry)
         pages = {LOG_PAGE: log_page(zone, entries), folder_page(zone, seq): folder_readme(zone, entries, seq)}
         pinned = {path: sha256_hex(content) for path, content in {**derived, **pages}.items()}
-        data = encode(replace(envelope, files={**envelope.files, **pinned}), body)
+        envelope = replace(envelope, files={**envelope.files, **pinned})
+        data = statement_of(envelope, fields)
         signatures = {path: self.author.own.sign(content) for path, content in pages.items()}
         signatures[entry_path(zone, seq)] = signature = self.author.own.sign(data)
         files: dict[str, bytes | None] = {**more, **derived, **pages, entry_path(zone, seq): data}
@@ -203,7 +216,7 @@ class EntryWriter:
         commit = self.store.append(parent, files, line, envelope.principal, envelope.time, sign)
         for problem in self.store.mirror(commit):
             self.warn(problem)
-        return data, signature, commit
+        return data, replace(entry, envelope=envelope, sha256=sha256_hex(data)), signature, commit
 
     def _sign_commit(self, payload: bytes) -> bytes:
         return self.author.own.signer.sign(payload, GIT_NAMESPACE)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated
 
 from hyops_gitops.core.canonical import canonical_json, sha256_hex
@@ -105,7 +106,7 @@ class Note(JsonObject):
     message: str  # what is worth knowing
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: it keeps the zone that it leads to
 class Plan:
     """Everything one apply would do to one zone."""
 
@@ -121,6 +122,10 @@ class Plan:
 
     def expected_zone(self) -> Zone:
         """The whole zone after this plan."""
+        return self._expected
+
+    @cached_property
+    def _expected(self) -> Zone:
         return zone_after(self.observed, self.changes)
 
     def digest(self) -> str:

@@ -14,7 +14,7 @@ from hyops_gitops.core.text import first_few
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.branch import Signers
 from hyops_gitops.log.entries import Body, Intent
-from hyops_gitops.log.envelope import encode
+from hyops_gitops.log.envelope import decode, encode
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.segment import START_ZONE, entry_file, witness_file
 from hyops_gitops.log.trust import BREAKGLASS_NAMESPACE
@@ -120,7 +120,7 @@ class SegmentWriter:
             files[witness_file(seq)] = self.witness.sign(data)
         files |= {f"{entry_file(seq)}.sig": signature, entry_file(seq): data}
         self.reader.folder.append(log.segment.id, files, entry_file(seq))
-        return log.with_entry(f"{log.segment.id}:{seq}", data, signature, observed, state)
+        return log.with_entry(f"{log.segment.id}:{seq}", data, decode(data), signature, observed, state)
 
 
 def check_end(segment: Segment, log: Log, primary: Anchor | None, ask: Callable[[], Sequence[Served]]) -> str | None:

@@ -121,7 +121,7 @@ class Paper:
         }
         author = Author(SigningKey(PaperSigner(key), key, by, namespace), HASH, None, "paper", {})  # type: ignore[arg-type]
         writer = EntryWriter(self, author)  # type: ignore[arg-type]
-        data, signature, _ = writer._write(COMMIT, self.entries, edit(envelope), body, derived, {})
+        data, _, signature, _ = writer._write(COMMIT, self.entries, edit(envelope), body, derived, {})
         self.entries = self.entries.extended(data, decode(data))
         self.sig = sha256_hex(signature)
         self.trees.append((dict(self.files), self.state))

@@ -100,11 +100,11 @@ class _ZoneApi:
 
         `body` is the upload, None when there was none.
         """
+        if 200 <= reply.status < 300:  # noqa: PLR2004 - the bounds of a class of HTTP status (RFC 9110)
+            return
         server = f"PowerDNS at {self._http.url}"
         reason = self._http.quote(error_text(reply.body))
         match reply.status:
-            case status if 200 <= status < 300:  # noqa: PLR2004 - the bounds of a class of HTTP status (RFC 9110)
-                return
             case status if 300 <= status < 400:  # noqa: PLR2004 - as above
                 raise OutsideFailure(
                     f"{server} answered {status}, a redirect to {_host(reply.headers.get('location', ''))}",
