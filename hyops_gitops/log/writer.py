@@ -196,7 +196,7 @@ class EntryWriter:
         derived: Mapping[str, bytes],
         more: Mapping[str, bytes],
     ) -> tuple[bytes, Entry, bytes, str]:
-        """Sign and commit an entry and its pages; its bytes, the entry, signature, commit."""
+        """Sign and commit an entry; its bytes, the entry, signature, commit."""
         zone, seq = envelope.zone, envelope.seq
         # The pages say what the entry says, and the entry pins the pages: they are made from the unpinned entry.
         fields = fields_of(body)
