@@ -1,5 +1,7 @@
 """The evidence branch of a clone, where it counts."""
 
+import io
+
 from hyops_gitops.log.entries import Body
 from hyops_gitops.log.envelope import Entry, decode, entry_path
 from tests.support.clone import Clone, run
@@ -18,9 +20,13 @@ class RecordedLog(Clone):
 
     def entries(self) -> list[Entry]:
         """Every entry, in order."""
-        where = self.remote or self.root
-        paths = run("git", "-C", where, "ls-tree", "-r", "--name-only", "refs/heads/evidence").decode().split()
-        return [decode(self.evidence(path)) for path in paths if path.startswith("log/") and path.endswith(".json")]
+        git = ("git", "-C", self.remote or self.root)
+        paths = run(*git, "ls-tree", "-r", "--name-only", "refs/heads/evidence").decode().split()
+        asked = [
+            f"refs/heads/evidence:{path}\n" for path in paths if path.startswith("log/") and path.endswith(".json")
+        ]
+        answer = io.BytesIO(run(*git, "cat-file", "--batch=%(objectsize)", stdin="".join(asked).encode()))
+        return [decode(answer.read(int(answer.readline()) + 1)[:-1]) for _ in asked]
 
     def bodies(self) -> list[Body]:
         """What the entries say."""

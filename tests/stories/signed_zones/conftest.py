@@ -99,14 +99,15 @@ class Validating:
         self._process = subprocess.Popen(
             [find_recursor(), f"--config-dir={directory}"], cwd=directory, stdout=self._log, stderr=self._log
         )
-        wait_until(lambda: self.asked(self._name, "SOA")[0] != "SILENT", 30, "the resolver")
+        # What it is asked before it is ready it never answers.
+        wait_until(lambda: self.asked(self._name, "SOA", 0.3)[0] != "SILENT", 30, "the resolver")
 
-    def asked(self, name: str, rrtype: str = "A") -> Answered:
+    def asked(self, name: str, rrtype: str = "A", timeout_s: float = 5) -> Answered:
         """The code of its answer, and whether it vouches for it."""
         query = dns.message.make_query(name, rrtype, want_dnssec=True)
         query.flags |= dns.flags.AD
         try:
-            reply = dns.query.udp(query, self.address.host, port=self.address.port, timeout=5)
+            reply = dns.query.udp(query, self.address.host, port=self.address.port, timeout=timeout_s)
         except (OSError, dns.exception.DNSException):
             time.sleep(0.1)
             return "SILENT", False
