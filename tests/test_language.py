@@ -25,7 +25,6 @@ FROZEN = frozenset(
         "nobody approved it",
         "mended",
         "somebody",
-        " needs the approval of somebody else: ",
         "changed by somebody else since the plan: ",
         "the log went on without this intent",
         README_TEXT,

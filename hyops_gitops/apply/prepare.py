@@ -258,7 +258,7 @@ def _check_separation(limits: Limits, people: tuple[Attributed, ...], request: A
             why := attributed.unanswered or missing_approval(attributed.merged, attributed.pushers)
         ):
             raise Refused(
-                f"commit {attributed.commit.id[:12]} needs the approval of somebody else: {why}",
+                f"commit {attributed.commit.id[:12]} needs the approval of another person: {why}",
                 guard=_GUARD,
                 hint=f"if this is right: {override_line(_GUARD)}",
             )

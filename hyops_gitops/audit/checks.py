@@ -46,7 +46,7 @@ def check_observations(
     anchor = intent_entry.anchor.rrset(zone)
     for server in result.servers:
         if server.verdict == "converged" and (question := _unmet(server, intent.changes, anchor)):
-            message = f"{server.role} {server.name} is called converged, but answered otherwise: {question}"
+            message = f"{server.role} {server.name} is recorded as converged, but answered otherwise: {question}"
             yield Problem("not-converged", path, message)
     if not result.converged:
         return

@@ -97,7 +97,7 @@ def _signing_key(repository: Repository) -> str:
     signer.sign(b"hyops-gitops doctor: can this key sign?\n", _TRIAL_NAMESPACE)
     if line.valid_before is not None and line.valid_before - now < _SOON:
         raise Refused(
-            f"the key of {line.principal} may sign until {line.valid_before:%Y-%m-%dT%H:%M:%SZ} only",
+            f"the key of {line.principal} may sign only until {line.valid_before:%Y-%m-%dT%H:%M:%SZ}",
             guard="signing-key",
             hint="list its successor now, then: hyops-gitops keys trust PRINCIPAL --reason REASON",
         )
@@ -131,7 +131,7 @@ def _key_trusted(repository: Repository) -> str:
 def _remote(repository: Repository) -> str:
     remote = repository.authority.evidence.remote
     if remote is None:
-        return "none: the log stays in this clone, which is then all there is of it"
+        return "no remote: this clone holds the only copy of the log"
     head = repository.remote_head()
     return f"{remote} answers; {repository.authority.evidence.branch} is {'at ' + head[:12] if head else 'not there'}"
 
@@ -146,7 +146,7 @@ def _push(repository: Repository) -> str:
         raise OutsideFailure(
             f"{settings.remote} does not let us push: {why}",
             code="remote-refuses",
-            hint="give the applier a deploy key that may write; nothing else has to be able to",
+            hint="give the applier, and nothing else, a deploy key that may write",
         )
     return f"{settings.remote} lets us push {settings.branch}, as far as a dry run tells"
 
@@ -166,9 +166,9 @@ def _protection_main(repository: Repository) -> str:
 def _rules(repository: Repository, branch: str) -> BranchRules:
     settings = repository.authority.evidence
     if settings.remote is None:
-        raise CannotSee("no remote that could protect anything", "add one, and name it as evidence.remote")
-    hidden = f"what protects {branch} on {settings.remote} cannot be seen from here"
-    remedy = "look at it where the forge shows it; docs/github.md lists what has to stand there"
+        raise CannotSee("no remote, so nothing protects the log", "add one, and name it as evidence.remote")
+    hidden = f"cannot see what protects {branch} on {settings.remote}"
+    remedy = "check it on the forge; docs/github.md lists the rules it needs"
     try:
         rules = repository.workspace.open_remote(settings).rules(branch)
     except OutsideFailure as failure:
@@ -187,14 +187,14 @@ def _all_of(required: frozenset[str], seen: BranchRules, hint: str) -> str:
 def outside(authority: Authority, what: str, site: str | None, option: str) -> str:
     """Whether something stands outside the failure domain."""
     if site is None:
-        raise CannotSee(f"where {what} stands is not known", f"give it: {option} SITE")
+        raise CannotSee(f"the site of {what} is not known", f"pass {option} SITE")
     if site == authority.failure_domain:
         raise InvalidData(
-            f"{what} stands in the failure domain {site}",
+            f"{what} is in the failure domain {site}",
             code="failure-domain",
-            hint="when that site is lost, nothing could be moved: let it stand elsewhere",
+            hint="put it at another site: with this one lost, nothing can be moved",
         )
-    return f"{what} stands at {site}, outside of {authority.failure_domain}"
+    return f"{what} is at {site}, outside {authority.failure_domain}"
 
 
 class CheckupDocument:

@@ -48,7 +48,7 @@ def signed_zone(header: ZoneHeader, authority: Authority, workspace: Workspace) 
 
 def _unsigned(zone: str, keys: tuple[bool, ...] | None) -> str:
     if keys is None:
-        return "not signed; keys that do not sign are not shown to this key"
+        return "not signed; unused DNSSEC keys are not shown to this API key"
     if keys:
         raise CannotSee(
             f"not signed, though it has {counted(len(keys), 'key')}, none of them active and published: while the "
@@ -164,12 +164,12 @@ def _isolation(primary: PrimaryServer) -> str:
     if primary.request.race:
         return _raced(primary, backends)
     if backends and {name.partition(":")[0] for name in backends} <= ONE_WRITER:
-        return f"{shown} lets one writer in at a time"
+        return f"{shown} has one writer at a time"
     if asked in ENOUGH:
         return f"pdns.conf asks {shown} for {asked}"
     seen = f"pdns.conf asks {shown} for {asked}" if asked else f"the API does not show the isolation of {shown}"
     raise CannotSee(
-        f"{seen}: where another program writes this zone too, their updates may pass each other",
+        f"{seen}: concurrent updates by another program may leave rows that contradict each other",
         "`doctor --race` tries it in a scratch zone; where the applier is the only writer, attest that. "
         + closing_settings(backends),
     )
@@ -182,7 +182,7 @@ def _raced(primary: PrimaryServer, backends: Collection[str]) -> str:
         if error.code != "powerdns-unauthorized":
             raise
         raise CannotSee(
-            f"no zone can be made through this API to race in: {error.message}",
+            f"cannot create a scratch zone through this API: {error.message}",
             "a proxy that lets only one zone through refuses it: run this where `restore` runs, past the proxy",
         ) from None
     if not outcome.kept_apart:
@@ -202,9 +202,9 @@ def _soa_edit_api(primary: PrimaryServer) -> str:
         raise Refused(stuck.message, guard=stuck.guard, hint=stuck.hint)
     if forecast_serial(header, primary.workspace.clock.now()).stored_moves is None:
         raise CannotSee(
-            f"{header.soa_edit_api}, and the serial is within two minutes of the time: whether the next write moves it "
-            "is seen after that write",
-            "look again in two minutes",
+            f"cannot tell whether the next write moves the serial: SOA-EDIT-API is {header.soa_edit_api}, and the "
+            "serial is within two minutes of the time",
+            "run this again in two minutes",
         )
     return header.soa_edit_api
 
@@ -214,11 +214,11 @@ def _served_serial(primary: PrimaryServer) -> str:
     if stuck is not None and stuck.guard == "served-serial":
         raise Refused(stuck.message, guard=stuck.guard, hint=stuck.hint)
     if stuck is not None:
-        return f"serial {header.edited_serial} is served; what moves the zone's own is the question first"
+        return f"serial {header.edited_serial} is served; settle soa-edit-api first"
     if forecast_serial(header, primary.workspace.clock.now()).served_moves is None:
         raise CannotSee(
-            f"serial {header.edited_serial} is served of {header.serial}; how it comes of it is not shown, so whether "
-            "the next write moves it is seen after that write",
+            f"cannot tell whether the next write moves the served serial {header.edited_serial}: the API does not show "
+            "how it is made of {header.serial}",
             "give the zone a SOA-EDIT of its own in place of default-soa-edit",
         )
     return f"serial {header.edited_serial} is served, and the next write moves it"
@@ -243,7 +243,7 @@ def _rows(primary: PrimaryServer) -> str:
     if damage := find_damage(primary.reader().rrsets()):
         hint = f"{REPAIR}; prevent it: {SETTINGS}"
         raise OutsideFailure(damage_words(damage), code="damaged", hint=hint)
-    return "none contradicts another"
+    return "no rows contradict each other"
 
 
 def _clock(primary: PrimaryServer) -> str:
@@ -252,10 +252,10 @@ def _clock(primary: PrimaryServer) -> str:
     check_clock(now, log.head.envelope.time, header.server_time)
     if header.server_time is None:
         raise CannotSee(
-            "not behind the log; PowerDNS itself tells no time to compare with",
+            "not behind the log; PowerDNS sends no Date to compare with",
             "compare `date -u` here and on the primary, or put a proxy that sends Date before the API",
         )
-    return f"{(now - header.server_time).total_seconds():+.0f} s off the API's"
+    return f"{(now - header.server_time).total_seconds():+.0f} s from the API's"
 
 
 def _plan(primary: PrimaryServer) -> str:

@@ -69,8 +69,8 @@ def _secondary_api(workspace: Workspace, authority: Authority, secondary: Second
     reader = workspace.open_secondary(authority, secondary)
     if reader is None:
         raise CannotSee(
-            "no key is bound to its api_url, so it is not asked to transfer at once; NOTIFY has to do",
-            "keep its URL in HYOPS_SECONDARY_URLS beside its key, or take api_url out",
+            "no key is bound to its api_url, so it transfers only when NOTIFY arrives",
+            "put its URL into HYOPS_SECONDARY_URLS beside its key, or remove api_url",
         )
     kind = reader.header().kind
     if kind not in ("slave", "secondary", "consumer"):
@@ -148,7 +148,7 @@ def _database(workspace: Workspace, authority: Authority, secondary: Secondary, 
     if reader is None:
         raise CannotSee(
             "no key is bound to its api_url, so its caches are not flushed after a change",
-            "keep its URL in HYOPS_SECONDARY_URLS beside its key, or take api_url out",
+            "put its URL into HYOPS_SECONDARY_URLS beside its key, or remove api_url",
         )
     seen = reader.header()
     if seen.kind in ("slave", "secondary", "consumer"):
@@ -197,7 +197,7 @@ def served_serial_of(workspace: Workspace, zone: str, address: ServerAddress) ->
         raise OutsideFailure(
             f"{address} has no authority for {zone} (it answers {answer.rcode})",
             code="not-authoritative",
-            hint="make the zone there; is this the right address?",
+            hint="create the zone there, or correct the address",
         )
     return serial
 
@@ -213,11 +213,11 @@ def conclusive(workspace: Workspace, address: ServerAddress, question: Question,
     if answer.conclusive:
         return answer
     if answer.rcode == "SILENT":
-        hint = "does it run, and may this machine ask it? `dig @HOST -p PORT ZONE SOA`"
+        hint = "check that it runs and that this machine may ask it: `dig @HOST -p PORT ZONE SOA`"
         raise OutsideFailure(f"{address} does not answer", code="silent", hint=hint)
     message = f"{address} answered {answer.rcode} for {question.name}: what it serves cannot be seen"
     if answer.rcode == "REFUSED":
-        hint = "make the zone there, or let this machine ask; is this the right address?"
+        hint = "create the zone there, let this machine ask, or correct the address"
         raise OutsideFailure(message, code="not-authoritative", hint=hint)
-    hint = "look into its own log: does it reach its database, and the servers that it asks?"
+    hint = "read its log; check that it reaches its database and the servers that it asks"
     raise OutsideFailure(message, code="no-answer", hint=hint)

@@ -82,7 +82,7 @@ def zone_cases(inputs: DriftInputs, view: ServerView, expected: Zone, state: Anc
             yield DriftCase(DriftKind.RESTORED, view.where, None, message, differences, hint)
         case "ahead":
             message = f"the zone was last changed by {view.anchor}, this log ends at {inputs.log.head.seq}"
-            hint = "git fetch, if this clone is old; else look into who cut the log: hyops-gitops evidence import CLONE"
+            hint = "run git fetch; if the log was cut, bring the entries back: hyops-gitops evidence import CLONE"
             yield DriftCase(DriftKind.LOG_BEHIND, view.where, None, message, (), hint)
         case "breakglass":
             message = f"the zone was last changed by {view.anchor}, which the log does not have yet"
@@ -131,7 +131,7 @@ def _edited(inputs: DriftInputs, view: ServerView, name: str, differences: tuple
     elif wanted == [difference.expected for difference in differences]:
         hint = f"to put it back: {put_back}; to keep it: write it into the contract, and the next apply takes it over"
     else:
-        hint = f"the contract asks for something else again; to apply that all the same: {put_back}"
+        hint = f"the contract asks for a third value; to apply that: {put_back}"
     message = f"{name} was changed outside the log"
     return DriftCase(DriftKind.EDITED, view.where, name, message, differences, hint, inputs.owner(keys[0]))
 
@@ -152,7 +152,7 @@ def _foreign(
     elif inputs.policy.zone_ownership == "exclusive":
         hint = "remove it, or write a contract for it"
     else:
-        hint = "nothing, if other writers are allowed there (policy.zone_ownership: shared)"
+        hint = "ignore it where other writers are allowed (policy.zone_ownership: shared)"
     counts = in_the_way or inputs.policy.zone_ownership == "exclusive"
     return DriftCase(DriftKind.FOREIGN, view.where, name, message, differences, hint, counts=counts)
 
@@ -226,7 +226,7 @@ def secondary_case(inputs: SecondaryInputs) -> DriftCase | None:
     """The case of a secondary that holds something else than it should."""
     view, reference = inputs.view, inputs.reference
     if not view.serves:
-        hint = f"look into its configuration; then: {inputs.remedy}"
+        hint = f"check its configuration; then: {inputs.remedy}"
         if inputs.shared:
             hint = (
                 f"does it read the primary's database? It reads the list of its zones every {NEW_ZONE_S} s "

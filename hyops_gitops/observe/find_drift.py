@@ -274,9 +274,9 @@ class _DriftSearch:
                     f"secondary {name} was requested to {'flush its caches' if shared else 'transfer'}, and after "
                     f"{deadline} s still holds something else",
                     code="retransfer",
-                    hint="which database does it read, and is that one's replication up to date?"
+                    hint="check which database it reads, and that database's replication"
                     if shared
-                    else "look into its log: does the primary allow it to transfer, and can it reach the primary?",
+                    else "read its log; check that it reaches the primary, and may transfer from it",
                 )
             clock.sleep(_POLL_S)
 

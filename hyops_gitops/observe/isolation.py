@@ -54,7 +54,7 @@ class Race:
             f"{self.cname_beside} left a TXT beside a CNAME" if self.cname_beside else "",
             f"{self.equal_records} left one record twice" if self.equal_records else "",
             "the zone has several SOA records" if self.several_soa else "",
-            f"{self.lost_serials} moved the serial by less than one an update" if self.lost_serials else "",
+            f"{self.lost_serials} raised the serial by less than one per update" if self.lost_serials else "",
         ]
         return f"{tried}: {', '.join(filter(None, found))}"
 

@@ -228,7 +228,7 @@ class GitEvidenceStore:
         raise OutsideFailure(
             f"remote {remote.remote!r} refused the evidence branch: {report.words}",
             code="remote-refused",
-            hint=f"may this identity push to {self._branch!r}? it has to be fast-forward only, but not closed to it",
+            hint=f"let this identity push to {self._branch!r}, fast-forward only",
         )
 
     def _arrived(self, commit: str, head: str) -> bool:

@@ -69,7 +69,7 @@ class NewRepository:
             self._git.output("remote", "add", "--", _REMOTE, remote_url)
         elif os.fsdecode(known.stdout).strip() != remote_url:
             raise UsageError(
-                f"the remote {_REMOTE} leads elsewhere",
+                f"the remote {_REMOTE} has another URL",
                 code="remote-exists",
                 hint=f"`git remote -v` shows it; `git remote set-url {_REMOTE} URL` changes it",
             )

@@ -69,9 +69,9 @@ def why_not_accepted(error: ssl.SSLCertVerificationError, ca_setting: str = "") 
         return _NOT_TRUSTED[error.verify_code], "; ".join([*missing, hint])
     match error.verify_code:
         case code if code == _EXPIRED:
-            return "its certificate has expired", "renew it there; is the clock of this machine right?"
+            return "its certificate has expired", "renew it there, or set the clock of this machine"
         case code if code == _NOT_YET:
-            return "its certificate is not valid yet", "is the clock of this machine right?"
+            return "its certificate is not valid yet", "set the clock of this machine"
         case code if code in (_OTHER_NAME, _OTHER_ADDRESS):
             return (
                 f"its certificate is for another name: {error.verify_message}",
@@ -132,7 +132,7 @@ def tls_failure(error: BaseException, ca_setting: str = "") -> tuple[str, str]:
             return why_not_accepted(cause, ca_setting)
     reason = str(getattr(list(causes(error))[-1], "reason", None) or list(causes(error))[-1])
     no_tls = reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST")
-    return reason, "what answers there speaks no TLS: is it http?" if no_tls else ""
+    return reason, "what answers there does not speak TLS; it may be http" if no_tls else ""
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:

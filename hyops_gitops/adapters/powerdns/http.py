@@ -143,8 +143,8 @@ class PowerDnsHttp:
                 return kind(f"PowerDNS at {self.url} did not answer {during} in time", code="powerdns-timeout")
             case requests.exceptions.ConnectionError() if _never_connected(error):
                 hint = (
-                    "is it up, and reachable from here? PowerDNS ends itself where its database goes away, and needs a "
-                    "supervisor that starts it again; a primary that is lost is rebuilt by `hyops-gitops restore`"
+                    "check that it is up and reachable from here; PowerDNS ends itself where its database goes away, "
+                    "and needs a supervisor that starts it again; rebuild a lost primary by `hyops-gitops restore`"
                 )
                 return kind(f"cannot reach PowerDNS at {self.url}: {reason}", code="powerdns-unreachable", hint=hint)
             case _:

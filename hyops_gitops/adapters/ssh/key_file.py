@@ -55,7 +55,7 @@ _OTHERS = (
     (
         r"\$\{?\{? ?[A-Za-z_][\w.]* ?\}?\}?$",
         "it is the name of a variable, not its value",
-        "is the variable defined for this job, and expanded there?",
+        "define the variable for this job, and let the job expand it",
     ),
 )
 _EMPTY_HINT = (

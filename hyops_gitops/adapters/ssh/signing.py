@@ -20,7 +20,7 @@ _SSH_KEYGEN = Program(
     "ssh-keygen",
     code="no-ssh-keygen",
     hint="install the package openssh-client",
-    slow_hint="is an agent or a hardware key waiting to be touched or unlocked?",
+    slow_hint="unlock the agent, or touch the hardware key",
     timeout_s=60,  # long enough to touch a hardware key
 )
 _KEPT_VARIABLES = ("HOME", "PATH", "SSH_AUTH_SOCK", "SSH_SK_PROVIDER", "SSH_SK_HELPER", "TMPDIR")
@@ -122,14 +122,14 @@ class SshKeygenSigner:
         if made.returncode != 0:
             raise self._file.refused(
                 f"ssh-keygen could not sign with it: {words(made.stderr)}",
-                "is the agent running, and does `ssh-add -L` list this key?" if self._is_public else "",
+                "start the agent and load the key; `ssh-add -L` lists it" if self._is_public else "",
             )
         try:
             signature = parse_signature(made.stdout)
         except InvalidData as error:
             raise self._file.refused(f"ssh-keygen wrote something unexpected: {error.message}", "") from None
         if (signature.key, signature.namespace) != (key, namespace):
-            raise self._file.refused("ssh-keygen signed with another key", "is the .pub file beside it the right one?")
+            raise self._file.refused("ssh-keygen signed with another key", "check the .pub file beside it")
         return made.stdout
 
     @property

@@ -31,8 +31,8 @@ def test_a_world_that_lacks_nothing(still: World) -> None:
     checkup = checkup_of(still)
     open_ids = {check.id for check in checkup.checks if check.state != "ok"}
     assert {check.id: check.seen for check in checkup.checks if check.id in open_ids - on_a_database(still)} == {
-        "protection-main": f"what protects main on origin cannot be seen from here; attested: {LOOKED_AT_MAIN}",
-        "clock": "not behind the log; PowerDNS itself tells no time to compare with; attested: one machine",
+        "protection-main": f"cannot see what protects main on origin; attested: {LOOKED_AT_MAIN}",
+        "clock": "not behind the log; PowerDNS sends no Date to compare with; attested: one machine",
     }
     assert checkup.ok
     ids = [check.id for check in checkup.checks]
@@ -137,7 +137,7 @@ def test_a_serial_of_which_nothing_can_be_said_before_the_write(world: World) ->
     world.foreign("mail", "MX", "10 mail.example.com.")
     found = wrong(world)["soa-edit-api"]
     assert found.state == "unknown"
-    assert "is seen after that write" in found.seen
+    assert "cannot tell whether the next write moves" in found.seen
 
 
 def test_no_signing_key(still: World) -> None:

@@ -284,4 +284,4 @@ def test_a_scratch_zone_that_cannot_be_removed_is_named(small_lab: Lab) -> None:
 @pytest.mark.only_backend("gsqlite3")
 def test_it_is_only_on_request(served: World) -> None:
     checks = {check.id: check for check in checkup_of(served, attests=LOOKED).checks}
-    assert checks["isolation"].seen == "gsqlite3 lets one writer in at a time"
+    assert checks["isolation"].seen == "gsqlite3 has one writer at a time"
