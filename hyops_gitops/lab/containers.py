@@ -13,7 +13,6 @@ from ruamel.yaml.comments import CommentedMap
 from hyops_gitops.adapters.dns.client import chaos_text
 from hyops_gitops.adapters.git.process import printable
 from hyops_gitops.adapters.host.machine import Done, Program, words
-from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
 from hyops_gitops.core.authority import ServerAddress
 from hyops_gitops.core.errors import OutsideFailure, UsageError
 from hyops_gitops.lab import processes
@@ -32,7 +31,7 @@ from hyops_gitops.lab.model import (
     save_lab,
 )
 from hyops_gitops.lab.processes import free_addresses
-from hyops_gitops.lab.zones import create_zone, wait_until
+from hyops_gitops.lab.zones import api_answers, create_zone, wait_until
 
 COMPOSE_FILE = Path(__file__).parent / "container" / "compose.yaml"
 IMAGE_FOLDER = COMPOSE_FILE.parent
@@ -161,24 +160,17 @@ def start_container_lab(directory: Path, *, zone: str, authority: CommentedMap |
     """
     command = compose_command()
     directory = directory.resolve()
-    made = make(directory)
-    with exclusive(directory):
-        made = claim(directory) or made
+    with taken(directory) as made:
+        lab = _up(command, directory, zone, made_directory=made)
         try:
-            lab = _up(command, directory, zone, made_directory=made)
-            try:
-                wait_for_containers(lab)
-                create_zone(lab, lab.zone)
-                write_env(lab)
-                if authority is not None:
-                    write_authority(lab, authority)
-            except BaseException:
-                remove_containers(lab)
-                tidy(lab)
-                raise
+            wait_for_containers(lab)
+            create_zone(lab, lab.zone)
+            write_env(lab)
+            if authority is not None:
+                write_authority(lab, authority)
         except BaseException:
-            if made:
-                remove_if_empty(directory)
+            remove_containers(lab)
+            tidy(lab)
             raise
     return lab
 
@@ -211,12 +203,7 @@ def wait_for_containers(lab: Lab) -> None:
 
 
 def _answers(lab: Lab, server: LabServer) -> bool:
-    try:
-        http = PowerDnsHttp(server.api_url, lab.api_key, None, _ANSWER_S)
-        reply = http.exchange("GET", "/api/v1/servers/localhost", {})
-    except OutsideFailure:
-        return False
-    return reply.status == 200 and chaos_text(server.dns, "id.server", _ANSWER_S) is not None  # noqa: PLR2004 - "OK"
+    return api_answers(lab, server) and chaos_text(server.dns, "id.server", _ANSWER_S) is not None
 
 
 @contextlib.contextmanager
@@ -240,7 +227,21 @@ def exclusive(directory: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def make(directory: Path) -> bool:
+@contextlib.contextmanager
+def taken(directory: Path) -> Iterator[bool]:
+    """Hold a directory for a new lab; whether it is the lab's to remove."""
+    made = _make(directory)
+    with exclusive(directory):
+        made = _claim(directory) or made
+        try:
+            yield made
+        except BaseException:
+            if made:
+                remove_if_empty(directory)
+            raise
+
+
+def _make(directory: Path) -> bool:
     """Make a private directory unless it exists; whether it was made."""
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
@@ -252,7 +253,7 @@ def make(directory: Path) -> bool:
     return True
 
 
-def claim(directory: Path) -> bool:
+def _claim(directory: Path) -> bool:
     """Take a directory for a lab, tidying a dead one there.
 
     Returns whether that one had made the directory.

@@ -13,7 +13,6 @@ from pathlib import Path
 from ruamel.yaml.comments import CommentedMap
 
 from hyops_gitops.adapters.dns.client import chaos_text
-from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
 from hyops_gitops.core.errors import OutsideFailure, UsageError
 from hyops_gitops.lab import containers as directories
 from hyops_gitops.lab import processes
@@ -25,7 +24,7 @@ from hyops_gitops.lab.model import Backend, Lab, LabResolver, LabServer, LabServ
 from hyops_gitops.lab.processes import free_addresses
 from hyops_gitops.lab.resolver import find_recursor, free_resolver, prepare_resolver
 from hyops_gitops.lab.services import answers, spawn_service, wait_for_service
-from hyops_gitops.lab.zones import create_zone, served_serial
+from hyops_gitops.lab.zones import api_answers, create_zone, served_serial
 
 MAX_SECONDARIES = 9
 _ATTEMPTS = 5  # a port found free can be taken before the server binds it
@@ -104,23 +103,15 @@ def start_lab(
         raise UsageError(message, code="lab-native", hint="choose --backend gpgsql, gmysql or gsqlite3")
     programs = _Programs(find_program(backend), find_recursor() if resolver else None)
     directory = directory.resolve()
-    made = directories.make(directory)
-    with directories.exclusive(directory):
-        made = directories.claim(directory) or made
-        try:
-            for attempt in range(1, _ATTEMPTS + 1):
-                lab = _design(directory, zone, secondaries, backend, made_directory=made)
-                lab = replace(lab, resolver=free_resolver() if resolver else None, services=tuple(services))
-                lab = replace(lab, native=native)
-                try:
-                    return _start(lab, programs, settings or {}, authority)
-                except _PortTaken:
-                    if attempt == _ATTEMPTS:
-                        raise
-        except BaseException:
-            if made:
-                directories.remove_if_empty(directory)
-            raise
+    with directories.taken(directory) as made:
+        for attempt in range(1, _ATTEMPTS + 1):
+            lab = _design(directory, zone, secondaries, backend, made_directory=made)
+            lab = replace(lab, resolver=free_resolver() if resolver else None, services=tuple(services), native=native)
+            try:
+                return _start(lab, programs, settings or {}, authority)
+            except _PortTaken:
+                if attempt == _ATTEMPTS:
+                    raise
     raise AssertionError("the last attempt returns or raises")
 
 
@@ -257,7 +248,10 @@ def _wait_until_ours(lab: Lab, server: LabServer | LabResolver, identity: str) -
     identity are this start's own.
     """
     deadline = time.monotonic() + _START_S
-    while not (_api_is_ours(lab, server) and chaos_text(server.dns, "id.server", _ASK_S) == identity):
+    while not (
+        (isinstance(server, LabResolver) or api_answers(lab, server))
+        and chaos_text(server.dns, "id.server", _ASK_S) == identity
+    ):
         running = processes.is_running(server.process)  # before its log is read, which then has its last words
         if _PORT_TAKEN.search(_log(lab, server)):  # not only when it has ended: PowerDNS 4.7 lives on without its API
             raise _PortTaken(f"the ports chosen for {server.name} were taken meanwhile", code="lab-ports")
@@ -266,16 +260,6 @@ def _wait_until_ours(lab: Lab, server: LabServer | LabResolver, identity: str) -
         if time.monotonic() > deadline:
             raise OutsideFailure(f"{server.name} does not answer after {_START_S:g} s", code="lab-start")
         time.sleep(_POLL_S)
-
-
-def _api_is_ours(lab: Lab, server: LabServer | LabResolver) -> bool:
-    if isinstance(server, LabResolver):
-        return True  # it has none
-    try:
-        reply = PowerDnsHttp(server.api_url, lab.api_key, None, _ASK_S).exchange("GET", "/api/v1/servers/localhost", {})
-    except OutsideFailure:
-        return False
-    return reply.status == 200  # noqa: PLR2004 - "OK"; 401 for the key of another
 
 
 def _end(lab: Lab) -> None:

@@ -14,7 +14,7 @@ from hyops_gitops.core.zone import soa_serial
 from hyops_gitops.lab.model import Lab, LabServer
 
 _API_TIMEOUT_S = 10.0
-_DNS_TIMEOUT_S = 0.5
+_ASK_S = 0.5
 _TRANSFER_S = 20.0
 _ASK_AGAIN_S = 1.0
 _POLL_S = 0.05
@@ -68,10 +68,19 @@ def _wait_for_transfer(lab: Lab, server: LabServer, zone: str) -> None:
 def served_serial(server: LabServer, zone: str) -> int | None:
     """The SOA serial that a server gives with authority, if any."""
     question = Question(zone, "SOA")
-    answers = PlainDnsClient().ask(server.dns, [question], recursion_desired=False, timeout_s=_DNS_TIMEOUT_S)
+    answers = PlainDnsClient().ask(server.dns, [question], recursion_desired=False, timeout_s=_ASK_S)
     answer = answers[question]
     soa = next((rrset for rrset in answer.rrsets if rrset.key == (zone, "SOA")), None)
     return soa_serial(soa) if answer.authoritative else None
+
+
+def api_answers(lab: Lab, server: LabServer) -> bool:
+    """Whether the API answers with the lab's own key."""
+    http = PowerDnsHttp(server.api_url, lab.api_key, None, _ASK_S)
+    try:
+        return http.exchange("GET", "/api/v1/servers/localhost", {}).status == 200  # noqa: PLR2004 - "OK"; else 401
+    except OutsideFailure:
+        return False
 
 
 def wait_until(holds: Callable[[], bool], timeout_s: float, what: str) -> None:
