@@ -229,7 +229,7 @@ def exclusive(directory: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def taken(directory: Path) -> Iterator[bool]:
-    """Hold a directory for a new lab; whether it is the lab's to remove."""
+    """Hold a directory for a new lab; whether to remove it."""
     made = _make(directory)
     with exclusive(directory):
         made = _claim(directory) or made
