@@ -5,8 +5,6 @@ folder, in which it runs.
 """
 
 import contextlib
-import os
-import shutil
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +13,7 @@ from hyops_gitops.adapters.files import replace_file
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.lab.database import database_packages, database_settings, has_database
 from hyops_gitops.lab.model import Backend, Lab, LabServer
+from hyops_gitops.lab.processes import find_executable
 
 PROGRAM = "pdns_server"
 LOG_FILE = "log"
@@ -41,7 +40,7 @@ def find_program(backend: Backend) -> str:
     """
     if not Path("/proc/self/stat").exists():
         raise OutsideFailure("the lab runs on Linux only: it tells its processes apart by /proc", code="lab-platform")
-    program = _program()
+    program = find_executable(PROGRAM)
     if program is None:
         raise _missing(f"{PROGRAM} is not installed", backend)
     if backend != "lmdb":
@@ -51,14 +50,9 @@ def find_program(backend: Backend) -> str:
     return program
 
 
-def _program() -> str | None:
-    path = os.environ.get("PATH", os.defpath)
-    return shutil.which(PROGRAM, path=f"{path}:/usr/sbin:/usr/local/sbin")
-
-
 def _prefix() -> Path:
     """The prefix of `pdns_server`, whose backends and tables match its version."""
-    program = _program()
+    program = find_executable(PROGRAM)
     return Path(program).parent.parent if program else _USR
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.lab import processes
 from hyops_gitops.lab.model import DATABASE_FOLDER, Backend, Lab
-from hyops_gitops.lab.processes import StartedProcess
+from hyops_gitops.lab.processes import StartedProcess, find_executable
 
 DATABASE_USER = "pdns"  # PowerDNS's; the administrator is the program's usual one
 LOG_FILE = "log"
@@ -59,7 +59,7 @@ def has_database(backend: Backend) -> bool:
 def database_packages(backend: Backend) -> tuple[str, ...]:
     """The Debian package that this backend's database is missing, if any."""
     software = _SOFTWARE.get(backend)
-    if software is None or all(_find(program) for program in software.programs):
+    if software is None or all(find_executable(program) for program in software.programs):
         return ()
     return (software.package,)
 
@@ -78,7 +78,7 @@ def database_settings(backend: Backend, name: str) -> dict[str, str]:
 def database_version(backend: Backend) -> str | None:
     """Name and version of the database server, if there is one."""
     software = _SOFTWARE.get(backend)
-    program = _find(software.programs[0]) if software else None
+    program = find_executable(software.programs[0]) if software else None
     if software is None or program is None:
         return None
     done = subprocess.run([program, "--version"], capture_output=True, check=False, text=True, errors="replace")
@@ -251,15 +251,7 @@ def _telling(text: str) -> list[str]:
 
 
 def _program(name: str) -> str:
-    found = _find(name)
+    found = find_executable(name)
     if found is None:
         raise OutsideFailure(f"{name} is not installed", code="lab-database")
     return found
-
-
-def _find(name: str) -> str | None:
-    """A program on the path or in Debian's newest PostgreSQL."""
-    versions = Path("/usr/lib/postgresql").glob("*/bin")
-    newest = sorted(versions, key=lambda folder: (len(folder.parent.name), folder.parent.name), reverse=True)
-    path = os.environ.get("PATH", os.defpath)
-    return shutil.which(name, path=":".join([path, "/usr/sbin", "/usr/local/sbin", *map(str, newest)]))

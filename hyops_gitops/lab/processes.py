@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import time
@@ -23,6 +24,14 @@ class StartedProcess(NamedTuple):
 
     pid: int
     started: int  # in clock ticks since boot
+
+
+def find_executable(name: str) -> str | None:
+    """A program on the path, or where Debian keeps servers."""
+    versions = Path("/usr/lib/postgresql").glob("*/bin")
+    newest = sorted(versions, key=lambda folder: (len(folder.parent.name), folder.parent.name), reverse=True)
+    path = os.environ.get("PATH", os.defpath)
+    return shutil.which(name, path=":".join([path, "/usr/sbin", "/usr/local/sbin", *map(str, newest)]))
 
 
 def spawn(program: str, arguments: list[str], folder: Path, log: Path) -> StartedProcess:

@@ -5,13 +5,11 @@ resolved. What is cached is cached for the TTL it came with, neither longer nor 
 """
 
 import json
-import os
-import shutil
 
 from hyops_gitops.adapters.files import replace_file
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.lab.model import Lab, LabResolver
-from hyops_gitops.lab.processes import free_addresses
+from hyops_gitops.lab.processes import find_executable, free_addresses
 
 _HOST = "127.0.0.20"
 _PROGRAM = "pdns_recursor"
@@ -28,8 +26,7 @@ def find_recursor() -> str:
     Raises:
         OutsideFailure: code `lab-no-recursor`: it is not installed.
     """
-    path = os.environ.get("PATH", os.defpath)
-    program = shutil.which(_PROGRAM, path=f"{path}:/usr/sbin:/usr/local/sbin")
+    program = find_executable(_PROGRAM)
     if program is None:
         raise OutsideFailure(
             f"{_PROGRAM} is not installed",

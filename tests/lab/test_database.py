@@ -121,8 +121,10 @@ def test_a_database_that_ends_at_once_shows_its_log(
 
 
 def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch, sql_backend: SqlBackend) -> None:
-    honest = database._find
-    monkeypatch.setattr(database, "_find", lambda name: None if name in {"initdb", "mariadbd"} else honest(name))
+    honest = processes.find_executable
+    monkeypatch.setattr(
+        database, "find_executable", lambda name: None if name in {"initdb", "mariadbd"} else honest(name)
+    )
     with pytest.raises(OutsideFailure) as caught:
         find_program(sql_backend)
     packages = {
