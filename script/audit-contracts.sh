@@ -73,7 +73,7 @@ awk '
       }
     }
   }
-  # Makes `applied` all that this commit reaches; anew where it does not descend from the last one.
+  # Makes `applied` all that this commit reaches; from the beginning where it does not descend from the last one.
   function apply_all(commit,  new, i) {
     met = 0
     reach(commit, applied, new)

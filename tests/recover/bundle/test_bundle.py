@@ -189,7 +189,7 @@ def test_an_override_says_what_it_overrides(folder: Path) -> None:
     (folder / "SHA256SUMS.sig").unlink()
     _, said = install(folder, "--unverified", "the forge burns", "--python", "sh")
 
-    assert "going on unverified (the forge burns): SHA256SUMS or its signature is missing" in said
+    assert "installing unverified (the forge burns): SHA256SUMS or its signature is missing" in said
     assert "sh is not a Python that this bundle has wheels for" in said
 
 
