@@ -27,7 +27,7 @@ def gh_api(*arguments: str, stdin: bytes = b"", environ: Mapping[str, str] = os.
     done = _GH.run("api", *arguments, stdin=stdin, env=environ)
     if done.returncode != 0:
         reason = summary(printable(done.stderr)) or f"status {done.returncode}"
-        raise OutsideFailure(f"gh failed: {reason}", code="gh-failed", hint="`gh auth status` says who you are")
+        raise OutsideFailure(f"gh failed: {reason}", code="gh-failed", hint="check the login: `gh auth status`")
     return done.stdout
 
 

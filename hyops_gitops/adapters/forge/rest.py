@@ -172,7 +172,7 @@ class ForgeHttp:
             case 403 | 429 if _is_limited(reply):
                 raise OutsideFailure(f"{what}: too many requests", code="forge-rate-limited", hint="try again later")
             case 403:
-                hint = "the token needs to read contents and pull requests of this repository"
+                hint = "let the token read contents and pull requests of this repository"
                 raise OutsideFailure(what, code="forge-unauthorized", hint=hint)
             case _:
                 raise OutsideFailure(what, code="forge-status")
