@@ -1,5 +1,7 @@
 """Rows written into a server's database past PowerDNS: what two writers leave there without isolation."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from string import Template
 
 from hyops_gitops.lab.model import Lab
@@ -13,6 +15,12 @@ _INSERT = Template(
 _CONTENT = Template(
     "SELECT content FROM records WHERE name = '$name' AND type = '$type' "
     "AND domain_id = (SELECT id FROM domains WHERE name = '$zone') ORDER BY id"
+)
+
+
+_NEWEST = "SELECT MAX(id) FROM records"
+_DELETE = Template(
+    "DELETE FROM records WHERE id > $newest AND domain_id = (SELECT id FROM domains WHERE name = '$zone')"
 )
 
 
@@ -33,6 +41,13 @@ class Rows:
         """A further SOA, like the one that stands there but for its serial."""
         content = self.content(zone, zone, "SOA")[0].split(" ")
         self.insert(zone, zone, "SOA", " ".join([*content[:2], str(serial), *content[3:]]), SOA_TTL)
+
+    @contextmanager
+    def taken_back(self, zone: str) -> Iterator[None]:
+        """Delete afterwards what was inserted meanwhile."""
+        newest = rows(self._lab, _NEWEST)[0][0]
+        yield
+        rows(self._lab, _DELETE.substitute(zone=zone, newest=newest))
 
     def content(self, zone: str, name: str, rrtype: str) -> list[str]:
         """Every row's content."""

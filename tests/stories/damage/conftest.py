@@ -50,9 +50,27 @@ def between(sql_lab: Lab) -> Iterator[Between]:
 @pytest.fixture
 def world(sql_lab: Lab, between: Between, tmp_path: Path) -> World:
     """`first.prod` applied beside records of others."""
+    return applied(replace(sql_lab, primary=replace(sql_lab.primary, api=between.address)), tmp_path)
+
+
+@pytest.fixture(scope="module")
+def lasting(sql_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """The same for tests that only look; without a proxy."""
+    return applied(sql_lab, tmp_path_factory.mktemp("lasting"))
+
+
+@pytest.fixture
+def looked_at(lasting: World, rows: Rows) -> Iterator[World]:
+    """It, rid afterwards of the rows that a test inserts."""
+    with rows.taken_back(lasting.zone):
+        yield lasting
+
+
+def applied(lab: Lab, directory: Path) -> World:
+    """A world on a fresh zone."""
     zone = f"damage{next(_numbers)}.internal"
-    create_zone(sql_lab, zone)
-    made = World.make(tmp_path, zone, replace(sql_lab, primary=replace(sql_lab.primary, api=between.address)))
+    create_zone(lab, zone)
+    made = World.make(directory, zone, lab)
     made.foreign("mail", "MX", "10 mail.example.com.")
     made.foreign("text", "TXT", '"a text"')
     assert made.apply().outcome == "applied"

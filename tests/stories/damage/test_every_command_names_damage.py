@@ -7,6 +7,7 @@ from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.events import Event, Warned
 from hyops_gitops.core.markers import anchor_name
 from hyops_gitops.log.entries import Refusal, ZoneDrift
+from hyops_gitops.observe.find_drift import DriftRequest, look_for_drift
 from tests.support.rows import Rows
 from tests.support.world import World
 
@@ -106,3 +107,12 @@ def test_a_live_audit_fails_on_damage(world: World, rows: Rows) -> None:
     ran = world.cli("audit", "--live")
     assert ran.exit == 1
     assert said in ran.out
+
+
+def test_a_copy_of_damage_is_not_held_against_the_secondary(world: World, rows: Rows) -> None:
+    rows.insert(world.zone, world.name("first"), "CNAME", world.name("other"))
+    world.primary.patch(
+        [], [world.primary.rrsets_at([world.name("text")])[0]]
+    )  # moves the serial, so it is transferred
+    report = look_for_drift(DriftRequest("api"), world.wiring())
+    assert {one.where for one in report.cases} == {"primary"}
