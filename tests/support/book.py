@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from hyops_gitops.adapters.git.clone import GitRepository
-from hyops_gitops.adapters.ssh.signing import SshKeygenSigner, SshVerifier
+from hyops_gitops.adapters.ssh.signing import SshVerifier
 from hyops_gitops.adapters.yaml.edit import add_scalar
 from hyops_gitops.adapters.yaml.reader import read_document
 from hyops_gitops.adapters.yaml.schema import check_document
@@ -38,6 +38,7 @@ from hyops_gitops.plan.state import after_changes
 from hyops_gitops.validate.validation import Validation, validate_tree
 from tests.support.clone import CLOSED, run, write_key
 from tests.support.repository import ROOT
+from tests.support.signing import signer_of
 from tests.support.world import World
 
 SCRIPT = ROOT / "script" / "audit.sh"
@@ -129,7 +130,7 @@ class Book:
         return read_signers({"authority/allowed_signers": self.world.read("authority/allowed_signers").encode()})
 
     def writer(self, principal: str = "applier@tests", namespace: str = "hyops-gitops") -> EntryWriter:
-        signer = self.tokens.get(principal) or SshKeygenSigner(self.keys[principal])
+        signer = self.tokens.get(principal) or signer_of(self.keys[principal])
         return EntryWriter(
             self.store,  # type: ignore[arg-type]  # only what a writer uses
             Author(

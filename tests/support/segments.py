@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hyops_gitops.adapters.ssh.signing import SshKeygenSigner, SshVerifier
+from hyops_gitops.adapters.ssh.signing import SshVerifier
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.signers import SignerSet
 from hyops_gitops.core.zone import RRset
@@ -20,6 +20,7 @@ from hyops_gitops.plan.plan import Action, Change, plan_digest, zone_after
 from hyops_gitops.plan.state import after_changes
 from hyops_gitops.recover.segment_log import SegmentReader, SegmentWriter
 from tests.support.book import ZONE, Book, read_files
+from tests.support.signing import signer_of
 
 SEGMENT = "0123456789ab"
 Files = dict[str, bytes]
@@ -72,7 +73,7 @@ class Breakglass:
         )
 
     def _key(self, principal: str) -> SigningKey:
-        signer = self.book.tokens.get(principal) or SshKeygenSigner(self.book.keys[principal])
+        signer = self.book.tokens.get(principal) or signer_of(self.book.keys[principal])
         return SigningKey(signer, signer.public_key(), principal, BREAKGLASS_NAMESPACE)
 
     def add(self, body: Body, operator: str = "alice@tests", witness: str | None = None) -> None:

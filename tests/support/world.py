@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from hyops_gitops.adapters.ssh.signing import KEY_VARIABLE
 from hyops_gitops.adapters.yaml.edit import add_scalar
 from hyops_gitops.apply.apply import apply
 from hyops_gitops.apply.opening import ApplyRequest
@@ -19,12 +20,14 @@ from hyops_gitops.apply.receipt import Receipt
 from hyops_gitops.cli.wiring import TOOL, LocalWorkspace, overrides_of
 from hyops_gitops.core.events import OnEvent
 from hyops_gitops.core.outside import Process
+from hyops_gitops.core.ports import Signer
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.log.admin import start_log
 from hyops_gitops.log.workspace import Workspace
 from tests.support.clone import GIT_CONFIG, POLICY, PRINCIPAL, configure, run, write_key
 from tests.support.commands import run_command
 from tests.support.served_zone import ServedZone
+from tests.support.signing import quick_signer
 from tests.support.tampering import Tampering
 
 Swap = Callable[[Workspace], Workspace]
@@ -43,6 +46,13 @@ class Ran:
         document = json.loads(self.out)
         assert isinstance(document, dict)
         return document
+
+
+class QuickWorkspace(LocalWorkspace):
+    """The program's own adapters, but for a signer that starts no process: an apply signs nine times."""
+
+    def open_signer(self) -> Signer:
+        return quick_signer(Path(self.environ.get(KEY_VARIABLE, ""))) or super().open_signer()
 
 
 class World(ServedZone, Tampering):
@@ -125,7 +135,7 @@ class World(ServedZone, Tampering):
 
     def wiring(self, authority: Path | None = None, on_event: OnEvent = lambda _: None) -> LocalWorkspace:
         """This clone and environment, as one command sees it."""
-        return LocalWorkspace(self.root, self.environ, on_event, authority)
+        return QuickWorkspace(self.root, self.environ, on_event, authority)
 
     def apply(
         self,

@@ -11,6 +11,7 @@ import pytest
 from hyops_gitops.adapters.ssh.signing import SshKeygenSigner, SshVerifier
 from hyops_gitops.core.errors import InvalidData, OutsideFailure
 from hyops_gitops.core.sshsig import SshSignature, armour, key_text, parse_signature
+from tests.support.signing import quick_signer
 
 NS = "hyops-gitops"
 MESSAGE = b'{"hello":"world"}\n'
@@ -142,3 +143,12 @@ def test_a_key_of_another_type_needs_ssh_keygen(monkeypatch: pytest.MonkeyPatch,
 
 def test_what_we_sign_is_what_ssh_keygen_signs(ed25519_key: Path) -> None:
     assert SshKeygenSigner(ed25519_key).sign(MESSAGE, NS) == sign(ed25519_key)
+
+
+def test_what_the_tests_sign_without_it_is_the_same(ed25519_key: Path) -> None:
+    quick = quick_signer(ed25519_key)
+    assert quick is not None
+    assert (quick.sign(MESSAGE, NS), quick.public_key()) == (
+        sign(ed25519_key),
+        SshKeygenSigner(ed25519_key).public_key(),
+    )
