@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -15,7 +16,9 @@ import pytest
 from hyops_gitops.cli.main import execute
 from hyops_gitops.cli.output import echo, is_terminal, note
 from hyops_gitops.core.errors import Exit
+from tests.support.commands import programs
 from tests.support.repository import ROOT
+from tests.support.world import World
 
 
 @contextmanager
@@ -113,3 +116,14 @@ def test_a_current_directory_that_is_gone(
     (tmp_path / "gone").rmdir()
     assert execute(["validate", "--format", "json"]) == Exit.USAGE
     assert json.loads(capsys.readouterr().out)["code"] == "no-repository"
+
+
+@pytest.mark.parametrize("command", ["validate --format json", "plan --no-such", "keys list 2>&1 >/dev/null | cat -A"])
+def test_what_the_tests_fork_for_a_shell_is_what_it_would_start(command: str, offline: World) -> None:
+    def run(program: str) -> tuple[int, bytes, bytes]:
+        shell = ["bash", "-c", f"set -o pipefail; cd endpoints && {program} {command}"]
+        environ = {**offline.environ, "PATH": f"{programs()}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(shell, cwd=offline.root, env=environ, capture_output=True, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    assert run("hyops-gitops") == run(f"{sys.executable} -m hyops_gitops")

@@ -185,10 +185,16 @@ class Clone:
         """Commit the whole work tree and push it where there is a remote."""
         self.git("add", "-A")
         self.git("commit", "-q", "--allow-empty", "-m", message)
-        commit = self.git("rev-parse", "HEAD")
+        commit = self._head()
         if push and self.remote is not None:
             self._publish(commit, self.remote)
         return commit
+
+    def _head(self) -> str:
+        """The commit that was made just now: its reference is a file, where the clone is an ordinary one."""
+        own = self.root / ".git"
+        branch = (own / "HEAD").read_text().strip().removeprefix("ref: ") if own.is_dir() else ""
+        return (own / branch).read_text().strip() if branch.startswith("refs/") else self.git("rev-parse", "HEAD")
 
     def _publish(self, commit: str, remote: Path) -> None:
         """Make it main of the remote: by hand where that is the same, since a push takes eight processes."""
