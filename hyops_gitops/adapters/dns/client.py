@@ -13,21 +13,13 @@ import select
 import socket
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-import dns.exception
-import dns.flags
-import dns.message
-import dns.name
-import dns.query
-import dns.rcode
-import dns.rdataclass
-import dns.rdatatype
-
+from hyops_gitops.adapters.dns.message import RECURSION_DESIRED, Query, ReplyHeader, header_of
 from hyops_gitops.adapters.dns.records import Unreadable, records, rrsets_of, type_number
 from hyops_gitops.core.authority import ServerAddress
 from hyops_gitops.core.exchange import Answer, Question
@@ -92,7 +84,6 @@ _WINDOW = 100  # questions in flight: what the default receive buffer of a UDP s
 _BATCH = 20_000  # far fewer than there are message ids
 _RESEND_S = 0.4
 _PER_QUESTION_S = 0.001  # added to the time-out: servers answer several thousand questions a second
-_PAYLOAD = 1232  # RFC 9715: passes every path unfragmented
 _MAX_DATAGRAM = 65535
 _TCP_WORKERS = 8
 
@@ -103,9 +94,7 @@ _Sockaddr = tuple[int, tuple[str, int] | tuple[str, int, int, int]]  # family, a
 class _Pending:
     """One question under way."""
 
-    question: Question
-    query: dns.message.Message
-    wire: bytes
+    query: Query
     first_sent: float | None = None
     last_sent: float = 0.0
 
@@ -151,7 +140,7 @@ class PlainDnsClient:
                 batch = _batch(part, recursion_desired=recursion_desired, timeout_s=timeout_s)
                 _run(batch, sockaddr, pool)
                 answers |= batch.answers
-                answers.update((pending.question, future.result()) for pending, future in batch.truncated)
+                answers.update((pending.query.question, future.result()) for pending, future in batch.truncated)
         return answers
 
 
@@ -160,6 +149,12 @@ def chaos_text(server: ServerAddress, name: str, timeout_s: float) -> str | None
     sockaddr = _resolve(server)
     if sockaddr is None:
         return None
+    import dns.exception  # noqa: PLC0415 - dnspython takes a tenth of a second to load, and is needed here only
+    import dns.message  # noqa: PLC0415
+    import dns.query  # noqa: PLC0415
+    import dns.rdataclass  # noqa: PLC0415
+    import dns.rdatatype  # noqa: PLC0415
+
     query = dns.message.make_query(absolute(name), dns.rdatatype.TXT, dns.rdataclass.CHAOS)
     try:
         reply = dns.query.udp(query, str(sockaddr[1][0]), timeout=timeout_s, port=server.port)
@@ -171,23 +166,28 @@ def chaos_text(server: ServerAddress, name: str, timeout_s: float) -> str | None
     return texts[0].decode("ascii", "replace") if texts else None
 
 
-def _batch(questions: Iterable[Question], *, recursion_desired: bool, timeout_s: float) -> _Batch:
-    flags = dns.flags.Flag.RD if recursion_desired else dns.flags.Flag(0)
+def _batch(questions: Sequence[Question], *, recursion_desired: bool, timeout_s: float) -> _Batch:
+    flags = RECURSION_DESIRED if recursion_desired else 0
     unanswered: dict[int, _Pending] = {}
-    for question in questions:
-        identifier = _unused_id(unanswered)
-        rrtype = dns.rdatatype.RdataType.make(type_number(question.type) or 0)
-        query = dns.message.make_query(
-            absolute(question.name), rrtype, use_edns=0, payload=_PAYLOAD, flags=flags, id=identifier
-        )
-        unanswered[identifier] = _Pending(question, query, query.to_wire())
-    return _Batch(timeout_s, deque(unanswered.values()), unanswered)
+    answers: dict[Question, Answer] = {}
+    for question, identifier in zip(questions, _unused_ids(len(questions)), strict=True):
+        try:
+            unanswered[identifier] = _Pending(Query.of(question, identifier, flags))
+        except Unreadable:
+            answers[question] = UNASKABLE
+    return _Batch(timeout_s, deque(unanswered.values()), unanswered, answers=answers)
 
 
-def _unused_id(used: Mapping[int, object]) -> int:
-    while (identifier := secrets.randbelow(0x10000)) in used:
-        pass
-    return identifier
+def _unused_ids(count: int) -> Iterator[int]:
+    """So many different message ids at random."""
+    used: set[int] = set()
+    while len(used) < count:
+        drawn = secrets.token_bytes(2 * count)
+        for at in range(0, len(drawn), 2):
+            identifier = drawn[at] << 8 | drawn[at + 1]
+            if identifier not in used and len(used) < count:
+                used.add(identifier)
+                yield identifier
 
 
 def _resolve(server: ServerAddress) -> _Sockaddr | None:
@@ -232,7 +232,7 @@ def _send(batch: _Batch, sock: socket.socket, now: float) -> None:
         if pending.query.id not in batch.unanswered:
             continue  # its answer came late, after it had been put back to be asked again
         with contextlib.suppress(BlockingIOError):  # a full send buffer is the same as a datagram lost on the way
-            sock.send(pending.wire)
+            sock.send(pending.query.wire)
         pending.first_sent = pending.first_sent if pending.first_sent is not None else now
         pending.last_sent = now
         batch.in_flight[pending.query.id] = pending
@@ -246,32 +246,22 @@ def _receive(batch: _Batch, sock: socket.socket, address: tuple[object, ...], po
         except BlockingIOError:
             return
         pending = batch.unanswered.get(int.from_bytes(wire[:2], "big"))
-        reply = _parse(wire, pending)
-        if pending is None or reply is None:
+        header = header_of(wire, pending.query) if pending is not None else None
+        if pending is None or header is None:
             continue
         del batch.unanswered[pending.query.id]
         batch.in_flight.pop(pending.query.id, None)
-        if reply.flags & dns.flags.TC:
+        if header.truncated:
             batch.truncated.append((pending, pool.submit(_ask_tcp, pending, address, batch.timeout_s)))
         else:
-            batch.answers[pending.question] = _answer(reply, wire, pending)
-
-
-def _parse(wire: bytes, pending: _Pending | None) -> dns.message.Message | None:
-    """The reply to this query, None when the datagram is anything else."""
-    if pending is None:
-        return None
-    try:
-        reply = dns.message.from_wire(wire, continue_on_error=True)
-    except (dns.exception.DNSException, ValueError):
-        return None
-    return reply if pending.query.is_response(reply) else None
+            batch.answers[pending.query.question] = _answer(header, wire, pending)
 
 
 def _give_up_waiting(batch: _Batch) -> None:
     """Move overdue questions out of the window, to the queue's end."""
     now = time.monotonic()
-    for pending in list(batch.in_flight.values()):
+    while batch.in_flight:
+        pending = next(iter(batch.in_flight.values()))
         if pending.last_sent + _RESEND_S > now:
             return
         del batch.in_flight[pending.query.id]
@@ -281,24 +271,20 @@ def _give_up_waiting(batch: _Batch) -> None:
 def _ask_tcp(pending: _Pending, address: tuple[object, ...], timeout_s: float) -> Answer:
     try:
         with DnsStream(str(address[0]), int(str(address[1])), timeout_s) as stream:
-            stream.send(pending.wire)
+            stream.send(pending.query.wire)
             wire = stream.receive()
     except OSError:
         return SILENT
-    reply = _parse(wire, pending)
-    return SILENT if reply is None else _answer(reply, wire, pending)
+    header = header_of(wire, pending.query)
+    return SILENT if header is None else _answer(header, wire, pending)
 
 
-def _answer(reply: dns.message.Message, wire: bytes, pending: _Pending) -> Answer:
-    started = pending.first_sent if pending.first_sent is not None else time.monotonic()
-    rcode = dns.rcode.to_text(reply.rcode())
+def _answer(header: ReplyHeader, wire: bytes, pending: _Pending) -> Answer:
+    now = time.monotonic()
+    started = pending.first_sent if pending.first_sent is not None else now
+    rcode = header.rcode
     try:
-        rrsets = rrsets_of(records(wire))
+        rrsets = rrsets_of(records(wire)) if header.answers else ()
     except Unreadable:
         rcode, rrsets = _UNREADABLE, ()
-    return Answer(
-        rcode=rcode,
-        authoritative=bool(reply.flags & dns.flags.AA),
-        rrsets=rrsets,
-        elapsed_ms=round((time.monotonic() - started) * 1000),
-    )
+    return Answer(rcode, header.authoritative, rrsets, round((now - started) * 1000))

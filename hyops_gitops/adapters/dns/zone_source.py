@@ -1,22 +1,23 @@
 """A whole zone, by transfer (RFC 5936) or from a master file."""
 
 import re
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
-
-import dns.exception
-import dns.message
-import dns.rcode
-import dns.rdatatype
-import dns.zone
+from typing import TYPE_CHECKING
 
 from hyops_gitops.adapters.dns.client import DnsStream
+from hyops_gitops.adapters.dns.message import Query, rcode_text
 from hyops_gitops.adapters.dns.records import Record, Unreadable, records, rrsets_of, type_name, type_number
 from hyops_gitops.core.authority import ServerAddress
 from hyops_gitops.core.errors import InvalidData, OutsideFailure
+from hyops_gitops.core.exchange import Question
 from hyops_gitops.core.names import absolute, canonical_name
 from hyops_gitops.core.rdata import escaped, unescaped
 from hyops_gitops.core.zone import RRset
+
+if TYPE_CHECKING:
+    import dns.zone
 
 _TIMEOUT_S = 30.0
 _MAX_STRING = 255  # octets, RFC 1035 section 3.3
@@ -31,10 +32,10 @@ def transfer(server: ServerAddress, zone: str) -> tuple[RRset, ...]:
     Raises:
         OutsideFailure: codes `axfr-refused`, `axfr-failed`.
     """
-    query = dns.message.make_query(absolute(zone), dns.rdatatype.AXFR)
+    query = Query.of(Question(zone, "AXFR"), secrets.randbelow(0x10000), 0, options=False)
     try:
         with DnsStream(server.host, server.port, _TIMEOUT_S) as stream:
-            stream.send(query.to_wire())
+            stream.send(query.wire)
             return rrsets_of(_received(stream, query.id, zone))
     except _Refused as error:
         raise OutsideFailure(
@@ -63,8 +64,8 @@ def _received(stream: DnsStream, identifier: int, zone: str) -> Iterator[Record]
         wire = stream.receive()
         if len(wire) < _HEADER_OCTETS or int.from_bytes(wire[:2], "big") != identifier:
             raise Unreadable("a message that does not belong to this transfer")
-        if (code := wire[3] & 0x0F) != dns.rcode.NOERROR:
-            raise _Refused(dns.rcode.to_text(dns.rcode.Rcode(code)))
+        if code := wire[3] & 0x0F:
+            raise _Refused(rcode_text(code))
         found = list(records(wire))
         if not found:
             raise Unreadable("a message without records")
@@ -105,6 +106,9 @@ def read_master_file(path: Path, zone: str) -> tuple[RRset, ...]:
     Raises:
         InvalidData: code `bad-zone-file`.
     """
+    import dns.exception  # noqa: PLC0415 - a tenth of a second that nothing else here takes
+    import dns.zone  # noqa: PLC0415
+
     try:
         text = _LONG_STRING.sub(_in_pieces, path.read_text(encoding="utf-8"))
         parsed = dns.zone.from_text(text, absolute(zone), relativize=False, check_origin=False, allow_include=True)
@@ -115,7 +119,7 @@ def read_master_file(path: Path, zone: str) -> tuple[RRset, ...]:
     return _rrsets(parsed)
 
 
-def _rrsets(zone: dns.zone.Zone) -> tuple[RRset, ...]:
+def _rrsets(zone: "dns.zone.Zone") -> tuple[RRset, ...]:
     return tuple(
         RRset.of(
             name.to_text(),
