@@ -46,7 +46,7 @@ class LineMap(Mapping[_Key, V]):
         self._objects = objects
         self._data = data
         self._odd: Mapping[_Key, V] | None = None if data is None else odd or {}  # None: made of objects
-        self._plain = data is not None  # whether each line says what its key is, once lines were made
+        self._plain = True if data is not None else None  # whether each line says what its key is; None: not known
         self._types: dict[str, list[str]] | None = None  # of each name, where it was asked for
 
     @staticmethod
@@ -68,16 +68,16 @@ class LineMap(Mapping[_Key, V]):
     def data(self) -> bytes:
         """The lines, each ended by LF, sorted by bytes."""
         if self._data is None:
-            written = {key: list(self.write(value)) for key, value in self._all().items()}
-            self._plain = all(_is_plain(key, lines) for key, lines in written.items())
-            lines = sorted(line for lines in written.values() for line in lines)
+            lines = sorted(line for value in self._all().values() for line in self.write(value))
             self._data = "".join(f"{line}\n" for line in lines).encode()
         return self._data
 
     @property
     def is_plain(self) -> bool:
         """Whether each line says what its key is."""
-        return self._data is not None and self._plain
+        if self._plain is None:
+            self._plain = all(_is_plain(key, self.write(value)) for key, value in self._all().items())
+        return self._plain
 
     @property
     def canonical(self) -> bytes | None:
@@ -143,10 +143,10 @@ class LineMap(Mapping[_Key, V]):
         """The keys of the lines that hold this text, sorted by line."""
         data, needle, at = self.data, text.encode(), 0
         found: dict[_Key, None] = {}
-        if not self._plain:
+        if not self.is_plain:
             holds = (key for key, value in self._all().items() if any(text in line for line in self.write(value)))
             found = dict.fromkeys(sorted(holds))
-        while self._plain and (at := data.find(needle, at)) >= 0:
+        while self.is_plain and (at := data.find(needle, at)) >= 0:
             start = data.rfind(b"\n", 0, at) + 1
             at = _after(data, at)
             found[_key(data[start:at])] = None
@@ -160,7 +160,8 @@ class LineMap(Mapping[_Key, V]):
             return self
         written = {key: list(self.write(value)) for key, value in values.items() if value is not None}
         plain = all(_is_plain(key, lines) for key, lines in written.items())
-        if self._odd is None or not plain:
+        nothing = not self._odd and not self._data  # to splice into
+        if self._odd is None or nothing or not plain:
             objects = {key: value for key, value in self._all().items() if key not in values}
             return type(self)(objects | {key: value for key, value in values.items() if value is not None})
         odd = {key: value for key, value in self._odd.items() if key not in values}

@@ -98,6 +98,11 @@ class ManagedSet:
         """The intent that has this name held, if any."""
         return next((entry.held for entry in map(self.entries.get, _keys(name)) if entry and entry.held), None)
 
+    def held(self) -> dict[str, int]:
+        """Every name that is held, with the intent that has it held."""
+        names = sorted({name for name, _ in self.entries.holding(_HELD)})
+        return {name: number for name in names if (number := self.held_by(name))}
+
     def of_contract(self, path: str) -> tuple[Managed, ...]:
         """What a contract asks, or asked, for."""
         found = (self.entries[key] for key in self.entries.holding(f"{_SEPARATOR}{path}"))

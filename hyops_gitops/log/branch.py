@@ -1,7 +1,7 @@
 """The signed log on its branch, continued from earlier verification.
 
 Entries that are the same blobs as in a commit whose whole log was verified, under the same signers and genesis, are not
-looked at again: the ledger and the managed set as they were then are continued from. Entries after them are checked as
+read again: the ledger and the managed set as they were then are continued from. Entries after them are checked as
 ever, and so are the pages and files that are not the same. Where anything is wrong the log is verified in full.
 """
 
@@ -19,9 +19,10 @@ from hyops_gitops.core.text import first_few
 from hyops_gitops.log.envelope import decode, entry_path
 from hyops_gitops.log.ledger import Ledger
 from hyops_gitops.log.log import Log, state_path
+from hyops_gitops.log.pages import LOG_PAGE, folder_page
 from hyops_gitops.log.parts import TrustedKey
 from hyops_gitops.log.segment import SEGMENTS
-from hyops_gitops.log.verify import Checkpoint, Reading, read_log
+from hyops_gitops.log.verify import BranchFiles, Checkpoint, Reading, read_log
 
 SIGNERS_PATH = "authority/allowed_signers"
 _PROBLEMS_SHOWN = 3
@@ -179,11 +180,12 @@ def read_since(
     if genesis is None:
         return None
     last, under = mark.read(), (authority.zone, genesis, signers.sha256)
-    files = snapshot.read(snapshot.paths())
+    files = BranchFiles(snapshot)
     checkpoint, same = None, frozenset[str]()
     if last is not None and (last.zone, last.genesis, last.signers_sha256) == under:
         same = frozenset(snapshot.unchanged_since(last.commit) or ())
         checkpoint = _checkpoint(last, files, same, snapshot.earlier(last.commit)) if same else None
+    files.read([path for path in files if checkpoint is None or path not in same])
     reading = read_log(
         authority.zone,
         snapshot.commit,
@@ -206,17 +208,19 @@ def _checkpoint(
 ) -> Checkpoint | None:
     """Ledger and managed set of the mark, where its entries are unchanged."""
     path = state_path(last.zone)
-    state = earlier.read([path]).get(path)
-    if state is None or any(file.startswith(SEGMENTS) and file not in same for file in files):
+    if any(file.startswith(SEGMENTS) and file not in same for file in files):
         return None  # segments are few, and verified whole
     try:
         ledger = Ledger.from_json(last.ledger)
-        newest = entry_path(last.zone, ledger.count)
-        pinned = decode(files.get(newest, b"")).envelope.files.get(path)
-        managed = ManagedSet.parse(last.zone, state)
+        pinned = decode(files.get(entry_path(last.zone, ledger.count), b"")).envelope.files
+        derived = earlier.read([path, LOG_PAGE, folder_page(last.zone, ledger.count)])
+        managed = ManagedSet.parse(last.zone, derived.get(path, b""))
     except InvalidData:
         return None
     entries = (entry_path(last.zone, seq) for seq in range(1, ledger.count + 1))
     unchanged = all(file in same and f"{file}.sig" in same for file in entries)
     more = entry_path(last.zone, ledger.count + 1) in same  # the ledger is not that of the commit
-    return Checkpoint(ledger, managed) if unchanged and not more and pinned == sha256_hex(state) else None
+    right = derived.keys() <= pinned.keys() and all(sha256_hex(derived[each]) == pinned[each] for each in derived)
+    if not unchanged or more or path not in derived or not right:
+        return None
+    return Checkpoint(ledger, managed, {page: content for page, content in derived.items() if page != path})

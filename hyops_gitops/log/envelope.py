@@ -3,7 +3,7 @@
 Implements https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md with a predicate of our own.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, NamedTuple, cast, overload
@@ -142,14 +142,26 @@ def decode(data: bytes) -> Entry:
     return Entry(Envelope.from_json(statement), body, sha256_hex(data))
 
 
+BlobReader = Callable[[Sequence[int]], Sequence[bytes]]  # of entries' bytes, by their places; the first is 0
+
+
 class EntryList(Sequence[Entry]):
     """Entries from number 1 on, decoded when used."""
 
-    __slots__ = ("_blobs", "_decoded")
+    __slots__ = ("_blobs", "_decoded", "_read")
 
     def __init__(self, blobs: Iterable[bytes] = ()) -> None:
-        self._blobs = list(blobs)
+        self._blobs: list[bytes | None] = list(blobs)
         self._decoded: dict[int, Entry] = {}
+        self._read: BlobReader | None = None
+
+    @classmethod
+    def unread(cls, count: int, read: "BlobReader") -> "EntryList":
+        """So many entries, whose bytes are read when they are asked for."""
+        entries = cls()
+        entries._blobs = [None] * count
+        entries._read = read
+        return entries
 
     @overload
     def __getitem__(self, index: int) -> Entry: ...
@@ -161,7 +173,7 @@ class EntryList(Sequence[Entry]):
             return [self[place] for place in range(*index.indices(len(self)))]
         at = range(len(self))[index]
         if at not in self._decoded:
-            self._decoded[at] = decode(self._blobs[at])
+            self._decoded[at] = decode(self._bytes([at])[0])
         return self._decoded[at]
 
     def __len__(self) -> int:
@@ -169,7 +181,7 @@ class EntryList(Sequence[Entry]):
 
     def __eq__(self, other: object) -> bool:
         """Whether the bytes are the same."""
-        return isinstance(other, EntryList) and self._blobs == other._blobs
+        return isinstance(other, EntryList) and self.blobs(len(self)) == other.blobs(len(other))
 
     __hash__ = None  # type: ignore[assignment]  # a list, as far as dictionaries are concerned
 
@@ -180,26 +192,34 @@ class EntryList(Sequence[Entry]):
 
     def extended(self, data: bytes, entry: Entry) -> "EntryList":
         """These entries and one more."""
-        longer = EntryList(self._blobs)
+        longer = EntryList()
+        longer._blobs, longer._read = list(self._blobs), self._read
         longer._decoded.update(self._decoded)
         longer.append(data, entry)
         return longer
 
     def blobs(self, count: int) -> list[bytes]:
         """The bytes of the first entries."""
-        return self._blobs[:count]
+        return self._bytes(range(count))
+
+    def _bytes(self, places: Sequence[int]) -> list[bytes]:
+        unread = [place for place in places if self._blobs[place] is None]
+        if unread and self._read is not None:
+            for place, blob in zip(unread, self._read(unread), strict=True):
+                self._blobs[place] = blob
+        return [data for place in places if (data := self._blobs[place]) is not None]
 
     def of_types(self, *names: str) -> Iterator[Entry]:
         """The entries of these types, oldest first."""
         fields = [f'"type":"{name}"'.encode() for name in names]
-        for index, blob in enumerate(self._blobs):
+        for index, blob in enumerate(self.blobs(len(self))):
             if any(field in blob for field in fields) and self[index].type in names:
                 yield self[index]
 
     def mentioning(self, name: str) -> Iterator[Entry]:
         """The entries with this DNS name, oldest first."""
         field = f'"name":"{name}"'.encode()
-        return (self[index] for index, blob in enumerate(self._blobs) if field in blob)
+        return (self[index] for index, blob in enumerate(self.blobs(len(self))) if field in blob)
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,9 +72,10 @@ def holds_in_effect(
         holder: The entry that a mark names.
         contracts: The contracts as they are now.
     """
-    found = {}
-    for contract in contracts:
-        number = managed.held_by(str(contract.name))
+    found: dict[str, int] = {}
+    held = managed.held()
+    for contract in contracts if held else ():
+        number = held.get(str(contract.name))
         entry = holder(number) if number is not None else None
         if number is not None and entry is not None and hold_of(contract) in _holds(entry.body):
             found[contract.path] = number

@@ -68,6 +68,7 @@ class Log:
     segment: SegmentRef | None = None  # None: the log itself
     base: "Log | None" = None  # what the segment continues
     segments: Mapping[str, EntryList] = field(default_factory=dict)  # the entries of those that were brought in
+    pages: Mapping[str, bytes] = field(default_factory=dict)  # LOG.md and the head's folder page, where they are known
 
     def with_segment(self, ref: SegmentRef) -> "Log":
         """A segment without entries that continues this log."""
@@ -80,12 +81,20 @@ class Log:
             segment=ref,
             base=self,
             segments={},
+            pages={},
         )
 
     def with_entry(
-        self, commit: str, data: bytes, entry: Entry, signature: bytes, observed: Zone, state: ManagedSet
+        self,
+        commit: str,
+        data: bytes,
+        entry: Entry,
+        signature: bytes,
+        observed: Zone,
+        state: ManagedSet,
+        pages: Mapping[str, bytes] | None = None,
     ) -> "Log":
-        """The log with one more entry, whose bytes are `data`."""
+        """The log with one more entry, its bytes and its pages."""
         entries = self.entries.extended(data, entry)
         return replace(
             self,
@@ -95,6 +104,7 @@ class Log:
             head_sig_sha256=sha256_hex(signature),
             observed=observed,
             state=state,
+            pages=pages or {},
         )
 
     @property

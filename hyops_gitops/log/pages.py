@@ -4,7 +4,7 @@ Both come of one `LogLine`, so that `git log` and LOG.md tell the same. Their fo
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -176,26 +176,83 @@ def folder_page(zone: str, seq: int) -> str:
 
 def log_page(zone: str, entries: Sequence[Entry]) -> bytes:
     """LOG.md: the newest 200 changes, one line each, newest first."""
-    lines = islice(_newest_first(entries), LINES)
-    title = f"# The log of {escaped(zone)}: the newest {LINES} changes\n\n"
-    return (title + _COLUMNS + "".join(line.row() for line in lines)).encode()
+    return _log_page(zone, entries, len(entries))
 
 
 def folder_readme(zone: str, entries: Sequence[Entry], seq: int) -> bytes:
     """The README of an entry's folder after that entry."""
-    first = max(1, seq // ENTRIES_PER_FOLDER * ENTRIES_PER_FOLDER)
-    title = f"# Entries {first} to {seq} of the log of {escaped(zone)}\n\n"
-    rows = (
-        row(str(entry.seq), time_text(entry.envelope.time), entry.type, in_words(entry, entries))
-        for entry in entries[first - 1 : seq]
-    )
-    return (title + _FOLDER_COLUMNS + "".join(rows)).encode()
+    rows = (_folder_row(entry, entries) for entry in entries[_first_in_folder(seq) - 1 : seq])
+    return _folder_title(zone, seq) + "".join(rows).encode()
 
 
-def _newest_first(entries: Sequence[Entry]) -> Iterator[LogLine]:
+def whole_pages(zone: str, entries: Sequence[Entry], seq: int) -> dict[str, bytes]:
+    """LOG.md, and the README of its folder, after the newest entry."""
+    return {LOG_PAGE: log_page(zone, entries), folder_page(zone, seq): folder_readme(zone, entries, seq)}
+
+
+def pages_after(zone: str, entries: Sequence[Entry], seq: int, before: Mapping[str, bytes]) -> dict[str, bytes]:
+    """LOG.md and the README of its folder after an entry.
+
+    Args:
+        zone: Whose log it is.
+        entries: The entries, this one among them.
+        seq: Which it is.
+        before: The same as the entry before left them, so that only its own lines are made; else they are made whole.
+    """
+    readme_path = folder_page(zone, seq)
+    old_readme, old_title = before.get(readme_path, b""), _folder_title(zone, seq - 1)
+    if _first_in_folder(seq) < seq and old_readme.startswith(old_title):
+        readme_now = (
+            _folder_title(zone, seq) + old_readme[len(old_title) :] + _folder_row(entries[seq - 1], entries).encode()
+        )
+    else:
+        readme_now = folder_readme(zone, entries, seq)
+    page = _spliced_log_page(zone, entries, seq, before.get(LOG_PAGE, b"")) or _log_page(zone, entries, seq)
+    return {LOG_PAGE: page, readme_path: readme_now}
+
+
+def _spliced_log_page(zone: str, entries: Sequence[Entry], seq: int, before: bytes) -> bytes | None:
+    """LOG.md after an entry, from what it was; None: impossible."""
+    title = _log_title(zone)
+    if seq < 2 or not before.startswith(title):  # noqa: PLR2004 - genesis has nothing before it
+        return None
+    old = before[len(title) :].decode().split("\n")[:-1]
+    last = entries[seq - 2].body
+    gone = len(last.changes) + (last.restore is not None) if isinstance(last, Intent) else 0
+    lines = islice(lines_of(entries[seq - 1], entries), LINES)
+    rows = [*(line.row() for line in lines), *(f"{line}\n" for line in old[gone:])][:LINES]
+    if len(rows) < LINES <= len(old):
+        return None  # older lines than it shows come into view again
+    return title + "".join(rows).encode()
+
+
+def _log_page(zone: str, entries: Sequence[Entry], seq: int) -> bytes:
+    lines = islice(_newest_first(entries, seq), LINES)
+    return _log_title(zone) + "".join(line.row() for line in lines).encode()
+
+
+def _log_title(zone: str) -> bytes:
+    return f"# The log of {escaped(zone)}: the newest {LINES} changes\n\n{_COLUMNS}".encode()
+
+
+def _first_in_folder(seq: int) -> int:
+    return max(1, seq // ENTRIES_PER_FOLDER * ENTRIES_PER_FOLDER)
+
+
+def _folder_title(zone: str, seq: int) -> bytes:
+    title = f"# Entries {_first_in_folder(seq)} to {seq} of the log of {escaped(zone)}\n\n"
+    return (title + _FOLDER_COLUMNS).encode()
+
+
+def _folder_row(entry: Entry, entries: Sequence[Entry]) -> str:
+    return row(str(entry.seq), time_text(entry.envelope.time), entry.type, in_words(entry, entries))
+
+
+def _newest_first(entries: Sequence[Entry], seq: int) -> Iterator[LogLine]:
     """Every line; an intent's only while it is the newest."""
-    for entry in reversed(entries):
-        if not isinstance(entry.body, Intent) or entry is entries[-1]:
+    for number in range(seq, 0, -1):
+        entry = entries[number - 1]
+        if not isinstance(entry.body, Intent) or number == seq:
             yield from lines_of(entry, entries)
 
 

@@ -13,12 +13,13 @@ Pure: files come in as bytes, signatures are checked by a function passed in. 2 
 9. segments: each as a reconcile entry pins it, and sound as the log stood then (`log.verify_segment`)
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.errors import HyopsError, InvalidData
 from hyops_gitops.core.managed import Managed, ManagedSet
+from hyops_gitops.core.ports import EvidenceSnapshot
 from hyops_gitops.core.signers import SignerSet
 from hyops_gitops.core.zone import Key, Zone
 from hyops_gitops.log.admin_entries import Genesis, ImportedSegment, Reconcile, TrustChange
@@ -27,11 +28,13 @@ from hyops_gitops.log.entries import Intent, Result
 from hyops_gitops.log.envelope import ENTRIES_PER_FOLDER, Entry, EntryList, entry_path
 from hyops_gitops.log.ledger import Ledger
 from hyops_gitops.log.log import README, Log, placed, state_path, zone_path
-from hyops_gitops.log.pages import FORM, LOG_PAGE, folder_page, folder_readme, log_page
+from hyops_gitops.log.pages import FORM, LOG_PAGE, folder_page, folder_readme, log_page, pages_after
 from hyops_gitops.log.segment import SEGMENTS
 from hyops_gitops.log.trust import MAIN_NAMESPACE, TRUST_NAMESPACE, TrustBook
 from hyops_gitops.log.verify_segment import check_imported, check_pins, recorded_entries
 from hyops_gitops.plan.state import bring_forward
+
+_SPLICED = 50  # new entries; the pages of more are made whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +60,41 @@ class Checkpoint:
 
     ledger: Ledger
     state: ManagedSet  # as those entries left it
+    pages: Mapping[str, bytes] = field(default_factory=dict)  # as the newest of them pins its own, where they are known
 
     @classmethod
     def none(cls, zone: str) -> "Checkpoint":
         """Nothing was verified before."""
         return cls(Ledger(), ManagedSet.of(zone, ()))
+
+
+class BranchFiles(Mapping[str, bytes]):
+    """The files of the branch, each read when it is asked for."""
+
+    def __init__(self, snapshot: EvidenceSnapshot) -> None:
+        self._snapshot = snapshot
+        self._paths = dict.fromkeys(snapshot.paths())
+        self._read: dict[str, bytes] = {}
+
+    def read(self, paths: Collection[str]) -> list[bytes]:
+        """The content of these files, at once."""
+        if unread := [path for path in paths if path not in self._read]:
+            self._read |= self._snapshot.read(unread)
+        return [self._read[path] for path in paths]
+
+    def __getitem__(self, path: str) -> bytes:
+        if path not in self._paths:
+            raise KeyError(path)
+        return self.read([path])[0]
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._paths
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
 
 
 class BranchReader(ChainReader):
@@ -106,12 +139,15 @@ class BranchReader(ChainReader):
         """Take over entries that were verified before."""
         self.ledger = self.checkpoint.ledger
         paths = [entry_path(self.zone, seq) for seq in range(1, self.ledger.count + 1)]
-        self.entries = EntryList(self.files[path] for path in paths)
+        self.entries = EntryList.unread(len(paths), lambda places: self._read([paths[place] for place in places]))
         self.trust = TrustBook.of(self.entries, self.ledger)
         for seq in self.ledger.reconciles:
             self._bring_in(self.entries[seq - 1])
         if paths:
             self.previous_sig = sha256_hex(self.files[f"{paths[-1]}.sig"])
+
+    def _read(self, paths: Collection[str]) -> list[bytes]:
+        return self.files.read(paths) if isinstance(self.files, BranchFiles) else [self.files[path] for path in paths]
 
     # --- what is the log's own in a chain
 
@@ -182,12 +218,14 @@ class BranchReader(ChainReader):
     def _check_pages(self) -> Iterator[Problem]:
         """LOG.md and the folders' READMEs: made again, their signatures checked."""
         pages: dict[str, tuple[bytes, Entry]] = {}
+        made = self._spliced_pages()
         if LOG_PAGE not in self.same_pages:
-            pages[LOG_PAGE] = (log_page(self.zone, self.entries), self.entries[-1])
+            pages[LOG_PAGE] = (made.get(LOG_PAGE) or log_page(self.zone, self.entries), self.entries[-1])
         for seq in _last_of_folders(len(self.entries)):
             path = folder_page(self.zone, seq)
             if path not in self.same_pages:
-                pages[path] = (folder_readme(self.zone, self.entries, seq), self.entries[seq - 1])
+                page = made.get(path) or folder_readme(self.zone, self.entries, seq)
+                pages[path] = (page, self.entries[seq - 1])
         for path, (expected, entry) in pages.items():
             if self.files[path] != expected:
                 yield Problem("page", path, "not what follows from the entries")
@@ -200,6 +238,15 @@ class BranchReader(ChainReader):
                 continue
             if not sound:
                 yield Problem("signature", f"{path}.sig", "not a canonical signature of the page")
+
+    def _spliced_pages(self) -> Mapping[str, bytes]:
+        """The pages of a few new entries, made from those before."""
+        known, made = self.checkpoint.ledger.count, dict(self.checkpoint.pages)
+        if not made or len(self.entries) - known > _SPLICED:
+            return {}
+        for seq in range(known + 1, len(self.entries) + 1):
+            made |= pages_after(self.zone, self.entries, seq, made)
+        return made
 
     def _namespace(self, entry: Entry) -> str:
         """The namespace that an entry is signed in."""
@@ -216,9 +263,9 @@ class BranchReader(ChainReader):
         except InvalidData as error:
             problem = Problem("files", zone_path(self.zone), str(error))
             return Reading(None, len(self.entries), (problem,))
-        log = Log(
-            self.zone, commit, self.entries, self.ledger, self.previous_sig, observed, state, segments=self.segments
-        )
+        pages = {path: self.files[path] for path in (LOG_PAGE, folder_page(self.zone, len(self.entries)))}
+        sig, segments = self.previous_sig, self.segments
+        log = Log(self.zone, commit, self.entries, self.ledger, sig, observed, state, segments=segments, pages=pages)
         unacknowledged = [seq for seq in log.doubtful if seq not in log.acknowledged]
         message = "signed by a key after it was stolen; look into it, then `evidence acknowledge` it"
         problems = tuple(Problem("compromised", entry_path(self.zone, seq), message) for seq in unacknowledged)

@@ -311,7 +311,7 @@ def check_whole(segment: Segment, *, witness_required: bool) -> Iterator[Problem
 def segment_files(paths: Mapping[str, bytes], segment: str) -> dict[str, bytes]:
     """The files of one segment on the branch, by name."""
     folder = segment_path(segment, "")
-    return {path.removeprefix(folder): content for path, content in paths.items() if path.startswith(folder)}
+    return {path.removeprefix(folder): paths[path] for path in paths if path.startswith(folder)}
 
 
 def recorded_entries(reconcile: Reconcile, files: Mapping[str, bytes]) -> EntryList:

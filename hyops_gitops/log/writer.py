@@ -10,6 +10,7 @@ Invariants:
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.errors import Refused
@@ -31,7 +32,7 @@ from hyops_gitops.log.envelope import (
     statement_of,
 )
 from hyops_gitops.log.log import README, Log, state_path, zone_path
-from hyops_gitops.log.pages import FORM, LOG_PAGE, folder_page, folder_readme, log_page, subject
+from hyops_gitops.log.pages import FORM, pages_after, subject, whole_pages
 from hyops_gitops.log.trust import GIT_NAMESPACE, MAIN_NAMESPACE
 from hyops_gitops.log.verify_segment import recorded_entries
 
@@ -106,6 +107,14 @@ class Author:
         return replace(first, seq=len(log.entries) + 1, prev_entry=log.head.sha256, prev_sig=log.head_sig_sha256)
 
 
+class _Written(NamedTuple):
+    data: bytes
+    entry: Entry
+    signature: bytes
+    commit: str
+    pages: Mapping[str, bytes]
+
+
 @dataclass(frozen=True, slots=True)
 class EntryWriter:
     """Writes entries of the log as one signer."""
@@ -153,8 +162,7 @@ class EntryWriter:
         """Write genesis; the SHA-256 of the entry."""
         derived = {README: readme, zone_path(zone): b"", state_path(zone): b""}
         envelope = self.author.first(zone, log_id, Zone.of(zone, ()))
-        data, _, _, _ = self._write(None, EntryList(), envelope, body, derived, {})
-        return sha256_hex(data)
+        return self._write(None, EntryList(), envelope, body, derived, {}).entry.sha256
 
     def append(
         self, log: Log, body: Body, observed: Zone, state: ManagedSet, more: Mapping[str, bytes] | None = None
@@ -169,10 +177,12 @@ class EntryWriter:
         self.require_trust(log)
         derived = {zone_path(log.zone): observed.data, state_path(log.zone): state.data}
         envelope = self.author.following(log, observed, {README: log.head.envelope.files[README]})
-        data, entry, signature, commit = self._write(log.commit, log.entries, envelope, body, derived, more or {})
+        written = self._write(log.commit, log.entries, envelope, body, derived, more or {}, log.pages)
         if isinstance(body, Reconcile) and body.imported is not None:
             log = replace(log, segments={**log.segments, body.segment: recorded_entries(body, more or {})})
-        return log.with_entry(commit, data, entry, signature, observed, state)
+        return log.with_entry(
+            written.commit, written.data, written.entry, written.signature, observed, state, written.pages
+        )
 
     def require_trust(self, log: Log) -> None:
         """Whether the log counts this writer's key.
@@ -195,15 +205,16 @@ class EntryWriter:
         body: Body,
         derived: Mapping[str, bytes],
         more: Mapping[str, bytes],
-    ) -> tuple[bytes, Entry, bytes, str]:
-        """Sign and commit an entry; its bytes, the entry, signature, commit."""
+        known: Mapping[str, bytes] | None = None,
+    ) -> "_Written":
+        """Sign and commit an entry and its pages, from those before."""
         zone, seq = envelope.zone, envelope.seq
         # The pages say what the entry says, and the entry pins the pages: they are made from the unpinned entry.
         fields = fields_of(body)
         unpinned = statement_of(envelope, fields)
         entry = decode(unpinned)
         entries = before.extended(unpinned, entry)
-        pages = {LOG_PAGE: log_page(zone, entries), folder_page(zone, seq): folder_readme(zone, entries, seq)}
+        pages = pages_after(zone, entries, seq, known) if known else whole_pages(zone, entries, seq)
         pinned = {path: sha256_hex(content) for path, content in {**derived, **pages}.items()}
         envelope = replace(envelope, files={**envelope.files, **pinned})
         data = statement_of(envelope, fields)
@@ -216,7 +227,7 @@ class EntryWriter:
         commit = self.store.append(parent, files, line, envelope.principal, envelope.time, sign)
         for problem in self.store.mirror(commit):
             self.warn(problem)
-        return data, replace(entry, envelope=envelope, sha256=sha256_hex(data)), signature, commit
+        return _Written(data, replace(entry, envelope=envelope, sha256=sha256_hex(data)), signature, commit, pages)
 
     def _sign_commit(self, payload: bytes) -> bytes:
         return self.author.own.signer.sign(payload, GIT_NAMESPACE)

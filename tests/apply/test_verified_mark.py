@@ -1,16 +1,18 @@
 """What was verified is remembered, and never believed where anything else changed."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from hyops_gitops.adapters.git.snapshot import GitSnapshot
 from hyops_gitops.adapters.ssh.signing import SshVerifier
 from hyops_gitops.apply.preview import PlanRequest, make_proposal
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.log.envelope import entry_path
+from hyops_gitops.log.log import state_path, zone_path
 from tests.support.site import Site
 
 pytestmark = pytest.mark.authority
@@ -57,6 +59,26 @@ def test_only_what_is_new_is_checked(site: Site) -> None:
     assert signatures_checked(site) == 0
 
 
+def test_entries_verified_before_are_not_read(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.change()
+    site.apply()
+    signatures_checked(site)
+    read: set[str] = set()
+    content = GitSnapshot.read
+
+    def remembered(snapshot: GitSnapshot, paths: Collection[str]) -> Mapping[str, bytes]:
+        read.update(paths)
+        return content(snapshot, paths)
+
+    monkeypatch.setattr(GitSnapshot, "read", remembered)
+    assert signatures_checked(site) == 0
+    count = len(site.verified().entries)
+    read.clear()
+    assert signatures_checked(site) == 0
+    of_entries = {seq for seq in range(1, count + 1) if entry_path(site.world.zone, seq) in read}
+    assert {1, count} <= of_entries < set(range(1, count + 1))  # genesis is pinned, the head pins the files
+
+
 def _entry(text: bytes) -> bytes:
     return text.replace(b'"converged":true', b'"converged":false')
 
@@ -68,11 +90,16 @@ def _entry(text: bytes) -> bytes:
         ("ENTRY.sig", lambda text: text.replace(b"A", b"B", 1)),
         ("LOG.md", lambda text: text + b"\n"),
         ("LOG.md.sig", lambda text: text.replace(b"A", b"B", 1)),
+        ("STATE", lambda text: text.replace(b" IN A ", b" IN A 9", 1)),
+        ("ZONE", lambda text: text.replace(b" IN A ", b" IN A 9", 1)),
+        ("ZONE", lambda text: text.replace(b" IN A ", b" ", 1)),
     ],
 )
 def test_a_rewritten_file_is_found_all_the_same(site: Site, path: str, change: Callable[[bytes], bytes]) -> None:
     signatures_checked(site)
-    path = path.replace("ENTRY", entry_path(site.world.zone, 3))
+    zone = site.world.zone
+    path = path.replace("ENTRY", entry_path(zone, 3))
+    path = path.replace("STATE", state_path(zone)).replace("ZONE", zone_path(zone))
     before = site.world.evidence(path)
     assert change(before) != before
     site.world.rewrite_evidence({path: change(before)})

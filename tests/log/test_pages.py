@@ -19,7 +19,7 @@ from hyops_gitops.log.entries import (
     ZoneDrift,
 )
 from hyops_gitops.log.envelope import NO_HASH, Entry, Envelope, Subject, decode, encode
-from hyops_gitops.log.pages import lines_of, log_page, subject
+from hyops_gitops.log.pages import LINES, folder_page, folder_readme, lines_of, log_page, pages_after, subject
 from hyops_gitops.log.parts import AuthorityRef, ContractsRef, Lease, RecordedRefusal, TrustedKey, ZoneDigests
 from hyops_gitops.plan.plan import Action, Change
 
@@ -135,3 +135,36 @@ def test_subject_is_one_bounded_line_whatever_people_are_called(authors: list[st
 def test_intent_that_changes_nothing_still_has_a_subject() -> None:
     entries = log(replace(intent(), changes=()))
     assert subject(entries[0], entries) == "000001 | 2026-05-04T03:02:01Z |  |  |  |  | "
+
+
+_bodies = st.one_of(
+    st.integers(0, 3).map(lambda count: intent(*(replaced(f"s{number}") for number in range(count)))),
+    st.sampled_from([1, LINES - 1, LINES, LINES + 5]).map(lambda count: intent(*[replaced()] * count)),
+    st.just(intent(commits=(merged("Ada \u2028\r\n"),))),
+    st.just(Gap("looked into", acknowledges=12)),
+    st.just(Unchanged(CONTRACTS, AUTHORITY, (merged(),))),
+)
+
+
+@given(st.lists(st.tuples(_bodies, st.booleans()), min_size=1, max_size=5), st.sampled_from([0, 97]))
+def test_pages_are_made_from_those_before_as_they_are_made_whole(steps: list[tuple[Body, bool]], skipped: int) -> None:
+    bodies: list[Body] = [Gap("looked into", acknowledges=1)] * skipped
+    for body, ended in steps:
+        bodies.append(body)
+        if ended and isinstance(body, Intent):
+            bodies.append(replace(result(), intent_seq=len(bodies)))
+    entries, pages = log(*bodies), dict[str, bytes]()
+    for seq in range(skipped + 1, len(entries) + 1):
+        pages = pages_after(ZONE, entries, seq, pages)
+        assert pages == {
+            "LOG.md": log_page(ZONE, entries[:seq]),
+            folder_page(ZONE, seq): folder_readme(ZONE, entries, seq),
+        }
+
+
+def test_pages_that_are_not_ours_are_made_whole() -> None:
+    entries = log(Gap("looked into", acknowledges=1), Gap("looked into", acknowledges=1))
+    path = folder_page(ZONE, 2)
+    whole = pages_after(ZONE, entries, 2, {})
+    for other in ({"LOG.md": b"# Another log\n"}, {path: b"# Entries 1 to 1 of another log\n"}):
+        assert pages_after(ZONE, entries, 2, other) == whole

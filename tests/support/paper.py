@@ -121,7 +121,8 @@ class Paper:
         }
         author = Author(SigningKey(PaperSigner(key), key, by, namespace), HASH, None, "paper", {})  # type: ignore[arg-type]
         writer = EntryWriter(self, author)  # type: ignore[arg-type]
-        data, _, signature, _ = writer._write(COMMIT, self.entries, edit(envelope), body, derived, {})
+        written = writer._write(COMMIT, self.entries, edit(envelope), body, derived, {})
+        data, signature = written.data, written.signature
         self.entries = self.entries.extended(data, decode(data))
         self.sig = sha256_hex(signature)
         self.trees.append((dict(self.files), self.state))
