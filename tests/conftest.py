@@ -2,12 +2,13 @@
 
 import compileall
 import contextlib
+import gc
 import itertools
 import os
 import shutil
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,17 @@ def pytest_configure(config: pytest.Config) -> None:
     """Compile the program once: where PYTHONDONTWRITEBYTECODE is set, each of the hundreds of commands would again."""
     if not hasattr(config, "workerinput"):
         compileall.compile_dir(Path(__file__).parent.parent / "hyops_gitops", quiet=2)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage among what is collected: it stays, and is a million objects."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
