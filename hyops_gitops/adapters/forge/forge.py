@@ -13,16 +13,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import quote, urlsplit
 
-from hyops_gitops.adapters.forge.rest import ForgeHttp
 from hyops_gitops.adapters.git.process import printable, summary
 from hyops_gitops.adapters.host.machine import Program
 from hyops_gitops.core.codec import JsonObject
 from hyops_gitops.core.errors import InvalidData, OutsideFailure, UsageError
 from hyops_gitops.core.fields import At
 from hyops_gitops.core.people import Approval, Person, PullRequest
+
+if TYPE_CHECKING:
+    from hyops_gitops.adapters.forge.rest import ForgeHttp
 
 FORGE_URL = "HYOPS_FORGE_URL"
 FORGE_REPOSITORY = "HYOPS_FORGE_REPOSITORY"
@@ -138,6 +140,8 @@ def forge_from_environment(environ: Mapping[str, str]) -> "RestForge | None":
             hint=f"set {FORGE_URL}=https://HOST/api/v1 (https://api.github.com for GitHub) and "
             f"{FORGE_REPOSITORY}=OWNER/NAME",
         )
+    from hyops_gitops.adapters.forge.rest import ForgeHttp  # noqa: PLC0415 - requests takes a tenth of a second
+
     return RestForge(ForgeHttp(url, token), f"/repos/{quote(owner, safe='')}/{quote(name, safe='')}")
 
 
@@ -148,7 +152,7 @@ class RestForge:
     An apply that starts again asks once.
     """
 
-    http: ForgeHttp
+    http: "ForgeHttp"
     repository: str  # its path below the API's base
     _pulls: dict[str, PullRequest | None] = field(default_factory=dict)
     _required: dict[str, int] = field(default_factory=dict)

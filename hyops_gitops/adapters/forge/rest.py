@@ -7,16 +7,19 @@ where PowerDNS is not.
 
 import json
 import re
+import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+from requests.adapters import HTTPAdapter
 
 from hyops_gitops import __version__
-from hyops_gitops.adapters.host.tls import tls_failure, trusting
+from hyops_gitops.adapters.host.tls import client_context, tls_failure
 from hyops_gitops.core.errors import OutsideFailure
 
 CONNECT_TIMEOUT_S = 5.0
@@ -47,6 +50,25 @@ class _TokenAuth(requests.auth.AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = f"token {self._token}"  # what GitHub and Gitea both take
         return request
+
+
+class _Trusting(HTTPAdapter):
+    """Connections by one context; `requests` would add its own authorities."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+        super().__init__()
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        """With our context."""
+        super().init_poolmanager(*arguments, ssl_context=self._context, **options)
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        """With our context for what is behind the proxy."""
+        return super().proxy_manager_for(proxy, ssl_context=self._context, **options)
+
+    def cert_verify(self, *_arguments: object) -> None:
+        """Nothing to add to the context."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +143,8 @@ class ForgeHttp:
         try:
             with requests.Session() as session:
                 session.trust_env = False
-                trusting(session, self.url, None, code="forge-tls")
+                if self.url.startswith("https:"):
+                    session.mount("https://", _Trusting(client_context(code="forge-tls")))
                 # A proxy sees the inside of plain HTTP, so it gets none.
                 proxies = requests.utils.get_environ_proxies(self.url) if self.url.startswith("https:") else {}
                 with session.get(

@@ -11,10 +11,6 @@ import os
 import ssl
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
-
-import requests
-from requests.adapters import HTTPAdapter
 
 from hyops_gitops.core.errors import OutsideFailure
 
@@ -115,16 +111,6 @@ def _is_gone(variable: str) -> bool:
     return bool(named) and not any(Path(path).exists() for path in str(named).split(os.pathsep))
 
 
-def trusting(session: requests.Session, url: str, ca_file: str | None, *, code: str) -> None:
-    """Let a session verify what it meets at an https URL.
-
-    Raises:
-        OutsideFailure: the authorities cannot be read.
-    """
-    if url.startswith("https:"):
-        session.mount("https://", _Trusting(client_context(ca_file, code=code)))
-
-
 def tls_failure(error: BaseException, ca_setting: str = "") -> tuple[str, str]:
     """The cause of a TLS failure, and a remedy."""
     for cause in causes(error):
@@ -141,22 +127,3 @@ def causes(error: BaseException) -> Iterator[BaseException]:
     while seen is not None:
         yield seen
         seen = seen.__cause__ or seen.__context__
-
-
-class _Trusting(HTTPAdapter):
-    """Connections by one context; `requests` would add its own authorities."""
-
-    def __init__(self, context: ssl.SSLContext) -> None:
-        self._context = context
-        super().__init__()
-
-    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        """With our context."""
-        super().init_poolmanager(*arguments, ssl_context=self._context, **options)
-
-    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
-        """With our context for what is behind the proxy."""
-        return super().proxy_manager_for(proxy, ssl_context=self._context, **options)
-
-    def cert_verify(self, *_arguments: object) -> None:
-        """Nothing to add to the context."""
