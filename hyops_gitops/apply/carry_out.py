@@ -224,7 +224,8 @@ def _serial_after(prepared: Prepared, stored: _Stored, workspace: Workspace) -> 
 
     While the serial moved as one change moves it, and still is what our update made of it, no other writer is seen:
     a database without isolation may give two changes one serial. Otherwise the zone is compared with what was
-    expected; a difference is left to the next apply, which reads the zone whole and records it as drift.
+    expected; a difference is left to the next apply, which reads the zone whole and records it as drift: it must not
+    take the serial recorded now for a sign that the zone is as recorded.
     """
     sent, back = stored.sent, stored.back
     forecast = forecast_serial(prepared.observation.header, stored.accepted.at).stored
@@ -235,13 +236,13 @@ def _serial_after(prepared: Prepared, stored: _Stored, workspace: Workspace) -> 
         zone = Zone.of(prepared.plan.zone, prepared.primary.rrsets()).respelled(prepared.plan.expected_zone())
     except OutsideFailure as error:
         workspace.on_event(Warned(f"cannot read the zone again: {error.message}"))
-        return sent.new_serial, "computed"
+        return None if sent.new_serial in forecast else sent.new_serial, "computed"
     if not is_newer(serial, prepared.serial):
         workspace.on_event(Warned(f"the serial was {prepared.serial} and is {serial}: no secondary transfers that"))
     if zone.digest() != prepared.plan.expected_zone().digest():
         moved = f", serial {prepared.serial} -> {serial}" if serial not in forecast else ""
         workspace.on_event(Warned(f"another writer changed the zone meanwhile{moved}; the next apply shows what"))
-        return serial, "computed"
+        return None if serial in forecast else serial, "computed"
     return serial, "read"
 
 

@@ -84,7 +84,7 @@ def _prepare(
 ) -> Prepared | RollBackOutcome:
     opened = forward.opened.with_log(carried.log)
     contracts = {str(contract.name): contract for contract in opened.validation.contracts}
-    seen = look(opened, request, workspace)
+    seen = look(opened, request, workspace).at(carried.log, names)
     zone = seen.observation.zone
     done = [change for change in forward.plan.changes if change.name in names]
     if edited := changed_meanwhile(zone, done):

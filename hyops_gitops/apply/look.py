@@ -1,7 +1,7 @@
 """The primary: whether it may be written, its anchor, its zone."""
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -15,7 +15,7 @@ from hyops_gitops.core.network import ZoneReader
 from hyops_gitops.core.serials import MAX_CLOCK_SKEW, presigned, stuck_serial, wrongly_signed
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.log.admin_entries import Gap
-from hyops_gitops.log.entries import ZoneDrift
+from hyops_gitops.log.entries import Result, ZoneDrift
 from hyops_gitops.log.log import Log, zone_drift
 from hyops_gitops.plan.limits import Limits
 
@@ -35,6 +35,7 @@ class Observation:
     zone: Zone
     damage: tuple[Damage, ...] = ()  # rows that contradict each other
     rows: tuple[RRset, ...] = ()  # every RRset as listed, SOA and markers among them
+    whole: bool = True  # whether all of it was read; else what the log recorded, but for the rows
 
     def drift(self, log: Log, commit: str) -> ZoneDrift | None:
         """The drift of the zone since the newest entry."""
@@ -111,7 +112,7 @@ def check_clock(now: datetime, head: datetime, server: datetime | None) -> None:
 
 
 def observe(reader: ZoneReader, log: Log, header: ZoneHeader) -> Observation:
-    """Read the whole zone: nothing else shows disabled records.
+    """Read the whole zone.
 
     Raises:
         Refused: guards `other-log`, `signed-zone`.
@@ -124,6 +125,81 @@ def observe(reader: ZoneReader, log: Log, header: ZoneHeader) -> Observation:
     anchor = anchor_in(seen, log.zone)
     zone = Zone.of(log.zone, seen).respelled(log.observed)
     return Observation(header, anchor, judge_anchor(anchor, log), zone, find_damage(seen), seen)
+
+
+# Settings by which each write through the API moves the stored serial; by others two in one second may leave one.
+_COUNT_WRITES = frozenset({"INCREASE", "DEFAULT"})
+
+
+def is_as_recorded(log: Log, header: ZoneHeader) -> bool:
+    """Whether the header allows only the zone that the log recorded last.
+
+    An edit of the database that moves no serial is not seen by it, nor one by which the serial is set back.
+    """
+    last = log.last_applied
+    if log.segment is not None or last is None or log.serial is None or header.serial != log.serial:
+        return False
+    if header.soa_edit_api.upper() not in _COUNT_WRITES:
+        return False
+    if header.signing is not None and header.signing.presigned is not False:
+        return False
+    return log.damage is None and _counts_one_write(last.result)
+
+
+def _counts_one_write(result: Result) -> bool:
+    """Whether nothing but its update made the serial of a result."""
+    before, after = result.serial_before, result.after.serial
+    if result.recovered or before is None or after is None:
+        return False
+    if result.after_source == "read" or after == before + 1:
+        return True
+    # By SOA-EDIT-API DEFAULT the first of a day has the number 01, in whichever time zone the server is.
+    days = [result.accepted + timedelta(days=days) for days in (-1, 0, 1)] if result.accepted else []
+    return after in {int(f"{day:%Y%m%d}01") for day in days}
+
+
+def observe_markers(reader: ZoneReader, log: Log, header: ZoneHeader) -> Observation | None:
+    """Read only SOA and markers, where the rest must be as recorded.
+
+    None where header and anchor do not show that, or the server shows no less than the whole zone.
+
+    Raises:
+        Refused: guards `other-log`, `protocol`.
+        OutsideFailure: as the reader does.
+    """
+    if not is_as_recorded(log, header):
+        return None
+    markers = reader.rrsets_below(anchor_name(log.zone))
+    anchor = anchor_in(markers, log.zone) if markers is not None else None
+    if markers is None or anchor != log.anchor:
+        return None
+    rows = (*reader.rrsets_at([log.zone]), *markers)
+    return Observation(header, anchor, "current", log.observed, find_damage(rows), rows, whole=False)
+
+
+def observe_names(observation: Observation, reader: ZoneReader, log: Log, names: Collection[str]) -> Observation:
+    """What was observed, with these names read now.
+
+    Args:
+        observation: Made by `observe_markers`; one of the whole zone stays as it is.
+        reader: The primary.
+        log: What the names are held against.
+        names: The names that are to be changed, or may be.
+
+    Raises:
+        OutsideFailure: as the reader does.
+    """
+    if observation.whole or not names:
+        return observation
+    read = {*names} - {log.zone}  # the SOA was read before
+    rows = reader.rrsets_at(read)
+    recorded = Zone.of(log.zone, (rrset for name in read for rrset in log.observed.rrsets.at(name).values()))
+    found = Zone.of(log.zone, rows).respelled(recorded)
+    zone = observation.zone
+    if found.rrsets != recorded.rrsets:
+        zone = zone.without(recorded.rrsets).with_rrsets(found.rrsets.values())
+    listed = (*observation.rows, *rows)
+    return replace(observation, zone=zone, damage=find_damage(listed), rows=listed)
 
 
 def damage_refusal(observation: Observation, log: Log, wanted: Collection[str]) -> Refused | None:

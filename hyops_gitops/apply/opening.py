@@ -37,6 +37,7 @@ class ApplyRequest:
     recover: int | None = None  # the open intent whose writer the operator knows to be gone
     sites_lost: tuple[str, ...] = ()  # whose servers cannot answer
     watch: bool = True  # after a cutover, resolvers and other servers that the policy does not require
+    full: bool = False  # whether to read everything, whatever the log and the serial say
 
 
 class Recorder(Protocol):

@@ -1,6 +1,6 @@
 """Steps 4 to 6 of an apply: header and anchor, plan, readiness."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from hyops_gitops.apply.adopt import not_served
@@ -11,6 +11,8 @@ from hyops_gitops.apply.look import (
     check_header,
     damage_refusal,
     observe,
+    observe_markers,
+    observe_names,
 )
 from hyops_gitops.apply.merged_commits import Attributed, mixed_change
 from hyops_gitops.apply.opening import (
@@ -92,6 +94,10 @@ class Seen:
     primary: ZoneWriter
     observation: Observation
 
+    def at(self, log: Log, names: Collection[str]) -> "Seen":
+        """With these names read by now."""
+        return replace(self, observation=observe_names(self.observation, self.primary, log, names))
+
 
 def check_sites(opened: Opened, request: ApplyRequest) -> None:
     """Check that the sites declared lost exist.
@@ -112,6 +118,7 @@ def check_sites(opened: Opened, request: ApplyRequest) -> None:
 def look(opened: Opened, request: ApplyRequest, workspace: Workspace) -> Seen:
     """Read the zone, and check that it belongs to the log.
 
+    Where header and markers are as the log recorded them the rest is taken from the log, until `Seen.at` reads it.
     Only after this may anything be written to the log: an entry put on a log that was rolled back would fork it.
 
     Raises:
@@ -124,7 +131,8 @@ def look(opened: Opened, request: ApplyRequest, workspace: Workspace) -> Seen:
     header = primary.header()
     check_header(header, authority, workspace.clock.now())
     check_clock(workspace.clock.now(), log.head.envelope.time, header.server_time)
-    observation = observe(primary, log, header)
+    markers = None if request.full else observe_markers(primary, log, header)
+    observation = markers or observe(primary, log, header)
     if observation.state in ("ahead", "breakglass"):
         if opened.writer.head() not in (None, log.commit):
             message = "another applier wrote between reading the log and reading the zone"
@@ -174,22 +182,31 @@ def prepare(opened: Opened, checked: Checked, seen: Seen, request: ApplyRequest,
     Raises:
         Refused: guards `damaged`, `restored` and `log-gap`.
     """
-    log, observation = opened.log, seen.observation
-    limits = Limits.of(opened.authority.policy)
-    _check_damage(opened, observation, limits, request, workspace)
-    if (refusal := anchor_refusal(observation, log, limits, request.overrides)) is not None:
-        raise refusal
-    limits = limits_since(checked.past, limits)
+    log = opened.log
+    limits = limits_since(checked.past, Limits.of(opened.authority.policy))
     held = held_contracts(log, opened.validation.contracts, limits, request.overrides)
-    plan = propose(
-        opened.validation,
-        limits,
-        PlanBase(log.state, observation.zone, went_back=observation.state != "current"),
-        held={**held, **checked.found.held},
-        past=checked.past,
-        overrides=request.overrides,
-        moves=moves_of(log, workspace.clock.now()),
-    )
+
+    def planned(observation: Observation) -> Plan:
+        return propose(
+            opened.validation,
+            limits,
+            PlanBase(log.state, observation.zone, went_back=observation.state != "current"),
+            held={**held, **checked.found.held},
+            past=checked.past,
+            overrides=request.overrides,
+            moves=moves_of(log, workspace.clock.now()),
+        )
+
+    observation, plan = seen.observation, None
+    if not observation.whole:
+        plan = planned(observation)
+        observation = seen.at(log, plan.names()).observation
+        plan = plan if observation.zone is seen.observation.zone else None
+    _check_damage(opened, observation, Limits.of(opened.authority.policy), request, workspace)
+    refusal = anchor_refusal(observation, log, Limits.of(opened.authority.policy), request.overrides)
+    if refusal is not None:
+        raise refusal
+    plan = plan or planned(observation)
     lost = tuple(dict.fromkeys((*request.sites_lost, *sites_lost(checked.merged))))
     hidden = (
         not_served(plan.changes, opened.authority, observation.header, lost, workspace) if not plan.refusals else ()

@@ -30,7 +30,16 @@ class ZoneReader(Protocol):
         """Every RRset of the zone, markers, SOA and DNSSEC included."""
 
     def rrsets_at(self, names: Collection[str]) -> tuple[RRset, ...]:
-        """Every RRset at exactly these owner names."""
+        """Every RRset at exactly these owner names, disabled records included.
+
+        Cheap for a few, where the server searches.
+        """
+
+    def rrsets_below(self, name: str) -> tuple[RRset, ...] | None:
+        """Every RRset at and below a name, disabled records included.
+
+        None where nothing but the whole zone shows them, or there is none.
+        """
 
     def rows_at(self, names: Sequence[str]) -> tuple[RRset, ...]:
         """The served records at these names, in order. Cheap for a few.
@@ -101,6 +110,9 @@ class Refresher(Protocol):
 
     def refresh(self) -> None:
         """Request a transfer, or a flush of caches on a shared database."""
+
+    def forget_answers(self) -> None:
+        """Drop the server's cached answers about the zone."""
 
 
 # --- DNS

@@ -11,6 +11,7 @@ from hyops_gitops.core.codec import JsonObject
 from hyops_gitops.core.fields import Natural, Part, Split
 from hyops_gitops.core.guards import override_line
 from hyops_gitops.core.managed import ManagedSet
+from hyops_gitops.core.names import is_in_zone
 from hyops_gitops.core.zone import Key, RRset, Zone, served
 
 
@@ -127,6 +128,13 @@ class Plan:
     @cached_property
     def _expected(self) -> Zone:
         return zone_after(self.observed, self.changes)
+
+    def names(self) -> set[str]:
+        """The names that it changes, finds drift at, or refuses."""
+        decided = {*(change.name for change in self.changes), *(drift.name for drift in self.drift)}
+        return decided | {
+            refusal.name for refusal in self.refusals if refusal.name and is_in_zone(refusal.name, self.zone)
+        }
 
     def digest(self) -> str:
         """The SHA-256 that a reviewer approves.

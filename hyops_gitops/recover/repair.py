@@ -100,7 +100,7 @@ def prepare_repair(request: RepairRequest, workspace: Workspace) -> PreparedRepa
         OutsideFailure: the remote or the API cannot be reached.
     """
     opened = open_log(request.apply, workspace)
-    opened, seen = without_open_intent(opened, request.apply, workspace)
+    opened, seen = without_open_intent(opened, replace(request.apply, full=True), workspace)
     log, observation = opened.log, seen.observation
     if log.anchor is None or log.recorded is None:
         raise InvalidData(

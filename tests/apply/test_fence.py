@@ -225,7 +225,7 @@ def test_while_the_server_is_down_nothing_is_settled(site: Site, how: str) -> No
         def __init__(self, writer: ZoneWriter, dead: ZoneWriter) -> None:
             self.header = dead.header if how == "before" else writer.header
             self.rrsets, self.rrsets_at, self.notify = dead.rrsets, dead.rrsets_at, dead.notify
-            self.rows_at, self.patch = dead.rows_at, dead.patch
+            self.rrsets_below, self.rows_at, self.patch = dead.rrsets_below, dead.rows_at, dead.patch
 
     def swap(ports: Workspace) -> Workspace:
         def open_writer(authority: Authority) -> ZoneWriter:

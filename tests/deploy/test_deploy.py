@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
+from hyops_gitops.adapters.powerdns.zone_api import PowerDnsReader
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.processes import free_addresses
@@ -185,12 +186,21 @@ def test_the_primary_proxy(guarded: tuple[Lived, Proxy]) -> None:
         ("GET", "/config"),
         ("GET", "/tsigkeys"),
         ("GET", "/search-data?q=*"),
+        ("GET", "/search-data?q=first.prod.lab.internal&max=2000&object_type=record"),
+        ("GET", f"/search-data?q={world.zone}&q=*&max=2000&object_type=record"),
+        ("GET", f"/search-data?q=*&max=2000&object_type=record&q={world.zone}&max=2000&object_type=record"),
+        ("PUT", f"/search-data?q={world.zone}&max=2000&object_type=record"),
         ("PUT", "/cache/flush?domain=x."),
         ("GET", f"/zones/../zones{zone}/../lab.internal."),
     ]:
         assert proxy.ask(method, path, body={} if method != "GET" else None) == 403, (method, path)
     assert proxy.ask("GET", f"{zone}?rrsets=false") == 200
     assert proxy.ask("PUT", f"{zone}/notify") == 200
+    assert world.lab is not None
+    reader = PowerDnsReader(proxy.api, "localhost", world.zone, world.lab.api_key, str(proxy.certificate))
+    assert {rrset.name for rrset in reader.rrsets_below(f"_hyops-gitops.{world.zone}") or ()} >= {
+        f"_hyops-gitops.{world.zone}"
+    }
 
 
 def test_a_restore_goes_by_its_own_listener_alone(guarded: tuple[Lived, Proxy]) -> None:

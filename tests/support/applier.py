@@ -119,6 +119,9 @@ class MarkingWriter:
     def rrsets_at(self, names: Collection[str]) -> tuple[RRset, ...]:
         return self._writer.rrsets_at(names)
 
+    def rrsets_below(self, name: str) -> tuple[RRset, ...] | None:
+        return self._writer.rrsets_below(name)
+
     def rows_at(self, names: Sequence[str]) -> tuple[RRset, ...]:
         return self._writer.rows_at(names)
 

@@ -76,6 +76,9 @@ class Dated:
     def rrsets_at(self, names: Collection[str]) -> tuple[RRset, ...]:
         return self.reader.rrsets_at(names)
 
+    def rrsets_below(self, name: str) -> tuple[RRset, ...] | None:
+        return self.reader.rrsets_below(name)
+
     def rows_at(self, names: Sequence[str]) -> tuple[RRset, ...]:
         return self.reader.rows_at(names)
 

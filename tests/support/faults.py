@@ -28,6 +28,7 @@ class Primary:
     header: Callable[[ZoneHeader], ZoneHeader] = lambda header: header
     patches: list[tuple[Sequence[Key], Sequence[RRset], Sequence[Operation]]] = field(default_factory=list)
     notified: int = 0
+    read: list[str] = field(default_factory=list)  # the names that were read with what is disabled there; `*`: all
 
     def swap(self, ports: Workspace) -> Workspace:
         """Stand between apply and the primary."""
@@ -47,10 +48,15 @@ class _Writer:
         return self.primary.header(self.inner.header())
 
     def rrsets(self) -> tuple[RRset, ...]:
+        self.primary.read.append("*")
         return self.inner.rrsets()
 
     def rrsets_at(self, names: Collection[str]) -> tuple[RRset, ...]:
+        self.primary.read.extend(names)
         return self.inner.rrsets_at(names)
+
+    def rrsets_below(self, name: str) -> tuple[RRset, ...] | None:
+        return self.inner.rrsets_below(name)
 
     def rows_at(self, names: Sequence[str]) -> tuple[RRset, ...]:
         return self.inner.rows_at(names)

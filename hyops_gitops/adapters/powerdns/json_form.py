@@ -97,15 +97,19 @@ class BadShape(Exception):
 
 def decode_zone(body: bytes, zone: str) -> ZoneJson:
     """The object that describes this zone."""
-    if len(body) > MAX_REPLY_BYTES:
-        raise BadShape(f"it is larger than {MAX_REPLY_BYTES} bytes")
-    try:
-        document = _mapping(json.loads(body))
-    except (ValueError, RecursionError) as error:
-        raise BadShape("it is not JSON, or nested too deeply") from error
+    document = _mapping(_parsed(body))
     if canonical_name(_text(document, "name")) != zone:
         raise BadShape(f"it is about another zone than {zone}")
     return document
+
+
+def _parsed(body: bytes) -> object:
+    if len(body) > MAX_REPLY_BYTES:
+        raise BadShape(f"it is larger than {MAX_REPLY_BYTES} bytes")
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise BadShape("it is not JSON, or nested too deeply") from error
 
 
 def decode_header(zone: ZoneJson, server_time: datetime | None) -> ZoneHeader:
@@ -138,6 +142,27 @@ def decode_rrsets(zone: ZoneJson) -> Iterator[RRset]:
         name, rrtype, ttl = _word(entry, "name"), _word(entry, "type"), _number(entry, "ttl")
         if served or disabled:
             yield RRset.of(name, _NEWER_NAMES.get(rrtype, rrtype), ttl, served, disabled)
+
+
+def decode_found(body: bytes, zone: str, most: int) -> tuple[RRset, ...] | None:
+    """A zone's RRsets in a search result; None where it is cut.
+
+    A search lists rows, of every zone of the server, also those whose content fits.
+    """
+    found = _parsed(body)
+    if not isinstance(found, list):
+        raise BadShape("it is not a list")
+    if len(found) >= most:
+        return None
+    rows: dict[tuple[str, str], tuple[int, list[str], list[str]]] = {}
+    for item in found:
+        row = _mapping(item)
+        if row.get("object_type") != "record" or canonical_name(_text(row, "zone")) != zone:
+            continue
+        name, rrtype, ttl = _word(row, "name"), _word(row, "type"), _number(row, "ttl")
+        _, served, disabled = rows.setdefault((name, _NEWER_NAMES.get(rrtype, rrtype)), (ttl, [], []))
+        (disabled if row.get("disabled") is True else served).append(_text(row, "content"))
+    return tuple(RRset.of(*key, ttl, served, disabled) for key, (ttl, served, disabled) in rows.items())
 
 
 def encode_patch(operations: Sequence[Operation], *, twice: bool = False) -> bytes:

@@ -18,6 +18,7 @@ from hyops_gitops.adapters.powerdns.http import PowerDnsHttp, Reply, quoted, ser
 from hyops_gitops.adapters.powerdns.json_form import (
     BadShape,
     ZoneJson,
+    decode_found,
     decode_header,
     decode_rrsets,
     decode_zone,
@@ -30,7 +31,7 @@ from hyops_gitops.adapters.powerdns.json_form import (
 from hyops_gitops.adapters.powerdns.server import read_signing, usable_keys
 from hyops_gitops.core.errors import OutsideFailure, ReplyLost, ServerRefused
 from hyops_gitops.core.exchange import PatchReceipt, ZoneHeader, ZoneSigning
-from hyops_gitops.core.names import absolute
+from hyops_gitops.core.names import absolute, is_below
 from hyops_gitops.core.zone import Key, Operation, RRset
 
 DEFAULT_TIMEOUT_S = 30.0
@@ -39,6 +40,8 @@ SERVER_BODY_LIMIT_BYTES = 2 * 1024 * 1024
 MAX_BODY_BYTES = SERVER_BODY_LIMIT_BYTES - 64 * 1024
 READ_TRIES = 3
 FEW_NAMES = 16  # so many questions of 2 ms each cost less than a whole zone does from some thousand RRsets on
+MOST_FOUND = 2000  # rows of one search; at as many it may be cut
+_SEARCHABLE = re.compile(r"[a-z0-9._*-]+")  # `*` fits more names, which are left out again
 _READ_PAUSE_S = 0.1  # before the second try, doubled before the third, with up to as much again at random
 _SERIAL = re.compile(r"[0-9]{1,10}")
 _TRANSIENT = frozenset({"powerdns-unreachable", "powerdns-connection-lost", "powerdns-server-error"})
@@ -47,7 +50,7 @@ _TRANSIENT = frozenset({"powerdns-unreachable", "powerdns-connection-lost", "pow
 class _ZoneApi:
     """The requests about one zone, and the meaning of the replies' status."""
 
-    __slots__ = ("_http", "_path", "_signing", "_sleep", "_zone", "_zones")
+    __slots__ = ("_http", "_path", "_searches", "_signing", "_sleep", "_zone", "_zones")
 
     def __init__(
         self,
@@ -80,6 +83,7 @@ class _ZoneApi:
         self._path = f"{self._zones}/{_zone_id(zone)}"
         self._sleep = sleep
         self._signing: ZoneSigning | None = None
+        self._searches: bool | None = None  # whether a search shows what the zone holds; None: not known yet
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._http.url!r}, {self._zone!r})"
@@ -168,11 +172,45 @@ class PowerDnsReader(_ZoneApi):
     def rrsets_at(self, names: Collection[str]) -> tuple[RRset, ...]:
         """Every RRset at exactly these canonical owner names.
 
-        Reads the whole zone: with the API's own filter, `rrset_name`, 4.7 leaves out disabled records (both
-        backends), and a later REPLACE would then remove what was never seen.
+        The API's own filter, `rrset_name`, leaves out disabled records before 5.0, and a later REPLACE would remove
+        what was never seen. A search lists them, so few names are searched for one by one; where the server does not
+        search (LMDB before 5.0), and for many names, the zone is read whole.
         """
         wanted = set(names)
-        return tuple(rrset for rrset in self.rrsets() if rrset.name in wanted) if wanted else ()
+        if len(wanted) <= FEW_NAMES and (found := self._found_at(sorted(wanted))) is not None:
+            return found
+        return tuple(rrset for rrset in self.rrsets() if rrset.name in wanted)
+
+    def rrsets_below(self, name: str) -> tuple[RRset, ...] | None:
+        """The RRsets at and below a name; None where none are found."""
+        found = self._search(f"*{name}")
+        below = tuple(rrset for rrset in found or () if rrset.name == name or is_below(rrset.name, name))
+        self._searches = self._searches or bool(below)
+        return below or None
+
+    def _found_at(self, names: Sequence[str]) -> tuple[RRset, ...] | None:
+        """The RRsets at these names; None where no search shows them."""
+        if self._searches is None:  # the SOA, which every zone has, shows whether this server searches
+            apex = self._search(self._zone)
+            self._searches = any(rrset.key == (self._zone, "SOA") for rrset in apex or ())
+        found: list[RRset] = []
+        for name in names if self._searches else ():
+            listed = self._search(name)
+            if listed is None:
+                return None
+            found += (rrset for rrset in listed if rrset.name == name)
+        return tuple(found) if self._searches else None
+
+    def _search(self, pattern: str) -> tuple[RRset, ...] | None:
+        """The RRsets that fit a pattern; None where not all are listed."""
+        if not _SEARCHABLE.fullmatch(pattern):
+            return None
+        params = {"q": pattern, "max": str(MOST_FOUND), "object_type": "record"}
+        reply = self._get(self._zones.removesuffix("/zones") + "/search-data", params, refusable=True)
+        if reply.status != 200:  # noqa: PLR2004 - a proxy or an old version that does not let us
+            return None
+        with _Shape(self._http.url):
+            return decode_found(reply.body, self._zone, MOST_FOUND)
 
     def rows_at(self, names: Sequence[str]) -> tuple[RRset, ...]:
         """Every served record at these names, from the database.
@@ -190,16 +228,29 @@ class PowerDnsReader(_ZoneApi):
             return [rrset for rrset in decode_rrsets(zone) if rrset.name == name]
 
     def _read(self, params: Mapping[str, str]) -> tuple[Reply, ZoneJson]:
-        """GET the zone, with a second try after a failure."""
+        """GET the zone."""
+        reply = self._get(self._path, params)
+        with _Shape(self._http.url):
+            return reply, decode_zone(reply.body, self._zone)
+
+    def _get(self, path: str, params: Mapping[str, str], *, refusable: bool = False) -> Reply:
+        """GET, with a second try after a failure.
+
+        Args:
+            path: Below the server's URL.
+            params: Of the query.
+            refusable: Whether a reply of 4xx is an answer too.
+        """
         for attempt in range(1, READ_TRIES + 1):
             try:
-                reply = self._http.exchange("GET", self._path, params)
-                self._check(reply, None)
-                with _Shape(self._http.url):
-                    return reply, decode_zone(reply.body, self._zone)
+                reply = self._http.exchange("GET", path, params)
+                if not (refusable and 400 <= reply.status < 500):  # noqa: PLR2004 - the bounds of a class (RFC 9110)
+                    self._check(reply, None)
             except OutsideFailure as error:
                 if error.code not in _TRANSIENT or attempt == READ_TRIES:
                     raise
+            else:
+                return reply
             pause = _READ_PAUSE_S * 2 ** (attempt - 1)
             self._sleep(pause + random.uniform(0, pause))  # noqa: S311 - spreads retries, guards nothing
         raise AssertionError("the last try returns or raises")
@@ -280,6 +331,10 @@ class PowerDnsTransferRequester(_ZoneApi):
         """Ask the secondary to transfer the zone now, whatever its serial."""
         self._send("PUT", "/axfr-retrieve")
 
+    def forget_answers(self) -> None:
+        """Flush its answers; one made during a transfer may outlive that."""
+        self._flush()
+
 
 class PowerDnsCacheFlusher(_ZoneApi):
     """Meets `core.ports.Refresher`; for the API of a server on the primary's database."""
@@ -288,6 +343,10 @@ class PowerDnsCacheFlusher(_ZoneApi):
 
     def refresh(self) -> None:
         """Flush its answers; a zone new to it becomes known."""
+        self._flush()
+
+    def forget_answers(self) -> None:
+        """The same."""
         self._flush()
 
 

@@ -116,7 +116,7 @@ def closed_port() -> str:
 
 def test_a_reader_has_nothing_that_writes() -> None:
     public = {name for name in dir(PowerDnsReader) if not name.startswith("_")}
-    assert public == {"header", "rrsets", "rrsets_at", "rows_at"}
+    assert public == {"header", "rrsets", "rrsets_at", "rrsets_below", "rows_at"}
 
 
 @pytest.mark.parametrize("kind", [PowerDnsReader, PowerDnsWriter, PowerDnsTransferRequester])
