@@ -56,6 +56,28 @@ def test_a_server_that_hangs_when_asked_for_a_transfer_delays_no_look_at_the_oth
     assert in_time == [True]
 
 
+def test_a_secondary_that_keeps_an_old_answer_is_told_to_drop_it() -> None:
+    """As one does that was making an answer while its zone was replaced."""
+    dropped = Flag()
+
+    class Keeps:
+        """Gives the anchor from a cache until that is flushed."""
+
+        def ask(
+            self, server: ServerAddress, questions: Sequence[Question], *, recursion_desired: bool, timeout_s: float
+        ) -> Mapping[Question, Answer]:
+            assert (server.port, recursion_desired, timeout_s > 0) == (53, False, True)
+            old = () if dropped.is_set() else (replace(ANCHOR, rdata=('"before"',)),)
+            return {question: Answer("NOERROR", True, old or (ANCHOR, CHANGED), 1) for question in questions}
+
+    expected = [Expectation(Question(*rrset.key), rrset) for rrset in (ANCHOR, CHANGED)]
+    server = DnsServer("secondary", "onprem", ServerAddress("127.0.0.1", 53), required=True)
+    clock = SystemClock()
+    watch = Watch(Keeps(), clock, lambda _: None, expected[0], {server.key: dropped.set})
+    reports = watch.run([server], expected[1:], accepted_at=clock.monotonic(), timeout_s=20, notify=lambda: None)
+    assert [report.verdict for report in reports] == ["converged"]
+
+
 GONE = RRset.of("pg.prod.z.internal", "A", 60, ["10.0.0.9"])
 
 
