@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from hyops_gitops.core.authority import Authority, ServerAddress
 from hyops_gitops.core.exchange import Answer, Question, why_inconclusive
 from hyops_gitops.core.markers import Anchor, anchor_name
+from hyops_gitops.core.names import ancestors
 from hyops_gitops.core.network import DnsClient
 from hyops_gitops.core.server_report import Server, ServerReport, server_label
 from hyops_gitops.core.zone import RRset, soa_serial
@@ -85,6 +86,48 @@ def ask_all(dns: DnsClient, questions: Mapping[DnsServer, Sequence[Question]]) -
     with ThreadPoolExecutor(max_workers=len(questions)) as pool:
         answers = pool.map(lambda server: ask(dns, server, questions[server]), questions)
         return dict(zip(questions, answers, strict=True))
+
+
+class TransferredZone(Mapping[Question, Answer]):
+    """A transferred zone as answers to any question about it.
+
+    What a transfer does not show: caches, wildcards at work, and types that the server answers with something else.
+    """
+
+    def __init__(self, zone: str, asked: Answers, rrsets: Iterable[RRset]) -> None:
+        """From what the server was asked, and what it transferred."""
+        self._asked = asked
+        self._zone = zone
+        self._by_name: dict[str, dict[str, RRset]] = {}
+        for rrset in rrsets:
+            self._by_name.setdefault(rrset.name, {})[rrset.type] = rrset
+        self._cuts = {
+            name for name, types in self._by_name.items() if "DNAME" in types or ("NS" in types and name != zone)
+        }
+
+    def __getitem__(self, question: Question) -> Answer:
+        if question in self._asked:
+            return self._asked[question]
+        types = self._by_name.get(question.name, {})
+        found = tuple(types[rrtype] for rrtype in dict.fromkeys((question.type, "CNAME")) if rrtype in types)
+        return Answer("NOERROR" if types else "NXDOMAIN", not self._is_hidden(question.name), found, 0)
+
+    def __iter__(self) -> Iterator[Question]:
+        return iter(self._asked)
+
+    def __len__(self) -> int:
+        return len(self._asked)
+
+    def at(self, name: str) -> Mapping[str, RRset] | None:
+        """The RRsets of a name by type; None below a zone cut."""
+        return None if self._is_hidden(name) else self._by_name.get(name, {})
+
+    def _is_hidden(self, name: str) -> bool:
+        """Whether a zone cut or DNAME hides it."""
+        if not self._cuts:
+            return False
+        above = any(ancestor in self._cuts for ancestor in ancestors(name, self._zone))
+        return above or ("NS" in self._by_name.get(name, {}) and name != self._zone)
 
 
 def answered(answers: Answers, question: Question) -> RRset | None:

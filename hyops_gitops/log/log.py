@@ -1,6 +1,6 @@
 """The signed log as a value."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -247,15 +247,25 @@ class Log:
         if self.base is not None:
             yield from self.base.applied_to(name)
         for entry in self.entries.mentioning(name):
-            match entry.body:
-                case Intent():
-                    yield from applied_of(self.entries, entry)
-                case Reconcile(imported=ImportedSegment(), segment=segment):
-                    own = self.segments.get(segment, EntryList())
-                    inner = (applied for at in own.mentioning(name) for applied in applied_of(own, at))
-                    yield from (replace(applied, entry=entry) for applied in inner)
-                case _:
-                    pass
+            yield from self._applied_by(entry, lambda own: own.mentioning(name))
+
+    def applied(self) -> Iterator[Applied]:
+        """Every applied intent, oldest first, also of segments."""
+        if self.base is not None:
+            yield from self.base.applied()
+        for entry in self.entries.of_types("intent", "reconcile"):
+            yield from self._applied_by(entry, lambda own: own.of_types("intent"))
+
+    def _applied_by(self, entry: Entry, inner: Callable[[EntryList], Iterator[Entry]]) -> Iterator[Applied]:
+        match entry.body:
+            case Intent():
+                yield from applied_of(self.entries, entry)
+            case Reconcile(imported=ImportedSegment(), segment=segment):
+                own = self.segments.get(segment, EntryList())
+                found = (applied for at in inner(own) for applied in applied_of(own, at))
+                yield from (replace(applied, entry=entry) for applied in found)
+            case _:
+                pass
 
     def applied_after(self, seq: int) -> Iterator[Applied]:
         """Own intents that later entries record as applied, oldest first."""

@@ -21,6 +21,7 @@ from hyops_gitops.core.servers import (
     Answers,
     DnsServer,
     Expectation,
+    TransferredZone,
     ZoneCopy,
     answered,
     ask,
@@ -260,6 +261,8 @@ class Judge:
         decided: bool,
     ) -> ServerAnswer:
         """The verdict on a server's answers for a name."""
+        if decided and (records := _exactly(server, name, answers, wanted)) is not None:
+            return ServerAnswer(server.role, server.name, str(server.address), "as intended", records)
         mine = [(rrtype, answers[Question(name, rrtype)]) for rrtype in TYPES]
         if why := why_inconclusive(answer for _, answer in mine):
             verdict: Verdict = "silent" if why == NO_ANSWER else "inconclusive"
@@ -317,6 +320,26 @@ class Judge:
             return max(ttls)
         ends = [answer.until for answer in stale if answer.until]
         return max(0, -(-(max(ends) - self.now) // timedelta(seconds=1))) if ends else None
+
+
+def _exactly(server: DnsServer, name: str, answers: Answers, wanted: Mapping[str, RRset]) -> tuple[RRset, ...] | None:
+    """The answers of a zone's server where they are exactly as wanted.
+
+    Nearly every answer is, so that the rest of the judgement is for few.
+    """
+    if not server.authoritative:
+        return None
+    if isinstance(answers, TransferredZone):
+        types = answers.at(name)
+        found = None if types is None else {rrtype: types[rrtype] for rrtype in TYPES if rrtype in types}
+    else:
+        found = {}
+        for rrtype in TYPES:
+            answer = answers[Question(name, rrtype)]
+            if not (answer.authoritative and answer.conclusive):
+                return None
+            found |= {rrset.type: rrset for rrset in answer.rrsets if (rrset.name, rrset.type) == (name, rrtype)}
+    return tuple(found.values()) if found == wanted else None
 
 
 def _rdata(rrset: RRset | None) -> tuple[str, ...] | None:

@@ -3,7 +3,9 @@
 By DNS alone: no credentials. What could not be seen is listed, never guessed.
 """
 
-from collections.abc import Iterator, Sequence
+import contextlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.damage import REPAIR, Damage, damage_words, find_damage
@@ -11,11 +13,20 @@ from hyops_gitops.core.errors import HyopsError, Refused
 from hyops_gitops.core.exchange import Question, unseen_because, why_inconclusive
 from hyops_gitops.core.markers import anchor_name
 from hyops_gitops.core.names import resolved_name
-from hyops_gitops.core.network import DnsClient
-from hyops_gitops.core.servers import Answers, DnsServer, ZoneCopy, ask_all, copy_questions, is_shared, servers_of
-from hyops_gitops.core.zone import Zone
+from hyops_gitops.core.network import DnsClient, ZoneTransfers
+from hyops_gitops.core.servers import (
+    Answers,
+    DnsServer,
+    TransferredZone,
+    ZoneCopy,
+    ask_all,
+    copy_questions,
+    is_shared,
+    servers_of,
+)
+from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.log.holds import held_contracts
-from hyops_gitops.log.log import Log
+from hyops_gitops.log.log import Applied, Log
 from hyops_gitops.log.reconciling import segment_warnings
 from hyops_gitops.log.retirement import last_change
 from hyops_gitops.log.workspace import ManagedZone, Workspace
@@ -23,6 +34,8 @@ from hyops_gitops.observe.answers import TYPES, Judge, negative_ttl
 from hyops_gitops.observe.status import NameStatus, ServerState, Since, Status
 from hyops_gitops.plan.limits import Limits
 from hyops_gitops.validate.validation import Validation
+
+MANY_NAMES = 300  # from here on a zone is transferred where a server allows that, instead of asked for by name
 
 
 def look(name: str | None, workspace: Workspace) -> Status:
@@ -43,14 +56,16 @@ def look(name: str | None, workspace: Workspace) -> Status:
         sorted(known) if name is None else [resolved_name(name, authority.zone, known, "contract or record of ours")]
     )
     servers = servers_of(authority)
-    given = _ask(servers, names, authority.zone, workspace.dns)
+    given = _ask(servers, names, authority.zone, workspace.dns, workspace.transfers)
     states = tuple(_state(server, given[server], authority.zone) for server in servers)
     judge = Judge(log, negative_ttl(given.values(), authority.zone), workspace.clock.now(), is_shared(authority))
     contracts = {contract.path: str(contract.name) for contract in validation.contracts}
     holds = held_contracts(log, validation.contracts, Limits.of(authority.policy), ())
     held = {contracts[path]: why for path, why in holds.items()}
     damage, doubts = _damage(authority, names if name else None, states, log, workspace)
-    wanted, recorded = intended.by_name(), log.state.zone.by_name() if log else None
+    wanted = intended.by_name()
+    recorded = _recorded(log.state.zone, intended, wanted) if log else None
+    since = _since(log, names) if log else {}
     return Status(
         authority.zone,
         head.commit,
@@ -59,7 +74,7 @@ def look(name: str | None, workspace: Workspace) -> Status:
                 each,
                 None if each in undecided else tuple(wanted.get(each, {}).values()),
                 tuple(recorded.get(each, {}).values()) if recorded is not None else None,
-                _since(log, each) if log else None,
+                since.get(each),
                 tuple(
                     judge.answer(server, each, given[server], wanted.get(each, {}), decided=each not in undecided)
                     for server in servers
@@ -77,6 +92,11 @@ def look(name: str | None, workspace: Workspace) -> Status:
     )
 
 
+def _recorded(state: Zone, intended: Zone, wanted: dict[str, dict[str, RRset]]) -> Mapping[str, Mapping[str, RRset]]:
+    """The recorded RRsets by name; where all is applied, the intended ones."""
+    return wanted if state.data == intended.data else state.by_name()
+
+
 def _log(zone: ManagedZone) -> tuple[Log | None, Refused | None]:
     """The log, or why it cannot be had although it was started."""
     try:
@@ -85,10 +105,43 @@ def _log(zone: ManagedZone) -> tuple[Log | None, Refused | None]:
         return None, error
 
 
-def _ask(servers: Sequence[DnsServer], names: list[str], zone: str, dns: DnsClient) -> dict[DnsServer, Answers]:
+def _ask(
+    servers: Sequence[DnsServer], names: list[str], zone: str, dns: DnsClient, transfers: ZoneTransfers
+) -> dict[DnsServer, Answers]:
+    """The answers of each server about every name.
+
+    Above MANY_NAMES a server that allows it is asked for one transfer.
+    """
     about_names = [Question(name, rrtype) for name in names for rrtype in TYPES]
-    with_copy = [*copy_questions(zone), *about_names]
-    return ask_all(dns, {server: with_copy if server.authoritative else about_names for server in servers})
+    copy = copy_questions(zone)
+    if len(names) <= MANY_NAMES:
+        with_copy = [*copy, *about_names]
+        return ask_all(dns, {server: with_copy if server.authoritative else about_names for server in servers})
+    given = ask_all(dns, {server: copy for server in servers if server.authoritative})
+    serving = {server: answers for server, answers in given.items() if ZoneCopy.of(zone, answers).serves}
+    transferred = _transfer_all(serving, zone, transfers)
+    asked = ask_all(dns, {server: about_names for server in servers if server not in transferred})
+    return {
+        server: transferred[server] if server in transferred else {**given.get(server, {}), **asked[server]}
+        for server in servers
+    }
+
+
+def _transfer_all(
+    serving: Mapping[DnsServer, Answers], zone: str, transfers: ZoneTransfers
+) -> dict[DnsServer, TransferredZone]:
+    """The zones of those servers that transfer them to us."""
+
+    def transfer(server: DnsServer) -> TransferredZone | None:
+        with contextlib.suppress(HyopsError):  # then it is asked for every name
+            return TransferredZone(zone, serving[server], transfers.transfer(server.address, zone))
+        return None
+
+    if not serving:
+        return {}
+    with ThreadPoolExecutor(max_workers=len(serving)) as pool:
+        found = dict(zip(serving, pool.map(transfer, serving), strict=True))
+    return {server: taken for server, taken in found.items() if taken is not None}
 
 
 def _state(server: DnsServer, answers: Answers, zone: str) -> ServerState:
@@ -101,25 +154,26 @@ def _state(server: DnsServer, answers: Answers, zone: str) -> ServerState:
         why_inconclusive(answers.values()),
         anchor.seq if anchor and anchor.segment is None else None,
         anchor.segment if anchor else None,
+        "transfer" if isinstance(answers, TransferredZone) else "names",
     )
 
 
-def _since(log: Log, name: str) -> Since | None:
-    """The newest applied change that left records at a name."""
-    newest = next(
-        (
-            applied
-            for applied in reversed(list(log.applied_to(name)))
-            if any(change.name == name and change.after is not None for change in applied.intent.changes)
-        ),
-        None,
-    )
-    if newest is None:
-        return None
-    when = newest.result.accepted or newest.result_entry.envelope.time
-    own = newest.intent_entry.envelope
+def _since(log: Log, names: Collection[str]) -> dict[str, Since]:
+    """The newest applied change that left records at each name."""
+    found: dict[str, Since] = {}
+    for wanted in [None] if len(names) > MANY_NAMES else names:
+        for applied in log.applied() if wanted is None else log.applied_to(wanted):
+            since = _since_of(applied)
+            left = {change.name: since for change in applied.intent.changes if change.after is not None}
+            found |= left if wanted is None else {name: since for name in left if name == wanted}
+    return found
+
+
+def _since_of(applied: Applied) -> Since:
+    when = applied.result.accepted or applied.result_entry.envelope.time
+    own = applied.intent_entry.envelope
     segment, operator = (own.segment.id, own.principal) if own.segment else (None, None)
-    return Since(newest.entry.seq, when, segment, operator, newest.intent.merged)
+    return Since(applied.entry.seq, when, segment, operator, applied.intent.merged)
 
 
 def _warnings(states: tuple[ServerState, ...], log: Log | None) -> Iterator[str]:

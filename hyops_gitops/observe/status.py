@@ -17,6 +17,9 @@ from hyops_gitops.core.zone import RRset
 # inconclusive: it answered that it cannot answer (SERVFAIL, REFUSED).
 Verdict = Literal["as intended", "caching", "differs", "silent", "inconclusive"]
 
+# names: for each name and type. transfer: for its whole zone at once, so that its caches were not asked.
+Asked = Literal["names", "transfer"]
+
 
 def rdata_of(records: tuple[RRset, ...]) -> tuple[str, ...]:
     """The values of all types."""
@@ -124,6 +127,7 @@ class ServerStateDocument:
     trouble: str
     anchor_seq: int | None
     break_glass: str | None
+    asked: Asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +142,7 @@ class ServerState(JsonReport):
     trouble: str  # what it did instead of answering: "did not answer", "answered SERVFAIL"; "" where it answered
     anchor_seq: int | None  # the entry that its copy of the zone was last changed by; None: none, or a resolver
     break_glass: str | None  # the segment that it was changed by, past the log
+    asked: Asked = "names"
 
     @property
     def label(self) -> str:

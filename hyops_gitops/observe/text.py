@@ -74,7 +74,12 @@ def status_text(status: Status, *, whole: bool) -> str:
     ]
     warnings = [f"warning: {printable(warning)}" for warning in status.warnings]
     unseen = [f"not seen: {printable(reason)}" for reason in status.unseen]
-    notes = [f"note: {printable(note)}" for note in status.notes]
+    asked = [
+        f"asked: {server.label} ({server.address}) by one transfer of its zone; not asked: what its caches answer"
+        for server in status.servers
+        if server.asked == "transfer"
+    ]
+    notes = [*asked, *(f"note: {printable(note)}" for note in status.notes)]
     return "\n".join([*(blocks or ["no endpoint is known"]), *notes, *warnings, *unseen])
 
 

@@ -1,6 +1,6 @@
 """`status`, on a lab with a resolver that caches: what is intended, recorded and answered."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,17 @@ import pytest
 from hyops_gitops.adapters.dns.client import PlainDnsClient
 from hyops_gitops.adapters.host.machine import SystemClock
 from hyops_gitops.adapters.powerdns.zone_api import PowerDnsTransferRequester
+from hyops_gitops.core.authority import ServerAddress
+from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.core.exchange import Question
 from hyops_gitops.core.markers import Anchor, anchor_name
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.zones import create_zone, served_serial, wait_until
+from hyops_gitops.observe import find_status
 from hyops_gitops.observe.find_status import look
 from hyops_gitops.observe.status import Status
+from hyops_gitops.observe.text import status_text
 from tests.support.world import World
 
 pytestmark = pytest.mark.authority
@@ -207,6 +211,47 @@ def test_short_names(world: World) -> None:
     assert [one.name for one in status(world, "first.dev").names] == [world.name("first", "dev")]
     assert world.cli("status", "first", "--format", "json").document()["code"] == "ambiguous-name"
     assert world.cli("status", "second", "--format", "json").document()["code"] == "unknown-name"
+
+
+@dataclass
+class _Transfers:
+    """Transfers of a primary and of nothing else, from the API's rows."""
+
+    world: World
+    taken: list[str] = field(default_factory=list)
+
+    def transfer(self, server: ServerAddress, zone: str) -> tuple[RRset, ...]:
+        self.taken.append(str(server))
+        assert self.world.lab is not None
+        assert zone == self.world.zone
+        if server != self.world.lab.primary.dns:
+            raise OutsideFailure("it does not transfer", code="axfr-refused")
+        return self.world.primary.rrsets()
+
+    def knows_type(self, name: str) -> bool:
+        return bool(name)
+
+
+def test_many_names_are_taken_by_transfer_where_a_server_allows_that(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.contract("second", "10.0.0.2")
+    world.commit("Second, not applied")
+    by_name = status(world)
+    monkeypatch.setattr(find_status, "MANY_NAMES", 1)
+    transfers = _Transfers(world)
+    by_transfer = look(None, world.wiring().replaced(transfers=transfers))
+    assert world.lab is not None
+    assert sorted(transfers.taken) == [str(world.lab.primary.dns), str(world.lab.secondaries[0].dns)]
+    assert [server.asked for server in by_name.servers] == ["names", "names", "names"]
+    assert [server.asked for server in by_transfer.servers] == ["transfer", "names", "names"]
+    assert [verdicts(by_transfer, name.name) for name in by_name.names] == [
+        verdicts(by_name, name.name) for name in by_name.names
+    ]
+    assert [name.since for name in by_transfer.names] == [name.since for name in by_name.names]
+    asked = f"asked: primary ({world.lab.primary.dns}) by one transfer of its zone; not asked: what its caches answer"
+    assert asked in status_text(by_transfer, whole=False).splitlines()
+    assert "asked:" not in status_text(by_name, whole=False)
 
 
 def _list(value: object) -> list[Any]:
