@@ -212,7 +212,7 @@ def test_what_speaks_no_tls_is_said_to_be_http(ask: Ask) -> None:
         pytest.raises(OutsideFailure, match="TLS with") as caught,
     ):
         ask(service.port)
-    assert "is it http?" in caught.value.hint
+    assert "it may be http" in caught.value.hint
 
 
 # --- what it costs
