@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
     options = _options(arguments)
     compileall.compile_dir(Path(hyops_gitops.__file__).parent, quiet=2)
     makers = _makers(options)
-    done = []
+    done, failed = [], list[str]()
     for size in options.sizes:
         with tempfile.TemporaryDirectory(prefix="hyops-bench-", dir=options.scratch) as scratch:
             settings = {"webserver-max-bodysize": str(MAX_BODY_MIB)}
@@ -46,10 +46,13 @@ def main(arguments: list[str]) -> int:
                 software = lab_software(lab)
             finally:
                 stop_lab(lab)
+        failed += contest.failed
         done.append(Measured(size, contest.samples, contest.entries))
         _write(options, done, software)
     print(table(done), answers_table(done), sep="\n")
-    return 0
+    if failed:
+        print(f"failed, and not in the table: {', '.join(failed)}")
+    return 1 if failed else 0
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:

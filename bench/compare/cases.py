@@ -19,6 +19,7 @@ class Case:
         peers: The command of the peers, by what it is called there.
         against: The case of the peers that it is compared with, where they have none of its own.
         targets: The most that is aimed at, as a ratio to each peer.
+        exits: The exit codes of ours that count as done.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Case:
 OCTO, CONTROL, FLOOR, OURS = "octodns", "dnscontrol", "floor", "hyops-gitops"
 TOOLS = (OURS, OCTO, CONTROL, FLOOR)
 _APPLY = "apply --format json"
+_OR_UNANSWERED = frozenset({0, 4})  # a busy server may leave questions out; the table says so
 
 CASES: tuple[Case, ...] = (
     Case("first-apply", "first apply, to an empty zone", "empty", _APPLY, "apply", targets={OCTO: 1.2, CONTROL: 0.8}),
@@ -57,7 +59,15 @@ CASES: tuple[Case, ...] = (
     Case("apply-one", "apply one change", "pending", _APPLY, "apply", targets={OCTO: 0.3, CONTROL: 0.4}),
     Case("apply-none", "apply, nothing to do", "settled", _APPLY, "apply", targets={OCTO: 0.2}),
     Case("apply-100", "apply a failover of 100", "pending-100", _APPLY, "apply", "apply-one", {OCTO: 0.5}),
-    Case("status", "status of everything", "settled", "status", against="apply-none", targets={OCTO: 1.0}),
+    Case(
+        "status",
+        "status of everything",
+        "settled",
+        "status",
+        against="apply-none",
+        targets={OCTO: 1.0},
+        exits=_OR_UNANSWERED,
+    ),
     Case("status-name", "`status NAME`", "settled", "status {name}", against="apply-none"),
     Case("drift", "drift", "settled", "drift", against="apply-none"),
     Case("verify", "evidence verify", "settled", "evidence verify", against="apply-none", targets={OCTO: 0.2}),

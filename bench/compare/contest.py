@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bench.compare.cases import BY_NAME, CASES, OURS, Case
-from bench.compare.measure import Command, Sample, finish, launch, measure, wait_for
+from bench.compare.cases import BY_NAME, CASES, Case
+from bench.compare.measure import Command, CommandFailed, Sample, finish, launch, measure, wait_for
 from bench.compare.ours import Ours
 from bench.compare.tools import Tool
 from bench.compare.tree import Tree
@@ -35,6 +35,7 @@ class Contest:
     say: Callable[[str], None] = print
     samples: Samples = field(default_factory=dict)
     entries: int = 0
+    failed: list[str] = field(default_factory=list)
 
     def run(self, runs: int, first_runs: int) -> None:
         """Everything, so many times; the first apply as often as asked, into new zones."""
@@ -108,8 +109,15 @@ class Contest:
             command = tool.command(case)
             if command is None:
                 continue
-            sample = measure(command, self.scratch)
-            if case in CASES and case.name in self.only:
+            try:
+                sample = measure(command, self.scratch)
+            except CommandFailed as error:
+                if case.peers == "apply":
+                    raise
+                self.failed.append(case.name)
+                self.say(f"  {self.size} {case.name} {tool.name}: {error}")
+                continue
+            if case.name in self.only:
                 self._keep(case.name, tool, sample)
         if case.applies:
             self._ours.prove(moved)
@@ -145,7 +153,8 @@ class Contest:
 
     def _keep(self, case: str, tool: Tool, sample: Sample) -> None:
         self.samples.setdefault(case, {}).setdefault(tool.name, []).append(sample)
-        note = "" if tool.name != OURS or sample.last_s is None else f", the last server after {sample.last_s:.3f} s"
+        note = "" if sample.last_s is None else f", the last server after {sample.last_s:.3f} s"
+        note += f", exit {sample.exit}" if sample.exit else ""
         self.say(
             f"  {self.size} {case} {tool.name}: {sample.cpu_s:.2f} s of CPU, {sample.wall_s:.2f} s, "
             f"{sample.memory_mib:.0f} MiB{note}"

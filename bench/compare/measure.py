@@ -42,6 +42,7 @@ class Sample:
     memory_mib: float  # the largest process among them
     primary_s: float | None = None  # from the start until the primary answers with the change
     last_s: float | None = None  # until the last secondary does
+    exit: int | None = None  # where it is not 0
 
     def to_json(self) -> dict[str, float]:
         """The measured values."""
@@ -75,7 +76,7 @@ def finish(running: "subprocess.Popen[str]", command: Command, scratch: Path) ->
     if len(words) != 4 or int(words[3]) not in command.exits:
         printed = "".join((scratch / name).read_text(errors="replace")[-2000:] for name in ("out", "err"))
         raise CommandFailed(f"{' '.join(command.words)} ended with {words[3:] or 'an error'}:\n{printed}")
-    return Sample(float(words[0]), float(words[1]), float(words[2]))
+    return Sample(float(words[0]), float(words[1]), float(words[2]), exit=int(words[3]) or None)
 
 
 def measure(command: Command, scratch: Path) -> Sample:

@@ -64,7 +64,14 @@ class Ours:
     def _authority_text(self) -> str:
         lab = self.lab
         api = {"api_key_env": "POWERDNS_API_KEY"}
-        primary = {"api_url": lab.primary.api_url, **api, "dns": str(lab.primary.dns), "site": "hetzner"}
+        primary = {
+            "api_url": lab.primary.api_url,
+            **api,
+            "dns": str(lab.primary.dns),
+            "site": "hetzner",
+            # Versions of ours that do not know it can be measured below this size.
+            **({"max_body_mib": MAX_BODY_MIB} if self.tree.size > 10_000 else {}),
+        }
         secondaries = [
             {"name": server.name, "site": "onprem", "dns": str(server.dns), "api_url": server.api_url, **api}
             for server in lab.secondaries
@@ -76,7 +83,8 @@ class Ours:
             "max_cutovers": _BIG,
             "max_change_percent": 100,
             "separation_of_duties": "off",
-            "convergence": {"timeout_s": 60, "require": ["primary", "secondaries"]},
+            "lease_s": 900,
+            "convergence": {"timeout_s": 300, "require": ["primary", "secondaries"]},  # the machine may be busy
         }
         fields: dict[str, object] = {
             "zone": self.zone,

@@ -33,6 +33,11 @@ class Measured:
         ours, theirs = self.median(case.name, OURS, value), self.median(case.against or case.name, tool, value)
         return ours / theirs if ours and theirs else None
 
+    def exits(self, case: str) -> str:
+        """Our exit codes other than 0, in brackets."""
+        found = sorted({sample.exit for sample in self.samples.get(case, {}).get(OURS, []) if sample.exit})
+        return f" (exit {', '.join(map(str, found))})" if found else ""
+
     def to_json(self) -> dict[str, object]:
         """Each run of each case."""
         cases = {
@@ -76,7 +81,7 @@ def table(all_sizes: Sequence[Measured]) -> str:
                 aims = ", ".join(f"{ratio:g} x {tool}" for tool, ratio in case.targets.items())
                 wall, memory = (measured.median(case.name, OURS, value) for value in ("wall_s", "memory_mib"))
                 rows.append(
-                    [f"{measured.size:,}", case.text, *map(_seconds, cells)]
+                    [f"{measured.size:,}", case.text + measured.exits(case.name), *map(_seconds, cells)]
                     + [_number(measured.ratio(case, tool), ".2f") for tool in (OCTO, CONTROL)]
                     + [aims, _seconds(wall), _number(memory, ".0f")]
                     + [_number(measured.median(case.against or case.name, OCTO, "memory_mib"), ".0f")]
