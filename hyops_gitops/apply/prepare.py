@@ -47,7 +47,7 @@ from hyops_gitops.core.network import ZoneWriter
 from hyops_gitops.core.people import MergedCommit, missing_approval
 from hyops_gitops.core.readiness import Candidate, ReadinessReport
 from hyops_gitops.core.text import counted, masked
-from hyops_gitops.core.zone import Zone
+from hyops_gitops.core.zone import Key, RRset, Zone
 from hyops_gitops.log.admin_entries import Gap, Missing
 from hyops_gitops.log.entries import AuthorityChange, ZoneDrift
 from hyops_gitops.log.holds import held_contracts, moves_of
@@ -85,6 +85,18 @@ class Prepared:
     def serial(self) -> int:
         """The zone's serial at the plan."""
         return self.observation.header.serial
+
+    @property
+    def deletes(self) -> list[Key]:
+        """What the update takes away, markers apart."""
+        gone = [change.key for change in self.plan.changes if change.writes and change.after is None]
+        return [*gone, *(key for mend in self.repair for key in mend.deletes)]
+
+    @property
+    def replaces(self) -> list[RRset]:
+        """What the update writes, markers apart."""
+        put = [change.after for change in self.plan.changes if change.writes and change.after is not None]
+        return [*put, *(rrset for mend in self.repair for rrset in mend.writes)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +303,12 @@ def _gap(observation: Observation, log: Log, request: ApplyRequest) -> Gap | Non
 
 
 def record_circumstances(prepared: Prepared) -> Log:
-    """Append what precedes the intent: a gap, a changed authority, drift."""
+    """Append what precedes the intent: a gap, a changed authority, drift.
+
+    Raises:
+        Refused: guard `request-size`: the update would not fit into one request; nothing is appended.
+    """
+    prepared.primary.check_size(prepared.deletes, prepared.replaces)
     log, writer = prepared.opened.log, prepared.opened.writer
     if prepared.gap is not None:
         log = writer.append(log, prepared.gap, log.observed, log.state)

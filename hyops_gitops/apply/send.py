@@ -303,11 +303,8 @@ class LastLook:
 
 def update_of(prepared: Prepared, log: Log, intended: Log, now: datetime) -> Update:
     """The one PATCH: markers, deletes, replaces and anchor; expired markers go."""
-    plan, zone, entry = prepared.plan, prepared.plan.zone, intended.head
-    deletes: list[Key] = [change.key for change in plan.changes if change.writes and change.after is None]
-    replaces: list[RRset] = [change.after for change in plan.changes if change.writes and change.after is not None]
-    deletes += [key for mend in prepared.repair for key in mend.deletes]
-    replaces += [rrset for mend in prepared.repair for rrset in mend.writes]
+    zone, entry = prepared.plan.zone, intended.head
+    deletes, replaces = prepared.deletes, prepared.replaces
     seen = [rrset.key for rrset in prepared.observation.rows if is_marker(rrset.name, zone)]
     if log.segment is not None:
         replaces += [tombstone(zone, number) for number in _reserved(log)]

@@ -296,12 +296,12 @@ class LocalWorkspace(Workspace):
     def open_writer(self, authority: Authority) -> ZoneWriter:
         from hyops_gitops.adapters.powerdns.zone_api import PowerDnsWriter
 
-        return PowerDnsWriter(*self._primary(authority))
+        return PowerDnsWriter(*self._primary(authority), max_body_mib=authority.primary.max_body_mib)
 
     def open_restorer(self, authority: Authority) -> ZoneRestorer:
         from hyops_gitops.adapters.powerdns.whole_zone import PowerDnsRestorer
 
-        return PowerDnsRestorer(*self._primary(authority))
+        return PowerDnsRestorer(*self._primary(authority), max_body_mib=authority.primary.max_body_mib)
 
     def open_scratch(self, authority: Authority) -> ScratchZone:
         from hyops_gitops.adapters.powerdns.whole_zone import PowerDnsScratchZone

@@ -41,6 +41,7 @@ class Primary:
     api: ApiEndpoint
     site: str
     dns: ServerAddress | None
+    max_body_mib: int  # the largest request that it takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +156,7 @@ class Authority:
 
 
 DEFAULT_LEASE_S = 120
+DEFAULT_MAX_BODY_MIB = 2  # as of PowerDNS's webserver-max-bodysize
 DEFAULT_CONVERGENCE_S = 60
 # Longer than a server on the primary's database keeps "there is none" in its caches; see `log.retirement`.
 NATIVE_CONVERGENCE_S = 90

@@ -147,6 +147,7 @@ class ServerInfo:
     version: str
     backends: tuple[str, ...]  # as launched; empty where the API does not say
     isolation: str = ""  # what pdns.conf asks of the database, in SQL's words; "" where the database decides
+    max_body_mib: int | None = None  # the largest request that it takes; None where the API does not say
 
 
 @dataclass(frozen=True, slots=True)

@@ -187,6 +187,11 @@ _ALL = (
         overridable=False,
     ),
     Guard(
+        "request-size",
+        "an apply is one request, and the server takes none that is larger than primary.max_body_mib",
+        overridable=False,
+    ),
+    Guard(
         "primary-url",
         "HYOPS_PRIMARY_URL, kept beside the API key, must equal primary.api_url",
         overridable=False,

@@ -62,6 +62,13 @@ class ZoneWriter(ZoneReader, Protocol):
             OutsideFailure: it certainly did not reach the server (connection refused), or 401.
         """
 
+    def check_size(self, deletes: Sequence[Key], replaces: Sequence[RRset]) -> None:
+        """Check that the server takes these, with markers, in one PATCH.
+
+        Raises:
+            Refused: guard `request-size`.
+        """
+
     def notify(self) -> None:
         """Ask the primary to send NOTIFY now. Its 200 proves nothing."""
 
@@ -71,6 +78,13 @@ class ZoneRestorer(ZoneWriter, Protocol):
 
     def exists(self) -> bool:
         """Whether the server has the zone."""
+
+    def check_whole(self, rrsets: Sequence[RRset]) -> None:
+        """Check that the server takes a zone of these, with markers.
+
+        Raises:
+            Refused: guard `request-size`.
+        """
 
     def create(self, rrsets: Sequence[RRset], *, native: bool, transfer_keys: Sequence[str]) -> None:
         """Make the zone, SOA included, with SOA-EDIT-API INCREASE. Sent once.

@@ -121,6 +121,7 @@ def _common(lab: Lab, server: LabServer) -> dict[str, str]:
         "webserver-address": server.api.host,
         "webserver-port": str(server.api.port),
         "webserver-allow-from": "127.0.0.0/8",
+        "webserver-max-bodysize": str(lab.max_body_mib),
     }
 
 

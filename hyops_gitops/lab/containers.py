@@ -6,6 +6,7 @@ import ipaddress
 import os
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from ruamel.yaml.comments import CommentedMap
@@ -19,7 +20,7 @@ from hyops_gitops.lab import processes
 from hyops_gitops.lab import resolver as resolvers
 from hyops_gitops.lab.config import LOG_FILE, MADE
 from hyops_gitops.lab.database import remove_database
-from hyops_gitops.lab.folder import AUTHORITY_FILE, ENV_FILE, write_authority, write_env
+from hyops_gitops.lab.folder import AUTHORITY_FILE, ENV_FILE, max_body_mib, write_authority, write_env
 from hyops_gitops.lab.model import (
     DATABASE_FOLDER,
     SERVICES_FOLDER,
@@ -67,6 +68,7 @@ def compose_environment(lab: Lab) -> dict[str, str]:
     primary, secondary = lab.servers
     return {
         "HYOPS_LAB_API_KEY": lab.api_key,
+        "HYOPS_LAB_MAX_BODY_MIB": str(lab.max_body_mib),
         "HYOPS_LAB_NET": primary.transfer.host.rpartition(".")[0] if primary.transfer else "",
         "HYOPS_LAB_PRIMARY_DNS": str(primary.dns),
         "HYOPS_LAB_PRIMARY_API": str(primary.api),
@@ -161,7 +163,7 @@ def start_container_lab(directory: Path, *, zone: str, authority: CommentedMap |
     command = compose_command()
     directory = directory.resolve()
     with taken(directory) as made:
-        lab = _up(command, directory, zone, made_directory=made)
+        lab = _up(command, directory, zone, made_directory=made, max_body_mib=max_body_mib(authority))
         try:
             wait_for_containers(lab)
             create_zone(lab, lab.zone)
@@ -175,10 +177,10 @@ def start_container_lab(directory: Path, *, zone: str, authority: CommentedMap |
     return lab
 
 
-def _up(command: tuple[str, ...], directory: Path, zone: str, *, made_directory: bool) -> Lab:
+def _up(command: tuple[str, ...], directory: Path, zone: str, *, made_directory: bool, max_body_mib: int) -> Lab:
     failure: str | None = None
     for _ in range(_ATTEMPTS):
-        lab = container_lab(directory, zone, made_directory=made_directory)
+        lab = replace(container_lab(directory, zone, made_directory=made_directory), max_body_mib=max_body_mib)
         save_lab(lab)
         failure = create_containers(command, lab)
         if failure is None:

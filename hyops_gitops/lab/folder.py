@@ -9,7 +9,7 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from hyops_gitops.adapters.files import replace_file
-from hyops_gitops.core.authority import ServerAddress
+from hyops_gitops.core.authority import DEFAULT_MAX_BODY_MIB, ServerAddress
 from hyops_gitops.core.errors import InvalidData, OutsideFailure, UsageError
 from hyops_gitops.lab.model import Lab, LabServer
 
@@ -60,6 +60,12 @@ def says_native(authority: CommentedMap) -> bool:
     """Whether the secondaries get the zone by way of the database."""
     policy = authority.get("policy")
     return isinstance(policy, CommentedMap) and policy.get("replication") == "native"
+
+
+def max_body_mib(authority: CommentedMap | None) -> int:
+    """The largest request that the primary takes."""
+    limit = authority["primary"].get("max_body_mib") if authority is not None else None
+    return limit if isinstance(limit, int) else DEFAULT_MAX_BODY_MIB
 
 
 def write_authority(lab: Lab, authority: CommentedMap) -> None:

@@ -19,7 +19,7 @@ from hyops_gitops.lab import processes
 from hyops_gitops.lab.config import LOG_FILE, find_program, find_schema, missing_backend, prepare
 from hyops_gitops.lab.containers import container_runs, remove_containers
 from hyops_gitops.lab.database import database_version, fill_database, has_database, make_database, stop_database
-from hyops_gitops.lab.folder import says_native, write_authority, write_env
+from hyops_gitops.lab.folder import max_body_mib, says_native, write_authority, write_env
 from hyops_gitops.lab.model import Backend, Lab, LabResolver, LabServer, LabService, load_lab, save_lab
 from hyops_gitops.lab.processes import free_addresses
 from hyops_gitops.lab.resolver import find_recursor, free_resolver, prepare_resolver
@@ -107,6 +107,7 @@ def start_lab(
         for attempt in range(1, _ATTEMPTS + 1):
             lab = _design(directory, zone, secondaries, backend, made_directory=made)
             lab = replace(lab, resolver=free_resolver() if resolver else None, services=tuple(services), native=native)
+            lab = replace(lab, max_body_mib=max_body_mib(authority))
             try:
                 return _start(lab, programs, settings or {}, authority)
             except _PortTaken:

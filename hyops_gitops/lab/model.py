@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal, get_args
 
 from hyops_gitops.adapters.files import replace_file
-from hyops_gitops.core.authority import ServerAddress
+from hyops_gitops.core.authority import DEFAULT_MAX_BODY_MIB, ServerAddress
 from hyops_gitops.core.codec import JsonObject
 from hyops_gitops.core.errors import InvalidData, UsageError
 from hyops_gitops.core.fields import NEVER, Matching
@@ -89,6 +89,7 @@ class Lab(JsonObject):
     compose: str | None = None  # the compose project, where the servers are containers
     database: StartedProcess | None = None  # the lab's own PostgreSQL or MariaDB
     native: bool = False  # the secondaries read the primary's database: nothing is transferred
+    max_body_mib: int = DEFAULT_MAX_BODY_MIB  # the largest request that the servers take
     directory: Annotated[Path, NEVER] = Path()  # absolute
 
     @property

@@ -11,7 +11,7 @@ from hyops_gitops.apply.look import (
     observe,
 )
 from hyops_gitops.apply.preview import PlanRequest, make_proposal
-from hyops_gitops.core.authority import Authority
+from hyops_gitops.core.authority import DEFAULT_MAX_BODY_MIB, Authority
 from hyops_gitops.core.damage import REPAIR, SETTINGS, damage_words, find_damage
 from hyops_gitops.core.errors import OutsideFailure, Refused
 from hyops_gitops.core.exchange import ServerInfo, ZoneHeader
@@ -89,6 +89,7 @@ def looks(primary: PrimaryServer) -> dict[str, Look]:
         "version": lambda: _version(primary),
         "backend": lambda: _backend(primary),
         "isolation": lambda: _isolation(primary),
+        "request-size": lambda: _request_size(primary),
         "zone-kind": lambda: _kind(primary),
         "soa-edit-api": lambda: _soa_edit_api(primary),
         "served-serial": lambda: _served_serial(primary),
@@ -173,6 +174,23 @@ def _isolation(primary: PrimaryServer) -> str:
         "`doctor --race` tries it in a scratch zone; where the applier is the only writer, attest that. "
         + closing_settings(backends),
     )
+
+
+def _request_size(primary: PrimaryServer) -> str:
+    primary.header()
+    allowed, taken = primary.authority.primary.max_body_mib, primary.info().max_body_mib
+    if taken is not None and taken < allowed:
+        raise OutsideFailure(
+            f"primary.max_body_mib is {allowed}, but the server takes {taken} MiB at most",
+            code="request-size",
+            hint=f"set webserver-max-bodysize={allowed} in its pdns.conf, or primary.max_body_mib: {taken}",
+        )
+    if taken is None and allowed > DEFAULT_MAX_BODY_MIB:
+        raise CannotSee(
+            f"the API does not show whether the server takes {allowed} MiB, as primary.max_body_mib says",
+            "look at webserver-max-bodysize in pdns.conf, and at the limit of a proxy before it",
+        )
+    return f"one request may have {allowed} MiB" + ("" if taken is None else f", the server takes {taken}")
 
 
 def _raced(primary: PrimaryServer, backends: Collection[str]) -> str:

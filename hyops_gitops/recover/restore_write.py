@@ -75,7 +75,12 @@ class RestoreRun:
         self.clock = workspace.clock
 
     def run(self) -> RestoreResult:
-        """Record the intent, write the zone, prove it, record the result."""
+        """Record the intent, write the zone, prove it, record the result.
+
+        Raises:
+            Refused: guard `request-size`: the zone would not fit into one request; nothing was recorded.
+        """
+        self._check_size()
         intended = self._record_intent()
         self.workspace.on_event(Step(f"intent {intended.head.seq} is signed and in the log; writing the zone"))
         sent = self._write(intended)
@@ -106,6 +111,13 @@ class RestoreRun:
         log = self._append_result(intended, result, self.prepared.wanted)
         done = self._done("restored" if good else "unconfirmed", intended, log, reason)
         return replace(done, serial_after=serial, servers=servers)
+
+    def _check_size(self) -> None:
+        prepared = self.prepared
+        if prepared.found.header is None:
+            prepared.primary.check_whole(list(prepared.wanted.rrsets.values()))
+        else:
+            prepared.primary.check_size(*writes(prepared.wanted, [], prepared.found.seen))
 
     def _record_intent(self) -> Log:
         """Record the drift found, then the intent."""

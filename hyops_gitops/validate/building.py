@@ -12,6 +12,7 @@ from typing import cast
 
 from hyops_gitops.core.authority import (
     DEFAULT_LEASE_S,
+    DEFAULT_MAX_BODY_MIB,
     DEFAULT_OVERRIDABLE,
     POLICY_DEFAULTS,
     ApiEndpoint,
@@ -212,7 +213,12 @@ def build_authority(document: Document) -> Authority:
         zone=_text(fields, "zone"),
         environments=tuple(name for _, name in fields.texts("environments")),
         failure_domain=_text(fields, "failure_domain"),
-        primary=Primary(_api(fields, "primary"), _text(fields, "primary", "site"), _dns(fields, "primary")),
+        primary=Primary(
+            _api(fields, "primary"),
+            _text(fields, "primary", "site"),
+            _dns(fields, "primary"),
+            fields.number("primary", "max_body_mib") or DEFAULT_MAX_BODY_MIB,
+        ),
         secondaries=tuple(_secondary(fields, index) for index in range(fields.length("secondaries"))),
         resolvers=tuple(_resolver(fields, index) for index in range(fields.length("resolvers"))),
         policy=_policy(fields),

@@ -226,6 +226,7 @@ def test_while_the_server_is_down_nothing_is_settled(site: Site, how: str) -> No
             self.header = dead.header if how == "before" else writer.header
             self.rrsets, self.rrsets_at, self.notify = dead.rrsets, dead.rrsets_at, dead.notify
             self.rrsets_below, self.rows_at, self.patch = dead.rrsets_below, dead.rows_at, dead.patch
+            self.check_size = dead.check_size
 
     def swap(ports: Workspace) -> Workspace:
         def open_writer(authority: Authority) -> ZoneWriter:

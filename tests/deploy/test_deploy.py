@@ -117,6 +117,7 @@ def start(directory: Path, template: Path, upstream: str, zone: str, key: str) -
         "RESTORE_LISTEN": str(restore),
         "API_UPSTREAM": upstream,
         "TLS_DIR": str(directory),
+        "MAX_BODY_MIB": "2",
     }
     (directory / "site.conf").write_text(rendered(template, values))
     (directory / "nginx.conf").write_text(MAIN.format(dir=directory))

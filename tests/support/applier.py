@@ -137,6 +137,9 @@ class MarkingWriter:
         self._marks.passing("patched" if update else "settled")
         return receipt
 
+    def check_size(self, deletes: Sequence[Key], replaces: Sequence[RRset]) -> None:
+        self._writer.check_size(deletes, replaces)
+
     def notify(self) -> None:
         self._writer.notify()
 

@@ -69,6 +69,9 @@ class _Writer:
         self.primary.after(number)
         return receipt
 
+    def check_size(self, deletes: Sequence[Key], replaces: Sequence[RRset]) -> None:
+        self.inner.check_size(deletes, replaces)
+
     def notify(self) -> None:
         self.primary.notified += 1
         self.inner.notify()

@@ -14,7 +14,8 @@ from hyops_gitops.core.exchange import ServerInfo, ZoneSigning
 
 _TIMEOUT_S = 10.0
 _OK = 200
-_LOOKED_AT = ("launch", "gpgsql-extra-connection-parameters", "gmysql-innodb-read-committed")
+_MAX_BODY = "webserver-max-bodysize"
+_LOOKED_AT = ("launch", "gpgsql-extra-connection-parameters", "gmysql-innodb-read-committed", _MAX_BODY)
 _ISOLATION = re.compile(
     r"default_transaction_isolation\s*=\s*'?(?P<level>serializable|(?:repeatable|read)\\{0,2}\s+(?:read|committed|uncommitted))",
     re.IGNORECASE,
@@ -22,7 +23,7 @@ _ISOLATION = re.compile(
 
 
 def server_info(url: str, server_id: str, api_key: str, ca_file: str | None = None) -> ServerInfo:
-    """Version; backends and isolation where the API tells its configuration.
+    """Version; backends, isolation and limit where the API tells its configuration.
 
     Raises:
         OutsideFailure: as `PowerDnsHttp.exchange` does; code `powerdns-bad-reply`.
@@ -32,7 +33,8 @@ def server_info(url: str, server_id: str, api_key: str, ca_file: str | None = No
     version = _version(http, path)
     settings = settings_of(http, path, _LOOKED_AT)
     launched = tuple(quoted(name) for name in settings.get("launch", "").replace(",", " ").split())
-    return ServerInfo(version, launched, _isolation(launched, settings))
+    limit = settings.get(_MAX_BODY, "")
+    return ServerInfo(version, launched, _isolation(launched, settings), int(limit) if limit.isdecimal() else None)
 
 
 def _version(http: PowerDnsHttp, path: str) -> str:

@@ -36,11 +36,21 @@ class PowerDnsRestorer(PowerDnsWriter):
             raise
         return True
 
+    def check_whole(self, rrsets: Sequence[RRset]) -> None:
+        """Check that a zone of these, with room for markers, is not too large.
+
+        Raises:
+            Refused: guard `request-size`.
+        """
+        body = encode_zone(self._zone, rrsets, {}, twice=has_escapes(rrsets))
+        instead = "load zones/<zone>.zone of the evidence branch with pdnsutil, then run restore again"
+        self._check_room(body, "the zone", instead)
+
     def create(self, rrsets: Sequence[RRset], *, native: bool, transfer_keys: Sequence[str]) -> None:
         """Make the zone of these RRsets, its SOA among them.
 
         Raises:
-            ServerRefused: codes `powerdns-refused`, `powerdns-body-limit` (not sent); nothing was made.
+            ServerRefused: code `powerdns-refused`; nothing was made.
             ReplyLost: it may have been made.
             OutsideFailure: it was not.
         """
@@ -52,8 +62,6 @@ class PowerDnsRestorer(PowerDnsWriter):
         }
         twice = has_escapes(rrsets) and self._resolves_twice(settings)
         body = encode_zone(self._zone, rrsets, settings, twice=twice)
-        hint = "load zones/<zone>.zone of the evidence branch with pdnsutil, then run restore again"
-        self._check_size(body, "the zone", hint=hint)
         self._send("POST", body=body, collection=True)
 
     def forget_answers(self) -> None:

@@ -29,15 +29,15 @@ from hyops_gitops.adapters.powerdns.json_form import (
     resolves_twice,
 )
 from hyops_gitops.adapters.powerdns.server import read_signing, usable_keys
-from hyops_gitops.core.errors import OutsideFailure, ReplyLost, ServerRefused
+from hyops_gitops.core.authority import DEFAULT_MAX_BODY_MIB
+from hyops_gitops.core.errors import OutsideFailure, Refused, ReplyLost, ServerRefused
 from hyops_gitops.core.exchange import PatchReceipt, ZoneHeader, ZoneSigning
 from hyops_gitops.core.names import absolute, is_below
 from hyops_gitops.core.zone import Key, Operation, RRset
 
 DEFAULT_TIMEOUT_S = 30.0
-# webserver-max-bodysize is 2 MiB by default; what is larger gets the same "Bad Request" as broken JSON.
-SERVER_BODY_LIMIT_BYTES = 2 * 1024 * 1024
-MAX_BODY_BYTES = SERVER_BODY_LIMIT_BYTES - 64 * 1024
+MIB = 1024 * 1024
+_MARKERS_BYTES = 64 * 1024  # room for lock, turn, claim, anchor and expired markers
 READ_TRIES = 3
 FEW_NAMES = 16  # so many questions of 2 ms each cost less than a whole zone does from some thousand RRsets on
 MOST_FOUND = 2000  # rows of one search; at as many it may be cut
@@ -50,7 +50,7 @@ _TRANSIENT = frozenset({"powerdns-unreachable", "powerdns-connection-lost", "pow
 class _ZoneApi:
     """The requests about one zone, and the meaning of the replies' status."""
 
-    __slots__ = ("_http", "_path", "_searches", "_signing", "_sleep", "_zone", "_zones")
+    __slots__ = ("_http", "_max_body_mib", "_path", "_searches", "_signing", "_sleep", "_zone", "_zones")
 
     def __init__(
         self,
@@ -60,6 +60,7 @@ class _ZoneApi:
         api_key: str,
         ca_file: str | None = None,
         *,
+        max_body_mib: int = DEFAULT_MAX_BODY_MIB,
         timeout_s: float = DEFAULT_TIMEOUT_S,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -71,6 +72,8 @@ class _ZoneApi:
             zone: The zone's canonical name.
             api_key: The secret; it goes into one header of requests to `url` and nowhere else.
             ca_file: PEM file of the authorities to trust in place of the machine's.
+            max_body_mib: The largest request that the server takes, in MiB. It answers a larger one with the same
+                "Bad Request" as broken JSON.
             timeout_s: The longest silence to bear, in seconds.
             sleep: Waits between tries of a read.
 
@@ -78,6 +81,7 @@ class _ZoneApi:
             OutsideFailure: codes `powerdns-key` and `powerdns-url`.
         """
         self._http = PowerDnsHttp(url, api_key, ca_file, timeout_s)
+        self._max_body_mib = max_body_mib
         self._zone = zone
         self._zones = f"/api/v1/servers/{quote(server_id, safe='')}/zones"
         self._path = f"{self._zones}/{_zone_id(zone)}"
@@ -132,9 +136,10 @@ class _ZoneApi:
             case 400 if body is not None:
                 raise ServerRefused(
                     f"{server} refused the change ({reason}): it was malformed or too big; it had {len(body)} bytes, "
-                    f"the limit is {SERVER_BODY_LIMIT_BYTES} unless webserver-max-bodysize says otherwise",
+                    f"primary.max_body_mib allows {self._max_body_mib * MIB}",
                     code="powerdns-refused",
-                    hint="the server's log says which",
+                    hint="the server's log says which; too big: compare its webserver-max-bodysize, and the limit of a "
+                    "proxy before it, with primary.max_body_mib in the authority file",
                 )
             case status if 400 <= status < 500:  # noqa: PLR2004 - as above
                 raise ServerRefused(f"{server} refused the request ({status}): {reason}", code="powerdns-refused")
@@ -261,14 +266,20 @@ class PowerDnsWriter(PowerDnsReader):
 
     __slots__ = ()
 
-    max_body_bytes = MAX_BODY_BYTES
+    def check_size(self, deletes: Sequence[Key], replaces: Sequence[RRset]) -> None:
+        """Check that one PATCH of these, with room for markers, is not too large.
+
+        Raises:
+            Refused: guard `request-size`.
+        """
+        body = encode_patch([*deletes, *replaces], twice=has_escapes(replaces))
+        self._check_room(body, "the change", "apply fewer contracts in one commit")
 
     def patch(self, deletes: Sequence[Key], replaces: Sequence[RRset], first: Sequence[Operation] = ()) -> PatchReceipt:
         """Send one PATCH, stored whole or not at all, in its order.
 
         Raises:
-            ServerRefused: codes `powerdns-refused`, `powerdns-no-zone`, `powerdns-body-limit` (not sent); nothing
-                was stored.
+            ServerRefused: codes `powerdns-refused`, `powerdns-no-zone`; nothing was stored.
             ReplyLost: the request may have been stored.
             OutsideFailure: it was not.
             ValueError: nothing to send (an empty PATCH still moves the serial), or a replace without records (which
@@ -278,7 +289,6 @@ class PowerDnsWriter(PowerDnsReader):
         if not operations:
             raise ValueError("an empty PATCH")
         body = encode_patch(operations, twice=has_escapes(replaces) and self._resolves_twice())
-        self._check_size(body, "the change", hint="apply fewer contracts in one commit")
         reply = self._send("PATCH", body=body)
         if reply.status != 204:  # noqa: PLR2004 - "No Content", the one documented success
             raise ReplyLost(
@@ -298,13 +308,15 @@ class PowerDnsWriter(PowerDnsReader):
         self._check(reply, None)
         return False
 
-    def _check_size(self, body: bytes, what: str, *, hint: str) -> None:
-        if len(body) > self.max_body_bytes:
-            raise ServerRefused(
-                f"{what} has {len(body)} bytes as one request, at most {self.max_body_bytes} are sent: "
-                f"PowerDNS takes {SERVER_BODY_LIMIT_BYTES} by default",
-                code="powerdns-body-limit",
-                hint=hint,
+    def _check_room(self, body: bytes, what: str, instead: str) -> None:
+        size, limit = len(body) + _MARKERS_BYTES, self._max_body_mib * MIB
+        if size > limit:
+            needed = -(-size // MIB)
+            raise Refused(
+                f"{what} needs {size} bytes in one request, primary.max_body_mib allows {limit}",
+                guard="request-size",
+                hint=f"set webserver-max-bodysize={needed} in the server's pdns.conf (and the limit of a proxy before "
+                f"it), then primary.max_body_mib: {needed} in the authority file; or {instead}",
             )
 
     def notify(self) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from hyops_gitops.adapters.powerdns import json_form as powerdns_json
 from hyops_gitops.adapters.powerdns.zone_api import PowerDnsReader, PowerDnsTransferRequester, PowerDnsWriter
-from hyops_gitops.core.errors import OutsideFailure, ReplyLost, ServerRefused
+from hyops_gitops.core.errors import OutsideFailure, Refused, ReplyLost, ServerRefused
 from hyops_gitops.core.zone import RRset
 
 SECRET = "s3cret-of-the-primary"
@@ -385,12 +385,15 @@ def test_a_cut_explanation_of_a_refusal_is_still_a_refusal(raw_server: StartServ
         writer(server.url).patch([], [RECORD])
 
 
-def test_what_is_too_big_is_not_sent(monkeypatch: pytest.MonkeyPatch, raw_server: StartServer) -> None:
+def test_what_is_too_big_is_refused_before_anything_is_sent(raw_server: StartServer) -> None:
     server = raw_server(reply("204 No Content"))
-    monkeypatch.setattr(PowerDnsWriter, "max_body_bytes", 100)
-    with pytest.raises(ServerRefused) as caught:
-        writer(server.url).patch([], [RECORD])
-    assert caught.value.code == "powerdns-body-limit"
+    many = [RRset.of(f"n{number}.{ZONE}", "A", 60, ["10.0.0.1"]) for number in range(10_000)]
+    with pytest.raises(Refused) as caught:
+        PowerDnsWriter(server.url, "localhost", ZONE, "key", max_body_mib=1).check_size([], many)
+    assert caught.value.guard == "request-size"
+    assert "webserver-max-bodysize=2 in the server's pdns.conf" in caught.value.hint
+    assert "primary.max_body_mib: 2 in the authority file" in caught.value.hint
+    PowerDnsWriter(server.url, "localhost", ZONE, "key", max_body_mib=2).check_size([], many)
     assert server.requests == []
 
 

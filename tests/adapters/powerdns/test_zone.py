@@ -8,7 +8,6 @@ import pytest
 from hyops_gitops.adapters.dns.client import PlainDnsClient
 from hyops_gitops.adapters.powerdns.zone_api import (
     FEW_NAMES,
-    SERVER_BODY_LIMIT_BYTES,
     PowerDnsReader,
     PowerDnsTransferRequester,
     PowerDnsWriter,
@@ -182,16 +181,15 @@ def test_a_refused_patch_leaves_the_zone_as_it_was(writer: PowerDnsWriter, zone_
 
 
 @pytest.mark.one_backend
-def test_what_the_server_takes_for_too_big(
-    writer: PowerDnsWriter, zone_name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(PowerDnsWriter, "max_body_bytes", 2 * SERVER_BODY_LIMIT_BYTES)
+def test_what_the_server_takes_for_too_big(writer: PowerDnsWriter, zone_name: str) -> None:
     before = writer.rrsets()
     many = [host(zone_name, f"n{number}", "127.0.0.9") for number in range(25_000)]
     with pytest.raises(ServerRefused) as caught:
         writer.patch([], many)
     assert caught.value.code == "powerdns-refused"
     assert "2097152" in caught.value.message
+    assert "webserver-max-bodysize" in caught.value.hint
+    assert "primary.max_body_mib" in caught.value.hint
     assert writer.rrsets() == before
 
 

@@ -117,6 +117,7 @@ BREAKS: dict[str, Callable[[Broken], object]] = {
     "version": lambda broken: broken.other_version("4.6.4"),
     "backend": lambda broken: broken.other_backend("bind"),
     "isolation": lambda broken: broken.other_backend("gpgsql"),
+    "request-size": lambda broken: broken.authority('"site": "hetzner"', '"site": "hetzner", "max_body_mib": 3'),
     "zone-kind": lambda broken: broken.world.put_zone({"kind": "Native"}),
     "soa-edit-api": lambda broken: broken.world.put_zone({"soa_edit_api": ""}),
     "served-serial": lambda broken: broken.world.put_zone({"soa_edit": "INCEPTION-EPOCH"}),
