@@ -21,7 +21,7 @@ from bench.compare import tools
 from bench.compare.cases import CASES, CONTROL, FLOOR, OCTO, OURS
 from bench.compare.contest import CONVERGENCE, Contest, MakeTool
 from bench.compare.ours import MAX_BODY_MIB, Ours
-from bench.compare.report import FORMAT, Measured, answers_table, picture, table
+from bench.compare.report import FORMAT, Measured, answers_table, merged, picture, table
 from hyops_gitops.lab.lifecycle import lab_software, start_lab, stop_lab
 
 SIZES = (100, 1_000, 10_000, 50_000)
@@ -33,9 +33,21 @@ _CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hyo
 def main(arguments: list[str]) -> int:
     """Measure, print, write."""
     options = _options(arguments)
+    earlier = merged(json.loads(path.read_text()) for path in options.read)
+    done, failed = (earlier, []) if earlier else _measured(options)
+    print(table(done), answers_table(done), sep="\n")
+    if options.svg:
+        options.svg.write_text(picture(done))
+    if failed:
+        print(f"failed, and not in the table: {', '.join(failed)}")
+    return 1 if failed else 0
+
+
+def _measured(options: argparse.Namespace) -> tuple[list[Measured], list[str]]:
+    """What was measured of each size, and what failed; written after each size."""
     compileall.compile_dir(Path(hyops_gitops.__file__).parent, quiet=2)
     makers = _makers(options)
-    done, failed = [], list[str]()
+    done, failed = list[Measured](), list[str]()
     for size in options.sizes:
         with tempfile.TemporaryDirectory(prefix="hyops-bench-", dir=options.scratch) as scratch:
             settings = {"webserver-max-bodysize": str(MAX_BODY_MIB)}
@@ -48,11 +60,13 @@ def main(arguments: list[str]) -> int:
                 stop_lab(lab)
         failed += contest.failed
         done.append(Measured(size, contest.samples, contest.entries))
-        _write(options, done, software)
-    print(table(done), answers_table(done), sep="\n")
-    if failed:
-        print(f"failed, and not in the table: {', '.join(failed)}")
-    return 1 if failed else 0
+        if options.json:
+            machine = {"cpus": os.cpu_count(), "python": platform.python_version(), "software": list(software)}
+            when = datetime.now(UTC).isoformat(timespec="seconds")
+            sizes = [measured.to_json() for measured in done]
+            document = {"format": FORMAT, "time": when, "machine": machine, "sizes": sizes}
+            options.json.write_text(f"{json.dumps(document, indent=1)}\n")
+    return done, failed
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
@@ -69,6 +83,9 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--backend", default="gsqlite3", help="PowerDNS's storage")
     parser.add_argument("--scratch", type=Path, help="folder for repositories and databases")
     parser.add_argument("--json", type=Path, help="write every run to this file")
+    parser.add_argument(
+        "--read", type=Path, nargs="+", default=[], help="measure nothing: show what these files of --json hold"
+    )
     parser.add_argument("--svg", type=Path, help="write the picture to this file")
     options = parser.parse_args(arguments)
     if options.short:
@@ -90,18 +107,6 @@ def _makers(options: argparse.Namespace) -> list[tuple[str, MakeTool]]:
         found.append((FLOOR, tools.Floor))
     print(f"measured: {', '.join(name for name, _ in found)}")
     return found
-
-
-def _write(options: argparse.Namespace, done: list[Measured], software: tuple[str, ...]) -> None:
-    """The files, after each size."""
-    machine = {"cpus": os.cpu_count(), "python": platform.python_version(), "software": list(software)}
-    if options.json:
-        when = datetime.now(UTC).isoformat(timespec="seconds")
-        sizes = [measured.to_json() for measured in done]
-        text = json.dumps({"format": FORMAT, "time": when, "machine": machine, "sizes": sizes}, indent=1)
-        options.json.write_text(f"{text}\n")
-    if options.svg:
-        options.svg.write_text(picture(done))
 
 
 if __name__ == "__main__":

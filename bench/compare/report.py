@@ -3,7 +3,7 @@
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.compare.cases import CASES, CONTROL, FLOOR, OCTO, OURS, TOOLS, Case
 from bench.compare.contest import CONVERGENCE, Samples
@@ -58,6 +58,18 @@ class Measured:
             for case, tools in cases.items()
         }
         return cls(size, samples, entries)
+
+
+def merged(documents: Iterable[Mapping[str, object]]) -> list[Measured]:
+    """What several documents of `--json` hold; of a case that several have, the last."""
+    found: dict[int, Measured] = {}
+    for document in documents:
+        sizes = document["sizes"]
+        assert isinstance(sizes, list)
+        for measured in map(Measured.from_json, sizes):
+            earlier = found.get(measured.size, measured)
+            found[measured.size] = replace(measured, samples={**earlier.samples, **measured.samples})
+    return [found[size] for size in sorted(found)]
 
 
 def table(all_sizes: Sequence[Measured]) -> str:
