@@ -37,7 +37,7 @@ class PowerDnsRestorer(PowerDnsWriter):
         return True
 
     def check_whole(self, rrsets: Sequence[RRset]) -> None:
-        """Check that a zone of these, with room for markers, is not too large.
+        """Check that a zone of these, with markers, fits one request.
 
         Raises:
             Refused: guard `request-size`.

@@ -267,7 +267,7 @@ class PowerDnsWriter(PowerDnsReader):
     __slots__ = ()
 
     def check_size(self, deletes: Sequence[Key], replaces: Sequence[RRset]) -> None:
-        """Check that one PATCH of these, with room for markers, is not too large.
+        """Check that these, with markers, fit one request.
 
         Raises:
             Refused: guard `request-size`.
