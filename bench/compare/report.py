@@ -12,7 +12,9 @@ from bench.compare.measure import Sample
 FORMAT = "hyops-bench-compare/1"
 _COLOURS = {OURS: "#0b6e4f", OCTO: "#c1440e", CONTROL: "#2f5d9b", FLOOR: "#777777"}
 _PICTURED = ("validate", "validate-file", "plan", "apply-one", "apply-none", "first-apply", "status", "verify", "audit")
-_WIDTH, _HEIGHT, _MARGIN, _COLUMNS = 300, 230, 44, 3
+_WIDTH, _HEIGHT, _MARGIN, _RIGHT, _COLUMNS = 310, 230, 44, 26, 3
+_LENGTHS = (_WIDTH - _MARGIN - _RIGHT, _HEIGHT - _MARGIN - 24)  # of the axes of a panel
+_Lines = dict[str, list[tuple[float, float]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,15 +128,18 @@ def _number(value: float | None, form: str) -> str:
 def picture(all_sizes: Sequence[Measured]) -> str:
     """SVG: CPU seconds over endpoints, both logarithmic; a panel a case, a line a tool."""
     cases = [case for case in CASES if case.name in _PICTURED and any(one.samples.get(case.name) for one in all_sizes)]
+    drawn = [_lines(case, all_sizes) for case in cases]
+    points = [point for lines in drawn for line in lines.values() for point in line]
+    axes = tuple(_Axis.over([point[number] for point in points], length) for number, length in enumerate(_LENGTHS))
     rows = math.ceil(len(cases) / _COLUMNS)
     panels = (
         f'<g transform="translate({number % _COLUMNS * _WIDTH},{number // _COLUMNS * _HEIGHT + 24})">'
-        f"{_panel(case, all_sizes)}</g>"
+        f"{_panel(case, drawn[number], *axes)}</g>"
         for number, case in enumerate(cases)
     )
     legend = "".join(
         f'<text x="{_MARGIN + number * 120}" y="16" fill="{_COLOURS[tool]}" font-weight="bold">{tool}</text>'
-        for number, tool in enumerate(TOOLS)
+        for number, tool in enumerate(tool for tool in TOOLS if any(tool in lines for lines in drawn))
     )
     size = f'width="{_COLUMNS * _WIDTH}" height="{rows * _HEIGHT + 24}"'
     style = 'font-family="sans-serif" font-size="11"'
@@ -144,18 +149,19 @@ def picture(all_sizes: Sequence[Measured]) -> str:
     )
 
 
-def _panel(case: Case, all_sizes: Sequence[Measured]) -> str:
-    """The axes and lines of one case; where a peer has none of its own, the one that it is compared with."""
+def _lines(case: Case, all_sizes: Sequence[Measured]) -> _Lines:
+    """The points of each tool; where a peer has no such case, of the one that it is compared with."""
     lines = {}
     for tool in TOOLS:
         name = case.name if tool == OURS else case.against or case.name
-        points = [(one.size, value) for one in all_sizes if (value := one.median(name, tool)) is not None]
+        points = [(float(one.size), value) for one in all_sizes if (value := one.median(name, tool)) is not None]
         if points:
             lines[tool] = points
-    xs, ys = (
-        _Axis.over([point[axis] for points in lines.values() for point in points], length)
-        for axis, length in ((0, _WIDTH - _MARGIN - 16), (1, _HEIGHT - _MARGIN - 24))
-    )
+    return lines
+
+
+def _panel(case: Case, lines: _Lines, xs: "_Axis", ys: "_Axis") -> str:
+    """The axes and lines of one case."""
     bottom = _HEIGHT - _MARGIN
     parts = [f'<text x="{_MARGIN}" y="14" font-weight="bold">{case.text.replace("`", "")}</text>']
     for tick in xs.ticks():
@@ -164,7 +170,7 @@ def _panel(case: Case, all_sizes: Sequence[Measured]) -> str:
         parts.append(f'<text x="{x:.1f}" y="{bottom + 14}" text-anchor="middle">{tick:,.0f}</text>')
     for tick in ys.ticks():
         y = bottom - ys.at(tick)
-        parts.append(f'<line x1="{_MARGIN}" x2="{_WIDTH - 16}" y1="{y:.1f}" y2="{y:.1f}" stroke="#e4e4e4"/>')
+        parts.append(f'<line x1="{_MARGIN}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="#e4e4e4"/>')
         parts.append(f'<text x="{_MARGIN - 4}" y="{y + 4:.1f}" text-anchor="end">{tick:g} s</text>')
     for tool, points in lines.items():
         places = [(_MARGIN + xs.at(size), bottom - ys.at(value)) for size, value in points]
