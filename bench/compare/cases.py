@@ -39,7 +39,7 @@ class Case:
 
 OCTO, CONTROL, FLOOR, OURS = "octodns", "dnscontrol", "floor", "hyops-gitops"
 TOOLS = (OURS, OCTO, CONTROL, FLOOR)
-_APPLY = "apply --format json"
+_APPLY = "apply"
 _OR_UNANSWERED = frozenset({0, 4})  # a busy server may leave questions out; the table says so
 
 CASES: tuple[Case, ...] = (

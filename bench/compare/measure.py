@@ -1,6 +1,5 @@
 """Whole processes: their time, CPU and memory; and what servers answer, asked without the program."""
 
-import json
 import socket
 import struct
 import subprocess
@@ -134,10 +133,3 @@ def wait_for(server: ServerAddress, expected: Mapping[str, str], timeout_s: floa
             raise CommandFailed(f"{server} does not answer as expected after {timeout_s:g} s")
         time.sleep(0.005)
     return time.perf_counter()
-
-
-def document(scratch: Path) -> dict[str, object]:
-    """The JSON document that the last command printed."""
-    found = json.loads((scratch / "out").read_text())
-    assert isinstance(found, dict)
-    return found
