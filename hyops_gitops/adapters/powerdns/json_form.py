@@ -10,7 +10,7 @@ matters, by a request that each of them refuses, naming the record that it could
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from hyops_gitops.adapters.powerdns.http import MAX_REPLY_BYTES, quoted
@@ -128,13 +128,19 @@ def decode_header(zone: ZoneJson, server_time: datetime | None) -> ZoneHeader:
     )
 
 
-def decode_rrsets(zone: ZoneJson) -> Iterator[RRset]:
+def decode_rrsets(zone: ZoneJson, names: Collection[str] | None = None) -> Iterator[RRset]:
     """Every RRset that has records, foreign types in their raw text.
 
     PowerDNS lists comments as an RRset without records, TTL 0: nothing is stored there to serve or to replace.
+
+    Args:
+        zone: With its RRsets.
+        names: Only of these canonical owners; the rest of a large zone need not become values.
     """
     for item in _items(zone, "rrsets"):
         entry = _mapping(item)
+        if names is not None and canonical_name(_text(entry, "name")) not in names:
+            continue
         served: list[str] = []
         disabled: list[str] = []
         for record in map(_mapping, _items(entry, "records")):

@@ -182,9 +182,13 @@ class PowerDnsReader(_ZoneApi):
         search (LMDB before 5.0), and for many names, the zone is read whole.
         """
         wanted = set(names)
+        if not wanted:
+            return ()
         if len(wanted) <= FEW_NAMES and (found := self._found_at(sorted(wanted))) is not None:
             return found
-        return tuple(rrset for rrset in self.rrsets() if rrset.name in wanted)
+        _, zone = self._read({})
+        with _Shape(self._http.url):
+            return tuple(decode_rrsets(zone, wanted))
 
     def rrsets_below(self, name: str) -> tuple[RRset, ...] | None:
         """The RRsets at and below a name; None where none are found."""
