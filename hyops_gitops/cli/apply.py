@@ -1,6 +1,7 @@
 """`apply`: carry the contracts of a commit to the zone."""
 
 from dataclasses import replace
+from typing import TypedDict, Unpack
 
 import click
 
@@ -18,6 +19,14 @@ from hyops_gitops.cli.wiring import (
 )
 
 
+class _Flags(TypedDict):
+    """Flags of the command line."""
+
+    no_wait: bool
+    no_watch: bool
+    full: bool
+
+
 @click.command()
 @click.option("--commit", "revision", metavar="REV", help="Apply this commit; default: HEAD, with a clean work tree.")
 @override_option
@@ -32,16 +41,16 @@ from hyops_gitops.cli.wiring import (
     help="After a cutover, do not wait for resolvers that the policy does not require. Without it they are watched "
     "until they answer with the new target or the old TTL has passed, within the lease (policy.lease_s, less 20 s).",
 )
+@click.option("--full", is_flag=True, help="Read the whole zone, even where the log and its serial say what it holds.")
 @on_workspace("json", "markdown")
 def apply(
     workspace: LocalWorkspace,
     revision: str | None,
     override_texts: tuple[str, ...],
-    no_wait: bool,
     recover: int | None,
     sites_lost: tuple[str, ...],
-    no_watch: bool,
     output_format: str,
+    **flags: Unpack[_Flags],
 ) -> int:
     """Apply a commit's contracts, prove it by DNS, record it.
 
@@ -54,9 +63,10 @@ def apply(
         revision=revision or "HEAD",
         work_tree_matters=revision is None,
         overrides=overrides_of(override_texts, workspace.environ),
-        wait=not no_wait,
+        wait=not flags["no_wait"],
         sites_lost=sites_lost,
-        watch=not no_watch,
+        watch=not flags["no_watch"],
+        full=flags["full"],
     )
     receipt = apply_commit(request, workspace)
     match output_format:

@@ -9,7 +9,9 @@ from hyops_gitops.apply.look import is_as_recorded
 from hyops_gitops.apply.opening import ApplyRequest
 from hyops_gitops.apply.receipt import Receipt
 from hyops_gitops.cli.wiring import TOOL
+from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.exchange import ZoneSigning
+from hyops_gitops.core.markers import anchor_name
 from hyops_gitops.core.outside import Process
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.log.entries import Result, ZoneDrift
@@ -81,6 +83,28 @@ def test_an_edit_of_the_database_elsewhere_is_left_to_drift(applied: World) -> N
     read_in_full(applied)
     drifts = [body for body in applied.bodies() if isinstance(body, ZoneDrift)]
     assert [difference.name for body in drifts for difference in body.differences] == [name]
+
+
+@pytest.mark.only_backend("gsqlite3")
+def test_a_serial_set_back_hides_a_change_from_an_apply_and_not_from_drift(applied: World) -> None:
+    assert applied.lab is not None
+    serial = applied.serial()
+    applied.foreign("stranger", "TXT", '"by hand"')
+    Rows(applied.lab).set_serial(applied.zone, serial)
+    primary = Primary()
+    assert applied.apply(swap=primary.swap).outcome == "applied"
+    assert "*" not in primary.read
+    assert only(drift(applied, "api"), "foreign").name == applied.name("stranger")
+
+
+@pytest.mark.only_backend("gsqlite3")
+def test_an_anchor_that_is_gone_has_everything_read_whatever_the_serial(applied: World) -> None:
+    assert applied.lab is not None
+    Rows(applied.lab).delete(anchor_name(applied.zone))
+    primary = Primary()
+    with pytest.raises(Refused) as caught:
+        applied.apply(swap=primary.swap)
+    assert (caught.value.guard, primary.read) == ("restored", ["*"])
 
 
 @pytest.mark.only_backend("gsqlite3")

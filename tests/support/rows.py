@@ -22,6 +22,8 @@ _NEWEST = "SELECT MAX(id) FROM records"
 _DELETE = Template(
     "DELETE FROM records WHERE id > $newest AND domain_id = (SELECT id FROM domains WHERE name = '$zone')"
 )
+_SET_SOA = Template("UPDATE records SET content = '$content' WHERE name = '$zone' AND type = 'SOA'")
+_DELETE_NAME = Template("DELETE FROM records WHERE name = '$name'")
 
 
 class Rows:
@@ -48,6 +50,16 @@ class Rows:
         newest = rows(self._lab, _NEWEST)[0][0]
         yield
         rows(self._lab, _DELETE.substitute(zone=zone, newest=newest))
+
+    def set_serial(self, zone: str, serial: int) -> None:
+        """Another serial in the SOA that stands there."""
+        content = self.content(zone, zone, "SOA")[0].split(" ")
+        content[2] = str(serial)
+        rows(self._lab, _SET_SOA.substitute(content=" ".join(content), zone=zone))
+
+    def delete(self, name: str) -> None:
+        """Every row of a name."""
+        rows(self._lab, _DELETE_NAME.substitute(name=name))
 
     def content(self, zone: str, name: str, rrtype: str) -> list[str]:
         """Every row's content."""
