@@ -2,6 +2,7 @@
 
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -9,7 +10,6 @@ import click
 from hyops_gitops import __version__
 from hyops_gitops.adapters.files import read_source
 from hyops_gitops.adapters.git.clone import GitRepository
-from hyops_gitops.adapters.git.trees import ReadTree
 from hyops_gitops.adapters.git.work_tree import StagedTree
 from hyops_gitops.adapters.host.machine import SystemClock
 from hyops_gitops.adapters.unpacked import work_tree
@@ -18,11 +18,12 @@ from hyops_gitops.adapters.yaml.schema import check_document, schema_copies
 from hyops_gitops.apply.propose import quoted_lines, trailer_findings
 from hyops_gitops.cli.options import common_options, find_repository, inside
 from hyops_gitops.cli.output import echo, echo_json, is_terminal, note
-from hyops_gitops.core.errors import Exit, UsageError
+from hyops_gitops.core.errors import Exit, OutsideFailure, UsageError
 from hyops_gitops.core.findings import Finding, findings_json, findings_text, has_errors, summary
 from hyops_gitops.core.guards import GUARDS
 from hyops_gitops.core.text import did_you_mean
 from hyops_gitops.core.tree import SourceTree
+from hyops_gitops.validate.concerned import Scope
 from hyops_gitops.validate.formats import (
     catalogue_text,
     explanations_json,
@@ -44,12 +45,18 @@ from hyops_gitops.validate.validation import Start, Validation, changed_paths, v
     help="Show only findings about changes since HEAD left this commit, and about their commits: references to deleted "
     "contracts, a change of authority and contracts together, trailers that apply would refuse.",
 )
-@click.option("--staged", is_flag=True, help="Check the staged files instead of the work tree, as the hook does.")
+@click.option(
+    "--staged",
+    is_flag=True,
+    help="Check the staged files instead of the work tree, as the hook does; without PATHS, what they change.",
+)
+@click.option("--full", is_flag=True, help="Read every file, whatever is shown.")
 @common_options("json", "github", "sarif")
 def validate(
     paths: tuple[Path, ...],
     since: str | None,
     staged: bool,
+    full: bool,
     repo: Path | None,
     authority_file: Path | None,
     output_format: str,
@@ -57,16 +64,18 @@ def validate(
 ) -> int:
     """Check contracts and authority: syntax, schema, names, targets.
 
-    With PATHS, show only findings about those files and the contracts they are related to, and every reference to a
-    contract that does not exist. All files are checked in any case.
+    With PATHS, --changed-since or --staged, show only findings about those files, the contracts they are related to,
+    and those that point at a name which is not there any more; other contracts are not read. A change of the authority
+    concerns all of them.
 
     --format github writes annotations for a pull request, --format sarif a SARIF 2.1.0 log.
     """
     root = find_repository(repo)
-    tree = ReadTree(tuple((StagedTree(root, os.environ) if staged else work_tree(root)).files()))
+    tree = StagedTree(root, os.environ) if staged else work_tree(root)
     history = GitRepository(root)
     start = None if since is None else _start(history, since)
     override = None if authority_file is None else read_source(authority_file.resolve(), str(authority_file))
+    asked = _asked(root, tree, paths, start, history, staged=staged and not full)
     validation = validate_tree(
         tree,
         read_document,
@@ -75,17 +84,60 @@ def validate(
         start=start,
         as_of=SystemClock().now().date(),
         copies=schema_copies(root),
+        scope=None if full or asked is None else asked.scope,
     )
-    findings = validation.findings
-    if start is not None:
-        findings = validation.findings_about(changed_paths(start, tree))
-    if paths:
-        about = {*validation.findings_about(inside(root, paths)), *validation.dangling}
-        findings = tuple(finding for finding in findings if finding in about)
+    findings = validation.findings if asked is None else asked.shown(validation)
     about_commits = () if since is None else _about_commits(history, since, validation)
     findings = (*findings, *about_commits, *_about_segments(root, tree, validation))
     _show(findings, validation.checked, output_format, _place_in_checkout(root))
     return Exit.NO if has_errors(findings) else Exit.OK
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The paths to show, and how to answer from few files."""
+
+    named: frozenset[str] | None  # on the command line
+    changed: frozenset[str] | None  # since an earlier state
+    scope: Scope | None  # None: everything has to be read
+
+    def shown(self, validation: Validation) -> tuple[Finding, ...]:
+        """The findings to show."""
+        findings = validation.findings
+        if validation.about is not None:
+            of_layout = (self.named or frozenset()) | (self.changed or frozenset())
+            return tuple(finding for finding in findings if finding.path in validation.about | of_layout)
+        if self.changed is not None:
+            findings = validation.findings_about(self.changed)
+        if self.named is not None:
+            about = {*validation.findings_about(self.named), *validation.dangling}
+            findings = tuple(finding for finding in findings if finding in about)
+        return findings
+
+
+def _asked(
+    root: Path, tree: SourceTree, paths: tuple[Path, ...], start: Start | None, history: GitRepository, *, staged: bool
+) -> _Asked | None:
+    """What a run is about; None: everything."""
+    if not paths and start is None and not staged:
+        return None
+    named = frozenset(inside(root, paths)) if paths else None
+    base = start.tree if start else _head(history)
+    if base is None:
+        return _Asked(named, None, None) if named is not None else None
+    differing = changed_paths(start, tree) if start else tree.changed(base)
+    changed = differing if start or named is None else None
+    about = frozenset.intersection(*(some for some in (named, changed) if some is not None))
+    of_authority = any(path.startswith("authority/") for path in about | differing)
+    return _Asked(named, changed, None if of_authority else Scope(about, base, differing))
+
+
+def _head(history: GitRepository) -> SourceTree | None:
+    """The tree of HEAD; None where there is no commit."""
+    try:
+        return history.tree("HEAD")
+    except (UsageError, OutsideFailure):
+        return None
 
 
 def _about_segments(root: Path, tree: SourceTree, validation: Validation) -> tuple[Finding, ...]:
@@ -125,8 +177,7 @@ def _start(history: GitRepository, revision: str) -> Start:
     """Where HEAD left a revision's history."""
     commit = history.resolve(revision)
     left = history.merge_base(commit, history.resolve("HEAD")) or commit
-    theirs = None if left == commit else ReadTree(tuple(history.tree(commit).files()))
-    return Start(ReadTree(tuple(history.tree(left).files())), revision, theirs)
+    return Start(history.tree(left), revision, None if left == commit else history.tree(commit))
 
 
 def _about_commits(history: GitRepository, revision: str, validation: Validation) -> tuple[Finding, ...]:

@@ -1,6 +1,6 @@
 """Rules about names and aliases (cutover contract, section 4)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 
@@ -8,6 +8,7 @@ from hyops_gitops.core.context import ZoneContext
 from hyops_gitops.core.document import finding_at
 from hyops_gitops.core.findings import Finding, Rule, Severity
 from hyops_gitops.core.names import (
+    MAX_NAME_OCTETS,
     EndpointName,
     canonical_name,
     endpoint_name_of_path,
@@ -202,56 +203,65 @@ def _form(zone: str) -> str:
 
 def alias_names(drafts: Sequence[ContractDraft]) -> Mapping[str, str]:
     """Alias -> path of the first contract that keeps it."""
-    found: dict[str, str] = {}
-    for draft in drafts:
-        for alias in draft.aliases:
-            found.setdefault(canonical_name(alias.name), draft.path)
-    return found
+    return {alias: paths[0] for alias, paths in _keepers(drafts).items()}
 
 
 def check_aliases(drafts: Sequence[ContractDraft], context: ZoneContext, as_of: date | None) -> Iterator[Finding]:
-    """Check the aliases of all contracts, and report those past their day.
+    """Check the aliases of contracts, and report those past their day.
 
     Args:
-        drafts: All contracts.
+        drafts: The contracts, and all that keep an alias which is a name or alias of theirs.
         context: Zone, environments, and the paths of all contracts.
         as_of: Today; None: aliases past their day are not reported.
     """
-    taken = _takers(drafts, context)
-    if not taken:
+    keepers = _keepers(drafts)
+    if not keepers:
         return
     for draft in drafts:
         for alias in draft.aliases:
-            yield from _check_one(draft, alias, context, taken, as_of)
+            name = canonical_name(alias.name)
+            taken = [*paths_of_name(name, context), *keepers[name]]
+            yield from _check_alias(draft, alias, context, taken, as_of)
         own = canonical_name(draft.name) if draft.name is not None else ""
-        keeper = next((path for path in taken.get(own, ()) if path != draft.path), None)
-        if keeper is not None and _name_of(keeper, context) != own and _name_of(draft.path, context) == own:
+        paths = paths_of_name(own, context) if own in keepers else ()
+        keeper = next((path for path in (*paths, *keepers.get(own, ())) if path != draft.path), None)
+        if keeper is not None and keeper not in paths and draft.path in paths:
             message = f"{own} is kept as an alias by {keeper}"
             hint = f"delete it from endpoint_aliases of {keeper}, in the same change"
             yield finding_at(ALIAS_TAKEN, draft.document, ("endpoint_dns_name",), message, hint)
 
 
-def _takers(drafts: Sequence[ContractDraft], context: ZoneContext) -> Mapping[str, list[str]]:
-    """Alias -> the contracts that claim it as name or alias."""
-    aliased = [(canonical_name(alias.name), draft.path) for draft in drafts for alias in draft.aliases]
-    found: dict[str, list[str]] = {name: [] for name, _ in aliased}
-    for path in sorted(context.contract_paths) if aliased else ():
-        if (name := _name_of(path, context)) in found:
-            found[name].append(path)
-    for name, path in aliased:
-        found[name].append(path)
+def _keepers(drafts: Iterable[ContractDraft]) -> Mapping[str, Sequence[str]]:
+    """Alias -> the contracts that keep it, with repetitions."""
+    found: dict[str, list[str]] = {}
+    for draft in drafts:
+        for alias in draft.aliases:
+            found.setdefault(canonical_name(alias.name), []).append(draft.path)
     return found
 
 
-def _check_one(
+def paths_of_name(name: str, context: ZoneContext) -> tuple[str, ...]:
+    """The contracts whose path says this name, sorted.
+
+    One at most, unless labels have dots.
+    """
+    if context.zone is None or not is_below(name, context.zone) or len(name) > MAX_NAME_OCTETS:
+        return ()
+    labels = name.removesuffix(f".{context.zone}").split(".")
+    parts = ((".".join(labels[:cut]), ".".join(labels[cut:])) for cut in range(1, len(labels)))
+    paths = (EndpointName(*part, context.zone).contract_path for part in parts)
+    return tuple(sorted(path for path in paths if path in context.contract_paths))
+
+
+def _check_alias(
     draft: ContractDraft,
     alias: AliasDraft,
     context: ZoneContext,
-    taken: Mapping[str, list[str]],
+    taken: Sequence[str],
     as_of: date | None,
 ) -> Iterator[Finding]:
     name, at = canonical_name(alias.name), (*alias.at, "name")
-    others = list(taken[name])
+    others = list(taken)
     others.remove(draft.path)
     if problem := naming_problem(alias.name, context):
         form = f"the form is <service>.<env>.{context.zone}" if context.zone else ""
@@ -270,8 +280,3 @@ def _check_one(
         message = f"{name} was to be kept until {until.isoformat()}"
         hint = f"delete its line from endpoint_aliases of {draft.path}; DNS changes when that is applied, not before"
         yield finding_at(ALIAS_EXPIRED, draft.document, at, message, hint)
-
-
-def _name_of(path: str, context: ZoneContext) -> str | None:
-    name = endpoint_name_of_path(path, context.zone) if context.zone else None
-    return None if name is None else str(name)

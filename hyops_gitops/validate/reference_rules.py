@@ -11,7 +11,7 @@ from hyops_gitops.core.findings import Finding, Rule
 from hyops_gitops.core.names import EndpointName, canonical_name, endpoint_name_of_path, is_in_zone
 from hyops_gitops.core.text import did_you_mean
 from hyops_gitops.validate.building import ContractDraft
-from hyops_gitops.validate.name_rules import alias_names
+from hyops_gitops.validate.name_rules import alias_names, paths_of_name
 
 TARGET_DANGLING = Rule(
     "target-dangling",
@@ -53,11 +53,13 @@ def check_references(drafts: Sequence[ContractDraft], context: ZoneContext, dele
     if context.zone is None:
         return
     pointing = _pointing(drafts, context.zone)
-    defined = _defined_names(drafts, context) if pointing else {}
+    if not pointing:
+        return
+    names = _KnownNames.of(drafts, context)
     gone = _names_of_paths(deletions.paths, context.zone)
     for draft, targets in pointing:
         for at, target in targets:
-            if target in defined or (draft.name is not None and target == canonical_name(draft.name)):
+            if names.contract(target) or (draft.name is not None and target == canonical_name(draft.name)):
                 continue
             if target in gone:
                 message = f"{target} is pointed at here, but {gone[target]} was deleted since {deletions.since}"
@@ -65,23 +67,33 @@ def check_references(drafts: Sequence[ContractDraft], context: ZoneContext, dele
                 yield finding_at(TARGET_DELETED, draft.document, at, message, hint)
             else:
                 message = f"{target} is in the zone, but no contract defines it"
-                guess = _similar_name(target, defined)
+                guess = _similar_name(target, context)
                 hint = f"did you mean {guess}?" if guess else "add its contract, or correct the name"
                 yield finding_at(TARGET_DANGLING, draft.document, at, message, hint)
-    yield from _check_loops(drafts)
+    yield from _check_loops([draft for draft, _ in pointing], names)
 
 
-def _defined_names(drafts: Sequence[ContractDraft], context: ZoneContext) -> Mapping[str, str]:
-    """Name -> path of the contract that has the name or alias.
+@dataclass(frozen=True, slots=True)
+class _KnownNames:
+    """The names of contracts: by path, declared, or an alias.
 
-    A contract with findings defines its name too, by its path.
+    A contract with findings has its name too, by its path.
     """
-    declared = {canonical_name(draft.name): draft.path for draft in drafts if draft.name is not None}
-    return (
-        dict(alias_names(drafts))
-        | declared
-        | (_names_of_paths(context.contract_paths, context.zone) if context.zone else {})
-    )
+
+    context: ZoneContext
+    declared: Mapping[str, str]  # name -> path of the contract
+    aliases: Mapping[str, str]
+
+    @classmethod
+    def of(cls, drafts: Sequence[ContractDraft], context: ZoneContext) -> "_KnownNames":
+        """The names of these drafts and of all paths."""
+        declared = {canonical_name(draft.name): draft.path for draft in drafts if draft.name is not None}
+        return cls(context, declared, alias_names(drafts))
+
+    def contract(self, name: str) -> str | None:
+        """The path of the contract that has this name or alias."""
+        by_path = paths_of_name(name, self.context)
+        return by_path[-1] if by_path else self.declared.get(name) or self.aliases.get(name)
 
 
 def references(drafts: Sequence[ContractDraft], context: ZoneContext) -> Mapping[str, frozenset[str]]:
@@ -90,9 +102,9 @@ def references(drafts: Sequence[ContractDraft], context: ZoneContext) -> Mapping
     pointing = _pointing(drafts, zone) if zone is not None else ()
     if zone is None or not pointing:
         return {}
-    defined = _defined_names(drafts, context)
+    names = _KnownNames.of(drafts, context)
     return {
-        draft.path: frozenset(defined.get(target) or _expected_path(target, zone) for _, target in targets)
+        draft.path: frozenset(names.contract(target) or _expected_path(target, zone) for _, target in targets)
         for draft, targets in pointing
     }
 
@@ -103,17 +115,20 @@ def _expected_path(name: str, zone: str) -> str:
     return EndpointName(service, environment, zone).contract_path
 
 
-def _similar_name(name: str, defined: Mapping[str, str]) -> str | None:
-    """A defined name that differs by a typing mistake.
+def _similar_name(name: str, context: ZoneContext) -> str | None:
+    """The name of a contract that differs by a typing mistake.
 
     Few are compared: comparing all with all takes minutes.
     """
-    near = (known for known in defined if known[:1] == name[0] and abs(len(known) - len(name)) <= _MISTYPED)
-    service, _, rest = name.partition(".")
-    candidates = {
-        known.removesuffix(f".{rest}"): known for known in islice(near, _COMPARED) if known.endswith(f".{rest}")
-    }
-    return candidates.get(did_you_mean(service, candidates) or "")
+    service, _, environment = name.removesuffix(f".{context.zone}").partition(".")
+    start, end = f"endpoints/{environment}/{service[:1]}", ".yaml"
+    near = (
+        path[len(start) - 1 : -len(end)]
+        for path in sorted(context.contract_paths)
+        if path.startswith(start) and abs(len(path) - len(start) + 1 - len(end) - len(service)) <= _MISTYPED
+    )
+    guess = did_you_mean(service, list(islice(near, _COMPARED))) if service else None
+    return f"{guess}.{environment}.{context.zone}" if guess else None
 
 
 def _names_of_paths(paths: frozenset[str], zone: str) -> dict[str, str]:
@@ -123,11 +138,11 @@ def _names_of_paths(paths: frozenset[str], zone: str) -> dict[str, str]:
 
 def _pointing(drafts: Sequence[ContractDraft], zone: str) -> Sequence[tuple[ContractDraft, list[tuple[KeyPath, str]]]]:
     """The contracts that point at names in the zone, with these."""
-    pairs = ((draft, list(_dns_targets(draft, zone))) for draft in drafts)
+    pairs = ((draft, list(dns_targets(draft, zone))) for draft in drafts)
     return [(draft, targets) for draft, targets in pairs if targets]
 
 
-def _dns_targets(draft: ContractDraft, zone: str) -> Iterator[tuple[KeyPath, str]]:
+def dns_targets(draft: ContractDraft, zone: str) -> Iterator[tuple[KeyPath, str]]:
     """The names in the zone that this contract's targets lead to."""
     for target in draft.targets():
         if target.type is TargetType.DNS and not target.listed:
@@ -136,37 +151,42 @@ def _dns_targets(draft: ContractDraft, zone: str) -> Iterator[tuple[KeyPath, str
                     yield at, name
 
 
-def _check_loops(drafts: Sequence[ContractDraft]) -> Iterator[Finding]:
+def _check_loops(drafts: Sequence[ContractDraft], names: _KnownNames) -> Iterator[Finding]:
     """Report each contract in a loop; an alias leads to its contract."""
-    by_name = {draft.name: draft for draft in drafts if draft.name is not None}
-    targets = {name: target for name, draft in by_name.items() if (target := _main_target(draft))}
-    if not targets:
-        return
-    own = {draft.path: name for name, draft in by_name.items()}
-    aliases = {alias: own[path] for alias, path in alias_names(drafts).items() if path in own and alias not in by_name}
-    following = {name: aliases.get(target, target) for name, target in targets.items()}
-    to_itself = ((name,) for name, target in targets.items() if aliases.get(target) == name)
-    for loop in (*_loops(following), *to_itself):
-        for position, name in enumerate(loop):
-            draft = by_name[name]
-            shown = " -> ".join((*loop[position:], *loop[:position], name))
-            message = f"the targets form a loop: {shown}"
+    by_path = {draft.path: draft for draft in drafts}
+    following = {}
+    for draft in drafts:
+        target = _main_target(draft)
+        leads_to = names.contract(target) if target else None
+        # A contract that points at its own name has a finding of its own; one that points at its alias loops.
+        if leads_to in by_path and (leads_to != draft.path or names.aliases.get(target) == leads_to):
+            following[draft.path] = leads_to
+    for loop in _loops(following):
+        for position, path in enumerate(loop):
+            draft = by_path[path]
+            around = (*loop[position:], *loop[:position], path)
+            message = f"the targets form a loop: {' -> '.join(_name_of(by_path[member]) for member in around)}"
             at = draft.target.at if draft.target is not None else ()
             yield finding_at(TARGET_LOOP, draft.document, at, message, "point one of them at an address")
 
 
 def _loops(following: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
-    """The loops of two names or more, each name visited once."""
+    """The loops, each path visited once."""
     visited: set[str] = set()
     for start in sorted(following):
         walk: dict[str, int] = {}
-        name = start
-        while name in following and name not in visited:
-            visited.add(name)
-            walk[name] = len(walk)
-            name = following[name]
-        if name in walk and following[name] != name:
-            yield tuple(walk)[walk[name] :]
+        path = start
+        while path in following and path not in visited:
+            visited.add(path)
+            walk[path] = len(walk)
+            path = following[path]
+        if path in walk:
+            yield tuple(walk)[walk[path] :]
+
+
+def _name_of(draft: ContractDraft) -> str:
+    """The name that a contract declares, else the place of its file."""
+    return draft.name or draft.path
 
 
 def _main_target(draft: ContractDraft) -> str:

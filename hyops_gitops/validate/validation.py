@@ -29,6 +29,7 @@ from hyops_gitops.validate.building import (
     draft_contract,
     genesis_digest,
 )
+from hyops_gitops.validate.concerned import Scope, find_concerned
 from hyops_gitops.validate.name_rules import check_aliases, check_name
 from hyops_gitops.validate.reference_rules import (
     TARGET_DANGLING,
@@ -85,6 +86,7 @@ class Validation:
     checked: int  # contract files looked at
     files: Mapping[str, bytes]  # every file of the tree that could be read, by path
     references: Mapping[str, frozenset[str]] = field(default_factory=dict)  # contract -> contracts it points at
+    about: frozenset[str] | None = None  # the contracts that were looked at; None: all
 
     @property
     def invalid_paths(self) -> frozenset[str]:
@@ -135,8 +137,9 @@ def validate_tree(
     start: Start | None = None,
     as_of: date | None = None,
     copies: Iterable[Copy] = (),
+    scope: Scope | None = None,
 ) -> Validation:
-    """Check everything below `endpoints/` and `authority/`.
+    """Check everything below `endpoints/` and `authority/`, or what a scope is about.
 
     Args:
         tree: What to check.
@@ -146,17 +149,24 @@ def validate_tree(
         start: An earlier state, to find deleted contracts and removed signers.
         as_of: Today, to report aliases past their day; None: they are not reported.
         copies: The repository's copies of our schemas.
+        scope: The contracts to look at; None, or where it cannot be answered from a few: all.
     """
-    sources = {source.path: source for source in tree.files()}
-    layout = lay_out(tuple(sources))
-    forms = _Forms(read, check)
+    files = Contents(tree, tree.files() if scope is None else None)
+    forms = _Forms(files, read, check)
+    layout = lay_out(files.paths)
+    sources = files.sources([*layout.authorities, SIGNERS_PATH])
     own = next((forms.document("authority", sources[path]) for path in layout.authorities), None)
     replacement = None if authority_override is None else forms.document("authority", authority_override)
     used = own if authority_override is None else replacement
     foreign = tuple(check_override(replacement, own)) if replacement is not None and own is not None else ()
     # Contracts are never measured by the authority file of another zone: that is one mistake, not one a contract.
     context = zone_context(own if foreign else used, layout.contracts)
-    drafts = forms.drafts(sources[path] for path in layout.contracts)
+    concerned = find_concerned(scope, tree, context, forms.drafts_of) if scope is not None else None
+    if scope is not None and concerned is None:
+        return validate_tree(
+            tree, read, check, authority_override=authority_override, start=start, as_of=as_of, copies=copies
+        )
+    drafts = concerned.drafts if concerned else tuple(forms.drafts_of(tree, layout.contracts).values())
 
     findings = [
         *check_layout(layout),
@@ -171,18 +181,23 @@ def validate_tree(
         *forms.findings,
         *check_copies(copies),
     ]
+    if concerned:  # of others that were read for it, not all is known
+        unknown = context.contract_paths - concerned.paths
+        findings = [finding for finding in findings if finding.path not in unknown]
     invalid = {finding.path for finding in findings if finding.severity is Severity.ERROR}
     # Two authority files leave open which of them anything is about.
     usable = used is not None and used.path not in invalid and len(layout.authorities) < 2  # noqa: PLR2004
     authority = build_authority(used) if used is not None and usable else None
-    sound = (draft for draft in drafts if draft.path not in invalid)
+    looked_at = concerned.paths if concerned else context.contract_paths
+    sound = (draft for draft in drafts if draft.path not in invalid and draft.path in looked_at)
     return Validation(
         authority=_with_genesis_of(authority, own) if authority is not None and own is not None else authority,
         contracts=() if authority is None else tuple(build_contract(draft, authority) for draft in sound),
         findings=tuple(sorted(findings)),
-        checked=len(layout.contracts),
-        files={path: source.content for path, source in sources.items() if source.content is not None},
+        checked=len(looked_at),
+        files=files,
         references=references(drafts, context),
+        about=concerned.paths if concerned else None,
     )
 
 
@@ -192,12 +207,50 @@ def changed_paths(start: Start, tree: SourceTree) -> frozenset[str]:
     return changed & tree.changed(start.theirs) if start.theirs is not None and changed else changed
 
 
+class Contents(Mapping[str, bytes]):
+    """The contents of readable files by path, read when asked for."""
+
+    def __init__(self, tree: SourceTree, files: Iterable[SourceFile] | None = None) -> None:
+        """Of a tree; with all its files, where they were read."""
+        self.tree = tree
+        self._known = {source.path: source for source in files or ()}
+        self._paths = None if files is None else tuple(self._known)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Of every file, readable or not, sorted."""
+        return tuple(self.tree.entries()) if self._paths is None else self._paths
+
+    def sources(self, paths: Collection[str]) -> Mapping[str, SourceFile]:
+        """These files, without missing ones."""
+        if unread := [path for path in paths if path not in self._known] if self._paths is None else ():
+            self._known |= self.tree.read(unread)
+        return {path: self._known[path] for path in paths if path in self._known}
+
+    def __getitem__(self, path: str) -> bytes:
+        """The content of one file."""
+        source = self.sources([path]).get(path)
+        if source is None or source.content is None:
+            raise KeyError(path)
+        return source.content
+
+    def __iter__(self) -> Iterator[str]:
+        """The paths of readable files, sorted."""
+        return (path for path, source in self.sources(self.paths).items() if source.content is not None)
+
+    def __len__(self) -> int:
+        """The number of readable files."""
+        return sum(1 for _ in self)
+
+
 class _Forms:
     """Turns files into documents, and collects findings about their form."""
 
-    def __init__(self, read: DocumentReader, check: SchemaChecker) -> None:
+    def __init__(self, files: Contents, read: DocumentReader, check: SchemaChecker) -> None:
+        self._files = files
         self._read = read
         self._check = check
+        self._drafts: dict[str, ContractDraft | None] = {}
         self.findings: list[Finding] = []
 
     def document(self, schema: Literal["endpoint", "authority"], source: SourceFile) -> Document | None:
@@ -213,10 +266,18 @@ class _Forms:
         self.findings += malformed
         return checked
 
-    def drafts(self, sources: Iterable[SourceFile]) -> tuple[ContractDraft, ...]:
-        """The contracts among these files that could be read."""
-        documents = (self.document("endpoint", source) for source in sources)
-        return tuple(draft_contract(document) for document in documents if document is not None)
+    def drafts_of(self, tree: SourceTree, paths: Collection[str]) -> Mapping[str, ContractDraft]:
+        """The readable contracts at these paths, sorted.
+
+        Findings are kept of the own tree alone.
+        """
+        if tree is not self._files.tree:
+            return _Forms(Contents(tree), self._read, self._check).drafts_of(tree, paths)
+        for path, source in self._files.sources([path for path in paths if path not in self._drafts]).items():
+            document = self.document("endpoint", source)
+            self._drafts[path] = None if document is None else draft_contract(document)
+        read = ((path, self._drafts.get(path)) for path in sorted(paths))
+        return {path: draft for path, draft in read if draft is not None}
 
 
 def _unreadable(source: SourceFile) -> Finding:
@@ -264,8 +325,8 @@ def signers_since(before: bytes, after: bytes, since: str) -> tuple[Finding, ...
 
 def _is_started(base: SourceTree, read: DocumentReader) -> bool:
     """Whether the log was started; before that all comes at once."""
-    authorities = base.read(lay_out(tuple(base.entries())).authorities)
-    documents = (read(path, source.content or b"")[0] for path, source in authorities.items())
+    sources = base.read(lay_out(tuple(base.entries())).authorities)
+    documents = (read(path, source.content or b"")[0] for path, source in sources.items())
     return any(genesis_digest(Fields(document)) is not None for document in documents if document is not None)
 
 
