@@ -224,7 +224,7 @@ def prepare(opened: Opened, checked: Checked, seen: Seen, request: ApplyRequest,
         not_served(plan.changes, opened.authority, observation.header, lost, workspace) if not plan.refusals else ()
     )
     plan = replace(plan, refusals=(*plan.refusals, *hidden))
-    wanted = candidates(plan.changes, {contract.path: contract for contract in opened.validation.contracts})
+    wanted = candidates(plan.changes, {contract.path: contract for contract in opened.validation.contracts}.get)
     readiness = probe_targets(wanted, opened.authority, limits, plan.expected_zone(), workspace)
     return Prepared(
         opened=opened,

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from hyops_gitops.core.authority import Assertions
 from hyops_gitops.core.contract import Contract
 from hyops_gitops.core.fields import time_text
-from hyops_gitops.core.zone import RRset, Zone
-from hyops_gitops.plan.limits import site_rdata
+from hyops_gitops.core.zone import Zone
+from hyops_gitops.plan.limits import FindContract, site_rdata
 from hyops_gitops.plan.plan import Change, GuardRefusal, written_by_name
 
 Sides = frozenset[tuple[str, tuple[str, ...]]]  # type and rdata; no rdata is absence
@@ -37,7 +37,7 @@ class Moves:
 def assertion_refusals(
     assertions: Assertions,
     changes: Sequence[Change],
-    contracts: Mapping[str, Contract],
+    contract_of: FindContract,
     after: Zone,
     moves: Moves | None,
 ) -> Iterator[GuardRefusal]:
@@ -46,18 +46,17 @@ def assertion_refusals(
     Args:
         assertions: What is asserted.
         changes: What would be done.
-        contracts: By path.
+        contract_of: The contract that has a name, or keeps it as an alias.
         after: The zone as it would be.
         moves: Earlier moves; None where nothing is known of them.
     """
     moving = written_by_name(change for change in changes if change.cutover)
-    yield from _too_many(assertions, [contract for contract in contracts.values() if str(contract.name) in moving])
+    found = ((name, contract_of(name)) for name in moving)
+    yield from _too_many(assertions, [contract for name, contract in found if contract and str(contract.name) == name])
     if moves is not None and assertions.anti_flap_minutes:
         yield from _flapping(assertions.anti_flap_minutes, moving, moves)
-    # An old name that is kept as an alias counts too.
-    named = {rrset.name: contract for contract in contracts.values() for rrset in contract.rrsets()}
     for group in assertions.move_together:
-        yield from _left_behind(group, moving, named, after)
+        yield from _left_behind(group, moving, contract_of, after)
 
 
 def _too_many(assertions: Assertions, moving: Sequence[Contract]) -> Iterator[GuardRefusal]:
@@ -80,13 +79,14 @@ def _flapping(minutes: int, moving: Mapping[str, Sequence[Change]], moves: Moves
 
 
 def _left_behind(
-    group: Sequence[str], moving: Mapping[str, object], contracts: Mapping[str, Contract], after: Zone
+    group: Sequence[str], moving: Mapping[str, object], contract_of: FindContract, after: Zone
 ) -> Iterator[GuardRefusal]:
     movers = [name for name in group if name in moving]
     if not movers:
         return
-    first, zone = movers[0], after.by_name()
-    sites = {name: _site(contracts[name], zone) for name in group if name in contracts}
+    first = movers[0]
+    found = {name: contract_of(name) for name in group}  # an old name that is kept as an alias counts too
+    sites = {name: _site(contract, after) for name, contract in found.items() if contract is not None}
     there = sites.get(first)
     for name in group:
         if name not in sites:
@@ -101,9 +101,9 @@ def _left_behind(
             yield GuardRefusal.overridable("move-together", name, message)
 
 
-def _site(contract: Contract, zone: Mapping[str, Mapping[str, RRset]]) -> str | None:
+def _site(contract: Contract, zone: Zone) -> str | None:
     """The site at which an endpoint would be."""
-    here = zone.get(str(contract.name), {})
+    here = zone.rrsets.at(str(contract.name))
     rdata = frozenset(value for rrset in here.values() for value in rrset.rdata)
     return next((name for name, target in contract.sites.items() if site_rdata(target) == rdata), None)
 

@@ -1,6 +1,6 @@
 """Limits of a policy: the stricter of two, caps, readiness guard."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
@@ -98,11 +98,14 @@ class Tally:
     moved: int  # between two of the contract's own sites: a failover, not a rewrite
 
 
+FindContract = Callable[[str], Contract | None]  # the valid one at a path, or with a name
+
+
 def cap_refusals(
-    changes: Sequence[Change], contracts: Mapping[str, Contract], recorded: ManagedSet, limits: Limits
+    changes: Sequence[Change], contract: FindContract, recorded: ManagedSet, limits: Limits
 ) -> Iterator[GuardRefusal]:
     """A refusal for each cap that the changes exceed."""
-    tally = count(changes, contracts)
+    tally = count(changes, contract)
     managed = len(recorded.entries)
     counted = tally.replaced + tally.deleted
     for guard, number, limit, what in (
@@ -120,23 +123,23 @@ def cap_refusals(
         yield GuardRefusal.overridable("max-change-percent", None, message)
 
 
-def count(changes: Iterable[Change], contracts: Mapping[str, Contract]) -> Tally:
+def count(changes: Iterable[Change], contract: FindContract) -> Tally:
     """Replaced, deleted and moved endpoints; created and adopted ones are not limited."""
     replaced = deleted = moved = 0
     for of_name in written_by_name(changes).values():
-        if all(change.action is Action.DELETE for change in of_name) and _is_gone(of_name[0], contracts):
+        if all(change.action is Action.DELETE for change in of_name) and _is_gone(of_name[0], contract):
             deleted += 1
-        elif _moves_between_sites(of_name, contracts.get(of_name[0].contract)):
+        elif _moves_between_sites(of_name, contract(of_name[0].contract)):
             moved += 1
         elif any(change.before is not None for change in of_name):
             replaced += 1
     return Tally(replaced, deleted, moved)
 
 
-def _is_gone(change: Change, contracts: Mapping[str, Contract]) -> bool:
+def _is_gone(change: Change, contract: FindContract) -> bool:
     """Whether no contract asks for the name, as own name or alias."""
-    contract = contracts.get(change.contract)
-    return contract is None or change.name not in {rrset.name for rrset in contract.rrsets()}
+    found = contract(change.contract)
+    return found is None or change.name not in {rrset.name for rrset in found.rrsets()}
 
 
 def _moves_between_sites(changes: Iterable[Change], contract: Contract | None) -> bool:
@@ -202,10 +205,10 @@ _GUARD = "readiness"
 _CLOCKS_APART = timedelta(minutes=5)
 
 
-def candidates(changes: Iterable[Change], contracts: Mapping[str, Contract]) -> tuple[Candidate, ...]:
+def candidates(changes: Iterable[Change], contract: FindContract) -> tuple[Candidate, ...]:
     """The targets that endpoints move to, by contract path."""
     moving = {change.contract for change in changes if change.cutover and change.after is not None and change.writes}
-    return tuple(Candidate.of(contracts[path]) for path in sorted(moving) if path in contracts)
+    return tuple(Candidate.of(found) for path in sorted(moving) if (found := contract(path)) is not None)
 
 
 def attested(report: ReadinessReport, since: datetime | None, minutes: int, now: datetime) -> ReadinessReport:

@@ -11,12 +11,23 @@ from enum import Enum, auto
 from hyops_gitops.core.authority import NO_ASSERTIONS
 from hyops_gitops.core.contract import Contract
 from hyops_gitops.core.guards import Override
-from hyops_gitops.core.managed import Managed, ManagedSet
-from hyops_gitops.core.names import ancestors, endpoint_name_of_path
+from hyops_gitops.core.managed import ManagedSet
+from hyops_gitops.core.names import ancestors
 from hyops_gitops.core.zone import RRset, Zone, in_words, same_served, same_stored, served
 from hyops_gitops.plan.assertions import Moves, assertion_refusals
+from hyops_gitops.plan.desired import Desired, Unread, by_name, leads_to, rrsets_of
 from hyops_gitops.plan.limits import Limits, cap_refusals
-from hyops_gitops.plan.plan import Action, Change, Drift, GuardRefusal, Held, Note, Plan, zone_after
+from hyops_gitops.plan.plan import (
+    Action,
+    Change,
+    Drift,
+    GuardRefusal,
+    Held,
+    Note,
+    Plan,
+    written_by_name,
+    zone_after,
+)
 
 
 def wildcard_notes(observed: Zone, changes: Sequence[Change]) -> Iterator[Note]:
@@ -24,19 +35,23 @@ def wildcard_notes(observed: Zone, changes: Sequence[Change]) -> Iterator[Note]:
 
     An empty non-terminal counts too.
     """
-    before = observed.names()
-    if not any(name.startswith("*.") for name in before):
+    if not any(name.startswith("*.") for name, _ in observed.rrsets.holding("*.")):
         return
-    written = [change for change in changes if change.writes]
-    gone = {change.key for change in written if change.after is None}
-    kept = {name for name, rrtype in observed.rrsets if (name, rrtype) not in gone}
-    after = kept | {change.name for change in written if change.after is not None}
+    before = observed.names()
+    written = written_by_name(changes)
+    kept = before - {name for name, of_name in written.items() if not _is_left(observed, name, of_name)}
+    after = kept | {name for name, of_name in written.items() if any(change.after for change in of_name)}
     existing_before = _with_empty_non_terminals(before, observed.apex)
     existing_after = _with_empty_non_terminals(after, observed.apex)
-    for name in sorted({change.name for change in written}):
+    for name in sorted(written):
         lineage = [name, *ancestors(name, observed.apex)][:-1]
         for owner in lineage:
             yield from _note(name, owner, existing_before, existing_after)
+
+
+def _is_left(observed: Zone, name: str, changes: Iterable[Change]) -> bool:
+    """Whether a name keeps RRsets that are there."""
+    return bool(observed.rrsets.at(name).keys() - {change.type for change in changes if change.after is None})
 
 
 def _note(name: str, owner: str, before: set[str], after: set[str]) -> Iterator[Note]:
@@ -104,6 +119,7 @@ class Inputs:
     promised_stable: frozenset[str] = frozenset()  # contracts with endpoint_cutover_required: false, now and then
     moves: Moves | None = None  # earlier ones
     applied: ManagedSet | None = None  # where `recorded` is what the zone went back to: what was applied last
+    unread: Unread | None = None  # what is not among the contracts, because it asks for what is recorded
 
     def overridden(self, guard: str, name: str | None) -> bool:
         """Whether an override that the policy allows lifts this guard."""
@@ -124,21 +140,19 @@ class _Name:
 
 def make_plan(inputs: Inputs) -> Plan:
     """Make the plan for one zone. Pure; refusals are in the plan."""
-    desired = _desired(inputs)
-    names = _by_name(inputs, desired)
+    desired = Desired(inputs.recorded, inputs.contracts, inputs.held, inputs.unread)
+    names = _sides(inputs, desired)
     outcomes = [outcome for name in names for outcome in _decide(name, inputs)]
     changes = sorted((change for change in outcomes if isinstance(change, Change)), key=lambda change: change.key)
-    contracts = {contract.path: contract for contract in inputs.contracts}
     refusals = [
         *(refusal for refusal in outcomes if isinstance(refusal, GuardRefusal)),
         *_occlusions(inputs.observed, changes),
-        *cap_refusals(changes, contracts, inputs.recorded, inputs.limits),
+        *cap_refusals(changes, desired.contract, inputs.recorded, inputs.limits),
         *_whole_tree_refusals(inputs),
-        *_assertions(inputs, changes, contracts),
+        *_assertions(inputs, changes, desired),
     ]
-    promises = list(_broken_promises(inputs, changes, contracts))
+    promises = list(_broken_promises(inputs, changes, desired))
     refusals += [refusal for refusal in promises if isinstance(refusal, GuardRefusal)]
-    touched = {change.key for change in changes}
     return Plan(
         zone=inputs.observed.apex,
         observed=inputs.observed,
@@ -152,33 +166,33 @@ def make_plan(inputs: Inputs) -> Plan:
             if not inputs.overridden(refusal.guard, refusal.name)
         ),
         notes=(*wildcard_notes(inputs.observed, changes), *(note for note in promises if isinstance(note, Note))),
-        unmanaged=sum(key not in inputs.recorded.entries and key not in touched for key in inputs.observed.rrsets),
+        unmanaged=_count_unmanaged(inputs, names, changes),
     )
 
 
-def _desired(inputs: Inputs) -> ManagedSet:
-    """The desired RRsets; a held contract keeps what was applied last."""
-    asked = (
-        Managed(rrset, contract.path)
-        for contract in inputs.contracts
-        if contract.path not in inputs.held
-        for rrset in contract.rrsets()
-    )
-    kept = (entry for entry in inputs.recorded.entries.values() if entry.contract in inputs.held)
-    return ManagedSet.of(inputs.recorded.apex, (*kept, *asked))
-
-
-def _by_name(inputs: Inputs, desired: ManagedSet) -> Iterator[_Name]:
-    """Every owner name that is ours or wanted, sorted."""
-    recorded, wanted = inputs.recorded.zone.by_name(), desired.zone.by_name()
-    observed = inputs.observed.by_name()
-    contracts = {
-        key[0]: entry.contract for managed in (inputs.recorded, desired) for key, entry in managed.entries.items()
-    }
-    for name in sorted(contracts):
-        before, after = _leads_to(name, inputs.recorded, recorded), _leads_to(name, desired, wanted)
+def _sides(inputs: Inputs, desired: Desired) -> list[_Name]:
+    """The names to look at, sorted."""
+    apex = inputs.recorded.apex
+    observed_at = inputs.observed.rrsets.at if inputs.unread else by_name(inputs.observed.rrsets)
+    sides = []
+    for name in desired.names(inputs.observed):
+        recorded, wanted = desired.recorded_at(name), desired.at(name)
+        contract = [entry.contract for entries in (recorded, wanted) for entry in entries.values()][-1]
+        before, after = leads_to(name, desired.recorded_at, apex), leads_to(name, desired.at, apex)
         moves = bool(before and after) and before != after
-        yield _Name(name, contracts[name], recorded.get(name, {}), wanted.get(name, {}), observed.get(name, {}), moves)
+        sides.append(_Name(name, contract, rrsets_of(recorded), rrsets_of(wanted), observed_at(name), moves))
+    return sides
+
+
+def _count_unmanaged(inputs: Inputs, names: Iterable[_Name], changes: Iterable[Change]) -> int:
+    """The number of RRsets that are neither ours nor touched.
+
+    Ours are there, but for some at the names that were looked at.
+    """
+    entries, observed = inputs.recorded.entries, inputs.observed.rrsets
+    missing = sum(len(name.recorded.keys() - name.observed.keys()) for name in names)
+    taken = sum(key not in entries and key in observed for key in {change.key for change in changes})
+    return len(observed) - (len(entries) - missing) - taken
 
 
 _Outcome = Change | Drift | GuardRefusal
@@ -257,11 +271,8 @@ def _decide_neighbour(name: _Name, rrtype: str, inputs: Inputs, *, touched: bool
 
 def _occlusions(observed: Zone, changes: Iterable[Change]) -> Iterator[GuardRefusal]:
     """Refuse changes below a zone cut (RFC 1034) or DNAME (RFC 6672)."""
-    cuts = {
-        name: "DNAME" if rrtype == "DNAME" else "delegation"
-        for name, rrtype in observed.rrsets
-        if rrtype == "DNAME" or (rrtype == "NS" and name != observed.apex)
-    }
+    delegated = (name for name in observed.with_type("NS") if name != observed.apex)
+    cuts = dict.fromkeys(delegated, "delegation") | dict.fromkeys(observed.with_type("DNAME"), "DNAME")
     for name in sorted({change.name for change in changes if change.after is not None}) if cuts else ():
         for ancestor in ancestors(name, observed.apex):
             if ancestor in cuts:
@@ -270,27 +281,27 @@ def _occlusions(observed: Zone, changes: Iterable[Change]) -> Iterator[GuardRefu
                 yield GuardRefusal("occluded", name, message, hint)
 
 
-def _assertions(inputs: Inputs, changes: Sequence[Change], contracts: Mapping[str, Contract]) -> Iterator[GuardRefusal]:
+def _assertions(inputs: Inputs, changes: Sequence[Change], desired: Desired) -> Iterator[GuardRefusal]:
     assertions = inputs.limits.assertions
     if assertions == NO_ASSERTIONS:
         return  # so that the zone after it need not be made
-    yield from assertion_refusals(assertions, changes, contracts, zone_after(inputs.observed, changes), inputs.moves)
+    after = zone_after(inputs.observed, changes)
+    yield from assertion_refusals(assertions, changes, desired.contract_of, after, inputs.moves)
 
 
 def _whole_tree_refusals(inputs: Inputs) -> Iterator[GuardRefusal]:
-    if not inputs.contracts and not inputs.held:
+    if not inputs.contracts and not inputs.held and not (inputs.unread and inputs.unread.there):
         message = "there is no contract at all: every managed record would be deleted"
         yield GuardRefusal.overridable("empty-tree", None, message)
 
 
-def _broken_promises(
-    inputs: Inputs, changes: Iterable[Change], contracts: Mapping[str, Contract]
-) -> Iterator[Note | GuardRefusal]:
+def _broken_promises(inputs: Inputs, changes: Iterable[Change], desired: Desired) -> Iterator[Note | GuardRefusal]:
     """Refuse moves of targets that were promised stable, and still are."""
     moving = {(change.name, change.contract) for change in changes if change.cutover}
     for name, path in sorted(moving):
         if path in inputs.promised_stable:
-            source = contracts[path].source if path in contracts else None
+            contract = desired.contract(path)
+            source = contract.source if contract else None
             message = f"{name} moves although {source or path} promised a stable target"
             if inputs.limits.cutover_required == "enforce":
                 yield GuardRefusal.overridable("cutover-required", name, message)
@@ -299,26 +310,6 @@ def _broken_promises(
 
 
 def _held(inputs: Inputs) -> Iterator[Held]:
-    names: dict[str, set[str]] = {}
-    for entry in inputs.recorded.entries.values():
-        names.setdefault(entry.contract, set()).add(entry.rrset.name)
     for path, reason in sorted(inputs.held.items()):
-        for name in sorted(names.get(path, ())):
+        for name in sorted({entry.rrset.name for entry in inputs.recorded.of_contract(path)}):
             yield Held(name, path, reason)
-
-
-def _leads_to(name: str, managed: ManagedSet, by_name: Mapping[str, Mapping[str, RRset]]) -> frozenset[str]:
-    """The target of a name; an alias leads where its contract does.
-
-    So a rename moves nothing.
-    """
-    own = _targets(by_name.get(name, {}))
-    entry = managed.entries.get((name, "CNAME"))
-    endpoint = endpoint_name_of_path(entry.contract, managed.apex) if entry else None
-    if endpoint is None or str(endpoint) == name:
-        return own
-    return _targets(by_name.get(str(endpoint), {})) or own
-
-
-def _targets(rrsets: Mapping[str, RRset]) -> frozenset[str]:
-    return frozenset(value for rrset in rrsets.values() for value in rrset.rdata)

@@ -160,7 +160,7 @@ def test_a_rename_that_also_moves_is_a_cutover(world: World) -> None:
         (world.name("old"), True),
     ]
     assert [one.name for one in receipt.retire] == [world.name("old")]
-    assert count(receipt.plan.changes, {}).replaced == 1
+    assert count(receipt.plan.changes, lambda _: None).replaced == 1
 
 
 def test_deleting_a_contract_is_verified_and_a_wildcard_may_answer_in_its_place(world: World) -> None:

@@ -8,9 +8,10 @@ from hyops_gitops.core.contract import Contract, Target, TargetType
 from hyops_gitops.core.guards import Override, overridable_guards
 from hyops_gitops.core.managed import Managed, ManagedSet
 from hyops_gitops.core.zone import RRset, Zone
+from hyops_gitops.plan.desired import leads_to
 from hyops_gitops.plan.limits import Limits
 from hyops_gitops.plan.plan import Action, Plan
-from hyops_gitops.plan.planning import Inputs, Verdict, _by_name, make_plan, verdict
+from hyops_gitops.plan.planning import Inputs, Verdict, make_plan, verdict
 from tests.support.strategies import APEX, contract_of, managed_of
 
 NAME = f"s.prod.{APEX}"
@@ -168,18 +169,16 @@ def test_an_alias_moves_with_its_endpoint_and_a_rename_moves_nothing() -> None:
         return ManagedSet.of(APEX, (Managed(a(address), alias.path), Managed(target, alias.path)))
 
     renamed = ManagedSet.of(APEX, [Managed(RRset.of(old, "A", 60, ["10.0.0.1"]), "endpoints/prod/old.yaml")])
-    moved = [one.moves for one in _by_name(_inputs(renamed), with_alias("10.0.0.1")) if one.name == old]
-    assert moved == [False]
-    moved = [one.moves for one in _by_name(_inputs(with_alias("10.0.0.1")), with_alias("10.0.0.2")) if one.name == old]
-    assert moved == [True]
+    here, there = with_alias("10.0.0.1"), with_alias("10.0.0.2")
+    assert target_of(old, renamed) == target_of(old, here) == {"10.0.0.1"}
+    assert target_of(old, there) == {"10.0.0.2"}
     plain = contract_of("s", Target(TargetType.DNS, ("x.example",), 1), 60)
     other = contract_of("s", Target(TargetType.DNS, ("y.example",), 1), 60)
-    moved = [one.moves for one in _by_name(_inputs(managed_of((plain,))), managed_of((other,)))]
-    assert moved == [True]
+    assert target_of(NAME, managed_of((plain,))) != target_of(NAME, managed_of((other,)))
 
 
-def _inputs(recorded: ManagedSet) -> Inputs:
-    return Inputs(recorded, (), {}, recorded.zone, LOOSE)
+def target_of(name: str, managed: ManagedSet) -> frozenset[str]:
+    return leads_to(name, managed.entries.at, APEX)
 
 
 def test_text_beside_an_address_is_nobodys_business_but_beside_a_cname_it_is() -> None:

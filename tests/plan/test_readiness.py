@@ -81,14 +81,14 @@ def test_what_moves_is_probed_and_nothing_else() -> None:
     known = {one.path: one}
     before, now = RRset.of(NAME, "A", 60, ["10.0.0.1"]), RRset.of(NAME, "A", 60, ["10.0.0.2"])
     move = Change(Action.REPLACE, NAME, "A", before, now, one.path, cutover=True)
-    assert [candidate.name for candidate in candidates([move, replace(move, type="AAAA")], known)] == [NAME]
+    assert [candidate.name for candidate in candidates([move, replace(move, type="AAAA")], known.get)] == [NAME]
     for other in (
         replace(move, cutover=False),
         replace(move, action=Action.ADOPT),
         replace(move, action=Action.DELETE, after=None),
         replace(move, contract="endpoints/prod/gone.yaml"),
     ):
-        assert candidates([other], known) == ()
+        assert candidates([other], known.get) == ()
 
 
 def test_what_a_plan_says_already_stays_beside_what_readiness_adds() -> None:
