@@ -331,6 +331,6 @@ def _expired(log: Log, seen: Collection[Key], now: datetime) -> list[Key]:
     def written(seq: int, segment: str | None) -> datetime | None:
         if segment is not None:
             return taken_in.get(segment)
-        return log.entries[seq - 1].envelope.time if seq <= len(log.entries) else None
+        return log.entries.part(seq, "").envelope.time if seq <= len(log.entries) else None
 
     return expired_markers(seen, log.zone, written, now)

@@ -3,6 +3,9 @@
 Implements https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md with a predicate of our own.
 """
 
+import json
+import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -131,7 +134,22 @@ def decode(data: bytes) -> Entry:
     Raises:
         InvalidData: `not-canonical`, `bad-entry`, or `unknown-type` (nothing can be concluded from it).
     """
-    statement = parse_canonical(data)
+    return _entry(parse_canonical(data), data)
+
+
+def decode_about(data: bytes, name: str) -> Entry:
+    """A verified entry, for what it says of one name.
+
+    An intent or result lacks what is about other names: one of thousands of changes costs a search of its bytes.
+    """
+    try:
+        entry = _entry(cast("Json", json.loads(_narrowed(data, name))), data)
+    except (ValueError, InvalidData):
+        return decode(data)
+    return entry if entry.type in ("intent", "result") else decode(data)
+
+
+def _entry(statement: Json, data: bytes) -> Entry:
     kind = _Kind.from_json(statement)
     if (kind.statement, kind.predicate) != (STATEMENT_TYPE, PREDICATE_TYPE):
         raise InvalidData(f"{kind.predicate!r} is not a predicate this version reads", code="unknown-type")
@@ -142,17 +160,48 @@ def decode(data: bytes) -> Entry:
     return Entry(Envelope.from_json(statement), body, sha256_hex(data))
 
 
+# The lists that are long in a long intent or result: where each begins, what divides its objects, and what follows it.
+# Keys with their quotes stand in no text, for in JSON its own quotes are escaped.
+_LONG_LISTS = re.compile(rb'"(?:changes":\[\{"action|answers":\[\{"name)":')
+_DIVIDED = {b"c": b'},{"action":', b"a": b'},{"name":'}
+_FOLLOWED = {b"c": re.compile(rb'\}\],"digest":'), b"a": re.compile(rb'\}\],"(?:lost|name)":')}
+_NAME_KEY = len(b'"name":')
+
+
+def _narrowed(data: bytes, name: str) -> bytes:
+    """Canonical JSON less changes and answers of other names."""
+    needle, pieces, done = f'"name":"{name}"'.encode(), [], 0
+    while found := _LONG_LISTS.search(data, done):
+        kind = found[0][1:2]
+        if (after := _FOLLOWED[kind].search(data, found.end())) is None:
+            break
+        begin, end, between = data.index(b"{", found.start()), after.start() + 1, _DIVIDED[kind]
+        objects, at = [], begin
+        while (at := data.find(needle, at, end)) >= 0:
+            start = data.rfind(between, begin, at + _NAME_KEY) + len("},")
+            stop = data.find(between, at, end) + 1 or end
+            objects.append(data[max(start, begin) : stop])
+            at = stop
+        pieces += [data[done:begin], b",".join(objects)]
+        done = end
+    return b"".join((*pieces, data[done:]))
+
+
+_LONG = 65536  # octets of an entry that is worth searching rather than decoding
+_PARTS = 16  # times that is done before it is decoded all the same
+
 BlobReader = Callable[[Sequence[int]], Sequence[bytes]]  # of entries' bytes, by their places; the first is 0
 
 
 class EntryList(Sequence[Entry]):
     """Entries from number 1 on, decoded when used."""
 
-    __slots__ = ("_blobs", "_decoded", "_read")
+    __slots__ = ("_blobs", "_decoded", "_parts", "_read")
 
     def __init__(self, blobs: Iterable[bytes] = ()) -> None:
         self._blobs: list[bytes | None] = list(blobs)
         self._decoded: dict[int, Entry] = {}
+        self._parts: Counter[int] = Counter()  # how often a part of an entry was decoded
         self._read: BlobReader | None = None
 
     @classmethod
@@ -215,6 +264,20 @@ class EntryList(Sequence[Entry]):
         for index, blob in enumerate(self.blobs(len(self))):
             if any(field in blob for field in fields) and self[index].type in names:
                 yield self[index]
+
+    def part(self, number: int, name: str) -> Entry:
+        """An entry, for what it says of one name."""
+        at = number - 1
+        blob = self._bytes([at])[0]
+        if at in self._decoded or len(blob) < _LONG or self._parts[at] >= _PARTS:
+            return self[at]
+        self._parts[at] += 1
+        return decode_about(blob, name)
+
+    def parts_about(self, name: str) -> Iterator[Entry]:
+        """As `mentioning`, each for what it says of this name."""
+        field = f'"name":"{name}"'.encode()
+        return (self.part(number, name) for number, blob in enumerate(self.blobs(len(self)), 1) if field in blob)
 
     def mentioning(self, name: str) -> Iterator[Entry]:
         """The entries with this DNS name, oldest first."""

@@ -1,6 +1,6 @@
 """The signed log as a value."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -243,27 +243,31 @@ class Log:
     # --- the past: read from the entries that it concerns
 
     def applied_to(self, name: str) -> Iterator[Applied]:
-        """Applied intents that change a name, oldest first, also of segments."""
+        """Applied intents that change a name, oldest first, also of segments.
+
+        They may lack changes, and answers, of other names.
+        """
         if self.base is not None:
             yield from self.base.applied_to(name)
-        for entry in self.entries.mentioning(name):
-            yield from self._applied_by(entry, lambda own: own.mentioning(name))
+        for entry in self.entries.parts_about(name):
+            yield from self._applied_by(entry, name)
 
     def applied(self) -> Iterator[Applied]:
         """Every applied intent, oldest first, also of segments."""
         if self.base is not None:
             yield from self.base.applied()
         for entry in self.entries.of_types("intent", "reconcile"):
-            yield from self._applied_by(entry, lambda own: own.of_types("intent"))
+            yield from self._applied_by(entry, None)
 
-    def _applied_by(self, entry: Entry, inner: Callable[[EntryList], Iterator[Entry]]) -> Iterator[Applied]:
+    def _applied_by(self, entry: Entry, name: str | None) -> Iterator[Applied]:
         match entry.body:
             case Intent():
-                yield from applied_of(self.entries, entry)
+                yield from applied_of(self.entries, entry, name)
             case Reconcile(imported=ImportedSegment(), segment=segment):
                 own = self.segments.get(segment, EntryList())
-                found = (applied for at in inner(own) for applied in applied_of(own, at))
-                yield from (replace(applied, entry=entry) for applied in found)
+                intents = own.of_types("intent") if name is None else own.parts_about(name)
+                inner = (applied for intent in intents for applied in applied_of(own, intent, name))
+                yield from (replace(applied, entry=entry) for applied in inner)
             case _:
                 pass
 
@@ -282,7 +286,7 @@ class Log:
         """Times at which drift removed records of a name, with their TTLs."""
         if self.base is not None:
             yield from self.base.left(name)
-        for entry in self.entries.mentioning(name):
+        for entry in self.entries.parts_about(name):
             if isinstance(entry.body, ZoneDrift):
                 gone = (drift.recorded for drift in entry.body.differences if drift.name == name)
                 yield from ((entry.envelope.time, rrset.ttl) for rrset in gone if rrset is not None)
@@ -296,14 +300,17 @@ class Log:
         return end[1] if end is not None and end[0].outcome != "applied" else None
 
 
-def _end_of(entries: EntryList, intent: Entry) -> tuple[Result, Entry] | None:
-    following = (entries[index] for index in range(intent.seq, len(entries)))
+def _end_of(entries: EntryList, intent: Entry, name: str | None = None) -> tuple[Result, Entry] | None:
+    following = (
+        entries[number - 1] if name is None else entries.part(number, name)
+        for number in range(intent.seq + 1, len(entries) + 1)
+    )
     return next(((entry.body, entry) for entry in following if isinstance(entry.body, Result)), None)
 
 
-def applied_of(entries: EntryList, intended: Entry) -> Iterator[Applied]:
-    """An intent with its result, where that records it as applied."""
-    if isinstance(intended.body, Intent) and (end := _end_of(entries, intended)) is not None:
+def applied_of(entries: EntryList, intended: Entry, name: str | None = None) -> Iterator[Applied]:
+    """An intent with its result, if applied, for a name."""
+    if isinstance(intended.body, Intent) and (end := _end_of(entries, intended, name)) is not None:
         result, entry = end
         if result.outcome == "applied":
             yield Applied(intended.body, intended, result, entry, intended)
