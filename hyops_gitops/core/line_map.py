@@ -278,12 +278,32 @@ def _block(data: bytes, prefix: bytes) -> tuple[int, int]:
 
 def _unshared(this: bytes, other: bytes) -> set[bytes]:
     """The lines that only one of two sorted files has."""
+    start, end = _unlike(this, other)
+    return {*this[start:end].splitlines()} ^ {*other[start : end + len(other) - len(this)].splitlines()}
+
+
+def changed_lines(data: bytes, canonical: bytes) -> bytes:
+    """The lines to look at, where others are canonical in another file.
+
+    With what is left out at both ends they are canonical if they are so alone: names beside them are among them.
+    """
+    start, end = _unlike(data, canonical)
+    if start:
+        line = data.rfind(b"\n", 0, start - 1) + 1
+        start, _ = _block(data[:start], data[line : data.index(b" ", line) + 1])
+    if end < len(data):
+        _, after = _block(data[end:], data[end : data.index(b" ", end) + 1])
+        end += after
+    return data[start:end]
+
+
+def _unlike(this: bytes, other: bytes) -> tuple[int, int]:
+    """Where lines begin and end that another file has not."""
     if this == other:
-        return set()
+        return len(this), len(this)
     start = this.rfind(b"\n", 0, _alike(this, other)) + 1
-    this, other = this[start:], other[start:]
-    cut = _after(this, len(this) - _alike_at_the_end(this, other))
-    return {*this[:cut].splitlines()} ^ {*other[: len(other) - len(this) + cut].splitlines()}
+    end = _after(this, len(this) - _alike_at_the_end(this[start:], other[start:]))
+    return start, end
 
 
 def _alike(this: bytes, other: bytes) -> int:

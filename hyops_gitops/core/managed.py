@@ -137,7 +137,7 @@ class ManagedSet:
             InvalidData: code `bad-zone-file`.
         """
         data = octets_of(file)
-        if is_canonical_text(apex, data, _CANONICAL, lambda line: line.partition(_SEPARATOR)[2]):
+        if is_canonical_text(apex, data, None, _CANONICAL, lambda line: line.partition(_SEPARATOR)[2]):
             return cls(apex, ManagedLines(data=data))
         records: dict[Key, tuple[int, list[str], str]] = {}
         for number, line in enumerate(data.decode().splitlines(), 1):

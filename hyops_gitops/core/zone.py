@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.errors import InvalidData
-from hyops_gitops.core.line_map import OWNER, TTL, LineMap, is_canonical
+from hyops_gitops.core.line_map import OWNER, TTL, LineMap, changed_lines, is_canonical
 from hyops_gitops.core.names import MARKER_LABEL, absolute, canonical_name, is_marker
 from hyops_gitops.core.rdata import meaning
 
@@ -185,12 +185,15 @@ _CANONICAL = re.compile(
 _IPV6 = re.compile(rb" IN AAAA ([^ \n]+)")
 
 
-def is_canonical_text(apex: str, data: bytes, line: re.Pattern[bytes], rest: Callable[[str], object]) -> bool:
-    """As `is_canonical`, of lines of a zone."""
+def is_canonical_text(
+    apex: str, data: bytes, like: bytes | None, line: re.Pattern[bytes], rest: Callable[[str], object]
+) -> bool:
+    """As `is_canonical`, of lines of a zone; those of `like` are."""
+    lines = data if like is None else changed_lines(data, like)
     return (
-        f"{MARKER_LABEL}.{apex}. ".encode() not in data
-        and is_canonical(data, line, rest)
-        and all(canonical_address(text.decode()) == text.decode() for text in _IPV6.findall(data))
+        f"{MARKER_LABEL}.{apex}. ".encode() not in lines
+        and is_canonical(lines, line, rest)
+        and all(canonical_address(text.decode()) == text.decode() for text in _IPV6.findall(lines))
     )
 
 
@@ -225,16 +228,17 @@ class Zone:
         return self.text().split("\n")[:-1]
 
     @classmethod
-    def parse(cls, apex: str, file: str | bytes) -> "Zone":
+    def parse(cls, apex: str, file: str | bytes, like: "Zone | None" = None) -> "Zone":
         """The zone whose `data` this is.
 
-        Every line is checked here; a file that is spelled otherwise than this program writes it is read all the same.
+        Every line is checked here, unless another zone has it that was read from lines itself; a file that is spelled
+        otherwise than this program writes it is read all the same.
 
         Raises:
             InvalidData: code `bad-zone-file`.
         """
         data = octets_of(file)
-        if is_canonical_text(apex, data, _CANONICAL, lambda _: None):
+        if is_canonical_text(apex, data, like.rrsets.canonical if like else None, _CANONICAL, lambda _: None):
             return cls(apex, RRsetLines(data=data))
         records: dict[Key, tuple[int, list[str]]] = {}
         for number, line in enumerate(data.decode().splitlines(), 1):

@@ -12,13 +12,14 @@ from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.errors import InvalidData, Refused
 from hyops_gitops.core.exchange import Verified
-from hyops_gitops.core.managed import ManagedSet
+from hyops_gitops.core.managed import ManagedLines, ManagedSet
 from hyops_gitops.core.ports import EvidenceSnapshot, EvidenceStore, VerifiedMark, Verifier
 from hyops_gitops.core.signers import SignerLine, SignerSet, parse_allowed_signers
 from hyops_gitops.core.text import first_few
+from hyops_gitops.core.zone import RRsetLines, Zone
 from hyops_gitops.log.envelope import decode, entry_path
 from hyops_gitops.log.ledger import Ledger
-from hyops_gitops.log.log import Log, state_path
+from hyops_gitops.log.log import Log, state_path, zone_path
 from hyops_gitops.log.pages import LOG_PAGE, folder_page
 from hyops_gitops.log.parts import TrustedKey
 from hyops_gitops.log.segment import SEGMENTS
@@ -198,7 +199,8 @@ def read_since(
     )
     if reading.log is None or not reading.ok:
         return None
-    if checkpoint is None or last is None or last.commit != snapshot.commit:
+    checked = reading.log.observed.rrsets.canonical is not None and reading.log.state.entries.canonical is not None
+    if checked and (checkpoint is None or last is None or last.commit != snapshot.commit):
         mark.write(Verified(authority.zone, snapshot.commit, genesis, signers.sha256, reading.log.ledger.to_json()))
     return reading
 
@@ -213,14 +215,16 @@ def _checkpoint(
     try:
         ledger = Ledger.from_json(last.ledger)
         pinned = decode(files.get(entry_path(last.zone, ledger.count), b"")).envelope.files
-        derived = earlier.read([path, LOG_PAGE, folder_page(last.zone, ledger.count)])
-        managed = ManagedSet.parse(last.zone, derived.get(path, b""))
+        derived = dict(earlier.read([path, zone_path(last.zone), LOG_PAGE, folder_page(last.zone, ledger.count)]))
     except InvalidData:
         return None
     entries = (entry_path(last.zone, seq) for seq in range(1, ledger.count + 1))
     unchanged = all(file in same and f"{file}.sig" in same for file in entries)
     more = entry_path(last.zone, ledger.count + 1) in same  # the ledger is not that of the commit
     right = derived.keys() <= pinned.keys() and all(sha256_hex(derived[each]) == pinned[each] for each in derived)
-    if not unchanged or more or path not in derived or not right:
+    if not unchanged or more or not right or not {path, zone_path(last.zone)} <= derived.keys():
         return None
-    return Checkpoint(ledger, managed, {page: content for page, content in derived.items() if page != path})
+    # A mark is written only where every line of both was checked.
+    state, zone = derived.pop(path), derived.pop(zone_path(last.zone))
+    managed = ManagedSet(last.zone, ManagedLines(data=state))
+    return Checkpoint(ledger, managed, derived, Zone(last.zone, RRsetLines(data=zone)))

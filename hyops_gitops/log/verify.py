@@ -61,6 +61,7 @@ class Checkpoint:
     ledger: Ledger
     state: ManagedSet  # as those entries left it
     pages: Mapping[str, bytes] = field(default_factory=dict)  # as the newest of them pins its own, where they are known
+    zone: Zone | None = None  # likewise
 
     @classmethod
     def none(cls, zone: str) -> "Checkpoint":
@@ -114,6 +115,7 @@ class BranchReader(ChainReader):
         self.ledger = Ledger()
         self.trust = TrustBook()
         self.segments: dict[str, EntryList] = {}
+        self.state = checkpoint.state
         self.same_pages = same_pages  # pages that stand, with their signatures, as they were verified
 
     def read(self, commit: str, genesis: str | None) -> Reading:
@@ -203,8 +205,8 @@ class BranchReader(ChainReader):
                     bring_forward(before, managed, changes, placed(holds, entry.seq))
                 case _:
                     pass
-        path = state_path(self.zone)
-        if before.with_entries(managed).data != self.files[path]:
+        path, self.state = state_path(self.zone), before.with_entries(managed)
+        if self.state.data != self.files[path]:
             self.report("state", path, "not the sum of the changes that the entries applied")
 
     def _bring_in(self, entry: Entry) -> bool:
@@ -258,8 +260,10 @@ class BranchReader(ChainReader):
 
     def _reading(self, commit: str) -> Reading:
         try:
-            observed = Zone.parse(self.zone, self.files[zone_path(self.zone)])
-            state = ManagedSet.parse(self.zone, self.files[state_path(self.zone)])
+            observed = Zone.parse(self.zone, self.files[zone_path(self.zone)], self.checkpoint.zone)
+            state = self.state  # whose lines are those of the file; made of objects, it is read from them
+            if state.entries.canonical is None:
+                state = ManagedSet.parse(self.zone, self.files[state_path(self.zone)])
         except InvalidData as error:
             problem = Problem("files", zone_path(self.zone), str(error))
             return Reading(None, len(self.entries), (problem,))

@@ -100,6 +100,37 @@ def test_a_zone_of_lines_answers_as_one_of_objects(
             assert same.digest_at(that) == first.digest_at(that) == first.select(that.rrsets).digest()
 
 
+_edits = st.lists(
+    st.tuples(st.sampled_from(["swap", "again", "ttl", "upper", "drop"]), st.integers(0, 20)), max_size=2
+)  # of lines, by place
+
+
+@given(_zones(_PLAIN), st.lists(_rrsets(_PLAIN), max_size=2), _edits)
+def test_lines_that_another_file_has_need_not_be_checked_again(
+    zone: Zone, rrsets: list[RRset], edits: list[tuple[str, int]]
+) -> None:
+    known = Zone.parse(APEX, zone.data)
+    lines = known.with_rrsets(rrsets).lines()
+    for edit, place in edits if lines else ():
+        at = place % len(lines)
+        match edit:
+            case "swap":
+                lines[at - 1], lines[at] = lines[at], lines[at - 1]
+            case "again":
+                lines.insert(at, lines[at])
+            case "ttl":
+                lines[at] = lines[at].replace(" 30 ", " 31 ")
+            case "upper":
+                lines[at] = lines[at].replace("internal. ", "INTERNAL. ", 1)
+            case _:
+                del lines[at]
+                lines = lines or ["b. 30 IN A 10.0.0.1"]
+    file = "".join(f"{line}\n" for line in lines).encode()
+    alone, beside = Zone.parse(APEX, file), Zone.parse(APEX, file, known)
+    assert beside == alone
+    assert (beside.rrsets.canonical, beside.data) == (alone.rrsets.canonical, alone.data)
+
+
 @given(_managed, st.dictionaries(_keys, st.one_of(st.none(), _some_entries), max_size=4))
 def test_a_managed_set_of_lines_answers_as_one_of_objects(
     managed: ManagedSet, entries: dict[Key, Managed | None]

@@ -140,7 +140,7 @@ def _invalid(message: str) -> InvalidData:
 
 _FOLDER = "hyops-gitops"
 _FILE = "verified.json"
-_FORMAT = "hyops-verified/1"
+_FORMAT = "hyops-verified/2"
 _LONGEST = 1024 * 1024  # octets of a mark that is worth reading
 
 
@@ -159,7 +159,7 @@ class GitVerifiedMark:
             return None
         match fields:
             case {
-                "format": "hyops-verified/1",
+                "format": "hyops-verified/2",
                 "zone": str(zone),
                 "commit": str(commit),
                 "genesis": str(genesis),
