@@ -158,18 +158,21 @@ class LineMap(Mapping[_Key, V]):
         """The same with these values instead; None: without it."""
         if not values:
             return self
+        if self._odd is None or not (self._odd or self._data):  # objects, or nothing to splice into
+            return self._of_objects(values)
         written = {key: list(self.write(value)) for key, value in values.items() if value is not None}
-        plain = all(_is_plain(key, lines) for key, lines in written.items())
-        nothing = not self._odd and not self._data  # to splice into
-        if self._odd is None or nothing or not plain:
-            objects = {key: value for key, value in self._all().items() if key not in values}
-            return type(self)(objects | {key: value for key, value in values.items() if value is not None})
+        if not all(_is_plain(key, lines) for key, lines in written.items()):
+            return self._of_objects(values)
         odd = {key: value for key, value in self._odd.items() if key not in values}
         for key, lines in written.items():
             value = values[key]
             if value is not None and (self.has_more(value) or not lines or self.read(key, lines) != value):
                 odd[key] = value
         return type(self)(None, self._spliced(values, written), odd)
+
+    def _of_objects(self, values: Mapping[_Key, V | None]) -> Self:
+        objects = {key: value for key, value in self._all().items() if key not in values}
+        return type(self)(objects | {key: value for key, value in values.items() if value is not None})
 
     def _spliced(self, values: Iterable[_Key], written: Mapping[_Key, list[str]]) -> bytes:
         types: dict[bytes, dict[bytes, list[bytes]]] = {}

@@ -37,8 +37,9 @@ def bring_forward(
         names.add(change.name)
         entries[change.key] = Managed(change.after, change.contract) if change.after is not None else None
     for name in names:
+        before = managed.entries.at(name)
         for key in ((name, rrtype) for rrtype in OWN_TYPES):
-            entry = entries[key] if key in entries else managed.entries.get(key)
+            entry = entries[key] if key in entries else before.get(key[1])
             if entry is not None and entry.held != held.get(name):
                 entries[key] = replace(entry, held=held.get(name))
 
