@@ -1,6 +1,5 @@
 """`breakglass`: move endpoints while the log cannot be reached."""
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,10 +8,9 @@ import click
 from hyops_gitops.apply.prepare import Prepared
 from hyops_gitops.cli.cutover import SiteOptions
 from hyops_gitops.cli.options import on_workspace, taking
-from hyops_gitops.cli.output import is_terminal, note, tell
+from hyops_gitops.cli.output import confirm, note, require_terminal, tell
 from hyops_gitops.cli.wiring import LocalWorkspace, override_option, run_request, site_lost_option
 from hyops_gitops.core.declaration import KINDS, Declaration, DeclaredHold
-from hyops_gitops.core.errors import UsageError
 from hyops_gitops.move.failover import FailoverRequest
 from hyops_gitops.recover.breakglass import BreakGlassCommand, ChosenMoves, Cutover, Failback
 from hyops_gitops.recover.breakglass import breakglass as break_glass
@@ -108,20 +106,18 @@ def apply(workspace: LocalWorkspace, **options: object) -> int:
 
 def _run(workspace: LocalWorkspace, wanted: BreakGlassCommand, options: dict[str, object]) -> int:
     yes = bool(options["yes"])
-    if not yes and not is_terminal(sys.stdin):
-        raise UsageError("cannot ask for confirmation: stdin is not a terminal", code="usage", hint="pass --yes")
+    require_terminal(yes=yes)
     recover, declared = options["recover"], _declared(wanted, options)
     own = run_request(_texts(options["override_texts"]), recover if isinstance(recover, int) else None)
     request = BreakglassRequest(replace(own, sites_lost=declared.sites_lost), declared, str(options["witness"] or ""))
 
-    def confirm(prepared: Prepared, chosen: ChosenMoves) -> None:
+    def agree(prepared: Prepared, chosen: ChosenMoves) -> None:
         opened = prepared.opened
         primary = opened.authority.primary.api.url
         note(steps_text(opened.log, prepared.plan, opened.commit, primary, chosen.skipped))
-        if not yes:
-            click.confirm("Continue?", abort=True, err=True)
+        confirm("Continue?", yes=yes)
 
-    done = break_glass(wanted, request, workspace, confirm)
+    done = break_glass(wanted, request, workspace, agree)
     tell(
         done,
         options["output_format"],

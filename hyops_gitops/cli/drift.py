@@ -1,13 +1,9 @@
 """`drift`: find differences, record them, repair contradicting rows."""
 
-import sys
-from collections.abc import Callable, Mapping
-from typing import TypeVar
-
 import click
 
 from hyops_gitops.cli.options import on_workspace
-from hyops_gitops.cli.output import is_terminal, note, tell
+from hyops_gitops.cli.output import confirm, note, tell
 from hyops_gitops.cli.wiring import LocalWorkspace, run_request
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.names import canonical_name
@@ -15,80 +11,6 @@ from hyops_gitops.observe.find_drift import DriftRequest, Look, look_for_drift
 from hyops_gitops.observe.text import drift_text
 from hyops_gitops.recover.repair import RepairRequest, carry_out_repair, prepare_repair
 from hyops_gitops.recover.text import repair_plan_text, repaired_text
-
-_Command = TypeVar("_Command", bound=Callable[..., object])
-
-
-def repair_options(command: _Command) -> _Command:
-    """`--repair`, `--keep`, `--yes`."""
-    for option in (
-        click.option(
-            "--yes", is_flag=True, help="With --repair: do not ask for confirmation. Required without a terminal."
-        ),
-        click.option(
-            "--keep",
-            multiple=True,
-            metavar="NAME=TYPE",
-            help="With --repair: the type that stays at a name without a contract. Repeatable.",
-        ),
-        click.option(
-            "--repair",
-            is_flag=True,
-            help="Rewrite names whose rows contradict each other; needs the API key and the signing key.",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
-def wants_repair(options: Mapping[str, object], *others: object) -> bool:
-    """Whether `--repair` is given; it excludes `others`.
-
-    Raises:
-        UsageError: they contradict each other.
-    """
-    if not options.get("repair"):
-        if options.get("keep") or options.get("yes"):
-            raise UsageError("--keep and --yes go with --repair", code="usage")
-        return False
-    if any(others):
-        raise UsageError("--repair excludes --live, --dns, --record and --retransfer", code="usage")
-    return True
-
-
-def repair(workspace: LocalWorkspace, options: Mapping[str, object], output_format: str) -> int:
-    """Show the repair, ask for confirmation, send it."""
-    keep = options.get("keep")
-    chosen = dict(_kept(str(text)) for text in (keep if isinstance(keep, tuple) else ()))
-    prepared = prepare_repair(RepairRequest(run_request((), None), chosen), workspace)
-    zone = prepared.opened.log.zone
-    if prepared.repairs:
-        note(repair_plan_text(zone, prepared.repairs))
-    if prepared.possible and not options.get("yes"):
-        _agree(zone)
-    done = carry_out_repair(prepared, workspace)
-    tell(done, output_format, lambda: repaired_text(done))
-    return done.exit_code
-
-
-def _kept(text: str) -> tuple[str, str]:
-    name, equals, rrtype = text.partition("=")
-    if not (equals and name and rrtype):
-        hint = "write it as in --keep www.example.org=A"
-        raise UsageError(f"--keep: expected NAME=TYPE, got {text!r}", code="bad-keep", hint=hint)
-    return canonical_name(name), rrtype.upper()
-
-
-def _agree(zone: str) -> None:
-    """Ask for confirmation.
-
-    Raises:
-        UsageError: code `not-confirmed`: stdin is not a terminal.
-    """
-    if not is_terminal(sys.stdin):
-        message = "cannot ask for confirmation of the repair: stdin is not a terminal"
-        raise UsageError(message, code="not-confirmed", hint="pass --yes")
-    click.confirm(f"rewrite these names of {zone}?", abort=True, err=True)
 
 
 @click.command()
@@ -98,7 +20,18 @@ def _agree(zone: str) -> None:
     "--record", is_flag=True, help="Record the findings in the signed log; needs the API key and the signing key."
 )
 @click.option("--retransfer", metavar="NAME", help="Update this secondary through its API and prove its content.")
-@repair_options
+@click.option(
+    "--repair",
+    is_flag=True,
+    help="Rewrite names whose rows contradict each other; needs the API key and the signing key.",
+)
+@click.option(
+    "--keep",
+    multiple=True,
+    metavar="NAME=TYPE",
+    help="With --repair: the type that stays at a name without a contract. Repeatable.",
+)
+@click.option("--yes", is_flag=True, help="With --repair: do not ask for confirmation. Required without a terminal.")
 @on_workspace("json")
 def drift(
     workspace: LocalWorkspace,
@@ -106,8 +39,10 @@ def drift(
     dns_only: bool,
     record: bool,
     retransfer: str | None,
+    repair: bool,
+    keep: tuple[str, ...],
+    yes: bool,
     output_format: str,
-    **options: object,
 ) -> int:
     """Find changes outside the log, unapplied contracts, and secondaries that differ.
 
@@ -121,11 +56,36 @@ def drift(
     --repair rewrites only damaged names: it shows what stays at each name, what goes and why, asks, and sends one PATCH
     with an intent of its own.
     """
-    if wants_repair(options, live, dns_only, record, retransfer):
-        return repair(workspace, options, output_format)
+    if repair and (live or dns_only or record or retransfer):
+        raise UsageError("--repair excludes --live, --dns, --record and --retransfer", code="usage")
+    if repair:
+        return _repair(workspace, keep, output_format, yes=yes)
+    if keep or yes:
+        raise UsageError("--keep and --yes go with --repair", code="usage")
     if dns_only and (live or record):
         raise UsageError("--dns excludes --live and --record, which need the API", code="usage")
     look: Look = "api" if live else "dns" if dns_only else "auto"
     found = look_for_drift(DriftRequest(look, record=record, retransfer=retransfer), workspace)
     tell(found, output_format, lambda: drift_text(found))
     return found.exit_code
+
+
+def _repair(workspace: LocalWorkspace, keep: tuple[str, ...], output_format: str, *, yes: bool) -> int:
+    """Show the repair, ask for confirmation, send it."""
+    prepared = prepare_repair(RepairRequest(run_request((), None), dict(map(_kept, keep))), workspace)
+    zone = prepared.opened.log.zone
+    if prepared.repairs:
+        note(repair_plan_text(zone, prepared.repairs))
+    if prepared.possible:
+        confirm(f"rewrite these names of {zone}?", yes=yes)
+    done = carry_out_repair(prepared, workspace)
+    tell(done, output_format, lambda: repaired_text(done))
+    return done.exit_code
+
+
+def _kept(text: str) -> tuple[str, str]:
+    name, equals, rrtype = text.partition("=")
+    if not (equals and name and rrtype):
+        hint = "write it as in --keep www.example.org=A"
+        raise UsageError(f"--keep: expected NAME=TYPE, got {text!r}", code="bad-keep", hint=hint)
+    return canonical_name(name), rrtype.upper()

@@ -11,7 +11,7 @@ from typing import Protocol, TextIO
 import click
 
 from hyops_gitops.apply.text import server_line
-from hyops_gitops.core.errors import Unconfirmed
+from hyops_gitops.core.errors import Unconfirmed, UsageError
 from hyops_gitops.core.events import Event, ServerSeen, Step, Warned
 from hyops_gitops.core.findings import printable
 
@@ -79,6 +79,28 @@ def note(text: str) -> None:
 def is_terminal(stream: TextIO | None) -> bool:
     """Whether this stream is a terminal; a closed one is None."""
     return stream is not None and stream.isatty()
+
+
+def require_terminal(*, yes: bool) -> None:
+    """Check that confirmation is given, or can be asked for.
+
+    Raises:
+        UsageError: code `not-confirmed`.
+    """
+    if not yes and not is_terminal(sys.stdin):
+        message = "cannot ask for confirmation: stdin is not a terminal"
+        raise UsageError(message, code="not-confirmed", hint="pass --yes")
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask for confirmation, unless it is given.
+
+    Raises:
+        UsageError: as `require_terminal`.
+    """
+    require_terminal(yes=yes)
+    if not yes:
+        click.confirm(question, abort=True, err=True)
 
 
 def _drop_the_rest() -> None:

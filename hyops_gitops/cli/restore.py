@@ -1,14 +1,11 @@
 """`restore`: rebuild a lost primary from the recorded zone."""
 
-import sys
-
 import click
 
 from hyops_gitops.cli.options import on_workspace
-from hyops_gitops.cli.output import is_terminal, note, tell
+from hyops_gitops.cli.output import confirm, note, tell
 from hyops_gitops.cli.wiring import LocalWorkspace, override_option, recover_option, run_request
-from hyops_gitops.core.errors import UsageError
-from hyops_gitops.recover.restore import RestorePlan, RestoreRequest, prepare_restore
+from hyops_gitops.recover.restore import RestoreRequest, prepare_restore
 from hyops_gitops.recover.restore_write import carry_out_restore
 from hyops_gitops.recover.text import restore_plan_text, restored_text
 
@@ -41,22 +38,8 @@ def restore(
     request = RestoreRequest(run_request(override_texts, recover), transfer_keys)
     prepared = prepare_restore(request, workspace)
     if prepared.plan is not None:
-        _agree(prepared.plan, yes=yes)
+        note(restore_plan_text(prepared.plan))
+        confirm(f"write {prepared.plan.zone}?", yes=yes)
     done = carry_out_restore(prepared, workspace)
     tell(done, output_format, lambda: restored_text(done))
     return done.exit_code
-
-
-def _agree(plan: RestorePlan, *, yes: bool) -> None:
-    """Show the plan and ask for confirmation.
-
-    Raises:
-        UsageError: code `not-confirmed`: no --yes, and stdin is not a terminal.
-    """
-    note(restore_plan_text(plan))
-    if yes:
-        return
-    if not is_terminal(sys.stdin):
-        message = "restore rewrites the whole zone and needs confirmation, but stdin is not a terminal"
-        raise UsageError(message, code="not-confirmed", hint="pass --yes")
-    click.confirm(f"write {plan.zone}?", abort=True, err=True)
