@@ -1,21 +1,24 @@
 """Drift as text."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.findings import printable
 from hyops_gitops.core.people import MergedCommit
 from hyops_gitops.core.text import counted, first_few
 from hyops_gitops.core.zone import RRset, in_words
-from hyops_gitops.observe.doctor import Checkup
 from hyops_gitops.observe.drift import Difference, DriftCase
-from hyops_gitops.observe.find_drift import DriftReport
 from hyops_gitops.observe.status import NameStatus, ServerAnswer, Since, Status, rdata_of, ttl_of
+
+if TYPE_CHECKING:  # each command needs one of them
+    from hyops_gitops.observe.doctor import Checkup
+    from hyops_gitops.observe.find_drift import DriftReport
 
 _SHOWN = 20
 
 
-def drift_text(report: DriftReport) -> str:
+def drift_text(report: "DriftReport") -> str:
     """A block for each case, the actions, and what was not seen."""
     lines = [line for case in report.cases for line in _case(case)]
     if report.retransferred:
@@ -26,7 +29,7 @@ def drift_text(report: DriftReport) -> str:
     return "\n".join([*lines, _summary(report)])
 
 
-def _summary(report: DriftReport) -> str:
+def _summary(report: "DriftReport") -> str:
     drift = sum(case.counts for case in report.cases)
     notes = len(report.cases) - drift
     found = counted(drift, "case of drift", "cases of drift") if drift else "no drift"
@@ -141,12 +144,12 @@ def _listed(records: tuple[RRset, ...]) -> str:
     return f"{values} (TTL {ttl_of(records)})" if values else "nothing"
 
 
-def checkup_text(checkup: Checkup) -> str:
+def checkup_text(checkup: "Checkup") -> str:
     """A line for each check, with remedies, and the outcome."""
     return "\n".join(_lines(checkup))
 
 
-def _lines(checkup: Checkup) -> Iterator[str]:
+def _lines(checkup: "Checkup") -> Iterator[str]:
     width = max(len(check.id) for check in checkup.checks)
     for check in checkup.checks:
         yield f"{check.state:<8}  {check.id:<{width}}  {printable(check.seen)}"

@@ -1,6 +1,7 @@
 """Text output of break-glass, reconcile, restore and repair."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from hyops_gitops.apply.receipt import Receipt
 from hyops_gitops.apply.text import receipt_text, server_line
@@ -15,10 +16,12 @@ from hyops_gitops.move.moves import SkippedEndpoint
 from hyops_gitops.move.text import move_text
 from hyops_gitops.plan.plan import Plan
 from hyops_gitops.plan.text import change_line, counts, plan_lines
-from hyops_gitops.recover.reconcile import ReconcileResult
-from hyops_gitops.recover.repair import RepairResult
-from hyops_gitops.recover.restore import RestorePlan
-from hyops_gitops.recover.restore_write import RestoreResult
+
+if TYPE_CHECKING:  # each command needs one of them
+    from hyops_gitops.recover.reconcile import ReconcileResult
+    from hyops_gitops.recover.repair import RepairResult
+    from hyops_gitops.recover.restore import RestorePlan
+    from hyops_gitops.recover.restore_write import RestoreResult
 
 
 def steps_text(log: Log, plan: Plan, commit: str, primary: str, skipped: Sequence[SkippedEndpoint]) -> str:
@@ -53,7 +56,7 @@ def breakglass_text(receipt: Receipt, segment: str, entries: int, folder: str) -
     return "\n".join(lines)
 
 
-def reconciled_text(done: ReconcileResult) -> str:
+def reconciled_text(done: "ReconcileResult") -> str:
     """The segment in the log, and the next steps."""
     how = "imported by" if done.written else "in the log since"
     lines = [f"segment {done.segment} by {', '.join(done.operators)}: {how} entry {done.seq}"]
@@ -76,7 +79,7 @@ def reconciled_text(done: ReconcileResult) -> str:
 _SHOWN = 20
 
 
-def restore_plan_text(plan: RestorePlan) -> str:
+def restore_plan_text(plan: "RestorePlan") -> str:
     """The zone to bring back, and the zone that it replaces."""
     restore = plan.restore
     there = "the primary has no such zone" if restore.created else f"the primary serves serial {plan.serial_before}"
@@ -98,7 +101,7 @@ def restore_plan_text(plan: RestorePlan) -> str:
     return "\n".join(lines)
 
 
-def restored_text(done: RestoreResult) -> str:
+def restored_text(done: "RestoreResult") -> str:
     """The result of a restore."""
     lines = list(map(server_line, done.servers))
     match done.outcome:
@@ -112,7 +115,7 @@ def restored_text(done: RestoreResult) -> str:
     return "\n".join([*lines, f"log head {done.head}"])
 
 
-def _failure_line(done: RestoreResult | RepairResult) -> str:
+def _failure_line(done: "RestoreResult | RepairResult") -> str:
     start = "not confirmed" if done.outcome == "unconfirmed" else "failed, nothing was changed"
     return f"{start}: {printable(done.reason)}"
 
@@ -123,7 +126,7 @@ def repair_plan_text(zone: str, repairs: Iterable[RowRepair]) -> str:
     return "\n".join([f"rows of {zone} that contradict each other, left by {CAUSE}:", *lines])
 
 
-def repaired_text(done: RepairResult) -> str:
+def repaired_text(done: "RepairResult") -> str:
     """The result of a repair."""
     lines = list(map(server_line, done.servers))
     count = sum(repair.possible for repair in done.names)
