@@ -21,7 +21,7 @@ BranchCheck = Callable[[str], list[str]]  # what is wrong with the commits up to
 
 
 @dataclass(frozen=True, slots=True)
-class Imported(JsonReport):
+class ImportResult(JsonReport):
     """What an import brought."""
 
     FORMAT = "hyops-evidence-import/1"
@@ -33,7 +33,7 @@ class Imported(JsonReport):
     commit_before: str | None
 
 
-def import_log(workspace: Workspace, source: Path, check_branch: BranchCheck) -> Imported:
+def import_log(workspace: Workspace, source: Path, check_branch: BranchCheck) -> ImportResult:
     """Verify another copy of the log, and take its continuation.
 
     Raises:
@@ -58,9 +58,9 @@ def import_log(workspace: Workspace, source: Path, check_branch: BranchCheck) ->
         workspace.on_event(Warned(problem))
     head = EntryRef(log.head.seq, log.head.sha256)
     if before is None:
-        return Imported(log.zone, log.head.seq, 0, head, log.commit, None)
+        return ImportResult(log.zone, log.head.seq, 0, head, log.commit, None)
     entries = _entries(before)
-    return Imported(log.zone, max(0, log.head.seq - entries), entries, head, log.commit, before.commit)
+    return ImportResult(log.zone, max(0, log.head.seq - entries), entries, head, log.commit, before.commit)
 
 
 def _entries(snapshot: EvidenceSnapshot) -> int:

@@ -139,7 +139,7 @@ def _rdata(rrset: RRset | None) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownEntry:
     """One entry, and whether the log that it stands in verifies."""
 
     entry: Entry
@@ -163,7 +163,7 @@ class NameHistory(JsonReport):
     changes: tuple[NameChange, ...]
 
 
-def show_entry(workspace: Workspace, seq: int | None) -> Shown:
+def show_entry(workspace: Workspace, seq: int | None) -> ShownEntry:
     """One entry; the newest when no number is given.
 
     Raises:
@@ -190,7 +190,7 @@ def show_entry(workspace: Workspace, seq: int | None) -> Shown:
         raise UsageError(
             f"the log of {zone} has no entry {wanted}", code="no-entry", hint=f"give a number from 1 to {last}"
         )
-    return Shown(decode(content), path, content, reading)
+    return ShownEntry(decode(content), path, content, reading)
 
 
 def history_of(workspace: Workspace, name: str) -> NameHistory:

@@ -59,7 +59,7 @@ class RowRepair(JsonReport):
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class RepairFacts:
     """The facts that tell our rows from foreign ones."""
 
     zone: str
@@ -71,7 +71,7 @@ class Known:
     keep: Mapping[str, str]  # the choices: name -> type
 
 
-def plan_repair(listed: Iterable[RRset], damage: Iterable[Damage], known: Known) -> tuple[RowRepair, ...]:
+def plan_repair(listed: Iterable[RRset], damage: Iterable[Damage], known: RepairFacts) -> tuple[RowRepair, ...]:
     """Plan the repair of each name, in order of names."""
     rows: dict[str, dict[str, RRset]] = {}
     for rrset in listed:
@@ -82,7 +82,7 @@ def plan_repair(listed: Iterable[RRset], damage: Iterable[Damage], known: Known)
     return tuple(_repair(tuple(found), rows[name], known) for name, found in sorted(by_name.items()))
 
 
-def _repair(damage: tuple[Damage, ...], rows: Mapping[str, RRset], known: Known) -> RowRepair:
+def _repair(damage: tuple[Damage, ...], rows: Mapping[str, RRset], known: RepairFacts) -> RowRepair:
     name = damage[0].name
     if is_marker(name, known.zone):
         return _marker(damage, rows, known)
@@ -99,7 +99,7 @@ def _repair(damage: tuple[Damage, ...], rows: Mapping[str, RRset], known: Known)
     return _choose(damage, there, known)
 
 
-def _choose(damage: tuple[Damage, ...], there: Mapping[str, RRset], known: Known) -> RowRepair:
+def _choose(damage: tuple[Damage, ...], there: Mapping[str, RRset], known: RepairFacts) -> RowRepair:
     """Choose between a CNAME and other records, or among several CNAMEs."""
     name = damage[0].name
     ours = {rrtype: known.state.entries[(name, rrtype)] for rrtype in there if (name, rrtype) in known.state.entries}
@@ -146,7 +146,7 @@ def _changed(
     return RowRepair(damage, why, tuple(kept.values()), gone, tuple(changes), again)
 
 
-def _soa(damage: tuple[Damage, ...], soa: RRset, known: Known) -> RowRepair:
+def _soa(damage: tuple[Damage, ...], soa: RRset, known: RepairFacts) -> RowRepair:
     """Keep the newest SOA row, with a serial above all."""
     rows = {serial: row for row in soa.rdata for serial in soa_serials(replace(soa, rdata=(row,), repeated=()))}
     top = newest_serial(rows)
@@ -160,7 +160,7 @@ def _soa(damage: tuple[Damage, ...], soa: RRset, known: Known) -> RowRepair:
     return RowRepair(damage, why, (kept,), (gone,) if gone.rdata else (), writes=(kept,))
 
 
-def _marker(damage: tuple[Damage, ...], rows: Mapping[str, RRset], known: Known) -> RowRepair:
+def _marker(damage: tuple[Damage, ...], rows: Mapping[str, RRset], known: RepairFacts) -> RowRepair:
     """Repair our markers: anchor, claim, tombstone."""
     name = damage[0].name
     if name == anchor_name(known.zone):

@@ -27,7 +27,7 @@ from hyops_gitops.core.zone import Key
 from hyops_gitops.log.envelope import EntryRef
 from hyops_gitops.log.holds import holds_in_effect
 from hyops_gitops.log.log import Log
-from hyops_gitops.log.repairing import Known, RowRepair, plan_repair
+from hyops_gitops.log.repairing import RepairFacts, RowRepair, plan_repair
 from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.plan.limits import Limits
 from hyops_gitops.plan.plan import Held, Plan
@@ -117,7 +117,7 @@ def prepare_repair(request: RepairRequest, workspace: Workspace) -> PreparedRepa
         raise refusal
     served = (secondary.serial for secondary in ask_secondaries(opened.authority, workspace.dns))
     serials = [serial for serial in (*served, log.serial) if serial is not None]
-    known = Known(
+    known = RepairFacts(
         log.zone,
         log.state,
         _asked(opened),

@@ -66,7 +66,7 @@ _TRIES = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class SecondaryState:
     """Serial and anchor of one secondary."""
 
     name: str
@@ -91,19 +91,19 @@ class PrimaryState:
     anchor: Anchor | None
 
 
-def ask_secondaries(authority: Authority, dns: DnsClient) -> tuple[Served, ...]:
+def ask_secondaries(authority: Authority, dns: DnsClient) -> tuple[SecondaryState, ...]:
     """Serial and anchor of each secondary, by DNS."""
     questions = copy_questions(authority.zone)
     secondaries = [server for server in servers_of(authority) if server.role == "secondary"]
-    found: dict[str, Served] = {}
+    found: dict[str, SecondaryState] = {}
     for _ in range(_TRIES):
         missing = [server for server in secondaries if server.name not in found or found[server.name].soa is None]
         for server, answers in ask_all(dns, dict.fromkeys(missing, questions)).items():
             copy, about_soa = ZoneCopy.of(authority.zone, answers), answers[questions[0]]
             if about_soa.authoritative and about_soa.rcode == "NOERROR":
-                found[server.name] = Served(server.name, copy.soa, copy.anchor)
+                found[server.name] = SecondaryState(server.name, copy.soa, copy.anchor)
             else:
-                found[server.name] = Served(server.name, None, None, why_inconclusive([about_soa]))
+                found[server.name] = SecondaryState(server.name, None, None, why_inconclusive([about_soa]))
     return tuple(found[server.name] for server in secondaries)
 
 
@@ -131,7 +131,7 @@ def found_in(primary: ZoneReader, log: Log, header: ZoneHeader) -> PrimaryState:
     )
 
 
-def newer_anchor(found: PrimaryState, served: Sequence[Served], log: Log) -> tuple[str, Anchor] | None:
+def newer_anchor(found: PrimaryState, served: Sequence[SecondaryState], log: Log) -> tuple[str, Anchor] | None:
     """The server whose anchor is newest and unknown to the log.
 
     Raises:
@@ -159,7 +159,7 @@ def log_gap(server: str, anchor: Anchor, log: Log) -> Refused:
     )
 
 
-def is_behind(found: PrimaryState, served: Sequence[Served]) -> bool:
+def is_behind(found: PrimaryState, served: Sequence[SecondaryState]) -> bool:
     """Whether a secondary's serial is newer than the primary's."""
     serial = found.header.serial if found.header else None
     known = [secondary.serial for secondary in served if secondary.serial is not None]
@@ -182,7 +182,7 @@ class PreparedRestore:
     opened: Opened
     primary: ZoneRestorer
     found: PrimaryState
-    served: tuple[Served, ...]
+    served: tuple[SecondaryState, ...]
     wanted: Zone
     gap: Gap | None
     plan: RestorePlan | None
@@ -258,7 +258,11 @@ def prepare_restore(request: RestoreRequest, workspace: Workspace) -> PreparedRe
 
 
 def _without_open_intent(
-    opened: Opened, served: tuple[Served, ...], primary: ZoneRestorer, request: RestoreRequest, workspace: Workspace
+    opened: Opened,
+    served: tuple[SecondaryState, ...],
+    primary: ZoneRestorer,
+    request: RestoreRequest,
+    workspace: Workspace,
 ) -> Opened:
     """Close the open intent, where --recover names it: its writer is gone.
 
@@ -298,7 +302,9 @@ def _without_open_intent(
     return opened.with_log(opened.writer.append(log, result, zone, state))
 
 
-def _gap(found: PrimaryState, served: tuple[Served, ...], opened: Opened, request: RestoreRequest) -> Gap | None:
+def _gap(
+    found: PrimaryState, served: tuple[SecondaryState, ...], opened: Opened, request: RestoreRequest
+) -> Gap | None:
     ahead = newer_anchor(found, served, opened.log)
     if ahead is None:
         return None

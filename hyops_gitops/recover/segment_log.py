@@ -20,7 +20,7 @@ from hyops_gitops.log.segment import START_ZONE, entry_file, witness_file
 from hyops_gitops.log.trust import BREAKGLASS_NAMESPACE
 from hyops_gitops.log.verify_segment import Segment, SegmentReading, read_segment
 from hyops_gitops.log.writer import Author, SigningKey
-from hyops_gitops.recover.restore import Served
+from hyops_gitops.recover.restore import SecondaryState
 
 _SHOWN = 3
 
@@ -123,7 +123,9 @@ class SegmentWriter:
         return log.with_entry(f"{log.segment.id}:{seq}", data, decode(data), signature, observed, state)
 
 
-def check_end(segment: Segment, log: Log, primary: Anchor | None, ask: Callable[[], Sequence[Served]]) -> str | None:
+def check_end(
+    segment: Segment, log: Log, primary: Anchor | None, ask: Callable[[], Sequence[SecondaryState]]
+) -> str | None:
     """Check that a server shows the end; warn of a primary without.
 
     Args:

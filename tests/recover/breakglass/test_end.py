@@ -9,11 +9,11 @@ from hyops_gitops.core.markers import Anchor
 from hyops_gitops.log.envelope import EntryList
 from hyops_gitops.log.ledger import Ledger
 from hyops_gitops.log.verify_segment import Segment
-from hyops_gitops.recover.restore import Served
+from hyops_gitops.recover.restore import SecondaryState
 from hyops_gitops.recover.segment_log import check_end
 from tests.support.segments import SEGMENT, Breakglass, read
 
-NOBODY = Served("nobody", None, None)
+NOBODY = SecondaryState("nobody", None, None)
 
 
 @pytest.fixture
@@ -24,11 +24,11 @@ def segment(glass: Breakglass) -> Segment:
     return found
 
 
-def asked(*anchors: Anchor | None) -> list[Served]:
-    return [NOBODY, *(Served(f"s{number}", None, anchor) for number, anchor in enumerate(anchors))]
+def asked(*anchors: Anchor | None) -> list[SecondaryState]:
+    return [NOBODY, *(SecondaryState(f"s{number}", None, anchor) for number, anchor in enumerate(anchors))]
 
 
-def never() -> list[Served]:
+def never() -> list[SecondaryState]:
     raise AssertionError("nobody has to be asked")
 
 
