@@ -50,16 +50,16 @@ def _of_server(server: ServerReport) -> Moment:
     stage = next(stage for stage in STAGES if stage == server.role)
     site = ", its site is declared lost" if server.lost else ""
     if server.verdict == "converged":
-        said = "answers with the change"
+        words = "answers with the change"
     elif server.rcode:
-        said = f"cannot conclude: answered {server.rcode}{site}"
+        words = f"cannot conclude: answered {server.rcode}{site}"
     elif server.verdict == "silent":
-        said = f"does not answer{site}"
+        words = f"does not answer{site}"
     elif server.overdue:
-        said = "still answers from before, longer than any TTL allows"
+        words = "still answers from before, longer than any TTL allows"
     else:
-        said = f"still answers from before{site}"
-    return Moment(server.after_ms, stage, server.name, said)
+        words = f"still answers from before{site}"
+    return Moment(server.after_ms, stage, server.name, words)
 
 
 def _said_of_service(service: ServiceReport) -> str:
