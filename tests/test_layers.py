@@ -31,6 +31,16 @@ HANDED_ON = {  # a folder that is only passed to a port, and text written in mem
     "log/export.py: pathlib.Path",
     "audit/report.py: io",
 }
+# Modules below the commands that one other module imports, and why they are modules all the same.
+ONE_IMPORTER = {
+    "apply/adopt.py": "asks every server for what an apply adopts; prepare.py is long enough",
+    "audit/entry_checks.py": "the walk through the entries; run.py has the checks of log, history and zone",
+    "lab/listener.py": "a program of its own, started by its path",
+    "observe/doctor_primary.py": "the checks of zone and API: one place for each kind of check",
+    "observe/doctor_servers.py": "the checks of DNS servers, likewise",
+    "observe/drift_cases.py": "what each difference means; find_drift.py looks for them",
+}
+MAX_SINGLE = 15  # with the modules that do the work of one command
 # What touches the outside: files, network, processes, clock, randomness, the terminal.
 OUTSIDE = frozenset(
     [
@@ -181,6 +191,18 @@ def test_no_module_is_too_long_to_read() -> None:
     lengths = {shown(module): len(module.read_text(encoding="utf-8").splitlines()) for module in MODULES}
 
     assert {name: length for name, length in lengths.items() if length > MAX_LINES} == {}
+
+
+def test_a_module_with_one_importer_has_a_reason() -> None:
+    importers: dict[Path, list[Path]] = {}
+    for module in MODULES:
+        for known in modules_known(module) - {module}:
+            importers.setdefault(known, []).append(module)
+    single = {module: found[0] for module, found in importers.items() if len(found) == 1}
+    inner = {module: by for module, by in single.items() if package(module) not in ("", "adapters", "cli")}
+
+    assert {shown(module) for module, by in inner.items() if package(by) != "cli"} == ONE_IMPORTER.keys()
+    assert len(inner) <= MAX_SINGLE
 
 
 def test_every_module_says_what_it_is() -> None:
