@@ -1,11 +1,10 @@
 """`cutover`, `failback` and `failover`: move endpoints, by name or by site."""
 
 from dataclasses import dataclass
-from typing import Annotated
 
 import click
 
-from hyops_gitops.cli.options import Option, on_workspace, taking
+from hyops_gitops.cli.options import on_workspace, option, taking
 from hyops_gitops.cli.output import note, tell
 from hyops_gitops.cli.wiring import LocalWorkspace, overrides_of, site_lost_option
 from hyops_gitops.core.declaration import KINDS, NOTHING_DECLARED, Declaration, Trailer, read_trailers
@@ -24,18 +23,14 @@ from hyops_gitops.move.write_moves import CommitOptions
 class BranchOptions:
     """Where an edit of contracts goes."""
 
-    commit: Annotated[
-        bool, Option("--commit", is_flag=True, help="Commit on a new branch; the work tree is not touched.")
-    ]
-    push: Annotated[bool, Option("--push", is_flag=True, help="Commit on a new branch and push it.")]
-    pull_request: Annotated[
-        bool,
-        Option("--pr", is_flag=True, help="Push the new branch and open a pull request with gh, if installed."),
-    ]
-    branch: Annotated[
-        str | None,
-        Option("--branch", metavar="BRANCH", help="Name of the new branch; default: derived from the change."),
-    ]
+    commit: bool = option("--commit", is_flag=True, help="Commit on a new branch; the work tree is not touched.")
+    push: bool = option("--push", is_flag=True, help="Commit on a new branch and push it.")
+    pull_request: bool = option(
+        "--pr", is_flag=True, help="Push the new branch and open a pull request with gh, if installed."
+    )
+    branch: str | None = option(
+        "--branch", metavar="BRANCH", help="Name of the new branch; default: derived from the change."
+    )
 
     def options(self, declared: Declaration = NOTHING_DECLARED, overrides: tuple[Override, ...] = ()) -> CommitOptions:
         """The commit that these options ask for."""
@@ -53,20 +48,17 @@ class BranchOptions:
 class OrderOptions(BranchOptions):
     """Where it goes, and what its trailers declare."""
 
-    reason: Annotated[str | None, Option("--reason", metavar="TEXT", help="Reason, for the evidence.")]
-    reference: Annotated[
-        str | None, Option("--reference", metavar="TEXT", help="Ticket, decision or incident, for the evidence.")
-    ]
-    kind: Annotated[str | None, Option("--kind", type=click.Choice(KINDS), help="Kind of change, for the evidence.")]
-    override_texts: Annotated[
-        tuple[str, ...],
-        Option(
-            "--override",
-            multiple=True,
-            metavar="GUARD[:NAME]=REASON",
-            help="Lift this guard in the apply, by a trailer of the commit. Repeatable.",
-        ),
-    ]
+    reason: str | None = option("--reason", metavar="TEXT", help="Reason, for the evidence.")
+    reference: str | None = option(
+        "--reference", metavar="TEXT", help="Ticket, decision or incident, for the evidence."
+    )
+    kind: str | None = option("--kind", type=click.Choice(KINDS), help="Kind of change, for the evidence.")
+    override_texts: tuple[str, ...] = option(
+        "--override",
+        multiple=True,
+        metavar="GUARD[:NAME]=REASON",
+        help="Lift this guard in the apply, by a trailer of the commit. Repeatable.",
+    )
 
     def order(self, sites_lost: tuple[str, ...] = ()) -> CommitOptions:
         """The commit, with its trailers.
@@ -149,23 +141,18 @@ def _show(done: MoveResult, output_format: str) -> int:
 class SiteOptions:
     """Which endpoints move where."""
 
-    origin: Annotated[str, Option("--from", required=True, metavar="SITE", help="The site that endpoints leave.")]
-    to: Annotated[str, Option("--to", required=True, metavar="SITE", help="The site that endpoints move to.")]
-    environment: Annotated[str | None, Option("--env", metavar="ENV", help="Only endpoints of this environment.")]
-    include: Annotated[
-        tuple[str, ...],
-        Option(
-            "--include", multiple=True, metavar="NAME", help="Also move this endpoint, which need not move. Repeatable."
-        ),
-    ]
-    holds: Annotated[
-        tuple[str, ...],
-        Option("--hold", multiple=True, metavar="NAME=REASON", help="Leave this endpoint where it is. Repeatable."),
-    ]
-    site_lost: Annotated[
-        bool,
-        Option("--site-lost", is_flag=True, help="The site --from is down: its DNS servers are watched, not required."),
-    ]
+    origin: str = option("--from", required=True, metavar="SITE", help="The site that endpoints leave.")
+    to: str = option("--to", required=True, metavar="SITE", help="The site that endpoints move to.")
+    environment: str | None = option("--env", metavar="ENV", help="Only endpoints of this environment.")
+    include: tuple[str, ...] = option(
+        "--include", multiple=True, metavar="NAME", help="Also move this endpoint, which need not move. Repeatable."
+    )
+    holds: tuple[str, ...] = option(
+        "--hold", multiple=True, metavar="NAME=REASON", help="Leave this endpoint where it is. Repeatable."
+    )
+    site_lost: bool = option(
+        "--site-lost", is_flag=True, help="The site --from is down: its DNS servers are watched, not required."
+    )
 
     def request(self) -> FailoverRequest:
         """The failover.

@@ -4,7 +4,6 @@ import sys
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Annotated
 
 import click
 
@@ -12,7 +11,7 @@ from hyops_gitops.adapters.files import at_home, load_templates, read_source
 from hyops_gitops.adapters.git.new_repository import NewRepository
 from hyops_gitops.adapters.ssh.signing import SshKeygenSigner, generate_key
 from hyops_gitops.adapters.yaml.schema import shipped_schemas
-from hyops_gitops.cli.options import Option, common_options, taking
+from hyops_gitops.cli.options import common_options, option, taking
 from hyops_gitops.cli.output import echo, echo_json, is_terminal, show_event
 from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.authority import Authority
@@ -43,157 +42,110 @@ _EXISTING = click.Path(path_type=Path, dir_okay=False, exists=True)
 class InitOptions:
     """The answers that options give, and what to do with them."""
 
-    zone: Annotated[str | None, Option("--zone", metavar="NAME", help="The zone, such as hyops.internal.")]
-    environments: Annotated[
-        tuple[str, ...],
-        Option(
-            "--environment",
-            metavar="LABEL",
-            multiple=True,
-            help="An environment of the zone. Repeatable.  [default: dev, staging, prod]",
-        ),
-    ]
-    failure_domain: Annotated[
-        str,
-        Option(
-            "--failure-domain",
-            metavar="SITE",
-            default="onprem",
-            show_default=True,
-            help="The site whose loss DNS must survive.",
-        ),
-    ]
-    primary_url: Annotated[
-        str | None, Option("--primary-url", metavar="URL", help="Base URL of the writable primary's PowerDNS API.")
-    ]
-    primary_key_env: Annotated[
-        str,
-        Option(
-            "--primary-key-env",
-            metavar="NAME",
-            default="POWERDNS_API_KEY",
-            show_default=True,
-            help="Variable with its API key.",
-        ),
-    ]
-    primary_dns: Annotated[str | None, Option("--primary-dns", metavar="HOST:PORT", help="DNS address of the primary.")]
-    primary_site: Annotated[
-        str | None, Option("--primary-site", metavar="SITE", help="Site of the primary; not the failure domain.")
-    ]
-    primary_ca: Annotated[
-        Path | None,
-        Option("--primary-ca", type=_EXISTING, help="PEM file with the CA of its API; copied to ca.pem."),
-    ]
-    secondaries: Annotated[
-        tuple[str, ...],
-        Option("--secondary", metavar="NAME[@SITE]=HOST:PORT", multiple=True, help="A secondary server. Repeatable."),
-    ]
-    resolvers: Annotated[
-        tuple[str, ...],
-        Option(
-            "--resolver",
-            metavar="NAME[@SITE]=HOST:PORT",
-            multiple=True,
-            help="A resolver that clients use. Repeatable.",
-        ),
-    ]
-    target_networks: Annotated[
-        tuple[str, ...],
-        Option(
-            "--target-network",
-            metavar="CIDR",
-            multiple=True,
-            help="A network in which targets may be. Repeatable.  [default: the private networks]",
-        ),
-    ]
-    ttl_max: Annotated[
-        int,
-        Option(
-            "--ttl-max",
-            type=click.IntRange(1),
-            default=DEFAULT_TTL.maximum,
-            show_default=True,
-            help="policy.ttl.max, in seconds.",
-        ),
-    ]
-    remote_url: Annotated[
-        str | None,
-        Option(
-            "--remote-url",
-            metavar="URL",
-            help="URL of the git remote `origin`. Without it the log stays in this clone.",
-        ),
-    ]
-    generate: Annotated[
-        Path | None,
-        Option("--generate-key", type=_FILE, help="Create the applier's signing key in this file, outside of DIR."),
-    ]
-    signing_key: Annotated[
-        Path | None, Option("--signing-key", type=_FILE, help="The applier's signing key, or its .pub file.")
-    ]
-    principal: Annotated[
-        str | None, Option("--principal", metavar="NAME", help="Principal of that key.  [default: applier@ZONE]")
-    ]
-    from_zone: Annotated[
-        str | None,
-        Option("--from-zone", metavar="api|axfr|FILE", help="Create contracts from the records of this zone."),
-    ]
-    default_port: Annotated[
-        int | None,
-        Option(
-            "--default-port", type=click.IntRange(1, 65535), help="endpoint_port for contracts made by --from-zone."
-        ),
-    ]
-    default_owner: Annotated[
-        str | None,
-        Option("--default-owner", metavar="TEAM", help="endpoint_owner for contracts made by --from-zone."),
-    ]
-    tool_repo: Annotated[
-        str,
-        Option(
-            "--tool-repo",
-            metavar="URL",
-            default=PLACEHOLDER_REPO,
-            help="Repository from which hooks and workflows install this tool.",
-        ),
-    ]
-    tool_ref: Annotated[
-        str,
-        Option("--tool-ref", metavar="HASH", default=PLACEHOLDER_REF, help="Full id of the commit to install."),
-    ]
-    runner: Annotated[
-        str,
-        Option(
-            "--runner",
-            metavar="LABEL",
-            default="hyops-applier",
-            show_default=True,
-            help="Runner label for the applier.",
-        ),
-    ]
-    admins: Annotated[
-        str | None,
-        Option("--admins", metavar="@HANDLES", help="Users or teams that approve changes of authority and workflows."),
-    ]
-    organisation: Annotated[
-        str | None,
-        Option("--owner-org", metavar="ORG", help="Forge organisation whose teams are the endpoint_owners."),
-    ]
-    commit: Annotated[bool, Option("--commit", is_flag=True, help="Make the first commit.")]
-    evidence: Annotated[
-        bool, Option("--evidence", is_flag=True, help="Make the first commit, start the log and pin it.")
-    ]
-    github: Annotated[
-        str | None,
-        Option(
-            "--github",
-            type=click.Choice(["print", "set"]),
-            help="Print the rulesets, or set them with the GitHub CLI.",
-        ),
-    ]
-    github_repo: Annotated[
-        str | None, Option("--github-repo", metavar="OWNER/NAME", help="Repository in which to set them.")
-    ]
+    zone: str | None = option("--zone", metavar="NAME", help="The zone, such as hyops.internal.")
+    environments: tuple[str, ...] = option(
+        "--environment",
+        metavar="LABEL",
+        multiple=True,
+        help="An environment of the zone. Repeatable.  [default: dev, staging, prod]",
+    )
+    failure_domain: str = option(
+        "--failure-domain",
+        metavar="SITE",
+        default="onprem",
+        show_default=True,
+        help="The site whose loss DNS must survive.",
+    )
+    primary_url: str | None = option(
+        "--primary-url", metavar="URL", help="Base URL of the writable primary's PowerDNS API."
+    )
+    primary_key_env: str = option(
+        "--primary-key-env",
+        metavar="NAME",
+        default="POWERDNS_API_KEY",
+        show_default=True,
+        help="Variable with its API key.",
+    )
+    primary_dns: str | None = option("--primary-dns", metavar="HOST:PORT", help="DNS address of the primary.")
+    primary_site: str | None = option(
+        "--primary-site", metavar="SITE", help="Site of the primary; not the failure domain."
+    )
+    primary_ca: Path | None = option(
+        "--primary-ca", type=_EXISTING, help="PEM file with the CA of its API; copied to ca.pem."
+    )
+    secondaries: tuple[str, ...] = option(
+        "--secondary", metavar="NAME[@SITE]=HOST:PORT", multiple=True, help="A secondary server. Repeatable."
+    )
+    resolvers: tuple[str, ...] = option(
+        "--resolver",
+        metavar="NAME[@SITE]=HOST:PORT",
+        multiple=True,
+        help="A resolver that clients use. Repeatable.",
+    )
+    target_networks: tuple[str, ...] = option(
+        "--target-network",
+        metavar="CIDR",
+        multiple=True,
+        help="A network in which targets may be. Repeatable.  [default: the private networks]",
+    )
+    ttl_max: int = option(
+        "--ttl-max",
+        type=click.IntRange(1),
+        default=DEFAULT_TTL.maximum,
+        show_default=True,
+        help="policy.ttl.max, in seconds.",
+    )
+    remote_url: str | None = option(
+        "--remote-url",
+        metavar="URL",
+        help="URL of the git remote `origin`. Without it the log stays in this clone.",
+    )
+    generate: Path | None = option(
+        "--generate-key", type=_FILE, help="Create the applier's signing key in this file, outside of DIR."
+    )
+    signing_key: Path | None = option("--signing-key", type=_FILE, help="The applier's signing key, or its .pub file.")
+    principal: str | None = option(
+        "--principal", metavar="NAME", help="Principal of that key.  [default: applier@ZONE]"
+    )
+    from_zone: str | None = option(
+        "--from-zone", metavar="api|axfr|FILE", help="Create contracts from the records of this zone."
+    )
+    default_port: int | None = option(
+        "--default-port", type=click.IntRange(1, 65535), help="endpoint_port for contracts made by --from-zone."
+    )
+    default_owner: str | None = option(
+        "--default-owner", metavar="TEAM", help="endpoint_owner for contracts made by --from-zone."
+    )
+    tool_repo: str = option(
+        "--tool-repo",
+        metavar="URL",
+        default=PLACEHOLDER_REPO,
+        help="Repository from which hooks and workflows install this tool.",
+    )
+    tool_ref: str = option(
+        "--tool-ref", metavar="HASH", default=PLACEHOLDER_REF, help="Full id of the commit to install."
+    )
+    runner: str = option(
+        "--runner",
+        metavar="LABEL",
+        default="hyops-applier",
+        show_default=True,
+        help="Runner label for the applier.",
+    )
+    admins: str | None = option(
+        "--admins", metavar="@HANDLES", help="Users or teams that approve changes of authority and workflows."
+    )
+    organisation: str | None = option(
+        "--owner-org", metavar="ORG", help="Forge organisation whose teams are the endpoint_owners."
+    )
+    commit: bool = option("--commit", is_flag=True, help="Make the first commit.")
+    evidence: bool = option("--evidence", is_flag=True, help="Make the first commit, start the log and pin it.")
+    github: str | None = option(
+        "--github",
+        type=click.Choice(["print", "set"]),
+        help="Print the rulesets, or set them with the GitHub CLI.",
+    )
+    github_repo: str | None = option("--github-repo", metavar="OWNER/NAME", help="Repository in which to set them.")
 
 
 def answers_of(given: InitOptions, *, remote: str | None, ca_file: str | None, may_ask: bool) -> Answers:

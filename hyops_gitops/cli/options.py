@@ -3,8 +3,9 @@
 import functools
 import os
 from collections.abc import Callable, Iterable
+from dataclasses import field, fields
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, TypeVar
 
 import click
 
@@ -17,26 +18,23 @@ from hyops_gitops.core.layout import ROOTS
 _Command = TypeVar("_Command", bound=Callable[..., object])
 
 
-class Option:
-    """The option that fills a field of a class of options."""
-
-    def __init__(self, *names: str, **attributes: Any) -> None:
-        self.names = names
-        self.attributes = attributes
+def option(*names: str, **attributes: Any) -> Any:
+    """A field that an option fills; `taking` adds it to a command."""
+    return field(metadata={"option": (names, attributes)})
 
 
-def taking(name: str, of: type[object]) -> Callable[[Callable[..., int]], Callable[..., int]]:
+def taking(name: str, of: type[Any]) -> Callable[[Callable[..., int]], Callable[..., int]]:
     """Add an option for each field; the command takes one object."""
-    options = {field: get_args(hint)[1] for field, hint in get_type_hints(of, include_extras=True).items()}
 
     def decorate(command: Callable[..., int]) -> Callable[..., int]:
         @functools.wraps(command)
         def run(*arguments: object, **values: object) -> int:
-            given = of(**{field: values.pop(field) for field in options})
+            given = of(**{known.name: values.pop(known.name) for known in fields(of)})
             return command(*arguments, **{name: given}, **values)
 
-        for field, option in reversed(options.items()):
-            run = click.option(*option.names, field, **option.attributes)(run)
+        for known in reversed(fields(of)):
+            names, attributes = known.metadata["option"]
+            run = click.option(*names, known.name, **attributes)(run)
         return run
 
     return decorate
