@@ -8,7 +8,8 @@ requests that write are sent once.
 import random
 import re
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -157,7 +158,7 @@ class PowerDnsReader(_ZoneApi):
     def header(self) -> ZoneHeader:
         """The zone without its RRsets."""
         reply, zone = self._read({"rrsets": "false"})
-        with _Shape(self._http.url):
+        with _checked(self._http.url):
             header = decode_header(zone, _http_date(reply.headers.get("date", "")))
         return replace(header, signing=self._signing_of(zone)) if zone.get("dnssec") is True else header
 
@@ -171,7 +172,7 @@ class PowerDnsReader(_ZoneApi):
     def rrsets(self) -> tuple[RRset, ...]:
         """Every RRset of the zone as stored."""
         _, zone = self._read({})
-        with _Shape(self._http.url):
+        with _checked(self._http.url):
             return tuple(decode_rrsets(zone))
 
     def rrsets_at(self, names: Collection[str]) -> tuple[RRset, ...]:
@@ -187,7 +188,7 @@ class PowerDnsReader(_ZoneApi):
         if len(wanted) <= FEW_NAMES and (found := self._found_at(sorted(wanted))) is not None:
             return found
         _, zone = self._read({})
-        with _Shape(self._http.url):
+        with _checked(self._http.url):
             return tuple(decode_rrsets(zone, wanted))
 
     def rrsets_below(self, name: str) -> tuple[RRset, ...] | None:
@@ -218,7 +219,7 @@ class PowerDnsReader(_ZoneApi):
         reply = self._get(self._zones.removesuffix("/zones") + "/search-data", params, refusable=True)
         if reply.status != 200:  # noqa: PLR2004 - a proxy or an old version that does not let us
             return None
-        with _Shape(self._http.url):
+        with _checked(self._http.url):
             return decode_found(reply.body, self._zone, MOST_FOUND)
 
     def rows_at(self, names: Sequence[str]) -> tuple[RRset, ...]:
@@ -233,13 +234,13 @@ class PowerDnsReader(_ZoneApi):
 
     def _at(self, name: str) -> list[RRset]:
         _, zone = self._read({"rrset_name": absolute(name)})
-        with _Shape(self._http.url):
+        with _checked(self._http.url):
             return [rrset for rrset in decode_rrsets(zone) if rrset.name == name]
 
     def _read(self, params: Mapping[str, str]) -> tuple[Reply, ZoneJson]:
         """GET the zone."""
         reply = self._get(self._path, params)
-        with _Shape(self._http.url):
+        with _checked(self._http.url):
             return reply, decode_zone(reply.body, self._zone)
 
     def _get(self, path: str, params: Mapping[str, str], *, refusable: bool = False) -> Reply:
@@ -366,21 +367,14 @@ class PowerDnsCacheFlusher(_ZoneApi):
         self._flush()
 
 
-class _Shape:
-    """Turns a reply of the wrong shape into our error."""
-
-    __slots__ = ("_url",)
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
-        if isinstance(error, BadShape):
-            message = f"PowerDNS at {self._url} sent a reply that cannot be used: {error}"
-            raise OutsideFailure(message, code="powerdns-bad-reply") from error
+@contextmanager
+def _checked(url: str) -> Iterator[None]:
+    """Turn a reply of the wrong shape into our error."""
+    try:
+        yield
+    except BadShape as error:
+        message = f"PowerDNS at {url} sent a reply that cannot be used: {error}"
+        raise OutsideFailure(message, code="powerdns-bad-reply") from error
 
 
 def _zone_id(zone: str) -> str:
