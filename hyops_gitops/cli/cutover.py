@@ -68,13 +68,14 @@ class OrderOptions(BranchOptions):
         """
         texts = {"kind": self.kind, "reason": self.reason, "reference": self.reference}
         declared = Declaration(**{key: text for key, text in texts.items() if text}, sites_lost=sites_lost)  # type: ignore[arg-type]  # texts only
+        overrides = overrides_of(self.override_texts)
         lines = [
             *(Trailer("", "Hyops-Site-Lost", site) for site in sites_lost),
             *(Trailer("", "Hyops-Override", text) for text in self.override_texts),
         ]
         if problems := read_trailers(lines).problems:
             raise UsageError(problems[0].message, code="bad-trailer")
-        return self.options(declared, overrides_of(self.override_texts))
+        return self.options(declared, overrides)
 
 
 @click.command()
