@@ -201,7 +201,7 @@ class _Places:
     """Single files below a folder, never by way of a link."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self._root = os.fspath(root)
         self._folders: dict[str, bool] = {}
 
     def read(self, path: str) -> SourceFile | None:
@@ -209,51 +209,77 @@ class _Places:
         parts = path.split("/")
         if parts[0] not in ROOTS or not {"", ".", ".."}.isdisjoint(parts) or "\0" in path:
             return None
-        place = self._root / path
+        place = f"{self._root}/{path}"
         try:
-            is_there = self._is_folder("/".join(parts[:-1])) and not stat.S_ISDIR(place.lstat().st_mode)
+            mode = os.lstat(place).st_mode if self._is_folder(path.rpartition("/")[0]) else stat.S_IFDIR
         except OSError:
             return None
-        return read_source(place, path) if is_there else None
+        return None if stat.S_ISDIR(mode) else _read_source(place, path, mode)
 
     def _is_folder(self, path: str) -> bool:
         if path and path not in self._folders:
-            own = stat.S_ISDIR((self._root / path).lstat().st_mode)
+            own = stat.S_ISDIR(os.lstat(f"{self._root}/{path}").st_mode)
             self._folders[path] = own and self._is_folder(path.rpartition("/")[0])
         return not path or self._folders[path]
 
 
 def read_source(file: Path, shown: str) -> SourceFile:
     """One ordinary file, under the path that messages show."""
+    place = os.fspath(file)
     try:
-        mode = file.lstat().st_mode
-        if not stat.S_ISREG(mode):
-            return SourceFile(shown, None, _KINDS.get(stat.S_IFMT(mode), "is not an ordinary file"))
-        with file.open("rb") as stream:
-            content = stream.read(MAX_FILE_BYTES + 1)
+        mode = os.lstat(place).st_mode
     except OSError as error:
-        return SourceFile(shown, None, f"cannot be read: {error.strerror or error}")
+        return _unreadable(shown, error)
+    return _read_source(place, shown, mode)
+
+
+def _read_source(place: str, shown: str, mode: int) -> SourceFile:
+    if not stat.S_ISREG(mode):
+        return SourceFile(shown, None, _KINDS.get(stat.S_IFMT(mode), "is not an ordinary file"))
+    try:
+        content = _content(place)
+    except OSError as error:
+        return _unreadable(shown, error)
     if len(content) > MAX_FILE_BYTES:
         return SourceFile(shown, None, f"is larger than {MAX_FILE_BYTES // 1024} KiB")
     return SourceFile(shown, content)
 
 
+def _content(place: str) -> bytes:
+    """The content of an ordinary file, as far as it may go."""
+    # A link or a FIFO that took the file's place meanwhile is neither followed nor waited for.
+    descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        content = chunk = os.read(descriptor, MAX_FILE_BYTES + 1)
+        while chunk and len(content) <= MAX_FILE_BYTES:
+            chunk = os.read(descriptor, MAX_FILE_BYTES + 1 - len(content))
+            content += chunk
+        return content
+    finally:
+        os.close(descriptor)
+
+
+def _unreadable(shown: str, error: OSError) -> SourceFile:
+    return SourceFile(shown, None, f"cannot be read: {error.strerror or error}")
+
+
 def walk(top: Path, shown: str) -> Iterator[SourceFile]:
     """Everything below a folder, under the paths that messages show."""
-    pending = [(top, shown)]
+    pending = [(os.fspath(top), shown)]
     while pending:
         directory, prefix = pending.pop()
         try:
-            if not stat.S_ISDIR(directory.lstat().st_mode):
-                yield read_source(directory, prefix)
+            mode = os.lstat(directory).st_mode
+            if not stat.S_ISDIR(mode):
+                yield _read_source(directory, prefix, mode)
                 continue
             names = os.listdir(directory)  # noqa: PTH208 - bare names, which Path.iterdir would only wrap
         except FileNotFoundError:
             continue
         except OSError as error:
-            yield SourceFile(prefix, None, f"cannot be read: {error.strerror or error}")
+            yield _unreadable(prefix, error)
             continue
-        pending += [(directory / name, f"{prefix}/{printable_name(name)}") for name in names]
+        pending += [(f"{directory}/{name}", f"{prefix}/{printable_name(name)}") for name in names]
 
 
 def printable_name(name: str) -> str:

@@ -25,7 +25,6 @@ from hyops_gitops.core.signers import SignerSet, parse_allowed_signers
 from hyops_gitops.core.sshsig import parse_signature
 from hyops_gitops.core.text import first_few
 from hyops_gitops.core.tree import SourceTree
-from hyops_gitops.log.trust import BUNDLE_NAMESPACE
 from hyops_gitops.recover.bundle import (
     INFO,
     OWN_FOLDERS,
@@ -124,6 +123,8 @@ class Unpacked:
 
         That its signers are the right ones, only a copy from outside can show; `install --signers` takes one.
         """
+        from hyops_gitops.log.trust import BUNDLE_NAMESPACE  # noqa: PLC0415 - a work tree needs no log
+
         try:
             signature = (self.root / SUMS_SIGNATURE).read_bytes()
             lines, _ = parse_allowed_signers((self.root / SIGNERS_PATH).read_bytes(), SIGNERS_PATH)

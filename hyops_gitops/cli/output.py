@@ -10,7 +10,6 @@ from typing import Protocol, TextIO
 
 import click
 
-from hyops_gitops.apply.text import server_line
 from hyops_gitops.core.errors import Unconfirmed, UsageError
 from hyops_gitops.core.events import Event, ServerSeen, Step, Warned
 from hyops_gitops.core.findings import printable
@@ -118,6 +117,8 @@ def show_event(event: Event) -> None:
         case Warned(text):
             note(f"warning: {printable(text)}")
         case ServerSeen(report) if not is_terminal(sys.stdout):  # a terminal shows them once, in the result
+            from hyops_gitops.apply.text import server_line  # noqa: PLC0415 - plans and receipts cost 100 ms
+
             note(f"  {printable(server_line(report))}")
         case ServerSeen():
             pass

@@ -4,18 +4,17 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from hyops_gitops import __version__
 from hyops_gitops.adapters.files import read_source
-from hyops_gitops.adapters.git.clone import GitRepository
 from hyops_gitops.adapters.git.work_tree import StagedTree
 from hyops_gitops.adapters.host.machine import SystemClock
 from hyops_gitops.adapters.unpacked import work_tree
 from hyops_gitops.adapters.yaml.reader import read_document
 from hyops_gitops.adapters.yaml.schema import check_document, schema_copies
-from hyops_gitops.apply.propose import quoted_lines, trailer_findings
 from hyops_gitops.cli.options import common_options, find_repository, inside
 from hyops_gitops.cli.output import echo, echo_json, is_terminal, note
 from hyops_gitops.core.errors import Exit, OutsideFailure, UsageError
@@ -34,6 +33,9 @@ from hyops_gitops.validate.formats import (
 )
 from hyops_gitops.validate.rules import RULES
 from hyops_gitops.validate.validation import Start, Validation, changed_paths, validate_tree
+
+if TYPE_CHECKING:
+    from hyops_gitops.adapters.git.clone import GitRepository
 
 
 @click.command()
@@ -72,10 +74,10 @@ def validate(
     """
     root = find_repository(repo)
     tree = StagedTree(root, os.environ) if staged else work_tree(root)
-    history = GitRepository(root)
-    start = None if since is None else _start(history, since)
+    history = _history(root) if paths or since is not None or staged else None
+    start = None if history is None or since is None else _start(history, since)
     override = None if authority_file is None else read_source(authority_file.resolve(), str(authority_file))
-    asked = _asked(root, tree, paths, start, history, staged=staged and not full)
+    asked = None if history is None else _asked(root, tree, paths, start, history, staged=staged and not full)
     validation = validate_tree(
         tree,
         read_document,
@@ -87,7 +89,7 @@ def validate(
         scope=None if full or asked is None else asked.scope,
     )
     findings = validation.findings if asked is None else asked.shown(validation)
-    about_commits = () if since is None else _about_commits(history, since, validation)
+    about_commits = () if history is None or since is None else _about_commits(history, since, validation)
     findings = (*findings, *about_commits, *_about_segments(root, tree, validation))
     _show(findings, validation.checked, output_format, _place_in_checkout(root))
     return Exit.NO if has_errors(findings) else Exit.OK
@@ -116,7 +118,13 @@ class _Asked:
 
 
 def _asked(
-    root: Path, tree: SourceTree, paths: tuple[Path, ...], start: Start | None, history: GitRepository, *, staged: bool
+    root: Path,
+    tree: SourceTree,
+    paths: tuple[Path, ...],
+    start: Start | None,
+    history: "GitRepository",
+    *,
+    staged: bool,
 ) -> _Asked | None:
     """What a run is about; None: everything."""
     if not paths and start is None and not staged:
@@ -132,7 +140,7 @@ def _asked(
     return _Asked(named, changed, None if of_authority else Scope(about, base, differing))
 
 
-def _head(history: GitRepository) -> SourceTree | None:
+def _head(history: "GitRepository") -> SourceTree | None:
     """The tree of HEAD; None where there is no commit."""
     try:
         return history.tree("HEAD")
@@ -173,15 +181,23 @@ def _place_in_checkout(root: Path) -> str:
     return "" if top == root else f"{root.relative_to(top).as_posix()}/"
 
 
-def _start(history: GitRepository, revision: str) -> Start:
+def _history(root: Path) -> "GitRepository":
+    from hyops_gitops.adapters.git.clone import GitRepository  # noqa: PLC0415 - takes as long as a hundred contracts
+
+    return GitRepository(root)
+
+
+def _start(history: "GitRepository", revision: str) -> Start:
     """Where HEAD left a revision's history."""
     commit = history.resolve(revision)
     left = history.merge_base(commit, history.resolve("HEAD")) or commit
     return Start(history.tree(left), revision, None if left == commit else history.tree(commit))
 
 
-def _about_commits(history: GitRepository, revision: str, validation: Validation) -> tuple[Finding, ...]:
+def _about_commits(history: "GitRepository", revision: str, validation: Validation) -> tuple[Finding, ...]:
     """Findings about the commits' messages; doubtful lines are only noted."""
+    from hyops_gitops.apply.propose import quoted_lines, trailer_findings  # noqa: PLC0415 - planning is a large import
+
     commits = history.first_parent_commits(revision, "HEAD")
     for line in quoted_lines(commits):
         note(line)
