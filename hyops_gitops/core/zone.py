@@ -87,14 +87,15 @@ class RRset:
     @classmethod
     def of(cls, name: str, rrtype: str, ttl: int, rdata: Iterable[str], disabled: Iterable[str] = ()) -> "RRset":
         """An RRset from any spelling of its parts."""
-        rows = sorted(canonical_rdata(rrtype, value) for value in rdata)
-        repeated = tuple(value for before, value in pairwise(rows) if before == value)
+        rows = [canonical_rdata(rrtype, value) for value in rdata]
+        rows.sort()
+        repeated = tuple(value for before, value in pairwise(rows) if before == value) if len(rows) > 1 else ()
         return cls(
             canonical_name(name),
             rrtype,
             ttl,
             tuple(dict.fromkeys(rows)) if repeated else tuple(rows),
-            tuple(sorted({canonical_rdata(rrtype, value) for value in disabled})),
+            tuple(sorted({canonical_rdata(rrtype, value) for value in disabled})) if disabled else (),
             repeated,
         )
 
