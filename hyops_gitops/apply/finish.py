@@ -83,10 +83,11 @@ def _prepare(
     names: Sequence[str], forward: Prepared, carried: IntentOutcome, request: ApplyRequest, workspace: Workspace
 ) -> Prepared | RollBackOutcome:
     opened = forward.opened.with_log(carried.log)
-    contracts = {str(contract.name): contract for contract in opened.validation.contracts}
     seen = look(opened, request, workspace).at(carried.log, names)
     zone = seen.observation.zone
     done = [change for change in forward.plan.changes if change.name in names]
+    found = filter(None, (opened.validation.contract(change.contract) for change in done))
+    contracts = {str(contract.name): contract for contract in found}
     if edited := changed_meanwhile(zone, done):
         return RollBackOutcome(
             tuple(names), carried.log, reason=f"changed by another writer since: {', '.join(edited)}"

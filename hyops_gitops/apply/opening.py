@@ -1,6 +1,6 @@
 """Steps 1 and 2: commit, validation, signing key, verified log."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -11,11 +11,12 @@ from hyops_gitops.core.declaration import read_trailers
 from hyops_gitops.core.errors import Refused, UsageError
 from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.exchange import CommitInfo
-from hyops_gitops.core.findings import FindingsError
+from hyops_gitops.core.findings import FindingsError, has_errors
 from hyops_gitops.core.guards import Override, find_override, override_line
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.people import Approval, MergedCommit, Person
 from hyops_gitops.core.text import first_few, masked
+from hyops_gitops.core.tree import Contents
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.branch import SIGNERS_PATH, Signers
 from hyops_gitops.log.entries import AuthorityChange, Body
@@ -105,11 +106,13 @@ class Opened:
     log: Log
     contracts: ContractsRef
     authority_ref: AuthorityRef
+    validate: Callable[[Log], Validation]  # the same contracts, given another log
 
     @classmethod
     def of(cls, zone: ManagedZone, writer: Recorder, log: Log) -> "Opened":
-        validation, override = zone.revision.validation, zone.workspace.authority_override
+        validation, override = zone.validated(log), zone.workspace.authority_override
         outside = override.content if override is not None else None
+        rules = None if has_errors(validation.findings) else zone.workspace.rules
         return cls(
             commit=zone.commit,
             validation=validation,
@@ -117,16 +120,18 @@ class Opened:
             signers=zone.signers,
             writer=writer,
             log=log,
-            contracts=ContractsRef(zone.commit, manifest_sha256(validation.files)),
+            contracts=ContractsRef(zone.commit, manifest_sha256(validation.files), rules),
             authority_ref=AuthorityRef(
                 sha256_hex(validation.files[zone.authority.path] if outside is None else outside),
                 outside_commit=outside is not None,
             ),
+            validate=zone.validated,
         )
 
     def with_log(self, log: Log) -> "Opened":
         """The same, with the log gone on."""
-        return replace(self, log=log)
+        same = self.validation.about is None or log.ledger.recorded == self.log.ledger.recorded
+        return replace(self, log=log, validation=self.validation if same else self.validate(log))
 
 
 def open_log(request: ApplyRequest, workspace: Workspace) -> Opened:
@@ -178,8 +183,7 @@ def read_recorded(opened: Opened, workspace: Workspace) -> LastRecordedTree | No
             guard="history",
             hint="`git fetch`, then apply the newest commit of the branch",
         ) from None
-    files = {file.path: file.content for file in tree.files() if file.content is not None}
-    return read_past(files, opened.validation, workspace.read, workspace.check)
+    return read_past(tree, opened.validation, workspace.read, workspace.check)
 
 
 def check_history(opened: Opened, past: LastRecordedTree | None, request: ApplyRequest, workspace: Workspace) -> None:
@@ -211,8 +215,7 @@ def check_signers(opened: Opened, past: LastRecordedTree | None, workspace: Work
     if past is not None:
         before = past.files.get(SIGNERS_PATH, b"")
     elif workspace.history.is_ancestor(base, opened.commit):
-        files = workspace.history.tree(base).files()
-        before = next((file.content or b"" for file in files if file.path == SIGNERS_PATH), b"")
+        before = Contents(workspace.history.tree(base)).get(SIGNERS_PATH, b"")
     else:
         return
     if findings := signers_since(before, opened.validation.files.get(SIGNERS_PATH, b""), base[:12]):
@@ -244,5 +247,6 @@ def merged_commit(commit: CommitInfo) -> MergedCommit:
     )
 
 
-def _authority_files(files: Mapping[str, bytes]) -> tuple[tuple[str, str], ...]:
-    return tuple((path, sha256_hex(data)) for path, data in sorted(files.items()) if path.startswith("authority/"))
+def _authority_files(files: Contents) -> tuple[tuple[str, str], ...]:
+    paths = sorted(path for path in files.paths if path.startswith("authority/"))
+    return tuple((path, sha256_hex(files[path])) for path in paths if path in files)

@@ -117,7 +117,7 @@ def check_sites(opened: Opened, request: ApplyRequest) -> None:
     Raises:
         UsageError: a misspelt site would leave its servers required.
     """
-    known = known_sites(opened.validation)
+    known = known_sites(opened.validation) if request.sites_lost else frozenset()
     for site in request.sites_lost:
         if site not in known:
             raise UsageError(
@@ -196,7 +196,7 @@ def prepare(opened: Opened, checked: Checked, seen: Seen, request: ApplyRequest,
     """
     log = opened.log
     limits = limits_since(checked.past, Limits.of(opened.authority.policy))
-    held = held_contracts(log, opened.validation.contracts, limits, request.overrides)
+    held = held_contracts(log, opened.validation.looked_at, limits, request.overrides)
 
     def planned(observation: Observation) -> Plan:
         return propose(
@@ -224,7 +224,7 @@ def prepare(opened: Opened, checked: Checked, seen: Seen, request: ApplyRequest,
         not_served(plan.changes, opened.authority, observation.header, lost, workspace) if not plan.refusals else ()
     )
     plan = replace(plan, refusals=(*plan.refusals, *hidden))
-    wanted = candidates(plan.changes, {contract.path: contract for contract in opened.validation.contracts}.get)
+    wanted = candidates(plan.changes, opened.validation.contract)
     readiness = probe_targets(wanted, opened.authority, limits, plan.expected_zone(), workspace)
     return Prepared(
         opened=opened,

@@ -83,7 +83,7 @@ def make_proposal(request: PlanRequest, workspace: Workspace) -> Proposal:
             refusals = (_refusal(refused),)
         else:
             went_back = live.state != "current"
-    held = held_contracts(log, validation.contracts, limits_since(past, limits), overrides)
+    held = held_contracts(log, validation.looked_at, limits_since(past, limits), overrides)
     plan = propose(
         validation,
         limits,
@@ -135,7 +135,7 @@ def _basis(request: PlanRequest, planned: Revision, workspace: Workspace, *, dir
         done = merge(base, head, work, history)
         if done.tree is not None:
             zone = Revision(workspace, done.tree, head).zone()
-    return _Basis(zone.revision.validation, zone.authority, log, done.into, done.note or note)
+    return _Basis(zone.validated(log), zone.authority, log, done.into, done.note or note)
 
 
 def _log(zone: ManagedZone) -> Log | None:
@@ -175,8 +175,7 @@ def _past(log: Log | None, validation: Validation, workspace: Workspace) -> Last
         tree = workspace.history.tree(workspace.history.resolve(log.recorded_commit))
     except UsageError:
         return None  # a shallow clone: nothing is known of the past, so every finding counts
-    files = {file.path: file.content for file in tree.files() if file.content is not None}
-    return read_past(files, validation, workspace.read, workspace.check)
+    return read_past(tree, validation, workspace.read, workspace.check)
 
 
 def _look(reader: ZoneReader, authority: Authority, log: Log | None, now: datetime) -> Observation:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hyops_gitops.core.canonical import sha256_hex
+from hyops_gitops.core.contract import Contract
 from hyops_gitops.core.declaration import COMMIT_TRAILER, TrailerProblem, Untaken, read_trailers, without_repeated
 from hyops_gitops.core.document import DocumentReader, SchemaChecker
 from hyops_gitops.core.errors import OutsideFailure, Refused, UsageError
@@ -15,11 +16,12 @@ from hyops_gitops.core.layout import START, mixed
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.people import MergedCommit
 from hyops_gitops.core.ports import History
-from hyops_gitops.core.tree import SourceTree
+from hyops_gitops.core.tree import Contents, SourceTree
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.retirement import ttl_notes
 from hyops_gitops.plan.assertions import Moves
+from hyops_gitops.plan.desired import Unread
 from hyops_gitops.plan.limits import Limits
 from hyops_gitops.plan.plan import Plan
 from hyops_gitops.plan.planning import Inputs, make_plan
@@ -35,9 +37,15 @@ _ABOUT_OTHER_FILES = frozenset(rule.id for rule in (TARGET_DANGLING, TARGET_DELE
 class LastRecordedTree:
     """The contracts' tree as it was applied last."""
 
-    files: Mapping[str, bytes]
+    files: Contents
     limits: Limits | None  # of the authority file then; None when it had none that is valid
-    stable: frozenset[str]  # contracts with endpoint_cutover_required: false
+    changed: frozenset[str]  # the paths that are not what they were
+    stable: frozenset[str]  # those of them that were contracts with endpoint_cutover_required: false
+
+    def promised(self, contract: Contract) -> bool:
+        """Whether a contract promised a stable target then and now."""
+        was_stable = contract.path not in self.changed or contract.path in self.stable
+        return was_stable and not contract.cutover_required
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,22 +97,30 @@ def propose(
     moves: Moves | None = None,
 ) -> Plan:
     """The plan for a validated tree."""
-    stable = {contract.path for contract in validation.contracts if not contract.cutover_required}
+    # Where the zone went back, contracts that did not change ask for something else than it has.
+    contracts = validation.contracts if ground.went_back else validation.looked_at
     plan = make_plan(
         Inputs(
             recorded=_rebased(ground.recorded, ground.observed) if ground.went_back else ground.recorded,
             applied=ground.recorded if ground.went_back else None,
-            contracts=validation.contracts,
+            contracts=contracts,
             held=held,
             observed=ground.observed,
             limits=limits_since(past, limits),
             overrides=overrides,
             moves=moves,
-            promised_stable=frozenset(stable & past.stable) if past else frozenset(),
+            promised_stable=frozenset(contract.path for contract in contracts if past and past.promised(contract)),
+            unread=None if ground.went_back else _unread(validation),
         )
     )
     longest = validation.authority.policy.cutover_ttl_max if validation.authority else 0
     return replace(plan, notes=(*plan.notes, *ttl_notes(plan.changes, longest)))
+
+
+def _unread(validation: Validation) -> Unread | None:
+    if validation.others is None or validation.about is None:
+        return None
+    return Unread(validation.contract, validation.about, validation.others.there)
 
 
 def limits_since(past: LastRecordedTree | None, limits: Limits) -> Limits:
@@ -112,21 +128,15 @@ def limits_since(past: LastRecordedTree | None, limits: Limits) -> Limits:
     return limits if past is None or past.limits is None else limits.stricter(past.limits)
 
 
-def read_past(
-    files: Mapping[str, bytes], now: Validation, read: DocumentReader, check: SchemaChecker
-) -> LastRecordedTree:
+def read_past(tree: SourceTree, now: Validation, read: DocumentReader, check: SchemaChecker) -> LastRecordedTree:
     """Read an earlier tree, as far as it differs from `now`."""
-    changed = {
-        path: content
-        for path, content in files.items()
-        if path.startswith("authority/") or now.files.get(path) != content
-    }
-    then = validate_tree(MemoryTree(changed), read, check)
-    unchanged = {
-        contract.path for contract in now.contracts if not contract.cutover_required and contract.path not in changed
-    }
-    stable = unchanged | {contract.path for contract in then.contracts if not contract.cutover_required}
-    return LastRecordedTree(files, Limits.of(then.authority.policy) if then.authority else None, frozenset(stable))
+    files, changed = Contents(tree), now.files.tree.changed(tree)
+    read_again = [path for path in files.paths if path.startswith("authority/") or path in changed]
+    sources = files.sources(read_again).items()
+    contents = {path: source.content for path, source in sources if source.content is not None}
+    then = validate_tree(MemoryTree(contents), read, check)
+    stable = frozenset(contract.path for contract in then.contracts if not contract.cutover_required)
+    return LastRecordedTree(files, Limits.of(then.authority.policy) if then.authority else None, changed, stable)
 
 
 def _rebased(recorded: ManagedSet, observed: Zone) -> ManagedSet:
@@ -207,7 +217,7 @@ def check_trailers(
     for line in quoted_lines(commits):
         on_event(Warned(line))
     declared = {site for commit in commits for site in read_trailers(commit.trailers).declaration.sites_lost}
-    for site in sorted(declared - known_sites(validation)):
+    for site in sorted(declared - known_sites(validation)) if declared else ():
         on_event(Warned(f"site {site!r} is declared lost, but no server or endpoint has a site of that name"))
 
 

@@ -34,6 +34,9 @@ def check_reference(zone: str, entry: Entry, facts: CommitFacts) -> Iterator[Pro
         yield Problem("manifest", path, f"the contracts at {short} do not have the manifest of the entry")
     if not body.authority.outside_commit and facts.authority_sha256 != body.authority.sha256:
         yield Problem("manifest", path, f"the authority file at {short} does not have the SHA-256 of the entry")
+    if facts.invalid and body.contracts.rules is not None and body.contracts.rules == facts.rules:
+        message = f"the contracts at {short} are recorded as valid, but {min(facts.invalid)} is not"
+        yield Problem("rules", path, message)
 
 
 def check_observations(

@@ -30,6 +30,7 @@ class CommitFacts:
     commit: str
     on_branch: bool
     manifest: str
+    rules: str | None  # that they were judged by
     authority_sha256: str | None  # of the authority file that the commit holds; None: it holds none
     contracts: tuple[Contract, ...]  # the valid ones
     desired: Zone  # by its contracts
@@ -130,6 +131,7 @@ class CommitReader:
             commit=commit,
             on_branch=self._history.is_ancestor(commit, self._head),
             manifest=manifest_sha256(files),
+            rules=workspace.rules,
             authority_sha256=None if own is None else sha256_hex(own),
             contracts=validation.contracts,
             desired=Zone.of(zone, (rrset for contract in validation.contracts for rrset in contract.rrsets())),

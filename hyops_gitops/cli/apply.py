@@ -41,7 +41,11 @@ class _Flags(TypedDict):
     help="After a cutover, do not wait for resolvers that the policy does not require. Without it they are watched "
     "until they answer with the new target or the old TTL has passed, within the lease (policy.lease_s, less 20 s).",
 )
-@click.option("--full", is_flag=True, help="Read the whole zone, even where the log and its serial say what it holds.")
+@click.option(
+    "--full",
+    is_flag=True,
+    help="Read every contract and the whole zone, even where the log and the serial say what they hold.",
+)
 @on_workspace("json", "markdown")
 def apply(
     workspace: LocalWorkspace,
@@ -58,6 +62,7 @@ def apply(
     public half is in authority/allowed_signers, or a .pub file whose private half is in an agent. Where CI is set,
     HYOPS_PRIMARY_URL must equal primary.api_url. HYOPS_OVERRIDES may hold more overrides, one a line.
     """
+    workspace.full = flags["full"]
     request = replace(
         run_request((), recover),
         revision=revision or "HEAD",

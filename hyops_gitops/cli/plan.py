@@ -20,6 +20,7 @@ from hyops_gitops.core.errors import Exit
 @click.option("--live", is_flag=True, help="Compare with the primary instead of the signed log; needs its API key.")
 @click.option("--exit-code", "exit_code", is_flag=True, help="Exit 1 if there are changes, 3 if they are refused.")
 @override_option
+@click.option("--full", is_flag=True, help="Read every contract, even where the log says that it is valid as applied.")
 @on_workspace("json", "markdown")
 def plan(
     workspace: LocalWorkspace,
@@ -27,6 +28,7 @@ def plan(
     into: str | None,
     live: bool,
     exit_code: bool,
+    full: bool,
     override_texts: tuple[str, ...],
     output_format: str,
 ) -> int:
@@ -35,6 +37,7 @@ def plan(
     Compares with the last signed evidence in this clone and needs neither credentials nor network. Run
     `git fetch origin evidence` first.
     """
+    workspace.full = full
     request = PlanRequest(revision, live, overrides_of(override_texts), into)
     proposal = make_proposal(request, workspace)
     match output_format:

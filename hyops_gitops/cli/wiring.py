@@ -167,6 +167,12 @@ class LocalWorkspace(Workspace):
         return GitCustody(self.root) if self._unpacked is None else None
 
     @cached_property
+    def rules(self) -> str:  # type: ignore[override]  # made when it is first asked for
+        from hyops_gitops.adapters.yaml.schema import rules_digest
+
+        return rules_digest()
+
+    @cached_property
     def work_tree(self) -> SourceTree:
         return work_tree(self.root)
 

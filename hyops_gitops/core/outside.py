@@ -56,6 +56,7 @@ class Outside(ABC):
     verifier: Verifier
     on_event: OnEvent
     authority_override: SourceFile | None  # stands in for the authority file of its zone
+    rules: str | None = None  # SHA-256 of what decides whether a contract is valid; None: not known
 
     # --- the repository
 

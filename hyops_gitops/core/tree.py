@@ -3,7 +3,8 @@
 import hashlib
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 
 from hyops_gitops.core.exchange import SourceFile
 
@@ -51,6 +52,42 @@ class SourceTree(ABC):
         """
         found = mentions(texts)
         return frozenset(file.path for file in self.files() if file.content is not None and found.search(file.content))
+
+
+class Contents(Mapping[str, bytes]):
+    """The contents of readable files by path, read when asked for."""
+
+    def __init__(self, tree: SourceTree, files: Iterable[SourceFile] | None = None) -> None:
+        """Of a tree; with all its files, where they were read."""
+        self.tree = tree
+        self._known = {source.path: source for source in files or ()}
+        self._is_whole = files is not None
+
+    @cached_property
+    def paths(self) -> tuple[str, ...]:
+        """Of every file, readable or not, sorted."""
+        return tuple(self._known if self._is_whole else self.tree.entries())
+
+    def sources(self, paths: Collection[str]) -> Mapping[str, SourceFile]:
+        """These files, without missing ones."""
+        if unread := () if self._is_whole else [path for path in paths if path not in self._known]:
+            self._known |= self.tree.read(unread)
+        return {path: self._known[path] for path in paths if path in self._known}
+
+    def __getitem__(self, path: str) -> bytes:
+        """The content of one file."""
+        source = self.sources([path]).get(path)
+        if source is None or source.content is None:
+            raise KeyError(path)
+        return source.content
+
+    def __iter__(self) -> Iterator[str]:
+        """The paths of readable files, sorted."""
+        return (path for path, source in self.sources(self.paths).items() if source.content is not None)
+
+    def __len__(self) -> int:
+        """The number of readable files."""
+        return sum(1 for _ in self)
 
 
 def mentions(texts: Collection[str]) -> re.Pattern[bytes]:

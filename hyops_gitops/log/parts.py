@@ -20,6 +20,7 @@ class ContractsRef(JsonObject):
 
     commit: Commit  # their commit
     manifest: Sha256  # of the manifest
+    rules: Sha256 | None = None  # of the rules by which all of them were found valid; absent where that is not known
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ Invariants, which every command relies on:
   as it was; what others may have written since is asked of a zone's `store`, which keeps nothing.
 - Zones. A revision holds zones by name; nothing outside this module counts them. `zone()` without a name is the only
   one, and an error where there are several.
+- Short. What was found valid by the same rules when it was applied last is not read again (`ManagedZone.validated`);
+  where anything speaks against that, everything is.
 - Reading alone. The workspace writes nothing by itself; what it opens for writing is called a writer, a restorer, a
   signer or a refresher.
 - Pure. What touches the outside is abstract in `core.outside`; `cli` opens it with adapters, tests replace parts.
@@ -18,18 +20,22 @@ from functools import cached_property
 from typing import Self
 
 from hyops_gitops.core.authority import Authority
-from hyops_gitops.core.errors import UsageError
+from hyops_gitops.core.canonical import sha256_hex
+from hyops_gitops.core.errors import InvalidData, UsageError
 from hyops_gitops.core.events import OnEvent, Warned
 from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.findings import FindingsError
 from hyops_gitops.core.outside import Outside
 from hyops_gitops.core.ports import EvidenceSnapshot, EvidenceStore, Signer
-from hyops_gitops.core.tree import SourceTree
-from hyops_gitops.log.branch import Signers, read_evidence, read_signers, recorded_branch, require_log
+from hyops_gitops.core.tree import Contents, SourceTree
+from hyops_gitops.log.branch import SIGNERS_PATH, Signers, read_evidence, read_signers, recorded_branch, require_log
+from hyops_gitops.log.entries import Intent
 from hyops_gitops.log.log import Log
+from hyops_gitops.log.parts import ContractsRef
 from hyops_gitops.log.trust import MAIN_NAMESPACE
 from hyops_gitops.log.verify import Reading
 from hyops_gitops.log.writer import Author, EntryWriter, SigningKey
+from hyops_gitops.validate.concerned import Scope
 from hyops_gitops.validate.validation import Validation, validate_tree
 
 
@@ -39,6 +45,7 @@ class Workspace(Outside):
     def __init__(self, on_event: OnEvent, authority_override: SourceFile | None) -> None:
         self.on_event = on_event
         self.authority_override = authority_override  # stands in for the authority file of its zone
+        self.full = False  # whether to read everything whatever is known
         self._revisions: dict[str, Revision] = {}
 
     def replaced(self, **parts: object) -> Self:
@@ -76,6 +83,7 @@ class Revision:
         self.tree = tree
         self._commit = commit
         self._validation = validation
+        self._contents = Contents(tree)
 
     @cached_property
     def commit(self) -> str:
@@ -84,19 +92,36 @@ class Revision:
 
     @cached_property
     def validation(self) -> Validation:
+        """That of everything."""
+        return self._validation or self.validate(None)
+
+    def validate(self, scope: Scope | None) -> Validation:
+        """The tree validated, or a part of it."""
         outside = self.workspace
-        return self._validation or validate_tree(
-            self.tree, outside.read, outside.check, authority_override=outside.authority_override
+        return validate_tree(
+            self._contents, outside.read, outside.check, authority_override=outside.authority_override, scope=scope
         )
 
     @cached_property
+    def _without_contracts(self) -> Validation:
+        """What there is beside the contracts, of which none is read."""
+        if self._validation or self.workspace.full:
+            return self.validation
+        return self.validate(Scope(frozenset(), self.tree, frozenset()))
+
+    @property
+    def files(self) -> Contents:
+        """The contents of its files."""
+        return self._without_contracts.files
+
+    @cached_property
     def signers(self) -> Signers:
-        return read_signers(self.validation.files)
+        return read_signers(self.files)
 
     @cached_property
     def zones(self) -> Mapping[str, "ManagedZone"]:
         """The zones whose authority file is valid, by name."""
-        authority = self.validation.authority
+        authority = self._without_contracts.authority
         return {authority.zone: ManagedZone(self, authority)} if authority is not None else {}
 
     def zone(self, name: str | None = None) -> "ManagedZone":
@@ -123,6 +148,45 @@ class ManagedZone:
         self.workspace = revision.workspace
         self.authority = authority
         self._logs: dict[tuple[bool, bool], Log] = {}
+        self._validated: dict[int, Validation] = {}  # by the entry that recorded what was applied last
+
+    def validated(self, log: Log | None) -> Validation:
+        """The contracts, validated; what a log knows is not read.
+
+        It knows what was valid, by the same rules and under the same authority file, when it was applied last, and did
+        not change since.
+        """
+        recorded = self._sound_base(log) if log is not None else None
+        if log is None or recorded is None or log.ledger.recorded is None:
+            return self.revision.validation
+        if log.ledger.recorded not in self._validated:
+            self._validated[log.ledger.recorded] = self._validated_since(recorded, log)
+        return self._validated[log.ledger.recorded]
+
+    def _sound_base(self, log: Log) -> ContractsRef | None:
+        """The contracts applied last, where all were valid."""
+        outside, ledger, recorded = self.workspace, log.ledger, log.recorded
+        if outside.full or outside.rules is None or log.segment is not None or recorded is None:
+            return None
+        later = (*ledger.reconciles, *ledger.gaps, *ledger.doubtful)
+        if any(seq >= (ledger.recorded or 0) for seq in later) or outside.authority_override is not None:
+            return None
+        moved_back = isinstance(recorded, Intent) and (recorded.rollback_of or recorded.restore or recorded.repair)
+        own = sha256_hex(self.revision.files[self.authority.path])
+        if moved_back or recorded.authority.outside_commit or recorded.authority.sha256 != own:
+            return None
+        return recorded.contracts if recorded.contracts.rules == outside.rules else None
+
+    def _validated_since(self, recorded: ContractsRef, log: Log) -> Validation:
+        try:
+            base = self.workspace.history.tree(recorded.commit)
+        except (UsageError, InvalidData):
+            return self.revision.validation
+        changed = self.revision.tree.changed(base) - {SIGNERS_PATH}
+        if any(not path.startswith("endpoints/") for path in changed):
+            return self.revision.validation
+        held = {entry.contract for name in log.state.held() for entry in log.state.entries.at(name).values()}
+        return self.revision.validate(Scope(changed | held, base, changed, is_sound=True))
 
     @cached_property
     def store(self) -> EvidenceStore:

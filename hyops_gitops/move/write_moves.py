@@ -77,7 +77,7 @@ def check_lost_sites(options: CommitOptions, validation: Validation) -> None:
     Raises:
         UsageError: code `no-site`.
     """
-    known = known_sites(validation)
+    known = known_sites(validation) if options.declared.sites_lost else frozenset()
     for site in options.declared.sites_lost:
         if site not in known:
             raise UsageError(

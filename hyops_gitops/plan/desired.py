@@ -61,9 +61,9 @@ class Desired:
 
     def contract_of(self, name: str) -> Contract | None:
         """The valid contract that has this name or alias, held or not."""
-        own = (contract for contract in self._contracts.values() if name in {rrset.name for rrset in contract.rrsets()})
         paths = (entry.contract for entry in self.recorded_at(name).values() if self._unread is not None)
-        return next(own, None) or next(filter(None, map(self.contract, paths)), None)
+        others = (contract for path in paths if (contract := self.contract(path)) is not None)
+        return next((found for found in (*self._contracts.values(), *others) if _has_name(found, name)), None)
 
     def names(self, observed: Zone) -> Iterator[str]:
         """The names that may differ from what is recorded and observed, sorted."""
@@ -105,6 +105,10 @@ def leads_to(name: str, at: Callable[[str], Mapping[str, Managed]], apex: str) -
     if endpoint is None or str(endpoint) == name:
         return own
     return _targets(at(str(endpoint))) or own
+
+
+def _has_name(contract: Contract, name: str) -> bool:
+    return any(name == rrset.name for rrset in contract.rrsets())
 
 
 def _targets(entries: Mapping[str, Managed]) -> frozenset[str]:

@@ -153,7 +153,7 @@ class _Breakglass:
         opened, seen = without_open_intent(opened, apply_request, self.workspace)
         chosen = self._choose(opened)
         now = replace(opened, validation=chosen.validation)
-        past = read_past(opened.validation.files, chosen.validation, self.workspace.read, self.workspace.check)
+        past = read_past(opened.validation.files.tree, chosen.validation, self.workspace.read, self.workspace.check)
         held = self._held(opened, chosen)
         prepared = prepare(now, Checked(past, FindingsByEffect((), held), ()), seen, apply_request, self.workspace)
         listed = tuple(held for held in prepared.plan.held if held.reason != _NOT_PART)

@@ -53,7 +53,7 @@ def find_concerned(scope: Scope, tree: SourceTree, context: ZoneContext, read: D
     there = context.contract_paths
     drafts = dict(read(tree, scope.changed & there | scope.about & there))
     before = read(scope.base, scope.changed)
-    names_before = _names(scope.changed & scope.base.entries().keys(), before, zone)
+    names_before = _names(scope.base.read(scope.changed), before, zone)
     names_after = _names(scope.changed & there, drafts, zone)
     vanished = names_before - names_after
     pointed_at = vanished if scope.is_sound else vanished | _names(scope.about & there, drafts, zone)

@@ -4,9 +4,10 @@ The hook, CI and `apply` all call this one function, so that none of them can be
 """
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import cached_property, lru_cache, partial
 from itertools import chain
 from typing import Literal
 
@@ -20,7 +21,7 @@ from hyops_gitops.core.layout import FILE_PROBLEM, SIGNERS_PATH, START, check_la
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.names import endpoint_name_of_path
 from hyops_gitops.core.signers import check_append_only, parse_allowed_signers
-from hyops_gitops.core.tree import SourceTree
+from hyops_gitops.core.tree import Contents, SourceTree
 from hyops_gitops.validate.authority_rules import check_authority, check_override
 from hyops_gitops.validate.building import (
     ContractDraft,
@@ -76,17 +77,39 @@ def _parsed(content: bytes) -> object:
         return None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Validation:
-    """The contents of a tree and their findings."""
+    """The contents of a tree and their findings.
+
+    Of a part of a tree, `findings` are those of the contracts in `about`; others are taken to be valid.
+    """
 
     authority: Authority | None  # None: absent, or with an error
-    contracts: tuple[Contract, ...]  # those without error, sorted by path; empty while the authority is None
+    looked_at: tuple[Contract, ...]  # those without error, sorted by path; empty while the authority is None
     findings: tuple[Finding, ...]  # sorted
     checked: int  # contract files looked at
-    files: Mapping[str, bytes]  # every file of the tree that could be read, by path
+    files: Contents  # every file of the tree that could be read, by path
     references: Mapping[str, frozenset[str]] = field(default_factory=dict)  # contract -> contracts it points at
-    about: frozenset[str] | None = None  # the contracts that were looked at; None: all
+    about: frozenset[str] | None = None  # the contracts that were looked at, gone ones included; None: all
+    others: "Others | None" = None  # the contracts that were not; None: there are none
+
+    @cached_property
+    def contracts(self) -> tuple[Contract, ...]:
+        """All without error, sorted by path.
+
+        Of a part of a tree, this reads the others as well.
+        """
+        return self.looked_at if self.others is None else self.others.all_valid()
+
+    @cached_property
+    def _by_path(self) -> dict[str, Contract | None]:
+        return {contract.path: contract for contract in self.looked_at}
+
+    def contract(self, path: str) -> Contract | None:
+        """The valid contract at a path, which may be read for this."""
+        if path not in self._by_path and self.others is not None and path not in (self.about or ()):
+            self._by_path[path] = self.others.read(path)
+        return self._by_path.get(path)
 
     @property
     def invalid_paths(self) -> frozenset[str]:
@@ -120,6 +143,15 @@ class Validation:
 
 
 @dataclass(frozen=True, slots=True)
+class Others:
+    """The contracts that a validation of a part did not look at."""
+
+    there: bool  # whether there are any
+    read: Callable[[str], Contract | None]
+    all_valid: Callable[[], tuple[Contract, ...]]  # all of the tree, by a validation of everything
+
+
+@dataclass(frozen=True, slots=True)
 class Start:
     """An earlier state that a tree is compared with."""
 
@@ -129,7 +161,7 @@ class Start:
 
 
 def validate_tree(
-    tree: SourceTree,
+    tree: SourceTree | Contents,
     read: DocumentReader,
     check: SchemaChecker,
     *,
@@ -142,7 +174,7 @@ def validate_tree(
     """Check everything below `endpoints/` and `authority/`, or what a scope is about.
 
     Args:
-        tree: What to check.
+        tree: What to check; contents, where some of it was read already.
         read: The strict YAML reader.
         check: The schema checker.
         authority_override: Replaces the zone's authority file only; its findings carry its own path.
@@ -151,9 +183,12 @@ def validate_tree(
         copies: The repository's copies of our schemas.
         scope: The contracts to look at; None, or where it cannot be answered from a few: all.
     """
-    files = Contents(tree, tree.files() if scope is None else None)
+    files = tree if isinstance(tree, Contents) else Contents(tree)
+    if scope is None:
+        files = Contents(files.tree, files.tree.files())
+    tree = files.tree
     forms = _Forms(files, read, check)
-    layout = lay_out(files.paths)
+    layout = _lay_out(files.paths)
     sources = files.sources([*layout.authorities, SIGNERS_PATH])
     own = next((forms.document("authority", sources[path]) for path in layout.authorities), None)
     replacement = None if authority_override is None else forms.document("authority", authority_override)
@@ -162,10 +197,18 @@ def validate_tree(
     # Contracts are never measured by the authority file of another zone: that is one mistake, not one a contract.
     context = zone_context(own if foreign else used, layout.contracts)
     concerned = find_concerned(scope, tree, context, forms.drafts_of) if scope is not None else None
+    everything = partial(
+        validate_tree,
+        tree,
+        read,
+        check,
+        authority_override=authority_override,
+        start=start,
+        as_of=as_of,
+        copies=copies,
+    )
     if scope is not None and concerned is None:
-        return validate_tree(
-            tree, read, check, authority_override=authority_override, start=start, as_of=as_of, copies=copies
-        )
+        return everything()
     drafts = concerned.drafts if concerned else tuple(forms.drafts_of(tree, layout.contracts).values())
 
     findings = [
@@ -188,17 +231,27 @@ def validate_tree(
     # Two authority files leave open which of them anything is about.
     usable = used is not None and used.path not in invalid and len(layout.authorities) < 2  # noqa: PLR2004
     authority = build_authority(used) if used is not None and usable else None
-    looked_at = concerned.paths if concerned else context.contract_paths
-    sound = (draft for draft in drafts if draft.path not in invalid and draft.path in looked_at)
-    return Validation(
+    here = concerned.paths if concerned else context.contract_paths
+    sound = (draft for draft in drafts if draft.path in here and draft.path not in invalid)
+    validation = Validation(
         authority=_with_genesis_of(authority, own) if authority is not None and own is not None else authority,
-        contracts=() if authority is None else tuple(build_contract(draft, authority) for draft in sound),
+        looked_at=() if authority is None else tuple(build_contract(draft, authority) for draft in sound),
         findings=tuple(sorted(findings)),
-        checked=len(looked_at),
+        checked=len(here),
         files=files,
         references=references(drafts, context),
-        about=concerned.paths if concerned else None,
     )
+    if concerned is None or scope is None:
+        return validation
+
+    def read_other(path: str) -> Contract | None:
+        draft = forms.drafts_of(tree, [path]).get(path)
+        problems = () if draft is None else (*forms.findings, *_about_contract(draft, context))
+        wrong = any(problem.path == path and problem.severity is Severity.ERROR for problem in problems)
+        return None if draft is None or wrong or authority is None else build_contract(draft, authority)
+
+    others = Others(bool(context.contract_paths - here), read_other, lambda: everything().contracts)
+    return replace(validation, about=here | (scope.changed - context.contract_paths), others=others)
 
 
 def changed_paths(start: Start, tree: SourceTree) -> frozenset[str]:
@@ -207,40 +260,7 @@ def changed_paths(start: Start, tree: SourceTree) -> frozenset[str]:
     return changed & tree.changed(start.theirs) if start.theirs is not None and changed else changed
 
 
-class Contents(Mapping[str, bytes]):
-    """The contents of readable files by path, read when asked for."""
-
-    def __init__(self, tree: SourceTree, files: Iterable[SourceFile] | None = None) -> None:
-        """Of a tree; with all its files, where they were read."""
-        self.tree = tree
-        self._known = {source.path: source for source in files or ()}
-        self._paths = None if files is None else tuple(self._known)
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        """Of every file, readable or not, sorted."""
-        return tuple(self.tree.entries()) if self._paths is None else self._paths
-
-    def sources(self, paths: Collection[str]) -> Mapping[str, SourceFile]:
-        """These files, without missing ones."""
-        if unread := [path for path in paths if path not in self._known] if self._paths is None else ():
-            self._known |= self.tree.read(unread)
-        return {path: self._known[path] for path in paths if path in self._known}
-
-    def __getitem__(self, path: str) -> bytes:
-        """The content of one file."""
-        source = self.sources([path]).get(path)
-        if source is None or source.content is None:
-            raise KeyError(path)
-        return source.content
-
-    def __iter__(self) -> Iterator[str]:
-        """The paths of readable files, sorted."""
-        return (path for path, source in self.sources(self.paths).items() if source.content is not None)
-
-    def __len__(self) -> int:
-        """The number of readable files."""
-        return sum(1 for _ in self)
+_lay_out = lru_cache(maxsize=1)(lay_out)  # of two scopes of a tree it is the same
 
 
 class _Forms:

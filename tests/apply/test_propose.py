@@ -4,8 +4,9 @@ import pytest
 
 from hyops_gitops.apply.propose import LastRecordedTree, PlanBase, propose, sort_findings
 from hyops_gitops.core.managed import Managed, ManagedSet
+from hyops_gitops.core.tree import Contents
 from hyops_gitops.core.zone import Zone
-from hyops_gitops.validate.validation import Validation
+from hyops_gitops.validate.validation import MemoryTree, Validation
 from tests.support.contracts import AUTHORITY, MINIMAL, contract_text, validated
 from tests.support.strategies import NO_LIMITS
 
@@ -17,9 +18,8 @@ TIGHTER = MINIMAL + b"policy: {target_networks: [10.0.0.0/8]}\n"
 
 @pytest.fixture
 def past() -> LastRecordedTree:
-    return LastRecordedTree(
-        {path: text.encode() for path, text in THEN.items()} | {AUTHORITY: MINIMAL}, None, frozenset()
-    )
+    tree = MemoryTree({path: text.encode() for path, text in THEN.items()} | {AUTHORITY: MINIMAL})
+    return LastRecordedTree(Contents(tree), None, frozenset(), frozenset())
 
 
 def recorded(then: Validation) -> ManagedSet:

@@ -35,6 +35,7 @@ INTENT, RESULT = LOG.entries[1], LOG.entries[2]
 ANCHOR = INTENT.anchor.rrset(ZONE)
 PRIMARY, SECONDARY = ("primary", "primary"), ("secondary", "one")
 FACTS = CommitFacts(
+    rules=None,
     commit=COMMIT,
     on_branch=True,
     manifest=HASH,

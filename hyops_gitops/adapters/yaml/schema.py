@@ -6,13 +6,18 @@ which key or value each one is about. Rules about meaning are in `validate`.
 
 import functools
 import json
+import platform
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+import ruamel.yaml
+
+from hyops_gitops import __version__
 from hyops_gitops.adapters.files import shipped_directory
+from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.document import (
     SCHEMA_DUPLICATE,
     SCHEMA_FORM,
@@ -172,6 +177,19 @@ def load_schema(name: SchemaName) -> dict[str, object]:
 def shipped_schemas() -> dict[str, bytes]:
     """Every schema by the path of its copy in a repository."""
     return {f"schemas/{file.name}": file.read_bytes() for file in sorted(schema_directory().glob("*.schema.json"))}
+
+
+def rules_digest() -> str:
+    """SHA-256 of all that decides whether a contract is valid.
+
+    That is the code of the rules, of the values and of the reader, the schemas, and the versions of what they use.
+    """
+    package = Path(__file__).parents[2]
+    sources = sorted(path for part in ("core", "validate", "adapters/yaml") for path in (package / part).glob("*.py"))
+    digests = [f"{sha256_hex(path.read_bytes())}  {path.relative_to(package).as_posix()}\n" for path in sources]
+    digests += [f"{sha256_hex(content)}  {name}\n" for name, content in sorted(shipped_schemas().items())]
+    versions = f"{__version__} {platform.python_version()} {ruamel.yaml.__version__}\n"
+    return sha256_hex("".join([*digests, versions]).encode())
 
 
 def schema_copies(root: Path) -> list[tuple[str, bytes, bytes]]:

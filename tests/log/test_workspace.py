@@ -1,0 +1,104 @@
+"""Which contracts are read again: not those that the log knows to be valid, unless anything speaks against it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hyops_gitops.apply.propose import manifest_sha256
+from hyops_gitops.core.canonical import sha256_hex
+from hyops_gitops.log.entries import Unchanged
+from hyops_gitops.log.parts import AuthorityRef, ContractsRef
+from hyops_gitops.log.workspace import ManagedZone
+from hyops_gitops.validate.validation import Validation
+from tests.support.world import World
+
+FIRST, SECOND = "endpoints/prod/first.yaml", "endpoints/prod/second.yaml"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """A started log, and two contracts."""
+    made = World.make(tmp_path, "off.internal", local=True)
+    made.contract("second", "10.0.0.2")
+    made.commit("Second")
+    return made
+
+
+def record(world: World, rules: str | None, *, outside: bool = False) -> None:
+    """Let the log say that the contracts at HEAD ask for nothing new, and by which rules they are valid."""
+    zone = world.wiring().at("HEAD").zone()
+    writer = zone.entry_writer()
+    log, files = zone.newest(writer), zone.revision.files
+    contracts = ContractsRef(zone.commit, manifest_sha256(files), rules)
+    authority = AuthorityRef(sha256_hex(files[zone.authority.path]), outside_commit=outside)
+    writer.append(log, Unchanged(contracts, authority, ()), log.observed, log.state)
+
+
+def seen(world: World, change: Callable[[ManagedZone], None] = lambda _: None) -> Validation:
+    zone = world.wiring().at("HEAD").zone()
+    change(zone)
+    return zone.validated(zone.log())
+
+
+def in_full(zone: ManagedZone) -> None:
+    zone.workspace.full = True
+
+
+def test_what_was_valid_by_the_same_rules_is_not_read_again(world: World) -> None:
+    record(world, world.wiring().rules)
+    world.contract("second", "10.0.0.3")
+    world.commit("Move second")
+
+    short, full = seen(world), world.wiring().at("HEAD").validation
+
+    assert short.about == frozenset({SECOND})
+    assert [contract.path for contract in short.looked_at] == [SECOND]
+    assert short.contract(FIRST) == full.contract(FIRST)
+    assert (short.contracts, short.findings) == (full.contracts, full.findings)
+
+
+def test_everything_is_read_where_nothing_vouches_for_it(world: World) -> None:
+    before_any = seen(world)
+    record(world, None)
+    unknown = seen(world)
+    record(world, "0" * 64)
+    by_others = seen(world)
+    record(world, world.wiring().rules, outside=True)
+    under_another_file = seen(world)
+
+    assert [one.about for one in (before_any, unknown, by_others, under_another_file)] == [None] * 4
+
+
+def test_everything_is_read_when_asked_or_when_the_authority_changed(world: World) -> None:
+    record(world, world.wiring().rules)
+
+    assert seen(world).about == frozenset()
+    assert seen(world, in_full).about is None
+    world.edit_authority('"max": 3600', '"max": 7200')
+    world.commit("Longer")
+    assert seen(world).about is None
+
+
+def test_a_change_of_the_signers_leaves_the_contracts_alone(world: World) -> None:
+    record(world, world.wiring().rules)
+    world.write("authority/allowed_signers", world.read("authority/allowed_signers") + "# remark\n")
+    world.commit("Remark")
+
+    assert seen(world).about == frozenset()
+
+
+def test_a_record_that_lies_is_believed_by_the_short_way_and_found_by_the_full_one(world: World) -> None:
+    world.contract("first", "8.8.8.8/33")
+    world.commit("A mistake")
+    record(world, world.wiring().rules)
+    world.contract("second", "10.0.0.3")
+    world.commit("Move second")
+
+    believed, found = seen(world), seen(world, in_full)
+    audited = world.cli("audit", "--offline", "--format", "json")
+
+    assert believed.findings == ()
+    assert [(one.path, one.rule) for one in found.findings] == [(FIRST, "target-address")]
+    assert world.cli("validate").exit == 1
+    assert "are recorded as valid, but endpoints/prod/first.yaml is not" in audited.out
