@@ -28,24 +28,26 @@ done
   sed 's/.*/--rawfile & &/' "$w/ids" | xargs -r -L 500 jq -n '$ARGS.named' > "$w/texts" # {BLOB: content}
 )
 
-# Lines COMMIT SHA256  PATH: a manifest is the sha256sum of a commit's contracts and authority files.
+# Lines COMMIT SHA256  PATH. A manifest is the sha256sum of a commit's contracts and authority files, by path.
 awk '
   NR == FNR { sum[$2] = $1; next }
   { print $1, sum[$2] "  " substr($0, length($1 $2) + 3) }
-' "$w/sums" "$w/files" > "$w/manifests"
-while IFS=$'\t' read -r seq commit manifest authority; do
-  awk -v commit="$commit" '$1 == commit { print substr($0, length(commit) + 2) }' "$w/manifests" |
-    sort -k 2 > "$w/manifest"
-  if [ ! -s "$w/manifest" ]; then
-    echo "entry $seq: commit $commit is not on the branch"
-    continue
-  fi
-  [ "$(sha256sum < "$w/manifest" | cut -c1-64)" = "$manifest" ] ||
-    echo "entry $seq: the contracts do not hash to what it says"
-  [ "$authority" = - ] || # given from outside the repository
-    grep -qxF "$authority  authority/$zone.yaml" "$w/manifest" ||
-    echo "entry $seq: another authority file"
-done < <(lines M) > "$w/wrong"
+' "$w/sums" "$w/files" | sort -k 1,1 -k 3 > "$w/listed"
+mkdir "$w/manifests"
+awk -v folder="$w/manifests" '
+  $1 != commit { close(file); commit = $1; file = folder "/" commit }
+  { print substr($0, length(commit) + 2) > file }
+' "$w/listed"
+(cd "$w/manifests" && find . -type f -printf '%P\n' | xargs -r sha256sum) > "$w/manifest-sums" # lines SHA256  COMMIT
+
+# The entries: lines NUMBER COMMIT MANIFEST AUTHORITY, "-" for an authority from outside the repository.
+lines M | awk -v file="authority/$zone.yaml" '
+  part == 1 { manifest[$2] = $1; next }
+  part == 2 { if (substr($0, length($1 $2) + 4) == file) authority[$1] = $2; next }
+  !($2 in manifest) { print "entry " $1 ": commit " $2 " is not on the branch"; next }
+  manifest[$2] != $3 { print "entry " $1 ": the contracts do not hash to what it says" }
+  $4 != "-" && authority[$2] != $4 { print "entry " $1 ": another authority file" }
+' part=1 "$w/manifest-sums" part=2 "$w/listed" part=3 FS='\t' - > "$w/wrong"
 check 'contracts are those that the entries name' "$(head -n 5 "$w/wrong")"
 finish_if_failed
 
