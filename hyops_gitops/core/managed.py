@@ -6,7 +6,7 @@ so `sed 's/ ; .*//' FILE | sha256sum` gives its digest.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.line_map import OWNER, TTL, LineMap
@@ -70,6 +70,7 @@ class ManagedSet:
 
     apex: str
     entries: ManagedLines
+    _zones: list[Zone] = field(default_factory=list, init=False, repr=False, compare=False)  # `zone`, once it was made
 
     @classmethod
     def of(cls, apex: str, entries: Iterable[Managed]) -> "ManagedSet":
@@ -79,10 +80,13 @@ class ManagedSet:
     @property
     def zone(self) -> Zone:
         """The RRsets alone."""
-        lines = self.entries.canonical
-        if lines is None:
-            return Zone.of(self.apex, (entry.rrset for entry in self.entries.values()))
-        return Zone(self.apex, RRsetLines(data=_ORIGIN.sub(b"", lines)))
+        if not self._zones:
+            lines = self.entries.canonical
+            if lines is None:
+                self._zones.append(Zone.of(self.apex, (entry.rrset for entry in self.entries.values())))
+            else:
+                self._zones.append(Zone(self.apex, RRsetLines(data=_ORIGIN.sub(b"", lines))))
+        return self._zones[0]
 
     def rrset(self, key: Key) -> RRset | None:
         """The RRset we own at this key, if any."""
@@ -114,7 +118,11 @@ class ManagedSet:
 
     def with_entries(self, entries: Mapping[Key, Managed | None]) -> "ManagedSet":
         """This set with these entries instead; None: without one."""
-        return ManagedSet(self.apex, self.entries.replaced(entries))
+        changed = ManagedSet(self.apex, self.entries.replaced(entries))
+        if self._zones and self.entries.canonical is not None and changed.entries.canonical is not None:
+            rrsets = {key: entry.rrset if entry else None for key, entry in entries.items()}
+            changed._zones.append(Zone(self.apex, self._zones[0].rrsets.replaced(rrsets)))
+        return changed
 
     def digest(self) -> str:
         """The digest of the RRsets, contracts aside."""
