@@ -39,7 +39,7 @@ class FolderSnapshot:
         """The content of these paths; paths that do not exist are absent."""
         return {path: self._files[path] for path in paths if path in self._files}
 
-    def earlier(self, commit: str) -> "FolderSnapshot":
+    def earlier(self, commit: str, paths: Collection[str]) -> Mapping[str, bytes]:  # noqa: ARG002 - as below
         """Refuse: no earlier state is here.
 
         Raises:

@@ -191,8 +191,8 @@ class EvidenceSnapshot(Protocol):
     def read(self, paths: Collection[str]) -> Mapping[str, bytes]:
         """The content of these paths, without missing ones."""
 
-    def earlier(self, commit: str) -> "EvidenceSnapshot":
-        """The branch at an earlier commit of it, known here."""
+    def earlier(self, commit: str, paths: Collection[str]) -> Mapping[str, bytes]:
+        """As `read`, at an earlier commit of the branch, known here."""
 
     def unchanged_since(self, commit: str) -> Collection[str] | None:
         """The paths whose content is what it was in an earlier commit.

@@ -185,7 +185,7 @@ def read_since(
     checkpoint, same = None, frozenset[str]()
     if last is not None and (last.zone, last.genesis, last.signers_sha256) == under:
         same = frozenset(snapshot.unchanged_since(last.commit) or ())
-        checkpoint = _checkpoint(last, files, same, snapshot.earlier(last.commit)) if same else None
+        checkpoint = _checkpoint(last, files, same, snapshot) if same else None
     files.read([path for path in files if checkpoint is None or path not in same])
     reading = read_log(
         authority.zone,
@@ -206,7 +206,7 @@ def read_since(
 
 
 def _checkpoint(
-    last: Verified, files: Mapping[str, bytes], same: Collection[str], earlier: EvidenceSnapshot
+    last: Verified, files: Mapping[str, bytes], same: Collection[str], snapshot: EvidenceSnapshot
 ) -> Checkpoint | None:
     """Ledger and managed set of the mark, where its entries are unchanged."""
     path = state_path(last.zone)
@@ -215,7 +215,8 @@ def _checkpoint(
     try:
         ledger = Ledger.from_json(last.ledger)
         pinned = decode(files.get(entry_path(last.zone, ledger.count), b"")).envelope.files
-        derived = dict(earlier.read([path, zone_path(last.zone), LOG_PAGE, folder_page(last.zone, ledger.count)]))
+        paths = (path, zone_path(last.zone), LOG_PAGE, folder_page(last.zone, ledger.count))
+        derived = dict(snapshot.earlier(last.commit, paths))
     except InvalidData:
         return None
     entries = (entry_path(last.zone, seq) for seq in range(1, ledger.count + 1))

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from hyops_gitops.adapters.files import replace_file
-from hyops_gitops.adapters.git.objects import read_blobs
+from hyops_gitops.adapters.git.objects import look_up, read_blobs
 from hyops_gitops.adapters.git.process import Git
 from hyops_gitops.adapters.git.trees import ORDINARY, is_full_id, list_tree
 from hyops_gitops.core.errors import HyopsError, InvalidData
@@ -46,9 +46,10 @@ class GitSnapshot:
         contents = read_blobs(self.git, ids.values())
         return {path: contents[object_id] for path, object_id in ids.items()}
 
-    def earlier(self, commit: str) -> "GitSnapshot":
-        """The branch at an earlier commit of it, known here."""
-        return GitSnapshot(self.git, commit)
+    def earlier(self, commit: str, paths: Collection[str]) -> Mapping[str, bytes]:
+        """As `read`, at an earlier commit of the branch, known here."""
+        found = {path: look_up(self.git, f"{commit}:{path}") for path in paths} if is_full_id(commit) else {}
+        return {path: blob.content for path, blob in found.items() if blob and blob.content is not None}
 
     def unchanged_since(self, commit: str) -> frozenset[str] | None:
         """The paths whose content is what it was in an earlier commit.
