@@ -106,9 +106,13 @@ def _matching(matching: Matching) -> Kind:
 
 
 def _list(item: Kind) -> Kind:
+    as_is = item.as_is
+
     def read(value: object) -> object:
         if type(value) is not list:
             raise _expected("a list", value)
+        if as_is is not None and all(type(element) is as_is for element in value):
+            return tuple(value)
         found: list[object] = []
         try:
             found.extend(map(item.read, value))
@@ -308,11 +312,20 @@ def _take(member: Member) -> _Take:
 
 def _inside(take: _Take) -> Callable[[object], object]:
     """The reader of a member of the object above it."""
+    name, place, as_is, read_item, lenient, absent = take
 
     def read(value: object) -> object:
         if type(value) is not dict:
             raise _expected("an object", value)
-        return _taken((take,), value)[0]
+        item = value.get(name)
+        if type(item) is as_is:
+            return item
+        if item is None and lenient:
+            return absent
+        try:
+            return read_item(item)
+        except _Mismatch as error:
+            raise error.below(place) from None
 
     return read
 
