@@ -100,8 +100,8 @@ def _is_of_another(item: pytest.Item, chosen: str) -> bool:
 
 
 def pytest_xdist_auto_num_workers() -> int | None:
-    """Two for each processor, unless the environment has a number: tests wait for servers more than they compute."""
-    return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else 2 * (os.cpu_count() or 1)
+    """Three for each processor, unless the environment has a number: tests wait for servers as long as they compute."""
+    return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else 3 * (os.cpu_count() or 1)
 
 
 def pytest_configure(config: pytest.Config) -> None:
