@@ -18,6 +18,7 @@ from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.parts import AuthorityRef
 from hyops_gitops.log.pinned_heads import SeenHead
 from hyops_gitops.log.workspace import Workspace
+from hyops_gitops.validate.known import KnownContracts
 from hyops_gitops.validate.validation import validate_tree
 
 SeparationOfDuties = Literal["enforce", "warn", "off"]
@@ -101,6 +102,7 @@ class CommitReader:
         self._history = workspace.history
         self._head = head
         self._override = workspace.authority_override
+        self._known = KnownContracts()
         self._facts: dict[tuple[str, AuthorityRef], CommitFacts] = {}
 
     def facts(self, zone: str, commit: str, authority: AuthorityRef) -> CommitFacts | None:
@@ -124,7 +126,9 @@ class CommitReader:
         tree = self._history.tree(commit)
         override = self._override if ref.outside_commit and self._is_override(ref) else None
         workspace = self._workspace
-        validation = validate_tree(tree, workspace.read, workspace.check, authority_override=override)
+        validation = validate_tree(
+            tree, workspace.read, workspace.check, authority_override=override, known=self._known
+        )
         authority, files = validation.authority, validation.files
         own = files.get(f"authority/{zone}.yaml")
         return CommitFacts(

@@ -181,9 +181,7 @@ class _Audit:
 
     def _settled(self, log: Log | None) -> bool:
         recorded = log.recorded if log else None
-        return recorded is not None and recorded.contracts.manifest == manifest_sha256(
-            self.zone.revision.validation.files
-        )
+        return recorded is not None and recorded.contracts.manifest == manifest_sha256(self.zone.revision.files)
 
     # --- the zone
 

@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Literal
 
 from hyops_gitops.core.authority import Authority
-from hyops_gitops.core.context import ZoneContext, zone_context
+from hyops_gitops.core.context import zone_context
 from hyops_gitops.core.contract import Contract
 from hyops_gitops.core.document import Document, DocumentReader, Fields, SchemaChecker
 from hyops_gitops.core.exchange import SourceFile
@@ -27,25 +27,17 @@ from hyops_gitops.validate.building import (
     ContractDraft,
     build_authority,
     build_contract,
-    draft_contract,
     genesis_digest,
 )
 from hyops_gitops.validate.concerned import Scope, find_concerned
-from hyops_gitops.validate.name_rules import check_aliases, check_name
+from hyops_gitops.validate.known import KnownContracts, about_contract
+from hyops_gitops.validate.name_rules import check_aliases
 from hyops_gitops.validate.reference_rules import (
     TARGET_DANGLING,
     TARGET_DELETED,
     Deletions,
     check_references,
     references,
-)
-from hyops_gitops.validate.target_rules import (
-    check_cutover_ttl,
-    check_home,
-    check_readiness,
-    check_sites,
-    check_targets,
-    check_ttl,
 )
 
 SCHEMA_COPY_STALE = Rule(
@@ -160,7 +152,7 @@ class Start:
     theirs: SourceTree | None = None  # its state elsewhere; a path that is the same there did not change in this tree
 
 
-def validate_tree(
+def validate_tree(  # noqa: PLR0913 - named, each with a default
     tree: SourceTree | Contents,
     read: DocumentReader,
     check: SchemaChecker,
@@ -170,6 +162,7 @@ def validate_tree(
     as_of: date | None = None,
     copies: Iterable[Copy] = (),
     scope: Scope | None = None,
+    known: KnownContracts | None = None,
 ) -> Validation:
     """Check everything below `endpoints/` and `authority/`, or what a scope is about.
 
@@ -182,12 +175,14 @@ def validate_tree(
         as_of: Today, to report aliases past their day; None: they are not reported.
         copies: The repository's copies of our schemas.
         scope: The contracts to look at; None, or where it cannot be answered from a few: all.
+        known: Contracts of other trees that were read by the same reader and checker, which remember.
     """
+    known = KnownContracts() if known is None else known
     files = tree if isinstance(tree, Contents) else Contents(tree)
     if scope is None:
         files = Contents(files.tree, files.tree.files())
     tree = files.tree
-    forms = _Forms(files, read, check)
+    forms = _Forms(files, read, check, known)
     layout = _lay_out(files.paths)
     sources = files.sources([*layout.authorities, SIGNERS_PATH])
     own = next((forms.document("authority", sources[path]) for path in layout.authorities), None)
@@ -206,6 +201,7 @@ def validate_tree(
         start=start,
         as_of=as_of,
         copies=copies,
+        known=known,
     )
     if scope is not None and concerned is None:
         return everything()
@@ -218,7 +214,7 @@ def validate_tree(
         *foreign,
         *_about_signers(sources.get(SIGNERS_PATH)),
         *_about_start(start, tree, sources.get(SIGNERS_PATH), read),
-        *(problem for draft in drafts for problem in _about_contract(draft, context)),
+        *known.findings(drafts, context),
         *check_aliases(drafts, context, as_of),
         *check_references(drafts, context, _deletions(start, layout.contracts)),
         *forms.findings,
@@ -235,7 +231,7 @@ def validate_tree(
     sound = (draft for draft in drafts if draft.path in here and draft.path not in invalid)
     validation = Validation(
         authority=_with_genesis_of(authority, own) if authority is not None and own is not None else authority,
-        looked_at=() if authority is None else tuple(build_contract(draft, authority) for draft in sound),
+        looked_at=() if authority is None else tuple(known.contract(draft, authority) for draft in sound),
         findings=tuple(sorted(findings)),
         checked=len(here),
         files=files,
@@ -246,7 +242,7 @@ def validate_tree(
 
     def read_other(path: str) -> Contract | None:
         draft = forms.drafts_of(tree, [path]).get(path)
-        problems = () if draft is None else (*forms.findings, *_about_contract(draft, context))
+        problems = () if draft is None else (*forms.findings, *about_contract(draft, context))
         wrong = any(problem.path == path and problem.severity is Severity.ERROR for problem in problems)
         return None if draft is None or wrong or authority is None else build_contract(draft, authority)
 
@@ -266,10 +262,11 @@ _lay_out = lru_cache(maxsize=1)(lay_out)  # of two scopes of a tree it is the sa
 class _Forms:
     """Turns files into documents, and collects findings about their form."""
 
-    def __init__(self, files: Contents, read: DocumentReader, check: SchemaChecker) -> None:
+    def __init__(self, files: Contents, read: DocumentReader, check: SchemaChecker, known: KnownContracts) -> None:
         self._files = files
         self._read = read
         self._check = check
+        self._known = known
         self._drafts: dict[str, ContractDraft | None] = {}
         self.findings: list[Finding] = []
 
@@ -292,28 +289,16 @@ class _Forms:
         Findings are kept of the own tree alone.
         """
         if tree is not self._files.tree:
-            return _Forms(Contents(tree), self._read, self._check).drafts_of(tree, paths)
+            return _Forms(Contents(tree), self._read, self._check, self._known).drafts_of(tree, paths)
         for path, source in self._files.sources([path for path in paths if path not in self._drafts]).items():
             document = self.document("endpoint", source)
-            self._drafts[path] = None if document is None else draft_contract(document)
+            self._drafts[path] = None if document is None else self._known.draft(document)
         read = ((path, self._drafts.get(path)) for path in sorted(paths))
         return {path: draft for path, draft in read if draft is not None}
 
 
 def _unreadable(source: SourceFile) -> Finding:
     return finding(FILE_PROBLEM, source.path, START, source.problem or "cannot be read")
-
-
-def _about_contract(draft: ContractDraft, context: ZoneContext) -> Iterator[Finding]:
-    yield from check_name(draft, context)
-    yield from check_ttl(draft, context)
-    yield from check_cutover_ttl(draft, context)
-    yield from check_home(draft)
-    yield from check_readiness(draft)
-    misplaced = tuple(check_targets(draft, context))
-    yield from misplaced
-    if not misplaced:  # a wrong target is reported once, not as a missing active site too
-        yield from check_sites(draft)
 
 
 def _about_signers(source: SourceFile | None) -> tuple[Finding, ...]:
