@@ -10,13 +10,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_ssh_private_key
 
 from bench.compare.measure import Command, CommandFailed, Sample, measure, run
 from bench.compare.ours import Ours
 from bench.compare.tree import Tree
+from bench.make_log import Key
 from hyops_gitops.adapters.git.evidence import GitEvidenceStore
 from hyops_gitops.apply.propose import manifest_sha256
 from hyops_gitops.cli.wiring import LocalWorkspace
@@ -28,6 +32,7 @@ from hyops_gitops.lab.model import Lab, LabServer
 from hyops_gitops.log.entries import Intent, Result
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.parts import AuthorityRef, ContractsRef, Lease, ZoneDigests
+from hyops_gitops.log.workspace import ManagedZone
 from hyops_gitops.log.writer import EntryWriter
 from hyops_gitops.plan.plan import Action, Change
 from hyops_gitops.plan.state import after_changes
@@ -62,19 +67,22 @@ class Site:
         lab = Lab(ZONE, "gsqlite3", "none", primary, (secondary,), made_directory=False, directory=folder)
         tree = Tree(endpoints)
         ours = Ours(folder / "ours", ZONE, lab, tree, program)
-        workspace = LocalWorkspace(ours.root, ours.environ).replaced(
-            open_store=lambda settings: GitEvidenceStore(ours.remote, settings.branch, None)
-        )
-        zone = workspace.at("HEAD").zone()
+        zone = _zone(ours)
         files = zone.revision.validation.files
         asked, approved = Person("Ada Example", "1001"), Approval(Person("Bob Example", "1002"), zone.commit)
         merged = MergedCommit(zone.commit, "Move a service", asked, datetime.now(UTC), (approved,), pull_request="4711")
+        authority = AuthorityRef("d" * 64, outside_commit=False)
         contracts = ContractsRef(zone.commit, manifest_sha256(files))
         site = cls(
-            ours, zone.entry_writer(), zone.log(), contracts, AuthorityRef("d" * 64, outside_commit=False), merged
+            ours,
+            zone.entry_writer(_signer(ours.key)),
+            zone.log(),
+            contracts,
+            authority,
+            merged,
         )
         site.apply([site.change(index, None, tree.target(index)) for index in range(endpoints)])
-        return site
+        return replace(site, log=_zone(ours).log())  # as the next applier reads it
 
     def change(self, index: int, before: str | None, after: str) -> Change:
         """One endpoint's new address."""
@@ -121,6 +129,21 @@ class Site:
             index = number // 2 % tree.size
             there, elsewhere = tree.target(index), f"10.99.{index >> 8}.{index & 255}"
             self.apply([self.change(index, *((there, elsewhere) if number % 2 else (elsewhere, there)))])
+
+
+def _signer(file: Path) -> Key:
+    """A signer with the key of a file, without a process for each signature."""
+    private = load_ssh_private_key(file.read_bytes(), None)
+    assert isinstance(private, Ed25519PrivateKey)
+    return Key(private)
+
+
+def _zone(ours: Ours) -> ManagedZone:
+    """The zone with a log that is written to the remote's own repository."""
+    workspace = LocalWorkspace(ours.root, ours.environ).replaced(
+        open_store=lambda settings: GitEvidenceStore(ours.remote, settings.branch, None)
+    )
+    return workspace.at("HEAD").zone()
 
 
 def main(arguments: list[str]) -> int:

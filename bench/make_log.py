@@ -36,19 +36,23 @@ _START = datetime(2026, 1, 1, tzinfo=UTC)
 class Key:
     """An ed25519 key that signs without leaving this process."""
 
-    def __init__(self) -> None:
-        self.private = Ed25519PrivateKey.generate()
+    def __init__(self, private: Ed25519PrivateKey | None = None) -> None:
+        self.private = private or Ed25519PrivateKey.generate()
         raw = self.private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
         self._wire = _string(b"ssh-ed25519") + _string(raw)
+
+    def public_key(self) -> str:
+        """As a `Signer`."""
+        return self.text
 
     @property
     def text(self) -> str:
         """`<type> <base64>`."""
         return f"ssh-ed25519 {base64.b64encode(self._wire).decode()}"
 
-    def sign(self, message: bytes) -> bytes:
+    def sign(self, message: bytes, namespace: str = "hyops-gitops") -> bytes:
         """What `ssh-keygen -Y sign` would write."""
-        unsigned = SshSignature(self._wire, "hyops-gitops", "sha512", b"")
+        unsigned = SshSignature(self._wire, namespace, "sha512", b"")
         made = self.private.sign(signed_data(unsigned, message))
         return armour(replace(unsigned, signature=_string(b"ssh-ed25519") + _string(made)))
 

@@ -26,14 +26,14 @@ class Ours:
 
     def __init__(self, folder: Path, zone: str, lab: Lab, tree: Tree, program: Sequence[str]) -> None:
         self.folder, self.zone, self.lab, self.tree, self._program = folder, zone, lab, tree, program
-        self.remote, self.root, self._key = folder / "remote.git", folder / "clone", folder / "key"
+        self.remote, self.root, self.key = folder / "remote.git", folder / "clone", folder / "key"
         folder.mkdir()
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") and name != "CI"}
         self.environ = {
             **inherited,
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_CONFIG_SYSTEM": os.devnull,
-            "HYOPS_SIGNING_KEY_FILE": str(self._key),
+            "HYOPS_SIGNING_KEY_FILE": str(self.key),
             "POWERDNS_API_KEY": lab.api_key,
             "HYOPS_PRIMARY_URL": lab.primary.api_url,
             "HYOPS_SECONDARY_URLS": ",".join(server.api_url for server in lab.secondaries),
@@ -44,9 +44,9 @@ class Ours:
 
     def _begin(self) -> None:
         """The remote, with everything in one pack as a forge has it; a clone of it; the log."""
-        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", self._key)
+        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", self.key)
         run("git", "init", "-q", "--bare", "-b", "main", self.remote)
-        public = " ".join(self._key.with_suffix(".pub").read_text().split()[:2])
+        public = " ".join(self.key.with_suffix(".pub").read_text().split()[:2])
         files = {"authority/allowed_signers": f"{PRINCIPAL} {public}\n", self._authority: self._authority_text()}
         files |= {self.tree.path(index): self.tree.contract(index, self.zone) for index in range(self.tree.size)}
         parts = ["commit refs/heads/main\ncommitter Bench <bench@example.invalid> 1767225600 +0000\ndata 5\nbegin\n"]
