@@ -84,7 +84,9 @@ class OctoDns(_Peer):
         if not case.peers:
             return None
         program = str(self.programs / ("octodns-validate" if case.peers == "validate" else "octodns-sync"))
-        return self._run(program, "--config-file=config.yaml", *(["--doit"] if case.peers == "apply" else []))
+        return self._run(
+            program, "--config-file=config.yaml", *(["--doit", "--force"] if case.peers == "apply" else [])
+        )
 
 
 class DnsControl(_Peer):
