@@ -23,6 +23,8 @@ _Key = tuple[str, str]  # owner name, type
 
 V = TypeVar("V")
 
+_WORTH_ALL = 128  # octets of lines for each value that is asked for: where there are less, all are read at once
+
 # An absolute owner, or name in rdata, that no spelling rule changes: lower case, one final dot that is not escaped.
 OWNER = rb"[!-@\[-~]*[!-\-/-@\[\]-~]\."
 TTL = rb"(?:0|[1-9][0-9]{0,9})"
@@ -34,7 +36,7 @@ _HEAD = re.compile(rb"^([^ ]+) [0-9]+ IN ([^ ]+)", re.MULTILINE)
 class LineMap(Mapping[_Key, V]):
     """A mapping over canonical lines, or over objects."""
 
-    __slots__ = ("_data", "_objects", "_odd", "_plain", "_types")
+    __slots__ = ("_asked", "_data", "_objects", "_odd", "_plain", "_types")
 
     def __init__(
         self,
@@ -47,6 +49,7 @@ class LineMap(Mapping[_Key, V]):
         self._data = data
         self._odd: Mapping[_Key, V] | None = None if data is None else odd or {}  # None: made of objects
         self._plain = True if data is not None else None  # whether each line says what its key is; None: not known
+        self._asked = 0  # values made of lines
         self._types: dict[str, list[str]] | None = None  # of each name, where it was asked for
 
     @staticmethod
@@ -91,6 +94,9 @@ class LineMap(Mapping[_Key, V]):
             return self._objects[key]
         if self._odd and key in self._odd:
             return self._odd[key]
+        self._asked += 1
+        if self._asked * _WORTH_ALL > len(self.data):
+            return self._all()[key]
         lines = [line for line in self._lines_at(key[0]) if line.split(" ", 4)[3] == key[1]]
         if not lines:
             raise KeyError(key)

@@ -130,6 +130,19 @@ def test_a_mark_about_something_else_is_not_used(site: Site) -> None:
         assert json.loads(mark_of(site).read_bytes()) == fields
 
 
+def test_a_mark_whose_ledger_is_of_another_commit_is_not_used(site: Site) -> None:
+    signatures_checked(site)
+    older = json.loads(mark_of(site).read_bytes())
+    site.change()
+    site.apply()
+    signatures_checked(site)
+    newer = json.loads(mark_of(site).read_bytes())
+    for lie in ({**newer, "ledger": older["ledger"]}, {**newer, "commit": older["commit"]}):
+        mark_of(site).write_text(json.dumps(lie))
+        assert signatures_checked(site) == everything(site)
+        assert json.loads(mark_of(site).read_bytes()) == newer
+
+
 def test_a_broken_mark_is_ignored(site: Site) -> None:
     for content in (b"", b"{", b"[]", b"\xff", b"[" * 4000, b'{"format":"hyops-verified/2"}'):
         mark_of(site).write_bytes(content)
