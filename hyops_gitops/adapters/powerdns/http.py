@@ -112,7 +112,9 @@ class PowerDnsHttp:
                 raise self._failure(error, connected=False, sent=False) from error
             try:
                 connection.sock.settimeout(self.timeout_s)
-                connection.request(method, target, body=upload, headers=headers)
+                # A server that refuses a body by its size replies and closes while we still send: the reply counts.
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                    connection.request(method, target, body=upload, headers=headers)
                 response = connection.getresponse()
                 lowered = {name.lower(): value for name, value in response.getheaders()}
                 return Reply(response.status, lowered, _body(response))

@@ -32,6 +32,7 @@ class RawServer:
     listener: socket.socket
     behaviours: list[Behaviour]
     requests: list[bytes] = field(default_factory=list)
+    reads_bodies: bool = True
 
     @property
     def url(self) -> str:
@@ -45,7 +46,7 @@ class RawServer:
             except OSError:
                 return  # closed: the test is over
             with connection:
-                request = _read_request(connection)
+                request = _read_request(connection) if self.reads_bodies else connection.recv(1)
                 self.requests.append(request)
                 behaviour = self.behaviours.pop(0) if len(self.behaviours) > 1 else self.behaviours[0]
                 behaviour(connection, request)
@@ -383,6 +384,14 @@ def test_a_cut_explanation_of_a_refusal_is_still_a_refusal(raw_server: StartServ
     server = raw_server(lambda connection, _: connection.sendall(cut))
     with pytest.raises(ServerRefused):
         writer(server.url).patch([], [RECORD])
+
+
+def test_a_refusal_that_arrives_while_the_body_is_sent_is_a_refusal(raw_server: StartServer) -> None:
+    server = raw_server(reply("400 Bad Request", b"Request Body too large"))
+    server.reads_bodies = False
+    many = [RRset.of(f"n{number}.{ZONE}", "A", 60, ["10.0.0.1"]) for number in range(60_000)]
+    with pytest.raises(ServerRefused):
+        writer(server.url).patch([], many)
 
 
 def test_what_is_too_big_is_refused_before_anything_is_sent(raw_server: StartServer) -> None:
