@@ -13,8 +13,6 @@ from hyops_gitops.core.errors import OutsideFailure, Refused, UsageError
 from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.layout import MAX_FILE_BYTES, ROOTS
 from hyops_gitops.core.tree import SourceTree
-from hyops_gitops.log.segment import SEGMENTS, is_segment_id
-from hyops_gitops.recover.bundle import INSTALL
 
 
 def replace_file(path: Path, content: bytes, *, private: bool = False) -> None:
@@ -139,6 +137,8 @@ def source_tree() -> Path | None:
 
 def bundle_files() -> dict[str, bytes]:
     """Files of the program in every bundle, beside its wheel."""
+    from hyops_gitops.recover.bundle import INSTALL  # noqa: PLC0415 - for bundles alone
+
     scripts = shipped_directory("script")
     files = {f"script/{name}": scripts / name for name in _AUDIT_FILES} | {INSTALL: scripts / "bundle-install"}
     return {path: file.read_bytes() for path, file in files.items()}
@@ -294,12 +294,15 @@ class DiskSegments:
     """The segments under one directory's `segments/`."""
 
     def __init__(self, root: Path) -> None:
+        from hyops_gitops.log.segment import SEGMENTS, is_segment_id  # noqa: PLC0415 - for segments alone
+
         self._folder = root / SEGMENTS.rstrip("/")
+        self._is_segment_id = is_segment_id
 
     def segments(self) -> list[str]:
         """The name of each segment's folder, sorted."""
         try:
-            return sorted(entry.name for entry in self._folder.iterdir() if is_segment_id(entry.name))
+            return sorted(entry.name for entry in self._folder.iterdir() if self._is_segment_id(entry.name))
         except FileNotFoundError:
             return []
         except OSError as error:

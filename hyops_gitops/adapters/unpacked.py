@@ -9,14 +9,13 @@ Of history there is only what a bundle carries: the commits not applied yet, and
 """
 
 import hashlib
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from hyops_gitops.adapters.checkout import archived_commit
 from hyops_gitops.adapters.files import WorkTree
-from hyops_gitops.adapters.git.work_tree import GitWorkTree
 from hyops_gitops.adapters.ssh.signing import SshVerifier
 from hyops_gitops.core.errors import HyopsError, InvalidData, OutsideFailure, UsageError
 from hyops_gitops.core.exchange import CommitInfo
@@ -24,7 +23,6 @@ from hyops_gitops.core.layout import ROOTS, SIGNERS_PATH
 from hyops_gitops.core.signers import SignerSet, parse_allowed_signers
 from hyops_gitops.core.sshsig import parse_signature
 from hyops_gitops.core.text import first_few
-from hyops_gitops.core.tree import SourceTree
 from hyops_gitops.recover.bundle import (
     INFO,
     OWN_FOLDERS,
@@ -37,36 +35,6 @@ from hyops_gitops.recover.bundle import (
     differences,
     parse_sums,
 )
-
-ARCHIVE_MARK = ".git_archival.txt"
-_NODE = re.compile(r"^node: *([0-9a-f]{40}(?:[0-9a-f]{24})?)$", re.MULTILINE)
-_LONGEST_MARK = 4096  # octets
-
-
-def is_unpacked(root: Path) -> bool:
-    """Whether this folder is to be read without git."""
-    if (root / ".git").exists():
-        return False
-    if (root / INFO).is_file() or archived_commit(root) is not None:
-        return True
-    return not any((parent / ".git").exists() for parent in root.parents)
-
-
-def work_tree(root: Path) -> SourceTree:
-    """A repository's files as git would commit them, or as they are."""
-    return WorkTree(root) if is_unpacked(root) else GitWorkTree(root)
-
-
-def archived_commit(root: Path) -> str | None:
-    """The commit written into an archive, None where there is none."""
-    try:
-        with (root / ARCHIVE_MARK).open("rb") as file:
-            text = file.read(_LONGEST_MARK).decode("ascii", "replace")
-    except OSError:
-        return None
-    match = _NODE.search(text)
-    return match[1] if match else None
-
 
 _SHOWN = 3
 

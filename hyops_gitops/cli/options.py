@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from hyops_gitops.adapters.unpacked import work_tree
+from hyops_gitops.adapters.checkout import work_tree
 from hyops_gitops.cli.output import note, show_event
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.findings import printable

@@ -6,13 +6,15 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from typing import Protocol, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 import click
 
 from hyops_gitops.core.errors import Unconfirmed, UsageError
-from hyops_gitops.core.events import Event, ServerSeen, Step, Warned
 from hyops_gitops.core.findings import printable
+
+if TYPE_CHECKING:
+    from hyops_gitops.core.events import Event
 
 # Legal in JSON as they are, but no UTF-8 (file names may hold any byte), or an order to a terminal.
 _ESCAPED = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -109,8 +111,11 @@ def _drop_the_rest() -> None:
     os.close(nowhere)
 
 
-def show_event(event: Event) -> None:
+def show_event(event: "Event") -> None:
     """One line for each event."""
+    from hyops_gitops.apply.text import server_line  # noqa: PLC0415 - `--version` and the hook show none
+    from hyops_gitops.core.events import ServerSeen, Step, Warned  # noqa: PLC0415 - as above
+
     match event:
         case Step(text):
             note(f"- {printable(text)}")

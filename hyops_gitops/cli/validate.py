@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from hyops_gitops import __version__
+from hyops_gitops.adapters.checkout import work_tree
 from hyops_gitops.adapters.files import read_source
 from hyops_gitops.adapters.git.work_tree import StagedTree
 from hyops_gitops.adapters.host.machine import SystemClock
-from hyops_gitops.adapters.unpacked import work_tree
 from hyops_gitops.adapters.yaml.reader import read_document
 from hyops_gitops.adapters.yaml.schema import check_document, schema_copies
 from hyops_gitops.cli.options import common_options, find_repository, inside

@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.findings import printable
 from hyops_gitops.log.chain import Problem
-from hyops_gitops.log.history import NameChange
-from hyops_gitops.log.keys import KeyRow
+
+if TYPE_CHECKING:  # an apply prints neither
+    from hyops_gitops.log.history import NameChange
+    from hyops_gitops.log.keys import KeyRow
 
 
 def problem_lines(problems: Iterable[Problem]) -> list[str]:
@@ -15,12 +18,12 @@ def problem_lines(problems: Iterable[Problem]) -> list[str]:
     return [f"{printable(problem.where)}: {problem.code}: {printable(problem.message)}" for problem in problems]
 
 
-def keys_text(rows: Sequence[KeyRow]) -> str:
+def keys_text(rows: "Sequence[KeyRow]") -> str:
     """A block for each key."""
     return "\n".join(line for row in rows for line in _key_lines(row)) or "no key is listed"
 
 
-def _key_lines(row: KeyRow) -> Iterator[str]:
+def _key_lines(row: "KeyRow") -> Iterator[str]:
     recovery = ", recovery key" if row.recovery else ""
     yield f"{printable(row.principal)} {row.fingerprint}: {row.status}{recovery}"
     yield f"  namespaces {'any' if row.namespaces is None else ' '.join(row.namespaces)}"
@@ -41,12 +44,12 @@ def _key_lines(row: KeyRow) -> Iterator[str]:
         yield f"  used       from entry {row.first_use} to {row.last_use}"
 
 
-def history_text(name: str, changes: Sequence[NameChange]) -> str:
+def history_text(name: str, changes: "Sequence[NameChange]") -> str:
     """A block for each change, oldest first."""
     return "\n".join([name, *(line for change in changes for line in _change_lines(change))])
 
 
-def _change_lines(change: NameChange) -> Iterator[str]:
+def _change_lines(change: "NameChange") -> Iterator[str]:
     old, new = (printable(" ".join(values)) or "nothing" for values in (change.old, change.new))
     served = {True: ", served everywhere it must be", False: ", not served everywhere it must be", None: ""}
     outcome = "found, made outside the log" if change.outcome == "found" else change.outcome

@@ -10,11 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hyops_gitops import __version__
-from hyops_gitops.core.authority import ApiEndpoint
 from hyops_gitops.core.errors import OutsideFailure, Refused
 from hyops_gitops.core.text import masked
+
+if TYPE_CHECKING:
+    from hyops_gitops.core.authority import ApiEndpoint
 
 
 class SystemClock:
@@ -37,7 +40,7 @@ PRIMARY_URL = "HYOPS_PRIMARY_URL"
 SECONDARY_URLS = "HYOPS_SECONDARY_URLS"
 
 
-def primary_key(api: ApiEndpoint, environ: Mapping[str, str]) -> str:
+def primary_key(api: "ApiEndpoint", environ: Mapping[str, str]) -> str:
     """The primary's API key.
 
     Raises:
@@ -67,7 +70,7 @@ def primary_key(api: ApiEndpoint, environ: Mapping[str, str]) -> str:
     return key
 
 
-def secondary_key(api: ApiEndpoint, environ: Mapping[str, str]) -> str | None:
+def secondary_key(api: "ApiEndpoint", environ: Mapping[str, str]) -> str | None:
     """A secondary's API key, None where unset or of another URL.
 
     NOTIFY does its work then.
