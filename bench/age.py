@@ -22,11 +22,11 @@ from bench.compare.ours import Ours
 from bench.compare.tree import Tree
 from bench.make_log import Key
 from hyops_gitops.adapters.git.evidence import GitEvidenceStore
-from hyops_gitops.apply.propose import manifest_sha256
 from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.authority import ServerAddress
 from hyops_gitops.core.people import Approval, MergedCommit, Person
 from hyops_gitops.core.server_report import RecordedAnswer, ServerReport
+from hyops_gitops.core.tree import manifest_sha256
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.lab.model import Lab, LabServer
 from hyops_gitops.log.entries import Intent, Result

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from hyops_gitops.apply.propose import LastRecordedTree, commits_after, manifest_sha256, read_past
+from hyops_gitops.apply.propose import LastRecordedTree, commits_after, read_past
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.declaration import read_trailers
@@ -120,7 +120,7 @@ class Opened:
             signers=zone.signers,
             writer=writer,
             log=log,
-            contracts=ContractsRef(zone.commit, manifest_sha256(validation.files), rules),
+            contracts=ContractsRef(zone.commit, zone.revision.tree.manifest_sha256(), rules),
             authority_ref=AuthorityRef(
                 sha256_hex(validation.files[zone.authority.path] if outside is None else outside),
                 outside_commit=outside is not None,

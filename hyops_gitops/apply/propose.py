@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.contract import Contract
 from hyops_gitops.core.declaration import COMMIT_TRAILER, TrailerProblem, Untaken, read_trailers, without_repeated
 from hyops_gitops.core.document import DocumentReader, SchemaChecker
@@ -149,12 +148,6 @@ def _rebased(recorded: ManagedSet, observed: Zone) -> ManagedSet:
             if key in observed.rrsets
         ),
     )
-
-
-def manifest_sha256(files: Mapping[str, bytes]) -> str:
-    """The digest of a tree: of what sha256sum prints, by path."""
-    lines = (f"{sha256_hex(content)}  {path}\n" for path, content in sorted(files.items()))
-    return sha256_hex("".join(lines).encode())
 
 
 def commits_after(log: Log, commit: str, history: History) -> tuple[CommitInfo, ...]:

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from hyops_gitops.apply.propose import manifest_sha256
 from hyops_gitops.audit.report import ALWAYS, Period
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.canonical import sha256_hex
@@ -14,6 +13,7 @@ from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.findings import Finding
 from hyops_gitops.core.server_report import Server
 from hyops_gitops.core.servers import servers_of
+from hyops_gitops.core.tree import manifest_sha256
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.parts import AuthorityRef
 from hyops_gitops.log.pinned_heads import SeenHead

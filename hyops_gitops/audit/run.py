@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 
-from hyops_gitops.apply.propose import manifest_sha256
 from hyops_gitops.audit.approvals import FirstParentLine, check_population
 from hyops_gitops.audit.checks import (
     check_gaps,
@@ -28,6 +27,7 @@ from hyops_gitops.core.network import DnsClient, ZoneReader
 from hyops_gitops.core.ports import EvidenceSnapshot
 from hyops_gitops.core.servers import Answers, DnsServer, Expectation, ask_all, servers_of
 from hyops_gitops.core.text import first_few
+from hyops_gitops.core.tree import manifest_sha256
 from hyops_gitops.core.zone import Key, Zone
 from hyops_gitops.log.admin_entries import Gap
 from hyops_gitops.log.branch import SIGNERS_PATH, Signers, read_evidence, read_signers

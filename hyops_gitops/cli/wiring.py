@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING
 import click
 
 from hyops_gitops import __version__
+from hyops_gitops.adapters.checkout import ARCHIVE_MARK, is_unpacked, work_tree
 from hyops_gitops.adapters.files import read_source
 from hyops_gitops.adapters.git.clone import GitRepository
 from hyops_gitops.adapters.git.evidence import GitEvidenceStore
+from hyops_gitops.adapters.git.process import Git
 from hyops_gitops.adapters.git.snapshot import GitVerifiedMark
 from hyops_gitops.adapters.host.machine import (
     SystemClock,
@@ -30,7 +32,6 @@ from hyops_gitops.adapters.host.machine import (
     secondary_key,
 )
 from hyops_gitops.adapters.ssh.signing import SshKeygenSigner, SshVerifier, signer_from_environment
-from hyops_gitops.adapters.unpacked import ARCHIVE_MARK, is_unpacked, work_tree
 from hyops_gitops.adapters.yaml.reader import read_document
 from hyops_gitops.adapters.yaml.schema import check_document
 from hyops_gitops.cli.output import note
@@ -145,6 +146,7 @@ class LocalWorkspace(Workspace):
         super().__init__(on_event, authority_source(authority_file))
         self.root = root
         self.environ = os.environ if environ is None else environ
+        self._git = Git(root)
 
     @cached_property
     def _unpacked(self) -> Unpacked | None:
@@ -155,7 +157,7 @@ class LocalWorkspace(Workspace):
     def history(self) -> History:
         """The contracts' history, of a clone or of a folder without git."""
         if self._unpacked is None:
-            return GitRepository(self.root)
+            return GitRepository(self._git)
         from hyops_gitops.adapters.unpacked import UnpackedHistory
 
         return UnpackedHistory(self._unpacked)
@@ -164,7 +166,7 @@ class LocalWorkspace(Workspace):
         """The clone, for an audit's questions; None without git."""
         from hyops_gitops.adapters.git.clone import GitCustody
 
-        return GitCustody(self.root) if self._unpacked is None else None
+        return GitCustody(self._git) if self._unpacked is None else None
 
     @cached_property
     def rules(self) -> str:  # type: ignore[override]  # made when it is first asked for
@@ -185,7 +187,7 @@ class LocalWorkspace(Workspace):
     @cached_property
     def mark(self) -> VerifiedMark | None:
         """A clone's cache of its verified log; None without git."""
-        return GitVerifiedMark(self.root) if self._unpacked is None else None
+        return GitVerifiedMark(self._git) if self._unpacked is None else None
 
     def bundle(self) -> BundleInfo | None:
         """The description of the bundle that this folder was unpacked from.
@@ -201,7 +203,7 @@ class LocalWorkspace(Workspace):
 
         if self._unpacked is not None:
             return UnpackedEvidence(self._unpacked)
-        return GitEvidenceStore(self.root, settings.branch, settings.remote, settings.mirrors)
+        return GitEvidenceStore(self._git, settings.branch, settings.remote, settings.mirrors)
 
     def require_clone(self) -> None:
         if self._unpacked is not None:

@@ -107,6 +107,11 @@ def split_string(data: bytes) -> tuple[bytes, bytes]:
     return data[_LENGTH_OCTETS:end], data[end:]
 
 
+def join_strings(*values: bytes) -> bytes:
+    """These as SSH strings (RFC 4251 section 5), one after another."""
+    return b"".join(map(_string, values))
+
+
 def _parse_blob(blob: bytes) -> SshSignature:
     head = len(_MAGIC) + 4
     if not blob.startswith(_MAGIC):

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
+from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.exchange import SourceFile
 
 # What lets a name stand in a file otherwise than byte by byte: an escape of YAML (`\x70`, `\` at the end of a line),
@@ -44,6 +45,10 @@ class SourceTree(ABC):
         A file that cannot be read counts as changed, unless ids show that it is the same.
         """
         return differing({file.path: file for file in self.files()}, {file.path: file for file in other.files()})
+
+    def manifest_sha256(self) -> str:
+        """The digest of the tree's manifest."""
+        return manifest_sha256(contents_of(self.files()))
 
     def mentioning(self, texts: Collection[str]) -> frozenset[str]:
         """The readable files that hold one of these texts.
@@ -88,6 +93,26 @@ class Contents(Mapping[str, bytes]):
     def __len__(self) -> int:
         """The number of readable files."""
         return sum(1 for _ in self)
+
+
+def contents_of(files: Iterable[SourceFile]) -> dict[str, bytes]:
+    """The readable files by path."""
+    return {file.path: file.content for file in files if file.content is not None}
+
+
+def manifest_sha256(files: Mapping[str, bytes]) -> str:
+    """The digest of a manifest."""
+    return sha256_hex(manifest_of(files))
+
+
+def manifest_of(files: Mapping[str, bytes]) -> bytes:
+    """What sha256sum prints of these files, by path."""
+    return b"".join(manifest_line(path, content) for path, content in sorted(files.items()))
+
+
+def manifest_line(path: str, content: bytes) -> bytes:
+    """One file's line of a manifest."""
+    return f"{sha256_hex(content)}  {path}\n".encode()
 
 
 def mentions(texts: Collection[str]) -> re.Pattern[bytes]:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from hyops_gitops.apply.propose import manifest_sha256
 from hyops_gitops.core.canonical import sha256_hex
+from hyops_gitops.core.tree import manifest_sha256
 from hyops_gitops.log.entries import Unchanged
 from hyops_gitops.log.parts import AuthorityRef, ContractsRef
 from hyops_gitops.log.workspace import ManagedZone

@@ -13,7 +13,7 @@ from hyops_gitops.adapters.yaml.edit import add_scalar
 from hyops_gitops.adapters.yaml.reader import read_document
 from hyops_gitops.adapters.yaml.schema import check_document
 from hyops_gitops.apply.opening import merged_commit
-from hyops_gitops.apply.propose import PlanBase, manifest_sha256, propose
+from hyops_gitops.apply.propose import PlanBase, propose
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.managed import ManagedSet
@@ -21,6 +21,7 @@ from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.people import MergedCommit
 from hyops_gitops.core.ports import Signer
 from hyops_gitops.core.server_report import RecordedAnswer, ServerReport
+from hyops_gitops.core.tree import manifest_sha256
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.log.admin_entries import Gap, Genesis, Missing, TrustChange
 from hyops_gitops.log.branch import Signers, read_signers, trusted_keys

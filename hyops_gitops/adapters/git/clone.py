@@ -7,11 +7,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hyops_gitops.adapters.git.commit import write_commit
-from hyops_gitops.adapters.git.main_line import read_main_lines
-from hyops_gitops.adapters.git.objects import read_blobs
+from hyops_gitops.adapters.git.manifest import ManifestCache
+from hyops_gitops.adapters.git.objects import descends, look_up, read_blobs, resolve
 from hyops_gitops.adapters.git.process import Git, summary
-from hyops_gitops.adapters.git.snapshot import GitSnapshot, history_is_linear
 from hyops_gitops.adapters.git.trees import CommitTree, ReadTree, is_full_id, scratch_objects
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.errors import InvalidData, OutsideFailure, UsageError
@@ -40,6 +38,8 @@ def merged_tree(git: Git, into: str, commit: str, changed: Mapping[str, bytes | 
     """
     with scratch_objects(git) as scratch:
         if changed:
+            from hyops_gitops.adapters.git.commit import write_commit  # noqa: PLC0415 - of no use to the hook
+
             files = {f"{prefix}{path}": content for path, content in changed.items()}
             commit = write_commit(scratch, commit, files, "uncommitted", "nobody", _WHEN)
         done = scratch.attempt("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", into, commit)
@@ -67,8 +67,9 @@ class GitRepository:
     `root` may lie below the repository's top: paths are always relative to `root`.
     """
 
-    def __init__(self, root: Path) -> None:
-        self._git = Git(root)
+    def __init__(self, root: Path | Git) -> None:
+        self._git = Git.of(root)
+        self._trees: dict[str, CommitTree] = {}  # each remembers what it was asked
 
     def resolve(self, revision: str) -> str:
         """The full id of the commit a revision names.
@@ -78,8 +79,8 @@ class GitRepository:
         """
         named = None
         if revision and not revision.startswith("-") and revision.isprintable():
-            named = self._verified(revision)
-        commit = self._verified(f"{named}^{{commit}}") if named else None  # apart: `:/text` would swallow a suffix
+            named = look_up(self._git, revision)
+        commit = resolve(self._git, named.id) if named else None  # apart: `:/text` would swallow a suffix
         if commit:
             return commit
         if revision == "HEAD":
@@ -96,28 +97,18 @@ class GitRepository:
         output = self._git.output(
             "status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames", "--", *ROOTS
         )
-        prefix = self._prefix()
+        prefix = self._prefix() if output else ""
         # Each record is two status letters, a space and the path from the repository's top.
         paths = (_text(record[3:]).removeprefix(prefix) for record in output.split(b"\0")[:-1])
         return tuple(sorted(paths))
 
     def is_shallow(self) -> bool:
         """Whether the history is cut off, grafted or replaced."""
-        if self._git.output("rev-parse", "--is-shallow-repository").strip() == b"true":
-            return True
-        if self._git.output("for-each-ref", "--count=1", "refs/replace/"):
-            return True
-        grafts = Path(_text(self._git.output("rev-parse", "--git-path", "info/grafts")).rstrip("\n"))
-        try:
-            return (self._git.root / grafts).stat().st_size > 0
-        except OSError:
-            return False
+        return self._git.place.is_cut_off
 
     def is_ancestor(self, ancestor: str, descendant: str) -> bool:
         """Whether `descendant` equals or descends from `ancestor`, if known."""
-        if not (is_full_id(ancestor) and is_full_id(descendant)):
-            return False
-        return self._git.ask("merge-base", "--is-ancestor", ancestor, descendant).ok
+        return is_full_id(ancestor) and is_full_id(descendant) and descends(self._git, descendant, ancestor)
 
     def merge_base(self, this: str, other: str) -> str | None:
         """The newest common ancestor of two full ids, if any."""
@@ -136,6 +127,8 @@ class GitRepository:
 
     def main_lines(self, ranges: Sequence[tuple[str | None, str]]) -> Sequence[tuple[CommitInfo, ...]]:
         """As `first_parent_commits`, for several ranges of full ids."""
+        from hyops_gitops.adapters.git.main_line import read_main_lines  # noqa: PLC0415 - of no use to the hook
+
         return read_main_lines(self._git, ranges)
 
     def versions(self, path: str, upto: str) -> tuple[tuple[str, bytes], ...]:
@@ -143,13 +136,13 @@ class GitRepository:
         output = self._git.output(
             "log", "--first-parent", "--reverse", "--no-show-signature", "--format=%H", self.resolve(upto), "--", path
         )
-        place = f"{self._prefix()}{path}"
-        found = ((blob, self._git.ask("cat-file", "blob", f"{blob}:{place}")) for blob in output.decode().split())
-        return tuple((commit, blob.stdout if blob.ok else b"") for commit, blob in found)
+        found = ((commit, look_up(self._git, f"{commit}:./{path}")) for commit in output.decode().split())
+        return tuple((commit, (blob.content or b"") if blob else b"") for commit, blob in found)
 
     def tree(self, commit: str) -> CommitTree:
         """The tree of one commit, named as `resolve` takes it."""
-        return CommitTree(self._git, self.resolve(commit))
+        found = self.resolve(commit)
+        return self._trees.setdefault(found, CommitTree(self._git, found, ManifestCache(self._git)))
 
     def merged(self, into: str, commit: str, changed: Mapping[str, bytes | None]) -> ReadTree:
         """The tree after merging a commit and uncommitted changes into another.
@@ -160,12 +153,8 @@ class GitRepository:
         """
         return merged_tree(self._git, into, commit, changed, self._prefix())
 
-    def _verified(self, revision: str) -> str | None:
-        found = self._git.ask("rev-parse", "--verify", "--quiet", "--end-of-options", revision)
-        return found.stdout.decode().strip() if found.ok else None
-
     def _prefix(self) -> str:
-        return _text(self._git.output("rev-parse", "--show-prefix")).rstrip("\n")
+        return _text(self._git.place.prefix)
 
 
 def _text(raw: bytes) -> str:
@@ -178,8 +167,8 @@ _NOTHING = "0"
 class GitCustody:
     """One clone, seen from `root`, the directory that holds `authority/`."""
 
-    def __init__(self, root: Path) -> None:
-        self._git = Git(root)
+    def __init__(self, root: Path | Git) -> None:
+        self._git = Git.of(root)
 
     def versions(self, path: str, upto: str) -> frozenset[str]:
         """SHA-256 of every content of a path in a commit's history."""
@@ -206,7 +195,7 @@ class GitCustody:
 
     def author(self, commit: str) -> str | None:
         """The name of a commit's author, if the commit is here."""
-        if not is_full_id(commit) or not self._git.ask("cat-file", "-e", f"{commit}^{{commit}}").ok:
+        if not is_full_id(commit) or resolve(self._git, commit) is None:
             return None
         output = self._git.output("log", "-1", "--no-show-signature", "--encoding=UTF-8", "--format=%an", commit, "--")
         return output.decode("utf-8", "backslashreplace").rstrip("\n")
@@ -217,16 +206,13 @@ class GitCustody:
         A merge that conflicts was settled by hand, so it is not. None when this git cannot tell (before 2.38), or when
         the clone lacks one of the commits.
         """
-        ids = [
-            self._git.ask("rev-parse", "--verify", "--quiet", name) for name in (f"{merged}^1", f"{merged}^{{tree}}")
-        ]
-        if not all(answer.ok for answer in ids) or not is_full_id(head):
+        parent, tree = look_up(self._git, f"{merged}^1"), look_up(self._git, f"{merged}^{{tree}}")
+        if parent is None or tree is None or not is_full_id(head):
             return None
-        parent, tree = (answer.stdout.decode().strip() for answer in ids)
-        made = self._git.attempt("merge-tree", "--write-tree", "--no-messages", parent, head)
+        made = self._git.attempt("merge-tree", "--write-tree", "--no-messages", parent.id, head)
         if made.status == _CONFLICT and made.stdout:
             return False
-        return made.stdout.decode().split("\n")[0].strip() == tree if made.ok else None
+        return made.stdout.decode().split("\n")[0].strip() == tree.id if made.ok else None
 
     def messages(self, commit: str) -> Mapping[str, str]:
         """The messages of the commits that added files under `log/`."""
@@ -259,4 +245,6 @@ class GitCustody:
 
     def branch_problems(self, commit: str) -> list[str]:
         """The problems of the evidence branch up to this commit."""
+        from hyops_gitops.adapters.git.snapshot import GitSnapshot, history_is_linear  # noqa: PLC0415 - as above
+
         return history_is_linear(GitSnapshot(self._git, commit))

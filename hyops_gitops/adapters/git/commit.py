@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hyops_gitops.adapters.files import scratch_folder
+from hyops_gitops.adapters.git.new_objects import NewObjects, commit_content, plain_name, signed
 from hyops_gitops.adapters.git.process import Git, no_identity, own_identity, summary
 from hyops_gitops.adapters.git.remote import Pushed, RemoteBranch
 from hyops_gitops.core.errors import OutsideFailure, UsageError
@@ -43,43 +43,16 @@ def write_commit(
     Raises:
         OutsideFailure: code `git-failed`: git refused a path, or could not write.
     """
-    tree = write_tree(git, parent, files)
-    parents = ["-p", parent] if parent else []
-    made = git.output(
-        "-c",
-        "i18n.commitEncoding=UTF-8",
-        "commit-tree",
-        tree,
-        *parents,
-        stdin=f"{subject}\n".encode(),
-        env=identity(author, time),
-    )
-    commit = made.decode().strip()
-    return commit if sign is None else _signed(git, commit, sign)
-
-
-def write_tree(git: Git, parent: str | None, files: Mapping[str, bytes | None]) -> str:
-    """Write a tree with these files changed (None deletes); its id.
-
-    Raises:
-        OutsideFailure: codes `git-failed`: git refused a path, or could not write; `cannot-write`.
-    """
-    with scratch_folder() as folder:
-        blobs = _write_blobs(git, folder, {path: data for path, data in files.items() if data is not None})
-        index = {"GIT_INDEX_FILE": str(folder / "index")}
-        git.output("read-tree", parent or "--empty", env=index)
-        git.output("update-index", "-z", "--index-info", stdin=_index_info(files, blobs), env=index)
-        return git.output("write-tree", env=index).decode().strip()
-
-
-def _signed(git: Git, commit: str, sign: Callable[[bytes], bytes]) -> str:
-    """The same commit, signed in its header (gitformat-signature(5))."""
-    payload = git.output("cat-file", "commit", commit)
-    header = b"gpgsig-sha256 " if len(commit) == _SHA256_DIGITS else b"gpgsig "
-    signature = header + sign(payload).rstrip(b"\n").replace(b"\n", b"\n ")
-    headers, _, message = payload.partition(b"\n\n")
-    whole = b"%b\n%b\n\n%b" % (headers, signature, message)
-    return git.output("hash-object", "-t", "commit", "-w", "--stdin", stdin=whole).decode().strip()
+    made = NewObjects.beside(git, parent)
+    tree = made.add_tree(parent, files)
+    who = f"{plain_name(author)} <{NO_REPLY_ADDRESS}>"
+    content = commit_content(tree, parent, subject, who, int(time.astimezone(UTC).timestamp()))
+    if sign is not None:
+        header = "gpgsig-sha256" if made.digits == _SHA256_DIGITS else "gpgsig"
+        content = signed(content, header, sign(content))
+    commit = made.add("commit", content)
+    made.write()
+    return commit
 
 
 def identity(author: str, time: datetime) -> dict[str, str]:
@@ -90,25 +63,6 @@ def identity(author: str, time: datetime) -> dict[str, str]:
         for role in ("AUTHOR", "COMMITTER")
         for part, value in (("NAME", author), ("EMAIL", NO_REPLY_ADDRESS), ("DATE", date))
     }
-
-
-def _write_blobs(git: Git, folder: Path, contents: Mapping[str, bytes]) -> dict[str, str]:
-    """Blob ids by path, all written by one process."""
-    names = [folder / f"blob{number}" for number in range(len(contents))]
-    for name, data in zip(names, contents.values(), strict=True):
-        name.write_bytes(data)
-    listed = "".join(f"{name}\n" for name in names).encode()
-    written = git.output("hash-object", "-w", "-t", "blob", "--no-filters", "--stdin-paths", stdin=listed)
-    return dict(zip(contents, written.decode().split(), strict=True))
-
-
-def _index_info(files: Mapping[str, bytes | None], blobs: Mapping[str, str]) -> bytes:
-    """The input of `update-index -z --index-info`; mode 0 deletes, whatever the id."""
-    width = len(next(iter(blobs.values()), "0" * 40))
-    records = (f"100644 {blobs[path]}" if path in blobs else f"0 {'0' * width}" for path in files)
-    return b"".join(
-        f"{record}\t{path}\0".encode("utf-8", "surrogateescape") for record, path in zip(records, files, strict=True)
-    )
 
 
 class GitBranches:
@@ -139,7 +93,9 @@ class GitBranches:
             raise UsageError(f"{branch!r} is not the name of a branch", code="bad-branch")
         head = self._git.output("rev-parse", "--verify", "HEAD^{commit}").decode().strip()
         prefix = os.fsdecode(self._git.output("rev-parse", "--show-prefix")).rstrip("\n")
-        tree = write_tree(self._git, head, {f"{prefix}{path}": content for path, content in files.items()})
+        made = NewObjects.beside(self._git, head)
+        tree = made.add_tree(head, {f"{prefix}{path}": content for path, content in files.items()})
+        made.write()
         for role in ("GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"):
             asked = self._git.attempt("var", role, env=self._identity)
             if (unknown := no_identity(asked.stderr)) is not None:
@@ -156,10 +112,10 @@ class GitBranches:
             stdin=message.encode(),
             env=self._identity,
         )
-        made = commit.decode().strip()
-        moved = ("update-ref", "--create-reflog", f"refs/heads/{branch}", made, "0" * len(made))
+        new = commit.decode().strip()
+        moved = ("update-ref", "--create-reflog", f"refs/heads/{branch}", new, "0" * len(new))
         self._git.output(*moved, env=self._identity)
-        return made
+        return new
 
     def push(self, remote: str, branch: str, commit: str) -> None:
         """Push the new branch.

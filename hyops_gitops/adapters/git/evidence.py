@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hyops_gitops.adapters.git.commit import identity, write_commit
 from hyops_gitops.adapters.git.exports import Mirrors, copy_branch
+from hyops_gitops.adapters.git.objects import descends, resolve
 from hyops_gitops.adapters.git.process import Git
 from hyops_gitops.adapters.git.remote import Pushed, RemoteBranch
 from hyops_gitops.adapters.git.snapshot import GitSnapshot
@@ -33,10 +34,10 @@ class GitEvidenceStore:
         UsageError: the branch or the remote has no usable name.
     """
 
-    def __init__(self, root: Path, branch: str, remote: str | None, mirrors: Sequence[str] = ()) -> None:
+    def __init__(self, root: Path | Git, branch: str, remote: str | None, mirrors: Sequence[str] = ()) -> None:
         if not _BRANCH.fullmatch(branch):
             raise UsageError(f"{branch!r} is not a branch name", code="bad-branch")
-        self._git = Git(root)
+        self._git = Git.of(root)
         self._branch = branch
         self._local = f"refs/heads/{branch}"
         self._remote = RemoteBranch(self._git, remote, branch) if remote is not None else None
@@ -138,7 +139,7 @@ class GitEvidenceStore:
         head = known.commit if known else None
         if self._remote is not None:
             head = self._remote.head()
-            if head is not None and not self._git.ask("cat-file", "-e", f"{head}^{{commit}}").ok:
+            if head is not None and resolve(self._git, head) is None:
                 self._remote.fetch_objects()
         before = GitSnapshot(self._git, head) if head else None
         newest = [tip for tip in (head, known.commit if known else None) if tip is not None]
@@ -244,16 +245,15 @@ class GitEvidenceStore:
         The commit is on the remote by now, so a failure here is harmless: the next fetch corrects it.
         """
         current = self._head(reference)
-        if current is None or self._descends(commit, current):
+        if current != commit and (current is None or self._descends(commit, current)):  # else the push moved it
             old = current or "0" * len(commit)
             self._git.attempt("update-ref", "-m", "hyops-gitops", reference, commit, old, env=ident)
 
     def _head(self, reference: str) -> str | None:
-        found = self._git.ask("rev-parse", "--verify", "--quiet", f"{reference}^{{commit}}")
-        return found.stdout.decode().strip() if found.ok else None
+        return resolve(self._git, reference)
 
     def _descends(self, descendant: str, ancestor: str) -> bool:
-        return self._git.ask("merge-base", "--is-ancestor", ancestor, descendant).ok
+        return descends(self._git, descendant, ancestor)
 
     def _is_checked_out(self) -> bool:
         listed = self._git.output("worktree", "list", "--porcelain").decode("utf-8", "replace")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hyops_gitops.adapters.files import scratch_folder
+from hyops_gitops.adapters.git.objects import descends, look_up
 from hyops_gitops.adapters.git.process import NETWORK_TIMEOUT_S, PLAIN_FETCH, Git, GitResult, summary
 from hyops_gitops.adapters.git.remote import RemoteBranch
 from hyops_gitops.adapters.git.snapshot import GitSnapshot, history_is_linear
@@ -27,9 +28,8 @@ class GitBundler:
 
     def file_at(self, commit: str, path: str) -> bytes | None:
         """A file of a commit, its path relative to the repository."""
-        prefix = self._git.output("rev-parse", "--show-prefix").decode("utf-8", "surrogateescape").rstrip("\n")
-        found = self._git.ask("cat-file", "blob", f"{commit}:{prefix}{path}")
-        return found.stdout if found.ok else None
+        found = look_up(self._git, f"{commit}:./{path}")
+        return found.content if found and found.kind == "blob" else None
 
     def bundle(self, branches: Mapping[str, str]) -> bytes:
         """A bundle of whole branches; a clone checks out the first.
@@ -102,7 +102,7 @@ def copy_branch(git: Git, source: Path, branch: str) -> str:
         raise _unreadable(source, copied)
     heads = sorted(set(refs.values()))
     for head in heads:
-        if all(git.ask("merge-base", "--is-ancestor", other, head).ok for other in heads):
+        if all(descends(git, head, other) for other in heads):
             return head
     raise Refused(
         f"{source} has branches {branch!r} that do not descend from one another: {', '.join(sorted(refs))}",
@@ -182,7 +182,7 @@ class Mirrors:
             Refused: guard `evidence-diverged`.
         """
         for mirror, head in asked.heads:
-            if commit is not None and self._git.ask("merge-base", "--is-ancestor", head, commit).ok:
+            if commit is not None and descends(self._git, commit, head):
                 continue
             raise Refused(
                 f"mirror {mirror.remote!r} has the evidence branch at {head[:12]}, which the log does not have: "

@@ -5,10 +5,10 @@ when they are asked for, never remembered; so are objects that were written sinc
 """
 
 import atexit
+import contextlib
 import os
 import select
 import signal
-import tempfile
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +22,7 @@ _AT_ONCE = 64  # questions under way: their lines fit into a pipe
 _BULK = 256  # blobs that are worth a process of their own, which need not answer one by one
 _MOST = 4  # processes kept; a command needs one, and another for objects in a scratch folder
 _PIECE = 1 << 16
+_NEAR = 8  # first parents to look at before git is asked
 _NO = (b" missing", b" ambiguous", b" submodule")
 
 
@@ -48,6 +49,24 @@ def resolve(git: Git, revision: str) -> str | None:
     """The full id of the commit that a revision names."""
     found = look_up(git, f"{revision}^{{commit}}")
     return found.id if found else None
+
+
+def descends(git: Git, commit: str, ancestor: str) -> bool:
+    """Whether a full id equals or descends from another, if known."""
+    at: str | None = commit
+    for _ in range(_NEAR):
+        found = look_up(git, at) if at else None
+        if found is None or found.kind != "commit":
+            break
+        if at == ancestor:
+            return True
+        at = _first_parent(found)
+    return git.ask("merge-base", "--is-ancestor", ancestor, commit).ok
+
+
+def _first_parent(commit: GitObject) -> str | None:
+    headers = (commit.content or b"").split(b"\n\n", 1)[0].decode("utf-8", "replace")
+    return next((line.partition(" ")[2] for line in headers.split("\n") if line.startswith("parent ")), None)
 
 
 def read_blobs(git: Git, object_ids: Iterable[str]) -> Mapping[str, bytes]:
@@ -105,9 +124,10 @@ class _Reader:
 
     def __init__(self, git: Git) -> None:
         self._git = git
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
-        self._process = git.start("cat-file", "--batch", stderr=self._errors.fileno())
+        self._process = git.start("cat-file", "--batch")
         self._read = b""
+        self._words = b""  # on standard error, which has to be read or git would wait
+        os.set_blocking(_descriptor(self._process.stderr), False)
 
     def ask(self, names: Sequence[str], limit: int | None) -> list[GitObject | None]:
         """The objects by these names, in their order."""
@@ -117,6 +137,7 @@ class _Reader:
         except OSError:
             raise self._ended() from None
         deadline = time.monotonic() + LOCAL_TIMEOUT_S
+        self._listen()
         return [self._answer(limit, deadline) for _ in names]
 
     def end(self) -> None:
@@ -124,7 +145,6 @@ class _Reader:
         with self._process:
             if self._process.poll() is None:
                 os.killpg(self._process.pid, signal.SIGKILL)
-        self._errors.close()
 
     def _answer(self, limit: int | None, deadline: float) -> GitObject | None:
         while b"\n" not in self._read:
@@ -157,10 +177,15 @@ class _Reader:
             raise self._ended()
         return piece
 
+    def _listen(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while words := os.read(_descriptor(self._process.stderr), _PIECE):
+                self._words = (self._words + words)[-_PIECE:]
+
     def _ended(self) -> HyopsError:
         status = self._process.wait()
-        self._errors.seek(0)
-        return self._git.failure("cat-file", GitResult(status, b"", printable(self._errors.read())))
+        self._listen()
+        return self._git.failure("cat-file", GitResult(status, b"", printable(self._words)))
 
 
 _readers: dict[tuple[object, ...], _Reader] = {}  # the least recently used first

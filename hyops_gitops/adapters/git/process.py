@@ -17,9 +17,11 @@ import re
 import shlex
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from hyops_gitops.adapters.host.machine import NOT_EXECUTABLE, NOT_FOUND, not_run
 from hyops_gitops.core.errors import HyopsError, OutsideFailure, UsageError
@@ -44,6 +46,7 @@ _KEPT_VARIABLES = frozenset(
         "GIT_SSH_VARIANT",
     }
 )
+_OWN_FOLDER = "hyops-gitops"
 _KEPT_PREFIXES = ("GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_", "GIT_HTTP_", "GIT_PROXY_", "GIT_SSL_")
 # Who commits, where a commit is made in the user's name.
 _IDENTITY = ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL")
@@ -92,13 +95,44 @@ class GitResult:
         return self.status == 0
 
 
-@dataclass(frozen=True, slots=True)
+class Place(NamedTuple):
+    """A folder of a clone."""
+
+    own: Path  # in the git common directory: caches of ours
+    prefix: bytes  # of the folder in the repository; ends in "/", or is empty
+    is_cut_off: bool  # whether history is shallow, grafted or replaced
+
+
+@dataclass(frozen=True)
 class Git:
     """Git in one directory of one repository."""
 
     root: Path
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     added: Mapping[str, str] = field(default_factory=dict)  # to the scrubbed environment of every call
+
+    @classmethod
+    def of(cls, place: "Path | Git") -> "Git":
+        """Git in a folder; one given is kept, with its answers."""
+        return place if isinstance(place, Git) else cls(place)
+
+    @cached_property
+    def settings(self) -> Mapping[str, Sequence[str]]:
+        """Every setting's values; sections and variables in lower case."""
+        settings: dict[str, list[str]] = {}
+        for record in self.output("config", "-z", "--list").split(b"\0")[:-1]:
+            name, _, value = record.decode("utf-8", "surrogateescape").partition("\n")
+            settings.setdefault(name, []).append(value)
+        return settings
+
+    @cached_property
+    def place(self) -> "Place":
+        """The folder for our caches, and this folder's place."""
+        asked = ("--is-shallow-repository", "--git-common-dir", "--git-path", "info/grafts", "--show-prefix")
+        answers = self.output("rev-parse", *asked, "--glob=refs/replace/*").split(b"\n")
+        shallow, common, grafts, prefix, *replaced = answers[:-1]
+        is_cut_off = shallow == b"true" or bool(replaced) or _has_content(self.root / os.fsdecode(grafts))
+        return Place(self.root / os.fsdecode(common) / _OWN_FOLDER, prefix, is_cut_off)
 
     def output(
         self,
@@ -150,14 +184,11 @@ class Git:
         result = GitResult(process.returncode, stdout, printable(stderr))
         if not result.ok and (_says_no_repository(result.stderr) or _FOREIGN_OWNER.search(result.stderr)):
             raise self.failure(arguments[0], result)
-        if result.status < 0 or result.status in (NOT_EXECUTABLE, NOT_FOUND):
-            why = f"it was ended by signal {-result.status}" if result.status < 0 else summary(result.stderr)
-            raise OutsideFailure(f"cannot run git {arguments[0]}: {why}", code="git-ended")
+        if _ended(result):
+            raise self.failure(arguments[0], result)
         return result
 
-    def start(
-        self, *arguments: str, env: Mapping[str, str] | None = None, stderr: int = subprocess.PIPE
-    ) -> subprocess.Popen[bytes]:
+    def start(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
         """Start git with pipes to it; the caller ends it.
 
         Raises:
@@ -172,7 +203,7 @@ class Git:
                 [*command, *arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=stderr,
+                stderr=subprocess.PIPE,
                 env={**self.environment(), **(env or {})},
                 start_new_session=True,
             )
@@ -201,6 +232,9 @@ class Git:
                 code="no-repository",
                 hint="run this in a clone, or name one with --repo DIR",
             )
+        if _ended(result):
+            why = f"it was ended by signal {-result.status}" if result.status < 0 else summary(result.stderr)
+            return OutsideFailure(f"cannot run git {verb}: {why}", code="git-ended")
         return OutsideFailure(f"git {verb} failed: {words}", code="git-failed")
 
 
@@ -263,6 +297,18 @@ def _finish(process: subprocess.Popen[bytes], stdin: bytes, verb: str, timeout_s
         except BaseException:
             _end(process)  # interrupted: nothing of ours may continue in the background
             raise
+
+
+def _has_content(file: Path) -> bool:
+    try:
+        return file.stat().st_size > 0
+    except OSError:
+        return False
+
+
+def _ended(result: GitResult) -> bool:
+    """Whether git did not run to its end, or not at all."""
+    return result.status < 0 or result.status in (NOT_EXECUTABLE, NOT_FOUND)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

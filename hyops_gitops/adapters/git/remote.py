@@ -62,7 +62,7 @@ class RemoteBranch:
         Raises:
             OutsideFailure: code `remote-unreachable`.
         """
-        if not self.git.ask("config", "--get-all", f"remote.{self.remote}.url").ok:
+        if f"remote.{self.remote}.url" not in self.git.settings:
             raise OutsideFailure(
                 f"this clone has no remote called {self.remote!r}",
                 code="remote-unreachable",
@@ -181,6 +181,6 @@ class RemoteBranch:
         """Keep ssh from prompting, unless the user configured it."""
         if not {"GIT_SSH", "GIT_SSH_COMMAND"}.isdisjoint(self.git.environ):
             return {}
-        if self.git.ask("config", "--get", "core.sshCommand").ok:
+        if "core.sshcommand" in self.git.settings:
             return {}
         return {"GIT_SSH_COMMAND": "ssh -oBatchMode=yes"}

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from hyops_gitops.adapters.files import replace_file
-from hyops_gitops.adapters.git.objects import look_up, read_blobs
+from hyops_gitops.adapters.git.objects import descends, look_up, read_blobs
 from hyops_gitops.adapters.git.process import Git
 from hyops_gitops.adapters.git.trees import ORDINARY, is_full_id, list_tree
 from hyops_gitops.core.errors import HyopsError, InvalidData
@@ -56,8 +56,10 @@ class GitSnapshot:
 
         None for another line of history, or when since then files of the log, its pages aside, were changed or deleted.
         """
-        if not is_full_id(commit) or not self.git.ask("merge-base", "--is-ancestor", commit, self._commit).ok:
+        if not is_full_id(commit) or not descends(self.git, self._commit, commit):
             return None
+        if commit == self._commit:
+            return frozenset(self._blobs)
         scope = ["diff-tree", "-r", "-z", "--no-renames", "--no-relative", "--name-status", commit, self._commit, "--"]
         tokens = [token.decode("utf-8", "backslashreplace") for token in self.git.output(*scope).split(b"\0")[:-1]]
         changed = dict(zip(tokens[1::2], tokens[::2], strict=True))
@@ -92,7 +94,7 @@ def history_is_linear(snapshot: GitSnapshot, since: str | None = None) -> list[s
     ancestor.
     """
     git, commit = snapshot.git, snapshot.commit
-    if since is not None and not git.ask("merge-base", "--is-ancestor", since, commit).ok:
+    if since is not None and not descends(git, commit, since):
         return [f"commit {commit[:12]} does not descend from {since[:12]}"]
     scope = [commit, *([f"^{since}"] if since is not None else [])]
     listed = [line.split() for line in git.output("rev-list", "--parents", *scope, "--").decode().splitlines()]
@@ -139,7 +141,6 @@ def _invalid(message: str) -> InvalidData:
     return InvalidData(message, code="evidence-invalid")
 
 
-_FOLDER = "hyops-gitops"
 _FILE = "verified.json"
 _FORMAT = "hyops-verified/2"
 _LONGEST = 1024 * 1024  # octets of a mark that is worth reading
@@ -148,13 +149,13 @@ _LONGEST = 1024 * 1024  # octets of a mark that is worth reading
 class GitVerifiedMark:
     """The mark of one clone."""
 
-    def __init__(self, root: Path) -> None:
-        self._git = Git(root)
+    def __init__(self, root: Path | Git) -> None:
+        self._git = Git.of(root)
 
     def read(self) -> Verified | None:
         """The last verification, None where it is missing or illegible."""
         try:
-            with self._path().open("rb") as file:
+            with (self._git.place.own / _FILE).open("rb") as file:
                 fields = json.loads(file.read(_LONGEST))
         except (OSError, ValueError, RecursionError, HyopsError):
             return None
@@ -182,11 +183,6 @@ class GitVerifiedMark:
             "ledger": verified.ledger,
         }
         with contextlib.suppress(OSError, HyopsError):
-            path = self._path()
+            path = self._git.place.own / _FILE
             path.parent.mkdir(exist_ok=True)
             replace_file(path, json.dumps(fields).encode() + b"\n")
-
-    def _path(self) -> Path:
-        """Git says where, seen from the directory it runs in."""
-        common = self._git.output("rev-parse", "--git-common-dir").decode("utf-8", "surrogateescape").rstrip("\n")
-        return self._git.root / common / _FOLDER / _FILE

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from hyops_gitops.adapters.files import scratch_folder
+from hyops_gitops.adapters.git.manifest import ManifestCache
 from hyops_gitops.adapters.git.objects import read_blobs, read_short_blobs
 from hyops_gitops.adapters.git.process import Git
 from hyops_gitops.core.exchange import SourceFile
@@ -55,6 +56,7 @@ class CommitTree(SourceTree):
 
     git: Git
     commit: str  # or the id of a tree
+    manifests: ManifestCache | None = None  # None: the manifest is made of every file
 
     def files(self) -> list[SourceFile]:
         """Every file, sorted; links, submodules and large files unread."""
@@ -84,6 +86,8 @@ class CommitTree(SourceTree):
         """The paths whose file is not the same in both."""
         if not isinstance(other, CommitTree):
             return other.changed(self)
+        if (known := self.known_changes.get(other.commit, other.known_changes.get(self.commit))) is not None:
+            return known
         git = self.git if self.git.added else other.git  # objects of a scratch folder are seen from there alone
         if other.git.added not in ({}, git.added) or git.root != self.git.root:
             return super().changed(other)
@@ -101,11 +105,24 @@ class CommitTree(SourceTree):
             "--",
             *ROOTS,
         )
-        return frozenset(_differing(raw))
+        return self.known_changes.setdefault(other.commit, frozenset(_differing(raw)))
+
+    def manifest_sha256(self) -> str:
+        """The digest of the tree's manifest."""
+        if self.manifests is None:
+            return super().manifest_sha256()
+        return self.manifests.sha256(
+            self.commit, lambda commit: self if commit == self.commit else replace(self, commit=commit)
+        )
 
     def mentioning(self, texts: Collection[str]) -> frozenset[str]:
         """Files that hold one of these texts, or may hide one."""
         return frozenset(grep(self.git, texts, self.commit))
+
+    @cached_property
+    def known_changes(self) -> dict[str, frozenset[str]]:
+        """The answers of `changed`, by the other commit: neither changes."""
+        return {}
 
     @cached_property
     def _listing(self) -> bytes:

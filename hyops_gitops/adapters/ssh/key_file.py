@@ -30,6 +30,7 @@ _MAGIC = b"openssh-key-v1\0"
 _COLUMNS = 70
 _LONGEST_LINE = 76  # of base64, RFC 2045
 _COUNT_OCTETS = 4
+_SEED_OCTETS = 32  # of an ed25519 key, RFC 8032
 _NEW_KEY = "ssh-keygen -t ed25519 -f KEYFILE -N ''"
 _COPY_AGAIN = "copy the whole file again, from `-----BEGIN` to `-----END ...-----`, or store `base64 -w0 KEYFILE`"
 _LOCKED = (
@@ -145,6 +146,31 @@ def _check(blob: bytes | None) -> None:
         raise _bad(*_LOCKED)
 
 
+def ed25519_key(key: bytes) -> tuple[bytes, bytes] | None:
+    """The public key's wire form and the seed; None for another key.
+
+    Args:
+        key: An unlocked key in OpenSSH's own form (PROTOCOL.key).
+    """
+    _, begin, body = key.partition(f"-----BEGIN {_OPENSSH}-----\n".encode())
+    blob = _base64(body.partition(b"-----END")[0].decode("ascii", "replace")) if begin else None
+    try:
+        rest = (blob or b"").removeprefix(_MAGIC)
+        for _ in range(3):  # cipher, and how a passphrase becomes a key
+            _, rest = split_string(rest)
+        count, rest = rest[:_COUNT_OCTETS], rest[_COUNT_OCTETS:]
+        public, rest = split_string(rest)
+        private, _ = split_string(rest)
+        kind, rest = split_string(private[2 * _COUNT_OCTETS :])  # after a number that stands there twice
+        point, rest = split_string(rest)
+        secret, _ = split_string(rest)
+    except ValueError:
+        return None
+    twice = private[:_COUNT_OCTETS] == private[_COUNT_OCTETS : 2 * _COUNT_OCTETS]
+    whole = (kind, len(secret), secret[_SEED_OCTETS:]) == (b"ssh-ed25519", 2 * _SEED_OCTETS, point)
+    return (public, secret[:_SEED_OCTETS]) if whole and twice and int.from_bytes(count, "big") == 1 else None
+
+
 def _what_it_is(text: str) -> InvalidData:
     for pattern, reason, hint in _OTHERS:
         if re.match(pattern, text):
@@ -185,6 +211,26 @@ class KeyFile:
             HyopsError: of `failure`'s making.
             OutsideFailure: code `cannot-write`: no copy can be made.
         """
+        key, is_fit = self._checked()
+        if is_fit:
+            yield self.path
+            return
+        with scratch_folder() as folder:
+            copy = folder / "key"
+            with os.fdopen(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(key)
+            yield copy
+
+    def ed25519_key(self) -> tuple[bytes, bytes] | None:
+        """As `ed25519_key` has it, of a file that OpenSSH may be given.
+
+        Raises:
+            HyopsError: of `failure`'s making.
+        """
+        return ed25519_key(self._checked()[0])
+
+    def _checked(self) -> tuple[bytes, bool]:
+        """The key as OpenSSH reads it; whether the file will do."""
         data = self.content(LIMIT + 1)
         try:
             key = openssh_form(data)
@@ -193,14 +239,7 @@ class KeyFile:
         loose = self._is_loose()
         if loose and not self.environ.get("CI"):
             raise self.refused("others may read it", f"chmod 600 {self.path}")
-        if key == data and not loose:
-            yield self.path
-            return
-        with scratch_folder() as folder:
-            copy = folder / "key"
-            with os.fdopen(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(key)
-            yield copy
+        return key, key == data and not loose
 
     def content(self, most: int) -> bytes:
         """The file's first octets.

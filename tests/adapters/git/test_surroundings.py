@@ -136,30 +136,34 @@ def test_a_remote_of_another_user_cannot_be_reached_and_shows_no_rules(
 
 BROKEN = {"a signal": "kill -SEGV $$", "a damaged repository": "echo 'fatal: unable to read tree' >&2; exit 128"}
 QUESTIONS: dict[str, tuple[str, Callable[[Path, str], object]]] = {
-    "an ancestor": ("merge-base", lambda root, head: GitRepository(root).is_ancestor(head, head)),
+    "an ancestor": ("cat-file", lambda root, head: GitRepository(root).is_ancestor(head, head)),
+    "an ancestor elsewhere": ("merge-base", lambda root, head: GitRepository(root).is_ancestor("1" * 40, head)),
     "a merge base": ("merge-base", lambda root, head: GitRepository(root).merge_base(head, head)),
-    "a revision": ("rev-parse --verify", lambda root, _: GitRepository(root).resolve("main")),
+    "a revision": ("cat-file", lambda root, _: GitRepository(root).resolve("main")),
     "versions of a file": (
-        "cat-file blob",
+        "cat-file",
         lambda root, head: GitRepository(root).versions("endpoints/prod/a.yaml", head),
     ),
-    "an author": ("cat-file -e", lambda root, head: GitCustody(root).author(head)),
-    "what a merge gives": ("rev-parse --verify", lambda root, head: GitCustody(root).merge_matches(head, head)),
-    "the log's head": ("rev-parse --verify", lambda root, _: GitEvidenceStore(root, "evidence", None, ()).recorded()),
+    "an author": ("cat-file", lambda root, head: GitCustody(root).author(head)),
+    "what a merge gives": ("cat-file", lambda root, head: GitCustody(root).merge_matches(head, head)),
+    "the log's head": ("cat-file", lambda root, _: GitEvidenceStore(root, "evidence", None, ()).recorded()),
     "a linear history": (
-        "merge-base",
+        "cat-file",
         lambda root, head: history_is_linear(GitSnapshot(Git(root), head), head),
     ),
-    "what is unchanged": ("merge-base", lambda root, head: GitSnapshot(Git(root), head).unchanged_since(head)),
+    "what is unchanged": ("cat-file", lambda root, head: GitSnapshot(Git(root), head).unchanged_since(head)),
     "a mirror": (
-        "merge-base",
+        "cat-file",
         lambda root, head: Mirrors(Git(root), (), "main").check(
             Asked(((RemoteBranch(Git(root), "origin", "main"), head),), ()), head
         ),
     ),
     "the current branch": ("symbolic-ref", lambda root, _: GitBundler(root).current_branch()),
-    "a file of a commit": ("cat-file blob", lambda root, head: GitBundler(root).file_at(head, "endpoints/prod/a.yaml")),
-    "a remote's address": ("config --get-all", lambda root, _: RemoteBranch(Git(root), "origin", "main").head()),
+    "a file of a commit": (
+        "cat-file",
+        lambda root, head: GitBundler(root).file_at(head, "endpoints/prod/a.yaml"),
+    ),
+    "a remote's address": ("config -z", lambda root, _: RemoteBranch(Git(root), "origin", "main").head()),
     "a remote's rules": ("config --type=bool", lambda root, _: GitAccess(root, "origin", "main").rules("main")),
     "the remote of a new one": ("config --get", lambda root, _: NewRepository(root).begin("elsewhere")),
 }

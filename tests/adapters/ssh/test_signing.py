@@ -146,3 +146,13 @@ def test_without_ssh_keygen(ed25519_key: Path, tmp_path: Path) -> None:
     with pytest.raises(OutsideFailure) as caught:
         SshKeygenSigner(ed25519_key, {"PATH": str(tmp_path)}).sign(b"hello", NS)
     assert caught.value.code == "no-ssh-keygen"
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "rsa", "ecdsa"])
+def test_only_an_ed25519_key_in_a_file_signs_here(kind: str, two_keys: Callable[..., tuple[Path, Path]]) -> None:
+    path, _ = two_keys(kind)
+    made = SshKeygenSigner(path)._signed_here(b"hello" * 1000, NS)
+    command = ["ssh-keygen", "-Y", "sign", "-n", NS, "-f", str(path)]
+    written = subprocess.run(command, input=b"hello" * 1000, capture_output=True, check=True).stdout
+
+    assert made == (written if kind == "ed25519" else None)

@@ -1,0 +1,109 @@
+"""The lines of a clone's newest manifest, kept beside its verified mark.
+
+A manifest has a line for every contract, and an apply changes few of them. The file in the git common directory holds
+the lines of one commit; those of another follow by what changed between the two. It is on the same footing as the mark:
+an apply believes it, `audit` and `evidence verify` do not look at it. docs/adr/0057 says what it can hide.
+"""
+
+import contextlib
+import re
+from bisect import bisect_left
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from hyops_gitops.adapters.files import replace_file
+from hyops_gitops.adapters.git.process import Git
+from hyops_gitops.core.canonical import sha256_hex
+from hyops_gitops.core.errors import HyopsError
+from hyops_gitops.core.exchange import SourceFile
+from hyops_gitops.core.tree import SourceTree, contents_of, manifest_line, manifest_of
+
+_FILE = "manifest"
+_FORMAT = b"hyops-manifest/1"
+_HEAD = re.compile(rb"%b ([0-9a-f]{40,64}) ([0-9a-f]{64}) (.*)" % re.escape(_FORMAT), re.DOTALL)
+_LONGEST = 64 * 1024 * 1024  # octets; 100,000 contracts have a sixth of that
+_PATH_AT = 66  # after the SHA-256 and two blanks
+
+
+class _Kept(NamedTuple):
+    """The lines of one commit."""
+
+    commit: str
+    sha256: str  # of the lines
+    lines: bytes
+
+
+class ManifestCache:
+    """The lines of one commit of one clone."""
+
+    def __init__(self, git: Git) -> None:
+        self._git = git
+
+    def sha256(self, commit: str, at: Callable[[str], SourceTree]) -> str:
+        """The digest of a commit's manifest; `at` gives the tree of any."""
+        kept = self._read()
+        if kept is not None and kept.commit == commit:
+            return kept.sha256
+        tree = at(commit)
+        lines = _brought_up(tree, kept, at) if kept is not None else None
+        if lines is None:
+            files = contents_of(tree.files())
+            lines = manifest_of(files)
+            if any("\n" in path for path in files):  # its line would look like two
+                return sha256_hex(lines)
+        made = _Kept(commit, sha256_hex(lines), lines)
+        self._write(made)
+        return made.sha256
+
+    def _read(self) -> "_Kept | None":
+        """What is kept; None where it is missing or damaged."""
+        try:
+            with self._path.open("rb") as file:
+                head, _, lines = file.read(_LONGEST).partition(b"\n")
+        except (OSError, HyopsError):
+            return None
+        found = _HEAD.fullmatch(head)
+        if found is None or found[3] != self._prefix or found[2].decode() != sha256_hex(lines):
+            return None
+        return _Kept(found[1].decode(), found[2].decode(), lines)
+
+    def _write(self, made: "_Kept") -> None:
+        """Keep these lines, beside and renamed; where that cannot be done, nothing."""
+        with contextlib.suppress(OSError, HyopsError):
+            self._path.parent.mkdir(exist_ok=True)
+            head = b"%b %b %b %b\n" % (_FORMAT, made.commit.encode(), made.sha256.encode(), self._prefix)
+            replace_file(self._path, head + made.lines)
+
+    @property
+    def _path(self) -> Path:
+        return self._git.place.own / _FILE
+
+    @property
+    def _prefix(self) -> bytes:
+        """The folder's place in its repository: another has other paths."""
+        return self._git.place.prefix
+
+
+def _brought_up(tree: SourceTree, kept: _Kept, at: Callable[[str], SourceTree]) -> bytes | None:
+    """The lines of another commit, by what changed; None: unknown."""
+    try:
+        changed = tree.changed(at(kept.commit))
+        files = tree.read(changed)
+    except HyopsError:
+        return None
+    if any("\n" in path for path in changed):
+        return None
+    return with_files(kept.lines, {path: files.get(path) for path in changed})
+
+
+def with_files(lines: bytes, files: Mapping[str, SourceFile | None]) -> bytes:
+    """A manifest with these files replaced; None for what is gone."""
+    kept = lines.splitlines(keepends=True)
+    for path, file in files.items():
+        named = path.encode() + b"\n"
+        at = bisect_left(kept, named, key=lambda line: line[_PATH_AT:])
+        end = at + (at < len(kept) and kept[at][_PATH_AT:] == named)
+        made = manifest_line(path, file.content) if file is not None and file.content is not None else None
+        kept[at:end] = [made] if made is not None else []
+    return b"".join(kept)
