@@ -22,14 +22,14 @@ from typing import Self
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.errors import InvalidData, UsageError
-from hyops_gitops.core.events import OnEvent, Warned
+from hyops_gitops.core.events import OnEvent, Step, Warned
 from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.findings import FindingsError
 from hyops_gitops.core.outside import Outside
 from hyops_gitops.core.ports import EvidenceSnapshot, EvidenceStore, Signer
 from hyops_gitops.core.tree import Contents, SourceTree
 from hyops_gitops.log.branch import SIGNERS_PATH, Signers, read_evidence, read_signers, recorded_branch, require_log
-from hyops_gitops.log.entries import Intent
+from hyops_gitops.log.entries import Intent, Unchanged
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.parts import ContractsRef
 from hyops_gitops.log.trust import MAIN_NAMESPACE
@@ -156,35 +156,42 @@ class ManagedZone:
         It knows what was valid, by the same rules and under the same authority file, when it was applied last, and did
         not change since.
         """
-        recorded = self._sound_base(log) if log is not None else None
+        recorded = log.recorded if log is not None and log.segment is None and not self.workspace.full else None
         if log is None or recorded is None or log.ledger.recorded is None:
             return self.revision.validation
         if log.ledger.recorded not in self._validated:
-            self._validated[log.ledger.recorded] = self._validated_since(recorded, log)
+            doubt = self._doubt(recorded, log)
+            validation = None if doubt else self._validated_since(recorded.contracts, log)
+            if validation is None:
+                self.workspace.on_event(Step(f"reading every contract: {doubt or 'more than contracts changed'}"))
+            self._validated[log.ledger.recorded] = validation or self.revision.validation
         return self._validated[log.ledger.recorded]
 
-    def _sound_base(self, log: Log) -> ContractsRef | None:
-        """The contracts applied last, where all were valid."""
-        outside, ledger, recorded = self.workspace, log.ledger, log.recorded
-        if outside.full or outside.rules is None or log.segment is not None or recorded is None:
-            return None
-        later = (*ledger.reconciles, *ledger.gaps, *ledger.doubtful)
-        if any(seq >= (ledger.recorded or 0) for seq in later) or outside.authority_override is not None:
-            return None
+    def _doubt(self, recorded: Intent | Unchanged, log: Log) -> str | None:
+        """A reason not to build on what was recorded last, if any."""
+        outside, ledger, rules = self.workspace, log.ledger, recorded.contracts.rules
         moved_back = isinstance(recorded, Intent) and (recorded.rollback_of or recorded.restore or recorded.repair)
-        own = sha256_hex(self.revision.files[self.authority.path])
-        if moved_back or recorded.authority.outside_commit or recorded.authority.sha256 != own:
-            return None
-        return recorded.contracts if recorded.contracts.rules == outside.rules else None
+        later = (*ledger.reconciles, *ledger.gaps, *ledger.doubtful)
+        own = self.revision.files.get(self.authority.path)  # None: a file outside
+        checks = (
+            (outside.authority_override or recorded.authority.outside_commit, "an authority file stands outside"),
+            (rules is None, "not all were valid when they were applied last"),
+            (rules != outside.rules, "they were found valid by another version"),
+            (own is None or recorded.authority.sha256 != sha256_hex(own), "the authority file changed"),
+            (moved_back, "records were brought back"),
+            (any(seq >= (ledger.recorded or 0) for seq in later), "the log names changes by others"),
+        )
+        return next((why for wrong, why in checks if wrong), None)
 
-    def _validated_since(self, recorded: ContractsRef, log: Log) -> Validation:
+    def _validated_since(self, recorded: ContractsRef, log: Log) -> Validation | None:
+        """What changed, validated; None where that is not enough."""
         try:
             base = self.workspace.history.tree(recorded.commit)
         except (UsageError, InvalidData):
-            return self.revision.validation
+            return None
         changed = self.revision.tree.changed(base) - {SIGNERS_PATH}
         if any(not path.startswith("endpoints/") for path in changed):
-            return self.revision.validation
+            return None
         held = {entry.contract for name in log.state.held() for entry in log.state.entries.at(name).values()}
         return self.revision.validate(Scope(changed | held, base, changed, is_sound=True))
 

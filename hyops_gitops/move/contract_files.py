@@ -9,11 +9,13 @@ from dataclasses import dataclass, replace
 from hyops_gitops.core.codec import JsonReport
 from hyops_gitops.core.contract import Contract, Target
 from hyops_gitops.core.document import Edit
+from hyops_gitops.core.errors import HyopsError
 from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.findings import FindingsError, Severity
 from hyops_gitops.core.layout import lay_out
-from hyops_gitops.core.tree import SourceTree
+from hyops_gitops.core.tree import SourceTree, blob_id, differing, mentions
 from hyops_gitops.log.workspace import Revision, Workspace
+from hyops_gitops.validate.concerned import Scope
 from hyops_gitops.validate.validation import Validation
 
 CONTRACT_KEYS = (
@@ -160,16 +162,39 @@ class Overlay(SourceTree):
         made = [SourceFile(path, content) for path, content in self.changes.items()]
         return sorted([*kept, *made], key=lambda source: source.path)
 
+    def entries(self) -> Mapping[str, str]:
+        """The ids of the contents, by path."""
+        made = {path: blob_id(content) for path, content in self.changes.items()}
+        return dict(sorted({**self.tree.entries(), **made}.items()))
+
+    def read(self, paths: Collection[str]) -> Mapping[str, SourceFile]:
+        """These files, without missing ones."""
+        made = {path: SourceFile(path, self.changes[path]) for path in paths if path in self.changes}
+        return {**self.tree.read([path for path in paths if path not in made]), **made}
+
+    def changed(self, other: SourceTree) -> frozenset[str]:
+        """The paths whose file is not the same in both."""
+        made = differing(self.read(self.changes.keys()), other.read(self.changes.keys()))
+        return (frozenset() if other is self.tree else self.tree.changed(other) - self.changes.keys()) | made
+
+    def mentioning(self, texts: Collection[str]) -> frozenset[str]:
+        """Files that hold one of these texts, or may hide one."""
+        found = mentions(texts)
+        made = {path for path, content in self.changes.items() if found.search(content)}
+        return (self.tree.mentioning(texts) - self.changes.keys()) | made
+
 
 def validated(workspace: Workspace) -> Validation:
-    """Validate the work tree.
+    """Validate what the log does not know of the work tree.
 
     Raises:
         FindingsError: the authority is invalid.
     """
-    here = workspace.here()
-    here.zone()
-    return here.validation
+    zone = workspace.here().zone()
+    try:
+        return zone.validated(zone.log_if_started())
+    except HyopsError:  # a log that cannot be had vouches for nothing
+        return zone.validated(None)
 
 
 def edit_file(path: str, before: bytes, edits: Sequence[Edit], workspace: Workspace) -> FileChange:
@@ -200,13 +225,14 @@ def order_file(path: str, before: bytes, workspace: Workspace) -> FileChange:
 
 
 def check_changes(changes: Iterable[FileChange], workspace: Workspace) -> Validation:
-    """Validate the tree with these changes.
+    """Validate these changes, and what they concern in the tree.
 
     Raises:
         FindingsError: a changed file would be invalid.
     """
     made = {change.path: change.after for change in changes}
-    validation = Revision(workspace, Overlay(workspace.work_tree, made)).validation
+    scope = Scope(frozenset(made), workspace.work_tree, frozenset(made))
+    validation = Revision(workspace, Overlay(workspace.work_tree, made)).validate(scope)
     about = validation.findings_about(made)
     if any(finding.severity is Severity.ERROR for finding in about) or validation.authority is None:
         raise FindingsError(about or validation.findings, unwritten=True)

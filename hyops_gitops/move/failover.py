@@ -228,7 +228,7 @@ def _probed(
     """Readiness of the targets, by probes or else by their publishers' attestations."""
     if after.authority is None:
         raise FindingsError(after.findings)
-    contracts = {contract.path: contract for contract in after.contracts}
+    contracts = {contract.path: contract for contract in after.looked_at}
     wanted = [Candidate.of(contracts[move.path]) for move in moves]
     reports = check_readiness(wanted, after.authority, zone, workspace.prober, workspace.dns)
     now = workspace.clock.now()

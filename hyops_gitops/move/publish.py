@@ -80,7 +80,7 @@ def publish(request: PublishRequest, workspace: Workspace, now: datetime) -> Pub
     zone = validation.authority.zone if validation.authority else ""
     name = _endpoint_name(publication.name, zone)
     path = name.contract_path
-    contract = next((contract for contract in validation.contracts if contract.path == path), None)
+    contract = validation.contract(path)
     if contract is None and path in validation.files:
         raise FindingsError(validation.findings_about({path}))
     if contract is None:

@@ -11,6 +11,7 @@ from hyops_gitops.core.errors import HyopsError, Refused, UsageError
 from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.findings import FindingsError
 from hyops_gitops.core.guards import Override
+from hyops_gitops.core.layout import lay_out
 from hyops_gitops.core.names import endpoint_name_of_path, resolved_name
 from hyops_gitops.core.text import first_few, suggestion
 from hyops_gitops.log.log import Log
@@ -93,12 +94,13 @@ def named_contract(validation: Validation, name: str) -> Contract:
         FindingsError: the contract is invalid.
     """
     zone = validation.authority.zone if validation.authority else ""
-    by_name = {str(contract.name): contract for contract in validation.contracts}
-    invalid = {str(named): path for path in validation.invalid_paths if (named := endpoint_name_of_path(path, zone))}
-    whole = resolved_name(name, zone, by_name.keys() | invalid.keys(), "contract")
-    if whole not in by_name:
-        raise FindingsError(validation.findings_about({invalid[whole]}))
-    return by_name[whole]
+    paths = lay_out(validation.files.paths).contracts
+    named = {str(endpoint): path for path in paths if (endpoint := endpoint_name_of_path(path, zone)) is not None}
+    path = named[resolved_name(name, zone, named.keys(), "contract")]
+    contract = validation.contract(path)
+    if contract is None:
+        raise FindingsError(validation.findings_about({path}))
+    return contract
 
 
 def edit_moves(moves: Sequence[Move], validation: Validation, workspace: Workspace) -> tuple[FileChange, ...]:

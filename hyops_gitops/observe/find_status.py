@@ -47,9 +47,9 @@ def look(name: str | None, workspace: Workspace) -> Status:
     """
     head = workspace.at("HEAD")
     zone = head.zone()
-    validation, authority = head.validation, zone.authority
     log, trouble = _log(zone)
-    intended = Zone.of(authority.zone, (rrset for contract in validation.contracts for rrset in contract.rrsets()))
+    validation, authority = zone.validated(log), zone.authority
+    intended = _intended(validation, authority.zone, log)
     undecided = validation.undecided(authority.zone, log.state if log else None)
     known = intended.names() | undecided | (log.state.names() if log else set())
     names = (
@@ -59,12 +59,12 @@ def look(name: str | None, workspace: Workspace) -> Status:
     given = _ask(servers, names, authority.zone, workspace.dns, workspace.transfers)
     states = tuple(_state(server, given[server], authority.zone) for server in servers)
     judge = Judge(log, negative_ttl(given.values(), authority.zone), workspace.clock.now(), is_shared(authority))
-    contracts = {contract.path: str(contract.name) for contract in validation.contracts}
-    holds = held_contracts(log, validation.contracts, Limits.of(authority.policy), ())
+    contracts = {contract.path: str(contract.name) for contract in validation.looked_at}
+    holds = held_contracts(log, validation.looked_at, Limits.of(authority.policy), ())
     held = {contracts[path]: why for path, why in holds.items()}
     damage, doubts = _damage(authority, names if name else None, states, log, workspace)
-    wanted = intended.by_name()
-    recorded = _recorded(log.state.zone, intended, wanted) if log else None
+    wanted = _by_name(intended, names)
+    recorded = None if log is None else _recorded(log.state.zone, intended, wanted, names)
     since = _since(log, names) if log else {}
     return Status(
         authority.zone,
@@ -92,9 +92,25 @@ def look(name: str | None, workspace: Workspace) -> Status:
     )
 
 
-def _recorded(state: Zone, intended: Zone, wanted: dict[str, dict[str, RRset]]) -> Mapping[str, Mapping[str, RRset]]:
+def _intended(validation: Validation, zone: str, log: Log | None) -> Zone:
+    """What the contracts ask for; others ask for what is recorded."""
+    asked = (rrset for contract in validation.looked_at for rrset in contract.rrsets())
+    if validation.others is None or log is None:
+        return Zone.of(zone, asked)
+    before = (entry.rrset.key for path in validation.about or () for entry in log.state.of_contract(path))
+    return log.state.zone.without(before).with_rrsets(asked)
+
+
+def _by_name(zone: Zone, names: Sequence[str]) -> Mapping[str, Mapping[str, RRset]]:
+    """The RRsets of these names, or of all, by type."""
+    return {name: zone.rrsets.at(name) for name in names} if len(names) < MANY_NAMES else zone.by_name()
+
+
+def _recorded(
+    state: Zone, intended: Zone, wanted: Mapping[str, Mapping[str, RRset]], names: Sequence[str]
+) -> Mapping[str, Mapping[str, RRset]]:
     """The recorded RRsets by name; where all is applied, the intended ones."""
-    return wanted if state.data == intended.data else state.by_name()
+    return wanted if state.data == intended.data else _by_name(state, names)
 
 
 def _log(zone: ManagedZone) -> tuple[Log | None, Refused | None]:

@@ -18,8 +18,8 @@ from hyops_gitops.apply.receipt import Receipt
 from hyops_gitops.apply.recover import without_open_intent
 from hyops_gitops.core.findings import FindingsError, Severity
 from hyops_gitops.log.log import Log, applied_intents
-from hyops_gitops.log.workspace import Workspace
-from hyops_gitops.move.contract_files import check_changes, edit_file
+from hyops_gitops.log.workspace import Revision, Workspace
+from hyops_gitops.move.contract_files import Overlay, check_changes, edit_file
 from hyops_gitops.move.cutover import cutover_move, failback_move
 from hyops_gitops.move.failover import FailoverRequest, choose_moves
 from hyops_gitops.move.moves import Move, SkippedEndpoint
@@ -87,7 +87,11 @@ def select_moves(wanted: BreakGlassCommand, validation: Validation, log: Log, wo
 def edited_tree(moves: Sequence[Move], validation: Validation, workspace: Workspace) -> Validation:
     """The tree after these moves; the log counts moves without edits."""
     changes = [edit_file(move.path, validation.files[move.path], move.edits, workspace) for move in moves if move.edits]
-    return check_changes(changes, workspace) if changes else validation
+    if not changes:
+        return validation
+    check_changes(changes, workspace)
+    made = {change.path: change.after for change in changes}
+    return Revision(workspace, Overlay(workspace.work_tree, made)).validation
 
 
 _NOT_PART = "not part of this command"

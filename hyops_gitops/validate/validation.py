@@ -112,7 +112,8 @@ class Validation:
         """The names of invalid contracts, and those they asked for."""
         invalid = self.invalid_paths
         named = (endpoint_name_of_path(path, zone) for path in invalid)
-        asked = (key[0] for key, entry in managed.entries.items() if entry.contract in invalid) if managed else ()
+        recorded = (entry for path in invalid for entry in managed.of_contract(path)) if managed else ()
+        asked = (entry.rrset.name for entry in recorded)
         return frozenset((*(str(name) for name in named if name is not None), *asked))
 
     @property

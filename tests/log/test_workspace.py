@@ -102,3 +102,12 @@ def test_a_record_that_lies_is_believed_by_the_short_way_and_found_by_the_full_o
     assert [(one.path, one.rule) for one in found.findings] == [(FIRST, "target-address")]
     assert world.cli("validate").exit == 1
     assert "are recorded as valid, but endpoints/prod/first.yaml is not" in audited.out
+
+
+def test_a_file_that_stands_in_for_the_authority_file_has_everything_read(world: World) -> None:
+    record(world, world.wiring().rules)
+    outside = world.root.parent / "authority.yaml"
+    outside.write_text(world.read(world.authority_path))
+    zone = world.wiring(outside).at("HEAD").zone()
+
+    assert zone.validated(zone.log()).about is None

@@ -19,7 +19,7 @@ from hyops_gitops.move.contract_files import (
     site_edits,
     site_move_edits,
 )
-from hyops_gitops.validate.validation import validate_tree
+from hyops_gitops.validate.validation import MemoryTree, validate_tree
 from tests.support.authority import AUTHORITY
 
 PATH = "endpoints/prod/a.yaml"
@@ -138,3 +138,19 @@ def test_a_move_to_where_it_is_has_no_edits(site: str) -> None:
     )
 
     assert (move_edits(contract, contract.target), site_move_edits(contract, site, contract.target)) == ((), ())
+
+
+def test_a_tree_with_replaced_files_answers_as_one_that_was_written() -> None:
+    under = MemoryTree(
+        {"endpoints/prod/a.yaml": b"old a", "endpoints/prod/b.yaml": b"b", "endpoints/prod/c.yaml": b"c"}
+    )
+    other = MemoryTree({"endpoints/prod/a.yaml": b"new a", "endpoints/prod/b.yaml": b"other"})
+    made = {"endpoints/prod/a.yaml": b"new a", "endpoints/prod/new.yaml": b"New"}
+    overlay, written = Overlay(under, made), MemoryTree({**under.contents, **made})
+
+    assert list(overlay.entries().items()) == list(written.entries().items())
+    assert overlay.read(list(written.contents)) == written.read(list(written.contents))
+    assert overlay.changed(other) == written.changed(other)
+    assert overlay.changed(under) == written.changed(under) == frozenset(made)
+    for text in ("old", "new", "b", "nothing"):
+        assert overlay.mentioning([text]) == written.mentioning([text])

@@ -91,7 +91,7 @@ def made() -> Counter[str]:
 def test_a_few_files_have_the_findings_of_a_full_run(
     made: Counter[str], record_property: Callable[[str, object], None]
 ) -> None:
-    @settings(max_examples=EXAMPLES, database=None)
+    @settings(max_examples=EXAMPLES, database=None, derandomize=not LONG)
     @given(st.integers(0, 2**40))
     def compare(seed: int) -> None:
         check(seed, made)
