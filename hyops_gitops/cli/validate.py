@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hyops_gitops import __version__
-from hyops_gitops.adapters.checkout import work_tree
+from hyops_gitops.adapters.checkout import is_unpacked, work_tree
 from hyops_gitops.adapters.files import read_source
 from hyops_gitops.adapters.git.work_tree import StagedTree
 from hyops_gitops.adapters.host.machine import SystemClock
@@ -17,11 +17,13 @@ from hyops_gitops.adapters.yaml.reader import read_document
 from hyops_gitops.adapters.yaml.schema import check_document, schema_copies
 from hyops_gitops.cli.options import common_options, find_repository, inside
 from hyops_gitops.cli.output import echo, echo_json, is_terminal, note
-from hyops_gitops.core.errors import Exit, OutsideFailure, UsageError
+from hyops_gitops.core.authority import EvidenceSettings
+from hyops_gitops.core.errors import Exit, HyopsError, OutsideFailure, UsageError
 from hyops_gitops.core.findings import Finding, findings_json, findings_text, has_errors, summary
 from hyops_gitops.core.guards import GUARDS
 from hyops_gitops.core.text import did_you_mean
 from hyops_gitops.core.tree import SourceTree
+from hyops_gitops.log.segment import SEGMENTS
 from hyops_gitops.validate.concerned import Scope
 from hyops_gitops.validate.formats import (
     catalogue_text,
@@ -150,8 +152,11 @@ def _head(history: "GitRepository") -> SourceTree | None:
 
 def _about_segments(root: Path, tree: SourceTree, validation: Validation) -> tuple[Finding, ...]:
     """Findings about break-glass segments in the log, if there is one."""
-    started = validation.authority is not None and validation.authority.evidence.genesis is not None
-    if not started or not any((folder / ".git").exists() for folder in (root, *root.parents)):
+    if validation.authority is None or validation.authority.evidence.genesis is None:
+        return ()
+    if not any((folder / ".git").exists() for folder in (root, *root.parents)):
+        return ()
+    if not is_unpacked(root) and not _has_segments(root, validation.authority.evidence):
         return ()
     from hyops_gitops.cli.wiring import LocalWorkspace  # noqa: PLC0415 - reading a log takes cryptography
     from hyops_gitops.log.reconciling import segment_findings  # noqa: PLC0415 - as above
@@ -159,6 +164,17 @@ def _about_segments(root: Path, tree: SourceTree, validation: Validation) -> tup
 
     revision = Revision(LocalWorkspace(root), tree, validation=validation)
     return segment_findings(revision, SystemClock().now())
+
+
+def _has_segments(root: Path, settings: EvidenceSettings) -> bool:
+    """Whether the log has any; reading a log takes a large import."""
+    from hyops_gitops.adapters.git.evidence import GitEvidenceStore  # noqa: PLC0415 - only where a log is started
+
+    try:
+        snapshot = GitEvidenceStore(root, settings.branch, settings.remote).recorded()
+        return snapshot is not None and any(path.startswith(SEGMENTS) for path in snapshot.paths())
+    except HyopsError:  # other checks report it
+        return False
 
 
 def _show(findings: tuple[Finding, ...], checked: int, output_format: str, prefix: str) -> None:

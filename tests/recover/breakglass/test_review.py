@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops.adapters.files import WorkTree
+from hyops_gitops.cli.main import execute
 from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.log.admin_entries import Reconcile
 from hyops_gitops.log.reconciling import pending_reviews, segment_findings, segment_warnings
@@ -61,6 +62,13 @@ def test_validate_warns_and_then_fails(taken: Book) -> None:
 
     assert found(pending.due) == [("breakglass-review", "warning")]
     assert found(pending.due + timedelta(seconds=1)) == [("breakglass-overdue", "error")]
+
+
+def test_validate_prints_what_waits_for_a_review(taken: Book, capsys: pytest.CaptureFixture[str]) -> None:
+    exit_code = execute(["validate", "--repo", str(taken.world.root)])
+
+    assert ": breakglass-overdue: " in capsys.readouterr().out  # the log is of long ago
+    assert exit_code == 1
 
 
 def test_audit_fails_when_it_is_overdue(taken: Book) -> None:
