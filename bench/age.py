@@ -72,7 +72,7 @@ class Site:
         asked, approved = Person("Ada Example", "1001"), Approval(Person("Bob Example", "1002"), zone.commit)
         merged = MergedCommit(zone.commit, "Move a service", asked, datetime.now(UTC), (approved,), pull_request="4711")
         authority = AuthorityRef("d" * 64, outside_commit=False)
-        contracts = ContractsRef(zone.commit, manifest_sha256(files))
+        contracts = ContractsRef(zone.commit, manifest_sha256(files), zone.workspace.rules)
         site = cls(
             ours,
             zone.entry_writer(_signer(ours.key)),
