@@ -24,6 +24,7 @@ from bench.make_log import Key
 from hyops_gitops.adapters.git.evidence import GitEvidenceStore
 from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.authority import ServerAddress
+from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.people import Approval, MergedCommit, Person
 from hyops_gitops.core.server_report import RecordedAnswer, ServerReport
 from hyops_gitops.core.tree import manifest_sha256
@@ -71,7 +72,7 @@ class Site:
         files = zone.revision.validation.files
         asked, approved = Person("Ada Example", "1001"), Approval(Person("Bob Example", "1002"), zone.commit)
         merged = MergedCommit(zone.commit, "Move a service", asked, datetime.now(UTC), (approved,), pull_request="4711")
-        authority = AuthorityRef("d" * 64, outside_commit=False)
+        authority = AuthorityRef(sha256_hex(files[zone.authority.path]), outside_commit=False)
         contracts = ContractsRef(zone.commit, manifest_sha256(files), zone.workspace.rules)
         site = cls(
             ours,
