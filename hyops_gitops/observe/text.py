@@ -1,4 +1,4 @@
-"""Drift as text."""
+"""Drift, status and checks as text."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING

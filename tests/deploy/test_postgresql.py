@@ -151,7 +151,10 @@ def start(database: Database, folder: Path, arguments: list[str], server: LabSer
 
 def filled(arguments: list[str], values: Mapping[str, str]) -> list[str]:
     """As compose fills in its variables."""
-    return [re.sub(r"\$\{([A-Z_]+)[^}]*\}", lambda match: values[match[1]], word) for word in arguments]
+    return [
+        re.sub(r"\$\{([A-Z_]+)(?::-([^}]*)|[^}]*)\}", lambda match: values.get(match[1], match[2]), word)
+        for word in arguments
+    ]
 
 
 @pytest.fixture(scope="module")
