@@ -178,9 +178,7 @@ def test_an_authority_file_outside_replaces_the_repositorys_own(
     assert findings == [f"{REDIS} target-network", *[f"{POSTGRES} target-network"] * 3]
 
 
-def test_a_thousand_broken_files_give_all_findings(
-    root: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_thousand_broken_files_give_all_findings(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = (root / REDIS).read_text(encoding="utf-8")
     for number in range(1000):
         broken = text.replace("redis.dev", f"s{number}.dvv").replace("6379", "0").replace("10.16.0.41", "8.8.8.8")
