@@ -39,7 +39,7 @@ _LONGEST = (  # 10 s and more a test, and of no `lab`, which would be started tw
     "tests/stories/docker/",
     "tests/stories/test_runbooks.py",
 )
-EXAMPLES = 500 if "HYOPS_LONG" in os.environ else 50
+EXAMPLES = 500 if "HYOPS_LONG" in os.environ else 100
 settings.register_profile("suite", deadline=None, max_examples=EXAMPLES)  # the machine may be busy
 settings.load_profile("suite")
 

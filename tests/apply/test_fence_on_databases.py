@@ -18,7 +18,7 @@ from tests.support.site import LONG, Applier, Site, results
 
 every_database = pytest.mark.parametrize("lab", BACKENDS, indirect=True, scope="session")
 sql_servers = pytest.mark.parametrize("lab", ["gpgsql", "gmysql"], indirect=True, scope="session")
-TRIES = 200 if LONG else 20  # of each race
+TRIES = 200 if LONG else 50  # of each race
 
 
 @pytest.fixture

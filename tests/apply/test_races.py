@@ -13,7 +13,6 @@ from tests.support.repository import ROOT
 from tests.support.site import LONG, Applier, Site, results
 
 TEAMS = 10
-TEAMS_ELSEWHERE = 10 if LONG else 4  # on other storages: what a turn costs grows with those who wait for theirs
 CHANGES = 10 if LONG else 1  # of each team
 
 pytestmark = [pytest.mark.authority, pytest.mark.every_backend]
@@ -21,9 +20,8 @@ pytestmark = [pytest.mark.authority, pytest.mark.every_backend]
 
 def test_ten_appliers_take_turns(site: Site, tmp_path: Path) -> None:
     world, before = site.world, len(site.verified().entries)
-    teams = TEAMS if site.lab.backend == "gsqlite3" else TEAMS_ELSEWHERE
     processes = []
-    for team in range(1, teams + 1):
+    for team in range(1, TEAMS + 1):
         clone = world.clone(tmp_path / f"clone{team}").root
         processes.append(Forked(racer.main, [str(clone), world.zone, str(team), str(CHANGES)], ROOT, world.environ))
     try:
@@ -32,11 +30,11 @@ def test_ten_appliers_take_turns(site: Site, tmp_path: Path) -> None:
     finally:
         for process in processes:
             process.end()
-    assert ends == [0] * teams, said
+    assert ends == [0] * TEAMS, said
     assert "Traceback" not in said
 
     world.git("pull", "-q", "--rebase", "origin", "main")
-    for team in range(1, teams + 1):
+    for team in range(1, TEAMS + 1):
         for number in range(CHANGES):
             site.targets[f"t{team}-{number}"] = f"10.{team}.0.{number + 1}"
     log = site.check()
@@ -54,7 +52,7 @@ def test_ten_appliers_take_turns(site: Site, tmp_path: Path) -> None:
         for commit in entry.body.merged
     )
     assert set(merged.values()) == {1}
-    assert len(merged) == teams * CHANGES
+    assert len(merged) == TEAMS * CHANGES
     assert not any(patch.settles for patch in site.proxy.patches)
     refused = [patch for patch in site.proxy.updates() if not patch.landed]
     assert not any(patch.status < 500 for patch in refused)

@@ -245,7 +245,7 @@ def test_a_failure_of_the_resolver_shows_its_log(directory: Path, monkeypatch: p
 
 
 def test_an_authority_file_that_is_nested_too_deeply(tmp_path: Path) -> None:
-    (tmp_path / "deep.yaml").write_text("[" * 1000)
+    (tmp_path / "deep.yaml").write_text("[" * 5000)
     with pytest.raises(InvalidData) as caught:
         read_authority(tmp_path / "deep.yaml")
     assert caught.value.code == "lab-authority"
