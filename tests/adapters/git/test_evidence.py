@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 
@@ -21,25 +20,12 @@ from hyops_gitops.adapters.git.work_tree import StagedTree
 from hyops_gitops.adapters.host.machine import process_is_gone
 from hyops_gitops.core.errors import HyopsError, InvalidData, OutsideFailure, Refused, UsageError
 from hyops_gitops.lab.zones import wait_until
+from tests.support.plain_repo import MakeRepo, Repo
 
 AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 BRANCH = "evidence"
 LOCAL = f"refs/heads/{BRANCH}"
 TRACKING = f"refs/remotes/origin/{BRANCH}"
-
-
-class Repo(Protocol):
-    """What conftest's Repo offers."""
-
-    @property
-    def path(self) -> Path: ...
-    def git(self, *arguments: str, stdin: str = "") -> str: ...
-    def write(self, path: str, content: str) -> None: ...
-    def commit(self, message: str, **files: str) -> str: ...
-    def head_of(self, reference: str) -> str | None: ...
-
-
-MakeRepo = Callable[..., Repo]
 
 
 def store(repo: Repo, remote: str | None = "origin") -> GitEvidenceStore:

@@ -2,28 +2,14 @@
 
 import os
 import subprocess
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 
 from hyops_gitops.adapters.git.clone import GitRepository
 from hyops_gitops.core.errors import OutsideFailure, UsageError
-
-
-class Repo(Protocol):
-    """What conftest's Repo offers."""
-
-    @property
-    def path(self) -> Path: ...
-    def git(self, *arguments: str, stdin: str = "") -> str: ...
-    def write(self, path: str, content: str) -> None: ...
-    def commit(self, message: str, **files: str) -> str: ...
-
-
-MakeRepo = Callable[..., Repo]
+from tests.support.plain_repo import MakeRepo, Repo
 
 
 def history(repo: Repo) -> GitRepository:

@@ -2,9 +2,8 @@
 
 import itertools
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,18 +12,8 @@ from hypothesis import strategies as st
 from hyops_gitops.adapters.git.clone import GitRepository
 from hyops_gitops.apply.propose import mixed_commits
 from hyops_gitops.core.exchange import CommitInfo
+from tests.support.plain_repo import MakeRepo, Repo
 
-
-class Repo(Protocol):
-    """What conftest's Repo offers."""
-
-    @property
-    def path(self) -> object: ...
-    def git(self, *arguments: str, stdin: str = "") -> str: ...
-    def commit(self, message: str, **files: str) -> str: ...
-
-
-MakeRepo = Callable[..., Repo]
 AUTHORITY, FIRST, SECOND, OWN = (
     "authority/z.yaml",
     "endpoints/prod/a.yaml",
@@ -38,7 +27,7 @@ def steps(repo: Repo, after: str, upto: str = "main") -> list[tuple[str, tuple[s
 
 
 def infos(repo: Repo, after: str, upto: str = "main") -> tuple[CommitInfo, ...]:
-    return GitRepository(repo.path).first_parent_commits(after, upto)  # type: ignore[arg-type]
+    return GitRepository(repo.path).first_parent_commits(after, upto)
 
 
 def is_mixed(repo: Repo, after: str) -> bool:
@@ -332,7 +321,7 @@ def read(forge: Forge, repo: Repo) -> list[tuple[CommitInfo, ...]]:
     repo.git("fast-import", "--quiet", "--force", stdin=forge.stream())
     ids = [repo.git("rev-parse", f"c{one}") for one in forge.applied]
     ranges = list(itertools.pairwise(ids))
-    return list(GitRepository(repo.path).main_lines(ranges))  # type: ignore[arg-type]
+    return list(GitRepository(repo.path).main_lines(ranges))
 
 
 def counted(lines: Iterable[Iterable[CommitInfo]]) -> Mapping[str, list[CommitInfo]]:

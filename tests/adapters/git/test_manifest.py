@@ -9,7 +9,7 @@ import pytest
 from hyops_gitops.adapters.git.clone import GitRepository
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.tree import SourceTree
-from tests.adapters.git.conftest import Repo
+from tests.support.plain_repo import Repo
 
 
 def kept(repo: Repo) -> Path:

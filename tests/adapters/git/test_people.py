@@ -1,24 +1,14 @@
 """Who asked, who approved and who merged, as commits tell it."""
 
-from typing import Protocol
-
 import pytest
 
 from hyops_gitops.adapters.git.clone import GitRepository
 from hyops_gitops.core.exchange import CommitInfo
-
-
-class Repo(Protocol):
-    """What conftest's Repo offers."""
-
-    @property
-    def path(self) -> object: ...
-    def git(self, *arguments: str, stdin: str = "") -> str: ...
-    def commit(self, message: str, **files: str) -> str: ...
+from tests.support.plain_repo import Repo
 
 
 def newest(repo: Repo) -> CommitInfo:
-    return GitRepository(repo.path).first_parent_commits(None, "HEAD")[-1]  # type: ignore[arg-type]
+    return GitRepository(repo.path).first_parent_commits(None, "HEAD")[-1]
 
 
 @pytest.mark.parametrize("trailer", ["Approved-by", "Reviewed-by", "approved-by"])
@@ -79,7 +69,7 @@ def test_two_merges_of_different_people(repo: Repo) -> None:
         repo.git("commit", "-q", "--allow-empty", "-m", f"By {name}", "--author", f"{name} <x@x.invalid>")
         repo.git("checkout", "-q", "main")
         repo.git("merge", "-q", "--no-ff", "-m", f"Merge {name}", name)
-    found = GitRepository(repo.path).first_parent_commits(None, "HEAD")  # type: ignore[arg-type]
+    found = GitRepository(repo.path).first_parent_commits(None, "HEAD")
 
     assert [one.merged_author for one in found] == [None, "Ann", "Bob"]
 
@@ -89,7 +79,7 @@ def test_versions_of_a_file(repo: Repo) -> None:
     repo.commit("Elsewhere", b="1\n")
     second = repo.commit("Two", a="2\n")
 
-    assert GitRepository(repo.path).versions("a", "HEAD") == (  # type: ignore[arg-type]
+    assert GitRepository(repo.path).versions("a", "HEAD") == (
         (first, b"1\n"),
         (second, b"2\n"),
     )
@@ -100,7 +90,7 @@ def test_versions_of_a_file(repo: Repo) -> None:
 
 def trailers(repo: Repo) -> list[list[tuple[str, str]]]:
     """The key and value of each first-parent commit's trailers."""
-    found = GitRepository(repo.path).first_parent_commits(None, "HEAD")  # type: ignore[arg-type]
+    found = GitRepository(repo.path).first_parent_commits(None, "HEAD")
     return [[(one.key, one.value) for one in commit.trailers] for commit in found]
 
 
@@ -137,6 +127,6 @@ def test_a_merge_brings_the_trailers_of_its_commits_and_its_own_last(repo: Repo)
 def test_only_the_range_counts(repo: Repo) -> None:
     first = repo.commit("Begin\n\nHyops-Reason: begin")
     repo.commit("Move\n\nHyops-Reason: move")
-    (found,) = GitRepository(repo.path).first_parent_commits(first, "HEAD")  # type: ignore[arg-type]
+    (found,) = GitRepository(repo.path).first_parent_commits(first, "HEAD")
 
     assert [one.value for one in found.trailers] == ["move"]

@@ -4,7 +4,6 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 
@@ -17,16 +16,7 @@ from hyops_gitops.adapters.git.process import Git
 from hyops_gitops.adapters.git.remote import RemoteBranch
 from hyops_gitops.adapters.git.snapshot import GitSnapshot, history_is_linear
 from hyops_gitops.core.errors import OutsideFailure, Refused, UsageError
-
-
-class Repo(Protocol):
-    """What conftest's Repo offers."""
-
-    @property
-    def path(self) -> Path: ...
-    def git(self, *arguments: str, stdin: str = "") -> str: ...
-    def commit(self, message: str, **files: str) -> str: ...
-
+from tests.support.plain_repo import Repo
 
 Wrap = Callable[[str], None]
 

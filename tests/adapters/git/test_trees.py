@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 
@@ -15,19 +14,10 @@ from hyops_gitops.adapters.git.trees import ReadTree
 from hyops_gitops.adapters.git.work_tree import GitWorkTree, StagedTree
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.core.tree import SourceTree, mentions
+from tests.support.plain_repo import Repo
 
 A, B, C = "endpoints/dev/a.yaml", "endpoints/dev/b.yaml", "endpoints/dev/c.yaml"
 ODD = "endpoints/dev/x\ty z.yaml"
-
-
-class Repo(Protocol):
-    """What conftest's Repo offers."""
-
-    @property
-    def path(self) -> Path: ...
-    def git(self, *arguments: str, stdin: str = "") -> str: ...
-    def write(self, path: str, content: str) -> None: ...
-    def commit(self, message: str, **files: str) -> str: ...
 
 
 @pytest.fixture(params=["", "dns"], ids=["at the top", "below"])

@@ -5,7 +5,6 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 
@@ -13,20 +12,11 @@ from hyops_gitops.adapters.git.clone import GitRepository
 from hyops_gitops.adapters.git.work_tree import GitWorkTree, StagedTree
 from hyops_gitops.cli.main import execute
 from hyops_gitops.core.tree import SourceTree
+from tests.support.plain_repo import Repo
 from tests.support.repository import ROOT
 
 BASE = ROOT / "tests" / "cases" / "base"
 REDIS, POSTGRES = "endpoints/dev/redis.yaml", "endpoints/prod/postgres.yaml"
-
-
-class Repo(Protocol):
-    """What conftest's Repo offers."""
-
-    @property
-    def path(self) -> Path: ...
-    def git(self, *arguments: str, stdin: str = "") -> str: ...
-    def write(self, path: str, content: str) -> None: ...
-    def commit(self, message: str, **files: str) -> str: ...
 
 
 @pytest.fixture
