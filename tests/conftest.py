@@ -254,8 +254,10 @@ def make_world(lab: Lab, zone_name: str, tmp_path: Path) -> MakeWorld:
 
 
 @pytest.fixture(scope="session")
-def book(tmp_path_factory: pytest.TempPathFactory) -> Book:
-    """The log as it should be. Not to be written to: continue a `copy`."""
+def book(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Book]:
+    """The log as it should be. Not to be written to, nor its clone, which a `copy` shares: continue a `forked` one."""
     made = build(tmp_path_factory.mktemp("log"))
     commit_trees(made.world.root, made.store.trees)
-    return made
+    head = made.world.git("rev-parse", "HEAD")
+    yield made
+    assert (made.world.git("rev-parse", "HEAD"), made.world.git("status", "--porcelain")) == (head, "")

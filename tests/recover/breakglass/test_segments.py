@@ -159,7 +159,6 @@ def test_segment_of_a_log_that_went_on_elsewhere_is_a_fork(glass: Breakglass) ->
 
 def test_log_that_went_on_after_the_segment_began_is_a_fork(glass: Breakglass) -> None:
     book = glass.book
-    book.world.contract("first", "10.0.0.4")
     book.apply()  # the same commit again: nothing but anchor and claim would be written, and that is enough
 
     assert [one.code for one in check_base(sound(glass), book.head.entries, book.head.ledger)] == ["fork"]
