@@ -19,7 +19,6 @@ from hyops_gitops.adapters.git.process import LOCAL_TIMEOUT_S, Git, GitResult, p
 from hyops_gitops.core.errors import HyopsError, OutsideFailure
 
 _AT_ONCE = 64  # questions under way: their lines fit into a pipe
-_BULK = 256  # blobs that are worth a process of their own, which need not answer one by one
 _MOST = 4  # processes kept; a command needs one, and another for objects in a scratch folder
 _PIECE = 1 << 16
 _NEAR = 8  # first parents to look at before git is asked
@@ -75,10 +74,7 @@ def read_blobs(git: Git, object_ids: Iterable[str]) -> Mapping[str, bytes]:
     Raises:
         OutsideFailure: code `git-failed`: an object is missing, as in a partial or damaged clone.
     """
-    wanted = sorted(set(object_ids))
-    if len(wanted) > _BULK:
-        return _in_bulk(git, wanted)
-    contents = read_short_blobs(git, wanted, None)
+    contents = read_short_blobs(git, object_ids, None)
     return {object_id: content for object_id, content in contents.items() if content is not None}
 
 
@@ -92,22 +88,6 @@ def read_short_blobs(git: Git, object_ids: Iterable[str], limit: int | None) -> 
             if found is None or found.kind != "blob":
                 raise _unreadable(object_id)
             contents[object_id] = found.content
-    return contents
-
-
-def _in_bulk(git: Git, wanted: Sequence[str]) -> dict[str, bytes]:
-    listed = "".join(f"{object_id}\n" for object_id in wanted).encode()
-    output = git.output("cat-file", "--batch", "--buffer", stdin=listed)
-    contents: dict[str, bytes] = {}
-    position = 0
-    for object_id in wanted:
-        end_of_header = output.index(b"\n", position)
-        header = output[position:end_of_header].split()
-        if len(header) != 3 or header[1] != b"blob":  # noqa: PLR2004 - "<id> blob <size>", else "<id> missing"
-            raise _unreadable(object_id)
-        start = end_of_header + 1
-        position = start + int(header[2]) + 1
-        contents[object_id] = output[start : position - 1]
     return contents
 
 

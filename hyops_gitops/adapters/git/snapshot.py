@@ -6,11 +6,12 @@ import re
 from collections.abc import Collection, Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from hyops_gitops.adapters.files import replace_file
 from hyops_gitops.adapters.git.objects import descends, look_up, read_blobs
 from hyops_gitops.adapters.git.process import Git
-from hyops_gitops.adapters.git.trees import ORDINARY, is_full_id, list_tree
+from hyops_gitops.adapters.git.trees import ORDINARY, is_full_id
 from hyops_gitops.core.errors import HyopsError, InvalidData
 from hyops_gitops.core.exchange import Verified
 
@@ -73,16 +74,17 @@ class GitSnapshot:
     def _blobs(self) -> dict[str, str]:
         """Blob ids by path, sorted by path."""
         blobs: dict[str, str] = {}
-        entries = list_tree(self.git, self._commit)
-        if (size := sum(entry.size for entry in entries)) > MAX_BYTES:
+        output = self.git.output("ls-tree", "-r", "-z", "-l", "--full-tree", self._commit)
+        leaves = [_leaf(record) for record in output.split(b"\0")[:-1]]
+        if (size := sum(leaf.size for leaf in leaves)) > MAX_BYTES:
             raise _invalid(f"its files have {size} bytes, no log has more than {MAX_BYTES}")
-        for entry in entries:
-            path = entry.path.decode("utf-8", "backslashreplace")
-            if entry.mode != ORDINARY:
-                raise _invalid(f"{path!r} has mode {entry.mode}, not {ORDINARY}: not an ordinary file")
-            if path.encode() != entry.path:
+        for leaf in leaves:
+            path = leaf.path.decode("utf-8", "backslashreplace")
+            if leaf.mode != ORDINARY:
+                raise _invalid(f"{path!r} has mode {leaf.mode}, not {ORDINARY}: not an ordinary file")
+            if path.encode() != leaf.path:
                 raise _invalid(f"the file name {path!r} is not valid UTF-8")
-            blobs[path] = entry.object_id
+            blobs[path] = leaf.object_id
         return dict(sorted(blobs.items()))
 
 
@@ -135,6 +137,21 @@ def _rewritten(git: Git, scope: list[str]) -> list[str]:
 
 def _shortened(commits: list[str]) -> str:
     return ", ".join(commit[:12] for commit in commits[:_SHOWN]) or "none"
+
+
+class _SizedLeaf(NamedTuple):
+    """One leaf of the tree."""
+
+    path: bytes
+    mode: str  # six octal digits
+    object_id: str
+    size: int  # octets; 0 for a submodule
+
+
+def _leaf(record: bytes) -> _SizedLeaf:
+    head, _, path = record.partition(b"\t")
+    mode, _, object_id, size = head.decode().split()
+    return _SizedLeaf(path, mode, object_id, 0 if size == "-" else int(size))
 
 
 def _invalid(message: str) -> InvalidData:

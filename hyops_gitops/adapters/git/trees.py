@@ -5,7 +5,7 @@ Reads only, without filters or line-ending conversion; scratch objects go to a f
 
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from hyops_gitops.adapters.files import scratch_folder
 from hyops_gitops.adapters.git.manifest import ManifestCache
-from hyops_gitops.adapters.git.objects import read_blobs, read_short_blobs
+from hyops_gitops.adapters.git.objects import read_short_blobs
 from hyops_gitops.adapters.git.process import Git
 from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.layout import MAX_FILE_BYTES, ROOTS
@@ -26,16 +26,6 @@ ORDINARY = "100644"
 _FULL_ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")  # SHA-1 or SHA-256
 _MANY = 50  # paths that are looked up faster in a dictionary
 _SPECIAL = re.compile(rb"[\\.\[()*+?{|^$]")  # of extended regular expressions
-
-
-@dataclass(frozen=True, slots=True)
-class TreeEntry:
-    """One leaf of a tree."""
-
-    path: bytes  # relative to the directory git runs in, or to the top for a whole tree
-    mode: str  # six octal digits
-    object_id: str
-    size: int  # octets; 0 for a submodule
 
 
 class Leaf(NamedTuple):
@@ -60,18 +50,7 @@ class CommitTree(SourceTree):
 
     def files(self) -> list[SourceFile]:
         """Every file, sorted; links, submodules and large files unread."""
-        entries = list_tree(self.git, self.commit, ROOTS)
-        problems = {entry.path: problem for entry in entries if (problem := _problem(entry)) is not None}
-        contents = read_blobs(self.git, (entry.object_id for entry in entries if entry.path not in problems))
-        files = [
-            SourceFile(
-                shown(entry.path),
-                None if entry.path in problems else contents[entry.object_id],
-                problems.get(entry.path),
-            )
-            for entry in entries
-        ]
-        return sorted(files, key=lambda file: file.path)
+        return list(read_leaves(self.git, self._leaves).values())
 
     def entries(self) -> Mapping[str, str]:
         """The ids of the contents, by path; "" for links and submodules."""
@@ -172,13 +151,6 @@ def shown(path: bytes) -> str:
     return path.decode("utf-8", "backslashreplace")
 
 
-def list_tree(git: Git, commit: str, paths: Sequence[str] = ()) -> list[TreeEntry]:
-    """Every leaf of a commit's tree, in git's order."""
-    scope = ["--", *paths] if paths else ["--full-tree"]
-    output = git.output("ls-tree", "-r", "-z", "-l", commit, *scope)
-    return [_entry(record) for record in output.split(b"\0")[:-1]]
-
-
 def read_leaves(git: Git, leaves: Mapping[str, Leaf]) -> dict[str, SourceFile]:
     """The files at these paths; links, submodules and large files unread."""
     wanted = (leaf.object_id for leaf in leaves.values() if leaf.readable_id)
@@ -234,16 +206,6 @@ def scratch_objects(git: Git) -> Iterator[Git]:
 
 _UNREADABLE = {SYMLINK: "is a symbolic link", SUBMODULE: "is a submodule"}
 _TOO_LARGE = f"is larger than {MAX_FILE_BYTES // 1024} KiB"
-
-
-def _entry(record: bytes) -> TreeEntry:
-    head, _, path = record.partition(b"\t")
-    mode, _, object_id, size = head.decode().split()
-    return TreeEntry(path, mode, object_id, 0 if size == "-" else int(size))
-
-
-def _problem(entry: TreeEntry) -> str | None:
-    return _UNREADABLE.get(entry.mode) or (_TOO_LARGE if entry.size > MAX_FILE_BYTES else None)
 
 
 def _differing(raw: bytes) -> Iterator[str]:
