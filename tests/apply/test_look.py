@@ -29,6 +29,11 @@ def read_in_full(world: World, primary: Primary | None = None) -> Receipt:
     return apply(request, (primary or Primary()).swap(ports))
 
 
+def where_searched(world: World, *names: str) -> list[str]:
+    """These names; everything where the server does not search, as LMDB before 5.0."""
+    return ["*"] if world.primary.rrsets_below(world.zone) is None else list(names)
+
+
 @pytest.fixture
 def applied(served: World) -> World:
     """Two contracts, applied; then one of them is changed and committed."""
@@ -44,7 +49,7 @@ def applied(served: World) -> World:
 def test_one_change_reads_its_own_name_and_the_soa(applied: World) -> None:
     primary = Primary()
     assert applied.apply(swap=primary.swap).outcome == "applied"
-    assert primary.read == [applied.zone, applied.name("pg")]
+    assert primary.read == where_searched(applied, applied.zone, applied.name("pg"))
     assert applied.records() == applied.wiring().at("HEAD").zone().log().observed
 
 
@@ -52,7 +57,7 @@ def test_an_apply_with_nothing_to_do_reads_the_soa(applied: World) -> None:
     applied.apply()
     primary = Primary()
     assert applied.apply(swap=primary.swap).outcome == "nothing"
-    assert primary.read == [applied.zone]
+    assert primary.read == where_searched(applied, applied.zone)
 
 
 def test_full_reads_everything(applied: World) -> None:
