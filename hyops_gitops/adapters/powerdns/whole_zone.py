@@ -62,7 +62,7 @@ class PowerDnsRestorer(PowerDnsWriter):
         }
         twice = has_escapes(rrsets) and self._resolves_twice(settings)
         body = encode_zone(self._zone, rrsets, settings, twice=twice)
-        self._send("POST", body=body, collection=True)
+        self._send("POST", self._zones, body, len(rrsets))
 
     def forget_answers(self) -> None:
         """Flush the zone from the caches, which refuse for 20 s."""
@@ -70,7 +70,7 @@ class PowerDnsRestorer(PowerDnsWriter):
 
     def set_soa_edit_api(self, value: str) -> None:
         """Choose how the API moves the serial."""
-        self._send("PUT", body=json.dumps({"soa_edit_api": value}).encode())
+        self._send("PUT", self._path, json.dumps({"soa_edit_api": value}).encode())
 
 
 class PowerDnsScratchZone(PowerDnsRestorer):
@@ -92,4 +92,4 @@ class PowerDnsScratchZone(PowerDnsRestorer):
         """
         if not (self._zone.startswith(SCRATCH_PREFIX) and self._zone.endswith(SCRATCH_SUFFIX)):
             raise ValueError(f"{self._zone} is not a scratch zone")
-        self._send("DELETE")
+        self._send("DELETE", self._path)

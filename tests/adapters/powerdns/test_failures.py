@@ -4,6 +4,7 @@ import json
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -190,6 +191,17 @@ def test_a_write_whose_reply_is_lost_may_have_landed_and_is_sent_once(
     with pytest.raises(ReplyLost) as caught:
         writer(server.url).patch([], [RECORD])
     assert caught.value.code == code
+    assert len(server.requests) == 1
+
+
+def test_a_patch_of_many_rrsets_is_given_more_time(raw_server: StartServer) -> None:
+    def answer_late(connection: socket.socket, request: bytes) -> None:
+        time.sleep(0.6)  # twice the silence that this writer bears
+        reply("204 No Content")(connection, request)
+
+    many = [RRset.of(f"n{number}.{ZONE}", "A", 60, ["127.0.0.9"]) for number in range(1000)]
+    server = raw_server(answer_late)
+    writer(server.url).patch([], many)
     assert len(server.requests) == 1
 
 
