@@ -22,7 +22,9 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.fence", description=__doc__)
     parser.add_argument("--backend", choices=BACKENDS, required=True)
     parser.add_argument("--tries", type=int, default=300, help="simultaneous tries in all, spread over the cases")
-    parser.add_argument("--slow", type=int, default=0, help="further tries with 50 ms for each row")
+    parser.add_argument(
+        "--slow", type=int, default=0, help="further tries with 50 ms for each row; LMDB: each write, by strace"
+    )
     parser.add_argument("--big", type=int, default=0, help=f"further tries with {BIG} records in the zone")
     parser.add_argument("--only", default="", help="only cases whose name contains this")
     parser.add_argument("--without-remedy", action="store_true", help="in the order of protocol 1")
@@ -37,9 +39,8 @@ def main(arguments: list[str]) -> int:
         stack.callback(bench.rows.close)
         every = [one for one in cases(bench.rows, remedy=remedy) if options.only in str(one)]
         plan = [(case, n) for case, n in spread(every, options.tries)]
-        if bench.rows.sql:
-            plan += spread([Case(one.state, one.race, "slow") for one in every if one.race in RACES], options.slow)
-        plan += spread([Case(one.state, one.race, "big") for one in every if one.race in RACES], options.big)
+        plan += spread([Case(one.state, one.race, "slow") for one in every if one.race in RACES], options.slow)
+        plan += spread([Case(one.state, one.race, "big") for one in every], options.big)
         return run(bench, plan, options.counts)
 
 

@@ -23,6 +23,13 @@ _DONE = "--done--"
 _WAIT_S = 60.0
 _TICK_S = 0.01
 _SLOW = {
+    "gsqlite3": (  # SQLite cannot sleep: it counts
+        """CREATE VIEW slowly AS WITH RECURSIVE c(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM c WHERE n < 100000)
+        SELECT count(*) FROM c;
+        CREATE TRIGGER slow_in BEFORE INSERT ON records BEGIN SELECT * FROM slowly; END;
+        CREATE TRIGGER slow_out BEFORE DELETE ON records BEGIN SELECT * FROM slowly; END;""",
+        "DROP TRIGGER slow_in; DROP TRIGGER slow_out; DROP VIEW slowly;",
+    ),
     "gpgsql": (
         """CREATE OR REPLACE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN PERFORM pg_sleep(0.05); RETURN COALESCE(NEW, OLD); END $$;
@@ -35,6 +42,7 @@ _SLOW = {
         "DROP TRIGGER slow_in; DROP TRIGGER slow_out;",
     ),
 }
+_WRITES = "pwrite64,pwritev,writev,fdatasync,msync"  # LMDB's to its file; replies go out by write
 _ROWS = """SELECT r.name, r.type, r.content FROM records r JOIN domains d ON d.id = r.domain_id
     WHERE d.name = '{zone}' AND (r.type = 'SOA' OR r.name LIKE '{markers}' OR r.name = '{name}')"""
 _HELD = {  # what somebody else does in the database
@@ -90,8 +98,8 @@ class Rows:
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
-        self._session = Session(lab) if lab.backend in _SLOW else None
-        self._holder = Session(lab) if lab.backend in _SLOW else None
+        self._session = Session(lab) if lab.backend in _HELD else None
+        self._holder = Session(lab) if lab.backend in _HELD else None
 
     def close(self) -> None:
         """End its sessions."""
@@ -110,8 +118,7 @@ class Rows:
         if self._session is not None:
             return [(row[0], row[1], row[2]) for row in self._session.run(f"{sql};")]
         if self.lab.backend == "gsqlite3":
-            path = self.lab.folder(self.lab.primary) / "pdns.sqlite3"
-            with contextlib.closing(sqlite3.connect(path, timeout=30)) as database:
+            with self._sqlite() as database:
                 return [(str(a), str(b), str(c)) for a, b, c in database.execute(sql)]
         found = [row for row in self._by_api(zone) if _counts(row, zone, name)]
         served = {row for row in self._by_transfer(zone) if _counts(row, zone, name)}
@@ -132,16 +139,30 @@ class Rows:
         for name, _, rdata in got.iterate_rdatas():
             yield canonical_name(name.to_text()), dns.rdatatype.to_text(rdata.rdtype), rdata.to_text()
 
+    def _sqlite(self) -> contextlib.closing[sqlite3.Connection]:
+        path = self.lab.folder(self.lab.primary) / "pdns.sqlite3"
+        return contextlib.closing(sqlite3.connect(path, timeout=30))
+
     @contextlib.contextmanager
     def slow(self) -> Iterator[None]:
-        """Each row that is written takes 50 ms."""
-        assert self._session is not None
+        """Each row that is written takes 50 ms; on LMDB, each write to its file."""
+        if self.lab.backend == "lmdb":
+            with _slow_disk(self.lab.primary.pid):
+                yield
+            return
         begin, end = _SLOW[self.lab.backend]
-        self._session.run(begin)
+        self._script(begin)
         try:
             yield
         finally:
-            self._session.run(end)
+            self._script(end)
+
+    def _script(self, sql: str) -> None:
+        if self._session is not None:
+            self._session.run(sql)
+            return
+        with self._sqlite() as database:
+            database.executescript(sql)
 
     def ways_to_hold(self) -> list[str]:
         """What `held` can hold on to."""
@@ -189,6 +210,19 @@ class Rows:
                 return
             assert time.monotonic() < deadline, f"waited for {what}: {busy} busy, {waiting} waiting"
             time.sleep(_TICK_S)
+
+
+@contextlib.contextmanager
+def _slow_disk(pid: int) -> Iterator[None]:
+    command = ["strace", "-f", "-o", os.devnull, "-e", f"trace={_WRITES}", "-e", f"inject={_WRITES}:delay_enter=50000"]
+    with subprocess.Popen([*command, "-p", str(pid)], stderr=subprocess.PIPE, text=True) as strace:
+        assert strace.stderr is not None
+        assert "attached" in strace.stderr.readline()
+        try:
+            yield
+        finally:
+            strace.terminate()
+            strace.communicate()
 
 
 def _counts(row: Row, zone: str, name: str) -> bool:
