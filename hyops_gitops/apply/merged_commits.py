@@ -1,6 +1,6 @@
 """The people behind commits: by the forge, else by the commits themselves.
 
-A forge is believed more than a commit, whose writer also writes its author's name and its trailers. So
+The forge takes precedence over a commit, whose writer also writes its author's name and its trailers. So
 where one is asked, no trailer counts as an approval; and where it does not answer, that is kept, for what must not be
 guessed.
 """
