@@ -21,6 +21,7 @@ from typing import Self
 
 from hyops_gitops.adapters.dns.message import RECURSION_DESIRED, Query, ReplyHeader, header_of
 from hyops_gitops.adapters.dns.records import Unreadable, records, rrsets_of, type_number
+from hyops_gitops.adapters.host.deadline import Deadline
 from hyops_gitops.core.authority import ServerAddress
 from hyops_gitops.core.exchange import Answer, Question
 from hyops_gitops.core.names import absolute
@@ -29,14 +30,14 @@ from hyops_gitops.core.names import absolute
 class DnsStream:
     """A connection, until a moment."""
 
-    def __init__(self, host: str, port: int, timeout_s: float) -> None:
+    def __init__(self, host: str, port: int, deadline: Deadline) -> None:
         """Connect.
 
         Raises:
             OSError: it cannot be, in time.
         """
-        self._until = time.monotonic() + timeout_s
-        self._socket = socket.create_connection((host, port), timeout_s)
+        self._deadline = deadline
+        self._socket = deadline.connect(host, port)
 
     def __enter__(self) -> Self:
         return self
@@ -48,8 +49,8 @@ class DnsStream:
 
     def send(self, wire: bytes) -> None:
         """Send one message."""
-        self._wait()
-        self._socket.sendall(len(wire).to_bytes(2, "big") + wire)
+        with self._deadline.around(self._socket):
+            self._socket.sendall(len(wire).to_bytes(2, "big") + wire)
 
     def receive(self) -> bytes:
         """The next message.
@@ -62,19 +63,13 @@ class DnsStream:
     def _read(self, octets: int) -> bytes:
         parts = []
         while octets:
-            self._wait()
-            part = self._socket.recv(octets)
+            with self._deadline.around(self._socket):
+                part = self._socket.recv(octets)
             if not part:
                 raise ConnectionResetError("the server closed the connection")
             parts.append(part)
             octets -= len(part)
         return b"".join(parts)
-
-    def _wait(self) -> None:
-        left = self._until - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("timed out")
-        self._socket.settimeout(left)
 
 
 SILENT = Answer(rcode="SILENT", authoritative=False, rrsets=(), elapsed_ms=0)
@@ -104,6 +99,7 @@ class _Batch:
     """The state of one `ask`."""
 
     timeout_s: float
+    over_tcp: Deadline  # for all answers together that were cut
     waiting: deque[_Pending]
     unanswered: dict[int, _Pending]  # by message id
     in_flight: dict[int, _Pending] = field(default_factory=dict)  # sent lately, oldest first
@@ -125,7 +121,8 @@ class PlainDnsClient:
         """Ask all questions at once.
 
         A question is SILENT when the server was silent for `timeout_s`, or the batch has taken
-        `timeout_s` plus a millisecond a question, or the server's port is closed or its host name unknown.
+        `timeout_s` plus a millisecond a question (over TCP as much again), or the server's port is closed or its host
+        name unknown.
         """
         distinct = list(dict.fromkeys(questions))
         answers = dict.fromkeys(distinct, SILENT)
@@ -175,7 +172,8 @@ def _batch(questions: Sequence[Question], *, recursion_desired: bool, timeout_s:
             unanswered[identifier] = _Pending(Query.of(question, identifier, flags))
         except Unreadable:
             answers[question] = UNASKABLE
-    return _Batch(timeout_s, deque(unanswered.values()), unanswered, answers=answers)
+    longest = timeout_s + _PER_QUESTION_S * len(questions)
+    return _Batch(timeout_s, Deadline(2 * longest), deque(unanswered.values()), unanswered, answers=answers)
 
 
 def _unused_ids(count: int) -> Iterator[int]:
@@ -239,8 +237,8 @@ def _send(batch: _Batch, sock: socket.socket, now: float) -> None:
 
 
 def _receive(batch: _Batch, sock: socket.socket, address: tuple[object, ...], pool: ThreadPoolExecutor) -> None:
-    """Take every datagram that is there."""
-    while True:
+    """Take the datagrams that are there."""
+    for _ in range(_WINDOW):  # a flood must not keep us from looking at the time
         try:
             wire = sock.recv(_MAX_DATAGRAM)
         except BlockingIOError:
@@ -252,7 +250,7 @@ def _receive(batch: _Batch, sock: socket.socket, address: tuple[object, ...], po
         del batch.unanswered[pending.query.id]
         batch.in_flight.pop(pending.query.id, None)
         if header.truncated:
-            batch.truncated.append((pending, pool.submit(_ask_tcp, pending, address, batch.timeout_s)))
+            batch.truncated.append((pending, pool.submit(_ask_tcp, pending, address, batch.over_tcp)))
         else:
             batch.answers[pending.query.question] = _answer(header, wire, pending)
 
@@ -268,9 +266,9 @@ def _give_up_waiting(batch: _Batch) -> None:
         batch.waiting.append(pending)
 
 
-def _ask_tcp(pending: _Pending, address: tuple[object, ...], timeout_s: float) -> Answer:
+def _ask_tcp(pending: _Pending, address: tuple[object, ...], deadline: Deadline) -> Answer:
     try:
-        with DnsStream(str(address[0]), int(str(address[1])), timeout_s) as stream:
+        with DnsStream(str(address[0]), int(str(address[1])), deadline) as stream:
             stream.send(pending.query.wire)
             wire = stream.receive()
     except OSError:

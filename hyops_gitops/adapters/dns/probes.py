@@ -10,8 +10,8 @@ import re
 import socket
 import ssl
 import time
-from dataclasses import dataclass
 
+from hyops_gitops.adapters.host.deadline import Deadline
 from hyops_gitops.adapters.host.tls import client_context, why_not_accepted
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.core.readiness import Probe, ProbeReport, ProbeVerdict
@@ -27,40 +27,23 @@ class NetworkProber:
 
     def probe(self, probe: Probe) -> ProbeReport:
         """Probe one address within the probe's time."""
-        time_box = _TimeBox(time.monotonic(), probe.timeout_s)
-        verdict, detail = _outcome(probe, time_box)
-        return ProbeReport(probe.type, probe.address, probe.port, verdict, detail, time_box.elapsed_ms())
-
-
-@dataclass(frozen=True, slots=True)
-class _TimeBox:
-    """The remaining time of a probe; each byte restarts a socket's time-out."""
-
-    started: float
-    seconds: int
-
-    def elapsed_ms(self) -> int:
-        return round((time.monotonic() - self.started) * 1000)
-
-    def limit(self, sock: socket.socket) -> None:
-        """Limit the next call on this socket to the remaining time."""
-        left = self.started + self.seconds - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        sock.settimeout(left)
+        started = time.monotonic()
+        verdict, detail = _outcome(probe, Deadline(probe.timeout_s))
+        elapsed_ms = round((time.monotonic() - started) * 1000)
+        return ProbeReport(probe.type, probe.address, probe.port, verdict, detail, elapsed_ms)
 
 
 class _NotHttpError(Exception):
     """The answer is not HTTP."""
 
 
-def _outcome(probe: Probe, time_box: _TimeBox) -> _Outcome:
+def _outcome(probe: Probe, deadline: Deadline) -> _Outcome:
     if not _is_allowed(probe, probe.address):
         return "unknown", "is outside policy.target_networks and was not asked"
     family = socket.AF_INET6 if ":" in probe.address else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_STREAM) as plain:
-            return _talk(probe, plain, time_box)
+            return _talk(probe, plain, deadline)
     except TimeoutError:
         return "unknown", f"does not answer within {probe.timeout_s} s"
     except _NotHttpError:
@@ -71,8 +54,8 @@ def _outcome(probe: Probe, time_box: _TimeBox) -> _Outcome:
         return "unknown", f"was not asked: {failure.message}"
 
 
-def _talk(probe: Probe, plain: socket.socket, time_box: _TimeBox) -> _Outcome:
-    time_box.limit(plain)
+def _talk(probe: Probe, plain: socket.socket, deadline: Deadline) -> _Outcome:
+    deadline.limit(plain)
     plain.connect((probe.address, probe.port))
     peer = str(plain.getpeername()[0])
     if not _is_allowed(probe, peer):
@@ -80,10 +63,10 @@ def _talk(probe: Probe, plain: socket.socket, time_box: _TimeBox) -> _Outcome:
     if probe.type == "tcp":
         return "ready", "accepts connections"
     if probe.type == "http" and not probe.https:
-        return _ask(plain, probe, time_box)
-    time_box.limit(plain)
+        return _ask(plain, probe, deadline)
+    deadline.limit(plain)
     with client_context(code="probe-tls").wrap_socket(plain, server_hostname=probe.host) as wrapped:
-        return _ask(wrapped, probe, time_box) if probe.type == "http" else _days_left(wrapped, probe.min_days)
+        return _ask(wrapped, probe, deadline) if probe.type == "http" else _days_left(wrapped, probe.min_days)
 
 
 def _days_left(wrapped: ssl.SSLSocket, wanted: int) -> _Outcome:
@@ -94,22 +77,22 @@ def _days_left(wrapped: ssl.SSLSocket, wanted: int) -> _Outcome:
     return "ready", f"has a certificate that is valid for {days} more days"
 
 
-def _ask(connected: socket.socket, probe: Probe, time_box: _TimeBox) -> _Outcome:
+def _ask(connected: socket.socket, probe: Probe, deadline: Deadline) -> _Outcome:
     host = probe.host if probe.port == (443 if probe.https else 80) else f"{probe.host}:{probe.port}"
     lines = [f"GET {probe.path} HTTP/1.1", f"Host: {host}", "User-Agent: hyops-gitops", "Accept: */*"]
-    time_box.limit(connected)
+    deadline.limit(connected)
     connected.sendall("\r\n".join([*lines, "Connection: close", "", ""]).encode("ascii"))
-    status = _status(connected, time_box)
+    status = _status(connected, deadline)
     if status != probe.expect_status:
         return "not-ready", f"answers {status}, expected {probe.expect_status}"
     return "ready", f"answers {status}"
 
 
-def _status(connected: socket.socket, time_box: _TimeBox) -> int:
+def _status(connected: socket.socket, deadline: Deadline) -> int:
     """The status in the answer's first line; no more is read."""
     received = b""
     while b"\n" not in received and len(received) < _MAX_STATUS_LINE:
-        time_box.limit(connected)
+        deadline.limit(connected)
         more = connected.recv(_MAX_STATUS_LINE)
         if not more:
             break

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from hyops_gitops.adapters.dns.client import DnsStream
 from hyops_gitops.adapters.dns.message import Query, rcode_text
 from hyops_gitops.adapters.dns.records import Record, Unreadable, records, rrsets_of, type_name, type_number
+from hyops_gitops.adapters.host.deadline import Deadline
 from hyops_gitops.core.authority import ServerAddress
 from hyops_gitops.core.errors import InvalidData, OutsideFailure
 from hyops_gitops.core.exchange import Question
@@ -19,14 +20,15 @@ from hyops_gitops.core.zone import RRset
 if TYPE_CHECKING:
     import dns.zone
 
-_TIMEOUT_S = 30.0
+_DEADLINE_S = 30.0
+_MOST_OCTETS = 256 * 1024 * 1024  # some four million records
 _MAX_STRING = 255  # octets, RFC 1035 section 3.3
 _LONG_STRING = re.compile(r'"(?:[^"\\\n]|\\.){256,}"')
 _FRAMING_SOAS = 2
 _HEADER_OCTETS = 12
 
 
-def transfer(server: ServerAddress, zone: str) -> tuple[RRset, ...]:
+def transfer(server: ServerAddress, zone: str, deadline_s: float = _DEADLINE_S) -> tuple[RRset, ...]:
     """Every RRset of a zone, by AXFR.
 
     Raises:
@@ -34,7 +36,7 @@ def transfer(server: ServerAddress, zone: str) -> tuple[RRset, ...]:
     """
     query = Query.of(Question(zone, "AXFR"), secrets.randbelow(0x10000), 0, options=False)
     try:
-        with DnsStream(server.host, server.port, _TIMEOUT_S) as stream:
+        with DnsStream(server.host, server.port, Deadline(deadline_s)) as stream:
             stream.send(query.wire)
             return rrsets_of(_received(stream, query.id, zone))
     except _Refused as error:
@@ -59,9 +61,12 @@ def _why_not(code: str) -> str:
 
 def _received(stream: DnsStream, identifier: int, zone: str) -> Iterator[Record]:
     """The records between the two SOA of a transfer."""
-    starts = 0
+    starts = octets = 0
     while starts < _FRAMING_SOAS:
         wire = stream.receive()
+        octets += len(wire)
+        if octets > _MOST_OCTETS:
+            raise Unreadable(f"more than {_MOST_OCTETS} octets")
         if len(wire) < _HEADER_OCTETS or int.from_bytes(wire[:2], "big") != identifier:
             raise Unreadable("a message that does not belong to this transfer")
         if code := wire[3] & 0x0F:

@@ -19,11 +19,13 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from hyops_gitops import __version__
+from hyops_gitops.adapters.host.deadline import DeadlinePassed, within
 from hyops_gitops.adapters.host.tls import client_context, tls_failure
 from hyops_gitops.core.errors import OutsideFailure
 
 CONNECT_TIMEOUT_S = 5.0
 TIMEOUT_S = 15.0  # between two bytes
+DEADLINE_S = 60.0  # for one answer, with the connection to the forge or its proxy
 MAX_REPLY_BYTES = 8 * 1024 * 1024
 PAGE = 50  # the most that Gitea gives by default
 _MAX_PAGES = 40
@@ -82,6 +84,7 @@ class ForgeHttp:
     url: str  # the API's base, such as https://api.github.com or https://git.example.net/api/v1
     token: str = field(repr=False)
     timeout_s: float = TIMEOUT_S
+    deadline_s: float = DEADLINE_S
     sleep: Callable[[float], None] = time.sleep
 
     def __post_init__(self) -> None:
@@ -99,7 +102,7 @@ class ForgeHttp:
 
         Raises:
             OutsideFailure: codes `forge-unreachable`, `forge-redirect`, `forge-unauthorized`, `forge-rate-limited`,
-                `forge-status`, `forge-reply`, `forge-tls`.
+                `forge-status`, `forge-timeout`, `forge-reply`, `forge-tls`.
         """
         reply = self._reply(path, params)
         return None if reply.status == _NOT_FOUND else reply.document
@@ -128,7 +131,7 @@ class ForgeHttp:
         for attempt in range(1, _TRIES + 1):
             last = attempt == _TRIES
             try:
-                reply = self._exchange(path, params)
+                reply = self._in_time(path, params)
                 pause = _pause(reply, attempt)
                 if last or pause is None or pause > _LONGEST_PAUSE_S:
                     return self._checked(path, reply)
@@ -138,6 +141,13 @@ class ForgeHttp:
                 pause = float(attempt)
             self.sleep(pause)
         raise AssertionError("unreachable: the last try returns or raises")
+
+    def _in_time(self, path: str, params: Mapping[str, str]) -> _Reply:
+        try:
+            return within(self.deadline_s, lambda: self._exchange(path, params))
+        except DeadlinePassed as late:
+            slow = f"the forge at {self.url} answers too slowly: {late}"
+            raise OutsideFailure(slow, code="forge-timeout", hint="try again later") from None
 
     def _exchange(self, path: str, params: Mapping[str, str]) -> _Reply:
         try:

@@ -292,7 +292,7 @@ def _finish(process: subprocess.Popen[bytes], stdin: bytes, verb: str, timeout_s
         except subprocess.TimeoutExpired:
             _end(process)
             raise OutsideFailure(
-                f"git {verb} took longer than {timeout_s:.0f} s and was ended", code="git-timeout"
+                f"git {verb} took longer than {timeout_s:g} s and was ended", code="git-timeout"
             ) from None
         except BaseException:
             _end(process)  # interrupted: nothing of ours may continue in the background

@@ -167,7 +167,7 @@ class Program:
         except OSError as error:
             raise not_run(self.name, error, code=self.code, hint=self.hint) from None
         except subprocess.TimeoutExpired:
-            slow = f"it took longer than {self.timeout_s:.0f} s and was ended"
+            slow = f"it took longer than {self.timeout_s:g} s and was ended"
             raise OutsideFailure(f"cannot run {self.name}: {slow}", code=self.code, hint=self.slow_hint) from None
         why = why_no_verdict(done.returncode, done.stderr)
         if why is not None:

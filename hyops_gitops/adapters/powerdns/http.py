@@ -16,18 +16,22 @@ with "Internal Server Error" alone, and its log has the database's words; 4.9.18
 import contextlib
 import io
 import re
+import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from typing import cast
 from urllib.parse import urlencode, urlsplit
 
 from hyops_gitops import __version__
+from hyops_gitops.adapters.host.deadline import Deadline, DeadlinePassed, TimedSocket
 from hyops_gitops.adapters.host.tls import causes, client_context, tls_failure
 from hyops_gitops.core.errors import OutsideFailure, ReplyLost
 
 CONNECT_TIMEOUT_S = 5.0
 MAX_REPLY_BYTES = 256 * 1024 * 1024  # about two million RRsets; PowerDNS sends 130 bytes for one
+DEADLINE_SILENCES = 4  # a whole exchange takes no longer than so many of its longest silences
 _CHUNK_BYTES = 1024 * 1024
 _MAX_QUOTED_CHARACTERS = 300
 _KEY = re.compile(r"[\x21-\x7e]+")
@@ -65,7 +69,7 @@ class PowerDnsHttp:
     url: str
     api_key: str = field(repr=False)
     ca_file: str | None
-    timeout_s: float  # between two bytes, not for the whole exchange
+    timeout_s: float  # between two bytes
 
     def __post_init__(self) -> None:
         if not _KEY.fullmatch(self.api_key):
@@ -107,28 +111,41 @@ class PowerDnsHttp:
         target = f"{path}?{urlencode(params)}" if params else path
         with contextlib.closing(connection):
             try:
-                connection.connect()
+                self._connect(connection)
             except OSError as error:
                 raise self._failure(error, connected=False, sent=False) from error
             try:
-                connection.sock.settimeout(self.timeout_s)
                 # A server that refuses a body by its size replies and closes while we still send: the reply counts.
                 with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                     connection.request(method, target, body=upload, headers=headers)
-                response = connection.getresponse()
-                lowered = {name.lower(): value for name, value in response.getheaders()}
-                return Reply(response.status, lowered, _body(response))
+                with connection.getresponse() as response:
+                    lowered = {name.lower(): value for name, value in response.getheaders()}
+                    return Reply(response.status, lowered, _body(response))
             except (OSError, HTTPException) as error:
                 sent = upload is not None and upload.begun
                 raise self._failure(error, connected=True, sent=sent) from error
 
     def _connection(self) -> HTTPConnection:
         parts = urlsplit(self.url)
-        timeout = min(CONNECT_TIMEOUT_S, self.timeout_s)
         if parts.scheme == "https":
             context = client_context(self.ca_file, code="powerdns-tls")
-            return HTTPSConnection(parts.hostname or "", parts.port, timeout=timeout, context=context)
-        return HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
+            return HTTPSConnection(parts.hostname or "", parts.port, context=context)
+        return HTTPConnection(parts.hostname or "", parts.port)
+
+    def _connect(self, connection: HTTPConnection) -> None:
+        silence = min(CONNECT_TIMEOUT_S, self.timeout_s)
+        deadline = Deadline(DEADLINE_SILENCES * self.timeout_s)
+        sock = deadline.connect(connection.host, connection.port, silence)
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if isinstance(connection, HTTPSConnection):
+                deadline.limit(sock, silence)
+                context = client_context(self.ca_file, code="powerdns-tls")
+                sock = context.wrap_socket(sock, server_hostname=connection.host)
+        except BaseException:
+            sock.close()
+            raise
+        connection.sock = cast("socket.socket", TimedSocket(sock, deadline, self.timeout_s))
 
     def quote(self, text: str) -> str:
         """The server's text safe to print, never with the key."""
@@ -142,6 +159,9 @@ class PowerDnsHttp:
                 reason, hint = tls_failure(error, "ca_file")
                 failed = f"TLS with PowerDNS at {self.url} failed: {self.quote(reason)}"
                 return kind(failed, code="powerdns-tls", hint=hint)
+            case DeadlinePassed():
+                slow = f"PowerDNS at {self.url} answers too slowly: {error}"
+                return kind(slow, code="powerdns-timeout", hint="look at the load of that server, and at the network")
             case TimeoutError():
                 during = "to the request" if connected else "to connect"
                 return kind(f"PowerDNS at {self.url} did not answer {during} in time", code="powerdns-timeout")

@@ -13,9 +13,10 @@ from hyops_gitops.adapters.git.evidence import GitEvidenceStore
 from hyops_gitops.adapters.git.exports import Asked, GitBundler, Mirrors
 from hyops_gitops.adapters.git.new_repository import NewRepository
 from hyops_gitops.adapters.git.process import Git
-from hyops_gitops.adapters.git.remote import RemoteBranch
+from hyops_gitops.adapters.git.remote import Pushed, RemoteBranch
 from hyops_gitops.adapters.git.snapshot import GitSnapshot, history_is_linear
 from hyops_gitops.core.errors import OutsideFailure, Refused, UsageError
+from tests.support.dripping import dripping
 from tests.support.plain_repo import Repo
 
 Wrap = Callable[[str], None]
@@ -120,6 +121,20 @@ def test_a_remote_of_another_user_cannot_be_reached_and_shows_no_rules(
     assert caught.value.code == "remote-unreachable"
     with pytest.raises(OutsideFailure, match="belongs to another user"):
         GitAccess(clone.path, "origin", "main").rules("main")
+
+
+def test_a_remote_that_drips_is_left_at_the_deadline(repo: Repo) -> None:
+    head = repo.commit("first")
+    with dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", b"0") as server:
+        repo.git("remote", "add", "slow", f"{server.url}/x.git")
+        branch = RemoteBranch(Git(repo.path), "slow", "evidence", timeout_s=0.5)
+        with pytest.raises(OutsideFailure) as caught:
+            branch.head()
+        pushed = branch.push(head, None)
+
+    slow = "remote 'slow' cannot be reached: git ls-remote took longer than 0.5 s and was ended"
+    assert (caught.value.code, caught.value.message) == ("remote-unreachable", slow)
+    assert (pushed.outcome, pushed.words) == (Pushed.UNCLEAR, "git push took longer than 0.5 s and was ended")
 
 
 # --- git that comes to no answer
