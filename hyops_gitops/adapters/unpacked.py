@@ -10,13 +10,13 @@ Of history there is only what a bundle carries: the commits not applied yet, and
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from hyops_gitops.adapters.checkout import archived_commit
 from hyops_gitops.adapters.files import WorkTree
 from hyops_gitops.adapters.ssh.signing import SshVerifier
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import HyopsError, InvalidData, OutsideFailure, UsageError
 from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.layout import ROOTS, SIGNERS_PATH

@@ -14,7 +14,6 @@ import sysconfig
 import tarfile
 import zipfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from importlib import metadata, util
 from pathlib import Path
@@ -22,6 +21,7 @@ from pathlib import Path
 from hyops_gitops import __version__
 from hyops_gitops.adapters.files import scratch_folder, source_tree
 from hyops_gitops.adapters.host.machine import Program
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.core.events import OnEvent, Step, Warned
 

@@ -7,10 +7,10 @@ all. All names go to a server in one batch (some thousand questions a second), a
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 
 from hyops_gitops.apply.prove import expected_of
 from hyops_gitops.core.authority import Authority
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.exchange import Answer, Question, ZoneHeader, unseen_because, why_inconclusive
 from hyops_gitops.core.names import ancestors

@@ -4,7 +4,7 @@ Whether the change is right was decided before: it comes as a `Prepared`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 
 from hyops_gitops.apply.opening import ApplyRequest
@@ -15,6 +15,7 @@ from hyops_gitops.apply.read_back import NOTHING_READ, ReadBack, believed
 from hyops_gitops.apply.record import recorded_overrides, result_of
 from hyops_gitops.apply.recover import free_lost_numbers, overtaken
 from hyops_gitops.apply.send import LastLook, PatchOutcome, send, update_of
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import OutsideFailure, Refused, Unconfirmed
 from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.managed import ManagedSet

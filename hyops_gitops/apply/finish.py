@@ -5,7 +5,7 @@ and only to an old target that is ready. Anchor, claim and evidence are those of
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from hyops_gitops.apply.carry_out import IntentOutcome, Stopwatch, carry_out
 from hyops_gitops.apply.opening import ApplyRequest
@@ -20,6 +20,7 @@ from hyops_gitops.apply.prove import LateProof, behind
 from hyops_gitops.apply.receipt import Outcome, Receipt, RollBack
 from hyops_gitops.apply.record import head_of, record_refusal, recorded_refusal
 from hyops_gitops.core.contract import Contract
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import OutsideFailure, Refused
 from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.readiness import Candidate

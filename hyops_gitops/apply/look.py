@@ -1,12 +1,13 @@
 """The primary: whether it may be written, its anchor, its zone."""
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal
 
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.damage import REPAIR, SETTINGS, Damage, concerning, damage_words, find_damage
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.exchange import ZoneHeader
 from hyops_gitops.core.guards import Override, find_override, override_line

@@ -6,10 +6,11 @@ guessed.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from hyops_gitops.apply.opening import merged_commit
 from hyops_gitops.apply.propose import mixed_commits
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.core.events import OnEvent, Warned
 from hyops_gitops.core.exchange import CommitInfo

@@ -1,12 +1,13 @@
 """Steps 1 and 2: commit, validation, signing key, verified log."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 from hyops_gitops.apply.propose import LastRecordedTree, commits_after, read_past
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.canonical import sha256_hex
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.declaration import read_trailers
 from hyops_gitops.core.errors import Refused, UsageError
 from hyops_gitops.core.events import Step, Warned

@@ -1,7 +1,7 @@
 """Steps 4 to 6 of an apply: header and anchor, plan, readiness."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from hyops_gitops.apply.adopt import not_served
 from hyops_gitops.apply.look import (
@@ -38,6 +38,7 @@ from hyops_gitops.apply.propose import (
 )
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.damage import REPAIR, damage_words
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.declaration import NOTHING_DECLARED, Declaration
 from hyops_gitops.core.errors import Refused, UsageError
 from hyops_gitops.core.events import Step, Warned

@@ -1,6 +1,6 @@
 """Plan what an apply would change, from the log or the primary."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from hyops_gitops.apply.look import Observation, anchor_refusal, check_header, observe
@@ -23,6 +23,7 @@ from hyops_gitops.apply.propose import (
     with_trailers,
 )
 from hyops_gitops.core.authority import Authority
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import OutsideFailure, Refused, UsageError
 from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.findings import FindingsError

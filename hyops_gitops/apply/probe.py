@@ -6,10 +6,11 @@ resolvers answer, never the system's own.
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.contract import Target, TargetType
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.exchange import Answer, Question, why_inconclusive
 from hyops_gitops.core.names import canonical_name, is_in_zone
 from hyops_gitops.core.network import DnsClient, Prober

@@ -1,9 +1,10 @@
 """The plan of a commit's contracts, for `plan` and `apply` alike."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from hyops_gitops.core.contract import Contract
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.declaration import COMMIT_TRAILER, TrailerProblem, Untaken, read_trailers, without_repeated
 from hyops_gitops.core.document import DocumentReader, SchemaChecker
 from hyops_gitops.core.errors import OutsideFailure, Refused, UsageError

@@ -8,10 +8,11 @@ there is no use in asking for hundreds of names.
 import contextlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from threading import Event as Flag
 
 from hyops_gitops.core.authority import Authority
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import HyopsError
 from hyops_gitops.core.events import OnEvent, ServerSeen, Warned
 from hyops_gitops.core.exchange import Question, failures

@@ -6,10 +6,11 @@ question for each of a few names, from the database itself and past PowerDNS's c
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from hyops_gitops.apply.send import PatchOutcome, Update, settle
 from hyops_gitops.core.damage import REPAIR, SETTINGS, Damage, damage_words, find_damage
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.core.events import OnEvent, Warned
 from hyops_gitops.core.markers import Anchor, anchor_name, claim_name

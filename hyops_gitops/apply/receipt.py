@@ -1,11 +1,12 @@
 """The receipt of an apply: outcome, servers, services, deleted names."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, Literal, assert_never
 
 from hyops_gitops.core.codec import JsonObject, JsonReport
 from hyops_gitops.core.damage import Damage
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.fields import ALWAYS, At, Natural, Of
 from hyops_gitops.core.readiness import ReadinessReport

@@ -8,11 +8,12 @@ makes the server refuse it for ever, or is refused because it landed.
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from hyops_gitops.apply.look import check_protocol
 from hyops_gitops.apply.prepare import Prepared
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import OutsideFailure, Refused, ReplyLost, ServerRefused, Unconfirmed
 from hyops_gitops.core.markers import (
     Anchor,

@@ -1,13 +1,14 @@
 """Checks of merged commits: named in the log, true, approved."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 
 from hyops_gitops.apply.opening import merged_commit
 from hyops_gitops.apply.propose import trailer_overrides
 from hyops_gitops.audit.commits import AuditGit, SeparationOfDuties
 from hyops_gitops.audit.report import Notice, Remark, Unknown
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.declaration import NOTHING_DECLARED
 from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.people import MergedCommit, Person, missing_approval

@@ -4,10 +4,10 @@ Pure functions on values; `audit.run` brings the values.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from hyops_gitops.audit.commits import CommitFacts
 from hyops_gitops.audit.report import Remark, Unknown
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.server_report import Server, ServerReport
 from hyops_gitops.core.zone import Key, RRset, in_words, served

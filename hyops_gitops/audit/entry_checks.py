@@ -1,7 +1,7 @@
 """The walk of an audit over the log; exceptions."""
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from hyops_gitops.audit.approvals import FirstParentLine, check_people
 from hyops_gitops.audit.checks import (
@@ -17,6 +17,7 @@ from hyops_gitops.audit.checks import (
 from hyops_gitops.audit.commits import AuditGit, CommitFacts, CommitReader
 from hyops_gitops.audit.report import Notice, Remark, Unknown
 from hyops_gitops.core.damage import CAUSE, Damage
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.log.admin_entries import Gap, Genesis, ImportedSegment, Reconcile, TrustChange
 from hyops_gitops.log.chain import Problem

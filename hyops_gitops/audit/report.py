@@ -3,11 +3,12 @@
 import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Literal
 
 from hyops_gitops.core.codec import JsonObject, JsonReport
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.fields import Flat, time_text

@@ -6,7 +6,7 @@ cannot be made is kept apart from a problem, and neither ever passes.
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 
 from hyops_gitops.audit.approvals import FirstParentLine, check_population
@@ -20,6 +20,7 @@ from hyops_gitops.audit.entry_checks import AuditFindings, audit_entries, audit_
 from hyops_gitops.audit.report import Audit, Notice, Remark, Unknown, change_rows, population_rows
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.damage import CAUSE, REPAIR, find_damage
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import HyopsError, InvalidData, OutsideFailure
 from hyops_gitops.core.exchange import Answer, CommitInfo, Question, why_inconclusive
 from hyops_gitops.core.markers import Anchor, anchor_name

@@ -1,12 +1,11 @@
 """`cutover`, `failback` and `failover`: move endpoints, by name or by site."""
 
-from dataclasses import dataclass
-
 import click
 
 from hyops_gitops.cli.options import on_workspace, option, taking
 from hyops_gitops.cli.output import note, tell
 from hyops_gitops.cli.wiring import LocalWorkspace, overrides_of, site_lost_option
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.declaration import KINDS, NOTHING_DECLARED, Declaration, Trailer, read_trailers
 from hyops_gitops.core.errors import Exit, UsageError
 from hyops_gitops.core.findings import printable

@@ -1,7 +1,7 @@
 """`init`: create a repository for a zone."""
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from hyops_gitops.cli.output import echo, echo_json, is_terminal, show_event
 from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.context import DEFAULT_TTL
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import Exit, InvalidData, UsageError
 from hyops_gitops.core.names import canonical_name
 from hyops_gitops.core.ports import Signer

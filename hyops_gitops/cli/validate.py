@@ -2,7 +2,6 @@
 
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from hyops_gitops.adapters.yaml.schema import check_document, schema_copies
 from hyops_gitops.cli.options import common_options, find_repository, inside
 from hyops_gitops.cli.output import echo, echo_json, is_terminal, note
 from hyops_gitops.core.authority import EvidenceSettings
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import Exit, HyopsError, OutsideFailure, UsageError
 from hyops_gitops.core.findings import Finding, findings_json, findings_text, has_errors, summary
 from hyops_gitops.core.guards import GUARDS

@@ -1,10 +1,11 @@
 """The authority of one zone: its servers, limits and log."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import IPv4Network, IPv6Network
 from typing import Literal
 
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.document import Document
 
 Network = IPv4Network | IPv6Network

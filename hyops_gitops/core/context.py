@@ -6,9 +6,9 @@ nor make new ones.
 
 import ipaddress
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from hyops_gitops.core.authority import POLICY_DEFAULTS, Network, TtlBounds
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.document import Document, Fields
 from hyops_gitops.core.names import SHARED, label_problem, name_problem
 

@@ -5,12 +5,12 @@ See the cutover contract, section 3.
 
 import ipaddress
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated
 
 from hyops_gitops.core.codec import JsonReport
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.document import Document
 from hyops_gitops.core.fields import Of
 from hyops_gitops.core.names import EndpointName, canonical_name

@@ -6,11 +6,11 @@ CNAMEs. The API lists them all (measured on 4.7, gpgsql, gmysql and gsqlite3); D
 """
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, NamedTuple
 
 from hyops_gitops.core.codec import JsonObject
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.fields import Natural, Part, Split
 from hyops_gitops.core.names import MARKER_LABEL, is_marker
 from hyops_gitops.core.zone import DNSSEC_TYPES, RRset, soa_serials

@@ -1,10 +1,10 @@
 """A parsed YAML file: plain data with the place of every value."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Literal, Protocol, cast
 
 from hyops_gitops.core.codec import JsonReport
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.fields import Of
 from hyops_gitops.core.findings import Finding, Mark, Rule, finding
 

@@ -1,8 +1,8 @@
 """Events that a long use-case reports to its caller."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.server_report import ServerReport
 
 

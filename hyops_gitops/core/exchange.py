@@ -1,11 +1,11 @@
 """Values that cross the ports of `core.ports`."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
 from hyops_gitops.core.codec import JsonObject
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.declaration import Trailer, Untaken
 from hyops_gitops.core.fields import ALWAYS
 from hyops_gitops.core.zone import RRset

@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from datetime import UTC, datetime
 from enum import Enum, auto
 from types import NoneType, UnionType
 from typing import Annotated, Union, get_args, get_origin, get_type_hints
+
+from hyops_gitops.core.dataclass import dataclass
 
 Json = dict[str, object]
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"

@@ -1,9 +1,9 @@
 """Findings: defects of files as data, collected and sorted."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.text import counted
 

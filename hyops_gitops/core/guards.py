@@ -5,10 +5,10 @@ one guard (for one name, where the guard is about names), and only guards in `po
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Annotated
 
 from hyops_gitops.core.codec import JsonObject
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.fields import LEFT_OUT, Keywords
 from hyops_gitops.core.names import canonical_name

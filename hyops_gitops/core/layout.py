@@ -2,9 +2,9 @@
 
 import difflib
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.findings import Finding, Mark, Rule, finding
 
 FILE_PROBLEM = Rule(

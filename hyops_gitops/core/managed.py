@@ -6,8 +6,9 @@ so `sed 's/ ; .*//' FILE | sha256sum` gives its digest.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.line_map import OWNER, TTL, LineMap
 from hyops_gitops.core.zone import (

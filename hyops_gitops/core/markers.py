@@ -13,12 +13,12 @@ its order (measured on 4.7, 4.9 and 5.1). An intent of a break-glass segment cou
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
 from typing import Annotated
 
 from hyops_gitops.core.codec import JsonObject
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.fields import Keywords, Seq, Sha256
 from hyops_gitops.core.names import MARKER_LABEL, absolute
 from hyops_gitops.core.zone import Key, Operation, RRset

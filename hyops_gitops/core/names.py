@@ -5,8 +5,8 @@ Implements the naming rule of the cutover contract (section 4) on top of RFC 112
 
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.text import did_you_mean, first_few
 

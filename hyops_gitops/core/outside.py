@@ -5,10 +5,11 @@ Each member opens one part when it is first asked for; tests replace single part
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from hyops_gitops.core.authority import Authority, EvidenceSettings, Secondary
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.document import ContractWriter, DocumentReader, SchemaChecker
 from hyops_gitops.core.events import OnEvent
 from hyops_gitops.core.exchange import ServerInfo, SourceFile

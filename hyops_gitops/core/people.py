@@ -1,11 +1,11 @@
 """Authors, approvers and merged pull requests behind the commits of an apply."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal
 
 from hyops_gitops.core.codec import JsonObject
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.declaration import NOTHING_DECLARED, Declaration
 from hyops_gitops.core.fields import ALWAYS, Commit, Flat, Keywords
 

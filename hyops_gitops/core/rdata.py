@@ -14,7 +14,8 @@ import binascii
 import ipaddress
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+
+from hyops_gitops.core.dataclass import dataclass
 
 _MAX_STRING = 255  # RFC 1035 section 3.3
 _MAX_LABEL = 63

@@ -6,13 +6,13 @@ states that nothing is probed, and why.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal
 
 from hyops_gitops.core.authority import Network
 from hyops_gitops.core.codec import JsonObject
 from hyops_gitops.core.contract import Contract, Readiness, Target
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.fields import ALWAYS, Keywords, Natural
 
 ProbeVerdict = Literal["ready", "not-ready", "unknown"]

@@ -8,9 +8,10 @@ versions. What validating resolvers need of a signed zone is in RFC 4033 to 4035
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.exchange import ZoneHeader
 
 SERIALS = 2**32

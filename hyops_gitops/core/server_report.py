@@ -1,9 +1,9 @@
 """Server report."""
 
-from dataclasses import dataclass
 from typing import Annotated, Literal, NamedTuple
 
 from hyops_gitops.core.codec import JsonObject
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.fields import ALWAYS, Natural, Without
 
 ServerVerdict = Literal["converged", "stale", "silent"]

@@ -6,9 +6,10 @@ nothing about the zone: no answer is ever taken for "there is nothing".
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from hyops_gitops.core.authority import Authority, ServerAddress
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.exchange import Answer, Question, why_inconclusive
 from hyops_gitops.core.markers import Anchor, anchor_name
 from hyops_gitops.core.names import ancestors

@@ -11,9 +11,9 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import InvalidData, Refused
 from hyops_gitops.core.findings import Finding, Mark, Rule, finding
 from hyops_gitops.core.layout import SIGNERS_PATH, START

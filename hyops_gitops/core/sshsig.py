@@ -8,8 +8,8 @@ hashes its signature files needs there to be one.
 import base64
 import binascii
 import hashlib
-from dataclasses import dataclass
 
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import InvalidData
 
 _BEGIN = b"-----BEGIN SSH SIGNATURE-----\n"

@@ -9,10 +9,11 @@ markers are in no digest.
 import ipaddress
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import pairwise
 
 from hyops_gitops.core.canonical import sha256_hex
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.line_map import OWNER, TTL, LineMap, changed_lines, is_canonical
 from hyops_gitops.core.names import MARKER_LABEL, absolute, canonical_name, is_marker

@@ -8,10 +8,11 @@
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 from hyops_gitops.core.authority import Authority
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import OutsideFailure, UsageError
 from hyops_gitops.core.events import Step
 from hyops_gitops.core.findings import FindingsError

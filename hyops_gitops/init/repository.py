@@ -3,11 +3,11 @@
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from hyops_gitops.core.authority import Authority, TtlBounds
 from hyops_gitops.core.context import DEFAULT_TTL
 from hyops_gitops.core.contract import Contract
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.names import SHARED
 

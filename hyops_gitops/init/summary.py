@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Annotated
 
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.codec import JsonReport
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.fields import Of
 from hyops_gitops.core.findings import printable
 from hyops_gitops.init.repository import PLACEHOLDER_REF, PLACEHOLDER_REPO, Ruleset

@@ -5,11 +5,11 @@ would adopt its records unchanged.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Annotated
 
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.codec import JsonObject
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.fields import ALWAYS
 from hyops_gitops.core.findings import Finding, Severity
 from hyops_gitops.core.managed import ManagedSet

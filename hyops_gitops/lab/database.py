@@ -12,9 +12,9 @@ import signal
 import subprocess
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.lab import processes
 from hyops_gitops.lab.model import DATABASE_FOLDER, Backend, Lab

@@ -7,12 +7,13 @@ import re
 import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from ruamel.yaml.comments import CommentedMap
 
 from hyops_gitops.adapters.dns.client import chaos_text
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import OutsideFailure, UsageError
 from hyops_gitops.lab import containers as directories
 from hyops_gitops.lab import processes

@@ -1,13 +1,14 @@
 """A lab as a value, and its state file `lab.json`."""
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
 from hyops_gitops.adapters.files import replace_file
 from hyops_gitops.core.authority import DEFAULT_MAX_BODY_MIB, ServerAddress
 from hyops_gitops.core.codec import JsonObject
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import InvalidData, UsageError
 from hyops_gitops.core.fields import NEVER, Matching
 from hyops_gitops.lab.processes import StartedProcess

@@ -1,10 +1,10 @@
 """Start a log; append administrative entries about keys and gaps."""
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.codec import JsonReport
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import InvalidData, Refused
 from hyops_gitops.core.fields import Of
 from hyops_gitops.core.text import masked

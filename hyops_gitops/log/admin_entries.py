@@ -1,11 +1,11 @@
 """Entries about the log itself: start, keys, gaps, segments."""
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, ClassVar, NamedTuple
 
 from hyops_gitops.core.codec import JsonObject
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.declaration import Words
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.fields import LEFT_OUT, At, Commit, Flat, Keywords, Natural, Seq, Sha256

@@ -6,10 +6,10 @@ ever, and so are the pages and files that are not the same. Where anything is wr
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.canonical import sha256_hex
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import InvalidData, Refused
 from hyops_gitops.core.exchange import Verified
 from hyops_gitops.core.managed import ManagedLines, ManagedSet

@@ -17,10 +17,10 @@ What is the log's alone is in `log.verify`, what is a segment's alone in `log.ve
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.codec import JsonReport
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import HyopsError, InvalidData
 from hyops_gitops.core.signers import SignerSet
 from hyops_gitops.log.admin_entries import ImportedSegment, Reconcile

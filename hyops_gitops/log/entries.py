@@ -6,12 +6,12 @@ invented. A reader ignores fields it does not know, and concludes nothing from a
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal
 
 from hyops_gitops.core.codec import JsonObject
 from hyops_gitops.core.damage import Damage
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.declaration import NOTHING_DECLARED, Declaration
 from hyops_gitops.core.fields import ALWAYS, LEFT_OUT, At, Commit, Natural, Part, Seq, Sha256, Split
 from hyops_gitops.core.guards import Override

@@ -7,12 +7,12 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, NamedTuple, cast, overload
 
 from hyops_gitops.core.canonical import canonical_json, parse_canonical, sha256_hex
 from hyops_gitops.core.codec import JsonObject
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.fields import At, Json, Keywords, Part, Seq, Sha256, Split
 from hyops_gitops.core.markers import Anchor

@@ -1,11 +1,12 @@
 """Every change of one name that the log knows. Pure."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated
 
 from hyops_gitops.core.codec import JsonReport
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import InvalidData, UsageError
 from hyops_gitops.core.fields import At
 from hyops_gitops.core.names import canonical_name, resolved_name

@@ -1,11 +1,11 @@
 """The keys that may sign, or could once."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 from hyops_gitops.core.codec import JsonReport
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import InvalidData, Refused, UsageError
 from hyops_gitops.core.signers import SignerLine, fingerprint, parse_allowed_signers
 from hyops_gitops.log.admin import OpenLog, open_for_writing, required_reason

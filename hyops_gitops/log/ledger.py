@@ -12,11 +12,12 @@ Invariants:
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Annotated, NamedTuple
 
 from hyops_gitops.core.codec import JsonObject, read_json
 from hyops_gitops.core.damage import Damage
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.fields import ALWAYS
 from hyops_gitops.core.markers import Anchor

@@ -1,11 +1,12 @@
 """The signed log as a value."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.damage import Damage
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.markers import Anchor

@@ -5,10 +5,10 @@ Both come of one `LogLine`, so that `git log` and LOG.md tell the same. Their fo
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.people import MergedCommit, approved_by, asked_by
 from hyops_gitops.log.admin_entries import Gap, Genesis, Reconcile, TrustChange

@@ -1,10 +1,10 @@
 """Values that several types of entry share."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal, NamedTuple
 
 from hyops_gitops.core.codec import JsonObject
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.fields import LEFT_OUT, At, Commit, Natural, Part, Seq, Sha256, Split
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.zone import Zone

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import InvalidData, UsageError
 from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.envelope import Entry, entry_path

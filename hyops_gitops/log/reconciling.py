@@ -1,10 +1,10 @@
 """Break-glass segments brought into the log: entries, markers, reviews."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from hyops_gitops.core.contract import Contract
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import HyopsError
 from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.findings import Finding, finding

@@ -5,11 +5,12 @@ one stays, ours or not.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated
 
 from hyops_gitops.core.codec import JsonReport
 from hyops_gitops.core.damage import Damage, DamageKind
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.fields import Of
 from hyops_gitops.core.managed import Managed, ManagedSet
 from hyops_gitops.core.markers import anchor_name, marker_of_an_end, protocol_name

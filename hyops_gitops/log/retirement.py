@@ -10,10 +10,11 @@ what it holds.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 
 from hyops_gitops.core.authority import Authority
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.exchange import is_conclusive
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.server_report import Server, ServerReport

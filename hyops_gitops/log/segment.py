@@ -6,11 +6,11 @@ newest entry that the writer knew, and what the zone's anchor named.
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from operator import itemgetter
 from typing import Annotated
 
 from hyops_gitops.core.codec import JsonObject
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.fields import LEFT_OUT, Part, Seq, Sha256, Split
 from hyops_gitops.core.markers import SEGMENT_ID, Anchor, SegmentId
 

@@ -1,10 +1,10 @@
 """Timeline of a change: each server, then the service."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Annotated, Literal, get_args
 
 from hyops_gitops.core.codec import JsonObject
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.fields import Flat, Natural
 from hyops_gitops.core.readiness import ReadinessReport
 from hyops_gitops.core.server_report import ServerReport

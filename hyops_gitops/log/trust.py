@@ -6,8 +6,8 @@ may also be signed in a namespace of their own, by a recovery key that is kept o
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.log.admin_entries import Genesis, TrustChange
 from hyops_gitops.log.envelope import Entry
 from hyops_gitops.log.ledger import Ledger

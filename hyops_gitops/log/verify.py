@@ -14,9 +14,10 @@ Pure: files come in as bytes, signatures are checked by a function passed in. 2 
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from hyops_gitops.core.canonical import sha256_hex
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import HyopsError, InvalidData
 from hyops_gitops.core.managed import Managed, ManagedSet
 from hyops_gitops.core.ports import EvidenceSnapshot

@@ -13,10 +13,11 @@ by the keys that counted then, unless the entry says that this guard was lifted.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 
 from hyops_gitops.core.canonical import sha256_hex
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import HyopsError, InvalidData
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.signers import SignerSet

@@ -9,10 +9,11 @@ Invariants:
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 from hyops_gitops.core.canonical import sha256_hex
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.ports import Clock, EvidenceStore, Signer

@@ -4,10 +4,11 @@ The order of `CONTRACT_KEYS` is the canonical one; the schema's properties have 
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from hyops_gitops.core.codec import JsonReport
 from hyops_gitops.core.contract import Contract, Target
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.document import Edit
 from hyops_gitops.core.errors import HyopsError
 from hyops_gitops.core.exchange import SourceFile

@@ -1,11 +1,12 @@
 """Failover: every endpoint of a site, in one commit."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from hyops_gitops.apply.preview import PlanRequest, make_proposal
 from hyops_gitops.apply.probe import check_readiness
 from hyops_gitops.core.contract import Contract
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.declaration import DeclaredHold
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.findings import FindingsError

@@ -3,11 +3,11 @@
 import re
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Annotated
 
 from hyops_gitops.core.codec import JsonObject, JsonReport
 from hyops_gitops.core.contract import Contract, Target
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.declaration import Declaration
 from hyops_gitops.core.document import Edit
 from hyops_gitops.core.errors import Exit

@@ -7,9 +7,9 @@ output of `terraform output -json` (`{"key": {"value": ...}}`). Only outputs `en
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from hyops_gitops.core.contract import Target, TargetType
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.names import canonical_name
 from hyops_gitops.core.zone import canonical_address, is_address

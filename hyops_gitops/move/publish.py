@@ -5,12 +5,12 @@ moves nothing: a move is a decision of its own (`cutover`, `failover`).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 from hyops_gitops.core.codec import JsonReport
 from hyops_gitops.core.contract import ATTESTED_OK, Contract, Target
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.document import Edit
 from hyops_gitops.core.errors import InvalidData, UsageError
 from hyops_gitops.core.fields import time_text

@@ -5,11 +5,12 @@ answers that there is nothing). One that gives it for longer does not.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 
 from hyops_gitops.core.authority import Authority, Secondary
 from hyops_gitops.core.damage import find_damage
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import HyopsError
 from hyops_gitops.core.exchange import NO_ANSWER, Answer, Question, unseen_because, why_inconclusive
 from hyops_gitops.core.markers import anchor_name

@@ -1,10 +1,11 @@
 """The report of `doctor`: a line for each check."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Generic, Literal, TypeVar
 
 from hyops_gitops.core.codec import JsonReport
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import HyopsError, UsageError
 from hyops_gitops.core.fields import At
 

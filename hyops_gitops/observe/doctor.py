@@ -6,11 +6,11 @@ here, those of the primary and of the other servers in modules of their own.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.codec import JsonReport
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import InvalidData, OutsideFailure, Refused
 from hyops_gitops.core.exchange import BranchRules
 from hyops_gitops.core.findings import has_errors

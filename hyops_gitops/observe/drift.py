@@ -1,12 +1,12 @@
 """The report of `drift`: differences between zone, secondaries, log and contracts."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Literal
 
 from hyops_gitops.core.codec import JsonObject, JsonReport
 from hyops_gitops.core.damage import Damage
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.fields import At, Of
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.server_report import server_label

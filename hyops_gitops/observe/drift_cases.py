@@ -1,13 +1,13 @@
 """The kind of drift that a difference is, and its remedy."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
 
 from hyops_gitops.core.authority import Policy, Secondary
 from hyops_gitops.core.contract import Contract
 from hyops_gitops.core.damage import CAUSE, REPAIR, SETTINGS
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.guards import override_line
 from hyops_gitops.core.markers import anchor_name

@@ -5,12 +5,13 @@ but for a `drift` entry when asked to record, and a transfer when asked to bring
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from hyops_gitops.apply.look import anchor_refusal, check_clock, check_header, judge_anchor, observe
 from hyops_gitops.core.authority import Secondary
 from hyops_gitops.core.codec import JsonReport
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import Exit, HyopsError, OutsideFailure, Refused, UsageError
 from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.fields import Of

@@ -3,9 +3,9 @@
 import threading
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 from hyops_gitops.core.damage import DamageKind, find_damage
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import OutsideFailure, ServerRefused
 from hyops_gitops.core.events import OnEvent, Step, Warned
 from hyops_gitops.core.network import ScratchZone

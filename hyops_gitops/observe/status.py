@@ -1,11 +1,11 @@
 """The report of `status`: each name from three sides."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal
 
 from hyops_gitops.core.codec import JsonReport
 from hyops_gitops.core.damage import Damage
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.exchange import NO_ANSWER
 from hyops_gitops.core.fields import At, Of, Part, Split

@@ -5,11 +5,11 @@ of AWS ARC.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from hyops_gitops.core.authority import Assertions
 from hyops_gitops.core.contract import Contract
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.plan.limits import FindContract, site_rdata

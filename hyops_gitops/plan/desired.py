@@ -4,11 +4,11 @@ A contract that was not read asks for what is recorded of it: it is what it was 
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
 from operator import itemgetter
 from typing import TypeVar
 
 from hyops_gitops.core.contract import Contract
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.managed import Managed, ManagedSet
 from hyops_gitops.core.names import endpoint_name_of_path
 from hyops_gitops.core.zone import Key, RRset, Zone

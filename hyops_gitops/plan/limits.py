@@ -1,13 +1,14 @@
 """Limits of a policy: the stricter of two, caps, readiness guard."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 from hyops_gitops.core.authority import NO_ASSERTIONS, Assertions, Policy
 from hyops_gitops.core.codec import JsonReport
 from hyops_gitops.core.contract import Contract, Target
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.fields import At, Commit, Keywords, Natural, Of, Seq, Sha256, time_text
 from hyops_gitops.core.guards import GUARDS, Override, find_override
 from hyops_gitops.core.managed import ManagedSet

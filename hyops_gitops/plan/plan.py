@@ -1,13 +1,14 @@
 """The plan of an apply, as a value with its digest."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from functools import cached_property
 from typing import Annotated
 
 from hyops_gitops.core.canonical import canonical_json, sha256_hex
 from hyops_gitops.core.codec import JsonObject
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.fields import Natural, Part, Split
 from hyops_gitops.core.guards import override_line
 from hyops_gitops.core.managed import ManagedSet

@@ -5,11 +5,11 @@ as desired although it was last applied otherwise, or never, is *adopted*: not w
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum, auto
 
 from hyops_gitops.core.authority import NO_ASSERTIONS
 from hyops_gitops.core.contract import Contract
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.guards import Override
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.names import ancestors

@@ -5,7 +5,7 @@ a segment (opening, segment_log), and a command moves only the names that it is 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from hyops_gitops.apply.apply import retry_on_race
 from hyops_gitops.apply.carry_out import Stopwatch
@@ -16,6 +16,7 @@ from hyops_gitops.apply.propose import FindingsByEffect, read_past
 from hyops_gitops.apply.prove import look_for_late_proof
 from hyops_gitops.apply.receipt import Receipt
 from hyops_gitops.apply.recover import without_open_intent
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.findings import FindingsError, Severity
 from hyops_gitops.log.log import Log, applied_intents
 from hyops_gitops.log.workspace import Revision, Workspace

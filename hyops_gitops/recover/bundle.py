@@ -16,12 +16,12 @@ Nothing in it says when it was made: the same commit, log and wheels give the sa
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
 from hyops_gitops.core.canonical import canonical_json, parse_canonical, sha256_hex
 from hyops_gitops.core.codec import JsonObject
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.fields import At, Sha256, time_text

@@ -1,12 +1,13 @@
 """Make a bundle for a machine without git and network."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
 from hyops_gitops.apply.propose import commits_after
 from hyops_gitops.core.canonical import sha256_hex
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import Refused, UsageError
 from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.exchange import CommitInfo

@@ -1,7 +1,7 @@
 """Opening of a segment: log at hand, anchor, keys."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from hyops_gitops.apply.look import (
     Observation,
@@ -12,6 +12,7 @@ from hyops_gitops.apply.look import (
 )
 from hyops_gitops.apply.opening import ApplyRequest, Opened
 from hyops_gitops.core.authority import Authority
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.declaration import NOTHING_DECLARED, Declaration
 from hyops_gitops.core.errors import OutsideFailure, Refused
 from hyops_gitops.core.events import Step, Warned

@@ -5,7 +5,7 @@ their contracts are held until their contracts change; reconcile prepares that p
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Annotated
 
@@ -16,6 +16,7 @@ from hyops_gitops.apply.record import head_of, recorded_overrides
 from hyops_gitops.apply.recover import free_reserved_numbers, settle_open_intent
 from hyops_gitops.core.codec import JsonReport
 from hyops_gitops.core.contract import Contract, Target
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.declaration import Declaration
 from hyops_gitops.core.errors import HyopsError, InvalidData, Refused
 from hyops_gitops.core.events import Step, Warned

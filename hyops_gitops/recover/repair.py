@@ -7,7 +7,7 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from hyops_gitops.apply.carry_out import IntentOutcome, Stopwatch, carry_out
@@ -19,6 +19,7 @@ from hyops_gitops.apply.record import head_of
 from hyops_gitops.apply.recover import without_open_intent
 from hyops_gitops.core.codec import JsonReport
 from hyops_gitops.core.contract import Contract
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import Exit, InvalidData
 from hyops_gitops.core.managed import Managed
 from hyops_gitops.core.markers import claim_name

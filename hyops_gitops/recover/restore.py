@@ -12,7 +12,7 @@ Replacing the SOA is the one exception to never writing it: a serial that is not
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from hyops_gitops.apply.look import (
@@ -27,6 +27,7 @@ from hyops_gitops.apply.opening import ApplyRequest, Opened, open_log
 from hyops_gitops.apply.record import result_of
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.codec import JsonReport
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import InvalidData, Refused
 from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.exchange import ZoneHeader, why_inconclusive

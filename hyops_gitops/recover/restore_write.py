@@ -1,7 +1,7 @@
 """Steps 4 to 7 of a restore: entries, request, proof."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
@@ -11,6 +11,7 @@ from hyops_gitops.apply.record import head_of, recorded_overrides, result_of
 from hyops_gitops.apply.send import PatchOutcome, Update, send
 from hyops_gitops.core.codec import JsonReport
 from hyops_gitops.core.damage import REPAIR, damage_words, find_damage
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import Exit, OutsideFailure, Refused, ReplyLost, ServerRefused, Unconfirmed
 from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.markers import MARKERS_KEPT, Turn, claim, protocol_marker, protocol_name, tombstone

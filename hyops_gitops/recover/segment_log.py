@@ -1,10 +1,10 @@
 """Break-glass segments in a folder: reader and writer."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from hyops_gitops.apply.look import judge_anchor
 from hyops_gitops.core.canonical import sha256_hex
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.markers import Anchor

@@ -5,7 +5,6 @@ A draft's field is None (or left out) when it is absent or already has a finding
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import date
 from ipaddress import ip_network
 from typing import cast
@@ -31,6 +30,7 @@ from hyops_gitops.core.authority import (
 )
 from hyops_gitops.core.context import DEFAULT_TTL, ttl_bounds
 from hyops_gitops.core.contract import Alias, Attestation, Contract, Readiness, Target, TargetType
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.document import Document, Fields, KeyPath
 from hyops_gitops.core.fields import parse_time
 from hyops_gitops.core.names import canonical_name, endpoint_name_of_path

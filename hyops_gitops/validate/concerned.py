@@ -6,10 +6,10 @@ bytes over the tree. Where that could miss a spelling, everything is to be read.
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from hyops_gitops.core.context import ZoneContext
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.names import canonical_name, endpoint_name_of_path
 from hyops_gitops.core.tree import SourceTree
 from hyops_gitops.validate.building import ContractDraft

@@ -1,11 +1,11 @@
 """Rules that look at several contracts: what dns targets lead to."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 
 from hyops_gitops.core.context import ZoneContext
 from hyops_gitops.core.contract import TargetType
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.document import KeyPath, finding_at
 from hyops_gitops.core.findings import Finding, Rule
 from hyops_gitops.core.names import EndpointName, canonical_name, endpoint_name_of_path, is_in_zone

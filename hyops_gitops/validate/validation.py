@@ -5,7 +5,7 @@ The hook, CI and `apply` all call this one function, so that none of them can be
 
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import date
 from functools import cached_property, lru_cache, partial
 from itertools import chain
@@ -14,6 +14,7 @@ from typing import Literal
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.context import zone_context
 from hyops_gitops.core.contract import Contract
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.document import Document, DocumentReader, Fields, SchemaChecker
 from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.findings import Finding, Rule, Severity, finding

@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import TracebackType
 from typing import Self
 
@@ -23,6 +23,7 @@ from hyops_gitops.adapters.dns.message import RECURSION_DESIRED, Query, ReplyHea
 from hyops_gitops.adapters.dns.records import Unreadable, records, rrsets_of, type_number
 from hyops_gitops.adapters.host.deadline import Deadline
 from hyops_gitops.core.authority import ServerAddress
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.exchange import Answer, Question
 from hyops_gitops.core.names import absolute
 

@@ -7,9 +7,9 @@ import contextlib
 import functools
 import re
 import struct
-from dataclasses import dataclass
 
 from hyops_gitops.adapters.dns.records import MessageReader, Unreadable, type_number
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.exchange import Question
 from hyops_gitops.core.names import absolute
 

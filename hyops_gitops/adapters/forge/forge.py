@@ -10,7 +10,7 @@ last commit is found. Rules of a branch are visible on GitHub as rulesets (the o
 import shlex
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -19,6 +19,7 @@ from urllib.parse import quote, urlsplit
 from hyops_gitops.adapters.git.process import printable, summary
 from hyops_gitops.adapters.host.machine import Program
 from hyops_gitops.core.codec import JsonObject
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import InvalidData, OutsideFailure, UsageError
 from hyops_gitops.core.fields import At
 from hyops_gitops.core.people import Approval, Person, PullRequest

@@ -10,7 +10,7 @@ import re
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +21,7 @@ from requests.adapters import HTTPAdapter
 from hyops_gitops import __version__
 from hyops_gitops.adapters.host.deadline import DeadlinePassed, within
 from hyops_gitops.adapters.host.tls import client_context, tls_failure
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import OutsideFailure
 
 CONNECT_TIMEOUT_S = 5.0

@@ -4,7 +4,6 @@ A bundle is data, where a `.git` directory can run commands when it is opened (c
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from hyops_gitops.adapters.files import scratch_folder
@@ -12,6 +11,7 @@ from hyops_gitops.adapters.git.objects import descends, look_up
 from hyops_gitops.adapters.git.process import NETWORK_TIMEOUT_S, PLAIN_FETCH, Git, GitResult, summary
 from hyops_gitops.adapters.git.remote import RemoteBranch
 from hyops_gitops.adapters.git.snapshot import GitSnapshot, history_is_linear
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import HyopsError, OutsideFailure, Refused, UsageError
 
 

@@ -7,11 +7,12 @@ applied last; what lies on the first parents beside it arrived with the merge. d
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 
 from hyops_gitops.adapters.git.process import Git
 from hyops_gitops.adapters.git.trees import is_full_id
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.declaration import PREFIX, Trailer, Untaken, untaken_lines
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.core.exchange import CommitInfo

@@ -7,10 +7,11 @@ import hashlib
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from hyops_gitops.adapters.git.objects import look_up
 from hyops_gitops.adapters.git.process import Git
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import OutsideFailure
 
 _KINDS = {"commit": 1, "tree": 2, "blob": 3}  # of gitformat-pack(5)

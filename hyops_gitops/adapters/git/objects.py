@@ -12,10 +12,10 @@ import signal
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import IO
 
 from hyops_gitops.adapters.git.process import LOCAL_TIMEOUT_S, Git, GitResult, printable
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import HyopsError, OutsideFailure
 
 _AT_ONCE = 64  # questions under way: their lines fit into a pipe

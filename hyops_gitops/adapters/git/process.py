@@ -18,12 +18,13 @@ import shlex
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 from hyops_gitops.adapters.host.machine import NOT_EXECUTABLE, NOT_FOUND, not_run
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import HyopsError, OutsideFailure, UsageError
 
 LOCAL_TIMEOUT_S = 60.0

@@ -1,12 +1,12 @@
 """One branch on one remote: ask, fetch without rewinding, compare-and-swap."""
 
 import re
-from dataclasses import dataclass
 from enum import Enum, auto
 
 from hyops_gitops.adapters.git.process import NETWORK_TIMEOUT_S, PLAIN_FETCH, Git, GitResult, summary
 from hyops_gitops.adapters.host.machine import no_user_hint
 from hyops_gitops.adapters.ssh.key_file import ssh_with_deploy_key
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import OutsideFailure, UsageError
 
 # A push of exactly what is named after it. The delta that git seeks between two state files of a large zone costs more

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from hyops_gitops.adapters.files import scratch_folder
 from hyops_gitops.adapters.git.manifest import ManifestCache
 from hyops_gitops.adapters.git.objects import read_short_blobs
 from hyops_gitops.adapters.git.process import Git
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.layout import MAX_FILE_BYTES, ROOTS
 from hyops_gitops.core.tree import HIDING, SourceTree

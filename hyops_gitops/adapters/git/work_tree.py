@@ -15,7 +15,6 @@ import stat
 import weakref
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from hyops_gitops.adapters.files import WorkTree, printable_name, walk
 from hyops_gitops.adapters.git.objects import read_blobs
 from hyops_gitops.adapters.git.process import Git
 from hyops_gitops.adapters.git.trees import CommitTree, Leaf, grep, list_index, read_leaves, scratch_objects, shown
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import OutsideFailure, UsageError
 from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.layout import ROOTS

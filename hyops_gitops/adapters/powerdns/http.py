@@ -19,7 +19,7 @@ import re
 import socket
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import cast
 from urllib.parse import urlencode, urlsplit
@@ -27,6 +27,7 @@ from urllib.parse import urlencode, urlsplit
 from hyops_gitops import __version__
 from hyops_gitops.adapters.host.deadline import Deadline, DeadlinePassed, TimedSocket
 from hyops_gitops.adapters.host.tls import causes, client_context, tls_failure
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import OutsideFailure, ReplyLost
 
 CONNECT_TIMEOUT_S = 5.0

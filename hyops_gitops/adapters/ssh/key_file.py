@@ -16,10 +16,10 @@ import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from hyops_gitops.adapters.files import at_home, scratch_folder
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import HyopsError, InvalidData, OutsideFailure
 from hyops_gitops.core.sshsig import split_string
 

@@ -7,7 +7,6 @@ they are. The outcome is never trusted: it is read again and compared (`move.con
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -16,6 +15,7 @@ from ruamel.yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, Seq
 
 from hyops_gitops.adapters.files import replace_files
 from hyops_gitops.adapters.yaml.scalars import plain_value
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.document import Edit
 from hyops_gitops.core.errors import InvalidData, OutsideFailure
 from hyops_gitops.move.contract_files import key_order

@@ -1,8 +1,8 @@
 """Scalars: their values, and what is refused rather than guessed."""
 
 import re
-from dataclasses import dataclass
 
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.document import YAML_CHARACTERS, YAML_ENCODING
 from hyops_gitops.core.findings import Finding, Mark, finding
 

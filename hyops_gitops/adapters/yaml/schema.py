@@ -9,7 +9,7 @@ import json
 import platform
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -18,6 +18,7 @@ import ruamel.yaml
 from hyops_gitops import __version__
 from hyops_gitops.adapters.files import shipped_directory
 from hyops_gitops.core.canonical import sha256_hex
+from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.document import (
     SCHEMA_DUPLICATE,
     SCHEMA_FORM,
