@@ -16,8 +16,11 @@ from hyops_gitops.core.findings import printable
 if TYPE_CHECKING:
     from hyops_gitops.core.events import Event
 
-# Legal in JSON as they are, but no UTF-8 (file names may hold any byte), or an order to a terminal.
-_ESCAPED = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+# Legal in JSON as they are, but no UTF-8 (file names may hold any byte), or an order to a terminal, or to a runner.
+_ESCAPED = re.compile(r"[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]|(?<=##)\[")
+# What the runner of a job takes for a command: `##[error]` anywhere, and `::error::` at the beginning of a line.
+_INNER_COMMAND = re.compile(r"(?<=##)\[")
+_COMMAND = re.compile(r"^(\s*):(?=:[A-Za-z-]+[ :])", re.MULTILINE)
 
 
 class ResultLost(Unconfirmed):
@@ -26,7 +29,12 @@ class ResultLost(Unconfirmed):
 
 def echo(text: str) -> None:
     """Write a part of the result in stdout's encoding, escaping the rest."""
-    _write(text, sys.stdout.encoding if sys.stdout else "utf-8")
+    echo_commands(_COMMAND.sub(r"\1\\x3a", text))
+
+
+def echo_commands(text: str) -> None:
+    """Write what may hold our own commands to a job's runner."""
+    _write(_INNER_COMMAND.sub(r"\\x5b", text), sys.stdout.encoding if sys.stdout else "utf-8")
 
 
 def echo_json(document: object) -> None:
@@ -74,7 +82,7 @@ def _write(text: str, encoding: str) -> None:
 def note(text: str) -> None:
     """Write progress or a remark to stderr, which may be closed."""
     with contextlib.suppress(OSError):
-        click.echo(text, err=True)
+        click.echo(_INNER_COMMAND.sub(r"\\x5b", _COMMAND.sub(r"\1\\x3a", text)), err=True)
 
 
 def is_terminal(stream: TextIO | None) -> bool:

@@ -1,5 +1,6 @@
 """Findings: defects of files as data, collected and sorted."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
@@ -94,7 +95,30 @@ class FindingsError(InvalidData):
 
     def to_json(self) -> dict[str, object]:
         """The `hyops-error/1` document, with the findings."""
-        return {**super().to_json(), "findings": [finding.to_json() for finding in self.findings]}
+        return {**super().to_json(), **_shown_json(self.findings)}
+
+
+MOST_IN_A_FILE, MOST = 100, 1000  # findings to show
+
+
+def capped(findings: Iterable[Finding]) -> tuple[tuple[Finding, ...], str]:
+    """The findings to show, errors before warnings, and how many are not."""
+    everything = tuple(findings)
+    if len(everything) <= MOST_IN_A_FILE:
+        return everything, ""
+    in_file: Counter[str] = Counter()
+    shown: list[int] = []
+    for place in sorted(range(len(everything)), key=lambda place: everything[place].severity is not Severity.ERROR):
+        path = everything[place].path
+        if len(shown) < MOST and in_file[path] < MOST_IN_A_FILE:
+            in_file[path] += 1
+            shown.append(place)
+    omitted = len(everything) - len(shown)
+    limits = f"the first {MOST_IN_A_FILE} of a file and {MOST} of a run are"
+    return (
+        tuple(everything[place] for place in sorted(shown)),
+        f"{counted(omitted, 'more finding')} not shown: {limits}" if omitted else "",
+    )
 
 
 _BOLD, _RED, _YELLOW, _DIM, _RESET = "\x1b[1m", "\x1b[31m", "\x1b[33m", "\x1b[2m", "\x1b[0m"
@@ -102,13 +126,20 @@ _BOLD, _RED, _YELLOW, _DIM, _RESET = "\x1b[1m", "\x1b[31m", "\x1b[33m", "\x1b[2m
 
 def findings_text(findings: Iterable[Finding], *, colour: bool = False) -> str:
     """`path:line:col: rule-id: message`, then a `hint:` line, per finding."""
-    return "".join(_finding_text(finding, colour) for finding in findings)
+    shown, omitted = capped(findings)
+    return "".join(_finding_text(finding, colour) for finding in shown) + (f"{omitted}\n" if omitted else "")
 
 
 def findings_json(findings: Sequence[Finding], checked: int) -> dict[str, object]:
     """The `hyops-validate/1` document."""
-    shown = [{key: _encodable(value) for key, value in finding.to_json().items()} for finding in findings]
-    return {"format": "hyops-validate/1", "checked": checked, "findings": shown}
+    return {"format": "hyops-validate/1", "checked": checked, **_shown_json(findings)}
+
+
+def _shown_json(findings: Iterable[Finding]) -> dict[str, object]:
+    """The member `findings`, and `omitted` where there are too many."""
+    shown, omitted = capped(findings)
+    listed = [{key: _encodable(value) for key, value in finding.to_json().items()} for finding in shown]
+    return {"findings": listed, **({"omitted": omitted} if omitted else {})}
 
 
 def summary(findings: Sequence[Finding], checked: int) -> str:

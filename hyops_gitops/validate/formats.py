@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
 from hyops_gitops.core.fields import Json
-from hyops_gitops.core.findings import Finding, Rule, printable
+from hyops_gitops.core.findings import Finding, Rule, capped, printable
 from hyops_gitops.core.guards import Guard, override_line
 
 
@@ -23,7 +23,8 @@ def findings_annotations(findings: Iterable[Finding], prefix: str = "") -> str:
         findings: What to annotate.
         prefix: From the top of the checkout to the directory that the findings' paths are relative to, ended by "/".
     """
-    return "".join(_annotation(finding, prefix) for finding in findings)
+    shown, omitted = capped(findings)
+    return "".join(_annotation(finding, prefix) for finding in shown) + (f"::notice::{omitted}\n" if omitted else "")
 
 
 def _annotation(finding: Finding, prefix: str) -> str:
@@ -59,6 +60,7 @@ def findings_sarif(findings: Sequence[Finding], rules: Iterable[Rule], version: 
     """
     known = tuple(rules)
     index = {rule.id: position for position, rule in enumerate(known)}
+    shown, omitted = capped(findings)
     driver = {
         "name": "hyops-gitops",
         "version": version,
@@ -71,7 +73,8 @@ def findings_sarif(findings: Sequence[Finding], rules: Iterable[Rule], version: 
             {
                 "tool": {"driver": driver},
                 "columnKind": "unicodeCodePoints",
-                "results": [_result(finding, index[finding.rule], prefix) for finding in findings],
+                "results": [_result(finding, index[finding.rule], prefix) for finding in shown],
+                **({"properties": {"omitted": omitted}} if omitted else {}),
             }
         ],
     }

@@ -14,7 +14,7 @@ from typing import TextIO
 import pytest
 
 from hyops_gitops.cli.main import execute
-from hyops_gitops.cli.output import echo, is_terminal, note
+from hyops_gitops.cli.output import echo, echo_json, is_terminal, note
 from hyops_gitops.core.errors import Exit
 from tests.support.commands import programs
 from tests.support.repository import ROOT
@@ -127,3 +127,23 @@ def test_what_the_tests_fork_for_a_shell_is_what_it_would_start(command: str, of
         return done.returncode, done.stdout, done.stderr
 
     assert run("hyops-gitops") == run(f"{sys.executable} -m hyops_gitops")
+
+
+HOSTILE = "::error::x\n  ::stop-commands::y\na ##[add-mask]z\n::1 is an address, a::error::b a text\n"
+
+
+def test_no_text_is_taken_for_a_command_by_the_runner_of_a_job(capsys: pytest.CaptureFixture[str]) -> None:
+    echo(HOSTILE.rstrip())
+    note(HOSTILE.rstrip())
+    echo_json({"text": HOSTILE})
+
+    out, err = capsys.readouterr()
+    shown = r"""\x3a:error::x
+  \x3a:stop-commands::y
+a ##\x5badd-mask]z
+::1 is an address, a::error::b a text
+"""
+    text, _, document = out.partition("{")
+    assert (text, err) == (shown, shown)
+    assert "##[" not in document
+    assert json.loads("{" + document) == {"text": HOSTILE}

@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from hyops_gitops.cli.main import execute
-from hyops_gitops.core.findings import Finding, Severity
+from hyops_gitops.core.findings import (
+    MOST,
+    MOST_IN_A_FILE,
+    Finding,
+    Severity,
+    capped,
+    findings_json,
+    findings_text,
+)
 from hyops_gitops.validate.formats import findings_annotations, findings_sarif
 from hyops_gitops.validate.rules import RULES
 from tests.support.annotations import annotations
@@ -127,3 +135,54 @@ def test_no_text_of_a_file_makes_a_link_in_a_sarif_message() -> None:
     text = log["runs"][0]["results"][0]["message"]["text"]
     assert r"[click\](http://evil.example)" in text
     assert text.isprintable()
+
+
+# --- more than is read
+
+
+def many(path: str, number: int, severity: Severity = Severity.ERROR) -> list[Finding]:
+    return [Finding(path, line, 1, "yaml-key", f"defect {line}", severity=severity) for line in range(1, number + 1)]
+
+
+def test_of_a_file_and_of_a_run_so_many_findings_are_shown() -> None:
+    exactly = many("a", MOST_IN_A_FILE)
+    assert capped(exactly) == (tuple(exactly), "")
+
+    shown, omitted = capped([*many("a", MOST_IN_A_FILE + 7), *many("b", 3)])
+    assert [finding.path for finding in shown] == ["a"] * MOST_IN_A_FILE + ["b"] * 3
+    assert omitted == "7 more findings not shown: the first 100 of a file and 1000 of a run are"
+
+    shown, omitted = capped([finding for number in range(20) for finding in many(f"f{number}", 90)])
+    assert (len(shown), omitted.partition(":")[0]) == (MOST, "800 more findings not shown")
+
+
+def test_warnings_do_not_push_an_error_out() -> None:
+    shown, _ = capped([*many("a", 2 * MOST_IN_A_FILE, Severity.WARNING), *many("a", 1)])
+
+    assert [finding.severity for finding in shown].count(Severity.ERROR) == 1
+    assert shown[-1].severity is Severity.ERROR
+
+
+def test_every_form_says_how_many_are_left_out() -> None:
+    findings = many("a", MOST_IN_A_FILE + 1)
+    words = "1 more finding not shown: the first 100 of a file and 1000 of a run are"
+
+    assert findings_text(findings).splitlines()[-1] == words
+    assert findings_json(findings, 1)["omitted"] == words
+    assert findings_annotations(findings).splitlines()[-1] == f"::notice::{words}"
+    log: Any = findings_sarif(findings, RULES.values(), "1")
+    (run,) = log["runs"]
+    assert (len(run["results"]), run["properties"]) == (MOST_IN_A_FILE, {"omitted": words})
+
+
+def test_the_exit_code_and_the_summary_count_all(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = "".join(f"key{number}: *a\n" for number in range(1000))
+    (root / POSTGRES).write_text(f"a: &a 1\n{lines}")
+
+    exit_code = execute(["validate", "--repo", str(root)])
+
+    out, err = capsys.readouterr()
+    assert exit_code == 1
+    assert out.count(f"{POSTGRES}:") == MOST_IN_A_FILE
+    assert out.splitlines()[-1].startswith("907 more findings not shown")
+    assert "1007 errors" in err
