@@ -147,13 +147,14 @@ class StateBefore:
             holder: The entry that a mark names.
             lifted: Names whose hold was lifted.
         """
-        names = {contract.path: str(contract.name) for contract in facts.contracts}
         why = dict.fromkeys(facts.invalid, "its contract is invalid")
-        for path, number in holds_in_effect(before, holder, facts.contracts).items():
+        held = holds_in_effect(before, holder, facts.contracts)
+        names = {contract.path: str(contract.name) for contract in facts.contracts if contract.path in held}
+        for path, number in held.items():
             if names[path] not in lifted:
                 why[path] = f"held by entry {number}"
         own = {names[path]: reason for path, reason in why.items() if path in names}
-        asked = {key[0]: why[managed.contract] for key, managed in before.entries.items() if managed.contract in why}
+        asked = {managed.rrset.name: reason for path, reason in why.items() for managed in before.of_contract(path)}
         return cls(before, facts, {**asked, **own})
 
     def asked(self, key: Key) -> RRset | None:
@@ -252,12 +253,21 @@ class _Difference:
 def _differences(
     stood: StateBefore, after: ManagedSet, changed: Collection[Key], *, restored: bool
 ) -> Iterator[_Difference]:
-    for key in sorted(after.entries.keys() | stood.facts.desired.rrsets.keys() | set(changed)):
+    for key in sorted({*_to_compare(stood, after), *changed}):
         left, asked = after.rrset(key), stood.asked(key)
         if restored and asked is None and key not in changed:
             continue  # our record of an RRset that a restored zone lost goes with the next apply
         if served(left) != served(asked):
             yield _Difference(key, left, asked, stood.kept.get(key[0], ""))
+
+
+def _to_compare(stood: StateBefore, after: ManagedSet) -> Collection[Key]:
+    """Keys among which are all that may differ."""
+    desired = stood.facts.desired
+    if after.entries.canonical is None:
+        return after.entries.keys() | desired.rrsets.keys()
+    kept = {(name, rrtype) for name in stood.kept for of in (after.entries, desired.rrsets) for rrtype in of.at(name)}
+    return kept.union(after.zone.differing(desired))
 
 
 def _judged(

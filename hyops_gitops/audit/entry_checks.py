@@ -130,7 +130,7 @@ class _Walk:
             case Reconcile(imported=ImportedSegment() as imported):
                 if history:
                     self._check_holds(entry, entry.body, imported)
-                self.state = after_changes(self.state, imported.changes, placed(imported.holds, entry.seq))
+                self.state = after_changes(self.state, imported.changes, placed(imported.holds, entry.seq)).in_lines()
                 self.restored = False
             case ZoneDrift(restored=True) | Gap(acknowledges=None):
                 self.restored = True
@@ -147,7 +147,7 @@ class _Walk:
         if facts is not None:
             self.found.add(check_observations(self.log.zone, entry, result, intended, facts))
         if result.outcome == "applied":
-            self.state = after_changes(self.state, intent.changes, placed(intent.holds, intended.seq))
+            self.state = after_changes(self.state, intent.changes, placed(intent.holds, intended.seq)).in_lines()
             self.restored = False
 
     def _check_holds(self, entry: Entry, body: Reconcile, imported: ImportedSegment) -> None:

@@ -28,7 +28,6 @@ from hyops_gitops.core.network import DnsClient, ZoneReader
 from hyops_gitops.core.ports import EvidenceSnapshot
 from hyops_gitops.core.servers import Answers, DnsServer, Expectation, ask_all, servers_of
 from hyops_gitops.core.text import first_few
-from hyops_gitops.core.tree import manifest_sha256
 from hyops_gitops.core.zone import Key, Zone
 from hyops_gitops.log.admin_entries import Gap
 from hyops_gitops.log.branch import SIGNERS_PATH, Signers, read_evidence, read_signers
@@ -182,7 +181,9 @@ class _Audit:
 
     def _settled(self, log: Log | None) -> bool:
         recorded = log.recorded if log else None
-        return recorded is not None and recorded.contracts.manifest == manifest_sha256(self.zone.revision.files)
+        if recorded is None:
+            return False
+        return recorded.contracts.manifest == self.contracts.manifest_sha256(self.zone.revision.files)
 
     # --- the zone
 

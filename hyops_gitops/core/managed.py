@@ -125,6 +125,13 @@ class ManagedSet:
             changed._zones.append(Zone(self.apex, self._zones[0].rrsets.replaced(rrsets)))
         return changed
 
+    def in_lines(self) -> "ManagedSet":
+        """This set, held as lines where these say all of it."""
+        if self.entries.canonical is not None:
+            return self
+        read = self.parse(self.apex, self.data)
+        return read if read.entries == self.entries else self
+
     def digest(self) -> str:
         """The digest of the RRsets, contracts aside."""
         return self.zone.digest()
