@@ -73,7 +73,8 @@ is_git_repository() {
 }
 
 tools=(
-  ssh-keygen sha256sum jq awk cmp comm cut diff find grep head mktemp realpath rm sed sort tail tee tr wc xargs
+  ssh-keygen sha256sum jq awk cat cmp comm cut diff find grep head mkdir mktemp paste realpath rm sed sort split
+  tail tee tr wc xargs
 )
 is_git_repository "${1-}" && needs_git=git || needs_git=''
 for tool in $needs_git "${tools[@]}"; do

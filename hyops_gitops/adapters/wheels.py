@@ -15,6 +15,7 @@ import tarfile
 import zipfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
+from email import message_from_bytes
 from importlib import metadata, util
 from pathlib import Path
 
@@ -106,6 +107,15 @@ def pack(dist: metadata.Distribution) -> tuple[str, bytes]:
     parts = [sorted({tag.split("-")[place] for tag in tags}) for place in range(3)]
     file_name = f"{info.removesuffix('.dist-info')}-{'-'.join('.'.join(part) for part in parts)}.whl"
     return file_name, _zip(contents, f"{info}/RECORD")
+
+
+def repacked(wheel: bytes) -> bytes:
+    """A wheel as `pack` makes it from its installation."""
+    with zipfile.ZipFile(io.BytesIO(wheel)) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist() if not name.endswith("/")}
+    record = next(name for name in contents if name.endswith(".dist-info/RECORD"))
+    del contents[record]
+    return _zip(contents, record)
 
 
 def _recorded_files(dist: metadata.Distribution) -> Iterator[tuple[str, bytes]]:
@@ -211,6 +221,8 @@ class Wheels:
         built = _pip("wheel", "--no-deps", *isolated, "--wheel-dir", str(directory), str(source))
         if built is not None:
             raise _no_wheel(f"{_PRODUCT} {__version__}", built)
+        for path in directory.glob("*.whl"):
+            path.write_bytes(repacked(path.read_bytes()))
 
     def _downloaded(self, own: Path, scratch: Path) -> Mapping[str, bytes]:
         found: dict[str, bytes] = {}
@@ -237,6 +249,7 @@ class Wheels:
 
 
 def _installed(own: Path, on_event: OnEvent) -> Mapping[str, bytes]:
+    check_current(own)
     distributions = list(needed_distributions())
     on_event(Step(f"packing the wheels of {len(distributions)} distributions that are installed here"))
     packed = dict(pack(dist) for dist in distributions)
@@ -245,6 +258,16 @@ def _installed(own: Path, on_event: OnEvent) -> Mapping[str, bytes]:
     except (NotPackable, metadata.PackageNotFoundError):
         on_event(Warned("no wheel of pip: the machine's Python has to have ensurepip (python3-venv)"))
     return {**packed, **_read(own)}
+
+
+def check_current(own: Path) -> None:
+    """Refuse an installation whose source has asked for something else since."""
+    for wheel in own.glob("*.whl"):
+        with zipfile.ZipFile(wheel) as archive:
+            (described,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+            asked = message_from_bytes(archive.read(described)).get_all("Requires-Dist", [])
+        if sorted(asked) != sorted(metadata.distribution(_PRODUCT).requires or ()):
+            raise NotPackable(f"{_PRODUCT} asks for other packages than when it was installed here")
 
 
 def _read(directory: Path) -> Mapping[str, bytes]:

@@ -10,8 +10,10 @@ import pytest
 
 from tests.support.book import SCRIPT, Book, audit_script, write_tree
 from tests.support.passwd import NO_USER, UID, without_passwd_entry
+from tests.support.programs import only_listed
 
 TOOLS = "git ssh-keygen sha256sum jq awk cmp comm cut diff find grep head realpath sed sort tail tr wc xargs"
+LATE = "cat mkdir paste split"  # of its later parts
 CRASH = "kill -SEGV $$"
 DAMAGED = 'echo "$0: error while loading shared libraries: libz.so" >&2; exit 127'
 UNREADABLE = 'echo "fatal: unable to read tree" >&2; exit 128'
@@ -27,14 +29,22 @@ def broken(folder: Path, tool: str, how: str, *, after: int = 0) -> dict[str, st
     return {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
 
 
-@pytest.mark.parametrize("tool", TOOLS.split())
+def test_the_programs_that_are_listed_are_enough(clone: Callable[[], Path], signers: Path, tmp_path: Path) -> None:
+    fine, said = audit_script(clone(), signers, env={**os.environ, "PATH": only_listed(tmp_path / "bin")})
+
+    assert fine, said
+
+
+@pytest.mark.parametrize("tool", f"{TOOLS} {LATE}".split())
 def test_a_program_that_cannot_run_is_named_and_no_verdict(
     tool: str, clone: Callable[[], Path], signers: Path, tmp_path: Path
 ) -> None:
     fine, said = audit_script(clone(), signers, env=broken(tmp_path / "bin", tool, CRASH))
     assert not fine
     assert said.endswith("CANNOT CONCLUDE\n"), said
-    assert f"cannot run {tool}" in said or f"cannot run {'xargs' if tool in ('awk', 'sha256sum') else tool}" in said
+    assert (
+        f"cannot run {tool}" in said or f"cannot run {'xargs' if tool in ('awk', 'cat', 'sha256sum') else tool}" in said
+    )
     assert "FAILED" not in said
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hyops_gitops import __version__
 from tests.support.bundles import unpack
 from tests.support.clone import run
 from tests.support.world import World
@@ -38,10 +39,18 @@ def test_a_tag_becomes_a_release_with_its_bundle(tagged: World, tmp_path: Path) 
     environ = {"GITHUB_SHA": tagged.git("rev-parse", "HEAD"), "HOME": str(tmp_path)}
     made = Runner(workspace, tmp_path / "temp", given, environ).run("release", "bundle")
     assert made.failed is None, made.said
+    tool = workspace / "tool" / "script" / "supply"
+    tool.parent.mkdir(parents=True)
+    tool.write_text('#!/bin/sh\n[ "$1" = sbom ] && "${2%/*}/hyops-gitops" --version >"$3"\n')
+    tool.chmod(0o755)
+    listed = Runner(workspace, tmp_path / "temp1", given, environ).run("release", "inventory")
+    assert listed.failed is None, listed.said
     (workspace / "bundles").mkdir()
     file = workspace / "bundle-v1-python3.tar.gz"
     folder = unpack(file.read_bytes(), tmp_path / "unpacked")
-    file.rename(workspace / "bundles" / file.name)
+    inventory = workspace / "bundle-v1-python3.cdx.json"
+    for name in (file, inventory):
+        name.rename(workspace / "bundles" / name.name)
     programs = tmp_path / "bin"
     programs.mkdir()
     (programs / "gh").write_text('#!/bin/sh\nprintf "%s\\n" "$@" >"$GH_STATE"\n')
@@ -52,6 +61,9 @@ def test_a_tag_becomes_a_release_with_its_bundle(tagged: World, tmp_path: Path) 
 
     assert published.failed is None, published.said
     assert "signed by release@tests" in made.summary
+    assert f"version {__version__}" in (workspace / "bundles" / inventory.name).read_text()
     assert json.loads((folder / "bundle.json").read_text())["commit"] == tagged.git("rev-parse", "HEAD")
     assert (tmp_path / "calls").read_text().split()[:4] == ["release", "create", "v1", "--verify-tag"]
-    assert re.search(r"sha256:([0-9a-f]{64})", made.summary)[1] in (workspace / "SHA256SUMS").read_text()  # type: ignore[index]
+    sums = (workspace / "SHA256SUMS").read_text()
+    assert re.search(r"sha256:([0-9a-f]{64})", made.summary)[1] in sums  # type: ignore[index]
+    assert inventory.name in sums

@@ -17,6 +17,7 @@ from tests.recover.bundle.conftest import ZONE, install, made, sign
 from tests.support.bundles import unpack
 from tests.support.clone import PRINCIPAL, run
 from tests.support.passwd import NO_USER, without_passwd_entry
+from tests.support.programs import only_listed
 from tests.support.world import World
 
 Harm = Callable[[Path], object]
@@ -163,6 +164,15 @@ def test_a_program_that_ends_at_once_installs_nothing(tool: str, folder: Path, t
     assert status != 0
     assert not (folder / "venv").exists()
     assert "installing into" not in said
+
+
+def test_the_programs_that_are_listed_are_enough_to_install(folder: Path, offline: World, tmp_path: Path) -> None:
+    (tmp_path / "pinned").write_text(offline.read("authority/allowed_signers"))
+    status, said = install(folder, "--signers", tmp_path / "pinned", path=only_listed(tmp_path / "bin"))
+
+    assert "signed by applier@tests" in said
+    assert "not found" not in said
+    assert (status, "the wheels could not be installed" in said) == (1, True)  # for want of wheels in this bundle
 
 
 def test_one_made_anew_by_somebody_else_is_found_by_signers_kept_outside(

@@ -64,8 +64,11 @@ def rescue(island: Island, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         ok(island.run(*program, "apply", cwd=world.root, env=world.environ))
         world.contract("second", "10.0.0.2")
         world.commit("Second")
-        for name in ("one", "two"):
-            ok(island.run(*program, "bundle", "--out", top / name, cwd=world.root, env={**world.environ, "TZ": name}))
+        elsewhere = world.clone(top / "a second clone").root
+        for name, root, mask, epoch in (("one", world.root, "022", "1"), ("two", elsewhere, "077", "1700000000")):
+            surroundings = {"TZ": name, "LC_ALL": {"one": "C", "two": "C.UTF-8"}[name], "SOURCE_DATE_EPOCH": epoch}
+            command = ("sh", "-c", f'umask {mask} && exec "$@"', "sh", *program)
+            ok(island.run(*command, "bundle", "--out", top / name, cwd=root, env={**world.environ, **surroundings}))
         content = ((top / "one").read_bytes(), (top / "two").read_bytes())
         (top / "pinned").write_text(world.read("authority/allowed_signers"))
         folder, path = unpack(content[0], top / "unpacked"), tools_without(top / "bin", "git")

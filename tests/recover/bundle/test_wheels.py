@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops import __version__
-from hyops_gitops.adapters.wheels import NotPackable, Wheels, needed_distributions, pack, why_not
+from hyops_gitops.adapters.wheels import NotPackable, Wheels, check_current, needed_distributions, pack, why_not
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.core.events import Event
 
@@ -147,3 +147,18 @@ ERROR: ResolutionImpossible: for help visit a page
 )
 def test_the_words_of_pip_come_to_the_wheel_that_is_missing(said: str, expected: str) -> None:
     assert why_not(said) == expected
+
+
+def test_a_source_that_asks_for_more_than_was_installed_with_it_is_not_packed_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "site").mkdir()
+    install(tmp_path / "site", "thing")
+    install(tmp_path / "site", "hyops_gitops", "thing")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    own = tmp_path / f"hyops_gitops-{__version__}-py3-none-any.whl"
+    write_wheel(own, "hyops_gitops", __version__, "py3-none-any", "thing", "another")
+    with pytest.raises(NotPackable, match="asks for other packages than when it was installed here"):
+        check_current(tmp_path)
+    write_wheel(own, "hyops_gitops", __version__, "py3-none-any", "thing")
+    check_current(tmp_path)
