@@ -383,7 +383,7 @@ def _ask_again(
     servers: Sequence[DnsServer], last: LastChange, opened: Sequence[OpenRetirement], workspace: Workspace
 ) -> tuple[ServerReport, ...]:
     anchor = Expectation.exactly(last.anchor.rrset(last.applied.intent_entry.envelope.zone))
-    changed = expectations(last.changes)
+    changed = expectations(last.changes if servers else ())
     of_moved = expectations(change for retirement in opened for change in retirement.changes)
     asked = {expectation.question: expectation for expectation in (*of_moved, *changed)}
     authorities = [server for server in servers if server.authoritative]

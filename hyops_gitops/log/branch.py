@@ -17,7 +17,7 @@ from hyops_gitops.core.ports import EvidenceSnapshot, EvidenceStore, VerifiedMar
 from hyops_gitops.core.signers import SignerLine, SignerSet, parse_allowed_signers
 from hyops_gitops.core.text import first_few
 from hyops_gitops.core.zone import RRsetLines, Zone
-from hyops_gitops.log.envelope import decode, entry_path
+from hyops_gitops.log.envelope import decode_about, entry_path
 from hyops_gitops.log.ledger import Ledger
 from hyops_gitops.log.log import Log, state_path, zone_path
 from hyops_gitops.log.pages import LOG_PAGE, folder_page
@@ -214,7 +214,7 @@ def _checkpoint(
         return None  # segments are few, and verified whole
     try:
         ledger = Ledger.from_json(last.ledger)
-        pinned = decode(files.get(entry_path(last.zone, ledger.count), b"")).envelope.files
+        pinned = decode_about(files.get(entry_path(last.zone, ledger.count), b""), "").envelope.files
         paths = (path, zone_path(last.zone), LOG_PAGE, folder_page(last.zone, ledger.count))
         derived = dict(snapshot.earlier(last.commit, paths))
     except InvalidData:

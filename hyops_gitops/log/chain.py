@@ -95,7 +95,7 @@ class ChainReader(ABC):
             except InvalidData as error:
                 self.report(error.code, path, error.message)
                 return
-            before = self.entries[-1] if self.entries else None
+            before = self.entries.outline(seq - 1) if self.entries else None
             for code, message in (*self._check_place(entry, before), *self.check_form(entry, before)):
                 self.report(code, path, message)
             self._check_signature(entry, path, data, signature)
@@ -164,9 +164,9 @@ def entries_after(entries: Sequence[Entry], ledger: Ledger) -> Iterator[Entry]:
     return (entries[index] for index in range(ledger.count, len(entries)))
 
 
-def check_zone(ledger: Ledger, entries: Sequence[Entry], entry: Entry) -> Iterator[tuple[str, str]]:
+def check_zone(ledger: Ledger, entries: EntryList, entry: Entry) -> Iterator[tuple[str, str]]:
     """Whether the next entry starts from the zone that was left."""
-    left, now = entries[ledger.count - 1].envelope.zone_sha256, entry.envelope.zone_sha256
+    left, now = entries.outline(ledger.count).envelope.zone_sha256, entry.envelope.zone_sha256
     if isinstance(entry.body, Intent) and (why := _not_brought_back(ledger, entries, entry, entry.body)) is not None:
         yield "restore", why
     start, end, wrong = _way(entry, entries, left)

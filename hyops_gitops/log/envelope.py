@@ -4,7 +4,6 @@ Implements https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md
 """
 
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -160,22 +159,41 @@ def _entry(statement: Json, data: bytes) -> Entry:
     return Entry(Envelope.from_json(statement), body, sha256_hex(data))
 
 
-# The lists that are long in a long intent or result: where each begins, what divides its objects, and what follows it.
+class _LongList(NamedTuple):
+    """A list that is long in a long intent or result."""
+
+    begins: bytes
+    divided: bytes  # its objects are
+    followed: tuple[bytes, ...]
+
+
 # Keys with their quotes stand in no text, for in JSON its own quotes are escaped.
-_LONG_LISTS = re.compile(rb'"(?:changes":\[\{"action|answers":\[\{"name)":')
-_DIVIDED = {b"c": b'},{"action":', b"a": b'},{"name":'}
-_FOLLOWED = {b"c": re.compile(rb'\}\],"digest":'), b"a": re.compile(rb'\}\],"(?:lost|name)":')}
+_LONG_LISTS = (
+    _LongList(b'"answers":[{"name":', b'},{"name":', (b'}],"lost":', b'}],"name":')),
+    _LongList(b'"changes":[{"action":', b'},{"action":', (b'}],"digest":',)),
+)
 _NAME_KEY = len(b'"name":')
+
+
+def _first(data: bytes, needles: Sequence[bytes], start: int) -> tuple[int, int]:
+    """Where the first of some texts is, and which; -1: nowhere."""
+    at, which = -1, 0
+    for number, needle in enumerate(needles):
+        found = data.find(needle, start, len(data) if at < 0 else at)
+        at, which = (found, number) if found >= 0 else (at, which)
+    return at, which
 
 
 def _narrowed(data: bytes, name: str) -> bytes:
     """Canonical JSON less changes and answers of other names."""
     needle, pieces, done = f'"name":"{name}"'.encode(), [], 0
-    while found := _LONG_LISTS.search(data, done):
-        kind = found[0][1:2]
-        if (after := _FOLLOWED[kind].search(data, found.end())) is None:
+    while True:
+        at, which = _first(data, [kind.begins for kind in _LONG_LISTS], done)
+        kind = _LONG_LISTS[which]
+        after = _first(data, kind.followed, at)[0] if at >= 0 else -1
+        if after < 0:
             break
-        begin, end, between = data.index(b"{", found.start()), after.start() + 1, _DIVIDED[kind]
+        begin, end, between = data.index(b"{", at), after + 1, kind.divided
         objects, at = [], begin
         while (at := data.find(needle, at, end)) >= 0:
             start = data.rfind(between, begin, at + _NAME_KEY) + len("},")
@@ -196,11 +214,12 @@ BlobReader = Callable[[Sequence[int]], Sequence[bytes]]  # of entries' bytes, by
 class EntryList(Sequence[Entry]):
     """Entries from number 1 on, decoded when used."""
 
-    __slots__ = ("_blobs", "_decoded", "_parts", "_read")
+    __slots__ = ("_blobs", "_decoded", "_outlines", "_parts", "_read")
 
     def __init__(self, blobs: Iterable[bytes] = ()) -> None:
         self._blobs: list[bytes | None] = list(blobs)
         self._decoded: dict[int, Entry] = {}
+        self._outlines: dict[int, Entry] = {}
         self._parts: Counter[int] = Counter()  # how often a part of an entry was decoded
         self._read: BlobReader | None = None
 
@@ -244,6 +263,7 @@ class EntryList(Sequence[Entry]):
         longer = EntryList()
         longer._blobs, longer._read = list(self._blobs), self._read
         longer._decoded.update(self._decoded)
+        longer._outlines.update(self._outlines)
         longer.append(data, entry)
         return longer
 
@@ -264,6 +284,19 @@ class EntryList(Sequence[Entry]):
         for index, blob in enumerate(self.blobs(len(self))):
             if any(field in blob for field in fields) and self[index].type in names:
                 yield self[index]
+
+    def outline(self, number: int) -> Entry:
+        """An entry, if it is long, without changes and answers.
+
+        For all other questions: a first apply has an answer for each endpoint.
+        """
+        at = range(len(self))[number - 1]
+        if at not in self._decoded and at not in self._outlines:
+            (blob,) = self._bytes([at])
+            if len(blob) < _LONG:
+                return self[at]
+            self._outlines[at] = decode_about(blob, "")
+        return self._decoded.get(at) or self._outlines[at]
 
     def part(self, number: int, name: str) -> Entry:
         """An entry, for what it says of one name."""

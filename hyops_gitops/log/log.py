@@ -110,8 +110,8 @@ class Log:
 
     @property
     def head(self) -> Entry:
-        """The newest entry."""
-        return self.entries[-1] if self.entries or self.base is None else self.base.head
+        """The newest entry, in outline."""
+        return self.entries.outline(len(self.entries)) if self.entries or self.base is None else self.base.head
 
     @property
     def genesis(self) -> Genesis:
@@ -128,11 +128,11 @@ class Log:
         return seq if self.base is None else self.base.head.seq + seq
 
     def holder(self, number: int) -> Entry | None:
-        """The entry whose number this is."""
+        """The entry whose number this is, in outline."""
         if self.base is None:
-            return self.entries[number - 1] if number <= len(self.entries) else None
+            return self.entries.outline(number) if number <= len(self.entries) else None
         own = number - self.base.head.seq
-        return self.base.holder(number) if own < 1 else self.entries[own - 1] if own <= len(self.entries) else None
+        return self.base.holder(number) if own < 1 else self.entries.outline(own) if own <= len(self.entries) else None
 
     def _listed(self, numbers: Iterable[int]) -> tuple[Entry, ...]:
         return tuple(self.entries[seq - 1] for seq in numbers)
@@ -156,10 +156,11 @@ class Log:
 
     @property
     def last_applied(self) -> Applied | None:
-        """The newest intent recorded as applied."""
+        """The newest intent recorded as applied, in outline."""
         if self.ledger.applied is None:
             return self.base.last_applied if self.base is not None else None
-        return next(applied_of(self.entries, self.entries[self.ledger.applied.intent - 1]), None)
+        intended, ended = map(self.entries.outline, self.ledger.applied)
+        return _applied(intended, ended)
 
     @property
     def anchor(self) -> Anchor | None:
@@ -168,10 +169,13 @@ class Log:
 
     @property
     def recorded(self) -> Intent | Unchanged | None:
-        """The newest entry by which contracts were applied, or asked for nothing."""
+        """The newest entry by which contracts were applied, or asked for nothing.
+
+        In outline: an intent perhaps without its changes.
+        """
         if self.ledger.recorded is None:
             return self.base.recorded if self.base else None
-        body = self.entries[self.ledger.recorded - 1].body
+        body = self.entries.outline(self.ledger.recorded).body
         return body if isinstance(body, Intent | Unchanged) else None
 
     @property
@@ -311,10 +315,17 @@ def _end_of(entries: EntryList, intent: Entry, name: str | None = None) -> tuple
 
 def applied_of(entries: EntryList, intended: Entry, name: str | None = None) -> Iterator[Applied]:
     """An intent with its result, if applied, for a name."""
-    if isinstance(intended.body, Intent) and (end := _end_of(entries, intended, name)) is not None:
-        result, entry = end
-        if result.outcome == "applied":
-            yield Applied(intended.body, intended, result, entry, intended)
+    end = _end_of(entries, intended, name) if isinstance(intended.body, Intent) else None
+    if end is not None and (applied := _applied(intended, end[1])) is not None:
+        yield applied
+
+
+def _applied(intended: Entry, ended: Entry) -> Applied | None:
+    """An intent with its result, if that says so."""
+    intent, result = intended.body, ended.body
+    if isinstance(intent, Intent) and isinstance(result, Result) and result.outcome == "applied":
+        return Applied(intent, intended, result, ended, intended)
+    return None
 
 
 def applied_intents(entries: EntryList) -> Iterator[tuple[Entry, Intent]]:

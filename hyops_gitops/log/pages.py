@@ -13,7 +13,7 @@ from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.people import MergedCommit, approved_by, asked_by
 from hyops_gitops.log.admin_entries import Gap, Genesis, Reconcile, TrustChange
 from hyops_gitops.log.entries import AuthorityChange, Intent, Refusal, Result, Unchanged, ZoneDrift
-from hyops_gitops.log.envelope import ENTRIES_PER_FOLDER, Entry
+from hyops_gitops.log.envelope import ENTRIES_PER_FOLDER, Entry, EntryList
 from hyops_gitops.log.parts import Restore
 from hyops_gitops.plan.plan import Change, summarise
 
@@ -190,7 +190,7 @@ def whole_pages(zone: str, entries: Sequence[Entry], seq: int) -> dict[str, byte
     return {LOG_PAGE: log_page(zone, entries), folder_page(zone, seq): folder_readme(zone, entries, seq)}
 
 
-def pages_after(zone: str, entries: Sequence[Entry], seq: int, before: Mapping[str, bytes]) -> dict[str, bytes]:
+def pages_after(zone: str, entries: EntryList, seq: int, before: Mapping[str, bytes]) -> dict[str, bytes]:
     """LOG.md and the README of its folder after an entry.
 
     Args:
@@ -211,14 +211,15 @@ def pages_after(zone: str, entries: Sequence[Entry], seq: int, before: Mapping[s
     return {LOG_PAGE: page, readme_path: readme_now}
 
 
-def _spliced_log_page(zone: str, entries: Sequence[Entry], seq: int, before: bytes) -> bytes | None:
+def _spliced_log_page(zone: str, entries: EntryList, seq: int, before: bytes) -> bytes | None:
     """LOG.md after an entry, from what it was; None: impossible."""
     title = _log_title(zone)
     if seq < 2 or not before.startswith(title):  # noqa: PLR2004 - genesis has nothing before it
         return None
     old = before[len(title) :].decode().split("\n")[:-1]
-    last = entries[seq - 2].body
-    gone = len(last.changes) + (last.restore is not None) if isinstance(last, Intent) else 0
+    gone = 0
+    if entries.outline(seq - 1).type == "intent" and isinstance(last := entries[seq - 2].body, Intent):
+        gone = len(last.changes) + (last.restore is not None)
     lines = islice(lines_of(entries[seq - 1], entries), LINES)
     rows = [*(line.row() for line in lines), *(f"{line}\n" for line in old[gone:])][:LINES]
     if len(rows) < LINES <= len(old):

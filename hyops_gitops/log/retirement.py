@@ -16,12 +16,14 @@ from datetime import datetime, timedelta
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.exchange import is_conclusive
+from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.server_report import Server, ServerReport
 from hyops_gitops.core.servers import OLD_ANSWER_S, is_shared
 from hyops_gitops.core.zone import Key
 from hyops_gitops.log.admin_entries import Reconcile
-from hyops_gitops.log.entries import Result, Unchanged
+from hyops_gitops.log.entries import Intent, Result, Unchanged
+from hyops_gitops.log.envelope import EntryList
 from hyops_gitops.log.log import Applied, Log, applied_of
 from hyops_gitops.log.parts import Retirement
 from hyops_gitops.plan.plan import Change, Note
@@ -217,11 +219,22 @@ def after_caches(retire: Iterable[Retirement], authority: Authority) -> tuple[Re
 class LastChange:
     """The intent that changed the zone last, also of a reconciled segment."""
 
-    applied: Applied
-    changes: tuple[Change, ...]  # that servers are to show
+    applied: Applied  # in outline
+    entries: EntryList  # that it is among
+    state: ManagedSet  # as it is now
     late: Mapping[Server, ServerReport] = field(default_factory=dict)  # by what was recorded since
     sites_lost: frozenset[str] = frozenset()  # declared with it, or by a commit recorded since
     segment: str | None = None  # which a reconcile entry brought in
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """The changes that servers are to show."""
+        intent = self.entries[self.seq - 1].body
+        if not isinstance(intent, Intent):
+            return ()
+        if intent.restore is not None:
+            return tuple(brought_back(intent.restore.differences, self.state))
+        return intent.changes
 
     @property
     def seq(self) -> int:
@@ -267,23 +280,15 @@ def last_change(log: Log) -> LastChange | None:
             late |= {report.key: report for report in (*body.caught_up, *body.segment_caught_up)}
             lost |= {site for merged in body.merged for site in merged.declared.sites_lost}
     if anchor.segment is None or (log.segment is not None and log.segment.id == anchor.segment):
-        return _found(log, log.last_applied, late, lost)
-    own = log.segments[anchor.segment]
-    return _found(log, next(applied_of(own, own[anchor.seq - 1]), None), late, lost, anchor.segment)
-
-
-def _found(
-    log: Log, applied: Applied | None, late: Mapping[Server, ServerReport], lost: set[str], segment: str | None = None
-) -> LastChange | None:
+        own, applied, segment = log.entries, log.last_applied, None
+    else:
+        own, segment = log.segments[anchor.segment], anchor.segment
+        applied = next(applied_of(own, own[anchor.seq - 1]), None)
     if applied is None:
         return None
-    intent = applied.intent
-    declared = {site for merged in intent.merged for site in merged.declared.sites_lost}
-    shown = intent.changes
-    if intent.restore is not None:
-        shown = tuple(brought_back(intent.restore.differences, log.state))
-    sites = frozenset({*intent.sites_lost, *declared, *lost})
-    return LastChange(applied, shown, late, sites, segment)
+    declared = {site for merged in applied.intent.merged for site in merged.declared.sites_lost}
+    sites = frozenset({*applied.intent.sites_lost, *declared, *lost})
+    return LastChange(applied, own, log.state, late, sites, segment)
 
 
 def _accepted(applied: Applied) -> datetime:

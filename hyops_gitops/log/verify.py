@@ -223,12 +223,13 @@ class BranchReader(ChainReader):
         pages: dict[str, tuple[bytes, Entry]] = {}
         made = self._spliced_pages()
         if LOG_PAGE not in self.same_pages:
-            pages[LOG_PAGE] = (made.get(LOG_PAGE) or log_page(self.zone, self.entries), self.entries[-1])
+            page = made.get(LOG_PAGE) or log_page(self.zone, self.entries)
+            pages[LOG_PAGE] = (page, self.entries.outline(len(self.entries)))
         for seq in _last_of_folders(len(self.entries)):
             path = folder_page(self.zone, seq)
             if path not in self.same_pages:
                 page = made.get(path) or folder_readme(self.zone, self.entries, seq)
-                pages[path] = (page, self.entries[seq - 1])
+                pages[path] = (page, self.entries.outline(seq))
         for path, (expected, entry) in pages.items():
             if self.files[path] != expected:
                 yield Problem("page", path, "not what follows from the entries")
@@ -342,8 +343,8 @@ def _check_genesis(zone: str, entries: Sequence[Entry], genesis: str | None) -> 
         yield Problem("genesis", entry_path(zone, 1), message)
 
 
-def _check_files(zone: str, entries: Sequence[Entry], files: Mapping[str, bytes]) -> Iterator[Problem]:
-    head = entries[-1].envelope
+def _check_files(zone: str, entries: EntryList, files: Mapping[str, bytes]) -> Iterator[Problem]:
+    head = entries.outline(len(entries)).envelope
     for path in (README, LOG_PAGE, zone_path(zone), state_path(zone), folder_page(zone, head.seq)):
         if head.files.get(path) != sha256_hex(files[path]):
             yield Problem("files", path, "not what the newest entry pins")

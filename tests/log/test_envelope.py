@@ -87,3 +87,20 @@ def test_a_long_entry_is_decoded_in_parts_a_few_times_only(monkeypatch: pytest.M
         assert many[number] in found.body.changes
         assert (found.sha256, found.envelope) == (whole.sha256, whole.envelope)
     assert decoded == [whole]
+
+
+def test_the_outline_of_a_long_entry_lacks_changes_and_answers_alone() -> None:
+    many = tuple(_change(f"s{number}.{ZONE}", None, None, "endpoints/prod/s.yaml") for number in range(1000))
+    answers = tuple(RecordedAnswer(change.name, "A", "NOERROR", 30, ("10.0.0.1",)) for change in many)
+    servers = (ServerReport("primary", "primary", "::1", "converged", 1, answers),)
+    for body in (replace(intent(), changes=many), replace(result(), servers=servers)):
+        whole = entry(1, body)
+        entries = EntryList([encode(whole.envelope, whole.body)])
+        assert entries.outline(1) == replace(whole, body=_about(body, ""))
+        assert entries[0] == whole
+        assert entries.outline(1) == whole  # once it was decoded whole
+
+
+def test_the_outline_of_a_short_entry_is_whole() -> None:
+    whole = entry(1, intent())
+    assert EntryList([encode(whole.envelope, whole.body)]).outline(1) == whole

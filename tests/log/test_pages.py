@@ -18,7 +18,7 @@ from hyops_gitops.log.entries import (
     Unchanged,
     ZoneDrift,
 )
-from hyops_gitops.log.envelope import NO_HASH, Entry, Envelope, Subject, decode, encode
+from hyops_gitops.log.envelope import NO_HASH, Entry, EntryList, Envelope, Subject, decode, encode
 from hyops_gitops.log.pages import LINES, folder_page, folder_readme, lines_of, log_page, pages_after, subject
 from hyops_gitops.log.parts import AuthorityRef, ContractsRef, Lease, RecordedRefusal, TrustedKey, ZoneDigests
 from hyops_gitops.plan.plan import Action, Change
@@ -59,6 +59,10 @@ def result(outcome: str = "applied", *, converged: bool = True) -> Result:
 
 def log(*bodies: Body) -> list[Entry]:
     return [entry(seq, body) for seq, body in enumerate(bodies, 1)]
+
+
+def undecoded(entries: list[Entry]) -> EntryList:
+    return EntryList(encode(one.envelope, one.body) for one in entries)
 
 
 def rows(entries: list[Entry]) -> list[str]:
@@ -154,8 +158,9 @@ def test_pages_are_made_from_those_before_as_they_are_made_whole(steps: list[tup
         if ended and isinstance(body, Intent):
             bodies.append(replace(result(), intent_seq=len(bodies)))
     entries, pages = log(*bodies), dict[str, bytes]()
+    blobs = undecoded(entries)
     for seq in range(skipped + 1, len(entries) + 1):
-        pages = pages_after(ZONE, entries, seq, pages)
+        pages = pages_after(ZONE, blobs, seq, pages)
         assert pages == {
             "LOG.md": log_page(ZONE, entries[:seq]),
             folder_page(ZONE, seq): folder_readme(ZONE, entries, seq),
@@ -165,6 +170,6 @@ def test_pages_are_made_from_those_before_as_they_are_made_whole(steps: list[tup
 def test_pages_that_are_not_ours_are_made_whole() -> None:
     entries = log(Gap("looked into", acknowledges=1), Gap("looked into", acknowledges=1))
     path = folder_page(ZONE, 2)
-    whole = pages_after(ZONE, entries, 2, {})
+    whole = pages_after(ZONE, undecoded(entries), 2, {})
     for other in ({"LOG.md": b"# Another log\n"}, {path: b"# Entries 1 to 1 of another log\n"}):
-        assert pages_after(ZONE, entries, 2, other) == whole
+        assert pages_after(ZONE, undecoded(entries), 2, other) == whole
