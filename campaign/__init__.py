@@ -1,0 +1,1 @@
+"""Histories with faults at random, judged by a witness of what the zone went through."""

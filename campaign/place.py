@@ -1,0 +1,217 @@
+"""The lab of a campaign, used for one history after another, and the zone, clone and witness of each."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from campaign.proxy import TroubleProxy
+from campaign.witness.branch import Outcome, outcomes, read_entries, recorded_drifts
+from campaign.witness.journal import Journal, Query, shell_query, sqlite_query, triggers
+from campaign.witness.judge import Fault, Outside, account, judge_server
+from campaign.witness.transfers import Watch
+from campaign.witness.zone import Key, Records, Step, Version
+from hyops_gitops.core.zone import RRset
+from hyops_gitops.lab.config import LOG_FILE
+from hyops_gitops.lab.database import sql_shell
+from hyops_gitops.lab.lifecycle import start_lab, stop_lab
+from hyops_gitops.lab.model import Backend, Lab, LabServer, save_lab
+from hyops_gitops.lab.processes import StartedProcess, find_executable, is_running, spawn
+from hyops_gitops.lab.zones import api_answers, create_zone, served_serial, wait_until
+from tests.support.served_zone import PatientWriter
+from tests.support.world import World
+
+_SETTINGS = {
+    "zone-metadata-cache-ttl": "0",
+    "disable-axfr": "no",
+    "allow-axfr-ips": "127.0.0.0/8",  # the witness's
+}
+_START_S = 30.0
+_CAPS = {"max_replaces": 1000, "max_deletes": 1000, "max_change_percent": 100, "max_cutovers": 1000}
+
+
+@dataclass
+class Place:
+    """A running lab with a proxy before its primary's API."""
+
+    lab: Lab
+    proxy: TroubleProxy
+    journal: bool  # whether its databases write one
+    _zones: int = 0
+
+    @classmethod
+    @contextlib.contextmanager
+    def started(cls, directory: Path, backend: Backend) -> Iterator["Place"]:
+        """The lab while it is used."""
+        lab = start_lab(directory, zone="lab.internal", secondaries=2, backend=backend, settings=_SETTINGS)
+        proxy = TroubleProxy(lab.primary.api)
+        place = cls(lab, proxy, backend != "lmdb")
+        try:
+            if place.journal:
+                place.query()(triggers(backend))
+            yield place
+        finally:
+            proxy.calm()
+            proxy.close()
+            for server in place.lab.servers:
+                place.resume(server)
+            stop_lab(place.lab)
+
+    def query(self) -> Query:
+        """SQL on the primary's database."""
+        if self.lab.backend == "gsqlite3":
+            return sqlite_query(self.lab.folder(self.lab.primary) / "pdns.sqlite3")
+        return shell_query(sql_shell(self.lab, "primary"))
+
+    # --- servers
+
+    def server(self, name: str) -> LabServer:
+        return next(server for server in self.lab.servers if server.name == name)
+
+    def kill(self, name: str) -> None:
+        """End a server as a crash does."""
+        server = self.server(name)
+        if is_running(server.process):
+            os.kill(server.pid, signal.SIGKILL)
+            while is_running(server.process):
+                time.sleep(0.01)
+
+    def start(self, name: str) -> None:
+        """Start it again, and wait until it answers."""
+        server, program = self.server(name), find_executable("pdns_server") or "pdns_server"
+        if is_running(server.process):
+            return
+        folder = self.lab.folder(server)
+        for socket in folder.glob("*.controlsocket"):
+            socket.unlink()
+        process = spawn(program, ["--config-dir=."], folder, folder / LOG_FILE)
+        self._replace(server, process)
+        wait_until(
+            lambda: api_answers(self.lab, server) and served_serial(server, self.lab.zone) is not None,
+            _START_S,
+            f"{name} to start",
+        )
+
+    def pause(self, name: str) -> None:
+        os.kill(self.server(name).pid, signal.SIGSTOP)
+
+    def resume(self, server: LabServer) -> None:
+        if is_running(server.process):
+            os.kill(server.pid, signal.SIGCONT)
+
+    def _replace(self, old: LabServer, process: StartedProcess) -> None:
+        new = replace(old, pid=process.pid, started=process.started)
+        if old.role == "primary":
+            self.lab = replace(self.lab, primary=new)
+        else:
+            others = tuple(new if server.name == old.name else server for server in self.lab.secondaries)
+            self.lab = replace(self.lab, secondaries=others)
+        save_lab(self.lab)
+
+    # --- histories
+
+    @contextlib.contextmanager
+    def history(self, directory: Path, **policy: object) -> Iterator["Scene"]:
+        """A fresh zone with its clone, its log started, and a witness of it."""
+        self._zones += 1
+        zone = f"c{self._zones}.internal"
+        create_zone(self.lab, zone)
+        behind = replace(self.lab, primary=replace(self.lab.primary, api=self.proxy.address))
+        convergence = {"timeout_s": 5, "require": ["primary", "secondaries"]}
+        wanted = {**_CAPS, "convergence": convergence, "lease_s": 30, **policy}
+        world = World.make(directory, zone, behind, **wanted)  # type: ignore[arg-type]  # policy by name
+        made = Scene(self, world, directory)
+        try:
+            yield made
+        finally:
+            for watch in (*made.secondaries.values(), *([made.primary] if made.primary else [])):
+                watch.close()
+
+
+@dataclass
+class Scene:
+    """One zone, and all that is known of it from outside."""
+
+    place: Place
+    world: World
+    directory: Path
+    outside: list[Outside] = field(default_factory=list)
+    edited: dict[str, set[str]] = field(default_factory=dict)  # digests that were made on a secondary
+    secondaries: dict[str, Watch] = field(default_factory=dict)
+    primary: Watch | None = None  # where no database writes a journal
+    journal: Journal | None = None
+
+    def __post_init__(self) -> None:
+        lab, zone = self.place.lab, self.world.zone
+        if self.place.journal:
+            self.journal = Journal(lab.backend, self.place.query(), zone)
+        else:
+            self.primary = Watch(lab.primary.dns.host, lab.primary.dns.port, zone)
+        self.secondaries = {one.name: Watch(one.dns.host, one.dns.port, zone) for one in lab.secondaries}
+
+    @property
+    def api(self) -> PatientWriter:
+        """The primary's API, past the proxy."""
+        lab = self.place.lab
+        return PatientWriter(lab.primary.api_url, "localhost", self.world.zone, lab.api_key)
+
+    @property
+    def remote(self) -> Path:
+        return self.directory / "remote.git"
+
+    def edit(self, *rrsets: RRset) -> None:
+        """Write by hand, past the log."""
+        self.announce({one.key: (one.ttl, one.rdata) for one in rrsets})
+        self.api.patch([], list(rrsets))
+
+    def announce(self, after: Mapping[Key, Records | None]) -> None:
+        """Let the witness know of a write that is not the program's."""
+        self.outside.append(Outside(after))
+
+    def steps(self) -> list[Step]:
+        """What the primary went through."""
+        if self.journal:
+            return self.journal.steps()
+        return self._transferred().steps()
+
+    def version(self) -> Version:
+        """What the primary has."""
+        if self.journal:
+            return self.journal.version()
+        return self._transferred().version()
+
+    def _transferred(self) -> Watch:
+        """What a journal is elsewhere."""
+        if self.primary is None:
+            raise ValueError("no witness of the primary")
+        self.primary.look()
+        return self.primary
+
+    def log(self) -> list[Outcome]:
+        """What the log says, by the remote."""
+        return outcomes(read_entries(self.remote, "refs/heads/evidence", self.world.zone))
+
+    def faults(self) -> list[Fault]:
+        """The witness's verdict on everything so far."""
+        entries = read_entries(self.remote, "refs/heads/evidence", self.world.zone)
+        steps, log = self.steps(), outcomes(entries)
+        found = account(steps, log, self.outside, [drift for _, drift in recorded_drifts(entries)])
+        faults = list(found.faults)
+        for name, watch in self.secondaries.items():
+            watch.look()
+            edited = self.edited.get(name, set())
+            faults += judge_server(name, watch.seen, steps, log, found.step_of, edited)
+            faults += [Fault("missing", f"{name} had no answer for {owner}") for _, owner in watch.missing]
+        return faults
+
+
+def git(repository: Path, *words: str) -> str:
+    """Git in a repository, which has to succeed."""
+    done = subprocess.run(["git", "-C", repository, *words], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"git {' '.join(words)}: {done.stderr.strip()}")
+    return done.stdout.strip()

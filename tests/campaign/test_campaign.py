@@ -1,0 +1,72 @@
+"""The campaign stays alive: its short form finds nothing, and the witness finds each planted fault."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from campaign.__main__ import SHORT_RUNS
+from campaign.faults import FAULTS
+from campaign.place import Place
+from campaign.program import PLANTS
+from campaign.report import FORMAT
+from campaign.runs import plan_of, results
+from campaign.trial import Trial
+from hyops_gitops.lab.model import Backend
+from tests.support.databases import require
+from tests.support.repository import ROOT
+
+pytestmark = pytest.mark.authority
+
+FOUND = {"intent skipped": "unrecorded", "result denies": "lie", "result pretends": "lost", "sent twice": "twice"}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, backend: Backend) -> Iterator[Place]:
+    require(backend)
+    with Place.started(tmp_path_factory.mktemp("place") / "lab", backend) as started:
+        yield started
+
+
+@pytest.mark.parametrize("plant", PLANTS)
+def test_the_witness_finds_a_planted_fault(place: Place, tmp_path: Path, plant: str) -> None:
+    with place.history(tmp_path / "history") as scene:
+        trial = Trial(scene, 0)
+        assert trial.apply().exit == 0
+        assert scene.faults() == []
+        trial.put("first", 60, trial.fresh())
+        trial.world.commit()
+        trial.apply(CAMPAIGN_PLANT=plant)
+        assert [fault.kind for fault in scene.faults()] == [FOUND[plant]]
+
+
+def test_the_short_form_survives(tmp_path: Path, backend: Backend) -> None:
+    require(backend)
+    files = {name: tmp_path / name for name in ("results", "json", "keep")}
+    words = [
+        ROOT / "script/campaign",
+        "--short",
+        "--backend",
+        backend,
+        *(f"--{name}={path}" for name, path in files.items()),
+    ]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (history,) = results(files["results"])
+    assert [(run.step, run.fault) for run in history.runs] == plan_of(1, backend, runs=SHORT_RUNS)
+    document = json.loads(files["json"].read_text())
+    assert document["format"] == FORMAT
+    assert document["failed"] == []
+    assert [line["runs"] for line in document["backends"][backend] if line["fault"] == "all"] == [SHORT_RUNS]
+    again = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (again.returncode, again.stderr) == (0, "")  # nothing is run twice
+    assert len(results(files["results"])) == 1
+
+
+def test_a_seed_is_the_same_history_each_time() -> None:
+    assert plan_of(7, "gsqlite3") == plan_of(7, "gsqlite3")
+    assert plan_of(7, "gsqlite3") != plan_of(8, "gsqlite3")
+    many = {fault for seed in range(60) for _, fault in plan_of(seed, "gsqlite3")}
+    assert many == set(FAULTS)
