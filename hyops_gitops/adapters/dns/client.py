@@ -19,8 +19,8 @@ from dataclasses import field
 from types import TracebackType
 from typing import Self
 
-from hyops_gitops.adapters.dns.message import RECURSION_DESIRED, Query, ReplyHeader, header_of
-from hyops_gitops.adapters.dns.records import Unreadable, records, rrsets_of, type_number
+from hyops_gitops.adapters.dns.message import RECURSION_DESIRED, Query, ReplyHeader, header_of, rrsets_in
+from hyops_gitops.adapters.dns.records import Unreadable, type_number
 from hyops_gitops.adapters.host.deadline import Deadline
 from hyops_gitops.core.authority import ServerAddress
 from hyops_gitops.core.dataclass import dataclass
@@ -283,7 +283,7 @@ def _answer(header: ReplyHeader, wire: bytes, pending: _Pending) -> Answer:
     started = pending.first_sent if pending.first_sent is not None else now
     rcode = header.rcode
     try:
-        rrsets = rrsets_of(records(wire)) if header.answers else ()
+        rrsets = rrsets_in(wire, header, pending.query)
     except Unreadable:
         rcode, rrsets = _UNREADABLE, ()
     return Answer(rcode, header.authoritative, rrsets, round((now - started) * 1000))

@@ -8,10 +8,11 @@ import functools
 import re
 import struct
 
-from hyops_gitops.adapters.dns.records import MessageReader, Unreadable, type_number
+from hyops_gitops.adapters.dns.records import MessageReader, Unreadable, records, rrsets_of, type_number
 from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.exchange import Question
 from hyops_gitops.core.names import absolute
+from hyops_gitops.core.zone import RRset
 
 _TRUNCATED = 0x0200
 _AUTHORITATIVE = 0x0400
@@ -26,6 +27,9 @@ _IN = 1
 _OPT = 41
 _OPTIONS = b"\0" + struct.pack("!HHIH", _OPT, _PAYLOAD, 0, 0)
 _PLAIN_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_*-]{1,63}(?:\.[A-Za-z0-9_*-]{1,63})*")
+_REPEATED = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")  # read back from a reply in any case as it is here
+_ADDRESS = struct.Struct("!HHHIH4B")  # owner, type, class, TTL, length, IPv4 address
+_OF_THE_QUESTION = (0xC000 | _HEADER.size, 1, _IN, 4)  # the name asked for, A
 _RCODES = {0: "NOERROR", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED"}
 _WITHOUT_QUESTION = frozenset({"FORMERR", "SERVFAIL", "NOTIMP", "REFUSED"})  # a server that read no further
 
@@ -54,7 +58,8 @@ class Query:
 @functools.lru_cache(maxsize=16)  # a name is asked for several types, one after the other
 def _name_wire(name: str) -> bytes:
     if _PLAIN_NAME.fullmatch(name):
-        return b"".join(bytes([len(label)]) + label.encode("ascii") for label in name.split(".")) + b"\0"
+        label, _, above = name.partition(".")
+        return bytes([len(label)]) + label.encode("ascii") + _plain_wire(above)
     import dns.exception  # noqa: PLC0415 - a tenth of a second that names without escapes do without
     import dns.name  # noqa: PLC0415
 
@@ -62,6 +67,11 @@ def _name_wire(name: str) -> bytes:
         return dns.name.from_text(absolute(name)).to_wire() or b""
     except (dns.exception.DNSException, ValueError) as error:
         raise Unreadable(str(error) or type(error).__name__) from error
+
+
+@functools.lru_cache(maxsize=64)  # many names are asked for below a few
+def _plain_wire(name: str) -> bytes:
+    return b"".join(bytes([len(label)]) + label.encode("ascii") for label in name.split(".") if label) + b"\0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +103,38 @@ def _repeats(wire: bytes, questions: int, query: Query) -> bool:
     """Whether the only question is ours, in letters of any case."""
     start = _HEADER.size
     return questions == 1 and wire[start : start + len(query.asked)].lower() == query.asked
+
+
+def rrsets_in(wire: bytes, header: ReplyHeader, query: Query) -> tuple[RRset, ...]:
+    """The RRsets of a reply's answer section.
+
+    Raises:
+        Unreadable: a name or a length leads out of the message.
+    """
+    if not header.answers:
+        return ()
+    return _usual_answer(wire, header, query) or rrsets_of(records(wire))
+
+
+def _usual_answer(wire: bytes, header: ReplyHeader, query: Query) -> tuple[RRset, ...]:
+    """The answer of one address, as is usual; else none.
+
+    Its owner is a pointer to the question, which the reply repeats.
+    """
+    at = _HEADER.size + len(query.asked)
+    question = query.question
+    if (
+        header.answers != 1
+        or question.type != "A"
+        or not _REPEATED.fullmatch(question.name)
+        or len(wire) < at + _ADDRESS.size
+        or not _repeats(wire, int.from_bytes(wire[4:6], "big"), query)
+    ):
+        return ()
+    owner, rrtype, rdclass, ttl, length, *octets = _ADDRESS.unpack_from(wire, at)
+    if (owner, rrtype, rdclass, length) != _OF_THE_QUESTION:
+        return ()
+    return (RRset(question.name, "A", ttl, ("{}.{}.{}.{}".format(*octets),)),)
 
 
 def _extended_rcode(wire: bytes, questions: int, skipped: int, additional: int) -> int:
