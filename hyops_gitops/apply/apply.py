@@ -19,6 +19,7 @@ from typing import TypeVar
 
 from hyops_gitops.apply.carry_out import Stopwatch
 from hyops_gitops.apply.finish import carry_out_and_prove, receipt_of, with_late_proof
+from hyops_gitops.apply.late_proof import look_for_late_proof
 from hyops_gitops.apply.merged_commits import Attributed, attribute
 from hyops_gitops.apply.opening import ApplyRequest, Opened, commits_since, open_log
 from hyops_gitops.apply.prepare import (
@@ -31,7 +32,6 @@ from hyops_gitops.apply.prepare import (
     record_circumstances,
 )
 from hyops_gitops.apply.propose import with_trailers
-from hyops_gitops.apply.prove import look_for_late_proof
 from hyops_gitops.apply.receipt import Receipt
 from hyops_gitops.apply.record import record_refusal, recorded_refusal
 from hyops_gitops.apply.recover import without_open_intent
@@ -168,7 +168,7 @@ class _Apply:
         While the change before is not proved, this run is not confirmed either.
         """
         opened, recorded = prepared.opened, log.recorded
-        late = look_for_late_proof(log, opened.authority, prepared.sites_lost, self.workspace)
+        late = look_for_late_proof(log, opened.authority, prepared.primary, prepared.sites_lost, self.workspace)
         if recorded is None or recorded.contracts.manifest != opened.contracts.manifest or late.is_news:
             body = Unchanged(
                 opened.contracts,

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from hyops_gitops.apply.carry_out import IntentOutcome, Stopwatch, carry_out
+from hyops_gitops.apply.late_proof import LateProof
 from hyops_gitops.apply.opening import ApplyRequest
 from hyops_gitops.apply.prepare import (
     Prepared,
@@ -16,7 +17,7 @@ from hyops_gitops.apply.prepare import (
     record_circumstances,
 )
 from hyops_gitops.apply.probe import answering_badly
-from hyops_gitops.apply.prove import LateProof, behind
+from hyops_gitops.apply.prove import behind
 from hyops_gitops.apply.receipt import Outcome, Receipt, RollBack
 from hyops_gitops.apply.record import head_of, record_refusal, recorded_refusal
 from hyops_gitops.core.contract import Contract

@@ -6,18 +6,16 @@ there is no use in asking for hundreds of names.
 """
 
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, MutableSet, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import replace
 from threading import Event as Flag
 
-from hyops_gitops.core.authority import Authority
-from hyops_gitops.core.dataclass import dataclass
+from hyops_gitops.core.authority import Authority, Secondary
 from hyops_gitops.core.errors import HyopsError
 from hyops_gitops.core.events import OnEvent, ServerSeen, Warned
 from hyops_gitops.core.exchange import Question, failures
 from hyops_gitops.core.markers import Anchor
-from hyops_gitops.core.network import DnsClient, ZoneWriter
+from hyops_gitops.core.network import DnsClient, Refresher, ZoneWriter
 from hyops_gitops.core.ports import Clock
 from hyops_gitops.core.server_report import RecordedAnswer, Server, ServerReport, ServerVerdict
 from hyops_gitops.core.servers import (
@@ -30,16 +28,6 @@ from hyops_gitops.core.servers import (
     late_ones,
     servers_of,
     unmet,
-)
-from hyops_gitops.log.log import Log
-from hyops_gitops.log.parts import Retirement
-from hyops_gitops.log.retirement import (
-    LastChange,
-    OpenRetirement,
-    after_caches,
-    known_now,
-    last_change,
-    open_retirements,
 )
 from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.plan.plan import Action, Change
@@ -62,6 +50,35 @@ def expected_of(change: Change) -> Expectation:
 def expectations(changes: Iterable[Change]) -> list[Expectation]:
     """The answers that show what is written and what is adopted."""
     return [expected_of(change) for change in changes if change.writes or change.action is Action.ADOPT]
+
+
+def open_refreshers(
+    authority: Authority, secondaries: Iterable[Secondary], workspace: Workspace
+) -> Mapping[str, Refresher]:
+    """The means to ask these secondaries for a transfer, by name."""
+    opened = {secondary.name: workspace.open_refresher(authority, secondary) for secondary in secondaries}
+    return {name: refresher for name, refresher in opened.items() if refresher is not None}
+
+
+def ask_for_transfers(
+    authority: Authority,
+    primary: ZoneWriter,
+    refreshers: Iterable[Refresher],
+    on_event: OnEvent,
+    warned: MutableSet[str],
+) -> None:
+    """Send NOTIFY and ask secondaries; a failure is warned of once.
+
+    Where a database replicates the zone, no NOTIFY is sent.
+    """
+    requests = [*([] if is_shared(authority) else [primary.notify]), *(each.refresh for each in refreshers)]
+    for request in requests:
+        try:
+            request()
+        except HyopsError as error:
+            if error.message not in warned:
+                warned.add(error.message)
+                on_event(Warned(error.message))
 
 
 def prove(
@@ -87,21 +104,12 @@ def prove(
         sites_lost: Sites whose servers are watched, but not required.
         linger: How long to watch the others after the required ones are done; see `Watch.run`.
     """
-    shared = is_shared(authority)
     reachable = [secondary for secondary in authority.secondaries if secondary.site not in sites_lost]
-    opened = {secondary.name: workspace.open_refresher(authority, secondary) for secondary in reachable}
-    refreshers = {name: refresher for name, refresher in opened.items() if refresher is not None}
-    requests = [*([] if shared else [primary.notify]), *(refresher.refresh for refresher in refreshers.values())]
+    refreshers = open_refreshers(authority, reachable, workspace)
     warned: set[str] = set()
 
     def notify() -> None:
-        for request in requests:
-            try:
-                request()
-            except HyopsError as error:
-                if error.message not in warned:  # asked every two seconds, warned of once
-                    warned.add(error.message)
-                    workspace.on_event(Warned(error.message))
+        ask_for_transfers(authority, primary, refreshers.values(), workspace.on_event, warned)
 
     marker = Expectation.exactly(anchor.rrset(authority.zone))
     forget = {("secondary", name): refresher.forget_answers for name, refresher in refreshers.items()}
@@ -113,7 +121,7 @@ def prove(
         notify=notify,
         linger=linger,
     )
-    if shared:
+    if is_shared(authority):
         for warning in late_ones(authority.zone, reports, refreshers):
             workspace.on_event(Warned(warning))
     return reports
@@ -310,91 +318,3 @@ def _answer(question: Question, answers: Answers) -> RecordedAnswer:
     found, rcode = answered(answers, question), answers[question].rcode
     ttl, rdata = (found.ttl, found.rdata) if found else (None, ())
     return RecordedAnswer(question.name, question.type, rcode, ttl, rdata)
-
-
-@dataclass(frozen=True, slots=True)
-class LateProof:
-    """The late proof of the newest change."""
-
-    last: LastChange | None = None
-    caught_up: tuple[ServerReport, ...] = ()  # servers that serve it by now, and were not seen to before
-    unproved: tuple[ServerReport, ...] = ()  # required servers that do not, or do not answer
-    retire: tuple[Retirement, ...] = ()  # what is known by now
-
-    @property
-    def of_segment(self) -> bool:
-        """Whether the newest change is one of a reconciled break-glass segment."""
-        return self.last is not None and self.last.segment is not None
-
-    @property
-    def is_news(self) -> bool:
-        """Whether it has to be recorded."""
-        return bool(self.caught_up or self.retire)
-
-    @property
-    def reason(self) -> str:
-        """The missing proof in words; "" where nothing is missing."""
-        if self.last is None or not self.unproved:
-            return ""
-        return f"what {self.last.called} changed is not proved: {behind(self.unproved)}"
-
-
-def look_for_late_proof(
-    log: Log, authority: Authority, sites_lost: Collection[str], workspace: Workspace, *, retire: bool = True
-) -> LateProof:
-    """Ask the servers whose proof is missing.
-
-    Args:
-        log: The log, or a break-glass segment.
-        authority: Which servers there are, and which are required.
-        sites_lost: Sites declared lost by this run.
-        workspace: Clock and DNS.
-        retire: Whether to find out, too, when old targets may be switched off.
-    """
-    last = last_change(log)
-    if last is None:
-        return LateProof()
-    servers = servers_of(authority, {*sites_lost, *last.sites_lost})
-    opened = open_retirements(log) if retire else ()
-    known = {report.key: report for report in last.servers}
-    missing = [server for server in servers if _is_missing(server, known.get(server.key), opened)]
-    reports = _ask_again(missing, last, opened, workspace)
-    caught_up = tuple(report for report in reports if report.verdict == "converged")
-    proved = {report.key for report in (*known.values(), *caught_up) if report.verdict == "converged"}
-    required = {server.key for server in servers if server.required} - proved
-    seen = replace(last, late={**last.late, **{report.key: report for report in caught_up}})
-    listed, over = {server.key for server in servers}, {report.key for report in caught_up}
-    now = workspace.clock.now()
-    ends = (known_now(log, seen, retirement, listed, over, now) for retirement in opened)
-    retire_now = after_caches((end for end in ends if end), authority)
-    return LateProof(last, caught_up, tuple(report for report in reports if report.key in required), retire_now)
-
-
-def _is_missing(server: DnsServer, known: ServerReport | None, opened: Sequence[OpenRetirement]) -> bool:
-    """Whether there is something to learn from a server."""
-    if any(server.key == holder.key for retirement in opened for holder in retirement.held_by):
-        return True
-    if known is not None and known.verdict == "converged":
-        return False
-    return server.required or (known is not None and server.authoritative)
-
-
-def _ask_again(
-    servers: Sequence[DnsServer], last: LastChange, opened: Sequence[OpenRetirement], workspace: Workspace
-) -> tuple[ServerReport, ...]:
-    anchor = Expectation.exactly(last.anchor.rrset(last.applied.intent_entry.envelope.zone))
-    changed = expectations(last.changes if servers else ())
-    of_moved = expectations(change for retirement in opened for change in retirement.changes)
-    asked = {expectation.question: expectation for expectation in (*of_moved, *changed)}
-    authorities = [server for server in servers if server.authoritative]
-    caches = [server for server in servers if not server.authoritative]
-    reports = (
-        *Watch(workspace.dns, workspace.clock, workspace.on_event, anchor).once(authorities, changed),
-        *Watch(workspace.dns, workspace.clock, workspace.on_event, anchor).once(caches, list(asked.values())),
-    )
-    since = max(0, round((workspace.clock.now() - last.accepted).total_seconds() * 1000))
-    for report in reports:
-        late = f"{report.state}: it is not seen to serve what {last.called} changed"
-        done = f"{report.called} has caught up: it serves what {last.called} changed"
-        workspace.on_event(Warned(done if report.verdict == "converged" else late))
-    return tuple(replace(report, after_ms=since if report.verdict == "converged" else None) for report in reports)

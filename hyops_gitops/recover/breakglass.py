@@ -10,10 +10,10 @@ from dataclasses import replace
 from hyops_gitops.apply.apply import retry_on_race
 from hyops_gitops.apply.carry_out import Stopwatch
 from hyops_gitops.apply.finish import carry_out_and_prove, receipt_of, with_late_proof
+from hyops_gitops.apply.late_proof import look_for_late_proof
 from hyops_gitops.apply.opening import Opened
 from hyops_gitops.apply.prepare import Checked, Prepared, check_sites, prepare, record_circumstances
 from hyops_gitops.apply.propose import FindingsByEffect, read_past
-from hyops_gitops.apply.prove import look_for_late_proof
 from hyops_gitops.apply.receipt import Receipt
 from hyops_gitops.apply.recover import without_open_intent
 from hyops_gitops.core.dataclass import dataclass
@@ -179,7 +179,8 @@ class _Breakglass:
             return self._result(replace(refused, reason=plan.refusals[0].message), log, chosen)
         if not plan.changes:
             lost = prepared.sites_lost
-            late = look_for_late_proof(log, prepared.opened.authority, lost, self.workspace, retire=False)
+            authority, primary = prepared.opened.authority, prepared.primary
+            late = look_for_late_proof(log, authority, primary, lost, self.workspace, retire=False)
             nothing = receipt_of(prepared, "nothing", log, self.watch)
             return self._result(with_late_proof(nothing, late), log, chosen)
         self.confirm(prepared, chosen)

@@ -110,6 +110,14 @@ def test_no_later_run_ends_with_0_until_the_change_is_proved_and_then_the_log_sa
     audited(world)
 
 
+def test_a_stale_secondary_is_asked_for_the_transfer_that_it_missed(world: World) -> None:
+    """Nothing else would for hours: its NOTIFY came while it knew of no primary."""
+    with world.without_transfers():
+        assert change(world).exit_code == 5
+    assert world.apply().exit_code == 5
+    wait_until(lambda: world.apply().exit_code == 0, 30, "the transfer")
+
+
 def intent_of(world: World) -> int:
     """The newest intent's number."""
     return [one.seq for one in world.entries() if one.type == "intent"][-1]
