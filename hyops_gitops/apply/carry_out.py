@@ -77,7 +77,7 @@ def carry_out(
     """
     free_lost_numbers(prepared.primary, log, restored=prepared.observation.state == "restored")
     started = workspace.clock.monotonic()
-    intent = intent_of(prepared, request, workspace.process)
+    intent = intent_of(prepared, workspace.process)
     intended = prepared.opened.writer.append(log, intent, prepared.plan.observed, log.state)
     watch.lap("intent")
     workspace.on_event(Step(f"intent {intended.head.seq} is signed and in the log; sending one PATCH"))
@@ -98,7 +98,7 @@ def carry_out(
     return carried
 
 
-def intent_of(prepared: Prepared, request: ApplyRequest, process: Process) -> Intent:
+def intent_of(prepared: Prepared, process: Process) -> Intent:
     """The intent of a prepared change."""
     plan, opened = prepared.plan, prepared.opened
     return Intent(
@@ -111,7 +111,7 @@ def intent_of(prepared: Prepared, request: ApplyRequest, process: Process) -> In
         changes=plan.changes,
         drift=plan.drift,
         held=plan.held,
-        overrides=recorded_overrides(request.overrides),
+        overrides=recorded_overrides(prepared.overrides),
         lease=Lease(opened.authority.policy.lease_s, process.boot_id, process.pid),
         readiness=prepared.readiness,
         sites_lost=prepared.sites_lost,

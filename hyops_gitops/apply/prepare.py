@@ -29,6 +29,7 @@ from hyops_gitops.apply.propose import (
     LastRecordedTree,
     PlanBase,
     check_trailers,
+    effective,
     known_sites,
     limits_since,
     mixed_refusal,
@@ -43,7 +44,7 @@ from hyops_gitops.core.declaration import NOTHING_DECLARED, Declaration
 from hyops_gitops.core.errors import Refused, UsageError
 from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.findings import FindingsError
-from hyops_gitops.core.guards import find_override, override_line
+from hyops_gitops.core.guards import Override, find_override, override_line
 from hyops_gitops.core.network import ZoneWriter
 from hyops_gitops.core.people import MergedCommit, missing_approval
 from hyops_gitops.core.readiness import Candidate, ReadinessReport
@@ -81,6 +82,7 @@ class Prepared:
     holds: tuple[Hold, ...] = ()  # names that stay as this leaves them
     declared: Declaration = NOTHING_DECLARED  # by the run itself, where no commit does
     repair: tuple[RowRepair, ...] = ()  # of rows that contradict each other
+    overrides: tuple[Override, ...] = ()  # those that the policy allows
 
     @property
     def serial(self) -> int:
@@ -239,6 +241,7 @@ def prepare(opened: Opened, checked: Checked, seen: Seen, request: ApplyRequest,
         authority_change=authority_change(opened, checked.past),
         drift=observation.drift(log, opened.commit),
         sites_lost=lost,
+        overrides=effective(request.overrides, Limits.of(opened.authority.policy), checked.past, workspace.on_event),
     )
 
 

@@ -11,7 +11,7 @@ from hyops_gitops.core.errors import OutsideFailure, Refused, UsageError
 from hyops_gitops.core.events import OnEvent, Warned
 from hyops_gitops.core.exchange import CommitInfo, SourceFile
 from hyops_gitops.core.findings import Finding, Severity, finding
-from hyops_gitops.core.guards import Override, find_override, override_line
+from hyops_gitops.core.guards import Override, find_override, may_lift, override_line
 from hyops_gitops.core.layout import START, mixed
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.people import MergedCommit
@@ -126,6 +126,19 @@ def _unread(validation: Validation) -> Unread | None:
 def limits_since(past: LastRecordedTree | None, limits: Limits) -> Limits:
     """The limits that count: loosening them counts from the next apply."""
     return limits if past is None or past.limits is None else limits.stricter(past.limits)
+
+
+def effective(
+    overrides: Iterable[Override], limits: Limits, past: LastRecordedTree | None, on_event: OnEvent
+) -> tuple[Override, ...]:
+    """The overrides that the policies allow; warns of the others."""
+    before = past.limits.overridable if past is not None and past.limits is not None else None
+    given = tuple(overrides)
+    kept = tuple(override for override in given if may_lift(override, limits.overridable, before))
+    for override in given:
+        if override not in kept:
+            on_event(Warned(f"{override.target} lifts nothing: policy.overridable does not list {override.guard}"))
+    return kept
 
 
 def read_past(tree: SourceTree, now: Validation, read: DocumentReader, check: SchemaChecker) -> LastRecordedTree:

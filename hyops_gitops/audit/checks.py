@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from hyops_gitops.audit.commits import CommitFacts
 from hyops_gitops.audit.report import Remark, Unknown
 from hyops_gitops.core.dataclass import dataclass
+from hyops_gitops.core.guards import Override, may_lift
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.server_report import Server, ServerReport
 from hyops_gitops.core.zone import Key, RRset, in_words, served
@@ -68,6 +69,25 @@ def check_observations(
         if role_and_name not in listed or listed[role_and_name].verdict != "converged":
             message = f"the result says converged, but required {' '.join(role_and_name)} is not shown to be"
             yield Problem("not-converged", path, message)
+
+
+def check_overrides(
+    path: str, overrides: Collection[Override], facts: CommitFacts, before: CommitFacts | None, where: str = ""
+) -> Iterator[Remark]:
+    """Check that the policy let each recorded override lift its guard.
+
+    Args:
+        path: The entry's.
+        overrides: Those that it records.
+        facts: The commit that it carries out.
+        before: The commit recorded last, whose policy counts as well.
+        where: The place of the overrides, for the message.
+    """
+    for override in overrides:
+        if not may_lift(override, facts.overridable or (), before.overridable if before else None):
+            message = f"{where}{override.target} is recorded as lifted, which policy.overridable did not allow"
+            problem = Problem("override", path, message)
+            yield problem if facts.own_authority else Unknown(problem)
 
 
 def check_caught_up(

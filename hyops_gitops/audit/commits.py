@@ -48,6 +48,7 @@ class CommitFacts:
     required_roles: frozenset[str]
     separation: SeparationOfDuties
     own_authority: bool  # whether the authority file that the entry names was at hand
+    overridable: frozenset[str] | None  # the guards that its policy lets overrides lift; None: it has no policy
 
 
 Look = Literal["dns", "api", "offline"]
@@ -244,6 +245,7 @@ class CommitReader:
             required_roles=frozenset() if authority is None else _roles(authority),
             separation="warn" if authority is None else authority.policy.separation_of_duties,
             own_authority=authority is not None and (not ref.outside_commit or override is not None),
+            overridable=None if authority is None else authority.policy.overridable,
         )
 
     def _is_override(self, ref: AuthorityRef) -> bool:

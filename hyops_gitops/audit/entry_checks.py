@@ -9,6 +9,7 @@ from hyops_gitops.audit.checks import (
     check_caught_up,
     check_imported_holds,
     check_observations,
+    check_overrides,
     check_plan,
     check_reference,
     check_unchanged,
@@ -110,6 +111,7 @@ class _Walk:
             case Intent():
                 stood = StateBefore.of(self.state, facts, self.log.holder, lifted_holds(entry.body))
                 self.found.add(check_plan(entry, entry.body, stood, self._taken_back(entry.body, entry.seq)))
+                self._check_overrides(entry, entry.body, facts)
             case Unchanged():
                 stood = StateBefore.of(self.state, facts, self.log.holder)
                 self.found.add(check_unchanged(entry, stood, restored=self.restored))
@@ -150,6 +152,26 @@ class _Walk:
             self.state = after_changes(self.state, intent.changes, placed(intent.holds, intended.seq)).in_lines()
             self.restored = False
 
+    def _check_overrides(self, entry: Entry, intent: Intent, facts: CommitFacts) -> None:
+        """Check overrides by the policies of this commit and the last."""
+        if not intent.overrides:
+            return
+        recorded = self.log.entries[self.ledger.recorded - 1].body if self.ledger.recorded else None
+        before = None
+        if isinstance(recorded, Intent | Unchanged) and intent.restore is None and not intent.repair:
+            own = AuthorityRef("", outside_commit=False)
+            before = self.contracts.facts(self.log.zone, recorded.contracts.commit, own)
+        self.found.add(check_overrides(entry_path(self.log.zone, entry.seq), intent.overrides, facts, before))
+
+    def _check_segment_overrides(self, segment: str, imported: ImportedSegment, facts: CommitFacts, path: str) -> None:
+        """Check the overrides in a segment, and those that brought it in."""
+        self.found.add(check_overrides(path, imported.overrides, facts, None))
+        for entry, intent in applied_intents(self.log.segments[segment]):
+            then = self.contracts.facts(self.log.zone, intent.contracts.commit, intent.authority)
+            if intent.overrides and then is not None:
+                where = f"entry {entry.seq} of segment {segment}: "
+                self.found.add(check_overrides(path, intent.overrides, then, None, where))
+
     def _check_holds(self, entry: Entry, body: Reconcile, imported: ImportedSegment) -> None:
         """Check the holds of a segment, where the entry names contracts."""
         path = entry_path(self.log.zone, entry.seq)
@@ -163,6 +185,7 @@ class _Walk:
             self.found.problems.append(Problem("not-on-main", path, message))
         intents = [intent for _, intent in applied_intents(self.log.segments[body.segment])]
         self.found.problems += check_imported_holds(entry, imported, intents, self.state, facts)
+        self._check_segment_overrides(body.segment, imported, facts, path)
 
     def _known(self, commit: str, authority: AuthorityRef, path: str) -> CommitFacts | None:
         facts = self.contracts.facts(self.log.zone, commit, authority)

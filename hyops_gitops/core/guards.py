@@ -4,7 +4,7 @@
 one guard (for one name, where the guard is about names), and only guards in `policy.overridable` can be lifted.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Annotated
 
 from hyops_gitops.core.codec import JsonObject
@@ -281,6 +281,26 @@ def override_line(guard: str, name: str | None = None) -> str:
     """The exact option that lifts a guard; every refusal prints it."""
     target = f"{guard}:{name}" if name else guard
     return f"--override {target}='REASON'"
+
+
+# About the zone as it is. What the newest policy allows counts at once: a zone must not stay shut until the next apply.
+_OF_THE_ZONE = frozenset({"restored", "log-gap", "damaged"})
+
+
+def may_lift(override: Override, now: Collection[str], before: Collection[str] | None) -> bool:
+    """Whether the policies let an override lift its guard.
+
+    Args:
+        override: The override.
+        now: `policy.overridable` of the commit that is carried out.
+        before: The same of the commit recorded last, so that no change loosens its own guards; None: there is none.
+    """
+    if override.guard == "trailers" and override.source == "trailer":
+        return True  # or a trailer that is not understood could block main for ever
+    if override.guard == "history":
+        return before is not None and override.guard in before
+    allowed = override.guard in now
+    return allowed and (before is None or override.guard in before or override.guard in _OF_THE_ZONE)
 
 
 def find_override(overrides: Iterable[Override], guard: str, name: str | None = None) -> Override | None:

@@ -15,6 +15,7 @@ from hyops_gitops.apply.finish import outcome_of
 from hyops_gitops.apply.look import anchor_refusal
 from hyops_gitops.apply.opening import ApplyRequest, Opened, open_log, read_recorded
 from hyops_gitops.apply.prepare import Prepared, Seen, record_circumstances
+from hyops_gitops.apply.propose import effective
 from hyops_gitops.apply.record import head_of
 from hyops_gitops.apply.recover import without_open_intent
 from hyops_gitops.core.codec import JsonReport
@@ -186,6 +187,7 @@ def _prepared(prepared: PreparedRepair, workspace: Workspace) -> Prepared:
         authority_change=None,
         drift=seen.observation.drift(log, opened.commit),
         repair=prepared.possible,
+        overrides=effective(prepared.request.apply.overrides, _limits(opened), None, workspace.on_event),
     )
 
 

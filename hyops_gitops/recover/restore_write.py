@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
+from hyops_gitops.apply.propose import effective
 from hyops_gitops.apply.prove import behind, converged, prove
 from hyops_gitops.apply.read_back import believed
 from hyops_gitops.apply.record import head_of, recorded_overrides, result_of
@@ -23,6 +24,7 @@ from hyops_gitops.log.envelope import EntryRef
 from hyops_gitops.log.log import Log, zone_drift
 from hyops_gitops.log.parts import Lease, ZoneDigests
 from hyops_gitops.log.workspace import Workspace
+from hyops_gitops.plan.limits import Limits
 from hyops_gitops.plan.plan import plan_digest
 from hyops_gitops.plan.state import brought_back
 from hyops_gitops.recover.restore import (
@@ -146,7 +148,9 @@ class RestoreRun:
             changes=(),
             drift=(),
             held=(),
-            overrides=recorded_overrides(request.overrides),
+            overrides=recorded_overrides(
+                effective(request.overrides, Limits.of(opened.authority.policy), None, self.workspace.on_event)
+            ),
             lease=Lease(opened.authority.policy.lease_s, self.workspace.process.boot_id, self.workspace.process.pid),
             restore=self.plan.restore,
         )

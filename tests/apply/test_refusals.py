@@ -9,9 +9,11 @@ import pytest
 
 from hyops_gitops.apply.receipt import Receipt
 from hyops_gitops.core.errors import HyopsError, OutsideFailure, Refused
+from hyops_gitops.core.events import Event, Warned
 from hyops_gitops.core.findings import FindingsError
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.zone import RRset
+from hyops_gitops.log.entries import Intent
 from tests.support.clone import PRINCIPAL, run
 from tests.support.drifts import drift
 from tests.support.faults import LOST, FakeClock, Primary, fail_first, with_primary
@@ -251,6 +253,19 @@ def test_an_override_that_the_policy_does_not_allow_lifts_nothing(make_world: Ma
     with world.only_a_refusal():
         receipt = world.apply(f"foreign:{world.name('first')}=I say so")
     assert receipt.outcome == "refused"
+
+
+def test_an_override_that_the_policy_does_not_allow_is_not_recorded(make_world: MakeWorld) -> None:
+    world = make_world(overridable=["drift"])
+    events: list[Event] = []
+    receipt = world.apply(f"foreign:{world.name('first')}=in vain", "drift:x=for nothing", on_event=events.append)
+    intents = [entry.body for entry in world.entries() if isinstance(entry.body, Intent)]
+
+    assert receipt.outcome == "applied"
+    assert [[used.target for used in intent.overrides] for intent in intents] == [["drift:x"]]
+    assert [event.text for event in events if isinstance(event, Warned) and "lifts nothing" in event.text] == [
+        f"foreign:{world.name('first')} lifts nothing: policy.overridable does not list foreign"
+    ]
 
 
 def test_a_name_below_a_delegation(world: World) -> None:

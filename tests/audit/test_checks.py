@@ -9,13 +9,16 @@ from hyops_gitops.audit.checks import (
     check_caught_up,
     check_gaps,
     check_observations,
+    check_overrides,
     check_reference,
     check_signers,
     check_subjects,
 )
 from hyops_gitops.audit.commits import CommitFacts
 from hyops_gitops.audit.entry_checks import AuditFindings
+from hyops_gitops.audit.report import Unknown
 from hyops_gitops.core.declaration import Declaration
+from hyops_gitops.core.guards import Override
 from hyops_gitops.core.people import MergedCommit, Person
 from hyops_gitops.core.server_report import RecordedAnswer, ServerReport
 from hyops_gitops.core.zone import RRset, Zone
@@ -48,6 +51,7 @@ FACTS = CommitFacts(
     required_roles=frozenset({"primary", "secondary"}),
     separation="off",
     own_authority=True,
+    overridable=frozenset({"drift", "restored"}),
 )
 
 
@@ -199,6 +203,24 @@ def test_an_entry_names_a_commit_of_the_branch_and_what_it_holds() -> None:
     assert codes(outside, manifest="e" * 64, on_branch=False) == ["not-on-main", "manifest"]
     assert codes(RESULT, on_branch=False) == []
     assert codes(replace(INTENT, body=Unchanged(CONTRACTS, AUTHORITY, ())), on_branch=False) == ["not-on-main"]
+
+
+def test_an_override_was_allowed_by_the_policy_of_its_commit_and_by_the_one_before() -> None:
+    lifted = (Override("drift", "a.x.internal", "why", "option"), Override("restored", None, "why", "option"))
+    loosened = replace(FACTS, overridable=frozenset())
+
+    assert list(check_overrides("p", lifted, FACTS, None)) == []
+    assert list(check_overrides("p", lifted, FACTS, FACTS)) == []
+    (problem,) = check_overrides("p", lifted, FACTS, loosened)  # what is about the zone itself counts at once
+    assert "drift:a.x.internal is recorded as lifted" in str(problem)
+    assert len(list(check_overrides("p", lifted, replace(FACTS, overridable=None), FACTS))) == 2
+
+
+def test_without_the_authority_file_an_override_cannot_be_judged() -> None:
+    lifted = (Override("foreign", "a.x.internal", "why", "option"),)
+    (remark,) = check_overrides("p", lifted, replace(FACTS, own_authority=False), None)
+
+    assert isinstance(remark, Unknown)
 
 
 def test_nobody_is_asked_for_what_was_not_written() -> None:

@@ -145,6 +145,14 @@ def _made_up_override(book: Book, root: Path) -> Book:
     return copy
 
 
+def _forbidden_override(book: Book, root: Path) -> Book:
+    copy = forked(book, root, 13)
+    lifted = Override("empty-tree", None, "the policy does not list it", "option")
+    copy.intend(replace(copy.intent(), overrides=(lifted,)))
+    copy.finish()
+    return copy
+
+
 def _other_author(book: Book, root: Path) -> Book:
     copy = forked(book, root, 13)
     intent = copy.intent()
@@ -227,7 +235,7 @@ def _untold_segment(book: Book, root: Path) -> Book:
     return again
 
 
-OURS_ALONE = {"commit-facts"}  # what the script does not look at, and docs/auditing.md says so
+OURS_ALONE = {"commit-facts", "override"}  # what the script does not look at, and docs/auditing.md says so
 CASES: dict[str, tuple[Callable[[Book, Path], Book], str]] = {
     "plan with another target": (_other_target, "plan-not-contract"),
     "plan with another TTL": (_other_ttl, "plan-not-contract"),
@@ -243,6 +251,7 @@ CASES: dict[str, tuple[Callable[[Book, Path], Book], str]] = {
     "another author": (_other_author, "commit-facts"),
     "made up kind of change": (_made_up_kind, "commit-facts"),
     "override that no commit holds": (_made_up_override, "commit-facts"),
+    "override that the policy did not allow": (_forbidden_override, "override"),
     "another digest of the plan": (_other_plan_digest, "plan-digest"),
     "signers that never were": (_unknown_signers, "signers"),
     "gap that nobody looked into": (_gap, "gap"),
