@@ -24,7 +24,10 @@ def canonical_json(value: object) -> bytes:
     """
     if not _is_plain(value):
         _check(value, "$")
-    return _written(value)
+    written = _written(value)
+    if not _holds_plain_text(written):
+        _check(value, "$")
+    return written
 
 
 def sha256_hex(data: bytes) -> str:
@@ -48,7 +51,7 @@ def parse_canonical(data: bytes) -> dict[str, object]:
         raise InvalidData("not a JSON object", code="not-canonical")
     # Numbers were looked at as they were read. Whatever else is outside the profile, ASCII data can only escape, and
     # it is not written so.
-    written = _written(value) if data.isascii() and b"\x7f" not in data else canonical_json(value)
+    written = _written(value) if _holds_plain_text(data) else canonical_json(value)
     if written != data:
         raise InvalidData("not canonical JSON: differs from `jq -cS .`", code="not-canonical")
     return cast("dict[str, object]", value)
@@ -75,14 +78,26 @@ _LONG_NUMBER = b"0" * len(str(MAX_INTEGER))
 
 
 def _is_plain(value: object) -> bool:
-    """Whether a value surely is within the profile, found out fast."""
-    if isinstance(value, str):
-        return value.isascii() and "\x7f" not in value
-    if isinstance(value, dict):
-        return all(isinstance(key, str) and _is_plain(key) and _is_plain(item) for key, item in value.items())
-    if isinstance(value, list | tuple):
-        return all(map(_is_plain, value))
-    return value is None or (isinstance(value, int) and -MAX_INTEGER <= value <= MAX_INTEGER)
+    """Whether a value surely is within the profile, its text aside."""
+    left = [value]
+    while left:
+        item = left.pop()
+        if isinstance(item, str) or item is None:
+            continue
+        if isinstance(item, dict):
+            left += item.values()
+            if not all(isinstance(key, str) for key in item):
+                return False
+        elif isinstance(item, list | tuple):
+            left += item
+        elif not (isinstance(item, int) and -MAX_INTEGER <= item <= MAX_INTEGER):
+            return False
+    return True
+
+
+def _holds_plain_text(written: bytes) -> bool:
+    """Whether no text in it is outside the profile."""
+    return written.isascii() and b"\x7f" not in written
 
 
 def _check(value: object, at: str) -> None:

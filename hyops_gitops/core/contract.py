@@ -3,7 +3,6 @@
 See the cutover contract, section 3.
 """
 
-import ipaddress
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from enum import StrEnum
@@ -128,5 +127,5 @@ class Contract:
 
 
 def address_rrtype(address: str) -> str:
-    """`A` or `AAAA` by address family."""
-    return "A" if ipaddress.ip_address(address).version == 4 else "AAAA"  # noqa: PLR2004 - the IP version
+    """`A` or `AAAA` by the family of an address."""
+    return "AAAA" if ":" in address else "A"

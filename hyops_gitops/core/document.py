@@ -201,7 +201,7 @@ class Fields:
                 value = value[step]
             else:
                 return None
-        return value if self.document.is_sound(*at) else None
+        return value if not self.document.faulty or self.document.is_sound(*at) else None
 
     def text(self, *at: str | int) -> str | None:
         """A string."""

@@ -118,6 +118,15 @@ def statement_of(envelope: Envelope, fields: Json) -> bytes:
     return canonical_json({"_type": STATEMENT_TYPE, "predicateType": PREDICATE_TYPE, **statement})
 
 
+def pinned(data: bytes, before: Envelope, after: Envelope) -> bytes | None:
+    """An entry's bytes with other files; None: to be made.
+
+    `after` differs from `before` in its files alone.
+    """
+    old, new = (b'"files":' + canonical_json(dict(envelope.files)).rstrip() for envelope in (before, after))
+    return data.replace(old, new) if data.count(old) == 1 else None  # a text holds no quote that is not escaped
+
+
 @dataclass(frozen=True, slots=True)
 class _Kind(JsonObject):
     """How an entry is to be read."""
@@ -134,6 +143,11 @@ def decode(data: bytes) -> Entry:
         InvalidData: `not-canonical`, `bad-entry`, or `unknown-type` (nothing can be concluded from it).
     """
     return _entry(parse_canonical(data), data)
+
+
+def decode_own(data: bytes) -> Entry:
+    """The entry in bytes that `statement_of` has made."""
+    return _entry(cast("Json", json.loads(data)), data)
 
 
 def decode_about(data: bytes, name: str) -> Entry:

@@ -27,9 +27,10 @@ from hyops_gitops.log.envelope import (
     EntryList,
     Envelope,
     Subject,
-    decode,
+    decode_own,
     entry_path,
     fields_of,
+    pinned,
     statement_of,
 )
 from hyops_gitops.log.log import README, Log, state_path, zone_path
@@ -213,12 +214,12 @@ class EntryWriter:
         # The pages say what the entry says, and the entry pins the pages: they are made from the unpinned entry.
         fields = fields_of(body)
         unpinned = statement_of(envelope, fields)
-        entry = decode(unpinned)
+        entry = decode_own(unpinned)
         entries = before.extended(unpinned, entry)
         pages = pages_after(zone, entries, seq, known) if known else whole_pages(zone, entries, seq)
-        pinned = {path: sha256_hex(content) for path, content in {**derived, **pages}.items()}
-        envelope = replace(envelope, files={**envelope.files, **pinned})
-        data = statement_of(envelope, fields)
+        digests = {path: sha256_hex(content) for path, content in {**derived, **pages}.items()}
+        before_pins, envelope = envelope, replace(envelope, files={**envelope.files, **digests})
+        data = pinned(unpinned, before_pins, envelope) or statement_of(envelope, fields)
         signatures = {path: self.author.own.sign(content) for path, content in pages.items()}
         signatures[entry_path(zone, seq)] = signature = self.author.own.sign(data)
         files: dict[str, bytes | None] = {**more, **derived, **pages, entry_path(zone, seq): data}

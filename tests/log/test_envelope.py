@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hyops_gitops.core.server_report import RecordedAnswer, ServerReport
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.log.entries import Body, Intent, Result
-from hyops_gitops.log.envelope import Entry, EntryList, decode, decode_about, encode
+from hyops_gitops.log.envelope import Entry, EntryList, decode, decode_about, decode_own, encode, pinned
 from hyops_gitops.plan.plan import Action, Change
 from tests.golden import values
 from tests.log.test_pages import ZONE, entry, intent, result
@@ -59,6 +59,28 @@ def test_a_part_says_of_a_name_what_the_whole_says(
         whole = entry(2, body)
         part = decode_about(encode(whole.envelope, whole.body), name)
         assert part == replace(whole, body=_about(whole.body, name))
+
+
+@given(st.lists(_changes, max_size=3), st.dictionaries(_texts, _texts, max_size=2), _texts)
+def test_pins_are_put_into_the_bytes_as_if_they_were_written_with_them(
+    changes: list[Change], files: dict[str, str], path: str
+) -> None:
+    body = replace(intent(), changes=tuple(changes))
+    before = replace(entry(2, body).envelope, files=files)
+    after = replace(before, files={**files, path: "0" * 64})
+    assert pinned(encode(before, body), before, after) == encode(after, body)
+
+
+def test_pins_that_stand_twice_are_not_replaced() -> None:
+    envelope = entry(2, intent()).envelope
+    twice = b'{"files":{},"more":{"files":{}}}\n'
+    assert pinned(twice, replace(envelope, files={}), envelope) is None
+
+
+def test_an_own_entry_reads_as_any_other() -> None:
+    made = (values.log, values.damage, values.proof, values.segment)
+    for blob in (blob for some in made for blob in some()[0]):
+        assert decode_own(blob) == decode(blob)
 
 
 def test_other_entries_are_decoded_whole() -> None:
