@@ -249,5 +249,5 @@ def merged_commit(commit: CommitInfo) -> MergedCommit:
 
 
 def _authority_files(files: Contents) -> tuple[tuple[str, str], ...]:
-    paths = sorted(path for path in files.paths if path.startswith("authority/"))
+    paths = files.tree.below("authority")
     return tuple((path, sha256_hex(files[path])) for path in paths if path in files)

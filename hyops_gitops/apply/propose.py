@@ -144,7 +144,7 @@ def effective(
 def read_past(tree: SourceTree, now: Validation, read: DocumentReader, check: SchemaChecker) -> LastRecordedTree:
     """Read an earlier tree, as far as it differs from `now`."""
     files, changed = Contents(tree), now.files.tree.changed(tree)
-    read_again = [path for path in files.paths if path.startswith("authority/") or path in changed]
+    read_again = sorted({*tree.below("authority"), *changed})
     sources = files.sources(read_again).items()
     contents = {path: source.content for path, source in sources if source.content is not None}
     then = validate_tree(MemoryTree(contents), read, check)

@@ -5,7 +5,7 @@ nor make new ones.
 """
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 
 from hyops_gitops.core.authority import POLICY_DEFAULTS, Network, TtlBounds
 from hyops_gitops.core.dataclass import dataclass
@@ -23,15 +23,14 @@ class ZoneContext:
     environments: tuple[str, ...] | None  # `shared` included
     ttl: TtlBounds | None
     networks: tuple[Network, ...] | None  # empty: any address
-    contract_paths: frozenset[str]
+    contract_paths: AbstractSet[str]
     cutover_ttl_max: int | None = None  # seconds
 
 
-def zone_context(document: Document | None, contract_paths: Iterable[str]) -> ZoneContext:
+def zone_context(document: Document | None, contract_paths: AbstractSet[str]) -> ZoneContext:
     """The sound parts of an authority file, if there is one."""
-    paths = frozenset(contract_paths)
     if document is None:
-        return ZoneContext(None, None, None, None, paths)
+        return ZoneContext(None, None, None, None, contract_paths)
     fields = Fields(document)
     zone = fields.text("zone")
     return ZoneContext(
@@ -39,7 +38,7 @@ def zone_context(document: Document | None, contract_paths: Iterable[str]) -> Zo
         environments=_environments(fields),
         ttl=ttl_bounds(fields),
         networks=target_networks(fields),
-        contract_paths=paths,
+        contract_paths=contract_paths,
         cutover_ttl_max=fields.number("policy", "cutover_ttl_max") or _default_cutover_ttl(fields),
     )
 

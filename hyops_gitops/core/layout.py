@@ -1,11 +1,15 @@
 """The paths that a tree may have: a misplaced contract deletes nothing."""
 
 import difflib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.findings import Finding, Mark, Rule, finding
+from hyops_gitops.core.path_list import PathList
 
 FILE_PROBLEM = Rule(
     "file-problem",
@@ -55,14 +59,21 @@ START = Mark(1, 1)
 class Layout:
     """The paths of a tree by kind, without dot files and README.md."""
 
-    contracts: tuple[str, ...]
+    contracts: AbstractSet[str]  # sorted
     authorities: tuple[str, ...]
     signers: bool
     stray: tuple[str, ...]
 
 
-def lay_out(paths: Sequence[str]) -> Layout:
+# Of a listing the records of contracts, by what `lay_out` says of a path.
+_CONTRACTS = re.compile(rb"(?:[^\t]*+\tendpoints/[^/.\0][^/\0]*+/[^/.\0][^/\0]*+(?<=\.yaml)\0)*+")
+
+
+def lay_out(paths: Collection[str]) -> Layout:
     """Sort the paths of a tree by what they are."""
+    if isinstance(paths, PathList):
+        listed, others = paths.parted(_CONTRACTS)
+        return replace(lay_out([path for path, _ in others]), contracts=listed)
     contracts: list[str] = []
     authorities: list[str] = []
     stray: list[str] = []
@@ -78,7 +89,7 @@ def lay_out(paths: Sequence[str]) -> Layout:
                 authorities.append(path)
             case _:
                 stray.append(path)
-    return Layout(tuple(contracts), tuple(authorities), SIGNERS_PATH in paths, tuple(stray))
+    return Layout(dict.fromkeys(contracts).keys(), tuple(authorities), SIGNERS_PATH in paths, tuple(stray))
 
 
 def check_layout(layout: Layout) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.exchange import SourceFile
+from hyops_gitops.core.layout import Layout, lay_out
 
 # What lets a name stand in a file otherwise than byte by byte: an escape of YAML (`\x70`, `\` at the end of a line),
 # and KELVIN SIGN, the one character beyond ASCII that is an ASCII letter in lower case. Anchors, aliases, tags and
@@ -25,6 +26,14 @@ class SourceTree(ABC):
     @abstractmethod
     def files(self) -> Sequence[SourceFile]:
         """Every file under `endpoints/` and `authority/`, sorted by path."""
+
+    def paths(self) -> Collection[str]:
+        """The path of every file, sorted."""
+        return tuple(file.path for file in self.files())
+
+    def below(self, folder: str) -> list[str]:
+        """The paths below a folder, sorted."""
+        return [path for path in self.paths() if path.startswith(f"{folder}/")]
 
     def entries(self) -> Mapping[str, str]:
         """The ids of the contents, by path.
@@ -69,9 +78,14 @@ class Contents(Mapping[str, bytes]):
         self._is_whole = files is not None
 
     @cached_property
-    def paths(self) -> tuple[str, ...]:
+    def paths(self) -> Collection[str]:
         """Of every file, readable or not, sorted."""
-        return tuple(self._known if self._is_whole else self.tree.entries())
+        return tuple(self._known) if self._is_whole else self.tree.paths()
+
+    @cached_property
+    def layout(self) -> Layout:
+        """What its paths are."""
+        return lay_out(self.paths)
 
     def sources(self, paths: Collection[str]) -> Mapping[str, SourceFile]:
         """These files, without missing ones."""

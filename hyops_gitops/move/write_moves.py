@@ -12,7 +12,6 @@ from hyops_gitops.core.errors import HyopsError, Refused, UsageError
 from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.findings import FindingsError
 from hyops_gitops.core.guards import Override
-from hyops_gitops.core.layout import lay_out
 from hyops_gitops.core.names import endpoint_name_of_path, resolved_name
 from hyops_gitops.core.text import first_few, suggestion
 from hyops_gitops.log.log import Log
@@ -95,7 +94,7 @@ def named_contract(validation: Validation, name: str) -> Contract:
         FindingsError: the contract is invalid.
     """
     zone = validation.authority.zone if validation.authority else ""
-    paths = lay_out(validation.files.paths).contracts
+    paths = validation.files.layout.contracts
     named = {str(endpoint): path for path in paths if (endpoint := endpoint_name_of_path(path, zone)) is not None}
     path = named[resolved_name(name, zone, named.keys(), "contract")]
     contract = validation.contract(path)

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import field, replace
 from datetime import date
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, partial
 from itertools import chain
 from typing import Literal
 
@@ -185,7 +185,7 @@ def validate_tree(  # noqa: PLR0913 - named, each with a default
         files = Contents(files.tree, files.tree.files())
     tree = files.tree
     forms = _Forms(files, read, check, known)
-    layout = _lay_out(files.paths)
+    layout = files.layout
     sources = files.sources([*layout.authorities, SIGNERS_PATH])
     own = next((forms.document("authority", sources[path]) for path in layout.authorities), None)
     replacement = None if authority_override is None else forms.document("authority", authority_override)
@@ -218,13 +218,13 @@ def validate_tree(  # noqa: PLR0913 - named, each with a default
         *_about_start(start, tree, sources.get(SIGNERS_PATH), read),
         *known.findings(drafts, context),
         *check_aliases(drafts, context, as_of),
-        *check_references(drafts, context, _deletions(start, layout.contracts)),
+        *check_references(drafts, context, _deletions(start, tree, layout.contracts)),
         *forms.findings,
         *check_copies(copies),
     ]
     if concerned:  # of others that were read for it, not all is known
-        unknown = context.contract_paths - concerned.paths
-        findings = [finding for finding in findings if finding.path not in unknown]
+        known_paths, there = concerned.paths, context.contract_paths
+        findings = [each for each in findings if each.path in known_paths or each.path not in there]
     invalid = {finding.path for finding in findings if finding.severity is Severity.ERROR}
     # Two authority files leave open which of them anything is about.
     usable = used is not None and used.path not in invalid and len(layout.authorities) < 2  # noqa: PLR2004
@@ -248,17 +248,16 @@ def validate_tree(  # noqa: PLR0913 - named, each with a default
         wrong = any(problem.path == path and problem.severity is Severity.ERROR for problem in problems)
         return None if draft is None or wrong or authority is None else build_contract(draft, authority)
 
-    others = Others(bool(context.contract_paths - here), read_other, lambda: everything().contracts)
-    return replace(validation, about=here | (scope.changed - context.contract_paths), others=others)
+    there = context.contract_paths
+    others = Others(any(path not in here for path in there), read_other, lambda: everything().contracts)
+    gone = {path for path in scope.changed if path not in there}
+    return replace(validation, about=concerned.paths | gone, others=others)
 
 
 def changed_paths(start: Start, tree: SourceTree) -> frozenset[str]:
     """The paths changed since, unless changed alike elsewhere."""
     changed = tree.changed(start.tree)
     return changed & tree.changed(start.theirs) if start.theirs is not None and changed else changed
-
-
-_lay_out = lru_cache(maxsize=1)(lay_out)  # of two scopes of a tree it is the same
 
 
 class _Forms:
@@ -332,7 +331,7 @@ def signers_since(before: bytes, after: bytes, since: str) -> tuple[Finding, ...
 
 def _is_started(base: SourceTree, read: DocumentReader) -> bool:
     """Whether the log was started; before that all comes at once."""
-    sources = base.read(lay_out(tuple(base.entries())).authorities)
+    sources = base.read(lay_out(base.below("authority")).authorities)
     documents = (read(path, source.content or b"")[0] for path, source in sources.items())
     return any(genesis_digest(Fields(document)) is not None for document in documents if document is not None)
 
@@ -343,11 +342,11 @@ def _with_genesis_of(authority: Authority, own: Document) -> Authority:
     return replace(authority, evidence=replace(authority.evidence, genesis=genesis))
 
 
-def _deletions(start: Start | None, contracts: Iterable[str]) -> Deletions:
+def _deletions(start: Start | None, tree: SourceTree, contracts: Collection[str]) -> Deletions:
     if start is None:
         return Deletions("the base", frozenset())
-    before = lay_out(tuple(start.tree.entries())).contracts
-    return Deletions(start.name, frozenset(before) - frozenset(contracts))
+    gone = [path for path in tree.changed(start.tree) if path not in contracts]
+    return Deletions(start.name, frozenset(lay_out(sorted(start.tree.read(gone))).contracts))
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ def draft(service: str, **fields: object) -> ContractDraft:
 
 def context(*drafts: ContractDraft) -> ZoneContext:
     authority = Document("authority/z.internal.yaml", {"zone": "z.internal", "environments": ["prod"]}, {}, {})
-    return zone_context(authority, [one.path for one in drafts])
+    return zone_context(authority, {one.path for one in drafts})
 
 
 @pytest.mark.parametrize("target", [":" * 60_000 + "x", "0." * 30_000 + "x", "[" * 60_000])

@@ -18,6 +18,7 @@ from hyops_gitops.adapters.git.process import Git
 from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.layout import MAX_FILE_BYTES, ROOTS
+from hyops_gitops.core.path_list import PathList, shown
 from hyops_gitops.core.tree import HIDING, SourceTree
 
 SYMLINK = "120000"
@@ -25,7 +26,9 @@ SUBMODULE = "160000"
 ORDINARY = "100644"
 
 _FULL_ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")  # SHA-1 or SHA-256
-_MANY = 50  # paths that are looked up faster in a dictionary
+_MANY = 200  # paths for which all are listed
+_ALWAYS = "authority"  # listed with any
+_BELOW_ROOTS = tuple(f"{root}/" for root in ROOTS)
 _SPECIAL = re.compile(rb"[\\.\[()*+?{|^$]")  # of extended regular expressions
 
 
@@ -34,6 +37,12 @@ class Leaf(NamedTuple):
 
     mode: str
     object_id: str
+
+    @classmethod
+    def of(cls, head: str) -> "Leaf":
+        """By the head of its record in a listing."""
+        mode, _, object_id = head.split(" ")
+        return cls(mode, object_id)
 
     @property
     def readable_id(self) -> str:
@@ -51,16 +60,25 @@ class CommitTree(SourceTree):
 
     def files(self) -> list[SourceFile]:
         """Every file, sorted; links, submodules and large files unread."""
-        return list(read_leaves(self.git, self._leaves).values())
+        return list(read_leaves(self.git, self._leaves()).values())
+
+    def paths(self) -> PathList:
+        """The path of every file, sorted."""
+        return self._listed
+
+    def below(self, folder: str) -> list[str]:
+        """The paths below a folder, sorted."""
+        return self._parts(()).below(folder) if folder == _ALWAYS else self._listed.below(folder)
 
     def entries(self) -> Mapping[str, str]:
         """The ids of the contents, by path; "" for links and submodules."""
-        return {path: leaf.readable_id for path, leaf in self._leaves.items()}
+        return {path: leaf.readable_id for path, leaf in self._leaves().items()}
 
     def read(self, paths: Collection[str]) -> Mapping[str, SourceFile]:
         """These files, without missing ones."""
-        found = ((path, self._leaf(path, len(paths))) for path in paths)
-        return read_leaves(self.git, {path: leaf for path, leaf in found if leaf is not None})
+        listed = self._parts(paths)
+        heads = {path: head for path in paths if (head := listed.head(path)) is not None}
+        return read_leaves(self.git, {path: Leaf.of(head) for path, head in heads.items()})
 
     def changed(self, other: SourceTree) -> frozenset[str]:
         """The paths whose file is not the same in both."""
@@ -105,30 +123,32 @@ class CommitTree(SourceTree):
         return {}
 
     @cached_property
-    def _listing(self) -> bytes:
-        return self.git.output("ls-tree", "-r", "-z", self.commit, "--", *ROOTS)
+    def _listed(self) -> PathList:
+        return self._list(ROOTS)
 
-    @cached_property
+    def _list(self, paths: Collection[str]) -> PathList:
+        return PathList(self.git.output("ls-tree", "-r", "-z", self.commit, "--", *paths))
+
     def _leaves(self) -> dict[str, Leaf]:
         """Every leaf by path, sorted."""
-        leaves: dict[str, Leaf] = {}
-        for record in self._listing.split(b"\0")[:-1]:
-            head, _, path = record.partition(b"\t")
-            mode, _, object_id = head.decode().split(" ")
-            leaves[shown(path)] = Leaf(mode, object_id)
-        return dict(sorted(leaves.items()))
+        return {path: Leaf.of(head) for path, head in self._listed.records()}
 
-    def _leaf(self, path: str, of_many: int) -> Leaf | None:
-        if of_many > _MANY or "\\" in path or "_leaves" in vars(self):
-            return self._leaves.get(path)
-        end = b"\t%b\0" % path.encode("utf-8", "surrogateescape")
-        at = -1
-        while (at := self._listing.find(end, at + 1)) >= 0:
-            head = self._listing[self._listing.rfind(b"\0", 0, at) + 1 : at]
-            if b"\t" not in head:  # else the end of a longer name
-                mode, _, object_id = head.decode().split(" ")
-                return Leaf(mode, object_id)
-        return None
+    def _parts(self, paths: Collection[str]) -> PathList:
+        """A listing with these paths, perhaps without others."""
+        is_odd = any("\\" in path or not path.startswith(_BELOW_ROOTS) for path in paths)
+        if "_listed" in vars(self) or len(paths) > _MANY or is_odd:
+            return self._listed
+        asked = frozenset(path for path in paths if not path.startswith(f"{_ALWAYS}/"))
+        for known, listed in self._few.items():
+            if asked <= known:
+                return listed
+        self._few[asked] = self._list([_ALWAYS, *sorted(asked)])
+        return self._few[asked]
+
+    @cached_property
+    def _few(self) -> dict[frozenset[str], PathList]:
+        """Listings of a few paths, by these."""
+        return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +165,6 @@ class ReadTree(SourceTree):
 def is_full_id(text: str) -> bool:
     """Whether this is a full object id, of either object format."""
     return _FULL_ID.fullmatch(text) is not None
-
-
-def shown(path: bytes) -> str:
-    """A path of Git's as messages show it."""
-    return path.decode("utf-8", "backslashreplace")
 
 
 def read_leaves(git: Git, leaves: Mapping[str, Leaf]) -> dict[str, SourceFile]:

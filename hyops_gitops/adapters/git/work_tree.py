@@ -10,6 +10,7 @@ Outside a clone, and where git cannot be asked, files are what is on disk.
 """
 
 import os
+import re
 import shutil
 import stat
 import weakref
@@ -21,14 +22,17 @@ from pathlib import Path
 from hyops_gitops.adapters.files import WorkTree, printable_name, walk
 from hyops_gitops.adapters.git.objects import read_blobs
 from hyops_gitops.adapters.git.process import Git
-from hyops_gitops.adapters.git.trees import CommitTree, Leaf, grep, list_index, read_leaves, scratch_objects, shown
+from hyops_gitops.adapters.git.trees import CommitTree, Leaf, grep, list_index, read_leaves, scratch_objects
 from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import OutsideFailure, UsageError
 from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.layout import ROOTS
+from hyops_gitops.core.path_list import PathList, shown
 from hyops_gitops.core.tree import SourceTree, blob_id, differing, mentions
 
-_SKIPPED, _AS_INDEXED, _UNTRACKED = "S", "H", "?"
+_SKIPPED, _UNTRACKED = "S", "?"
+_AS_INDEXED = re.compile(rb"(?:H [^\t\0]*+\t[^\0]*+\0)*+")
+_MANY = 1000  # paths for which a set of all is made
 _LINK = "is a symbolic link"
 _CONVERTED = (b"\r\n", b"\0")  # what git may store otherwise: line ends, and text that is not UTF-8
 INDEX = "GIT_INDEX_FILE"
@@ -42,18 +46,27 @@ class GitWorkTree(SourceTree):
 
     def files(self) -> list[SourceFile]:
         """Every file below `endpoints/` and `authority/`, sorted by path."""
-        if self._listing is None:
+        if (listing := self._listing) is None:
             return self._on_disk.files()
-        return sorted(self.read(self._paths).values(), key=lambda source: source.path)
+        return sorted(self.read(listing.paths).values(), key=lambda source: source.path)
+
+    def paths(self) -> Collection[str]:
+        """The path of every file, sorted."""
+        if (listing := self._listing) is None:
+            return self._on_disk.paths()
+        if not listing.doubtful:
+            return listing.indexed
+        there = self.read([path for path in listing.doubtful if listing.has(path)]).keys()
+        return tuple(sorted({*there, *(path for path in listing.indexed if path not in listing.doubtful)}))
 
     def entries(self) -> Mapping[str, str]:
         """The ids of the contents, by path."""
         listing = self._listing
         if listing is None:
             return self._on_disk.entries()
-        ids = {path: listing.leaves[path].readable_id for path in self._paths - listing.doubtful}
-        digits = len(next((leaf.object_id for leaf in listing.leaves.values()), "0" * 40))
-        for path, source in self.read(self._paths & listing.doubtful).items():
+        ids = {path: leaf.readable_id for path, leaf in listing.leaves() if path not in listing.doubtful}
+        digits = len(next((leaf.object_id for _, leaf in listing.leaves()), "0" * 40))
+        for path, source in self.read([path for path in listing.doubtful if listing.has(path)]).items():
             ids[path] = "" if source.content is None else blob_id(source.content, digits)
         return dict(sorted(ids.items()))
 
@@ -62,11 +75,11 @@ class GitWorkTree(SourceTree):
         listing = self._listing
         if listing is None:
             return self._on_disk.read(paths)
-        wanted = self._paths.intersection(paths)
+        wanted = listing.paths.intersection(paths) if len(paths) > _MANY else {*filter(listing.has, paths)}
         files = {path: listing.odd[path] for path in wanted & listing.odd.keys()}
         files |= self._on_disk.read(wanted - files.keys())
         left_out = [path for path in wanted - files.keys() if listing.tags.get(path, "").upper() == _SKIPPED]
-        files |= read_leaves(listing.git, {path: listing.leaves[path] for path in left_out})
+        files |= read_leaves(listing.git, {path: listing.others[path] for path in left_out})
         return files | _as_stored(listing.git, [file for file in files.values() if _may_be_converted(file)])
 
     def changed(self, other: SourceTree) -> frozenset[str]:
@@ -85,9 +98,10 @@ class GitWorkTree(SourceTree):
         if listing is None:
             return self._on_disk.mentioning(texts)
         found = mentions(texts)
-        doubtful = self.read(self._paths & listing.doubtful).items()
+        doubtful = self.read([path for path in listing.doubtful if listing.has(path)]).items()
         these = {path for path, source in doubtful if source.content is not None and found.search(source.content)}
-        return frozenset(these | (self._paths.intersection(grep(listing.git, texts, "--cached")) - listing.doubtful))
+        hits = (path for path in grep(listing.git, texts, "--cached") if path not in listing.doubtful)
+        return frozenset({*these, *filter(listing.has, hits)})
 
     @property
     def _on_disk(self) -> WorkTree:
@@ -104,21 +118,18 @@ class GitWorkTree(SourceTree):
             if error.code not in ("no-repository", "foreign-owner", "no-git"):
                 raise
             return None
-        return listing if listing.tags else None  # else an archive unpacked in a folder that the clone ignores
-
-    @cached_property
-    def _paths(self) -> frozenset[str]:
-        listing = self._listing
-        return frozenset() if listing is None else frozenset({*listing.tags, *listing.odd} - listing.nested)
+        is_empty = not (listing.indexed.listing or listing.tags)
+        return None if is_empty else listing  # an archive unpacked in a folder that the clone ignores
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: it keeps the set of all paths
 class _Listing:
     """The paths that git looks at, and those that it does not."""
 
     git: Git
-    tags: Mapping[str, str]  # as `git ls-files -t -v` has them
-    leaves: Mapping[str, Leaf]  # of the index, by path
+    indexed: PathList  # what is as the index has it, as far as git knows
+    tags: Mapping[str, str]  # of all else, as `git ls-files -t -v` has them
+    others: Mapping[str, Leaf]  # what the index has of those
     doubtful: frozenset[str]  # what may not be as the index has it
     nested: frozenset[str]  # other clones; their paths end in "/"
     odd: Mapping[str, SourceFile]  # devices, folders that cannot be read, and what is in other clones
@@ -131,23 +142,44 @@ class _Listing:
         tags: dict[str, str] = {}
         leaves: dict[str, Leaf] = {}
         doubtful: set[str] = set()
-        for record in output.split(b"\0")[:-1]:
-            tag, _, rest = shown(record).partition(" ")
+        runs, at = [], 0
+        while at < len(output):
+            if (run := _AS_INDEXED.match(output, at)) is not None and run[0]:
+                runs.append(run[0])
+                at = run.end()
+                continue
+            end = output.index(b"\0", at)
+            tag, _, rest = shown(output[at:end]).partition(" ")
             if tag == _UNTRACKED:
                 path = rest
             else:
                 head, _, path = rest.partition("\t")
                 leaves[path] = Leaf(*head.split(" ")[:2])
-            if tag != _AS_INDEXED:
-                doubtful.add(path)
+            doubtful.add(path)
             tags.setdefault(path, tag)
+            at = end + 1
+        indexed = PathList(b"".join(runs))
         nested = frozenset(path for path in doubtful if path.endswith("/"))
         found = {source.path: source for source in _odd(git.root, nested)}
         links = tuple(f"{path}/" for path, source in found.items() if source.problem == _LINK)
         if links:  # git looks through them
-            doubtful.update(path for path in tags if path.startswith(links))
+            doubtful.update(path for path in (*indexed, *tags) if path.startswith(links))
         odd = {path: source for path, source in found.items() if source.problem != _LINK}
-        return cls(git, tags, leaves, frozenset({*doubtful, *odd} - nested), nested, odd)
+        return cls(git, indexed, tags, leaves, frozenset({*doubtful, *odd} - nested), nested, odd)
+
+    def has(self, path: str) -> bool:
+        """Whether there is such a path."""
+        return path not in self.nested and (path in self.odd or path in self.tags or path in self.indexed)
+
+    @cached_property
+    def paths(self) -> frozenset[str]:
+        """All of them."""
+        return frozenset({*self.indexed, *self.tags, *self.odd} - self.nested)
+
+    def leaves(self) -> Iterator[tuple[str, Leaf]]:
+        """What the index has."""
+        yield from ((path, Leaf(*head.removeprefix("H ").split(" ")[:2])) for path, head in self.indexed.records())
+        yield from self.others.items()
 
 
 def _odd(root: Path, nested: Collection[str]) -> Iterator[SourceFile]:
@@ -166,7 +198,7 @@ def _odd(root: Path, nested: Collection[str]) -> Iterator[SourceFile]:
                 if not stat.S_ISREG(mode):
                     yield from walk(Path(folder), prefix)
                 continue
-            entries = list(os.scandir(folder))
+            entries = [entry for entry in os.scandir(folder) if not entry.is_file(follow_symlinks=False)]
         except FileNotFoundError:
             continue
         except OSError as error:
@@ -175,7 +207,7 @@ def _odd(root: Path, nested: Collection[str]) -> Iterator[SourceFile]:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 pending.append((entry.path, f"{prefix}/{printable_name(entry.name)}"))
-            elif not entry.is_file(follow_symlinks=False):
+            else:
                 yield from walk(Path(entry.path), f"{prefix}/{printable_name(entry.name)}")
 
 
