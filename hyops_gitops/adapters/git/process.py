@@ -77,6 +77,7 @@ PLAIN_FETCH = (
 # How git says no, where its exit status is that of every failure too.
 _NO = ("Not a valid commit name", "Not a valid object name", "does not exist in", "exists on disk, but not in")
 _FOREIGN_OWNER = re.compile(r"detected dubious ownership in repository at '([^\n]*)'")
+_LOCKED = re.compile(r"Unable to create '([^\n']+\.lock)': File exists")
 _CREDENTIALS = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/\s@]+@", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 _MESSAGE_LIMIT = 500  # characters of git's own words that we repeat
@@ -150,7 +151,7 @@ class Git:
         """
         result = self.attempt(*arguments, stdin=stdin, env=env, timeout_s=timeout_s)
         if not result.ok:
-            raise self.failure(arguments[0], result)
+            raise self.failure(verb_of(arguments), result)
         return result.stdout
 
     def ask(self, *arguments: str) -> GitResult:
@@ -165,7 +166,7 @@ class Git:
         result = self.attempt(*arguments)
         if result.status in (0, 1) or any(no in result.stderr for no in _NO):
             return result
-        raise self.failure(arguments[0], result)
+        raise self.failure(verb_of(arguments), result)
 
     def attempt(
         self,
@@ -181,12 +182,12 @@ class Git:
             OutsideFailure: codes `no-git`, `git-timeout`, `git-ended`, `foreign-owner`.
         """
         process = self.start(*arguments, env=env)
-        stdout, stderr = _finish(process, stdin, arguments[0], timeout_s)
+        stdout, stderr = _finish(process, stdin, verb_of(arguments), timeout_s)
         result = GitResult(process.returncode, stdout, printable(stderr))
         if not result.ok and (_says_no_repository(result.stderr) or _FOREIGN_OWNER.search(result.stderr)):
-            raise self.failure(arguments[0], result)
+            raise self.failure(verb_of(arguments), result)
         if _ended(result):
-            raise self.failure(arguments[0], result)
+            raise self.failure(verb_of(arguments), result)
         return result
 
     def start(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
@@ -233,10 +234,32 @@ class Git:
                 code="no-repository",
                 hint="run this in a clone, or name one with --repo DIR",
             )
+        if standing := locked(result.stderr):
+            return standing
         if _ended(result):
             why = f"it was ended by signal {-result.status}" if result.status < 0 else summary(result.stderr)
             return OutsideFailure(f"cannot run git {verb}: {why}", code="git-ended")
         return OutsideFailure(f"git {verb} failed: {words}", code="git-failed")
+
+
+def verb_of(arguments: Sequence[str]) -> str:
+    """The command among git's arguments; settings stand before it."""
+    place = 0
+    while arguments[place] == "-c":
+        place += 2
+    return arguments[place]
+
+
+def locked(words: str) -> OutsideFailure | None:
+    """The failure where a lock file stands in git's way."""
+    found = _LOCKED.search(words)
+    if found is None:
+        return None
+    return OutsideFailure(
+        f"{found[1]} exists: git is at work in this repository, or was killed while it was",
+        code="git-locked",
+        hint=f"once no git process works there: rm {shlex.quote(found[1])}",
+    )
 
 
 def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import re
 from enum import Enum, auto
 
-from hyops_gitops.adapters.git.process import NETWORK_TIMEOUT_S, PLAIN_FETCH, Git, GitResult, summary
+from hyops_gitops.adapters.git.process import NETWORK_TIMEOUT_S, PLAIN_FETCH, Git, GitResult, locked, summary
 from hyops_gitops.adapters.host.machine import no_user_hint
 from hyops_gitops.adapters.ssh.key_file import ssh_with_deploy_key
 from hyops_gitops.core.dataclass import dataclass
@@ -93,7 +93,7 @@ class RemoteBranch:
         """Fetch the branch; False when it was rewound.
 
         Raises:
-            OutsideFailure: code `remote-unreachable`.
+            OutsideFailure: codes `remote-unreachable`, `git-locked`.
         """
         result = self._ask(
             *PLAIN_FETCH,
@@ -103,7 +103,7 @@ class RemoteBranch:
             f"{self.there}:{self.tracking}",
         )
         if not result.ok and "(non-fast-forward)" not in result.stderr:
-            raise self.unreachable(summary(result.stderr))
+            raise locked(result.stderr) or self.unreachable(summary(result.stderr))
         return result.ok
 
     def fetch_objects(self) -> None:

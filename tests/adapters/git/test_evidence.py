@@ -191,6 +191,21 @@ def test_a_remote_that_cannot_be_reached(clone: Repo, bare: Repo) -> None:
     assert recorded.commit == first
 
 
+def test_a_lock_that_a_killed_git_left_is_named_with_its_remedy(clone: Repo, bare: Repo, make_repo: MakeRepo) -> None:
+    """Its remote answers: to test that would lead nowhere."""
+    first = add(store(clone), None)
+    other = store(second_clone(bare, make_repo))
+    assert other.fetch() is not None
+    add(other, first, 2)
+    lock = clone.path / ".git/refs/remotes/origin/evidence.lock"
+    lock.touch()
+    failure = refused(store(clone).fetch, "git-locked")
+    assert failure.message.startswith(f"{lock} exists")
+    assert failure.hint.endswith(f": rm {lock}")
+    lock.unlink()
+    assert store(clone).fetch() is not None
+
+
 def test_no_room_for_temporary_files(clone: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
     failure = refused(lambda: StagedTree(clone.path, {}).files(), "cannot-write")
