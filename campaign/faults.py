@@ -19,6 +19,7 @@ from tests.support.world import Ran
 
 _SIGNALS = frozenset({-signal.SIGKILL, -signal.SIGALRM})
 _ANY = frozenset({0, 3, 4, 5})  # each of them where the truth allows it
+_NO_MEMORY = frozenset({70, -signal.SIGABRT})  # the program, or a library of it, says so
 _ALL_BACKENDS = frozenset(BACKENDS)
 _SQL = _ALL_BACKENDS - {"lmdb"}
 
@@ -307,7 +308,7 @@ FAULTS: Mapping[str, FaultKind] = {
     "applier gone, on another machine": FaultKind(gone_on_another_machine, _ENDED),
     "appliers at once": FaultKind(two_at_once),
     "files limited": FaultKind(limited("CAMPAIGN_FILE_BYTES", 0, 200, 1000, 3000, 10_000), _ENDED),
-    "memory limited": FaultKind(limited("CAMPAIGN_MEMORY_MIB", 0, 1, 2, 4, 8, 16), _ENDED),
+    "memory limited": FaultKind(limited("CAMPAIGN_MEMORY_MIB", 0, 1, 2, 4, 8, 16), _ENDED | _NO_MEMORY),
     "clock behind": FaultKind(limited("CAMPAIGN_CLOCK", -600, -30)),
     "clock ahead": FaultKind(limited("CAMPAIGN_CLOCK", 1, 2)),
     **{f"API: {way}": FaultKind(api_trouble(way)) for way in WAYS},

@@ -1,5 +1,6 @@
 """The command group and the one place where errors become exit codes."""
 
+import errno
 import gc
 import importlib
 import itertools
@@ -126,8 +127,24 @@ def _bug(form: str, error: BaseException) -> int:
     """Report an internal error."""
     if os.environ.get(TRACEBACK):
         traceback.print_exception(error)
+    if _is_of_memory(error):
+        hint = "give it more, and run it again; an intent that it left open is settled by the next apply"
+        return _fail(form, Exit.BUG, "no-memory", "not enough memory", hint)
     hint = f"report this bug of hyops-gitops, with what it prints when {TRACEBACK}=1 is set"
     return _fail(form, Exit.BUG, "bug", f"{type(error).__name__}: {error}", hint)
+
+
+def _is_of_memory(error: BaseException | None) -> bool:
+    """Whether memory was missing, for this error or its cause.
+
+    A thread needs some to start.
+    """
+    while error is not None:
+        no_thread = isinstance(error, RuntimeError) and "start new thread" in str(error)
+        if isinstance(error, MemoryError) or no_thread or getattr(error, "errno", None) == errno.ENOMEM:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _form(arguments: list[str]) -> str:

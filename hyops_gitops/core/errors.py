@@ -36,7 +36,7 @@ EXIT_MEANINGS: dict[Exit, str] = {
     Exit.REFUSED: "refused by a guard; nothing was changed",
     Exit.OUTSIDE: "external failure (API, DNS or git remote); nothing was changed",
     Exit.UNCONFIRMED: "a change, of this run or an earlier one, is not proved, is in doubt, or was rolled back",
-    Exit.BUG: "internal error",
+    Exit.BUG: "internal error, or not enough memory",
     Exit.INTERRUPTED: "interrupted",
 }
 

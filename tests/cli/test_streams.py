@@ -1,6 +1,7 @@
 """Where stdout and stderr lead is the caller's: full, closed, left alone or in another encoding. Never a traceback."""
 
 import contextlib
+import errno
 import io
 import json
 import os
@@ -13,7 +14,7 @@ from typing import TextIO
 
 import pytest
 
-from hyops_gitops.cli.main import execute
+from hyops_gitops.cli.main import cli, execute
 from hyops_gitops.cli.output import echo, echo_json, is_terminal, note
 from hyops_gitops.core.errors import Exit
 from tests.support.commands import programs
@@ -147,3 +148,17 @@ a ##\x5badd-mask]z
     assert (text, err) == (shown, shown)
     assert "##[" not in document
     assert json.loads("{" + document) == {"text": HOSTILE}
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("can't start new thread"), OSError(errno.ENOMEM, "Cannot allocate memory")]
+)
+def test_missing_memory_is_no_bug(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError("what a library makes of it") from error
+
+    monkeypatch.setattr(cli, "main", fail)
+    assert execute(["explain"]) == Exit.BUG
+    assert "error: not enough memory\nhint: give it more, and run it again;" in capsys.readouterr().err
