@@ -12,6 +12,7 @@ from pathlib import Path
 
 from campaign.report import document, lines_of, table
 from campaign.runs import RUNS, Done, results, run_seeds
+from campaign.soak import HEAD, row, soak
 from hyops_gitops.lab.model import BACKENDS, Backend
 
 SHORT_RUNS = 5
@@ -22,6 +23,8 @@ def main(arguments: Sequence[str]) -> int:
     """Run, count, print."""
     options = _parser().parse_args(arguments)
     options.runs = options.runs or (SHORT_RUNS if options.short else RUNS)
+    if options.soak:
+        return _soak((options.backend or ["gsqlite3"])[0], options.soak)
     seeds = _seeds(options.seeds or (LONG if options.long else SHORT))
     backends: list[Backend] = options.backend or (list(BACKENDS) if options.long else ["gsqlite3"])
     done: list[Done] = results(options.results) if options.results else []
@@ -38,6 +41,17 @@ def main(arguments: Sequence[str]) -> int:
     if options.json:
         options.json.write_text(json.dumps(document(done), indent=1) + "\n", encoding="utf-8")
     return int(any(run.problems for one in done for run in one.runs))
+
+
+def _soak(backend: Backend, applies: int) -> int:
+    """Print a row for each hundred as it comes; 1 if anything was wrong."""
+    sys.stdout.write(f"{HEAD}\n")
+    wrong = False
+    for hundred in soak(backend, applies):
+        sys.stdout.write(f"{row(hundred)}\n" + "".join(f"  {problem}\n" for problem in hundred.problems))
+        sys.stdout.flush()
+        wrong |= bool(hundred.problems)
+    return int(wrong)
 
 
 def _say(one: Done, options: argparse.Namespace) -> None:
@@ -62,6 +76,9 @@ def _parser() -> argparse.ArgumentParser:
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--short", action="store_true", help="one short history on gsqlite3")
     size.add_argument("--long", action="store_true", help=f"seeds {LONG}, on every storage unless --backend names one")
+    size.add_argument(
+        "--soak", type=int, metavar="N", help="N applies without faults on one log, figures by the hundred"
+    )
     parser.add_argument("--backend", action="append", choices=BACKENDS, help="can be given more than once")
     parser.add_argument("--seeds", metavar="A-B", help="which histories")
     parser.add_argument("--only", default="", help="only faults whose name contains this")

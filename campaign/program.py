@@ -4,6 +4,7 @@
 CAMPAIGN_FILE_BYTES and CAMPAIGN_MEMORY_MIB: limits of the process; of memory, above what it has at its start
 CAMPAIGN_CLOCK: seconds that its clock is ahead
 CAMPAIGN_MACHINE: the identity of another machine's boot
+CAMPAIGN_USAGE: a file that gets what the process took
 CAMPAIGN_PLANT: a fault of `PLANTS`, which the witness has to find; the product has no such switch
 """
 
@@ -137,6 +138,15 @@ def main(arguments: Sequence[str]) -> int:
         return execute(list(arguments))
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+        if "CAMPAIGN_USAGE" in os.environ:
+            Path(os.environ["CAMPAIGN_USAGE"]).write_text(_usage())
+
+
+def _usage() -> str:
+    """CPU seconds with git's, KiB of memory at most, open handles."""
+    own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    cpu_s = sum(used.ru_utime + used.ru_stime for used in (own, children))
+    return f"{cpu_s:.3f} {own.ru_maxrss} {len(list(Path('/proc/self/fd').iterdir()))}"
 
 
 def _mapped() -> int:

@@ -176,7 +176,7 @@ def conduct(trial: Trial, step: str, fault: str, allowed: frozenset[int], run: C
     problems += [f"{one.kind}: {one.text}" for one in faults]
     problems += [wrong] if wrong else []
     for words in (("evidence", "verify"), ("audit",)):
-        code, out, err = _read_only(trial, *words)
+        code, out, err = read_only(trial, *words)
         if code != Exit.OK and not (trial.overridden and words == ("audit",)):
             problems.append(f"{' '.join(words)} ended with {code}: {(out + err).strip()[-600:]}")
     crashed = any("Traceback" in said or "report this bug" in said for said in trial.said)
@@ -195,7 +195,7 @@ def conduct(trial: Trial, step: str, fault: str, allowed: frozenset[int], run: C
     )
 
 
-def _read_only(trial: Trial, *words: str) -> tuple[int, str, str]:
+def read_only(trial: Trial, *words: str) -> tuple[int, str, str]:
     try:
         git(trial.world.root, "fetch", "-q", "origin", "evidence")
     except RuntimeError as error:

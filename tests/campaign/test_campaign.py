@@ -13,6 +13,7 @@ from campaign.place import Place
 from campaign.program import PLANTS
 from campaign.report import FORMAT
 from campaign.runs import plan_of, results
+from campaign.soak import soak
 from campaign.trial import Trial
 from hyops_gitops.lab.model import Backend
 from tests.support.databases import require
@@ -70,3 +71,11 @@ def test_a_seed_is_the_same_history_each_time() -> None:
     assert plan_of(7, "gsqlite3") != plan_of(8, "gsqlite3")
     many = {fault for seed in range(60) for _, fault in plan_of(seed, "gsqlite3")}
     assert many == set(FAULTS)
+
+
+def test_a_soak_says_what_applies_take_and_leave(backend: Backend) -> None:
+    require(backend)
+    (figures,) = soak(backend, 3)
+    assert (figures.applies, figures.problems, figures.temporary) == (3, (), 0)
+    assert figures.entries == 1 + 2 * 3
+    assert figures.memory_mib > 0
