@@ -36,6 +36,7 @@ from hyops_gitops.adapters.yaml.reader import read_document
 from hyops_gitops.adapters.yaml.schema import check_document
 from hyops_gitops.cli.output import note
 from hyops_gitops.core.errors import UsageError
+from hyops_gitops.core.events import Step
 from hyops_gitops.core.guards import Override
 from hyops_gitops.core.outside import Process
 from hyops_gitops.log.workspace import Workspace
@@ -146,7 +147,7 @@ class LocalWorkspace(Workspace):
         super().__init__(on_event, authority_source(authority_file))
         self.root = root
         self.environ = os.environ if environ is None else environ
-        self._git = Git(root)
+        self._git = Git(root, say=lambda text: self.on_event(Step(text)))
 
     @cached_property
     def _unpacked(self) -> Unpacked | None:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import IO
 
+from hyops_gitops.adapters.git.partial import fetch_missing
 from hyops_gitops.adapters.git.process import LOCAL_TIMEOUT_S, Git, GitResult, printable
 from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import HyopsError, OutsideFailure
@@ -68,30 +69,48 @@ def _first_parent(commit: GitObject) -> str | None:
     return next((line.partition(" ")[2] for line in headers.split("\n") if line.startswith("parent ")), None)
 
 
-def read_blobs(git: Git, object_ids: Iterable[str]) -> Mapping[str, bytes]:
+def read_blobs(git: Git, object_ids: Iterable[str], most: int | None = None) -> Mapping[str, bytes]:
     """The contents of these blobs, by id.
 
     Raises:
-        OutsideFailure: code `git-failed`: an object is missing, as in a partial or damaged clone.
+        OutsideFailure: code `git-failed`: an object is missing, as in a damaged clone; `too-large`: together they have
+            more octets than `most`; as `fetch_missing` does.
     """
-    contents = read_short_blobs(git, object_ids, None)
+    contents = read_short_blobs(git, object_ids, None, most)
     return {object_id: content for object_id, content in contents.items() if content is not None}
 
 
-def read_short_blobs(git: Git, object_ids: Iterable[str], limit: int | None) -> Mapping[str, bytes | None]:
+def read_short_blobs(
+    git: Git, object_ids: Iterable[str], limit: int | None, most: int | None = None
+) -> Mapping[str, bytes | None]:
     """As `read_blobs`, with None for blobs of more octets than the limit."""
+    wanted = frozenset(object_ids)
+    fetch_missing(git, wanted)
+    return read_objects(git, wanted, "blob", limit, most)
+
+
+def read_objects(
+    git: Git, object_ids: Iterable[str], kind: str, limit: int | None = None, most: int | None = None
+) -> Mapping[str, bytes | None]:
+    """The contents of objects by id; None: longer than the limit."""
     wanted = sorted(set(object_ids))
     contents: dict[str, bytes | None] = {}
+    left = most
     for start in range(0, len(wanted), _AT_ONCE):
         asked = wanted[start : start + _AT_ONCE]
-        for object_id, found in zip(asked, _ask(git, asked, limit), strict=True):
-            if found is None or found.kind != "blob":
-                raise _unreadable(object_id)
+        for object_id, found in zip(asked, _ask(git, asked, limit, left), strict=True):
+            if found is None or found.kind != kind:
+                raise unreadable(object_id)
             contents[object_id] = found.content
+            if left is not None:
+                left -= len(found.content or b"")
+                if found.content is None:
+                    raise OutsideFailure(f"these files have more than {most} octets together", code="too-large")
     return contents
 
 
-def _unreadable(object_id: str) -> OutsideFailure:
+def unreadable(object_id: str) -> OutsideFailure:
+    """The failure for an object that is not there."""
     return OutsideFailure(
         f"object {object_id} cannot be read: the clone is damaged or partial",
         code="git-failed",
@@ -109,7 +128,7 @@ class _Reader:
         self._words = b""  # on standard error, which has to be read or git would wait
         os.set_blocking(_descriptor(self._process.stderr), False)
 
-    def ask(self, names: Sequence[str], limit: int | None) -> list[GitObject | None]:
+    def ask(self, names: Sequence[str], limit: int | None, most: int | None) -> list[GitObject | None]:
         """The objects by these names, in their order."""
         lines = b"".join(name.encode("utf-8", "surrogateescape") + b"\n" for name in names)
         try:
@@ -118,7 +137,13 @@ class _Reader:
             raise self._ended() from None
         deadline = time.monotonic() + LOCAL_TIMEOUT_S
         self._listen()
-        return [self._answer(limit, deadline) for _ in names]
+        answers: list[GitObject | None] = []
+        for _ in names:
+            left = [octets for octets in (limit, most) if octets is not None]
+            answers.append(answer := self._answer(min(left, default=None), deadline))
+            if most is not None and answer is not None:
+                most -= len(answer.content or b"")
+        return answers
 
     def end(self) -> None:
         """End the process, and wait for it."""
@@ -172,12 +197,12 @@ _readers: dict[tuple[object, ...], _Reader] = {}  # the least recently used firs
 _lock = threading.Lock()
 
 
-def _ask(git: Git, names: Sequence[str], limit: int | None = None) -> list[GitObject | None]:
+def _ask(git: Git, names: Sequence[str], limit: int | None = None, most: int | None = None) -> list[GitObject | None]:
     with _lock:
         key = _key(git)
         reader = _readers.pop(key, None) or _Reader(git)
         try:
-            answers = reader.ask(names, limit)
+            answers = reader.ask(names, limit, most)
         except BaseException:
             reader.end()  # in the middle of an answer, it is of no more use
             raise

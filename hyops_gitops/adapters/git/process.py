@@ -17,7 +17,7 @@ import re
 import shlex
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from functools import cached_property
 from pathlib import Path
@@ -105,6 +105,10 @@ class Place(NamedTuple):
     is_cut_off: bool  # whether history is shallow, grafted or replaced
 
 
+def _nothing(_text: str) -> None:
+    """For calls without a reader."""
+
+
 @dataclass(frozen=True)
 class Git:
     """Git in one directory of one repository."""
@@ -112,6 +116,7 @@ class Git:
     root: Path
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     added: Mapping[str, str] = field(default_factory=dict)  # to the scrubbed environment of every call
+    say: Callable[[str], None] = field(default=_nothing, compare=False)  # names what takes long
 
     @classmethod
     def of(cls, place: "Path | Git") -> "Git":
@@ -126,6 +131,19 @@ class Git:
             name, _, value = record.decode("utf-8", "surrogateescape").partition("\n")
             settings.setdefault(name, []).append(value)
         return settings
+
+    @cached_property
+    def promisor(self) -> str | None:
+        """The remote of a partial clone; None: it is whole."""
+        if not _may_lack_objects(self.root):
+            return None
+        remotes = [name[len("remote.") : -len(".promisor")] for name in self.settings if name.endswith(".promisor")]
+        return next((name for name in (*self.settings.get("extensions.partialclone", ()), *remotes) if name), None)
+
+    @cached_property
+    def stored(self) -> set[str]:
+        """The ids of objects known to be in a partial clone."""
+        return set()
 
     @cached_property
     def place(self) -> "Place":
@@ -321,6 +339,15 @@ def _finish(process: subprocess.Popen[bytes], stdin: bytes, verb: str, timeout_s
         except BaseException:
             _end(process)  # interrupted: nothing of ours may continue in the background
             raise
+
+
+def _may_lack_objects(root: Path) -> bool:
+    """Whether a clone may be partial, by its configuration file alone."""
+    found = next((place for folder in (root, *root.parents) if (place := folder / ".git").exists()), root)
+    try:
+        return b"promisor" in (found / "config").read_bytes().lower()
+    except OSError:  # a worktree's or a submodule's, or none
+        return True
 
 
 def _has_content(file: Path) -> bool:

@@ -169,22 +169,25 @@ class RemoteBranch:
         )
 
     def _ask(self, *arguments: str) -> GitResult:
-        """A call over the network, whose every failure is the remote's."""
-        try:
-            with ssh_with_deploy_key(self.git.environ) as ssh:
-                env = self._ssh() if ssh is None else {"GIT_SSH_COMMAND": ssh}
-                return self.git.attempt(*arguments, env=env, timeout_s=self.timeout_s or NETWORK_TIMEOUT_S)
-        except UsageError as failure:  # the remote is not a repository
-            return GitResult(-1, b"", failure.message)
-        except OutsideFailure as failure:
-            if failure.code not in _OF_THE_REMOTE:
-                raise
-            return GitResult(-1, b"", failure.message)
+        return over_network(self.git, *arguments, timeout_s=self.timeout_s or NETWORK_TIMEOUT_S)
 
-    def _ssh(self) -> dict[str, str]:
-        """Keep ssh from prompting, unless the user configured it."""
-        if not {"GIT_SSH", "GIT_SSH_COMMAND"}.isdisjoint(self.git.environ):
-            return {}
-        if "core.sshcommand" in self.git.settings:
-            return {}
-        return {"GIT_SSH_COMMAND": "ssh -oBatchMode=yes"}
+
+def over_network(git: Git, *arguments: str, stdin: bytes = b"", timeout_s: float = NETWORK_TIMEOUT_S) -> GitResult:
+    """A call over the network, whose every failure is the remote's."""
+    try:
+        with ssh_with_deploy_key(git.environ) as ssh:
+            env = _ssh(git) if ssh is None else {"GIT_SSH_COMMAND": ssh}
+            return git.attempt(*arguments, stdin=stdin, env=env, timeout_s=timeout_s)
+    except UsageError as failure:  # the remote is not a repository
+        return GitResult(-1, b"", failure.message)
+    except OutsideFailure as failure:
+        if failure.code not in _OF_THE_REMOTE:
+            raise
+        return GitResult(-1, b"", failure.message)
+
+
+def _ssh(git: Git) -> dict[str, str]:
+    """Keep ssh from prompting, unless the user configured it."""
+    if not {"GIT_SSH", "GIT_SSH_COMMAND"}.isdisjoint(git.environ) or "core.sshcommand" in git.settings:
+        return {}
+    return {"GIT_SSH_COMMAND": "ssh -oBatchMode=yes"}

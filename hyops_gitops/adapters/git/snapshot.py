@@ -3,21 +3,23 @@
 import contextlib
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 from hyops_gitops.adapters.files import replace_file
-from hyops_gitops.adapters.git.objects import descends, look_up, read_blobs
+from hyops_gitops.adapters.git.objects import descends, look_up, read_blobs, unreadable
+from hyops_gitops.adapters.git.partial import fetch_missing
 from hyops_gitops.adapters.git.process import Git
+from hyops_gitops.adapters.git.tree_objects import leaves_below, read_trees
 from hyops_gitops.adapters.git.trees import ORDINARY, is_full_id
-from hyops_gitops.core.errors import HyopsError, InvalidData
+from hyops_gitops.core.errors import HyopsError, InvalidData, OutsideFailure
 from hyops_gitops.core.exchange import Verified
+from hyops_gitops.core.path_list import shown
 
 _GROW_ONLY = ("log", "segments")
 _PAGE = re.compile(r"log/[^/]+/[0-9]{4,}/README\.md(?:\.sig)?")  # follows from the entries, and grows with them
-MAX_BYTES = 1024 * 1024 * 1024  # of all files; 100,000 entries have a sixth of that
+MAX_BYTES = 1024 * 1024 * 1024  # of all that is read; 100,000 entries have a sixth of that
 _SHOWN = 5  # commits or paths named in one problem
 
 
@@ -27,6 +29,7 @@ class GitSnapshot:
     def __init__(self, git: Git, commit: str) -> None:
         self.git = git
         self._commit = commit
+        self._left = MAX_BYTES
 
     @property
     def commit(self) -> str:
@@ -42,9 +45,17 @@ class GitSnapshot:
         return list(self._blobs)
 
     def read(self, paths: Collection[str]) -> Mapping[str, bytes]:
-        """The content of these paths by one process, without missing ones."""
+        """The content of these paths by one process, without missing ones.
+
+        Raises:
+            InvalidData: code `evidence-invalid`: as `paths` does; more was read than any log has.
+            OutsideFailure: a blob is missing, and of a partial clone cannot be fetched.
+        """
         ids = {path: self._blobs[path] for path in paths if path in self._blobs}
-        contents = read_blobs(self.git, ids.values())
+        fetch_missing(self.git, self._blobs.values())  # all, where some are: one command asks for most of them in turn
+        with _as_of_a_log():
+            contents = read_blobs(self.git, ids.values(), self._left)
+        self._left -= sum(map(len, contents.values()))
         return {path: contents[object_id] for path, object_id in ids.items()}
 
     def earlier(self, commit: str, paths: Collection[str]) -> Mapping[str, bytes]:
@@ -74,15 +85,16 @@ class GitSnapshot:
     def _blobs(self) -> dict[str, str]:
         """Blob ids by path, sorted by path."""
         blobs: dict[str, str] = {}
-        output = self.git.output("ls-tree", "-r", "-z", "-l", "--full-tree", self._commit)
-        leaves = [_leaf(record) for record in output.split(b"\0")[:-1]]
-        if (size := sum(leaf.size for leaf in leaves)) > MAX_BYTES:
-            raise _invalid(f"its files have {size} bytes, no log has more than {MAX_BYTES}")
-        for leaf in leaves:
-            path = leaf.path.decode("utf-8", "backslashreplace")
+        top = look_up(self.git, f"{self._commit}^{{tree}}")
+        if top is None:
+            raise unreadable(self._commit)
+        with _as_of_a_log():
+            leaves = list(leaves_below(self.git, read_trees(self.git, [top.id])[0]))
+        for raw, leaf in leaves:
+            path = shown(raw)
             if leaf.mode != ORDINARY:
                 raise _invalid(f"{path!r} has mode {leaf.mode}, not {ORDINARY}: not an ordinary file")
-            if path.encode() != leaf.path:
+            if path.encode() != raw:
                 raise _invalid(f"the file name {path!r} is not valid UTF-8")
             blobs[path] = leaf.object_id
         return dict(sorted(blobs.items()))
@@ -139,19 +151,15 @@ def _shortened(commits: list[str]) -> str:
     return ", ".join(commit[:12] for commit in commits[:_SHOWN]) or "none"
 
 
-class _SizedLeaf(NamedTuple):
-    """One leaf of the tree."""
-
-    path: bytes
-    mode: str  # six octal digits
-    object_id: str
-    size: int  # octets; 0 for a submodule
-
-
-def _leaf(record: bytes) -> _SizedLeaf:
-    head, _, path = record.partition(b"\t")
-    mode, _, object_id, size = head.decode().split()
-    return _SizedLeaf(path, mode, object_id, 0 if size == "-" else int(size))
+@contextlib.contextmanager
+def _as_of_a_log() -> Iterator[None]:
+    """Take what no log can hold for a finding about this one."""
+    try:
+        yield
+    except OutsideFailure as failure:
+        if failure.code != "too-large":
+            raise
+        raise _invalid(f"{failure.message}, as no log has") from None
 
 
 def _invalid(message: str) -> InvalidData:

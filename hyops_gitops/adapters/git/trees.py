@@ -14,6 +14,7 @@ from typing import NamedTuple
 from hyops_gitops.adapters.files import scratch_folder
 from hyops_gitops.adapters.git.manifest import ManifestCache
 from hyops_gitops.adapters.git.objects import read_short_blobs
+from hyops_gitops.adapters.git.partial import fetch_missing
 from hyops_gitops.adapters.git.process import Git
 from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.exchange import SourceFile
@@ -115,6 +116,8 @@ class CommitTree(SourceTree):
 
     def mentioning(self, texts: Collection[str]) -> frozenset[str]:
         """Files that hold one of these texts, or may hide one."""
+        if self.git.promisor:
+            fetch_missing(self.git, {leaf.readable_id for leaf in self._leaves().values()} - {""})
         return frozenset(grep(self.git, texts, self.commit))
 
     @cached_property

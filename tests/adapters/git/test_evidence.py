@@ -455,12 +455,33 @@ def test_only_ordinary_files_are_evidence(mode: str, path: str, clone: Repo) -> 
     assert caught.value.code == "evidence-invalid"
 
 
-def test_a_tree_that_no_log_could_have_is_not_read(clone: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("most", "before"), [(5, 0), (25, 1)], ids=["at once", "one after the other"])
+def test_more_than_a_log_could_have_is_not_read(
+    clone: Repo, monkeypatch: pytest.MonkeyPatch, most: int, before: int
+) -> None:
     add(store(clone, None), None)
-    monkeypatch.setattr("hyops_gitops.adapters.git.snapshot.MAX_BYTES", 5)
+    monkeypatch.setattr("hyops_gitops.adapters.git.snapshot.MAX_BYTES", most)
     snapshot = store(clone, None).recorded()
     assert snapshot is not None
-    with pytest.raises(InvalidData, match="no log has more than 5") as caught:
+    for _ in range(before):
+        snapshot.read(snapshot.paths())
+
+    with pytest.raises(InvalidData, match="octets together, as no log has") as caught:
+        snapshot.read(snapshot.paths())
+    assert caught.value.code == "evidence-invalid"
+
+
+def test_trees_that_stand_for_any_number_of_files_are_not_listed(clone: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hyops_gitops.adapters.git.tree_objects.MAX_ENTRIES", 5_000)
+    line = f"100644 blob {clone.git('hash-object', '-w', '--stdin', stdin='x')}\t"
+    for _ in range(12):
+        tree = clone.git("mktree", stdin="".join(f"{line}{name}\n" for name in "abcdefghij"))
+        line = f"040000 tree {tree}\t"
+    clone.git("update-ref", LOCAL, clone.git("commit-tree", "-m", "all", tree))
+    snapshot = store(clone, None).recorded()
+    assert snapshot is not None
+
+    with pytest.raises(InvalidData, match="more than 5000 files and folders") as caught:
         snapshot.paths()
     assert caught.value.code == "evidence-invalid"
 
