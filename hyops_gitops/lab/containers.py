@@ -13,7 +13,7 @@ from ruamel.yaml.comments import CommentedMap
 
 from hyops_gitops.adapters.dns.client import chaos_text
 from hyops_gitops.adapters.git.process import printable
-from hyops_gitops.adapters.host.machine import Done, Program, words
+from hyops_gitops.adapters.host.machine import Done, Program, without_secrets, words
 from hyops_gitops.core.authority import ServerAddress
 from hyops_gitops.core.errors import OutsideFailure, UsageError
 from hyops_gitops.lab import processes
@@ -119,7 +119,7 @@ def _compose(command: tuple[str, ...], lab: Lab, *arguments: str) -> Done:
 
 def _run(command: tuple[str, ...], variables: Mapping[str, str], timeout_s: float = _ASK_S) -> Done:
     program = Program(command[0], code="lab-no-docker", hint=_HINT, timeout_s=timeout_s)
-    return program.run(*command[1:], env={**os.environ, **variables})
+    return program.run(*command[1:], env={**without_secrets(os.environ), **variables})
 
 
 def _answer(done: Done) -> Done:

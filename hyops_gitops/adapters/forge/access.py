@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from hyops_gitops.adapters.git.process import Git, printable, summary
 from hyops_gitops.adapters.git.remote import RemoteBranch
-from hyops_gitops.adapters.host.machine import Program
+from hyops_gitops.adapters.host.machine import Program, without_secrets
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.core.exchange import BranchRules
 
@@ -24,7 +24,7 @@ def gh_api(*arguments: str, stdin: bytes = b"", environ: Mapping[str, str] = os.
     Raises:
         OutsideFailure: codes `no-gh`, `gh-failed`.
     """
-    done = _GH.run("api", *arguments, stdin=stdin, env=environ)
+    done = _GH.run("api", *arguments, stdin=stdin, env=without_secrets(environ))
     if done.returncode != 0:
         reason = summary(printable(done.stderr)) or f"status {done.returncode}"
         raise OutsideFailure(f"gh failed: {reason}", code="gh-failed", hint="check the login: `gh auth status`")

@@ -7,6 +7,7 @@ and write must not depend on any of it, so every call is an argument list with a
   most of `git rev-parse --local-env-vars`, which a hook inherits, would point us at another repository or index. Those
   of them that are configuration (`git -c`, GIT_CONFIG_COUNT) do come through: a container says `safe.directory` by
   them, and they can say no more than ~/.gitconfig can; our own `-c` win over them;
+- none of our own secrets comes through: git starts ssh, helpers of credentials, and what else its configuration names;
 - replace objects are off: they make history look different from what is stored;
 - nothing may prompt: no terminal, no askpass window for ssh;
 - nothing that only the local repository asks for is run (hooks, a file-system monitor, background maintenance).
@@ -23,7 +24,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from hyops_gitops.adapters.host.machine import NOT_EXECUTABLE, NOT_FOUND, not_run
+from hyops_gitops.adapters.host.machine import NOT_EXECUTABLE, NOT_FOUND, not_run, without_secrets
 from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import HyopsError, OutsideFailure, UsageError
 
@@ -284,7 +285,7 @@ def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment git runs in, made from the caller's."""
     kept = {
         name: value
-        for name, value in environ.items()
+        for name, value in without_secrets(environ).items()
         if not name.startswith("GIT_") or name in _KEPT_VARIABLES or name.startswith(_KEPT_PREFIXES)
     }
     return {

@@ -122,6 +122,14 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 Done = subprocess.CompletedProcess[bytes]
 
+# API keys, and what is ours alone: a token, a URL with its user, a key in place of its file's name.
+_SECRET = re.compile(r"\w*API_KEY|HYOPS_\w*", re.IGNORECASE)
+
+
+def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment for another program: nothing that only this one needs."""
+    return {name: value for name, value in environ.items() if not _SECRET.fullmatch(name)}
+
 
 @dataclass(frozen=True, slots=True)
 class Program:
@@ -146,7 +154,7 @@ class Program:
         Args:
             arguments: What follows its name.
             stdin: What it reads.
-            env: Its environment; ours unless given.
+            env: Its environment; ours without secrets unless given.
             cwd: Where it runs.
             detached: In a session of its own, without a terminal to ask on.
 
@@ -158,7 +166,7 @@ class Program:
                 [self.name, *arguments],
                 input=stdin,
                 capture_output=True,
-                env=None if env is None else dict(env),
+                env=without_secrets(os.environ) if env is None else dict(env),
                 cwd=cwd,
                 timeout=self.timeout_s,
                 check=False,
