@@ -25,6 +25,7 @@ from hyops_gitops.core.zone import (
 OWN_TYPES = ("A", "AAAA", "CNAME")  # what a contract can ask for
 _SEPARATOR = " ; "
 _HELD = " ; held "
+_ENTRY = re.compile("[0-9]{1,16}")  # number of an entry; int() refuses thousands of digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +174,6 @@ def _keys(name: str) -> tuple[Key, ...]:
 
 def _managed(rrset: RRset, origin: str) -> Managed:
     contract, marked, held = origin.partition(_HELD)
-    if marked and not held.isdecimal():
+    if marked and not _ENTRY.fullmatch(held):
         raise InvalidData(f"{rrset.name} is held by {held!r}, expected the number of an entry", code="bad-zone-file")
     return Managed(rrset, contract, int(held) if marked else None)

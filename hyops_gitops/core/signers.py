@@ -170,8 +170,15 @@ def parse_allowed_signers(data: bytes, path: str) -> tuple[tuple[SignerLine, ...
 
 
 def fingerprint(key: str) -> str:
-    """`SHA256:...` of a `<type> <base64>` key, as `ssh-keygen -l` prints it."""
-    digest = hashlib.sha256(base64.b64decode(key.split(" ")[1])).digest()
+    """`SHA256:...` of a `<type> <base64>` key, as `ssh-keygen -l` prints it.
+
+    Raises:
+        InvalidData: code `bad-key`.
+    """
+    try:
+        digest = hashlib.sha256(base64.b64decode(key.split(" ")[1])).digest()
+    except (ValueError, IndexError):
+        raise InvalidData(f"not a public key: {key[:80]!r}", code="bad-key") from None
     return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
 
 

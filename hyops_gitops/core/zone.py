@@ -22,6 +22,7 @@ from hyops_gitops.core.rdata import meaning
 # Made by the signer, not by an editor of the zone, and absent from the API's JSON where AXFR has them.
 DNSSEC_TYPES = frozenset({"RRSIG", "NSEC", "NSEC3", "NSEC3PARAM", "DNSKEY", "CDS", "CDNSKEY"})
 SOA_SERIAL = 2  # position in the rdata (RFC 1035 section 3.3.13)
+SOA_WORDS = 7  # of a sound one; another is shown as octets
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4 = re.compile(rf"(?:{_OCTET}\.){{3}}{_OCTET}")
 _NUMBER = re.compile(r"[0-9]{1,10}")

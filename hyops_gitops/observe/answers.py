@@ -4,6 +4,7 @@ A resolver that gives an old answer within that answer's TTL does what it should
 answers that there is nothing). One that gives it for longer does not.
 """
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import field
 from datetime import datetime, timedelta
@@ -222,14 +223,15 @@ def _askable(keys: Collection[Key], apex: str) -> Iterator[Key]:
 
 
 TYPES = ("A", "AAAA", "CNAME")
-_MINIMUM = -1  # position in an SOA's rdata (RFC 1035 section 3.3.13)
+_MINIMUM = re.compile(r"[^\\#].* [0-9]+ [0-9]+ [0-9]+ [0-9]+ ([0-9]{1,10})")  # of an SOA (RFC 1035 section 3.3.13)
 
 
 def negative_ttl(answers: Iterable[Answers], zone: str) -> int | None:
     """Seconds that caches keep a negative answer (RFC 2308 section 5)."""
     question = Question(zone, "SOA")
     given = (answered(of_server, question) for of_server in answers)
-    return max((min(soa.ttl, int(soa.rdata[0].split()[_MINIMUM])) for soa in given if soa), default=None)
+    numbers = ((soa.ttl, _MINIMUM.fullmatch(soa.rdata[0])) for soa in given if soa)
+    return max((min(ttl, int(minimum[1])) for ttl, minimum in numbers if minimum), default=None)
 
 
 @dataclass(frozen=True, slots=True)

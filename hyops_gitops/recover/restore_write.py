@@ -18,7 +18,7 @@ from hyops_gitops.core.events import Step, Warned
 from hyops_gitops.core.markers import MARKERS_KEPT, Turn, claim, protocol_marker, protocol_name, tombstone
 from hyops_gitops.core.serials import forecast_serial, is_newer, newest_serial
 from hyops_gitops.core.server_report import ServerReport
-from hyops_gitops.core.zone import DNSSEC_TYPES, SOA_SERIAL, Key, RRset, Zone, same_stored
+from hyops_gitops.core.zone import DNSSEC_TYPES, SOA_SERIAL, SOA_WORDS, Key, RRset, Zone, same_stored
 from hyops_gitops.log.entries import Intent, Result, ResultOutcome
 from hyops_gitops.log.envelope import EntryRef
 from hyops_gitops.log.log import Log, zone_drift
@@ -305,6 +305,8 @@ def soa_with(serial: int, known: Iterable[RRset], zone: Zone) -> RRset:
     name = zone.apex
     for soa in known:
         fields = soa.rdata[0].split(" ")
+        if len(fields) != SOA_WORDS:
+            continue
         fields[SOA_SERIAL] = str(serial)
         return RRset.of(name, "SOA", soa.ttl, [" ".join(fields)])
     servers = zone.rrsets.get((name, "NS"))

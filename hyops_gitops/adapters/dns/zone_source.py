@@ -24,6 +24,10 @@ _DEADLINE_S = 30.0
 _MOST_OCTETS = 256 * 1024 * 1024  # some four million records
 _MAX_STRING = 255  # octets, RFC 1035 section 3.3
 _LONG_STRING = re.compile(r'"(?:[^"\\\n]|\\.){256,}"')
+_GENERATE = re.compile(
+    r"\$generate[ \t]+(?P<start>[0-9]{1,10})-(?P<to>[0-9]{1,10})(?:/(?P<step>[0-9]{1,10}))?[ \t]", re.IGNORECASE
+)
+_MOST_GENERATED = 2**17  # two reverse zones of a /16
 _FRAMING_SOAS = 2
 _HEADER_OCTETS = 12
 
@@ -116,12 +120,31 @@ def read_master_file(path: Path, zone: str) -> tuple[RRset, ...]:
 
     try:
         text = _LONG_STRING.sub(_in_pieces, path.read_text(encoding="utf-8"))
+        _check_generated(text)
         parsed = dns.zone.from_text(text, absolute(zone), relativize=False, check_origin=False, allow_include=True)
     except OSError as error:
         raise InvalidData(f"cannot read {path}: {error.strerror}", code="bad-zone-file") from error
     except (dns.exception.DNSException, ValueError) as error:
         raise InvalidData(f"cannot read {path} as a zone file of {zone}: {error}", code="bad-zone-file") from error
     return _rrsets(parsed)
+
+
+def _check_generated(text: str) -> None:
+    """Limit what `$GENERATE` makes: one line can ask for billions.
+
+    Raises:
+        ValueError: it is more, or in another form than from-to or from-to/step.
+    """
+    made = 0
+    for line in text.split("\n") if "$generate" in text.lower() else ():
+        if not line.partition(";")[0].lstrip().lower().startswith("$generate"):
+            continue
+        found = _GENERATE.match(line)
+        if found is None:
+            raise ValueError("expected $GENERATE FROM-TO or FROM-TO/STEP in one line")
+        made += (int(found["to"]) - int(found["start"])) // max(int(found["step"] or 1), 1) + 1
+        if made > _MOST_GENERATED:
+            raise ValueError(f"$GENERATE makes more than {_MOST_GENERATED} records")
 
 
 def _rrsets(zone: "dns.zone.Zone") -> tuple[RRset, ...]:

@@ -68,7 +68,7 @@ class GithubRulesets:
         listed = gh_api(path, "--paginate", environ=self._environ)
         try:
             return frozenset(str(row[field]) for row in json.loads(listed))
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             raise OutsideFailure("expected a list of rules from gh", code="gh-failed") from None
 
 

@@ -16,6 +16,7 @@ _TIMEOUT_S = 10.0
 _OK = 200
 _MAX_BODY = "webserver-max-bodysize"
 _LOOKED_AT = ("launch", "gpgsql-extra-connection-parameters", "gmysql-innodb-read-committed", _MAX_BODY)
+_MEBIBYTES = re.compile("[0-9]{1,9}")
 _ISOLATION = re.compile(
     r"default_transaction_isolation\s*=\s*'?(?P<level>serializable|(?:repeatable|read)\\{0,2}\s+(?:read|committed|uncommitted))",
     re.IGNORECASE,
@@ -34,7 +35,9 @@ def server_info(url: str, server_id: str, api_key: str, ca_file: str | None = No
     settings = settings_of(http, path, _LOOKED_AT)
     launched = tuple(quoted(name) for name in settings.get("launch", "").replace(",", " ").split())
     limit = settings.get(_MAX_BODY, "")
-    return ServerInfo(version, launched, _isolation(launched, settings), int(limit) if limit.isdecimal() else None)
+    return ServerInfo(
+        version, launched, _isolation(launched, settings), int(limit) if _MEBIBYTES.fullmatch(limit) else None
+    )
 
 
 def _version(http: PowerDnsHttp, path: str) -> str:
@@ -103,7 +106,8 @@ def usable_keys(http: PowerDnsHttp, zone_path: str) -> tuple[bool, ...] | None:
     keys = document_at(http, f"{zone_path}/cryptokeys")
     if not isinstance(keys, list):
         return None
-    return tuple(key.get("active") is True and key.get("published") is not False for key in keys)
+    known = (key for key in keys if isinstance(key, dict))
+    return tuple(key.get("active") is True and key.get("published") is not False for key in known)
 
 
 def _metadata(http: PowerDnsHttp, zone_path: str) -> dict[str, str] | None:

@@ -48,3 +48,5 @@ def test_what_is_no_serial_is_none() -> None:
 
 def test_where_nobody_has_one_it_is_made_of_the_name_servers() -> None:
     assert soa_with(1, [], ZONE).rdata[0].startswith("ns7.z.internal. hostmaster.z.internal. 1 ")
+    damaged = RRset.of("z.internal", "SOA", 60, [r"\# 2 abcd"])
+    assert soa_with(1, [damaged], ZONE) == soa_with(1, [], ZONE)
