@@ -228,7 +228,7 @@ if is_git_repository "$repo"; then
       head -n 3
   )"
 
-  mkdir "$w/tree"
+  mkdir "$w/tree" || finish
   g --work-tree="$w/tree" read-tree "$evidence" && g --work-tree="$w/tree" checkout-index -a
   repo=$w/tree
 fi
