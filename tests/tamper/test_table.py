@@ -54,8 +54,22 @@ def test_what_has_no_test_says_why() -> None:
 
 def test_the_security_model_names_tests_that_exist() -> None:
     page = (TESTS.parent / "docs" / "security-model.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"`(test_[a-z0-9_]+)`", page))
+    named = set(re.findall(r"`(?:[\w/]+\.py::)?(test_[a-z0-9_]+)`", page))
     assert named
     assert named <= known_tests()
-    rows = [line for line in page.splitlines() if line.startswith("| ") and not line.startswith("| Attack")]
-    assert all("`test_" in row for row in rows)
+    rows = [
+        line for line in page.splitlines() if line.startswith("| ") and not line.startswith(("| Attack", "| Actor"))
+    ]
+    assert all(re.search(r"[`:]test_", row) for row in rows)
+
+
+def test_each_thing_that_an_actor_cannot_do_names_its_test() -> None:
+    page = (TESTS.parent / "docs" / "security-model.md").read_text(encoding="utf-8")
+    rows = [line.strip("| ").split(" | ") for line in page.split("| Actor ")[1].split("\n\n")[0].splitlines()[2:]]
+    named = [text for _, _, cannot, seen in rows for text in f"{cannot}; {seen}".split("; ")]
+    places = [re.fullmatch(r".+: `([\w/]+\.py)::(test_\w+)`", text) for text in named]
+
+    assert [text for text, place in zip(named, places, strict=True) if place is None] == []
+    found = [(TESTS / place[1], place[2]) for place in places if place is not None]
+    assert [name for file, name in found if f"def {name}(" not in file.read_text(encoding="utf-8")] == []
+    assert len(rows) == len({actor for actor, *_ in rows}) >= 14
