@@ -1,5 +1,6 @@
 """Failover: every endpoint of a site, in one commit."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field, replace
 
@@ -10,7 +11,7 @@ from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.declaration import DeclaredHold
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.findings import FindingsError
-from hyops_gitops.core.names import SHARED
+from hyops_gitops.core.names import SHARED, EndpointName, endpoint_name_of_path
 from hyops_gitops.core.readiness import Candidate, ReadinessReport
 from hyops_gitops.core.text import counted, suggestion
 from hyops_gitops.core.zone import Zone
@@ -27,6 +28,8 @@ from hyops_gitops.move.write_moves import (
 )
 from hyops_gitops.plan.limits import attested, guarded
 from hyops_gitops.validate.validation import Validation
+
+_PLAIN = re.compile(r"[a-z0-9._-]+")  # what a file has byte by byte, but for what `SourceTree.mentioning` adds
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +76,11 @@ def choose_moves(
     Raises:
         UsageError: no such site, environment or name.
     """
-    _check_places(request, validation)
+    contracts = _at_origin(request.origin, validation)
+    _check_places(request, contracts, validation)
     include = tuple(str(named_contract(validation, name).name) for name in request.include)
     hold = {str(named_contract(validation, name).name): reason for name, reason in request.hold.items()}
-    moves, skipped = _selected(validation.contracts, replace(request, include=include, hold=hold))
+    moves, skipped = _selected(contracts, replace(request, include=include, hold=hold))
     holds = tuple(DeclaredHold(name, reason) for name, reason in hold.items())
     return moves, (*skipped, *_invalid(validation, request.environment)), holds
 
@@ -106,8 +110,26 @@ def failover(request: FailoverRequest, options: CommitOptions, workspace: Worksp
     return write_or_commit(result, selection.changes, text, words, replace(options, declared=declared), workspace)
 
 
+def _at_origin(origin: str, validation: Validation) -> Mapping[EndpointName, Contract | None]:
+    """Every valid contract by path; None: unread, for it lacks the site.
+
+    Of what was valid when it was applied last, those are read whose files have the site's name, or may hide it.
+    """
+    if validation.about is None or not _PLAIN.fullmatch(origin):
+        return {contract.name: contract for contract in validation.contracts}
+    zone = validation.authority.zone if validation.authority else ""
+    known = {contract.path: contract for contract in validation.looked_at}
+    unread = set(validation.files.layout.contracts) - validation.about
+    named = unread & validation.files.tree.mentioning({origin})
+    found = {**known, **{path: validation.contract(path) for path in named}}
+    if not all(found.values()):  # one is not valid by itself
+        return {contract.name: contract for contract in validation.contracts}
+    names = ((path, endpoint_name_of_path(path, zone)) for path in sorted(unread | known.keys()))
+    return {name: found.get(path) for path, name in names if name is not None}
+
+
 def _selected(
-    contracts: Iterable[Contract], request: FailoverRequest
+    contracts: Mapping[EndpointName, Contract | None], request: FailoverRequest
 ) -> tuple[tuple[Move, ...], tuple[SkippedEndpoint, ...]]:
     """The endpoints of a site that move, and those that stay.
 
@@ -116,12 +138,12 @@ def _selected(
     """
     moves: list[Move] = []
     skipped: list[SkippedEndpoint] = []
-    for contract in contracts:
-        if request.environment not in (None, contract.name.environment):
+    for endpoint, contract in contracts.items():
+        if request.environment not in (None, endpoint.environment):
             continue
-        name = str(contract.name)
-        reason = _stays(contract, request)
-        if reason is None:
+        name = str(endpoint)
+        reason = _stays(name, contract, request)
+        if contract is not None and not reason:
             moves.append(move_of(contract, contract.sites[request.to]))
         elif name in request.include:
             raise UsageError(f"cannot include {name}: it {reason}", code="cannot-include")
@@ -130,13 +152,12 @@ def _selected(
     return tuple(moves), tuple(skipped)
 
 
-def _stays(contract: Contract, request: FailoverRequest) -> str | None:
-    """The reason that an endpoint stays, None when it moves."""
-    name = str(contract.name)
+def _stays(name: str, contract: Contract | None, request: FailoverRequest) -> str:
+    """The reason that an endpoint stays, "" when it moves."""
     if name in request.hold:
         return f"is held: {request.hold[name]}"
-    if not contract.sites:
-        return "has no endpoint_sites"
+    if contract is None or request.origin not in contract.sites:
+        return f"has no site {request.origin}"
     if contract.active_site != request.origin:
         return f"is active at {contract.active_site}"
     if request.to not in contract.sites:
@@ -144,15 +165,19 @@ def _stays(contract: Contract, request: FailoverRequest) -> str | None:
     if not contract.cutover_required and name not in request.include:
         publisher = f", by {contract.source}" if contract.source else ""
         return f"need not move (endpoint_cutover_required: false{publisher}); --include {name} takes it along"
-    return None
+    return ""
 
 
-def _check_places(request: FailoverRequest, validation: Validation) -> None:
+def _check_places(
+    request: FailoverRequest, contracts: Mapping[EndpointName, Contract | None], validation: Validation
+) -> None:
     """Refuse unknown sites and environments, so that slips show."""
     authority = validation.authority
     if authority is None:
         return
-    sites = {site for contract in validation.contracts for site in contract.sites}
+    sites = {site for contract in contracts.values() if contract for site in contract.sites}
+    if not sites >= {request.origin, request.to}:
+        sites = {site for contract in validation.contracts for site in contract.sites}
     for site in (request.origin, request.to):
         if site not in sites:
             raise UsageError(f"no endpoint has a site {site!r}", code="no-site", hint=suggestion(site, sites, "sites"))

@@ -5,12 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from hyops_gitops.core.canonical import sha256_hex
-from hyops_gitops.core.tree import manifest_sha256
-from hyops_gitops.log.entries import Unchanged
-from hyops_gitops.log.parts import AuthorityRef, ContractsRef
 from hyops_gitops.log.workspace import ManagedZone
 from hyops_gitops.validate.validation import Validation
+from tests.support.valid_at import record
 from tests.support.world import World
 
 FIRST, SECOND = "endpoints/prod/first.yaml", "endpoints/prod/second.yaml"
@@ -23,16 +20,6 @@ def world(tmp_path: Path) -> World:
     made.contract("second", "10.0.0.2")
     made.commit("Second")
     return made
-
-
-def record(world: World, rules: str | None, *, outside: bool = False) -> None:
-    """Let the log say that the contracts at HEAD ask for nothing new, and by which rules they are valid."""
-    zone = world.wiring().at("HEAD").zone()
-    writer = zone.entry_writer()
-    log, files = zone.newest(writer), zone.revision.files
-    contracts = ContractsRef(zone.commit, manifest_sha256(files), rules)
-    authority = AuthorityRef(sha256_hex(files[zone.authority.path]), outside_commit=outside)
-    writer.append(log, Unchanged(contracts, authority, ()), log.observed, log.state)
 
 
 def seen(world: World, change: Callable[[ManagedZone], None] = lambda _: None) -> Validation:

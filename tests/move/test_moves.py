@@ -210,7 +210,7 @@ def test_a_failover_moves_what_has_to_and_says_why_the_rest_stays(clone: Clone) 
     ]
     reasons = {one["name"].split(".")[0]: one["reason"] for one in ran.document["skipped"]}  # type: ignore[attr-defined]
     assert reasons == {
-        "alone": "has no endpoint_sites",
+        "alone": "has no site onprem",
         "away": "is active at gcp",
         "stable": "need not move (endpoint_cutover_required: false, by platform/thing); "
         "--include stable.prod.x.internal takes it along",

@@ -474,6 +474,7 @@ def test_more_than_a_log_could_have_is_not_read(
 def test_trees_that_stand_for_any_number_of_files_are_not_listed(clone: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hyops_gitops.adapters.git.tree_objects.MAX_ENTRIES", 5_000)
     line = f"100644 blob {clone.git('hash-object', '-w', '--stdin', stdin='x')}\t"
+    tree = ""
     for _ in range(12):
         tree = clone.git("mktree", stdin="".join(f"{line}{name}\n" for name in "abcdefghij"))
         line = f"040000 tree {tree}\t"
