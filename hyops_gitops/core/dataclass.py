@@ -9,6 +9,7 @@ import operator
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field, FrozenInstanceError
 from reprlib import recursive_repr
+from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 _Values = Callable[[object], object]
@@ -86,7 +87,11 @@ def _init(of: type, fields: Sequence[Field[object]], *, frozen: bool, slots: boo
             arguments.append(f"{name}{'=MADE' if f'make_{name}' in known else missing}")
         elif value == name or (value.startswith("default_") and not slots):
             continue
-        lines.append(f"put(self, {name!r}, {value})" if frozen else f"self.{name} = {value}")
+        if frozen and isinstance(slot := getattr(of, name, None), MemberDescriptorType):
+            known[f"put_{name}"] = slot.__set__  # finds no name in the class: half the time
+            lines.append(f"put_{name}(self, {value})")
+        else:
+            lines.append(f"put(self, {name!r}, {value})" if frozen else f"self.{name} = {value}")
     if hasattr(of, "__post_init__"):
         lines.append("self.__post_init__()")
     made: dict[str, Callable[..., None]] = {}

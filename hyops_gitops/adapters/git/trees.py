@@ -61,7 +61,11 @@ class CommitTree(SourceTree):
 
     def files(self) -> list[SourceFile]:
         """Every file, sorted; links, submodules and large files unread."""
-        return list(read_leaves(self.git, self._leaves()).values())
+        return list(self._files)
+
+    @cached_property
+    def _files(self) -> tuple[SourceFile, ...]:
+        return tuple(read_leaves(self.git, self._leaves()).values())
 
     def paths(self) -> PathList:
         """The path of every file, sorted."""
