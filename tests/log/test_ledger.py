@@ -5,14 +5,20 @@ from dataclasses import replace
 
 import pytest
 
+from hyops_gitops.core.damage import Damage, DamageKind
 from hyops_gitops.core.errors import InvalidData
+from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.server_report import ServerReport
-from hyops_gitops.log.admin_entries import Compromised, Gap, TrustChange
+from hyops_gitops.log.admin_entries import Compromised, Gap, Reconcile, TrustChange
+from hyops_gitops.log.entries import Refusal, ZoneDrift
 from hyops_gitops.log.envelope import EntryList
-from hyops_gitops.log.ledger import Ledger
-from hyops_gitops.log.parts import Retirement
+from hyops_gitops.log.ledger import DamageLeft, Ledger
+from hyops_gitops.log.parts import RecordedRefusal, Retirement
+from tests.golden.values import ADOPTED
 from tests.log.test_verify_log import TRUST_BOB, UNCHANGED, long_log
-from tests.support.paper import ADA, BOB, COMMIT, MAIN, START, ZONE, Paper, change
+from tests.support.paper import ADA, AUTHORITY, BOB, COMMIT, CONTRACTS, HASH, MAIN, START, ZONE, Paper, change
+
+NS1 = ServerReport("secondary", "ns1", "127.0.0.1:53", "converged", 5)
 
 
 def fold(log: Paper) -> Ledger:
@@ -67,10 +73,84 @@ def test_what_a_stolen_key_signed_is_in_doubt_wherever_the_fold_was_continued() 
     assert fold(log.add(UNCHANGED, key=ADA, namespace=MAIN)).doubtful == (3, 5, 8)
 
 
+def test_drift_counts_until_something_is_applied() -> None:
+    log = Paper.started().intend(change("a", None, "10.0.0.1")).finish()
+    digests = log.digests()
+    ledger = fold(log.add(ZoneDrift(COMMIT, digests, digests, ())))
+    assert (ledger.drift, ledger.left_by, ledger.went_back) == (4, 4, ())
+    ledger = fold(log.add(ZoneDrift(COMMIT, digests, digests, (), restored=True)))
+    assert (ledger.drift, ledger.left_by, ledger.went_back) == (
+        5,
+        4,
+        (5,),
+    )  # a zone that went back is not as it was meant
+    ledger = fold(log.intend(change("a", "10.0.0.1", "10.0.0.2")).finish(outcome="failed"))
+    assert (ledger.drift, ledger.left_by, ledger.went_back) == (5, 4, (5,))
+    ledger = fold(log.intend(change("a", "10.0.0.1", "10.0.0.2")).finish())
+    assert (ledger.drift, ledger.left_by, ledger.went_back) == (None, 9, ())
+
+
+def test_a_refusal_is_known_until_the_next_result_or_merge_without_changes() -> None:
+    refusal = Refusal(CONTRACTS, AUTHORITY, (), (RecordedRefusal("drift", None, "why"),), (), ())
+    log = Paper.started().add(refusal)
+    assert fold(log).refusal == 2
+    assert fold(log.add(UNCHANGED)).refusal is None
+    assert fold(log.add(refusal)).refusal == 4
+    assert fold(log.intend(change("a", None, "10.0.0.1"))).refusal == 4
+    assert fold(log.finish(outcome="failed")).refusal is None
+
+
+def test_damage_is_left_until_each_of_its_names_is_rewritten() -> None:
+    twice = tuple(Damage(DamageKind.EQUAL_RECORDS, f"{name}.{ZONE}", ()) for name in ("b", "a", "b"))
+    log = Paper.started().intend(change("a", None, "10.0.0.1")).finish(damage=twice)
+    assert fold(log).damage == DamageLeft(3, (f"a.{ZONE}", f"b.{ZONE}"))
+    assert fold(log.intend(change("c", None, "10.0.0.1")).finish()).damage == DamageLeft(3, (f"a.{ZONE}", f"b.{ZONE}"))
+    assert fold(log.intend(change("a", "10.0.0.1", "10.0.0.2")).finish()).damage == DamageLeft(3, (f"b.{ZONE}",))
+    assert stored(fold(log)) == fold(log)
+    assert fold(log.intend(change("b", None, "10.0.0.2")).finish()).damage is None
+    digests = log.digests()
+    assert fold(log.add(ZoneDrift(COMMIT, digests, digests, (), damage=twice[:1]))).damage == DamageLeft(
+        10, (f"b.{ZONE}",)
+    )
+    assert fold(log.add(ZoneDrift(COMMIT, digests, digests, ()))).damage == DamageLeft(10, (f"b.{ZONE}",))
+
+
+def test_the_serial_is_that_of_the_newest_result() -> None:
+    log = Paper.started().intend(change("a", None, "10.0.0.1"))
+    log.finish(after=replace(log.digests(log.after(change("a", None, "10.0.0.1"))), serial=7))
+    assert fold(log).serial == 7
+    log.intend(change("b", None, "10.0.0.1")).finish(outcome="failed", after=replace(log.digests(), serial=9))
+    assert fold(log).serial == 9
+
+
+def test_a_segment_that_was_brought_in_moves_the_anchor_and_ends_what_went_back() -> None:
+    log = Paper.started().intend(change("a", None, "10.0.0.1")).finish().add(replace(UNCHANGED, caught_up=(NS1,)))
+    log.add(ZoneDrift(COMMIT, log.digests(), log.digests(), (), restored=True))
+    left = fold(log)
+    reviewed = fold(log.add(Reconcile("s1", 2, HASH, "bob")))
+    assert (reviewed.reconciles, reviewed.anchor, reviewed.went_back) == ((6,), left.anchor, (5,))
+    nothing = fold(log.add(Reconcile("s1", 2, HASH, "", replace(ADOPTED, anchor=None))))
+    assert (nothing.reconciles, nothing.anchor, nothing.went_back, nothing.left_by) == ((6, 7), left.anchor, (), 7)
+    assert nothing.reports == (4,)
+    adopted = fold(log.add(Reconcile("s1", 2, HASH, "", replace(ADOPTED, anchor=Anchor(2, HASH, "s1")))))
+    assert (adopted.anchor, adopted.reports) == (Anchor(2, HASH, "s1"), ())
+
+
+def test_what_says_which_keys_count_and_what_the_thief_signed() -> None:
+    log = Paper.started().add(TRUST_BOB).add(UNCHANGED).add(UNCHANGED, by="bob", key=BOB).add(UNCHANGED)
+    assert fold(log).trust == (1, 2)
+    log.add(TrustChange(COMMIT, (), (), (Compromised(ADA, 4),), "stolen"), by="bob", key=BOB)
+    assert (fold(log).trust, fold(log).doubtful) == ((1, 2, 6), (5,))
+    log.add(TrustChange(COMMIT, (), (), (Compromised(ADA, 9),), "later than that"), by="bob", key=BOB)
+    assert (fold(log).stolen, fold(log).doubtful) == ({ADA: 4}, (5,))  # no later word clears an entry
+
+
 @pytest.mark.parametrize(
     "damage",
     [
         {"version": 0},
+        {"damage": {"entry": 99, "names": ["a"]}},
+        {"recorded": 0},
         {"count": 0},
         {"open_intent": 99},
         {"applied": [1]},

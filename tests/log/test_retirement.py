@@ -12,7 +12,7 @@ from hyops_gitops.core.server_report import RecordedAnswer, ServerReport, Server
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.log.log import Applied
 from hyops_gitops.log.parts import Retirement
-from hyops_gitops.log.retirement import cached_until, judged, retirements, ttl_notes
+from hyops_gitops.log.retirement import Observed, cached_until, judged, meets, retirements, ttl_notes
 from hyops_gitops.plan.plan import Action, Change
 
 ACCEPTED = datetime(2026, 1, 10, 12, 0, tzinfo=UTC)
@@ -49,6 +49,65 @@ def test_the_old_ttl_counts_from_the_last_authority_server() -> None:
 def resolver(rdata: str, rcode: str = "NOERROR", verdict: ServerVerdict = "stale") -> ServerReport:
     answer = RecordedAnswer(NAME, "A", rcode, 9, (rdata,) if rdata else ())
     return ServerReport("resolver", "clients", "127.0.0.1:53", verdict, None, (answer,))
+
+
+NEW, OLD, BOTH = ("10.0.0.2",), ("10.0.0.1",), ("10.0.0.1", "10.0.0.2")
+CREATED = replace(move(300), action=Action.CREATE, before=None)
+DELETED = replace(move(300), action=Action.DELETE, after=None)
+GONE = replace(DELETED, before=None)
+
+
+@pytest.mark.parametrize(
+    ("change", "answer", "by_authority", "by_cache"),
+    [
+        (move(300), None, False, False),
+        (move(300), ("SERVFAIL", 60, NEW), False, False),
+        (move(300), ("NOERROR", 60, NEW), True, True),
+        (move(300), ("NOERROR", 59, NEW), False, True),  # a cache counts down
+        (move(300), ("NOERROR", 60, OLD), False, False),
+        (move(300), ("NOERROR", 60, BOTH), False, False),
+        (CREATED, ("NOERROR", 60, NEW), True, True),
+        (DELETED, ("NXDOMAIN", None, ()), True, True),
+        (DELETED, ("NOERROR", 300, OLD), False, False),
+        (DELETED, ("NOERROR", 300, NEW), True, True),  # of a wildcard
+        (GONE, ("NOERROR", 300, OLD), True, True),
+    ],
+)
+def test_which_answers_show_a_change(
+    change: Change, answer: Observed | None, *, by_authority: bool, by_cache: bool
+) -> None:
+    assert meets(change, answer, authoritative=True) is by_authority
+    assert meets(change, answer, authoritative=False) is by_cache
+
+
+def test_several_resolvers_and_servers_are_named_one_by_one() -> None:
+    behind = [replace(server("secondary", None), name=name) for name in ("ns1", "ns2")]
+    (late,) = retirements((move(300),), ACCEPTED, behind, lambda _: ())
+    assert late.why == "secondary ns1 is stale, secondary ns2 is stale and may still serve the old answer"
+    caches = [replace(resolver("10.0.0.1"), name=name) for name in ("one", "two")]
+    (held,) = retirements((move(300),), ACCEPTED, [server("primary", 0), *caches], lambda _: ())
+    assert held.why == "resolver one, resolver two still gives the old answer"
+
+
+def test_only_resolvers_say_that_the_authority_was_not_asked() -> None:
+    (asked,) = retirements((move(300),), ACCEPTED, [server("resolver", None)], lambda _: ())
+
+    assert (asked.name, asked.after, asked.why) == (NAME, None, "no authority server was asked")
+
+
+def test_the_past_and_the_drift_are_asked_for_by_name() -> None:
+    names: list[str] = []
+
+    def nothing(name: str) -> Sequence[Applied]:
+        names.append(name)
+        return ()
+
+    def none_left(name: str) -> Sequence[tuple[datetime, int]]:
+        names.append(name)
+        return ()
+
+    retirements((move(300),), ACCEPTED, [server("primary", 0)], nothing, none_left)
+    assert names == [NAME, NAME]
 
 
 def test_it_is_unknown_while_a_resolver_is_seen_to_give_the_old_answer() -> None:
