@@ -60,7 +60,8 @@ def make_proposal(request: PlanRequest, workspace: Workspace) -> Proposal:
     """
     planned = workspace.at(request.revision) if request.revision else workspace.here()
     head = planned.commit
-    dirty = request.revision is None and bool(workspace.history.dirty_paths())
+    is_clean = request.revision is not None or planned.tree.is_at(head)
+    dirty = not is_clean and bool(workspace.history.dirty_paths())
     basis = _basis(request, planned, workspace, dirty=dirty)
     validation, authority, log = basis.validation, basis.authority, basis.log
     past = _past(log, validation, workspace)

@@ -332,6 +332,6 @@ def _expired(log: Log, seen: Collection[Key], now: datetime) -> list[Key]:
     def written(seq: int, segment: str | None) -> datetime | None:
         if segment is not None:
             return taken_in.get(segment)
-        return log.entries.part(seq, "").envelope.time if seq <= len(log.entries) else None
+        return log.entries.outline(seq).envelope.time if seq <= len(log.entries) else None
 
     return expired_markers(seen, log.zone, written, now)

@@ -19,6 +19,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Self, TypeVar
 
+from hyops_gitops.core.canonical import sha256_hex
+
 _Key = tuple[str, str]  # owner name, type
 
 V = TypeVar("V")
@@ -36,7 +38,7 @@ _HEAD = re.compile(rb"^([^ ]+) [0-9]+ IN ([^ ]+)", re.MULTILINE)
 class LineMap(Mapping[_Key, V]):
     """A mapping over canonical lines, or over objects."""
 
-    __slots__ = ("_asked", "_data", "_objects", "_odd", "_plain", "_types")
+    __slots__ = ("_asked", "_data", "_digest", "_objects", "_odd", "_plain", "_types")
 
     def __init__(
         self,
@@ -49,6 +51,7 @@ class LineMap(Mapping[_Key, V]):
         self._data = data
         self._odd: Mapping[_Key, V] | None = None if data is None else odd or {}  # None: made of objects
         self._plain = True if data is not None else None  # whether each line says what its key is; None: not known
+        self._digest = ""  # of the lines, once it was asked for
         self._asked = 0  # values made of lines
         self._types: dict[str, list[str]] | None = None  # of each name, where it was asked for
 
@@ -74,6 +77,11 @@ class LineMap(Mapping[_Key, V]):
             lines = sorted(line for value in self._all().values() for line in self.write(value))
             self._data = "".join(f"{line}\n" for line in lines).encode()
         return self._data
+
+    def digest(self) -> str:
+        """SHA-256 of the lines, 64 lower-case hex digits."""
+        self._digest = self._digest or sha256_hex(self.data)
+        return self._digest
 
     @property
     def is_plain(self) -> bool:
@@ -108,10 +116,21 @@ class LineMap(Mapping[_Key, V]):
     def __len__(self) -> int:
         if self._objects is not None:
             return len(self._objects)
+        lines = self.data.split(b"\n")[:-1]
+        if not self._odd and len({line.partition(b" ")[0] for line in lines}) == len(lines):
+            return len(lines)  # a name has one
         heads = set(_HEAD.findall(self.data))
         return len(heads) + sum(
             (name.encode() + b".", rrtype.encode()) not in heads for name, rrtype in self._odd or ()
         )
+
+    def has_at_least(self, count: int) -> bool:
+        """Whether there are so many, which takes less than to count all."""
+        names, at = set[bytes](), 0
+        while self._objects is None and len(names) < count and at < len(self.data):
+            names.add(self.data[at : self.data.index(b" ", at)])
+            at = _after(self.data, at)
+        return len(names) >= count or len(self) >= count
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, type(self)) and self._odd == other._odd == {} and self._data == other._data:

@@ -55,6 +55,10 @@ class SourceTree(ABC):
         """
         return differing({file.path: file for file in self.files()}, {file.path: file for file in other.files()})
 
+    def is_at(self, commit: str) -> bool:  # noqa: ARG002 - for those that know
+        """Whether it surely is what a commit has; False: unknown."""
+        return False
+
     def manifest_sha256(self) -> str:
         """The digest of the tree's manifest."""
         return manifest_sha256(contents_of(self.files()))

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import field, replace
 from itertools import pairwise
 
-from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.line_map import OWNER, TTL, LineMap, changed_lines, is_canonical
@@ -251,12 +250,12 @@ class Zone:
 
     def digest(self) -> str:
         """SHA-256 of `data`, 64 lower-case hex digits."""
-        return sha256_hex(self.data)
+        return self.rrsets.digest()
 
     def digest_at(self, like: "Zone") -> str:
         """The digest of those RRsets alone that another zone has."""
         keys = [key for key in self.differing(like) if key in like.rrsets]
-        return sha256_hex(like.rrsets.replaced({key: self.rrsets.get(key) for key in keys}).data)
+        return like.rrsets.replaced({key: self.rrsets.get(key) for key in keys}).digest()
 
     def without(self, keys: Iterable[Key]) -> "Zone":
         """This zone less those RRsets."""

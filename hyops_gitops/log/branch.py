@@ -216,7 +216,8 @@ def _checkpoint(
         ledger = Ledger.from_json(last.ledger)
         pinned = decode_about(files.get(entry_path(last.zone, ledger.count), b""), "").envelope.files
         paths = (path, zone_path(last.zone), LOG_PAGE, folder_page(last.zone, ledger.count))
-        derived = dict(snapshot.earlier(last.commit, paths))
+        derived = {path: files[path] for path in paths if path in same and path in files}
+        derived |= snapshot.earlier(last.commit, [path for path in paths if path not in derived])
     except InvalidData:
         return None
     entries = (entry_path(last.zone, seq) for seq in range(1, ledger.count + 1))

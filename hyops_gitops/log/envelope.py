@@ -228,12 +228,13 @@ BlobReader = Callable[[Sequence[int]], Sequence[bytes]]  # of entries' bytes, by
 class EntryList(Sequence[Entry]):
     """Entries from number 1 on, decoded when used."""
 
-    __slots__ = ("_blobs", "_decoded", "_outlines", "_parts", "_read")
+    __slots__ = ("_about", "_blobs", "_decoded", "_outlines", "_parts", "_read")
 
     def __init__(self, blobs: Iterable[bytes] = ()) -> None:
         self._blobs: list[bytes | None] = list(blobs)
         self._decoded: dict[int, Entry] = {}
         self._outlines: dict[int, Entry] = {}
+        self._about: dict[tuple[int, str], Entry] = {}
         self._parts: Counter[int] = Counter()  # how often a part of an entry was decoded
         self._read: BlobReader | None = None
 
@@ -278,6 +279,7 @@ class EntryList(Sequence[Entry]):
         longer._blobs, longer._read = list(self._blobs), self._read
         longer._decoded.update(self._decoded)
         longer._outlines.update(self._outlines)
+        longer._about.update(self._about)
         longer.append(data, entry)
         return longer
 
@@ -316,10 +318,13 @@ class EntryList(Sequence[Entry]):
         """An entry, for what it says of one name."""
         at = number - 1
         blob = self._bytes([at])[0]
+        if (at, name) in self._about:
+            return self._about[(at, name)]
         if at in self._decoded or len(blob) < _LONG or self._parts[at] >= _PARTS:
             return self[at]
         self._parts[at] += 1
-        return decode_about(blob, name)
+        self._about[(at, name)] = part = decode_about(blob, name)
+        return part
 
     def parts_about(self, name: str) -> Iterator[Entry]:
         """As `mentioning`, each for what it says of this name."""

@@ -14,6 +14,7 @@ from hyops_gitops.core.names import endpoint_name_of_path
 from hyops_gitops.core.zone import Key, RRset, Zone
 
 _Value = TypeVar("_Value")
+_MANY = 1000  # names for which all of ours are listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,9 @@ class Desired:
         if self._unread is None:
             return ()
         differing = {name for name, _ in self.recorded.zone.rrsets.differing(observed.rrsets)}
-        return differing & self.recorded.names() if differing else ()
+        if len(differing) > _MANY:
+            return differing & self.recorded.names()
+        return {name for name in differing if self.recorded_at(name)}
 
 
 def by_name(values: Mapping[Key, _Value]) -> Callable[[str], Mapping[str, _Value]]:

@@ -107,7 +107,6 @@ def cap_refusals(
 ) -> Iterator[GuardRefusal]:
     """A refusal for each cap that the changes exceed."""
     tally = count(changes, contract)
-    managed = len(recorded.entries)
     counted = tally.replaced + tally.deleted
     for guard, number, limit, what in (
         ("max-replaces", tally.replaced, limits.max_replaces, "endpoints would be replaced"),
@@ -117,10 +116,14 @@ def cap_refusals(
         if number > limit:
             message = f"{number} {what}, policy.{guard.replace('-', '_')} allows {limit}"
             yield GuardRefusal.overridable(guard, None, message)
-    if managed >= PERCENT_APPLIES_FROM and counted * 100 > limits.max_change_percent * managed:
+    percent = limits.max_change_percent
+    if not counted or (percent and recorded.entries.has_at_least(-(-counted * 100 // percent))):
+        return
+    managed = len(recorded.entries)
+    if managed >= PERCENT_APPLIES_FROM and counted * 100 > percent * managed:
         share = counted * 100 // managed
         message = f"{counted} of {managed} managed RRsets ({share} %) would change, "
-        message += f"policy.max_change_percent allows {limits.max_change_percent} %"
+        message += f"policy.max_change_percent allows {percent} %"
         yield GuardRefusal.overridable("max-change-percent", None, message)
 
 

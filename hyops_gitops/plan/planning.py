@@ -192,7 +192,16 @@ def _count_unmanaged(inputs: Inputs, names: Iterable[_Name], changes: Iterable[C
     entries, observed = inputs.recorded.entries, inputs.observed.rrsets
     missing = sum(len(name.recorded.keys() - name.observed.keys()) for name in names)
     taken = sum(key not in entries and key in observed for key in {change.key for change in changes})
-    return len(observed) - (len(entries) - missing) - taken
+    return _surplus(inputs) + missing - taken
+
+
+def _surplus(inputs: Inputs) -> int:
+    """How many more RRsets are observed than are ours."""
+    entries, ours, observed = inputs.recorded.entries, inputs.recorded.zone.rrsets, inputs.observed.rrsets
+    if inputs.unread is None or ours.canonical is None or observed.canonical is None:
+        return len(observed) - len(entries)
+    differing = set(ours.differing(observed))  # what is in one alone is among them
+    return sum(key in observed for key in differing) - sum(key in entries for key in differing)
 
 
 _Outcome = Change | Drift | GuardRefusal

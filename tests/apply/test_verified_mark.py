@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from hyops_gitops.adapters.git.snapshot import GitSnapshot
 from hyops_gitops.adapters.ssh.signing import SshVerifier
 from hyops_gitops.apply.preview import PlanRequest, make_proposal
 from hyops_gitops.core.errors import Refused
-from hyops_gitops.log.envelope import entry_path
+from hyops_gitops.log.envelope import decode_about, entry_path
 from hyops_gitops.log.log import state_path, zone_path
 from tests.support.site import Site
 
@@ -112,6 +112,23 @@ def test_a_rewritten_file_is_found_all_the_same(site: Site, path: str, change: C
         site.apply()
     assert refused.value.guard == "evidence-invalid"
     assert mark_of(site).read_bytes() == mark
+
+
+@pytest.mark.parametrize("seq", [2, 3])
+def test_a_rewritten_line_that_no_outline_has_is_found_all_the_same(
+    site: Site, monkeypatch: pytest.MonkeyPatch, seq: int
+) -> None:
+    monkeypatch.setattr("hyops_gitops.log.envelope._LONG", 0)
+    signatures_checked(site)
+    path = entry_path(site.world.zone, seq)  # the first apply: its changes, and the answers
+    before = site.world.evidence(path)
+    changed = before.replace(b'"type":"A"', b'"type":"B"', 1)
+    outlines = [replace(decode_about(content, ""), sha256="") for content in (before, changed)]
+    assert (before != changed, outlines[0]) == (True, outlines[1])
+    site.world.rewrite_evidence({path: changed})
+    with pytest.raises(Refused) as refused:
+        signatures_checked(site)
+    assert refused.value.guard == "evidence-invalid"
 
 
 def test_other_signers_void_it(site: Site) -> None:

@@ -80,6 +80,8 @@ def test_a_zone_of_lines_answers_as_one_of_objects(
         assert same == first
         assert (same.data, same.digest(), same.lines()) == (first.data, first.digest(), first.lines())
         assert (len(same.rrsets), set(same.rrsets)) == (len(first.rrsets), set(first.rrsets))
+        for count in (0, len(first.rrsets), len(first.rrsets) + 1):
+            assert same.rrsets.has_at_least(count) == first.rrsets.has_at_least(count) == (count <= len(first.rrsets))
         assert (same.names(), same.by_name()) == (first.names(), first.by_name())
         for key in (*first.rrsets, *keys):
             assert (key in same.rrsets, same.rrsets.get(key)) == (key in first.rrsets, first.rrsets.get(key))

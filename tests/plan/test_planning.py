@@ -3,12 +3,14 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hyops_gitops.core.contract import Contract, Target, TargetType
 from hyops_gitops.core.guards import Override, overridable_guards
 from hyops_gitops.core.managed import Managed, ManagedSet
 from hyops_gitops.core.zone import RRset, Zone
-from hyops_gitops.plan.desired import leads_to
+from hyops_gitops.plan.desired import Unread, leads_to
 from hyops_gitops.plan.limits import Limits
 from hyops_gitops.plan.plan import Action, Plan
 from hyops_gitops.plan.planning import Inputs, Verdict, make_plan, verdict
@@ -211,6 +213,31 @@ def test_only_what_is_neither_ours_nor_touched_is_unmanaged() -> None:
     text = RRset.of(NAME, "TXT", 60, ['"x"'])
     assert plan([host("10.0.0.1")], [host("10.0.0.1")], [ONE, text]).unmanaged == 1
     assert plan([], [host("10.0.0.1")], [ONE, text]).unmanaged == 1  # the address is adopted
+
+
+_RRSETS = st.builds(
+    lambda label, rrtype, text: RRset.of(f"{label}.{APEX}", rrtype, 60, [text if rrtype == "A" else f'"{text}"']),
+    st.sampled_from("abcdef"),
+    st.sampled_from(["A", "TXT"]),
+    st.sampled_from(["10.0.0.1", "10.0.0.2"]),
+)
+
+
+@given(st.lists(_RRSETS, max_size=8), st.lists(_RRSETS, max_size=8))
+def test_what_is_unmanaged_is_counted_alike_where_contracts_were_not_read(
+    ours: list[RRset], others: list[RRset]
+) -> None:
+    recorded = ManagedSet.of(APEX, (Managed(rrset, "endpoints/prod/s.yaml") for rrset in ours if rrset.type == "A"))
+    observed = Zone.of(APEX, (*others, *(rrset for rrset in ours if rrset.rdata == ("10.0.0.1",))))
+    whole = Inputs(recorded, (), {}, observed, LOOSE)
+    lines = replace(
+        whole,
+        recorded=ManagedSet.parse(APEX, recorded.data),
+        observed=Zone.parse(APEX, observed.data),
+        unread=Unread(lambda _: None, frozenset(), there=True),
+    )
+    expected = len([key for key in observed.rrsets if key not in recorded.entries])
+    assert make_plan(lines).unmanaged == make_plan(replace(lines, unread=None)).unmanaged == expected
 
 
 @pytest.mark.parametrize("rrtype", ["NS", "DNAME"])

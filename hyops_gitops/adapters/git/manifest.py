@@ -7,7 +7,6 @@ an apply believes it, `audit` and `evidence verify` do not look at it. docs/adr/
 
 import contextlib
 import re
-from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -99,11 +98,23 @@ def _brought_up(tree: SourceTree, kept: _Kept, at: Callable[[str], SourceTree]) 
 
 def with_files(lines: bytes, files: Mapping[str, SourceFile | None]) -> bytes:
     """A manifest with these files replaced; None for what is gone."""
-    kept = lines.splitlines(keepends=True)
-    for path, file in files.items():
-        named = path.encode() + b"\n"
-        at = bisect_left(kept, named, key=lambda line: line[_PATH_AT:])
-        end = at + (at < len(kept) and kept[at][_PATH_AT:] == named)
-        made = manifest_line(path, file.content) if file is not None and file.content is not None else None
-        kept[at:end] = [made] if made is not None else []
-    return b"".join(kept)
+    pieces, done = [], 0
+    for path, file in sorted(files.items()):
+        named = path.encode()
+        start = _place(lines, named)
+        pieces.append(lines[done:start])
+        if file is not None and file.content is not None:
+            pieces.append(manifest_line(path, file.content))
+        is_there = lines.startswith(named + b"\n", start + _PATH_AT)
+        done = lines.index(b"\n", start) + 1 if is_there else start
+    return b"".join((*pieces, lines[done:]))
+
+
+def _place(lines: bytes, path: bytes) -> int:
+    """Where the line of a path is, or would be."""
+    low, high = 0, len(lines)
+    while low < high:
+        start = lines.rfind(b"\n", low, (low + high) // 2) + 1 or low
+        end = lines.index(b"\n", start)
+        low, high = (end + 1, high) if lines[start + _PATH_AT : end] < path else (low, start)
+    return low

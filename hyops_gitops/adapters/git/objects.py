@@ -6,6 +6,7 @@ when they are asked for, never remembered; so are objects that were written sinc
 
 import atexit
 import contextlib
+import fcntl
 import os
 import select
 import signal
@@ -21,7 +22,7 @@ from hyops_gitops.core.errors import HyopsError, OutsideFailure
 
 _AT_ONCE = 64  # questions under way: their lines fit into a pipe
 _MOST = 4  # processes kept; a command needs one, and another for objects in a scratch folder
-_PIECE = 1 << 16
+_PIECE = 1 << 20
 _NEAR = 8  # first parents to look at before git is asked
 _NO = (b" missing", b" ambiguous", b" submodule")
 
@@ -127,6 +128,8 @@ class _Reader:
         self._read = b""
         self._words = b""  # on standard error, which has to be read or git would wait
         os.set_blocking(_descriptor(self._process.stderr), False)
+        with contextlib.suppress(AttributeError, OSError):  # not on every system, and not for every user
+            fcntl.fcntl(_descriptor(self._process.stdout), fcntl.F_SETPIPE_SZ, _PIECE)
 
     def ask(self, names: Sequence[str], limit: int | None, most: int | None) -> list[GitObject | None]:
         """The objects by these names, in their order."""

@@ -87,10 +87,13 @@ class GitWorkTree(SourceTree):
         listing = self._listing
         if listing is None or not isinstance(other, CommitTree) or other.git.root != self.root:
             return super().changed(other)
-        options = ("--cached", "--name-only", "-z", "--no-renames", "--relative", "--ignore-submodules=none")
-        indexed = listing.git.output("diff-index", *options, other.commit, "--", *ROOTS)
-        asked = listing.doubtful | {shown(path) for path in indexed.split(b"\0")[:-1]}
+        asked = listing.doubtful | {*listing.indexed_otherwise(other.commit)}
         return differing(self.read(asked), other.read(asked))
+
+    def is_at(self, commit: str) -> bool:
+        """Whether it surely is what a commit has; False: unknown."""
+        listing = self._listing
+        return listing is not None and not listing.doubtful and not any(listing.indexed_otherwise(commit))
 
     def mentioning(self, texts: Collection[str]) -> frozenset[str]:
         """Files that hold one of these texts, or may hide one."""
@@ -166,6 +169,12 @@ class _Listing:
             doubtful.update(path for path in (*indexed, *tags) if path.startswith(links))
         odd = {path: source for path, source in found.items() if source.problem != _LINK}
         return cls(git, indexed, tags, leaves, frozenset({*doubtful, *odd} - nested), nested, odd)
+
+    def indexed_otherwise(self, commit: str) -> Iterator[str]:
+        """The paths that the index has otherwise than a commit."""
+        options = ("--cached", "--name-only", "-z", "--no-renames", "--relative", "--ignore-submodules=none")
+        output = self.git.output("diff-index", *options, commit, "--", *ROOTS)
+        return (shown(path) for path in output.split(b"\0")[:-1])
 
     def has(self, path: str) -> bool:
         """Whether there is such a path."""

@@ -196,3 +196,38 @@ def test_an_unfinished_merge_cannot_be_committed(source: Repo, capsys: pytest.Ca
 
     assert execute(["validate", "--staged", "--repo", str(source.path)]) == 2
     assert "a merge is not finished" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("change", ["edited", "untracked", "deleted", "staged", "mode", "linked", "looked away from"])
+def test_a_work_tree_is_at_a_commit_only_while_nothing_differs(repo: Repo, change: str) -> None:
+    repo.commit("one", endpoints__dev__a_="1", endpoints__dev__b_="2", outside="3")
+    history, a = GitRepository(repo.path), repo.path / "endpoints/dev/a.yaml"
+    head = history.resolve("HEAD")
+    repo.write("outside.yaml", "changed")  # not a file that is looked at
+    assert GitWorkTree(repo.path).is_at(head)
+    match change:
+        case "edited" | "staged" | "looked away from":
+            a.write_text("changed")
+        case "untracked":
+            repo.write("endpoints/dev/c.yaml", "4")
+        case "deleted":
+            a.unlink()
+        case "mode":
+            a.chmod(0o755)
+        case "linked":
+            a.unlink()
+            a.symlink_to("b.yaml")
+    if change == "staged":
+        repo.git("add", "endpoints")
+    if change == "looked away from":
+        repo.git("update-index", "--assume-unchanged", "endpoints/dev/a.yaml")
+    assert not GitWorkTree(repo.path).is_at(head)
+    assert bool(history.dirty_paths()) == (change != "looked away from")
+
+
+def test_a_work_tree_is_not_at_another_commit(repo: Repo) -> None:
+    repo.commit("one", endpoints__dev__a_="1")
+    repo.commit("two", endpoints__dev__a_="2")
+    history = GitRepository(repo.path)
+    assert GitWorkTree(repo.path).is_at(history.resolve("HEAD"))
+    assert not GitWorkTree(repo.path).is_at(history.resolve("HEAD~1"))
