@@ -261,10 +261,14 @@ class Watch:
         # Asked before the authorities serve the change, a cache would keep the old records for a whole TTL more.
         while not server.authoritative and self._authorities - self._silent and not self._stop.wait(pause):
             continue
+        kept: Answers = {}  # of a look in which nothing else was answered otherwise
         while True:
-            asked, answers = self._ask(server, expected)
+            asked, answers = self._ask(server, expected, kept)
             missing = unmet(asked, answers, authoritative=server.authoritative)
             verdict = _verdict(missing, answers)
+            unseen = {expectation.question for expectation in missing}
+            right = {question: answer for question, answer in answers.items() if question not in unseen}
+            kept = {**kept, **right} if verdict == "silent" else {}
             if verdict == "silent":
                 self._silent.add(server)
             else:
@@ -280,15 +284,21 @@ class Watch:
                     self._forget[server.key]()
             pause = min(pause * _LONGER, _LONGEST_PAUSE_S)
 
-    def _ask(self, server: DnsServer, expected: Sequence[Expectation]) -> tuple[Sequence[Expectation], Answers]:
-        """The questions and answers; while the anchor is old, it alone."""
+    def _ask(
+        self, server: DnsServer, expected: Sequence[Expectation], kept: Answers
+    ) -> tuple[Sequence[Expectation], Answers]:
+        """The questions and answers; while the anchor is old, it alone.
+
+        A busy server may leave some of many thousand questions out: those that it answered are not asked again.
+        """
+        left = [expectation for expectation in expected if expectation.question not in kept]
         if not server.authoritative:
-            return expected, self._answers(server, expected)
+            return expected, {**kept, **self._answers(server, left)}
         first = [self._anchor]
         answers = self._answers(server, first)
         if unmet(first, answers, authoritative=True) and len(expected) > self._asked_while_behind:
             return first, answers
-        return [*expected, *first], {**self._answers(server, expected), **answers}
+        return [*expected, *first], {**kept, **self._answers(server, left), **answers}
 
     def _answers(self, server: DnsServer, expected: Sequence[Expectation]) -> Answers:
         return ask(self._dns, server, [expectation.question for expectation in expected], _ANSWER_TIMEOUT_S)
