@@ -16,8 +16,8 @@ from hyops_gitops.core.findings import printable
 if TYPE_CHECKING:
     from hyops_gitops.core.events import Event
 
-# Legal in JSON as they are, but no UTF-8 (file names may hold any byte), or an order to a terminal, or to a runner.
-_ESCAPED = re.compile(r"[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]|(?<=##)\[")
+# Legal in JSON as they are, but perhaps no UTF-8 (file names may hold any byte), or an order to a terminal or runner.
+_DOUBTFUL = re.compile(r"[^\n -~]|(?<=##)\[")
 # What the runner of a job takes for a command: `##[error]` anywhere, and `::error::` at the beginning of a line.
 _INNER_COMMAND = re.compile(r"(?<=##)\[")
 _COMMAND = re.compile(r"^(\s*):(?=:[A-Za-z-]+[ :])", re.MULTILINE)
@@ -29,18 +29,30 @@ class ResultLost(Unconfirmed):
 
 def echo(text: str) -> None:
     """Write a part of the result in stdout's encoding, escaping the rest."""
-    echo_commands(_COMMAND.sub(r"\1\\x3a", text))
+    echo_orders(_harmless(text))
 
 
-def echo_commands(text: str) -> None:
-    """Write what may hold our own commands to a job's runner."""
+def echo_orders(text: str) -> None:
+    """Write our own orders to a terminal or runner."""
     _write(_INNER_COMMAND.sub(r"\\x5b", text), sys.stdout.encoding if sys.stdout else "utf-8")
+
+
+def _harmless(text: str) -> str:
+    """Text without orders to a terminal or runner."""
+    lines = _COMMAND.sub(r"\1\\x3a", text).split("\n")
+    return _INNER_COMMAND.sub(r"\\x5b", "\n".join(map(printable, lines)))
 
 
 def echo_json(document: object) -> None:
     """Write the result as one JSON document in UTF-8 (RFC 8259)."""
     text = json.dumps(document, indent=2, ensure_ascii=False)
-    _write(_ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text), "utf-8")
+    _write(_DOUBTFUL.sub(_in_json, text), "utf-8")
+
+
+def _in_json(found: re.Match[str]) -> str:
+    if found[0] == "[":
+        return r"\u005b"
+    return found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1]
 
 
 class Outcome(Protocol):
@@ -82,7 +94,7 @@ def _write(text: str, encoding: str) -> None:
 def note(text: str) -> None:
     """Write progress or a remark to stderr, which may be closed."""
     with contextlib.suppress(OSError):
-        click.echo(_INNER_COMMAND.sub(r"\\x5b", _COMMAND.sub(r"\1\\x3a", text)), err=True)
+        click.echo(_harmless(text), err=True)
 
 
 def is_terminal(stream: TextIO | None) -> bool:

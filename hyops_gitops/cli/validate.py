@@ -15,7 +15,7 @@ from hyops_gitops.adapters.host.machine import SystemClock
 from hyops_gitops.adapters.yaml.reader import read_document
 from hyops_gitops.adapters.yaml.schema import check_document, schema_copies
 from hyops_gitops.cli.options import common_options, find_repository, inside
-from hyops_gitops.cli.output import echo, echo_commands, echo_json, is_terminal, note
+from hyops_gitops.cli.output import echo, echo_json, echo_orders, is_terminal, note
 from hyops_gitops.core.authority import EvidenceSettings
 from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import Exit, HyopsError, OutsideFailure, UsageError
@@ -187,7 +187,7 @@ def _show(findings: tuple[Finding, ...], checked: int, output_format: str, prefi
             github = output_format == "github"
             text = findings_annotations(findings, prefix) if github else findings_text(findings, colour=_wants_colour())
             if text:
-                (echo_commands if github else echo)(text.rstrip("\n"))
+                (echo_orders if github or _wants_colour() else echo)(text.rstrip("\n"))
             note(summary(findings, checked))
 
 
