@@ -22,6 +22,7 @@ from hyops_gitops.core.guards import Override
 from hyops_gitops.core.people import MergedCommit, Person
 from hyops_gitops.core.server_report import RecordedAnswer, ServerReport
 from hyops_gitops.core.zone import RRset, Zone
+from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.entries import Intent, Result, Unchanged
 from hyops_gitops.log.envelope import Entry, entry_path
 from hyops_gitops.log.pages import subject
@@ -244,3 +245,70 @@ def test_gaps_signers_and_subjects_are_held_against_what_is_known() -> None:
     assert list(check_subjects(ZONE, LOG.entries, right)) == []
     for wrong in ({**right, entry_path(ZONE, 2): "something else"}, dict(list(right.items())[:2])):
         assert [one.code for one in check_subjects(ZONE, LOG.entries, wrong)] == ["subject"]
+
+
+def test_contracts_that_were_invalid_by_the_same_rules_are_no_valid_ones() -> None:
+    ruled = _intent_with(contracts=replace(CONTRACTS, rules=HASH))
+    invalid = frozenset({"endpoints/prod/b.yaml", "endpoints/prod/a.yaml"})
+
+    def problems(entry: Entry, **facts: Any) -> list[Problem]:
+        return list(check_reference(ZONE, entry, replace(FACTS, **facts)))
+
+    message = f"the contracts at {COMMIT[:12]} are recorded as valid, but endpoints/prod/a.yaml is not"
+    assert problems(ruled, invalid=invalid, rules=HASH) == [Problem("rules", entry_path(ZONE, 2), message)]
+    assert problems(ruled, invalid=invalid, rules="e" * 64) == []  # judged by other rules
+    assert problems(INTENT, invalid=invalid, rules=HASH) == []  # by which rules is not recorded
+    assert problems(INTENT, invalid=invalid, rules=None) == []
+    assert problems(ruled, rules=HASH) == []
+
+
+def test_each_problem_says_where_it_is_and_what_is_wrong() -> None:
+    at, of_result = entry_path(ZONE, 2), entry_path(ZONE, 3)
+    wrong = replace(FACTS, on_branch=False, manifest="e" * 64, authority_sha256="e" * 64)
+    short = COMMIT[:12]
+    assert list(check_reference(ZONE, INTENT, wrong)) == [
+        Problem("not-on-main", at, f"commit {short} is not on the contracts' branch"),
+        Problem("manifest", at, f"the contracts at {short} do not have the manifest of the entry"),
+        Problem("manifest", at, f"the authority file at {short} does not have the SHA-256 of the entry"),
+    ]
+    answered = "secondary one is recorded as converged, but answered otherwise: a.paper.internal A"
+    stale = {**RIGHT, "a": told(a("a", "10.0.0.2"))}
+    assert judged(server(*PRIMARY, RIGHT), server(*SECONDARY, stale)).problems == [
+        Problem("not-converged", of_result, answered)
+    ]
+    missing = "the result says converged, but required secondary one is not shown to be"
+    assert judged(server(*PRIMARY, RIGHT)).problems == [Problem("not-converged", of_result, missing)]
+    unknown = "the authority file is not at hand, and the result lists no server of a required role"
+    nobody = judged(facts=replace(FACTS, own_authority=False, required={}))
+    assert nobody.inconclusive == [Problem("not-converged", of_result, unknown)]
+    behind = "secondary one is listed as caught up, but did not show it:"
+    caught_up = (server(*SECONDARY, stale),)
+    assert list(check_caught_up(ZONE, RESULT, caught_up, INTENT)) == [
+        Problem("not-converged", of_result, f"{behind} a.paper.internal A")
+    ]
+    assert list(check_caught_up(ZONE, RESULT, caught_up, None)) == [
+        Problem("not-converged", of_result, f"{behind} nothing was applied that it could have missed")
+    ]
+    forbidden = (Override("foreign", "a.x", "why", "option"),)
+    said = "entry 2 of segment s: foreign:a.x is recorded as lifted, which policy.overridable did not allow"
+    assert list(check_overrides(at, forbidden, FACTS, None, "entry 2 of segment s: ")) == [
+        Problem("override", at, said)
+    ]
+    (unjudged,) = check_overrides(at, forbidden, replace(FACTS, own_authority=False), None)
+    here = "foreign:a.x is recorded as lifted, which policy.overridable did not allow"
+    assert unjudged == Unknown(Problem("override", at, here))
+    acknowledge = "entries are missing; investigate, then run `hyops-gitops evidence acknowledge`"
+    assert list(check_gaps(ZONE, [INTENT], [])) == [Problem("gap", at, acknowledge)]
+    never = "signed under an authority/allowed_signers that the contracts' branch never had"
+    assert list(check_signers(ZONE, [INTENT], [])) == [Problem("signers", at, never)]
+    subject_line = "the message of its commit is not the line that follows from the entry"
+    assert list(check_subjects(ZONE, LOG.entries, {}))[1] == Problem("subject", at, subject_line)
+
+
+def test_an_adopted_record_that_was_asked_for_has_to_be_there() -> None:
+    assert isinstance(INTENT.body, Intent)
+    adopted = replace(change("b", None, "10.0.0.3"), action=Action.ADOPT)
+    intent = _intent_with(changes=(*INTENT.body.changes, adopted))
+
+    assert judged(*both({**RIGHT, "b": told(a("b", "10.0.0.3"))}), intent=intent) == AuditFindings()
+    assert len(judged(*both({**RIGHT, "b": told(a("b", "10.0.0.4"))}), intent=intent).problems) == 2
