@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.fence.rows import Rows
 from campaign.place import git
 from campaign.proxy import WAYS, Trouble
 from campaign.trial import Trial
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.lab.model import BACKENDS, Backend
 from tests.support.applier import MARKS
+from tests.support.databases import rows
 from tests.support.world import Ran
 
 _SIGNALS = frozenset({-signal.SIGKILL, -signal.SIGALRM})
@@ -22,6 +24,7 @@ _ANY = frozenset({0, 3, 4, 5})  # each of them where the truth allows it
 _NO_MEMORY = frozenset({70, -signal.SIGABRT})  # the program, or a library of it, says so
 _ALL_BACKENDS = frozenset(BACKENDS)
 _SQL = _ALL_BACKENDS - {"lmdb"}
+_SERVERS = _SQL - {"gsqlite3"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,21 @@ def gone_on_another_machine(trial: Trial) -> Ran:
         if refused.exit != 3:
             return refused
     return ran
+
+
+def stopped_and_overtaken(trial: Trial) -> Ran:
+    """It sleeps in the middle; another settles its intent by an operator's word, and it wakes up."""
+    mark = trial.rng.choice(["intent-pushed", "patching", "patched", "proving", "result-signing"])
+    sleeper = trial.start("apply", environ={"RECOVERY_AT": mark, "RECOVERY_SIGNAL": "SIGSTOP"})
+    stat = Path(f"/proc/{sleeper.pid}/stat")
+    while sleeper.poll() is None and stat.read_text().rpartition(")")[2].split()[0] != "T":
+        time.sleep(0.01)
+    newest = trial.scene.log()[-1]
+    ran = trial.apply(*(["--recover", str(newest.seq)] if newest.outcome == "open" else []))
+    if sleeper.poll() is None:
+        sleeper.send_signal(signal.SIGCONT)
+    woken = trial.finish(sleeper)
+    return ran if woken.exit in _ANY else woken
 
 
 def two_at_once(trial: Trial) -> Ran:
@@ -175,6 +193,74 @@ def _locked(path: Path) -> Iterator[None]:
         database.execute("BEGIN EXCLUSIVE")
         yield
         database.execute("ROLLBACK")
+
+
+_SESSIONS = {
+    "gpgsql": "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'pdns';",
+    "gmysql": "SELECT concat('KILL ', id, ';') FROM information_schema.processlist WHERE user = 'pdns';",
+}
+_READ_ONLY = {
+    "gpgsql": ("ALTER ROLE pdns SET default_transaction_read_only = on;", "ALTER ROLE pdns RESET ALL;"),
+    "gmysql": ("SET GLOBAL read_only = ON;", "SET GLOBAL read_only = OFF;"),
+}
+
+
+def _restart(trial: Trial) -> None:
+    """Start every server again: PowerDNS keeps a session's settings, and does not survive the end of each session."""
+    for server in trial.scene.place.lab.servers:
+        trial.scene.place.kill(server.name)
+        trial.scene.place.start(server.name)
+
+
+def rows_held(trial: Trial) -> Ran:
+    """Another session holds a row, a table or the server from just before the PATCH on."""
+    place = trial.scene.place
+    rows = Rows(place.lab)
+    trial.on_lift(rows.close)
+    what, hold_s = trial.rng.choice(rows.ways_to_hold()), trial.rng.choice([0.2, 1.0, 4.0])
+
+    def begin() -> None:
+        held = contextlib.ExitStack()
+        held.enter_context(rows.held(trial.world.zone, what))
+        _later(trial, hold_s, held.close)
+
+    place.proxy.before = begin
+    return trial.apply()
+
+
+def sessions_ended(trial: Trial) -> Ran:
+    """The database ends PowerDNS's sessions about when the PATCH comes."""
+    place = trial.scene.place
+
+    def end() -> None:
+        for kill in place.query()(_SESSIONS[place.lab.backend]):
+            if place.lab.backend == "gmysql":
+                with contextlib.suppress(RuntimeError):  # it ended by itself
+                    place.query()(kill[0])
+
+    trial.on_lift(lambda: _restart(trial))
+    place.proxy.before = lambda: _later(trial, trial.rng.choice([0.0, 0.002, 0.01]), end)
+    return trial.apply()
+
+
+def database_read_only(trial: Trial) -> Ran:
+    """As a standby is, from just before the PATCH on, or from the start."""
+    place = trial.scene.place
+    on, off = _READ_ONLY[place.lab.backend]
+    trial.on_lift(lambda: _restart(trial))
+    trial.on_lift(lambda: place.query()(off))
+
+    def begin() -> None:
+        place.query()(on)
+        end_sessions = place.lab.backend == "gpgsql"  # a role's setting counts for new ones
+        if end_sessions:
+            place.query()(_SESSIONS[place.lab.backend])
+
+    if trial.rng.random() < 0.5:
+        begin()
+    else:
+        place.proxy.before = begin
+    return trial.apply()
 
 
 # --- other writers
@@ -292,6 +378,15 @@ def secondary_stale(trial: Trial) -> Ran:
     return trial.apply()
 
 
+def secondary_edited(trial: Trial) -> Ran:
+    """A record of ours has another value in a secondary's database."""
+    lab, service = trial.scene.place.lab, trial.rng.choice(sorted(trial.wanted))
+    name = trial.rng.choice(sorted(trial.scene.secondaries))
+    edit = f"UPDATE records SET content = '10.255.0.1' WHERE name = '{trial.world.name(service)}' AND type = 'A'"  # noqa: S608
+    rows(lab, edit, server=name)
+    return trial.apply()
+
+
 def _later(trial: Trial, seconds: float, action: Callable[[], None]) -> None:
     timer = threading.Timer(seconds, action)
     timer.start()
@@ -306,6 +401,7 @@ FAULTS: Mapping[str, FaultKind] = {
     "applier: SIGTERM": FaultKind(interrupted_by(signal.SIGTERM), _ENDED | {-signal.SIGTERM, 130}),
     "applier: SIGINT": FaultKind(interrupted_by(signal.SIGINT), _ENDED | {-signal.SIGINT, 130}),
     "applier gone, on another machine": FaultKind(gone_on_another_machine, _ENDED),
+    "applier stopped, and overtaken": FaultKind(stopped_and_overtaken),
     "appliers at once": FaultKind(two_at_once),
     "files limited": FaultKind(limited("CAMPAIGN_FILE_BYTES", 0, 200, 1000, 3000, 10_000), _ENDED),
     "memory limited": FaultKind(limited("CAMPAIGN_MEMORY_MIB", 0, 1, 2, 4, 8, 16), _ENDED | _NO_MEMORY),
@@ -320,6 +416,9 @@ FAULTS: Mapping[str, FaultKind] = {
         for moment in ("before", "during", "after")
     },
     "database locked": FaultKind(database_locked, backends=frozenset({"gsqlite3"})),
+    "database: rows held": FaultKind(rows_held, backends=_SERVERS),
+    "database: sessions ended": FaultKind(sessions_ended, backends=_SERVERS),
+    "database: read-only": FaultKind(database_read_only, backends=_SERVERS),
     "record by another writer": FaultKind(foreign_write),
     "serial moved by another writer": FaultKind(serial_moved),
     "remote gone": FaultKind(remote_gone, frozenset({4})),
@@ -330,6 +429,7 @@ FAULTS: Mapping[str, FaultKind] = {
     "secondary down": FaultKind(secondary_down),
     "secondary paused": FaultKind(secondary_paused),
     "secondary stale": FaultKind(secondary_stale),
+    "secondary edited by hand": FaultKind(secondary_edited, backends=_SQL),
 }
 
 

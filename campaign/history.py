@@ -1,20 +1,27 @@
 """What happens in a history beside its faults: contracts come, move and go."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from campaign.trial import Trial
 from hyops_gitops.core.zone import RRset
+from tests.support.clone import write_key
 
 _TTLS = (5, 30, 60, 300)
 
 
+def _plain(trial: Trial) -> list[str]:
+    """The services without sites."""
+    return sorted(trial.wanted.keys() - {"pg"})
+
+
 def _move(trial: Trial) -> None:
-    service = trial.rng.choice(sorted(trial.wanted))
+    service = trial.rng.choice(_plain(trial))
     trial.put(service, trial.wanted[service][0], trial.fresh())
 
 
 def _move_several(trial: Trial) -> None:
-    for service in sorted(trial.wanted)[:4]:
+    for service in _plain(trial)[:4]:
         trial.put(service, trial.wanted[service][0], trial.fresh())
 
 
@@ -24,15 +31,15 @@ def _add(trial: Trial) -> None:
 
 
 def _other_ttl(trial: Trial) -> None:
-    service = trial.rng.choice(sorted(trial.wanted))
+    service = trial.rng.choice(_plain(trial))
     ttl, target = trial.wanted[service]
     trial.put(service, trial.rng.choice([other for other in _TTLS if other != ttl]), target)
 
 
 def _remove(trial: Trial) -> None:
-    if len(trial.wanted) < 3:
+    if len(_plain(trial)) < 3:
         return _add(trial)
-    service = trial.rng.choice(sorted(trial.wanted))
+    service = trial.rng.choice(_plain(trial))
     del trial.wanted[service]
     return trial.world.delete_contract(service)
 
@@ -43,6 +50,68 @@ def _edit_and_move(trial: Trial) -> None:
     _move(trial)
 
 
+_SITES = ("onprem", "gcp")
+
+
+def _cutover(trial: Trial) -> None:
+    """By the command, from one site to the other; a service with sites comes first."""
+    if "pg" not in trial.wanted:
+        _add_with_sites(trial)
+    else:
+        _command(trial, "cutover", "pg.prod", "--to", _other_site(trial))
+
+
+def _failover(trial: Trial) -> None:
+    """Everything that is at a site, to the other."""
+    if "pg" not in trial.wanted:
+        _add_with_sites(trial)
+    else:
+        there = _other_site(trial)
+        _command(trial, "failover", "--from", next(site for site in _SITES if site != there), "--to", there)
+
+
+def _add_with_sites(trial: Trial) -> None:
+    trial.sites = {site: trial.fresh() for site in _SITES}
+    trial.wanted["pg"] = (60, trial.sites["onprem"])
+    trial.world.contract("pg", trial.sites["onprem"], sites=trial.sites)
+
+
+def _other_site(trial: Trial) -> str:
+    return next(site for site, target in trial.sites.items() if target != trial.wanted["pg"][1])
+
+
+def _command(trial: Trial, *words: str) -> None:
+    ran = trial.run(*words)
+    if ran.exit != 0:
+        raise RuntimeError(f"{' '.join(words)}: {ran.err}")
+    trial.wanted["pg"] = (60, trial.sites[words[-1]])
+
+
+def _adopt(trial: Trial) -> None:
+    """A record of ours is changed by hand, and its contract after it; another moves."""
+    service = trial.rng.choice(_plain(trial))
+    ttl, target = trial.wanted[service][0], trial.fresh()
+    trial.scene.edit(RRset.of(trial.world.name(service), "A", ttl, [target]))
+    trial.put(service, ttl, target)
+    _add(trial)
+
+
+def _new_key(trial: Trial) -> None:
+    """Another key is listed and trusted, and signs from here on."""
+    key = trial.scene.directory / f"key{trial.number}"
+    write_key(key)
+    public = " ".join(Path(f"{key}.pub").read_text().split()[:2])
+    path, principal = "authority/allowed_signers", f"applier{trial.number}@tests"
+    trial.world.write(path, f"{trial.world.read(path)}{principal} {public}\n")
+    trial.world.commit("Another key")
+    for words in (("keys", "trust", principal, "--reason", "campaign"), ("apply",)):
+        ran = trial.run(*words)
+        if ran.exit != 0:
+            raise RuntimeError(f"{' '.join(words)}: {ran.err}")
+    trial.world.environ["HYOPS_SIGNING_KEY_FILE"] = str(key)
+    _move(trial)
+
+
 STEPS: Mapping[str, Callable[[Trial], None]] = {
     "move": _move,
     "move several": _move_several,
@@ -50,4 +119,8 @@ STEPS: Mapping[str, Callable[[Trial], None]] = {
     "other TTL": _other_ttl,
     "remove": _remove,
     "edit by hand, move": _edit_and_move,
+    "cutover": _cutover,
+    "failover": _failover,
+    "edit by hand, adopt": _adopt,
+    "new key, move": _new_key,
 }

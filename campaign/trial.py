@@ -32,6 +32,7 @@ class Trial:
     rng: random.Random = field(init=False)
     wanted: dict[str, tuple[int, str]] = field(default_factory=lambda: {"first": (60, "10.0.0.1")})
     number: int = 1
+    sites: dict[str, str] = field(default_factory=dict)  # of the one service that has some
     lifts: list[Callable[[], object]] = field(default_factory=list)
     recovering: list[str] = field(default_factory=list)  # arguments of the first apply after the fault
     overridden: bool = False  # whether an audit has to point to an override
@@ -49,7 +50,8 @@ class Trial:
     def start(self, *words: str, world: World | None = None, environ: Mapping[str, str] | None = None) -> Forked:
         """The program, in a process of its own."""
         place = world or self.world
-        command = [words[0], "--repo", str(place.root), *words[1:]]
+        group = 2 if words[0] in ("evidence", "keys") else 1
+        command = [*words[:group], "--repo", str(place.root), *words[group:]]
         return Forked(main, command, ROOT, {**place.environ, **(environ or {})})
 
     def finish(self, process: Forked) -> Ran:

@@ -192,6 +192,8 @@ def _late(
         if arrived is None:
             yield Fault("late", f"entry {entry.seq} says that {name} converged, and it never had the change")
             continue
+        if not entry.accepted:
+            continue  # of a run that settled it later, and counts from then
         claimed = max(steps[step_of[entry.seq]].at, entry.accepted) + entry.converged[name] / 1000
         if arrived.old_until > claimed + SLACK_S:
             late = arrived.old_until - claimed

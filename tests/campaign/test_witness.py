@@ -42,7 +42,7 @@ def step(changed: Difference, *, markers: bool = True, written: frozenset[Key] |
 def entry(changed: Difference, outcome: str = "applied", seq: int = 2, after_ms: int | None = None) -> Outcome:
     like = step(changed)
     converged: Mapping[str, int] = {} if after_ms is None else {"ns1": after_ms}
-    return Outcome(seq, outcome, changed, like.before, like.after, like.after, 0.0, converged)
+    return Outcome(seq, outcome, changed, like.before, like.after, like.after, like.at, converged)
 
 
 MOVE: Difference = {NAME: (OLD, NEW)}
