@@ -6,7 +6,6 @@ import importlib
 import itertools
 import os
 import sys
-import traceback
 from collections.abc import Mapping
 from typing import cast
 
@@ -126,6 +125,8 @@ def execute(arguments: list[str]) -> int:
 def _bug(form: str, error: BaseException) -> int:
     """Report an internal error."""
     if os.environ.get(TRACEBACK):
+        import traceback  # noqa: PLC0415 - for bugs alone
+
         traceback.print_exception(error)
     if _is_of_memory(error):
         hint = "give it more, and run it again; an intent that it left open is settled by the next apply"

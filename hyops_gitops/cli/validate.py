@@ -167,12 +167,13 @@ def _about_segments(root: Path, tree: SourceTree, validation: Validation) -> tup
 
 
 def _has_segments(root: Path, settings: EvidenceSettings) -> bool:
-    """Whether the log has any; reading a log takes a large import."""
-    from hyops_gitops.adapters.git.evidence import GitEvidenceStore  # noqa: PLC0415 - only where a log is started
+    """Whether the log has any, as far as this clone knows."""
+    from hyops_gitops.adapters.git.objects import look_up  # noqa: PLC0415 - only where a log is started
+    from hyops_gitops.adapters.git.process import Git  # noqa: PLC0415 - as above
 
+    git, branches = Git(root), (f"heads/{settings.branch}", f"remotes/{settings.remote}/{settings.branch}")
     try:
-        snapshot = GitEvidenceStore(root, settings.branch, settings.remote).recorded()
-        return snapshot is not None and any(path.startswith(SEGMENTS) for path in snapshot.paths())
+        return any(look_up(git, f"refs/{branch}:{SEGMENTS.rstrip('/')}") for branch in branches)
     except HyopsError:  # other checks report it
         return False
 

@@ -200,9 +200,9 @@ class LocalWorkspace(Workspace):
 
     def open_store(self, settings: EvidenceSettings) -> EvidenceStore:
         """The evidence branch, or its files in a folder without git."""
-        from hyops_gitops.adapters.unpacked_log import UnpackedEvidence
-
         if self._unpacked is not None:
+            from hyops_gitops.adapters.unpacked_log import UnpackedEvidence
+
             return UnpackedEvidence(self._unpacked)
         return GitEvidenceStore(self._git, settings.branch, settings.remote, settings.mirrors)
 

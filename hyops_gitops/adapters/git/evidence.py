@@ -17,6 +17,7 @@ from hyops_gitops.adapters.git.remote import Pushed, RemoteBranch
 from hyops_gitops.adapters.git.snapshot import GitSnapshot
 from hyops_gitops.core.errors import OutsideFailure, Refused, UsageError
 
+_SAYS_NOTHING = (b"", b"ref: refs/heads/.invalid")  # as a HEAD: one that cannot be read, or references in a table
 _IMPORTER = "evidence import"
 _BRANCH = re.compile(r"(?!.*(?:\.\.|//|/\.|\.lock(?:/|$)))[A-Za-z0-9_](?:[A-Za-z0-9._/-]*[A-Za-z0-9_-])?")
 
@@ -256,8 +257,16 @@ class GitEvidenceStore:
         return descends(self._git, descendant, ancestor)
 
     def _is_checked_out(self) -> bool:
-        listed = self._git.output("worktree", "list", "--porcelain").decode("utf-8", "replace")
-        return f"branch {self._local}" in listed.splitlines()
+        common = self._git.place.own.parent
+        heads = [common / "HEAD", *(common / "worktrees").glob("*/HEAD")]
+        try:
+            found = {b"" if head.is_symlink() else head.read_bytes().strip() for head in heads}
+        except OSError:
+            found = {b""}
+        if not found.isdisjoint(_SAYS_NOTHING):
+            listed = self._git.output("worktree", "list", "--porcelain").decode("utf-8", "replace")
+            return f"branch {self._local}" in listed.splitlines()
+        return f"ref: {self._local}".encode() in found
 
     def _race(self, parent: str | None) -> Refused:
         expected = f"at {parent[:12]}" if parent else "absent"

@@ -396,6 +396,18 @@ def test_a_checked_out_branch_stays_where_it_is(clone: Repo, tmp_path: Path) -> 
     assert "check out another branch" in failure.hint
 
 
+def test_a_branch_that_a_head_of_links_has_checked_out_stays_where_it_is(clone: Repo) -> None:
+    log = store(clone)
+    first = add(log, None)
+    head = clone.path / ".git/HEAD"
+    head.unlink()
+    head.symlink_to(LOCAL)  # as core.preferSymlinkRefs writes it
+
+    add(log, first, 2)
+
+    assert clone.head_of(LOCAL) == first
+
+
 def test_hostile_configuration_and_an_inherited_hook_environment(
     clone: Repo, bare: Repo, make_repo: MakeRepo, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
