@@ -39,7 +39,7 @@ from hyops_gitops.core.zone import RRset, Zone, in_words, same_rdata, same_serve
 from hyops_gitops.log.envelope import decode, encode, entry_path
 from hyops_gitops.log.log import README, state_path, zone_path
 from hyops_gitops.log.pages import LOG_PAGE, folder_page
-from hyops_gitops.log.segment import START_ZONE, entry_file
+from hyops_gitops.log.segment import START_ZONE, entry_file, witness_file
 from hyops_gitops.log.verify import read_log
 from hyops_gitops.log.verify_segment import read_segment
 from hyops_gitops.move.publication import read_publication
@@ -183,7 +183,10 @@ _OTHER = key_text(join_strings(b"ssh-ed25519", bytes(32)))
 _SIGNERS = SignerSet(
     tuple(SignerLine(1, name, key, None, None, None, "") for name, key in (("ada", _KEY), ("bob", _OTHER)))
 )
-_WITNESS = armour(SshSignature(join_strings(b"ssh-ed25519", bytes(32)), "hyops-breakglass", "sha512", b"right"))
+_WITNESS, _OTHER_WITNESS = (
+    armour(SshSignature(join_strings(b"ssh-ed25519", bytes(32)), "hyops-breakglass", "sha512", text))
+    for text in (b"right", b"wrong")
+)
 
 
 def _seal(content: bytes) -> bytes:
@@ -226,9 +229,9 @@ def segment(data: bytes) -> None:
     start, *parts = _parts(data)
     files = {entry_file(seq): blob for seq, blob in enumerate(_chained(parts), 1)}
     witnesses = {
-        f"{name.removesuffix('.json')}.json.witness.sig": (b"", _WITNESS)[len(blob) % 3]
-        for name, blob in files.items()
-        if len(blob) % 3 < 2
+        witness_file(seq): (b"", _WITNESS, _OTHER_WITNESS)[len(blob) % 4]
+        for seq, blob in enumerate(files.values(), 1)
+        if len(blob) % 4 < 3
     }
     read_segment(
         "golden.internal",
@@ -446,18 +449,16 @@ TARGETS = {
                 "validate.name_rules",
                 *(f"adapters.yaml.schema:{function}" for function in _HINTS),
             ),
-            Planted(
-                "adapters.yaml.schema",
-                '    if value is None:\n        return "give',
-                '    if value.__len__ is None:\n        return "give',
-            ),
+            Planted("adapters.yaml.schema", "    return short[guess] if guess else None", "    return short[guess]"),
         ),
         Target(
             "authority",
             authority,
             ("validate.authority_rules", "validate.building:build_authority"),
             Planted(
-                "validate.authority_rules", "if timeout > lease:", "if timeout > lease and 1 // (timeout - timeout):"
+                "validate.authority_rules",
+                '    zone = fields.text("zone")\n    if zone is None:',
+                '    zone = fields.text("zone")\n    if zone == 0:',
             ),
         ),
         Target(
