@@ -136,6 +136,35 @@ def test_a_segment_that_was_brought_in_moves_the_anchor_and_ends_what_went_back(
     assert (adopted.anchor, adopted.reports) == (Anchor(2, HASH, "s1"), ())
 
 
+def test_a_segment_brings_its_own_names_that_wait() -> None:
+    moved, known = f"a.{ZONE}", f"b.{ZONE}"
+    log = Paper.started()
+    brought = log.add(Reconcile("s1", 5, HASH, "", ADOPTED))
+    assert (fold(brought).has_baseline, fold(brought).retiring) == (True, {})
+    segment = (
+        Paper.started().intend(change("a", "10.0.0.1", "10.0.0.2")).finish(retire=(Retirement(moved, None, "silent"),))
+    )
+    segment.intend(change("b", "10.0.0.1", "10.0.0.2")).finish(retire=(Retirement(known, START),))
+    ledger = Ledger().after(brought.entries, {"s1": segment.entries, "s2": long_log().entries})
+    assert ledger.retiring == {moved: (2, 3)}
+    assert stored(ledger) == ledger
+
+
+def test_what_is_wrong_with_a_stored_ledger_is_said() -> None:
+    whole = fold(long_log()).to_json()
+    assert isinstance(whole, dict)
+    version = whole["version"]
+    for damage, message in (
+        ({"version": 0}, rf"^expected a ledger of version {version}, got 0$"),
+        ({"count": 1}, r"^a stored ledger names an entry that it does not hold$"),
+    ):
+        with pytest.raises(InvalidData, match=message) as caught:
+            Ledger.from_json({**whole, **damage})
+        assert caught.value.code == "bad-entry"
+    with pytest.raises(InvalidData, match=r"kept\.ledger"):
+        Ledger.from_json(7, "kept.ledger")
+
+
 def test_what_says_which_keys_count_and_what_the_thief_signed() -> None:
     log = Paper.started().add(TRUST_BOB).add(UNCHANGED).add(UNCHANGED, by="bob", key=BOB).add(UNCHANGED)
     assert fold(log).trust == (1, 2)

@@ -13,7 +13,7 @@ from hyops_gitops.core.zone import RRset
 from hyops_gitops.log.log import Applied
 from hyops_gitops.log.parts import Retirement
 from hyops_gitops.log.retirement import Observed, cached_until, judged, meets, retirements, ttl_notes
-from hyops_gitops.plan.plan import Action, Change
+from hyops_gitops.plan.plan import Action, Change, Note
 
 ACCEPTED = datetime(2026, 1, 10, 12, 0, tzinfo=UTC)
 NAME = "pg.prod.z.internal"
@@ -221,6 +221,24 @@ def test_of_several_ends_the_last_counts() -> None:
     assert cached_until(NAME, [early, late], ACCEPTED) == cached_until(NAME, [late, early], ACCEPTED) == expected
     never_accepted = past(cast(datetime, None), move(90))
     assert cached_until(NAME, [never_accepted], ACCEPTED) == (ACCEPTED + timedelta(seconds=90), 90)
+
+
+def test_a_note_names_the_longest_ttl_that_a_name_had() -> None:
+    short = replace(move(300), type="AAAA")
+    said = "clients may keep the old target for 3600 s: its TTL is above policy.cutover_ttl_max, 60 s"
+    assert list(ttl_notes([move(3600), short], 60)) == list(ttl_notes([short, move(3600)], 60)) == [Note(NAME, said)]
+    assert list(ttl_notes([move(60)], 60)) == []
+    assert list(ttl_notes([move(1)], 0)) == [Note(NAME, said.replace("3600", "1").replace("60 s", "0 s"))]
+
+
+def test_an_apply_that_asked_no_server_counts_from_its_acceptance() -> None:
+    asked_nobody = cast(
+        Applied,
+        SimpleNamespace(
+            intent=SimpleNamespace(changes=(move(90),)), result=SimpleNamespace(accepted=ACCEPTED, servers=())
+        ),
+    )
+    assert cached_until(NAME, [asked_nobody], ACCEPTED) == (ACCEPTED + timedelta(seconds=1 + 90), 90)
 
 
 def test_a_move_that_was_found_done_leaves_nobody_with_the_old_target() -> None:
