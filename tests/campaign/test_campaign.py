@@ -1,7 +1,10 @@
 """The campaign stays alive: its short form finds nothing, and the witness finds each planted fault."""
 
 import json
+import signal
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +18,8 @@ from campaign.report import FORMAT
 from campaign.runs import plan_of, results
 from campaign.soak import soak
 from campaign.trial import Trial
+from campaign.witness.transfers import TICK_S
+from hyops_gitops.core.zone import RRset
 from hyops_gitops.lab.model import Backend
 from tests.support.databases import require
 from tests.support.repository import ROOT
@@ -79,3 +84,21 @@ def test_a_soak_says_what_applies_take_and_leave(backend: Backend) -> None:
     assert (figures.applies, figures.problems, figures.temporary) == (3, (), 0)
     assert figures.entries == 1 + 2 * 3
     assert figures.memory_mib > 0
+
+
+def test_the_witness_is_a_program_of_its_own(place: Place, tmp_path: Path) -> None:
+    with place.history(tmp_path / "history") as scene:
+        trial = Trial(scene, 0)
+        secondaries = (f"--secondary={server.name}={server.dns}" for server in place.lab.secondaries)
+        where = [f"--zone={trial.world.zone}", f"--repository={scene.remote}", f"--primary={place.lab.primary.dns}"]
+        command = [sys.executable, "-m", "campaign.witness", *where, *secondaries]
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as witness:
+            assert witness.stdout is not None
+            assert witness.stdout.readline() == f"watching {trial.world.zone}\n"
+            assert trial.apply().exit == 0
+            scene.api.patch([], [RRset.of(f"other.{trial.world.zone}", "A", 60, ["10.0.0.9"])])
+            time.sleep(10 * TICK_S)
+            witness.send_signal(signal.SIGTERM)
+            said = witness.stdout.read()
+        assert witness.returncode == 1
+        assert "1 applied entries, 1 faults\nunrecorded: step" in said
