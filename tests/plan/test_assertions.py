@@ -127,3 +127,37 @@ def test_an_old_name_kept_as_alias_stands_for_the_endpoint_that_keeps_it(followe
 
 def test_nothing_is_asserted_while_nothing_of_a_group_moves() -> None:
     assert guards(plan([at("a", ONPREM), at("b", GCP)], [at("a", ONPREM), at("b", GCP)], TOGETHER)) == []
+
+
+def test_the_window_ends_at_its_last_minute_and_each_name_has_its_own() -> None:
+    rule = Assertions(anti_flap_minutes=30)
+    before, after = moved("a", "b", "c", to=ONPREM), moved("a", "b", "c", to=GCP)
+    last = {
+        name("a"): LastMove(NOW - timedelta(minutes=30), sides("10.0.0.9")),
+        name("c"): LastMove(NOW - timedelta(minutes=29, seconds=59), sides("10.0.0.9")),
+    }
+    (refusal,) = plan(before, after, rule, last=last).refusals
+    assert (refusal.guard, refusal.name) == ("anti-flap", name("c"))
+    assert refusal.message == f"{name('c')} moved at 2026-03-01T02:30:01Z, less than 30 minutes ago"
+    assert guards(plan(before, after, Assertions(), last=last)) == []
+
+
+def test_where_what_belongs_together_would_be_is_named() -> None:
+    both = moved("a", "b", to=ONPREM)
+
+    def messages(after: list[Contract], before: list[Contract] = both) -> list[str]:
+        return [refusal.message for refusal in plan(before, after, TOGETHER).refusals]
+
+    together = f"while {name('a')}, which it belongs together with, moves"
+    assert messages([at("a", GCP), at("b", ONPREM)]) == [f"{name('b')} would be at onprem {together} to gcp"]
+    assert messages([at("a", GCP)], [at("a", ONPREM)]) == [f"{name('b')} has no contract {together} to gcp"]
+    nowhere = [at("a", "10.0.0.7"), at("b", ONPREM)]
+    assert messages(nowhere) == [f"{name('b')} would stay where it is {together}"]
+    apart = [at("a", GCP, sites=False), at("b", ONPREM)]
+    assert messages(apart, [at("a", ONPREM, sites=False), at("b", ONPREM)]) == [
+        f"{name('b')} would stay where it is {together}"
+    ]
+    elsewhere = [at("a", GCP), at("b", "10.0.0.7")]
+    assert messages(elsewhere, [at("a", ONPREM), at("b", "10.0.0.7")]) == [
+        f"{name('b')} would stay where it is {together} to gcp"
+    ]
