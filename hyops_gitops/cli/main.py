@@ -54,6 +54,7 @@ SECTIONS: Mapping[str, Mapping[str, tuple[str, str, str]]] = {
     },
 }
 _COMMANDS = {name: spec for section in SECTIONS.values() for name, spec in section.items()}
+_NO_MEMORY = ("start new thread", "failed to map segment", "annot allocate memory")
 TRACEBACK = "HYOPS_TRACEBACK"  # set: an internal error comes with its traceback
 
 
@@ -138,11 +139,11 @@ def _bug(form: str, error: BaseException) -> int:
 def _is_of_memory(error: BaseException | None) -> bool:
     """Whether memory was missing, for this error or its cause.
 
-    A thread needs some to start.
+    A thread needs some to start, and a library to be loaded.
     """
     while error is not None:
-        no_thread = isinstance(error, RuntimeError) and "start new thread" in str(error)
-        if isinstance(error, MemoryError) or no_thread or getattr(error, "errno", None) == errno.ENOMEM:
+        by_words = isinstance(error, RuntimeError | ImportError) and any(words in str(error) for words in _NO_MEMORY)
+        if by_words or isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
             return True
         error = error.__cause__ or error.__context__
     return False
