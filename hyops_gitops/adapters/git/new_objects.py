@@ -41,10 +41,11 @@ class NewObjects:
         form = git.output("rev-parse", "--show-object-format").strip()
         return cls(git, _SHA256_DIGITS if form == b"sha256" else 40)
 
-    def add(self, kind: str, content: bytes) -> str:
-        """Keep an object to be written; its id."""
+    def add(self, kind: str, content: bytes, known: str = "") -> str:
+        """Keep an object to be written, unless known; its id."""
         made = self._hash(b"%b %d\0%b" % (kind.encode(), len(content), content)).hex()
-        self._made[made] = (kind, content)
+        if made != known:
+            self._made[made] = (kind, content)
         return made
 
     def add_tree(self, base: str | None, files: Mapping[str, bytes | None]) -> str:
@@ -84,7 +85,7 @@ class NewObjects:
             if rest:
                 below.setdefault(name, {})[tuple(rest)] = data
             elif data is not None:
-                entries[name] = (_ORDINARY, self.add("blob", data))
+                entries[name] = (_ORDINARY, self.add("blob", data, entries.get(name, (b"", ""))[1]))
             elif entries.get(name, (_FOLDER, ""))[0] != _FOLDER:
                 del entries[name]
         for name, changes in below.items():

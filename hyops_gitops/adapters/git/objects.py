@@ -169,10 +169,10 @@ class _Reader:
                 pieces.clear()
             pieces.append(self._more(deadline))
             have += len(pieces[-1])
-        whole = b"".join(pieces)
-        end = len(whole) - (have - size)
-        self._read = whole[end + 1 :]
-        return GitObject(object_id, kind, whole[:end] if is_kept else None)
+        last = pieces.pop()
+        end = len(last) - (have - size)  # of the content
+        self._read = last[end + 1 :]
+        return GitObject(object_id, kind, b"".join((*pieces, last[:end])) if is_kept else None)
 
     def _more(self, deadline: float) -> bytes:
         output = _descriptor(self._process.stdout)
@@ -220,8 +220,8 @@ def _key(git: Git) -> tuple[object, ...]:
     try:
         place = git.root.stat()
     except OSError:
-        return (str(git.root), *sorted(git.environment().items()))
-    return (str(git.root), place.st_dev, place.st_ino, *sorted(git.environment().items()))
+        return (str(git.root), git.surroundings)
+    return (str(git.root), place.st_dev, place.st_ino, git.surroundings)
 
 
 def _descriptor(pipe: IO[bytes] | None) -> int:

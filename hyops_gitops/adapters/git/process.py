@@ -235,6 +235,11 @@ class Git:
         """The environment of every call."""
         return {**clean_environment(self.environ), **self.added}
 
+    @cached_property
+    def surroundings(self) -> frozenset[tuple[str, str]]:
+        """The environment when it was first asked for, to compare with others'."""
+        return frozenset(self.environment().items())
+
     def failure(self, verb: str, result: GitResult) -> HyopsError:
         """What a failed call means."""
         words = summary(result.stderr) or f"exit status {result.status}"
