@@ -30,7 +30,7 @@ def main(arguments: Sequence[str]) -> int:
     done: list[Done] = results(options.results) if options.results else []
     for backend in backends:
         known = {one.seed for one in done if one.backend == backend}
-        left = [seed for seed in seeds if seed not in known]
+        left = [] if options.report else [seed for seed in seeds if seed not in known]
         for one in run_seeds(backend, left, only=options.only, runs=options.runs, keep=options.keep) if left else ():
             done.append(one)
             _say(one, options)
@@ -84,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", default="", help="only faults whose name contains this")
     parser.add_argument("--runs", type=int, help=f"of each history; default {RUNS}")
     parser.add_argument("--results", type=Path, help="keep each seed's runs in this file, and skip those that it has")
+    parser.add_argument("--report", action="store_true", help="run nothing: show what --results has")
     parser.add_argument("--json", type=Path, help="write the table here")
     parser.add_argument("--keep", type=Path, help="leave what explains a failure in this folder")
     return parser

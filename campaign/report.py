@@ -8,6 +8,7 @@ from campaign.runs import Done
 from campaign.trial import Found
 
 FORMAT = "hyops-campaign/1"
+ALL = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +48,12 @@ def lines_of(done: Iterable[Done]) -> list[Line]:
         for run in one.runs:
             by_fault.setdefault(run.fault, []).append(run)
     lines = [Line.of(fault, by_fault[fault]) for fault in sorted(by_fault)]
-    return [*lines, Line.of("all", [run for runs in by_fault.values() for run in runs])] if lines else []
+    return [*lines, Line.of(ALL, [run for runs in by_fault.values() for run in runs])] if lines else []
 
 
-def table(lines: Iterable[Line]) -> str:
+def table(lines: Iterable[Line], first: str = "fault") -> str:
     """In Markdown."""
-    head = "| fault | runs | survived | lost | unrecorded | wrong exit codes | recovery: median, worst, s |"
+    head = f"| {first} | runs | survived | lost | unrecorded | wrong exit codes | recovery: median, worst, s |"
     rows = [
         f"| {one.fault} | {one.runs:,} | {one.survived:,} | {one.lost} | {one.unrecorded} | {one.wrong_exits} "
         f"| {one.recovery_median_s:.1f}, {one.recovery_worst_s:.1f} |"
@@ -63,13 +64,13 @@ def table(lines: Iterable[Line]) -> str:
 
 def document(done: Sequence[Done]) -> dict[str, object]:
     """For machines."""
-    backends = sorted({one.backend for one in done})
+    by_backend = {
+        backend: [one for one in done if one.backend == backend] for backend in sorted({one.backend for one in done})
+    }
     return {
         "format": FORMAT,
-        "backends": {
-            backend: [asdict(line) for line in lines_of(one for one in done if one.backend == backend)]
-            for backend in backends
-        },
+        "faults": [asdict(line) for line in lines_of(done)],
+        "backends": [asdict(Line.of(backend, runs_of(chosen))) for backend, chosen in by_backend.items()],
         "failed": [
             {"backend": one.backend, "seed": one.seed, "fault": run.fault, "problems": run.problems}
             for one in done
@@ -77,3 +78,8 @@ def document(done: Sequence[Done]) -> dict[str, object]:
             if run.problems
         ],
     }
+
+
+def runs_of(done: Iterable[Done]) -> list[Found]:
+    """Every run."""
+    return [run for one in done for run in one.runs]
