@@ -12,7 +12,7 @@ from pathlib import Path
 from campaign.proxy import TroubleProxy
 from campaign.witness.branch import Outcome, outcomes, read_entries, recorded_drifts
 from campaign.witness.journal import Journal, Query, shell_query, sqlite_query, triggers
-from campaign.witness.judge import Fault, Outside, account, judge_server
+from campaign.witness.judge import Fault, Outside, account, judge_missing, judge_server
 from campaign.witness.transfers import Watch
 from campaign.witness.zone import Key, Records, Step, Version
 from hyops_gitops.core.zone import RRset
@@ -205,7 +205,7 @@ class Scene:
             watch.look()
             edited = self.edited.get(name, set())
             faults += judge_server(name, watch.seen, steps, log, found.step_of, edited)
-            faults += [Fault("missing", f"{name} had no answer for {owner}") for _, owner in watch.missing]
+            faults += judge_missing(name, watch.missing, steps, log, found.step_of)
         return faults
 
 

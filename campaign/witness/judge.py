@@ -194,10 +194,39 @@ def _late(
             continue
         if not entry.accepted:
             continue  # of a run that settled it later, and counts from then
-        claimed = max(steps[step_of[entry.seq]].at, entry.accepted) + entry.converged[name] / 1000
+        claimed = _claimed(entry, name, steps[step_of[entry.seq]])
         if arrived.old_until > claimed + SLACK_S:
             late = arrived.old_until - claimed
             yield Fault("late", f"entry {entry.seq}: {name} had the old zone {late:.1f} s longer than it says")
+
+
+def judge_missing(
+    name: str,
+    missing: Sequence[tuple[float, str]],
+    steps: Sequence[Step],
+    log: Sequence[Outcome],
+    step_of: Mapping[int, int],
+) -> Iterator[Fault]:
+    """Names without an answer on a server that had them, by the log.
+
+    Args:
+        name: The server's.
+        missing: When each owner had no answer, though the zone that the server hands out has it.
+        steps: The primary's.
+        log: Every intent with its result.
+        step_of: Which of the steps each applied intent was.
+    """
+    for at, owner in missing:
+        about = [one for one in log if one.seq in step_of and any(owner == key[0] for key in one.changed)]
+        before = [one for one in about if steps[step_of[one.seq]].at < at]
+        last = before[-1] if before else None
+        if last is None or (name in last.converged and at > _claimed(last, name, steps[step_of[last.seq]])):
+            yield Fault("missing", f"{name} had no answer for {owner}")
+
+
+def _claimed(entry: Outcome, name: str, step: Step) -> float:
+    """When the server had the change, by the log."""
+    return max(step.at, entry.accepted) + entry.converged[name] / 1000
 
 
 def shown(changed: Difference) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from campaign.witness.branch import Outcome
-from campaign.witness.judge import Outside, account, judge_server
+from campaign.witness.judge import Outside, account, judge_missing, judge_server
 from campaign.witness.zone import Difference, Key, Records, Row, Seen, Step, digest_of, version_of
 from tests.support.repository import ROOT
 
@@ -112,6 +112,21 @@ def test_a_server_has_the_primary_s_versions_when_the_log_says_so(
 ) -> None:
     log = [entry(MOVE, after_ms=after_ms)]
     found = judge_server("ns1", versions, [step(MOVE)], log, {2: 0}, ())
+    assert [fault.kind for fault in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("at", "after_ms", "expected"),
+    [
+        pytest.param(100.2, 300, [], id="before it converged"),
+        pytest.param(101, 300, ["missing"], id="afterwards"),
+        pytest.param(101, None, [], id="it never did, as it says"),
+        pytest.param(99, 300, ["missing"], id="of before"),
+    ],
+)
+def test_a_name_has_an_answer_once_the_log_says_so(at: float, after_ms: int | None, expected: list[str]) -> None:
+    log = [entry(MOVE, after_ms=after_ms)]
+    found = judge_missing("ns1", [(at, NAME[0])], [step(MOVE)], log, {2: 0})
     assert [fault.kind for fault in found] == expected
 
 
