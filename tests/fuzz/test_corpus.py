@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.fuzz.planting import planting
+from tests.fuzz.shapes import shapes
 from tests.fuzz.targets import TARGETS
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -36,6 +37,13 @@ def test_a_fault_planted_into_the_parser_is_found(name: str) -> None:
         test_every_input_is_read(name)
 
     test_every_input_is_read(name)  # the fault is gone
+
+
+@each_target
+def test_large_inputs_are_read(name: str) -> None:
+    for data in shapes(4 * 1024).values():
+        TARGETS[name].read(data)
+        TARGETS[name].read(b"\0" * 5 + data)  # the last of several parts
 
 
 def test_every_corpus_has_its_target() -> None:
