@@ -1,5 +1,7 @@
 """Zones and managed sets read from lines answer as those made of objects do."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -200,3 +202,15 @@ def test_a_file_with_one_bad_line_is_refused(file: bytes | str) -> None:
         with pytest.raises(InvalidData) as caught:
             parse(APEX, file)
         assert caught.value.code == "bad-zone-file"
+
+
+def test_a_managed_set_is_held_as_lines_where_they_say_all_of_it() -> None:
+    rrset = RRset.of("pg.prod.z.internal", "A", 60, ["10.0.0.1"])
+    entry = Managed(rrset, "endpoints/prod/pg.yaml", held=7)
+    made = ManagedSet.of("z.internal", [entry])
+    assert made.entries.canonical is None
+    assert made.in_lines().entries.canonical == made.data
+    assert made.in_lines().entries == made.entries
+
+    more = Managed(replace(rrset, disabled=("10.0.0.2",)), "endpoints/prod/pg.yaml")
+    assert ManagedSet.of("z.internal", [more]).in_lines().entries[rrset.key] == more
