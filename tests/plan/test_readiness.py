@@ -59,7 +59,7 @@ def test_what_is_not_probed_is_spoken_of() -> None:
     assert judged(ReadinessReport(NAME, ("10.0.0.1",), "not-probed", reason="batch"), REFUSING) == (0, 1)
 
 
-@pytest.mark.parametrize(("age", "counts"), [(0, True), (59, True), (61, False), (-4, True), (-6, False)])
+@pytest.mark.parametrize(("age", "counts"), [(0, True), (60, True), (61, False), (-5, True), (-6, False)])
 def test_a_publishers_word_stands_for_an_unknown_readiness_while_it_is_fresh(age: int, *, counts: bool) -> None:
     said = NOW - timedelta(minutes=age)
     vouched = attested(report("unknown"), said, 60, NOW)
@@ -98,3 +98,29 @@ def test_what_a_plan_says_already_stays_beside_what_readiness_adds() -> None:
     noted = guarded(already, [report("unknown")], WARNING, [])
     assert noted.notes[0].message == "y"
     assert len(noted.notes) == 2
+
+
+def test_each_verdict_is_said_of_its_name_and_target() -> None:
+    two = replace(report("unknown"), target=("10.0.0.1", "10.0.0.2"))
+    why = two.why
+    reports = [
+        report("ready"),
+        ReadinessReport(NAME, ("10.0.0.1",), "not-probed", reason="batch"),
+        replace(two, attested=NOW),
+        two,
+        report("not-ready"),
+    ]
+    plan = guarded(PLAN, reports, REFUSING, [])
+
+    assert plan.notes == (
+        Note(NAME, "its new target 10.0.0.1 is not probed: batch"),
+        Note(
+            NAME,
+            "taken for ready at 10.0.0.1 10.0.0.2 "
+            f"(attested by its publisher at 2026-03-01T03:00:00Z; probes inconclusive: {why})",
+        ),
+    )
+    assert [(refusal.name, refusal.message) for refusal in plan.refusals] == [
+        (NAME, f"whether {NAME} is ready at 10.0.0.1 10.0.0.2 is not known: {why}"),
+        (NAME, f"{NAME} is not ready at 10.0.0.1: {report('not-ready').why}"),
+    ]
