@@ -4,9 +4,8 @@ It builds plain data from the events of ruamel.yaml's parser (the C one where it
 never constructs objects. Whatever people and programs may read differently, or review cannot see, is a finding:
 anchors, aliases, tags, directives, several documents, merge and duplicate keys, ambiguous plain scalars, deep nesting.
 
-A file is read quickly first: data without marks, line by line where all lines are of a few forms (`usual`), else by the
-parser, given up at the first thing that is not surely sound. Then it is read with care: with marks and findings. A
-sound file is read with care too once something has to be placed in it.
+A file is read quickly first: data without marks, given up at the first thing that is not surely sound. Then it is read
+with care: with marks and findings. A sound file is read with care too once something has to be placed in it.
 """
 
 import functools
@@ -29,7 +28,6 @@ from ruamel.yaml.events import (
 
 from hyops_gitops.adapters.yaml.careful import MAX_DEPTH, read_with_care
 from hyops_gitops.adapters.yaml.scalars import Ambiguous, decode, plain_value
-from hyops_gitops.adapters.yaml.usual import is_sound_key, usual_data
 from hyops_gitops.core.document import YAML_DIRECTIVE, Document, KeyPath
 from hyops_gitops.core.findings import Finding, Mark, finding
 from hyops_gitops.core.layout import FILE_PROBLEM, MAX_FILE_BYTES
@@ -77,13 +75,12 @@ def _directive_line(text: str) -> int | None:
 
 def _sound_document(path: str, content: bytes, text: str) -> Document | None:
     """The document of a file that surely has no finding."""
-    if (data := usual_data(text)) is None:
-        if _C_PARSER is None or "\\" in text:  # an escape can hold any character
-            return None
-        try:
-            data = _sound_data(_C_PARSER(text).get_event)
-        except (_Unusual, YAMLError):
-            return None
+    if _C_PARSER is None or "\\" in text:  # an escape can hold any character
+        return None
+    try:
+        data = _sound_data(_C_PARSER(text).get_event)
+    except (_Unusual, YAMLError):
+        return None
     care = _Care(path, content)
     return Document(path, data, _Marks(care, "key_marks"), _Marks(care, "value_marks"))
 
@@ -110,7 +107,7 @@ def _sound_mapping(start: MappingStartEvent, take: Callable[[], Event], depth: i
         if type(event) is not ScalarEvent or event.anchor is not None or event.tag is not None:
             raise _Unusual
         key = event.value
-        if key in items or (event.implicit[0] and not is_sound_key(key)):
+        if key in items or (event.implicit[0] and not _is_sound_key(key)):
             raise _Unusual
         items[key] = _sound_value(take(), take, depth + 1)
     return items
@@ -138,6 +135,12 @@ def _sound_value(event: Event, take: Callable[[], Event], depth: int) -> object:
 def _check_sound(event: MappingStartEvent | SequenceStartEvent, depth: int) -> None:
     if depth > MAX_DEPTH or event.anchor is not None or event.tag is not None:
         raise _Unusual
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_sound_key(key: str) -> bool:
+    """Whether a plain key is text to every reader."""
+    return key != "<<" and isinstance(plain_value(key), str)
 
 
 class _Care:
