@@ -501,7 +501,7 @@ TARGETS = {
             "bundle",
             bundle,
             ("recover.bundle:parse_sums", "recover.bundle:BundleInfo", "recover.bundle:_stays_inside"),
-            Planted("recover.bundle", 'part not in ("", ".", "..")', 'part not in ("", ".")'),
+            Planted("recover.bundle", 'match["path"] if match else ""', 'match["path"]'),
         ),
         Target(
             "master-file",
@@ -517,7 +517,11 @@ TARGETS = {
             "api",
             api,
             ("adapters.powerdns.json_form", "adapters.powerdns.server", "adapters.powerdns.zone_api:_ZoneApi._check"),
-            Planted("adapters.powerdns.json_form", "if not isinstance(value, list):", "if value is None:"),
+            Planted(
+                "adapters.powerdns.json_form",
+                "    except (ValueError, RecursionError):\n        return",
+                "    except RecursionError:\n        return",
+            ),
         ),
         Target(
             "dns",
