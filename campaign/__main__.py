@@ -5,6 +5,7 @@
 
 import argparse
 import json
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -22,6 +23,7 @@ SHORT, LONG = "1", "1-145"  # a thousand faulted applies are 143 seeds of seven
 def main(arguments: Sequence[str]) -> int:
     """Run, count, print."""
     options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # `timeout` sends it: the lab has to be stopped
     options.runs = options.runs or (SHORT_RUNS if options.short else RUNS)
     if options.soak:
         return _soak((options.backend or ["gsqlite3"])[0], options.soak)
