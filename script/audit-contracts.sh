@@ -131,7 +131,7 @@ awk '
     }
   }
 ' never="$w/never" "$w/graph" "$w/ranges" > "$w/steps"
-: > "$w/never"
+: >> "$w/never"
 
 # touched: commits that change contracts or authority. told: lines COMMIT that an entry says it applied, by entry.
 cut -d ' ' -f 2,3 "$w/steps" | sort -u | sed 's/ $//' |
