@@ -163,6 +163,11 @@ class Overlay(SourceTree):
         made = [SourceFile(path, content) for path, content in self.changes.items()]
         return sorted([*kept, *made], key=lambda source: source.path)
 
+    def paths(self) -> Collection[str]:
+        """The path of every file, sorted."""
+        listed = self.tree.paths()
+        return listed if all(path in listed for path in self.changes) else sorted({*listed, *self.changes})
+
     def entries(self) -> Mapping[str, str]:
         """The ids of the contents, by path."""
         made = {path: blob_id(content) for path, content in self.changes.items()}

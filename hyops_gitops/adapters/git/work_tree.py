@@ -235,6 +235,14 @@ class StagedTree(SourceTree):
         """
         return self._written.files()
 
+    def paths(self) -> Collection[str]:
+        """The path of every file, sorted."""
+        return self._written.paths()
+
+    def below(self, folder: str) -> list[str]:
+        """The paths below a folder, sorted."""
+        return self._written.below(folder)
+
     def entries(self) -> Mapping[str, str]:
         """The ids of the contents, by path."""
         return self._written.entries()

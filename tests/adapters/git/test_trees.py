@@ -10,10 +10,11 @@ from hyops_gitops.adapters.files import WorkTree
 from hyops_gitops.adapters.git import objects
 from hyops_gitops.adapters.git.clone import GitRepository
 from hyops_gitops.adapters.git.process import Git
-from hyops_gitops.adapters.git.trees import ReadTree
+from hyops_gitops.adapters.git.trees import CommitTree, ReadTree
 from hyops_gitops.adapters.git.work_tree import GitWorkTree, StagedTree
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.core.tree import SourceTree, mentions
+from hyops_gitops.move.contract_files import Overlay
 from tests.support.plain_repo import Repo
 
 A, B, C = "endpoints/dev/a.yaml", "endpoints/dev/b.yaml", "endpoints/dev/c.yaml"
@@ -71,6 +72,19 @@ def test_a_tree_answers_as_its_files_do(root: Path, name: str) -> None:
     assert list(trees(root)[name].entries().items()) == sorted(read(trees(root)[name]).entries().items())
     for paths in (A, "endpoints/none.yaml"), (ODD, "endpoints/dev/pipe"), tuple(files):
         assert trees(root)[name].read(paths) == {path: files[path] for path in paths if path in files}
+
+
+@pytest.mark.parametrize("name", ["before", "commit", "staged", "work tree", "changed", "added"])
+def test_paths_are_listed_without_reading_files(root: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def tree() -> SourceTree:
+        known = trees(root)
+        changed = {"changed": {A: b"changed"}, "added": {"endpoints/dev/added.yaml": b"new"}}
+        return Overlay(known["commit"], changed[name]) if name in changed else known[name]
+
+    paths = [file.path for file in tree().files()]
+    for kind in (CommitTree, StagedTree, GitWorkTree):
+        monkeypatch.delattr(kind, "files")
+    assert (sorted(tree().paths()), tree().below("endpoints")) == (paths, [p for p in paths if p.startswith("endp")])
 
 
 @pytest.mark.parametrize("this", ["before", "commit", "staged", "work tree"])
