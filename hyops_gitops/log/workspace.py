@@ -193,7 +193,11 @@ class ManagedZone:
         if any(not path.startswith("endpoints/") for path in changed):
             return None
         held = {entry.contract for name in log.state.held() for entry in log.state.entries.at(name).values()}
-        return self.revision.validate(Scope(changed | held, base, changed, is_sound=True))
+        found = self.revision.validate(Scope(changed | held, base, changed, is_sound=True))
+        asked = {(contract.path, rrset.name) for contract in found.looked_at for rrset in contract.rrsets()}
+        # What a held contract has and no longer asks for, another may ask for that did not change since.
+        kept = {(path, entry.rrset.name) for path in held for entry in log.state.of_contract(path)}
+        return found if kept <= asked else None
 
     @cached_property
     def store(self) -> EvidenceStore:

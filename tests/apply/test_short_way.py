@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hyops_gitops.adapters.yaml.reader import read_document
@@ -207,6 +207,7 @@ def test_the_short_way_concludes_what_the_full_one_does(record_property: Callabl
 
     @settings(max_examples=EXAMPLES, database=None, derandomize=not LONG)
     @given(st.integers(0, 2**40))
+    @example(96385)  # a name that a held contract has in the state is another's by now, which did not change since
     def compare(seed: int) -> None:
         life = Life(seed, made, MemoryTree)
         life.live()
