@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops.adapters.dns.client import PlainDnsClient
+from hyops_gitops.core.authority import ServerAddress
 from hyops_gitops.core.exchange import Question
 from hyops_gitops.lab.processes import free_addresses
 from hyops_gitops.lab.zones import wait_until
@@ -26,6 +27,19 @@ MakeWorld = Callable[..., World]
 def make_world(makers: Makers, tmp_path: Path) -> MakeWorld:
     """A zone that all serve."""
     return lambda timeout_s=20: makers.world(tmp_path, f"m{next(_numbers)}.internal", timeout_s)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A resolver's own."""
+    made = tmp_path / "resolver"
+    made.mkdir()
+    return made
+
+
+def free_address(host: str) -> ServerAddress:
+    """For a resolver."""
+    return free_addresses([host])[0][0]
 
 
 def listed_resolver(world: World, server: Server) -> None:
@@ -81,13 +95,10 @@ def test_a_secondary_of_another_maker_that_is_away_is_proved_later(make_world: M
 
 
 def test_unbound_that_raises_ttls_keeps_the_retirement_unknown(
-    make_world: MakeWorld, makers: Makers, tmp_path: Path
+    make_world: MakeWorld, makers: Makers, folder: Path
 ) -> None:
     world = make_world()
-    folder = tmp_path / "unbound"
-    folder.mkdir()
-    ((address, _),) = free_addresses(["127.0.0.5"])
-    server = unbound_resolver(folder, address, world.zone, makers.bind.dns, "cache-min-ttl: 600")
+    server = unbound_resolver(folder, free_address("127.0.0.5"), world.zone, makers.bind.dns, "cache-min-ttl: 600")
     with running(server, world.zone):
         listed_resolver(world, server)
         world.contract("first", "10.0.0.1", ttl=1)
@@ -105,14 +116,11 @@ def test_unbound_that_raises_ttls_keeps_the_retirement_unknown(
 
 
 def test_unbound_that_serves_expired_answers_is_seen_to_be_stale(
-    make_world: MakeWorld, makers: Makers, tmp_path: Path
+    make_world: MakeWorld, makers: Makers, folder: Path
 ) -> None:
     world = make_world(timeout_s=2)
-    folder = tmp_path / "unbound"
-    folder.mkdir()
-    ((address, _),) = free_addresses(["127.0.0.5"])
     extra = "serve-expired: yes\n    serve-expired-client-timeout: 0"
-    server = unbound_resolver(folder, address, world.zone, makers.knot.dns, extra)
+    server = unbound_resolver(folder, free_address("127.0.0.5"), world.zone, makers.knot.dns, extra)
     with running(server, world.zone):
         listed_resolver(world, server)
         world.contract("first", "10.0.0.1", ttl=1)
@@ -131,12 +139,9 @@ def test_unbound_that_serves_expired_answers_is_seen_to_be_stale(
             makers.knot.start()
 
 
-def test_bind_as_the_clients_resolver_converges(make_world: MakeWorld, makers: Makers, tmp_path: Path) -> None:
+def test_bind_as_the_clients_resolver_converges(make_world: MakeWorld, makers: Makers, folder: Path) -> None:
     world = make_world()
-    folder = tmp_path / "named"
-    folder.mkdir()
-    ((address, _),) = free_addresses(["127.0.0.1"])
-    server = bind_resolver(folder, address, world.zone, makers.bind.dns)
+    server = bind_resolver(folder, free_address("127.0.0.1"), world.zone, makers.bind.dns)
     with running(server, world.zone):
         listed_resolver(world, server)
         world.contract("first", "10.0.0.1", ttl=1)
