@@ -27,7 +27,6 @@ from hyops_gitops.cli import wiring
 from hyops_gitops.cli.main import execute
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.errors import OutsideFailure
-from hyops_gitops.core.events import OnEvent
 from hyops_gitops.core.exchange import PatchReceipt
 from hyops_gitops.core.names import MARKER_LABEL
 from hyops_gitops.core.network import ZoneWriter
@@ -38,19 +37,20 @@ from tests.support.applier import MarkingWorkspace, MarkingWriter, Marks
 LIMITS = {"CAMPAIGN_FILE_BYTES": (resource.RLIMIT_FSIZE, 1), "CAMPAIGN_MEMORY_MIB": (resource.RLIMIT_AS, 1 << 20)}
 
 
+class _OtherClock(SystemClock):
+    """Real time, some seconds ahead or behind."""
+
+    def __init__(self, ahead: timedelta) -> None:
+        self._ahead = ahead
+
+    def now(self) -> datetime:
+        return super().now() + self._ahead
+
+
 class CampaignWorkspace(MarkingWorkspace):
     """The program's own adapters, where nothing says otherwise."""
 
-    def __init__(
-        self,
-        root: Path,
-        environ: Mapping[str, str] | None = None,
-        on_event: OnEvent = lambda _: None,
-        authority_file: Path | None = None,
-    ) -> None:
-        super().__init__(root, environ, on_event, authority_file)
-        if ahead := float(os.environ.get("CAMPAIGN_CLOCK", "0")):
-            self.clock = _OtherClock(timedelta(seconds=ahead))
+    clock = _OtherClock(timedelta(seconds=float(os.environ.get("CAMPAIGN_CLOCK", "0"))))
 
     @cached_property
     def process(self) -> Process:
@@ -61,16 +61,6 @@ class CampaignWorkspace(MarkingWorkspace):
     def open_writer(self, authority: Authority) -> ZoneWriter:
         writer = super().open_writer(authority)
         return _Twice(writer, Marks({})) if os.environ.get("CAMPAIGN_PLANT") == "sent twice" else writer
-
-
-class _OtherClock(SystemClock):
-    """Real time, some seconds ahead or behind."""
-
-    def __init__(self, ahead: timedelta) -> None:
-        self._ahead = ahead
-
-    def now(self) -> datetime:
-        return super().now() + self._ahead
 
 
 class _Twice(MarkingWriter):
