@@ -8,8 +8,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from hyops_gitops.adapters.yaml.reader import read_document
 from hyops_gitops.adapters.yaml.schema import check_document
@@ -20,9 +18,8 @@ from hyops_gitops.core.tree import SourceTree, manifest_sha256
 from hyops_gitops.log.holds import hold_of
 from hyops_gitops.log.parts import AuthorityRef
 from hyops_gitops.validate.validation import MemoryTree
-from tests.conftest import SAID
 from tests.support.contracts import AUTHORITY
-from tests.support.histories import AUTHORITY_TEXT, ZONE, History, Tree
+from tests.support.histories import AUTHORITY_TEXT, ZONE, History, Tree, over_seeds
 from tests.support.site import LONG
 
 EXAMPLES = 1000 if LONG else 60
@@ -99,13 +96,7 @@ def made() -> Counter[str]:
 def test_commits_brought_forward_are_as_read_whole(
     made: Counter[str], record_property: Callable[[str, object], None]
 ) -> None:
-    @settings(max_examples=EXAMPLES, database=None, derandomize=not LONG)
-    @given(st.integers(0, 2**40))
-    def compare(seed: int) -> None:
-        check(seed, made)
-
-    compare()
-    record_property(SAID, ", ".join(f"{number} {kind}" for kind, number in sorted(made.items())))
+    over_seeds(lambda seed: check(seed, made), made, record_property, examples=EXAMPLES)
     assert min(made["invalid"], made["outside"]) * 10 >= made["commits"]
     assert min(made[kind] for kind in ("keep", "delete", "rename", "copy", "break_form", "dangle")) >= 5
 

@@ -4,7 +4,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from random import Random
 
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from tests.conftest import SAID
 from tests.support.contracts import AUTHORITY
+from tests.support.site import LONG
 
 ENVIRONMENTS = ("prod", "dev", "shared")
 SERVICES = ("a", "b", "c", "d")
@@ -201,3 +206,23 @@ class History:
 
     def is_kept(self, name: str) -> bool:
         return any(b"endpoint_aliases" in data and name.encode() in data for data in self.files.values())
+
+
+def over_seeds(
+    check: Callable[[int], None],
+    made: Counter[str],
+    record_property: Callable[[str, object], None],
+    *,
+    examples: int,
+    known: int = 0,
+) -> None:
+    """Check histories of so many seeds and of a known one, and say what they were made of."""
+
+    @settings(max_examples=examples, database=None, derandomize=not LONG)
+    @given(st.integers(0, 2**40))
+    @example(known)
+    def compare(seed: int) -> None:
+        check(seed)
+
+    compare()
+    record_property(SAID, ", ".join(f"{number} {kind}" for kind, number in sorted(made.items())))

@@ -5,8 +5,6 @@ from collections.abc import Callable, Collection
 from random import Random
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from hyops_gitops.adapters.yaml.reader import read_document
 from hyops_gitops.adapters.yaml.schema import check_document
@@ -14,8 +12,7 @@ from hyops_gitops.core.findings import Finding, Severity
 from hyops_gitops.core.tree import SourceTree
 from hyops_gitops.validate.concerned import Scope
 from hyops_gitops.validate.validation import MemoryTree, Validation, validate_tree
-from tests.conftest import SAID
-from tests.support.histories import History, Tree
+from tests.support.histories import History, Tree, over_seeds
 from tests.support.site import LONG
 
 EXAMPLES = 3000 if LONG else 150
@@ -91,13 +88,7 @@ def made() -> Counter[str]:
 def test_a_few_files_have_the_findings_of_a_full_run(
     made: Counter[str], record_property: Callable[[str, object], None]
 ) -> None:
-    @settings(max_examples=EXAMPLES, database=None, derandomize=not LONG)
-    @given(st.integers(0, 2**40))
-    def compare(seed: int) -> None:
-        check(seed, made)
-
-    compare()
-    record_property(SAID, ", ".join(f"{number} {kind}" for kind, number in sorted(made.items())))
+    over_seeds(lambda seed: check(seed, made), made, record_property, examples=EXAMPLES)
     assert made["findings"] * 3 >= made["examples"]
     assert made["read in part"] * 3 >= made["examples"]
     least = 100 if LONG else 5
