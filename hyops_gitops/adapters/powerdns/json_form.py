@@ -10,8 +10,9 @@ matters, by a request that each of them refuses, naming the record that it could
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
+from json.encoder import encode_basestring_ascii as _quoted
 
 from hyops_gitops.adapters.powerdns.http import MAX_REPLY_BYTES, quoted
 from hyops_gitops.core.exchange import ZoneHeader
@@ -171,42 +172,38 @@ def decode_found(body: bytes, zone: str, most: int) -> tuple[RRset, ...] | None:
     return tuple(RRset.of(*key, ttl, served, disabled) for key, (ttl, served, disabled) in rows.items())
 
 
-def encode_patch(operations: Sequence[Operation], *, twice: bool = False) -> bytes:
-    """The body of a PATCH, in this order; `twice` as in `contents`."""
-    return json.dumps(
-        {"rrsets": [_operation(operation, twice) for operation in operations]}, separators=(",", ":")
-    ).encode()
+def encode_patch(operations: Iterable[Operation], *, twice: bool = False) -> bytes:
+    """The body of a PATCH, in this order; `twice` as in `contents`.
+
+    Written as text: making objects of it first takes three times as long.
+    """
+    return f'{{"rrsets":[{",".join(_operation(operation, twice) for operation in operations)}]}}'.encode()
 
 
-def _operation(operation: Operation, twice: bool) -> dict[str, object]:
+def _operation(operation: Operation, twice: bool) -> str:
     if isinstance(operation, RRset):
-        return _replace(operation, twice)
+        return _rrset(operation, twice, ',"changetype":"REPLACE"')
     name, rrtype = operation
-    return {"name": absolute(name), "type": rrtype, "changetype": "DELETE"}
+    return f'{{"name":{_quoted(absolute(name))},"type":{_quoted(rrtype)},"changetype":"DELETE"}}'
 
 
-def encode_zone(name: str, rrsets: Sequence[RRset], settings: Mapping[str, object], *, twice: bool = False) -> bytes:
+def encode_zone(name: str, rrsets: Iterable[RRset], settings: Mapping[str, object], *, twice: bool = False) -> bytes:
     """The body of a POST that makes a zone."""
-    sets = [{key: value for key, value in _replace(rrset, twice).items() if key != "changetype"} for rrset in rrsets]
-    return json.dumps({"name": absolute(name), "rrsets": sets, **settings}, separators=(",", ":")).encode()
+    begun = json.dumps({"name": absolute(name), **settings}, separators=(",", ":"))
+    return f'{begun[:-1]},"rrsets":[{",".join(_rrset(rrset, twice) for rrset in rrsets)}]}}'.encode()
 
 
-def _replace(rrset: RRset, twice: bool) -> dict[str, object]:
+def _rrset(rrset: RRset, twice: bool, way: str = "") -> str:
     # No `comments`: without the key existing ones stay, and LMDB before 5.1 refuses it.
     records = [
-        {"content": content(rrset.type, value, twice=twice), "disabled": disabled}
-        for values, disabled in ((rrset.rdata, False), (rrset.disabled, True))
+        f'{{"content":{_quoted(content(rrset.type, value, twice=twice))},"disabled":{disabled}}}'
+        for values, disabled in ((rrset.rdata, "false"), (rrset.disabled, "true"))
         for value in values
     ]
     if not records:
         raise ValueError(f"a replace without records: {rrset.name} {rrset.type}")
-    return {
-        "name": absolute(rrset.name),
-        "type": rrset.type,
-        "changetype": "REPLACE",
-        "ttl": rrset.ttl,
-        "records": records,
-    }
+    head = f'"name":{_quoted(absolute(rrset.name))},"type":{_quoted(rrset.type)}{way},"ttl":{rrset.ttl}'
+    return f'{{{head},"records":[{",".join(records)}]}}'
 
 
 def error_text(body: bytes) -> str:
