@@ -121,8 +121,6 @@ class _Walk:
                 if entry.body.segment_caught_up:
                     ended = self._last_of_segment()
                     self.found.problems += check_caught_up(self.log.zone, entry, entry.body.segment_caught_up, ended)
-            case _:
-                pass
 
     def advance(self, entry: Entry, *, history: bool = True) -> None:
         """Apply an entry to the managed set; check its result or segment."""
@@ -136,8 +134,6 @@ class _Walk:
                 self.restored = False
             case ZoneDrift(restored=True) | Gap(acknowledges=None):
                 self.restored = True
-            case _:
-                pass
         self.ledger = self.ledger.with_next(self.log.entries, entry, self.log.segments)
 
     def _pass_result(self, entry: Entry, result: Result) -> None:
@@ -316,8 +312,6 @@ def _about_admin(body: Body) -> Iterator[tuple[str, str]]:
             yield "authority", f"authority/ changed by {commit[:12]}"
         case Genesis(continues=continues) if continues is not None:
             yield "continues", f"continues log {continues.log}, entry {continues.seq}:{continues.sha256}"
-        case _:
-            pass
 
 
 def _about_segment(body: Reconcile) -> Iterator[tuple[str, str]]:

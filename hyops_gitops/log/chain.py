@@ -155,8 +155,6 @@ class ChainReader(ABC):
                     if intent is None or (intent.seq, intent.sha256) != (seq, sha256):
                         yield Problem("pairs", path, f"the result names intent {seq}, which is not the open one")
                     intent = None
-                case _:
-                    pass
 
 
 def entries_after(entries: Sequence[Entry], ledger: Ledger) -> Iterator[Entry]:

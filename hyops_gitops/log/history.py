@@ -73,8 +73,6 @@ def name_history(log: Log, name: str) -> Iterator[NameChange]:
                 why = f"break-glass segment {entry.body.segment}"
                 brought = _changes(entry, name, changes, (), "applied", None)
                 yield from (replace(change, asked=operators, reason=why) for change in brought)
-            case _:
-                pass
 
 
 def _refused(entry: Entry, body: Refusal, name: str) -> Iterator[NameChange]:
@@ -131,8 +129,6 @@ def _names(entry: Entry) -> Iterator[str]:
             yield from (refusal.name for refusal in refusals if refusal.name is not None)
         case ZoneDrift(differences=differences):
             yield from (difference.name for difference in differences)
-        case _:
-            pass
 
 
 def _rdata(rrset: RRset | None) -> tuple[str, ...]:

@@ -123,8 +123,6 @@ class Ledger(JsonObject):
                 ledger = replace(ledger, gaps=(*self.gaps, seq))
             case Reconcile():
                 ledger = _with_reconcile(ledger, entry.body, segments)
-            case _:
-                pass
         return ledger
 
     @classmethod

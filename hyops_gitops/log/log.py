@@ -273,8 +273,6 @@ class Log:
                 intents = own.of_types("intent") if name is None else own.parts_about(name)
                 inner = (applied for intent in intents for applied in applied_of(own, intent, name))
                 yield from (replace(applied, entry=entry) for applied in inner)
-            case _:
-                pass
 
     def applied_after(self, seq: int) -> Iterator[Applied]:
         """Own intents that later entries record as applied, oldest first."""

@@ -204,8 +204,6 @@ class BranchReader(ChainReader):
                         bring_forward(before, managed, intent.changes, placed(intent.holds, seq))
                 case Reconcile(imported=ImportedSegment(changes=changes, holds=holds)):
                     bring_forward(before, managed, changes, placed(holds, entry.seq))
-                case _:
-                    pass
         path, self.state = state_path(self.zone), before.with_entries(managed)
         if self.state.data != self.files[path]:
             self.report("state", path, "not the sum of the changes that the entries applied")

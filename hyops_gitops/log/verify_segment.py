@@ -250,8 +250,6 @@ class _SegmentChainReader(ChainReader):
                 case ZoneDrift():
                     found = {(drift.name, drift.type): drift.observed for drift in body.differences}
                     zone = zone.without(found).with_rrsets(rrset for rrset in found.values() if rrset is not None)
-                case _:
-                    pass
             if zone.digest() != entry.envelope.zone_sha256:
                 self._say("continuity", name, "it leaves another zone than its changes make")
         return zone

@@ -143,35 +143,6 @@ def test_what_was_answered_before_something_else_is_asked_again(
     assert looks.asked[-1] == [f"s{number}" for number in range(5)]
 
 
-GONE = RRset.of("pg.prod.z.internal", "A", 60, ["10.0.0.9"])
-
-
-@pytest.mark.parametrize(
-    ("after", "before", "answer", "by_authority", "by_cache"),
-    [
-        (CHANGED, None, Answer("NOERROR", True, (CHANGED,), 1), True, True),
-        (CHANGED, None, Answer("NOERROR", False, (CHANGED,), 1), False, True),
-        (CHANGED, None, Answer("NOERROR", True, (replace(CHANGED, ttl=5),), 1), False, True),
-        (CHANGED, GONE, Answer("NOERROR", True, (GONE,), 1), False, False),
-        (CHANGED, None, Answer("NOERROR", True, (replace(CHANGED, name="x.prod.z.internal"),), 1), False, False),
-        (CHANGED, None, Answer("NOERROR", True, (), 1), False, False),
-        (CHANGED, None, Answer("SERVFAIL", True, (CHANGED,), 1), False, False),
-        (CHANGED, None, Answer("SILENT", True, (CHANGED,), 1), False, False),
-        (None, GONE, Answer("NXDOMAIN", True, (), 1), True, True),
-        (None, GONE, Answer("NOERROR", True, (GONE,), 1), False, False),
-        (None, GONE, Answer("NOERROR", True, (CHANGED,), 1), True, True),  # a wildcard's
-        (None, None, Answer("NOERROR", True, (CHANGED,), 1), True, True),
-        (None, GONE, Answer("REFUSED", True, (), 1), False, False),
-    ],
-)
-def test_what_an_answer_shows(
-    after: RRset | None, before: RRset | None, answer: Answer, by_authority: bool, by_cache: bool
-) -> None:
-    expected = Expectation(Question("pg.prod.z.internal", "A"), after, before)
-    assert expected.met_by(answer, authoritative=True) is by_authority
-    assert expected.met_by(answer, authoritative=False) is by_cache
-
-
 class Answers:
     """Each server gives its own answers, and notes what it was asked."""
 

@@ -11,12 +11,14 @@ import pytest
 from hyops_gitops.core.canonical import canonical_json, sha256_hex
 from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.managed import ManagedSet
+from hyops_gitops.core.signers import SignerSet
 from hyops_gitops.core.zone import Zone
-from hyops_gitops.log.admin_entries import Compromised, Gap, Genesis, TrustChange
+from hyops_gitops.log.admin_entries import Compromised, Gap, Genesis, Reconcile, TrustChange
+from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.entries import Unchanged, ZoneDrift
 from hyops_gitops.log.envelope import Subject, decode, encode, entry_path
 from hyops_gitops.log.log import README, state_path, zone_path
-from hyops_gitops.log.pages import LOG_PAGE, folder_page
+from hyops_gitops.log.pages import FORM, LOG_PAGE, folder_page
 from hyops_gitops.log.parts import Hold, TrustedKey
 from hyops_gitops.log.segment import Base, SegmentRef
 from tests.support.paper import (
@@ -30,6 +32,7 @@ from tests.support.paper import (
     LOCK,
     MAIN,
     RECOVERY,
+    SIGNERS,
     TRUSTED,
     ZONE,
     Edit,
@@ -72,6 +75,7 @@ def test_a_log_that_is_right_is_read() -> None:
     reading = long_log().read()
     assert reading.ok
     assert reading.log is not None
+    assert reading.log.entries == long_log().entries
     assert len(reading.log.entries) == 13
     assert [one.principal for one in reading.log.trust.trusted()] == ["ada", "lock", "bob"]
     assert set(reading.log.state.entries) == {(f"b.{ZONE}", "A")}
@@ -98,30 +102,41 @@ SEGMENT = SegmentRef("ab" * 6, Base((1, HASH), None))
 
 
 @pytest.mark.parametrize(
-    ("edit", "code"),
+    ("edit", "code", "message"),
     [
-        (lambda given: replace(given, subject=Subject("other.internal", given.zone_sha256)), "form"),
-        (_edited(segment=SEGMENT), "form"),
-        (_edited(form=99), "unknown-form"),
-        (_edited(prev_entry=HASH), "chain"),
-        (_edited(prev_sig=HASH), "chain"),
-        (_edited(log="2" * 32), "chain"),
-        (_edited(seq=5), "chain"),
-        (lambda envelope: replace(envelope, time=envelope.time - timedelta(minutes=2)), "time"),
-        (lambda given: replace(given, subject=Subject(given.zone, HASH)), "continuity"),
-        (_edited(principal="bob"), "signer"),
+        (
+            lambda given: replace(given, subject=Subject("other.internal", given.zone_sha256)),
+            "form",
+            "the entry is about zone 'other.internal'",
+        ),
+        (_edited(segment=SEGMENT), "form", "the entry is of a break-glass segment"),
+        (_edited(form=99), "unknown-form", f"its pages have form 99, this version knows {FORM}"),
+        (_edited(prev_entry=HASH), "chain", "prev.entry is not the SHA-256 of the entry before"),
+        (_edited(prev_sig=HASH), "chain", "prev.sig is not the SHA-256 of the signature before"),
+        (_edited(log="2" * 32), "chain", "the entry belongs to another log"),
+        (_edited(seq=5), "chain", "the entry says seq 5"),
+        (
+            lambda envelope: replace(envelope, time=envelope.time - timedelta(minutes=2)),
+            "time",
+            "the entry is older than the one before",
+        ),
+        (
+            lambda given: replace(given, subject=Subject(given.zone, HASH)),
+            "continuity",
+            "the zone changed without an intent, result or drift entry",
+        ),
+        (_edited(principal="bob"), "signer", "the key belongs to 'ada', not to 'bob'"),
     ],
 )
 @pytest.mark.parametrize("known", [0, 3])
-def test_an_envelope_that_does_not_fit_is_refused(edit: Edit, code: str, known: int) -> None:
+def test_an_envelope_that_does_not_fit_is_refused(edit: Edit, code: str, message: str, known: int) -> None:
     log = applied()
     before, checkpoint = dict(log.files), log.checkpoint(known) if known else None
     log.add(UNCHANGED, edit=edit)
     if code != "continuity":  # an entry that calls itself otherwise, where the reader looks for the next
         data = log.entries.blobs(4)[3]
         log.files = {**before, at(4): data, f"{at(4)}.sig": sign(data, ADA, MAIN)}
-    found = {(one.code, one.where) for one in log.read(checkpoint=checkpoint).problems}
-    assert (code, at(4)) in found
+    assert Problem(code, at(4), message) in log.read(checkpoint=checkpoint).problems
 
 
 def test_equal_times_are_in_order() -> None:
@@ -146,21 +161,34 @@ def test_the_genesis_that_is_pinned() -> None:
 # --- who signed
 
 
+NOT_SIGNED = "not a canonical signature of the entry by the key it names, in its namespace"
+
+
 @pytest.mark.parametrize(
-    ("by", "key", "namespace", "code"),
+    ("by", "key", "namespace", "code", "message"),
     [
-        ("bob", BOB, MAIN, "trust"),  # listed, never trusted
-        ("eve", EVE, MAIN, "signer"),  # listed for another namespace
-        ("eve", EVE, "observer", "signature"),
-        ("lock", LOCK, RECOVERY, "signature"),  # a recovery key signs nothing but trust
-        ("lock", LOCK, MAIN, "signer"),
-        ("ada", LOCK, RECOVERY, "signature"),
-        ("mallory", "ssh-ed25519 TWFs", MAIN, "signer"),
+        ("bob", BOB, MAIN, "trust", "the key is not trusted by genesis or a trust entry before this one"),
+        ("eve", EVE, MAIN, "signer", f"is not allowed to sign in namespace {MAIN!r}"),
+        ("eve", EVE, "observer", "signature", NOT_SIGNED),
+        ("lock", LOCK, RECOVERY, "signature", NOT_SIGNED),  # a recovery key signs nothing but trust
+        ("lock", LOCK, MAIN, "signer", f"is not allowed to sign in namespace {MAIN!r}"),
+        ("ada", LOCK, RECOVERY, "signature", NOT_SIGNED),
+        ("mallory", "ssh-ed25519 TWFs", MAIN, "signer", "is not listed"),
     ],
 )
-def test_who_may_not_sign_is_refused(by: str, key: str, namespace: str, code: str) -> None:
+def test_who_may_not_sign_is_refused(by: str, key: str, namespace: str, code: str, message: str) -> None:
     log = applied().add(UNCHANGED, by=by, key=key, namespace=namespace)
-    assert code in {one for one, where in log.problems() if where.startswith(at(4))}
+    found = [(one.code, one.message) for one in log.read().problems if one.where.startswith(at(4))]
+    assert [one for one, words in found if message in words] == [code]
+
+
+@pytest.mark.parametrize(("seconds", "ok"), [(0, True), (-1, False)])
+def test_a_key_counts_at_the_time_of_the_entry_if_its_line_does(seconds: int, ok: bool) -> None:
+    log = applied()
+    last = log.head.envelope.time + timedelta(seconds=seconds)
+    lines = [replace(one, valid_before=last) if one.principal == "ada" else one for one in SIGNERS.lines]
+    found = log.read(signers=SignerSet(tuple(lines))).problems
+    assert [(one.code, one.where) for one in found] == ([] if ok else [("signer", f"{at(3)}.sig")])
 
 
 def test_a_trust_entry_counts_from_its_own_place_on() -> None:
@@ -283,11 +311,11 @@ def test_what_is_pinned_but_no_zone_file_is_no_log() -> None:
 
 
 def test_an_intent_needs_its_result_before_the_next() -> None:
-    for body in (UNCHANGED, None):
+    for body in (UNCHANGED, Reconcile("s1", 2, HASH, "bob"), None):
         log = applied().intend(change("b", None, "10.0.0.2"))
         log = log.add(body) if body else log.intend(change("b", None, "10.0.0.2"))
-        assert ("pairs", at(5)) in log.problems()
-        assert ("pairs", at(5)) in [(one.code, one.where) for one in log.read(checkpoint=log.checkpoint(4)).problems]
+        for known in (None, log.checkpoint(4)):
+            assert Problem("pairs", at(5), "intent 4 has no result yet") in log.read(checkpoint=known).problems
 
 
 @pytest.mark.parametrize("wrong", [{"intent_seq": 2}, {"intent_sha256": HASH}])
@@ -297,7 +325,8 @@ def test_a_result_names_the_open_intent(wrong: dict[str, Any], known: int) -> No
     before = log.state
     log.finish(outcome="failed", **wrong)
     found = log.read(checkpoint=log.checkpoint(known, before) if known else None).problems
-    assert ("pairs", at(5)) in [(one.code, one.where) for one in found]
+    message = f"the result names intent {wrong.get('intent_seq', 4)}, which is not the open one"
+    assert Problem("pairs", at(5), message) in found
 
 
 def test_there_is_one_result_of_an_intent() -> None:
@@ -344,25 +373,28 @@ def _drift_to_elsewhere(log: Paper) -> Paper:
     return log.add(ZoneDrift(COMMIT, log.digests(), log.digests(_elsewhere(log)), (), restored=False))
 
 
+RESULT_WRONG = "the result leaves another zone than its intent expected"
+DRIFT_WRONG = "the drift does not lead from the zone before to the one after"
+
+
 @pytest.mark.parametrize(
-    "write",
+    ("write", "message"),
     [
-        _intent_from_elsewhere,
-        _result_leaves_more,
-        _failure_changes_the_zone,
-        _result_says_another_zone,
-        _silent_change,
-        _drift_from_elsewhere,
-        _drift_to_elsewhere,
+        (_intent_from_elsewhere, "the intent starts from another zone than the entry before left"),
+        (_result_leaves_more, RESULT_WRONG),
+        (_failure_changes_the_zone, RESULT_WRONG),
+        (_result_says_another_zone, RESULT_WRONG),
+        (_silent_change, "the zone changed without an intent, result or drift entry"),
+        (_drift_from_elsewhere, DRIFT_WRONG),
+        (_drift_to_elsewhere, DRIFT_WRONG),
     ],
 )
 @pytest.mark.parametrize("known", [0, 2, 3])
-def test_the_zone_changes_only_as_entries_say(write: Callable[[Paper], Paper], known: int) -> None:
+def test_the_zone_changes_only_as_entries_say(write: Callable[[Paper], Paper], message: str, known: int) -> None:
     log = applied()
     checkpoint = log.checkpoint(known, log.trees[known - 1][1]) if known else None
     write(log)
-    found = [(one.code, one.where) for one in log.read(checkpoint=checkpoint).problems]
-    assert ("continuity", at(len(log.entries))) in found
+    assert Problem("continuity", at(len(log.entries)), message) in log.read(checkpoint=checkpoint).problems
 
 
 def test_only_the_first_intent_takes_the_zone_as_it_finds_it() -> None:

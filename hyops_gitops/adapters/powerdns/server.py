@@ -120,6 +120,4 @@ def _metadata(http: PowerDnsHttp, zone_path: str) -> dict[str, str] | None:
         match item:
             case {"kind": str(kind), "metadata": [str(value), *_]}:
                 found[kind] = value
-            case _:
-                pass
     return found
