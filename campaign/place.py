@@ -125,9 +125,11 @@ class Place:
         wanted = {**_CAPS, "convergence": convergence, "lease_s": 30, **policy}
         world = World.make(directory, zone, behind, **wanted)  # type: ignore[arg-type]  # policy by name
         made = Scene(self, world, directory)
+        self.proxy.answered = made.look
         try:
             yield made
         finally:
+            self.proxy.answered = lambda: None
             for watch in (*made.secondaries.values(), *([made.primary] if made.primary else [])):
                 watch.close()
 
@@ -167,10 +169,16 @@ class Scene:
         """Write by hand, past the log."""
         self.announce({one.key: (one.ttl, one.rdata) for one in rrsets})
         self.api.patch([], list(rrsets))
+        self.look()
 
     def announce(self, after: Mapping[Key, Records | None]) -> None:
         """Let the witness know of a write that is not the program's."""
         self.outside.append(Outside(after))
+
+    def look(self) -> None:
+        """Let the witness see what a write left before the next one comes, where no journal keeps it."""
+        if self.primary:
+            self.primary.look()
 
     def steps(self) -> list[Step]:
         """What the primary went through."""

@@ -28,6 +28,7 @@ class TroubleProxy(Proxy):
         self.trouble: Trouble | None = None
         self.before: Callable[[], None] | None = None  # once, ahead of the next PATCH
         self.after: Callable[[], None] | None = None  # once, when the server has answered it
+        self.answered: Callable[[], None] = lambda: None  # whenever the server has answered a PATCH
         self.down = False  # every request, whatever it is, gets no reply
         self.done = 0  # how many PATCHes met the trouble
         self._late: list[threading.Thread] = []
@@ -59,6 +60,12 @@ class TroubleProxy(Proxy):
         after, self.after = self.after, None
         if after:
             after()
+        return reply
+
+    def _once(self, raw: bytes) -> bytes:
+        reply = super()._once(raw)
+        if raw.startswith(b"PATCH "):
+            self.answered()
         return reply
 
     def pass_on(self, raw: bytes) -> bytes:

@@ -55,8 +55,10 @@ def account(
     """Explain each step by one applied entry, an outside writer or a recorded drift; and each entry by one step."""
     reading = _Reading(log, outside)
     for place, step in enumerate(steps):
+        waiting = list(reading.outside)
         if step.changed or step.written or not step.markers:
             _explain(reading, place, step, drifts)
+        _count(reading, place, step, waiting)
     for left in reading.applied:
         reading.fault("lost", f"entry {left.seq} is recorded as applied, and no step of the zone is its change")
     return Account(tuple(reading.faults), reading.step_of)
@@ -82,6 +84,20 @@ def _explain(reading: _Reading, place: int, step: Step, drifts: Sequence[Differe
         )
     else:
         reading.fault("unrecorded", f"step {place} (serial {step.serial}) is of no entry: {shown(step.changed)}")
+
+
+def _count(reading: _Reading, place: int, step: Step, waiting: Sequence[Outside]) -> None:
+    """Find writes that changed nothing by the serial, where the step is what happened between two transfers."""
+    if not step.hidden:
+        return
+    moved = next((one for one in waiting if any(rrtype == "SOA" for _, rrtype in one.after)), None)
+    if moved:  # by another writer, as far as it likes
+        reading.outside = [one for one in reading.outside if one is not moved]
+        return
+    announced = len(waiting) - len(reading.outside) - (not step.markers)
+    if step.hidden > announced:
+        what = f"{step.hidden - max(announced, 0)} writes without a change"
+        reading.fault("twice", f"step {place} (serial {step.serial}) has {what} by its serial, and no entry says so")
 
 
 def _by_entry(reading: _Reading, place: int, step: Step) -> bool:

@@ -40,6 +40,7 @@ class Step:
     changed: Difference
     before: str  # digest of the zone before
     after: str  # and afterwards
+    hidden: int = 0  # how often the serial moved beyond what left something to be seen; 0 where each write is seen
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from campaign.report import FORMAT
 from campaign.runs import plan_of, results
 from campaign.soak import soak
 from campaign.trial import Trial
-from campaign.witness.transfers import TICK_S
+from campaign.witness.transfers import TICK_S, Watch
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.lab.model import Backend
 from tests.support.databases import require
@@ -46,6 +47,20 @@ def test_the_witness_finds_a_planted_fault(place: Place, tmp_path: Path, plant: 
         trial.world.commit()
         trial.apply(CAMPAIGN_PLANT=plant)
         assert [fault.kind for fault in scene.faults()] == [FOUND[plant]]
+
+
+def test_a_write_between_two_looks_is_found_by_the_serial(place: Place, tmp_path: Path) -> None:
+    with place.history(tmp_path / "history") as scene:
+        dns, zone = place.lab.primary.dns, scene.world.zone
+        watch = Watch(dns.host, dns.port, zone)
+        watch.close()
+        record = RRset.of(f"other.{zone}", "A", 60, ["10.0.0.9"])
+        scene.edit(record)
+        watch.look()
+        scene.edit(replace(record, ttl=30))
+        scene.edit(replace(record, ttl=30))
+        watch.look()
+        assert [(len(step.changed), step.hidden) for step in watch.steps()] == [(1, 0), (1, 1)]
 
 
 def test_the_short_form_survives(tmp_path: Path, backend: Backend) -> None:

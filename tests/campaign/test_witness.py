@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,7 @@ def entry(changed: Difference, outcome: str = "applied", seq: int = 2, after_ms:
 
 MOVE: Difference = {NAME: (OLD, NEW)}
 ADD: Difference = {OTHER: (None, NEW)}
+SERIAL = Outside({("lab.internal", "SOA"): (60, ("ns1.lab.internal. h.lab.internal. 99 2 3 4 5",))})
 
 
 def kinds(steps: list[Step], log: list[Outcome], outside: list[Outside], *drifts: Difference) -> list[str]:
@@ -76,6 +78,27 @@ def test_each_step_is_one_entry_and_each_entry_one_step(
     steps: list[Step], log: list[Outcome], outside: list[Outside], expected: list[str]
 ) -> None:
     assert kinds(steps, log, outside) == expected
+
+
+@pytest.mark.parametrize(
+    ("one", "log", "outside", "expected"),
+    [
+        pytest.param(replace(step(MOVE), hidden=1), [entry(MOVE)], [], ["twice"], id="sent twice"),
+        pytest.param(replace(step({}), hidden=1), [], [], ["twice"], id="beside markers"),
+        pytest.param(
+            replace(step({**MOVE, **ADD}), hidden=1), [entry(MOVE)], [Outside({OTHER: NEW})], [], id="another's"
+        ),
+        pytest.param(
+            replace(step({**MOVE, **ADD}), hidden=2), [entry(MOVE)], [Outside({OTHER: NEW})], ["twice"], id="and more"
+        ),
+        pytest.param(replace(step({}, markers=False), hidden=98), [], [SERIAL], [], id="another's serial"),
+        pytest.param(replace(step(MOVE), hidden=99), [entry(MOVE)], [SERIAL], [], id="another's serial beside"),
+    ],
+)
+def test_a_serial_moves_once_for_each_write_that_is_known(
+    one: Step, log: list[Outcome], outside: list[Outside], expected: list[str]
+) -> None:
+    assert kinds([one], log, outside) == expected
 
 
 def test_a_recorded_drift_explains_another_s_change() -> None:
