@@ -4,9 +4,10 @@ What was applied last was not seen on every required server then.
 """
 
 from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from hyops_gitops.apply.prove import Watch, ask_for_transfers, behind, expectations, open_refreshers
+from hyops_gitops.apply.prove import Watch, behind, expectations, open_refreshers, transfer_requests
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.events import Warned
@@ -103,7 +104,9 @@ def _hurry(stale: Collection[str], authority: Authority, primary: ZoneWriter, wo
     behind_now = [secondary for secondary in authority.secondaries if secondary.name in stale]
     if behind_now:
         refreshers = open_refreshers(authority, behind_now, workspace).values()
-        ask_for_transfers(authority, primary, refreshers, workspace.on_event, set())
+        requests = transfer_requests(authority, primary, refreshers, workspace.on_event)
+        with ThreadPoolExecutor() as pool:  # of several servers that hang, only the slowest is waited for
+            list(pool.map(lambda request: request(), requests))
 
 
 def _is_missing(server: DnsServer, known: ServerReport | None, opened: Sequence[OpenRetirement]) -> bool:

@@ -6,8 +6,9 @@ there is no use in asking for hundreds of names.
 """
 
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Mapping, MutableSet, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import partial
 from threading import Event as Flag
 
 from hyops_gitops.core.authority import Authority, Secondary
@@ -37,7 +38,7 @@ _LONGER = 1.2  # a look is late by a sixth of the time since the update, at most
 _LONGEST_PAUSE_S = 0.5
 _FLUSHED_FROM_S = 0.03  # the pause before a look that asks for a flush first: some 0.15 s after the update
 _ANSWER_TIMEOUT_S = 1.0
-_NOTIFY_EVERY_S = 2.0
+_REQUEST_EVERY_S = 2.0
 
 Linger = Callable[[Sequence[ServerReport]], float]
 
@@ -60,25 +61,25 @@ def open_refreshers(
     return {name: refresher for name, refresher in opened.items() if refresher is not None}
 
 
-def ask_for_transfers(
-    authority: Authority,
-    primary: ZoneWriter,
-    refreshers: Iterable[Refresher],
-    on_event: OnEvent,
-    warned: MutableSet[str],
-) -> None:
-    """Send NOTIFY and ask secondaries; a failure is warned of once.
+def transfer_requests(
+    authority: Authority, primary: ZoneWriter, refreshers: Iterable[Refresher], on_event: OnEvent
+) -> list[Callable[[], None]]:
+    """NOTIFY, and a request to each secondary.
 
-    Where a database replicates the zone, no NOTIFY is sent.
+    A failure is warned of, each once. Where a database replicates the zone, no NOTIFY is sent.
     """
-    requests = [*([] if is_shared(authority) else [primary.notify]), *(each.refresh for each in refreshers)]
-    for request in requests:
+    warned: set[str] = set()
+
+    def tolerated(request: Callable[[], None]) -> None:
         try:
             request()
         except HyopsError as error:
             if error.message not in warned:
                 warned.add(error.message)
                 on_event(Warned(error.message))
+
+    requests = [*([] if is_shared(authority) else [primary.notify]), *(each.refresh for each in refreshers)]
+    return [partial(tolerated, request) for request in requests]
 
 
 def prove(
@@ -106,11 +107,6 @@ def prove(
     """
     reachable = [secondary for secondary in authority.secondaries if secondary.site not in sites_lost]
     refreshers = open_refreshers(authority, reachable, workspace)
-    warned: set[str] = set()
-
-    def notify() -> None:
-        ask_for_transfers(authority, primary, refreshers.values(), workspace.on_event, warned)
-
     marker = Expectation.exactly(anchor.rrset(authority.zone))
     forget = {("secondary", name): refresher.forget_answers for name, refresher in refreshers.items()}
     reports = Watch(workspace.dns, workspace.clock, workspace.on_event, marker, forget).run(
@@ -118,7 +114,7 @@ def prove(
         expectations(changes),
         accepted_at=accepted_at,
         timeout_s=authority.policy.convergence.timeout_s,
-        notify=notify,
+        requests=transfer_requests(authority, primary, refreshers.values(), workspace.on_event),
         linger=linger,
     )
     if is_shared(authority):
@@ -185,7 +181,7 @@ class Watch:
         *,
         accepted_at: float,
         timeout_s: float,
-        notify: Callable[[], None],
+        requests: Sequence[Callable[[], None]] = (),
         linger: Linger | None = None,
     ) -> tuple[ServerReport, ...]:
         """Ask until every required server serves all of `expected`, then linger.
@@ -195,19 +191,20 @@ class Watch:
             expected: The answers they must give, the anchor aside.
             accepted_at: The clock's monotonic time at which the primary accepted the update.
             timeout_s: How long to wait, from then on.
-            notify: Asks the primary to notify its secondaries; called at once and every two seconds, in a thread of its
-                own, so that a hung server delays no look at the others.
+            requests: Ask for transfers; each is called at once and every two seconds, in a thread of its own, so that a
+                server that hangs delays neither the requests to the others nor the looks at them.
             linger: Called with the servers that are done when the wait for required ones is over; until which monotonic
                 moment to watch those that still answer with something else.
         """
         deadline = accepted_at + timeout_s
         self._authorities |= {server for server in servers if server.authoritative and not server.lost}
-        with ThreadPoolExecutor(max_workers=len(servers) + 1) as pool:
-            notified = _Repeated(pool, notify)
-            notified.again()
+        with ThreadPoolExecutor(max_workers=len(servers) + len(requests)) as pool:
+            asked = [_Repeated(pool, request) for request in requests]
+            for request in asked:
+                request.again()
             watches = {pool.submit(self._watch, server, expected, accepted_at): server for server in servers}
             try:
-                pending = self._wait(watches, deadline, notified.again)
+                pending = self._wait(watches, deadline, asked)
                 if linger is not None:
                     done = [watch.result() for watch in watches if watch not in pending]
                     self._linger(watches, pending, linger(done))
@@ -226,16 +223,17 @@ class Watch:
             return tuple(pool.map(lambda server: self._watch(server, expected, now), servers))
 
     def _wait(
-        self, watches: dict[Future[ServerReport], DnsServer], deadline: float, notify: Callable[[], None]
+        self, watches: dict[Future[ServerReport], DnsServer], deadline: float, asked: Sequence[_Repeated]
     ) -> set[Future[ServerReport]]:
         """Wait for the required servers; the watches that are not over yet."""
         pending = set(watches)
-        next_notify = self._clock.monotonic() + _NOTIFY_EVERY_S
+        next_request = self._clock.monotonic() + _REQUEST_EVERY_S
         while any(watches[watch].required for watch in pending) and (now := self._clock.monotonic()) < deadline:
-            if now >= next_notify:
-                notify()
-                next_notify = now + _NOTIFY_EVERY_S
-            pause = max(0.0, min(next_notify, deadline) - self._clock.monotonic())
+            if now >= next_request:
+                for request in asked:
+                    request.again()
+                next_request = now + _REQUEST_EVERY_S
+            pause = max(0.0, min(next_request, deadline) - self._clock.monotonic())
             pending = self._over(pending, pause)
         return pending
 

@@ -50,10 +50,36 @@ def test_a_server_that_hangs_when_asked_for_a_transfer_delays_no_look_at_the_oth
     server = DnsServer("secondary", "onprem", ServerAddress("127.0.0.1", 53), required=True)
     clock = SystemClock()
     reports = Watch(Serves(), clock, on_event, expected[0]).run(
-        [server], expected[1:], accepted_at=clock.monotonic(), timeout_s=20, notify=hang
+        [server], expected[1:], accepted_at=clock.monotonic(), timeout_s=20, requests=[hang]
     )
     assert [report.verdict for report in reports] == ["converged"]
     assert in_time == [True]
+
+
+def test_a_server_that_hangs_when_asked_for_a_transfer_delays_no_request_to_the_others() -> None:
+    transferred = Flag()
+    in_time: list[bool] = []
+
+    class Transfers:
+        """Shows the old anchor until a transfer was asked for."""
+
+        def ask(
+            self, server: ServerAddress, questions: Sequence[Question], *, recursion_desired: bool, timeout_s: float
+        ) -> Mapping[Question, Answer]:
+            assert (server.port, recursion_desired, timeout_s > 0) == (53, False, True)
+            old = () if transferred.is_set() else (replace(ANCHOR, rdata=('"before"',)),)
+            return {question: Answer("NOERROR", True, old or (ANCHOR, CHANGED), 1) for question in questions}
+
+    def hang() -> None:
+        in_time.append(transferred.wait(30))
+
+    expected = [Expectation(Question(*rrset.key), rrset) for rrset in (ANCHOR, CHANGED)]
+    server = DnsServer("secondary", "onprem", ServerAddress("127.0.0.1", 53), required=True)
+    clock = SystemClock()
+    reports = Watch(Transfers(), clock, lambda _: None, expected[0]).run(
+        [server], expected[1:], accepted_at=clock.monotonic(), timeout_s=20, requests=[hang, transferred.set]
+    )
+    assert ([report.verdict for report in reports], in_time) == (["converged"], [True])
 
 
 def test_a_secondary_that_keeps_an_old_answer_is_told_to_drop_it() -> None:
@@ -74,7 +100,7 @@ def test_a_secondary_that_keeps_an_old_answer_is_told_to_drop_it() -> None:
     server = DnsServer("secondary", "onprem", ServerAddress("127.0.0.1", 53), required=True)
     clock = SystemClock()
     watch = Watch(Keeps(), clock, lambda _: None, expected[0], {server.key: dropped.set})
-    reports = watch.run([server], expected[1:], accepted_at=clock.monotonic(), timeout_s=20, notify=lambda: None)
+    reports = watch.run([server], expected[1:], accepted_at=clock.monotonic(), timeout_s=20)
     assert [report.verdict for report in reports] == ["converged"]
 
 
@@ -116,7 +142,6 @@ def looked(looks: Looks, timeout_s: float) -> str:
         expected,
         accepted_at=clock.monotonic(),
         timeout_s=timeout_s,
-        notify=lambda: None,
     )
     assert len(reports[0].answers) in (1, len(MANY) + 1)
     return reports[0].verdict
