@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from hyops_gitops.lab.config import LOG_FILE
 from hyops_gitops.lab.lifecycle import start_lab, stop_lab
 from hyops_gitops.lab.model import BACKENDS, Backend, Lab
 from hyops_gitops.lab.services import parse_services
@@ -28,6 +29,7 @@ SAID = "said"  # the name of a recorded property that the closing report shows
 # Nothing arrives at a secondary but by NOTIFY or on request, and one after the other.
 TRANSFERS = {"xfr-cycle-interval": "3600", "retrieval-threads": "1"}
 _numbers = itertools.count(1)
+_LOGGED = 40  # lines of a server's log
 _LABS = frozenset({"lab", "small_lab", "service_lab"})
 _MARKERS = frozenset({"every_backend", "one_backend", "only_backend"})
 _LONGEST = (  # 10 s and more a test, and of no `lab`, which would be started twice
@@ -129,6 +131,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                 terminalreporter.write_line(f"{report.nodeid}: {value}")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what the servers of a test that failed logged last: transfers, and what kept them."""
+    report = yield
+    if report.when == "call" and report.failed and isinstance(item, pytest.Function):
+        for lab in (value for value in item.funcargs.values() if isinstance(value, Lab)):
+            for server in lab.servers:
+                lines = (lab.folder(server) / LOG_FILE).read_text(errors="replace").splitlines()
+                report.sections.append((f"log of {server.name}", "\n".join(lines[-_LOGGED:])))
+    return report
+
+
 @pytest.fixture(scope="session", autouse=True)
 def interruptible() -> None:
     """Let programs that tests start end at SIGINT, which a shell's background job ignores and hands on."""
@@ -150,7 +164,7 @@ def isolated_git() -> Iterator[None]:
 def _lab(directory: Path, backend: Backend, secondaries: int) -> Iterator[Lab]:
     """A lab while somebody looks at it; nothing arrives at a secondary but by NOTIFY or on request."""
     require(backend)
-    settings = {**TRANSFERS, "zone-metadata-cache-ttl": "0"}  # what a test sets counts at once
+    settings = {**TRANSFERS, "zone-metadata-cache-ttl": "0", "loglevel": "5"}  # what a test sets counts at once
     running = start_lab(directory, zone="lab.internal", secondaries=secondaries, backend=backend, settings=settings)
     try:
         yield running

@@ -176,7 +176,7 @@ def test_the_gitlab_jobs_run_as_printed_with_keys_as_gitlab_hands_them_over(serv
             "HYOPS_DEPLOY_KEY_FILE": SPOILED[of_deploy](deploy),
         }
         status, said = gitlab(server, "apply", clone, **files(server, clone, keys))
-        assert status == 0, (of_signing, of_deploy, said)
+        assert status == 0, f"{of_signing}, {of_deploy}: {said}"
         assert f"### Applied: `{commit[:12]}`" in said
         assert world.at("first")["A"][1] == (target,)
         assert not any(key.split("\n")[1] in said for key in (signing, deploy))
