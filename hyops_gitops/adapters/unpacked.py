@@ -147,7 +147,7 @@ class UnpackedHistory:
         raise UsageError(
             f"commit {revision!r} is not in this folder, which is not a clone",
             code="no-commit",
-            hint=f"it holds {head}",
+            hint=f"name the commit that it holds, {head}",
         )
 
     def dirty_paths(self) -> tuple[str, ...]:

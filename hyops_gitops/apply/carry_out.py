@@ -55,8 +55,6 @@ class Stopwatch:
 
 @dataclass(frozen=True, slots=True)
 class IntentOutcome:
-    """The outcome of one intent."""
-
     result: Result  # as it was recorded
     intended: Log  # with the intent as its newest entry
     log: Log  # with the result
@@ -118,7 +116,7 @@ def intent_of(prepared: Prepared, process: Process) -> Intent:
         declared=prepared.declared,
         rollback_of=prepared.rollback_of,
         holds=prepared.holds,
-        repair=tuple(damage for mend in prepared.repair for damage in mend.damage),
+        repair=tuple(damage for repair in prepared.repair for damage in repair.damage),
     )
 
 

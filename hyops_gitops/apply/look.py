@@ -283,7 +283,7 @@ def judge_anchor(anchor: Anchor | None, log: Log) -> AnchorState:
             f"the anchor of {log.zone} names an entry {anchor.seq} that this log does not have: "
             "another repository writes this zone",
             guard="other-log",
-            hint="one zone has one log; find out whose anchor this is: dig TXT " + anchor_name(log.zone),
+            hint="find out whose anchor this is, since a zone has one log: dig TXT " + anchor_name(log.zone),
         )
     return "restored"
 

@@ -93,13 +93,13 @@ class Prepared:
     def deletes(self) -> list[Key]:
         """What the update takes away, markers apart."""
         gone = [change.key for change in self.plan.changes if change.writes and change.after is None]
-        return [*gone, *(key for mend in self.repair for key in mend.deletes)]
+        return [*gone, *(key for repair in self.repair for key in repair.deletes)]
 
     @property
     def replaces(self) -> list[RRset]:
         """What the update writes, markers apart."""
         put = [change.after for change in self.plan.changes if change.writes and change.after is not None]
-        return [*put, *(rrset for mend in self.repair for rrset in mend.writes)]
+        return [*put, *(rrset for repair in self.repair for rrset in repair.writes)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,8 +79,6 @@ def sort_findings(validation: Validation, past: LastRecordedTree | None) -> Find
 
 @dataclass(frozen=True, slots=True)
 class PlanBase:
-    """The base of a plan."""
-
     recorded: ManagedSet
     observed: Zone
     went_back: bool = False  # the zone is older than the log, and is the base all the same

@@ -126,7 +126,7 @@ def _settled(primary: ZoneWriter, update: Update, workspace: Workspace) -> bool:
     raise OutsideFailure(
         f"intent {update.intent.seq} cannot be settled: {reason}",
         code="not-settled",
-        hint="nothing was changed; run apply again when the primary answers",
+        hint="run apply again when the primary answers; nothing was changed",
     )
 
 
@@ -167,7 +167,7 @@ def overtaken(intent: Entry, settled: Entry) -> Unconfirmed | OutsideFailure:
     return OutsideFailure(
         f"{settling}: the update was not applied and never will be",
         code="settled-by-another",
-        hint="this run changed nothing; run apply again if the change is still wanted",
+        hint="run apply again if the change is still wanted; this run changed nothing",
     )
 
 

@@ -103,8 +103,6 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class PatchOutcome:
-    """The outcome of one PATCH."""
-
     outcome: ResultOutcome
     new_serial: int | None = None
     reason: str = ""
@@ -278,14 +276,14 @@ class LastLook:
         except Refused as error:
             return error.message
         if head != self.intended.commit:
-            return "the log went on without this intent"
+            return "the log went on without this intent"  # verbatim: a reason in the log
         if self.prepared.primary.header().serial != self.prepared.serial:
             return self._moved()
         return None
 
     def _moved(self) -> str | None:
         plan, marker = self.prepared.plan, anchor_name(self.prepared.plan.zone)
-        names = {*(change.name for change in plan.changes), *(mend.name for mend in self.prepared.repair)}
+        names = {*(change.name for change in plan.changes), *(repair.name for repair in self.prepared.repair)}
         protocol = protocol_name(plan.zone)
         found = self.prepared.primary.rrsets_at({marker, protocol, *names})
         try:
@@ -294,12 +292,15 @@ class LastLook:
             return error.message
         anchor = next((Anchor.parse(rrset) for rrset in found if rrset.key == (marker, "TXT")), None)
         if anchor != self.prepared.observation.anchor:
-            return f"the zone was changed by {anchor or 'somebody'} since the plan"
+            who = anchor or "somebody"  # verbatim: a reason in the log
+            return f"the zone was changed by {who} since the plan"
         now = Zone.of(plan.zone, found)
         then = plan.observed.select(key for key in plan.observed.rrsets if key[0] in names)
         keys = now.rrsets.keys() | then.rrsets.keys()
         changed = sorted({key[0] for key in keys if not same_stored(now.rrsets.get(key), then.rrsets.get(key))})
-        return f"changed by somebody else since the plan: {', '.join(changed)}" if changed else None
+        if not changed:
+            return None
+        return f"changed by somebody else since the plan: {', '.join(changed)}"  # verbatim: a reason in the log
 
 
 def update_of(prepared: Prepared, log: Log, intended: Log, now: datetime) -> Update:

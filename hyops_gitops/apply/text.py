@@ -105,7 +105,7 @@ def moment_line(moment: Moment) -> str:
     """`   34 ms  secondary onprem answers with the change`."""
     when = "       -" if moment.after_ms is None else f"{moment.after_ms:5} ms"
     who = "" if moment.stage == "accepted" else f"{server_label(moment.stage, moment.name)} "
-    return f"{when}  {printable(who + moment.said)}"
+    return f"{when}  {printable(who + moment.said)}"  # verbatim: a field of the log
 
 
 def server_line(server: ServerReport) -> str:

@@ -114,8 +114,6 @@ class AuditDocument:
 
 @dataclass(frozen=True, slots=True)
 class Audit(JsonReport):
-    """The result of an audit."""
-
     FORM = AuditDocument
     zone: str
     commit: str  # of the contracts' branch

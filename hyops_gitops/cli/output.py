@@ -58,8 +58,7 @@ def _in_json(found: re.Match[str]) -> str:
 class Outcome(Protocol):
     """A command's result, which has a JSON form."""
 
-    def to_json(self) -> dict[str, object]:
-        """Its document."""
+    def to_json(self) -> dict[str, object]: ...
 
 
 def tell(result: Outcome, output_format: object, text: Callable[[], str]) -> None:
@@ -87,7 +86,7 @@ def _write(text: str, encoding: str) -> None:
         raise ResultLost(
             f"cannot write the result: {error.strerror}",
             code="result-not-written",
-            hint="the command itself is complete: look at `status` and `history`",
+            hint="look at `status` and `history`; the command itself is complete",
         ) from None
 
 

@@ -66,9 +66,7 @@ class Resolver:
 
 @dataclass(frozen=True, slots=True)
 class TtlBounds:
-    """Seconds."""
-
-    minimum: int
+    minimum: int  # all in seconds
     maximum: int
     default: int
 

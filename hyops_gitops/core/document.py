@@ -204,7 +204,6 @@ class Fields:
         return value if not self.document.faulty or self.document.is_sound(*at) else None
 
     def text(self, *at: str | int) -> str | None:
-        """A string."""
         value = self.get(*at)
         return value if isinstance(value, str) else None
 

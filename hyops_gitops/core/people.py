@@ -66,7 +66,7 @@ def missing_approval(merged: MergedCommit, pushers: Collection[Person] = ()) -> 
         pushers: Who made the last commit of what was merged, where that is known.
     """
     if not merged.approvals:
-        return "nobody approved it"
+        return "nobody approved it"  # verbatim: a reason in the log
     reasons = [_why_not(approval, merged, pushers) for approval in merged.approvals]
     return None if None in reasons else "; ".join(dict.fromkeys(reason for reason in reasons if reason))
 

@@ -79,7 +79,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class ProbeReport(JsonObject):
-    """The outcome of one probe."""
+    """What a probe found at an address."""
 
     type: str  # tcp, tls or http; dns where a target's name leads to no address
     address: str  # empty where a target's name leads to none

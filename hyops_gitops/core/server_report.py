@@ -1,4 +1,4 @@
-"""Server report."""
+"""What a server answered about a change, as the log records it."""
 
 from typing import Annotated, Literal, NamedTuple
 

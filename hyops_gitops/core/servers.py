@@ -148,7 +148,6 @@ class Expectation:
 
     @classmethod
     def exactly(cls, rrset: RRset) -> "Expectation":
-        """This RRset."""
         return cls(Question(*rrset.key), rrset)
 
     def met_by(self, answer: Answer, *, authoritative: bool) -> bool:

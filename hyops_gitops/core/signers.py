@@ -133,7 +133,7 @@ class SignerSet:
             raise _refused(f"{name} is listed with a pattern or a list", "name one principal and plain namespaces")
         allowing = [line for line in of_key if line.allows(namespace)]
         if not allowing:
-            hint = "a key keeps its namespaces: use one that is listed for this one"
+            hint = "use a key that is listed for this namespace: each keeps its own"
             raise _refused(f"{name} is not allowed to sign in namespace {namespace!r}", hint)
         if len(allowing) > 1:
             where = " and ".join(str(line.line) for line in allowing)
@@ -226,7 +226,7 @@ def _principal(text: str) -> tuple[str, int]:
             SIGNERS_SYNTAX,
             "expected `principal [options] type key`",
             column=start + 1,
-            hint="a principal has no quotes, blanks or #",
+            hint="write a principal without quotes, blanks and #",
         )
     return match.group(), _skip_blanks(text, match.end())
 
@@ -244,7 +244,7 @@ def _options(text: str, position: int) -> tuple[dict[str, tuple[str, int]], int]
                 SIGNERS_SYNTAX,
                 "expected a key type or options",
                 column=position + 1,
-                hint='options are one comma list without blanks: namespaces="hyops-gitops",valid-before="20300101Z"',
+                hint='write options as a comma list without blanks: namespaces="hyops-gitops",valid-before="20300101Z"',
             )
         name = match["name"].lower()
         if name == "cert-authority":
@@ -313,7 +313,7 @@ def _check_names(line: SignerLine) -> None:
         raise _BadLine(
             SIGNERS_PATTERN,
             "the principal or a namespace is a pattern or a list",
-            hint="one principal a line, without * ? ! and commas",
+            hint="name one principal a line, without * ? ! and commas",
         )
 
 

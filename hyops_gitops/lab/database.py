@@ -30,7 +30,8 @@ _POLL_S = 0.01
 _LOG_LINES = 5
 _ERROR = re.compile(r"\b(error|fatal|failed|cannot)\b", re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)+")
-_OTHER_USER = "nobody"  # runs the database of a lab of root's: PostgreSQL refuses to be root
+# It runs the database of a lab of root's: PostgreSQL refuses to be root.
+_OTHER_USER = "nobody"  # verbatim: a name of the system's
 # Its folders are inside those that only root may enter, so this one right is kept.
 _RIGHT = "+dac_override"
 

@@ -97,7 +97,6 @@ The same with this program, in `repository`: `hyops-gitops evidence verify`, `hy
 
 
 def export_readme(zone: str, main: str, evidence: str, genesis: str, head: str | None) -> bytes:
-    """The README of one export."""
     end = f"At the export the newest entry was `{head}`.\n" if head else "At the export the log did NOT verify.\n"
     return _TEXT.format(zone=zone, main=main, evidence=evidence, genesis=genesis, head=end).encode()
 

@@ -257,11 +257,15 @@ def _newest_first(entries: Sequence[Entry], seq: int) -> Iterator[LogLine]:
             yield from lines_of(entry, entries)
 
 
-README_TEXT = """\
+_README_TEXT = (
+    """\
 # The log of {zone}
 
 This branch is written only by the applier. Each entry says what was about to be done to the zone `{zone}`, or
-what came of it; it is signed, and chained to the one before it. The contracts themselves are on the main branch.
+"""
+    "what came of it; it is signed, "  # verbatim: a page of the log
+    """\
+and chained to the one before it. The contracts themselves are on the main branch.
 
 - `log/{zone}/0000/000001.json`: the entries, numbered from 1, a hundred a folder: one line of canonical JSON each (an
   in-toto Statement v1), with its OpenSSH signature beside it (`.sig`, namespace `hyops-gitops`)
@@ -282,8 +286,9 @@ zeros, and the SHA-256 that `evidence.genesis` in `authority/{zone}.yaml` pins o
 `predicate.files` holds the `sha256sum` of this file and of the files under `zones/` and `state/` as they stood after
 the entry. `hyops-gitops evidence verify` checks all of it.
 """
+)
 
 
 def readme(zone: str) -> bytes:
     """The README of one zone's log."""
-    return README_TEXT.format(zone=zone).encode()
+    return _README_TEXT.format(zone=zone).encode()

@@ -33,7 +33,7 @@ class RowRepairDocument:
 
     name: str
     damage: tuple[Damage, ...]
-    mended: Annotated[bool, Of("possible")]
+    mended: Annotated[bool, Of("possible")]  # verbatim: a field of hyops-repair/1
     stays: tuple[KeptRows, ...]
     goes: tuple[KeptRows, ...]
     why: str
@@ -95,7 +95,7 @@ def _repair(damage: tuple[Damage, ...], rows: Mapping[str, RRset], known: Repair
         twice = tuple(rrset for rrset in there.values() if rrset.repeated)
         return RowRepair(damage, "one of each stays: nothing is lost", stays=twice, writes=twice)
     if known.state.held_by(name):
-        hint = "the name is held: lift the hold by its contract, or let an apply take the conflicting record"
+        hint = "lift the hold of the name by its contract, or let an apply take the conflicting record"
         return RowRepair(damage, hint, possible=False)
     return _choose(damage, there, known)
 

@@ -306,7 +306,6 @@ class OpenRetirement:
 
     @property
     def name(self) -> str:
-        """Which."""
         return self.changes[0].name
 
 

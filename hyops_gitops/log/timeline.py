@@ -28,7 +28,7 @@ class Moment(JsonObject):
     after_ms: Natural | None  # since the update was accepted; null: not observed
     stage: Stage  # what it is about
     name: str  # of the server or of the endpoint; empty for the update itself
-    said: str  # in words
+    said: str  # in words  # verbatim: a field of the log
 
 
 def timeline(servers: Iterable[ServerReport], services: Iterable[ServiceReport]) -> tuple[Moment, ...]:
@@ -40,7 +40,7 @@ def timeline(servers: Iterable[ServerReport], services: Iterable[ServiceReport])
     """
     moments = [
         *map(_of_server, servers),
-        *(Moment(service.after_ms, "service", service.report.name, _said_of_service(service)) for service in services),
+        *(Moment(service.after_ms, "service", service.report.name, _service_words(service)) for service in services),
     ]
     moments.sort(key=lambda moment: (moment.after_ms is None, moment.after_ms or 0))
     return (Moment(0, "accepted", "", "update accepted"), *moments)
@@ -62,7 +62,7 @@ def _of_server(server: ServerReport) -> Moment:
     return Moment(server.after_ms, stage, server.name, words)
 
 
-def _said_of_service(service: ServiceReport) -> str:
+def _service_words(service: ServiceReport) -> str:
     match service.report.verdict:
         case "ready":
             return "reachable by name"

@@ -136,7 +136,7 @@ class Revision:
         found = [zone for each, zone in self.zones.items() if name in (None, each)]
         if len(found) != 1:
             asked = "which zone?" if name is None else f"there is no zone {name}"
-            raise UsageError(asked, code="unknown-zone", hint=f"one of: {', '.join(sorted(self.zones))}")
+            raise UsageError(asked, code="unknown-zone", hint=f"name one of: {', '.join(sorted(self.zones))}")
         return found[0]
 
 

@@ -152,7 +152,6 @@ class EntryWriter:
 
     @property
     def principal(self) -> str:
-        """Who signs."""
         return self.author.own.principal
 
     @property

@@ -158,7 +158,6 @@ class Overlay(SourceTree):
     changes: Mapping[str, bytes]
 
     def files(self) -> list[SourceFile]:
-        """Every file."""
         kept = [source for source in self.tree.files() if source.path not in self.changes]
         made = [SourceFile(path, content) for path, content in self.changes.items()]
         return sorted([*kept, *made], key=lambda source: source.path)

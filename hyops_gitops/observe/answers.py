@@ -113,7 +113,6 @@ class Viewer:
         return self._by_dns(server, copy, keys)
 
     def secondary(self, secondary: Secondary, keys: Collection[Key]) -> ServerView | None:
-        """A secondary."""
         server = next(server for server in servers_of(self.authority) if server.key == ("secondary", secondary.name))
         copy = self._copy(server)
         if not copy.serves:

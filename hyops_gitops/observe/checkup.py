@@ -82,7 +82,6 @@ class CannotSee(Exception):
 
 
 def examined(check: str, look: Look) -> Check:
-    """The outcome of one look."""
     try:
         return Check(check, "ok", look())
     except CannotSee as hidden:

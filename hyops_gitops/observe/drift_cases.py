@@ -91,7 +91,7 @@ def zone_cases(inputs: DriftInputs, view: ServerView, expected: Zone, state: Anc
             yield DriftCase(DriftKind.BREAK_GLASS, view.where, None, message, differences, hint)
         case "other":
             message = "the anchor is of another log: another repository writes this zone"
-            hint = f"one zone has one log; find out whose anchor this is: dig TXT {anchor_name(zone)}"
+            hint = f"find out whose anchor this is, since a zone has one log: dig TXT {anchor_name(zone)}"
             yield DriftCase(DriftKind.OTHER_LOG, view.where, None, message, differences, hint)
 
 
@@ -127,11 +127,11 @@ def _edited(inputs: DriftInputs, view: ServerView, name: str, differences: tuple
     wanted = [inputs.desired.rrsets.get(key) for key in keys]
     put_back = f"apply {override_line('drift', name)}"
     if wanted == [difference.found for difference in differences]:
-        hint = "the contract asks for what is live: the next apply takes it over"
+        hint = "let the next apply take it over: the contract asks for what is live"
     elif wanted == [difference.expected for difference in differences]:
         hint = f"to put it back: {put_back}; to keep it: write it into the contract, and the next apply takes it over"
     else:
-        hint = f"the contract asks for a third value; to apply that: {put_back}"
+        hint = f"apply what the contract asks for, a third value: {put_back}"
     message = f"{name} was changed outside the log"
     return DriftCase(DriftKind.EDITED, view.where, name, message, differences, hint, inputs.owner(keys[0]))
 

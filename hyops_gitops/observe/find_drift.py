@@ -104,8 +104,6 @@ def look_for_drift(request: DriftRequest, workspace: Workspace) -> DriftReport:
 
 
 class _DriftSearch:
-    """One search."""
-
     def __init__(self, request: DriftRequest, workspace: Workspace) -> None:
         self.request = request
         self.workspace = workspace

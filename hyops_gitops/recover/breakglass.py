@@ -139,8 +139,6 @@ def breakglass(
 
 
 class _Breakglass:
-    """One attempt."""
-
     def __init__(
         self, wanted: BreakGlassCommand, request: BreakglassRequest, workspace: Workspace, confirm: Confirm
     ) -> None:

@@ -173,7 +173,6 @@ of the contracts are shown as unknown. With stock tools, and no git:
 
 
 def bundle_readme(info: BundleInfo) -> bytes:
-    """The README of one bundle."""
     return _TEXT.format(
         zone=info.zone,
         commit=info.commit,

@@ -45,13 +45,11 @@ class RepairRequest:
     keep: Mapping[str, str]  # type that stays by name, for names without a contract
 
 
-RepairOutcome = Literal["mended", "nothing", "left", "unconfirmed", "failed"]
+RepairOutcome = Literal["mended", "nothing", "left", "unconfirmed", "failed"]  # verbatim: hyops-repair/1
 
 
 @dataclass(frozen=True, slots=True)
 class RepairResult(JsonReport):
-    """The result of a repair."""
-
     FORMAT = "hyops-repair/1"
     outcome: RepairOutcome
     zone: str
@@ -67,14 +65,14 @@ class RepairResult(JsonReport):
     def exit_code(self) -> Exit:
         """The exit code; 1 while a name needs a choice."""
         match self.outcome:
-            case "mended" | "nothing":
-                return Exit.OK
             case "left":
                 return Exit.NO
             case "unconfirmed":
                 return Exit.UNCONFIRMED
             case "failed":
                 return Exit.OUTSIDE
+            case _:
+                return Exit.OK
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +155,7 @@ def carry_out_repair(prepared: PreparedRepair, workspace: Workspace) -> RepairRe
 def _outcome(prepared: PreparedRepair, carried: IntentOutcome) -> tuple[RepairOutcome, str]:
     outcome, reason = outcome_of(carried)
     if outcome == "applied":
-        return ("mended" if prepared.possible == prepared.repairs else "left"), ""
+        return ("left" if prepared.possible != prepared.repairs else "mended"), ""  # verbatim: hyops-repair/1
     return ("unconfirmed" if outcome == "unconfirmed" else "failed"), reason
 
 

@@ -49,8 +49,6 @@ _EXITS: Mapping[RestoreOutcome, Exit] = {
 
 @dataclass(frozen=True, slots=True)
 class RestoreResult(JsonReport):
-    """The result of a restore."""
-
     FORMAT = "hyops-restore/1"
     outcome: RestoreOutcome
     zone: str

@@ -102,7 +102,6 @@ def restore_plan_text(plan: "RestorePlan") -> str:
 
 
 def restored_text(done: "RestoreResult") -> str:
-    """The result of a restore."""
     lines = list(map(server_line, done.servers))
     match done.outcome:
         case "restored":
@@ -127,12 +126,11 @@ def repair_plan_text(zone: str, repairs: Iterable[RowRepair]) -> str:
 
 
 def repaired_text(done: "RepairResult") -> str:
-    """The result of a repair."""
     lines = list(map(server_line, done.servers))
     count = sum(repair.possible for repair in done.names)
     names = counted(count, "name")
     match done.outcome:
-        case "mended":
+        case "mended":  # verbatim: hyops-repair/1
             lines.append(f"repaired {names} of {done.zone}; serial {done.serial_after}")
         case "nothing":
             lines.append(f"nothing to do: no rows of {done.zone} contradict each other")

@@ -285,7 +285,7 @@ def _check_failure_domain(fields: Fields) -> Iterator[Finding]:
     site, domain = fields.text("primary", "site"), fields.text("failure_domain")
     if site is not None and site == domain:
         message = f"the primary stands in the failure domain {domain}"
-        hint = "the authority must live outside of it (cutover contract, section 2.1)"
+        hint = "let the authority live outside of it (cutover contract, section 2.1)"
         yield finding_at(AUTHORITY_FAILURE_DOMAIN, fields.document, ("primary", "site"), message, hint)
 
 
@@ -324,7 +324,7 @@ def _check_assertions(fields: Fields) -> Iterator[Finding]:
                 continue
             service, _, environment = name.removesuffix(f".{zone}").partition(".")
             if name_problem(name) or not is_below(name, zone) or environment not in (*environments, SHARED):
-                hint = f"the form is <service>.<env>.{zone}" + (f", such as {service}.prod.{zone}" if service else "")
+                hint = f"write it as <service>.<env>.{zone}" + (f", such as {service}.prod.{zone}" if service else "")
                 message = f"{name!r} is not the name of an endpoint"
                 yield finding_at(AUTHORITY_ASSERTION, fields.document, (*groups, index, place), message, hint)
 

@@ -146,7 +146,6 @@ def _wrapped(label: str, text: str) -> str:
 
 
 def rule_json(rule: Rule) -> dict[str, object]:
-    """One rule."""
     return {
         "id": rule.id,
         "severity": rule.severity.value,
@@ -158,7 +157,6 @@ def rule_json(rule: Rule) -> dict[str, object]:
 
 
 def guard_json(guard: Guard) -> dict[str, object]:
-    """One guard."""
     return {"name": guard.name, "about": guard.about, "overridable": guard.overridable, "per_name": guard.per_name}
 
 

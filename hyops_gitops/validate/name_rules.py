@@ -154,7 +154,7 @@ def _check_environment(draft: ContractDraft, name: EndpointName, context: ZoneCo
 def _misplaced(draft: ContractDraft, name: EndpointName, context: ZoneContext) -> Finding:
     if name.contract_path in context.contract_paths:
         message = f"{name} is defined by {name.contract_path} already"
-        hint = "a copied file needs an endpoint_dns_name of its own"
+        hint = "give a copied file an endpoint_dns_name of its own"
         return finding_at(NAME_DUPLICATE, draft.document, _AT, message, hint)
     message = f"the contract of {name} must be {name.contract_path}, not {draft.path}"
     return finding_at(NAME_PATH, draft.document, _AT, message, "move the file, or correct endpoint_dns_name")
@@ -194,11 +194,11 @@ def _by_path(draft: ContractDraft, context: ZoneContext) -> str:
     named = endpoint_name_of_path(draft.path, context.zone)
     if named is None or name_problem(str(named)) or named.environment not in (context.environments or ()):
         return _form(context.zone)
-    return f"write {named}, as its path says; {_form(context.zone)}"
+    return f"write {named}, as its path says; its form is <service>.<env>.{context.zone}"
 
 
 def _form(zone: str) -> str:
-    return f"the form is <service>.<env>.{zone}"
+    return f"write it as <service>.<env>.{zone}"
 
 
 def alias_names(drafts: Sequence[ContractDraft]) -> Mapping[str, str]:
@@ -264,7 +264,7 @@ def _check_alias(
     others = list(taken)
     others.remove(draft.path)
     if problem := naming_problem(alias.name, context):
-        form = f"the form is <service>.<env>.{context.zone}" if context.zone else ""
+        form = _form(context.zone) if context.zone else ""
         yield finding_at(ALIAS_NAME, draft.document, at, problem, form)
     elif others:
         whose = "this contract's already" if draft.path in others else f"taken by {others[0]}"

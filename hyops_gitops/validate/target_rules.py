@@ -209,7 +209,7 @@ def _no_address(draft: ContractDraft, at: KeyPath, value: str, kind: TargetType)
         message = f"{value!r} is not a valid IPv4 or IPv6 address"
         return finding_at(TARGET_ADDRESS, draft.document, at, message, _address_hint(value))
     message = f"endpoint_target_type is {kind}, but {value!r} is not an address"
-    hint = "a name needs endpoint_target_type dns; the address behind a published name is in endpoint_host"
+    hint = "give a name endpoint_target_type dns; the address behind a published name is in endpoint_host"
     return finding_at(TARGET_TYPE, draft.document, at, message, hint)
 
 

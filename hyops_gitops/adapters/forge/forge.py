@@ -299,5 +299,5 @@ class ForgeProgram:
         return OutsideFailure(
             f"{command[0]} opened no pull request: {words}",
             code="pull-request-failed",
-            hint=f"the branch is pushed: {shlex.join(command)}",
+            hint=f"open it for the pushed branch: {shlex.join(command)}",
         )

@@ -41,7 +41,7 @@ def merged_tree(git: Git, into: str, commit: str, changed: Mapping[str, bytes | 
             from hyops_gitops.adapters.git.commit import write_commit  # noqa: PLC0415 - of no use to the hook
 
             files = {f"{prefix}{path}": content for path, content in changed.items()}
-            commit = write_commit(scratch, commit, files, "uncommitted", "nobody", _WHEN)
+            commit = write_commit(scratch, commit, files, "uncommitted", "hyops-gitops", _WHEN)
         done = scratch.attempt("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", into, commit)
         tree, *paths = [token.decode("utf-8", "backslashreplace") for token in done.stdout.split(b"\0")[:-1]] or [""]
         if done.status not in (0, _CONFLICT) or not tree:

@@ -128,5 +128,5 @@ class GitBranches:
             raise OutsideFailure(
                 f"{remote} did not take branch {branch}: {summary(pushed.words)}",
                 code="push-failed",
-                hint=f"the commit is on branch {branch} here: git push {remote} {branch}",
+                hint=f"push the branch, which has the commit: git push {remote} {branch}",
             )

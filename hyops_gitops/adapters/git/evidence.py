@@ -96,8 +96,8 @@ class GitEvidenceStore:
                 f"the evidence branch on {self._remote.remote!r} is at {head[:12]}, which does not descend from "
                 f"{before}, known here: it was rewound or replaced",
                 guard="evidence-diverged",
-                hint="the log only ever grows; find out who pushed. If the remote lost entries that this clone has, "
-                "this pushes them back: hyops-gitops evidence import .",
+                hint="find out who pushed, since a log only ever grows. If the remote lost entries that this clone "
+                "has, this pushes them back: hyops-gitops evidence import .",
             )
         return GitSnapshot(self._git, head)
 

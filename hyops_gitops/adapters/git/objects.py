@@ -29,8 +29,6 @@ _NO = (b" missing", b" ambiguous", b" submodule")
 
 @dataclass(frozen=True, slots=True)
 class GitObject:
-    """One object."""
-
     id: str
     kind: str  # blob, tree, commit, tag
     content: bytes | None  # None: longer than asked for

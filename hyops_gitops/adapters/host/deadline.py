@@ -93,7 +93,6 @@ class TimedSocket:
         return self._deadline.around(self._sock, self._silence_s)
 
     def sendall(self, data: "ReadableBuffer") -> None:
-        """Send."""
         with self._limited():
             self._sock.sendall(data)
 
@@ -112,7 +111,6 @@ class _TimedReads(io.RawIOBase):
         self._limited = limited
 
     def readable(self) -> bool:
-        """It is."""
         return True
 
     def readinto(self, buffer: "WriteableBuffer", /) -> int | None:
@@ -121,7 +119,6 @@ class _TimedReads(io.RawIOBase):
             return self._file.readinto(buffer)
 
     def close(self) -> None:
-        """Close."""
         self._file.close()
         super().close()
 

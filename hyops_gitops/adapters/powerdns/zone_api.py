@@ -120,7 +120,7 @@ class _ZoneApi:
                 raise OutsideFailure(
                     f"{server} answered {status}, a redirect to {_host(reply.headers.get('location', ''))}",
                     code="powerdns-redirect",
-                    hint="redirects are never followed, the API key would go with them; give the API's own address",
+                    hint="give the API's own address: no redirect is followed, since the API key would go with it",
                 )
             case 401 | 403:
                 raise OutsideFailure(
@@ -134,15 +134,15 @@ class _ZoneApi:
                 raise kind(
                     f"{server} has no zone {self._zone} ({reply.status} {reason})",
                     code="powerdns-no-zone",
-                    hint="zones are never created here: create it on the server, or check primary.server_id",
+                    hint="create it on the server, since an apply never does, or check primary.server_id",
                 )
             case 400 if body is not None:
                 raise ServerRefused(
                     f"{server} refused the change ({reason}): it was malformed or too big; it had {len(body)} bytes, "
                     f"primary.max_body_mib allows {self._max_body_mib * MIB}",
                     code="powerdns-refused",
-                    hint="the server's log says which; too big: compare its webserver-max-bodysize, and the limit of a "
-                    "proxy before it, with primary.max_body_mib in the authority file",
+                    hint="see the server's log for which; if too big, compare its webserver-max-bodysize, and the "
+                    "limit of a proxy before it, with primary.max_body_mib in the authority file",
                 )
             case status if 400 <= status < 500:  # noqa: PLR2004 - as above
                 raise ServerRefused(f"{server} refused the request ({status}): {reason}", code="powerdns-refused")
@@ -365,7 +365,6 @@ class PowerDnsCacheFlusher(_ZoneApi):
         self._flush()
 
     def forget_answers(self) -> None:
-        """The same."""
         self._flush()
 
 

@@ -214,8 +214,6 @@ _Blobs = tuple[bytes, bytes]  # what follows the type in the key, and in the sig
 
 
 class SshVerifier:
-    """Stateless."""
-
     def verify(self, message: bytes, signature: bytes, key: str, namespace: str) -> bool:
         """Whether this is a canonical SSH signature by `key`.
 

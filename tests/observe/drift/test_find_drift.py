@@ -74,7 +74,7 @@ def test_an_edit_by_hand_is_found_recorded_once_and_stays_drift(world: World) ->
     world.git("fetch", "-q", "origin")
     kinds = {case.kind.value: case for case in drift(world).cases}
     assert sorted(kinds) == ["edited", "never-applied"]
-    assert kinds["edited"].hint == "the contract asks for what is live: the next apply takes it over"
+    assert kinds["edited"].hint == "let the next apply take it over: the contract asks for what is live"
     world.apply()
     assert drift(world).exit_code == 0
 
