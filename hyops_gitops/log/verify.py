@@ -196,7 +196,8 @@ class BranchReader(ChainReader):
                 self.problems += check_imported(
                     self.zone, self.entries, self.ledger, entry, self.files, self.signers, self.check_signature
                 )
-            self.ledger = self.ledger.with_next(self.entries, entry, self.segments)
+            sound = {} if self.problems else self.segments  # a segment that does not verify may hold no entries at all
+            self.ledger = self.ledger.with_next(self.entries, entry, sound)
             match entry.body:
                 case Result(outcome="applied", intent_seq=seq):
                     intent = self.entries[seq - 1].body

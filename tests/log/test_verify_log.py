@@ -233,7 +233,8 @@ def test_a_signature_of_something_else_is_refused(path: str) -> None:
     for other in (b"", sign(b"other", ADA, MAIN), sign(applied().files[path], BOB, MAIN)):
         log = applied()
         log.files[f"{path}.sig"] = other
-        assert ("signature", f"{path}.sig") in log.problems()
+        message = NOT_SIGNED if path == at(2) else "not a canonical signature of the page"
+        assert Problem("signature", f"{path}.sig", message) in log.read().problems
 
 
 def test_pages_are_signed_as_their_entry_was() -> None:
@@ -494,7 +495,7 @@ def test_a_statement_of_another_shape_is_no_entry(change_it: Callable[[Any], obj
         decode(data)
     assert caught.value.code == code
     log.files |= {at(4): data, f"{at(4)}.sig": sign(data, ADA, MAIN)}
-    assert log.problems() == [(code, at(4))]
+    assert log.read().problems == (Problem(code, at(4), caught.value.message),)
 
 
 def test_a_key_that_jq_would_write_otherwise_has_no_canonical_form() -> None:

@@ -6,16 +6,18 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from hyops_gitops.core.canonical import sha256_hex
+from hyops_gitops.core.guards import Override
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.signers import SignerLine, SignerSet
 from hyops_gitops.core.zone import RRset, Zone
-from hyops_gitops.log.admin_entries import Genesis
+from hyops_gitops.log.admin_entries import Genesis, ImportedSegment, Reconcile
 from hyops_gitops.log.entries import Body, Intent, Result
-from hyops_gitops.log.envelope import NO_HASH, Entry, EntryList, Envelope, Subject, decode
+from hyops_gitops.log.envelope import NO_HASH, Entry, EntryList, Envelope, Subject, decode, entry_path
 from hyops_gitops.log.ledger import Ledger
-from hyops_gitops.log.log import README, state_path, zone_path
+from hyops_gitops.log.log import README, applied_intents, placed, state_path, zone_path
 from hyops_gitops.log.pages import FORM
 from hyops_gitops.log.parts import AuthorityRef, ContractsRef, Hold, Lease, TrustedKey, ZoneDigests
+from hyops_gitops.log.segment import START_ZONE, Base, SegmentRef, entry_file, segment_path
 from hyops_gitops.log.verify import Checkpoint, Reading, read_log
 from hyops_gitops.log.writer import Author, EntryWriter, SigningKey
 from hyops_gitops.plan.plan import Action, Change
@@ -25,8 +27,8 @@ ZONE = "paper.internal"
 COMMIT = "c" * 40
 HASH = "d" * 64
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)
-ADA, BOB, EVE, LOCK = (f"ssh-ed25519 {name}" for name in ("QWRh", "Qm9i", "RXZl", "TG9j"))
-MAIN, RECOVERY = "hyops-gitops", "hyops-gitops-trust"
+ADA, BOB, EVE, LOCK, OPS = (f"ssh-ed25519 {name}" for name in ("QWRh", "Qm9i", "RXZl", "TG9j", "T3Bz"))
+MAIN, RECOVERY, BREAKGLASS = "hyops-gitops", "hyops-gitops-trust", "hyops-gitops-breakglass"
 CONTRACTS, AUTHORITY = ContractsRef(COMMIT, HASH), AuthorityRef(HASH, False)
 
 
@@ -36,7 +38,7 @@ def line(number: int, principal: str, key: str, *namespaces: str) -> SignerLine:
 
 SIGNERS = SignerSet(
     (line(1, "ada", ADA, MAIN), line(2, "bob", BOB, MAIN), line(3, "eve", EVE, "observer"),
-     line(4, "lock", LOCK, RECOVERY))
+     line(4, "lock", LOCK, RECOVERY), line(5, "ops", OPS, BREAKGLASS))
 )  # fmt: skip
 TRUSTED = (TrustedKey("ada", ADA, (MAIN,)), TrustedKey("lock", LOCK, (RECOVERY,)))
 Edit = Callable[[Envelope], Envelope]
@@ -71,6 +73,7 @@ class Paper:
     zone: Zone = field(default_factory=lambda: Zone.of(ZONE, ()))
     state: ManagedSet = field(default_factory=lambda: ManagedSet.of(ZONE, ()))
     trees: list[tuple[dict[str, bytes], ManagedSet]] = field(default_factory=list)  # after each entry
+    segment: SegmentRef | None = None  # of break-glass, which `ops` writes
 
     @classmethod
     def started(cls) -> "Paper":
@@ -87,9 +90,9 @@ class Paper:
         self,
         body: Body,
         *,
-        by: str = "ada",
-        key: str = ADA,
-        namespace: str = MAIN,
+        by: str | None = None,
+        key: str | None = None,
+        namespace: str | None = None,
         zone: Zone | None = None,
         state: ManagedSet | None = None,
         edit: Edit = lambda envelope: envelope,
@@ -97,6 +100,8 @@ class Paper:
     ) -> "Paper":
         """One entry more; `edit` changes its envelope, `more` the files beside it, before they are pinned."""
         self.zone, self.state = zone or self.zone, state or self.state
+        own = ("ops", OPS, BREAKGLASS) if self.segment else ("ada", ADA, MAIN)
+        by, key, namespace = by or own[0], key or own[1], namespace or own[2]
         seq = len(self.entries) + 1
         envelope = Envelope(
             Subject(ZONE, self.zone.digest()),
@@ -112,6 +117,7 @@ class Paper:
             run={},
             files={},
             form=FORM,
+            segment=self.segment,
         )
         derived = {
             README: b"read me\n",
@@ -161,6 +167,47 @@ class Paper:
             intended.seq, intended.sha256, outcome, True, 1, self.digests(left), "computed", START, (), ()  # type: ignore[arg-type]
         )  # fmt: skip
         return self.add(replace(body, **other), zone=left, state=state)  # type: ignore[arg-type]
+
+    # --- break-glass
+
+    def breakglass(self, segment: str = "0123456789ab", start: Zone | None = None) -> "Paper":
+        """The beginning of a segment on this log, from its zone or another."""
+        base = Base((self.head.seq, self.head.sha256), Ledger().after(self.entries).anchor)
+        return Paper(zone=start or self.zone, state=self.state, segment=SegmentRef(segment, base))
+
+    def reconcile(
+        self,
+        own: "Paper",
+        start: Zone | None = None,
+        holds: tuple[Hold, ...] = (),
+        overrides: tuple[Override, ...] = (),
+    ) -> "Paper":
+        """The entry that brings a segment in, with its files."""
+        assert own.segment is not None
+        found, before = start or self.zone, self.state
+        files = {segment_path(own.segment.id, START_ZONE): found.data}
+        for seq in range(1, len(own.entries) + 1):
+            for end in ("", ".sig"):
+                name = f"{entry_file(seq)}{end}"
+                files[segment_path(own.segment.id, name)] = own.files[f"{entry_path(ZONE, seq)}{end}"]
+        changes = tuple(one for _, intent in applied_intents(own.entries) for one in intent.changes)
+        state = after_changes(before, changes, placed(holds, len(self.entries) + 1))
+        imported = ImportedSegment(
+            base=own.segment.base,
+            before=self.digests(found),
+            after=ZoneDigests.of(own.zone, state, 1),
+            changes=changes,
+            anchor=Ledger().after(own.entries).anchor,
+            operators=("ops",),
+            witnesses=(),
+            ended=own.head.envelope.time,
+            holds=holds,
+            overrides=overrides,
+            commit=COMMIT,
+        )
+        body = Reconcile(own.segment.id, len(own.entries), own.head.sha256, "", imported)
+        self.files |= files
+        return self.add(body, zone=own.zone, state=state)
 
     # --- verdicts
 
