@@ -77,22 +77,31 @@ _DIGITS = bytes(ord("0") if chr(octet) in "0123456789" else ord(" ") for octet i
 _LONG_NUMBER = b"0" * len(str(MAX_INTEGER))
 
 
+_LEAVES = frozenset({str, int, bool, type(None)})
+_PLAIN = _LEAVES | {dict, list, tuple}
+
+
 def _is_plain(value: object) -> bool:
-    """Whether a value surely is within the profile, its text aside."""
-    left = [value]
-    while left:
-        item = left.pop()
-        if isinstance(item, str) or item is None:
-            continue
-        if isinstance(item, dict):
-            left += item.values()
-            if not all(isinstance(key, str) for key in item):
-                return False
-        elif isinstance(item, list | tuple):
-            left += item
-        elif not (isinstance(item, int) and -MAX_INTEGER <= item <= MAX_INTEGER):
+    """Whether a value surely is within the profile, its text aside.
+
+    It is looked at level by level: what all values of one have in common needs no step for each.
+    """
+    level, keys = [value], set[object]()
+    while level:
+        kinds = set(map(type, level))
+        if not kinds <= _PLAIN:
             return False
-    return True
+        if int in kinds and not all(-MAX_INTEGER <= item <= MAX_INTEGER for item in level if type(item) is int):
+            return False
+        below: list[object] = []
+        for item in level if not kinds <= _LEAVES else ():
+            if type(item) is dict:
+                below += item.values()
+                keys.update(item)
+            elif type(item) in (list, tuple):
+                below += cast("list[object]", item)
+        level = below
+    return all(type(key) is str for key in keys)
 
 
 def _holds_plain_text(written: bytes) -> bool:

@@ -55,7 +55,20 @@ def test_canonical_json_is_what_jq_writes(documents: list[dict[str, object]]) ->
 
 
 @pytest.mark.parametrize(
-    "value", [1.5, MAX_INTEGER + 1, "\x7f", "\ud800", {"ü": 1}, {1: 2}, {"a": [float("nan")]}, b"bytes"]
+    "value",
+    [
+        1.5,
+        MAX_INTEGER + 1,
+        "\x7f",
+        "\ud800",
+        {"ü": 1},
+        {1: 2},
+        {"a": [float("nan")]},
+        b"bytes",
+        [1, {"a": ("b", [True, -MAX_INTEGER - 1])}],
+        [[{"a": {"b": 1}}, {"a": {None: 1}}]],
+        {"a": [{"b": 1}, {"b": 1.0}]},
+    ],
 )
 def test_what_has_no_canonical_form_is_refused(value: object) -> None:
     with pytest.raises(InvalidData):
