@@ -75,7 +75,8 @@ def carry_out(
     """
     free_lost_numbers(prepared.primary, log, restored=prepared.observation.state == "restored")
     started = workspace.clock.monotonic()
-    intent = intent_of(prepared, workspace.process)
+    state = after_changes(log.state, prepared.plan.changes)
+    intent = _intent_of(prepared, state, workspace.process)
     intended = prepared.opened.writer.append(log, intent, prepared.plan.observed, log.state)
     watch.lap("intent")
     workspace.on_event(Step(f"intent {intended.head.seq} is signed and in the log; sending one PATCH"))
@@ -91,20 +92,21 @@ def carry_out(
         lease_ends = started + intent.lease.seconds - _LEASE_SPARE_S
         proof = _prove(prepared, intended, accepted, lease_ends if request.watch else accepted.monotonic, workspace)
         watch.lap("converge")
-        carried = _applied(prepared, intended, _Stored(sent, back, accepted), proof, workspace)
+        stored = _Stored(sent, back, accepted, state, intent.expected)
+        carried = _applied(prepared, intended, stored, proof, workspace)
     watch.lap("result")
     return carried
 
 
-def intent_of(prepared: Prepared, process: Process) -> Intent:
-    """The intent of a prepared change."""
+def _intent_of(prepared: Prepared, state: ManagedSet, process: Process) -> Intent:
+    """The intent of a prepared change, which leads to this managed set."""
     plan, opened = prepared.plan, prepared.opened
     return Intent(
         contracts=opened.contracts,
         authority=opened.authority_ref,
         merged=prepared.merged,
         before=ZoneDigests.of(plan.observed, opened.log.state, prepared.serial),
-        expected=ZoneDigests.of(plan.expected_zone(), after_changes(opened.log.state, plan.changes), None),
+        expected=ZoneDigests.of(plan.expected_zone(), state, None),
         plan_sha256=plan.digest(),
         changes=plan.changes,
         drift=plan.drift,
@@ -130,11 +132,13 @@ class _Accepted:
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """An accepted update, as the database holds it."""
+    """An accepted update, in the database and as its intent wants it."""
 
     sent: PatchOutcome
     back: ReadBack
     accepted: _Accepted
+    state: ManagedSet  # less what the intent has held
+    expected: ZoneDigests
 
 
 @dataclass(slots=True)
@@ -196,7 +200,7 @@ def _applied(prepared: Prepared, intended: Log, stored: _Stored, proof: _Proof, 
             hint="run `hyops-gitops apply`, which settles the open intent",
         )
     zone = plan.expected_zone()
-    state = after_changes(intended.state, plan.changes, placed(prepared.holds, intended.numbered(intended.head.seq)))
+    state = after_changes(stored.state, (), placed(prepared.holds, intended.numbered(intended.head.seq)))
     serial, source = _serial_after(prepared, stored, workspace)
     known = retirements(plan.changes, accepted.at, proof.servers, intended.applied_to, intended.left)
     retire = after_caches(known, authority)
@@ -204,7 +208,7 @@ def _applied(prepared: Prepared, intended: Log, stored: _Stored, proof: _Proof, 
     is_converged = converged(authority, servers, lost)
     moments = timeline(servers, proof.services) if any(change.cutover for change in plan.changes) else ()
     result = replace(
-        result_of(intended.head, "applied", ZoneDigests.of(zone, state, serial)),
+        result_of(intended.head, "applied", replace(stored.expected, serial=serial)),  # holds are in no digest
         converged=is_converged,
         after_source=source,
         accepted=accepted.at.replace(microsecond=0),
@@ -222,20 +226,22 @@ def _serial_after(prepared: Prepared, stored: _Stored, workspace: Workspace) -> 
     """The serial now, and whether the zone was read for it.
 
     While the serial moved as one change moves it, and still is what our update made of it, no other writer is seen:
-    a database without isolation may give two changes one serial. Otherwise the zone is compared with what was
-    expected; a difference is left to the next apply, which reads the zone whole and records it as drift: it must not
-    take the serial recorded now for a sign that the zone is as recorded.
+    a database without isolation may give two changes one serial. Otherwise the zone, read back whole or read now, is
+    compared with what was expected. A difference is left to the next apply, which reads the zone whole and records it
+    as drift: it must not take the serial recorded now for a sign that the zone is as recorded.
     """
     sent, back = stored.sent, stored.back
     forecast = forecast_serial(prepared.observation.header, stored.accepted.at).stored
     if sent.new_serial in forecast and back.serial == sent.new_serial and not back.differing:
         return sent.new_serial, "computed"
-    try:
-        serial = prepared.primary.header().serial
-        zone = Zone.of(prepared.plan.zone, prepared.primary.rrsets()).respelled(prepared.plan.expected_zone())
-    except OutsideFailure as error:
-        workspace.on_event(Warned(f"cannot read the zone again: {error.message}"))
-        return None if sent.new_serial in forecast else sent.new_serial, "computed"
+    serial, rows = back.serial, back.whole
+    if serial is None or not rows:
+        try:
+            serial, rows = prepared.primary.header().serial, prepared.primary.rrsets()
+        except OutsideFailure as error:
+            workspace.on_event(Warned(f"cannot read the zone again: {error.message}"))
+            return None if sent.new_serial in forecast else sent.new_serial, "computed"
+    zone = Zone.of(prepared.plan.zone, rows).respelled(prepared.plan.expected_zone())
     if not is_newer(serial, prepared.serial):
         workspace.on_event(Warned(f"the serial was {prepared.serial} and is {serial}: no secondary transfers that"))
     if zone.digest() != prepared.plan.expected_zone().digest():

@@ -2,7 +2,7 @@
 
 A database with several writers may answer 204 for what no node has stored (seen on Galera), and one without isolation
 stores what two requests wrote at once. So the names of an update, its claim and the SOA are read again, with one small
-question for each of a few names, from the database itself and past PowerDNS's caches.
+question for each of a few names, or with the whole zone, from the database itself and past PowerDNS's caches.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -15,7 +15,7 @@ from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.core.events import OnEvent, Warned
 from hyops_gitops.core.markers import Anchor, anchor_name, claim_name
 from hyops_gitops.core.names import is_marker
-from hyops_gitops.core.network import ZoneReader, ZoneWriter
+from hyops_gitops.core.network import FEW_NAMES, ZoneReader, ZoneWriter
 from hyops_gitops.core.ports import Clock
 from hyops_gitops.core.zone import Key, RRset, same_served, soa_serials
 from hyops_gitops.log.entries import Intent
@@ -30,6 +30,7 @@ class ReadBack:
     differing: tuple[Key, ...] = ()  # keys that are not as the update left them
     damage: tuple[Damage, ...] = ()
     serials: tuple[int, ...] = ()  # of every SOA row
+    whole: tuple[RRset, ...] = ()  # the zone, where all of it was read
     unread: str = ""  # why it could not be read
 
     @property
@@ -59,11 +60,13 @@ def read_back(
     """
     # The SOA comes last: a write between these questions moves it.
     names = [*sorted({*(name for name, _ in expected), *also} - {zone}), zone]
-    rows = reader.rows_at(names)
+    whole = reader.rrsets() if len(names) > FEW_NAMES else ()
+    asked = set(names)
+    rows = tuple(rrset for rrset in whole if rrset.name in asked) if whole else reader.rows_at(names)
     found = {rrset.key: rrset for rrset in rows}
     differing = (key for key, wanted in expected.items() if not same_served(found.get(key), wanted))
     soa = found.get((zone, "SOA"))
-    return ReadBack(tuple(sorted(differing)), find_damage(rows), soa_serials(soa) if soa else ())
+    return ReadBack(tuple(sorted(differing)), find_damage(rows), soa_serials(soa) if soa else (), whole)
 
 
 def read_landed(primary: ZoneReader, zone: str, anchor: Anchor, intent: Intent, on_event: OnEvent) -> ReadBack:

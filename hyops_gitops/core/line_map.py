@@ -38,7 +38,7 @@ _HEAD = re.compile(rb"^([^ ]+) [0-9]+ IN ([^ ]+)", re.MULTILINE)
 class LineMap(Mapping[_Key, V]):
     """A mapping over canonical lines, or over objects."""
 
-    __slots__ = ("_asked", "_data", "_digest", "_objects", "_odd", "_plain", "_types")
+    __slots__ = ("_asked", "_data", "_digest", "_objects", "_odd", "_plain", "_printable", "_types")
 
     def __init__(
         self,
@@ -51,6 +51,7 @@ class LineMap(Mapping[_Key, V]):
         self._data = data
         self._odd: Mapping[_Key, V] | None = None if data is None else odd or {}  # None: made of objects
         self._plain = True if data is not None else None  # whether each line says what its key is; None: not known
+        self._printable = data is not None  # as `_is_printable` says, once there are lines
         self._digest = ""  # of the lines, once it was asked for
         self._asked = 0  # values made of lines
         self._types: dict[str, list[str]] | None = None  # of each name, where it was asked for
@@ -75,7 +76,8 @@ class LineMap(Mapping[_Key, V]):
         """The lines, each ended by LF, sorted by bytes."""
         if self._data is None:
             lines = sorted(line for value in self._all().values() for line in self.write(value))
-            self._data = "".join(f"{line}\n" for line in lines).encode()
+            self._printable = _are_printable(lines)
+            self._data = "\n".join((*lines, "")).encode()
         return self._data
 
     def digest(self) -> str:
@@ -87,7 +89,7 @@ class LineMap(Mapping[_Key, V]):
     def is_plain(self) -> bool:
         """Whether each line says what its key is."""
         if self._plain is None:
-            self._plain = all(_is_plain(key, self.write(value)) for key, value in self._all().items())
+            self._plain = self._is_printable() and all(map(_is_plain, self._all()))
         return self._plain
 
     @property
@@ -186,7 +188,7 @@ class LineMap(Mapping[_Key, V]):
         if self._odd is None or not (self._odd or self._data):  # objects, or nothing to splice into
             return self._of_objects(values)
         written = {key: list(self.write(value)) for key, value in values.items() if value is not None}
-        if not all(_is_plain(key, lines) for key, lines in written.items()):
+        if not all(_is_plain(key) and _are_printable(lines) for key, lines in written.items()):
             return self._of_objects(values)
         odd = {key: value for key, value in self._odd.items() if key not in values}
         for key, lines in written.items():
@@ -221,6 +223,10 @@ class LineMap(Mapping[_Key, V]):
         return {_key(line) for line in lines} if self.is_plain and other.is_plain else self.keys() | other.keys()
 
     # --- within
+
+    def _is_printable(self) -> bool:
+        """Whether the lines are ASCII without controls."""
+        return self._printable if self.data else True
 
     def _all(self) -> Mapping[_Key, V]:
         if self._objects is None:
@@ -266,13 +272,16 @@ def is_canonical(data: bytes, line: re.Pattern[bytes], rest: Callable[[str], obj
     return True
 
 
-def _is_plain(key: _Key, lines: Iterable[str]) -> bool:
-    """Whether lines can be found by this key, and split."""
+def _is_plain(key: _Key) -> bool:
+    """Whether printable lines can be found by this key, and split."""
     name, rrtype = key
-    owner = f"{name}."
-    return bool(_PLAIN_OWNER.fullmatch(owner) and _PLAIN_TYPE.fullmatch(rrtype)) and all(
-        line.isascii() and line.isprintable() for line in lines
-    )
+    return bool(_PLAIN_OWNER.fullmatch(f"{name}.") and _PLAIN_TYPE.fullmatch(rrtype))
+
+
+def _are_printable(lines: Iterable[str]) -> bool:
+    """Whether these lines, without their ends, are ASCII without controls."""
+    text = "".join(lines)
+    return text.isascii() and text.isprintable()
 
 
 def _prefix(name: str) -> bytes:

@@ -15,6 +15,8 @@ from hyops_gitops.core.zone import Key, Operation, RRset
 
 # --- PowerDNS
 
+FEW_NAMES = 16  # so many questions of 2 ms each cost less than a whole zone does from some thousand RRsets on
+
 
 class ZoneReader(Protocol):
     """Reads one zone of one PowerDNS server. Has no method that writes."""

@@ -23,12 +23,14 @@ class Between(Proxy):
         self.then: Callable[[], None] | None = None
         self.unreadable = False
         self.asked: list[str] = []  # the names that were asked for one by one
+        self.whole = 0  # times that the whole zone was read
         super().__init__(upstream)
 
     def _forward(self, raw: bytes) -> bytes:
         if raw.startswith(b"GET "):
             if name := re.match(rb"GET \S*[?&]rrset_name=([^& ]*)", raw):
                 self.asked.append(name[1].decode())
+            self.whole += re.match(rb"GET \S*/zones/[^/?& ]+ ", raw) is not None
             return _AWAY if self.unreadable else super()._forward(raw)
         patch = Patch(raw, 0)
         if raw.startswith(b"PATCH ") and self.lies(patch):

@@ -34,6 +34,7 @@ from hyops_gitops.core.authority import DEFAULT_MAX_BODY_MIB
 from hyops_gitops.core.errors import OutsideFailure, Refused, ReplyLost, ServerRefused
 from hyops_gitops.core.exchange import PatchReceipt, ZoneHeader, ZoneSigning
 from hyops_gitops.core.names import absolute, is_below
+from hyops_gitops.core.network import FEW_NAMES
 from hyops_gitops.core.zone import Key, Operation, RRset
 
 DEFAULT_TIMEOUT_S = 30.0
@@ -41,7 +42,6 @@ _RRSET_S = 0.02  # of waiting for a PATCH, in addition: PostgreSQL and MariaDB o
 MIB = 1024 * 1024
 _MARKERS_BYTES = 64 * 1024  # room for lock, turn, claim, anchor and expired markers
 READ_TRIES = 3
-FEW_NAMES = 16  # so many questions of 2 ms each cost less than a whole zone does from some thousand RRsets on
 MOST_FOUND = 2000  # rows of one search; at as many it may be cut
 _SEARCHABLE = re.compile(r"[a-z0-9._*-]+")  # `*` fits more names, which are left out again
 _READ_PAUSE_S = 0.1  # before the second try, doubled before the third, with up to as much again at random

@@ -7,13 +7,13 @@ import pytest
 
 from hyops_gitops.adapters.dns.client import PlainDnsClient
 from hyops_gitops.adapters.powerdns.zone_api import (
-    FEW_NAMES,
     PowerDnsReader,
     PowerDnsTransferRequester,
     PowerDnsWriter,
 )
 from hyops_gitops.core.errors import OutsideFailure, ServerRefused
 from hyops_gitops.core.exchange import Question
+from hyops_gitops.core.network import FEW_NAMES
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.lab.model import Lab, LabServer
 from hyops_gitops.lab.zones import create_zone, served_serial, wait_until

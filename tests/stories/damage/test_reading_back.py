@@ -1,5 +1,7 @@
 """A 204 is not believed: what it stands for is read back as rows."""
 
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import NoReturn
 
@@ -9,7 +11,9 @@ from hyops_gitops.core.damage import SETTINGS, DamageKind
 from hyops_gitops.core.errors import OutsideFailure, Refused, Unconfirmed
 from hyops_gitops.core.events import Event, Warned
 from hyops_gitops.core.markers import anchor_name, claim_name
-from hyops_gitops.log.entries import Result
+from hyops_gitops.lab.model import Lab
+from hyops_gitops.lab.zones import create_zone
+from hyops_gitops.log.entries import Result, ZoneDrift
 from hyops_gitops.log.workspace import Workspace
 from tests.support.between import Between
 from tests.support.proxy import Patch
@@ -39,13 +43,50 @@ def test_an_apply_alone_reads_back_a_few_names_and_is_applied(world: World, betw
     assert _last_result(world).after_source == "computed"
 
 
-def test_an_apply_of_many_names_reads_the_zone_back_whole(world: World, between: Between) -> None:
+def _many(world: World) -> None:
     for number in range(20):
         world.contract(f"many{number}", f"10.0.1.{number}")
     world.commit("Many")
+
+
+def test_an_apply_of_many_names_reads_the_zone_back_whole(world: World, between: Between) -> None:
+    _many(world)
     between.asked.clear()
     assert world.apply().exit_code == 0
     assert between.asked == []
+
+
+def test_what_was_read_back_whole_shows_another_writer_elsewhere(world: World, between: Between) -> None:
+    _many(world)
+
+    def write() -> None:
+        world.foreign("elsewhere", "A", "10.9.9.9")
+        between.whole = 0
+
+    between.then = write
+    events: list[Event] = []
+    assert world.apply(on_event=events.append).outcome == "applied"
+    assert between.whole == 1  # to read back, and to see that another writer was there
+    assert any(isinstance(one, Warned) and "another writer changed the zone meanwhile" in one.text for one in events)
+    assert _last_result(world).after_source == "computed"
+    world.apply()
+    drift = next(entry.body for entry in reversed(world.entries()) if isinstance(entry.body, ZoneDrift))
+    assert [one.name for one in drift.differences] == [world.name("elsewhere")]
+
+
+def test_the_first_apply_reads_the_zone_once_after_its_update(between: Between, sql_lab: Lab, tmp_path: Path) -> None:
+    """The lock's row moved the serial before: that it was read says that no other writer did."""
+    primary = replace(sql_lab.primary, api=between.address)
+    create_zone(sql_lab, "damage-first.internal")
+    world = World.make(tmp_path, "damage-first.internal", replace(sql_lab, primary=primary))
+    _many(world)
+
+    def forget() -> None:
+        between.whole = 0
+
+    between.then = forget
+    assert world.apply().outcome == "applied"
+    assert (between.whole, _last_result(world).after_source) == (1, "read")
 
 
 def test_a_204_for_what_is_stored_nowhere_is_recorded_as_failed_and_never_lands_later(
