@@ -8,11 +8,11 @@ import json
 import signal
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
 
-from campaign.report import document, lines_of, table
-from campaign.runs import RUNS, Done, results, run_seeds
+from campaign.faults.table import NOTHING
+from campaign.report import document, lines_of, runs_of, table
+from campaign.runs import RUNS, Done, keep_result, results, run_seeds
 from campaign.soak import HEAD, row, soak
 from hyops_gitops.lab.model import BACKENDS, Backend
 
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str]) -> int:
     options.runs = options.runs or (SHORT_RUNS if options.short else RUNS)
     if options.soak:
         return _soak((options.backend or ["gsqlite3"])[0], options.soak)
-    seeds = _seeds(options.seeds or (LONG if options.long else SHORT))
+    seeds = seeds_of(options.seeds or (LONG if options.long else SHORT))
     backends: list[Backend] = options.backend or (list(BACKENDS) if options.long else ["gsqlite3"])
     done: list[Done] = results(options.results) if options.results else []
     for backend in backends:
@@ -38,7 +38,9 @@ def main(arguments: Sequence[str]) -> int:
             _say(one, options)
     for backend in backends:
         chosen = [one for one in done if one.backend == backend and one.seed in set(seeds)]
-        sys.stdout.write(f"\n{backend}, {len(chosen)} histories, {sum(one.seconds for one in chosen):.0f} s\n\n")
+        faulted = sum(run.fault != NOTHING for run in runs_of(chosen))
+        seconds = sum(one.seconds for one in chosen)
+        sys.stdout.write(f"\n{backend}, {len(chosen)} histories, {faulted:,} faulted applies, {seconds:.0f} s\n\n")
         sys.stdout.write(table(lines_of(chosen)) + "\n")
     if options.json:
         options.json.write_text(json.dumps(document(done), indent=1) + "\n", encoding="utf-8")
@@ -57,9 +59,8 @@ def _soak(backend: Backend, applies: int) -> int:
 
 
 def _say(one: Done, options: argparse.Namespace) -> None:
-    with options.results.open("a", encoding="utf-8") if options.results else nullcontext(sys.stderr) as file:
-        if options.results:
-            file.write(one.line())
+    if options.results:
+        keep_result(options.results, one)
     failed = [run for run in one.runs if run.problems]
     sys.stderr.write(f"{one.backend} seed {one.seed}: {len(one.runs)} runs, {one.seconds:.0f} s\n")
     for run in failed:
@@ -92,7 +93,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _seeds(text: str) -> list[int]:
+def seeds_of(text: str) -> list[int]:
+    """The seeds from the first to the last that a text names."""
     first, _, last = text.partition("-")
     return list(range(int(first), int(last or first) + 1))
 

@@ -11,17 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from campaign.__main__ import SHORT_RUNS
-from campaign.faults import of_backend
+from campaign.__main__ import LONG, SHORT_RUNS, seeds_of
+from campaign.faults.table import NOTHING, of_backend
 from campaign.place import Place
 from campaign.program import PLANTS
 from campaign.report import FORMAT
-from campaign.runs import plan_of, results
+from campaign.runs import Done, keep_result, plan_of, results, run
 from campaign.soak import soak
 from campaign.trial import Trial
 from campaign.witness.transfers import TICK_S, Watch
 from hyops_gitops.core.zone import RRset
-from hyops_gitops.lab.model import Backend
+from hyops_gitops.lab.model import BACKENDS, Backend
 from tests.support.databases import require
 from tests.support.repository import ROOT
 
@@ -76,7 +76,7 @@ def test_the_short_form_survives(tmp_path: Path, backend: Backend) -> None:
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     (history,) = results(files["results"])
-    assert [(run.step, run.fault) for run in history.runs] == plan_of(1, backend, runs=SHORT_RUNS)
+    assert [(found.step, found.fault) for found in history.runs] == plan_of(1, backend, runs=SHORT_RUNS)
     document = json.loads(files["json"].read_text())
     assert document["format"] == FORMAT
     assert document["failed"] == []
@@ -91,6 +91,32 @@ def test_a_seed_is_the_same_history_each_time() -> None:
     assert plan_of(7, "gsqlite3") != plan_of(8, "gsqlite3")
     many = {fault for seed in range(60) for _, fault in plan_of(seed, "gsqlite3")}
     assert many == set(of_backend("gsqlite3"))
+
+
+@pytest.mark.parametrize("storage", BACKENDS)
+def test_the_long_form_has_a_thousand_faulted_applies(storage: Backend) -> None:
+    plans = [plan_of(seed, storage) for seed in seeds_of(LONG)]
+    assert sum(fault != NOTHING for plan in plans for _, fault in plan) >= 1000
+
+
+def test_a_campaign_goes_on_after_a_line_that_was_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "runs.jsonl"
+    done = [Done("lmdb", seed, 1.0, ()) for seed in (1, 2)]
+    keep_result(path, done[0])
+    path.write_bytes(path.read_bytes() + b'{"backend": "lm')
+    assert results(path) == done[:1]
+    keep_result(path, done[1])
+    assert results(path) == done
+
+
+def test_a_history_that_cannot_go_on_is_a_failure(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("campaign.runs.conduct", lambda *_: 1 / 0)
+    with place.history(tmp_path / "history") as scene:
+        found = run(Trial(scene, 0), 0, "move", NOTHING)
+    assert not found.survived
+    assert "ZeroDivisionError" in found.problems[0]
 
 
 def test_a_soak_says_what_applies_take_and_leave(backend: Backend) -> None:

@@ -1,0 +1,60 @@
+"""Faults of the remote that has the log."""
+
+from campaign.place import git
+from campaign.trial import Trial
+from tests.support.world import Ran
+
+
+def remote_gone(trial: Trial) -> Ran:
+    _remote_goes(trial)
+    return trial.apply()
+
+
+def remote_gone_later(trial: Trial) -> Ran:
+    """It goes with the first push, the intent's, which it has accepted."""
+    remote = trial.scene.remote
+    away = remote.with_suffix(".gone")
+    _hook(trial, "post-receive", f"mv '{remote}' '{away}'")
+    trial.on_lift(lambda: away.rename(remote) if away.exists() else None)
+    return trial.apply()
+
+
+def remote_refuses(trial: Trial) -> Ran:
+    """Every push, or the first, or all but the first."""
+    count = trial.scene.remote / "count"
+    count.unlink(missing_ok=True)
+    when = trial.rng.choice(["true", '[ "$n" = 1 ]', '[ "$n" -gt 1 ]'])
+    counted = f"n=$(($(cat '{count}' 2>/dev/null || echo 0) + 1)); echo $n >'{count}'"
+    _hook(trial, "pre-receive", f"{counted}; if {when}; then echo no >&2; exit 1; fi")
+    return trial.apply()
+
+
+def remote_slow(trial: Trial) -> Ran:
+    _hook(trial, trial.rng.choice(["pre-receive", "post-receive"]), f"sleep {trial.rng.choice([0.5, 1.5])}")
+    return trial.apply()
+
+
+def remote_rewound(trial: Trial) -> Ran:
+    """Its newest entries are gone; a mirror, here the campaign, still has them."""
+    remote, branch = trial.scene.remote, "refs/heads/evidence"
+    head = git(remote, "rev-parse", branch)
+    back = trial.rng.choice([1, 2, 3])
+    old = git(remote, "rev-list", "--first-parent", f"--skip={back}", "-n1", branch)
+    git(remote, "update-ref", branch, old or head)
+    trial.on_lift(lambda: git(remote, "update-ref", branch, head))
+    return trial.apply()
+
+
+def _remote_goes(trial: Trial) -> None:
+    remote = trial.scene.remote
+    away = remote.with_suffix(".gone")
+    remote.rename(away)
+    trial.on_lift(lambda: away.rename(remote))
+
+
+def _hook(trial: Trial, name: str, body: str) -> None:
+    path = trial.scene.remote / "hooks" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(0o755)
+    trial.on_lift(path.unlink)

@@ -1,0 +1,58 @@
+"""The table of faults."""
+
+import signal
+from collections.abc import Mapping
+
+from campaign.faults import on_applier, on_database, on_primary, on_remote, on_secondaries
+from campaign.faults.kinds import ALL_BACKENDS, ANY, FaultKind
+from campaign.proxy import WAYS
+from hyops_gitops.lab.model import Backend
+
+_SIGNALS = frozenset({-signal.SIGKILL, -signal.SIGALRM})
+_NO_MEMORY = frozenset({70, -signal.SIGABRT})  # the program, or a library of it, says so
+_SQL = ALL_BACKENDS - {"lmdb"}
+_SERVERS = _SQL - {"gsqlite3"}
+NOTHING = "nothing"  # the name of the runs that something is compared with
+_ENDED = ANY | _SIGNALS
+FAULTS: Mapping[str, FaultKind] = {
+    NOTHING: FaultKind(on_applier.nothing, frozenset({0})),
+    "applier killed at a step": FaultKind(on_applier.killed_at_a_mark, _ENDED, weight=2),
+    "applier killed between steps": FaultKind(on_applier.killed_after_a_mark, _ENDED, weight=2),
+    "applier: SIGTERM": FaultKind(on_applier.interrupted_by(signal.SIGTERM), _ENDED | {-signal.SIGTERM, 130}),
+    "applier: SIGINT": FaultKind(on_applier.interrupted_by(signal.SIGINT), _ENDED | {-signal.SIGINT, 130}),
+    "applier gone, on another machine": FaultKind(on_applier.gone_on_another_machine, _ENDED),
+    "applier stopped, and overtaken": FaultKind(on_applier.stopped_and_overtaken),
+    "appliers at once": FaultKind(on_applier.two_at_once),
+    "files limited": FaultKind(on_applier.limited("CAMPAIGN_FILE_BYTES", 0, 200, 1000, 3000, 10_000), _ENDED),
+    "memory limited": FaultKind(on_applier.limited("CAMPAIGN_MEMORY_MIB", 0, 1, 2, 4, 8, 16), _ENDED | _NO_MEMORY),
+    "clock behind": FaultKind(on_applier.limited("CAMPAIGN_CLOCK", -600, -30)),
+    "clock ahead": FaultKind(on_applier.limited("CAMPAIGN_CLOCK", 1, 2)),
+    **{f"API: {way}": FaultKind(on_primary.api_trouble(way)) for way in WAYS},
+    "API down": FaultKind(on_primary.api_down, frozenset({4})),
+    "API key is another": FaultKind(on_primary.other_key, frozenset({4})),
+    **{
+        f"primary {what} {moment} the PATCH": FaultKind(on_primary.primary_fails(what, moment))
+        for what in ("killed", "paused")
+        for moment in ("before", "during", "after")
+    },
+    "database locked": FaultKind(on_database.database_locked, backends=frozenset({"gsqlite3"})),
+    "database: rows held": FaultKind(on_database.rows_held, backends=_SERVERS),
+    "database: sessions ended": FaultKind(on_database.sessions_ended, backends=_SERVERS),
+    "database: read-only": FaultKind(on_database.database_read_only, backends=_SERVERS),
+    "record by another writer": FaultKind(on_primary.foreign_write),
+    "serial moved by another writer": FaultKind(on_primary.serial_moved),
+    "remote gone": FaultKind(on_remote.remote_gone, frozenset({4})),
+    "remote gone after the intent": FaultKind(on_remote.remote_gone_later),
+    "remote refuses": FaultKind(on_remote.remote_refuses),
+    "remote slow": FaultKind(on_remote.remote_slow),
+    "remote rewound": FaultKind(on_remote.remote_rewound, frozenset({3})),
+    "secondary down": FaultKind(on_secondaries.secondary_down),
+    "secondary paused": FaultKind(on_secondaries.secondary_paused),
+    "secondary stale": FaultKind(on_secondaries.secondary_stale),
+    "secondary edited by hand": FaultKind(on_secondaries.secondary_edited, backends=_SQL),
+}
+
+
+def of_backend(backend: Backend) -> dict[str, FaultKind]:
+    """The faults that this storage can have."""
+    return {name: kind for name, kind in FAULTS.items() if backend in kind.backends}
