@@ -113,7 +113,7 @@ class BranchReader(ChainReader):
     ) -> None:
         super().__init__(zone, files, signers, check_signature)
         self.checkpoint = checkpoint
-        self.ledger = Ledger()
+        self.ledger = checkpoint.ledger
         self.trust = TrustBook()
         self.segments: dict[str, EntryList] = {}
         self.state = checkpoint.state
@@ -140,7 +140,6 @@ class BranchReader(ChainReader):
 
     def _recall(self) -> None:
         """Take over entries that were verified before."""
-        self.ledger = self.checkpoint.ledger
         paths = [entry_path(self.zone, seq) for seq in range(1, self.ledger.count + 1)]
         self.entries = EntryList.unread(len(paths), lambda places: self._read([paths[place] for place in places]))
         self.trust = TrustBook.of(self.entries, self.ledger)
@@ -186,7 +185,7 @@ class BranchReader(ChainReader):
 
     def _fold(self) -> None:
         """Bring ledger, segments and managed set forward."""
-        before, managed = self.checkpoint.state, dict[Key, Managed | None]()  # in place: a log is long
+        managed = dict[Key, Managed | None]()  # in place: a log is long
         for entry in entries_after(self.entries, self.ledger):
             if self.ledger.count:
                 path = self.path_of(entry.seq)
@@ -202,10 +201,10 @@ class BranchReader(ChainReader):
                 case Result(outcome="applied", intent_seq=seq):
                     intent = self.entries[seq - 1].body
                     if isinstance(intent, Intent):
-                        bring_forward(before, managed, intent.changes, placed(intent.holds, seq))
+                        bring_forward(self.state, managed, intent.changes, placed(intent.holds, seq))
                 case Reconcile(imported=ImportedSegment(changes=changes, holds=holds)):
-                    bring_forward(before, managed, changes, placed(holds, entry.seq))
-        path, self.state = state_path(self.zone), before.with_entries(managed)
+                    bring_forward(self.state, managed, changes, placed(holds, entry.seq))
+        path, self.state = state_path(self.zone), self.state.with_entries(managed)
         if self.state.data != self.files[path]:
             self.report("state", path, "not the sum of the changes that the entries applied")
 
@@ -232,9 +231,8 @@ class BranchReader(ChainReader):
         for path, (expected, entry) in pages.items():
             if self.files[path] != expected:
                 yield Problem("page", path, "not what follows from the entries")
-            signature = self.files.get(f"{path}.sig", b"")
             try:
-                namespace = self._namespace(entry)
+                namespace, signature = self._namespace(entry), self.files[f"{path}.sig"]
                 sound = self.check_signature(self.files[path], signature, entry.envelope.key, namespace)
             except HyopsError as error:
                 yield Problem("signature", f"{path}.sig", error.message)

@@ -150,6 +150,15 @@ def test_where_every_required_server_is_lost_each_other_one_of_the_zone_is_requi
     )
 
 
+def test_where_a_required_server_is_left_no_other_one_becomes_required() -> None:
+    lost = replace(PRIMARY, required=False, lost=True)
+    assert servers_of(requiring("resolvers"), {"hetzner"}) == (
+        lost,
+        replace(SECONDARY, required=False),
+        replace(RESOLVER, required=True),
+    )
+
+
 def test_a_server_is_called_by_role_name_and_address() -> None:
     assert (str(PRIMARY), str(SECONDARY)) == ("primary (10.0.0.1:53)", "secondary s1 ([fd00::53]:53)")
     assert (SECONDARY.key, SECONDARY.label) == (("secondary", "s1"), "secondary s1")
@@ -162,7 +171,7 @@ class Asked:
     """Answers each question with the server's address, and notes how it was asked."""
 
     def __init__(self, together: int = 1) -> None:
-        self.together = Barrier(together, timeout=30)
+        self.together = Barrier(together, timeout=10)
         self.how: list[tuple[bool, float]] = []
 
     def ask(
@@ -181,11 +190,17 @@ def test_a_resolver_alone_is_asked_to_recurse() -> None:
         assert dns.how == [(recurses, ANSWER_TIMEOUT_S), (recurses, 0.5)]
 
 
-def test_several_servers_are_asked_at_once_each_its_own_questions() -> None:
+def test_each_server_is_asked_its_own_questions() -> None:
     questions = {PRIMARY: [Question(ZONE, "SOA")], SECONDARY: list(copy_questions(ZONE))}
     answers = ask_all(Asked(together=2), questions)
     assert {server: list(given) for server, given in answers.items()} == questions
     assert [given[Question(ZONE, "SOA")].rcode for given in answers.values()] == ["10.0.0.1", "fd00::53"]
+
+
+def test_however_many_servers_are_asked_at_once() -> None:
+    servers = [replace(SECONDARY, name=f"s{number}") for number in range(40)]
+    answers = ask_all(Asked(together=40), {server: [Question(ZONE, "SOA")] for server in servers})
+    assert list(answers) == servers
 
 
 def test_no_server_is_asked_nothing() -> None:

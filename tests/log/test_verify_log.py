@@ -39,6 +39,7 @@ from tests.support.paper import (
     Paper,
     a,
     change,
+    check,
     sign,
 )
 
@@ -75,20 +76,75 @@ def test_a_log_that_is_right_is_read() -> None:
     reading = long_log().read()
     assert reading.ok
     assert reading.log is not None
-    assert reading.log.entries == long_log().entries
+    written, head = long_log(), reading.log.head.envelope
+    assert (reading.log.zone, reading.log.commit, reading.log.head_sig_sha256) == (ZONE, COMMIT, written.sig)
+    assert reading.log.entries == written.entries
+    assert (reading.log.observed, reading.log.observed.apex) == (written.zone, ZONE)
+    assert {path: sha256_hex(page) for path, page in reading.log.pages.items()} == {
+        path: head.files[path] for path in (LOG_PAGE, folder_page(ZONE, 13))
+    }
     assert len(reading.log.entries) == 13
     assert [one.principal for one in reading.log.trust.trusted()] == ["ada", "lock", "bob"]
     assert set(reading.log.state.entries) == {(f"b.{ZONE}", "A")}
 
 
 @pytest.mark.parametrize("known", range(14))
-def test_what_was_verified_before_is_taken_over_and_the_rest_is_checked(known: int) -> None:
+@pytest.mark.parametrize("pages", [False, True])
+def test_what_was_verified_before_is_taken_over_and_the_rest_is_checked(known: int, pages: bool) -> None:
     log = long_log()
     checkpoint = log.checkpoint(known, log.trees[known - 1][1] if known else ManagedSet.of(ZONE, ()))
+    if pages and known:
+        kept = {path: log.trees[known - 1][0][path] for path in (LOG_PAGE, folder_page(ZONE, known))}
+        checkpoint = replace(checkpoint, pages=kept)
     reading = log.read(checkpoint=checkpoint)
     assert reading.ok, reading.problems
     assert reading.log is not None
     assert (reading.log.state, len(reading.log.entries)) == (log.state, 13)
+
+
+def test_entries_that_were_verified_before_are_not_checked_again() -> None:
+    log, signatures = applied().add(UNCHANGED), list[bytes]()
+
+    def count(message: bytes, signature: bytes, key: str, namespace: str) -> bool:
+        signatures.append(signature)
+        return check(message, signature, key, namespace)
+
+    for known, expected in ((0, [1, 2, 3, 4]), (3, [4])):
+        checkpoint = log.checkpoint(known, log.trees[known - 1][1] if known else ManagedSet.of(ZONE, ()))
+        signatures.clear()
+        assert log.read(checkpoint=checkpoint, check_signature=count).ok
+        pages = [LOG_PAGE, folder_page(ZONE, 4)]
+        assert signatures == [log.files[f"{path}.sig"] for path in (*map(at, expected), *pages)]
+
+
+def test_a_file_that_is_missing_is_named_where_entries_were_verified_before() -> None:
+    log = applied().add(UNCHANGED)
+    del log.files[f"{at(3)}.sig"]
+    found = log.read(checkpoint=log.checkpoint(3, log.trees[2][1])).problems
+    assert Problem("path", f"{at(3)}.sig", "the signature is missing") in found
+
+
+@pytest.mark.parametrize("path", [LOG_PAGE, folder_page(ZONE, 1)])
+def test_pages_that_were_verified_before_are_not_made_again(path: str) -> None:
+    log = applied().add(UNCHANGED)
+    log.files[f"{path}.sig"] = b"what is wrong here would be found"
+    assert log.read(same_pages=frozenset({LOG_PAGE, folder_page(ZONE, 1)})).ok
+    assert [
+        one.where for one in log.read(same_pages=frozenset({LOG_PAGE, folder_page(ZONE, 1)} - {path})).problems
+    ] == [f"{path}.sig"]
+
+
+def test_a_page_whose_signature_cannot_be_checked_is_a_problem_beside_others() -> None:
+    log = applied()
+    pages = [LOG_PAGE, folder_page(ZONE, 1)]
+
+    def fail(message: bytes, signature: bytes, key: str, namespace: str) -> bool:
+        if message in (log.files[path] for path in pages):
+            raise InvalidData("the verifier is broken", code="x")
+        return check(message, signature, key, namespace)
+
+    problems = tuple(Problem("signature", f"{path}.sig", "the verifier is broken") for path in pages)
+    assert log.read(check_signature=fail).problems == problems
 
 
 # --- one entry, its envelope wrong
@@ -146,8 +202,9 @@ def test_equal_times_are_in_order() -> None:
 
 
 def test_genesis_is_the_first_entry_and_only_the_first() -> None:
-    assert ("chain", at(2)) in Paper.started().add(Genesis(COMMIT, TRUSTED)).problems()
-    assert ("chain", at(1)) in Paper().add(UNCHANGED).problems()
+    message = "genesis is the first entry, and only the first"
+    assert Problem("chain", at(2), message) in Paper.started().add(Genesis(COMMIT, TRUSTED)).read().problems
+    assert Problem("chain", at(1), message) in Paper().add(UNCHANGED).read().problems
     again = Paper.started().add(Genesis(COMMIT, (TrustedKey("bob", BOB, (MAIN,)),))).add(UNCHANGED, by="bob", key=BOB)
     assert ("trust", at(3)) in again.problems()  # and a second one lets nobody in
 
@@ -155,7 +212,8 @@ def test_genesis_is_the_first_entry_and_only_the_first() -> None:
 def test_the_genesis_that_is_pinned() -> None:
     log = applied()
     assert log.read(genesis=log.entries[0].sha256).ok
-    assert [one.code for one in log.read(genesis=HASH).problems] == ["genesis"]
+    message = f"genesis is sha256:{log.entries[0].sha256}, the authority file pins sha256:{HASH}"
+    assert log.read(genesis=HASH).problems == (Problem("genesis", at(1), message),)
 
 
 # --- who signed
@@ -198,7 +256,7 @@ def test_a_trust_entry_counts_from_its_own_place_on() -> None:
     log = applied().add(TRUST_BOB).add(retired).add(UNCHANGED)
     assert ("trust", at(5)) in log.problems() or ("trust", at(6)) in log.problems()
     back = log.add(TrustChange(COMMIT, (TrustedKey("ada", ADA, (MAIN,)),), (), (), "back"), by="bob", key=BOB)
-    assert ("trust", at(8)) in back.add(UNCHANGED).problems()
+    assert Problem("trust", at(8), "the key was retired by entry 5") in back.add(UNCHANGED).read().problems
 
 
 def test_a_key_is_trusted_as_whom_and_for_what_the_log_says() -> None:
@@ -217,7 +275,9 @@ def test_what_a_stolen_key_signed_after_the_last_good_entry_is_in_doubt() -> Non
         return TrustChange(COMMIT, (), (), (Compromised(ADA, last_good),), "stolen")
 
     log = applied().add(TRUST_BOB).add(stolen(3), by="bob", key=BOB)
-    assert log.problems() == [("compromised", at(4))]
+    message = "signed by a key after it was stolen; look into it, then `evidence acknowledge` it"
+    assert log.read().problems == (Problem("compromised", at(4), message),)
+    assert (log.read().entries, log.read().ok) == (5, False)
     assert log.add(stolen(9), by="bob", key=BOB).problems() == [("compromised", at(4))]  # nobody takes doubt back
     assert ("trust", at(6)) in applied().add(TRUST_BOB).add(stolen(4), by="bob", key=BOB).add(UNCHANGED).problems()
     more = [("compromised", at(3)), ("compromised", at(4))]
@@ -256,10 +316,18 @@ def test_pages_are_signed_as_their_entry_was() -> None:
 def test_every_file_beside_the_entries_is_pinned(path: str) -> None:
     log = applied()
     log.files[path] += b"more\n"
-    found = log.problems()
-    assert ("files", path) in found or found == [("state", path)]
+    assert Problem("files", path, "not what the newest entry pins") in log.read().problems
     del log.files[path]
-    assert ("path", path) in log.problems()
+    assert Problem("path", path, "the file is missing") in log.read().problems
+
+
+def test_the_zone_file_is_that_of_the_zone_that_the_newest_entry_is_about() -> None:
+    log = applied()
+    other = log.zone.with_rrsets([a("x", "10.9.9.9")])
+    drift = ZoneDrift(COMMIT, log.digests(), log.digests(other), (), restored=False)
+    log.add(drift, edit=_edited(subject=Subject(ZONE, other.digest())))
+    message = "not the zone that the newest entry is about"
+    assert log.read().problems == (Problem("files", zone_path(ZONE), message),)
 
 
 @pytest.mark.parametrize("path", [LOG_PAGE, folder_page(ZONE, 1)])
@@ -277,25 +345,26 @@ def test_a_page_that_is_pinned_and_signed_has_to_follow_from_the_entries_all_the
         path: false,
         f"{path}.sig": sign(false, ADA, MAIN),
     }
-    assert other.problems() == [("page", path)]
+    assert other.read().problems == (Problem("page", path, "not what follows from the entries"),)
 
 
 @pytest.mark.parametrize("path", ["note.txt", f"log/{ZONE}/0000/000005.json", f"zones/{ZONE}.txt", "log/other/1.json"])
 def test_what_belongs_to_no_log_is_refused(path: str) -> None:
     log = applied()
     log.files[path] = b"x"
-    assert log.problems() == [("path", path)]
+    message = "not a file of this log, or an entry behind a gap"
+    assert log.read().problems == (Problem("path", path, message),)
 
 
 @pytest.mark.parametrize("path", [f"{at(2)}.sig", f"{LOG_PAGE}.sig", f"{folder_page(ZONE, 1)}.sig"])
 def test_a_signature_that_is_missing_is_named(path: str) -> None:
     log = applied()
     del log.files[path]
-    assert log.problems()[0] == ("path", path)
+    assert log.read().problems[0] == Problem("path", path, "the signature is missing")
 
 
 def test_nothing_is_no_log() -> None:
-    assert ("path", at(1)) in Paper().problems()
+    assert Problem("path", at(1), "the first entry is missing") in Paper().read().problems
 
 
 def test_what_is_pinned_but_no_zone_file_is_no_log() -> None:
@@ -305,7 +374,9 @@ def test_what_is_pinned_but_no_zone_file_is_no_log() -> None:
     log.add(ZoneDrift(COMMIT, log.digests(), log.digests(damaged), (), restored=False), zone=damaged)
     log.add(ZoneDrift(COMMIT, log.digests(), log.digests(Zone.of(ZONE, [replace(a("b", "10.0.0.1"), name="b c")])), ()),
             zone=Zone.of(ZONE, [replace(a("b", "10.0.0.1"), name="b c")]))  # fmt: skip
-    assert log.problems() == [("files", zone_path(ZONE))]
+    reading = log.read()
+    assert reading.problems == (Problem("files", zone_path(ZONE), "line 1 is not 'owner ttl IN type rdata'"),)
+    assert (reading.log, reading.entries) == (None, 5)
 
 
 # --- pairs and continuity
@@ -425,7 +496,8 @@ def test_the_managed_set_is_the_sum_of_what_was_applied() -> None:
         lambda state: state.with_entries({key: replace(state.entries[key], held=2)}),
         lambda state: state.with_entries({key: replace(state.entries[key], contract="x")}),
     ):
-        assert _state(wrong).problems() == [("state", state_path(ZONE))]
+        message = "not the sum of the changes that the entries applied"
+        assert _state(wrong).read().problems == (Problem("state", state_path(ZONE), message),)
 
 
 def test_a_held_name_that_is_changed_is_held_no_longer() -> None:

@@ -11,6 +11,7 @@ from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.signers import SignerLine, SignerSet
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.log.admin_entries import Genesis, ImportedSegment, Reconcile
+from hyops_gitops.log.chain import SignatureCheck
 from hyops_gitops.log.entries import Body, Intent, Result
 from hyops_gitops.log.envelope import NO_HASH, Entry, EntryList, Envelope, Subject, decode, entry_path
 from hyops_gitops.log.ledger import Ledger
@@ -218,10 +219,24 @@ class Paper:
         return Checkpoint(stored, state or self.state)
 
     def read(
-        self, *, checkpoint: Checkpoint | None = None, signers: SignerSet = SIGNERS, genesis: str | None = None
+        self,
+        *,
+        checkpoint: Checkpoint | None = None,
+        signers: SignerSet = SIGNERS,
+        genesis: str | None = None,
+        check_signature: SignatureCheck = check,
+        same_pages: frozenset[str] = frozenset(),
+        files: Mapping[str, bytes] | None = None,
     ) -> Reading:
         return read_log(
-            ZONE, COMMIT, self.files, signers=signers, genesis=genesis, check_signature=check, checkpoint=checkpoint
+            ZONE,
+            COMMIT,
+            self.files if files is None else files,
+            signers=signers,
+            genesis=genesis,
+            check_signature=check_signature,
+            checkpoint=checkpoint,
+            same_pages=same_pages,
         )
 
     def problems(self) -> list[tuple[str, str]]:
