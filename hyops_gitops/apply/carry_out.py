@@ -202,7 +202,7 @@ def _applied(prepared: Prepared, intended: Log, stored: _Stored, proof: _Proof, 
     zone = plan.expected_zone()
     state = after_changes(stored.state, (), placed(prepared.holds, intended.numbered(intended.head.seq)))
     serial, source = _serial_after(prepared, stored, workspace)
-    known = retirements(plan.changes, accepted.at, proof.servers, intended.applied_to, intended.left)
+    known = retirements(plan.changes, accepted.at, proof.servers, intended.remembered)
     retire = after_caches(known, authority)
     servers = tuple(judged(server, retire, workspace.clock.now()) for server in proof.servers)
     is_converged = converged(authority, servers, lost)

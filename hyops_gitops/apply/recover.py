@@ -148,9 +148,7 @@ def _record_landed(opened: Opened, entry: Entry, intent: Intent, primary: ZoneWr
         converged=converged(authority, servers, intent.sites_lost),
         servers=servers,
         # When it was accepted is not known; by now it has been, so this errs on the late side.
-        retire=after_caches(
-            retirements(intent.changes, workspace.clock.now(), servers, log.applied_to, log.left), authority
-        ),
+        retire=after_caches(retirements(intent.changes, workspace.clock.now(), servers, log.remembered), authority),
         recovered=True,
         damage=read_landed(primary, log.zone, entry.anchor, intent, workspace.on_event).damage,
     )

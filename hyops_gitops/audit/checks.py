@@ -4,19 +4,23 @@ Pure functions on values; `audit.run` brings the values.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
 
 from hyops_gitops.audit.commits import CommitFacts
 from hyops_gitops.audit.report import Remark, Unknown
 from hyops_gitops.core.dataclass import dataclass
+from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.guards import Override, may_lift
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.server_report import Server, ServerReport
 from hyops_gitops.core.zone import Key, RRset, in_words, served
 from hyops_gitops.log.admin_entries import ImportedSegment
+from hyops_gitops.log.caches import NOTHING_REMEMBERED, stopped_serving
 from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.entries import Intent, Refusal, Result, Unchanged
 from hyops_gitops.log.envelope import Entry, entry_path
 from hyops_gitops.log.holds import GUARD, hold_of, holds_due, holds_in_effect
+from hyops_gitops.log.ledger import Ledger
 from hyops_gitops.log.pages import subject
 from hyops_gitops.log.retirement import meets, observed
 from hyops_gitops.plan.plan import Action, Change, plan_digest
@@ -69,6 +73,28 @@ def check_observations(
         if role_and_name not in listed or listed[role_and_name].verdict != "converged":
             message = f"the result says converged, but required {' '.join(role_and_name)} is not shown to be"
             yield Problem("not-converged", path, message)
+
+
+def check_retirements(zone: str, entry: Entry, result: Result, intent: Intent, ledger: Ledger) -> Iterator[Problem]:
+    """Check that no target is free while caches may name it.
+
+    Args:
+        zone: Whose log it is.
+        entry: The entry of the result.
+        result: The result.
+        intent: Its intent.
+        ledger: That of all entries before.
+    """
+    stopped = stopped_serving(result.accepted, result.servers)
+    if stopped is None:
+        return
+    for due in result.retire:
+        ttls = [change.before.ttl for change in intent.changes if change.name == due.name and change.before]
+        earlier = ledger.remembered.get(due.name, NOTHING_REMEMBERED)
+        end = max(earlier.end(stopped), *(stopped + timedelta(seconds=ttl) for ttl in (0, *ttls)))
+        if due.after is not None and due.after < end:
+            message = f"caches may name the old target of {due.name} until {time_text(end)}"
+            yield Problem("retirement", entry_path(zone, entry.seq), f"{message}, not {time_text(due.after)}")
 
 
 def check_overrides(

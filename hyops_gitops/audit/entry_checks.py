@@ -12,6 +12,7 @@ from hyops_gitops.audit.checks import (
     check_overrides,
     check_plan,
     check_reference,
+    check_retirements,
     check_unchanged,
     lifted_holds,
 )
@@ -145,6 +146,7 @@ class _Walk:
         if facts is not None:
             self.found.add(check_observations(self.log.zone, entry, result, intended, facts))
         if result.outcome == "applied":
+            self.found.add(check_retirements(self.log.zone, entry, result, intent, self.ledger))
             self.state = after_changes(self.state, intent.changes, placed(intent.holds, intended.seq)).in_lines()
             self.restored = False
 

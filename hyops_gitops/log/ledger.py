@@ -8,7 +8,8 @@ Invariants:
   something, and what the zone's anchor says. What entries hold is read from them. Its JSON can be stored and continued
   from (`log.branch` keeps it in the clone, with the commit that it is of).
 - It is made of verified entries alone: results name the open intent (`log.chain`), and who changed the zone wrote so.
-- The history of one name is not in it: that grows with the log (`EntryList.mentioning`).
+- The history of one name is not in it: that grows with the log (`EntryList.mentioning`). What caches may hold is in it
+  for as long as they may (`log.caches`).
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -22,11 +23,12 @@ from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.fields import ALWAYS
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.log.admin_entries import Gap, Genesis, Reconcile, TrustChange
+from hyops_gitops.log.caches import Remembered, after_drift, after_result, remembered_at
 from hyops_gitops.log.entries import Intent, Refusal, Result, Unchanged, ZoneDrift
 from hyops_gitops.log.envelope import Entry, EntryList
 from hyops_gitops.log.parts import Retirement
 
-_VERSION = 1  # of the stored form; where it is another, the log is folded again
+_VERSION = 2  # of the stored form; where it is another, the log is folded again
 _NOTHING: Mapping[str, EntryList] = {}
 
 
@@ -73,6 +75,7 @@ class Ledger(JsonObject):
     # proof and retirement
     reports: tuple[int, ...] = ()  # `unchanged` entries since the newest change that name servers or lost sites
     retiring: Mapping[str, Waiting] = field(default_factory=dict)  # moved names of unknown retirement
+    remembered: Mapping[str, Remembered] = field(default_factory=dict)  # replaced records that caches may hold, by name
     # the log itself
     trust: tuple[int, ...] = ()  # what says which keys count
     stolen: Mapping[str, int] = field(default_factory=dict)  # keys, and the last good entry of each
@@ -112,7 +115,8 @@ class Ledger(JsonObject):
                 back = (*self.went_back, seq) if restored else ()
                 left_by = self.left_by if restored else seq
                 found = _found_damage(seq, damage) or self.damage
-                ledger = replace(ledger, drift=seq, left_by=left_by, went_back=back, damage=found)
+                left = remembered_at(entry.envelope.time, self.remembered, after_drift(entry.body, entry.envelope.time))
+                ledger = replace(ledger, drift=seq, left_by=left_by, went_back=back, damage=found, remembered=left)
             case Refusal():
                 ledger = replace(ledger, refusal=seq)
             case Genesis():
@@ -122,7 +126,7 @@ class Ledger(JsonObject):
             case Gap():
                 ledger = replace(ledger, gaps=(*self.gaps, seq))
             case Reconcile():
-                ledger = _with_reconcile(ledger, entry.body, segments)
+                ledger = _with_reconcile(ledger, entry, entry.body, segments)
         return ledger
 
     @classmethod
@@ -164,6 +168,7 @@ def _with_result(ledger: Ledger, entries: Sequence[Entry], entry: Entry, result:
             left_by=seq,
             went_back=(),
             damage=_left_damage(ledger.damage, _rewritten(entry.envelope.zone, intent)),
+            remembered=remembered_at(entry.envelope.time, ledger.remembered, after_result(intent, result)),
             drift=None,
             reports=(),
         )
@@ -183,16 +188,20 @@ def _with_trust(ledger: Ledger, entries: Sequence[Entry], change: TrustChange) -
     return replace(ledger, stolen=stolen, doubtful=doubtful)
 
 
-def _with_reconcile(ledger: Ledger, reconcile: Reconcile, segments: Mapping[str, EntryList]) -> Ledger:
+def _with_reconcile(ledger: Ledger, entry: Entry, reconcile: Reconcile, segments: Mapping[str, EntryList]) -> Ledger:
     seq = ledger.count
     ledger = replace(ledger, has_baseline=True, reconciles=(*ledger.reconciles, seq))
     if reconcile.imported is None:
         return ledger
-    retiring: Mapping[str, Waiting] = ledger.retiring
-    for own in segments.get(reconcile.segment, EntryList()).of_types("result"):
+    retiring, remembered = ledger.retiring, ledger.remembered
+    entries = segments.get(reconcile.segment, EntryList())
+    for own in entries.of_types("result"):
         if isinstance(own.body, Result):
             retiring = _retiring(retiring, own.body.retire, Waiting(seq, own.seq))
-    ledger = replace(ledger, left_by=seq, went_back=(), retiring=retiring)
+            intent = entries[own.body.intent_seq - 1].body
+            if own.body.outcome == "applied" and isinstance(intent, Intent):
+                remembered = remembered_at(entry.envelope.time, remembered, after_result(intent, own.body))
+    ledger = replace(ledger, left_by=seq, went_back=(), retiring=retiring, remembered=remembered)
     anchor = reconcile.imported.anchor
     return ledger if anchor is None else replace(ledger, anchor=anchor, reports=())
 

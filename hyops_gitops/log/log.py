@@ -12,6 +12,7 @@ from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.admin_entries import Gap, Genesis, ImportedSegment, Reconcile
+from hyops_gitops.log.caches import NOTHING_REMEMBERED, Remembered
 from hyops_gitops.log.entries import Intent, Result, Unchanged, ZoneDrift
 from hyops_gitops.log.envelope import Entry, EntryList
 from hyops_gitops.log.ledger import Ledger
@@ -193,6 +194,11 @@ class Log:
         names = self.ledger.damage.names
         found = entry.body.damage if isinstance(entry.body, Result | ZoneDrift) else ()
         return entry, tuple(damage for damage in found if damage.name in names)
+
+    def remembered(self, name: str) -> Remembered:
+        """Which replaced records of a name caches may still hold."""
+        own = self.ledger.remembered.get(name, NOTHING_REMEMBERED)
+        return own if self.base is None else own.joined(self.base.remembered(name))
 
     @property
     def reconciles(self) -> tuple[tuple[Entry, Reconcile], ...]:

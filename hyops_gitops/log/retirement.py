@@ -22,6 +22,7 @@ from hyops_gitops.core.server_report import Server, ServerReport
 from hyops_gitops.core.servers import OLD_ANSWER_S, is_shared
 from hyops_gitops.core.zone import Key
 from hyops_gitops.log.admin_entries import Reconcile
+from hyops_gitops.log.caches import Remembered, rounded_up, stopped_serving
 from hyops_gitops.log.entries import Intent, Result, Unchanged
 from hyops_gitops.log.envelope import EntryList
 from hyops_gitops.log.log import Applied, Log, applied_of
@@ -66,8 +67,7 @@ def retirements(
     changes: Sequence[Change],
     accepted: datetime,
     servers: Sequence[ServerReport],
-    past: Callable[[str], Iterable[Applied]],
-    left: Callable[[str], Iterable[tuple[datetime, int]]] = lambda _: (),
+    remembered: Callable[[str], Remembered],
 ) -> tuple[Retirement, ...]:
     """One retirement for each name whose target moved.
 
@@ -75,8 +75,7 @@ def retirements(
         changes: What was applied.
         accepted: When the primary accepted it.
         servers: What every server answered in the end.
-        past: Every earlier applied intent that speaks of a name.
-        left: Times at which drift removed records of a name, with their TTLs.
+        remembered: What caches may hold of a name from before.
     """
     names = sorted({change.name for change in changes if change.cutover and change.before is not None})
     if not names:
@@ -90,21 +89,10 @@ def retirements(
     )
     found = []
     for name in names:
-        end = last_end(name, changes, stopped, past(name), left(name))
+        end = max((remembered(name).end(stopped), *_expiries(name, changes, stopped)))
         old = holders([change for change in changes if change.name == name], servers)
         found.append(Retirement(name, None, why_held(old), end) if old else Retirement(name, max(end, gone)))
     return tuple(found)
-
-
-def last_end(
-    name: str,
-    changes: Sequence[Change],
-    stopped: datetime,
-    past: Iterable[Applied],
-    left: Iterable[tuple[datetime, int]],
-) -> datetime:
-    """By when every cache forgets a name's old records, by their TTLs."""
-    return max((*_expiries(name, changes, stopped, past), *_expired(left)))
 
 
 def holders(changes: Collection[Change], servers: Iterable[ServerReport]) -> tuple[ServerReport, ...]:
@@ -154,13 +142,19 @@ def cached_until(name: str, past: Iterable[Applied], now: datetime) -> tuple[dat
     return max(found, default=None)
 
 
-def _expiries(name: str, changes: Sequence[Change], stopped: datetime, past: Iterable[Applied]) -> Iterator[datetime]:
-    """Until when a cache may hold each earlier record."""
-    yield from (_expiry(stopped, change) for change in changes if change.name == name)
-    for applied in past:
+def _expiries(name: str, changes: Sequence[Change], stopped: datetime) -> Iterator[datetime]:
+    """Until when a cache may hold each replaced record."""
+    return (_expiry(stopped, change) for change in changes if change.name == name)
+
+
+def _last_end(log: Log, opened: "OpenRetirement", stopped: datetime) -> datetime:
+    """When every cache forgets a name's old records, by the whole log."""
+    found = [*_expiries(opened.name, opened.changes, stopped)]
+    for applied in log.applied_to(opened.name):
         # A server that was behind then has caught up by now at the latest: it serves today's change.
         when = stopped_serving(applied.result.accepted, applied.result.servers) or stopped
-        yield from (_expiry(when, change) for change in applied.intent.changes if change.name == name)
+        found += _expiries(opened.name, applied.intent.changes, when)
+    return max((*found, *(seen + timedelta(seconds=ttl) for seen, ttl in log.left(opened.name))))
 
 
 def seen_to_stop(accepted: datetime, servers: Sequence[ServerReport]) -> datetime | None:
@@ -168,26 +162,8 @@ def seen_to_stop(accepted: datetime, servers: Sequence[ServerReport]) -> datetim
     return stopped_serving(accepted, servers) if any(server.role != "resolver" for server in servers) else None
 
 
-def stopped_serving(accepted: datetime | None, servers: Iterable[ServerReport]) -> datetime | None:
-    """When the last authority server served an update; None: not yet."""
-    authorities = [server for server in servers if server.role != "resolver"]
-    delays = [server.after_ms for server in authorities if server.after_ms is not None]
-    if accepted is None or len(delays) < len(authorities):
-        return None
-    return _rounded(accepted + timedelta(milliseconds=max(delays, default=0)))
-
-
 def _moment(accepted: datetime, server: ServerReport) -> datetime:
-    return _rounded(accepted + timedelta(milliseconds=server.after_ms or 0))
-
-
-def _rounded(moment: datetime) -> datetime:
-    """The next whole second."""
-    return moment.replace(microsecond=0) + timedelta(seconds=1)
-
-
-def _expired(left: Iterable[tuple[datetime, int]]) -> Iterator[datetime]:
-    return (seen + timedelta(seconds=ttl) for seen, ttl in left)
+    return rounded_up(accepted + timedelta(milliseconds=server.after_ms or 0))
 
 
 def _expiry(when: datetime, change: Change) -> datetime:
@@ -353,7 +329,7 @@ def known_now(
     held_by = [server.key for server in opened.held_by if server.key in listed]
     if not set(over).issuperset(held_by):
         return None
-    end = last_end(opened.name, opened.changes, stopped, log.applied_to(opened.name), log.left(opened.name))
+    end = _last_end(log, opened, stopped)
     return Retirement(opened.name, max(end, now.replace(microsecond=0) + STALE_TTL) if held_by else end)
 
 

@@ -33,8 +33,8 @@ from hyops_gitops.core.servers import (
 )
 from hyops_gitops.core.text import first_few
 from hyops_gitops.core.zone import Key, RRset, Zone
+from hyops_gitops.log.caches import stopped_serving
 from hyops_gitops.log.log import Applied, Log
-from hyops_gitops.log.retirement import stopped_serving
 from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.observe.drift import ServerView, ViewSource
 from hyops_gitops.observe.status import ServerAnswer, Verdict

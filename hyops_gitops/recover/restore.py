@@ -297,7 +297,7 @@ def _without_open_intent(
     after = ZoneDigests.of(zone, state, None if landed else entry.body.before.serial)
     result = replace(
         result_of(entry, "applied" if landed else "failed", after, reason),
-        retire=retirements(entry.body.changes, workspace.clock.now(), (), log.applied_to) if landed else (),
+        retire=retirements(entry.body.changes, workspace.clock.now(), (), log.remembered) if landed else (),
         recovered=True,
     )
     return opened.with_log(opened.writer.append(log, result, zone, state))

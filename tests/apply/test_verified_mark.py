@@ -161,6 +161,29 @@ def test_a_mark_whose_ledger_is_of_another_commit_is_not_used(site: Site) -> Non
         assert json.loads(mark_of(site).read_bytes()) == newer
 
 
+def test_a_mark_that_forgot_what_caches_hold_is_found_by_an_audit(site: Site) -> None:
+    """The one part of a ledger that nothing else contradicts."""
+    for target, ttl in (("10.7.0.1", 3600), ("10.7.0.2", 30)):
+        site.world.contract("first", target, ttl=ttl)
+        site.world.commit()
+        site.apply()
+    signatures_checked(site)
+    mark = json.loads(mark_of(site).read_bytes())
+    name = site.world.name("first")
+    assert list(mark["ledger"]["remembered"]) == [name]
+    mark["ledger"]["remembered"] = {}
+    mark_of(site).write_text(json.dumps(mark))
+    site.change()
+    site.apply()
+    ran = site.world.cli("audit", "--offline", "--format", "json")
+    (problem,) = ran.document()["problems"]  # type: ignore[misc]
+    assert (ran.exit, problem["code"], f"the old target of {name} until" in problem["message"]) == (
+        1,
+        "retirement",
+        True,
+    )
+
+
 def test_a_broken_mark_is_ignored(site: Site) -> None:
     for content in (b"", b"{", b"[]", b"\xff", b"[" * 4000, b'{"format":"hyops-verified/2"}'):
         mark_of(site).write_bytes(content)

@@ -188,6 +188,7 @@ def test_what_says_which_keys_count_and_what_the_thief_signed() -> None:
         {"retiring": []},
         {"damage": 7},
         {"stolen": {"k": None}},
+        {"remembered": {"k": {"until": "yesterday"}}},
     ],
 )
 def test_what_is_no_stored_ledger_is_refused(damage: dict[str, object]) -> None:

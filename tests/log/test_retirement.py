@@ -1,6 +1,6 @@
 """When an old target may be switched off."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -10,10 +10,12 @@ import pytest
 
 from hyops_gitops.core.server_report import RecordedAnswer, ServerReport, ServerVerdict
 from hyops_gitops.core.zone import RRset
+from hyops_gitops.log.caches import NOTHING_REMEMBERED, Remembered, after_drift, after_result, remembered_at
+from hyops_gitops.log.entries import ZoneDrift
 from hyops_gitops.log.log import Applied
 from hyops_gitops.log.parts import Retirement
 from hyops_gitops.log.retirement import Observed, cached_until, judged, meets, retirements, ttl_notes
-from hyops_gitops.plan.plan import Action, Change, Note
+from hyops_gitops.plan.plan import Action, Change, Drift, Note
 
 ACCEPTED = datetime(2026, 1, 10, 12, 0, tzinfo=UTC)
 NAME = "pg.prod.z.internal"
@@ -35,8 +37,19 @@ def past(accepted: datetime, change: Change, after_ms: int | None = 0) -> Applie
     return cast(Applied, SimpleNamespace(intent=SimpleNamespace(changes=(change,)), result=result))
 
 
+def remembering(*earlier: Applied, drift: Iterable[tuple[str, Remembered]] = ()) -> Callable[[str], Remembered]:
+    """What a ledger keeps of them until the move."""
+    kept: Mapping[str, Remembered] = {}
+    for more in (*(after_result(applied.intent, applied.result) for applied in earlier), drift):
+        kept = remembered_at(ACCEPTED, kept, more)
+    return lambda name: kept.get(name, NOTHING_REMEMBERED)
+
+
+NOTHING = remembering()
+
+
 def after(change: Change, servers: Sequence[ServerReport], *earlier: Applied) -> datetime | None:
-    (one,) = retirements((change,), ACCEPTED, servers, lambda _: earlier)
+    (one,) = retirements((change,), ACCEPTED, servers, remembering(*earlier))
     assert one.name == NAME
     return one.after
 
@@ -82,36 +95,32 @@ def test_which_answers_show_a_change(
 
 def test_several_resolvers_and_servers_are_named_one_by_one() -> None:
     behind = [replace(server("secondary", None), name=name) for name in ("ns1", "ns2")]
-    (late,) = retirements((move(300),), ACCEPTED, behind, lambda _: ())
+    (late,) = retirements((move(300),), ACCEPTED, behind, NOTHING)
     assert late.why == "secondary ns1 is stale, secondary ns2 is stale and may still serve the old answer"
     caches = [replace(resolver("10.0.0.1"), name=name) for name in ("one", "two")]
-    (held,) = retirements((move(300),), ACCEPTED, [server("primary", 0), *caches], lambda _: ())
+    (held,) = retirements((move(300),), ACCEPTED, [server("primary", 0), *caches], NOTHING)
     assert held.why == "resolver one, resolver two still gives the old answer"
 
 
 def test_only_resolvers_say_that_the_authority_was_not_asked() -> None:
-    (asked,) = retirements((move(300),), ACCEPTED, [server("resolver", None)], lambda _: ())
+    (asked,) = retirements((move(300),), ACCEPTED, [server("resolver", None)], NOTHING)
 
     assert (asked.name, asked.after, asked.why) == (NAME, None, "no authority server was asked")
 
 
-def test_the_past_and_the_drift_are_asked_for_by_name() -> None:
+def test_what_caches_hold_is_asked_for_by_name() -> None:
     names: list[str] = []
 
-    def nothing(name: str) -> Sequence[Applied]:
+    def nothing(name: str) -> Remembered:
         names.append(name)
-        return ()
+        return NOTHING_REMEMBERED
 
-    def none_left(name: str) -> Sequence[tuple[datetime, int]]:
-        names.append(name)
-        return ()
-
-    retirements((move(300),), ACCEPTED, [server("primary", 0)], nothing, none_left)
-    assert names == [NAME, NAME]
+    retirements((move(300),), ACCEPTED, [server("primary", 0)], nothing)
+    assert names == [NAME]
 
 
 def test_it_is_unknown_while_a_resolver_is_seen_to_give_the_old_answer() -> None:
-    (one,) = retirements((move(300),), ACCEPTED, [server("primary", 0), resolver("10.0.0.1")], lambda _: ())
+    (one,) = retirements((move(300),), ACCEPTED, [server("primary", 0), resolver("10.0.0.1")], NOTHING)
     assert (one.after, one.why) == (None, "resolver clients still gives the old answer")
     assert one.not_before == ACCEPTED + timedelta(seconds=1 + 300)
     assert after(move(300), [server("primary", 0), server("resolver", None)]) is None  # stale, and no answer on record
@@ -142,12 +151,12 @@ def test_it_is_not_before_the_last_resolver_gave_the_new_answer() -> None:
     ],
 )
 def test_an_authority_server_that_is_not_seen_to_serve_it_makes_it_unknown(late: ServerReport, why: str) -> None:
-    (one,) = retirements((move(300),), ACCEPTED, [server("primary", 0), late], lambda _: ())
+    (one,) = retirements((move(300),), ACCEPTED, [server("primary", 0), late], NOTHING)
     assert (one.after, one.why, one.not_before) == (None, why, None)
 
 
 def test_where_no_authority_server_was_asked_it_is_unknown() -> None:
-    (one,) = retirements((move(300),), ACCEPTED, [], lambda _: ())
+    (one,) = retirements((move(300),), ACCEPTED, [], NOTHING)
     assert (one.after, one.why) == (None, "no authority server was asked")
 
 
@@ -168,7 +177,7 @@ def test_a_server_that_was_behind_then_has_caught_up_by_now_at_the_latest() -> N
 
 
 def test_a_change_of_ttl_alone_retires_nothing() -> None:
-    assert retirements((move(300, cutover=False),), ACCEPTED, [server("primary", 0)], lambda _: ()) == ()
+    assert retirements((move(300, cutover=False),), ACCEPTED, [server("primary", 0)], NOTHING) == ()
 
 
 def test_lowering_a_ttl_five_minutes_before_a_move_does_not_help_those_who_hold_the_old_one() -> None:
@@ -191,14 +200,16 @@ def test_a_plan_says_which_moves_leave_clients_with_the_old_target_for_long() ->
 
 def test_what_somebody_served_by_hand_for_a_while_counts_until_caches_have_forgotten_it() -> None:
     seen = ACCEPTED - timedelta(minutes=5)
-    (one,) = retirements((move(30),), ACCEPTED, [server("primary", 0)], lambda _: (), lambda _: [(seen, 7200)])
+    by_hand = Drift(NAME, "A", RRset.of(NAME, "A", 7200, ["10.0.0.9"]), None, "endpoints/prod/pg.yaml")
+    drift = after_drift(cast(ZoneDrift, SimpleNamespace(differences=(by_hand,))), seen)
+    (one,) = retirements((move(30),), ACCEPTED, [server("primary", 0)], remembering(drift=drift))
     assert one.after == seen + timedelta(seconds=7200)
 
 
 def test_each_name_waits_for_its_own_records() -> None:
     other = replace(move(9000), name="other.prod.z.internal")
     of_other = past(ACCEPTED - timedelta(minutes=1), replace(move(8000), name="other.prod.z.internal"))
-    found = retirements((move(300), other), ACCEPTED, [server("primary", 0)], lambda _: [of_other])
+    found = retirements((move(300), other), ACCEPTED, [server("primary", 0)], remembering(of_other))
     assert [(one.name, one.after) for one in found] == [
         ("other.prod.z.internal", ACCEPTED + timedelta(seconds=1 + 9000)),
         (NAME, ACCEPTED + timedelta(seconds=1 + 300)),
@@ -207,7 +218,7 @@ def test_each_name_waits_for_its_own_records() -> None:
 
 def test_where_nothing_was_served_before_nothing_retires() -> None:
     restored = replace(move(300), before=None)
-    assert retirements((restored,), ACCEPTED, [server("primary", 0)], lambda _: ()) == ()
+    assert retirements((restored,), ACCEPTED, [server("primary", 0)], NOTHING) == ()
     assert list(ttl_notes([restored], 60)) == []
     created = past(ACCEPTED - timedelta(minutes=1), replace(restored, cutover=False))
     assert after(move(30), [server("primary", 0)], created) == ACCEPTED + timedelta(seconds=1 + 30)

@@ -168,7 +168,7 @@ def _invalid(message: str) -> InvalidData:
 
 _FILE = "verified.json"
 _FORMAT = "hyops-verified/2"
-_LONGEST = 1024 * 1024  # octets of a mark that is worth reading
+_LONGEST = 16 * 1024 * 1024  # octets of a mark that is worth reading: 100,000 names in caches
 
 
 class GitVerifiedMark:

@@ -141,14 +141,14 @@ def test_retirement_counts_what_break_glass_served(book: Book) -> None:
     result = glass.log.entries[1].body
     assert isinstance(result, Result)
     assert result.accepted is not None
-    glass.book.clock.sleep(86400)
+    glass.book.clock.sleep(3600)
     after, _ = take_in(glass)
     change = Change(Action.REPLACE, NAME, "A", RRset.of(NAME, "A", 60, ["10.0.0.2"]), rrset, "", cutover=True)
     minute = timedelta(minutes=1)
 
     seen = (ServerReport("primary", "primary", "127.0.0.1:53", "converged", 0),)
-    (soon,) = retirements([change], result.accepted + minute, seen, after.applied_to, lambda _: ())
-    (late,) = retirements([change], result.accepted + 300 * minute, seen, after.applied_to, lambda _: ())
+    (soon,) = retirements([change], result.accepted + 61 * minute, seen, after.remembered)
+    (late,) = retirements([change], result.accepted + 300 * minute, seen, after.remembered)
     second = timedelta(seconds=1)  # rounded up
     assert soon.after == result.accepted + second + timedelta(seconds=7200)
     assert late.after == result.accepted + 300 * minute + second + timedelta(seconds=60)
