@@ -55,19 +55,14 @@ def _is_left(observed: Zone, name: str, changes: Iterable[Change]) -> bool:
 
 
 def _note(name: str, owner: str, before: set[str], after: set[str]) -> Iterator[Note]:
-    wildcard = _wildcard_for(owner, before | after)
-    if wildcard is None:
+    wildcard = "*." + owner.split(".", 1)[1]
+    if wildcard not in before:  # nor after: no endpoint is called so
         return
     subject = "it" if owner == name else f"a name below {owner}"
-    if owner in after and owner not in before and wildcard in before:
+    if owner in after - before:
         yield Note(name, f"{subject} is no longer answered by the wildcard {wildcard}")
-    if owner in before and owner not in after and wildcard in after:
+    if owner in before - after:
         yield Note(name, f"{subject} is answered by the wildcard {wildcard} from now on")
-
-
-def _wildcard_for(name: str, existing: set[str]) -> str | None:
-    wildcard = "*." + name.split(".", 1)[1]
-    return wildcard if wildcard in existing and wildcard != name else None
 
 
 def _with_empty_non_terminals(names: set[str], apex: str) -> set[str]:

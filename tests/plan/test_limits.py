@@ -189,26 +189,6 @@ def test_no_promise_is_broken_by_another_ttl_or_by_who_promised_nothing() -> Non
     assert guards(plan(before, [slower], enforcing, stable=frozenset({slower.path}))) == []
 
 
-def test_a_new_name_that_hides_a_wildcard_is_noted() -> None:
-    wildcard = RRset.of(f"*.prod.{APEX}", "A", 60, ["10.9.9.9"])
-    made = plan([], [host("s", "10.0.0.1")], foreign=(wildcard,))
-    assert [note.message for note in made.notes] == [f"it is no longer answered by the wildcard *.prod.{APEX}"]
-
-
-def test_a_deleted_name_that_uncovers_a_wildcard_is_noted() -> None:
-    wildcard = RRset.of(f"*.prod.{APEX}", "A", 60, ["10.9.9.9"])
-    made = plan([host("s", "10.0.0.1"), host("t", "10.0.0.1")], [host("t", "10.0.0.1")], foreign=(wildcard,))
-    assert [note.name for note in made.notes] == [f"s.prod.{APEX}"]
-
-
-def test_an_empty_non_terminal_that_hides_a_wildcard_is_noted() -> None:
-    wildcard = RRset.of(f"*.{APEX}", "A", 60, ["10.9.9.9"])
-    made = plan([], [host("s", "10.0.0.1")], foreign=(wildcard,))
-    assert [note.message for note in made.notes] == [
-        f"a name below prod.{APEX} is no longer answered by the wildcard *.{APEX}"
-    ]
-
-
 def test_the_stricter_of_two_policies_asserts_what_both_assert() -> None:
     one = replace(LOOSE, assertions=Assertions({"prod": 3, "dev": 9}, 30, (("a", "b"),)))
     other = replace(LOOSE, readiness_unknown="warn", assertions=Assertions({"prod": 5, "shared": 1}, 10, (("a", "c"),)))

@@ -1,18 +1,19 @@
 """The planner's table and what it makes of each verdict, one small zone a test."""
 
 from dataclasses import replace
+from datetime import date
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hyops_gitops.core.contract import Contract, Target, TargetType
+from hyops_gitops.core.contract import Alias, Contract, Target, TargetType
 from hyops_gitops.core.guards import Override, overridable_guards
 from hyops_gitops.core.managed import Managed, ManagedSet
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.plan.desired import Unread, leads_to
 from hyops_gitops.plan.limits import Limits
-from hyops_gitops.plan.plan import Action, Plan
+from hyops_gitops.plan.plan import Action, Change, Drift, Held, Note, Plan
 from hyops_gitops.plan.planning import Inputs, Verdict, make_plan, verdict
 from tests.support.strategies import APEX, contract_of, managed_of
 
@@ -256,7 +257,8 @@ def test_no_other_record_above_a_name_is_a_cut() -> None:
 @pytest.mark.parametrize(("rrtype", "called"), [("NS", "delegation"), ("DNAME", "DNAME")])
 def test_a_cut_is_called_what_it_is(rrtype: str, called: str) -> None:
     (refusal,) = plan([], [host("10.0.0.1")], [RRset.of(f"prod.{APEX}", rrtype, 60, ["x.example."])]).refusals
-    assert f"below the {called} at prod.{APEX}" in refusal.message
+    assert refusal.message == f"{NAME} is below the {called} at prod.{APEX}: its records would never be served"
+    assert (refusal.name, refusal.hint) == (NAME, f"remove the {called} at prod.{APEX}, or rename the endpoint")
 
 
 def test_what_is_deleted_below_a_cut_is_deleted() -> None:
@@ -294,3 +296,205 @@ def test_what_a_zone_went_back_to_and_is_wanted_is_adopted() -> None:
 
     assert done(make_plan(inputs)) == [(Action.ADOPT, ONE.name, "A")]
     assert done(make_plan(replace(inputs, applied=None))) == done(make_plan(held)) == []
+
+
+def test_what_was_applied_last_and_is_wanted_still_is_not_adopted_again() -> None:
+    ours = managed_of((host("10.0.0.1"),))
+    inputs = Inputs(ours, (host("10.0.0.1"),), {}, Zone.of(APEX, [ONE]), LOOSE, applied=ours)
+    assert done(make_plan(inputs)) == []
+
+
+def test_what_a_zone_went_back_to_and_is_wanted_no_more_is_deleted() -> None:
+    inputs = Inputs(managed_of((host("10.0.0.1"),)), (), {}, Zone.of(APEX, [ONE]), LOOSE,
+                    (Override.parse("empty-tree=all gone"),), applied=managed_of(()))  # fmt: skip
+    assert done(make_plan(inputs)) == [(Action.DELETE, NAME, "A")]
+
+
+def test_a_plan_names_the_zones_that_it_was_made_of() -> None:
+    recorded, observed = managed_of((host("10.0.0.1"),)), Zone.of(APEX, [ONE])
+    made = make_plan(Inputs(recorded, (host("10.0.0.2"),), {}, observed, LOOSE))
+    assert (made.zone, made.recorded, made.observed) == (APEX, recorded, observed)
+    assert made.expected_zone() == Zone.of(APEX, [TWO])
+
+
+# --- neighbours
+
+
+BESIDE = RRset.of(NAME, "AAAA", 60, ["fd00::9"])
+
+
+def test_a_foreign_neighbour_is_named_with_what_it_holds() -> None:
+    (refusal,) = plan([host("10.0.0.1")], [host("10.0.0.2")], [ONE, BESIDE]).refusals
+    assert refusal.message == f"{NAME} also has a AAAA that no contract owns: fd00::9 (TTL 60)"
+
+
+def test_a_neighbour_of_a_name_at_rest_is_drift_of_its_contract() -> None:
+    made = plan([host("10.0.0.1")], [host("10.0.0.1")], [ONE, BESIDE])
+    assert made.drift == (Drift(NAME, "AAAA", None, BESIDE, host("10.0.0.1").path),)
+
+
+def test_a_neighbour_that_is_cleared_is_deleted_as_it_was_found() -> None:
+    made = plan([host("10.0.0.1")], [host("10.0.0.1")], [ONE, BESIDE], f"drift:{NAME}=clear")
+    path = host("10.0.0.1").path
+    assert made.changes == (Change(Action.DELETE, NAME, "AAAA", BESIDE, None, path, cutover=False),)
+    assert made.expected_zone() == Zone.of(APEX, [ONE])
+
+
+def test_a_neighbour_that_serves_nothing_is_in_nobodys_way() -> None:
+    disabled = RRset.of(NAME, "AAAA", 60, [], disabled=["fd00::9"])
+    assert refused(plan([host("10.0.0.1")], [host("10.0.0.2")], [ONE, disabled])) == []
+
+
+def test_a_neighbour_is_foreign_where_one_of_two_types_changes() -> None:
+    before, after = [host("10.0.0.1", "fd00::1")], [host("10.0.0.1", "fd00::2")]
+    ours = [ONE, RRset.of(NAME, "AAAA", 60, ["fd00::1"]), RRset.of(NAME, "HTTPS", 60, ["1 x.example."])]
+    assert refused(plan(before, after, ours)) == [("foreign", NAME)]
+
+
+# --- aliases
+
+
+def renamed(address: str) -> Contract:
+    """The endpoint `s` called `t` from now on, its old name an alias."""
+    return replace(host(address, service="t"), aliases=(Alias(NAME, date(2027, 1, 1)),))
+
+
+@pytest.mark.parametrize(("address", "moves"), [("10.0.0.1", False), ("10.0.0.2", True)])
+def test_a_name_that_becomes_an_alias_moves_where_its_endpoint_leads_elsewhere(address: str, moves: bool) -> None:
+    made = plan([host("10.0.0.1")], [renamed(address)], [ONE])
+    assert [(one.action, one.name, one.type, one.cutover) for one in made.changes] == [
+        (Action.DELETE, NAME, "A", moves),
+        (Action.CREATE, NAME, "CNAME", moves),
+        (Action.CREATE, f"t.prod.{APEX}", "A", False),
+    ]
+
+
+@pytest.mark.parametrize(("address", "moves"), [("10.0.0.1", False), ("10.0.0.2", True)])
+def test_an_alias_that_becomes_an_endpoint_again_moves_where_it_leads_elsewhere(address: str, moves: bool) -> None:
+    before = renamed("10.0.0.1")
+    made = plan([before], [host(address)], list(managed_of((before,)).zone.rrsets.values()))
+    assert [(one.action, one.type, one.cutover) for one in made.changes if one.name == NAME] == [
+        (Action.CREATE, "A", moves),
+        (Action.DELETE, "CNAME", moves),
+    ]
+
+
+# --- contracts that were not read
+
+
+def unread(observed: list[RRset], *, touched: tuple[str, ...] = (), there: bool = True) -> Plan:
+    """A plan of which no contract was read but the one of `t`, which is new."""
+    left = Unread(lambda _: host("10.0.0.1"), frozenset(touched), there=there)
+    contracts = (host("10.0.0.9", service="t"),) if there else ()
+    return make_plan(
+        Inputs(managed_of((host("10.0.0.1"),)), contracts, {}, Zone.of(APEX, observed), LOOSE, unread=left)
+    )
+
+
+def test_a_contract_that_was_not_read_asks_for_what_is_recorded() -> None:
+    assert done(unread([ONE])) == [(Action.CREATE, f"t.prod.{APEX}", "A")]
+    assert [one.name for one in unread([TWO]).drift] == [NAME]
+
+
+def test_a_contract_that_is_gone_asks_for_nothing() -> None:
+    made = unread([ONE], touched=(host("10.0.0.1").path,))
+    assert done(made) == [(Action.DELETE, NAME, "A"), (Action.CREATE, f"t.prod.{APEX}", "A")]
+
+
+@pytest.mark.parametrize(("there", "guards"), [(True, []), (False, [("empty-tree", None)])])
+def test_a_tree_is_not_empty_where_contracts_were_not_read(there: bool, guards: list[tuple[str, None]]) -> None:
+    inputs = Inputs(managed_of((host("10.0.0.1"),)), (), {}, Zone.of(APEX, [ONE]), LOOSE,
+                    unread=Unread(lambda _: None, frozenset(), there=there))  # fmt: skip
+    assert refused(make_plan(inputs)) == guards
+
+
+# --- promises and holds
+
+
+ENFORCING = replace(LOOSE, cutover_required="enforce")
+
+
+def promised(limits: Limits, *overrides: str, source: str | None = None) -> Plan:
+    before, after = host("10.0.0.1"), replace(host("10.0.0.2"), source=source)
+    given = tuple(Override.parse(text) for text in overrides)
+    zone, stable = Zone.of(APEX, [ONE]), frozenset({after.path})
+    return make_plan(Inputs(managed_of((before,)), (after,), {}, zone, limits, given, stable))
+
+
+@pytest.mark.parametrize(
+    ("source", "said"), [(None, "endpoints/prod/s.yaml"), ("platform/postgresql", "platform/postgresql")]
+)
+def test_a_broken_promise_names_who_gave_it(source: str | None, said: str) -> None:
+    message = f"{NAME} moves although {said} promised a stable target"
+    assert promised(LOOSE, source=source).notes == (Note(NAME, f"{message} (endpoint_cutover_required: false)"),)
+    assert [one.message for one in promised(ENFORCING, source=source).refusals] == [message]
+
+
+def test_a_promise_may_be_broken_by_the_override_of_its_name_alone() -> None:
+    assert refused(promised(ENFORCING, f"cutover-required:{NAME}=known")) == []
+    assert refused(promised(ENFORCING, f"cutover-required:t.prod.{APEX}=known")) == [("cutover-required", NAME)]
+
+
+def test_each_name_of_a_held_contract_is_held_once() -> None:
+    both, other = (
+        replace(host("10.0.0.1", "fd00::1"), aliases=(Alias(f"old.prod.{APEX}", date(2027, 1, 1)),)),
+        host("10.0.0.1", service="a"),
+    )
+    found = list(managed_of((both, other)).zone.rrsets.values())
+    made = plan([both, other], [both, other], found, held=(both.path, other.path))
+    assert made.held == (
+        Held(f"a.prod.{APEX}", other.path, "it is held"),
+        Held(f"old.prod.{APEX}", both.path, "it is held"),
+        Held(NAME, both.path, "it is held"),
+    )
+
+
+def test_a_hint_is_left_out_where_the_policy_allows_no_override() -> None:
+    closed = replace(LOOSE, overridable=frozenset())
+    (refusal,) = plan([], [host("10.0.0.1")], [TWO], limits=closed).refusals
+    assert refusal.hint == "policy.overridable does not list foreign, so nothing lifts it"
+
+
+# --- wildcards
+
+
+WILDCARD = RRset.of(f"*.prod.{APEX}", "A", 60, ["10.9.9.9"])
+TEXT = RRset.of(NAME, "TXT", 60, ['"x"'])
+OTHER = RRset.of(f"t.prod.{APEX}", "A", 60, ["10.0.0.9"])
+
+
+def notes(before: list[Contract], after: list[Contract], observed: list[RRset]) -> tuple[Note, ...]:
+    return plan(before, after, observed).notes
+
+
+def test_a_new_name_hides_a_wildcard() -> None:
+    hidden = Note(NAME, f"it is no longer answered by the wildcard *.prod.{APEX}")
+    assert notes([], [host("10.0.0.1")], [WILDCARD]) == (hidden,)
+    assert notes([], [host("10.0.0.1")], [OTHER]) == ()
+
+
+def test_a_deleted_name_uncovers_a_wildcard() -> None:
+    uncovered = Note(NAME, f"it is answered by the wildcard *.prod.{APEX} from now on")
+    other = host("10.0.0.9", service="t")
+    assert notes([host("10.0.0.1"), other], [other], [WILDCARD, ONE, OTHER]) == (uncovered,)
+
+
+def test_a_name_that_stays_in_the_zone_neither_hides_nor_uncovers_one() -> None:
+    other = host("10.0.0.9", service="t")
+    assert notes([host("10.0.0.1"), other], [other], [WILDCARD, ONE, TEXT, OTHER]) == ()
+    assert notes([other], [host("10.0.0.1"), other], [WILDCARD, TEXT, OTHER]) == ()
+    assert notes([host("10.0.0.1")], [host("10.0.0.2")], [WILDCARD, ONE]) == ()
+    swapped = contract_of("s", Target(TargetType.DNS, ("x.example",), 1), 60)
+    assert notes([host("10.0.0.1")], [swapped], [WILDCARD, ONE]) == ()
+
+
+def test_an_empty_non_terminal_hides_and_uncovers_a_wildcard() -> None:
+    above, dev = (
+        RRset.of(f"*.{APEX}", "A", 60, ["10.9.9.9"]),
+        contract_of("d", Target(TargetType.HOST, ("10.0.0.5",), 1), 60, env="dev"),
+    )
+    hidden = Note(NAME, f"a name below prod.{APEX} is no longer answered by the wildcard *.{APEX}")
+    assert notes([], [host("10.0.0.1")], [above]) == (hidden,)
+    uncovered = Note(NAME, f"a name below prod.{APEX} is answered by the wildcard *.{APEX} from now on")
+    live = [above, ONE, *managed_of((dev,)).zone.rrsets.values()]
+    assert notes([host("10.0.0.1"), dev], [dev], live) == (uncovered,)
