@@ -12,6 +12,7 @@ from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.plan.limits import Limits
 from hyops_gitops.plan.plan import GuardRefusal, Plan
 from hyops_gitops.plan.planning import Inputs, make_plan
+from tests.support.contracts import MINIMAL, validated
 from tests.support.plans import LOOSE, guards
 from tests.support.strategies import APEX, contract_of, managed_of
 
@@ -55,12 +56,52 @@ def test_replaces_up_to_the_cap() -> None:
     assert guards(plan(many(3, "10.0.0.1"), many(3, "10.0.0.2"), limits(max_replaces=3))) == []
 
 
+def refused(made: Plan) -> list[tuple[str, str]]:
+    return [(one.guard, one.message) for one in made.refusals]
+
+
 def test_replaces_over_the_cap() -> None:
-    assert guards(plan(many(4, "10.0.0.1"), many(4, "10.0.0.2"), limits(max_replaces=3))) == ["max-replaces"]
+    made = plan(many(4, "10.0.0.1"), many(4, "10.0.0.2"), limits(max_replaces=3))
+    assert refused(made) == [("max-replaces", "4 endpoints would be replaced, policy.max_replaces allows 3")]
 
 
 def test_deletes_over_the_cap() -> None:
-    assert guards(plan(many(4, "10.0.0.1"), many(1, "10.0.0.1"), limits(max_deletes=2))) == ["max-deletes"]
+    made = plan(many(4, "10.0.0.1"), many(1, "10.0.0.1"), limits(max_deletes=2))
+    assert refused(made) == [("max-deletes", "3 endpoints would be deleted, policy.max_deletes allows 2")]
+
+
+def test_cutovers_over_the_cap() -> None:
+    before, after = (
+        [host(f"s{number}", address, onprem="10.0.0.1", gcp="10.0.0.2") for number in range(2)]
+        for address in ("10.0.0.1", "10.0.0.2")
+    )
+    said = "2 endpoints would move between their sites, policy.max_cutovers allows 1"
+    assert refused(plan(before, after, limits(max_cutovers=1))) == [("max-cutovers", said)]
+    assert guards(plan(before, after, limits(max_cutovers=2))) == []
+
+
+@pytest.mark.parametrize(
+    ("managed", "percent", "refuses"),
+    [(9, 0, False), (10, 0, True), (10, 9, True), (10, 10, False), (11, 9, True), (12, 9, False)],
+)
+def test_one_change_of_so_many_records_is_within_so_many_percent(managed: int, percent: int, refuses: bool) -> None:
+    after = [*many(1, "10.0.0.2"), *many(managed, "10.0.0.1")[1:]]
+    made = plan(many(managed, "10.0.0.1"), after, limits(max_change_percent=percent))
+    assert guards(made) == (["max-change-percent"] if refuses else [])
+
+
+def test_moves_between_sites_count_against_no_share() -> None:
+    before, after = (
+        [host(f"s{number}", address, onprem="10.0.0.1", gcp="10.0.0.2") for number in range(10)]
+        for address in ("10.0.0.1", "10.0.0.2")
+    )
+    assert guards(plan(before, after, limits(max_change_percent=0))) == []
+
+
+def test_what_is_deleted_and_what_is_replaced_count_together_against_the_share() -> None:
+    after = [*many(1, "10.0.0.2"), *many(9, "10.0.0.1")[1:]]
+    (refusal,) = plan(many(10, "10.0.0.1"), after, limits(max_change_percent=19)).refusals
+    assert refusal.message.startswith("2 of 10 managed RRsets (20 %) would change")
 
 
 def test_a_share_up_to_the_cap_is_allowed_and_said_where_it_is_over() -> None:
@@ -187,6 +228,27 @@ def test_no_promise_is_broken_by_another_ttl_or_by_who_promised_nothing() -> Non
     assert guards(plan(before, after, enforcing, stable=frozenset({"endpoints/prod/t.yaml"}))) == []
     slower = contract_of("s", Target(TargetType.HOST, ("10.0.0.1",), 1), 90, stable=True)
     assert guards(plan(before, [slower], enforcing, stable=frozenset({slower.path}))) == []
+
+
+def test_the_limits_are_those_of_the_policy() -> None:
+    policy = """\
+policy:
+  max_replaces: 1
+  max_deletes: 2
+  max_change_percent: 3
+  max_cutovers: 4
+  cutover_required: enforce
+  overridable: [drift]
+  separation_of_duties: "off"
+  readiness_unknown: warn
+  readiness_attested_minutes: 5
+  assertions: {max_environment_cutovers: {prod: 6}}
+"""
+    authority = validated({}, MINIMAL + policy.encode()).authority
+    assert authority is not None
+    assert Limits.of(authority.policy) == Limits(
+        1, 2, 3, 4, "enforce", frozenset({"drift"}), "off", "warn", 5, Assertions({"prod": 6})
+    )
 
 
 def test_the_stricter_of_two_policies_asserts_what_both_assert() -> None:
