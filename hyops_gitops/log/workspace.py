@@ -27,6 +27,7 @@ from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.findings import FindingsError
 from hyops_gitops.core.outside import Outside
 from hyops_gitops.core.ports import EvidenceSnapshot, EvidenceStore, Signer
+from hyops_gitops.core.text import first_few
 from hyops_gitops.core.tree import Contents, SourceTree
 from hyops_gitops.log.branch import SIGNERS_PATH, Signers, read_evidence, read_signers, recorded_branch, require_log
 from hyops_gitops.log.entries import Intent, Unchanged
@@ -160,11 +161,11 @@ class ManagedZone:
         if log is None or recorded is None or log.ledger.recorded is None:
             return self.revision.validation
         if log.ledger.recorded not in self._validated:
-            doubt = self._doubt(recorded, log)
-            validation = None if doubt else self._validated_since(recorded.contracts, log)
-            if validation is None:
-                self.workspace.on_event(Step(f"reading every contract: {doubt or 'more than contracts changed'}"))
-            self._validated[log.ledger.recorded] = validation or self.revision.validation
+            found = self._doubt(recorded, log) or self._validated_since(recorded.contracts, log)
+            if isinstance(found, str):
+                self.workspace.on_event(Step(f"reading every contract: {found}"))
+                found = self.revision.validation
+            self._validated[log.ledger.recorded] = found
         return self._validated[log.ledger.recorded]
 
     def _doubt(self, recorded: Intent | Unchanged, log: Log) -> str | None:
@@ -183,21 +184,22 @@ class ManagedZone:
         )
         return next((why for wrong, why in checks if wrong), None)
 
-    def _validated_since(self, recorded: ContractsRef, log: Log) -> Validation | None:
-        """What changed, validated; None where that is not enough."""
+    def _validated_since(self, recorded: ContractsRef, log: Log) -> Validation | str:
+        """What changed, validated; or why that is not enough."""
         try:
             base = self.workspace.history.tree(recorded.commit)
         except (UsageError, InvalidData):
-            return None
+            return f"commit {recorded.commit[:12]}, which was applied last, is not in this clone"
         changed = self.revision.tree.changed(base) - {SIGNERS_PATH}
         if any(not path.startswith("endpoints/") for path in changed):
-            return None
+            return "more than contracts changed"
         held = {entry.contract for name in log.state.held() for entry in log.state.entries.at(name).values()}
         found = self.revision.validate(Scope(changed | held, base, changed, is_sound=True))
         asked = {(contract.path, rrset.name) for contract in found.looked_at for rrset in contract.rrsets()}
         # What a held contract has and no longer asks for, another may ask for that did not change since.
         kept = {(path, entry.rrset.name) for path in held for entry in log.state.of_contract(path)}
-        return found if kept <= asked else None
+        given_up = sorted({name for _, name in kept - asked})
+        return f"a held contract no longer asks for {first_few(given_up)}" if given_up else found
 
     @cached_property
     def store(self) -> EvidenceStore:

@@ -1,10 +1,14 @@
 """Which contracts are read again: not those that the log knows to be valid, unless anything speaks against it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from hyops_gitops.core.events import Event, Step
+from hyops_gitops.core.managed import Managed, ManagedSet
+from hyops_gitops.core.zone import RRset
 from hyops_gitops.log.workspace import ManagedZone
 from hyops_gitops.validate.validation import Validation
 from tests.support.valid_at import record
@@ -65,6 +69,31 @@ def test_everything_is_read_when_asked_or_when_the_authority_changed(world: Worl
     world.edit_authority('"max": 3600', '"max": 7200')
     world.commit("Longer")
     assert seen(world).about is None
+
+
+def why_all_was_read(world: World, state: ManagedSet | None = None) -> list[str]:
+    """The lines of progress that say so."""
+    events: list[Event] = []
+    zone = world.wiring(on_event=events.append).at("HEAD").zone()
+    log = zone.log()
+    zone.validated(log if state is None else replace(log, state=state))
+    steps = [event.text for event in events if isinstance(event, Step)]
+    return [text.removeprefix("reading every contract: ") for text in steps if text.startswith("reading every")]
+
+
+def test_the_reason_why_everything_is_read_is_the_one_that_holds(world: World) -> None:
+    record(world, world.wiring().rules)
+    name = world.name("second")
+    given_away = Managed(RRset.of(name, "A", 60, ["10.0.0.2"]), FIRST, held=2)
+
+    assert why_all_was_read(world) == []
+    held = why_all_was_read(world, ManagedSet.of(world.zone, [given_away]))
+    world.edit_authority('"max": 3600', '"max": 7200')
+    world.commit("Longer")
+    changed = why_all_was_read(world)
+
+    assert held == [f"a held contract no longer asks for {name}"]
+    assert changed == ["the authority file changed"]
 
 
 def test_a_change_of_the_signers_leaves_the_contracts_alone(world: World) -> None:
