@@ -14,6 +14,7 @@ from hyops_gitops.core.damage import find_damage
 from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import HyopsError
 from hyops_gitops.core.exchange import NO_ANSWER, Answer, Question, unseen_because, why_inconclusive
+from hyops_gitops.core.managed import OWN_TYPES
 from hyops_gitops.core.markers import anchor_name
 from hyops_gitops.core.names import is_below
 from hyops_gitops.core.servers import (
@@ -221,7 +222,6 @@ def _askable(keys: Collection[Key], apex: str) -> Iterator[Key]:
             yield name, rrtype
 
 
-TYPES = ("A", "AAAA", "CNAME")
 _MINIMUM = re.compile(r"[^\\#].* [0-9]+ [0-9]+ [0-9]+ [0-9]+ ([0-9]{1,10})")  # of an SOA (RFC 1035 section 3.3.13)
 
 
@@ -265,7 +265,7 @@ class Judge:
         """The verdict on a server's answers for a name."""
         if decided and (records := _exactly(server, name, answers, wanted)) is not None:
             return ServerAnswer(server.role, server.name, str(server.address), "as intended", records)
-        mine = [(rrtype, answers[Question(name, rrtype)]) for rrtype in TYPES]
+        mine = [(rrtype, answers[Question(name, rrtype)]) for rrtype in OWN_TYPES]
         if why := why_inconclusive(answer for _, answer in mine):
             verdict: Verdict = "silent" if why == NO_ANSWER else "inconclusive"
             note = "" if verdict == "silent" else f"it {why}"
@@ -333,10 +333,10 @@ def _exactly(server: DnsServer, name: str, answers: Answers, wanted: Mapping[str
         return None
     if isinstance(answers, TransferredZone):
         types = answers.at(name)
-        found = None if types is None else {rrtype: types[rrtype] for rrtype in TYPES if rrtype in types}
+        found = None if types is None else {rrtype: types[rrtype] for rrtype in OWN_TYPES if rrtype in types}
     else:
         found = {}
-        for rrtype in TYPES:
+        for rrtype in OWN_TYPES:
             answer = answers[Question(name, rrtype)]
             if not (answer.authoritative and answer.conclusive):
                 return None

@@ -11,6 +11,7 @@ from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.damage import REPAIR, Damage, damage_words, find_damage
 from hyops_gitops.core.errors import HyopsError, Refused
 from hyops_gitops.core.exchange import Question, unseen_because, why_inconclusive
+from hyops_gitops.core.managed import OWN_TYPES
 from hyops_gitops.core.markers import anchor_name
 from hyops_gitops.core.names import resolved_name
 from hyops_gitops.core.network import DnsClient, ZoneTransfers
@@ -30,7 +31,7 @@ from hyops_gitops.log.log import Applied, Log
 from hyops_gitops.log.reconciling import segment_warnings
 from hyops_gitops.log.retirement import last_change
 from hyops_gitops.log.workspace import ManagedZone, Workspace
-from hyops_gitops.observe.answers import TYPES, Judge, negative_ttl
+from hyops_gitops.observe.answers import Judge, negative_ttl
 from hyops_gitops.observe.status import NameStatus, ServerState, Since, Status
 from hyops_gitops.plan.limits import Limits
 from hyops_gitops.validate.validation import Validation
@@ -62,7 +63,7 @@ def look(name: str | None, workspace: Workspace) -> Status:
     contracts = {contract.path: str(contract.name) for contract in validation.looked_at}
     holds = held_contracts(log, validation.looked_at, Limits.of(authority.policy), ())
     held = {contracts[path]: why for path, why in holds.items()}
-    damage, doubts = _damage(authority, names if name else None, states, log, workspace)
+    damage, doubts, api_asked = _damage(authority, names if name else None, states, log, workspace)
     wanted = _by_name(intended, names)
     recorded = None if log is None else _recorded(log.state.zone, intended, wanted, names)
     since = _since(log, names) if log else {}
@@ -89,6 +90,7 @@ def look(name: str | None, workspace: Workspace) -> Status:
         tuple(_caught_up(states, log)) if log else (),
         log_verifies=trouble is None or trouble.guard == "evidence-missing",
         damage=damage,
+        api_asked=api_asked,
     )
 
 
@@ -128,7 +130,7 @@ def _ask(
 
     Above MANY_NAMES a server that allows it is asked for one transfer.
     """
-    about_names = [Question(name, rrtype) for name in names for rrtype in TYPES]
+    about_names = [Question(name, rrtype) for name in names for rrtype in OWN_TYPES]
     copy = copy_questions(zone)
     if len(names) <= MANY_NAMES:
         with_copy = [*copy, *about_names]
@@ -207,23 +209,25 @@ def _damage(
     states: tuple[ServerState, ...],
     log: Log | None,
     workspace: Workspace,
-) -> tuple[tuple[Damage, ...], tuple[str, ...]]:
-    """Rows that contradict each other, which DNS does not show; a warning.
+) -> tuple[tuple[Damage, ...], tuple[str, ...], bool]:
+    """Damage that DNS hides; a warning; whether an API was asked.
 
     Where the primary's key is here its API is asked, for few names or for the whole zone, unless it is silent by DNS
     already; else the log has what was seen last and not repaired since.
     """
     recorded = log.damage if log else None
     damage, source = (recorded[1], f", as entry {recorded[0].seq} recorded it") if recorded else ((), "")
+    api_asked = False
     silent = any(server.role == "primary" and not server.answers for server in states)
     try:
         if not silent and (reader := workspace.reader_with_key(authority)) is not None:
             zone = authority.zone
             rows = reader.rrsets() if names is None else reader.rows_at([*names, anchor_name(zone), zone])
-            damage, source = find_damage(rows), ""
+            damage, source, api_asked = find_damage(rows), "", True
     except HyopsError as error:
         source += f"; cannot ask the primary's API: {error.message}"
-    return damage, ((f"{damage_words(damage)}{source}; repair it: `{REPAIR}`",) if damage else ())
+    warnings = (f"{damage_words(damage)}{source}; repair it: `{REPAIR}`",) if damage else ()
+    return damage, warnings, api_asked
 
 
 def _about_segments(authority: Authority, log: Log | None, workspace: Workspace) -> Iterator[str]:

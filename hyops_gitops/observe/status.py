@@ -173,6 +173,7 @@ class StatusDocument:
     unseen: tuple[str, ...]
     notes: tuple[str, ...]
     damage: tuple[Damage, ...]
+    api_asked: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +190,7 @@ class Status(JsonReport):
     notes: tuple[str, ...] = ()  # what is worth knowing and needs no action
     log_verifies: bool = True
     damage: tuple[Damage, ...] = ()  # by the primary's API, where its key is here; else as the log recorded it last
+    api_asked: bool = False  # whether the primary's API was asked, for damage alone
 
     @property
     def blind(self) -> tuple[ServerState, ...]:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.findings import printable
+from hyops_gitops.core.managed import OWN_TYPES
 from hyops_gitops.core.people import MergedCommit
 from hyops_gitops.core.text import counted, first_few
 from hyops_gitops.core.zone import RRset, in_words
@@ -77,13 +78,21 @@ def status_text(status: Status, *, whole: bool) -> str:
     ]
     warnings = [f"warning: {printable(warning)}" for warning in status.warnings]
     unseen = [f"not seen: {printable(reason)}" for reason in status.unseen]
-    asked = [
-        f"asked: {server.label} ({server.address}) by one transfer of its zone; not asked: what its caches answer"
-        for server in status.servers
-        if server.asked == "transfer"
-    ]
-    notes = [*asked, *(f"note: {printable(note)}" for note in status.notes)]
+    notes = [*_asked(status), *(f"note: {printable(note)}" for note in status.notes)]
     return "\n".join([*(blocks or ["no endpoint is known"]), *notes, *warnings, *unseen])
+
+
+def _asked(status: Status) -> Iterator[str]:
+    """What each server was asked for."""
+    by_name = [f"{server.label} ({server.address})" for server in status.servers if server.asked == "names"]
+    if by_name:
+        too = "; servers of the zone for its SOA and anchor too"
+        yield f"asked: {', '.join(by_name)} for {', '.join(OWN_TYPES)} of each name{too}"
+    for server in status.servers:
+        if server.asked == "transfer":
+            yield f"asked: {server.label} ({server.address}) for one transfer of its zone, not what its caches answer"
+    if status.api_asked:
+        yield "asked: the primary's API for rows that contradict each other"
 
 
 def _is_caching(name: NameStatus) -> bool:

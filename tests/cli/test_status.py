@@ -249,9 +249,30 @@ def test_many_names_are_taken_by_transfer_where_a_server_allows_that(
         verdicts(by_name, name.name) for name in by_name.names
     ]
     assert [name.since for name in by_transfer.names] == [name.since for name in by_name.names]
-    asked = f"asked: primary ({world.lab.primary.dns}) by one transfer of its zone; not asked: what its caches answer"
-    assert asked in status_text(by_transfer, whole=False).splitlines()
-    assert "asked:" not in status_text(by_name, whole=False)
+    primary, secondary, third = (f"{server.label} ({server.address})" for server in by_name.servers)
+    names = "for A, AAAA, CNAME of each name; servers of the zone for its SOA and anchor too"
+    assert _asked(by_name) == [
+        f"asked: {primary}, {secondary}, {third} {names}",
+        "asked: the primary's API for rows that contradict each other",
+    ]
+    assert _asked(by_transfer) == [
+        f"asked: {secondary}, {third} {names}",
+        f"asked: {primary} for one transfer of its zone, not what its caches answer",
+        "asked: the primary's API for rows that contradict each other",
+    ]
+
+
+def test_without_a_key_the_api_is_not_among_what_was_asked(world: World) -> None:
+    environ = {name: value for name, value in world.environ.items() if name != "POWERDNS_API_KEY"}
+    found = status(replace(world, environ=environ))
+    assert (found.api_asked, found.to_json()["api_asked"]) == (False, False)
+    (asked,) = _asked(found)
+    assert "API" not in asked
+
+
+def _asked(found: Status) -> list[str]:
+    """The lines of what was asked."""
+    return [line for line in status_text(found, whole=False).splitlines() if line.startswith("asked: ")]
 
 
 def _list(value: object) -> list[Any]:
