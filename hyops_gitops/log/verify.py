@@ -191,10 +191,10 @@ class BranchReader(ChainReader):
                 path = self.path_of(entry.seq)
                 for code, message in check_zone(self.ledger, self.entries, entry):
                     self.report(code, path, message)
-            if self._bring_in(entry):
-                self.problems += check_imported(
-                    self.zone, self.entries, self.ledger, entry, self.files, self.signers, self.check_signature
-                )
+            self._bring_in(entry)
+            self.problems += check_imported(
+                self.zone, self.entries, self.ledger, entry, self.files, self.signers, self.check_signature
+            )
             sound = {} if self.problems else self.segments  # a segment that does not verify may hold no entries at all
             self.ledger = self.ledger.with_next(self.entries, entry, sound)
             match entry.body:
@@ -208,13 +208,11 @@ class BranchReader(ChainReader):
         if self.state.data != self.files[path]:
             self.report("state", path, "not the sum of the changes that the entries applied")
 
-    def _bring_in(self, entry: Entry) -> bool:
+    def _bring_in(self, entry: Entry) -> None:
         """Take up the segment that an entry brought in, if any."""
         body = entry.body
-        if not isinstance(body, Reconcile) or body.imported is None:
-            return False
-        self.segments[body.segment] = recorded_entries(body, self.files)
-        return True
+        if isinstance(body, Reconcile) and body.imported is not None:
+            self.segments[body.segment] = recorded_entries(body, self.files)
 
     def _check_pages(self) -> Iterator[Problem]:
         """LOG.md and the folders' READMEs: made again, their signatures checked."""

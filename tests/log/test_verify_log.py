@@ -80,6 +80,7 @@ def test_a_log_that_is_right_is_read() -> None:
     assert (reading.log.zone, reading.log.commit, reading.log.head_sig_sha256) == (ZONE, COMMIT, written.sig)
     assert reading.log.entries == written.entries
     assert (reading.log.observed, reading.log.observed.apex) == (written.zone, ZONE)
+    assert reading.log.state.entries.canonical is not None  # the lines of the file are checked, and kept
     assert {path: sha256_hex(page) for path, page in reading.log.pages.items()} == {
         path: head.files[path] for path in (LOG_PAGE, folder_page(ZONE, 13))
     }

@@ -14,7 +14,7 @@ from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.entries import ZoneDrift
 from hyops_gitops.log.envelope import encode, entry_path
 from hyops_gitops.log.log import state_path
-from hyops_gitops.log.parts import Hold, TrustedKey
+from hyops_gitops.log.parts import Hold, Retirement, TrustedKey
 from hyops_gitops.log.segment import START_ZONE, entry_file, segment_path
 from hyops_gitops.plan.plan import Drift
 from tests.support.paper import BREAKGLASS, COMMIT, HASH, OPS, ZONE, Paper, a, change, sign
@@ -73,6 +73,16 @@ def test_a_segment_is_known_where_verification_is_continued(known: int) -> None:
     assert reading.ok, reading.problems
     assert reading.log is not None
     assert reading.log.segments[SEGMENT] == moved(trusting()).entries
+
+
+def test_a_name_that_a_segment_moved_waits_as_its_result_says() -> None:
+    log, name = trusting(), f"a.{ZONE}"
+    own = log.breakglass().intend(change("a", "10.0.0.1", "10.0.0.2"))
+    own.finish(retire=(Retirement(name, None, "a secondary is silent"),))
+    read = log.reconcile(own).read()
+    assert read.ok, read.problems
+    assert read.log is not None
+    assert read.log.ledger.retiring == {name: (5, 2)}
 
 
 def test_a_segment_without_a_change_moves_no_anchor() -> None:

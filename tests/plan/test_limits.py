@@ -193,7 +193,8 @@ def test_a_target_that_is_no_site_counts_as_a_replace() -> None:
 
 
 def test_an_empty_tree_is_refused_at_any_size() -> None:
-    assert "empty-tree" in guards(plan([host("s", "10.0.0.1")], []))
+    message = "there is no contract at all: every managed record would be deleted"
+    assert refused(plan([host("s", "10.0.0.1")], [])) == [("empty-tree", message)]
 
 
 @pytest.mark.parametrize("guard", ["max-replaces", "max-deletes", "max-change-percent", "empty-tree"])

@@ -98,7 +98,7 @@ def test_what_is_done(before: list[Contract], after: list[Contract], observed: l
 def test_drift_is_left_alone_and_told() -> None:
     made = plan([host("10.0.0.1")], [host("10.0.0.1")], [TWO])
     assert (done(made), refused(made)) == ([], [])
-    assert [(one.recorded, one.observed, one.contract) for one in made.drift] == [(ONE, TWO, host("10.0.0.1").path)]
+    assert made.drift == (Drift(NAME, "A", ONE, TWO, host("10.0.0.1").path),)
 
 
 def test_overridden_drift_is_mended_for_its_name_alone() -> None:
@@ -156,6 +156,10 @@ def test_a_refusal_says_all_three_sides() -> None:
     gone = plan([host("10.0.0.1")], [host("10.0.0.2")], [])
     assert [one.message for one in gone.refusals] == [
         f"{NAME} A: approved 10.0.0.1 (TTL 60) -> 10.0.0.2 (TTL 60), live is nothing"
+    ]
+    otherwise = plan([host("10.0.0.1")], [host("10.0.0.2")], [THREE])
+    assert [one.message for one in otherwise.refusals] == [
+        f"{NAME} A: approved 10.0.0.1 (TTL 60) -> 10.0.0.2 (TTL 60), live is 10.0.0.3 (TTL 60)"
     ]
     switched_off = RRset.of(NAME, "A", 60, [], disabled=["10.0.0.3"])
     found = plan([], [host("10.0.0.2")], [switched_off])
