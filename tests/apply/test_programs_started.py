@@ -12,7 +12,7 @@ from tests.support.site import Site
 
 pytestmark = pytest.mark.authority
 
-MOST = 19
+MOST = 18
 ONCE_AN_ENTRY = ("push", "unpack-objects")
 
 

@@ -11,7 +11,7 @@ from hyops_gitops.adapters.files import replace_file
 from hyops_gitops.adapters.git.objects import descends, look_up, read_blobs, unreadable
 from hyops_gitops.adapters.git.partial import fetch_missing
 from hyops_gitops.adapters.git.process import Git
-from hyops_gitops.adapters.git.tree_objects import leaves_below, read_trees
+from hyops_gitops.adapters.git.tree_objects import changed_leaves, leaves_below, read_trees
 from hyops_gitops.adapters.git.trees import ORDINARY, is_full_id
 from hyops_gitops.core.errors import HyopsError, InvalidData, OutsideFailure
 from hyops_gitops.core.exchange import Verified
@@ -72,24 +72,28 @@ class GitSnapshot:
             return None
         if commit == self._commit:
             return frozenset(self._blobs)
-        scope = ["diff-tree", "-r", "-z", "--no-renames", "--no-relative", "--name-status", commit, self._commit, "--"]
-        tokens = [token.decode("utf-8", "backslashreplace") for token in self.git.output(*scope).split(b"\0")[:-1]]
-        changed = dict(zip(tokens[1::2], tokens[::2], strict=True))
-        for path, status in changed.items():
+        trees = [self._tree_of(each) for each in (commit, self._commit)]
+        left = dict(self._blobs)
+        for raw, was, _ in changed_leaves(self.git, *trees):
+            path = shown(raw)
             folder, _, rest = path.partition("/")
-            if status != "A" and folder in _GROW_ONLY and not rest.endswith(("/README.md", "/README.md.sig")):
+            if was is not None and folder in _GROW_ONLY and not rest.endswith(("/README.md", "/README.md.sig")):
                 return None
-        return frozenset(self._blobs.keys() - changed.keys())
+            left.pop(path, None)
+        return frozenset(left)
+
+    def _tree_of(self, commit: str) -> str:
+        top = look_up(self.git, f"{commit}^{{tree}}")
+        if top is None:
+            raise unreadable(commit)
+        return top.id
 
     @cached_property
     def _blobs(self) -> dict[str, str]:
         """Blob ids by path, sorted by path."""
         blobs: dict[str, str] = {}
-        top = look_up(self.git, f"{self._commit}^{{tree}}")
-        if top is None:
-            raise unreadable(self._commit)
         with _as_of_a_log():
-            leaves = list(leaves_below(self.git, read_trees(self.git, [top.id])[0]))
+            leaves = list(leaves_below(self.git, read_trees(self.git, [self._tree_of(self._commit)])[0]))
         for raw, leaf in leaves:
             path = shown(raw)
             if leaf.mode != ORDINARY:

@@ -45,6 +45,38 @@ def leaves_below(git: Git, entries: Mapping[bytes, Leaf]) -> Iterator[tuple[byte
         level = [(prefix, tree) for (prefix, _), tree in zip(folders, trees, strict=True)]
 
 
+def changed_leaves(git: Git, before: str, after: str) -> Iterator[tuple[bytes, Leaf | None, Leaf | None]]:
+    """Every leaf that differs between two trees, as it was and is.
+
+    Folders that are the same in both are not read.
+
+    Raises:
+        OutsideFailure: as `leaves_below` does.
+    """
+    level: list[tuple[bytes, str | None, str | None]] = [(b"", before, after)]
+    seen = 0
+    while level:
+        ids = list({object_id: None for _, *sides in level for object_id in sides if object_id})
+        trees = dict(zip(ids, read_trees(git, ids), strict=True))
+        folders: list[tuple[bytes, str | None, str | None]] = []
+        for prefix, *sides in level:
+            then, now = (trees[side] if side else {} for side in sides)
+            seen += len(then) + len(now)
+            if seen > MAX_ENTRIES:
+                raise OutsideFailure(f"they have more than {MAX_ENTRIES} files and folders", code="too-large")
+            for name in then.keys() | now.keys():
+                pair = then.get(name), now.get(name)
+                if pair[0] == pair[1]:
+                    continue
+                was, became = (leaf if leaf and leaf.mode == _FOLDER else None for leaf in pair)
+                if was or became:
+                    path = b"%b%b/" % (prefix, name)
+                    folders.append((path, was.object_id if was else None, became.object_id if became else None))
+                if pair != (was, became):
+                    yield prefix + name, None if was else pair[0], None if became else pair[1]
+        level = folders
+
+
 def _parsed(object_id: str, tree: bytes) -> dict[bytes, Leaf]:
     octets = len(object_id) // 2
     found = _ENTRIES[octets].findall(tree)
