@@ -5,6 +5,7 @@ import contextlib
 import gc
 import itertools
 import os
+import random
 import shutil
 import signal
 import socket
@@ -48,8 +49,9 @@ settings.load_profile("suite")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """What to run on."""
+    """What to run on, and in which order."""
     parser.addoption("--backend", choices=BACKENDS, help="PowerDNS's storage in every test that starts one")
+    parser.addoption("--random", type=int, metavar="SEED", help="run in an order drawn by this number")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -77,7 +79,9 @@ def _parametrized(definition: pytest.Item) -> set[str]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what starts a PowerDNS; with --backend, leave out what only another storage can show."""
+    """Mark what starts a PowerDNS; with --backend, leave out what only another storage can show; with --random, mix."""
+    if (seed := config.getoption("--random")) is not None:
+        random.Random(seed).shuffle(items)  # noqa: S311 - an order, not a secret
     for item in items:
         if _LABS.intersection(getattr(item, "fixturenames", ())):
             item.add_marker("authority")

@@ -1,6 +1,7 @@
 """Plain English in the product: the rules of docs/architecture.md that a program can check."""
 
 import ast
+import functools
 import re
 import shutil
 import subprocess
@@ -36,6 +37,11 @@ WRONG = {
 }
 
 
+@functools.cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def docstrings(tree: ast.Module) -> Iterator[tuple[int, str]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and (text := ast.get_docstring(node)):
@@ -46,7 +52,7 @@ def words_written(path: Path) -> Iterator[tuple[int, str]]:
     """Every string that is ours to change, docstrings among them, and every comment."""
     source = path.read_text(encoding="utf-8")
     verbatim = {number for number, line in enumerate(source.splitlines(), 1) if VERBATIM in line}
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(tree_of(path)):
         if (
             isinstance(node, ast.Constant)
             and isinstance(node.value, str)
@@ -103,7 +109,7 @@ def test_docstrings_begin_with_a_short_line() -> None:
     wrong = [
         f"{shown(path)}:{line}: {first}"
         for path in MODULES
-        for line, text in docstrings(ast.parse(path.read_text(encoding="utf-8")))
+        for line, text in docstrings(tree_of(path))
         if len((first := text.splitlines()[0]).split()) > MAX_WORDS
     ]
 
@@ -114,7 +120,7 @@ def test_no_variable_is_called_one() -> None:
     wrong = [
         f"{shown(path)}:{node.lineno}"
         for path in MODULES
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(tree_of(path))
         if (isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id == "one")
         or (isinstance(node, ast.arg) and node.arg == "one")
     ]
@@ -126,7 +132,7 @@ def test_every_class_has_a_name_of_its_own() -> None:
     names = Counter(
         node.name
         for path in PACKAGE.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
     )
 

@@ -82,7 +82,7 @@ class World(ServedZone, Tampering):
         root, remote, key = directory / "clone", None if local else directory / "remote.git", directory / "key"
         directory.mkdir(exist_ok=True)
         write_key(key)
-        run("git", "init", "-q", "-b", "main", root)
+        run("git", "init", "-q", "--template=", "-b", "main", root)
         environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") and name != "CI"}
         environ |= {**GIT_CONFIG, "HYOPS_SIGNING_KEY_FILE": str(key)}
         if lab is not None:
@@ -91,11 +91,16 @@ class World(ServedZone, Tampering):
             environ["HYOPS_SECONDARY_URLS"] = ",".join(server.api_url for server in lab.secondaries)
         world = cls(root, zone, environ, lab, remote, key, {**POLICY, **policy})
         settings = {"user": {"name": "Tester", "email": "tester@example.invalid"}, "maintenance": {"auto": "false"}}
+        folders = [root / ".git"]
         if remote is not None:
-            run("git", "init", "-q", "--bare", "-b", "main", remote)
+            run("git", "init", "-q", "--template=", "--bare", "-b", "main", remote)
+            folders.append(remote)
             configure(remote, {"receive": {"denyNonFastForwards": "true", "denyDeletes": "true", "autogc": "false"}})
             settings['remote "origin"'] = {"url": str(remote), "fetch": "+refs/heads/*:refs/remotes/origin/*"}
         configure(root / ".git", settings)
+        for folder in folders:  # git's template has fourteen samples in them
+            (folder / "hooks").mkdir()
+            (folder / "info").mkdir(exist_ok=True)
         world.write("authority/allowed_signers", f"{PRINCIPAL} {world.public_key}\n")
         world.write(world.authority_path, world.authority_text())
         world.contract("first", "10.0.0.1")
