@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from campaign.dns_proxy import DnsProxy
 from campaign.proxy import TroubleProxy
 from campaign.witness.branch import Outcome, outcomes, read_entries, recorded_drifts
 from campaign.witness.journal import Journal, Query, shell_query, sqlite_query, triggers
@@ -41,6 +42,7 @@ class Place:
     lab: Lab
     proxy: TroubleProxy
     journal: bool  # whether its databases write one
+    answers: Mapping[str, DnsProxy] = field(default_factory=dict)  # a proxy before each secondary, for the program
     _zones: int = 0
 
     @classmethod
@@ -49,7 +51,8 @@ class Place:
         """The lab while it is used."""
         lab = start_lab(directory, zone="lab.internal", secondaries=2, backend=backend, settings=_SETTINGS)
         proxy = TroubleProxy(lab.primary.api)
-        place = cls(lab, proxy, backend != "lmdb")
+        answers = {server.name: DnsProxy(server.dns) for server in lab.secondaries}
+        place = cls(lab, proxy, backend != "lmdb", answers)
         try:
             if place.journal:
                 place.query()(triggers(backend))
@@ -57,6 +60,8 @@ class Place:
         finally:
             proxy.calm()
             proxy.close()
+            for other in answers.values():
+                other.close()
             for server in place.lab.servers:
                 place.resume(server)
             stop_lab(place.lab)
@@ -96,6 +101,15 @@ class Place:
             f"{name} to start",
         )
 
+    def set_key(self, key: str) -> None:
+        """Give the primary's API another key, as a restart does."""
+        old, primary = self.lab.api_key, self.lab.primary
+        path = self.lab.folder(primary) / "pdns.conf"
+        path.write_text(path.read_text().replace(old, key))
+        self.kill(primary.name)
+        self.lab = replace(self.lab, api_key=key)
+        self.start(primary.name)
+
     def pause(self, name: str) -> None:
         os.kill(self.server(name).pid, signal.SIGSTOP)
 
@@ -120,7 +134,9 @@ class Place:
         self._zones += 1
         zone = f"c{self._zones}.internal"
         create_zone(self.lab, zone)
-        behind = replace(self.lab, primary=replace(self.lab.primary, api=self.proxy.address))
+        secondaries = tuple(replace(server, dns=self.answers[server.name].address) for server in self.lab.secondaries)
+        primary = replace(self.lab.primary, api=self.proxy.address)
+        behind = replace(self.lab, primary=primary, secondaries=secondaries)
         convergence = {"timeout_s": 5, "require": ["primary", "secondaries"]}
         wanted = {**_CAPS, "convergence": convergence, "lease_s": 30, **policy}
         world = World.make(directory, zone, behind, **wanted)  # type: ignore[arg-type]  # policy by name

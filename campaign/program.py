@@ -3,6 +3,7 @@
 `main` is for `tests.support.commands.Forked`. In its environment, beside what `tests.support.applier` reads:
 CAMPAIGN_FILE_BYTES and CAMPAIGN_MEMORY_MIB: limits of the process; of memory, above what it has at its start
 CAMPAIGN_CLOCK: seconds that its clock is ahead
+CAMPAIGN_JUMP: after how many looks at the clock it is set, and by how many seconds
 CAMPAIGN_MACHINE: the identity of another machine's boot
 CAMPAIGN_USAGE: a file that gets what the process took
 CAMPAIGN_PLANT: a fault of `PLANTS`, which the witness has to find; the product has no such switch
@@ -11,13 +12,16 @@ CAMPAIGN_PLANT: a fault of `PLANTS`, which the witness has to find; the product 
 import os
 import resource
 import signal
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
+from typing import Self
 
+from hyops_gitops.adapters.host import machine
 from hyops_gitops.adapters.host.machine import SystemClock
 from hyops_gitops.apply import carry_out, finish
 from hyops_gitops.apply.prepare import Prepared
@@ -45,6 +49,19 @@ class _OtherClock(SystemClock):
 
     def now(self) -> datetime:
         return super().now() + self._ahead
+
+
+def _jumping(after: str, seconds: str) -> type[datetime]:
+    """A wall clock that is set at one of the looks at it."""
+    looks = iter(range(int(after)))
+
+    class Jumping(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            ahead = timedelta() if next(looks, None) is not None else timedelta(seconds=float(seconds))
+            return super().now(tz) + ahead
+
+    return Jumping
 
 
 class CampaignWorkspace(MarkingWorkspace):
@@ -118,11 +135,14 @@ PLANTS: Mapping[str, Callable[[], None]] = {
 def main(arguments: Sequence[str]) -> int:
     """The program's own main function, as the environment says."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it and hands that on
+    time.tzset()
     for name, (limit, unit) in LIMITS.items():
         if name in os.environ:
             most = int(os.environ[name]) * unit + (_mapped() if limit == resource.RLIMIT_AS else 0)
             resource.setrlimit(limit, (most, most))
     wiring.LocalWorkspace = CampaignWorkspace  # type: ignore[misc]  # the one seam, opened from outside
+    if jump := os.environ.get("CAMPAIGN_JUMP"):
+        _plant(machine, "datetime", _jumping(*jump.split(" ")))
     PLANTS.get(os.environ.get("CAMPAIGN_PLANT", ""), _nothing)()
     try:
         return execute(list(arguments))

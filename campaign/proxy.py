@@ -86,6 +86,12 @@ class TroubleProxy(Proxy):
         self._late.append(thread)
         thread.start()
 
+    def wait_for(self, count: int, longest_s: float) -> None:
+        """Until so many PATCHes have met the trouble."""
+        until = time.monotonic() + longest_s
+        while self.done < count and time.monotonic() < until:
+            time.sleep(0.002)
+
     def pass_on_twice(self, raw: bytes) -> bytes:
         """Two at the same moment; the last reply."""
         self.doubling = True
@@ -134,6 +140,15 @@ def _repeated(proxy: TroubleProxy, raw: bytes, delay_s: float) -> bytes:
     return reply
 
 
+def _out_of_order(proxy: TroubleProxy, raw: bytes, delay_s: float) -> bytes:
+    """The next one goes first, if one comes in time; and of two replies the later one."""
+    place, waits = proxy.done, delay_s / 2
+    proxy.wait_for(place + 1, waits)
+    reply = proxy.pass_on(raw)
+    proxy.wait_for(place + 2, waits)
+    return reply
+
+
 def _gateway_before(_: TroubleProxy, __: bytes, ___: float) -> bytes:
     return _BAD_GATEWAY
 
@@ -152,6 +167,7 @@ WAYS: Mapping[str, Callable[[TroubleProxy, bytes, float], bytes]] = {
     "reply delayed": _slow_reply,
     "doubled at once": _doubled,
     "repeated later": _repeated,
+    "out of order": _out_of_order,
     "502 before": _gateway_before,
     "502 after": _gateway_after,
 }

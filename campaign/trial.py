@@ -35,6 +35,8 @@ class Trial:
     sites: dict[str, str] = field(default_factory=dict)  # of the one service that has some
     lifts: list[Callable[[], object]] = field(default_factory=list)
     recovering: list[str] = field(default_factory=list)  # arguments of the first apply after the fault
+    recoverer: World | None = None  # the clone of that apply, where it is not the first
+    ends: list[Callable[[], object]] = field(default_factory=list)  # what takes away what was put up for one run
     overridden: bool = False  # whether an audit has to point to an override
     said: list[str] = field(default_factory=list)
 
@@ -64,11 +66,11 @@ class Trial:
         self.said.append(f"exit {ran.exit}: {ran.err.strip()[-1500:]}")
         return ran
 
-    def run(self, *words: str, **environ: str) -> Ran:
-        return self.finish(self.start(*words, environ=environ))
+    def run(self, *words: str, world: World | None = None, **environ: str) -> Ran:
+        return self.finish(self.start(*words, world=world, environ=environ))
 
-    def apply(self, *words: str, **environ: str) -> Ran:
-        return self.run("apply", *words, **environ)
+    def apply(self, *words: str, world: World | None = None, **environ: str) -> Ran:
+        return self.run("apply", *words, world=world, **environ)
 
     # --- what is asked for
 
@@ -97,6 +99,15 @@ class Trial:
     def on_lift(self, undo: Callable[[], object]) -> None:
         self.lifts.append(undo)
 
+    def on_end(self, undo: Callable[[], object]) -> None:
+        self.ends.append(undo)
+
+    def end(self) -> None:
+        """Leave nothing of one run beside the zone, the clone and the log."""
+        for undo in reversed(self.ends):
+            undo()
+        self.ends.clear()
+
     def lift(self) -> None:
         """End every fault."""
         place = self.scene.place
@@ -108,6 +119,8 @@ class Trial:
             if not is_running(server.process):
                 place.start(server.name)
         place.proxy.calm()
+        for proxy in place.answers.values():
+            proxy.calm()
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,10 +166,17 @@ def exit_is_right(trial: Trial, ran: Ran, before: int, allowed: frozenset[int]) 
 
 def conduct(trial: Trial, step: str, fault: str, allowed: frozenset[int], run: Callable[[Trial], Ran]) -> Found:
     """Run under the fault, end it, apply until it is made good, and judge."""
+    try:
+        return _conduct(trial, step, fault, allowed, run)
+    finally:
+        trial.end()
+
+
+def _conduct(trial: Trial, step: str, fault: str, allowed: frozenset[int], run: Callable[[Trial], Ran]) -> Found:
     before = len(trial.scene.steps())
     problems: list[str] = []
     trial.said.clear()
-    trial.recovering, trial.overridden = [], False
+    trial.recovering, trial.recoverer, trial.overridden = [], None, False
     try:
         ran = run(trial)
     finally:
@@ -164,7 +184,8 @@ def conduct(trial: Trial, step: str, fault: str, allowed: frozenset[int], run: C
     wrong = exit_is_right(trial, ran, before, allowed)
     began, exits = time.monotonic(), []
     for attempt in range(TRIES):
-        again = trial.apply(*(trial.recovering if attempt == 0 else ()))
+        first = attempt == 0
+        again = trial.apply(*(trial.recovering if first else ()), world=trial.recoverer if first else None)
         exits.append(again.exit)
         if again.exit == Exit.OK:
             break

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from campaign.faults.kinds import ANY
+from campaign.proxy import Trouble
 from campaign.trial import Trial
 from tests.support.applier import MARKS
 from tests.support.world import Ran
@@ -66,13 +67,22 @@ def stopped_and_overtaken(trial: Trial) -> Ran:
     return ran if woken.exit in ANY else woken
 
 
-def two_at_once(trial: Trial) -> Ran:
-    others = [
-        trial.world.clone(trial.scene.directory / f"clone-{trial.number}-{n}") for n in range(trial.rng.choice([1, 2]))
-    ]
-    processes = [trial.start("apply"), *(trial.start("apply", world=other) for other in others)]
-    ended = [trial.finish(process) for process in processes]
-    return max(ended, key=lambda ran: ran.exit)
+def at_once(*others: int, way: str = "") -> Callable[[Trial], Ran]:
+    """Others, each with a clone, a folder for temporary files and a boot of its own, apply at the same time."""
+
+    def run(trial: Trial) -> Ran:
+        proxy = trial.scene.place.proxy
+        proxy.trouble = Trouble(way, 4, trial.rng.uniform(0.1, 1.0)) if way else None
+        started = [trial.start("apply")]
+        for number in range(trial.rng.choice(others)):
+            folder = trial.scene.directory / f"machine-{trial.number}-{number}-{time.monotonic_ns()}"
+            (folder / "tmp").mkdir(parents=True)
+            environ = {"TMPDIR": str(folder / "tmp"), "CAMPAIGN_MACHINE": folder.name}
+            started.append(trial.start("apply", world=trial.world.clone(folder / "clone"), environ=environ))
+        ended = [trial.finish(process) for process in started]
+        return max(ended, key=lambda ran: ran.exit)
+
+    return run
 
 
 def limited(variable: str, *values: int) -> Callable[[Trial], Ran]:
@@ -80,6 +90,6 @@ def limited(variable: str, *values: int) -> Callable[[Trial], Ran]:
 
     def run(trial: Trial) -> Ran:
         trial.on_lift(lambda: list(map(Path.unlink, (trial.world.root / ".git").rglob("*.lock"))))
-        return trial.apply(**{variable: str(trial.rng.choice(values))})
+        return trial.apply(world=None, **{variable: str(trial.rng.choice(values))})
 
     return run

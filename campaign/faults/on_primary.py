@@ -28,6 +28,19 @@ def other_key(trial: Trial) -> Ran:
     return trial.apply(POWERDNS_API_KEY="0" * 32)
 
 
+def rotated_key(trial: Trial) -> Ran:
+    """The API gets another key while the program has the old one."""
+    place = trial.scene.place
+    old, new = place.lab.api_key, f"{trial.rng.getrandbits(128):032x}"
+
+    def rotate() -> None:
+        trial.on_lift(lambda: place.set_key(old))
+        place.set_key(new)
+
+    trial.scene.place.proxy.before = rotate
+    return trial.apply()
+
+
 def primary_fails(what: str, moment: str) -> Callable[[Trial], Ran]:
     """The primary's process is killed or paused around a PATCH, and is back some time later."""
 

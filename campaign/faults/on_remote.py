@@ -45,6 +45,22 @@ def remote_rewound(trial: Trial) -> Ran:
     return trial.apply()
 
 
+def remote_rewound_later(trial: Trial) -> Ran:
+    """It takes the first push, the intent's, and loses it; a mirror still has it."""
+    remote, branch, kept = trial.scene.remote, "refs/heads/evidence", trial.scene.remote / "kept"
+    kept.unlink(missing_ok=True)
+    old = git(remote, "rev-parse", branch)
+    rewinds = f"git rev-parse {branch} >'{kept}'; git update-ref {branch} {old}"
+    _hook(trial, "post-receive", f"[ -e '{kept}' ] || {{ {rewinds}; }}")
+
+    def restore() -> None:
+        if kept.exists() and git(remote, "rev-parse", branch) == old:
+            git(remote, "update-ref", branch, kept.read_text().strip())
+
+    trial.on_lift(restore)
+    return trial.apply()
+
+
 def _remote_goes(trial: Trial) -> None:
     remote = trial.scene.remote
     away = remote.with_suffix(".gone")

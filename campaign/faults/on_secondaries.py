@@ -1,9 +1,26 @@
 """Faults of the secondaries."""
 
+from collections.abc import Callable
+
+from campaign.dns_proxy import DNS_WAYS
 from campaign.faults.kinds import later
 from campaign.trial import Trial
 from tests.support.databases import rows
 from tests.support.world import Ran
+
+
+def answers(way: str) -> Callable[[Trial], Ran]:
+    """What one secondary, or each, answers is changed on its way, all the time or for a while."""
+
+    def run(trial: Trial) -> Ran:
+        proxies = list(trial.scene.place.answers.values())
+        for proxy in proxies if trial.rng.random() < 0.5 else proxies[:1]:
+            proxy.way = DNS_WAYS[way]
+            if trial.rng.random() < 0.5:
+                later(trial, trial.rng.uniform(0.5, 3.0), proxy.calm)
+        return trial.apply()
+
+    return run
 
 
 def secondary_down(trial: Trial) -> Ran:

@@ -1,10 +1,13 @@
 """The table of faults."""
 
+import os
 import signal
 from collections.abc import Mapping
 
-from campaign.faults import on_applier, on_database, on_primary, on_remote, on_secondaries
+from campaign.dns_proxy import DNS_WAYS
+from campaign.faults import on_applier, on_database, on_machine, on_primary, on_remote, on_secondaries
 from campaign.faults.kinds import ALL_BACKENDS, ANY, FaultKind
+from campaign.faults.on_machine import DISKS
 from campaign.proxy import WAYS
 from hyops_gitops.lab.model import Backend
 
@@ -22,13 +25,24 @@ FAULTS: Mapping[str, FaultKind] = {
     "applier: SIGINT": FaultKind(on_applier.interrupted_by(signal.SIGINT), _ENDED | {-signal.SIGINT, 130}),
     "applier gone, on another machine": FaultKind(on_applier.gone_on_another_machine, _ENDED),
     "applier stopped, and overtaken": FaultKind(on_applier.stopped_and_overtaken),
-    "appliers at once": FaultKind(on_applier.two_at_once),
+    "appliers at once": FaultKind(on_applier.at_once(1, 2)),
+    "ten appliers at once": FaultKind(on_applier.at_once(9)),
+    "appliers at once, API out of order": FaultKind(on_applier.at_once(1, 2, way="out of order")),
     "files limited": FaultKind(on_applier.limited("CAMPAIGN_FILE_BYTES", 0, 200, 1000, 3000, 10_000), _ENDED),
     "memory limited": FaultKind(on_applier.limited("CAMPAIGN_MEMORY_MIB", 0, 1, 2, 4, 8, 16), _ENDED | _NO_MEMORY),
     "clock behind": FaultKind(on_applier.limited("CAMPAIGN_CLOCK", -600, -30)),
+    **{f"full disk: {what}": FaultKind(on_machine.disk(on_machine.full, what), _ENDED, root=True) for what in DISKS},
+    **{
+        f"read-only disk: {what}": FaultKind(on_machine.disk(on_machine.read_only, what), _ENDED, root=True)
+        for what in DISKS
+    },
+    "clock set meanwhile": FaultKind(on_machine.jumping_clock),
+    "time zone": FaultKind(on_machine.other_time_zone),
+    "agent fails": FaultKind(on_machine.agent_fails),
     "clock ahead": FaultKind(on_applier.limited("CAMPAIGN_CLOCK", 1, 2)),
     **{f"API: {way}": FaultKind(on_primary.api_trouble(way)) for way in WAYS},
     "API down": FaultKind(on_primary.api_down, frozenset({4})),
+    "API key rotated before the PATCH": FaultKind(on_primary.rotated_key),
     "API key is another": FaultKind(on_primary.other_key, frozenset({4})),
     **{
         f"primary {what} {moment} the PATCH": FaultKind(on_primary.primary_fails(what, moment))
@@ -46,6 +60,8 @@ FAULTS: Mapping[str, FaultKind] = {
     "remote refuses": FaultKind(on_remote.remote_refuses),
     "remote slow": FaultKind(on_remote.remote_slow),
     "remote rewound": FaultKind(on_remote.remote_rewound, frozenset({3})),
+    **{f"answers {way}": FaultKind(on_secondaries.answers(way)) for way in DNS_WAYS},
+    "remote rewound after the intent": FaultKind(on_remote.remote_rewound_later),
     "secondary down": FaultKind(on_secondaries.secondary_down),
     "secondary paused": FaultKind(on_secondaries.secondary_paused),
     "secondary stale": FaultKind(on_secondaries.secondary_stale),
@@ -54,5 +70,6 @@ FAULTS: Mapping[str, FaultKind] = {
 
 
 def of_backend(backend: Backend) -> dict[str, FaultKind]:
-    """The faults that this storage can have."""
-    return {name: kind for name, kind in FAULTS.items() if backend in kind.backends}
+    """The faults that this storage, and this user, can have."""
+    root = os.geteuid() == 0
+    return {name: kind for name, kind in FAULTS.items() if backend in kind.backends and (root or not kind.root)}

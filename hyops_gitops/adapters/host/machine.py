@@ -20,12 +20,21 @@ if TYPE_CHECKING:
     from hyops_gitops.core.authority import ApiEndpoint
 
 
+_SINCE_BOOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # counts while the machine sleeps, where it can
+
+
 class SystemClock:
-    """Meets `core.ports.Clock`."""
+    """Meets `core.ports.Clock`; the wall clock is read once.
+
+    Set meanwhile, it would date an entry after the check that it agrees with the log and the API; one that is dated far
+    ahead keeps every other applier from writing until then.
+    """
+
+    _BOOTED = time.time() - time.clock_gettime(_SINCE_BOOT)
 
     def now(self) -> datetime:
         """UTC, aware."""
-        return datetime.now(UTC)
+        return datetime.fromtimestamp(self._BOOTED + time.clock_gettime(_SINCE_BOOT), UTC)
 
     def monotonic(self) -> float:
         """Seconds that never go back; only differences mean anything."""

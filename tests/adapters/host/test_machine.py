@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
+from typing import Self
 
 import pytest
 
 from hyops_gitops.adapters.host import machine
-from hyops_gitops.adapters.host.machine import Program, program_version, python_version
+from hyops_gitops.adapters.host.machine import Program, SystemClock, program_version, python_version
 from hyops_gitops.core.errors import OutsideFailure
 from tests.support.clone import run
 from tests.support.passwd import NO_USER, UID, without_passwd_entry
@@ -207,3 +209,19 @@ def test_what_gives_a_user_its_entry_reaches_ssh_keygen(
         LD_LIBRARY_PATH="/opt/lib",
     )
     assert (status, "/run/passwd /opt/lib" in said) == (3, True), said
+
+
+class Tomorrow(datetime):
+    """A wall clock that was set."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Self:
+        return super().now(tz) + timedelta(days=1)
+
+
+def test_a_wall_clock_that_is_set_meanwhile_moves_no_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = SystemClock().now()
+    monkeypatch.setattr(machine, "datetime", Tomorrow)
+    monkeypatch.setattr("time.time", (right + timedelta(days=1)).timestamp)
+    assert right.tzinfo is UTC
+    assert right <= SystemClock().now() < right + timedelta(hours=12)
