@@ -45,7 +45,7 @@ AUTHORITY_ENVIRONMENT = Rule(
 )
 AUTHORITY_FAILURE_DOMAIN = Rule(
     "authority-failure-domain",
-    "The primary's site is not the failure domain.",
+    "The primary's site is not the failure domain, nor is it at the address of a secondary there.",
     "The authority must live outside the primary on-prem failure domain (cutover contract, section 2.1): it is "
     "needed exactly when that site is lost.",
     "Run the primary elsewhere; primary.site says where it really is.",
@@ -226,6 +226,9 @@ def _is_loopback(host: str) -> bool:
 _BRANCH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(?:/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
 
 
+_OUTSIDE = "let the authority live outside of it (cutover contract, section 2.1)"
+
+
 def check_authority(document: Document, *, in_tree: bool) -> Iterator[Finding]:
     """Every rule about one authority file.
 
@@ -285,8 +288,13 @@ def _check_failure_domain(fields: Fields) -> Iterator[Finding]:
     site, domain = fields.text("primary", "site"), fields.text("failure_domain")
     if site is not None and site == domain:
         message = f"the primary stands in the failure domain {domain}"
-        hint = "let the authority live outside of it (cutover contract, section 2.1)"
-        yield finding_at(AUTHORITY_FAILURE_DOMAIN, fields.document, ("primary", "site"), message, hint)
+        yield finding_at(AUTHORITY_FAILURE_DOMAIN, fields.document, ("primary", "site"), message, _OUTSIDE)
+    for index in range(fields.length("secondaries")):
+        at = ("secondaries", index)
+        for key in ("dns", "api_url"):  # as after a promotion that left it in the list
+            if fields.text(*at, "site") == domain and fields.text(*at, key) == fields.text("primary", key) is not None:
+                message = f"the primary's {key} is that of a secondary in the failure domain {domain}"
+                yield finding_at(AUTHORITY_FAILURE_DOMAIN, fields.document, ("primary", key), message, _OUTSIDE)
 
 
 def _check_policy(fields: Fields) -> Iterator[Finding]:

@@ -23,6 +23,7 @@ from tests.support.commands import programs
 from tests.support.lived import Lived
 from tests.support.repository import ROOT
 from tests.support.rows import Rows
+from tests.support.standby import Pair
 from tests.support.world import World
 
 PAGES = ROOT / "docs" / "runbooks"
@@ -31,7 +32,7 @@ _BLOCK = re.compile(
     r"(?:^ *<!-- exits (?P<exit>\d+) -->\n)?^(?P<indent> *)```sh\n(?P<code>.*?)^(?P=indent)```$",
     re.MULTILINE | re.DOTALL,
 )
-_HAND_ON = 'declare -p fingerprint HYOPS_SIGNING_KEY_FILE 2>/dev/null >"$EXPORTED" || true\n'
+_HAND_ON = 'declare -p fingerprint HYOPS_SIGNING_KEY_FILE HYOPS_PRIMARY_URL 2>/dev/null >"$EXPORTED" || true\n'
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +183,26 @@ def test_primary_lost(simple: Lived) -> None:
     walk(simple.world, "primary-lost.md")
 
     assert simple.world.records().digest() == simple.before.digest() == simple.secondary().digest()
+
+
+@pytest.mark.only_backend("gpgsql")
+def test_standby_promoted(pair: Pair, replicated: World, tmp_path: Path) -> None:
+    """One that was behind: the longest way."""
+    world, edited = replicated, tmp_path / "edited"
+    pair.cut()
+    world.contract("first", "10.0.0.2")
+    world.commit()
+    world.apply(watch=False)
+    recorded = world.records()
+    pair.lose_primary()
+    pair.promote(world.zone)
+    edited.write_text(pair.followed(world, site="gcp"))
+    variables = {"ZONE": world.zone, "NEW_URL": pair.second.api_url, "EDITOR": f"cp {edited}"}
+    walk(world, "standby-promoted.md", **variables)
+    world.lab = pair.promoted
+
+    assert world.records() == recorded
+    assert [one.restore is not None for one in world.bodies() if isinstance(one, Intent)] == [False, False, True]
 
 
 def test_upgrade_and_way_back(served: World) -> None:
