@@ -120,7 +120,7 @@ def cap_refusals(
     if not counted or (percent and recorded.entries.has_at_least(-(-counted * 100 // percent))):
         return
     managed = len(recorded.entries)
-    if managed >= PERCENT_APPLIES_FROM and counted * 100 > percent * managed:
+    if managed >= PERCENT_APPLIES_FROM:
         share = counted * 100 // managed
         message = f"{counted} of {managed} managed RRsets ({share} %) would change, "
         message += f"policy.max_change_percent allows {percent} %"

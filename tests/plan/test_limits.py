@@ -165,7 +165,8 @@ def test_a_share_of_few_records_means_nothing() -> None:
 
 def test_a_share_of_many_records_does() -> None:
     made = plan(many(10, "10.0.0.1"), many(10, "10.0.0.2"), limits(max_change_percent=99))
-    assert guards(made) == ["max-change-percent"]
+    said = "10 of 10 managed RRsets (100 %) would change, policy.max_change_percent allows 99 %"
+    assert refused(made) == [("max-change-percent", said)]
 
 
 def test_creating_counts_against_no_cap() -> None:
