@@ -240,11 +240,11 @@ class BranchReader(ChainReader):
 
     def _spliced_pages(self) -> Mapping[str, bytes]:
         """The pages of a few new entries, made from those before."""
-        known, made = self.checkpoint.ledger.count, dict(self.checkpoint.pages)
+        known, made = self.checkpoint.ledger.count, self.checkpoint.pages
         if not made or len(self.entries) - known > _SPLICED:
             return {}
         for seq in range(known + 1, len(self.entries) + 1):
-            made |= pages_after(self.zone, self.entries, seq, made)
+            made = pages_after(self.zone, self.entries, seq, made)
         return made
 
     def _namespace(self, entry: Entry) -> str:

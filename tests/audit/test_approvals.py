@@ -198,11 +198,10 @@ def test_a_genesis_of_another_branch_is_a_problem() -> None:
 def test_what_main_never_was_at_may_be_refused_but_not_carried_out() -> None:
     merged, aside = merged_commit(info(1)), frozenset({commit(1)})
     message = f"main was never at commit {commit(1)[:12]}: a merge brought it there later"
-    problem = "not-on-main", message
+    problem = Problem("not-on-main", at(2), message)
     for write, expected in ((carried, [problem]), (unchanged, [problem]), (refused, [])):
         log = write(Paper.started(), 1, merged)
-        found = found_in(log, info(1), never_main=aside)
-        assert [(one.code, one.message) for one in found if one.code == "not-on-main"] == expected
+        assert found_in(log, info(1), never_main=aside) == expected
 
 
 def test_a_commit_that_no_entry_names_is_a_problem_once() -> None:
@@ -227,6 +226,13 @@ def test_a_commit_that_main_did_not_get_since_is_not_named() -> None:
     log = carried(Paper.started(), 1, merged_commit(info(1)), merged_commit(info(7)))
     message = f"changes[] names {commit(7)[:12]}, which main did not get since what was applied before"
     assert found_in(log, info(1)) == [Problem("not-on-main", at(2), message)]
+
+
+def test_what_an_entry_of_a_commit_that_is_not_here_names_is_not_on_main() -> None:
+    log = carried(Paper.started(), 99, NOBODY)
+    message = f"changes[] names {commit(1)[:12]}, which main did not get since what was applied before"
+    assert found_in(log, info(1)) == [Problem("not-on-main", at(2), message)]
+    assert people_of(log.entries[1], line(log, info(1))) == []  # there is nothing to hold its approvals against
 
 
 # --- and truly
@@ -312,7 +318,8 @@ class Clone:
     matches: bool | None = True
 
     def author(self, commit: str) -> str | None:
-        return self.author_of_head if commit == NAMED.head else None
+        assert commit == NAMED.head
+        return self.author_of_head
 
     def merge_matches(self, merged: str, head: str) -> bool | None:
         assert (merged, head) == (NAMED.commit, NAMED.head)

@@ -329,6 +329,7 @@ def test_the_zone_file_is_that_of_the_zone_that_the_newest_entry_is_about() -> N
     log.add(drift, edit=_edited(subject=Subject(ZONE, other.digest())))
     message = "not the zone that the newest entry is about"
     assert log.read().problems == (Problem("files", zone_path(ZONE), message),)
+    assert (log.read().log, log.read().entries) == (None, 4)
 
 
 @pytest.mark.parametrize("path", [LOG_PAGE, folder_page(ZONE, 1)])
@@ -532,9 +533,10 @@ def test_before_the_first_intent_the_zone_is_what_genesis_left(write: Callable[[
 
 def test_the_page_of_a_folder_that_is_full_is_made_anew_too() -> None:
     log = Paper.started()
-    for _ in range(101):
-        log.add(UNCHANGED)
     assert log.problems() == []
+    for count in range(2, 103):
+        log.add(UNCHANGED)
+        assert count not in (99, 100, 102) or log.problems() == []
     full, last = folder_page(ZONE, 1), folder_page(ZONE, 102)
     assert full != last
     log.files[full] = log.files[full].replace(b"unchanged", b"nothing")
