@@ -39,7 +39,7 @@ from hyops_gitops.plan.plan import Action, Change
 from hyops_gitops.plan.state import after_changes
 
 ZONE = "age.internal"
-_CLOSED = ServerAddress("127.0.0.1", 1)
+_CLOSED, _ALSO_CLOSED = ServerAddress("127.0.0.1", 1), ServerAddress("127.0.0.1", 2)
 _ANY = frozenset({0, 1, 3, 4})  # whether servers answer is not what is asked here
 _MIB = 1024 * 1024
 SHALLOW = "shallow, --depth=1"
@@ -63,7 +63,7 @@ class Site:
         """With a tree of so many endpoints, and the first apply of all."""
         primary, secondary = (
             LabServer("primary", "primary", _CLOSED, _CLOSED),
-            LabServer("ns1", "secondary", _CLOSED, _CLOSED),
+            LabServer("ns1", "secondary", _ALSO_CLOSED, _ALSO_CLOSED),
         )
         lab = Lab(ZONE, "gsqlite3", "none", primary, (secondary,), made_directory=False, directory=folder)
         tree = Tree(endpoints)

@@ -3,6 +3,7 @@
 import os
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -76,8 +77,8 @@ def _apply(trial: Trial, usage: Path, temporary: Path, number: int) -> _Usage:
 def _sum_up(trial: Trial, temporary: Path, done: int, figures: Sequence[_Usage], *, judged: bool) -> Hundred:
     world = trial.world
     remote = trial.scene.remote
-    problems = [f"{sum(one.exit != 0 for one in figures)} applies did not end with 0"]
-    problems = problems if any(one.exit for one in figures) else []
+    exits = Counter(one.exit for one in figures if one.exit)
+    problems = [f"{count} applies ended with {code}" for code, count in sorted(exits.items())]
     if judged:
         problems += [f"{fault.kind}: {fault.text}" for fault in trial.scene.faults()]
         for words in (("evidence", "verify"), ("audit",)):

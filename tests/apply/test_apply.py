@@ -101,6 +101,7 @@ def test_an_applier_aimed_at_the_secondary_is_refused_and_writes_nothing(world: 
     assert world.lab is not None
     world.apply()
     url = world.lab.secondaries[0].api_url
+    world.edit_authority('"site": "onprem"', '"site": "gcp"')  # in the failure domain, validation would find it
     world.edit_authority(f'"api_url": "{world.lab.primary.api_url}"', f'"api_url": "{url}"')
     world.environ["HYOPS_PRIMARY_URL"] = url
     world.commit("Wrong server")

@@ -107,6 +107,7 @@ def test_no_key(still: World) -> None:
 def test_a_secondary_in_place_of_the_primary(world: World) -> None:
     assert world.lab is not None
     url = world.lab.secondaries[0].api_url
+    world.edit_authority('"site": "onprem"', '"site": "gcp"')  # in the failure domain, validation would find it
     world.edit_authority(f'"api_url": "{world.lab.primary.api_url}"', f'"api_url": "{url}"')
     world.environ["HYOPS_PRIMARY_URL"] = url
     world.commit("Wrong server")
