@@ -23,6 +23,7 @@ from hyops_gitops.lab.lifecycle import start_lab, stop_lab
 from hyops_gitops.lab.model import Backend, Lab, LabServer, save_lab
 from hyops_gitops.lab.processes import StartedProcess, find_executable, is_running, spawn
 from hyops_gitops.lab.zones import api_answers, create_zone, served_serial, wait_until
+from tests.support.clone import write_key
 from tests.support.served_zone import PatientWriter
 from tests.support.world import World
 
@@ -32,6 +33,8 @@ _SETTINGS = {
     "allow-axfr-ips": "127.0.0.0/8",  # the witness's
 }
 _START_S = 30.0
+OPERATOR = "operator"  # who may break the glass, and the name of the key
+_SIGNERS = "authority/allowed_signers"
 _CAPS = {"max_replaces": 1000, "max_deletes": 1000, "max_change_percent": 100, "max_cutovers": 1000}
 
 
@@ -139,7 +142,13 @@ class Place:
         behind = replace(self.lab, primary=primary, secondaries=secondaries)
         convergence = {"timeout_s": 5, "require": ["primary", "secondaries"]}
         wanted = {**_CAPS, "convergence": convergence, "lease_s": 30, **policy}
-        world = World.make(directory, zone, behind, **wanted)  # type: ignore[arg-type]  # policy by name
+        world = World.make(directory, zone, behind, init=False, **wanted)  # type: ignore[arg-type]  # policy by name
+        write_key(world.key.with_name(OPERATOR))
+        public = " ".join(world.key.with_name(f"{OPERATOR}.pub").read_text().split()[:2])
+        signers = f'{world.read(_SIGNERS)}{OPERATOR}@tests namespaces="hyops-gitops-breakglass" {public}\n'
+        world.write(_SIGNERS, signers)
+        world.commit("An operator")
+        world.start_log()
         made = Scene(self, world, directory)
         self.proxy.answered = made.look
         try:

@@ -39,6 +39,7 @@ class Trial:
     ends: list[Callable[[], object]] = field(default_factory=list)  # what takes away what was put up for one run
     overridden: bool = False  # whether an audit has to point to an override
     said: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)  # that a fault found by itself
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)
@@ -52,7 +53,7 @@ class Trial:
     def start(self, *words: str, world: World | None = None, environ: Mapping[str, str] | None = None) -> Forked:
         """The program, in a process of its own."""
         place = world or self.world
-        group = 2 if words[0] in ("evidence", "keys") else 1
+        group = 2 if words[0] in ("evidence", "keys", "breakglass") else 1
         command = [*words[:group], "--repo", str(place.root), *words[group:]]
         return Forked(main, command, ROOT, {**place.environ, **(environ or {})})
 
@@ -95,6 +96,11 @@ class Trial:
         return sorted({name for name, _ in {*wanted, *ours} if wanted.get((name, "A")) != ours.get((name, "A"))})
 
     # --- faults
+
+    def expect(self, holds: bool, otherwise: str) -> None:
+        """Have a problem where something does not hold."""
+        if not holds:
+            self.problems.append(otherwise)
 
     def on_lift(self, undo: Callable[[], object]) -> None:
         self.lifts.append(undo)
@@ -174,13 +180,14 @@ def conduct(trial: Trial, step: str, fault: str, allowed: frozenset[int], run: C
 
 def _conduct(trial: Trial, step: str, fault: str, allowed: frozenset[int], run: Callable[[Trial], Ran]) -> Found:
     before = len(trial.scene.steps())
-    problems: list[str] = []
     trial.said.clear()
+    trial.problems.clear()
     trial.recovering, trial.recoverer, trial.overridden = [], None, False
     try:
         ran = run(trial)
     finally:
         trial.lift()
+    problems = list(trial.problems)
     wrong = exit_is_right(trial, ran, before, allowed)
     began, exits = time.monotonic(), []
     for attempt in range(TRIES):

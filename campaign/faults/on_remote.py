@@ -1,8 +1,12 @@
 """Faults of the remote that has the log."""
 
-from campaign.place import git
+import shutil
+
+from campaign.place import OPERATOR, git
 from campaign.trial import Trial
 from tests.support.world import Ran
+
+_SEGMENT_MARKS = ("intent-signing", "patching", "patched", "proving", "result-signing")
 
 
 def remote_gone(trial: Trial) -> Ran:
@@ -27,6 +31,26 @@ def remote_refuses(trial: Trial) -> Ran:
     counted = f"n=$(($(cat '{count}' 2>/dev/null || echo 0) + 1)); echo $n >'{count}'"
     _hook(trial, "pre-receive", f"{counted}; if {when}; then echo no >&2; exit 1; fi")
     return trial.apply()
+
+
+def glass_broken(trial: Trial) -> Ran:
+    """It is gone for longer: an operator makes the change without it, and it is reconciled afterwards."""
+    root = trial.world.root
+    key = {"HYOPS_SIGNING_KEY_FILE": str(trial.world.key.with_name(OPERATOR))}
+    words = ("breakglass", "apply", "--reason", "campaign", "--yes")
+    fault = trial.rng.choice([{}, {"RECOVERY_AT": trial.rng.choice(_SEGMENT_MARKS)}])
+    _remote_goes(trial)
+    ran = trial.run(*words, world=None, **key, **fault)
+    if ran.exit not in (0, 3, 4):
+        ran = trial.run(*words, world=None, **key)  # settles what is open
+    trial.lift()
+    for folder in sorted((root / "segments").glob("[0-9a-f]*")):
+        refused = trial.apply()
+        trial.expect(refused.exit == 3, f"apply ended with {refused.exit} while a segment is not in the log")
+        brought = trial.run("reconcile", str(folder))
+        trial.expect(brought.exit == 0, f"reconcile ended with {brought.exit}")
+    shutil.rmtree(root / "segments", ignore_errors=True)
+    return ran
 
 
 def remote_slow(trial: Trial) -> Ran:

@@ -57,6 +57,7 @@ FAULTS: Mapping[str, FaultKind] = {
     "serial moved by another writer": FaultKind(on_primary.serial_moved),
     "remote gone": FaultKind(on_remote.remote_gone, frozenset({4})),
     "remote gone after the intent": FaultKind(on_remote.remote_gone_later),
+    "remote gone, glass broken": FaultKind(on_remote.glass_broken, weight=3),
     "remote refuses": FaultKind(on_remote.remote_refuses),
     "remote slow": FaultKind(on_remote.remote_slow),
     "remote rewound": FaultKind(on_remote.remote_rewound, frozenset({3})),

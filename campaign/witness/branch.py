@@ -4,13 +4,14 @@ import hashlib
 import json
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from campaign.witness.zone import Difference, Key, Records, rdata
 
+SEGMENT_NUMBERS = 1000  # entry 3 of the segment that entry 12 imports is 12003 here
 _WRITES = ("create", "replace", "delete")
 
 
@@ -22,6 +23,7 @@ class Entry:
     type: str
     sha256: str
     predicate: dict[str, Any]
+    above: int = 0  # what its number, and those that it names, are counted from: of a segment not 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +41,28 @@ class Outcome:
 
 
 def read_entries(repository: Path, ref: str, zone: str) -> list[Entry]:
-    """Every entry of the branch, in order."""
-    folder = f"log/{zone}/"
+    """Every entry of the branch, in order; those of a break-glass segment ahead of the one that imports it."""
+    log = _entries_in(repository, ref, f"log/{zone}/")
+    return [entry for last in log for entry in (*_imported(repository, ref, last), last)]
+
+
+def _imported(repository: Path, ref: str, entry: Entry) -> list[Entry]:
+    if entry.type != "reconcile" or "zone" not in entry.predicate:  # one without is a review
+        return []
+    above = entry.seq * SEGMENT_NUMBERS
+    found = _entries_in(repository, ref, f"segments/{entry.predicate['segment']}/")
+    return [replace(each, seq=above + each.seq, above=above) for each in found]
+
+
+def _entries_in(repository: Path, ref: str, folder: str) -> list[Entry]:
     listed = _git(repository, "ls-tree", "-r", ref, folder).decode().splitlines()
     blobs = [line.split("\t")[0].split(" ")[2] for line in listed if line.endswith(".json")]
-    found = [_entry(data) for data in _contents(repository, blobs)]
-    return sorted(found, key=lambda entry: entry.seq)
+    return sorted((_entry(data) for data in _contents(repository, blobs)), key=lambda entry: entry.seq)
 
 
 def outcomes(entries: list[Entry]) -> list[Outcome]:
     """Every intent with its result, in order."""
-    results = {entry.predicate["intent"]["seq"]: entry for entry in entries if entry.type == "result"}
+    results = {entry.above + entry.predicate["intent"]["seq"]: entry for entry in entries if entry.type == "result"}
     return [_outcome(entry, results.get(entry.seq)) for entry in entries if entry.type == "intent"]
 
 

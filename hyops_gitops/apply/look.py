@@ -267,8 +267,9 @@ def judge_anchor(anchor: Anchor | None, log: Log) -> AnchorState:
     """
     if anchor == log.anchor:
         return "current"
-    if log.segment is not None:
-        return "breakglass"  # opening the segment has checked that it starts from what the zone names
+    if log.segment is not None:  # opening it has checked that it continues what the zone names
+        landed = log.open_intent is not None and log.open_intent.anchor == anchor
+        return "restored" if landed else "breakglass"  # until it is settled
     if anchor is None:
         return "restored"
     if any(isinstance(gap.body, Gap) and gap.body.anchor_sha256 == anchor.sha256 for gap in log.gaps):

@@ -80,6 +80,12 @@ class Segment:
         """What the zone's anchor names after it; None: nothing was applied."""
         return self.ledger.anchor
 
+    def explains(self, anchor: Anchor | None) -> bool:
+        """Whether the zone's anchor may be this one after it."""
+        opened = self.ledger.open_intent
+        landed = self.entries[opened - 1].anchor if opened else None  # perhaps
+        return anchor == (self.anchor or self.ref.base.anchor) or (anchor is not None and anchor == landed)
+
     def as_log(self, base: Log) -> Log:
         """The segment as a log that continues another."""
         state = base.state

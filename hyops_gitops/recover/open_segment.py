@@ -43,7 +43,7 @@ def choose_segment(anchor: Anchor | None, segments: Sequence[Segment], log: Log,
     """
     done = {body.segment for _, body in log.brought_in}
     unreconciled = [segment for segment in segments if segment.ref.id not in done]
-    matching = [segment for segment in unreconciled if (segment.anchor or segment.ref.base.anchor) == anchor]
+    matching = [segment for segment in unreconciled if segment.explains(anchor)]
     if matching:
         return max(matching, key=lambda segment: (segment.anchor is not None, segment.head.envelope.time))
     if anchor is not None and anchor.segment is not None and anchor != log.anchor:

@@ -24,6 +24,7 @@ from campaign.report import FORMAT
 from campaign.runs import Done, keep_result, plan_of, results, run
 from campaign.soak import soak
 from campaign.trial import Trial
+from campaign.witness.branch import SEGMENT_NUMBERS
 from campaign.witness.transfers import TICK_S, Watch
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.lab.model import BACKENDS, Backend
@@ -151,6 +152,15 @@ def test_a_soak_says_what_applies_take_and_leave(backend: Backend) -> None:
     assert (figures.applies, figures.problems, figures.temporary) == (3, (), 0)
     assert figures.entries == 1 + 2 * 3
     assert figures.memory_mib > 0
+
+
+def test_the_witness_reads_the_segments_of_an_operator(place: Place, tmp_path: Path) -> None:
+    with place.history(tmp_path / "history") as scene:
+        trial = Trial(scene, 0)
+        assert run(trial, 0, "move", NOTHING).survived
+        found = run(trial, 1, "move", "remote gone, glass broken")
+        assert found.problems == ()
+        assert [outcome.seq > SEGMENT_NUMBERS for outcome in scene.log()] == [False, True]
 
 
 def test_the_witness_is_a_program_of_its_own(place: Place, tmp_path: Path) -> None:
