@@ -24,7 +24,7 @@ from typing import Self
 from hyops_gitops.adapters.host import machine
 from hyops_gitops.adapters.host.machine import SystemClock
 from hyops_gitops.apply import carry_out, finish
-from hyops_gitops.apply.prepare import Prepared
+from hyops_gitops.apply.prepare import Preparation
 from hyops_gitops.apply.read_back import NOTHING_READ
 from hyops_gitops.apply.send import PatchOutcome
 from hyops_gitops.cli import wiring
@@ -94,7 +94,7 @@ class _Twice(MarkingWriter):
 def _without_intent() -> None:
     """Send the change, and write nothing."""
 
-    def carry(prepared: Prepared, *_: object) -> None:
+    def carry(prepared: Preparation, *_: object) -> None:
         writes = [change for change in prepared.plan.changes if change.writes]
         deletes = [change.key for change in writes if change.after is None]
         prepared.primary.patch(deletes, [change.after for change in writes if change.after is not None])

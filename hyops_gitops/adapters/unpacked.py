@@ -40,7 +40,7 @@ _SHOWN = 3
 
 
 @dataclass(frozen=True)
-class Unpacked:
+class UnpackedFolder:
     """One folder, seen from `root`, which holds `authority/`."""
 
     root: Path
@@ -122,7 +122,7 @@ class Unpacked:
 class UnpackedHistory:
     """The contracts' history as far as a folder has it. Meets `History`."""
 
-    def __init__(self, folder: Unpacked) -> None:
+    def __init__(self, folder: UnpackedFolder) -> None:
         self._folder = folder
 
     def resolve(self, revision: str) -> str:

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NoReturn
 
-from hyops_gitops.adapters.unpacked import Unpacked, read_files
+from hyops_gitops.adapters.unpacked import UnpackedFolder, read_files
 from hyops_gitops.core.errors import Refused, UsageError
 from hyops_gitops.recover.bundle import EVIDENCE_FOLDER
 
@@ -59,7 +59,7 @@ class FolderSnapshot:
 class UnpackedEvidence:
     """The log that a folder carries."""
 
-    def __init__(self, folder: Unpacked) -> None:
+    def __init__(self, folder: UnpackedFolder) -> None:
         self._folder = folder
 
     def recorded(self) -> FolderSnapshot:

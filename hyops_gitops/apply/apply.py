@@ -20,11 +20,11 @@ from typing import TypeVar
 from hyops_gitops.apply.carry_out import Stopwatch
 from hyops_gitops.apply.finish import carry_out_and_prove, receipt_of, with_late_proof
 from hyops_gitops.apply.late_proof import look_for_late_proof
-from hyops_gitops.apply.merged_commits import Attributed, attribute
-from hyops_gitops.apply.opening import ApplyRequest, Opened, commits_since, open_log
+from hyops_gitops.apply.merged_commits import AttributedCommit, attribute
+from hyops_gitops.apply.opening import ApplyBase, ApplyRequest, commits_since, open_log
 from hyops_gitops.apply.prepare import (
-    Checked,
-    Prepared,
+    ChosenCommits,
+    Preparation,
     check_commits,
     check_sites,
     look,
@@ -121,13 +121,13 @@ class _Apply:
 
     # --- what is recorded when nothing is sent
 
-    def _commits(self, opened: Opened) -> tuple[CommitInfo, ...]:
+    def _commits(self, opened: ApplyBase) -> tuple[CommitInfo, ...]:
         """The commits of this apply; their trailers lift guards from here on."""
         commits = commits_since(opened, self.workspace)
         self.request = replace(self.request, overrides=with_trailers(self.request.overrides, commits))
         return commits
 
-    def _checked(self, opened: Opened, commits: tuple[CommitInfo, ...]) -> Checked:
+    def _checked(self, opened: ApplyBase, commits: tuple[CommitInfo, ...]) -> ChosenCommits:
         """Check the commits; record a refusal where log and zone belong together."""
         people = attribute(commits, self.workspace.forge, self.workspace.on_event)
         try:
@@ -144,7 +144,7 @@ class _Apply:
             raise
 
     def _record_if_whole(
-        self, opened: Opened, people: tuple[Attributed, ...], refusals: tuple[RecordedRefusal, ...]
+        self, opened: ApplyBase, people: tuple[AttributedCommit, ...], refusals: tuple[RecordedRefusal, ...]
     ) -> None:
         try:
             look(opened, self.request, self.workspace)
@@ -155,14 +155,14 @@ class _Apply:
 
     def _refused(
         self,
-        opened: Opened,
+        opened: ApplyBase,
         merged: tuple[MergedCommit, ...],
         refusals: tuple[RecordedRefusal, ...],
         changes: tuple[Change, ...] = (),
     ) -> Log:
         return record_refusal(opened, merged, refusals, changes, self.request.overrides)
 
-    def _nothing(self, prepared: Prepared, log: Log) -> Receipt:
+    def _nothing(self, prepared: Preparation, log: Log) -> Receipt:
         """Record a merge that asks for nothing new, once, and late proof.
 
         While the change before is not proved, this run is not confirmed either.

@@ -1,6 +1,6 @@
 """Steps 7 to 11: intent, one PATCH, proof, result.
 
-Whether the change is right was decided before: it comes as a `Prepared`.
+Whether the change is right was decided before: it comes as a `Preparation`.
 """
 
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from dataclasses import field, replace
 from datetime import datetime
 
 from hyops_gitops.apply.opening import ApplyRequest
-from hyops_gitops.apply.prepare import Prepared
+from hyops_gitops.apply.prepare import Preparation
 from hyops_gitops.apply.probe import answering_badly, prove_services
 from hyops_gitops.apply.prove import converged, prove
 from hyops_gitops.apply.read_back import NOTHING_READ, ReadBack, believed
@@ -64,7 +64,7 @@ class IntentOutcome:
 
 
 def carry_out(
-    prepared: Prepared, log: Log, request: ApplyRequest, workspace: Workspace, watch: Stopwatch
+    prepared: Preparation, log: Log, request: ApplyRequest, workspace: Workspace, watch: Stopwatch
 ) -> IntentOutcome:
     """Steps 7 to 11.
 
@@ -98,7 +98,7 @@ def carry_out(
     return carried
 
 
-def _intent_of(prepared: Prepared, state: ManagedSet, process: Process) -> Intent:
+def _intent_of(prepared: Preparation, state: ManagedSet, process: Process) -> Intent:
     """The intent of a prepared change, which leads to this managed set."""
     plan, opened = prepared.plan, prepared.opened
     return Intent(
@@ -149,7 +149,7 @@ class _Proof:
     services: tuple[ServiceReport, ...] = field(default=())
 
 
-def _not_applied(prepared: Prepared, intended: Log, sent: PatchOutcome, workspace: Workspace) -> IntentOutcome:
+def _not_applied(prepared: Preparation, intended: Log, sent: PatchOutcome, workspace: Workspace) -> IntentOutcome:
     plan, serial = prepared.plan, prepared.serial
     after = ZoneDigests.of(plan.observed, intended.state, serial)
     result = result_of(intended.head, sent.outcome, after, sent.reason)
@@ -157,7 +157,9 @@ def _not_applied(prepared: Prepared, intended: Log, sent: PatchOutcome, workspac
     return IntentOutcome(result, intended, log, sent.reason, serial)
 
 
-def _prove(prepared: Prepared, intended: Log, accepted: _Accepted, watch_until: float, workspace: Workspace) -> _Proof:
+def _prove(
+    prepared: Preparation, intended: Log, accepted: _Accepted, watch_until: float, workspace: Workspace
+) -> _Proof:
     """Steps 9 and 10: servers, services through their names, caches."""
     plan, opened, lost = prepared.plan, prepared.opened, prepared.sites_lost
     moved = prepared.targets
@@ -190,7 +192,9 @@ def _prove(prepared: Prepared, intended: Log, accepted: _Accepted, watch_until: 
     return proof
 
 
-def _applied(prepared: Prepared, intended: Log, stored: _Stored, proof: _Proof, workspace: Workspace) -> IntentOutcome:
+def _applied(
+    prepared: Preparation, intended: Log, stored: _Stored, proof: _Proof, workspace: Workspace
+) -> IntentOutcome:
     plan, authority, lost = prepared.plan, prepared.opened.authority, prepared.sites_lost
     accepted, back = stored.accepted, stored.back
     if back.unread and not any(server.role != "resolver" and server.verdict == "converged" for server in proof.servers):
@@ -222,7 +226,7 @@ def _applied(prepared: Prepared, intended: Log, stored: _Stored, proof: _Proof, 
     return IntentOutcome(result, intended, log, serial=serial, back=back)
 
 
-def _serial_after(prepared: Prepared, stored: _Stored, workspace: Workspace) -> tuple[int | None, DigestSource]:
+def _serial_after(prepared: Preparation, stored: _Stored, workspace: Workspace) -> tuple[int | None, DigestSource]:
     """The serial now, and whether the zone was read for it.
 
     While the serial moved as one change moves it, and still is what our update made of it, no other writer is seen:
@@ -251,7 +255,7 @@ def _serial_after(prepared: Prepared, stored: _Stored, workspace: Workspace) -> 
     return serial, "read"
 
 
-def _look_at_serial(prepared: Prepared, workspace: Workspace) -> None:
+def _look_at_serial(prepared: Preparation, workspace: Workspace) -> None:
     """Warn where secondaries do not learn of this update."""
     before, zone = prepared.observation.header, prepared.plan.zone
     if forecast_serial(before, workspace.clock.now()).moves is not None:
@@ -269,7 +273,7 @@ def _look_at_serial(prepared: Prepared, workspace: Workspace) -> None:
 
 
 def _record(
-    prepared: Prepared, intended: Log, result: Result, zone: Zone, state: ManagedSet, workspace: Workspace
+    prepared: Preparation, intended: Log, result: Result, zone: Zone, state: ManagedSet, workspace: Workspace
 ) -> Log:
     """Append the result after entries written meanwhile; retry where the remote fails.
 

@@ -11,7 +11,7 @@ from hyops_gitops.apply.carry_out import IntentOutcome, Stopwatch, carry_out
 from hyops_gitops.apply.late_proof import LateProof
 from hyops_gitops.apply.opening import ApplyRequest
 from hyops_gitops.apply.prepare import (
-    Prepared,
+    Preparation,
     look,
     probe_targets,
     record_circumstances,
@@ -45,7 +45,7 @@ class RollBackOutcome:
     reason: str = ""  # why not
 
 
-def due(prepared: Prepared, carried: IntentOutcome, request: ApplyRequest) -> tuple[str, ...]:
+def due(prepared: Preparation, carried: IntentOutcome, request: ApplyRequest) -> tuple[str, ...]:
     """The names that have to be moved back."""
     policy = prepared.opened.authority.policy
     if policy.rollback == "off" or prepared.sites_lost or prepared.rollback_of is not None:
@@ -58,7 +58,7 @@ def due(prepared: Prepared, carried: IntentOutcome, request: ApplyRequest) -> tu
 
 def roll_back(
     names: Sequence[str],
-    forward: Prepared,
+    forward: Preparation,
     carried: IntentOutcome,
     request: ApplyRequest,
     workspace: Workspace,
@@ -82,8 +82,8 @@ def roll_back(
 
 
 def _prepare(
-    names: Sequence[str], forward: Prepared, carried: IntentOutcome, request: ApplyRequest, workspace: Workspace
-) -> Prepared | RollBackOutcome:
+    names: Sequence[str], forward: Preparation, carried: IntentOutcome, request: ApplyRequest, workspace: Workspace
+) -> Preparation | RollBackOutcome:
     opened = forward.opened.with_log(carried.log)
     seen = look(opened, request, workspace).at(carried.log, names)
     zone = seen.observation.zone
@@ -112,7 +112,7 @@ def _prepare(
         refused = tuple(map(recorded_refusal, plan.refusals))
         log = record_refusal(opened, (), refused, changes, ())
         return RollBackOutcome(tuple(names), log, reason=plan.refusals[0].message)
-    return Prepared(
+    return Preparation(
         opened=opened,
         primary=seen.primary,
         observation=seen.observation,
@@ -140,7 +140,7 @@ def _held(contract: Contract, seq: int) -> Held:
 
 
 def receipt_of(
-    prepared: Prepared, outcome: Outcome, log: Log, watch: Stopwatch, intended: Log | None = None
+    prepared: Preparation, outcome: Outcome, log: Log, watch: Stopwatch, intended: Log | None = None
 ) -> Receipt:
     """The receipt of any outcome."""
     return Receipt(
@@ -159,7 +159,7 @@ def receipt_of(
 
 
 def carry_out_and_prove(
-    prepared: Prepared, log: Log, request: ApplyRequest, workspace: Workspace, watch: Stopwatch
+    prepared: Preparation, log: Log, request: ApplyRequest, workspace: Workspace, watch: Stopwatch
 ) -> Receipt:
     """Steps 7 to 11; moves back services that surely do not answer.
 
@@ -200,7 +200,7 @@ def with_late_proof(receipt: Receipt, late: LateProof) -> Receipt:
     )
 
 
-def _who_caught_up(prepared: Prepared, carried: IntentOutcome) -> tuple[ServerReport, ...]:
+def _who_caught_up(prepared: Preparation, carried: IntentOutcome) -> tuple[ServerReport, ...]:
     """Servers that the apply before left behind, and that serve this one."""
     last = last_change(prepared.opened.log)
     late = {server.key for server in last.behind if server.role != "resolver"} if last else set()

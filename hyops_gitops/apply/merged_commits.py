@@ -20,7 +20,7 @@ from hyops_gitops.core.text import masked
 
 
 @dataclass(frozen=True, slots=True)
-class Attributed:
+class AttributedCommit:
     """One commit, and who stands behind it."""
 
     commit: CommitInfo
@@ -29,11 +29,11 @@ class Attributed:
     unanswered: str = ""  # why the forge did not answer, where it was asked
 
 
-def attribute(commits: Sequence[CommitInfo], forge: Forge | None, on_event: OnEvent) -> tuple[Attributed, ...]:
+def attribute(commits: Sequence[CommitInfo], forge: Forge | None, on_event: OnEvent) -> tuple[AttributedCommit, ...]:
     """Attribute each commit; a forge that fails once is not asked again."""
     if forge is None:
         return tuple(map(_by_commit, commits))
-    found: list[Attributed] = []
+    found: list[AttributedCommit] = []
     failure = ""
     for commit in commits:
         if not failure:
@@ -47,7 +47,7 @@ def attribute(commits: Sequence[CommitInfo], forge: Forge | None, on_event: OnEv
     return tuple(found)
 
 
-def mixed_change(people: Sequence[Attributed]) -> str | None:
+def mixed_change(people: Sequence[AttributedCommit]) -> str | None:
     """As `mixed_commits`, with the commits of one pull request taken together."""
     pulls = {
         attributed.commit.id: attributed.merged.pull_request for attributed in people if attributed.merged.pull_request
@@ -55,19 +55,19 @@ def mixed_change(people: Sequence[Attributed]) -> str | None:
     return mixed_commits([attributed.commit for attributed in people], pulls)
 
 
-def _by_commit(commit: CommitInfo) -> Attributed:
+def _by_commit(commit: CommitInfo) -> AttributedCommit:
     pushers = (Person(commit.merged_author),) if commit.merged_author else ()
-    return Attributed(commit, merged_commit(commit), pushers)
+    return AttributedCommit(commit, merged_commit(commit), pushers)
 
 
-def _by_forge(commit: CommitInfo, forge: Forge) -> Attributed:
+def _by_forge(commit: CommitInfo, forge: Forge) -> AttributedCommit:
     pull = forge.pull_request(commit.id)
     known = replace(merged_commit(commit), source=forge.name, approvals=())
     if pull is None:
         author = forge.author(commit.id)
         direct = replace(known, author=_masked(author) if author else known.author, bypass="direct-push")
-        return Attributed(commit, direct, (author,) if author else ())
-    return Attributed(commit, _of_pull_request(known, pull), pull.pushers)
+        return AttributedCommit(commit, direct, (author,) if author else ())
+    return AttributedCommit(commit, _of_pull_request(known, pull), pull.pushers)
 
 
 def _of_pull_request(known: MergedCommit, pull: PullRequest) -> MergedCommit:

@@ -96,7 +96,7 @@ class BranchRecorder:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class ApplyBase:
     """The base of an apply: a commit's contracts, and a log."""
 
     commit: str
@@ -110,7 +110,7 @@ class Opened:
     validate: Callable[[Log], Validation]  # the same contracts, given another log
 
     @classmethod
-    def of(cls, zone: ManagedZone, writer: Recorder, log: Log) -> "Opened":
+    def of(cls, zone: ManagedZone, writer: Recorder, log: Log) -> "ApplyBase":
         validation, override = zone.validated(log), zone.workspace.authority_override
         outside = override.content if override is not None else None
         rules = None if has_errors(validation.findings) else zone.workspace.rules
@@ -129,13 +129,13 @@ class Opened:
             validate=zone.validated,
         )
 
-    def with_log(self, log: Log) -> "Opened":
+    def with_log(self, log: Log) -> "ApplyBase":
         """The same, with the log gone on."""
         same = self.validation.about is None or log.ledger.recorded == self.log.ledger.recorded
         return replace(self, log=log, validation=self.validation if same else self.validate(log))
 
 
-def open_log(request: ApplyRequest, workspace: Workspace) -> Opened:
+def open_log(request: ApplyRequest, workspace: Workspace) -> ApplyBase:
     """Everything that has to hold before anything can be recorded. Writes nothing.
 
     Raises:
@@ -159,15 +159,15 @@ def open_log(request: ApplyRequest, workspace: Workspace) -> Opened:
     zone = revision.zone()
     writer = zone.entry_writer()
     workspace.on_event(Step(f"reading the signed log (branch {zone.authority.evidence.branch})"))
-    return Opened.of(zone, BranchRecorder(writer, zone), zone.newest(writer))
+    return ApplyBase.of(zone, BranchRecorder(writer, zone), zone.newest(writer))
 
 
-def commits_since(opened: Opened, workspace: Workspace) -> tuple[CommitInfo, ...]:
+def commits_since(opened: ApplyBase, workspace: Workspace) -> tuple[CommitInfo, ...]:
     """The first-parent commits to carry out, since the newest recorded or genesis."""
     return commits_after(opened.log, opened.commit, workspace.history)
 
 
-def read_recorded(opened: Opened, workspace: Workspace) -> LastRecordedTree | None:
+def read_recorded(opened: ApplyBase, workspace: Workspace) -> LastRecordedTree | None:
     """The tree recorded last; None before the first apply.
 
     Raises:
@@ -187,7 +187,9 @@ def read_recorded(opened: Opened, workspace: Workspace) -> LastRecordedTree | No
     return read_past(tree, opened.validation, workspace.read, workspace.check)
 
 
-def check_history(opened: Opened, past: LastRecordedTree | None, request: ApplyRequest, workspace: Workspace) -> None:
+def check_history(
+    opened: ApplyBase, past: LastRecordedTree | None, request: ApplyRequest, workspace: Workspace
+) -> None:
     """Check that the commit descends from the one recorded last.
 
     Raises:
@@ -206,7 +208,7 @@ def check_history(opened: Opened, past: LastRecordedTree | None, request: ApplyR
     workspace.on_event(Warned(f"applying {opened.commit[:12]}, which does not descend from {recorded[:12]}"))
 
 
-def check_signers(opened: Opened, past: LastRecordedTree | None, workspace: Workspace) -> None:
+def check_signers(opened: ApplyBase, past: LastRecordedTree | None, workspace: Workspace) -> None:
     """Check that the signers only grew since the commit recorded last.
 
     Raises:
@@ -223,7 +225,7 @@ def check_signers(opened: Opened, past: LastRecordedTree | None, workspace: Work
         raise FindingsError(findings)
 
 
-def authority_change(opened: Opened, past: LastRecordedTree | None) -> AuthorityChange | None:
+def authority_change(opened: ApplyBase, past: LastRecordedTree | None) -> AuthorityChange | None:
     """The changes under authority/ since the commit recorded last."""
     if past is None:
         return None

@@ -14,10 +14,10 @@ from hyops_gitops.apply.look import (
     observe_markers,
     observe_names,
 )
-from hyops_gitops.apply.merged_commits import Attributed, mixed_change
+from hyops_gitops.apply.merged_commits import AttributedCommit, mixed_change
 from hyops_gitops.apply.opening import (
+    ApplyBase,
     ApplyRequest,
-    Opened,
     authority_change,
     check_history,
     check_signers,
@@ -50,7 +50,7 @@ from hyops_gitops.core.people import MergedCommit, missing_approval
 from hyops_gitops.core.readiness import Candidate, ReadinessReport
 from hyops_gitops.core.text import counted, masked
 from hyops_gitops.core.zone import Key, RRset, Zone
-from hyops_gitops.log.admin_entries import Gap, Missing
+from hyops_gitops.log.admin_entries import Gap, MissingEntries
 from hyops_gitops.log.entries import AuthorityChange, ZoneDrift
 from hyops_gitops.log.holds import held_contracts, moves_of
 from hyops_gitops.log.log import Log
@@ -64,10 +64,10 @@ _GUARD = "separation-of-duties"
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class Preparation:
     """Everything known when the plan is made and nothing is written."""
 
-    opened: Opened
+    opened: ApplyBase
     primary: ZoneWriter
     observation: Observation
     plan: Plan
@@ -103,18 +103,18 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SeenPrimary:
     """The primary and what it shows."""
 
     primary: ZoneWriter
     observation: Observation
 
-    def at(self, log: Log, names: Collection[str]) -> "Seen":
+    def at(self, log: Log, names: Collection[str]) -> "SeenPrimary":
         """With these names read by now."""
         return replace(self, observation=observe_names(self.observation, self.primary, log, names))
 
 
-def check_sites(opened: Opened, request: ApplyRequest) -> None:
+def check_sites(opened: ApplyBase, request: ApplyRequest) -> None:
     """Check that the sites declared lost exist.
 
     Raises:
@@ -130,7 +130,7 @@ def check_sites(opened: Opened, request: ApplyRequest) -> None:
             )
 
 
-def look(opened: Opened, request: ApplyRequest, workspace: Workspace) -> Seen:
+def look(opened: ApplyBase, request: ApplyRequest, workspace: Workspace) -> SeenPrimary:
     """Read the zone, and check that it belongs to the log.
 
     Where header and markers are as the log recorded them the rest is taken from the log, until `Seen.at` reads it.
@@ -155,11 +155,11 @@ def look(opened: Opened, request: ApplyRequest, workspace: Workspace) -> Seen:
         refusal = anchor_refusal(observation, log, Limits.of(authority.policy), request.overrides)
         if refusal is not None:
             raise refusal
-    return Seen(primary, observation)
+    return SeenPrimary(primary, observation)
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class ChosenCommits:
     """The commits to carry out, and the contracts to leave alone."""
 
     past: LastRecordedTree | None
@@ -168,8 +168,8 @@ class Checked:
 
 
 def check_commits(
-    opened: Opened, people: tuple[Attributed, ...], request: ApplyRequest, workspace: Workspace
-) -> Checked:
+    opened: ApplyBase, people: tuple[AttributedCommit, ...], request: ApplyRequest, workspace: Workspace
+) -> ChosenCommits:
     """Check that these commits may be applied. Asks no server.
 
     Raises:
@@ -188,10 +188,12 @@ def check_commits(
     found = sort_findings(opened.validation, past)
     if found.blocking:
         raise FindingsError(found.blocking)
-    return Checked(past, found, tuple(attributed.merged for attributed in people))
+    return ChosenCommits(past, found, tuple(attributed.merged for attributed in people))
 
 
-def prepare(opened: Opened, checked: Checked, seen: Seen, request: ApplyRequest, workspace: Workspace) -> Prepared:
+def prepare(
+    opened: ApplyBase, checked: ChosenCommits, seen: SeenPrimary, request: ApplyRequest, workspace: Workspace
+) -> Preparation:
     """Plan, and probe the targets that endpoints are to move to.
 
     Raises:
@@ -229,7 +231,7 @@ def prepare(opened: Opened, checked: Checked, seen: Seen, request: ApplyRequest,
     plan = replace(plan, refusals=(*plan.refusals, *hidden))
     wanted = candidates(plan.changes, opened.validation.contract)
     readiness = probe_targets(wanted, opened.authority, limits, plan.expected_zone(), workspace)
-    return Prepared(
+    return Preparation(
         opened=opened,
         primary=seen.primary,
         observation=observation,
@@ -246,7 +248,7 @@ def prepare(opened: Opened, checked: Checked, seen: Seen, request: ApplyRequest,
 
 
 def _check_damage(
-    opened: Opened, observation: Observation, limits: Limits, request: ApplyRequest, workspace: Workspace
+    opened: ApplyBase, observation: Observation, limits: Limits, request: ApplyRequest, workspace: Workspace
 ) -> None:
     """Refuse to build on rows that contradict each other.
 
@@ -278,7 +280,7 @@ def probe_targets(
     )
 
 
-def _check_separation(limits: Limits, people: tuple[Attributed, ...], request: ApplyRequest) -> None:
+def _check_separation(limits: Limits, people: tuple[AttributedCommit, ...], request: ApplyRequest) -> None:
     """Check that a second person approved each commit, by the policy.
 
     Raises:
@@ -303,10 +305,10 @@ def _gap(observation: Observation, log: Log, request: ApplyRequest) -> Gap | Non
         return None
     override = find_override(request.overrides, "log-gap")
     reason = masked(override.reason) if override else ""
-    return Gap(reason, Missing(log.head.seq + 1, observation.anchor.seq), observation.anchor.sha256)
+    return Gap(reason, MissingEntries(log.head.seq + 1, observation.anchor.seq), observation.anchor.sha256)
 
 
-def record_circumstances(prepared: Prepared) -> Log:
+def record_circumstances(prepared: Preparation) -> Log:
     """Append what precedes the intent: a gap, a changed authority, drift.
 
     Raises:

@@ -5,7 +5,13 @@ from dataclasses import replace
 
 from hyops_gitops.core.contract import Contract
 from hyops_gitops.core.dataclass import dataclass
-from hyops_gitops.core.declaration import COMMIT_TRAILER, TrailerProblem, Untaken, read_trailers, without_repeated
+from hyops_gitops.core.declaration import (
+    COMMIT_TRAILER,
+    TrailerProblem,
+    UntakenTrailer,
+    read_trailers,
+    without_repeated,
+)
 from hyops_gitops.core.document import DocumentReader, SchemaChecker
 from hyops_gitops.core.errors import OutsideFailure, Refused, UsageError
 from hyops_gitops.core.events import OnEvent, Warned
@@ -298,7 +304,7 @@ def _problems(commits: Sequence[CommitInfo]) -> list[TrailerProblem]:
     return [*(problem for commit in commits for problem in read_trailers(commit.trailers).problems), *lost]
 
 
-def _lines_without_repetition(commits: Sequence[CommitInfo]) -> tuple[Untaken, ...]:
+def _lines_without_repetition(commits: Sequence[CommitInfo]) -> tuple[UntakenTrailer, ...]:
     taken = [trailer for commit in commits for trailer in commit.trailers]
     return without_repeated((line for commit in commits for line in commit.untaken), taken)
 

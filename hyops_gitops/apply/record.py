@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from hyops_gitops.apply.opening import Opened
+from hyops_gitops.apply.opening import ApplyBase
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.guards import Override
 from hyops_gitops.core.people import MergedCommit
@@ -50,7 +50,7 @@ def recorded_overrides(overrides: Sequence[Override]) -> tuple[Override, ...]:
 
 
 def record_refusal(
-    opened: Opened,
+    opened: ApplyBase,
     merged: tuple[MergedCommit, ...],
     refusals: tuple[RecordedRefusal, ...],
     changes: tuple[Change, ...],

@@ -7,8 +7,8 @@ declares it. Settling makes the server itself refuse the PATCH from then on, or 
 
 from dataclasses import replace
 
-from hyops_gitops.apply.opening import ApplyRequest, Opened
-from hyops_gitops.apply.prepare import Seen, look
+from hyops_gitops.apply.opening import ApplyBase, ApplyRequest
+from hyops_gitops.apply.prepare import SeenPrimary, look
 from hyops_gitops.apply.prove import converged, prove
 from hyops_gitops.apply.read_back import read_landed
 from hyops_gitops.apply.record import result_of
@@ -34,7 +34,9 @@ _LOOK_EVERY_S = 1.0
 _SETTLE_PAUSES_S = (0.0, 0.2, 0.8)  # gsqlite3 answers 500 while another writer is at it
 
 
-def without_open_intent(opened: Opened, request: ApplyRequest, workspace: Workspace) -> tuple[Opened, Seen]:
+def without_open_intent(
+    opened: ApplyBase, request: ApplyRequest, workspace: Workspace
+) -> tuple[ApplyBase, SeenPrimary]:
     """Wait for or settle an open intent; the log and zone then.
 
     The zone is looked at first: nothing may be settled on a server that is not writable, or whose anchor is of another
@@ -51,7 +53,9 @@ def without_open_intent(opened: Opened, request: ApplyRequest, workspace: Worksp
     return opened, look(opened, request, workspace)
 
 
-def settle_open_intent(opened: Opened, primary: ZoneWriter, request: ApplyRequest, workspace: Workspace) -> Opened:
+def settle_open_intent(
+    opened: ApplyBase, primary: ZoneWriter, request: ApplyRequest, workspace: Workspace
+) -> ApplyBase:
     """Wait for a writer at work; settle for one that is gone.
 
     Raises:
@@ -70,7 +74,7 @@ def settle_open_intent(opened: Opened, primary: ZoneWriter, request: ApplyReques
     return opened
 
 
-def settle_intent(opened: Opened, primary: ZoneWriter, entry: Entry, intent: Intent, workspace: Workspace) -> Log:
+def settle_intent(opened: ApplyBase, primary: ZoneWriter, entry: Entry, intent: Intent, workspace: Workspace) -> Log:
     """Settle a dead writer's update for good, and record its outcome."""
     workspace.on_event(Step(f"settling intent {entry.seq}, whose writer is gone"))
     landed = _settled(primary, Update.of(opened.log, entry), workspace)
@@ -130,7 +134,7 @@ def _settled(primary: ZoneWriter, update: Update, workspace: Workspace) -> bool:
     )
 
 
-def _record_landed(opened: Opened, entry: Entry, intent: Intent, primary: ZoneWriter, workspace: Workspace) -> Log:
+def _record_landed(opened: ApplyBase, entry: Entry, intent: Intent, primary: ZoneWriter, workspace: Workspace) -> Log:
     log, authority = opened.log, opened.authority
     zone = zone_after_intent(log.observed, intent)
     state = after_changes(log.state, intent.changes, placed(intent.holds, log.numbered(entry.seq)))
@@ -180,7 +184,7 @@ def _is_gone(entry: Entry, intent: Intent, request: ApplyRequest, workspace: Wor
     )
 
 
-def _wait(opened: Opened, primary: ZoneWriter, entry: Entry, intent: Intent, workspace: Workspace) -> Opened:
+def _wait(opened: ApplyBase, primary: ZoneWriter, entry: Entry, intent: Intent, workspace: Workspace) -> ApplyBase:
     """Watch the head until it moves or its writer must be gone."""
     workspace.on_event(Step(f"waiting for intent {entry.seq} by {entry.envelope.principal} to get its result"))
     began = workspace.clock.monotonic()

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from hyops_gitops.apply.look import check_protocol
-from hyops_gitops.apply.prepare import Prepared
+from hyops_gitops.apply.prepare import Preparation
 from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import OutsideFailure, Refused, ReplyLost, ServerRefused, Unconfirmed
 from hyops_gitops.core.markers import (
@@ -262,7 +262,7 @@ def _held(seen: tuple[RRset, ...], zone: str) -> RRset:
 class LastLook:
     """Step 8's last look: whether intent and zone are as planned."""
 
-    prepared: Prepared
+    prepared: Preparation
     intended: Log
     clock: Clock
     started: float
@@ -303,7 +303,7 @@ class LastLook:
         return f"changed by somebody else since the plan: {', '.join(changed)}"  # verbatim: a reason in the log
 
 
-def update_of(prepared: Prepared, log: Log, intended: Log, now: datetime) -> Update:
+def update_of(prepared: Preparation, log: Log, intended: Log, now: datetime) -> Update:
     """The one PATCH: markers, deletes, replaces and anchor; expired markers go."""
     zone, entry = prepared.plan.zone, intended.head
     deletes, replaces = prepared.deletes, prepared.replaces

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from hyops_gitops.apply.prepare import Prepared
+from hyops_gitops.apply.prepare import Preparation
 from hyops_gitops.cli.cutover import SiteOptions
 from hyops_gitops.cli.options import on_workspace, taking
 from hyops_gitops.cli.output import confirm, note, require_terminal, tell
@@ -111,7 +111,7 @@ def _run(workspace: LocalWorkspace, wanted: BreakGlassCommand, options: dict[str
     own = run_request(_texts(options["override_texts"]), recover if isinstance(recover, int) else None)
     request = BreakglassRequest(replace(own, sites_lost=declared.sites_lost), declared, str(options["witness"] or ""))
 
-    def agree(prepared: Prepared, chosen: ChosenMoves) -> None:
+    def agree(prepared: Preparation, chosen: ChosenMoves) -> None:
         opened = prepared.opened
         primary = opened.authority.primary.api.url
         note(steps_text(opened.log, prepared.plan, opened.commit, primary, chosen.skipped))

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from hyops_gitops.adapters.unpacked import Unpacked
+    from hyops_gitops.adapters.unpacked import UnpackedFolder
     from hyops_gitops.adapters.yaml.edit import TextWriter
     from hyops_gitops.apply.opening import ApplyRequest
     from hyops_gitops.audit.commits import AuditGit
@@ -150,7 +150,7 @@ class LocalWorkspace(Workspace):
         self._git = Git(root, say=lambda text: self.on_event(Step(text)))
 
     @cached_property
-    def _unpacked(self) -> Unpacked | None:
+    def _unpacked(self) -> UnpackedFolder | None:
         """The folder without git; None: a clone."""
         return _unpacked(self.root) if is_unpacked(self.root) else None
 
@@ -357,11 +357,11 @@ class LocalWorkspace(Workspace):
         return str(self.root / api.ca_file) if api.ca_file else None
 
 
-def _unpacked(root: Path) -> Unpacked:
+def _unpacked(root: Path) -> UnpackedFolder:
     """A folder without git; warns if its commit cannot be verified."""
-    from hyops_gitops.adapters.unpacked import Unpacked
+    from hyops_gitops.adapters.unpacked import UnpackedFolder
 
-    found = Unpacked(root)
+    found = UnpackedFolder(root)
     if found.is_unattested:
         taken = f"commit {found.commit} is taken from {ARCHIVE_MARK}; edits since cannot be detected"
         note(f"warning: this folder is not a clone: {taken}")

@@ -80,7 +80,7 @@ class Trailer(JsonObject):
 
 
 @dataclass(frozen=True, slots=True)
-class Untaken(JsonObject):
+class UntakenTrailer(JsonObject):
     """A line that looks like a trailer where git reads none."""
 
     commit: str
@@ -145,7 +145,7 @@ def read_trailers(trailers: Iterable[Trailer]) -> TrailerReading:
     return TrailerReading(declaration, tuple(overrides), tuple(problems))
 
 
-def untaken_lines(commit: str, message: str, taken: Iterable[Trailer]) -> tuple[Untaken, ...]:
+def untaken_lines(commit: str, message: str, taken: Iterable[Trailer]) -> tuple[UntakenTrailer, ...]:
     """The lines that only look like our trailers."""
     if PREFIX[:-1] not in message.lower():
         return ()
@@ -154,17 +154,17 @@ def untaken_lines(commit: str, message: str, taken: Iterable[Trailer]) -> tuple[
     return tuple(dict.fromkeys(found))
 
 
-def without_repeated(untaken: Iterable[Untaken], taken: Iterable[Trailer]) -> tuple[Untaken, ...]:
+def without_repeated(untaken: Iterable[UntakenTrailer], taken: Iterable[Trailer]) -> tuple[UntakenTrailer, ...]:
     """Of these lines, those that no trailer says."""
     read = {_meaning(trailer) for trailer in taken}
     return tuple(line for line in untaken if _meaning(line) not in read)
 
 
-def _meaning(line: Trailer | Untaken) -> tuple[str, str]:
+def _meaning(line: Trailer | UntakenTrailer) -> tuple[str, str]:
     return line.key.lower(), " ".join(line.value.split())
 
 
-def _lines_like_trailers(commit: str, message: str) -> Iterator[Untaken]:
+def _lines_like_trailers(commit: str, message: str) -> Iterator[UntakenTrailer]:
     lines = message.split("\n")
     fenced = False
     for number, line in enumerate(lines):
@@ -181,7 +181,7 @@ def _lines_like_trailers(commit: str, message: str) -> Iterator[Untaken]:
                 break
             value = f"{value} {following.strip()}"
         exact = key in KEYS and colon == ":" and not match["lead"]
-        yield Untaken(commit, match["key"], value.strip(), fenced or not exact)
+        yield UntakenTrailer(commit, match["key"], value.strip(), fenced or not exact)
 
 
 class _Wrong(Exception):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from hyops_gitops.core.codec import JsonObject
 from hyops_gitops.core.dataclass import dataclass
-from hyops_gitops.core.declaration import Trailer, Untaken
+from hyops_gitops.core.declaration import Trailer, UntakenTrailer
 from hyops_gitops.core.fields import ALWAYS
 from hyops_gitops.core.zone import RRset
 
@@ -122,7 +122,7 @@ class CommitInfo(JsonObject):
     merged_head: str | None = None  # the head of what a merge brings in
     merged_author: str | None = None  # the name of the author of that commit
     trailers: Annotated[tuple[Trailer, ...], ALWAYS] = ()  # `Hyops-` ones, of what it merges too; its own last
-    untaken: tuple[Untaken, ...] = ()  # lines of the same commits that look like such trailers and are none
+    untaken: tuple[UntakenTrailer, ...] = ()  # lines of the same commits that look like such trailers and are none
     taken_back: tuple[str, ...] = ()  # of the changed paths: those that a later commit left as they were applied
     arrived_with: str | None = None  # the merge that brought it to main by fast-forward; main did not stop at it
     joined: str | None = None  # the other parent of a merge that brings in nothing by it: main, or what main had
@@ -130,7 +130,7 @@ class CommitInfo(JsonObject):
 
 
 @dataclass(frozen=True, slots=True)
-class Verified:
+class VerifiedCommit:
     """A verified commit of the evidence branch, and its conditions."""
 
     zone: str

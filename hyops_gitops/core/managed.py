@@ -29,7 +29,7 @@ _ENTRY = re.compile("[0-9]{1,16}")  # number of an entry; int() refuses thousand
 
 
 @dataclass(frozen=True, slots=True)
-class Managed:
+class ManagedRRset:
     """One RRset and the contract that asks, or asked, for it."""
 
     rrset: RRset
@@ -37,25 +37,25 @@ class Managed:
     held: int | None = None  # the intent that moved the name away from its contract, and had it held there
 
 
-class ManagedLines(LineMap[Managed]):
+class ManagedLines(LineMap[ManagedRRset]):
     """Managed RRsets as the lines of the file form."""
 
     __slots__ = ()
 
     @staticmethod
-    def write(value: Managed) -> Iterator[str]:
+    def write(value: ManagedRRset) -> Iterator[str]:
         """One line per record, with its origin."""
         held = "" if value.held is None else f"{_HELD}{value.held}"
         return (f"{line}{_SEPARATOR}{value.contract}{held}" for line in value.rrset.lines())
 
     @staticmethod
-    def read(key: Key, lines: list[str]) -> Managed:
+    def read(key: Key, lines: list[str]) -> ManagedRRset:
         """The RRset with these records, and its origin."""
         rows = [line.partition(_SEPARATOR) for line in lines]
         return _managed(RRsetLines.read(key, [record for record, _, _ in rows]), rows[0][2])
 
     @staticmethod
-    def has_more(value: Managed) -> bool:
+    def has_more(value: ManagedRRset) -> bool:
         """Whether it has records that are not served, or listed twice."""
         return RRsetLines.has_more(value.rrset)
 
@@ -75,7 +75,7 @@ class ManagedSet:
     _zones: list[Zone] = field(default_factory=list, init=False, repr=False, compare=False)  # `zone`, once it was made
 
     @classmethod
-    def of(cls, apex: str, entries: Iterable[Managed]) -> "ManagedSet":
+    def of(cls, apex: str, entries: Iterable[ManagedRRset]) -> "ManagedSet":
         """A managed set from its members."""
         return cls(apex, ManagedLines({entry.rrset.key: entry for entry in entries}))
 
@@ -109,7 +109,7 @@ class ManagedSet:
         names = sorted({name for name, _ in self.entries.holding(_HELD)})
         return {name: number for name in names if (number := self.held_by(name))}
 
-    def of_contract(self, path: str) -> tuple[Managed, ...]:
+    def of_contract(self, path: str) -> tuple[ManagedRRset, ...]:
         """What a contract asks, or asked, for."""
         found = (self.entries[key] for key in self.entries.holding(f"{_SEPARATOR}{path}"))
         return tuple(entry for entry in found if entry.contract == path)
@@ -118,7 +118,7 @@ class ManagedSet:
         """Every owner name we manage."""
         return self.entries.names()
 
-    def with_entries(self, entries: Mapping[Key, Managed | None]) -> "ManagedSet":
+    def with_entries(self, entries: Mapping[Key, ManagedRRset | None]) -> "ManagedSet":
         """This set with these entries instead; None: without one."""
         changed = ManagedSet(self.apex, self.entries.replaced(entries))
         if self._zones and self.entries.canonical is not None and changed.entries.canonical is not None:
@@ -172,8 +172,8 @@ def _keys(name: str) -> tuple[Key, ...]:
     return tuple((name, rrtype) for rrtype in OWN_TYPES)
 
 
-def _managed(rrset: RRset, origin: str) -> Managed:
+def _managed(rrset: RRset, origin: str) -> ManagedRRset:
     contract, marked, held = origin.partition(_HELD)
     if marked and not _ENTRY.fullmatch(held):
         raise InvalidData(f"{rrset.name} is held by {held!r}, expected the number of an entry", code="bad-zone-file")
-    return Managed(rrset, contract, int(held) if marked else None)
+    return ManagedRRset(rrset, contract, int(held) if marked else None)

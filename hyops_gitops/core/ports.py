@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from hyops_gitops.core.exchange import BranchRules, CommitInfo, Verified
+from hyops_gitops.core.exchange import BranchRules, CommitInfo, VerifiedCommit
 from hyops_gitops.core.people import Person, PullRequest
 from hyops_gitops.core.tree import SourceTree
 
@@ -204,10 +204,10 @@ class EvidenceSnapshot(Protocol):
 class VerifiedMark(Protocol):
     """Remembers how far a clone's log was verified; it may forget."""
 
-    def read(self) -> Verified | None:
+    def read(self) -> VerifiedCommit | None:
         """The last verification."""
 
-    def write(self, verified: Verified) -> None:
+    def write(self, verified: VerifiedCommit) -> None:
         """Remember this instead."""
 
 

@@ -267,14 +267,14 @@ FOLLOWS_THE_WEEK = frozenset({"INCREMENT-WEEKS", "INCEPTION-EPOCH", "INCEPTION-I
 
 
 @dataclass(frozen=True, slots=True)
-class WronglySigned:
+class SigningProblem:
     """A signing problem, and its remedy."""
 
     message: str
     hint: str
 
 
-def wrongly_signed(header: ZoneHeader, zone: str, *, transferred: bool) -> WronglySigned | None:
+def wrongly_signed(header: ZoneHeader, zone: str, *, transferred: bool) -> SigningProblem | None:
     """The reason why a new record would be served wrongly, if any.
 
     Args:
@@ -288,7 +288,7 @@ def wrongly_signed(header: ZoneHeader, zone: str, *, transferred: bool) -> Wrong
     if signing.presigned:
         return presigned(zone)
     if transferred and header.nsec3narrow:
-        return WronglySigned(
+        return SigningProblem(
             f"{zone} is signed with NSEC3 in narrow mode, which PowerDNS does not transfer: no secondary gets a change",
             f"pdnsutil set-nsec3 {zone} '1 0 0 -' (without `narrow`), then pdnsutil rectify-zone {zone}",
         )
@@ -296,21 +296,21 @@ def wrongly_signed(header: ZoneHeader, zone: str, *, transferred: bool) -> Wrong
         return None
     hint = f"pdnsutil set-meta {zone} API-RECTIFY 1, then pdnsutil rectify-zone {zone}"
     if signing.rectified is None:
-        return WronglySigned(
+        return SigningProblem(
             f"{zone} is signed and its api_rectify is not set; what the server does by default (default-api-rectify) "
             "is not shown to this key: without it validating resolvers answer SERVFAIL or NXDOMAIN for what is written",
             hint,
         )
-    return WronglySigned(
+    return SigningProblem(
         f"{zone} is signed and not rectified after a write by the API (api_rectify, default-api-rectify): validating "
         "resolvers answer SERVFAIL or NXDOMAIN for what is written",
         hint,
     )
 
 
-def presigned(zone: str) -> WronglySigned:
+def presigned(zone: str) -> SigningProblem:
     """The problem of a zone that another signer has signed."""
-    return WronglySigned(
+    return SigningProblem(
         f"{zone} is presigned: PowerDNS signs nothing in it, so a record written by the API has no signature and "
         "validating resolvers answer SERVFAIL",
         f"write where the zone is signed; or let PowerDNS sign it: pdnsutil unset-presigned {zone}, pdnsutil "

@@ -53,7 +53,7 @@ class Genesis(JsonObject):
 
 
 @dataclass(frozen=True, slots=True)
-class Compromised(JsonObject):
+class StolenKey(JsonObject):
     """A stolen key: nothing it signed after this entry counts."""
 
     key: str  # type and base64
@@ -67,11 +67,11 @@ class TrustChange(JsonObject):
     commit: Commit  # whose authority/allowed_signers lists them
     trust: tuple[TrustedKey, ...]  # keys trusted from the next entry on
     retire: tuple[TrustedKey, ...]  # keys that count no longer
-    compromised: tuple[Compromised, ...]  # stolen keys
+    compromised: tuple[StolenKey, ...]  # stolen keys
     reason: Words  # why
 
 
-class Missing(NamedTuple):
+class MissingEntries(NamedTuple):
     """Numbers of entries."""
 
     first: Seq  # the first
@@ -85,7 +85,7 @@ class Gap(JsonObject):
     KEYWORDS: ClassVar = Keywords.of(oneOf=[{"required": ["missing", "anchor"]}, {"required": ["acknowledges"]}])
 
     reason: Words  # why
-    missing: Missing | None = None  # the numbers that the zone's anchor proves to have existed
+    missing: MissingEntries | None = None  # the numbers that the zone's anchor proves to have existed
     anchor_sha256: Annotated[Sha256 | None, At("anchor")] = None  # the intent that the zone's anchor names
     acknowledges: Seq | None = None  # the gap entry that was looked into
 

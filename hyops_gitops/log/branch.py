@@ -11,7 +11,7 @@ from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import InvalidData, Refused
-from hyops_gitops.core.exchange import Verified
+from hyops_gitops.core.exchange import VerifiedCommit
 from hyops_gitops.core.managed import ManagedLines, ManagedSet
 from hyops_gitops.core.ports import EvidenceSnapshot, EvidenceStore, VerifiedMark, Verifier
 from hyops_gitops.core.signers import SignerLine, SignerSet, parse_allowed_signers
@@ -201,12 +201,14 @@ def read_since(
         return None
     checked = reading.log.observed.rrsets.canonical is not None and reading.log.state.entries.canonical is not None
     if checked and (checkpoint is None or last is None or last.commit != snapshot.commit):
-        mark.write(Verified(authority.zone, snapshot.commit, genesis, signers.sha256, reading.log.ledger.to_json()))
+        mark.write(
+            VerifiedCommit(authority.zone, snapshot.commit, genesis, signers.sha256, reading.log.ledger.to_json())
+        )
     return reading
 
 
 def _checkpoint(
-    last: Verified, files: Mapping[str, bytes], same: Collection[str], snapshot: EvidenceSnapshot
+    last: VerifiedCommit, files: Mapping[str, bytes], same: Collection[str], snapshot: EvidenceSnapshot
 ) -> Checkpoint | None:
     """Ledger and managed set of the mark, where its entries are unchanged."""
     path = state_path(last.zone)

@@ -11,7 +11,7 @@ from hyops_gitops.core.server_report import ServerReport
 from hyops_gitops.log.entries import Intent, Result, ZoneDrift
 
 
-class Remembered(NamedTuple):
+class CacheMemory(NamedTuple):
     """What caches may hold of one name."""
 
     until: datetime | None = None  # of records that every server was seen to stop serving
@@ -21,12 +21,12 @@ class Remembered(NamedTuple):
         """When all is forgotten if servers let go of it by then."""
         return max(stopped + timedelta(seconds=self.unseen), self.until or stopped)
 
-    def joined(self, other: "Remembered") -> "Remembered":
+    def joined(self, other: "CacheMemory") -> "CacheMemory":
         """What caches may hold of both."""
-        return Remembered(max(filter(None, (self.until, other.until)), default=None), max(self.unseen, other.unseen))
+        return CacheMemory(max(filter(None, (self.until, other.until)), default=None), max(self.unseen, other.unseen))
 
 
-NOTHING_REMEMBERED = Remembered()
+NOTHING_REMEMBERED = CacheMemory()
 
 
 def stopped_serving(accepted: datetime | None, servers: Iterable[ServerReport]) -> datetime | None:
@@ -43,26 +43,26 @@ def rounded_up(moment: datetime) -> datetime:
     return moment.replace(microsecond=0) + timedelta(seconds=1)
 
 
-def after_result(intent: Intent, result: Result) -> Iterator[tuple[str, Remembered]]:
+def after_result(intent: Intent, result: Result) -> Iterator[tuple[str, CacheMemory]]:
     """What an applied intent leaves in caches, by name."""
     stopped = stopped_serving(result.accepted, result.servers)
     for change in intent.changes:
         if change.before is not None:
             ttl = change.before.ttl
             until = stopped + timedelta(seconds=ttl) if stopped else None
-            yield change.name, Remembered(until, 0 if stopped else ttl)
+            yield change.name, CacheMemory(until, 0 if stopped else ttl)
 
 
-def after_drift(drift: ZoneDrift, found: datetime) -> Iterator[tuple[str, Remembered]]:
+def after_drift(drift: ZoneDrift, found: datetime) -> Iterator[tuple[str, CacheMemory]]:
     """What another writer's changes leave in caches, by name."""
     for difference in drift.differences:
         if difference.recorded is not None:
-            yield difference.name, Remembered(found + timedelta(seconds=difference.recorded.ttl))
+            yield difference.name, CacheMemory(found + timedelta(seconds=difference.recorded.ttl))
 
 
 def remembered_at(
-    moment: datetime, before: Mapping[str, Remembered], more: Iterable[tuple[str, Remembered]]
-) -> Mapping[str, Remembered]:
+    moment: datetime, before: Mapping[str, CacheMemory], more: Iterable[tuple[str, CacheMemory]]
+) -> Mapping[str, CacheMemory]:
     """What caches may hold at a moment, by name."""
     found = dict(before)
     for name, remembered in more:

@@ -15,7 +15,7 @@ from hyops_gitops.core.zone import served
 from hyops_gitops.log.admin_entries import ImportedSegment, Reconcile
 from hyops_gitops.log.entries import Intent
 from hyops_gitops.log.envelope import Entry
-from hyops_gitops.log.log import Applied, Log
+from hyops_gitops.log.log import Landing, Log
 from hyops_gitops.log.parts import Hold
 from hyops_gitops.plan.assertions import LastMove, Moves, sides_of
 from hyops_gitops.plan.limits import Limits
@@ -117,7 +117,7 @@ def moves_of(log: Log | None, now: datetime) -> Moves | None:
 
 
 def _last_move(log: Log, name: str) -> LastMove | None:
-    moved: Applied | None = None
+    moved: Landing | None = None
     for applied in log.applied_to(name):
         if any(change.cutover and change.name == name for change in applied.intent.changes):
             moved = applied

@@ -9,7 +9,7 @@ from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import InvalidData, Refused, UsageError
 from hyops_gitops.core.signers import SignerLine, fingerprint, parse_allowed_signers
 from hyops_gitops.log.admin import OpenLog, open_for_writing, required_reason
-from hyops_gitops.log.admin_entries import Compromised, TrustChange
+from hyops_gitops.log.admin_entries import StolenKey, TrustChange
 from hyops_gitops.log.branch import SIGNERS_PATH, trusted_keys
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.parts import TrustedKey
@@ -235,7 +235,7 @@ def compromise(workspace: Workspace, which: str, last_good_seq: int, reason: str
             hint="sign with another key that counts, or with a recovery key",
         )
     _require_successor(opened, book, key, workspace.clock.now())
-    return opened.append(TrustChange(opened.zone.commit, (), (), (Compromised(key.key, last_good_seq),), why))
+    return opened.append(TrustChange(opened.zone.commit, (), (), (StolenKey(key.key, last_good_seq),), why))
 
 
 def _require_successor(opened: OpenLog, book: TrustBook, key: TrustedKey, now: datetime) -> None:

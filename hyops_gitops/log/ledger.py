@@ -23,7 +23,7 @@ from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.fields import ALWAYS
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.log.admin_entries import Gap, Genesis, Reconcile, TrustChange
-from hyops_gitops.log.caches import Remembered, after_drift, after_result, remembered_at
+from hyops_gitops.log.caches import CacheMemory, after_drift, after_result, remembered_at
 from hyops_gitops.log.entries import Intent, Refusal, Result, Unchanged, ZoneDrift
 from hyops_gitops.log.envelope import Entry, EntryList
 from hyops_gitops.log.parts import Retirement
@@ -32,14 +32,14 @@ _VERSION = 2  # of the stored form; where it is another, the log is folded again
 _NOTHING: Mapping[str, EntryList] = {}
 
 
-class Ended(NamedTuple):
+class ClosedIntent(NamedTuple):
     """An intent and its result."""
 
     intent: int
     result: int
 
 
-class Waiting(NamedTuple):
+class RetirementGap(NamedTuple):
     """What left open when an old target may be switched off."""
 
     entry: int  # of the log
@@ -62,7 +62,7 @@ class Ledger(JsonObject):
     # the zone
     has_baseline: bool = False  # an entry took the zone as it found it: from then on every change is accounted for
     open_intent: int | None = None
-    applied: Ended | None = None  # the newest intent recorded as applied
+    applied: ClosedIntent | None = None  # the newest intent recorded as applied
     anchor: Anchor | None = None  # of the intent applied last, be it one of a reconciled segment
     serial: int | None = None  # as the newest result left it
     recorded: int | None = None  # the newest intent applied, or `unchanged` entry
@@ -74,8 +74,10 @@ class Ledger(JsonObject):
     refusal: int | None = None
     # proof and retirement
     reports: tuple[int, ...] = ()  # `unchanged` entries since the newest change that name servers or lost sites
-    retiring: Mapping[str, Waiting] = field(default_factory=dict)  # moved names of unknown retirement
-    remembered: Mapping[str, Remembered] = field(default_factory=dict)  # replaced records that caches may hold, by name
+    retiring: Mapping[str, RetirementGap] = field(default_factory=dict)  # moved names of unknown retirement
+    remembered: Mapping[str, CacheMemory] = field(
+        default_factory=dict
+    )  # replaced records that caches may hold, by name
     # the log itself
     trust: tuple[int, ...] = ()  # what says which keys count
     stolen: Mapping[str, int] = field(default_factory=dict)  # keys, and the last good entry of each
@@ -155,14 +157,14 @@ class Ledger(JsonObject):
 
 def _with_result(ledger: Ledger, entries: Sequence[Entry], entry: Entry, result: Result) -> Ledger:
     seq = ledger.count
-    retiring = _retiring(ledger.retiring, result.retire, Waiting(seq, seq))
+    retiring = _retiring(ledger.retiring, result.retire, RetirementGap(seq, seq))
     ledger = replace(ledger, open_intent=None, serial=result.after.serial, refusal=None, retiring=retiring)
     intent = entries[result.intent_seq - 1].body
     if result.outcome == "applied" and isinstance(intent, Intent):
         of = entry.envelope.segment
         ledger = replace(
             ledger,
-            applied=Ended(result.intent_seq, seq),
+            applied=ClosedIntent(result.intent_seq, seq),
             anchor=Anchor(result.intent_seq, result.intent_sha256, of.id if of else None),
             recorded=result.intent_seq,
             left_by=seq,
@@ -197,7 +199,7 @@ def _with_reconcile(ledger: Ledger, entry: Entry, reconcile: Reconcile, segments
     entries = segments.get(reconcile.segment, EntryList())
     for own in entries.of_types("result"):
         if isinstance(own.body, Result):
-            retiring = _retiring(retiring, own.body.retire, Waiting(seq, own.seq))
+            retiring = _retiring(retiring, own.body.retire, RetirementGap(seq, own.seq))
             intent = entries[own.body.intent_seq - 1].body
             if own.body.outcome == "applied" and isinstance(intent, Intent):
                 remembered = remembered_at(entry.envelope.time, remembered, after_result(intent, own.body))
@@ -226,11 +228,13 @@ def _left_damage(damage: DamageLeft | None, rewritten: Collection[str]) -> Damag
     return DamageLeft(damage.entry, left) if damage and left else None
 
 
-def _retiring(waiting: Mapping[str, Waiting], retire: Sequence[Retirement], at: Waiting) -> Mapping[str, Waiting]:
+def _retiring(
+    waiting: Mapping[str, RetirementGap], retire: Sequence[Retirement], at: RetirementGap
+) -> Mapping[str, RetirementGap]:
     """The names of unknown retirement after one more result."""
     return {**_without(waiting, retire), **{due.name: at for due in retire if due.after is None}}
 
 
-def _without(waiting: Mapping[str, Waiting], retire: Sequence[Retirement]) -> Mapping[str, Waiting]:
+def _without(waiting: Mapping[str, RetirementGap], retire: Sequence[Retirement]) -> Mapping[str, RetirementGap]:
     known = {due.name for due in retire}
     return {name: at for name, at in waiting.items() if name not in known} if known else waiting

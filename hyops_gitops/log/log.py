@@ -12,7 +12,7 @@ from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.admin_entries import Gap, Genesis, ImportedSegment, Reconcile
-from hyops_gitops.log.caches import NOTHING_REMEMBERED, Remembered
+from hyops_gitops.log.caches import NOTHING_REMEMBERED, CacheMemory
 from hyops_gitops.log.entries import Intent, Result, Unchanged, ZoneDrift
 from hyops_gitops.log.envelope import Entry, EntryList
 from hyops_gitops.log.ledger import Ledger
@@ -36,7 +36,7 @@ def state_path(zone: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
+class Landing:
     """An intent that reached the zone, and the result that says so."""
 
     intent: Intent
@@ -156,7 +156,7 @@ class Log:
         return self.ledger.serial
 
     @property
-    def last_applied(self) -> Applied | None:
+    def last_applied(self) -> Landing | None:
         """The newest intent recorded as applied, in outline."""
         if self.ledger.applied is None:
             return self.base.last_applied if self.base is not None else None
@@ -195,7 +195,7 @@ class Log:
         found = entry.body.damage if isinstance(entry.body, Result | ZoneDrift) else ()
         return entry, tuple(damage for damage in found if damage.name in names)
 
-    def remembered(self, name: str) -> Remembered:
+    def remembered(self, name: str) -> CacheMemory:
         """Which replaced records of a name caches may still hold."""
         own = self.ledger.remembered.get(name, NOTHING_REMEMBERED)
         return own if self.base is None else own.joined(self.base.remembered(name))
@@ -253,7 +253,7 @@ class Log:
 
     # --- the past: read from the entries that it concerns
 
-    def applied_to(self, name: str) -> Iterator[Applied]:
+    def applied_to(self, name: str) -> Iterator[Landing]:
         """Applied intents that change a name, oldest first, also of segments.
 
         They may lack changes, and answers, of other names.
@@ -263,14 +263,14 @@ class Log:
         for entry in self.entries.parts_about(name):
             yield from self._applied_by(entry, name)
 
-    def applied(self) -> Iterator[Applied]:
+    def applied(self) -> Iterator[Landing]:
         """Every applied intent, oldest first, also of segments."""
         if self.base is not None:
             yield from self.base.applied()
         for entry in self.entries.of_types("intent", "reconcile"):
             yield from self._applied_by(entry, None)
 
-    def _applied_by(self, entry: Entry, name: str | None) -> Iterator[Applied]:
+    def _applied_by(self, entry: Entry, name: str | None) -> Iterator[Landing]:
         match entry.body:
             case Intent():
                 yield from applied_of(self.entries, entry, name)
@@ -280,7 +280,7 @@ class Log:
                 inner = (applied for intent in intents for applied in applied_of(own, intent, name))
                 yield from (replace(applied, entry=entry) for applied in inner)
 
-    def applied_after(self, seq: int) -> Iterator[Applied]:
+    def applied_after(self, seq: int) -> Iterator[Landing]:
         """Own intents that later entries record as applied, oldest first."""
         for index in range(seq, len(self.entries)):
             entry = self.entries[index]
@@ -317,18 +317,18 @@ def _end_of(entries: EntryList, intent: Entry, name: str | None = None) -> tuple
     return next(((entry.body, entry) for entry in following if isinstance(entry.body, Result)), None)
 
 
-def applied_of(entries: EntryList, intended: Entry, name: str | None = None) -> Iterator[Applied]:
+def applied_of(entries: EntryList, intended: Entry, name: str | None = None) -> Iterator[Landing]:
     """An intent with its result, if applied, for a name."""
     end = _end_of(entries, intended, name) if isinstance(intended.body, Intent) else None
     if end is not None and (applied := _applied(intended, end[1])) is not None:
         yield applied
 
 
-def _applied(intended: Entry, ended: Entry) -> Applied | None:
+def _applied(intended: Entry, ended: Entry) -> Landing | None:
     """An intent with its result, if that says so."""
     intent, result = intended.body, ended.body
     if isinstance(intent, Intent) and isinstance(result, Result) and result.outcome == "applied":
-        return Applied(intent, intended, result, ended, intended)
+        return Landing(intent, intended, result, ended, intended)
     return None
 
 

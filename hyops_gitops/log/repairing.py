@@ -12,7 +12,7 @@ from hyops_gitops.core.codec import JsonReport
 from hyops_gitops.core.damage import Damage, DamageKind
 from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.fields import Of
-from hyops_gitops.core.managed import Managed, ManagedSet
+from hyops_gitops.core.managed import ManagedRRset, ManagedSet
 from hyops_gitops.core.markers import anchor_name, marker_of_an_end, protocol_name
 from hyops_gitops.core.names import is_marker
 from hyops_gitops.core.serials import newest_serial
@@ -65,7 +65,7 @@ class RepairFacts:
 
     zone: str
     state: ManagedSet  # as applied last
-    asked: Mapping[Key, Managed]  # RRsets of the contracts at HEAD
+    asked: Mapping[Key, ManagedRRset]  # RRsets of the contracts at HEAD
     claim: str | None  # the marker that every update closes itself
     landed: Callable[[int, str | None], bool]  # whether an earlier intent is recorded as applied
     serials: Sequence[int]  # that secondaries have, or the log recorded

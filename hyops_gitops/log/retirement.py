@@ -22,10 +22,10 @@ from hyops_gitops.core.server_report import Server, ServerReport
 from hyops_gitops.core.servers import OLD_ANSWER_S, is_shared
 from hyops_gitops.core.zone import Key
 from hyops_gitops.log.admin_entries import Reconcile
-from hyops_gitops.log.caches import Remembered, rounded_up, stopped_serving
+from hyops_gitops.log.caches import CacheMemory, rounded_up, stopped_serving
 from hyops_gitops.log.entries import Intent, Result, Unchanged
 from hyops_gitops.log.envelope import EntryList
-from hyops_gitops.log.log import Applied, Log, applied_of
+from hyops_gitops.log.log import Landing, Log, applied_of
 from hyops_gitops.log.parts import Retirement
 from hyops_gitops.plan.plan import Change, Note
 from hyops_gitops.plan.state import brought_back
@@ -67,7 +67,7 @@ def retirements(
     changes: Sequence[Change],
     accepted: datetime,
     servers: Sequence[ServerReport],
-    remembered: Callable[[str], Remembered],
+    remembered: Callable[[str], CacheMemory],
 ) -> tuple[Retirement, ...]:
     """One retirement for each name whose target moved.
 
@@ -131,7 +131,7 @@ def ttl_notes(changes: Iterable[Change], longest: int) -> Iterator[Note]:
             yield Note(name, message)
 
 
-def cached_until(name: str, past: Iterable[Applied], now: datetime) -> tuple[datetime, int] | None:
+def cached_until(name: str, past: Iterable[Landing], now: datetime) -> tuple[datetime, int] | None:
     """The end of a name's earlier records in caches, with TTL."""
     found = [
         (_expiry(stopped_serving(applied.result.accepted, applied.result.servers) or now, change), change.before.ttl)
@@ -195,7 +195,7 @@ def after_caches(retire: Iterable[Retirement], authority: Authority) -> tuple[Re
 class LastChange:
     """The intent that changed the zone last, also of a reconciled segment."""
 
-    applied: Applied  # in outline
+    applied: Landing  # in outline
     entries: EntryList  # that it is among
     state: ManagedSet  # as it is now
     late: Mapping[Server, ServerReport] = field(default_factory=dict)  # by what was recorded since
@@ -267,7 +267,7 @@ def last_change(log: Log) -> LastChange | None:
     return LastChange(applied, own, log.state, late, sites, segment)
 
 
-def _accepted(applied: Applied) -> datetime:
+def _accepted(applied: Landing) -> datetime:
     return applied.result.accepted or applied.result_entry.envelope.time
 
 
@@ -275,7 +275,7 @@ def _accepted(applied: Applied) -> datetime:
 class OpenRetirement:
     """A moved name whose retirement is unknown."""
 
-    move: Applied
+    move: Landing
     at: int  # the entry of the log that says so
     changes: tuple[Change, ...]  # of this name in it; after: as it is now
     held_by: tuple[ServerReport, ...]  # the resolvers that were last seen to give the old answer
@@ -291,7 +291,7 @@ def open_retirements(log: Log) -> tuple[OpenRetirement, ...]:
     return tuple(_opened(log, name, at, move) for name, at, move in found if move is not None)
 
 
-def _move(log: Log, at: int, number: int) -> Applied | None:
+def _move(log: Log, at: int, number: int) -> Landing | None:
     """The move of a result, of the log or of a segment."""
     body = log.entries[at - 1].body
     entries = log.segments[body.segment] if isinstance(body, Reconcile) else log.entries
@@ -299,7 +299,7 @@ def _move(log: Log, at: int, number: int) -> Applied | None:
     return next(applied_of(entries, entries[result.intent_seq - 1]), None) if isinstance(result, Result) else None
 
 
-def _opened(log: Log, name: str, at: int, move: Applied) -> OpenRetirement:
+def _opened(log: Log, name: str, at: int, move: Landing) -> OpenRetirement:
     changes = [change for change in move.intent.changes if change.name == name]
     now = tuple(replace(change, after=log.state.rrset(change.key)) for change in changes)
     return OpenRetirement(move, at, now, holders(changes, move.result.servers))

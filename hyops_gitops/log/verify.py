@@ -19,7 +19,7 @@ from dataclasses import field
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import HyopsError, InvalidData
-from hyops_gitops.core.managed import Managed, ManagedSet
+from hyops_gitops.core.managed import ManagedRRset, ManagedSet
 from hyops_gitops.core.ports import EvidenceSnapshot
 from hyops_gitops.core.signers import SignerSet
 from hyops_gitops.core.zone import Key, Zone
@@ -185,7 +185,7 @@ class BranchReader(ChainReader):
 
     def _fold(self) -> None:
         """Bring ledger, segments and managed set forward."""
-        managed = dict[Key, Managed | None]()  # in place: a log is long
+        managed = dict[Key, ManagedRRset | None]()  # in place: a log is long
         for entry in entries_after(self.entries, self.ledger):
             if self.ledger.count:
                 path = self.path_of(entry.seq)

@@ -9,7 +9,7 @@ from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.names import canonical_name
 from hyops_gitops.core.text import suggestion
 from hyops_gitops.core.zone import canonical_address, is_address
-from hyops_gitops.log.log import Applied
+from hyops_gitops.log.log import Landing
 from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.move.moves import CommitText, Move, MoveResult, move_of
 from hyops_gitops.move.write_moves import (
@@ -48,7 +48,7 @@ def failback(name: str, options: CommitOptions, workspace: Workspace) -> MoveRes
     """
     validation = read_contracts(workspace, options)
 
-    def applied_to(whole_name: str) -> Iterable[Applied]:
+    def applied_to(whole_name: str) -> Iterable[Landing]:
         log = workspace.here().zone().log_if_started()
         return log.applied_to(whole_name) if log is not None else ()
 
@@ -99,7 +99,7 @@ def cutover_move(contract: Contract, site: str | None, targets: Sequence[str]) -
     return move_of(contract, contract.sites[site])
 
 
-def failback_move(contract: Contract, applied_to: Callable[[str], Iterable[Applied]], command: str = "cutover") -> Move:
+def failback_move(contract: Contract, applied_to: Callable[[str], Iterable[Landing]], command: str = "cutover") -> Move:
     """The move of an endpoint to its home, else its previous target.
 
     Args:
@@ -145,7 +145,7 @@ def _given_target(contract: Contract, texts: Collection[str]) -> Target:
     return next(same, Target(kind, values, contract.target.port))
 
 
-def previous_target(contract: Contract, past: Iterable[Applied]) -> Target | None:
+def previous_target(contract: Contract, past: Iterable[Landing]) -> Target | None:
     """The target before the last move to the current target."""
     name, found = str(contract.name), None
     for applied in past:

@@ -35,7 +35,7 @@ from hyops_gitops.core.servers import (
 from hyops_gitops.core.text import first_few
 from hyops_gitops.core.zone import Key, RRset, Zone
 from hyops_gitops.log.caches import stopped_serving
-from hyops_gitops.log.log import Applied, Log
+from hyops_gitops.log.log import Landing, Log
 from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.observe.drift import ServerView, ViewSource
 from hyops_gitops.observe.status import ServerAnswer, Verdict
@@ -58,7 +58,7 @@ class Earlier:
         return (before.rdata if before else None) == (found.rdata if found else None)
 
 
-def earlier_answers(name: str, applied: Iterable[Applied], negative_ttl: int | None) -> tuple[Earlier, ...]:
+def earlier_answers(name: str, applied: Iterable[Landing], negative_ttl: int | None) -> tuple[Earlier, ...]:
     """The records that the changes of a name replaced, newest first.
 
     Args:

@@ -27,7 +27,7 @@ from hyops_gitops.core.servers import (
 )
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.log.holds import held_contracts
-from hyops_gitops.log.log import Applied, Log
+from hyops_gitops.log.log import Landing, Log
 from hyops_gitops.log.reconciling import segment_warnings
 from hyops_gitops.log.retirement import last_change
 from hyops_gitops.log.workspace import ManagedZone, Workspace
@@ -187,7 +187,7 @@ def _since(log: Log, names: Collection[str]) -> dict[str, Since]:
     return found
 
 
-def _since_of(applied: Applied) -> Since:
+def _since_of(applied: Landing) -> Since:
     when = applied.result.accepted or applied.result_entry.envelope.time
     own = applied.intent_entry.envelope
     segment, operator = (own.segment.id, own.principal) if own.segment else (None, None)

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from hyops_gitops.core.contract import Contract
 from hyops_gitops.core.dataclass import dataclass
-from hyops_gitops.core.managed import Managed, ManagedSet
+from hyops_gitops.core.managed import ManagedRRset, ManagedSet
 from hyops_gitops.core.names import endpoint_name_of_path
 from hyops_gitops.core.zone import Key, RRset, Zone
 
@@ -26,7 +26,7 @@ class Unread:
     there: bool  # whether there are any
 
 
-class Desired:
+class DesiredZone:
     """The desired RRsets; a held contract keeps what was applied last."""
 
     def __init__(
@@ -41,17 +41,17 @@ class Desired:
         self._contracts = {contract.path: contract for contract in contracts}
         self._held = held
         self._unread = unread
-        self._asked: dict[str, dict[str, Managed]] = {}
+        self._asked: dict[str, dict[str, ManagedRRset]] = {}
         for contract in contracts:
             for rrset in contract.rrsets() if contract.path not in held else ():
-                self._asked.setdefault(rrset.name, {})[rrset.type] = Managed(rrset, contract.path)
+                self._asked.setdefault(rrset.name, {})[rrset.type] = ManagedRRset(rrset, contract.path)
 
-    def at(self, name: str) -> Mapping[str, Managed]:
+    def at(self, name: str) -> Mapping[str, ManagedRRset]:
         """What is asked for at a name, by type."""
         kept = {rrtype: entry for rrtype, entry in self.recorded_at(name).items() if self._keeps(entry)}
         return {**kept, **self._asked.get(name, {})}
 
-    def _keeps(self, entry: Managed) -> bool:
+    def _keeps(self, entry: ManagedRRset) -> bool:
         return entry.contract in self._held or (self._unread is not None and entry.contract not in self._unread.touched)
 
     def contract(self, path: str) -> Contract | None:
@@ -96,7 +96,7 @@ def by_name(values: Mapping[Key, _Value]) -> Callable[[str], Mapping[str, _Value
     return lambda name: index.get(name, {})
 
 
-def leads_to(name: str, at: Callable[[str], Mapping[str, Managed]], apex: str) -> frozenset[str]:
+def leads_to(name: str, at: Callable[[str], Mapping[str, ManagedRRset]], apex: str) -> frozenset[str]:
     """The target of a name; an alias leads where its contract does.
 
     So a rename moves nothing.
@@ -114,10 +114,10 @@ def _has_name(contract: Contract, name: str) -> bool:
     return any(name == rrset.name for rrset in contract.rrsets())
 
 
-def _targets(entries: Mapping[str, Managed]) -> frozenset[str]:
+def _targets(entries: Mapping[str, ManagedRRset]) -> frozenset[str]:
     return frozenset(value for entry in entries.values() for value in entry.rrset.rdata)
 
 
-def rrsets_of(entries: Mapping[str, Managed]) -> dict[str, RRset]:
+def rrsets_of(entries: Mapping[str, ManagedRRset]) -> dict[str, RRset]:
     """The RRsets alone, by type."""
     return {rrtype: entry.rrset for rrtype, entry in entries.items()}

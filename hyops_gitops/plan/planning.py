@@ -15,7 +15,7 @@ from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.names import ancestors
 from hyops_gitops.core.zone import RRset, Zone, in_words, same_served, same_stored, served
 from hyops_gitops.plan.assertions import Moves, assertion_refusals
-from hyops_gitops.plan.desired import Desired, Unread, by_name, leads_to, rrsets_of
+from hyops_gitops.plan.desired import DesiredZone, Unread, by_name, leads_to, rrsets_of
 from hyops_gitops.plan.limits import Limits, cap_refusals
 from hyops_gitops.plan.plan import (
     Action,
@@ -135,7 +135,7 @@ class _Name:
 
 def make_plan(inputs: Inputs) -> Plan:
     """Make the plan for one zone. Pure; refusals are in the plan."""
-    desired = Desired(inputs.recorded, inputs.contracts, inputs.held, inputs.unread)
+    desired = DesiredZone(inputs.recorded, inputs.contracts, inputs.held, inputs.unread)
     names = _sides(inputs, desired)
     outcomes = [outcome for name in names for outcome in _decide(name, inputs)]
     changes = sorted((change for change in outcomes if isinstance(change, Change)), key=lambda change: change.key)
@@ -165,7 +165,7 @@ def make_plan(inputs: Inputs) -> Plan:
     )
 
 
-def _sides(inputs: Inputs, desired: Desired) -> list[_Name]:
+def _sides(inputs: Inputs, desired: DesiredZone) -> list[_Name]:
     """The names to look at, sorted."""
     apex = inputs.recorded.apex
     observed_at = inputs.observed.rrsets.at if inputs.unread else by_name(inputs.observed.rrsets)
@@ -285,7 +285,7 @@ def _occlusions(observed: Zone, changes: Iterable[Change]) -> Iterator[GuardRefu
                 yield GuardRefusal("occluded", name, message, hint)
 
 
-def _assertions(inputs: Inputs, changes: Sequence[Change], desired: Desired) -> Iterator[GuardRefusal]:
+def _assertions(inputs: Inputs, changes: Sequence[Change], desired: DesiredZone) -> Iterator[GuardRefusal]:
     assertions = inputs.limits.assertions
     if assertions == NO_ASSERTIONS:
         return  # so that the zone after it need not be made
@@ -299,7 +299,7 @@ def _whole_tree_refusals(inputs: Inputs) -> Iterator[GuardRefusal]:
         yield GuardRefusal.overridable("empty-tree", None, message)
 
 
-def _broken_promises(inputs: Inputs, changes: Iterable[Change], desired: Desired) -> Iterator[Note | GuardRefusal]:
+def _broken_promises(inputs: Inputs, changes: Iterable[Change], desired: DesiredZone) -> Iterator[Note | GuardRefusal]:
     """Refuse moves of targets that were promised stable, and still are."""
     moving = {(change.name, change.contract) for change in changes if change.cutover}
     for name, path in sorted(moving):

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from hyops_gitops.core.managed import OWN_TYPES, Managed, ManagedSet
+from hyops_gitops.core.managed import OWN_TYPES, ManagedRRset, ManagedSet
 from hyops_gitops.core.zone import Key, Zone
 from hyops_gitops.plan.plan import Action, Change, Drift
 
@@ -16,13 +16,13 @@ def after_changes(managed: ManagedSet, changes: Sequence[Change], held: Mapping[
         changes: What it does.
         held: The names that it has held, with the number of its intent; a name that it changes is held no longer.
     """
-    entries: dict[Key, Managed | None] = {}
+    entries: dict[Key, ManagedRRset | None] = {}
     bring_forward(managed, entries, changes, held or {})
     return managed.with_entries(entries)
 
 
 def bring_forward(
-    managed: ManagedSet, entries: dict[Key, Managed | None], changes: Iterable[Change], held: Mapping[str, int]
+    managed: ManagedSet, entries: dict[Key, ManagedRRset | None], changes: Iterable[Change], held: Mapping[str, int]
 ) -> None:
     """Note what `after_changes` changes: an entry, or None where it goes.
 
@@ -35,7 +35,7 @@ def bring_forward(
     names = set(held)
     for change in changes:
         names.add(change.name)
-        entries[change.key] = Managed(change.after, change.contract) if change.after is not None else None
+        entries[change.key] = ManagedRRset(change.after, change.contract) if change.after is not None else None
     for name in names:
         before = managed.entries.at(name)
         for key in ((name, rrtype) for rrtype in OWN_TYPES):

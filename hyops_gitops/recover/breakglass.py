@@ -11,8 +11,8 @@ from hyops_gitops.apply.apply import retry_on_race
 from hyops_gitops.apply.carry_out import Stopwatch
 from hyops_gitops.apply.finish import carry_out_and_prove, receipt_of, with_late_proof
 from hyops_gitops.apply.late_proof import look_for_late_proof
-from hyops_gitops.apply.opening import Opened
-from hyops_gitops.apply.prepare import Checked, Prepared, check_sites, prepare, record_circumstances
+from hyops_gitops.apply.opening import ApplyBase
+from hyops_gitops.apply.prepare import ChosenCommits, Preparation, check_sites, prepare, record_circumstances
 from hyops_gitops.apply.propose import FindingsByEffect, read_past
 from hyops_gitops.apply.receipt import Receipt
 from hyops_gitops.apply.recover import without_open_intent
@@ -120,7 +120,7 @@ class BreakGlassResult:
         }
 
 
-Confirm = Callable[[Prepared, ChosenMoves], None]  # raises what ends the command
+Confirm = Callable[[Preparation, ChosenMoves], None]  # raises what ends the command
 
 
 def breakglass(
@@ -158,7 +158,9 @@ class _Breakglass:
         now = replace(opened, validation=chosen.validation)
         past = read_past(opened.validation.files.tree, chosen.validation, self.workspace.read, self.workspace.check)
         held = self._held(opened, chosen)
-        prepared = prepare(now, Checked(past, FindingsByEffect((), held), ()), seen, apply_request, self.workspace)
+        prepared = prepare(
+            now, ChosenCommits(past, FindingsByEffect((), held), ()), seen, apply_request, self.workspace
+        )
         listed = tuple(held for held in prepared.plan.held if held.reason != _NOT_PART)
         prepared = replace(
             prepared,
@@ -170,7 +172,7 @@ class _Breakglass:
         self.watch.lap("prepare")
         return self._carry_out(prepared, chosen)
 
-    def _carry_out(self, prepared: Prepared, chosen: ChosenMoves) -> BreakGlassResult:
+    def _carry_out(self, prepared: Preparation, chosen: ChosenMoves) -> BreakGlassResult:
         plan, log = prepared.plan, prepared.opened.log
         if plan.refusals:
             refused = receipt_of(prepared, "refused", log, self.watch)
@@ -187,14 +189,14 @@ class _Breakglass:
         receipt = carry_out_and_prove(prepared, log, request, self.workspace, self.watch)
         return self._result(receipt, prepared.opened.writer.newest(), chosen)
 
-    def _choose(self, opened: Opened) -> ChosenMoves:
+    def _choose(self, opened: ApplyBase) -> ChosenMoves:
         """Choose the moves, from the tree after the segment's earlier changes."""
         validation, moves = opened.validation, matching_moves(_done(opened.log), opened.validation.contracts)
         if moves:
             validation = edited_tree(moves, validation, self.workspace)
         return select_moves(self.wanted, validation, opened.log, self.workspace)
 
-    def _held(self, opened: Opened, chosen: ChosenMoves) -> Mapping[str, str]:
+    def _held(self, opened: ApplyBase, chosen: ChosenMoves) -> Mapping[str, str]:
         """The contracts that this command leaves alone, and the reason.
 
         Raises:

@@ -10,7 +10,7 @@ from hyops_gitops.apply.look import (
     check_header,
     judge_anchor,
 )
-from hyops_gitops.apply.opening import ApplyRequest, Opened
+from hyops_gitops.apply.opening import ApplyBase, ApplyRequest
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.declaration import NOTHING_DECLARED, Declaration
@@ -80,7 +80,7 @@ class BreakglassRequest:
         return replace(self.apply, revision=commit)
 
 
-def open_segment(request: BreakglassRequest, workspace: Workspace) -> Opened:
+def open_segment(request: BreakglassRequest, workspace: Workspace) -> ApplyBase:
     """Check everything that does not need a confirmation. Writes nothing.
 
     Raises:
@@ -104,7 +104,7 @@ def open_segment(request: BreakglassRequest, workspace: Workspace) -> Opened:
     empty = log.with_segment(own.segment) if own.segment is not None else own
     author = zone.author(operator)
     writer = SegmentWriter(reader, empty, author, witness)
-    return Opened.of(zone, writer, own)
+    return ApplyBase.of(zone, writer, own)
 
 
 def _warn_of_age(log: Log, authority: Authority, workspace: Workspace) -> None:

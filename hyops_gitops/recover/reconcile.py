@@ -11,7 +11,7 @@ from typing import Annotated
 
 from hyops_gitops.apply.apply import retry_on_race
 from hyops_gitops.apply.look import check_clock, check_header
-from hyops_gitops.apply.opening import ApplyRequest, BranchRecorder, Opened, open_log
+from hyops_gitops.apply.opening import ApplyBase, ApplyRequest, BranchRecorder, open_log
 from hyops_gitops.apply.record import head_of, recorded_overrides
 from hyops_gitops.apply.recover import free_reserved_numbers, settle_open_intent
 from hyops_gitops.core.codec import JsonReport
@@ -156,7 +156,7 @@ def _attempt(request: ReconcileRequest, workspace: Workspace) -> ReconcileResult
 # --- judging
 
 
-def _segment(request: ReconcileRequest, opened: Opened, workspace: Workspace) -> tuple[Segment, int | None]:
+def _segment(request: ReconcileRequest, opened: ApplyBase, workspace: Workspace) -> tuple[Segment, int | None]:
     """The verified segment, and its entry if already in the log."""
     log, policy = opened.log, opened.authority.policy
     lifted = Limits.of(policy).lifted(TRUST_GUARD, None, request.apply.overrides)
@@ -186,7 +186,7 @@ def _segment(request: ReconcileRequest, opened: Opened, workspace: Workspace) ->
     return segment, None
 
 
-def _branch(opened: Opened) -> BranchRecorder:
+def _branch(opened: ApplyBase) -> BranchRecorder:
     """The recorder of the log's branch, as `open_log` opens it."""
     if not isinstance(opened.writer, BranchRecorder):
         raise TypeError("not the log's branch")
@@ -202,7 +202,7 @@ def _import_of(log: Log, segment: Segment) -> tuple[int, ImportedSegment]:
     )
 
 
-def _recorded_files(segment: str, opened: Opened) -> Mapping[str, bytes]:
+def _recorded_files(segment: str, opened: ApplyBase) -> Mapping[str, bytes]:
     files = segment_files(_branch(opened).files(), segment)
     if not files:
         raise InvalidData(
@@ -227,7 +227,7 @@ def _refused(problems: Sequence[Problem]) -> Refused:
     return Refused(message, guard="segment", hint="use the folder as it was written; no override lifts this guard")
 
 
-def _check_reviewer(request: ReconcileRequest, opened: Opened, segment: Segment) -> None:
+def _check_reviewer(request: ReconcileRequest, opened: ApplyBase, segment: Segment) -> None:
     reviewer = _branch(opened).writer.principal
     if request.reviewed is not None and reviewer in {*segment.operators, *segment.witnesses.values()}:
         raise Refused(
@@ -240,7 +240,7 @@ def _check_reviewer(request: ReconcileRequest, opened: Opened, segment: Segment)
 # --- writing
 
 
-def _bring_in(request: ReconcileRequest, opened: Opened, segment: Segment, workspace: Workspace) -> Log:
+def _bring_in(request: ReconcileRequest, opened: ApplyBase, segment: Segment, workspace: Workspace) -> Log:
     log, files = opened.log, request.files or {}
     lifted = [override for override in request.apply.overrides if override.guard == TRUST_GUARD]
     taken = reconciliation(
@@ -261,7 +261,7 @@ def _bring_in(request: ReconcileRequest, opened: Opened, segment: Segment, works
     return log
 
 
-def _review(request: ReconcileRequest, opened: Opened, segment: Segment) -> Log:
+def _review(request: ReconcileRequest, opened: ApplyBase, segment: Segment) -> Log:
     log = opened.log
     body = Reconcile(
         segment.ref.id,
@@ -285,7 +285,7 @@ def _free_markers(primary: ZoneWriter, log: Log, workspace: Workspace) -> None:
 
 
 def _result(
-    request: ReconcileRequest, opened: Opened, segment: Segment, written: bool, workspace: Workspace
+    request: ReconcileRequest, opened: ApplyBase, segment: Segment, written: bool, workspace: Workspace
 ) -> ReconcileResult:
     log = opened.log
     seq, imported = _import_of(log, segment)
@@ -306,7 +306,7 @@ def _result(
     )
 
 
-def _prepare(request: ReconcileRequest, opened: Opened, segment: Segment, workspace: Workspace) -> MoveResult | None:
+def _prepare(request: ReconcileRequest, opened: ApplyBase, segment: Segment, workspace: Workspace) -> MoveResult | None:
     """The commit that makes the contracts match the segment, or reverts it."""
     names = names_moved(segment.changes())
     if not names:

@@ -13,8 +13,8 @@ from typing import Literal
 from hyops_gitops.apply.carry_out import IntentOutcome, Stopwatch, carry_out
 from hyops_gitops.apply.finish import outcome_of
 from hyops_gitops.apply.look import anchor_refusal
-from hyops_gitops.apply.opening import ApplyRequest, Opened, open_log, read_recorded
-from hyops_gitops.apply.prepare import Prepared, Seen, record_circumstances
+from hyops_gitops.apply.opening import ApplyBase, ApplyRequest, open_log, read_recorded
+from hyops_gitops.apply.prepare import Preparation, SeenPrimary, record_circumstances
 from hyops_gitops.apply.propose import effective
 from hyops_gitops.apply.record import head_of
 from hyops_gitops.apply.recover import without_open_intent
@@ -22,7 +22,7 @@ from hyops_gitops.core.codec import JsonReport
 from hyops_gitops.core.contract import Contract
 from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import Exit, InvalidData
-from hyops_gitops.core.managed import Managed
+from hyops_gitops.core.managed import ManagedRRset
 from hyops_gitops.core.markers import claim_name
 from hyops_gitops.core.server_report import ServerReport
 from hyops_gitops.core.zone import Key
@@ -80,8 +80,8 @@ class PreparedRepair:
     """Everything known before the first write."""
 
     request: RepairRequest
-    opened: Opened
-    seen: Seen
+    opened: ApplyBase
+    seen: SeenPrimary
     repairs: tuple[RowRepair, ...]
 
     @property
@@ -159,7 +159,7 @@ def _outcome(prepared: PreparedRepair, carried: IntentOutcome) -> tuple[RepairOu
     return ("unconfirmed" if outcome == "unconfirmed" else "failed"), reason
 
 
-def _prepared(prepared: PreparedRepair, workspace: Workspace) -> Prepared:
+def _prepared(prepared: PreparedRepair, workspace: Workspace) -> Preparation:
     """The repair as an apply of the contracts applied last."""
     opened, seen, log = prepared.opened, prepared.seen, prepared.opened.log
     contracts, authority_ref = refs_applied_last(opened)
@@ -173,7 +173,7 @@ def _prepared(prepared: PreparedRepair, workspace: Workspace) -> Prepared:
         changes=changes,
         held=tuple(_held(opened, workspace)),
     )
-    return Prepared(
+    return Preparation(
         opened=replace(opened, contracts=contracts, authority_ref=authority_ref),
         primary=seen.primary,
         observation=seen.observation,
@@ -189,7 +189,7 @@ def _prepared(prepared: PreparedRepair, workspace: Workspace) -> Prepared:
     )
 
 
-def _held(opened: Opened, workspace: Workspace) -> list[Held]:
+def _held(opened: ApplyBase, workspace: Workspace) -> list[Held]:
     """The names that such an apply would leave alone."""
     read_recorded(opened, workspace)  # refuses with a hint where that commit is not here
     tree = workspace.history.tree(opened.log.recorded_commit or opened.commit)
@@ -200,13 +200,13 @@ def _held(opened: Opened, workspace: Workspace) -> list[Held]:
     return [Held(name, path, why[path]) for name, path in sorted(names)]
 
 
-def _holds(opened: Opened, contracts: tuple[Contract, ...]) -> Mapping[str, int]:
+def _holds(opened: ApplyBase, contracts: tuple[Contract, ...]) -> Mapping[str, int]:
     return holds_in_effect(opened.log.state, opened.log.holder, contracts)
 
 
-def _asked(opened: Opened) -> Mapping[Key, Managed]:
+def _asked(opened: ApplyBase) -> Mapping[Key, ManagedRRset]:
     contracts = opened.validation.contracts
-    return {rrset.key: Managed(rrset, contract.path) for contract in contracts for rrset in contract.rrsets()}
+    return {rrset.key: ManagedRRset(rrset, contract.path) for contract in contracts for rrset in contract.rrsets()}
 
 
 def _landed(log: Log, seq: int, segment: str | None) -> bool:
@@ -217,5 +217,5 @@ def _landed(log: Log, seq: int, segment: str | None) -> bool:
     return end is not None and end[0].outcome == "applied"
 
 
-def _limits(opened: Opened) -> Limits:
+def _limits(opened: ApplyBase) -> Limits:
     return Limits.of(opened.authority.policy)

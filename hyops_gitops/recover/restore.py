@@ -23,7 +23,7 @@ from hyops_gitops.apply.look import (
     judge_anchor,
     not_reconciled,
 )
-from hyops_gitops.apply.opening import ApplyRequest, Opened, open_log
+from hyops_gitops.apply.opening import ApplyBase, ApplyRequest, open_log
 from hyops_gitops.apply.record import result_of
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.codec import JsonReport
@@ -39,7 +39,7 @@ from hyops_gitops.core.serials import is_newer, serial_above
 from hyops_gitops.core.servers import ZoneCopy, ask_all, copy_questions, servers_of
 from hyops_gitops.core.text import masked
 from hyops_gitops.core.zone import RRset, Zone, soa_serial
-from hyops_gitops.log.admin_entries import Gap, Missing
+from hyops_gitops.log.admin_entries import Gap, MissingEntries
 from hyops_gitops.log.entries import Intent
 from hyops_gitops.log.log import Log, zone_after_intent
 from hyops_gitops.log.parts import AuthorityRef, ContractsRef, Restore, ZoneDigests
@@ -180,7 +180,7 @@ class PreparedRestore:
     """Everything known before the first write; without a plan, nothing differs."""
 
     request: RestoreRequest
-    opened: Opened
+    opened: ApplyBase
     primary: ZoneRestorer
     found: PrimaryState
     served: tuple[SecondaryState, ...]
@@ -189,7 +189,7 @@ class PreparedRestore:
     plan: RestorePlan | None
 
 
-def refs_applied_last(opened: Opened) -> tuple[ContractsRef, AuthorityRef]:
+def refs_applied_last(opened: ApplyBase) -> tuple[ContractsRef, AuthorityRef]:
     """Contracts and authority of an entry that carries out no commit."""
     recorded = opened.log.recorded
     if recorded is None:
@@ -259,12 +259,12 @@ def prepare_restore(request: RestoreRequest, workspace: Workspace) -> PreparedRe
 
 
 def _without_open_intent(
-    opened: Opened,
+    opened: ApplyBase,
     served: tuple[SecondaryState, ...],
     primary: ZoneRestorer,
     request: RestoreRequest,
     workspace: Workspace,
-) -> Opened:
+) -> ApplyBase:
     """Close the open intent, where --recover names it: its writer is gone.
 
     Its update landed if any server shows its anchor; a primary that lost the zone cannot tell. Either way it can never
@@ -304,7 +304,7 @@ def _without_open_intent(
 
 
 def _gap(
-    found: PrimaryState, served: tuple[SecondaryState, ...], opened: Opened, request: RestoreRequest
+    found: PrimaryState, served: tuple[SecondaryState, ...], opened: ApplyBase, request: RestoreRequest
 ) -> Gap | None:
     ahead = newer_anchor(found, served, opened.log)
     if ahead is None:
@@ -313,4 +313,4 @@ def _gap(
     if override is None or "log-gap" not in opened.authority.policy.overridable:
         raise log_gap(*ahead, opened.log)
     _, anchor = ahead
-    return Gap(masked(override.reason), Missing(opened.log.head.seq + 1, anchor.seq), anchor.sha256)
+    return Gap(masked(override.reason), MissingEntries(opened.log.head.seq + 1, anchor.seq), anchor.sha256)

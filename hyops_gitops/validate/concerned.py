@@ -38,14 +38,14 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
-class Concerned:
+class Concerns:
     """Contracts whose findings are sought, and all that were read for them."""
 
     paths: frozenset[str]  # what the findings of a full run would be, is known of these
     drafts: tuple[ContractDraft, ...]  # sorted by path
 
 
-def find_concerned(scope: Scope, tree: SourceTree, context: ZoneContext, read: DraftReader) -> Concerned | None:
+def find_concerned(scope: Scope, tree: SourceTree, context: ZoneContext, read: DraftReader) -> Concerns | None:
     """The contracts whose findings may depend on what changed; None: read all."""
     zone = context.zone
     if zone is None:
@@ -77,7 +77,7 @@ def find_concerned(scope: Scope, tree: SourceTree, context: ZoneContext, read: D
         claiming = {path for path in hits & drafts.keys() if _concerns(drafts[path], asked, pointed_at, zone)}
         todo = (following | claiming) - found
         if not todo:
-            return Concerned(frozenset(found), tuple(drafts[path] for path in sorted(drafts)))
+            return Concerns(frozenset(found), tuple(drafts[path] for path in sorted(drafts)))
 
 
 def _concerns(draft: ContractDraft, names: Collection[str], pointed_at: Collection[str], zone: str) -> bool:

@@ -3,7 +3,7 @@
 import pytest
 
 from hyops_gitops.apply.propose import LastRecordedTree, PlanBase, propose, sort_findings
-from hyops_gitops.core.managed import Managed, ManagedSet
+from hyops_gitops.core.managed import ManagedRRset, ManagedSet
 from hyops_gitops.core.tree import Contents
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.validate.validation import MemoryTree, Validation
@@ -23,7 +23,7 @@ def past() -> LastRecordedTree:
 
 
 def recorded(then: Validation) -> ManagedSet:
-    return ManagedSet.of(ZONE, (Managed(rrset, one.path) for one in then.contracts for rrset in one.rrsets()))
+    return ManagedSet.of(ZONE, (ManagedRRset(rrset, one.path) for one in then.contracts for rrset in one.rrsets()))
 
 
 def test_a_finding_in_a_file_that_did_not_change_holds_its_record_and_stops_nothing_else(

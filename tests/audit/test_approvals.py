@@ -16,7 +16,7 @@ from hyops_gitops.core.guards import Override
 from hyops_gitops.core.people import Approval, MergedCommit, Person
 from hyops_gitops.core.ports import History
 from hyops_gitops.core.text import masked
-from hyops_gitops.log.admin_entries import Gap, Missing
+from hyops_gitops.log.admin_entries import Gap, MissingEntries
 from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.entries import Intent, Refusal, Unchanged
 from hyops_gitops.log.envelope import Entry, entry_path
@@ -124,7 +124,7 @@ def test_what_was_not_applied_is_carried_out_again(outcome: str) -> None:
 
 
 def test_entries_of_other_types_carry_out_nothing() -> None:
-    log = Paper.started().add(Gap("lost", Missing(3, 4), HASH))
+    log = Paper.started().add(Gap("lost", MissingEntries(3, 4), HASH))
     carried(log, 1)
     assert numbers(line(log, info(1))) == {3: [1]}
 

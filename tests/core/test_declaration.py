@@ -8,7 +8,7 @@ from hyops_gitops.core.declaration import (
     DeclaredHold,
     Trailer,
     TrailerReading,
-    Untaken,
+    UntakenTrailer,
     read_trailers,
     untaken_lines,
     without_repeated,
@@ -133,6 +133,6 @@ def test_lines_that_look_like_trailers_and_are_none(message: str, found: list[tu
 def test_a_line_that_is_taken_or_said_by_another_trailer_is_no_loss() -> None:
     message = "Move\n\nHyops-Reason: one\n  two\n\nHyops-Reason:  one two"
     assert looked_like(message, "Hyops-Reason: one two") == []
-    lost = Untaken(COMMIT, "hyops-kind", "drill")
+    lost = UntakenTrailer(COMMIT, "hyops-kind", "drill")
     assert without_repeated([lost], [Trailer("d" * 40, "Hyops-Kind", "drill")]) == ()
     assert without_repeated([lost], [Trailer("d" * 40, "Hyops-Kind", "incident")]) == (lost,)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.line_map import LineMap
-from hyops_gitops.core.managed import Managed, ManagedSet
+from hyops_gitops.core.managed import ManagedRRset, ManagedSet
 from hyops_gitops.core.zone import Key, RRset, Zone, served
 
 APEX = "z.internal"
@@ -41,9 +41,9 @@ def _zones(owners: tuple[str, ...]) -> st.SearchStrategy[Zone]:
     return st.lists(_rrsets(owners), max_size=12).map(lambda rrsets: Zone.of(APEX, rrsets))
 
 
-def _entries(owners: tuple[str, ...]) -> st.SearchStrategy[Managed]:
+def _entries(owners: tuple[str, ...]) -> st.SearchStrategy[ManagedRRset]:
     return st.builds(
-        Managed,
+        ManagedRRset,
         _rrsets(owners, ("A", "AAAA", "CNAME"), more=False),
         st.sampled_from(["endpoints/prod/a.yaml", "endpoints/prod/a.yaml2", *(["a b", "x ; y"] * (owners is _ANY))]),
         st.sampled_from([None, None, 0, 7]),
@@ -137,7 +137,7 @@ def test_lines_that_another_file_has_need_not_be_checked_again(
 
 @given(_managed, st.dictionaries(_keys, st.one_of(st.none(), _some_entries), max_size=4))
 def test_a_managed_set_of_lines_answers_as_one_of_objects(
-    managed: ManagedSet, entries: dict[Key, Managed | None]
+    managed: ManagedSet, entries: dict[Key, ManagedRRset | None]
 ) -> None:
     try:
         lines = ManagedSet.parse(APEX, managed.data)
@@ -159,7 +159,7 @@ def test_a_managed_set_of_lines_answers_as_one_of_objects(
             assert {each.rrset.key: each for each in first.of_contract(path)} == owned
 
 
-def _is_lines(found: LineMap[RRset] | LineMap[Managed]) -> bool:
+def _is_lines(found: LineMap[RRset] | LineMap[ManagedRRset]) -> bool:
     return found.canonical is not None
 
 
@@ -206,11 +206,11 @@ def test_a_file_with_one_bad_line_is_refused(file: bytes | str) -> None:
 
 def test_a_managed_set_is_held_as_lines_where_they_say_all_of_it() -> None:
     rrset = RRset.of("pg.prod.z.internal", "A", 60, ["10.0.0.1"])
-    entry = Managed(rrset, "endpoints/prod/pg.yaml", held=7)
+    entry = ManagedRRset(rrset, "endpoints/prod/pg.yaml", held=7)
     made = ManagedSet.of("z.internal", [entry])
     assert made.entries.canonical is None
     assert made.in_lines().entries.canonical == made.data
     assert made.in_lines().entries == made.entries
 
-    more = Managed(replace(rrset, disabled=("10.0.0.2",)), "endpoints/prod/pg.yaml")
+    more = ManagedRRset(replace(rrset, disabled=("10.0.0.2",)), "endpoints/prod/pg.yaml")
     assert ManagedSet.of("z.internal", [more]).in_lines().entries[rrset.key] == more

@@ -7,20 +7,20 @@ from datetime import UTC, datetime, timedelta
 from hyops_gitops.core.damage import Damage, DamageKind
 from hyops_gitops.core.declaration import Declaration, DeclaredHold
 from hyops_gitops.core.guards import Override
-from hyops_gitops.core.managed import Managed, ManagedSet
+from hyops_gitops.core.managed import ManagedRRset, ManagedSet
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.people import Approval, MergedCommit, Person
 from hyops_gitops.core.readiness import ProbeReport, ReadinessReport
 from hyops_gitops.core.server_report import RecordedAnswer, ServerReport
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.log.admin_entries import (
-    Compromised,
     Continues,
     Gap,
     Genesis,
     ImportedSegment,
-    Missing,
+    MissingEntries,
     Reconcile,
+    StolenKey,
     TrustChange,
 )
 from hyops_gitops.log.entries import (
@@ -80,10 +80,10 @@ ZONE_AFTER = Zone.of(ZONE, [NEW, NEW6, CACHE, REDIS, FOREIGN])
 STATE = ManagedSet.of(
     ZONE,
     [
-        Managed(NEW, CONTRACT, held=3),
-        Managed(NEW6, CONTRACT, held=3),
-        Managed(CACHE, "endpoints/prod/redis.yaml"),
-        Managed(REDIS, "endpoints/prod/redis.yaml"),
+        ManagedRRset(NEW, CONTRACT, held=3),
+        ManagedRRset(NEW6, CONTRACT, held=3),
+        ManagedRRset(CACHE, "endpoints/prod/redis.yaml"),
+        ManagedRRset(REDIS, "endpoints/prod/redis.yaml"),
     ],
 )
 CHANGES = (
@@ -214,8 +214,8 @@ def bodies(entries: EntryList) -> Iterator[Body]:
     yield AuthorityChange(COMMIT, (), paths)
     yield AuthorityChange(HEAD, paths, paths[:1])
     yield TrustChange(COMMIT, KEYS[:1], (), (), "a second applier")
-    yield TrustChange(COMMIT, (), KEYS[1:], (Compromised(OTHER_KEY, 12),), "stolen")
-    yield Gap("the forge was rolled back", Missing(19, 23), sha("c"))
+    yield TrustChange(COMMIT, (), KEYS[1:], (StolenKey(OTHER_KEY, 12),), "stolen")
+    yield Gap("the forge was rolled back", MissingEntries(19, 23), sha("c"))
     yield Gap("looked into", acknowledges=18)
     yield Reconcile(SEGMENT, 2, sha("d"), "")
     yield Reconcile(

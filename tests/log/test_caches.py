@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hyops_gitops.core.server_report import ServerReport
-from hyops_gitops.log.caches import Remembered, stopped_serving
+from hyops_gitops.log.caches import CacheMemory, stopped_serving
 from hyops_gitops.log.entries import ZoneDrift
 from hyops_gitops.log.ledger import Ledger
 from hyops_gitops.log.log import Log
@@ -79,4 +79,4 @@ def test_what_is_forgotten_is_not_kept() -> None:
         paper.finish(accepted=START + timedelta(minutes=len(paper.entries)), servers=(server(0),))
         assert len(log_of(paper).ledger.remembered) <= 2
     paper.intend(moved("late", 60, 1)).finish(servers=(server(None),))
-    assert log_of(paper).remembered(f"late.{ZONE}") == Remembered(None, 60)
+    assert log_of(paper).remembered(f"late.{ZONE}") == CacheMemory(None, 60)

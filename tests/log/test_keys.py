@@ -10,7 +10,7 @@ from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.exchange import PatchReceipt
 from hyops_gitops.core.network import ZoneWriter
 from hyops_gitops.log.admin import open_for_writing
-from hyops_gitops.log.admin_entries import Compromised, Gap, TrustChange
+from hyops_gitops.log.admin_entries import Gap, StolenKey, TrustChange
 from hyops_gitops.log.parts import TrustedKey
 from hyops_gitops.log.trust import TRUST_NAMESPACE, TrustBook
 from hyops_gitops.log.workspace import Workspace
@@ -276,8 +276,8 @@ class TestStolen:
 
 def test_a_key_in_doubt_stays_so() -> None:
     book = TrustBook()
-    book.accept(5, TrustChange("c", (), (), (Compromised("k", 3),), "stolen"))
-    book.accept(6, TrustChange("c", (), (), (Compromised("k", 9),), "it was not"))
+    book.accept(5, TrustChange("c", (), (), (StolenKey("k", 3),), "stolen"))
+    book.accept(6, TrustChange("c", (), (), (StolenKey("k", 9),), "it was not"))
 
     assert book.standing("k").last_good_seq == 3
 

@@ -9,7 +9,7 @@ from hyops_gitops.core.damage import Damage, DamageKind
 from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.server_report import ServerReport
-from hyops_gitops.log.admin_entries import Compromised, Gap, Reconcile, TrustChange
+from hyops_gitops.log.admin_entries import Gap, Reconcile, StolenKey, TrustChange
 from hyops_gitops.log.entries import Refusal, ZoneDrift
 from hyops_gitops.log.envelope import EntryList
 from hyops_gitops.log.ledger import DamageLeft, Ledger
@@ -66,7 +66,7 @@ def test_a_name_waits_until_its_retirement_is_known() -> None:
 
 def test_what_a_stolen_key_signed_is_in_doubt_wherever_the_fold_was_continued() -> None:
     log = Paper.started().add(TRUST_BOB).add(UNCHANGED).add(UNCHANGED, by="bob", key=BOB).add(UNCHANGED)
-    stolen = TrustChange(COMMIT, (), (), (Compromised(ADA, 2),), "stolen")
+    stolen = TrustChange(COMMIT, (), (), (StolenKey(ADA, 2),), "stolen")
     log.add(stolen, by="bob", key=BOB).add(Gap("looked", acknowledges=3), by="bob", key=BOB)
     assert fold(log).doubtful == (3, 5)
     assert fold(log).gaps == (7,)
@@ -168,9 +168,9 @@ def test_what_is_wrong_with_a_stored_ledger_is_said() -> None:
 def test_what_says_which_keys_count_and_what_the_thief_signed() -> None:
     log = Paper.started().add(TRUST_BOB).add(UNCHANGED).add(UNCHANGED, by="bob", key=BOB).add(UNCHANGED)
     assert fold(log).trust == (1, 2)
-    log.add(TrustChange(COMMIT, (), (), (Compromised(ADA, 4),), "stolen"), by="bob", key=BOB)
+    log.add(TrustChange(COMMIT, (), (), (StolenKey(ADA, 4),), "stolen"), by="bob", key=BOB)
     assert (fold(log).trust, fold(log).doubtful) == ((1, 2, 6), (5,))
-    log.add(TrustChange(COMMIT, (), (), (Compromised(ADA, 9),), "later than that"), by="bob", key=BOB)
+    log.add(TrustChange(COMMIT, (), (), (StolenKey(ADA, 9),), "later than that"), by="bob", key=BOB)
     assert (fold(log).stolen, fold(log).doubtful) == ({ADA: 4}, (5,))  # no later word clears an entry
 
 

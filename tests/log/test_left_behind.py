@@ -11,7 +11,7 @@ from hyops_gitops.core.markers import RESERVED_CLAIMS, Anchor, reserved_numbers
 from hyops_gitops.core.server_report import RecordedAnswer, ServerReport, ServerVerdict
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.log.holds import moves_of
-from hyops_gitops.log.log import Applied
+from hyops_gitops.log.log import Landing
 from hyops_gitops.observe.answers import earlier_answers
 from hyops_gitops.plan.assertions import LastMove
 from tests.support.paper import START, ZONE, Paper, a, change
@@ -27,10 +27,10 @@ def server(role: str = "primary", after_ms: int | None = 0, *answers: RecordedAn
     return ServerReport(role, role, "127.0.0.1:53", verdict, after_ms, answers)
 
 
-def applied(at: datetime, *changes: object, after_ms: int | None = 0) -> Applied:
+def applied(at: datetime, *changes: object, after_ms: int | None = 0) -> Landing:
     """An earlier apply, as far as caches go."""
     result = SimpleNamespace(accepted=at, servers=(server(after_ms=after_ms),))
-    return cast(Applied, SimpleNamespace(intent=SimpleNamespace(changes=changes), result=result))
+    return cast(Landing, SimpleNamespace(intent=SimpleNamespace(changes=changes), result=result))
 
 
 # --- caches

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hyops_gitops.core.people import Approval, MergedCommit, Person
 from hyops_gitops.core.zone import RRset
-from hyops_gitops.log.admin_entries import Gap, Genesis, Missing, Reconcile, TrustChange
+from hyops_gitops.log.admin_entries import Gap, Genesis, MissingEntries, Reconcile, TrustChange
 from hyops_gitops.log.entries import (
     AuthorityChange,
     Body,
@@ -95,7 +95,7 @@ def test_every_kind_of_entry_has_its_line() -> None:
         TrustChange("a" * 40, (key,), (key,), (), "why"): (
             "keys: trusts new\\@tests; retires new\\@tests |  |  |  | recorded"
         ),
-        Gap("gone", Missing(13, 14), NO_HASH): "gap: entries 13 to 14 are missing |  |  |  | recorded",
+        Gap("gone", MissingEntries(13, 14), NO_HASH): "gap: entries 13 to 14 are missing |  |  |  | recorded",
         Gap("looked into", acknowledges=12): "entry 12 acknowledged |  |  |  | recorded",
         Reconcile("s1", 1, NO_HASH, "Ada"): "reconciled break-glass segment s1 |  |  |  | recorded",
     }

@@ -10,9 +10,9 @@ import pytest
 
 from hyops_gitops.core.server_report import RecordedAnswer, ServerReport, ServerVerdict
 from hyops_gitops.core.zone import RRset
-from hyops_gitops.log.caches import NOTHING_REMEMBERED, Remembered, after_drift, after_result, remembered_at
+from hyops_gitops.log.caches import NOTHING_REMEMBERED, CacheMemory, after_drift, after_result, remembered_at
 from hyops_gitops.log.entries import ZoneDrift
-from hyops_gitops.log.log import Applied
+from hyops_gitops.log.log import Landing
 from hyops_gitops.log.parts import Retirement
 from hyops_gitops.log.retirement import Observed, cached_until, judged, meets, retirements, ttl_notes
 from hyops_gitops.plan.plan import Action, Change, Drift, Note
@@ -31,15 +31,15 @@ def server(role: str, after_ms: int | None) -> ServerReport:
     return ServerReport(role, role, "127.0.0.1:53", verdict, after_ms)
 
 
-def past(accepted: datetime, change: Change, after_ms: int | None = 0) -> Applied:
+def past(accepted: datetime, change: Change, after_ms: int | None = 0) -> Landing:
     """An earlier apply, as far as retirement looks at it."""
     result = SimpleNamespace(accepted=accepted, servers=(server("primary", after_ms),))
-    return cast(Applied, SimpleNamespace(intent=SimpleNamespace(changes=(change,)), result=result))
+    return cast(Landing, SimpleNamespace(intent=SimpleNamespace(changes=(change,)), result=result))
 
 
-def remembering(*earlier: Applied, drift: Iterable[tuple[str, Remembered]] = ()) -> Callable[[str], Remembered]:
+def remembering(*earlier: Landing, drift: Iterable[tuple[str, CacheMemory]] = ()) -> Callable[[str], CacheMemory]:
     """What a ledger keeps of them until the move."""
-    kept: Mapping[str, Remembered] = {}
+    kept: Mapping[str, CacheMemory] = {}
     for more in (*(after_result(applied.intent, applied.result) for applied in earlier), drift):
         kept = remembered_at(ACCEPTED, kept, more)
     return lambda name: kept.get(name, NOTHING_REMEMBERED)
@@ -48,7 +48,7 @@ def remembering(*earlier: Applied, drift: Iterable[tuple[str, Remembered]] = ())
 NOTHING = remembering()
 
 
-def after(change: Change, servers: Sequence[ServerReport], *earlier: Applied) -> datetime | None:
+def after(change: Change, servers: Sequence[ServerReport], *earlier: Landing) -> datetime | None:
     (one,) = retirements((change,), ACCEPTED, servers, remembering(*earlier))
     assert one.name == NAME
     return one.after
@@ -111,7 +111,7 @@ def test_only_resolvers_say_that_the_authority_was_not_asked() -> None:
 def test_what_caches_hold_is_asked_for_by_name() -> None:
     names: list[str] = []
 
-    def nothing(name: str) -> Remembered:
+    def nothing(name: str) -> CacheMemory:
         names.append(name)
         return NOTHING_REMEMBERED
 
@@ -244,7 +244,7 @@ def test_a_note_names_the_longest_ttl_that_a_name_had() -> None:
 
 def test_an_apply_that_asked_no_server_counts_from_its_acceptance() -> None:
     asked_nobody = cast(
-        Applied,
+        Landing,
         SimpleNamespace(
             intent=SimpleNamespace(changes=(move(90),)), result=SimpleNamespace(accepted=ACCEPTED, servers=())
         ),

@@ -25,13 +25,13 @@ from hyops_gitops.core.readiness import ProbeReport, ReadinessReport
 from hyops_gitops.core.server_report import RecordedAnswer, ServerReport
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.log.admin_entries import (
-    Compromised,
     Continues,
     Gap,
     Genesis,
     ImportedSegment,
-    Missing,
+    MissingEntries,
     Reconcile,
+    StolenKey,
     TrustChange,
 )
 from hyops_gitops.log.entries import (
@@ -267,8 +267,8 @@ BODIES: dict[str, st.SearchStrategy[Any]] = {
         damage=some(damage),
     ),
     "authority": st.builds(AuthorityChange, commits, path_digests, path_digests),
-    "trust": st.builds(TrustChange, commits, keys, keys, some(st.builds(Compromised, words, numbers)), texts),
-    "gap": st.builds(Gap, texts, st.builds(Missing, numbers, numbers), shas)
+    "trust": st.builds(TrustChange, commits, keys, keys, some(st.builds(StolenKey, words, numbers)), texts),
+    "gap": st.builds(Gap, texts, st.builds(MissingEntries, numbers, numbers), shas)
     | st.builds(Gap, texts, acknowledges=numbers),
     "reconcile": st.builds(Reconcile, words, numbers, shas, texts, maybe(adopted), texts),
 }

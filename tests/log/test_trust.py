@@ -2,7 +2,7 @@
 
 import pytest
 
-from hyops_gitops.log.admin_entries import Compromised, Genesis, TrustChange
+from hyops_gitops.log.admin_entries import Genesis, StolenKey, TrustChange
 from hyops_gitops.log.parts import TrustedKey
 from hyops_gitops.log.trust import Standing, TrustBook
 from tests.log.test_verify_log import TRUST_BOB, UNCHANGED, applied
@@ -13,7 +13,7 @@ LISTED_ONLY = "the key is not trusted by genesis or a trust entry before this on
 
 
 def changed(
-    *, trust: tuple[TrustedKey, ...] = (), retire: tuple[TrustedKey, ...] = (), stolen: tuple[Compromised, ...] = ()
+    *, trust: tuple[TrustedKey, ...] = (), retire: tuple[TrustedKey, ...] = (), stolen: tuple[StolenKey, ...] = ()
 ) -> TrustChange:
     return TrustChange(COMMIT, trust, retire, stolen, "why")
 
@@ -40,7 +40,7 @@ def test_nothing_is_known_of_a_key_that_no_entry_names() -> None:
 
 @pytest.mark.parametrize(
     ("gone", "last_good"),
-    [(changed(retire=(AS_ADA,)), None), (changed(stolen=(Compromised(ADA, 1),)), 1)],
+    [(changed(retire=(AS_ADA,)), None), (changed(stolen=(StolenKey(ADA, 1),)), 1)],
     ids=["retired", "stolen"],
 )
 def test_a_retired_key_stays_dead_and_is_known_by_the_entry_that_retired_it(
@@ -59,13 +59,13 @@ def test_a_key_may_be_retired_before_any_entry_trusts_it() -> None:
 
 @pytest.mark.parametrize(("first", "second"), [(3, 5), (5, 3), (3, 3)])
 def test_the_earliest_of_the_last_good_entries_stands(first: int, second: int) -> None:
-    after = book(*(changed(stolen=(Compromised(ADA, seq),)) for seq in (first, second)))
+    after = book(*(changed(stolen=(StolenKey(ADA, seq),)) for seq in (first, second)))
     assert after.standing(ADA).last_good_seq == 3
     assert after.standing(BOB).last_good_seq is None
 
 
 def test_of_two_keys_stolen_each_has_its_own_last_good_entry() -> None:
-    after = book(changed(stolen=(Compromised(ADA, 3),)), changed(stolen=(Compromised(LOCK, 5),)))
+    after = book(changed(stolen=(StolenKey(ADA, 3),)), changed(stolen=(StolenKey(LOCK, 5),)))
     assert (after.standing(ADA).last_good_seq, after.standing(LOCK).last_good_seq) == (3, 5)
 
 

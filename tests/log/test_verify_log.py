@@ -13,7 +13,7 @@ from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.signers import SignerSet
 from hyops_gitops.core.zone import Zone
-from hyops_gitops.log.admin_entries import Compromised, Gap, Genesis, Reconcile, TrustChange
+from hyops_gitops.log.admin_entries import Gap, Genesis, Reconcile, StolenKey, TrustChange
 from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.entries import Unchanged, ZoneDrift
 from hyops_gitops.log.envelope import Subject, decode, encode, entry_path
@@ -273,7 +273,7 @@ def test_a_key_is_trusted_as_whom_and_for_what_the_log_says() -> None:
 
 def test_what_a_stolen_key_signed_after_the_last_good_entry_is_in_doubt() -> None:
     def stolen(last_good: int) -> TrustChange:
-        return TrustChange(COMMIT, (), (), (Compromised(ADA, last_good),), "stolen")
+        return TrustChange(COMMIT, (), (), (StolenKey(ADA, last_good),), "stolen")
 
     log = applied().add(TRUST_BOB).add(stolen(3), by="bob", key=BOB)
     message = "signed by a key after it was stolen; look into it, then `evidence acknowledge` it"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops.core.events import Event, Step
-from hyops_gitops.core.managed import Managed, ManagedSet
+from hyops_gitops.core.managed import ManagedRRset, ManagedSet
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.log.workspace import ManagedZone
 from hyops_gitops.validate.validation import Validation
@@ -84,7 +84,7 @@ def why_all_was_read(world: World, state: ManagedSet | None = None) -> list[str]
 def test_the_reason_why_everything_is_read_is_the_one_that_holds(world: World) -> None:
     record(world, world.wiring().rules)
     name = world.name("second")
-    given_away = Managed(RRset.of(name, "A", 60, ["10.0.0.2"]), FIRST, held=2)
+    given_away = ManagedRRset(RRset.of(name, "A", 60, ["10.0.0.2"]), FIRST, held=2)
 
     assert why_all_was_read(world) == []
     held = why_all_was_read(world, ManagedSet.of(world.zone, [given_away]))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hyops_gitops.core.contract import Alias, Contract, Target, TargetType
 from hyops_gitops.core.guards import Override, overridable_guards
-from hyops_gitops.core.managed import Managed, ManagedSet
+from hyops_gitops.core.managed import ManagedRRset, ManagedSet
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.plan.desired import Unread, leads_to
 from hyops_gitops.plan.limits import Limits
@@ -173,9 +173,9 @@ def test_an_alias_moves_with_its_endpoint_and_a_rename_moves_nothing() -> None:
 
     def with_alias(address: str) -> ManagedSet:
         target = RRset.of(old, "CNAME", 60, [f"{NAME}."])
-        return ManagedSet.of(APEX, (Managed(a(address), alias.path), Managed(target, alias.path)))
+        return ManagedSet.of(APEX, (ManagedRRset(a(address), alias.path), ManagedRRset(target, alias.path)))
 
-    renamed = ManagedSet.of(APEX, [Managed(RRset.of(old, "A", 60, ["10.0.0.1"]), "endpoints/prod/old.yaml")])
+    renamed = ManagedSet.of(APEX, [ManagedRRset(RRset.of(old, "A", 60, ["10.0.0.1"]), "endpoints/prod/old.yaml")])
     here, there = with_alias("10.0.0.1"), with_alias("10.0.0.2")
     assert target_of(old, renamed) == target_of(old, here) == {"10.0.0.1"}
     assert target_of(old, there) == {"10.0.0.2"}
@@ -232,7 +232,9 @@ _RRSETS = st.builds(
 def test_what_is_unmanaged_is_counted_alike_where_contracts_were_not_read(
     ours: list[RRset], others: list[RRset]
 ) -> None:
-    recorded = ManagedSet.of(APEX, (Managed(rrset, "endpoints/prod/s.yaml") for rrset in ours if rrset.type == "A"))
+    recorded = ManagedSet.of(
+        APEX, (ManagedRRset(rrset, "endpoints/prod/s.yaml") for rrset in ours if rrset.type == "A")
+    )
     observed = Zone.of(APEX, (*others, *(rrset for rrset in ours if rrset.rdata == ("10.0.0.1",))))
     whole = Inputs(recorded, (), {}, observed, LOOSE)
     lines = replace(

@@ -23,7 +23,7 @@ from hyops_gitops.core.ports import Signer
 from hyops_gitops.core.server_report import RecordedAnswer, ServerReport
 from hyops_gitops.core.tree import manifest_sha256
 from hyops_gitops.core.zone import RRset, Zone
-from hyops_gitops.log.admin_entries import Gap, Genesis, Missing, TrustChange
+from hyops_gitops.log.admin_entries import Gap, Genesis, MissingEntries, TrustChange
 from hyops_gitops.log.branch import Signers, read_signers, trusted_keys
 from hyops_gitops.log.entries import AuthorityChange, Body, Intent, Refusal, Result, Unchanged, ZoneDrift
 from hyops_gitops.log.envelope import Entry, decode, entry_path
@@ -317,7 +317,7 @@ def build(directory: Path, *init: str) -> Book:
     second, retired = ({name: public(keys[name])} for name in ("second@tests", "retired@tests"))
     book.trust(second, retired, "rotation")  # 9, 10
     book.unchanged("second@tests")  # 11
-    book.add(Gap("the forge lost it", Missing(13, 14), "ab" * 32))  # 12
+    book.add(Gap("the forge lost it", MissingEntries(13, 14), "ab" * 32))  # 12
     book.add(Gap("looked into", acknowledges=12), "second@tests")  # 13
     world.contract("first", "10.0.0.1")
     world.commit("Move first back")

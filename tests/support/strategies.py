@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from hyops_gitops.core.contract import Contract, Target, TargetType
 from hyops_gitops.core.document import Document
-from hyops_gitops.core.managed import Managed, ManagedSet
+from hyops_gitops.core.managed import ManagedRRset, ManagedSet
 from hyops_gitops.core.names import endpoint_name_of_path
 from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.plan.limits import Limits
@@ -58,7 +58,7 @@ def contracts(draw: st.DrawFn) -> tuple[Contract, ...]:
 
 def managed_of(wanted: tuple[Contract, ...]) -> ManagedSet:
     """The managed set once these were applied."""
-    return ManagedSet.of(APEX, (Managed(rrset, one.path) for one in wanted for rrset in one.rrsets()))
+    return ManagedSet.of(APEX, (ManagedRRset(rrset, one.path) for one in wanted for rrset in one.rrsets()))
 
 
 # Owners beside the services: wildcards, names below empty non-terminals, and mixed case.

@@ -14,7 +14,7 @@ from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.guards import Override
 from hyops_gitops.core.people import MergedCommit, Person
 from hyops_gitops.core.zone import RRset
-from hyops_gitops.log.admin_entries import Gap, Missing, Reconcile
+from hyops_gitops.log.admin_entries import Gap, MissingEntries, Reconcile
 from hyops_gitops.log.branch import Signers
 from hyops_gitops.log.entries import Intent, Result
 from hyops_gitops.log.envelope import entry_path
@@ -181,7 +181,7 @@ def _unknown_signers(book: Book, root: Path) -> Book:
 
 def _gap(book: Book, root: Path) -> Book:
     copy = forked(book, root, HEAD)
-    copy.add(Gap("gone", Missing(16, 17), "ab" * 32))
+    copy.add(Gap("gone", MissingEntries(16, 17), "ab" * 32))
     return copy
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops.core.guards import Override
-from hyops_gitops.log.admin_entries import Gap, Missing, Reconcile
+from hyops_gitops.log.admin_entries import Gap, MissingEntries, Reconcile
 from hyops_gitops.log.log import placed
 from hyops_gitops.log.parts import Hold, ZoneDigests
 from hyops_gitops.log.reconciling import reconciliation
@@ -121,7 +121,7 @@ def unchanged_after_a_gap(copy: Book) -> None:
     """What the lost entries applied is in the zone, and nobody can tell; the next change takes it over."""
     copy.world.contract("first", "10.0.0.3")
     copy.world.commit("Move first")
-    copy.add(Gap("the forge lost it", Missing(HEAD + 2, HEAD + 2), "ab" * 32))
+    copy.add(Gap("the forge lost it", MissingEntries(HEAD + 2, HEAD + 2), "ab" * 32))
     copy.unchanged()
 
 

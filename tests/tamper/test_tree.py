@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.zone import Zone
-from hyops_gitops.log.admin_entries import Compromised, Gap, TrustChange
+from hyops_gitops.log.admin_entries import Gap, StolenKey, TrustChange
 from hyops_gitops.log.entries import Intent, Result, Unchanged, ZoneDrift
 from hyops_gitops.log.envelope import entry_path
 from hyops_gitops.log.parts import Lease, Restore, ZoneDigests
@@ -199,7 +199,7 @@ def _stolen(book: Book, _: Book) -> Files:
     copy = book.copy(HEAD)
     key = public(book.keys["other@tests"])
     copy.add(Unchanged(*copy.references()), "other@tests")
-    copy.add(TrustChange(copy.world.git("rev-parse", "HEAD"), (), (), (Compromised(key, 14),), "stolen"))
+    copy.add(TrustChange(copy.world.git("rev-parse", "HEAD"), (), (), (StolenKey(key, 14),), "stolen"))
     return copy.files
 
 
@@ -382,7 +382,7 @@ def test_acknowledging_needs_a_key_that_was_not_stolen(book: Book, signers: Path
     copy = book.copy(HEAD)
     copy.add(Unchanged(*copy.references()), "other@tests")
     key = public(book.keys["other@tests"])
-    copy.add(TrustChange(copy.world.git("rev-parse", "HEAD"), (), (), (Compromised(key, 14),), "stolen"))
+    copy.add(TrustChange(copy.world.git("rev-parse", "HEAD"), (), (), (StolenKey(key, 14),), "stolen"))
     copy.add(Gap("looked into", acknowledges=16))
     assert codes(copy.files, book) == set()
     fine, said = audit_script(write_tree(copy.files, tmp_path / "tree"), signers, "--genesis", book.genesis)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hyops_gitops.adapters.git.new_objects import NewObjects, commit_content, plain_name, signed
 from hyops_gitops.adapters.git.process import Git, no_identity, own_identity, summary
-from hyops_gitops.adapters.git.remote import Pushed, RemoteBranch
+from hyops_gitops.adapters.git.remote import PushOutcome, RemoteBranch
 from hyops_gitops.core.errors import OutsideFailure, UsageError
 
 NO_REPLY_ADDRESS = "noreply@hyops-gitops.invalid"
@@ -124,7 +124,7 @@ class GitBranches:
             OutsideFailure: codes `remote-unreachable`, `push-failed`.
         """
         pushed = RemoteBranch(self._git, remote, branch).push(commit, None)
-        if pushed.outcome is not Pushed.ACCEPTED:
+        if pushed.outcome is not PushOutcome.ACCEPTED:
             raise OutsideFailure(
                 f"{remote} did not take branch {branch}: {summary(pushed.words)}",
                 code="push-failed",

@@ -13,7 +13,7 @@ from hyops_gitops.adapters.git.commit import identity, write_commit
 from hyops_gitops.adapters.git.exports import Mirrors, copy_branch
 from hyops_gitops.adapters.git.objects import descends, resolve
 from hyops_gitops.adapters.git.process import Git
-from hyops_gitops.adapters.git.remote import Pushed, RemoteBranch
+from hyops_gitops.adapters.git.remote import PushOutcome, RemoteBranch
 from hyops_gitops.adapters.git.snapshot import GitSnapshot
 from hyops_gitops.core.errors import OutsideFailure, Refused, UsageError
 
@@ -218,14 +218,14 @@ class GitEvidenceStore:
 
     def _push(self, remote: RemoteBranch, commit: str, parent: str | None) -> None:
         report = remote.push(commit, parent)
-        if report.outcome is Pushed.ACCEPTED:
+        if report.outcome is PushOutcome.ACCEPTED:
             return
         head = remote.head()
-        if report.outcome is Pushed.UNCLEAR and head is not None and self._arrived(commit, head):
+        if report.outcome is PushOutcome.UNCLEAR and head is not None and self._arrived(commit, head):
             return  # the server accepted it and only the reply was lost
         if head != parent:
             raise self._race(parent)
-        if report.outcome is Pushed.UNCLEAR:
+        if report.outcome is PushOutcome.UNCLEAR:
             raise remote.unreachable(report.words)
         raise OutsideFailure(
             f"remote {remote.remote!r} refused the evidence branch: {report.words}",

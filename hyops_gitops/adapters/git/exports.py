@@ -136,7 +136,7 @@ _TIMEOUT_S = 15.0  # a mirror that hangs must not use up the lease of an intent
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class MirrorStates:
     """The state of the mirrors, and those that were unreachable."""
 
     heads: tuple[tuple[RemoteBranch, str], ...]
@@ -162,7 +162,7 @@ class Mirrors:
                 problems.append(f"mirror {mirror.remote!r} did not take the log: {words}")
         return problems
 
-    def ask(self) -> Asked:
+    def ask(self) -> MirrorStates:
         """Every mirror's head."""
         heads, problems = [], []
         for mirror in self._branches:
@@ -173,9 +173,9 @@ class Mirrors:
                 continue
             if head is not None:
                 heads.append((mirror, head))
-        return Asked(tuple(heads), tuple(problems))
+        return MirrorStates(tuple(heads), tuple(problems))
 
-    def check(self, asked: Asked, commit: str | None) -> None:
+    def check(self, asked: MirrorStates, commit: str | None) -> None:
         """Whether each mirror had no more than the log has at `commit`.
 
         Raises:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from hyops_gitops.adapters.git.process import Git
 from hyops_gitops.adapters.git.trees import is_full_id
 from hyops_gitops.core.dataclass import dataclass
-from hyops_gitops.core.declaration import PREFIX, Trailer, Untaken, untaken_lines
+from hyops_gitops.core.declaration import PREFIX, Trailer, UntakenTrailer, untaken_lines
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.layout import ROOTS
@@ -41,7 +41,7 @@ class StepPaths:
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
+class StepChanges:
     """The counted changes of one step."""
 
     paths: Paths = frozenset()
@@ -92,7 +92,7 @@ def _on_main(parents: Mapping[str, Sequence[str]], applied: str | None, upto: st
     return steps[::-1]
 
 
-def what_counts(steps: Sequence[MainStep], paths: Mapping[str, StepPaths]) -> dict[str, Changed]:
+def what_counts(steps: Sequence[MainStep], paths: Mapping[str, StepPaths]) -> dict[str, StepChanges]:
     """The paths that differ from the step before and as applied last.
 
     What a merge and the commits that arrived with it changed on main is counted of the latter where they have it so.
@@ -102,12 +102,12 @@ def what_counts(steps: Sequence[MainStep], paths: Mapping[str, StepPaths]) -> di
         if step.beside is not None:
             _share_out(step.commit, steps, paths, counted)
     restored: Paths = frozenset()
-    changed: dict[str, Changed] = {}
+    changed: dict[str, StepChanges] = {}
     for step in reversed(steps):
         of_step = paths[step.commit]
         if of_step.applied is not None and step.arrived_with is None:
             restored |= of_step.before - of_step.applied
-        changed[step.commit] = Changed(counted[step.commit], counted[step.commit] & restored)
+        changed[step.commit] = StepChanges(counted[step.commit], counted[step.commit] & restored)
     return changed
 
 
@@ -149,7 +149,7 @@ class _Commit:
     subject: str
     approved_by: tuple[str, ...]
     trailers: tuple[Trailer, ...]
-    untaken: tuple[Untaken, ...]
+    untaken: tuple[UntakenTrailer, ...]
 
 
 def read_main_lines(git: Git, ranges: Sequence[Range]) -> list[tuple[CommitInfo, ...]]:
@@ -336,7 +336,7 @@ def _info(
     step: MainStep,
     commits: Mapping[str, _Commit],
     within: Mapping[str, object],
-    changed: Changed,
+    changed: StepChanges,
     brought: Sequence[str],
 ) -> CommitInfo:
     commit = commits[step.commit]

@@ -27,7 +27,7 @@ _OF_THE_REMOTE = ("git-timeout", "git-ended", "foreign-owner")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]*")
 
 
-class Pushed(Enum):
+class PushOutcome(Enum):
     """The outcome of a push by its own output."""
 
     ACCEPTED = auto()
@@ -39,7 +39,7 @@ class Pushed(Enum):
 class PushReport:
     """A push's outcome and the words that came with it."""
 
-    outcome: Pushed
+    outcome: PushOutcome
     words: str
 
 
@@ -148,14 +148,14 @@ class RemoteBranch:
         flags = [
             line[0] for line in result.stdout.decode("utf-8", "replace").splitlines() if f":{self.there}\t" in line
         ]
-        outcome = Pushed.UNCLEAR
+        outcome = PushOutcome.UNCLEAR
         if flags in (
             ["!"],
             ["="],
         ):  # "=": pushed by another process, so not ours to count as a lock
-            outcome = Pushed.REJECTED
+            outcome = PushOutcome.REJECTED
         elif flags and result.ok:
-            outcome = Pushed.ACCEPTED
+            outcome = PushOutcome.ACCEPTED
         return PushReport(outcome, summary(result.stderr) or f"git push ended with status {result.status}")
 
     def unreachable(self, words: str) -> OutsideFailure:

@@ -14,7 +14,7 @@ from hyops_gitops.adapters.git.process import Git
 from hyops_gitops.adapters.git.tree_objects import changed_leaves, leaves_below, read_trees
 from hyops_gitops.adapters.git.trees import ORDINARY, is_full_id
 from hyops_gitops.core.errors import HyopsError, InvalidData, OutsideFailure
-from hyops_gitops.core.exchange import Verified
+from hyops_gitops.core.exchange import VerifiedCommit
 from hyops_gitops.core.path_list import shown
 
 _GROW_ONLY = ("log", "segments")
@@ -181,7 +181,7 @@ class GitVerifiedMark:
     def __init__(self, root: Path | Git) -> None:
         self._git = Git.of(root)
 
-    def read(self) -> Verified | None:
+    def read(self) -> VerifiedCommit | None:
         """The last verification, None where it is missing or illegible."""
         try:
             with (self._git.place.own / _FILE).open("rb") as file:
@@ -197,11 +197,11 @@ class GitVerifiedMark:
                 "signers": str(signers),
                 "ledger": dict(ledger),
             }:
-                return Verified(zone, commit, genesis, signers, ledger)
+                return VerifiedCommit(zone, commit, genesis, signers, ledger)
             case _:
                 return None
 
-    def write(self, verified: Verified) -> None:
+    def write(self, verified: VerifiedCommit) -> None:
         """Remember this, beside and renamed; where that cannot be done, nothing."""
         fields = {
             "format": _FORMAT,

@@ -14,7 +14,7 @@ import pytest
 
 from hyops_gitops.adapters.git.commit import GitBranches
 from hyops_gitops.adapters.git.evidence import GitEvidenceStore
-from hyops_gitops.adapters.git.remote import Pushed, RemoteBranch
+from hyops_gitops.adapters.git.remote import PushOutcome, RemoteBranch
 from hyops_gitops.adapters.git.snapshot import history_is_linear
 from hyops_gitops.adapters.git.work_tree import StagedTree
 from hyops_gitops.adapters.host.machine import process_is_gone
@@ -272,7 +272,7 @@ def test_a_lost_reply_is_settled_by_asking(clone: Repo, bare: Repo) -> None:
     unseen = add(store(clone, None), first, 2)
     die_after_storing(bare)
     report = RemoteBranch(log._git, "origin", BRANCH).push(unseen, first)
-    assert report.outcome is Pushed.UNCLEAR
+    assert report.outcome is PushOutcome.UNCLEAR
     assert bare.head_of(LOCAL) == unseen
 
 

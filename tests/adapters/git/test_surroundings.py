@@ -10,10 +10,10 @@ import pytest
 from hyops_gitops.adapters.forge.access import GitAccess
 from hyops_gitops.adapters.git.clone import GitCustody, GitRepository
 from hyops_gitops.adapters.git.evidence import GitEvidenceStore
-from hyops_gitops.adapters.git.exports import Asked, GitBundler, Mirrors
+from hyops_gitops.adapters.git.exports import GitBundler, Mirrors, MirrorStates
 from hyops_gitops.adapters.git.new_repository import NewRepository
 from hyops_gitops.adapters.git.process import Git
-from hyops_gitops.adapters.git.remote import Pushed, RemoteBranch
+from hyops_gitops.adapters.git.remote import PushOutcome, RemoteBranch
 from hyops_gitops.adapters.git.snapshot import GitSnapshot, history_is_linear
 from hyops_gitops.core.errors import OutsideFailure, Refused, UsageError
 from tests.support.dripping import dripping
@@ -134,7 +134,7 @@ def test_a_remote_that_drips_is_left_at_the_deadline(repo: Repo) -> None:
 
     slow = "remote 'slow' cannot be reached: git ls-remote took longer than 0.5 s and was ended"
     assert (caught.value.code, caught.value.message) == ("remote-unreachable", slow)
-    assert (pushed.outcome, pushed.words) == (Pushed.UNCLEAR, "git push took longer than 0.5 s and was ended")
+    assert (pushed.outcome, pushed.words) == (PushOutcome.UNCLEAR, "git push took longer than 0.5 s and was ended")
 
 
 # --- git that comes to no answer
@@ -160,7 +160,7 @@ QUESTIONS: dict[str, tuple[str, Callable[[Path, str], object]]] = {
     "a mirror": (
         "cat-file",
         lambda root, head: Mirrors(Git(root), (), "main").check(
-            Asked(((RemoteBranch(Git(root), "origin", "main"), head),), ()), head
+            MirrorStates(((RemoteBranch(Git(root), "origin", "main"), head),), ()), head
         ),
     ),
     "the current branch": ("symbolic-ref", lambda root, _: GitBundler(root).current_branch()),
@@ -200,7 +200,7 @@ def test_what_is_not_here_is_a_no(clone: Repo) -> None:
         history.resolve(none)
     with pytest.raises(Refused):
         Mirrors(Git(clone.path), (), "main").check(
-            Asked(((RemoteBranch(Git(clone.path), "origin", "main"), none),), ()), head
+            MirrorStates(((RemoteBranch(Git(clone.path), "origin", "main"), none),), ()), head
         )
 
 
