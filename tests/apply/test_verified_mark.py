@@ -176,7 +176,9 @@ def test_a_mark_that_forgot_what_caches_hold_is_found_by_an_audit(site: Site) ->
     site.change()
     site.apply()
     ran = site.world.cli("audit", "--offline", "--format", "json")
-    (problem,) = ran.document()["problems"]  # type: ignore[misc]
+    problems = ran.document()["problems"]
+    assert isinstance(problems, list)
+    (problem,) = problems
     assert (ran.exit, problem["code"], f"the old target of {name} until" in problem["message"]) == (
         1,
         "retirement",
