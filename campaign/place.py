@@ -32,6 +32,7 @@ _SETTINGS = {
     "disable-axfr": "no",
     "allow-axfr-ips": "127.0.0.0/8",  # the witness's
 }
+EVIDENCE = "refs/heads/evidence"
 _START_S = 30.0
 OPERATOR = "operator"  # who may break the glass, and the name of the key
 _SIGNERS = "authority/allowed_signers"
@@ -171,14 +172,34 @@ class Scene:
     secondaries: dict[str, Watch] = field(default_factory=dict)
     primary: Watch | None = None  # where no database writes a journal
     journal: Journal | None = None
+    lost: bool = False  # whether the primary has not the zone that the log tells of, until that is restored
+    judged: int = 0  # the newest entry that is judged, and when the witness began again
+    since: float = 0.0
 
     def __post_init__(self) -> None:
         lab, zone = self.place.lab, self.world.zone
-        if self.place.journal:
-            self.journal = Journal(lab.backend, self.place.query(), zone)
-        else:
-            self.primary = Watch(lab.primary.dns.host, lab.primary.dns.port, zone)
+        self._watch_primary()
         self.secondaries = {one.name: Watch(one.dns.host, one.dns.port, zone) for one in lab.secondaries}
+
+    def _watch_primary(self) -> None:
+        dns, zone = self.place.lab.primary.dns, self.world.zone
+        if self.place.journal:
+            self.journal = Journal(self.place.lab.backend, self.place.query(), zone)
+        else:
+            self.primary = Watch(dns.host, dns.port, zone)
+
+    def lose(self) -> None:
+        """Judge no step of the primary until `begin_again`."""
+        self.lost = True
+        if self.primary:
+            self.primary.close()
+
+    def begin_again(self) -> None:
+        """Watch a zone that was restored; what came before is judged."""
+        self._watch_primary()
+        self.lost, self.since = False, time.time()
+        self.judged = read_entries(self.remote, EVIDENCE, self.world.zone)[-1].seq
+        self.outside.clear()
 
     @property
     def api(self) -> PatientWriter:
@@ -202,11 +223,13 @@ class Scene:
 
     def look(self) -> None:
         """Let the witness see what a write left before the next one comes, where no journal keeps it."""
-        if self.primary:
+        if self.primary and not self.lost:
             self.primary.look()
 
     def steps(self) -> list[Step]:
-        """What the primary went through."""
+        """What the primary went through, since it was restored last."""
+        if self.lost:
+            return []
         if self.journal:
             return self.journal.steps()
         return self._transferred().steps()
@@ -226,19 +249,22 @@ class Scene:
 
     def log(self) -> list[Outcome]:
         """What the log says, by the remote."""
-        return outcomes(read_entries(self.remote, "refs/heads/evidence", self.world.zone))
+        return outcomes(read_entries(self.remote, EVIDENCE, self.world.zone))
 
     def faults(self) -> list[Fault]:
         """The witness's verdict on everything so far."""
-        entries = read_entries(self.remote, "refs/heads/evidence", self.world.zone)
+        entries = read_entries(self.remote, EVIDENCE, self.world.zone)
+        entries = [entry for entry in entries if entry.place > self.judged]
         steps, log = self.steps(), outcomes(entries)
         found = account(steps, log, self.outside, [drift for _, drift in recorded_drifts(entries)])
         faults = list(found.faults)
         for name, watch in self.secondaries.items():
             watch.look()
             edited = self.edited.get(name, set())
-            faults += judge_server(name, watch.seen, steps, log, found.step_of, edited)
-            faults += judge_missing(name, watch.missing, steps, log, found.step_of)
+            seen = [version for version in watch.seen if version.at > self.since]
+            missing = [(at, owner) for at, owner in watch.missing if at > self.since]
+            faults += judge_server(name, seen, steps, log, found.step_of, edited)
+            faults += judge_missing(name, missing, steps, log, found.step_of)
         return faults
 
 

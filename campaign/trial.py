@@ -10,6 +10,7 @@ from campaign.place import Scene, git
 from campaign.program import main
 from campaign.witness.zone import Records
 from hyops_gitops.core.errors import Exit
+from hyops_gitops.core.zone import RRset
 from hyops_gitops.lab.processes import is_running
 from tests.support.commands import Forked
 from tests.support.repository import ROOT
@@ -21,6 +22,10 @@ _PAUSE_S = 0.5
 _KILLED = frozenset(
     {-signal.SIGABRT, -signal.SIGKILL, -signal.SIGALRM, -signal.SIGTERM, -signal.SIGINT, Exit.INTERRUPTED}
 )
+
+
+def _no_aid() -> None:
+    return
 
 
 @dataclass
@@ -37,6 +42,8 @@ class Trial:
     recovering: list[str] = field(default_factory=list)  # arguments of the first apply after the fault
     recoverer: World | None = None  # the clone of that apply, where it is not the first
     ends: list[Callable[[], object]] = field(default_factory=list)  # what takes away what was put up for one run
+    aid: Callable[[], object] = _no_aid  # what comes before that apply
+    dumps: list[tuple[RRset, ...]] = field(default_factory=list)  # the zone as it was after each run
     overridden: bool = False  # whether an audit has to point to an override
     said: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)  # that a fault found by itself
@@ -183,13 +190,15 @@ def _conduct(trial: Trial, step: str, fault: str, allowed: frozenset[int], run: 
     trial.said.clear()
     trial.problems.clear()
     trial.recovering, trial.recoverer, trial.overridden = [], None, False
+    trial.aid = _no_aid
     try:
         ran = run(trial)
     finally:
         trial.lift()
-    problems = list(trial.problems)
     wrong = exit_is_right(trial, ran, before, allowed)
     began, exits = time.monotonic(), []
+    trial.aid()
+    problems = list(trial.problems)
     for attempt in range(TRIES):
         first = attempt == 0
         again = trial.apply(*(trial.recovering if first else ()), world=trial.recoverer if first else None)
@@ -202,6 +211,7 @@ def _conduct(trial: Trial, step: str, fault: str, allowed: frozenset[int], run: 
         problems.append(f"not made good: {exits}")
     if left := trial.missing():
         problems.append(f"the zone is not as its contracts have it: {', '.join(left)}")
+    trial.dumps.append(trial.scene.api.rrsets())
     faults = trial.scene.faults()
     problems += [f"{one.kind}: {one.text}" for one in faults]
     problems += [wrong] if wrong else []

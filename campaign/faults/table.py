@@ -5,7 +5,7 @@ import signal
 from collections.abc import Mapping
 
 from campaign.dns_proxy import DNS_WAYS
-from campaign.faults import on_applier, on_database, on_machine, on_primary, on_remote, on_secondaries
+from campaign.faults import on_applier, on_database, on_machine, on_primary, on_remote, on_secondaries, on_zone
 from campaign.faults.kinds import ALL_BACKENDS, ANY, FaultKind
 from campaign.faults.on_machine import DISKS
 from campaign.proxy import WAYS
@@ -53,6 +53,11 @@ FAULTS: Mapping[str, FaultKind] = {
     "database: rows held": FaultKind(on_database.rows_held, backends=_SERVERS),
     "database: sessions ended": FaultKind(on_database.sessions_ended, backends=_SERVERS),
     "database: read-only": FaultKind(on_database.database_read_only, backends=_SERVERS),
+    **{
+        f"zone deleted {moment}": FaultKind(on_zone.deleted(moment), frozenset({3, 4, 5}), weight=2)
+        for moment in ("before the run", "before the PATCH")
+    },
+    "zone from an old dump": FaultKind(on_zone.old_dump, frozenset({3, 4}), weight=3),
     "record by another writer": FaultKind(on_primary.foreign_write),
     "serial moved by another writer": FaultKind(on_primary.serial_moved),
     "remote gone": FaultKind(on_remote.remote_gone, frozenset({4})),

@@ -25,6 +25,11 @@ class Entry:
     predicate: dict[str, Any]
     above: int = 0  # what its number, and those that it names, are counted from: of a segment not 0
 
+    @property
+    def place(self) -> int:
+        """The number of the log's entry that has it, or brought it in."""
+        return self.above // SEGMENT_NUMBERS or self.seq
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:

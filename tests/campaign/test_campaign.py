@@ -163,6 +163,15 @@ def test_the_witness_reads_the_segments_of_an_operator(place: Place, tmp_path: P
         assert [outcome.seq > SEGMENT_NUMBERS for outcome in scene.log()] == [False, True]
 
 
+def test_the_witness_begins_again_with_a_restored_zone(place: Place, tmp_path: Path) -> None:
+    with place.history(tmp_path / "history") as scene:
+        trial = Trial(scene, 0)
+        faults = [NOTHING, "zone deleted before the run", "zone from an old dump", NOTHING]
+        assert [run(trial, number, "move", fault).problems for number, fault in enumerate(faults)] == [()] * len(faults)
+        assert scene.judged > 0
+        assert [outcome.outcome for outcome in scene.log() if outcome.seq > scene.judged] == ["applied", "applied"]
+
+
 def test_the_witness_is_a_program_of_its_own(place: Place, tmp_path: Path) -> None:
     with place.history(tmp_path / "history") as scene:
         trial = Trial(scene, 0)
