@@ -3,12 +3,14 @@
 import contextlib
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from bench.fence.rows import Rows
 from campaign.faults.kinds import later
 from campaign.trial import Trial
+from hyops_gitops.core.markers import protocol_name
 from tests.support.world import Ran
 
 
@@ -69,6 +71,34 @@ def rows_held(trial: Trial) -> Ran:
         held = contextlib.ExitStack()
         held.enter_context(rows.held(trial.world.zone, what))
         later(trial, hold_s, held.close)
+
+    place.proxy.before = begin
+    return trial.apply()
+
+
+_PAUSE = {"gpgsql": "SELECT pg_sleep(0.3);", "gmysql": "DO SLEEP(0.3);"}
+
+
+def deadlock(trial: Trial) -> Ran:
+    """Another session has rows that the PATCH wants, and then wants the one that the PATCH took first."""
+    place, zone = trial.scene.place, trial.world.zone
+    asked = "SELECT count(*) FROM (SELECT name FROM records WHERE name {} FOR UPDATE) AS held;"  # writes nothing
+    steps = (
+        asked.format(f"LIKE '%.prod.{zone}'"),
+        _PAUSE[place.lab.backend],
+        asked.format(f"= '{protocol_name(zone)}'"),
+    )
+    sql = "\n".join(["BEGIN;", *steps, "COMMIT;"])
+
+    def hold() -> None:
+        with contextlib.suppress(RuntimeError):  # the database ended it, and not the PATCH
+            place.query()(sql)
+
+    def begin() -> None:
+        thread = threading.Thread(target=hold)
+        thread.start()
+        time.sleep(0.15)  # until it has the rows
+        trial.on_lift(thread.join)
 
     place.proxy.before = begin
     return trial.apply()

@@ -51,6 +51,7 @@ FAULTS: Mapping[str, FaultKind] = {
     },
     "database locked": FaultKind(on_database.database_locked, backends=frozenset({"gsqlite3"})),
     "database: rows held": FaultKind(on_database.rows_held, backends=_SERVERS),
+    "database: deadlock": FaultKind(on_database.deadlock, backends=_SERVERS),
     "database: sessions ended": FaultKind(on_database.sessions_ended, backends=_SERVERS),
     "database: read-only": FaultKind(on_database.database_read_only, backends=_SERVERS),
     **{
