@@ -82,9 +82,9 @@ AUTHORITY_DUPLICATE_SERVER = Rule(
 )
 AUTHORITY_CONVERGENCE = Rule(
     "authority-convergence",
-    "convergence.require names primary only where primary.dns is given.",
-    "A server without address cannot be asked, so that no apply could ever be confirmed.",
-    "Add primary.dns, or remove primary from convergence.require.",
+    "convergence.require names primary only where primary.dns is given, and a role that there are servers of.",
+    "A server without address cannot be asked, and where none is required every apply would count as confirmed.",
+    "Add primary.dns, or remove primary from convergence.require; name a role that has servers.",
     "require: [primary, secondaries] without primary.dns",
 )
 AUTHORITY_LEASE = Rule(
@@ -345,6 +345,11 @@ def _check_convergence(fields: Fields) -> Iterator[Finding]:
             message = "the primary is required, but primary.dns is not given"
             hint = "add primary.dns, or remove primary here"
             yield finding_at(AUTHORITY_CONVERGENCE, fields.document, (*at, index), message, hint)
+    roles = [role for _, role in fields.texts(*at)]
+    are_read = all(fields.document.is_sound(role) for role in roles)
+    if roles and are_read and not any(role == "primary" or fields.length(role) for role in roles):
+        message = f"no server is required: there are no {' and no '.join(roles)}"
+        yield finding_at(AUTHORITY_CONVERGENCE, fields.document, at, message, "name a role that has servers")
 
 
 def _check_lease(fields: Fields) -> Iterator[Finding]:
