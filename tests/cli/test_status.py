@@ -51,8 +51,8 @@ def applied(lab: Lab, zone: str, directory: Path, *, ttl: int = 60) -> World:
 @pytest.fixture(scope="module")
 def settled(service_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> World:
     """One whose zone no test changes for good."""
-    directory = tmp_path_factory.mktemp("settled") / "world"
-    return applied(service_lab, "settled.internal", directory, ttl=3600)  # the resolver asks once
+    directory = tmp_path_factory.mktemp("settled")  # a number in it: pytest may make this twice in one lab
+    return applied(service_lab, f"{directory.name}.internal", directory / "world", ttl=3600)  # the resolver asks once
 
 
 @pytest.fixture

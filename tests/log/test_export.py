@@ -117,8 +117,9 @@ def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     from hyops_gitops.lab.zones import create_zone  # noqa: PLC0415
 
     lab = request.getfixturevalue("small_lab")
-    create_zone(lab, "told.internal")
-    world = World.make(tmp_path_factory.mktemp("told"), "told.internal", lab)
+    directory = tmp_path_factory.mktemp("told")
+    create_zone(lab, zone := f"{directory.name}.internal")
+    world = World.make(directory, zone, lab)
     world.apply()
     world.git("checkout", "-q", "-b", "move")
     world.contract("first", "10.0.0.2")

@@ -8,14 +8,13 @@ from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.zones import create_zone
 from tests.support.world import World
 
-ZONE = "doctor.internal"
-
 
 @pytest.fixture(scope="module")
 def shared(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> World:
     """A world for all tests that change nothing of it but the environment."""
-    create_zone(lab, ZONE)
-    return World.make(tmp_path_factory.mktemp("shared"), ZONE, lab)
+    directory = tmp_path_factory.mktemp("doctor")
+    create_zone(lab, zone := f"{directory.name}.internal")
+    return World.make(directory, zone, lab)
 
 
 @pytest.fixture
