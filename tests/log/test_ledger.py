@@ -2,6 +2,8 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -10,13 +12,15 @@ from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.server_report import ServerReport
 from hyops_gitops.log.admin_entries import Gap, Reconcile, StolenKey, TrustChange
+from hyops_gitops.log.caches import CacheMemory
 from hyops_gitops.log.entries import Refusal, ZoneDrift
 from hyops_gitops.log.envelope import EntryList
 from hyops_gitops.log.ledger import DamageLeft, Ledger
 from hyops_gitops.log.parts import RecordedRefusal, Retirement
+from hyops_gitops.plan.plan import Drift
 from tests.golden.values import ADOPTED
 from tests.log.test_verify_log import TRUST_BOB, UNCHANGED, long_log
-from tests.support.paper import ADA, AUTHORITY, BOB, COMMIT, CONTRACTS, HASH, MAIN, START, ZONE, Paper, change
+from tests.support.paper import ADA, AUTHORITY, BOB, COMMIT, CONTRACTS, HASH, MAIN, START, ZONE, Paper, a, change
 
 NS1 = ServerReport("secondary", "ns1", "127.0.0.1:53", "converged", 5)
 
@@ -90,6 +94,13 @@ def test_drift_counts_until_something_is_applied() -> None:
     assert (ledger.drift, ledger.left_by, ledger.went_back) == (None, 9, ())
 
 
+def test_what_drift_removed_may_be_held_by_caches_from_when_it_was_found() -> None:
+    log, name = Paper.started().intend(change("a", None, "10.0.0.1")).finish(), f"a.{ZONE}"
+    gone = Drift(name, "A", a("a", "10.0.0.1"), None, "endpoints/prod/a.yaml")
+    log.add(ZoneDrift(COMMIT, log.digests(), log.digests(), (gone,)))
+    assert fold(log).remembered == {name: CacheMemory(log.head.envelope.time + timedelta(seconds=60))}
+
+
 def test_a_refusal_is_known_until_the_next_result_or_merge_without_changes() -> None:
     refusal = Refusal(CONTRACTS, AUTHORITY, (), (RecordedRefusal("drift", None, "why"),), (), ())
     log = Paper.started().add(refusal)
@@ -148,6 +159,15 @@ def test_a_segment_brings_its_own_names_that_wait() -> None:
     ledger = Ledger().after(brought.entries, {"s1": segment.entries, "s2": long_log().entries})
     assert ledger.retiring == {moved: (2, 3)}
     assert stored(ledger) == ledger
+
+
+def test_a_segment_brings_what_caches_may_hold_of_what_it_applied() -> None:
+    served: dict[str, Any] = {"accepted": START + timedelta(minutes=5), "servers": (NS1,)}
+    own = Paper.started().intend(change("a", "10.0.0.1", "10.0.0.2")).finish(**served)
+    own.intend(change("b", "10.0.0.1", "10.0.0.2")).finish(outcome="failed", **served)
+    log = Paper.started().add(Reconcile("s1", 5, HASH, "", ADOPTED))
+    until = START + timedelta(minutes=5, seconds=1 + 60)  # when the secondary served it, and the TTL
+    assert Ledger().after(log.entries, {"s1": own.entries}).remembered == {f"a.{ZONE}": CacheMemory(until)}
 
 
 def test_what_is_wrong_with_a_stored_ledger_is_said() -> None:
