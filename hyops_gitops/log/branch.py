@@ -5,7 +5,7 @@ read again: the ledger and the managed set as they were then are continued from.
 ever, and so are the pages and files that are not the same. Where anything is wrong the log is verified in full.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.canonical import sha256_hex
@@ -186,7 +186,7 @@ def read_since(
     if last is not None and (last.zone, last.genesis, last.signers_sha256) == under:
         same = frozenset(snapshot.unchanged_since(last.commit) or ())
         checkpoint = _checkpoint(last, files, same, snapshot) if same else None
-    files.read([path for path in files if checkpoint is None or path not in same])
+    files.read({*files} - (same if checkpoint else frozenset()))
     reading = read_log(
         authority.zone,
         snapshot.commit,
@@ -195,7 +195,9 @@ def read_since(
         genesis=genesis,
         check_signature=verifier.verify,
         checkpoint=checkpoint,
-        same_pages=frozenset(path for path in same if f"{path}.sig" in same) if checkpoint else frozenset(),
+        same_pages=frozenset(path for path in same if path.endswith(".md") and f"{path}.sig" in same)
+        if checkpoint
+        else frozenset(),
     )
     if reading.log is None or not reading.ok:
         return None
@@ -208,11 +210,11 @@ def read_since(
 
 
 def _checkpoint(
-    last: VerifiedCommit, files: Mapping[str, bytes], same: Collection[str], snapshot: EvidenceSnapshot
+    last: VerifiedCommit, files: Mapping[str, bytes], same: frozenset[str], snapshot: EvidenceSnapshot
 ) -> Checkpoint | None:
     """Ledger and managed set of the mark, where its entries are unchanged."""
     path = state_path(last.zone)
-    if any(file.startswith(SEGMENTS) and file not in same for file in files):
+    if any(file.startswith(SEGMENTS) for file in {*files} - same):
         return None  # segments are few, and verified whole
     try:
         ledger = Ledger.from_json(last.ledger)
@@ -222,8 +224,9 @@ def _checkpoint(
         derived |= snapshot.earlier(last.commit, [path for path in paths if path not in derived])
     except InvalidData:
         return None
-    entries = (entry_path(last.zone, seq) for seq in range(1, ledger.count + 1))
-    unchanged = all(file in same and f"{file}.sig" in same for file in entries)
+    # That commit was verified, and of its entries none may have changed: the newest stands for all.
+    newest = entry_path(last.zone, ledger.count)
+    unchanged = {newest, f"{newest}.sig"} <= same
     more = entry_path(last.zone, ledger.count + 1) in same  # the ledger is not that of the commit
     right = derived.keys() <= pinned.keys() and all(sha256_hex(derived[each]) == pinned[each] for each in derived)
     if not unchanged or more or not right or not {path, zone_path(last.zone)} <= derived.keys():
@@ -231,4 +234,4 @@ def _checkpoint(
     # A mark is written only where every line of both was checked.
     state, zone = derived.pop(path), derived.pop(zone_path(last.zone))
     managed = ManagedSet(last.zone, ManagedLines(data=state))
-    return Checkpoint(ledger, managed, derived, Zone(last.zone, RRsetLines(data=zone)))
+    return Checkpoint(ledger, managed, derived, Zone(last.zone, RRsetLines(data=zone)), same)

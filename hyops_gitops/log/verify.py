@@ -63,6 +63,7 @@ class Checkpoint:
     state: ManagedSet  # as those entries left it
     pages: Mapping[str, bytes] = field(default_factory=dict)  # as the newest of them pins its own, where they are known
     zone: Zone | None = None  # likewise
+    paths: frozenset[str] = frozenset()  # of the branch's files then that are the same now; its entries among them
 
     @classmethod
     def none(cls, zone: str) -> "Checkpoint":
@@ -121,8 +122,9 @@ class BranchReader(ChainReader):
 
     def read(self, commit: str, genesis: str | None) -> Reading:
         """All checks, in their order; the later ones on sound entries."""
-        count = _count(self.zone, self.files)
-        self.problems += _check_paths(self.zone, self.files, count)
+        known = self.checkpoint.ledger.count if self.checkpoint.paths else 0
+        count = _count(self.zone, self.files, known)
+        self.problems += _check_paths(self.zone, self.files, known, count, self.checkpoint.paths)
         if not self.problems:
             self._recall()
         self.read_entries(count)
@@ -140,13 +142,13 @@ class BranchReader(ChainReader):
 
     def _recall(self) -> None:
         """Take over entries that were verified before."""
-        paths = [entry_path(self.zone, seq) for seq in range(1, self.ledger.count + 1)]
-        self.entries = EntryList.unread(len(paths), lambda places: self._read([paths[place] for place in places]))
+        count = self.ledger.count
+        self.entries = EntryList.unread(count, lambda places: self._read([self.path_of(place + 1) for place in places]))
         self.trust = TrustBook.of(self.entries, self.ledger)
         for seq in self.ledger.reconciles:
             self._bring_in(self.entries[seq - 1])
-        if paths:
-            self.previous_sig = sha256_hex(self.files[f"{paths[-1]}.sig"])
+        if count:
+            self.previous_sig = sha256_hex(self.files[f"{self.path_of(count)}.sig"])
 
     def _read(self, paths: Collection[str]) -> list[bytes]:
         return self.files.read(paths) if isinstance(self.files, BranchFiles) else [self.files[path] for path in paths]
@@ -305,20 +307,31 @@ def _last_of_folders(count: int) -> list[int]:
     return sorted({*range(ENTRIES_PER_FOLDER - 1, count, ENTRIES_PER_FOLDER), count})
 
 
-def _count(zone: str, files: Mapping[str, bytes]) -> int:
-    """How many entries there are without a gap."""
-    seq = 0
+def _count(zone: str, files: Mapping[str, bytes], known: int) -> int:
+    """How many entries there are without a gap, these first ones apart."""
+    seq = known
     while entry_path(zone, seq + 1) in files:
         seq += 1
     return seq
 
 
-def _check_paths(zone: str, files: Mapping[str, bytes], count: int) -> Iterator[Problem]:
-    entries = {entry_path(zone, seq) for seq in range(1, count + 1)}
-    pages = {LOG_PAGE, *(folder_page(zone, seq) for seq in range(1, count + 1))}
+def _check_paths(
+    zone: str, files: Mapping[str, bytes], known: int, count: int, same: frozenset[str]
+) -> Iterator[Problem]:
+    """Check that no path is missing, and no other one is there.
+
+    Args:
+        zone: Whose log it is.
+        files: Every file.
+        known: How many entries were checked before.
+        count: How many there are.
+        same: Paths that were checked with those, and are as they were.
+    """
+    entries = {entry_path(zone, seq) for seq in range(known + 1, count + 1)}
+    pages = {LOG_PAGE, *(folder_page(zone, seq) for seq in _last_of_folders(count))}
     plain = {README, zone_path(zone), state_path(zone)}
     signed = entries | pages
-    if not entries:
+    if not count:
         yield Problem("path", entry_path(zone, 1), "the first entry is missing")
     for path in sorted(signed | plain):
         if path not in files:
@@ -326,8 +339,8 @@ def _check_paths(zone: str, files: Mapping[str, bytes], count: int) -> Iterator[
     for path in sorted(signed):
         if f"{path}.sig" not in files:
             yield Problem("path", f"{path}.sig", "the signature is missing")
-    known = signed | plain | {f"{path}.sig" for path in signed}
-    for path in sorted(files.keys() - known):
+    expected = signed | plain | {f"{path}.sig" for path in signed}
+    for path in sorted({*files} - same - expected):
         if not path.startswith(SEGMENTS):
             yield Problem("path", path, "not a file of this log, or an entry behind a gap")
 
