@@ -68,6 +68,18 @@ def test_a_name_waits_until_its_retirement_is_known() -> None:
     assert fold(log).retiring == {}
 
 
+def test_a_name_waits_no_longer_once_an_unchanged_entry_says_when() -> None:
+    name = f"a.{ZONE}"
+    log = Paper.started().intend(change("a", "10.0.0.1", "10.0.0.2")).finish(retire=(Retirement(name, None, "silent"),))
+    assert fold(log.add(UNCHANGED)).retiring == {name: (3, 3)}
+    assert fold(log.add(replace(UNCHANGED, retire=(Retirement(name, START),)))).retiring == {}
+
+
+def test_servers_that_caught_up_with_a_segment_are_reported() -> None:
+    log = Paper.started().intend(change("a", None, "10.0.0.1")).finish()
+    assert fold(log.add(replace(UNCHANGED, segment_caught_up=(NS1,)))).reports == (4,)
+
+
 def test_what_a_stolen_key_signed_is_in_doubt_wherever_the_fold_was_continued() -> None:
     log = Paper.started().add(TRUST_BOB).add(UNCHANGED).add(UNCHANGED, by="bob", key=BOB).add(UNCHANGED)
     stolen = TrustChange(COMMIT, (), (), (StolenKey(ADA, 2),), "stolen")
