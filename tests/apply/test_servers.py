@@ -35,6 +35,20 @@ class Serves:
         return {question: Answer("NOERROR", True, (ANCHOR, CHANGED), 1) for question in questions}
 
 
+class OldUntil:
+    """Shows the anchor of before until a flag is set."""
+
+    def __init__(self, flag: Flag) -> None:
+        self.flag = flag
+
+    def ask(
+        self, server: ServerAddress, questions: Sequence[Question], *, recursion_desired: bool, timeout_s: float
+    ) -> Mapping[Question, Answer]:
+        assert (server.port, recursion_desired, timeout_s > 0) == (53, False, True)
+        old = () if self.flag.is_set() else (replace(ANCHOR, rdata=('"before"',)),)
+        return {question: Answer("NOERROR", True, old or (ANCHOR, CHANGED), 1) for question in questions}
+
+
 def test_a_server_that_hangs_when_asked_for_a_transfer_delays_no_look_at_the_others() -> None:
     seen = Flag()
     in_time: list[bool] = []
@@ -60,23 +74,13 @@ def test_a_server_that_hangs_when_asked_for_a_transfer_delays_no_request_to_the_
     transferred = Flag()
     in_time: list[bool] = []
 
-    class Transfers:
-        """Shows the old anchor until a transfer was asked for."""
-
-        def ask(
-            self, server: ServerAddress, questions: Sequence[Question], *, recursion_desired: bool, timeout_s: float
-        ) -> Mapping[Question, Answer]:
-            assert (server.port, recursion_desired, timeout_s > 0) == (53, False, True)
-            old = () if transferred.is_set() else (replace(ANCHOR, rdata=('"before"',)),)
-            return {question: Answer("NOERROR", True, old or (ANCHOR, CHANGED), 1) for question in questions}
-
     def hang() -> None:
         in_time.append(transferred.wait(30))
 
     expected = [Expectation(Question(*rrset.key), rrset) for rrset in (ANCHOR, CHANGED)]
     server = DnsServer("secondary", "onprem", ServerAddress("127.0.0.1", 53), required=True)
     clock = SystemClock()
-    reports = Watch(Transfers(), clock, lambda _: None, expected[0]).run(
+    reports = Watch(OldUntil(transferred), clock, lambda _: None, expected[0]).run(
         [server], expected[1:], accepted_at=clock.monotonic(), timeout_s=20, requests=[hang, transferred.set]
     )
     assert ([report.verdict for report in reports], in_time) == (["converged"], [True])
@@ -86,20 +90,10 @@ def test_a_secondary_that_keeps_an_old_answer_is_told_to_drop_it() -> None:
     """As one does that was making an answer while its zone was replaced."""
     dropped = Flag()
 
-    class Keeps:
-        """Gives the anchor from a cache until that is flushed."""
-
-        def ask(
-            self, server: ServerAddress, questions: Sequence[Question], *, recursion_desired: bool, timeout_s: float
-        ) -> Mapping[Question, Answer]:
-            assert (server.port, recursion_desired, timeout_s > 0) == (53, False, True)
-            old = () if dropped.is_set() else (replace(ANCHOR, rdata=('"before"',)),)
-            return {question: Answer("NOERROR", True, old or (ANCHOR, CHANGED), 1) for question in questions}
-
     expected = [Expectation(Question(*rrset.key), rrset) for rrset in (ANCHOR, CHANGED)]
     server = DnsServer("secondary", "onprem", ServerAddress("127.0.0.1", 53), required=True)
     clock = SystemClock()
-    watch = Watch(Keeps(), clock, lambda _: None, expected[0], {server.key: dropped.set})
+    watch = Watch(OldUntil(dropped), clock, lambda _: None, expected[0], {server.key: dropped.set})
     reports = watch.run([server], expected[1:], accepted_at=clock.monotonic(), timeout_s=20)
     assert [report.verdict for report in reports] == ["converged"]
 
