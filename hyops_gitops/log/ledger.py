@@ -75,9 +75,7 @@ class Ledger(JsonObject):
     # proof and retirement
     reports: tuple[int, ...] = ()  # `unchanged` entries since the newest change that name servers or lost sites
     retiring: Mapping[str, RetirementGap] = field(default_factory=dict)  # moved names of unknown retirement
-    remembered: Mapping[str, CacheMemory] = field(
-        default_factory=dict
-    )  # replaced records that caches may hold, by name
+    remembered: Mapping[str, CacheMemory] = field(default_factory=dict)  # what caches may hold of each name
     # the log itself
     trust: tuple[int, ...] = ()  # what says which keys count
     stolen: Mapping[str, int] = field(default_factory=dict)  # keys, and the last good entry of each
