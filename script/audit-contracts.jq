@@ -148,6 +148,11 @@ def check_result($commits):
       else
         [$a.require[] as $role | $a.servers[$role][]]
         | map(select(.site as $site | $result.lost | index($site) | not))
+        # Where that leaves none, one of the other authority servers has to show it, as in core/servers.servers_of.
+        | if . == [] and any($a.servers[][]; .site as $site | $result.lost | index($site)) then
+            [$a.servers | .primary[], .secondaries[] | select(.site as $site | $result.lost | index($site) | not)]
+          else .
+          end
       end
     ) as $required
   | if .outside and $required == [] or [$a.servers[][]] == [] then

@@ -12,7 +12,8 @@ from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.guards import Override, may_lift
 from hyops_gitops.core.managed import ManagedSet
-from hyops_gitops.core.server_report import Server, ServerReport
+from hyops_gitops.core.server_report import ServerReport
+from hyops_gitops.core.servers import servers_of
 from hyops_gitops.core.zone import Key, RRset, in_words, served
 from hyops_gitops.log.admin_entries import ImportedSegment
 from hyops_gitops.log.caches import NOTHING_REMEMBERED, stopped_serving
@@ -25,6 +26,8 @@ from hyops_gitops.log.pages import subject
 from hyops_gitops.log.retirement import meets, observed
 from hyops_gitops.plan.plan import Action, Change, plan_digest
 from hyops_gitops.plan.state import after_changes, taken_back
+
+_ROLES = {"primary": "primary", "secondaries": "secondary", "resolvers": "resolver"}
 
 
 def check_reference(zone: str, entry: Entry, facts: CommitFacts) -> Iterator[Problem]:
@@ -59,13 +62,14 @@ def check_observations(
     if not result.converged:
         return
     listed = {(server.role, server.name): server for server in result.servers}
-    if facts.own_authority:
+    if facts.own_authority and facts.authority:
         lost = {*intent.sites_lost, *(site for merged in intent.merged for site in merged.declared.sites_lost)}
-        required: Collection[Server] = [server for server, site in facts.required.items() if site not in lost]
+        required = [server.key for server in servers_of(facts.authority, lost) if server.required]
     else:
         exempt = {name for name, server in listed.items() if server.lost and intent.sites_lost}
-        required = [server for server in listed if server[0] in facts.required_roles and server not in exempt]
-        if not required and facts.required_roles:
+        roles = {_ROLES[group] for group in facts.authority.policy.convergence.require} if facts.authority else set()
+        required = [server for server in listed if server[0] in roles and server not in exempt]
+        if not required and roles:
             message = "the authority file is not at hand, and the result lists no server of a required role"
             yield Unknown(Problem("not-converged", path, message))
             return

@@ -17,8 +17,6 @@ from hyops_gitops.core.document import Document, SchemaChecker
 from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.findings import Finding
 from hyops_gitops.core.layout import SIGNERS_PATH
-from hyops_gitops.core.server_report import Server
-from hyops_gitops.core.servers import servers_of
 from hyops_gitops.core.tree import Contents, SourceTree, contents_of, manifest_line
 from hyops_gitops.core.zone import Zone
 from hyops_gitops.log.parts import AuthorityRef
@@ -44,8 +42,7 @@ class CommitFacts:
     desired: Zone  # by its contracts
     invalid: frozenset[str]  # the files with an error
     undecided: frozenset[str]  # names with invalid contracts
-    required: Mapping[Server, str]  # servers that the policy requires to serve a change, and their sites
-    required_roles: frozenset[str]
+    authority: Authority | None  # whose policy names the servers that a change must reach
     separation: SeparationOfDuties
     own_authority: bool  # whether the authority file that the entry names was at hand
     overridable: frozenset[str] | None  # the guards that its policy lets overrides lift; None: it has no policy
@@ -82,9 +79,6 @@ class AuditRequest:
     seen: tuple[SeenHead, ...] = ()
     period: Period = ALWAYS
     allowed_signers: SourceFile | None = None  # a copy pinned outside
-
-
-_ROLES = {"primary": "primary", "secondaries": "secondary", "resolvers": "resolver"}
 
 
 def checked_once(check: SchemaChecker) -> SchemaChecker:
@@ -241,8 +235,7 @@ class CommitReader:
             desired=checked.desired,
             invalid=validation.invalid_paths,
             undecided=validation.undecided(zone),
-            required={} if authority is None else _required(authority),
-            required_roles=frozenset() if authority is None else _roles(authority),
+            authority=authority,
             separation="warn" if authority is None else authority.policy.separation_of_duties,
             own_authority=authority is not None and (not ref.outside_commit or override is not None),
             overridable=None if authority is None else authority.policy.overridable,
@@ -251,11 +244,3 @@ class CommitReader:
     def _is_override(self, ref: AuthorityRef) -> bool:
         given = self._override
         return given is not None and given.content is not None and sha256_hex(given.content) == ref.sha256
-
-
-def _required(authority: Authority) -> dict[tuple[str, str], str]:
-    return {server.key: server.site for server in servers_of(authority) if server.required}
-
-
-def _roles(authority: Authority) -> frozenset[str]:
-    return frozenset(_ROLES[role] for role in authority.policy.convergence.require)

@@ -28,6 +28,7 @@ from hyops_gitops.log.envelope import Entry, entry_path
 from hyops_gitops.log.pages import subject
 from hyops_gitops.log.parts import AuthorityRef
 from hyops_gitops.plan.plan import Action
+from tests.support.contracts import MINIMAL, validated
 from tests.support.paper import AUTHORITY, COMMIT, CONTRACTS, HASH, START, ZONE, Paper, a, change
 
 LOG = (
@@ -37,7 +38,8 @@ LOG = (
 )  # fmt: skip
 INTENT, RESULT = LOG.entries[1], LOG.entries[2]
 ANCHOR = INTENT.anchor.rrset(ZONE)
-PRIMARY, SECONDARY = ("primary", "primary"), ("secondary", "one")
+PRIMARY, SECONDARY = ("primary", "primary"), ("secondary", "s1")
+GIVEN = validated({}, MINIMAL.replace(b"site: hetzner}", b'site: hetzner, dns: "10.0.0.1:53"}')).authority
 FACTS = CommitFacts(
     rules=None,
     commit=COMMIT,
@@ -48,8 +50,7 @@ FACTS = CommitFacts(
     desired=Zone.of(ZONE, ()),
     invalid=frozenset(),
     undecided=frozenset(),
-    required={PRIMARY: "hetzner", SECONDARY: "onprem"},
-    required_roles=frozenset({"primary", "secondary"}),
+    authority=GIVEN,
     separation="off",
     own_authority=True,
     overridable=frozenset({"drift", "restored"}),
@@ -109,7 +110,7 @@ def test_answers_as_planned_are_sound() -> None:
 )
 def test_an_answer_that_was_not_planned_is_not_converged(wrong: dict[str, RecordedAnswer]) -> None:
     found = judged(server(*PRIMARY, RIGHT), server(*SECONDARY, {**RIGHT, **wrong}))
-    assert [(one.code, "secondary one" in one.message) for one in found.problems] == [("not-converged", True)]
+    assert [(one.code, "secondary s1" in one.message) for one in found.problems] == [("not-converged", True)]
     assert judged(*both({**RIGHT, **wrong}), converged=False).problems  # nor may one say so of a server alone
 
 
@@ -138,7 +139,7 @@ def test_a_required_server_that_does_not_serve_it_is_named(verdict: str) -> None
     for servers in ((server(*PRIMARY, RIGHT), server(*SECONDARY, RIGHT, verdict)), (server(*PRIMARY, RIGHT),)):
         found = judged(*servers)
         assert [one.message for one in found.problems] == [
-            "the result says converged, but required secondary one is not shown to be"
+            "the result says converged, but required secondary s1 is not shown to be"
         ]
         assert judged(*servers, converged=False) == AuditFindings()
 
@@ -156,8 +157,20 @@ def test_a_server_of_a_lost_site_is_not_required() -> None:
     assert len(judged(server(*PRIMARY, RIGHT), intent=_intent_with(sites_lost=("gcp",))).problems) == 1
 
 
+def test_where_sites_are_lost_with_all_required_servers_another_has_to_show_it() -> None:
+    assert GIVEN
+    policy = replace(GIVEN.policy, convergence=replace(GIVEN.policy.convergence, require=("secondaries",)))
+    facts = replace(FACTS, authority=replace(GIVEN, policy=policy))
+    lost = _intent_with(sites_lost=("onprem",))
+    assert judged(server(*PRIMARY, RIGHT), facts=facts, intent=lost) == AuditFindings()
+    silent = server(*PRIMARY, {}, "silent")
+    assert [remark.message for remark in judged(silent, facts=facts, intent=lost).problems] == [
+        "the result says converged, but required primary primary is not shown to be"
+    ]
+
+
 def test_without_the_authority_file_the_servers_that_are_listed_are_held_to_their_roles() -> None:
-    unknown = replace(FACTS, own_authority=False, required={})
+    unknown = replace(FACTS, own_authority=False)
     assert judged(*both(RIGHT), facts=unknown) == AuditFindings()
     silent = server(*SECONDARY, {}, "silent")
     assert len(judged(server(*PRIMARY, RIGHT), silent, facts=unknown).problems) == 1
@@ -169,7 +182,7 @@ def test_without_the_authority_file_the_servers_that_are_listed_are_held_to_thei
     assert judged(*both(RIGHT), watched, facts=unknown) == AuditFindings()
     nobody = judged(watched, facts=unknown)
     assert (nobody.problems, [one.code for one in nobody.inconclusive]) == ([], ["not-converged"])
-    assert judged(watched, facts=replace(unknown, required_roles=frozenset())) == AuditFindings()
+    assert judged(watched, facts=replace(unknown, authority=None)) == AuditFindings()
 
 
 @pytest.mark.parametrize(
@@ -271,17 +284,17 @@ def test_each_problem_says_where_it_is_and_what_is_wrong() -> None:
         Problem("manifest", at, f"the contracts at {short} do not have the manifest of the entry"),
         Problem("manifest", at, f"the authority file at {short} does not have the SHA-256 of the entry"),
     ]
-    answered = "secondary one is recorded as converged, but answered otherwise: a.paper.internal A"
+    answered = "secondary s1 is recorded as converged, but answered otherwise: a.paper.internal A"
     stale = {**RIGHT, "a": told(a("a", "10.0.0.2"))}
     assert judged(server(*PRIMARY, RIGHT), server(*SECONDARY, stale)).problems == [
         Problem("not-converged", of_result, answered)
     ]
-    missing = "the result says converged, but required secondary one is not shown to be"
+    missing = "the result says converged, but required secondary s1 is not shown to be"
     assert judged(server(*PRIMARY, RIGHT)).problems == [Problem("not-converged", of_result, missing)]
     unknown = "the authority file is not at hand, and the result lists no server of a required role"
-    nobody = judged(facts=replace(FACTS, own_authority=False, required={}))
+    nobody = judged(facts=replace(FACTS, own_authority=False))
     assert nobody.inconclusive == [Problem("not-converged", of_result, unknown)]
-    behind = "secondary one is listed as caught up, but did not show it:"
+    behind = "secondary s1 is listed as caught up, but did not show it:"
     caught_up = (server(*SECONDARY, stale),)
     assert list(check_caught_up(ZONE, RESULT, caught_up, INTENT)) == [
         Problem("not-converged", of_result, f"{behind} a.paper.internal A")

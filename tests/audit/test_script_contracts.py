@@ -125,6 +125,14 @@ def test_a_server_of_a_lost_site_is_not_required() -> None:
     assert judge(ORDINARY, FIRST, results=[result(*shown, lost=("onprem",))]) == []
 
 
+def test_where_sites_are_lost_with_all_required_servers_another_has_to_show_it() -> None:
+    text = AUTHORITIES["json"]  # which requires the secondaries
+    lost = ("onprem", "gcp")
+    assert judge(text, FIRST, results=[result(("primary", "primary"), lost=lost)]) == []
+    (line,) = judge(text, FIRST, results=[result(lost=lost)])
+    assert "required primary primary is not shown" in line
+
+
 def test_servers_of_an_authority_that_is_not_at_hand_are_those_listed() -> None:
     assert judge(ORDINARY, FIRST, outside=True, results=[result(("secondary", "another"))]) == []
     stale = {"role": "secondary", "name": "another", "verdict": "stale"}
