@@ -126,6 +126,7 @@ class Policy:
     convergence: Convergence
     assertions: Assertions
     breakglass: BreakGlass = BreakGlass()
+    owners: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # endpoint_owner -> who approves, in CODEOWNERS
 
 
 @dataclass(frozen=True, slots=True)

@@ -288,12 +288,18 @@ def _policy(fields: Fields) -> Policy:
         convergence=_convergence(fields),
         assertions=_assertions(fields),
         breakglass=_breakglass(fields),
+        owners=_owners(fields),
         **limits,  # type: ignore[arg-type]  # the schema has checked each limit's type
     )
 
 
 def _breakglass(fields: Fields) -> BreakGlass:
     return BreakGlass(**fields.mapping("policy", "breakglass"))  # type: ignore[arg-type]  # the schema checks the types
+
+
+def _owners(fields: Fields) -> dict[str, tuple[str, ...]]:
+    at = ("policy", "owners")
+    return {owner: tuple(name for _, name in fields.texts(*at, owner)) for owner in fields.mapping(*at)}
 
 
 def _assertions(fields: Fields) -> Assertions:
