@@ -14,6 +14,7 @@ from hyops_gitops.core.guards import GUARDS, overridable_guards
 from hyops_gitops.core.markers import PROTOCOL
 from hyops_gitops.core.names import SHARED, is_below, label_problem, name_problem
 from hyops_gitops.core.text import suggestion
+from hyops_gitops.validate.netbox_policy import check_netbox
 
 AUTHORITY_ZONE = Rule(
     "authority-zone",
@@ -242,6 +243,7 @@ def check_authority(document: Document, *, in_tree: bool) -> Iterator[Finding]:
     yield from _check_failure_domain(fields)
     yield from check_servers(fields)
     yield from _check_policy(fields)
+    yield from check_netbox(fields)
     yield from _check_assertions(fields)
     yield from _check_convergence(fields)
     yield from _check_lease(fields)

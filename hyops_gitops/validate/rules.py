@@ -2,7 +2,7 @@
 
 from hyops_gitops.core import declaration, document, layout, signers
 from hyops_gitops.core.findings import Rule, Severity
-from hyops_gitops.validate import authority_rules, name_rules, reference_rules, target_rules, validation
+from hyops_gitops.validate import authority_rules, name_rules, netbox_policy, reference_rules, target_rules, validation
 
 BREAKGLASS_REVIEW = Rule(
     "breakglass-review",
@@ -30,6 +30,7 @@ _MODULES = (
     target_rules,
     reference_rules,
     authority_rules,
+    netbox_policy,
     signers,
 )
 RULES: dict[str, Rule] = {
