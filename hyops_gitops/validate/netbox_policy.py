@@ -33,7 +33,7 @@ OwnerField = Literal["owner", "tenant", "contact", "none"]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class NetboxPlace:
     """One of `places`: a part of NetBox, and what it stands for."""
 
     kind: PlaceKind
@@ -53,7 +53,7 @@ class NetboxPolicy:
     owner: OwnerField = "owner"
     services: Literal["optional", "required"] = "optional"
     statuses: tuple[str, ...] = ("active",)
-    places: tuple[Place, ...] = ()
+    places: tuple[NetboxPlace, ...] = ()
     findings: Mapping[str, str] = field(default_factory=dict)  # rule id -> error, warning or ignore
 
 
@@ -73,11 +73,11 @@ def netbox_policy(document: Document) -> NetboxPolicy:
     )
 
 
-def _place(fields: Fields, index: int) -> Place:
+def _place(fields: Fields, index: int) -> NetboxPlace:
     at = (*_AT, "places", index)
     kind = next(kind for kind in _KINDS if fields.text(*at, kind) is not None)
     value = fields.text(*at, kind) or ""
-    return Place(
+    return NetboxPlace(
         cast("PlaceKind", kind),
         value,
         ip_network(value) if kind == "prefix" else None,

@@ -5,7 +5,7 @@ from ipaddress import ip_network
 
 from hyops_gitops.adapters.yaml.reader import read_document
 from hyops_gitops.adapters.yaml.schema import shipped_schemas
-from hyops_gitops.validate.netbox_policy import GLOBAL, NetboxPolicy, Place, netbox_policy
+from hyops_gitops.validate.netbox_policy import GLOBAL, NetboxPolicy, NetboxPlace, netbox_policy
 
 
 def policy(text: str) -> NetboxPolicy:
@@ -45,9 +45,9 @@ policy:
         services="required",
         statuses=("active", "live"),
         places=(
-            Place("prefix", "10.12.0.0/16", ip_network("10.12.0.0/16"), "onprem", (), "Production"),
-            Place("netbox_site", "fsn1", None, None, ("dev",), None),
-            Place("tag", "cloud", None, "gcp", (), None),
+            NetboxPlace("prefix", "10.12.0.0/16", ip_network("10.12.0.0/16"), "onprem", (), "Production"),
+            NetboxPlace("netbox_site", "fsn1", None, None, ("dev",), None),
+            NetboxPlace("tag", "cloud", None, "gcp", (), None),
         ),
         findings={"netbox-service": "warning"},
     )
