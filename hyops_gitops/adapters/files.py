@@ -223,36 +223,36 @@ class _Places:
         return not path or self._folders[path]
 
 
-def read_source(file: Path, shown: str) -> SourceFile:
+def read_source(file: Path, shown: str, most: int = MAX_FILE_BYTES) -> SourceFile:
     """One ordinary file, under the path that messages show."""
     place = os.fspath(file)
     try:
         mode = os.lstat(place).st_mode
     except OSError as error:
         return _unreadable(shown, error)
-    return _read_source(place, shown, mode)
+    return _read_source(place, shown, mode, most)
 
 
-def _read_source(place: str, shown: str, mode: int) -> SourceFile:
+def _read_source(place: str, shown: str, mode: int, most: int = MAX_FILE_BYTES) -> SourceFile:
     if not stat.S_ISREG(mode):
         return SourceFile(shown, None, _KINDS.get(stat.S_IFMT(mode), "is not an ordinary file"))
     try:
-        content = _content(place)
+        content = _content(place, most)
     except OSError as error:
         return _unreadable(shown, error)
-    if len(content) > MAX_FILE_BYTES:
-        return SourceFile(shown, None, f"is larger than {MAX_FILE_BYTES // 1024} KiB")
+    if len(content) > most:
+        return SourceFile(shown, None, f"is larger than {most // 1024} KiB")
     return SourceFile(shown, content)
 
 
-def _content(place: str) -> bytes:
+def _content(place: str, most: int) -> bytes:
     """The content of an ordinary file, as far as it may go."""
     # A link or a FIFO that took the file's place meanwhile is neither followed nor waited for.
     descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
-        content = chunk = os.read(descriptor, MAX_FILE_BYTES + 1)
-        while chunk and len(content) <= MAX_FILE_BYTES:
-            chunk = os.read(descriptor, MAX_FILE_BYTES + 1 - len(content))
+        content = chunk = os.read(descriptor, most + 1)
+        while chunk and len(content) <= most:
+            chunk = os.read(descriptor, most + 1 - len(content))
             content += chunk
         return content
     finally:

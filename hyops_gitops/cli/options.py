@@ -136,6 +136,12 @@ def _holds_authority(directory: Path) -> bool:
         return False
 
 
+def place_in_checkout(root: Path) -> tuple[Path, str]:
+    """The top of the checkout, and the way from there (`dns/`)."""
+    top = next((folder for folder in (root, *root.parents) if (folder / ".git").exists()), root)
+    return top, "" if top == root else f"{root.relative_to(top).as_posix()}/"
+
+
 def inside(root: Path, paths: Iterable[Path]) -> set[str]:
     """The paths relative to the repository; notes and omits those outside."""
     sources: list[str] | None = None  # read when a folder is named: the hook names files

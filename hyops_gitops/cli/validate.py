@@ -14,7 +14,7 @@ from hyops_gitops.adapters.git.work_tree import StagedTree
 from hyops_gitops.adapters.host.machine import SystemClock
 from hyops_gitops.adapters.yaml.reader import read_document
 from hyops_gitops.adapters.yaml.schema import check_document, schema_copies
-from hyops_gitops.cli.options import common_options, find_repository, inside
+from hyops_gitops.cli.options import common_options, find_repository, inside, place_in_checkout
 from hyops_gitops.cli.output import echo, echo_json, echo_orders, is_terminal, note
 from hyops_gitops.core.authority import EvidenceSettings
 from hyops_gitops.core.dataclass import dataclass
@@ -93,7 +93,7 @@ def validate(
     findings = validation.findings if asked is None else asked.shown(validation)
     about_commits = () if history is None or since is None else _about_commits(history, since, validation)
     findings = (*findings, *about_commits, *_about_segments(root, tree, validation))
-    _show(findings, validation.checked, output_format, _place_in_checkout(root))
+    _show(findings, validation.checked, output_format, place_in_checkout(root)[1])
     return Exit.NO if has_errors(findings) else Exit.OK
 
 
@@ -190,12 +190,6 @@ def _show(findings: tuple[Finding, ...], checked: int, output_format: str, prefi
             if text:
                 (echo_orders if github or _wants_colour() else echo)(text.rstrip("\n"))
             note(summary(findings, checked))
-
-
-def _place_in_checkout(root: Path) -> str:
-    """The path of `root` in its checkout, such as "dns/", or ""."""
-    top = next((folder for folder in (root, *root.parents) if (folder / ".git").exists()), root)
-    return "" if top == root else f"{root.relative_to(top).as_posix()}/"
 
 
 def _history(root: Path) -> "GitRepository":

@@ -172,7 +172,9 @@ def init_repository(request: InitRequest, folder: RepositoryFolder, workspace: W
         **taken.contracts,
         **request.files,
         SIGNERS_PATH: signers_text(request.templates[SIGNERS_TEMPLATE], principal, key).encode(),
-        codeowners.PATH: codeowners.codeowners(validation.contracts, request.admins, request.organisation).encode(),
+        codeowners.PATH: codeowners.codeowners(
+            validation.contracts, request.admins, request.organisation, authority.policy.owners
+        ).encode(),
     }
     others = other_files(request.templates, authority, request.tool, request.runner, steps.markdown())
     wanted |= {path: text.encode() for path, text in others.items()}

@@ -10,6 +10,7 @@ from hyops_gitops.core.contract import Contract
 from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.names import SHARED
+from hyops_gitops.validate.owners import BEGIN, END, owner_line
 
 MARK = "@@"
 AUTHORITY_TEMPLATE = "authority/zone.yaml"
@@ -280,29 +281,35 @@ _HANDLE = re.compile(r"@[A-Za-z0-9-]+(?:/[A-Za-z0-9._-]+)?|[^@\s]+@[^@\s]+")
 _SLUG = re.compile(r"[A-Za-z0-9._-]+")
 
 
-def codeowners(contracts: Iterable[Contract], admins: str | None, organisation: str | None) -> str:
+def codeowners(
+    contracts: Iterable[Contract], admins: str | None, organisation: str | None, table: Mapping[str, Sequence[str]]
+) -> str:
     """The CODEOWNERS file.
 
     Args:
-        contracts: Those with an `endpoint_owner` get a line of their own.
+        contracts: Those with an `endpoint_owner` get a line of their own, in the block that `owners --write` renews.
         admins: Handles that approve everything else, and alone the protected files.
         organisation: Its teams are the owners: `data-platform` is `@organisation/data-platform`.
+        table: policy.owners, which comes first.
     """
     approvers = admins or PLACEHOLDER
     lines = [
         "# Who has to approve what. The last line that fits a file counts.",
-        "# Made by `hyops-gitops init`; lines of endpoints come from their endpoint_owner.",
+        "# Made by `hyops-gitops init`; lines of endpoints come from their endpoint_owner, and with policy.owners from",
+        "# `hyops-gitops owners --write`, which replaces what stands between the marks.",
         f"* {approvers}",
         "",
     ]
-    owned = [_line(contract, organisation) for contract in contracts if contract.owner is not None]
-    lines += [*owned, ""] if owned else []
+    owned = [_line(contract, organisation, table) for contract in contracts if contract.owner is not None]
+    lines += [BEGIN, *owned, END, ""] if owned else []
     lines += [f"{path} {approvers}" for path in PROTECTED]
     return "".join(f"{line}\n" for line in lines)
 
 
-def _line(contract: Contract, organisation: str | None) -> str:
+def _line(contract: Contract, organisation: str | None, table: Mapping[str, Sequence[str]]) -> str:
     owner = contract.owner or ""
+    if owner in table:
+        return owner_line("github", contract.path, table[owner])
     if _HANDLE.fullmatch(owner):
         return f"/{contract.path} {owner}"
     slug = owner.strip().replace(" ", "-")

@@ -2,7 +2,15 @@
 
 from hyops_gitops.core import declaration, document, layout, signers
 from hyops_gitops.core.findings import Rule, Severity
-from hyops_gitops.validate import authority_rules, name_rules, netbox_policy, reference_rules, target_rules, validation
+from hyops_gitops.validate import (
+    authority_rules,
+    name_rules,
+    netbox_policy,
+    owners,
+    reference_rules,
+    target_rules,
+    validation,
+)
 
 BREAKGLASS_REVIEW = Rule(
     "breakglass-review",
@@ -32,6 +40,7 @@ _MODULES = (
     authority_rules,
     netbox_policy,
     signers,
+    owners,
 )
 RULES: dict[str, Rule] = {
     rule.id: rule

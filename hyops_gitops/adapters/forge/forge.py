@@ -121,6 +121,16 @@ class _Repository(JsonObject):
     default_branch: str
 
 
+def dialect_of(url: str) -> Dialect:
+    """The kind of forge whose API has this base URL."""
+    return _GITEA if urlsplit(url).path.rstrip("/").endswith("/api/v1") else _GITHUB
+
+
+def forge_url(environ: Mapping[str, str]) -> str:
+    """The base URL of the API that the environment names, or ""."""
+    return environ.get(FORGE_URL) or environ.get("GITHUB_API_URL", "")
+
+
 def forge_from_environment(environ: Mapping[str, str]) -> "RestForge | None":
     """The forge that the environment names, None without a token.
 
@@ -131,7 +141,7 @@ def forge_from_environment(environ: Mapping[str, str]) -> "RestForge | None":
     token = environ.get(FORGE_TOKEN, "").strip()
     if not token:
         return None
-    url = environ.get(FORGE_URL) or environ.get("GITHUB_API_URL", "")
+    url = forge_url(environ)
     repository = environ.get(FORGE_REPOSITORY) or environ.get("GITHUB_REPOSITORY", "")
     owner, slash, name = repository.partition("/")
     if not url or not slash or not owner or not name or "/" in name:
@@ -187,7 +197,7 @@ class RestForge:
 
     @property
     def _dialect(self) -> Dialect:
-        return _GITEA if urlsplit(self.http.url).path.rstrip("/").endswith("/api/v1") else _GITHUB
+        return dialect_of(self.http.url)
 
     def _find(self, commit: str) -> PullRequest | None:
         branch = self._default_branch()
