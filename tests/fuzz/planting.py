@@ -24,10 +24,10 @@ def planting(fault: Planted) -> Iterator[tuple[FunctionType, ...]]:
         exec(compile(source.replace(fault.old, fault.new), str(module.__file__), "exec"), vars(copy))  # noqa: S102
     finally:
         sys.modules[name] = module
-    faulty = dict(_functions(vars(copy), name))
+    faulty = dict(functions(vars(copy), name))
     changed = [
         (function, function.__code__, faulty[place].__code__)
-        for place, function in _functions(vars(module), name)
+        for place, function in functions(vars(module), name)
         if _text(function.__code__) != _text(faulty[place].__code__)
     ]
     assert changed, f"{fault.new!r} changes no function of {name}"
@@ -46,10 +46,10 @@ def _text(code: object) -> object:
     return [*parts[:3], [_text(const) if hasattr(const, "co_code") else const for const in parts[3]]]
 
 
-def _functions(names: Mapping[str, object], module: str, prefix: str = "") -> Iterator[tuple[str, FunctionType]]:
+def functions(names: Mapping[str, object], module: str, prefix: str = "") -> Iterator[tuple[str, FunctionType]]:
     for name, value in list(names.items()):
         found = getattr(value, "__func__", getattr(value, "fget", getattr(value, "__wrapped__", value)))
         if isinstance(found, FunctionType) and found.__module__ == module:
             yield f"{prefix}{name}", found
         elif isinstance(value, type) and value.__module__ == module and not prefix:
-            yield from _functions(vars(value), module, f"{name}.")
+            yield from functions(vars(value), module, f"{name}.")
