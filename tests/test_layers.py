@@ -22,7 +22,8 @@ MAY_IMPORT = {
     "audit": {"core", "validate", "plan", "log", "apply"},
     "recover": {"core", "validate", "plan", "log", "apply", "move"},
     "init": {"core", "validate", "plan", "log"},
-    "adapters": {"core", "validate", "plan", "log", "apply", "move", "observe", "audit", "recover", "init"},
+    "scan": {"core", "validate", "plan", "log"},
+    "adapters": {"core", "validate", "plan", "log", "apply", "move", "observe", "audit", "recover", "init", "scan"},
     "lab": {"core", "adapters"},
 }
 PURE = frozenset(MAY_IMPORT) - {"adapters", "lab"}

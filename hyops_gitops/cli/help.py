@@ -92,6 +92,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "hyops-gitops audit --since 2026-10-01 --until 2027-01-01 --format csv --offline",
         "hyops-gitops audit --allowed-signers ~/pinned-signers --seen 42:SHA256",
     ),
+    "scan": (
+        "hyops-gitops scan --contracts ../dns .",
+        "hyops-gitops scan --contracts ../dns --format sarif src deploy > scan.sarif",
+    ),
     "evidence init": ("hyops-gitops evidence init",),
     "evidence verify": ("hyops-gitops evidence verify", "hyops-gitops evidence verify --seen 42:SHA256"),
     "evidence show": ("hyops-gitops evidence show", "hyops-gitops evidence show 42 --format json"),

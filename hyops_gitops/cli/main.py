@@ -32,6 +32,7 @@ SECTIONS: Mapping[str, Mapping[str, tuple[str, str, str]]] = {
         "fmt": ("publish", "fmt", "Put the keys of contracts in canonical order; comments stay."),
         "owners": ("owners", "owners", "Write CODEOWNERS lines for contracts, out of their owners."),
         "explain": ("validate", "explain", "Explain a validation rule or a guard."),
+        "scan": ("scan", "scan", "Find addresses in other repositories that a name stands for."),
     },
     "Applier and operators": {
         "init": ("init", "init", "Create a repository for your own zone."),

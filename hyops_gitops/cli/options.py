@@ -40,8 +40,11 @@ def taking(name: str, of: type[Any]) -> Callable[[Callable[..., int]], Callable[
     return decorate
 
 
-def common_options(*formats: str) -> Callable[[_Command], _Command]:
-    """`--repo`, `--authority`, `--format` with these formats beside `text`."""
+def common_options(*formats: str, contracts: bool = False) -> Callable[[_Command], _Command]:
+    """`--repo`, `--authority`, `--format` with these formats beside `text`.
+
+    With `contracts`, for commands about other repositories, `--repo` is `--contracts` too, and HYOPS_CONTRACTS.
+    """
 
     def decorate(command: _Command) -> _Command:
         for option in (
@@ -60,9 +63,14 @@ def common_options(*formats: str) -> Callable[[_Command], _Command]:
                 help="Use this file instead of the zone's authority file, for a lab or a drill.",
             ),
             click.option(
+                *(["--contracts"] if contracts else []),
                 "--repo",
+                "repo",
+                envvar="HYOPS_CONTRACTS" if contracts else None,
                 type=click.Path(path_type=Path, file_okay=False),
-                help="Root of the repository; default: the nearest parent directory with authority/.",
+                help="A clone of the contracts, or an unpacked bundle; default: the nearest parent with authority/."
+                if contracts
+                else "Root of the repository; default: the nearest parent directory with authority/.",
             ),
         ):
             command = option(command)
@@ -71,7 +79,7 @@ def common_options(*formats: str) -> Callable[[_Command], _Command]:
     return decorate
 
 
-def on_workspace(*formats: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+def on_workspace(*formats: str, contracts: bool = False) -> Callable[[Callable[..., int]], Callable[..., int]]:
     """Add the common options, and hand over the open `workspace`."""
 
     def decorate(command: Callable[..., int]) -> Callable[..., int]:
@@ -82,7 +90,7 @@ def on_workspace(*formats: str) -> Callable[[Callable[..., int]], Callable[..., 
             root = find_repository(repo)
             return command(LocalWorkspace(root, on_event=show_event, authority_file=authority_file), **options)
 
-        return common_options(*formats)(run)
+        return common_options(*formats, contracts=contracts)(run)
 
     return decorate
 

@@ -224,10 +224,13 @@ def _wants_colour() -> bool:
 @common_options("json")
 def explain(name: str | None, output_format: str, **_common: object) -> None:
     """Explain a validation rule or a guard; without a name, list all."""
-    rules = [rule for rule in RULES.values() if name in (None, rule.id)]
+    from hyops_gitops.scan.search import SCAN_RULES  # noqa: PLC0415 - the hook does not need them
+
+    known = {**RULES, **{rule.id: rule for rule in SCAN_RULES}}
+    rules = [rule for rule in known.values() if name in (None, rule.id)]
     guards = [guard for guard in GUARDS.values() if name in (None, guard.name)]
     if name is not None and not rules and not guards:
-        guess = did_you_mean(name, [*RULES, *GUARDS])
+        guess = did_you_mean(name, [*known, *GUARDS])
         hint = f"did you mean {guess}?" if guess else "list them with `hyops-gitops explain`"
         raise UsageError(f"unknown rule or guard {name!r}", code="unknown-rule", hint=hint)
     if output_format == "json":

@@ -130,9 +130,9 @@ def findings_text(findings: Iterable[Finding], *, colour: bool = False) -> str:
     return "".join(_finding_text(finding, colour) for finding in shown) + (f"{omitted}\n" if omitted else "")
 
 
-def findings_json(findings: Sequence[Finding], checked: int) -> dict[str, object]:
-    """The `hyops-validate/1` document."""
-    return {"format": "hyops-validate/1", "checked": checked, **_shown_json(findings)}
+def findings_json(findings: Sequence[Finding], checked: int, form: str = "hyops-validate/1") -> dict[str, object]:
+    """The document of a command's findings."""
+    return {"format": form, "checked": checked, **_shown_json(findings)}
 
 
 def _shown_json(findings: Iterable[Finding]) -> dict[str, object]:

@@ -138,7 +138,7 @@ def catalogue_text(rules: Iterable[Rule], guards: Iterable[Guard]) -> str:
     """All rules and guards with one line each."""
     rule_lines = (_wrapped(f"  {rule.id:<28}", rule.what) for rule in rules)
     guard_lines = (_wrapped(f"  {guard.name:<28}", guard.about) for guard in guards)
-    return f"Rules of validate:\n{''.join(rule_lines)}\nGuards of apply:\n{''.join(guard_lines)}"
+    return f"Rules of validate and scan:\n{''.join(rule_lines)}\nGuards of apply:\n{''.join(guard_lines)}"
 
 
 def _wrapped(label: str, text: str) -> str:

@@ -17,6 +17,7 @@ VARIABLES = {
     "POWERDNS_API_KEY": "The primary's API key; `primary.api_key_env` in the authority file names the variable.",
     "HYOPS_PRIMARY_URL": "The only `primary.api_url` that this key is sent to; required where `CI` is set.",
     "HYOPS_SECONDARY_URLS": "The same for each `api_url` of a secondary, by commas; default: NOTIFY does the work.",
+    "HYOPS_CONTRACTS": "For `scan`: a clone of the contracts, or an unpacked bundle.",
     "HYOPS_OVERRIDES": "Overrides for `apply`, one a line, as `--override` takes them: for the input of a workflow.",
     "HYOPS_RUN_REASON": "Why a person started this run; becomes evidence.",
     "HYOPS_FORGE_TOKEN": "A token that reads pull requests: people and approvals come from there, not from commits.",

@@ -1,5 +1,6 @@
 """The hooks as another repository uses them: the real pre-commit, by URL and revision."""
 
+import json
 import os
 import re
 import shutil
@@ -177,6 +178,26 @@ def test_a_target_that_git_does_not_know_or_that_stays_out_of_the_commit_is_foun
     assert (unknown, f"{DB}:2:18: target-dangling: " in said) == (1, True)
     assert (partial[0], f"{DB}:2:18: target-dangling: " in partial[1]) == (1, True)
     assert both[0] == 0, both[1]
+
+
+def test_an_application_s_repository_is_searched_for_targets_of_the_contracts(
+    repository: Repository, tmp_path: Path
+) -> None:
+    ours = repository.root.parent / "hyops-gitops"
+    application = Repository(tmp_path, {**repository.environ, "HYOPS_CONTRACTS": str(repository.root)})
+    hook = {"repo": ours.as_uri(), "rev": "v1", "hooks": [{"id": "hyops-no-raw-targets"}]}
+    (tmp_path / ".pre-commit-config.yaml").write_text(json.dumps({"repos": [hook]}))
+    (tmp_path / "app.py").write_text('HOST = "10.12.0.31"\n')
+    application.call("git", "init", "-q", "-b", "main")
+    application.call("git", "add", "-A")
+    found, words = application.call("pre-commit", "run", "hyops-no-raw-targets")
+    (tmp_path / "app.py").write_text('HOST = "postgres.prod.hyops.internal"\n')
+    application.call("git", "add", "-A")
+
+    assert found == 1
+    assert "app.py:1:9: raw-target: 10.12.0.31 is a target of postgres.prod.hyops.internal" in words
+    assert "hint: write postgres.prod.hyops.internal" in words
+    assert application.call("pre-commit", "run", "--all-files")[0] == 0
 
 
 def test_what_an_editor_leaves_behind_and_git_ignores_stops_nothing(repository: Repository) -> None:

@@ -1,0 +1,1 @@
+"""Search the files of applications for addresses that names stand for."""
