@@ -23,7 +23,9 @@ MAY_IMPORT = {
     "recover": {"core", "validate", "plan", "log", "apply", "move"},
     "init": {"core", "validate", "plan", "log"},
     "scan": {"core", "validate", "plan", "log"},
-    "adapters": {"core", "validate", "plan", "log", "apply", "move", "observe", "audit", "recover", "init", "scan"},
+    "netbox": {"core", "validate", "plan", "log", "apply", "move"},
+    "adapters": {"core", "validate", "plan", "log", "apply", "move", "observe", "audit", "recover", "init"}
+    | {"scan", "netbox"},
     "lab": {"core", "adapters"},
 }
 PURE = frozenset(MAY_IMPORT) - {"adapters", "lab"}

@@ -33,6 +33,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "hyops-gitops failover --from onprem --to gcp --site-lost --kind incident --reason 'no power' --pr",
     ),
     "owners": ("hyops-gitops owners", "hyops-gitops owners --write", "hyops-gitops owners --check --forge gitea"),
+    "netbox check": ("hyops-gitops netbox check", "hyops-gitops netbox check endpoints/prod --format sarif"),
     "explain": ("hyops-gitops explain target-self", "hyops-gitops explain drift", "hyops-gitops explain"),
     "plan": (
         "hyops-gitops plan",

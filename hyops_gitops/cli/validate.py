@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from hyops_gitops.cli.output import echo, echo_json, echo_orders, is_terminal, n
 from hyops_gitops.core.authority import EvidenceSettings
 from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import Exit, HyopsError, OutsideFailure, UsageError
-from hyops_gitops.core.findings import Finding, findings_json, findings_text, has_errors, summary
+from hyops_gitops.core.findings import Finding, Rule, findings_json, findings_text, has_errors, summary
 from hyops_gitops.core.guards import GUARDS
 from hyops_gitops.core.text import did_you_mean
 from hyops_gitops.core.tree import SourceTree
@@ -93,7 +94,7 @@ def validate(
     findings = validation.findings if asked is None else asked.shown(validation)
     about_commits = () if history is None or since is None else _about_commits(history, since, validation)
     findings = (*findings, *about_commits, *_about_segments(root, tree, validation))
-    _show(findings, validation.checked, output_format, place_in_checkout(root)[1])
+    show_findings(findings, validation.checked, output_format, place_in_checkout(root)[1])
     return Exit.NO if has_errors(findings) else Exit.OK
 
 
@@ -178,12 +179,30 @@ def _has_segments(root: Path, settings: EvidenceSettings) -> bool:
         return False
 
 
-def _show(findings: tuple[Finding, ...], checked: int, output_format: str, prefix: str) -> None:
+def show_findings(
+    findings: tuple[Finding, ...],
+    checked: int,
+    output_format: str,
+    prefix: str,
+    *,
+    rules: Iterable[Rule] = tuple(RULES.values()),
+    form: str = "hyops-validate/1",
+) -> None:
+    """Print findings of these rules.
+
+    Args:
+        findings: The result.
+        checked: The number of contracts that were looked at.
+        output_format: That of `--format`.
+        prefix: The path of the repository in its checkout, ended by "/" unless empty.
+        rules: Every rule that there can be findings of.
+        form: The format of the JSON document.
+    """
     match output_format:
         case "json":
-            echo_json(findings_json(findings, checked))
+            echo_json({**findings_json(findings, checked), "format": form})
         case "sarif":
-            echo_json(findings_sarif(findings, RULES.values(), __version__, prefix))
+            echo_json(findings_sarif(findings, rules, __version__, prefix))
         case _:
             github = output_format == "github"
             text = findings_annotations(findings, prefix) if github else findings_text(findings, colour=_wants_colour())
@@ -224,9 +243,10 @@ def _wants_colour() -> bool:
 @common_options("json")
 def explain(name: str | None, output_format: str, **_common: object) -> None:
     """Explain a validation rule or a guard; without a name, list all."""
-    from hyops_gitops.scan.search import SCAN_RULES  # noqa: PLC0415 - the hook does not need them
+    from hyops_gitops.netbox.check import NETBOX_RULES  # noqa: PLC0415 - the hook does not need them
+    from hyops_gitops.scan.search import SCAN_RULES  # noqa: PLC0415 - as above
 
-    known = {**RULES, **{rule.id: rule for rule in SCAN_RULES}}
+    known = {**RULES, **{rule.id: rule for rule in (*SCAN_RULES, *NETBOX_RULES)}}
     rules = [rule for rule in known.values() if name in (None, rule.id)]
     guards = [guard for guard in GUARDS.values() if name in (None, guard.name)]
     if name is not None and not rules and not guards:

@@ -7,6 +7,7 @@ import pytest
 
 from hyops_gitops.core.guards import GUARDS, Guard, override_line
 from hyops_gitops.log.entries import BODY_TYPES
+from hyops_gitops.netbox.check import NETBOX_RULES
 from hyops_gitops.scan.search import SCAN_RULES
 from hyops_gitops.validate.rules import RULES
 from tests.docs.commands_page import VARIABLES, commands_page
@@ -76,7 +77,7 @@ def _rules_page() -> str:
     rules = [
         f"### `{rule.id}`{'' if rule.severity.value == 'error' else f' ({rule.severity.value})'}\n\n"
         f"{rule.what} {rule.why}\n\n{rule.fix}\n\nBroken by:\n\n```text\n{rule.example}\n```\n"
-        for rule in (*RULES.values(), *SCAN_RULES)
+        for rule in (*RULES.values(), *SCAN_RULES, *NETBOX_RULES)
     ]
     guards = [f"| `{guard.name}` | {guard.about} | {_lift(guard)} |" for guard in GUARDS.values()]
     return "\n".join(
@@ -93,7 +94,7 @@ def _rules_page() -> str:
             "|---|---|---|",
             *guards,
             "",
-            "## Rules of validate and scan",
+            "## Rules of validate, scan and netbox check",
             "",
             *rules,
         ]

@@ -5,7 +5,7 @@ from ipaddress import ip_network
 
 from hyops_gitops.adapters.yaml.reader import read_document
 from hyops_gitops.adapters.yaml.schema import shipped_schemas
-from hyops_gitops.validate.netbox_policy import GLOBAL, NetboxPolicy, NetboxPlace, netbox_policy
+from hyops_gitops.validate.netbox_policy import GLOBAL, NetboxPlace, NetboxPolicy, netbox_policy
 
 
 def policy(text: str) -> NetboxPolicy:

@@ -55,7 +55,7 @@ class _TokenAuth(requests.auth.AuthBase):
         return request
 
 
-class _Trusting(HTTPAdapter):
+class Trusting(HTTPAdapter):
     """Connections by one context; `requests` would add its own authorities."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
@@ -91,7 +91,7 @@ class ForgeHttp:
     def __post_init__(self) -> None:
         if not _TOKEN.fullmatch(self.token):
             raise OutsideFailure("expected the forge's token as one word", code="forge-token")
-        if not _is_fit_for_a_token(self.url):
+        if not is_fit_for_a_token(self.url):
             raise OutsideFailure(
                 f"expected a forge's base URL that a token may be sent to, got {self.url!r}",
                 code="forge-url",
@@ -155,7 +155,7 @@ class ForgeHttp:
             with requests.Session() as session:
                 session.trust_env = False
                 if self.url.startswith("https:"):
-                    session.mount("https://", _Trusting(client_context(code="forge-tls")))
+                    session.mount("https://", Trusting(client_context(code="forge-tls")))
                 # A proxy sees the inside of plain HTTP, so it gets none.
                 proxies = requests.utils.get_environ_proxies(self.url) if self.url.startswith("https:") else {}
                 with session.get(
@@ -231,7 +231,8 @@ def _goes_on(headers: Mapping[str, str], seen: int) -> bool:
     return seen < int(total) if _NUMBER.fullmatch(total) else 'rel="next"' in headers.get("Link", "")
 
 
-def _is_fit_for_a_token(url: str) -> bool:
+def is_fit_for_a_token(url: str) -> bool:
+    """Whether a base URL is https, or http to this machine."""
     try:
         parts = urlsplit(url)
         _ = parts.port  # raises when it is not a number

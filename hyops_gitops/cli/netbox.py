@@ -1,0 +1,76 @@
+"""`netbox check` and `netbox suggest`: contracts beside NetBox."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from hyops_gitops.cli.options import inside, on_workspace, place_in_checkout
+from hyops_gitops.cli.output import is_terminal, note
+from hyops_gitops.cli.validate import show_findings
+from hyops_gitops.cli.wiring import LocalWorkspace
+from hyops_gitops.core.errors import Exit
+from hyops_gitops.core.findings import FindingsError, has_errors
+from hyops_gitops.core.text import counted
+from hyops_gitops.netbox.check import NETBOX_RULES, check_contracts
+from hyops_gitops.netbox.ipam import Ipam
+
+timeout_option = click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(min=0.1, max=3600),
+    default=60,
+    show_default=True,
+    metavar="SECONDS",
+    help="The longest wait for one answer.",
+)
+
+
+@click.group()
+def netbox() -> None:
+    """Compare contracts with NetBox, and draft contracts from it.
+
+    Needs HYOPS_NETBOX_URL and HYOPS_NETBOX_TOKEN (or HYOPS_NETBOX_TOKEN_FILE). NetBox is only read, and only here.
+    """
+
+
+@netbox.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@timeout_option
+@on_workspace("json", "github", "sarif")
+def check(workspace: LocalWorkspace, paths: tuple[Path, ...], timeout_s: float, output_format: str) -> int:
+    """Report where NetBox disagrees with contracts.
+
+    With PATHS, look only at these contracts. policy.netbox of the authority file says what is expected, and which
+    findings are errors.
+    """
+    validation = workspace.here().validation
+    if validation.authority is None:
+        raise FindingsError(validation.findings)
+    if validation.invalid_paths:
+        invalid = counted(len(validation.invalid_paths), "file")
+        note(f"warning: {invalid} with errors left out: `hyops-gitops validate` shows them")
+    about = inside(workspace.root, paths) if paths else None
+    ipam = _open(workspace, timeout_s)
+    findings = check_contracts(validation.contracts, validation.authority, ipam, about)
+    checked = sum(about is None or contract.path in about for contract in validation.contracts)
+    show_findings(
+        findings,
+        checked,
+        output_format,
+        place_in_checkout(workspace.root)[1],
+        rules=NETBOX_RULES,
+        form="hyops-netbox-check/1",
+    )
+    return Exit.NO if has_errors(findings) else Exit.OK
+
+
+def _open(workspace: LocalWorkspace, timeout_s: float) -> Ipam:
+    from hyops_gitops.adapters.netbox import netbox_from_environment  # noqa: PLC0415 - requests: a tenth of a second
+
+    return netbox_from_environment(workspace.environ, _progress(), timeout_s)
+
+
+def _progress() -> Callable[[str], None]:
+    return (lambda text: note(f"- read {text}")) if is_terminal(sys.stderr) else (lambda _: None)
