@@ -14,7 +14,7 @@ from hyops_gitops.move import cutover as usecases
 from hyops_gitops.move.failover import FailoverRequest, rehearse
 from hyops_gitops.move.failover import failover as fail_over
 from hyops_gitops.move.moves import MoveResult
-from hyops_gitops.move.text import move_text, rehearsal_text
+from hyops_gitops.move.text import move_text, rehearsal_text, site_loss_markdown
 from hyops_gitops.move.write_moves import CommitOptions
 
 
@@ -142,7 +142,7 @@ class SiteOptions:
     """Which endpoints move where."""
 
     origin: str = option("--from", required=True, metavar="SITE", help="The site that endpoints leave.")
-    to: str = option("--to", required=True, metavar="SITE", help="The site that endpoints move to.")
+    to: str | None = option("--to", metavar="SITE", help="The site that endpoints move to.")
     environment: str | None = option("--env", metavar="ENV", help="Only endpoints of this environment.")
     include: tuple[str, ...] = option(
         "--include", multiple=True, metavar="NAME", help="Also move this endpoint, which need not move. Repeatable."
@@ -154,14 +154,17 @@ class SiteOptions:
         "--site-lost", is_flag=True, help="The site --from is down: its DNS servers are watched, not required."
     )
 
-    def request(self) -> FailoverRequest:
-        """The failover.
+    def request(self, *, to_any: bool = False) -> FailoverRequest:
+        """The failover, to a site or, for a report, to any other.
 
         Raises:
-            UsageError: a hold is not NAME=REASON.
+            UsageError: a hold is not NAME=REASON; the site to move to is missing.
         """
+        if self.to is None and not to_any:
+            hint = "--to: the site that endpoints move to; only a report of a drill does without"
+            raise UsageError("missing option --to", code="usage", hint=hint)
         holds = dict(map(_hold, self.holds))
-        return FailoverRequest(self.origin, self.to, self.environment, self.include, holds, self.site_lost)
+        return FailoverRequest(self.origin, self.to or "", self.environment, self.include, holds, self.site_lost)
 
 
 def _hold(text: str) -> tuple[str, str]:
@@ -176,6 +179,11 @@ def _hold(text: str) -> tuple[str, str]:
 @click.option(
     "--check", is_flag=True, help="Rehearse: run every guard and probe, write nothing, exit as the apply would."
 )
+@click.option(
+    "--report",
+    is_flag=True,
+    help="With --check: what the loss of --from means for each endpoint, as Markdown; --to may be left out.",
+)
 @click.option("--live", is_flag=True, help="With --check: compare with the primary; needs its API key.")
 @taking("chosen", OrderOptions)
 @on_workspace("json")
@@ -183,6 +191,7 @@ def failover(
     workspace: LocalWorkspace,
     which: SiteOptions,
     check: bool,
+    report: bool,
     live: bool,
     chosen: OrderOptions,
     output_format: str,
@@ -193,9 +202,15 @@ def failover(
     endpoint_cutover_required: true. One commit, one apply, one PATCH. The contracts are edited in place, or with
     --commit on a new branch.
     """
-    if live and not check:
-        raise UsageError("--live belongs to --check", code="usage")
-    request, order = which.request(), chosen.order()
+    if not check and (live or report):
+        raise UsageError(f"{'--live' if live else '--report'} belongs to --check", code="usage")
+    request, order = which.request(to_any=report), chosen.order()
+    if report:
+        from hyops_gitops.move.readiness_report import report_site_loss  # noqa: PLC0415 - of this option alone
+
+        drill = report_site_loss(request, order, workspace, live=live)
+        tell(drill, output_format, lambda: site_loss_markdown(drill))
+        return drill.exit_code
     if not check:
         return _show(fail_over(request, order, workspace), output_format)
     found = rehearse(request, order, workspace, live=live)

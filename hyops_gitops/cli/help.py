@@ -30,6 +30,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "failback": ("hyops-gitops failback postgres.prod --reason 'power is back' --kind incident --pr",),
     "failover": (
         "hyops-gitops failover --from onprem --to gcp --check",
+        "hyops-gitops failover --from onprem --check --report",
         "hyops-gitops failover --from onprem --to gcp --site-lost --kind incident --reason 'no power' --pr",
     ),
     "owners": ("hyops-gitops owners", "hyops-gitops owners --write", "hyops-gitops owners --check --forge gitea"),

@@ -37,7 +37,7 @@ class FailoverRequest:
     """Arguments of failover; names may be short."""
 
     origin: str
-    to: str
+    to: str  # empty for a report alone: any other site
     environment: str | None = None
     include: tuple[str, ...] = ()
     hold: Mapping[str, str] = field(default_factory=dict)  # reason by name
@@ -82,7 +82,7 @@ def choose_moves(
     hold = {str(named_contract(validation, name).name): reason for name, reason in request.hold.items()}
     moves, skipped = _selected(contracts, replace(request, include=include, hold=hold))
     holds = tuple(DeclaredHold(name, reason) for name, reason in hold.items())
-    return moves, (*skipped, *_invalid(validation, request.environment)), holds
+    return moves, (*skipped, *invalid_contracts(validation, request.environment)), holds
 
 
 def failover(request: FailoverRequest, options: CommitOptions, workspace: Workspace) -> MoveResult:
@@ -180,7 +180,7 @@ def _check_places(
         sites = {site for contract in validation.contracts for site in contract.sites}
     for site in (request.origin, request.to):
         if site not in sites:
-            raise UsageError(f"no endpoint has a site {site!r}", code="no-site", hint=suggestion(site, sites, "sites"))
+            raise unknown_site(site, sites)
     if request.origin == request.to:
         raise UsageError("--from and --to are the same site", code="usage")
     environments = {*authority.environments, SHARED}
@@ -189,7 +189,12 @@ def _check_places(
         raise UsageError(f"unknown environment {request.environment!r}", code="no-environment", hint=hint)
 
 
-def _invalid(validation: Validation, environment: str | None) -> Iterable[SkippedEndpoint]:
+def unknown_site(site: str, known: Iterable[str]) -> UsageError:
+    """The error for a site that no contract has."""
+    return UsageError(f"no endpoint has a site {site!r}", code="no-site", hint=suggestion(site, known, "sites"))
+
+
+def invalid_contracts(validation: Validation, environment: str | None) -> Iterable[SkippedEndpoint]:
     """Invalid contracts: whether they have to move is unknown."""
     for path in sorted(validation.invalid_paths):
         if path.startswith(f"endpoints/{environment}/" if environment else "endpoints/"):

@@ -1,13 +1,17 @@
 """Text output of moves and publications."""
 
 import json
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from hyops_gitops.core.contract import Target
 from hyops_gitops.core.errors import Exit
+from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.findings import printable
+from hyops_gitops.core.text import counted
 from hyops_gitops.move.moves import Move, MoveResult, Rehearsal, SkippedEndpoint
 from hyops_gitops.move.publish import PublishResult
+from hyops_gitops.move.readiness_report import EndpointOutlook, OutlookGroup, SiteLossReport, State
 from hyops_gitops.plan.text import counts, plan_lines, readiness_line
 
 
@@ -81,3 +85,94 @@ def rehearsal_text(found: Rehearsal) -> str:
     verdict = "would go through" if found.exit_code is Exit.OK else "would be refused"
     lines.append(f"the failover {verdict}")
     return "\n".join(lines)
+
+
+_SECTIONS: Mapping[State, str] = {
+    "at-risk": "At risk",
+    "cannot-move": "Cannot move",
+    "moves": "Move",
+    "need-not-move": "Need not move",
+    "not-known": "Not known",
+}
+_MOST_LINES = 200  # of a section
+
+
+def site_loss_markdown(found: SiteLossReport) -> str:
+    """The report of a drill as Markdown; texts from outside are inert."""
+    counts = found.counts
+    where = found.to or "another site"
+    dirty = ", with uncommitted changes" if found.dirty else ""
+    verdict = "go through" if found.passes else "be refused"
+    summary = (
+        f"Of {counted(counts.endpoints, 'endpoint')}, {counts.moves} would move to {where}, {counts.at_risk} stand at "
+        f"risk, {counts.cannot_move} cannot move and {counts.need_not_move} need not. A failover now would {verdict}."
+    )
+    lines = [
+        f"# If {found.origin} is lost",
+        "",
+        f"{code_span(found.zone)} at commit {code_span(found.commit[:12])}{dirty}, {time_text(found.time)}.",
+        summary,
+        "",
+        *_counts_table("environment", found.environments),
+        "",
+        *_counts_table("owner", found.owners),
+    ]
+    for state, title in _SECTIONS.items():
+        lines += _outlook_section(title, [endpoint for endpoint in found.endpoints if endpoint.state == state])
+    if found.refusals:
+        lines += ["", "## Refused as a whole", ""]
+        lines += [f"- {each.site}, {each.guard}: {code_span(each.message)}" for each in found.refusals]
+    if found.warnings:
+        lines += ["", "## Warnings", "", *(f"- {code_span(warning)}" for warning in found.warnings)]
+    return "\n".join(lines)
+
+
+def _counts_table(what: str, groups: Iterable[OutlookGroup]) -> Iterator[str]:
+    yield f"| {what} | endpoints | move | at risk | cannot move | need not move | not known |"
+    yield "|---|--:|--:|--:|--:|--:|--:|"
+    for group in groups:
+        numbers = group.counts
+        cells = [numbers.endpoints, numbers.moves, numbers.at_risk, numbers.cannot_move, numbers.need_not_move]
+        name = "none" if group.name is None else table_cell(group.name)
+        yield f"| {name} | {' | '.join(map(str, (*cells, numbers.not_known)))} |"
+
+
+def _outlook_section(title: str, endpoints: Sequence[EndpointOutlook]) -> Iterator[str]:
+    """The endpoints of one state, by environment and owner."""
+    if not endpoints:
+        return
+    yield from ("", f"## {title} ({len(endpoints)})", "")
+    shown = sorted(endpoints, key=lambda endpoint: (endpoint.environment, endpoint.owner or "", endpoint.name))
+    for endpoint in shown[:_MOST_LINES]:
+        owner = f", {code_span(endpoint.owner)}" if endpoint.owner else ""
+        yield f"- {code_span(endpoint.name)} ({endpoint.environment}{owner}): {_whereabouts(endpoint)}"
+        for standby in endpoint.standbys:
+            texts = (*standby.refused, *standby.notes) or (readiness_line(standby.readiness),)
+            yield from (f"  - {standby.site}: {code_span(text)}" for text in texts)
+    if len(shown) > _MOST_LINES:
+        yield f"- {len(shown) - _MOST_LINES} more: `--format json` has all"
+
+
+def _whereabouts(endpoint: EndpointOutlook) -> str:
+    if not endpoint.standbys:
+        return code_span(endpoint.why)
+    here = f"{endpoint.site} {code_span(' '.join(endpoint.target))}"
+    to = next((standby for standby in endpoint.standbys if standby.site == endpoint.to), endpoint.standbys[0])
+    there = f"{to.site} {code_span(' '.join(to.readiness.target))}"
+    return f"{here} -> {there}, TTL {endpoint.ttl} s"
+
+
+def code_span(text: str) -> str:
+    """A text in Markdown, as a code span that it cannot end."""
+    shown = printable(text)
+    fence = "`" * (max(map(len, re.findall("`+", shown)), default=0) + 1)
+    pad = " " if not shown.strip() or shown.startswith("`") or shown.endswith("`") else ""
+    return f"{fence}{pad}{shown}{pad}{fence}"
+
+
+def table_cell(text: str) -> str:
+    """A code span in a table.
+
+    Backslashes are doubled: one before a bar would let it end the cell.
+    """
+    return code_span(text).replace("\\", "\\\\").replace("|", "\\|")

@@ -31,7 +31,7 @@ FILES = {
     "authority/allowed_signers",
     f"authority/{ZONE}.yaml",
     "endpoints/README.md",
-    *(f"schemas/{name}.schema.json" for name in ("apply", "authority", "endpoint", "evidence", "plan")),
+    *(f"schemas/{name}.schema.json" for name in ("apply", "authority", "endpoint", "evidence", "plan", "readiness")),
 }
 HASH = "0123456789abcdef0123456789abcdef01234567"
 

@@ -160,7 +160,7 @@ def shown_path(at: KeyPath) -> str:
     return text.removeprefix(".") or "the file"
 
 
-SchemaName = Literal["endpoint", "authority", "evidence", "plan", "apply"]
+SchemaName = Literal["endpoint", "authority", "evidence", "plan", "apply", "readiness"]
 
 
 def schema_directory() -> Path:
