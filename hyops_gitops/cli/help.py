@@ -35,6 +35,11 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     ),
     "owners": ("hyops-gitops owners", "hyops-gitops owners --write", "hyops-gitops owners --check --forge gitea"),
     "netbox check": ("hyops-gitops netbox check", "hyops-gitops netbox check endpoints/prod --format sarif"),
+    "netbox suggest": (
+        "hyops-gitops netbox suggest",
+        "hyops-gitops netbox suggest --write",
+        "hyops-gitops netbox suggest postgres.prod --update --write",
+    ),
     "explain": ("hyops-gitops explain target-self", "hyops-gitops explain drift", "hyops-gitops explain"),
     "plan": (
         "hyops-gitops plan",

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from hyops_gitops.cli.options import inside, on_workspace, place_in_checkout
-from hyops_gitops.cli.output import is_terminal, note
+from hyops_gitops.cli.output import is_terminal, note, tell
 from hyops_gitops.cli.validate import show_findings
 from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.errors import Exit
@@ -15,6 +15,8 @@ from hyops_gitops.core.findings import FindingsError, has_errors
 from hyops_gitops.core.text import counted
 from hyops_gitops.netbox.check import NETBOX_RULES, check_contracts
 from hyops_gitops.netbox.ipam import Ipam
+from hyops_gitops.netbox.suggest import SuggestRequest, outcomes, suggestions_text
+from hyops_gitops.netbox.suggest import suggest as suggest_contracts
 
 timeout_option = click.option(
     "--timeout",
@@ -74,3 +76,31 @@ def _open(workspace: LocalWorkspace, timeout_s: float) -> Ipam:
 
 def _progress() -> Callable[[str], None]:
     return (lambda text: note(f"- read {text}")) if is_terminal(sys.stderr) else (lambda _: None)
+
+
+@netbox.command()
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.option("--write", is_flag=True, help="Write the files into the work tree; without it they are only shown.")
+@click.option("--update", is_flag=True, help="Also edit files that exist, where NetBox says otherwise.")
+@timeout_option
+@on_workspace("json")
+def suggest(
+    workspace: LocalWorkspace,
+    names: tuple[str, ...],
+    write: bool,
+    update: bool,
+    timeout_s: float,
+    output_format: str,
+) -> int:
+    """Draft contracts from the addresses that have policy.netbox.tag.
+
+    A draft that would not validate is refused, with the reason, and exit 1. Nothing is committed or applied.
+    """
+    found = suggest_contracts(SuggestRequest(names, update, write), workspace, _open(workspace, timeout_s))
+    tell(found, output_format, lambda: "\n".join(suggestions_text(found)))
+    counts = ", ".join(f"{number} {outcome}" for outcome, number in outcomes(found).items() if number)
+    waiting = any(draft.content for draft in found.drafts) and not write
+    note(f"{counted(len(found.drafts), 'draft')}{': ' if counts else ''}{counts}")
+    if waiting:
+        note("nothing was written: --write writes them")
+    return Exit.NO if found.refused else Exit.OK
