@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "observe": {"core", "validate", "plan", "log", "apply"},
     "audit": {"core", "validate", "plan", "log", "apply"},
     "recover": {"core", "validate", "plan", "log", "apply", "move"},
+    "report": {"core", "plan", "log", "audit"},
     "init": {"core", "validate", "plan", "log"},
     "scan": {"core", "validate", "plan", "log"},
     "netbox": {"core", "validate", "plan", "log", "apply", "move"},

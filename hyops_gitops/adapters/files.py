@@ -2,14 +2,13 @@
 
 import fcntl
 import os
-import shutil
 import stat
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from hyops_gitops.core.errors import OutsideFailure, Refused, UsageError
+from hyops_gitops.core.errors import OutsideFailure, Refused
 from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.layout import MAX_FILE_BYTES, ROOTS
 from hyops_gitops.core.tree import SourceTree
@@ -92,32 +91,6 @@ def at_home(path: Path) -> Path:
         return path
 
 
-def write_folder(directory: Path, files: Mapping[str, bytes], executable: frozenset[str] = frozenset()) -> None:
-    """Write these files beside the place, then rename the folder into it.
-
-    Raises:
-        UsageError: code `not-empty`: there is something at that place.
-        OutsideFailure: code `cannot-write`.
-    """
-    try:
-        if directory.is_symlink() or (directory.exists() and (not directory.is_dir() or any(directory.iterdir()))):
-            hint = "name a directory that is not there yet"
-            raise UsageError(f"{directory} exists and is not an empty directory", code="not-empty", hint=hint)
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}."))
-        try:
-            for name, content in files.items():
-                (beside / name).write_bytes(content)
-                (beside / name).chmod(0o755 if name in executable else 0o644)
-            beside.chmod(0o755)
-            beside.replace(directory)
-        except BaseException:
-            shutil.rmtree(beside, ignore_errors=True)
-            raise
-    except OSError as error:
-        raise OutsideFailure(f"cannot write {directory}: {error.strerror}", code="cannot-write") from None
-
-
 AUDIT_SCRIPT = "audit.sh"
 _AUDIT_FILES = (AUDIT_SCRIPT, "audit.jq", "audit-contracts.jq", "audit-contracts.sh", "audit-segments.sh")
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -152,7 +125,7 @@ def auditor_kit() -> dict[str, bytes]:
     }
 
 
-_TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
+_TEMPLATES = _PACKAGE / "templates"
 _DOT = "dot-"  # a hidden file would be lost on the way into a wheel, or overlooked
 
 
@@ -163,6 +136,11 @@ def load_templates() -> dict[str, str]:
         for file in sorted(_TEMPLATES.rglob("*"))
         if file.is_file()
     }
+
+
+def report_templates() -> dict[str, str]:
+    """The pages of a report, with their style and script, by name."""
+    return {file.name: file.read_text(encoding="utf-8") for file in (_PACKAGE / "report" / "templates").iterdir()}
 
 
 def _named(part: str) -> str:

@@ -211,12 +211,12 @@ def _duration(seconds: int) -> str:
     return f"{seconds} s"
 
 
-def audit_csv(audit: Audit) -> str:
+def changes_csv(rows: Iterable[ChangeRow]) -> str:
     """One line a change, with a header, without formulas."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(_CSV_COLUMNS)
-    writer.writerows([_cell(value) for value in _cells(row)] for row in audit.changes)
+    writer.writerows([_cell(value) for value in _cells(row)] for row in rows)
     return buffer.getvalue()
 
 

@@ -1,27 +1,24 @@
 """`audit`: cross-check log, contracts, approvals and the served zone."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import click
 
 from hyops_gitops.adapters.files import read_source
 from hyops_gitops.audit.commits import AuditRequest, Look
-from hyops_gitops.audit.report import Audit, Period, audit_csv, audit_text
+from hyops_gitops.audit.report import Audit, Period, audit_text, changes_csv
 from hyops_gitops.audit.run import audit as run_audit
-from hyops_gitops.cli.options import on_workspace
+from hyops_gitops.cli.options import on_workspace, period_options
 from hyops_gitops.cli.output import echo, echo_json, note
 from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.log.pinned_heads import SeenHead
 
-_FORMATS = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ")
-
 
 @click.command()
 @click.option("--branch", default="HEAD", show_default=True, metavar="REV", help="Branch with the contracts.")
-@click.option("--since", metavar="DATE", help="List only entries of this date or later (UTC); all are verified.")
-@click.option("--until", metavar="DATE", help="List only entries before this date (UTC); all are verified.")
+@period_options
 @click.option("--offline", is_flag=True, help="Do not ask any server.")
 @click.option("--live", is_flag=True, help="Read the zone through the primary's API, which needs its key.")
 @click.option(
@@ -41,8 +38,8 @@ _FORMATS = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ")
 def audit(
     workspace: LocalWorkspace,
     branch: str,
-    since: str | None,
-    until: str | None,
+    since: datetime | None,
+    until: datetime | None,
     offline: bool,
     live: bool,
     signers_file: Path | None,
@@ -61,7 +58,7 @@ def audit(
         branch=branch,
         look=look,
         seen=tuple(map(SeenHead.parse, seen_texts)),
-        period=Period(_date(since), _date(until)),
+        period=Period(since, until),
         allowed_signers=None if signers_file is None else read_source(signers_file.resolve(), str(signers_file)),
     )
     found = run_audit(request, workspace, workspace.audit_git())
@@ -73,20 +70,7 @@ def _show(found: Audit, output_format: str) -> None:
     if output_format == "json":
         echo_json(found.to_json())
     elif output_format == "csv":
-        echo(audit_csv(found).removesuffix("\n"))
+        echo(changes_csv(found.changes).removesuffix("\n"))
         note(audit_text(found).splitlines()[-1])
     else:
         echo(audit_text(found))
-
-
-def _date(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    for form in _FORMATS:
-        try:
-            return datetime.strptime(text, form).replace(tzinfo=UTC)
-        except ValueError:
-            continue
-    raise UsageError(
-        f"expected a date, got {text!r}", code="usage", hint="write 2026-11-22, or 2026-11-22T08:15:30Z; both are UTC"
-    )

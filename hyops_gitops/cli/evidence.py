@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
-from hyops_gitops.adapters.files import AUDIT_SCRIPT, auditor_kit, write_folder
+from hyops_gitops.adapters.files import AUDIT_SCRIPT, auditor_kit
 from hyops_gitops.adapters.git.exports import BranchChecker, GitBundler
 from hyops_gitops.adapters.git.new_repository import pin_genesis
+from hyops_gitops.adapters.new_folder import write_folder
 from hyops_gitops.apply.text import reading_json, reading_text
 from hyops_gitops.cli.options import on_workspace
 from hyops_gitops.cli.output import echo, echo_json, note, tell
@@ -163,7 +164,7 @@ def export(workspace: LocalWorkspace, directory: Path, output_format: str) -> in
     or not exist. Exit 1 if the log does not verify; the folder is written all the same.
     """
     made = export_log(workspace, GitBundler(workspace.root), auditor_kit())
-    write_folder(directory, made.files, frozenset({AUDIT_SCRIPT}))
+    write_folder(directory, made.files.items(), frozenset({AUDIT_SCRIPT}))
     if output_format == "json":
         echo_json(made.to_json(str(directory)))
     else:

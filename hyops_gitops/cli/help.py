@@ -103,6 +103,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "hyops-gitops scan --contracts ../dns .",
         "hyops-gitops scan --contracts ../dns --format sarif src deploy > scan.sarif",
     ),
+    "report": (
+        "hyops-gitops report --out ../report",
+        "hyops-gitops report --out ../2026-q4 --since 2026-10-01 --until 2027-01-01",
+    ),
     "evidence init": ("hyops-gitops evidence init",),
     "evidence verify": ("hyops-gitops evidence verify", "hyops-gitops evidence verify --seen 42:SHA256"),
     "evidence show": ("hyops-gitops evidence show", "hyops-gitops evidence show 42 --format json"),

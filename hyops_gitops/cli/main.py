@@ -52,6 +52,7 @@ SECTIONS: Mapping[str, Mapping[str, tuple[str, str, str]]] = {
     },
     "Auditors": {
         "audit": ("audit", "audit", "Cross-check log, contracts, approvals and the served zone."),
+        "report": ("report", "report", "Write the verified log as web pages that stand alone."),
         "evidence": ("evidence", "evidence", "Start, verify, show, export and import the signed log."),
         "keys": ("evidence", "keys", "List the keys that sign evidence; trust, retire or revoke one."),
     },

@@ -4,6 +4,7 @@ import functools
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import field, fields
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -93,6 +94,42 @@ def on_workspace(*formats: str, contracts: bool = False) -> Callable[[Callable[.
         return common_options(*formats, contracts=contracts)(run)
 
     return decorate
+
+
+_DATES = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ")
+
+
+def _date(_context: click.Context, _option: click.Parameter, text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    for form in _DATES:
+        try:
+            return datetime.strptime(text, form).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+    raise UsageError(
+        f"expected a date, got {text!r}", code="usage", hint="write 2026-11-22, or 2026-11-22T08:15:30Z; both are UTC"
+    )
+
+
+def period_options(command: _Command) -> _Command:
+    """`--since`, `--until`: what is listed."""
+    for option in (
+        click.option(
+            "--until",
+            metavar="DATE",
+            callback=_date,
+            help="List only entries before this date (UTC); all are verified.",
+        ),
+        click.option(
+            "--since",
+            metavar="DATE",
+            callback=_date,
+            help="List only entries of this date or later (UTC); all are verified.",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 def lab_directory_option(command: _Command) -> _Command:

@@ -15,6 +15,7 @@ import pytest
 from hyops_gitops import __version__
 from tests.support.repository import ROOT
 
+PACKAGE = ROOT / "hyops_gitops"
 ZONE = "first.internal"
 CONTRACT = f"""\
 endpoint_dns_name: postgres.prod.{ZONE}
@@ -36,7 +37,7 @@ def build(target: str, directory: Path) -> Path:
 def data_files() -> set[str]:
     """Schemas, templates and what auditors get, by their path in the package."""
     schemas = {f"hyops_gitops/schemas/{path.name}" for path in (ROOT / "schemas").glob("*.json")}
-    templates = (ROOT / "hyops_gitops" / "templates").rglob("*")
+    templates = (file for folder in ("templates", "report/templates") for file in (PACKAGE / folder).rglob("*"))
     kit = {f"hyops_gitops/script/{path.name}" for path in (ROOT / "script").glob("audit*")}
     files = {path.relative_to(ROOT).as_posix() for path in templates if path.is_file()}
     return files | schemas | kit | {"hyops_gitops/docs/auditing.md"}

@@ -1,0 +1,1 @@
+"""The web report: a verified log as pages. Pure."""

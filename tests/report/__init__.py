@@ -1,0 +1,1 @@
+"""Pages of a log, and what is in them."""
