@@ -20,7 +20,7 @@ from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.envelope import EntryRef
 from hyops_gitops.log.text import problem_lines
 from hyops_gitops.log.verify import Reading
-from hyops_gitops.report.facts import Subject, facts_of
+from hyops_gitops.report.facts import ReportSubject, facts_of
 from hyops_gitops.report.render import INDEX, SUMS, failed_report_files, is_own_report, report_files
 
 
@@ -72,7 +72,7 @@ def report(
         reading = zone.reading(snapshot)
     except InvalidData as error:
         reading = Reading(None, 0, (Problem("path", evidence.branch, error.message),))
-    subject = Subject(
+    subject = ReportSubject(
         zone=zone.authority.zone,
         branch=evidence.branch,
         commit=snapshot.commit,

@@ -1,6 +1,6 @@
 """What a report says of a log, as values.
 
-An account is a change with its result, or an entry that is no change. Everything is of the log alone: there is no
+An account is a change with its result, or another entry. Everything is of the log alone: there is no
 clock, so that what is overdue is for `audit` to say.
 """
 
@@ -24,7 +24,7 @@ from hyops_gitops.report.figures import ServerTimes, Tenures, server_times
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class ReportSubject:
     """The log of a report, and what it was verified by."""
 
     zone: str
@@ -85,7 +85,7 @@ class Exhibit:
 class Facts:
     """Everything that the pages show."""
 
-    subject: Subject
+    subject: ReportSubject
     log: Log
     period: Period
     accounts: tuple[Account, ...]  # of the period, oldest first
@@ -97,7 +97,7 @@ class Facts:
     counts: tuple[tuple[str, int], ...]  # of the period
 
 
-def facts_of(subject: Subject, log: Log, paths: Collection[str], period: Period) -> Facts:
+def facts_of(subject: ReportSubject, log: Log, paths: Collection[str], period: Period) -> Facts:
     """Read everything that a report shows from a verified log.
 
     Args:

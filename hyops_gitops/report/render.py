@@ -24,7 +24,7 @@ from hyops_gitops.core.text import counted
 from hyops_gitops.log.entries import Intent
 from hyops_gitops.log.envelope import ENTRIES_PER_FOLDER, Entry, entry_path
 from hyops_gitops.log.trust import MAIN_NAMESPACE, TRUST_NAMESPACE
-from hyops_gitops.report.facts import Account, Facts, Subject
+from hyops_gitops.report.facts import Account, Facts, ReportSubject
 from hyops_gitops.report.figures import (
     HEIGHT,
     WIDTH,
@@ -50,7 +50,9 @@ def report_files(facts: Facts, templates: Mapping[str, str]) -> Iterator[tuple[s
     return _with_sums(_Pages(facts.subject, templates, facts.period).all(facts))
 
 
-def failed_report_files(subject: Subject, templates: Mapping[str, str], period: Period) -> Iterator[tuple[str, bytes]]:
+def failed_report_files(
+    subject: ReportSubject, templates: Mapping[str, str], period: Period
+) -> Iterator[tuple[str, bytes]]:
     """The files of a report of a log that does not verify."""
     return _with_sums(_Pages(subject, templates, period).verdict())
 
@@ -89,7 +91,7 @@ def endpoint_page(name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class FilterValue:
     """A value of a filter, and the pages that have it."""
 
     value: str
@@ -100,7 +102,7 @@ class Tally:
 class _Pages:
     """The templates with what every page has."""
 
-    def __init__(self, subject: Subject, templates: Mapping[str, str], period: Period) -> None:
+    def __init__(self, subject: ReportSubject, templates: Mapping[str, str], period: Period) -> None:
         self.environment = Environment(
             loader=DictLoader(dict(templates)),
             autoescape=True,
@@ -211,7 +213,7 @@ class _Pages:
         return lambda entry: verifying_commands(facts.subject, entry)
 
 
-def verifying_commands(subject: Subject, entry: Entry) -> tuple[str, ...]:
+def verifying_commands(subject: ReportSubject, entry: Entry) -> tuple[str, ...]:
     """Commands for bash that verify one entry in a clone.
 
     Each fails where something is wrong. What an entry says is quoted: it goes to a shell.
@@ -281,7 +283,7 @@ def _span(accounts: Sequence[Account]) -> tuple[datetime, datetime]:
 
 def _tallies(
     blocks: Mapping[str, Sequence[Account]], values_of: Callable[[Account], Iterable[str]]
-) -> tuple[Tally, ...]:
+) -> tuple[FilterValue, ...]:
     """Each value with its pages, most frequent first."""
     found: dict[str, dict[str, int]] = {}
     for page, accounts in blocks.items():
@@ -289,5 +291,5 @@ def _tallies(
             for value in values_of(account):
                 pages = found.setdefault(value, {})
                 pages[page] = pages.get(page, 0) + 1
-    made = (Tally(value, sum(pages.values()), tuple(pages.items())) for value, pages in found.items())
+    made = (FilterValue(value, sum(pages.values()), tuple(pages.items())) for value, pages in found.items())
     return tuple(sorted(made, key=lambda tally: (-tally.count, tally.value)))[:_LISTED]

@@ -18,8 +18,7 @@ from hyops_gitops.core.zone import RRset, Zone
 from hyops_gitops.log.admin_entries import Gap, Genesis, ImportedSegment, MissingEntries, Reconcile, TrustChange
 from hyops_gitops.log.chain import Problem
 from hyops_gitops.log.entries import Body, Intent, Refusal, Result, Unchanged, ZoneDrift
-from hyops_gitops.log.envelope import NO_HASH, EntryList, Envelope, decode, encode
-from hyops_gitops.log.envelope import Subject as ZoneSubject
+from hyops_gitops.log.envelope import NO_HASH, EntryList, Envelope, Subject, decode, encode
 from hyops_gitops.log.ledger import Ledger
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.parts import (
@@ -34,7 +33,7 @@ from hyops_gitops.log.parts import (
 from hyops_gitops.log.segment import Base
 from hyops_gitops.log.timeline import ServiceReport
 from hyops_gitops.plan.plan import Action, Change, Drift
-from hyops_gitops.report.facts import Facts, Subject, facts_of
+from hyops_gitops.report.facts import Facts, ReportSubject, facts_of
 from hyops_gitops.report.render import report_files
 
 ZONE = "hyops.internal"
@@ -65,7 +64,7 @@ class Story:
         self.at += timedelta(minutes=minutes)
         seq = len(self.entries) + 1
         envelope = Envelope(
-            ZoneSubject(ZONE, sha(seq)),
+            Subject(ZONE, sha(seq)),
             log="0123456789abcdef0123456789abcdef",
             seq=seq,
             prev_entry=self.entries[-1].sha256 if self.entries else NO_HASH,
@@ -295,9 +294,9 @@ def _segment(told: Story, reviewed: bool) -> Reconcile:
     return Reconcile(SEGMENT if reviewed else "0b5e0b5e0b5e", 2, sha(31), "", imported, "forge and site down, INC-5000")
 
 
-def subject_of(log: Log, *problems: Problem) -> Subject:
+def subject_of(log: Log, *problems: Problem) -> ReportSubject:
     """What a report says that it is about."""
-    return Subject(
+    return ReportSubject(
         zone=log.zone,
         branch="evidence",
         commit=log.commit,
