@@ -23,7 +23,7 @@ class DnsProxy:
     """Listens on loopback until `close`; passes everything on while no way is set."""
 
     def __init__(self, upstream: ServerAddress, seed: int = 0) -> None:
-        self._upstream = upstream
+        self._usual = self.upstream = upstream
         self.way: Way | None = None
         self.rng = random.Random(seed)
         self.kept: dict[bytes, bytes] = {}  # the first answer to each question, by its question
@@ -45,7 +45,7 @@ class DnsProxy:
 
     def calm(self) -> None:
         """Pass everything on from now on."""
-        self.way = None
+        self.way, self.upstream = None, self._usual
         self.kept.clear()
 
     def _serve_udp(self) -> None:
@@ -58,7 +58,7 @@ class DnsProxy:
     def _answer_udp(self, query: bytes, client: tuple[str, int]) -> None:
         with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
             out.settimeout(_WAIT_S)
-            out.connect((self._upstream.host, self._upstream.port))
+            out.connect((self.upstream.host, self.upstream.port))
             out.send(query)
             for answer in self._changed(query, out.recv(65535)):
                 self._udp.sendto(answer, client)
@@ -71,7 +71,7 @@ class DnsProxy:
                 threading.Thread(target=self._answer_tcp, args=(connection,), daemon=True).start()
 
     def _answer_tcp(self, connection: socket.socket) -> None:
-        upstream = (self._upstream.host, self._upstream.port)
+        upstream = (self.upstream.host, self.upstream.port)
         with contextlib.suppress(OSError, EOFError), connection, socket.create_connection(upstream, _WAIT_S) as out:
             connection.settimeout(_WAIT_S)
             while not self._over.is_set():

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from campaign.disk import can_mount, mounted
 from campaign.dns_proxy import DnsProxy
 from campaign.proxy import TroubleProxy
 from campaign.witness.branch import Outcome, outcomes, read_entries, recorded_drifts
@@ -18,9 +19,9 @@ from campaign.witness.transfers import Watch
 from campaign.witness.zone import Key, Records, Step, Version
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.lab.config import LOG_FILE
-from hyops_gitops.lab.database import sql_shell
+from hyops_gitops.lab.database import serve_database, sql_shell
 from hyops_gitops.lab.lifecycle import start_lab, stop_lab
-from hyops_gitops.lab.model import Backend, Lab, LabServer, save_lab
+from hyops_gitops.lab.model import Backend, Lab, LabResolver, LabServer, save_lab
 from hyops_gitops.lab.processes import StartedProcess, find_executable, is_running, spawn
 from hyops_gitops.lab.zones import api_answers, create_zone, served_serial, wait_until
 from tests.support.clone import write_key
@@ -34,6 +35,8 @@ _SETTINGS = {
 }
 EVIDENCE = "refs/heads/evidence"
 _START_S = 30.0
+DISK = "4g"  # of a lab: a limit, and not what it takes
+RESOLVER = "clients"  # its name in the authority file, which requires nothing of it
 OPERATOR = "operator"  # who may break the glass, and the name of the key
 _SIGNERS = "authority/allowed_signers"
 _CAPS = {"max_replaces": 1000, "max_deletes": 1000, "max_change_percent": 100, "max_cutovers": 1000}
@@ -46,25 +49,36 @@ class Place:
     lab: Lab
     proxy: TroubleProxy
     journal: bool  # whether its databases write one
+    resolver: DnsProxy  # stands for the clients': before the first secondary, without a cache
     answers: Mapping[str, DnsProxy] = field(default_factory=dict)  # a proxy before each secondary, for the program
     _zones: int = 0
 
     @classmethod
     @contextlib.contextmanager
     def started(cls, directory: Path, backend: Backend) -> Iterator["Place"]:
-        """The lab while it is used."""
+        """The lab while it is used; on a disk of its own, where there can be one."""
+        with contextlib.ExitStack() as stack:
+            if can_mount():
+                directory.mkdir()
+                stack.enter_context(mounted(directory, DISK))
+            yield stack.enter_context(cls._on(directory, backend))
+
+    @classmethod
+    @contextlib.contextmanager
+    def _on(cls, directory: Path, backend: Backend) -> Iterator["Place"]:
         lab = start_lab(directory, zone="lab.internal", secondaries=2, backend=backend, settings=_SETTINGS)
         proxy = TroubleProxy(lab.primary.api)
         answers = {server.name: DnsProxy(server.dns) for server in lab.secondaries}
-        place = cls(lab, proxy, backend != "lmdb", answers)
+        place = cls(lab, proxy, backend != "lmdb", DnsProxy(lab.secondaries[0].dns), answers)
         try:
             if place.journal:
                 place.query()(triggers(backend))
+            place._keep_commits()
             yield place
         finally:
             proxy.calm()
             proxy.close()
-            for other in answers.values():
+            for other in place.dns_proxies:
                 other.close()
             for server in place.lab.servers:
                 place.resume(server)
@@ -75,6 +89,11 @@ class Place:
         if self.lab.backend == "gsqlite3":
             return sqlite_query(self.lab.folder(self.lab.primary) / "pdns.sqlite3")
         return shell_query(sql_shell(self.lab, "primary"))
+
+    @property
+    def dns_proxies(self) -> list[DnsProxy]:
+        """Before the secondaries, and the resolver."""
+        return [*self.answers.values(), self.resolver]
 
     # --- servers
 
@@ -104,6 +123,24 @@ class Place:
             _START_S,
             f"{name} to start",
         )
+
+    def start_database(self) -> None:
+        """Start it again if it ended, and wait until it answers."""
+        if self.lab.database and not is_running(self.lab.database):
+            self.lab = replace(self.lab, database=serve_database(self.lab))
+            save_lab(self.lab)
+        wait_until(self._database_answers, _START_S, "the database to start")
+        self._keep_commits()
+
+    def _keep_commits(self) -> None:
+        """Let MariaDB's process end without the loss of what was committed, users too."""
+        if self.lab.backend == "gmysql":
+            self.query()("SET GLOBAL innodb_flush_log_at_trx_commit = 2; FLUSH TABLES;")
+
+    def _database_answers(self) -> bool:
+        with contextlib.suppress(RuntimeError):
+            return bool(self.query()("SELECT 1;"))
+        return False
 
     def set_key(self, key: str) -> None:
         """Give the primary's API another key, as a restart does."""
@@ -140,7 +177,8 @@ class Place:
         create_zone(self.lab, zone)
         secondaries = tuple(replace(server, dns=self.answers[server.name].address) for server in self.lab.secondaries)
         primary = replace(self.lab.primary, api=self.proxy.address)
-        behind = replace(self.lab, primary=primary, secondaries=secondaries)
+        resolver = LabResolver(RESOLVER, self.resolver.address)
+        behind = replace(self.lab, primary=primary, secondaries=secondaries, resolver=resolver)
         convergence = {"timeout_s": 5, "require": ["primary", "secondaries"]}
         wanted = {**_CAPS, "convergence": convergence, "lease_s": 30, **policy}
         world = World.make(directory, zone, behind, init=False, **wanted)  # type: ignore[arg-type]  # policy by name

@@ -126,7 +126,10 @@ def _keep(trial: Trial, scene: Scene, found: Found, folder: Path | None) -> None
         return
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    steps = [f"{place} {step}" for place, step in enumerate(scene.steps())]
+    try:
+        steps = [f"{place} {step}" for place, step in enumerate(scene.steps())]
+    except (RuntimeError, OSError, EOFError) as error:  # the database, or the primary, is what failed
+        steps = [f"no steps can be read: {error}"]
     log = [str(outcome) for outcome in scene.log()]
     text = "\n\n".join(["\n".join(found.problems), "\n\n".join(trial.said), "\n".join(steps), "\n".join(log)])
     (folder / "report").write_text(f"{found.fault}: {found.step}\n{text}\n", encoding="utf-8")

@@ -132,7 +132,7 @@ class Trial:
             if not is_running(server.process):
                 place.start(server.name)
         place.proxy.calm()
-        for proxy in place.answers.values():
+        for proxy in place.dns_proxies:
             proxy.calm()
 
 

@@ -20,7 +20,7 @@ class FaultKind:
     exits: frozenset[int] = ANY
     backends: frozenset[Backend] = ALL_BACKENDS
     weight: int = 1
-    root: bool = False  # whether only root can bring it about
+    disk: bool = False  # whether it needs one that it can mount
 
 
 def later(trial: Trial, seconds: float, action: Callable[[], None]) -> None:

@@ -1,16 +1,23 @@
 """Faults of the database behind the primary."""
 
 import contextlib
+import itertools
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench.fence.rows import Rows
+from campaign.disk import resize, shrink
 from campaign.faults.kinds import later
+from campaign.place import DISK, Place
 from campaign.trial import Trial
+from hyops_gitops.adapters.powerdns.zone_api import PowerDnsWriter
+from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.core.markers import protocol_name
+from hyops_gitops.core.zone import RRset
+from hyops_gitops.lab.database import has_database
 from tests.support.world import Ran
 
 
@@ -137,3 +144,53 @@ def database_read_only(trial: Trial) -> Ran:
     else:
         place.proxy.before = begin
     return trial.apply()
+
+
+_FREE = (0, 4096, 4096 * 4, 4096 * 16)
+_FILLER = "filler"
+_TEXT = '"' + "x" * 250 + '"'
+
+
+def database_full(moment: str) -> Callable[[Trial], Ran]:
+    """Nothing is left on the disk of the servers, nor in what their databases have of it, or not enough for a PATCH."""
+
+    def run(trial: Trial) -> Ran:
+        place = trial.scene.place
+
+        def fill() -> None:
+            shrink(place.lab.directory, trial.rng.choice(_FREE))
+            _fill(place, least=1 if moment != "during the PATCH" else trial.rng.choice([2, 5, 10, 20]))
+
+        trial.on_end(lambda: _empty(place))
+        if has_database(place.lab.backend):
+            trial.on_lift(lambda: _restart(trial))
+            trial.on_lift(place.start_database)
+        trial.on_lift(lambda: resize(place.lab.directory, DISK))
+        if moment == "before the run":
+            fill()
+        else:
+            place.proxy.before = fill
+        return trial.apply()
+
+    return run
+
+
+def _fill(place: Place, *, least: int) -> None:
+    """Write to another zone until not even so few records are accepted; pages that were free are taken first."""
+    names = (f"{_FILLER}{number}.{place.lab.zone}" for number in itertools.count())
+    for size in (100, least):
+        with contextlib.suppress(OutsideFailure):
+            while True:
+                records = [RRset.of(next(names), "TXT", 60, [_TEXT]) for _ in range(size)]
+                _lab_zone(place).patch([], records)
+
+
+def _empty(place: Place) -> None:
+    """Take that away."""
+    filled = [rrset.key for rrset in _lab_zone(place).rrsets() if rrset.name.startswith(_FILLER)]
+    for number in range(0, len(filled), 100):
+        _lab_zone(place).patch(filled[number : number + 100], [])
+
+
+def _lab_zone(place: Place) -> PowerDnsWriter:
+    return PowerDnsWriter(place.lab.primary.api_url, "localhost", place.lab.zone, place.lab.api_key)

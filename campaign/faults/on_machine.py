@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from campaign.disk import mount, mounted
 from campaign.faults.kinds import later
 from campaign.trial import Trial
 from tests.support.world import Ran, World
@@ -59,10 +60,10 @@ def full(trial: Trial, folder: Path) -> None:
 
 def read_only(trial: Trial, folder: Path) -> None:
     """Nothing can be written to it; a file that is open for writing keeps it from being so for a while."""
-    trial.on_lift(lambda: _mount("-o", "remount,rw", str(folder)))
+    trial.on_lift(lambda: mount("-o", "remount,rw", str(folder)))
     for _ in range(200):
         with contextlib.suppress(subprocess.CalledProcessError):
-            _mount("-o", "remount,ro", str(folder))
+            mount("-o", "remount,ro", str(folder))
             return
         time.sleep(0.005)
 
@@ -70,13 +71,10 @@ def read_only(trial: Trial, folder: Path) -> None:
 def _mounted(trial: Trial) -> Path:
     folder = trial.scene.directory / f"disk{trial.number}-{time.monotonic_ns()}"
     folder.mkdir()
-    _mount("-t", "tmpfs", "-o", f"size={_DISK}", "hyops-campaign", str(folder))
-    trial.on_end(lambda: subprocess.run(["umount", "-l", folder], check=True))
+    disk = contextlib.ExitStack()
+    disk.enter_context(mounted(folder, _DISK))
+    trial.on_end(disk.close)
     return folder
-
-
-def _mount(*words: str) -> None:
-    subprocess.run(["mount", *words], check=True, capture_output=True)
 
 
 def _clone_on(trial: Trial, folder: Path, *, apart: bool) -> World:

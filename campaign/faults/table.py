@@ -1,11 +1,20 @@
 """The table of faults."""
 
-import os
 import signal
 from collections.abc import Mapping
 
+from campaign.disk import can_mount
 from campaign.dns_proxy import DNS_WAYS
-from campaign.faults import on_applier, on_database, on_machine, on_primary, on_remote, on_secondaries, on_zone
+from campaign.faults import (
+    on_applier,
+    on_database,
+    on_machine,
+    on_primary,
+    on_remote,
+    on_resolvers,
+    on_secondaries,
+    on_zone,
+)
 from campaign.faults.kinds import ALL_BACKENDS, ANY, FaultKind
 from campaign.faults.on_machine import DISKS
 from campaign.proxy import WAYS
@@ -31,9 +40,9 @@ FAULTS: Mapping[str, FaultKind] = {
     "files limited": FaultKind(on_applier.limited("CAMPAIGN_FILE_BYTES", 0, 200, 1000, 3000, 10_000), _ENDED),
     "memory limited": FaultKind(on_applier.limited("CAMPAIGN_MEMORY_MIB", 0, 1, 2, 4, 8, 16), _ENDED | _NO_MEMORY),
     "clock behind": FaultKind(on_applier.limited("CAMPAIGN_CLOCK", -600, -30)),
-    **{f"full disk: {what}": FaultKind(on_machine.disk(on_machine.full, what), _ENDED, root=True) for what in DISKS},
+    **{f"full disk: {what}": FaultKind(on_machine.disk(on_machine.full, what), _ENDED, disk=True) for what in DISKS},
     **{
-        f"read-only disk: {what}": FaultKind(on_machine.disk(on_machine.read_only, what), _ENDED, root=True)
+        f"read-only disk: {what}": FaultKind(on_machine.disk(on_machine.read_only, what), _ENDED, disk=True)
         for what in DISKS
     },
     "clock set meanwhile": FaultKind(on_machine.jumping_clock),
@@ -53,6 +62,12 @@ FAULTS: Mapping[str, FaultKind] = {
     "database: rows held": FaultKind(on_database.rows_held, backends=_SERVERS),
     "database: deadlock": FaultKind(on_database.deadlock, backends=_SERVERS),
     "database: sessions ended": FaultKind(on_database.sessions_ended, backends=_SERVERS),
+    **{
+        f"database full {moment}": FaultKind(
+            on_database.database_full(moment), disk=True, backends=ALL_BACKENDS - {"gmysql"}
+        )
+        for moment in ("before the run", "before the PATCH", "during the PATCH")
+    },
     "database: read-only": FaultKind(on_database.database_read_only, backends=_SERVERS),
     **{
         f"zone deleted {moment}": FaultKind(on_zone.deleted(moment), frozenset({3, 4, 5}), weight=2)
@@ -68,6 +83,10 @@ FAULTS: Mapping[str, FaultKind] = {
     "remote slow": FaultKind(on_remote.remote_slow),
     "remote rewound": FaultKind(on_remote.remote_rewound, frozenset({3})),
     **{f"answers {way}": FaultKind(on_secondaries.answers(way)) for way in DNS_WAYS},
+    **{
+        f"resolver: {way}": FaultKind(on_resolvers.fails(way), frozenset({0, 5})) for way in ("dead", "old", "SERVFAIL")
+    },
+    "resolver: raises TTLs": FaultKind(on_resolvers.raises_ttls, frozenset({0, 5})),
     "remote rewound after the intent": FaultKind(on_remote.remote_rewound_later),
     "secondary down": FaultKind(on_secondaries.secondary_down),
     "secondary paused": FaultKind(on_secondaries.secondary_paused),
@@ -78,5 +97,4 @@ FAULTS: Mapping[str, FaultKind] = {
 
 def of_backend(backend: Backend) -> dict[str, FaultKind]:
     """The faults that this storage, and this user, can have."""
-    root = os.geteuid() == 0
-    return {name: kind for name, kind in FAULTS.items() if backend in kind.backends and (root or not kind.root)}
+    return {name: kind for name, kind in FAULTS.items() if backend in kind.backends and (can_mount() or not kind.disk)}

@@ -116,9 +116,14 @@ def make_database(lab: Lab) -> StartedProcess:
         if _as_other():
             owner = pwd.getpwnam(_OTHER_USER)
             os.chown(folder, owner.pw_uid, owner.pw_gid)
-    first, *start = _commands(lab.backend, data)
-    _run(lab, [*_as_other(), *first])
-    program, *arguments = [*_as_other(), *start[0]]
+    _run(lab, [*_as_other(), *_commands(lab.backend, data)[0]])
+    return serve_database(lab)
+
+
+def serve_database(lab: Lab) -> StartedProcess:
+    """Start the server on the files that it has."""
+    data = _data(lab)
+    program, *arguments = [*_as_other(), *_commands(lab.backend, data)[1]]
     return processes.spawn(program, arguments, data, data.parent / LOG_FILE)
 
 

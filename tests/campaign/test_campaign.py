@@ -1,6 +1,7 @@
 """The campaign stays alive: its short form finds nothing, and the witness finds each planted fault."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import dns.rcode
 import pytest
 
 from campaign.__main__ import LONG, SHORT_RUNS, seeds_of
+from campaign.disk import can_mount
 from campaign.dns_proxy import DNS_WAYS
 from campaign.faults.table import NOTHING, of_backend
 from campaign.place import Place
@@ -170,6 +172,27 @@ def test_the_witness_begins_again_with_a_restored_zone(place: Place, tmp_path: P
         assert [run(trial, number, "move", fault).problems for number, fault in enumerate(faults)] == [()] * len(faults)
         assert scene.judged > 0
         assert [outcome.outcome for outcome in scene.log() if outcome.seq > scene.judged] == ["applied", "applied"]
+
+
+@pytest.mark.parametrize("fault", ["resolver: old", "resolver: raises TTLs"])
+def test_a_resolver_that_keeps_what_it_had_is_not_taken_for_one_that_has_the_change(
+    place: Place, tmp_path: Path, fault: str
+) -> None:
+    with place.history(tmp_path / "history") as scene:
+        trial = Trial(scene, 0)
+        assert [run(trial, number, "move", name).problems for number, name in enumerate([NOTHING, fault])] == [(), ()]
+
+
+def test_a_full_database_changes_nothing_and_is_emptied_afterwards(place: Place, tmp_path: Path) -> None:
+    if not can_mount():
+        pytest.skip("only who may mount a file system can fill it")
+    with place.history(tmp_path / "history") as scene:
+        trial = Trial(scene, 0)
+        found = [run(trial, number, "move", "database full before the PATCH") for number in range(2)]
+        assert [one.problems for one in found] == [(), ()]
+        assert all(one.exit in (4, 5) for one in found)
+        free = shutil.disk_usage(place.lab.directory).free
+        assert free > 1 << 30
 
 
 def test_the_witness_is_a_program_of_its_own(place: Place, tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ class Pair:
     def revive(self) -> None:
         """The primary as it was before it was lost, waiting for nothing."""
         if not processes.is_running(self._primary_database):
-            self._now(database=self._served(self.lab))
+            self._now(database=database.serve_database(self.lab))
         self._wait_for_database(self.lab, self._primary_database)
         self._set(self.lab, synchronous_standby_names="")
         if not processes.is_running(self.lab.primary.process):
@@ -95,7 +95,7 @@ class Pair:
         place = f"{_WITHIN}/../../{DATABASE_FOLDER}/data"
         with (data / "postgresql.auto.conf").open("a") as settings:
             settings.write(f"primary_conninfo = 'host={place} user=postgres'\n")
-        self._standby_database = self._served(self.standby)
+        self._standby_database = database.serve_database(self.standby)
         self._wait_for_database(self.standby, self._standby_database)
         wait_until(lambda: self._count("SELECT count(*) FROM pg_stat_replication") == 1, _WAIT_S, "the standby")
         config = self.lab.folder(self.second) / "pdns.conf"
@@ -179,12 +179,6 @@ class Pair:
         """Keep in mind, and in the lab's file, which processes it has."""
         self.lab = replace(self.lab, **parts)  # type: ignore[arg-type]
         save_lab(self.lab)
-
-    def _served(self, lab: Lab) -> processes.StartedProcess:
-        """A database, started on the files that it has."""
-        data = self._data(lab)
-        program, *arguments = [*database._as_other(), *database._commands("gpgsql", data)[1]]
-        return processes.spawn(program, arguments, data, data.parent / LOG_FILE)
 
     def _wait_for_database(self, lab: Lab, process: processes.StartedProcess) -> None:
         status = self._data(lab) / "postmaster.pid"
