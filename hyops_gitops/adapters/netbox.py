@@ -144,7 +144,8 @@ class CarefulSession(requests.Session):
         self._check(path, response)
         document = parse_document(response.content, f"{self.base}/api/{path}/")
         if self.listed:
-            self.pages.append(checked_page(document))
+            document = page = checked_page(document)  # pynetbox asks for all of its members
+            self.pages.append(page)
             if len(self.pages) > _MAX_PAGES:
                 raise strange(f"{path} has more than {_MAX_PAGES} pages")
         response.json = lambda **_: document  # type: ignore[method-assign]  # parsed once
@@ -186,11 +187,11 @@ class CarefulSession(requests.Session):
 
     def _check(self, path: str, response: requests.Response) -> None:
         status = response.status_code
+        if status == requests.codes.ok:
+            return
         what = f"NetBox at {self.base} answered {status} for {path}"
         detail = detail_of(response.content)
         match status:
-            case 200:
-                return
             case 301 | 302 | 303 | 307 | 308:
                 hint = f"give {NETBOX_URL} the address that it redirects to; a redirect is not followed"
                 raise OutsideFailure(what, code="netbox-redirect", hint=hint)

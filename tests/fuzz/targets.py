@@ -44,7 +44,10 @@ from hyops_gitops.log.verify import read_log
 from hyops_gitops.log.verify_segment import read_segment
 from hyops_gitops.move.publication import read_publication
 from hyops_gitops.recover.bundle import BundleInfo, differences, parse_sums, sums_text
+from hyops_gitops.scan.addressbook import ContractFacts, PastRecord, make_book
+from hyops_gitops.scan.search import FileSearch, Search, read_ignores
 from hyops_gitops.validate.formats import findings_annotations
+from tests.fuzz.inventory import findings_of
 from tests.fuzz.one_file import authority_findings, contract_findings
 
 SEGMENT = "5e9a3e475e9a"
@@ -134,6 +137,42 @@ def signers(data: bytes) -> None:
         for namespace in ("hyops-evidence", "hyops-breakglass"):
             with suppress(HyopsError):
                 SignerSet(now).principal_of(line.key, namespace, NOW)
+
+
+# --- files of applications
+
+
+_BOOK = make_book(
+    ["hyops.internal"],
+    [ContractFacts("postgres.prod.hyops.internal", ("10.12.0.31", "fd00::1"), ("db.prod.hyops.internal",))],
+    [PastRecord("postgres.prod.hyops.internal", "A", ("10.12.0.30",))],
+)
+
+
+def scan(data: bytes) -> None:
+    """A file of an application. What is found in it stands where the finding says."""
+    file = FileSearch(Search(_BOOK), "a.txt")
+    file.feed(data[: len(data) // 2], last=False)
+    file.feed(data[len(data) // 2 :], last=True)
+    _show(tuple(file.hits))
+    lines = data.split(b"\n")
+    for hit in file.hits:
+        begins = [place for place, octet in enumerate(lines[hit.line - 1]) if octet & 0xC0 != 0x80]
+        assert lines[hit.line - 1][begins[hit.column - 1] :].startswith(hit.found.encode())
+
+
+def scan_ignore(data: bytes) -> None:
+    """A `.hyops-scan-ignore`, and paths that it is asked about."""
+    content, *paths = _parts(data)
+    ignores, hits = read_ignores(content, ".hyops-scan-ignore")
+    _show(hits)
+    for path in map(_text, paths):
+        ignores.covers(path)
+    wrong = {hit.line for hit in hits}
+    for number, line in enumerate(content.split(b"\n"), 1):
+        pattern, mark, _ = _text(line).strip().partition(" # ")
+        if mark and number not in wrong and not set(pattern) & set("*?#\t"):
+            assert ignores.covers(pattern.removeprefix("/"))
 
 
 # --- the log
@@ -394,6 +433,11 @@ def forge(data: bytes) -> None:
                 question(RestForge(cast("Any", _Forge(url, list(documents) or [b""])), "/repos/a/b"), "c" * 40)
 
 
+def netbox(data: bytes) -> None:
+    """The JSON of NetBox."""
+    _show(findings_of(_parts(data)))
+
+
 # --- publishers and commits
 
 
@@ -462,6 +506,24 @@ TARGETS = {
             signers,
             ("core.signers",),
             Planted("core.signers", "match.end() == len(text) or text[match.end()]", "text[match.end()]"),
+        ),
+        Target(
+            "scan",
+            scan,
+            ("scan.search:Search", "scan.search:FileSearch", "scan.search:_back", "scan.search:_is_apart"),
+            Planted(
+                "scan.search",
+                "len(data[self._counted : place].translate(None, _CONTINUATION))",
+                "len(data[self._counted : place])",
+            ),
+        ),
+        Target(
+            "scan-ignore",
+            scan_ignore,
+            tuple(f"scan.search:{name}" for name in ("read_ignores", "_entry", "_problem", "_translated", "_part")),
+            Planted(
+                "scan.search", 'return (found[1], found[2] or "") if found', "return (found[1], found[2]) if found"
+            ),
         ),
         Target(
             "entries",
@@ -561,6 +623,21 @@ TARGETS = {
             ("adapters.forge.forge:RestForge", "adapters.forge.forge:_newest_of_each", "adapters.forge.rest:_pause"),
             Planted("adapters.forge.rest", "float(after) if _NUMBER.fullmatch(after)", "float(after) if after"),
             guides=("adapters.forge.rest",),
+        ),
+        Target(
+            "netbox",
+            netbox,
+            (
+                "adapters.netbox_shapes",
+                "adapters.netbox:CarefulSession._check",
+                "adapters.netbox:NetboxIpam._check_pages",
+            ),
+            Planted(
+                "adapters.netbox_shapes",
+                "if not isinstance(value, dict):\n        raise",
+                "if value is None:\n        raise",
+            ),
+            guides=("adapters.netbox", "netbox.check", "netbox.ipam"),
         ),
         Target(
             "outputs",
