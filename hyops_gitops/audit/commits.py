@@ -5,7 +5,7 @@ names it by the ids of the contents. Nothing that an earlier run has left is loo
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import field, replace
 from typing import Literal, Protocol
 
 from hyops_gitops.audit.report import ALWAYS, Period
@@ -46,6 +46,7 @@ class CommitFacts:
     separation: SeparationOfDuties
     own_authority: bool  # whether the authority file that the entry names was at hand
     overridable: frozenset[str] | None  # the guards that its policy lets overrides lift; None: it has no policy
+    by_path: Mapping[str, Contract] = field(default_factory=dict)  # the valid contracts
 
 
 Look = Literal["dns", "api", "offline"]
@@ -239,6 +240,7 @@ class CommitReader:
             separation="warn" if authority is None else authority.policy.separation_of_duties,
             own_authority=authority is not None and (not ref.outside_commit or override is not None),
             overridable=None if authority is None else authority.policy.overridable,
+            by_path=checked.contracts,
         )
 
     def _is_override(self, ref: AuthorityRef) -> bool:

@@ -17,6 +17,7 @@ from hyops_gitops.audit.checks import (
     lifted_holds,
 )
 from hyops_gitops.audit.commits import AuditGit, CommitFacts, CommitReader
+from hyops_gitops.audit.owner_approvals import Teams, check_owners_approved, owners_table
 from hyops_gitops.audit.report import Notice, Remark, Unknown
 from hyops_gitops.core.damage import CAUSE, Damage
 from hyops_gitops.core.dataclass import dataclass
@@ -54,7 +55,7 @@ class AuditFindings:
 
 
 def audit_entries(
-    log: Log, contracts: CommitReader, line: FirstParentLine, git: AuditGit, found: AuditFindings
+    log: Log, contracts: CommitReader, line: FirstParentLine, git: AuditGit, teams: Teams, found: AuditFindings
 ) -> None:
     """Check every entry, with the whole history of the contracts at hand."""
     walk = _Walk(log, contracts, found)
@@ -63,6 +64,9 @@ def audit_entries(
         if facts is not None:
             walk.check(entry, facts)
             found.add(check_people(log.zone, entry, facts.separation, line, git))
+            touching = [commit for commit in line.ranges.get(entry.seq, ()) if commit.changed]
+            if touching and owners_table(facts):
+                found.add(check_owners_approved(log.zone, entry, facts, walk.recorded(), touching, teams))
         walk.advance(entry)
 
 
@@ -105,6 +109,13 @@ class _Walk:
         if facts is not None:
             self.found.problems += check_reference(self.log.zone, entry, facts)
         return facts
+
+    def recorded(self) -> CommitFacts | None:
+        """Facts of the commit that was recorded last before this entry."""
+        body = self.log.entries[self.ledger.recorded - 1].body if self.ledger.recorded else None
+        if not isinstance(body, Intent | Unchanged):
+            return None
+        return self.contracts.facts(self.log.zone, body.contracts.commit, body.authority)
 
     def check(self, entry: Entry, facts: CommitFacts) -> None:
         """Check an entry against the contracts at its commit."""

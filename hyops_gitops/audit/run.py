@@ -17,6 +17,7 @@ from hyops_gitops.audit.checks import (
 )
 from hyops_gitops.audit.commits import AuditGit, AuditRequest, CommitReader, checked_once
 from hyops_gitops.audit.entry_checks import AuditFindings, audit_entries, audit_entries_at_hand, exceptions
+from hyops_gitops.audit.owner_approvals import Teams
 from hyops_gitops.audit.report import Audit, Notice, Remark, Unknown, change_rows, population_rows
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.damage import CAUSE, REPAIR, find_damage
@@ -175,7 +176,9 @@ class _Audit:
         self.found.problems += check_signers(log.zone, log.entries, self.git.versions(SIGNERS_PATH, self.zone.commit))
         line = FirstParentLine.of(self.workspace.history, log, self.zone.commit)
         self.found.problems += check_population(log, line)
-        audit_entries(log, self.contracts, line, self.git, self.found)
+        offline = self.request.look == "offline"
+        teams = Teams(lambda: None if offline else self.workspace.forge)
+        audit_entries(log, self.contracts, line, self.git, teams, self.found)
         self.checked.append(f"{len(line.population)} merged commits, both ways; every plan against its contracts")
         return line.population
 

@@ -71,6 +71,11 @@ def missing_approval(merged: MergedCommit, pushers: Collection[Person] = ()) -> 
     return None if None in reasons else "; ".join(dict.fromkeys(reason for reason in reasons if reason))
 
 
+def good_approvals(merged: MergedCommit, pushers: Collection[Person] = ()) -> tuple[Approval, ...]:
+    """The independent approvals of what was merged."""
+    return tuple(approval for approval in merged.approvals if _why_not(approval, merged, pushers) is None)
+
+
 def same_person(this: Person, other: Person) -> bool:
     """Whether two names mean one person, by id or by name."""
     if this.id is not None and other.id is not None:

@@ -81,6 +81,13 @@ class Forge(Protocol):
             OutsideFailure: as `pull_request`.
         """
 
+    def members(self, team: str) -> tuple[Person, ...] | None:
+        """The members of `organisation/team` now; None: it is not shown.
+
+        Raises:
+            OutsideFailure: as `pull_request`.
+        """
+
 
 # --- Git
 

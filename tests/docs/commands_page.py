@@ -20,7 +20,8 @@ VARIABLES = {
     "HYOPS_CONTRACTS": "For `scan`: a clone of the contracts, or an unpacked bundle.",
     "HYOPS_OVERRIDES": "Overrides for `apply`, one a line, as `--override` takes them: for the input of a workflow.",
     "HYOPS_RUN_REASON": "Why a person started this run; becomes evidence.",
-    "HYOPS_FORGE_TOKEN": "A token that reads pull requests: people and approvals come from there, not from commits.",
+    "HYOPS_FORGE_TOKEN": "A token that reads pull requests: people and approvals come from there, not from commits. "
+    "`audit` asks it for teams (`policy.owners`).",
     "HYOPS_FORGE_URL": "The forge's API, such as `https://HOST/api/v1` for Gitea; default in jobs of GitHub and Gitea.",
     "HYOPS_FORGE_REPOSITORY": "`OWNER/NAME` on the forge; default in jobs of GitHub and Gitea.",
     "HYOPS_NETBOX_URL": "NetBox, for `netbox`: its web address, with its path but without `/api`.",

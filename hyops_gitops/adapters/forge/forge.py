@@ -60,6 +60,12 @@ class _User(JsonObject):
 
 
 @dataclass(frozen=True, slots=True)
+class _Team(JsonObject):
+    id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Listed(JsonObject):
     number: int
     base: Annotated[str, At("base.ref")]
@@ -194,6 +200,32 @@ class RestForge:
             OutsideFailure: the forge did not answer, or not what it should.
         """
         return next(iter(self._people(commit)), None)
+
+    def members(self, team: str) -> tuple[Person, ...] | None:
+        """The members of `organisation/team` now; None: it is not shown.
+
+        Raises:
+            OutsideFailure: the forge did not answer, or not what it should.
+        """
+        try:
+            path = self._team(*(quote(part, safe="") for part in team.split("/", 1)))
+            listed = None if path is None else self.http.pages(f"{path}/members")
+            return None if listed is None else tuple(_User.from_json(member).person for member in listed)
+        except InvalidData as error:
+            raise OutsideFailure(f"cannot read the forge's answer: {error.message}", code="forge-reply") from None
+
+    def _team(self, organisation: str, name: str) -> str | None:
+        """The path of a team that the token may see.
+
+        A list of members is empty for a team that is hidden too.
+        """
+        if self._dialect is _GITHUB:
+            path = f"/orgs/{organisation}/teams/{name}"
+            return path if self.http.get(path) is not None else None
+        teams = (_Team.from_json(team) for team in self.http.pages(f"/orgs/{organisation}/teams"))
+        return next(
+            (f"/teams/{team.id}" for team in teams if quote(team.name, safe="").casefold() == name.casefold()), None
+        )
 
     @property
     def _dialect(self) -> Dialect:
