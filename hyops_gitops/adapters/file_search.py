@@ -156,7 +156,8 @@ class _Walk:
         """The files to search, folder by folder."""
         seen: set[str] = set()
         for path in sorted({_absolute(path) for path in paths}):
-            if any(path == place or path.startswith(f"{place}/") for place in _above(path) & seen):
+            above = {path, *map(str, Path(path).parents)}
+            if above & seen:
                 continue
             seen.add(path)
             folder, _, name = path.rpartition("/")
@@ -165,21 +166,23 @@ class _Walk:
             except OSError as error:
                 hint = "name files and folders that exist"
                 raise UsageError(f"cannot read {path}: {error.strerror}", code="no-such-file", hint=hint) from None
-            if stat.S_ISDIR(mode):
-                yield from self._below(path)
+            if above & self._contracts:
+                self._found.skipped["contracts"] += 1
+            elif stat.S_ISDIR(mode):
+                yield from self._below(path.rstrip("/"))
             elif self._is_wanted(mode, path, self._top(folder or "/")):
                 yield Files(folder or "/", "", self._shown(folder), (name,))
 
     def _below(self, start: str) -> Iterator[Files]:
         """The files below a folder."""
-        top = self._top(start)
-        ignored = _ignored_by_git(start)
+        top = self._top(start or "/")
+        ignored = _ignored_by_git(start or "/")
         pending = [""]
         while pending:
             folder = pending.pop()
             place = f"{start}/{folder}" if folder else start
             try:
-                with os.scandir(place) as listed:
+                with os.scandir(place or "/") as listed:
                     entries = list(listed)
             except OSError as error:
                 self._not_read(f"{self._shown(start)}{folder}", error)
@@ -197,7 +200,7 @@ class _Walk:
                 elif self._is_wanted(_mode(entry), path, top):
                     names.append(entry.name)
             if names:
-                yield Files(start, folder, self._shown(place), tuple(names))
+                yield Files(start or "/", folder, self._shown(place), tuple(names))
 
     def _is_wanted(self, mode: int, path: str, top: str) -> bool:
         """Whether to search this file; counts it if not."""
@@ -207,7 +210,7 @@ class _Walk:
         return not self._is_left_out(path, top)
 
     def _is_left_out(self, path: str, top: str) -> bool:
-        if path.removesuffix("/") in self._contracts or path.rpartition("/")[0] in self._contracts:
+        if path[-1] == "/" and path[:-1] in self._contracts:
             self._found.skipped["contracts"] += 1
             return True
         covered = self._ignores[top].covers(path[len(top) :].removeprefix("/"))
@@ -248,10 +251,6 @@ def _absolute(path: Path) -> str:
     return str(absolute.parent.resolve() / absolute.name) if absolute.name else str(absolute)
 
 
-def _above(path: str) -> set[str]:
-    return {str(parent) for parent in Path(path).parents} | {path}
-
-
 def _mode(entry: os.DirEntry[str]) -> int:
     if entry.is_file(follow_symlinks=False):
         return stat.S_IFREG
@@ -267,9 +266,9 @@ def _repository(folder: str) -> str | None:
 def _ignored_by_git(folder: str) -> frozenset[str]:
     """The files and folders below one that its `.gitignore` files leave out."""
     asked = ("ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory")
-    if _repository(folder) is not None:
+    try:
         listed = Git(Path(folder)).output(*asked)
-    else:
+    except UsageError:  # in no repository, or one that is none
         with scratch_folder() as scratch:
             Git(scratch).output("init", "-q", "--bare", "--template=", ".")
             places = {"GIT_DIR": str(scratch), "GIT_WORK_TREE": folder}

@@ -76,8 +76,12 @@ class Hit(Finding):
 
 AROUND = 64 * 1024  # octets: how far from a hit its line is looked at for what allows it
 _DOTS = re.compile(rb"\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?![0-9A-Za-z])(?!\.[0-9])")
-_COLONS = re.compile(rb":[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]{0,60}")
+# Two colons of which the first ends no word of other letters, or six or seven groups more.
+_COLONS = re.compile(
+    rb":(?:(?<![G-Zg-z_]:)(?=:)|[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{1,4}){4,5}:)[0-9A-Fa-f:.]{0,60}+(?![0-9A-Za-z_])"
+)
 _DIGITS, _HEX = frozenset(b"0123456789"), frozenset(b"0123456789abcdefABCDEF")
+_IN_ADDRESS = _HEX | {ord(":")}
 _ALPHANUMERIC = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") | _DIGITS
 _IN_NAME = _ALPHANUMERIC | frozenset(b"_.-")
 _LONGEST_NAME, _LONGEST_ADDRESS, _GROUPS = 253, 45, 8
@@ -128,11 +132,11 @@ class Search:
     def _by_colons(self, data: bytes, start: int, stop: int) -> Iterator[Word]:
         for found in _COLONS.finditer(data, max(0, start - _LONGEST_ADDRESS), min(len(data), stop + _LONGEST_ADDRESS)):
             colon, end = found.span()
-            begin = _back(data, colon, _HEX, 4)
-            if begin == colon or not _is_apart(data, begin):
-                begin = colon if data[colon + 1] == _COLON else colon + 1
-            if end < len(data) and data[end] in _ALPHANUMERIC:
-                continue
+            begin = _back(data, colon, _IN_ADDRESS, _LONGEST_ADDRESS)
+            if not _is_apart(data, begin):
+                begin = data.find(b":", begin)
+            if data[begin] == _COLON and data[begin + 1] != _COLON:
+                begin += 1
             length, known = self._long(data[begin:end])
             if known is not None:
                 yield _address(begin, begin + length, known)

@@ -222,6 +222,24 @@ def test_a_repository_within_has_its_own_gitignore(repository: Path) -> None:
     assert places(search()) == ["inner/a.py:1:8"]
 
 
+def test_a_folder_that_only_looks_like_a_repository_is_searched(repository: Path) -> None:
+    write(repository / "tests/data/.git/config", "[broken")
+    write(repository / "tests/data/.gitignore", "gen/\n")
+    write(repository / "tests/data/gen/a.py")
+    write(repository / "tests/data/a.py")
+
+    assert places(search()) == ["tests/data/a.py:1:8"]
+
+
+def test_a_folder_that_git_ignores_is_searched_when_it_is_given(repository: Path) -> None:
+    write(repository / ".gitignore", "build/\n*.log\n")
+    write(repository / "build/a.py")
+    write(repository / "build/b.log")
+
+    assert places(search()) == []
+    assert places(search("build")) == ["build/a.py:1:8", "build/b.log:1:8"]
+
+
 def test_a_file_that_is_given_is_searched_though_git_ignores_it(repository: Path) -> None:
     write(repository / ".gitignore", "*.log\n")
     write(repository / "x.log")
@@ -256,6 +274,8 @@ def test_the_contracts_themselves_are_left_out(top: Path) -> None:
     result = search(contracts=top / "dns")
 
     assert (places(result), result.skipped) == (["dns/README.md:1:8", "endpoints/a.py:1:8"], {"contracts": 2})
+    for given in ("dns/endpoints", "dns/endpoints/prod/a.yaml"):
+        assert search(given, contracts=top / "dns").skipped == {"contracts": 1}
 
 
 # --- in processes
