@@ -227,6 +227,19 @@ def test_sums_come_back() -> None:
     assert set(parse_sums(sums_text({"a b": b"1", "c\u2028d": b"2"}))) == {"a b", "c\u2028d"}
 
 
+def test_another_repository_is_searched_by_what_a_bundle_knows(folder: Path, offline: World, tmp_path: Path) -> None:
+    application = tmp_path / "application"
+    application.mkdir()
+    (application / "a.py").write_text("HOST = '10.0.0.1'\n")
+
+    ran = offline.cli("scan", "--contracts", folder, ".", cwd=application)
+
+    assert (ran.exit, ran.out.splitlines()[0]) == (
+        1,
+        f"a.py:1:9: raw-target: 10.0.0.1 is a target of first.prod.{offline.zone}",
+    )
+
+
 def test_nothing_is_written_from_a_bundle(content: bytes, offline: World, tmp_path: Path) -> None:
     folder = unpack(content, tmp_path / "unpacked")
     before = offline.evidence_head()
