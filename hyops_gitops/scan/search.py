@@ -8,7 +8,7 @@ zone. Only there the whole word is cut out and looked up. What decides where a w
 - An IPv6 address may be in any spelling, in brackets, with a zone, a prefix length or a port after it. It begins after
   the first colon where what is before that belongs to a word (`node:fd00::1`).
 - A name is a whole name, in any case, with or without its final dot.
-- `\n`, `\t` and `\r` as programs write them, and `%2F`, do not belong to the word after them.
+- `\n`, `\x3d`, `\u0026` and `%2F`, as programs write other characters, do not belong to the word after them.
 """
 
 import ipaddress
@@ -83,8 +83,11 @@ _COLONS = re.compile(
 _DIGITS, _HEX = frozenset(b"0123456789"), frozenset(b"0123456789abcdefABCDEF")
 _IN_ADDRESS = _HEX | {ord(":")}
 _ALPHANUMERIC = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") | _DIGITS
+_IN_ESCAPED_ADDRESS = _ALPHANUMERIC | {ord(":")}
 _IN_NAME = _ALPHANUMERIC | frozenset(b"_.-")
 _LONGEST_NAME, _LONGEST_ADDRESS, _GROUPS = 253, 45, 8
+_ESCAPE = re.compile(rb"\\[abefnrtv0]|\\x[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}|%[0-9A-Fa-f]{2}")
+_LONGEST_ESCAPED = 8  # octets: an escape and the first number of an address
 _VERSION = re.compile(rb"version[\"']?[ \t]*[:=]{0,2}[ \t]*[\"']?\Z", re.IGNORECASE)
 _VERSION_REACH = 32  # octets
 _CONTINUATION = bytes(range(0x80, 0xC0))  # octets of UTF-8 that begin no character
@@ -121,13 +124,15 @@ class Search:
 
     def _by_dots(self, data: bytes, start: int, stop: int) -> Iterator[Word]:
         for found in _DOTS.finditer(data, max(0, start - _LONGEST_ADDRESS), min(len(data), stop + _LONGEST_ADDRESS)):
-            begin = _back(data, found.start(), _DIGITS, 3)
-            known = self._addresses.get(data[begin : found.end()])
+            dot, end = found.span()
+            begin = _back(data, dot, _DIGITS, 3)
+            if (known := self._addresses.get(data[begin:end])) is None or not _is_apart(data, begin):
+                begin = _after_escape(data, _back(data, dot, _ALPHANUMERIC, _LONGEST_ESCAPED))
+                known = self._addresses.get(data[begin:end]) if begin >= 0 else None
             is_longer = data[begin - 1 : begin] == b"." and data[begin - 2 : begin - 1].isdigit()
-            if known is None or is_longer or not _is_apart(data, begin):
+            if known is None or is_longer or _VERSION.search(data[max(0, begin - _VERSION_REACH) : begin]):
                 continue
-            if not _VERSION.search(data[max(0, begin - _VERSION_REACH) : begin]):
-                yield _address(begin, found.end(), known)
+            yield _address(begin, end, known)
 
     def _by_colons(self, data: bytes, start: int, stop: int) -> Iterator[Word]:
         for found in _COLONS.finditer(data, max(0, start - _LONGEST_ADDRESS), min(len(data), stop + _LONGEST_ADDRESS)):
@@ -138,6 +143,9 @@ class Search:
             if data[begin] == _COLON and data[begin + 1] != _COLON:
                 begin += 1
             length, known = self._long(data[begin:end])
+            if known is None:
+                begin = _after_escape(data, _back(data, colon, _IN_ESCAPED_ADDRESS, _LONGEST_ADDRESS))
+                length, known = self._long(data[begin:end]) if begin >= 0 else (0, None)
             if known is not None:
                 yield _address(begin, begin + length, known)
 
@@ -170,13 +178,12 @@ class Search:
         """The known name that ends in a zone here."""
         begin = _back(lowered, zone, _IN_NAME, _LONGEST_NAME)
         begin += len(lowered[begin:zone]) - len(lowered[begin:zone].lstrip(b".-"))
-        escaped = {b"\\": [begin + 1], b"%": [begin + 2]}.get(lowered[begin - 1 : begin], [])
-        for at in (begin, *(at for at in escaped if _is_apart(lowered, at))):
-            if (known := self._names.get(lowered[at:end])) is not None:
+        for at in (begin, _after_escape(lowered, begin)):
+            if at >= 0 and (known := self._names.get(lowered[at:end])) is not None:
                 yield Word(at, end, known, RETIRED_NAME)
 
 
-_COLON, _BACKSLASH, _PERCENT = b":\\%"
+(_COLON,) = b":"
 
 
 def _address(begin: int, end: int, known: Known) -> Word:
@@ -192,11 +199,14 @@ def _back(data: bytes, place: int, octets: frozenset[int], most: int) -> int:
 
 
 def _is_apart(data: bytes, begin: int) -> bool:
-    """Whether no letter or digit belongs to the word that begins here."""
-    if begin == 0 or data[begin - 1] not in _ALPHANUMERIC:
-        return True
-    is_escaped = begin > 1 and data[begin - 2] == _BACKSLASH and data[begin - 1] in b"nrt"
-    return is_escaped or (begin > 2 and data[begin - 3] == _PERCENT and set(data[begin - 2 : begin]) <= _HEX)  # noqa: PLR2004
+    """Whether no letter or digit stands before a word."""
+    return begin == 0 or data[begin - 1] not in _ALPHANUMERIC
+
+
+def _after_escape(data: bytes, begin: int) -> int:
+    """Where the escape ends whose letters begin here; -1: none does."""
+    escape = _ESCAPE.match(data, begin - 1) if begin else None
+    return escape.end() if escape else -1
 
 
 class FileSearch:
