@@ -181,6 +181,8 @@ class OwnersFile:
 
     def with_lines(self, forge: ForgeName, lines: Sequence[str]) -> "OwnersFile":
         """The file with these lines as its block, else at its end."""
+        if self.block is None and not lines:
+            return self
         newline = b"\r\n" if any(line.endswith(b"\r\n") for line in self.before + self.after) else b"\n"
         before = list(self.before)
         if self.block is None and before:

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
+from hyops_gitops.cli.main import cli
+from tests.docs.commands_page import leaves
 from tests.support.clone import GIT_CONFIG, run
 from tests.support.repository import ROOT, tracked_files
 
@@ -51,6 +54,14 @@ class Repository:
         """Stage these paths, or everything that is tracked, and commit: what the hooks say comes along."""
         self.call("git", "add", *(paths or ("-u",)))
         return self.call("git", *IDENTITY, "commit", "-m", "Change")
+
+
+def test_every_hook_is_a_command_with_its_options() -> None:
+    known = leaves(cli)
+    for hook in YAML(typ="safe").load(ROOT / ".pre-commit-hooks.yaml"):
+        program, name, *options = hook["entry"].split()
+        assert program == "hyops-gitops"
+        assert set(options) <= {option for parameter in known[name].params for option in parameter.opts}
 
 
 @pytest.fixture(scope="module")

@@ -102,6 +102,10 @@ def test_a_block_is_written_where_it_stands_and_with_the_ends_of_the_files_lines
     ]
 
 
+def test_without_a_line_no_block_is_begun() -> None:
+    assert written(b"* @acme/all", ()) == b"* @acme/all"
+
+
 def test_in_a_file_of_gitlab_with_sections_the_block_is_a_section() -> None:
     with_sections = written(b"^[Optional]\n* @acme/all\n", forge="gitlab").decode()
 

@@ -103,6 +103,23 @@ def test_a_merge_queue_finds_what_the_check_of_a_pull_request_finds(
     assert check_queued(base).failed == "Findings"
 
 
+def test_lines_of_codeowners_that_are_missing_fail_the_step_that_compares_them(
+    world: World, check_queued: Callable[[str], Runner]
+) -> None:
+    world.edit_authority('"ttl"', '"owners": {"web": ["@acme/web"]}, "ttl"')
+    world.git("commit", "-q", "-a", "-m", "The table")
+    base = world.git("rev-parse", "HEAD")
+    path = "endpoints/prod/first.yaml"
+    world.write(path, f"{world.read(path)}endpoint_owner: web\n")
+    run("hyops-gitops", "fmt", "--repo", world.root)
+    world.git("commit", "-q", "-a", "-m", "Own it")
+
+    runner = check_queued(base)
+
+    assert runner.failed == "Owners"
+    assert f"+/{path} @acme/web" in runner.said["Owners"]
+
+
 def test_a_plan_without_network_or_credential_shows_the_difference_to_the_evidence(world: World, check: Open) -> None:
     world.contract("first", "10.0.0.77")
     world.git("commit", "-q", "-a", "-m", "Move")
