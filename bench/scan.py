@@ -165,7 +165,7 @@ def _contest(tree: MadeTree, scratch: Path, rounds: int, *, grep: bool) -> int:
         "scan, nothing to search": Command([*ours, ".gitignore"], tree.top, environ),
     }
     if grep:
-        words = ["git", "grep", "--untracked", "-n", "-I", "-i", "-F", "-f", str(scratch / "known")]
+        words = ["git", "grep", "--untracked", "-n", "-I", "-F", "-f", str(scratch / "known")]
         commands["git grep -F -f"] = Command(words, tree.top, environ)
     samples = {name: [measure(command, scratch)] for name, command in commands.items() if name == "scan"}
     places = found_in(json.loads((scratch / "out").read_text()))

@@ -249,7 +249,10 @@ class FileSearch:
         self._counted = place
 
     def _judge(self, data: bytes, word: Word, marks: list[re.Match[bytes]]) -> None:
-        begin = max(data.rfind(b"\n", 0, word.begin), word.begin - AROUND)
+        if not marks and len(self.hits) >= MOST_IN_A_FILE:
+            self.count += 1
+            return
+        begin = max(data.rfind(b"\n", max(0, word.begin - AROUND), word.begin), word.begin - AROUND)
         end = data.find(b"\n", word.end, word.end + AROUND)
         end = end if end >= 0 else word.end + AROUND
         first = bisect_left(marks, begin, key=re.Match.start)
