@@ -62,9 +62,9 @@ def remote_rewound(trial: Trial) -> Ran:
     """Its newest entries are gone; a mirror, here the campaign, still has them."""
     remote, branch = trial.scene.remote, "refs/heads/evidence"
     head = git(remote, "rev-parse", branch)
-    back = trial.rng.choice([1, 2, 3])
-    old = git(remote, "rev-list", "--first-parent", f"--skip={back}", "-n1", branch)
-    git(remote, "update-ref", branch, old or head)
+    commits = git(remote, "rev-list", "--first-parent", branch).split()
+    back = min(trial.rng.choice([1, 2, 3]), len(commits) - 1)
+    git(remote, "update-ref", branch, commits[back])
     trial.on_lift(lambda: git(remote, "update-ref", branch, head))
     return trial.apply()
 
