@@ -231,23 +231,27 @@ class _Check:
         if asked.site is None:
             return
         found = self._inventory.site_places(known)
-        for places in found.values():
-            sites = [place.site for place in places if place.site is not None]
-            if asked.site not in sites:
-                message = f"{asked.address} is at {asked.site} in endpoint_sites, but {_words(places[0])}"
-                yield asked.finding(SITE, f"{message} stands for {_listed(sites)}")
+        others = [
+            f"{_words(places[0])} stands for {_listed(str(place.site) for place in places)}"
+            for places in found.values()
+            if asked.site not in {place.site for place in places}
+        ]
         wanted = [place for place in self._policy.places if place.site == asked.site]
-        if not found and wanted:
+        if others:
+            yield asked.finding(SITE, f"{asked.address} is at {asked.site} in endpoint_sites, but {', '.join(others)}")
+        elif not found and wanted:
             listed = first_few([_words(place) for place in wanted], separator=" or ")
             yield asked.finding(SITE, f"expected {asked.address} in {listed}, which {asked.site} stands for")
 
     def _about_environment(self, asked: _Asked, known: IpamAddress) -> Iterator[Finding]:
         environment = asked.contract.name.environment
-        for places in self._inventory.environment_places(known).values():
-            allowed = sorted({name for place in places for name in place.environments})
-            if environment not in allowed:
-                message = f"{asked.address} belongs to {_listed(allowed)}, as {_words(places[0])} says"
-                yield asked.finding(ENVIRONMENT, f"{message}, not to {environment}")
+        others = [
+            f"{_words(places[0])} is for {_listed(name for place in places for name in place.environments)}"
+            for places in self._inventory.environment_places(known).values()
+            if environment not in {name for place in places for name in place.environments}
+        ]
+        if others:
+            yield asked.finding(ENVIRONMENT, f"{asked.address} is of {environment}, but {', '.join(others)}")
 
 
 def _words(place: NetboxPlace) -> str:

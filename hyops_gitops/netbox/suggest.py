@@ -194,7 +194,7 @@ def _draft(
     edits = wanted.edits(contract)
     keys = tuple(dict.fromkeys(".".join(edit.at) for edit in edits))
     if not edits or not request.update:
-        return Suggestion(name, path, "exists" if edits else "unchanged", keys, ""), None
+        return Suggestion(name, path, "unchanged" if request.update else "exists", keys, ""), None
     try:
         change = edit_file(path, validation.files[path], edits, workspace)
     except InvalidData as error:
@@ -233,7 +233,7 @@ def _sites(found: Sequence[IpamAddress], tagged: Inventory) -> Mapping[str | Non
             raise _NoDraft(f"{each.address} is in places of {' and '.join(sites)}")
         by_site.setdefault(sites[0] if sites else None, set()).add(each.address)
     if None in by_site and len(by_site) > 1:
-        raise _NoDraft(f"expected a place in policy.netbox.places of {first_few(sorted(by_site[None]))} too")
+        raise _NoDraft(f"expected a place in policy.netbox.places for {first_few(sorted(by_site[None]))} too")
     order = [place.site for place in tagged.policy.places]
     ordered = sorted(by_site, key=lambda site: order.index(site) if site is not None else 0)
     return {site: tuple(sorted(by_site[site])) for site in ordered}
@@ -273,7 +273,7 @@ def suggestions_text(found: Suggestions) -> Iterator[str]:
         match draft.outcome:
             case "refused":
                 yield f"{draft.path or printable(draft.name)}: refused: {'; '.join(map(printable, draft.why))}"
-            case "exists":
+            case "exists" if draft.why:
                 yield f"{draft.path}: exists; --update would change {', '.join(draft.why)}"
             case "updated":
                 yield f"{draft.path}: updated: {', '.join(draft.why)}"

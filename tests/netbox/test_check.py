@@ -252,7 +252,7 @@ def test_a_place_for_other_environments_is_reported() -> None:
     ipam = PlainIpam((known(1, "10.12.0.31"),))
 
     (only,) = check(ipam, policy="{places: [{prefix: 10.12.0.0/16, environments: [shared]}]}")
-    assert only.message == "10.12.0.31 belongs to shared, as prefix 10.12.0.0/16 says, not to prod"
+    assert only.message == "10.12.0.31 is of prod, but prefix 10.12.0.0/16 is for shared"
     assert check(ipam, policy="{places: [{prefix: 10.12.0.0/16, environments: [shared, prod]}]}") == ()
 
 

@@ -132,7 +132,7 @@ def test_a_link_in_its_place_is_not_replaced(repository: Path) -> None:
         ),
         (
             PlainIpam((tagged(1, "10.12.0.31"), tagged(2, "10.9.0.1")), offered=(service(1, "tcp/1", on=[1, 2]),)),
-            "expected a place in policy.netbox.places of 10.9.0.1 too",
+            "expected a place in policy.netbox.places for 10.9.0.1 too",
         ),
         (PlainIpam((tagged(1, "10.12.0.31", ""),)), "it has the tag, and no dns_name"),
         (PlainIpam((tagged(1, "10.12.0.31", "a.b.prod.hyops.internal"),)), "expected <service>.<env>.hyops.internal"),
