@@ -37,22 +37,24 @@ def test_the_demo_prints_what_the_readme_shows(tmp_path: Path, storage: Backend)
     require(storage)
     path = f"{programs()}:{Path(sys.executable).parent}:{os.environ['PATH']}"
     environ = {**ENVIRON, "PATH": path, "HYOPS_BOOTSTRAP": "no", "TMPDIR": str(tmp_path)}
-    command = [str(ROOT / "script" / "demo"), "--backend", storage]
+    command = [str(ROOT / "script" / "demo"), "--backend", storage, "--report", str(tmp_path / "report")]
     done = subprocess.run(command, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    last = done.stdout.splitlines()[-1]
+    *_, ran_on, _, _, _, page = done.stdout.splitlines()
+    assert page == f"{tmp_path}/report/index.html"
+    assert Path(page).read_text().count("The log verifies.") == 1
     database = ", PostgreSQL [0-9.]+" if storage == "gpgsql" else ""
     assert re.fullmatch(
         rf"\d{{4}}-\d\d-\d\d: PowerDNS Authoritative Server [0-9.]+, PowerDNS Recursor [0-9.]+{database}; "
         rf"storage {storage}; Python [0-9.]+; git version [0-9.]+",
-        last,
+        ran_on,
     )
     printed = [_stable(line) for line in done.stdout.splitlines()]
     shown = [_stable(line) for block in code_blocks(text("README.md"), "console") for line in block.splitlines()]
     assert [line for line in shown if line not in printed] == []
-    assert str(tmp_path) not in done.stdout
+    assert str(tmp_path) not in done.stdout.removesuffix(f"{page}\n")
     assert "\x1b" not in done.stdout
-    assert list(tmp_path.iterdir()) == []
+    assert [file.name for file in tmp_path.iterdir()] == ["report"]
 
 
 def test_an_auditor_can_read_the_audit_scripts() -> None:
@@ -75,7 +77,7 @@ def test_bootstrap_says_what_to_install_where_it_cannot(tmp_path: Path) -> None:
     assert done.returncode == 1
     first, second = done.stderr.splitlines()
     always = "git openssh-client jq bind9-dnsutils"
-    assert re.fullmatch(rf"bootstrap: missing: {always}( (pdns|nginx|postgresql|mariadb).*)?", first)
+    assert re.fullmatch(rf"bootstrap: missing: {always}( (pdns|nginx|postgresql|mariadb|chromium).*)?", first)
     assert "no Debian or Ubuntu" in second
 
 

@@ -1,5 +1,6 @@
 """A year of a zone in a few dozen entries, for reports: moves, an incident, drift, break-glass, keys."""
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -204,13 +205,13 @@ class Story:
         return Log(ZONE, "5b" * 20, entries, Ledger().after(entries), sha(8), zone, ManagedSet.of(ZONE, ()))
 
 
-def story() -> Story:
-    """The year."""
+def story(releases: int = 24) -> Story:
+    """The year, with so many releases before what happens in it."""
     told = Story()
     told.write(Genesis("c0" * 20, (TrustedKey("applier@hyops", KEY, ("hyops-gitops",)),)), principal="root@hyops")
     told.move("First endpoints", ONPREM, Declaration())
-    small = (f"{name}.dev.{ZONE}" for name in ("auth", "billing", "cache", "queue"))
-    for number, name in enumerate([*small] * 6):
+    small = [f"{name}.dev.{ZONE}" for name in ("auth", "billing", "cache", "queue")]
+    for number, name in zip(range(releases), itertools.cycle(small), strict=False):
         told.move(
             f"Point {name.split('.')[0]} at its next build (#{number + 2})",
             {name: f"10.20.{number}.7"},
