@@ -51,6 +51,7 @@ settings.load_profile("suite")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """What to run on, and in which order."""
     parser.addoption("--backend", choices=BACKENDS, help="PowerDNS's storage in every test that starts one")
+    parser.addoption("--netbox", metavar="DIR", help="ask the NetBox in DIR, not its recorded answers")
     parser.addoption("--random", type=int, metavar="SEED", help="run in an order drawn by this number")
 
 

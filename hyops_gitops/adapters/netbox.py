@@ -45,6 +45,7 @@ _MAX_PAGES = 5000
 _MAX_LINE = 4000  # bytes of path and query; the server refuses a request line over 4094
 _TRIES = 3
 _BUSY = frozenset({429, 502, 503, 504})  # statuses of a server that may answer a moment later
+_SERVER_FAILED = 500  # and above
 _BY_ID = (4, 6)  # the first version that pages by id, so that pages cannot shift
 
 _ADDRESSES, _PREFIXES, _SERVICES = "ipam/ip-addresses", "ipam/prefixes", "ipam/services"
@@ -121,6 +122,7 @@ class CarefulSession(requests.Session):
             self.proxies.update(requests.utils.get_environ_proxies(self.base))
         self.listed = ""  # the path of the list that is being read
         self.pages: list[Mapping[str, Any]] = []  # of that list
+        self.asked: set[str] = set()  # the queries of these pages
         self._deadline_s = deadline_s
         self._sleep = sleep
 
@@ -144,6 +146,9 @@ class CarefulSession(requests.Session):
         self._check(path, response)
         document = parse_document(response.content, f"{self.base}/api/{path}/")
         if self.listed:
+            if query in self.asked:
+                raise strange(f"a page of {path} leads to itself or to an earlier one")
+            self.asked.add(query)
             document = page = checked_page(document)  # pynetbox asks for all of its members
             self.pages.append(page)
             if len(self.pages) > _MAX_PAGES:
@@ -202,6 +207,7 @@ class CarefulSession(requests.Session):
                 raise UnknownValue(f"{what}: {detail}", code="netbox-status")
             case _:
                 hint = "" if detail else f"is {NETBOX_URL} NetBox's own address, without /api?"
+                hint = "try again later, or look at what NetBox logged" if status >= _SERVER_FAILED else hint
                 raise OutsideFailure(f"{what}: {detail}" if detail else what, code="netbox-status", hint=hint)
 
 
@@ -320,7 +326,7 @@ class NetboxIpam:
     def _begin(self, path: str) -> None:
         _ = self._version
         self._session.listed = path
-        self._session.pages = []
+        self._session.pages, self._session.asked = [], set()
 
     def _request(self, path: str, filters: Mapping[str, object], pagination: str) -> Any:
         from pynetbox.core.query import Request  # noqa: PLC0415 - as above

@@ -147,7 +147,7 @@ PREFIXES = (
     Prefix("172.20.0.0/16", "prod"),
     Prefix("fd00:12::/32", "prod", "onprem"),
 )
-# Marked for drafts, and what becomes of each: new, refused, exists; None: not drafted.
+# Marked for drafts, and the outcome of each; None: not drafted.
 DRAFTS: dict[str, str | None] = {
     f"fresh.prod.{ZONE}": "new",
     f"virtual.dev.{ZONE}": "new",
@@ -243,7 +243,8 @@ def _case(scene: Scene, case: Case, number: int) -> None:
             listed = () if machine else ((made[0].address, made[0].vrf),)
             scene.services.append(Service(case.name, mappings, listed, machine or site))
     if case.rule is not None:
-        scene.expected.append((f"endpoints/{case.env}/{case.name}.yaml", case.rule, targets[case.site]))
+        place = "endpoint_owner" if case.rule == "netbox-owner" else f"{case.site}: {targets[case.site]}"
+        scene.expected.append((f"endpoints/{case.env}/{case.name}.yaml", case.rule, place))
 
 
 def _drafts(scene: Scene) -> None:
