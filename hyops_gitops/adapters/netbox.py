@@ -151,6 +151,8 @@ class CarefulSession(requests.Session):
             self.asked.add(query)
             document = page = checked_page(document)  # pynetbox asks for all of its members
             self.pages.append(page)
+            if self.pages[-1]["next"] and not self.pages[-1]["results"]:
+                raise strange(f"an empty page of {path} has a next one")
             if len(self.pages) > _MAX_PAGES:
                 raise strange(f"{path} has more than {_MAX_PAGES} pages")
         response.json = lambda **_: document  # type: ignore[method-assign]  # parsed once
@@ -308,20 +310,25 @@ class NetboxIpam:
         """
         pagination = "cursor" if self._version >= _BY_ID else "offset"
         self._begin(path)
-        seen: list[object] = []
+        seen: set[object] = set()
         for each in self._request(path, {**filters, "fields": _FIELDS[path]}, pagination).get():
-            seen.append(each.get("id") if isinstance(each, dict) else None)
+            number = each.get("id") if isinstance(each, dict) else None
+            if isinstance(number, int) and number in seen:
+                raise self._changed(path)  # at once: such pages need not end
+            yield each
+            seen.add(number)
             if len(seen) % _PAGE == 0:
                 self._progress(f"{len(seen)} of {path}")
-            yield each
-        self._check_pages(path, seen)
+        self._check_pages(path, len(seen))
 
-    def _check_pages(self, path: str, seen: Sequence[object]) -> None:
+    def _check_pages(self, path: str, seen: int) -> None:
         counts = {page["count"] for page in self._session.pages}
-        repeated = len(set(seen)) != len(seen)
-        if repeated or len(counts) != 1 or counts - {None, len(seen)}:
-            message = f"NetBox at {self._session.base} changed while {path} was read"
-            raise OutsideFailure(message, code="netbox-changed", hint="run it again")
+        if len(counts) != 1 or counts - {None, seen}:
+            raise self._changed(path)
+
+    def _changed(self, path: str) -> OutsideFailure:
+        message = f"NetBox at {self._session.base} changed while {path} was read"
+        return OutsideFailure(message, code="netbox-changed", hint="run it again")
 
     def _begin(self, path: str) -> None:
         _ = self._version

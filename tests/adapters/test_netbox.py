@@ -265,6 +265,15 @@ def test_pages_that_change_meanwhile(server: NetboxServer, version: str) -> None
     assert (failure.code, failure.hint) == ("netbox-changed", "run it again")
 
 
+@pytest.mark.parametrize("results", [[], [prefix(1, "10.0.0.0/8")]])
+def test_links_without_end_end_the_reading(server: NetboxServer, results: list[object]) -> None:
+    page = {"count": None, "next": "http://127.0.0.1/?start=0", "results": results}
+    server.fault = lambda _, path, __: None if path == "status" else answer(page)
+
+    assert refused(server).code in {"netbox-changed", "netbox-reply"}
+    assert len(server.requests) <= 3
+
+
 def test_a_server_that_is_busy_for_a_moment_is_asked_again(server: NetboxServer) -> None:
     pauses: list[float] = []
     busy = iter([503, 502])
