@@ -1,9 +1,14 @@
 """What happens in a history beside its faults: contracts come, move and go."""
 
+import base64
+import hashlib
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
+from campaign.place import EVIDENCE
 from campaign.trial import Trial
+from campaign.witness.branch import read_entries
 from hyops_gitops.core.zone import RRset
 from tests.support.clone import write_key
 
@@ -81,9 +86,7 @@ def _other_site(trial: Trial) -> str:
 
 
 def _command(trial: Trial, *words: str) -> None:
-    ran = trial.run(*words)
-    if ran.exit != 0:
-        raise RuntimeError(f"{' '.join(words)}: {ran.err}")
+    _run(trial, *words)
     trial.wanted["pg"] = (60, trial.sites[words[-1]])
 
 
@@ -104,12 +107,37 @@ def _new_key(trial: Trial) -> None:
     path, principal = "authority/allowed_signers", f"applier{trial.number}@tests"
     trial.world.write(path, f"{trial.world.read(path)}{principal} {public}\n")
     trial.world.commit("Another key")
-    for words in (("keys", "trust", principal, "--reason", "campaign"), ("apply",)):
-        ran = trial.run(*words)
-        if ran.exit != 0:
-            raise RuntimeError(f"{' '.join(words)}: {ran.err}")
+    _run(trial, "keys", "trust", principal, "--reason", "campaign")
+    _run(trial, "apply")
     trial.world.environ["HYOPS_SIGNING_KEY_FILE"] = str(key)
     _move(trial)
+
+
+def _old_key_ends(trial: Trial) -> None:
+    """Another key follows on one that is retired, or that was stolen after all that it is known to have signed."""
+    old = Path(f"{trial.world.environ['HYOPS_SIGNING_KEY_FILE']}.pub").read_text().split()[1]
+    _new_key(trial)
+    trial.world.commit("Another key is used")
+    path = "authority/allowed_signers"
+    lines = trial.world.read(path).splitlines(keepends=True)
+    principal = next(line.split()[0] for line in lines if old in line)
+    if trial.rng.random() < 0.5:
+        end = f'{principal} valid-before="{datetime.now(UTC):%Y%m%d%H%M%SZ}"'
+        ended = [line.replace(principal, end, 1) if old in line else line for line in lines]
+        trial.world.write(path, "".join(ended))
+        trial.world.commit("The old key ends")
+        _run(trial, "keys", "retire", principal, "--reason", "campaign")
+    else:
+        fingerprint = base64.b64encode(hashlib.sha256(base64.b64decode(old)).digest()).decode().rstrip("=")
+        good = str(read_entries(trial.scene.remote, EVIDENCE, trial.world.zone)[-1].seq)
+        words = ("--last-good-seq", good, "--reason", "campaign")
+        _run(trial, "keys", "compromised", f"SHA256:{fingerprint}", *words)
+
+
+def _run(trial: Trial, *words: str) -> None:
+    ran = trial.run(*words)
+    if ran.exit != 0:
+        raise RuntimeError(f"{' '.join(words)}: {ran.err}")
 
 
 STEPS: Mapping[str, Callable[[Trial], None]] = {
@@ -123,4 +151,5 @@ STEPS: Mapping[str, Callable[[Trial], None]] = {
     "failover": _failover,
     "edit by hand, adopt": _adopt,
     "new key, move": _new_key,
+    "new key, old one ends": _old_key_ends,
 }

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -19,10 +20,10 @@ from campaign.witness.transfers import Watch
 from campaign.witness.zone import Key, Records, Step, Version
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.lab.config import LOG_FILE
-from hyops_gitops.lab.database import serve_database, sql_shell
+from hyops_gitops.lab.database import serve_database, sql_shell, stop_database
 from hyops_gitops.lab.lifecycle import start_lab, stop_lab
-from hyops_gitops.lab.model import Backend, Lab, LabResolver, LabServer, save_lab
-from hyops_gitops.lab.processes import StartedProcess, find_executable, is_running, spawn
+from hyops_gitops.lab.model import DATABASE_FOLDER, Backend, Lab, LabResolver, LabServer, save_lab
+from hyops_gitops.lab.processes import StartedProcess, find_executable, is_running, spawn, stop
 from hyops_gitops.lab.zones import api_answers, create_zone, served_serial, wait_until
 from tests.support.clone import write_key
 from tests.support.served_zone import PatientWriter
@@ -76,8 +77,8 @@ class Place:
             place._keep_commits()
             yield place
         finally:
-            proxy.calm()
-            proxy.close()
+            place.proxy.calm()
+            place.proxy.close()
             for other in place.dns_proxies:
                 other.close()
             for server in place.lab.servers:
@@ -125,12 +126,26 @@ class Place:
         )
 
     def start_database(self) -> None:
-        """Start it again if it ended, and wait until it answers."""
-        if self.lab.database and not is_running(self.lab.database):
-            self.lab = replace(self.lab, database=serve_database(self.lab))
-            save_lab(self.lab)
+        """Start it again if it ended, or is about to end, and wait until it answers."""
         wait_until(self._database_answers, _START_S, "the database to start")
         self._keep_commits()
+
+    def fail_over(self, promoted: Lab) -> None:
+        """Take the files of another database in place of its own, with the API at another address."""
+        for server in self.lab.servers:
+            self.kill(server.name)
+        stop_database(self.lab)
+        stop([promoted.database] if promoted.database else [], first=signal.SIGINT)
+        own = self.lab.directory / DATABASE_FOLDER
+        shutil.rmtree(own)
+        (promoted.directory / DATABASE_FOLDER).rename(own)
+        self.start_database()
+        for server in self.lab.servers:
+            self.start(server.name)
+        old, self.proxy = self.proxy, TroubleProxy(self.lab.primary.api)
+        self.proxy.answered = old.answered
+        old.calm()
+        old.close()
 
     def _keep_commits(self) -> None:
         """Let MariaDB's process end without the loss of what was committed, users too."""
@@ -138,6 +153,9 @@ class Place:
             self.query()("SET GLOBAL innodb_flush_log_at_trx_commit = 2; FLUSH TABLES;")
 
     def _database_answers(self) -> bool:
+        if self.lab.database and not is_running(self.lab.database):
+            self.lab = replace(self.lab, database=serve_database(self.lab))
+            save_lab(self.lab)
         with contextlib.suppress(RuntimeError):
             return bool(self.query()("SELECT 1;"))
         return False

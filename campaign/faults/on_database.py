@@ -155,17 +155,24 @@ def database_full(moment: str) -> Callable[[Trial], Ran]:
     """Nothing is left on the disk of the servers, nor in what their databases have of it, or not enough for a PATCH."""
 
     def run(trial: Trial) -> Ran:
-        place = trial.scene.place
+        place, over, filling = trial.scene.place, threading.Event(), threading.Lock()
 
         def fill() -> None:
-            shrink(place.lab.directory, trial.rng.choice(_FREE))
-            _fill(place, least=1 if moment != "during the PATCH" else trial.rng.choice([2, 5, 10, 20]))
+            with filling:
+                if not over.is_set():
+                    shrink(place.lab.directory, trial.rng.choice(_FREE))
+                    _fill(place, over, least=1 if moment != "during the PATCH" else trial.rng.choice([2, 5, 10, 20]))
+
+        def stop_filling() -> None:  # the program may have given up the PATCH that waits for it
+            over.set()
+            with filling:
+                resize(place.lab.directory, DISK)
 
         trial.on_end(lambda: _empty(place))
+        trial.on_lift(lambda: _restart(trial))  # what has not ended may be about to
         if has_database(place.lab.backend):
-            trial.on_lift(lambda: _restart(trial))
             trial.on_lift(place.start_database)
-        trial.on_lift(lambda: resize(place.lab.directory, DISK))
+        trial.on_lift(stop_filling)
         if moment == "before the run":
             fill()
         else:
@@ -175,12 +182,12 @@ def database_full(moment: str) -> Callable[[Trial], Ran]:
     return run
 
 
-def _fill(place: Place, *, least: int) -> None:
+def _fill(place: Place, over: threading.Event, *, least: int) -> None:
     """Write to another zone until not even so few records are accepted; pages that were free are taken first."""
     names = (f"{_FILLER}{number}.{place.lab.zone}" for number in itertools.count())
     for size in (100, least):
         with contextlib.suppress(OutsideFailure):
-            while True:
+            while not over.is_set():
                 records = [RRset.of(next(names), "TXT", 60, [_TEXT]) for _ in range(size)]
                 _lab_zone(place).patch([], records)
 

@@ -20,11 +20,11 @@ def deleted(moment: str) -> Callable[[Trial], Ran]:
 
     def run(trial: Trial) -> Ran:
         def lose() -> None:
-            _judge(trial)
+            judge_before_a_loss(trial)
             trial.scene.lose()
             _lived(trial).lose_zone()
 
-        trial.aid = lambda: _restored(trial)
+        trial.aid = lambda: restored(trial)
         if moment == "before the PATCH":
             trial.scene.place.proxy.before = lose
         else:
@@ -40,10 +40,10 @@ def old_dump(trial: Trial) -> Ran:
         return deleted("before the run")(trial)
     dump = trial.rng.choice(trial.dumps[:-1])
     serial = next(soa_serial(rrset) or 0 for rrset in dump if rrset.type == "SOA")
-    _judge(trial)
+    judge_before_a_loss(trial)
     trial.scene.lose()
     _lived(trial).load(dump, serial)
-    trial.aid = lambda: _restored(trial)
+    trial.aid = lambda: restored(trial)
     return trial.apply()
 
 
@@ -51,13 +51,13 @@ def _lived(trial: Trial) -> Lived:
     return Lived(trial.world, (), Zone.of(trial.world.zone, ()))
 
 
-def _judge(trial: Trial) -> None:
+def judge_before_a_loss(trial: Trial) -> None:
     """What came before the loss."""
     for fault in trial.scene.faults():
         trial.problems.append(f"{fault.kind}: {fault.text}")
 
 
-def _restored(trial: Trial) -> None:
+def restored(trial: Trial) -> None:
     """Restore, in some runs with a process that is killed first; the zone is then what the log says."""
     scene = trial.scene
     if not scene.lost:

@@ -13,6 +13,7 @@ from campaign.faults import (
     on_remote,
     on_resolvers,
     on_secondaries,
+    on_standby,
     on_zone,
 )
 from campaign.faults.kinds import ALL_BACKENDS, ANY, FaultKind
@@ -63,11 +64,16 @@ FAULTS: Mapping[str, FaultKind] = {
     "database: deadlock": FaultKind(on_database.deadlock, backends=_SERVERS),
     "database: sessions ended": FaultKind(on_database.sessions_ended, backends=_SERVERS),
     **{
-        f"database full {moment}": FaultKind(
-            on_database.database_full(moment), disk=True, backends=ALL_BACKENDS - {"gmysql"}
-        )
+        f"database full {moment}": FaultKind(on_database.database_full(moment), disk=True)
         for moment in ("before the run", "before the PATCH", "during the PATCH")
     },
+    **{
+        f"database failed over {moment}": FaultKind(on_standby.failed_over(moment), backends=frozenset({"gpgsql"}))
+        for moment in ("before the run", "before the PATCH", "during the PATCH", "after the PATCH")
+    },
+    "database failed over, standby behind": FaultKind(
+        on_standby.failed_over_behind, frozenset({3}), frozenset({"gpgsql"}), weight=2
+    ),
     "database: read-only": FaultKind(on_database.database_read_only, backends=_SERVERS),
     **{
         f"zone deleted {moment}": FaultKind(on_zone.deleted(moment), frozenset({3, 4, 5}), weight=2)

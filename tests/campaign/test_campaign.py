@@ -20,13 +20,13 @@ from campaign.__main__ import LONG, SHORT_RUNS, seeds_of
 from campaign.disk import can_mount
 from campaign.dns_proxy import DNS_WAYS
 from campaign.faults.table import NOTHING, of_backend
-from campaign.place import Place
+from campaign.place import EVIDENCE, Place
 from campaign.program import PLANTS
 from campaign.report import FORMAT
 from campaign.runs import Done, keep_result, plan_of, results, run
 from campaign.soak import soak
 from campaign.trial import Trial
-from campaign.witness.branch import SEGMENT_NUMBERS
+from campaign.witness.branch import SEGMENT_NUMBERS, read_entries
 from campaign.witness.transfers import TICK_S, Watch
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.lab.model import BACKENDS, Backend
@@ -193,6 +193,25 @@ def test_a_full_database_changes_nothing_and_is_emptied_afterwards(place: Place,
         assert all(one.exit in (4, 5) for one in found)
         free = shutil.disk_usage(place.lab.directory).free
         assert free > 1 << 30
+
+
+@pytest.mark.only_backend("gpgsql")
+def test_the_journal_goes_on_in_a_promoted_standby_and_begins_again_in_one_that_was_behind(tmp_path: Path) -> None:
+    require("gpgsql")
+    faults = ["database failed over after the PATCH", "database failed over, standby behind"]
+    with Place.started(tmp_path / "lab", "gpgsql") as place, place.history(tmp_path / "history") as scene:
+        trial = Trial(scene, 0)
+        assert [run(trial, number, "move", fault).problems for number, fault in enumerate(faults)] == [(), ()]
+        assert scene.judged > 0
+
+
+def test_a_key_ends_when_another_follows_on_it(place: Place, tmp_path: Path) -> None:
+    with place.history(tmp_path / "history") as scene:
+        trial = Trial(scene, 0)
+        found = run(trial, 0, "new key, old one ends", NOTHING)
+        assert (found.problems, found.exit) == ((), 0)
+        types = [entry.type for entry in read_entries(scene.remote, EVIDENCE, trial.world.zone)]
+        assert types.count("trust") == 2
 
 
 def test_the_witness_is_a_program_of_its_own(place: Place, tmp_path: Path) -> None:

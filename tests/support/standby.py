@@ -29,11 +29,111 @@ _WAITING = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'pdns' AND wai
 
 
 @dataclass
-class Pair:
-    """A primary with its database, and a standby with the server that reads it. Names in `lab` are of before."""
+class Replicated:
+    """A lab's PostgreSQL, and a standby of it. Names in `lab` are of before."""
 
     lab: Lab
     holders: list[Session] = field(default_factory=list)
+    _standby_database = processes.StartedProcess(0, 0)
+
+    @property
+    def standby(self) -> Lab:
+        """The standby's database, for SQL."""
+        return replace(self.lab, directory=self.lab.directory / "standby", database=self._standby_database)
+
+    def copy_database(self) -> None:
+        """A new standby by pg_basebackup, asynchronous."""
+        self.stop_standby()
+        data = self._data(self.standby)
+        data.mkdir(parents=True, mode=0o700)
+        if os.geteuid() == 0:
+            owner = pwd.getpwnam("nobody")
+            os.chown(data, owner.pw_uid, owner.pw_gid)
+        socket = "/proc/self/cwd"
+        words = ["-h", socket, "-U", "postgres", "-D", str(data), "-X", "stream", "-c", "fast", "--no-sync"]
+        shell = ["sh", "-c", 'cd -- "$1" && shift && exec "$@"', "sh", str(self._data(self.lab))]
+        command = [*database._as_other(), *shell, database._program("pg_basebackup"), *words]
+        subprocess.run(command, check=True, capture_output=True)
+        for lock in data.glob(".s.PGSQL.*"):  # the primary's socket is among its files
+            lock.unlink()
+        (data / "standby.signal").touch()
+        place = f"{_WITHIN}/../../{DATABASE_FOLDER}/data"
+        with (data / "postgresql.auto.conf").open("a") as settings:
+            settings.write(f"primary_conninfo = 'host={place} user=postgres'\n")
+        self._standby_database = database.serve_database(self.standby)
+        self._wait_for_database(self.standby, self._standby_database)
+        wait_until(lambda: self._count("SELECT count(*) FROM pg_stat_replication") == 1, _WAIT_S, "the standby")
+
+    def synchronise(self) -> None:
+        """Let each commit wait until the standby shows it."""
+        self._set(self.lab, synchronous_standby_names="*", synchronous_commit="remote_apply")
+        sync = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"
+        wait_until(lambda: self._count(sync) == 1, _WAIT_S, "a synchronous standby")
+
+    def cut(self) -> None:
+        """Let nothing reach the standby any more."""
+        self._set(self.standby, primary_conninfo="")
+        wait_until(lambda: self._count("SELECT count(*) FROM pg_stat_replication") == 0, _WAIT_S, "the receiver's end")
+
+    def hold(self, zone: str) -> None:
+        """Let each update of the zone wait for a row."""
+        self.holders.append(Session(self.lab))
+        self.holders[-1].run(_HELD.format(zone))
+
+    def pause_replay(self) -> None:
+        """Let the standby receive, and show nothing of it."""
+        rows(self.standby, "SELECT pg_wal_replay_pause()")
+
+    def wait_for_update(self, *, committing: bool) -> None:
+        """Until an update waits, for a lock or for the standby."""
+        sql = _WAITING.format("", "SyncRep") if committing else _WAITING.format("_type", "Lock")
+        wait_until(lambda: self._count(sql) >= 1, _WAIT_S, "an update to wait")
+
+    def release(self) -> None:
+        """Let go of what is held."""
+        for holder in self.holders:
+            holder.close()
+        self.holders.clear()
+
+    def promote_database(self) -> None:
+        """Let the standby be written to."""
+        rows(self.standby, "SELECT pg_promote(true, 30)")
+
+    def stop_standby(self) -> None:
+        """End it, and remove its files."""
+        processes.stop([self._standby_database], first=signal.SIGQUIT)
+        shutil.rmtree(self.standby.directory, ignore_errors=True)
+
+    @property
+    def _primary_database(self) -> processes.StartedProcess:
+        assert self.lab.database is not None
+        return self.lab.database
+
+    @staticmethod
+    def _data(lab: Lab) -> Path:
+        return lab.directory / DATABASE_FOLDER / "data"
+
+    def _wait_for_database(self, lab: Lab, process: processes.StartedProcess) -> None:
+        status = self._data(lab) / "postmaster.pid"
+
+        def accepts() -> bool:
+            lines = status.read_text().split() if status.exists() else []
+            return bool(lines) and lines[0] == str(process.pid) and lines[-1] in ("ready", "standby")
+
+        wait_until(accepts, _WAIT_S, "the database")
+
+    def _count(self, sql: str) -> int:
+        return int(rows(self.lab, sql)[0][0])
+
+    @staticmethod
+    def _set(lab: Lab, **settings: str) -> None:
+        changed = [f"ALTER SYSTEM SET {name} = '{value}'" for name, value in settings.items()]
+        rows(lab, ";\n".join([*changed, "SELECT pg_reload_conf()"]))
+
+
+@dataclass
+class Pair(Replicated):
+    """A primary with its database, and a standby with the server that reads it."""
 
     @classmethod
     @contextmanager
@@ -44,15 +144,9 @@ class Pair:
         try:
             yield pair
         finally:
-            for holder in pair.holders:
-                holder.close()
-            pair._stop_standby()
+            pair.release()
+            pair.stop_standby()
             stop_lab(pair.lab)
-
-    @property
-    def standby(self) -> Lab:
-        """The standby's database, for SQL."""
-        return replace(self.lab, directory=self.lab.directory / "standby")
 
     @property
     def second(self) -> LabServer:
@@ -78,26 +172,7 @@ class Pair:
 
     def copy(self) -> None:
         """A new standby by pg_basebackup, asynchronous, and its server."""
-        self._stop_standby()
-        data = self._data(self.standby)
-        data.mkdir(parents=True, mode=0o700)
-        if os.geteuid() == 0:
-            owner = pwd.getpwnam("nobody")
-            os.chown(data, owner.pw_uid, owner.pw_gid)
-        socket = "/proc/self/cwd"
-        words = ["-h", socket, "-U", "postgres", "-D", str(data), "-X", "stream", "-c", "fast", "--no-sync"]
-        shell = ["sh", "-c", 'cd -- "$1" && shift && exec "$@"', "sh", str(self._data(self.lab))]
-        command = [*database._as_other(), *shell, database._program("pg_basebackup"), *words]
-        subprocess.run(command, check=True, capture_output=True)
-        for lock in data.glob(".s.PGSQL.*"):  # the primary's socket is among its files
-            lock.unlink()
-        (data / "standby.signal").touch()
-        place = f"{_WITHIN}/../../{DATABASE_FOLDER}/data"
-        with (data / "postgresql.auto.conf").open("a") as settings:
-            settings.write(f"primary_conninfo = 'host={place} user=postgres'\n")
-        self._standby_database = database.serve_database(self.standby)
-        self._wait_for_database(self.standby, self._standby_database)
-        wait_until(lambda: self._count("SELECT count(*) FROM pg_stat_replication") == 1, _WAIT_S, "the standby")
+        self.copy_database()
         config = self.lab.folder(self.second) / "pdns.conf"
         text = config.read_text().replace(f"{_WITHIN}/{DATABASE_FOLDER}/", f"{_WITHIN}/standby/{DATABASE_FOLDER}/")
         config.write_text(text)
@@ -105,43 +180,16 @@ class Pair:
         self._now(secondaries=(self._spawned(self.second),))
         self._wait_for(self.second)
 
-    def synchronise(self) -> None:
-        """Let each commit wait until the standby shows it."""
-        self._set(self.lab, synchronous_standby_names="*", synchronous_commit="remote_apply")
-        sync = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"
-        wait_until(lambda: self._count(sync) == 1, _WAIT_S, "a synchronous standby")
-
     # --- what happens
-
-    def cut(self) -> None:
-        """Let nothing reach the standby any more."""
-        self._set(self.standby, primary_conninfo="")
-        wait_until(lambda: self._count("SELECT count(*) FROM pg_stat_replication") == 0, _WAIT_S, "the receiver's end")
-
-    def hold(self, zone: str) -> None:
-        """Let each update of the zone wait for a row."""
-        self.holders.append(Session(self.lab))
-        self.holders[-1].run(_HELD.format(zone))
-
-    def pause_replay(self) -> None:
-        """Let the standby receive, and show nothing of it."""
-        rows(self.standby, "SELECT pg_wal_replay_pause()")
-
-    def wait_for_update(self, *, committing: bool) -> None:
-        """Until an update waits, for a lock or for the standby."""
-        sql = _WAITING.format("", "SyncRep") if committing else _WAITING.format("_type", "Lock")
-        wait_until(lambda: self._count(sql) == 1, _WAIT_S, "an update to wait")
 
     def lose_primary(self) -> None:
         """The primary's machine, with its database."""
         processes.stop([self.lab.primary.process, self._primary_database], first=signal.SIGKILL)
-        for holder in self.holders:
-            holder.close()
-        self.holders.clear()
+        self.release()
 
     def promote(self, zone: str) -> None:
         """Make the standby the database that is written to, and its server forget what it gave before."""
-        rows(self.standby, "SELECT pg_promote(true, 30)")
+        self.promote_database()
         PowerDnsCacheFlusher(self.second.api_url, "localhost", zone, self.lab.api_key).refresh()
 
     def follow(self, world: World) -> None:
@@ -164,30 +212,10 @@ class Pair:
 
     # --- inside
 
-    _standby_database = processes.StartedProcess(0, 0)
-
-    @property
-    def _primary_database(self) -> processes.StartedProcess:
-        assert self.lab.database is not None
-        return self.lab.database
-
-    @staticmethod
-    def _data(lab: Lab) -> Path:
-        return lab.directory / DATABASE_FOLDER / "data"
-
     def _now(self, **parts: object) -> None:
         """Keep in mind, and in the lab's file, which processes it has."""
         self.lab = replace(self.lab, **parts)  # type: ignore[arg-type]
         save_lab(self.lab)
-
-    def _wait_for_database(self, lab: Lab, process: processes.StartedProcess) -> None:
-        status = self._data(lab) / "postmaster.pid"
-
-        def accepts() -> bool:
-            lines = status.read_text().split() if status.exists() else []
-            return bool(lines) and lines[0] == str(process.pid) and lines[-1] in ("ready", "standby")
-
-        wait_until(accepts, _WAIT_S, "the database")
 
     def _spawned(self, server: LabServer) -> LabServer:
         """The server, started in its folder."""
@@ -199,15 +227,3 @@ class Pair:
 
     def _wait_for(self, server: LabServer) -> None:
         wait_until(lambda: api_answers(self.lab, server), _WAIT_S, server.name)
-
-    def _stop_standby(self) -> None:
-        processes.stop([self._standby_database], first=signal.SIGQUIT)
-        shutil.rmtree(self.standby.directory, ignore_errors=True)
-
-    def _count(self, sql: str) -> int:
-        return int(rows(self.lab, sql)[0][0])
-
-    @staticmethod
-    def _set(lab: Lab, **settings: str) -> None:
-        changed = [f"ALTER SYSTEM SET {name} = '{value}'" for name, value in settings.items()]
-        rows(lab, ";\n".join([*changed, "SELECT pg_reload_conf()"]))
