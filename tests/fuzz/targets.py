@@ -428,9 +428,10 @@ def forge(data: bytes) -> None:
         _is_limited(reply)
         _goes_on(reply.headers, 1)
     for url in ("https://api.github.com", "https://git.example.net/api/v1"):
-        for question in (RestForge.pull_request, RestForge.author):
+        questions = ((RestForge.pull_request, "c" * 40), (RestForge.author, "c" * 40), (RestForge.members, "acme/a b"))
+        for question, about in questions:
             with suppress(HyopsError):
-                question(RestForge(cast("Any", _Forge(url, list(documents) or [b""])), "/repos/a/b"), "c" * 40)
+                question(RestForge(cast("Any", _Forge(url, list(documents) or [b""])), "/repos/a/b"), about)
 
 
 def netbox(data: bytes) -> None:

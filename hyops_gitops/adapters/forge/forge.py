@@ -208,7 +208,7 @@ class RestForge:
             OutsideFailure: the forge did not answer, or not what it should.
         """
         try:
-            path = self._team(*(quote(part, safe="") for part in team.split("/", 1)))
+            path = self._team(*team.split("/", 1))
             listed = None if path is None else self.http.pages(f"{path}/members")
             return None if listed is None else tuple(_User.from_json(member).person for member in listed)
         except InvalidData as error:
@@ -219,13 +219,12 @@ class RestForge:
 
         A list of members is empty for a team that is hidden too.
         """
+        listed = f"/orgs/{quote(organisation, safe='')}/teams"
         if self._dialect is _GITHUB:
-            path = f"/orgs/{organisation}/teams/{name}"
+            path = f"{listed}/{quote(name, safe='')}"
             return path if self.http.get(path) is not None else None
-        teams = (_Team.from_json(team) for team in self.http.pages(f"/orgs/{organisation}/teams"))
-        return next(
-            (f"/teams/{team.id}" for team in teams if quote(team.name, safe="").casefold() == name.casefold()), None
-        )
+        teams = (_Team.from_json(team) for team in self.http.pages(listed))
+        return next((f"/teams/{team.id}" for team in teams if team.name.casefold() == name.casefold()), None)
 
     @property
     def _dialect(self) -> Dialect:
