@@ -108,8 +108,7 @@ class Filler:
     # --- who may see it
 
     def tokens(self) -> dict[str, str]:
-        """A token of each kind, by the name of what it is. One expires in ten seconds: to fill takes longer."""
-        soon = (datetime.now(UTC) + timedelta(seconds=10)).isoformat()
+        """A token of each kind, by the name of what it is. One expires in 20 seconds: to fill takes longer."""
         reader, stranger = self._user("reader"), self._user("stranger")
         self._permit("read", reader, READS, None)
         self._permit("read what is not hidden", reader, ["ipam.ipaddress"], {"description": ""})
@@ -117,7 +116,7 @@ class Filler:
             "reader": self._token(reader, 2),
             "reader-v1": self._token(reader, 1),
             "stranger": self._token(stranger, 2),
-            "expired": self._token(reader, 2, expires=soon),
+            "expired": self._token(reader, 2, expires=(datetime.now(UTC) + timedelta(seconds=20)).isoformat()),
             "disabled": self._token(reader, 2, enabled=False),
             "elsewhere": self._token(reader, 2, allowed_ips=["192.0.2.0/24"]),
         }
