@@ -172,7 +172,7 @@ def scan_ignore(data: bytes) -> None:
     for number, line in enumerate(content.split(b"\n"), 1):
         pattern, mark, _ = _text(line).strip().partition(" # ")
         if mark and number not in wrong and not set(pattern) & set("*?#\t"):
-            assert ignores.covers(pattern.removeprefix("/"))
+            assert ignores.covers(pattern.rstrip(" ").removeprefix("/"))
 
 
 # --- the log
