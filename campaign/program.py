@@ -135,6 +135,8 @@ PLANTS: Mapping[str, Callable[[], None]] = {
 def main(arguments: Sequence[str]) -> int:
     """The program's own main function, as the environment says."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it and hands that on
+    if begun := os.environ.get("CAMPAIGN_BEGUN"):
+        Path(begun).touch()
     time.tzset()
     for name, (limit, unit) in LIMITS.items():
         if name in os.environ:

@@ -11,6 +11,8 @@ from campaign.trial import Trial
 from tests.support.applier import MARKS
 from tests.support.world import Ran
 
+_POLL_S = 0.001
+
 
 def nothing(trial: Trial) -> Ran:
     return trial.apply()
@@ -26,11 +28,13 @@ def killed_after_a_mark(trial: Trial) -> Ran:
 
 
 def interrupted_by(number: signal.Signals) -> Callable[[Trial], Ran]:
-    """A signal from outside at any moment."""
+    """A signal from outside at any moment of the program; before it, there is only Python."""
 
     def run(trial: Trial) -> Ran:
-        process = trial.start("apply")
-        process.poll()
+        begun = trial.scene.directory / f"begun-{time.monotonic_ns()}"
+        process = trial.start("apply", environ={"CAMPAIGN_BEGUN": str(begun)})
+        while process.poll() is None and not begun.exists():
+            time.sleep(_POLL_S)
         time.sleep(trial.rng.uniform(0.0, 1.2))
         if process.poll() is None:
             process.send_signal(number)
