@@ -200,7 +200,7 @@ def show_findings(
     """
     match output_format:
         case "json":
-            echo_json({**findings_json(findings, checked), "format": form})
+            echo_json(findings_json(findings, checked, form))
         case "sarif":
             echo_json(findings_sarif(findings, rules, __version__, prefix))
         case _:
