@@ -11,10 +11,11 @@ from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import Refused
 from hyops_gitops.core.exchange import ZoneHeader
 from hyops_gitops.core.guards import Override, find_override, override_line
+from hyops_gitops.core.managed import ManagedRRset
 from hyops_gitops.core.markers import PROTOCOL, Anchor, anchor_name, parse_protocol, protocol_name
 from hyops_gitops.core.network import ZoneReader
 from hyops_gitops.core.serials import MAX_CLOCK_SKEW, presigned, stuck_serial, wrongly_signed
-from hyops_gitops.core.zone import RRset, Zone
+from hyops_gitops.core.zone import RRset, Zone, served
 from hyops_gitops.log.admin_entries import Gap
 from hyops_gitops.log.entries import Result, ZoneDrift
 from hyops_gitops.log.log import Log, zone_drift
@@ -42,6 +43,24 @@ class Observation:
         """The drift of the zone since the newest entry."""
         restored = self.state == "restored"
         return zone_drift(log, commit, self.zone, self.header.serial, restored=restored, damage=self.damage)
+
+    def came_back(self, log: Log) -> tuple[ManagedRRset, ...]:
+        """Our RRsets that an older zone has, and the log removed since."""
+        anchor = self.anchor
+        if self.state != "restored" or anchor is None:
+            return ()
+        seq = anchor.seq
+        if anchor.segment is not None:
+            seq = next(entry.seq for entry, body in log.brought_in if body.imported and body.imported.anchor == anchor)
+        later = (landing.intent.changes for landing in log.applied() if landing.entry.seq > seq)
+        newest = {change.key: change for changes in later for change in changes}
+        return tuple(
+            ManagedRRset(there, change.contract)
+            for change in newest.values()
+            if change.after is None
+            and (there := self.zone.rrsets.get(change.key)) is not None
+            and served(there) == served(change.before)
+        )
 
 
 def check_header(header: ZoneHeader, authority: Authority, now: datetime) -> None:

@@ -207,7 +207,7 @@ def prepare(
         return propose(
             opened.validation,
             limits,
-            PlanBase(log.state, observation.zone, went_back=observation.state != "current"),
+            PlanBase(log.state, observation.zone, observation.state != "current", observation.came_back(log)),
             held={**held, **checked.found.held},
             past=checked.past,
             overrides=request.overrides,

@@ -28,7 +28,7 @@ from hyops_gitops.core.errors import OutsideFailure, Refused, UsageError
 from hyops_gitops.core.exchange import CommitInfo
 from hyops_gitops.core.findings import FindingsError
 from hyops_gitops.core.guards import Override
-from hyops_gitops.core.managed import ManagedSet
+from hyops_gitops.core.managed import ManagedRRset, ManagedSet
 from hyops_gitops.core.network import ZoneReader
 from hyops_gitops.core.ports import History
 from hyops_gitops.core.zone import Zone
@@ -77,6 +77,7 @@ def make_proposal(request: PlanRequest, workspace: Workspace) -> Proposal:
     overrides = with_trailers(request.overrides, commits)
     refusals: tuple[GuardRefusal, ...] = ()
     went_back = False
+    came_back: tuple[ManagedRRset, ...] = ()
     if request.live:
         live = _look(workspace.open_reader(authority), authority, log, workspace.clock.now())
         observed, serial, source = live.zone, live.header.serial, "live"
@@ -84,12 +85,12 @@ def make_proposal(request: PlanRequest, workspace: Workspace) -> Proposal:
         if refused is not None:
             refusals = (_refusal(refused),)
         else:
-            went_back = live.state != "current"
+            went_back, came_back = live.state != "current", live.came_back(log) if log else ()
     held = held_contracts(log, validation.looked_at, limits_since(past, limits), overrides)
     plan = propose(
         validation,
         limits,
-        PlanBase(recorded, observed, went_back),
+        PlanBase(recorded, observed, went_back, came_back),
         held={**held, **found.held},
         past=past,
         overrides=overrides,

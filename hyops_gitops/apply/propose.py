@@ -19,7 +19,7 @@ from hyops_gitops.core.exchange import CommitInfo, SourceFile
 from hyops_gitops.core.findings import Finding, Severity, finding
 from hyops_gitops.core.guards import Override, find_override, may_lift, override_line
 from hyops_gitops.core.layout import START, mixed
-from hyops_gitops.core.managed import ManagedSet
+from hyops_gitops.core.managed import ManagedRRset, ManagedSet
 from hyops_gitops.core.people import MergedCommit
 from hyops_gitops.core.ports import History
 from hyops_gitops.core.tree import Contents, SourceTree
@@ -88,6 +88,7 @@ class PlanBase:
     recorded: ManagedSet
     observed: Zone
     went_back: bool = False  # the zone is older than the log, and is the base all the same
+    came_back: tuple[ManagedRRset, ...] = ()  # ours in that zone, and removed since
 
 
 def propose(
@@ -105,7 +106,7 @@ def propose(
     contracts = validation.contracts if ground.went_back else validation.looked_at
     plan = make_plan(
         Inputs(
-            recorded=_rebased(ground.recorded, ground.observed) if ground.went_back else ground.recorded,
+            recorded=_rebased(ground) if ground.went_back else ground.recorded,
             applied=ground.recorded if ground.went_back else None,
             contracts=contracts,
             held=held,
@@ -156,16 +157,12 @@ def read_past(tree: SourceTree, now: Validation, read: DocumentReader, check: Sc
     return LastRecordedTree(files, Limits.of(then.authority.policy) if then.authority else None, changed, stable)
 
 
-def _rebased(recorded: ManagedSet, observed: Zone) -> ManagedSet:
+def _rebased(ground: PlanBase) -> ManagedSet:
     """The managed set as the zone has it now, after a restore."""
-    return ManagedSet.of(
-        recorded.apex,
-        (
-            replace(entry, rrset=observed.rrsets[key])
-            for key, entry in recorded.entries.items()
-            if key in observed.rrsets
-        ),
-    )
+    recorded, there = ground.recorded, ground.observed.rrsets
+    kept = [replace(entry, rrset=there[key]) for key, entry in recorded.entries.items() if key in there]
+    again = [entry for entry in ground.came_back if entry.rrset.key not in recorded.entries]
+    return ManagedSet.of(recorded.apex, [*kept, *again])
 
 
 def commits_after(log: Log, commit: str, history: History) -> tuple[CommitInfo, ...]:

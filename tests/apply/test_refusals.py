@@ -460,6 +460,27 @@ def test_an_older_anchor_and_its_override(world: World) -> None:
     assert world.cli("audit", "--offline").exit == 0
 
 
+def test_what_was_removed_and_comes_back_with_an_older_zone_is_removed_again(world: World) -> None:
+    """Otherwise it would be of nobody, and the anchor would stay old for want of a change."""
+    world.contract("old", "10.0.0.5")
+    world.contract("given-away", "10.0.0.6")
+    world.commit()
+    world.apply()
+    first = world.entries()[-2]
+    world.delete_contract("old")
+    world.delete_contract("given-away")
+    world.commit()
+    world.apply()
+    put_anchor(world, first.seq, first.sha256)
+    world.foreign("old", "A", "10.0.0.5")
+    world.foreign("given-away", "A", "10.0.0.7")  # as nothing of ours was
+    receipt = world.apply("restored=from last night's copy")
+    assert [(change.name, change.action.value) for change in receipt.plan.changes] == [(world.name("old"), "delete")]
+    assert (world.at("old"), world.at("given-away")) == ({}, {"A": (60, ("10.0.0.7",))})
+    assert world.apply().outcome == "nothing"
+    assert world.cli("audit", "--offline").exit == 0
+
+
 def test_an_update_that_landed_after_it_was_recorded_as_failed_is_called_that(world: World) -> None:
     """As where a standby without the tombstone was promoted, and the late PATCH arrived there."""
     world.apply()
