@@ -101,6 +101,11 @@ def is_terminal(stream: TextIO | None) -> bool:
     return stream is not None and stream.isatty()
 
 
+def wants_colour() -> bool:
+    """Whether stdout is a terminal, and NO_COLOR is not set."""
+    return is_terminal(sys.stdout) and "NO_COLOR" not in os.environ
+
+
 def require_terminal(*, yes: bool) -> None:
     """Check that confirmation is given, or can be asked for.
 

@@ -1,15 +1,13 @@
 """`scan`: addresses in the files of applications."""
 
-import os
-import sys
 from pathlib import Path
 
 import click
 
 from hyops_gitops import __version__
 from hyops_gitops.adapters.file_search import SearchResult, search_files
-from hyops_gitops.cli.options import on_workspace
-from hyops_gitops.cli.output import echo, echo_json, echo_orders, is_terminal, note
+from hyops_gitops.cli.options import on_workspace, place_in_checkout
+from hyops_gitops.cli.output import echo, echo_json, echo_orders, note, wants_colour
 from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.findings import findings_json, findings_text, printable
@@ -33,7 +31,7 @@ def scan(workspace: LocalWorkspace, paths: tuple[Path, ...], output_format: str)
     link is followed. Exit 1 on findings; exit 4 without, where a file could not be read.
     """
     found = search_files(paths, Search(read_book(workspace)), workspace.root)
-    prefix = _place_in_checkout()
+    prefix = place_in_checkout(Path.cwd())[1]
     match output_format:
         case "json":
             counts = {"allowed": found.allowed, "skipped": dict(found.skipped), "unread": found.unread}
@@ -41,7 +39,7 @@ def scan(workspace: LocalWorkspace, paths: tuple[Path, ...], output_format: str)
         case "sarif":
             echo_json(findings_sarif(found.hits, SCAN_RULES, __version__, prefix))
         case _:
-            github, colour = output_format == "github", is_terminal(sys.stdout) and "NO_COLOR" not in os.environ
+            github, colour = output_format == "github", wants_colour()
             text = findings_annotations(found.hits, prefix) if github else findings_text(found.hits, colour=colour)
             if text:
                 (echo_orders if github or colour else echo)(text.rstrip("\n"))
@@ -58,10 +56,3 @@ def _summary(found: SearchResult) -> str:
         parts.append(f"not searched: {', '.join(f'{found.skipped[kind]} {kind}' for kind in sorted(found.skipped))}")
     parts += [f"cannot read {first_few([printable(text) for text in found.unread])}"] if found.unread else []
     return "; ".join(parts)
-
-
-def _place_in_checkout() -> str:
-    """The current folder in its checkout, such as "src/", or ""."""
-    here = Path.cwd()
-    top = next((folder for folder in (here, *here.parents) if (folder / ".git").exists()), here)
-    return "" if top == here else f"{here.relative_to(top).as_posix()}/"

@@ -1,7 +1,6 @@
 """`validate` and `explain`: findings, and the rules behind them."""
 
 import os
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ from hyops_gitops.adapters.host.machine import SystemClock
 from hyops_gitops.adapters.yaml.reader import read_document
 from hyops_gitops.adapters.yaml.schema import check_document, schema_copies
 from hyops_gitops.cli.options import common_options, find_repository, inside, place_in_checkout
-from hyops_gitops.cli.output import echo, echo_json, echo_orders, is_terminal, note
+from hyops_gitops.cli.output import echo, echo_json, echo_orders, note, wants_colour
 from hyops_gitops.core.authority import EvidenceSettings
 from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import Exit, HyopsError, OutsideFailure, UsageError
@@ -205,9 +204,9 @@ def show_findings(
             echo_json(findings_sarif(findings, rules, __version__, prefix))
         case _:
             github = output_format == "github"
-            text = findings_annotations(findings, prefix) if github else findings_text(findings, colour=_wants_colour())
+            text = findings_annotations(findings, prefix) if github else findings_text(findings, colour=wants_colour())
             if text:
-                (echo_orders if github or _wants_colour() else echo)(text.rstrip("\n"))
+                (echo_orders if github or wants_colour() else echo)(text.rstrip("\n"))
             note(summary(findings, checked))
 
 
@@ -232,10 +231,6 @@ def _about_commits(history: "GitRepository", revision: str, validation: Validati
     for line in quoted_lines(commits):
         note(line)
     return trailer_findings(commits, validation.authority.path if validation.authority else "authority")
-
-
-def _wants_colour() -> bool:
-    return is_terminal(sys.stdout) and "NO_COLOR" not in os.environ
 
 
 @click.command()
