@@ -198,8 +198,8 @@ class StateBefore:
             lifted: Names whose hold was lifted.
         """
         why = dict.fromkeys(facts.invalid, "its contract is invalid")
-        held = holds_in_effect(before, holder, facts.contracts)
-        names = {contract.path: str(contract.name) for contract in facts.contracts if contract.path in held}
+        held = holds_in_effect(before, holder, facts.contracts.values())
+        names = {contract.path: str(contract.name) for contract in facts.contracts.values() if contract.path in held}
         for path, number in held.items():
             if names[path] not in lifted:
                 why[path] = f"held by entry {number}"
@@ -268,7 +268,7 @@ def check_imported_holds(
         before: The managed set before it.
         facts: The commit that the entry names.
     """
-    due = set(holds_due(list(intents), facts.contracts, after_changes(before, imported.changes)))
+    due = set(holds_due(list(intents), facts.contracts.values(), after_changes(before, imported.changes)))
     for name in sorted({hold.name for hold in due ^ set(imported.holds)}):
         message = f"{name}: its hold is not what follows from the segment and the contracts at {facts.commit[:12]}"
         yield Problem("held", entry_path(before.apex, entry.seq), message)
@@ -346,7 +346,7 @@ def _wrong_holds(intent: Intent, stood: StateBefore, back: Collection[str]) -> I
     for held in intent.held:
         if held.name not in new and held.name not in stood.kept:
             yield f"{held.name} is listed as held, and nothing holds it"
-    due = {hold_of(contract) for contract in stood.facts.contracts if str(contract.name) in new}
+    due = {hold_of(contract) for contract in stood.facts.contracts.values() if str(contract.name) in new}
     for hold in intent.holds:
         if hold.name not in back:
             yield f"{hold.name} is held from here on, but was not moved back"

@@ -5,7 +5,7 @@ names it by the ids of the contents. Nothing that an earlier run has left is loo
 """
 
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import replace
 from typing import Literal, Protocol
 
 from hyops_gitops.audit.report import ALWAYS, Period
@@ -38,7 +38,7 @@ class CommitFacts:
     manifest: str
     rules: str | None  # that they were judged by
     authority_sha256: str | None  # of the authority file that the commit holds; None: it holds none
-    contracts: tuple[Contract, ...]  # the valid ones
+    contracts: Mapping[str, Contract]  # the valid ones, by path
     desired: Zone  # by its contracts
     invalid: frozenset[str]  # the files with an error
     undecided: frozenset[str]  # names with invalid contracts
@@ -46,7 +46,6 @@ class CommitFacts:
     separation: SeparationOfDuties
     own_authority: bool  # whether the authority file that the entry names was at hand
     overridable: frozenset[str] | None  # the guards that its policy lets overrides lift; None: it has no policy
-    by_path: Mapping[str, Contract] = field(default_factory=dict)  # the valid contracts
 
 
 Look = Literal["dns", "api", "offline"]
@@ -232,7 +231,7 @@ class CommitReader:
             manifest=self.manifest_sha256(validation.files),
             rules=workspace.rules,
             authority_sha256=None if own is None else sha256_hex(own),
-            contracts=tuple(checked.contracts.values()),
+            contracts=checked.contracts,
             desired=checked.desired,
             invalid=validation.invalid_paths,
             undecided=validation.undecided(zone),
@@ -240,7 +239,6 @@ class CommitReader:
             separation="warn" if authority is None else authority.policy.separation_of_duties,
             own_authority=authority is not None and (not ref.outside_commit or override is not None),
             overridable=None if authority is None else authority.policy.overridable,
-            by_path=checked.contracts,
         )
 
     def _is_override(self, ref: AuthorityRef) -> bool:

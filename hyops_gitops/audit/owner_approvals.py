@@ -104,7 +104,7 @@ def _owned(paths: Collection[str], facts: CommitFacts, before: CommitFacts | Non
     """The contracts of these paths by owner, without those of no owner."""
     found: dict[str, list[str]] = {}
     for path in paths:
-        contract = (before.by_path.get(path) if before else None) or facts.by_path.get(path)
+        contract = (before.contracts.get(path) if before else None) or facts.contracts.get(path)
         if contract is not None and contract.owner is not None:
             found.setdefault(contract.owner, []).append(path)
     return found

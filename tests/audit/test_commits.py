@@ -60,9 +60,9 @@ def reader(trees: dict[str, SourceTree]) -> CommitReader:
 def shown(facts: CommitFacts | None) -> tuple[object, ...]:
     """All that checks ask of it; documents are read again, and are others."""
     assert facts is not None
-    contracts = [(contract.path, contract.rrsets(), hold_of(contract)) for contract in facts.contracts]
+    contracts = [(contract.path, contract.rrsets(), hold_of(contract)) for contract in facts.contracts.values()]
     desired = facts.desired
-    return contracts, desired.data, replace(facts, contracts=(), desired=desired.without(desired.rrsets))
+    return contracts, desired.data, replace(facts, contracts={}, desired=desired.without(desired.rrsets))
 
 
 def check(seed: int, made: Counter[str], of: Callable[[Tree], SourceTree] = MemoryTree) -> None:
