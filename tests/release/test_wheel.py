@@ -1,19 +1,21 @@
-"""The wheel and the sdist hold what the program needs, and the wheel alone makes a repository that applies."""
+"""Wheel and sdist hold what the program needs, an index takes them, and the wheel makes a repository that applies."""
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
 import time
 import zipfile
 from collections.abc import Callable
+from email.parser import BytesParser
 from pathlib import Path
 
 import pytest
 
 from hyops_gitops import __version__
-from tests.support.repository import ROOT
+from tests.support.repository import ROOT, tracked_files
 
 PACKAGE = ROOT / "hyops_gitops"
 ZONE = "first.internal"
@@ -26,12 +28,22 @@ endpoint_cutover_required: true
 """
 
 
-def build(target: str, directory: Path) -> Path:
-    """The wheel or the sdist of this tree, made by the build backend itself."""
+def build(target: str, source: Path, directory: Path) -> Path:
+    """The wheel or the sdist of a tree, made by the build backend itself."""
     command = [sys.executable, "-m", "hatchling", "build", "-t", target, "-d", str(directory)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    subprocess.run(command, cwd=source, check=True, capture_output=True)
     (made,) = directory.iterdir()
     return made
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build("wheel", ROOT, tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build("sdist", ROOT, tmp_path_factory.mktemp("sdist"))
 
 
 def data_files() -> set[str]:
@@ -43,26 +55,49 @@ def data_files() -> set[str]:
     return files | schemas | kit | {"hyops_gitops/docs/auditing.md"}
 
 
-def test_the_wheel_holds_schemas_templates_and_no_tests(tmp_path: Path) -> None:
-    with zipfile.ZipFile(build("wheel", tmp_path)) as wheel:
-        names = set(wheel.namelist())
+def test_the_wheel_holds_schemas_templates_and_no_tests(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
     assert data_files() - names == set()
     assert {name.split("/")[0] for name in names} == {"hyops_gitops", f"hyops_gitops-{__version__}.dist-info"}
 
 
-def test_the_sdist_holds_what_a_wheel_is_built_from(tmp_path: Path) -> None:
-    with tarfile.open(build("sdist", tmp_path)) as sdist:
-        names = {name.split("/", 1)[1] for name in sdist.getnames()}
-    schemas = {f"schemas/{path.name}" for path in (ROOT / "schemas").glob("*.json")}
-    templates = {name for name in data_files() if "/templates/" in name}
-    assert (schemas | templates | {"pyproject.toml", "LICENSE", "README.md", "script/audit.sh"}) - names == set()
+def test_the_sdist_is_the_repository(sdist: Path) -> None:
+    files = tracked_files()
+    if not files:
+        pytest.skip("not a Git checkout")
+    with tarfile.open(sdist) as archive:
+        names = {name.split("/", 1)[1] for name in archive.getnames()}
+    assert {path.relative_to(ROOT).as_posix() for path in files} - names == set()
+
+
+def test_the_sdist_makes_the_same_wheel(sdist: Path, wheel: Path, tmp_path: Path) -> None:
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (source,) = tmp_path.iterdir()
+    assert build("wheel", source, tmp_path / "made").read_bytes() == wheel.read_bytes()
+
+
+def test_an_index_takes_both(sdist: Path, wheel: Path) -> None:
+    checked = [sys.executable, "-m", "twine", "--no-color", "check", "--strict", str(sdist), str(wheel)]
+    done = subprocess.run(checked, check=False, capture_output=True, text=True)
+    assert done.stdout.count(": PASSED") == 2, done.stdout + done.stderr
+
+
+def test_the_page_on_an_index_links_to_nothing_that_is_not_there(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        page = BytesParser().parsebytes(archive.read(f"hyops_gitops-{__version__}.dist-info/METADATA"))
+    description = str(page.get_payload())
+    assert page["Description-Content-Type"] == "text/markdown"
+    assert [link for link in re.findall(r"\]\(([^)]*)\)", description) if not link.startswith("https://")] == []
+    assert "`docs/adopting.md`" in description
 
 
 @pytest.mark.authority
 def test_from_an_empty_directory_to_the_first_apply_in_a_minute(
-    tmp_path: Path, record_property: Callable[[str, object], None]
+    wheel: Path, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    program = install(build("wheel", tmp_path / "dist"), tmp_path / "pipx")
+    program = install(wheel, tmp_path / "pipx")
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     environ = clean_environ(tmp_path)
