@@ -10,7 +10,7 @@ from hyops_gitops.adapters.host.machine import PRIMARY_URL
 from hyops_gitops.cli.options import on_workspace
 from hyops_gitops.cli.output import tell
 from hyops_gitops.cli.wiring import LocalWorkspace
-from hyops_gitops.core.errors import Exit
+from hyops_gitops.core.errors import Exit, UsageError
 from hyops_gitops.observe.checkup import DoctorRequest, parse_attest
 from hyops_gitops.observe.doctor import examine
 from hyops_gitops.observe.text import checkup_text
@@ -32,6 +32,12 @@ from hyops_gitops.observe.text import checkup_text
     help="Also test whether the primary's database isolates simultaneous updates, in a scratch zone with a random "
     "name, which is created and removed.",
 )
+@click.option(
+    "--offline",
+    is_flag=True,
+    help="Look at this machine alone, for the health of a container: programs, contracts, keys, the log as it is here. "
+    "Servers, remote and forge are not asked.",
+)
 @on_workspace("json")
 def doctor(
     workspace: LocalWorkspace,
@@ -39,6 +45,7 @@ def doctor(
     remote_site: str | None,
     attest_texts: tuple[str, ...],
     race: bool,
+    offline: bool,
     output_format: str,
 ) -> int:
     """Check everything that a first apply needs.
@@ -46,7 +53,9 @@ def doctor(
     Shows how to fix what fails. Run it where the applier runs, with the applier's environment. Writes nothing, unless
     --race is given. A check that cannot be made from here counts as unknown: exit 1 when a check fails or is unknown.
     """
-    request = DoctorRequest(runner_site, remote_site, workspace.environ.get(PRIMARY_URL, ""), race)
+    if offline and (race or runner_site or remote_site):
+        raise UsageError("--offline excludes --race, --runner-site and --remote-site", code="usage")
+    request = DoctorRequest(runner_site, remote_site, workspace.environ.get(PRIMARY_URL, ""), race, offline)
     with _ended_as_by_ctrl_c():  # a scratch zone is removed then
         checkup = examine(request, workspace, dict(map(parse_attest, attest_texts)))
     tell(checkup, output_format, lambda: checkup_text(checkup))

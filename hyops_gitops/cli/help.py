@@ -57,6 +57,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "hyops-gitops doctor --runner-site hetzner --remote-site github",
         "hyops-gitops doctor --attest protection-main='ann looked at the rulesets on 2026-11-25'",
         "hyops-gitops doctor --race",
+        "hyops-gitops doctor --offline",
     ),
     "drift": (
         "hyops-gitops drift",

@@ -300,7 +300,9 @@ class LocalWorkspace(Workspace):
         return PowerDnsReader(*self._primary(authority, ca_file))
 
     def reader_with_key(self, authority: Authority) -> ZoneReader | None:
-        return self.open_reader(authority) if self.environ.get(authority.primary.api.key_env) else None
+        from hyops_gitops.adapters.host.machine import api_key
+
+        return self.open_reader(authority) if api_key(authority.primary.api, self.environ) else None
 
     def open_writer(self, authority: Authority) -> ZoneWriter:
         from hyops_gitops.adapters.powerdns.zone_api import PowerDnsWriter

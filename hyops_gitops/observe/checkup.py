@@ -61,6 +61,7 @@ class DoctorRequest:
     remote_site: str | None = None
     bound_url: str = ""  # the primary's that the API key is for, as the environment says; empty: it says none
     race: bool = False  # whether to try the database's isolation in a scratch zone
+    offline: bool = False  # whether to look at this machine alone
 
 
 Look = Callable[[], str]

@@ -37,12 +37,16 @@ _MAIN = "main"
 _NEVER_REWRITTEN = frozenset({"deletion", "non_fast_forward"})
 _BY_THE_APPLIER = frozenset({"creation", "update"})
 _REVIEWED = frozenset({"pull_request", "required_status_checks", "non_fast_forward", "deletion"})
+_OF_THIS_MACHINE = frozenset(
+    {"python", "git", "ssh-keygen", "contracts", "history", "signing-key", "log", "key-trusted", "api-bound", "api-key"}
+)
 
 
 class Repository:
     """The clone, its log and its remote."""
 
-    def __init__(self, zone: ManagedZone) -> None:
+    def __init__(self, zone: ManagedZone, *, offline: bool) -> None:
+        self.offline = offline
         self.workspace = zone.workspace
         self.validation = zone.revision.validation
         self.authority = zone.authority
@@ -107,6 +111,9 @@ def _signing_key(repository: Repository) -> str:
 
 def _log(repository: Repository) -> str:
     log = repository.log()
+    known = f"{counted(len(log.entries), 'entry', 'entries')}, verified"
+    if repository.offline:
+        return f"{known}; the remote may have more"
     head = repository.remote_head() if repository.authority.evidence.remote else log.commit
     if head != log.commit:
         branch, remote = repository.authority.evidence.branch, repository.authority.evidence.remote
@@ -114,7 +121,7 @@ def _log(repository: Repository) -> str:
             f"the remote's log is at {(head or 'nothing')[:12]}, this clone knows it up to {log.commit[:12]}",
             f"git fetch {remote} {branch}",
         )
-    return f"{counted(len(log.entries), 'entry', 'entries')}, verified"
+    return known
 
 
 def _key_trusted(repository: Repository) -> str:
@@ -203,16 +210,18 @@ class CheckupDocument:
     FORMAT = "hyops-doctor/1"
     zone: str
     ok: bool
+    offline: bool
     checks: tuple[Check, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Checkup(JsonReport):
-    """All checks of one zone."""
+    """All checks of one zone, or those of this machine alone."""
 
     FORM = CheckupDocument
     zone: str
     checks: tuple[Check, ...]
+    offline: bool = False
 
     @property
     def ok(self) -> bool:
@@ -227,13 +236,15 @@ class Checkup(JsonReport):
 def examine(request: DoctorRequest, workspace: Workspace, attests: Mapping[str, str]) -> Checkup:
     """Every check, in the order in which an apply needs them.
 
+    Offline, those that ask nothing of other machines.
+
     Raises:
         FindingsError: the authority file is invalid, so no server is known.
         UsageError: no repository, or `bad-attest`.
     """
     zone = workspace.at("HEAD").zone()
     authority = zone.authority
-    repository = Repository(zone)
+    repository = Repository(zone, offline=request.offline)
     primary = primary_checks.PrimaryServer(request, workspace, authority, repository.log)
     checks: dict[str, Look] = {
         **looks(repository),
@@ -241,7 +252,9 @@ def examine(request: DoctorRequest, workspace: Workspace, attests: Mapping[str, 
         **server_checks.looks(workspace, authority, primary.header),
         **_sites(request, authority),
     }
-    return Checkup(authority.zone, attested((examined(name, look) for name, look in checks.items()), attests))
+    wanted = _OF_THIS_MACHINE if request.offline else checks.keys()
+    found = (examined(name, look) for name, look in checks.items() if name in wanted)
+    return Checkup(authority.zone, attested(found, attests), request.offline)
 
 
 def _sites(request: DoctorRequest, authority: Authority) -> dict[str, Look]:

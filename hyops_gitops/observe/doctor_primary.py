@@ -115,7 +115,7 @@ def _bound(primary: PrimaryServer) -> str:
 
 def _key(primary: PrimaryServer) -> str:
     primary.reader()
-    return f"{primary.authority.primary.api.key_env} is set"
+    return f"there is a key for {primary.authority.primary.api.url}"
 
 
 def _api(primary: PrimaryServer) -> str:

@@ -165,7 +165,9 @@ def _lines(checkup: "Checkup") -> Iterator[str]:
         if check.remedy:
             yield f"{'':<8}  {'':<{width}}  -> {printable(check.remedy)}"
     failed, unknown = checkup.count("fail"), checkup.count("unknown")
-    if checkup.ok:
+    if checkup.ok and checkup.offline:
+        yield f"{checkup.zone}: nothing on this machine is in the way of an apply; servers and remote were not asked"
+    elif checkup.ok:
         yield f"{checkup.zone}: ready for an apply"
     else:
         yield f"{checkup.zone}: {failed} failed, {unknown} cannot be seen from here"

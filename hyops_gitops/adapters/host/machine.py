@@ -53,7 +53,7 @@ def primary_key(api: "ApiEndpoint", environ: Mapping[str, str]) -> str:
 
     Raises:
         Refused: guard `primary-url`: the binding disagrees, or is missing where CI is set.
-        OutsideFailure: code `powerdns-no-key`: the variable is not set.
+        OutsideFailure: code `powerdns-no-key`: neither the variable nor its file is set, or the file holds no key.
     """
     bound = environ.get(PRIMARY_URL, "")
     if not bound and environ.get("CI"):
@@ -68,12 +68,12 @@ def primary_key(api: "ApiEndpoint", environ: Mapping[str, str]) -> str:
             guard="primary-url",
             hint=f"if the primary really moved, change {PRIMARY_URL} where the key is kept",
         )
-    key = environ.get(api.key_env, "")
+    key = api_key(api, environ)
     if not key:
         raise OutsideFailure(
             f"no API key: {api.key_env} is not set",
             code="powerdns-no-key",
-            hint=f"put the key of {api.url} into {api.key_env}",
+            hint=f"put the key of {api.url} into {api.key_env}, or into the file that {api.key_env}_FILE names",
         )
     return key
 
@@ -84,7 +84,30 @@ def secondary_key(api: "ApiEndpoint", environ: Mapping[str, str]) -> str | None:
     NOTIFY does its work then.
     """
     allowed = {url.strip().rstrip("/") for url in environ.get(SECONDARY_URLS, "").split(",")}
-    return environ.get(api.key_env) or None if api.url in allowed else None
+    return api_key(api, environ) or None if api.url in allowed else None
+
+
+def api_key(api: "ApiEndpoint", environ: Mapping[str, str]) -> str:
+    """The key in its variable, or in the file that `POWERDNS_API_KEY_FILE` names.
+
+    Empty where neither is set. The authority file names the variable; a file of several words, such as a private key,
+    is never sent.
+
+    Raises:
+        OutsideFailure: code `powerdns-no-key`: the file cannot be read, or is no key.
+    """
+    file = environ.get(f"{api.key_env}_FILE", "")
+    if not file or environ.get(api.key_env):
+        return environ.get(api.key_env, "")
+    try:
+        words = Path(file).expanduser().read_text(encoding="ascii").split()
+        why = "" if len(words) == 1 else f"expected one word, got {len(words)}"
+    except (OSError, ValueError) as error:
+        words, why = [], (error.strerror or "" if isinstance(error, OSError) else "it is not text")
+    if why:
+        hint = f"write the key of {api.url} into it, and nothing else"
+        raise OutsideFailure(f"cannot take {api.key_env}_FILE={file}: {why}", code="powerdns-no-key", hint=hint)
+    return words[0]
 
 
 def _shown(url: str) -> str:
@@ -131,7 +154,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 Done = subprocess.CompletedProcess[bytes]
 
 # API keys, and what is ours alone: a token, a URL with its user, a key in place of its file's name.
-_SECRET = re.compile(r"\w*API_KEY|HYOPS_\w*", re.IGNORECASE)
+_SECRET = re.compile(r"\w*API_KEY(?:_FILE)?|HYOPS_\w*", re.IGNORECASE)
 
 
 def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:

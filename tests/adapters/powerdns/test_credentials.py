@@ -1,5 +1,7 @@
 """Which server an API key may be sent to."""
 
+from pathlib import Path
+
 import pytest
 
 from hyops_gitops.adapters.host.machine import primary_key, secondary_key
@@ -36,6 +38,35 @@ def test_in_ci_a_key_has_a_binding() -> None:
 def test_without_a_key_its_variable_is_named() -> None:
     with pytest.raises(OutsideFailure, match="THE_KEY is not set"):
         primary_key(API, {"HYOPS_PRIMARY_URL": API.url})
+
+
+def test_a_key_may_be_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(f"{KEY}\n")
+    environ = {"THE_KEY_FILE": str(tmp_path / "key"), "HYOPS_PRIMARY_URL": API.url, "HYOPS_SECONDARY_URLS": API.url}
+    assert (primary_key(API, environ), secondary_key(API, environ)) == (KEY, KEY)
+    assert primary_key(API, {**environ, "THE_KEY": "another"}) == "another"
+    assert secondary_key(API, {**environ, "HYOPS_SECONDARY_URLS": "https://a:1"}) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (None, "No such file or directory"),
+        (b"", "expected one word, got 0"),
+        (
+            b"-----BEGIN OPENSSH PRIVATE KEY-----\ns3cret\n-----END OPENSSH PRIVATE KEY-----\n",
+            "expected one word, got 9",
+        ),
+        (b"\xff", "it is not text"),
+    ],
+)
+def test_a_file_that_is_no_key_is_not_sent(content: bytes | None, why: str, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / "key").write_bytes(content)
+    with pytest.raises(OutsideFailure) as caught:
+        primary_key(API, {"THE_KEY_FILE": str(tmp_path / "key")})
+    assert (caught.value.code, caught.value.message.partition("key: ")[2]) == ("powerdns-no-key", why)
+    assert KEY not in f"{caught.value.message} {caught.value.hint}"
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,36 @@ def test_what_cannot_be_seen_is_not_ok(still: World) -> None:
     assert all(check.remedy for check in checkup.checks if check.state == "unknown")
 
 
+def test_offline_no_other_machine_is_asked(world: World) -> None:
+    assert world.lab is not None
+    world.edit_authority(f'"dns": "{world.lab.primary.dns}"', f'"dns": "{CLOSED}"')
+    world.edit_authority(f'"api_url": "{world.lab.primary.api_url}"', f'"api_url": "http://{CLOSED}"')
+    world.environ["HYOPS_PRIMARY_URL"] = f"http://{CLOSED}"
+    world.commit("Servers that are not there")
+    world.git("remote", "set-url", "origin", "ssh://nowhere.invalid/dns.git")
+    checkup = checkup_of(world, DoctorRequest(offline=True), {})
+    assert [(check.id, check.state) for check in checkup.checks] == [
+        (name, "ok")
+        for name in (
+            *("python", "git", "ssh-keygen", "contracts", "history", "signing-key", "log", "key-trusted"),
+            *("api-bound", "api-key"),
+        )
+    ]
+    assert (checkup.ok, checkup.offline) == (True, True)
+
+
+def test_offline_a_log_that_does_not_verify_fails(world: World) -> None:
+    world.apply()
+    parent = world.git("rev-parse", "evidence^").strip()
+    world.git(
+        "update-ref",
+        "refs/heads/evidence",
+        world.git("commit-tree", "evidence^{tree}", "-p", parent, "-m", "-").strip(),
+    )
+    found = wrong(world, request=DoctorRequest(offline=True), attests={})
+    assert (found["log"].state, found["key-trusted"].seen) == ("fail", "not asked, because of log")
+
+
 def test_a_word_lifts_no_failure(still: World) -> None:
     request = DoctorRequest(runner_site="onprem", remote_site="onprem")
     checkup = checkup_of(still, request, {**LOOKED, "site-runner": "never mind"})

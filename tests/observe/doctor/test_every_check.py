@@ -149,6 +149,7 @@ BREAKS: dict[str, Callable[[Broken], object]] = {
     "site-remote": lambda broken: setattr(broken, "request", replace(SITES, remote_site="onprem")),
     "site-runner": lambda broken: setattr(broken, "request", replace(SITES, runner_site="onprem")),
 }
+OFFLINE = ["python", "git", "ssh-keygen", "contracts", "history", "signing-key", "key-trusted", "api-bound", "api-key"]
 # Checks whose failure another folder shows.
 ELSEWHERE = {"rows": "tests/stories/damage", "signed-zone": "tests/stories/signed_zones"}
 
@@ -171,11 +172,20 @@ def test_every_check_is_broken_below(world: World) -> None:
 def test_a_check_fails_of_its_own_accord(
     check: str, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert_it_fails(check, world, tmp_path, monkeypatch, offline=False)
+
+
+@pytest.mark.parametrize("check", OFFLINE)
+def test_it_fails_offline_too(check: str, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert_it_fails(check, world, tmp_path, monkeypatch, offline=True)
+
+
+def assert_it_fails(check: str, world: World, tmp_path: Path, patch: pytest.MonkeyPatch, *, offline: bool) -> None:
     (tmp_path / "broken").mkdir()
-    broken = Broken(world, tmp_path / "broken", monkeypatch)
+    broken = Broken(world, tmp_path / "broken", patch)
     BREAKS[check](broken)
     try:
-        checkup = checkup_of(world, broken.request, {}, broken.swap)
+        checkup = checkup_of(world, replace(broken.request, offline=offline), {}, broken.swap)
     finally:
         for end in broken.ends:
             end()
