@@ -53,7 +53,7 @@ def primary_key(api: "ApiEndpoint", environ: Mapping[str, str]) -> str:
 
     Raises:
         Refused: guard `primary-url`: the binding disagrees, or is missing where CI is set.
-        OutsideFailure: code `powerdns-no-key`: neither the variable nor its file is set, or the file holds no key.
+        OutsideFailure: code `powerdns-no-key`: neither the variable nor its file is set, or the file cannot be taken.
     """
     bound = environ.get(PRIMARY_URL, "")
     if not bound and environ.get("CI"):
@@ -94,7 +94,7 @@ def api_key(api: "ApiEndpoint", environ: Mapping[str, str]) -> str:
     is never sent.
 
     Raises:
-        OutsideFailure: code `powerdns-no-key`: the file cannot be read, or is no key.
+        OutsideFailure: code `powerdns-no-key`: the file cannot be read or holds something else.
     """
     file = environ.get(f"{api.key_env}_FILE", "")
     if not file or environ.get(api.key_env):
