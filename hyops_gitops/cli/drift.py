@@ -2,12 +2,14 @@
 
 import click
 
+from hyops_gitops.cli.metrics import show_metrics
 from hyops_gitops.cli.options import on_workspace
 from hyops_gitops.cli.output import confirm, note, tell
 from hyops_gitops.cli.wiring import LocalWorkspace, run_request
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.names import canonical_name
 from hyops_gitops.observe.find_drift import DriftRequest, Look, look_for_drift
+from hyops_gitops.observe.metrics import drift_metrics
 from hyops_gitops.observe.text import drift_text
 from hyops_gitops.recover.repair import RepairRequest, carry_out_repair, prepare_repair
 from hyops_gitops.recover.text import repair_plan_text, repaired_text
@@ -32,7 +34,7 @@ from hyops_gitops.recover.text import repair_plan_text, repaired_text
     help="With --repair: the type that stays at a name without a contract. Repeatable.",
 )
 @click.option("--yes", is_flag=True, help="With --repair: do not ask for confirmation. Required without a terminal.")
-@on_workspace("json")
+@on_workspace("json", "openmetrics")
 def drift(
     workspace: LocalWorkspace,
     live: bool,
@@ -55,9 +57,13 @@ def drift(
 
     --repair rewrites only damaged names: it shows what stays at each name, what goes and why, asks, and sends one PATCH
     with an intent of its own.
+
+    --format openmetrics is for the node exporter; it is printed on every exit code of a look.
     """
     if repair and (live or dns_only or record or retransfer):
         raise UsageError("--repair excludes --live, --dns, --record and --retransfer", code="usage")
+    if repair and output_format == "openmetrics":
+        raise UsageError("--repair has no metrics", code="usage", hint="use --format text or json")
     if repair:
         return _repair(workspace, keep, output_format, yes=yes)
     if keep or yes:
@@ -65,7 +71,10 @@ def drift(
     if dns_only and (live or record):
         raise UsageError("--dns excludes --live and --record, which need the API", code="usage")
     look: Look = "api" if live else "dns" if dns_only else "auto"
-    found = look_for_drift(DriftRequest(look, record=record, retransfer=retransfer), workspace)
+    request = DriftRequest(look, record=record, retransfer=retransfer)
+    if output_format == "openmetrics":
+        return show_metrics("drift", workspace, lambda: look_for_drift(request, workspace), drift_metrics)
+    found = look_for_drift(request, workspace)
     tell(found, output_format, lambda: drift_text(found))
     return found.exit_code
 

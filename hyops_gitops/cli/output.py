@@ -49,6 +49,11 @@ def echo_json(document: object) -> None:
     _write(_DOUBTFUL.sub(_in_json, text), "utf-8")
 
 
+def echo_metrics(text: str) -> None:
+    """Write metrics, which are UTF-8 and hold nothing but printable text."""
+    _write(text, "utf-8")
+
+
 def _in_json(found: re.Match[str]) -> str:
     if found[0] == "[":
         return r"\u005b"

@@ -2,17 +2,20 @@
 
 import click
 
+from hyops_gitops.cli.metrics import show_metrics
 from hyops_gitops.cli.options import on_workspace
 from hyops_gitops.cli.output import tell
 from hyops_gitops.cli.wiring import LocalWorkspace
+from hyops_gitops.core.errors import UsageError
 from hyops_gitops.observe.find_status import look
+from hyops_gitops.observe.metrics import status_metrics
 from hyops_gitops.observe.text import status_text
 
 
 @click.command()
 @click.argument("name", required=False)
 @click.option("-v", "--verbose", is_flag=True, help="Show every name in full.")
-@on_workspace("json")
+@on_workspace("json", "openmetrics")
 def status(workspace: LocalWorkspace, name: str | None, output_format: str, verbose: bool) -> int:
     """Compare what is intended, recorded and answered by each server.
 
@@ -21,7 +24,13 @@ def status(workspace: LocalWorkspace, name: str | None, output_format: str, verb
 
     Exit 1 when anything differs; an older answer of a resolver within its TTL does not count, and is shown with the
     time left. Exit 4 when every answer agrees, but a required server did not answer.
+
+    --format openmetrics is of every name, for the node exporter; it is printed on every exit code of a look.
     """
+    if output_format == "openmetrics":
+        if name is not None:
+            raise UsageError(f"metrics are of every name, got {name!r}", code="usage", hint="leave NAME out")
+        return show_metrics("status", workspace, lambda: look(None, workspace), status_metrics)
     found = look(name, workspace)
     tell(found, output_format, lambda: status_text(found, whole=name is not None or verbose))
     return found.exit_code

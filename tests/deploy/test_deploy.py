@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import ssl
 import subprocess
 import sys
 import time
@@ -18,9 +19,11 @@ from hyops_gitops.adapters.powerdns.zone_api import PowerDnsReader
 from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.processes import free_addresses
+from hyops_gitops.observe.metrics import CERTIFICATE
 from tests.support.clone import run
 from tests.support.keys import ok
 from tests.support.lived import Lived
+from tests.support.metrics import parsed, values
 from tests.support.repository import ROOT
 from tests.support.world import World
 
@@ -201,6 +204,10 @@ def test_the_primary_proxy(guarded: tuple[Lived, Proxy]) -> None:
     reader = PowerDnsReader(proxy.api, "localhost", world.zone, world.lab.api_key, str(proxy.certificate))
     markers = f"_hyops-gitops.{world.zone}"
     assert reader.rrsets_below(markers) == world.primary.rrsets_below(markers)  # None on LMDB before 5.0, both
+    asked = world.cli("status", "--authority", file, "--format", "openmetrics", HYOPS_PRIMARY_URL=proxy.api)
+    (expires,) = values(parsed(asked.out), CERTIFICATE.name, server=proxy.api.removeprefix("https://"))
+    ends = run("openssl", "x509", "-noout", "-enddate", "-in", proxy.certificate).decode().removeprefix("notAfter=")
+    assert expires == ssl.cert_time_to_seconds(ends.strip())
 
 
 def test_a_restore_goes_by_its_own_listener_alone(guarded: tuple[Lived, Proxy]) -> None:

@@ -10,6 +10,7 @@ import functools
 import os
 import ssl
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 from hyops_gitops.core.errors import OutsideFailure
@@ -30,6 +31,7 @@ _NOT_TRUSTED = {  # numbers of X509_V_ERR_*
     21: "its certificate comes from a CA that is not trusted here",
 }
 _NOT_YET, _EXPIRED, _OTHER_NAME, _OTHER_ADDRESS = 9, 10, 62, 64
+_EXPIRIES: dict[str, datetime] = {}  # of the certificates that this process accepted
 
 
 def client_context(ca_file: str | None = None, *, code: str) -> ssl.SSLContext:
@@ -49,6 +51,17 @@ def client_context(ca_file: str | None = None, *, code: str) -> ssl.SSLContext:
         named = f"the CA file {ca_file}" if ca_file else f"{_named(os.environ)}"
         why = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
         raise OutsideFailure(f"cannot set up TLS: cannot read {named}: {why}", code=code) from None
+
+
+def note_certificate(server: str, sock: ssl.SSLSocket) -> None:
+    """Remember when the certificate of a connection expires."""
+    if end := (sock.getpeercert() or {}).get("notAfter"):
+        _EXPIRIES[server] = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(end)), UTC)
+
+
+def certificate_expiries() -> Mapping[str, datetime]:
+    """The ends of the certificates that this process accepted, by server."""
+    return dict(_EXPIRIES)
 
 
 def why_not_accepted(error: ssl.SSLCertVerificationError, ca_setting: str = "") -> tuple[str, str]:

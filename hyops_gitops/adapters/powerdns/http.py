@@ -26,7 +26,7 @@ from urllib.parse import urlencode, urlsplit
 
 from hyops_gitops import __version__
 from hyops_gitops.adapters.host.deadline import Deadline, DeadlinePassed, TimedSocket
-from hyops_gitops.adapters.host.tls import causes, client_context, tls_failure
+from hyops_gitops.adapters.host.tls import causes, client_context, note_certificate, tls_failure
 from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import OutsideFailure, ReplyLost
 
@@ -143,6 +143,7 @@ class PowerDnsHttp:
                 deadline.limit(sock, silence)
                 context = client_context(self.ca_file, code="powerdns-tls")
                 sock = context.wrap_socket(sock, server_hostname=connection.host)
+                note_certificate(f"{connection.host}:{connection.port}", sock)
         except BaseException:
             sock.close()
             raise

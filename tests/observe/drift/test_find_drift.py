@@ -15,6 +15,7 @@ from hyops_gitops.lab.zones import create_zone, served_serial
 from hyops_gitops.log.entries import ZoneDrift
 from hyops_gitops.observe.find_drift import DriftRequest, Look, look_for_drift
 from tests.support.drifts import bring_up, drift, on_secondary, only, sides
+from tests.support.metrics import parsed, values
 from tests.support.world import World
 
 pytestmark = pytest.mark.authority
@@ -30,6 +31,24 @@ def test_nothing_is_found_where_there_is_nothing(settled: World, by: Look, sourc
         ("primary", source, None),
         ("secondary", source, None),
     ]
+
+
+def test_metrics_count_an_edit_and_what_others_wrote(look: World) -> None:
+    look.foreign("first", "A", "10.9.9.9")
+    look.foreign("theirs", "A", "10.9.9.9")
+    bring_up(look)
+    ran = {name: look.cli(name, "--format", "openmetrics") for name in ("drift", "status")}
+    found = {name: parsed(each.out) for name, each in ran.items()}
+
+    assert [each.exit for each in ran.values()] == [1, 1]
+    assert values(found["drift"], "hyops_drift_cases", kind="edited") == [1]
+    assert sum(values(found["drift"], "hyops_drift_cases")) == 1
+    assert (values(found["drift"], "hyops_drift_notes"), values(found["drift"], "hyops_drift_blind")) == ([1], [0])
+    assert set(values(found["drift"], "hyops_server_serial")) == {look.serial()}
+    assert values(found["status"], "hyops_server_answers") == [1, 1]
+    assert values(found["status"], "hyops_server_names", verdict="differs") == [1, 1]
+    assert values(found["status"], "hyops_names", state="answered-otherwise") == [1]
+    assert not found["drift"].keys() & found["status"].keys()  # the node exporter takes no series twice
 
 
 def test_an_edit_by_hand_is_found_recorded_once_and_stays_drift(world: World) -> None:

@@ -14,6 +14,7 @@ from hyops_gitops.log.workspace import Revision
 from tests.support.book import Book, commit_trees
 from tests.support.forks import forked, offline_audit
 from tests.support.forks import problem_codes as codes
+from tests.support.metrics import Series, parsed, values
 from tests.support.segments import SEGMENT, Breakglass, take_in
 
 
@@ -69,6 +70,23 @@ def test_validate_prints_what_waits_for_a_review(taken: Book, capsys: pytest.Cap
 
     assert ": breakglass-overdue: " in capsys.readouterr().out  # the log is of long ago
     assert exit_code == 1
+
+
+def test_metrics_count_it_until_it_is_reviewed(taken: Book, capsys: pytest.CaptureFixture[str]) -> None:
+    (pending,) = pending_reviews(taken.head, 72)
+
+    def printed() -> Series:
+        execute(["status", "--repo", str(taken.world.root), "--format", "openmetrics"])
+        return parsed(capsys.readouterr().out)
+
+    waiting = printed()
+    assert values(waiting, "hyops_unreviewed_exceptions", kind="review") == [1]
+    assert values(waiting, "hyops_review_due_timestamp_seconds") == [int(pending.due.timestamp())]
+    review(taken, "other@tests")
+    commit_trees(taken.world.root, taken.store.trees)
+    done = printed()
+    assert set(values(done, "hyops_unreviewed_exceptions")) == {0}
+    assert values(done, "hyops_review_due_timestamp_seconds") == []
 
 
 def test_audit_fails_when_it_is_overdue(taken: Book) -> None:
