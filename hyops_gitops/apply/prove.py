@@ -13,7 +13,7 @@ from threading import Event as Flag
 
 from hyops_gitops.core.authority import Authority, Secondary
 from hyops_gitops.core.errors import HyopsError
-from hyops_gitops.core.events import OnEvent, ServerSeen, Warned
+from hyops_gitops.core.events import OnEvent, ServerSeen, Warned, WatchBegins, WatchEnds
 from hyops_gitops.core.exchange import Question, failures
 from hyops_gitops.core.markers import Anchor
 from hyops_gitops.core.network import DnsClient, Refresher, ZoneWriter
@@ -198,6 +198,23 @@ class Watch:
         """
         deadline = accepted_at + timeout_s
         self._authorities |= {server for server in servers if server.authoritative and not server.lost}
+        self._on_event(WatchBegins(tuple(server.key for server in servers)))
+        reports: tuple[ServerReport, ...] = ()
+        try:
+            reports = self._watch_all(servers, expected, accepted_at, deadline, requests, linger)
+        finally:
+            self._on_event(WatchEnds(reports))
+        return reports
+
+    def _watch_all(
+        self,
+        servers: Sequence[DnsServer],
+        expected: Sequence[Expectation],
+        accepted_at: float,
+        deadline: float,
+        requests: Sequence[Callable[[], None]],
+        linger: Linger | None,
+    ) -> tuple[ServerReport, ...]:
         with ThreadPoolExecutor(max_workers=len(servers) + len(requests)) as pool:
             asked = [_Repeated(pool, request) for request in requests]
             for request in asked:

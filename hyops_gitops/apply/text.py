@@ -1,13 +1,14 @@
 """Plans, receipts and verification as text."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from hyops_gitops.apply.receipt import Departure, Outcome, Receipt
 from hyops_gitops.core.errors import Exit, HyopsError
 from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.findings import Finding, findings_text, printable
 from hyops_gitops.core.server_report import ServerReport, server_label
+from hyops_gitops.core.table import Block, Cell, Tone, table
 from hyops_gitops.core.text import counted
 from hyops_gitops.log.parts import Retirement
 from hyops_gitops.log.text import problem_lines
@@ -15,12 +16,22 @@ from hyops_gitops.log.timeline import Moment
 from hyops_gitops.log.verify import Reading
 from hyops_gitops.plan.limits import Proposal
 from hyops_gitops.plan.plan import Action
-from hyops_gitops.plan.text import counts, plan_lines, readiness_line
+from hyops_gitops.plan.text import counts, plan_blocks, plan_lines, readiness_line
 
 
 def proposal_text(proposal: Proposal) -> str:
     """The changes of a plan, and what it is based on."""
-    plan = proposal.plan
+    return "\n".join([_basis(proposal), *plan_lines(proposal.plan), *(line.text for line in _summary(proposal))])
+
+
+def proposal_blocks(proposal: Proposal) -> Iterator[Block]:
+    """What `proposal_text` says, with the changes as a table."""
+    yield Cell(_basis(proposal), "heading")
+    yield from plan_blocks(proposal.plan)
+    yield from _summary(proposal)
+
+
+def _basis(proposal: Proposal) -> str:
     bases = {
         "live": "the zone as the primary has it now",
         "evidence": f"the signed log, entry {proposal.seq}",
@@ -28,32 +39,67 @@ def proposal_text(proposal: Proposal) -> str:
     }
     what = f"work tree on {proposal.commit[:12]} (uncommitted changes)" if proposal.dirty else proposal.commit[:12]
     what += f", merged into {proposal.merged_into[:12]}," if proposal.merged_into else ""
+    return f"plan for {proposal.plan.zone}: {what} against {bases[proposal.source]}"
+
+
+def _summary(proposal: Proposal) -> Iterator[Cell]:
+    plan = proposal.plan
+    yield from (Cell(f"warning: {printable(warning)}", "doubtful") for warning in proposal.warnings)
     unmanaged = counted(plan.unmanaged, "unmanaged RRset stays", "unmanaged RRsets stay")
-    lines = [
-        f"plan for {plan.zone}: {what} against {bases[proposal.source]}",
-        *plan_lines(plan),
-        *(f"warning: {printable(warning)}" for warning in proposal.warnings),
-        f"{counts(plan.changes)}; {unmanaged} as {'it is' if plan.unmanaged == 1 else 'they are'}",
-        f"digest {plan.digest()}",
-    ]
-    return "\n".join(lines)
+    yield Cell(f"{counts(plan.changes)}; {unmanaged} as {'it is' if plan.unmanaged == 1 else 'they are'}")
+    yield Cell(f"digest {plan.digest()}", "faint")
 
 
 def receipt_text(receipt: Receipt) -> str:
     """The receipt of an apply: changes, servers, services, outcome, head."""
     lines = [*plan_lines(receipt.plan), *map(readiness_line, receipt.readiness)]
     lines += map(moment_line, receipt.timeline) if receipt.timeline else map(server_line, receipt.servers)
-    lines += map(_retirement_line, receipt.retire)
-    lines += map(_departure_line, receipt.departures)
-    lines += [f"{server.called} has caught up with what it missed" for server in receipt.caught_up]
-    lines += map(server_line, receipt.unproved)
-    if receipt.rollback is not None:
-        lines += [f"rolled back: {name}" for name in receipt.rollback.names if receipt.rollback.outcome == "applied"]
-        lines += map(server_line, receipt.rollback.servers)
-    lines.append(_outcome_line(receipt))
-    if receipt.head:
-        lines.append(f"log head {receipt.head}")
+    lines += [line.text for line in _ending(receipt)]
     return "\n".join(lines)
+
+
+def receipt_blocks(receipt: Receipt) -> Iterator[Block]:
+    """What `receipt_text` says, with changes and timeline as tables."""
+    yield from plan_blocks(receipt.plan)
+    for report in receipt.readiness:
+        yield Cell(readiness_line(report), "good" if report.verdict == "ready" else "doubtful")
+    if receipt.timeline:
+        yield from table(("after", "what", "how"), map(_moment_row, receipt.timeline))
+    else:
+        yield from table(("server", "address", "verdict", "after"), map(_server_row, receipt.servers))
+    yield from _ending(receipt)
+
+
+def _moment_row(moment: Moment) -> tuple[str | Cell, ...]:
+    when = "" if moment.after_ms is None else f"{moment.after_ms:5} ms"
+    who = "update" if moment.stage == "accepted" else server_label(moment.stage, moment.name)
+    seen = moment.said.removeprefix("update ")  # verbatim: a field of the log
+    return when, who, Cell(seen, "bad" if moment.after_ms is None else "good")
+
+
+def _server_row(server: ServerReport) -> tuple[str | Cell, ...]:
+    verdict = Cell(server.verdict_text, _tone(server))
+    return server_label(server.role, server.name), server.address, verdict, _ms(server.after_ms)
+
+
+def _tone(server: ServerReport) -> Tone:
+    return "good" if server.verdict == "converged" else "bad"
+
+
+def _ending(receipt: Receipt) -> Iterator[Cell]:
+    """What follows from the change, its outcome, the log's head."""
+    yield from map(Cell, map(_retirement_line, receipt.retire))
+    yield from map(Cell, map(_departure_line, receipt.departures))
+    for caught_up in receipt.caught_up:
+        yield Cell(f"{caught_up.called} has caught up with what it missed", "good")
+    yield from (Cell(server_line(server), _tone(server)) for server in receipt.unproved)
+    if receipt.rollback is not None:
+        if receipt.rollback.outcome == "applied":
+            yield from (Cell(f"rolled back: {name}", "bad") for name in receipt.rollback.names)
+        yield from (Cell(server_line(server), _tone(server)) for server in receipt.rollback.servers)
+    yield Cell(_outcome_line(receipt), "good" if receipt.outcome in ("applied", "nothing") else "bad")
+    if receipt.head:
+        yield Cell(f"log head {receipt.head}", "faint")
 
 
 def _retirement_line(retirement: Retirement) -> str:

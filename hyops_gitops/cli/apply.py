@@ -6,9 +6,9 @@ from typing import TypedDict, Unpack
 import click
 
 from hyops_gitops.apply.apply import apply as apply_commit
-from hyops_gitops.apply.text import receipt_markdown, receipt_text
+from hyops_gitops.apply.text import receipt_blocks, receipt_markdown, receipt_text
 from hyops_gitops.cli.options import on_workspace
-from hyops_gitops.cli.output import echo, echo_json
+from hyops_gitops.cli.output import echo, echo_drawn, echo_json
 from hyops_gitops.cli.wiring import (
     LocalWorkspace,
     override_option,
@@ -80,5 +80,5 @@ def apply(
         case "markdown":
             echo(receipt_markdown(receipt).rstrip("\n"))
         case _:
-            echo(receipt_text(receipt))
+            echo_drawn(lambda: receipt_text(receipt), lambda: receipt_blocks(receipt))
     return receipt.exit_code

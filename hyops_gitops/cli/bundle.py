@@ -8,7 +8,7 @@ from hyops_gitops.adapters.files import bundle_files, replace_file
 from hyops_gitops.adapters.wheels import Wheels, tarball
 from hyops_gitops.adapters.yaml.schema import shipped_schemas
 from hyops_gitops.cli.options import on_workspace
-from hyops_gitops.cli.output import echo, echo_json, show_event
+from hyops_gitops.cli.output import EventDisplay, echo, echo_json
 from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.errors import Exit, UsageError
@@ -60,7 +60,7 @@ def bundle(
     """
     if workspace.authority_override is not None:
         raise UsageError("--authority has no use here: a bundle holds what was committed", code="usage")
-    wheels = Wheels(folder, platform, pythons, show_event)
+    wheels = Wheels(folder, platform, pythons, EventDisplay())
     made = make_bundle(revision, workspace, wheels, lambda: {**shipped_schemas(), **bundle_files()}, tarball)
     replace_file(file, made.content)
     if output_format == "json":

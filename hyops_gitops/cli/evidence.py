@@ -26,7 +26,7 @@ from hyops_gitops.log.keys import compromise, list_keys, retire, trust
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.pages import in_words
 from hyops_gitops.log.pinned_heads import SeenHead, verify_log
-from hyops_gitops.log.text import entry_text, history_text, keys_text
+from hyops_gitops.log.text import entry_text, history_blocks, history_text, keys_text
 
 
 def echo_head(log: Log, output_format: str, more: Mapping[str, object] | None = None) -> None:
@@ -260,5 +260,10 @@ def history(workspace: LocalWorkspace, name: str, output_format: str) -> int:
     `git fetch` first.
     """
     found = history_of(workspace, name)
-    tell(found, output_format, lambda: history_text(found.name, found.changes))
+    tell(
+        found,
+        output_format,
+        lambda: history_text(found.name, found.changes),
+        lambda: history_blocks(found.name, found.changes),
+    )
     return Exit.OK

@@ -12,7 +12,7 @@ from hyops_gitops.adapters.git.new_repository import NewRepository
 from hyops_gitops.adapters.ssh.signing import SshKeygenSigner, generate_key
 from hyops_gitops.adapters.yaml.schema import shipped_schemas
 from hyops_gitops.cli.options import common_options, option, taking
-from hyops_gitops.cli.output import echo, echo_json, is_terminal, show_event
+from hyops_gitops.cli.output import EventDisplay, echo, echo_json, is_terminal
 from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.context import DEFAULT_TTL
@@ -272,7 +272,7 @@ def _request(directory: Path, options: InitOptions, given: Path | None, *, may_a
 
 def _workspace(directory: Path, options: InitOptions) -> LocalWorkspace:
     """The repository to be, with the signer of these options."""
-    workspace = LocalWorkspace(directory, on_event=show_event)
+    workspace = LocalWorkspace(directory, on_event=EventDisplay())
     generate, existing = options.generate, options.signing_key
     if generate is not None and existing is not None:
         raise UsageError("--generate-key excludes --signing-key", code="usage")

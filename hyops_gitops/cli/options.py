@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from hyops_gitops.adapters.checkout import work_tree
-from hyops_gitops.cli.output import note, show_event
+from hyops_gitops.cli.output import EventDisplay, note
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.findings import printable
 from hyops_gitops.core.layout import ROOTS
@@ -89,7 +89,7 @@ def on_workspace(*formats: str, contracts: bool = False) -> Callable[[Callable[.
             from hyops_gitops.cli.wiring import LocalWorkspace  # noqa: PLC0415 - reading a log takes cryptography
 
             root = find_repository(repo)
-            return command(LocalWorkspace(root, on_event=show_event, authority_file=authority_file), **options)
+            return command(LocalWorkspace(root, on_event=EventDisplay(), authority_file=authority_file), **options)
 
         return common_options(*formats, contracts=contracts)(run)
 

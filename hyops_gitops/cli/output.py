@@ -14,7 +14,11 @@ from hyops_gitops.core.errors import Unconfirmed, UsageError
 from hyops_gitops.core.findings import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hyops_gitops.cli.terminal import LiveServers
     from hyops_gitops.core.events import Event
+    from hyops_gitops.core.table import Block
 
 # Legal in JSON as they are, but perhaps no UTF-8 (file names may hold any byte), or an order to a terminal or runner.
 _DOUBTFUL = re.compile(r"[^\n -~]|(?<=##)\[")
@@ -66,12 +70,36 @@ class Outcome(Protocol):
     def to_json(self) -> dict[str, object]: ...
 
 
-def tell(result: Outcome, output_format: object, text: Callable[[], str]) -> None:
-    """The result as its JSON document, or else as text."""
+def tell(
+    result: Outcome,
+    output_format: object,
+    text: Callable[[], str],
+    blocks: "Callable[[], Iterable[Block]] | None" = None,
+) -> None:
+    """The result as its JSON document, or for people."""
     if output_format == "json":
         echo_json(result.to_json())
-    else:
+    elif blocks is None:
         echo(text())
+    else:
+        echo_drawn(text, blocks)
+
+
+_MOST_ROWS = 1000  # to draw 10,000 takes longer than to plan them
+
+
+def echo_drawn(text: Callable[[], str], blocks: "Callable[[], Iterable[Block]]") -> None:
+    """Draw the blocks on a terminal; elsewhere write the text."""
+    if is_screen(sys.stdout):
+        from hyops_gitops.core.table import Table  # noqa: PLC0415 - on a terminal alone
+
+        shown = tuple(blocks())
+        if sum(len(block.rows) if isinstance(block, Table) else 1 for block in shown) <= _MOST_ROWS:
+            from hyops_gitops.cli.terminal import drawn, width_of  # noqa: PLC0415 - so is rich, which takes 40 ms
+
+            echo_orders(drawn(shown, width_of(sys.stdout), colour=wants_colour()))
+            return
+    echo(text())
 
 
 def _write(text: str, encoding: str) -> None:
@@ -106,9 +134,15 @@ def is_terminal(stream: TextIO | None) -> bool:
     return stream is not None and stream.isatty()
 
 
-def wants_colour() -> bool:
-    """Whether stdout is a terminal, and NO_COLOR is not set."""
-    return is_terminal(sys.stdout) and "NO_COLOR" not in os.environ
+def is_screen(stream: TextIO | None) -> bool:
+    """Whether a person reads this stream; a job may have terminals too."""
+    return is_terminal(stream) and not os.environ.get("CI")
+
+
+def wants_colour(stream: TextIO | None = None) -> bool:
+    """Whether a stream, by default stdout, takes orders to a terminal."""
+    plain = "NO_COLOR" in os.environ or os.environ.get("TERM", "dumb") == "dumb"
+    return is_screen(stream or sys.stdout) and not plain
 
 
 def require_terminal(*, yes: bool) -> None:
@@ -140,19 +174,41 @@ def _drop_the_rest() -> None:
     os.close(nowhere)
 
 
-def show_event(event: "Event") -> None:
-    """One line for each event."""
-    from hyops_gitops.apply.text import server_line  # noqa: PLC0415 - `--version` and the hook show none
-    from hyops_gitops.core.events import ServerSeen, Step, Warned  # noqa: PLC0415 - as above
+class EventDisplay:
+    """Events on stderr, a line each; servers live on a terminal."""
 
-    match event:
-        case Step(text):
-            note(f"- {printable(text)}")
-        case Warned(text):
-            note(f"warning: {printable(text)}")
-        case ServerSeen(report) if not is_terminal(sys.stdout):  # a terminal shows them once, in the result
-            from hyops_gitops.apply.text import server_line  # noqa: PLC0415 - plans and receipts cost 100 ms
+    def __init__(self) -> None:
+        self._live: LiveServers | None = None
 
-            note(f"  {printable(server_line(report))}")
-        case ServerSeen():
-            pass
+    def __call__(self, event: "Event") -> None:
+        with contextlib.suppress(OSError):  # a terminal that goes away stops nothing
+            self._show(event)
+
+    def _show(self, event: "Event") -> None:
+        from hyops_gitops.core.events import ServerSeen, Step, Warned, WatchBegins, WatchEnds  # noqa: PLC0415 - as below
+
+        match event:
+            case Step(text):
+                self._say(f"- {printable(text)}")
+            case Warned(text):
+                self._say(f"warning: {printable(text)}")
+            case WatchBegins(servers) if wants_colour(sys.stderr):
+                from hyops_gitops.cli.terminal import LiveServers  # noqa: PLC0415 - on a terminal alone
+
+                # The result shows them again, where it goes to a terminal.
+                self._live = LiveServers(sys.stderr, servers, stays=not is_terminal(sys.stdout))
+            case ServerSeen(report) if self._live is not None:
+                self._live.saw(report)
+            case ServerSeen(report) if not is_terminal(sys.stdout):  # a terminal shows them once, in the result
+                from hyops_gitops.apply.text import server_line  # noqa: PLC0415 - plans and receipts cost 100 ms
+
+                note(f"  {printable(server_line(report))}")
+            case WatchEnds(reports) if self._live is not None:
+                live, self._live = self._live, None
+                live.end(reports)
+
+    def _say(self, line: str) -> None:
+        if self._live is None:
+            note(line)
+        else:
+            self._live.say(line)

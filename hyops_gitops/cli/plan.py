@@ -3,9 +3,9 @@
 import click
 
 from hyops_gitops.apply.preview import PlanRequest, make_proposal
-from hyops_gitops.apply.text import proposal_markdown, proposal_text
+from hyops_gitops.apply.text import proposal_blocks, proposal_markdown, proposal_text
 from hyops_gitops.cli.options import on_workspace
-from hyops_gitops.cli.output import echo, echo_json
+from hyops_gitops.cli.output import echo, echo_drawn, echo_json
 from hyops_gitops.cli.wiring import LocalWorkspace, override_option, overrides_of
 from hyops_gitops.core.errors import Exit
 
@@ -46,7 +46,7 @@ def plan(
         case "markdown":
             echo(proposal_markdown(proposal).rstrip("\n"))
         case _:
-            echo(proposal_text(proposal))
+            echo_drawn(lambda: proposal_text(proposal), lambda: proposal_blocks(proposal))
     if exit_code and proposal.plan.refusals:
         return Exit.REFUSED
     return Exit.NO if exit_code and proposal.plan.changes else Exit.OK

@@ -9,7 +9,7 @@ from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.observe.find_status import look
 from hyops_gitops.observe.metrics import status_metrics
-from hyops_gitops.observe.text import status_text
+from hyops_gitops.observe.text import status_blocks, status_text
 
 
 @click.command()
@@ -32,5 +32,6 @@ def status(workspace: LocalWorkspace, name: str | None, output_format: str, verb
             raise UsageError(f"metrics are of every name, got {name!r}", code="usage", hint="leave NAME out")
         return show_metrics("status", workspace, lambda: look(None, workspace), status_metrics)
     found = look(name, workspace)
-    tell(found, output_format, lambda: status_text(found, whole=name is not None or verbose))
+    whole = name is not None or verbose
+    tell(found, output_format, lambda: status_text(found, whole=whole), lambda: status_blocks(found, whole=whole))
     return found.exit_code

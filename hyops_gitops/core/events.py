@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from hyops_gitops.core.dataclass import dataclass
-from hyops_gitops.core.server_report import ServerReport
+from hyops_gitops.core.server_report import Server, ServerReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,5 +27,19 @@ class ServerSeen:
     report: ServerReport
 
 
-Event = Step | Warned | ServerSeen
+@dataclass(frozen=True, slots=True)
+class WatchBegins:
+    """Servers are asked until they serve a change."""
+
+    servers: tuple[Server, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WatchEnds:
+    """That is over."""
+
+    reports: tuple[ServerReport, ...]  # none: it was interrupted
+
+
+Event = Step | Warned | ServerSeen | WatchBegins | WatchEnds
 OnEvent = Callable[[Event], None]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.findings import printable
+from hyops_gitops.core.table import Block, Cell, Tone, table
 from hyops_gitops.log.chain import Problem
 
 if TYPE_CHECKING:  # an apply prints neither
@@ -49,13 +50,37 @@ def history_text(name: str, changes: "Sequence[NameChange]") -> str:
     return "\n".join([name, *(line for change in changes for line in _change_lines(change))])
 
 
-def _change_lines(change: "NameChange") -> Iterator[str]:
-    old, new = (printable(" ".join(values)) or "nothing" for values in (change.old, change.new))
+def history_blocks(name: str, changes: "Sequence[NameChange]") -> Iterator[Block]:
+    """What `history_text` says, as a table."""
+    yield Cell(name, "heading")
+    columns = ("entry", "time", "change", "from", "to", "outcome", "asked by", "approved by")
+    yield from table(columns, map(_change_row, changes))
+
+
+def _change_row(change: "NameChange") -> tuple[str | Cell, ...]:
+    what = f"{change.action} {change.type}" if change.type else "nothing was done"
+    old, new = (printable(" ".join(values)) or "nothing" if change.type else "" for values in (change.old, change.new))
+    approved = ", ".join(map(printable, change.approved)) or ("no record" if change.asked else "")
+    tone: Tone = "doubtful" if change.outcome == "open" else "bad"
+    if change.outcome == "applied":
+        tone = "bad" if change.converged is False else "good"
+    reason = f": {printable(change.reason)}" if change.reason else ""
+    time = time_text(change.time).replace("T", " ")  # so that it can be broken there
+    asked = ", ".join(map(printable, change.asked))
+    return str(change.seq), time, what, old, new, Cell(f"{_outcome(change)}{reason}", tone), asked, approved
+
+
+def _outcome(change: "NameChange") -> str:
     served = {True: ", served everywhere it must be", False: ", not served everywhere it must be", None: ""}
     outcome = "found, made outside the log" if change.outcome == "found" else change.outcome
+    return f"{outcome}{served[change.converged]}"
+
+
+def _change_lines(change: "NameChange") -> Iterator[str]:
+    old, new = (printable(" ".join(values)) or "nothing" for values in (change.old, change.new))
     what = f"{change.action} {change.type}: {old} -> {new}" if change.type else "nothing was done"
     yield f"{change.seq:>6}  {time_text(change.time)}  {what}"
-    yield f"        {outcome}{served[change.converged]}{': ' if change.reason else ''}{printable(change.reason)}"
+    yield f"        {_outcome(change)}{': ' if change.reason else ''}{printable(change.reason)}"
     if change.asked:
         approved = ", ".join(map(printable, change.approved)) or "no record"
         yield f"        asked by {', '.join(map(printable, change.asked))}; approved by {approved}"

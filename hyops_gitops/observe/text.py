@@ -7,6 +7,7 @@ from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.findings import printable
 from hyops_gitops.core.managed import OWN_TYPES
 from hyops_gitops.core.people import MergedCommit
+from hyops_gitops.core.table import Block, Cell, Tone, table
 from hyops_gitops.core.text import counted, first_few
 from hyops_gitops.core.zone import RRset, in_words
 from hyops_gitops.observe.drift import Difference, DriftCase
@@ -72,14 +73,33 @@ def status_text(status: Status, *, whole: bool) -> str:
         status: What was found.
         whole: A block for every name.
     """
-    blocks = [
-        "\n".join(_block(name)) if whole or not name.agrees or _is_caching(name) else _line(name)
-        for name in status.names
-    ]
-    warnings = [f"warning: {printable(warning)}" for warning in status.warnings]
-    unseen = [f"not seen: {printable(reason)}" for reason in status.unseen]
-    notes = [*_asked(status), *(f"note: {printable(note)}" for note in status.notes)]
-    return "\n".join([*(blocks or ["no endpoint is known"]), *notes, *warnings, *unseen])
+    blocks = ["\n".join(_block(name)) if _in_full(name, whole=whole) else _line(name) for name in status.names]
+    return "\n".join([*(blocks or ["no endpoint is known"]), *(remark.text for remark in _remarks(status))])
+
+
+def status_blocks(status: Status, *, whole: bool) -> Iterator[Block]:
+    """What `status_text` says, as tables: names that agree first."""
+    if not status.names:
+        yield Cell("no endpoint is known")
+    brief = [name for name in status.names if not _in_full(name, whole=whole)]
+    yield from table(("name", "as intended", "on servers", "since"), map(_row, brief))
+    for name in status.names:
+        if _in_full(name, whole=whole):
+            agrees = name.agrees
+            yield Cell(f"{name.name}: {'as intended' if agrees else 'DIFFERS'}", "good" if agrees else "bad")
+            yield from table(("of", "records", "server", "remark"), _rows(name))
+    yield from _remarks(status)
+
+
+def _remarks(status: Status) -> Iterator[Cell]:
+    yield from (Cell(asked, "faint") for asked in _asked(status))
+    yield from (Cell(f"note: {printable(note)}") for note in status.notes)
+    yield from (Cell(f"warning: {printable(warning)}", "doubtful") for warning in status.warnings)
+    yield from (Cell(f"not seen: {printable(reason)}", "doubtful") for reason in status.unseen)
+
+
+def _in_full(name: NameStatus, *, whole: bool) -> bool:
+    return whole or not name.agrees or _is_caching(name)
 
 
 def _asked(status: Status) -> Iterator[str]:
@@ -99,15 +119,48 @@ def _is_caching(name: NameStatus) -> bool:
     return any(answer.verdict == "caching" for answer in name.answers)
 
 
+def _row(name: NameStatus) -> tuple[str | Cell, ...]:
+    seen, asked = _as_intended(name), len(name.answers)
+    servers = Cell(f"{seen} of {asked}", "good" if seen == asked else "doubtful")
+    return name.name, _listed(name.intended or ()), servers, _since_cell(name)
+
+
+def _rows(name: NameStatus) -> Iterator[tuple[str | Cell, ...]]:
+    yield "intended", _intended(name), "", ""
+    if name.held:
+        yield "held", "", "", Cell(printable(name.held), "doubtful")
+    if name.recorded is not None:
+        waits = name.recorded_differs and not name.held
+        mark = [_since_cell(name)] if name.since else []
+        mark += ["not applied yet"] if waits else []
+        yield "recorded", _listed(name.recorded), "", Cell("; ".join(mark), "bad" if waits else "plain")
+    for answer in name.answers:
+        tone = _TONES.get(answer.verdict, "doubtful")
+        yield answer.role, Cell(_shown(answer), tone), f"{answer.name}, {answer.address}", Cell(_remark(answer), tone)
+
+
+_TONES: dict[str, Tone] = {"as intended": "good", "differs": "bad"}
+
+
+def _since_cell(name: NameStatus) -> str:
+    """The time with a space, so that it can be broken there."""
+    return _since(name.since).removeprefix("since ").replace("T", " ", 1) if name.since else ""
+
+
+def _as_intended(name: NameStatus) -> int:
+    """The number of servers that answer so."""
+    return sum(answer.verdict == "as intended" for answer in name.answers)
+
+
 def _line(name: NameStatus) -> str:
-    seen = sum(answer.verdict == "as intended" for answer in name.answers)
+    seen = _as_intended(name)
     since = f", {_since(name.since)}" if name.since else ""
     return f"{name.name}: as intended, {_listed(name.intended or ())}, on {seen} of {len(name.answers)} servers{since}"
 
 
 def _block(name: NameStatus) -> Iterator[str]:
     yield f"{name.name}: {'as intended' if name.agrees else 'DIFFERS'}"
-    yield f"  intended   {'unknown: its contract is invalid' if name.intended is None else _listed(name.intended)}"
+    yield f"  intended   {_intended(name)}"
     if name.held:
         yield f"  held       {printable(name.held)}"
     if name.recorded is not None:
@@ -117,18 +170,31 @@ def _block(name: NameStatus) -> Iterator[str]:
     yield from map(_answer, name.answers)
 
 
+def _intended(name: NameStatus) -> str:
+    return "unknown: its contract is invalid" if name.intended is None else _listed(name.intended)
+
+
 def _answer(answer: ServerAnswer) -> str:
+    remark = _remark(answer)
+    mark = f"  <- {remark}" if remark else ""
+    return f"  {answer.role:<10} {_shown(answer)} ({answer.name}, {answer.address}){mark}"
+
+
+def _shown(answer: ServerAnswer) -> str:
     unseen = {"silent": "silent", "inconclusive": "cannot conclude"}
-    shown = unseen.get(answer.verdict) or _listed(answer.records)
-    mark = ""
-    if answer.verdict == "differs":
-        mark = f"  <- differs{': ' if answer.note else ''}{answer.note}"
-    elif answer.verdict == "inconclusive":
-        mark = f"  <- {answer.note}"
-    elif answer.verdict == "caching":
-        left = "until its TTL has run out" if answer.left_s is None else f"for {answer.left_s} s at most"
-        mark = f"  <- still cached, {left}"
-    return f"  {answer.role:<10} {shown} ({answer.name}, {answer.address}){mark}"
+    return unseen.get(answer.verdict) or _listed(answer.records)
+
+
+def _remark(answer: ServerAnswer) -> str:
+    match answer.verdict:
+        case "differs":
+            return f"differs{': ' if answer.note else ''}{answer.note}"
+        case "inconclusive":
+            return answer.note
+        case "caching":
+            left = "until its TTL has run out" if answer.left_s is None else f"for {answer.left_s} s at most"
+            return f"still cached, {left}"
+    return ""
 
 
 def _since(since: Since) -> str:

@@ -6,6 +6,7 @@ from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.findings import printable
 from hyops_gitops.core.names import canonical_name
 from hyops_gitops.core.readiness import ReadinessReport
+from hyops_gitops.core.table import Block, Cell, Tone, table
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.plan.plan import Action, Change, Plan
 
@@ -21,19 +22,30 @@ _SIGNS = {
 def plan_lines(plan: Plan) -> Iterator[str]:
     """Everything a plan says, changes first, refusals last."""
     yield from map(change_line, plan.changes)
+    yield from (remark.text for remark in _remarks(plan))
+
+
+def plan_blocks(plan: Plan) -> Iterator[Block]:
+    """What `plan_lines` says, with the changes as a table."""
+    yield from table(("change", "name", "type", "from", "to", "ttl"), map(_change_row, plan.changes))
+    yield from _remarks(plan)
+
+
+def _remarks(plan: Plan) -> Iterator[Cell]:
     for drift in plan.drift:
-        yield (
+        yield Cell(
             f"! {drift.name} {drift.type}: drift, left alone: applied {rrset_text(drift.recorded)}, "
-            f"live {printable(rrset_text(drift.observed))}"
+            f"live {printable(rrset_text(drift.observed))}",
+            "doubtful",
         )
     for held in plan.held:
-        yield f"| {held.name}: held as it was applied last: {printable(held.reason)}"
+        yield Cell(f"| {held.name}: held as it was applied last: {printable(held.reason)}", "doubtful")
     for note in plan.notes:
-        yield f"note: {note.name}: {printable(note.message)}"
+        yield Cell(f"note: {note.name}: {printable(note.message)}")
     for refusal in plan.refusals:
-        yield f"refused ({refusal.guard}): {printable(refusal.message)}"
+        yield Cell(f"refused ({refusal.guard}): {printable(refusal.message)}", "bad")
         if refusal.hint:
-            yield f"  hint: {refusal.hint}"
+            yield Cell(f"  hint: {refusal.hint}")
 
 
 def change_line(change: Change) -> str:
@@ -54,6 +66,22 @@ def _way(change: Change) -> str:
             return "is gone already: forgotten"
         case Action.REPLACE:
             return f"{_targets(change.before)} -> {_targets(change.after)} ({_ttls(change.before, change.after)})"
+
+
+def _change_row(change: Change) -> tuple[str | Cell, ...]:
+    tones: dict[Action, Tone] = {Action.CREATE: "good", Action.REPLACE: "doubtful", Action.DELETE: "bad"}
+    action = Cell(
+        f"{_SIGNS[change.action]} {'cutover' if change.cutover else change.action.value}",
+        tones.get(change.action, "plain"),
+    )
+    before, after = (_targets(rrset) if rrset else "" for rrset in (change.before, change.after))
+    match change.action:
+        case Action.ADOPT:
+            after += ", there already"
+        case Action.FORGET:
+            after = "gone already"
+    ttl = _ttls(change.before or change.after, change.after or change.before).removeprefix("TTL ")
+    return action, change.name, change.type, before, after, ttl
 
 
 def counts(changes: Iterable[Change]) -> str:

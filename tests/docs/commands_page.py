@@ -30,8 +30,9 @@ VARIABLES = {
     "HYOPS_NETBOX_TOKEN_FILE": "The file that holds it instead.",
     "HYOPS_NETBOX_CA_FILE": "The authorities of NetBox's certificate, in place of the machine's.",
     "HYOPS_TRACEBACK": "If set, an internal error is printed with its traceback.",
-    "CI": "Set by CI systems: `HYOPS_PRIMARY_URL` is required, and a key file may be readable by others.",
-    "NO_COLOR": "No colours.",
+    "CI": "Set by CI systems: `HYOPS_PRIMARY_URL` is required, a key file may be readable by others, and nothing is "
+    "drawn for a terminal.",
+    "NO_COLOR": "No colours, and nothing that is drawn again; `TERM=dumb` does the same.",
 }
 INTRODUCTION = """\
 # Commands
