@@ -190,6 +190,9 @@ class LocalWorkspace(Workspace):
         """A clone's cache of its verified log; None without git."""
         return GitVerifiedMark(self._git) if self._unpacked is None else None
 
+    def mark_of(self, zone: str) -> VerifiedMark | None:
+        return GitVerifiedMark(self._git, zone) if self._unpacked is None else None
+
     def bundle(self) -> BundleInfo | None:
         """The description of the bundle that this folder was unpacked from.
 

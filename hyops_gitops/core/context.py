@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 from hyops_gitops.core.authority import POLICY_DEFAULTS, Network, TtlBounds
 from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.document import Document, Fields
-from hyops_gitops.core.names import SHARED, label_problem, name_problem
+from hyops_gitops.core.names import SHARED, label_problem, name_problem, zone_of_name
 
 DEFAULT_TTL = TtlBounds(minimum=5, maximum=3600, default=60)
 
@@ -25,9 +25,20 @@ class ZoneContext:
     networks: tuple[Network, ...] | None  # empty: any address
     contract_paths: AbstractSet[str]
     cutover_ttl_max: int | None = None  # seconds
+    folder: str = ""  # the zone's own in endpoints/, ended by "/"; "": it has none
+    other_zones: tuple[str, ...] = ()  # of the repository
+
+    def zone_of(self, name: str) -> str | None:
+        """The zone with the longest suffix of a name, if any."""
+        return zone_of_name(name, (*filter(None, (self.zone,)), *self.other_zones))
 
 
-def zone_context(document: Document | None, contract_paths: AbstractSet[str]) -> ZoneContext:
+def zone_context(
+    document: Document | None,
+    contract_paths: AbstractSet[str],
+    folder: str = "",
+    other_zones: tuple[str, ...] = (),
+) -> ZoneContext:
     """The sound parts of an authority file, if there is one."""
     if document is None:
         return ZoneContext(None, None, None, None, contract_paths)
@@ -40,6 +51,8 @@ def zone_context(document: Document | None, contract_paths: AbstractSet[str]) ->
         networks=target_networks(fields),
         contract_paths=contract_paths,
         cutover_ttl_max=fields.number("policy", "cutover_ttl_max") or _default_cutover_ttl(fields),
+        folder=folder,
+        other_zones=other_zones,
     )
 
 

@@ -2,9 +2,10 @@
 
 import difflib
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from functools import cache
 from pathlib import PurePosixPath
 
 from hyops_gitops.core.dataclass import dataclass
@@ -20,7 +21,8 @@ FILE_PROBLEM = Rule(
 )
 TREE_STRAY_FILE = Rule(
     "tree-stray-file",
-    "Under endpoints/ there are only <environment>/<service>.yaml, README.md and dot files; under authority/ only "
+    "Under endpoints/ there are only <environment>/<service>.yaml of the first zone, "
+    "<zone>/<environment>/<service>.yaml of each further one, README.md and dot files; under authority/ only "
     "<zone>.yaml, allowed_signers, README.md and dot files.",
     "A contract renamed to postgres.yml would otherwise silently mean a deleted record.",
     "Rename or move the file as the hint says, or delete it.",
@@ -35,10 +37,11 @@ TREE_NO_AUTHORITY = Rule(
 )
 TREE_TWO_AUTHORITIES = Rule(
     "tree-two-authorities",
-    "The repository has one authority file.",
-    "One repository serves one zone; several zones are not implemented, and a contract must not be applied to two.",
-    "Delete one of the files, or make a repository for the other zone.",
-    "authority/hyops.internal.yaml and authority/lab.internal.yaml",
+    "The contracts of every zone but one lie in a folder of their own, endpoints/<zone>/.",
+    "A contract in endpoints/<environment>/ is of the one zone without such a folder; it must not be applied to two.",
+    "Put the contracts of the further zone below endpoints/<zone>/, or at least a README.md; or delete its authority "
+    "file.",
+    "authority/hyops.internal.yaml and authority/lab.internal.yaml, without endpoints/lab.internal/",
 )
 MIXED_CHANGE = Rule(
     "mixed-change",
@@ -63,17 +66,36 @@ class Layout:
     authorities: tuple[str, ...]
     signers: bool
     stray: tuple[str, ...]
+    folder: str = ""  # `<zone>/`, where the zone has a folder of its own below endpoints/
 
 
-# Of a listing the records of contracts, by what `lay_out` says of a path.
-_CONTRACTS = re.compile(rb"(?:[^\t]*+\tendpoints/[^/.\0][^/\0]*+/[^/.\0][^/\0]*+(?<=\.yaml)\0)*+")
+@cache
+def _contracts_in(folder: str) -> re.Pattern[bytes]:
+    """The records of contracts, by what `lay_out` says of a path."""
+    name = re.escape(folder.encode("utf-8", "surrogateescape"))
+    return re.compile(rb"(?:[^\t]*+\tendpoints/%b[^/.\0][^/\0]*+/[^/.\0][^/\0]*+(?<=\.yaml)\0)*+" % name)
 
 
-def lay_out(paths: Collection[str]) -> Layout:
-    """Sort the paths of a tree by what they are."""
+def lay_out(paths: Collection[str], folder: str | None = None) -> Layout:
+    """Sort the paths of one zone's tree by kind.
+
+    Args:
+        paths: All of them.
+        folder: `<zone>/`, or "" for a zone in endpoints/ itself; None: as the paths of the only zone say.
+    """
+    layout = _laid_out(paths, folder or "")
+    if folder is None and len(layout.authorities) == 1:
+        own = f"{layout.authorities[0].removeprefix('authority/').removesuffix('.yaml')}/"
+        if any(path.startswith(f"endpoints/{own}") for path in layout.stray):
+            return _laid_out(paths, own)
+    return layout
+
+
+def _laid_out(paths: Collection[str], folder: str) -> Layout:
     if isinstance(paths, PathList):
-        listed, others = paths.parted(_CONTRACTS)
-        return replace(lay_out([path for path, _ in others]), contracts=listed)
+        listed, others = paths.parted(_contracts_in(folder))
+        return replace(_laid_out([path for path, _ in others], folder), contracts=listed)
+    begin = ["endpoints", *filter(None, [folder.rstrip("/")])]
     contracts: list[str] = []
     authorities: list[str] = []
     stray: list[str] = []
@@ -81,7 +103,7 @@ def lay_out(paths: Collection[str]) -> Layout:
         match path.split("/"):
             case parts if any(part.startswith(".") for part in parts) or parts[-1] == "README.md":
                 continue
-            case ["endpoints", _, file] if file.endswith(".yaml"):
+            case [*start, _, file] if start == begin and file.endswith(".yaml"):
                 contracts.append(path)
             case ["authority", "allowed_signers"]:
                 continue
@@ -89,22 +111,84 @@ def lay_out(paths: Collection[str]) -> Layout:
                 authorities.append(path)
             case _:
                 stray.append(path)
-    return Layout(dict.fromkeys(contracts).keys(), tuple(authorities), SIGNERS_PATH in paths, tuple(stray))
+    return Layout(dict.fromkeys(contracts).keys(), tuple(authorities), SIGNERS_PATH in paths, tuple(stray), folder)
+
+
+@dataclass(frozen=True, slots=True)
+class Division:
+    """The zones of a tree, and whose each path is."""
+
+    zones: tuple[str, ...]  # those with an authority file, sorted
+    folders: frozenset[str]  # the zones whose contracts lie in a folder of their own
+
+    @classmethod
+    def of(cls, below: Callable[[str], Collection[str]]) -> "Division":
+        """The division of a tree, by the paths below its folders."""
+        zones = tuple(map(zone_of_authority, lay_out(below("authority")).authorities))
+        several = len(zones) > 1
+        return cls(zones, frozenset(zone for zone in zones if several and below(f"endpoints/{zone}")))
+
+    @property
+    def several(self) -> bool:
+        """Whether there is more than one zone."""
+        return len(self.zones) > 1
+
+    def has_folder(self, zone: str) -> bool:
+        """Whether a zone has a folder, or is not there yet."""
+        return zone in self.folders or zone not in self.zones
+
+    def owns(self, zone: str, path: str) -> bool:
+        """Whether a path belongs to a zone."""
+        if path == SIGNERS_PATH or zone not in self.zones:
+            return path == SIGNERS_PATH
+        owner = self._owner(path)
+        if owner is not None:
+            return owner == zone
+        if self.has_folder(zone):  # what belongs to none is shown to each, unless it needs no owner
+            return len(self.folders) == len(self.zones) and not _is_free(path)
+        return True
+
+    def _owner(self, path: str) -> str | None:
+        """The zone that has its own place for a path, if any."""
+        if path.startswith("authority/") and path.endswith(".yaml"):
+            zone = zone_of_authority(path)
+            return zone if zone in self.folders else None
+        parts = path.split("/", 2)
+        inner = len(parts) > 2 and parts[0] == "endpoints"  # noqa: PLR2004 - endpoints, a folder, and what is in it
+        return parts[1] if inner and parts[1] in self.folders else None
+
+
+def authority_path(zone: str) -> str:
+    """The path of a zone's authority file."""
+    return f"authority/{zone}.yaml"
+
+
+def zone_of_authority(path: str) -> str:
+    """The zone that an authority file is named after."""
+    return path.removeprefix("authority/").removesuffix(".yaml")
+
+
+def _is_free(path: str) -> bool:
+    parts = path.split("/")
+    return parts[-1] == "README.md" or any(part.startswith(".") for part in parts)
 
 
 def check_layout(layout: Layout) -> Iterator[Finding]:
     """Stray files, and a number of authority files other than one."""
     for path in layout.stray:
         root = path.split("/", 1)[0]
-        allowed = "<environment>/<service>.yaml" if root == "endpoints" else "<zone>.yaml and allowed_signers"
+        contracts = f"{layout.folder}<environment>/<service>.yaml"
+        allowed = contracts if root == "endpoints" else "<zone>.yaml and allowed_signers"
         message = f"only {allowed}, README.md and dot files may be under {root}/"
-        yield finding(TREE_STRAY_FILE, path, START, message, _stray_hint(path))
+        yield finding(TREE_STRAY_FILE, path, START, message, _stray_hint(path, layout.folder))
     if not layout.authorities:
         hint = "add authority/<zone>.yaml"
         yield finding(TREE_NO_AUTHORITY, "authority", START, "there is no authority file", hint)
     for path in layout.authorities[1:]:
-        message = f"a second authority file beside {layout.authorities[0]}; several zones are not implemented"
-        yield finding(TREE_TWO_AUTHORITIES, path, START, message, "keep one zone per repository")
+        folder = f"endpoints/{PurePosixPath(path).stem}/"
+        message = f"neither this zone nor that of {layout.authorities[0]} has a folder of its own below endpoints/"
+        hint = f"put its contracts, or a README.md, below {folder}: hyops-gitops init --add-zone does"
+        yield finding(TREE_TWO_AUTHORITIES, path, START, message, hint)
 
 
 def mixed(paths: Iterable[str]) -> tuple[str, str] | None:
@@ -126,7 +210,7 @@ def check_mixed(changed: Collection[str], since: str) -> Iterator[Finding]:
         yield finding(MIXED_CHANGE, authority, START, message, hint)
 
 
-def _stray_hint(path: str) -> str:
+def _stray_hint(path: str, folder: str) -> str:
     parts = PurePosixPath(path)
     if parts.suffix.lower() in (".yml", ".yaml", ".json") and parts.suffix != ".yaml":
         return f"rename it to {parts.with_suffix('.yaml')}"
@@ -134,8 +218,9 @@ def _stray_hint(path: str) -> str:
         if difflib.get_close_matches(parts.name, ["allowed_signers"]):
             return f"rename it to {SIGNERS_PATH}"
         return "move it out of authority/"
-    if len(parts.parts) == 2 and parts.suffix == ".yaml":  # noqa: PLR2004 - endpoints/<file>
-        return f"move it to endpoints/<environment>/{parts.name}"
-    if len(parts.parts) > 3 and parts.suffix == ".yaml":  # noqa: PLR2004 - deeper than endpoints/<environment>/<file>
-        return f"move it to endpoints/{parts.parts[1]}/{parts.name}"
+    inner = parts.parts[2 if folder and f"{parts.parts[1]}/" == folder else 1 :]  # below the zone's own folder
+    if len(inner) == 1 and parts.suffix == ".yaml":
+        return f"move it to endpoints/{folder}<environment>/{parts.name}"
+    if inner and parts.suffix == ".yaml":
+        return f"move it to endpoints/{folder}{inner[0]}/{parts.name}"
     return "move it out of endpoints/, or delete it"

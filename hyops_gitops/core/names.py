@@ -4,7 +4,7 @@ Implements the naming rule of the cutover contract (section 4) on top of RFC 112
 """
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import UsageError
@@ -95,6 +95,11 @@ def is_in_zone(name: str, zone: str) -> bool:
     return name == zone or is_below(name, zone)
 
 
+def zone_of_name(name: str, zones: Iterable[str]) -> str | None:
+    """The longest of these zones that a name is in, if any."""
+    return max((zone for zone in zones if is_in_zone(name, zone)), key=len, default=None)
+
+
 def ancestors(name: str, zone: str) -> Iterator[str]:
     """The names between `name` and the apex, nearest first, then the apex."""
     while name != zone and is_below(name, zone):
@@ -114,6 +119,7 @@ class EndpointName:
     service: str
     environment: str
     zone: str
+    folder: str = ""  # `<zone>/`, where the contracts of the zone lie in a folder of their own
 
     def __str__(self) -> str:
         return f"{self.service}.{self.environment}.{self.zone}"
@@ -121,7 +127,7 @@ class EndpointName:
     @property
     def contract_path(self) -> str:
         """The one path a contract of this name may have."""
-        return f"endpoints/{self.environment}/{self.service}.yaml"
+        return f"endpoints/{self.folder}{self.environment}/{self.service}.yaml"
 
 
 def endpoint_name_of_path(path: str, zone: str) -> EndpointName | None:
@@ -129,5 +135,7 @@ def endpoint_name_of_path(path: str, zone: str) -> EndpointName | None:
     match path.split("/"):
         case ["endpoints", environment, file] if file.endswith(".yaml"):
             return EndpointName(file.removesuffix(".yaml"), environment, zone)
+        case ["endpoints", folder, environment, file] if folder == zone and file.endswith(".yaml"):
+            return EndpointName(file.removesuffix(".yaml"), environment, zone, f"{zone}/")
         case _:
             return None

@@ -137,6 +137,10 @@ class Outside(ABC):
     def mark(self) -> VerifiedMark | None:
         """The verified end of this clone's log; None: not remembered."""
 
+    @abstractmethod
+    def mark_of(self, zone: str) -> VerifiedMark | None:
+        """As `mark`, of one of several zones."""
+
     @property
     @abstractmethod
     def segment_folder(self) -> SegmentFolder: ...

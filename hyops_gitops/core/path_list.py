@@ -29,11 +29,11 @@ class PathList(AbstractSet[str]):
         return (path for path, _ in self.records())
 
     def __len__(self) -> int:
-        return self.listing.count(b"\0") if self._is_plain else len(self._heads)
+        return self.listing.count(b"\0") if self.is_plain else len(self._heads)
 
     def head(self, path: str) -> str | None:
         """What its record says of a path; None: it is not there."""
-        if not self._is_plain:
+        if not self.is_plain:
             return self._heads.get(path)
         name = path.encode("utf-8", "surrogateescape")
         start, tab, end = _record(self.listing, self._start(name))
@@ -41,12 +41,12 @@ class PathList(AbstractSet[str]):
 
     def records(self) -> Iterator[tuple[str, str]]:
         """Every path with the head of its record, sorted."""
-        return self._records_from(0) if self._is_plain else iter(self._heads.items())
+        return self._records_from(0) if self.is_plain else iter(self._heads.items())
 
     def below(self, folder: str) -> list[str]:
         """The paths below a folder, sorted."""
         prefix = f"{folder}/"
-        if not self._is_plain:
+        if not self.is_plain:
             return [path for path in self._heads if path.startswith(prefix)]
         found = []
         for path, _ in self._records_from(self._start(prefix.encode())):
@@ -54,6 +54,28 @@ class PathList(AbstractSet[str]):
                 break
             found.append(path)
         return found
+
+    def only(self, names: Iterable[str]) -> "PathList":
+        """The records of these paths and folders, in this order.
+
+        A folder ends in "/"; the listing is a plain one.
+        """
+        return PathList(b"".join(self.listing[start:end] for start, end in map(self._span, names)))
+
+    def without(self, names: Iterable[str]) -> "PathList":
+        """The records of all but these paths and folders."""
+        pieces, at = [], 0
+        for start, end in sorted(map(self._span, names)):
+            pieces.append(self.listing[at:start])
+            at = end
+        return PathList(b"".join((*pieces, self.listing[at:])))
+
+    def _span(self, name: str) -> tuple[int, int]:
+        """Where the record of a path is, or a folder's records."""
+        if name.endswith("/"):
+            return self._start(name.encode()), self._start(name[:-1].encode() + b"0")  # the character after "/"
+        start = self._start(name.encode())
+        return start, _record(self.listing, start)[2] + 1 if name in self else start
 
     def parted(self, usual: re.Pattern[bytes]) -> tuple["PathList", list[tuple[str, str]]]:
         """The records that match, and all others.
@@ -90,7 +112,7 @@ class PathList(AbstractSet[str]):
             start = end + 1
 
     @cached_property
-    def _is_plain(self) -> bool:
+    def is_plain(self) -> bool:
         """Whether each path is shown as it is."""
         return self.listing.isascii() and b"\\" not in self.listing
 

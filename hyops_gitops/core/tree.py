@@ -8,7 +8,7 @@ from functools import cached_property
 
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.exchange import SourceFile
-from hyops_gitops.core.layout import Layout, lay_out
+from hyops_gitops.core.layout import Division, Layout, lay_out
 
 # What lets a name stand in a file otherwise than byte by byte: an escape of YAML (`\x70`, `\` at the end of a line),
 # and KELVIN SIGN, the one character beyond ASCII that is an ASCII letter in lower case. Anchors, aliases, tags and
@@ -22,6 +22,19 @@ class SourceTree(ABC):
     Every answer follows from `files`; a tree that knows it otherwise does not read contents for it. What was read once
     may be remembered.
     """
+
+    @property
+    def folder(self) -> str | None:
+        """The folder of the zone in `endpoints/`, ended by "/", or "".
+
+        None: not known to be of one zone.
+        """
+        return None
+
+    @property
+    def other_zones(self) -> tuple[str, ...]:
+        """The zones of the repository beside that of this tree."""
+        return ()
 
     @abstractmethod
     def files(self) -> Sequence[SourceFile]:
@@ -63,6 +76,15 @@ class SourceTree(ABC):
         """The digest of the tree's manifest."""
         return manifest_sha256(contents_of(self.files()))
 
+    def manifest_of_zone(self, zone: str, part: "SourceTree") -> str:  # noqa: ARG002 - for those that remember
+        """The digest of the manifest of a zone's part of this tree."""
+        return manifest_sha256(contents_of(part.files()))
+
+    @cached_property
+    def division(self) -> Division:
+        """The zones of the tree, and whose each path is."""
+        return Division.of(self.below)
+
     def mentioning(self, texts: Collection[str]) -> frozenset[str]:
         """The readable files that hold one of these texts.
 
@@ -89,7 +111,7 @@ class Contents(Mapping[str, bytes]):
     @cached_property
     def layout(self) -> Layout:
         """What its paths are."""
-        return lay_out(self.paths)
+        return lay_out(self.paths, self.tree.folder)
 
     def sources(self, paths: Collection[str]) -> Mapping[str, SourceFile]:
         """These files, without missing ones."""

@@ -5,8 +5,9 @@ Invariants, which every command relies on:
 - Lazy. Nothing is opened, read, fetched or asked before it is needed, and only as far as it is needed.
 - Once. A revision is resolved once, its tree validated once, its log in this clone verified once. What was read stays
   as it was; what others may have written since is asked of a zone's `store`, which keeps nothing.
-- Zones. A revision holds zones by name; nothing outside this module counts them. `zone()` without a name is the only
-  one, and an error where there are several.
+- Zones. A revision holds zones by name. `of_zone` is the workspace of one of several: its trees, history and caches are
+  that zone's, so that a command on one zone need not know of others. `zone()` without a name is the only one, and an
+  error where there are several.
 - Short. What was found valid by the same rules when it was applied last is not read again (`ManagedZone.validated`);
   where anything speaks against that, everything is.
 - Reading alone. The workspace writes nothing by itself; what it opens for writing is called a writer, a restorer, a
@@ -17,7 +18,7 @@ Invariants, which every command relies on:
 import copy
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Self
+from typing import Self, cast
 
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.canonical import sha256_hex
@@ -29,6 +30,7 @@ from hyops_gitops.core.outside import Outside
 from hyops_gitops.core.ports import EvidenceSnapshot, EvidenceStore, Signer
 from hyops_gitops.core.text import first_few
 from hyops_gitops.core.tree import Contents, SourceTree
+from hyops_gitops.core.zone_tree import ZoneHistory, zone_tree
 from hyops_gitops.log.branch import SIGNERS_PATH, Signers, read_evidence, read_signers, recorded_branch, require_log
 from hyops_gitops.log.entries import Intent, Unchanged
 from hyops_gitops.log.log import Log
@@ -47,15 +49,25 @@ class Workspace(Outside):
         self.on_event = on_event
         self.authority_override = authority_override  # stands in for the authority file of its zone
         self.full = False  # whether to read everything whatever is known
+        self.zone_name: str | None = None  # the zone that it is restricted to
         self._revisions: dict[str, Revision] = {}
+        self._of_zones: dict[str, Workspace] = {}
 
     def replaced(self, **parts: object) -> Self:
         """The same workspace with other parts, by name, and nothing read yet."""
         if unknown := parts.keys() - set(dir(self)):
             raise AttributeError(f"a workspace has no {', '.join(sorted(unknown))}")
         other = copy.copy(self)
-        vars(other).update({"_revisions": {}, **parts})
+        vars(other).update({"_revisions": {}, "_of_zones": {}, **parts})
         return other
+
+    def of_zone(self, zone: str) -> Self:
+        """The same workspace for one zone of several."""
+        if zone not in self._of_zones:
+            history, work_tree = ZoneHistory(self.history, zone), zone_tree(self.work_tree, zone)
+            own = self.replaced(history=history, work_tree=work_tree, mark=self.mark_of(zone), zone_name=zone)
+            self._of_zones[zone] = own
+        return cast(Self, self._of_zones[zone])
 
     def at(self, revision: str = "HEAD") -> "Revision":
         """A commit.
@@ -122,8 +134,18 @@ class Revision:
     @cached_property
     def zones(self) -> Mapping[str, "ManagedZone"]:
         """The zones whose authority file is valid, by name."""
+        if self.tree.division.several and self.workspace.zone_name is None:
+            parts = [self.of_zone(name) for name in self.tree.division.zones]
+            return {name: zone for part in parts for name, zone in part.zones.items()}
         authority = self._without_contracts.authority
         return {authority.zone: ManagedZone(self, authority)} if authority is not None else {}
+
+    def of_zone(self, name: str) -> "Revision":
+        """One zone's part of it."""
+        workspace = self.workspace.of_zone(name)
+        if self._commit is None:
+            return Revision(workspace, zone_tree(self.tree, name))
+        return workspace.at(self._commit)
 
     def zone(self, name: str | None = None) -> "ManagedZone":
         """One zone; the only one, where no name is given.
@@ -136,8 +158,9 @@ class Revision:
             raise FindingsError(self.validation.findings)
         found = [zone for each, zone in self.zones.items() if name in (None, each)]
         if len(found) != 1:
-            asked = "which zone?" if name is None else f"there is no zone {name}"
-            raise UsageError(asked, code="unknown-zone", hint=f"name one of: {', '.join(sorted(self.zones))}")
+            asked = "this repository has several zones" if name is None else f"there is no zone {name}"
+            hint = f"give one of them: --zone {' | '.join(sorted(self.zones))}"
+            raise UsageError(asked, code="unknown-zone", hint=hint)
         return found[0]
 
 

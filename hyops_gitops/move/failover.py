@@ -196,8 +196,9 @@ def unknown_site(site: str, known: Iterable[str]) -> UsageError:
 
 def invalid_contracts(validation: Validation, environment: str | None) -> Iterable[SkippedEndpoint]:
     """Invalid contracts: whether they have to move is unknown."""
+    folder = validation.files.layout.folder
     for path in sorted(validation.invalid_paths):
-        if path.startswith(f"endpoints/{environment}/" if environment else "endpoints/"):
+        if path.startswith(f"endpoints/{folder}{environment}/" if environment else "endpoints/"):
             yield SkippedEndpoint(path, "has findings: `hyops-gitops validate` shows them")
 
 

@@ -78,7 +78,7 @@ def publish(request: PublishRequest, workspace: Workspace, now: datetime) -> Pub
         return PublishResult("nothing", notes=(note,))
     validation = validated(workspace)
     zone = validation.authority.zone if validation.authority else ""
-    name = _endpoint_name(publication.name, zone)
+    name = _endpoint_name(publication.name, zone, validation.files.layout.folder)
     path = name.contract_path
     contract = validation.contract(path)
     if contract is None and path in validation.files:
@@ -115,14 +115,14 @@ def _check_status(request: PublishRequest) -> None:
         )
 
 
-def _endpoint_name(name: str, zone: str) -> EndpointName:
+def _endpoint_name(name: str, zone: str, folder: str) -> EndpointName:
     service, _, environment = name.removesuffix(f".{zone}").partition(".")
     if not is_below(name, zone) or not environment or "." in environment:
         raise InvalidData(
             f"endpoint_dns_name: expected <service>.<env>.{zone}, got {name}",
             code="bad-outputs",
         )
-    return EndpointName(service, environment, zone)
+    return EndpointName(service, environment, zone, folder)
 
 
 def _new(request: PublishRequest) -> tuple[Edit, ...]:

@@ -180,7 +180,7 @@ def _draft(
     """One draft, and the change that writes it, if any."""
     zone = validation.authority.zone if validation.authority else ""
     try:
-        endpoint = _endpoint(name, zone)
+        endpoint = _endpoint(name, zone, validation.files.layout.folder)
         wanted = _wanted(endpoint, found, tagged)
     except _NoDraft as problem:
         return _refused(name, "", [str(problem)]), None
@@ -202,14 +202,14 @@ def _draft(
     return Suggestion(name, path, "updated", keys, change.after.decode()), change
 
 
-def _endpoint(name: str, zone: str) -> EndpointName:
+def _endpoint(name: str, zone: str, folder: str) -> EndpointName:
     """The endpoint of a name; only sound labels become a path."""
     labels = name.removesuffix(f".{zone}").split(".")
     if problem := name_problem(name):
         raise _NoDraft(problem)
     if len(labels) != 2:  # noqa: PLR2004 - service and environment
         raise _NoDraft(f"expected <service>.<env>.{zone}")
-    return EndpointName(labels[0], labels[1], zone)
+    return EndpointName(labels[0], labels[1], zone, folder)
 
 
 def _wanted(name: EndpointName, found: Sequence[IpamAddress], tagged: Inventory) -> _Wanted:

@@ -12,7 +12,7 @@ from hyops_gitops.core.document import Document, Fields, KeyPath, finding_at
 from hyops_gitops.core.findings import Finding, Rule, Severity
 from hyops_gitops.core.guards import GUARDS, overridable_guards
 from hyops_gitops.core.markers import PROTOCOL
-from hyops_gitops.core.names import SHARED, is_below, label_problem, name_problem
+from hyops_gitops.core.names import SHARED, is_below, label_problem, name_problem, zone_of_name
 from hyops_gitops.core.text import suggestion
 from hyops_gitops.validate.netbox_policy import check_netbox
 
@@ -230,12 +230,13 @@ _BRANCH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(?:/[A-Za-z0-9_][A-Za-z0-9._-]
 _OUTSIDE = "let the authority live outside of it (cutover contract, section 2.1)"
 
 
-def check_authority(document: Document, *, in_tree: bool) -> Iterator[Finding]:
+def check_authority(document: Document, *, in_tree: bool, other_zones: tuple[str, ...] = ()) -> Iterator[Finding]:
     """Every rule about one authority file.
 
     Args:
         document: The file, its malformed values marked.
         in_tree: Whether it is the repository's own file, whose name must say the zone.
+        other_zones: The other zones of the repository.
     """
     fields = Fields(document)
     yield from _check_zone(fields, in_tree)
@@ -244,7 +245,7 @@ def check_authority(document: Document, *, in_tree: bool) -> Iterator[Finding]:
     yield from check_servers(fields)
     yield from _check_policy(fields)
     yield from check_netbox(fields)
-    yield from _check_assertions(fields)
+    yield from _check_assertions(fields, other_zones)
     yield from _check_convergence(fields)
     yield from _check_lease(fields)
     yield from _check_branch(fields)
@@ -318,7 +319,7 @@ def _check_policy(fields: Fields) -> Iterator[Finding]:
             yield finding_at(AUTHORITY_OVERRIDABLE, document, at, f"guard {guard!r} {what}", hint)
 
 
-def _check_assertions(fields: Fields) -> Iterator[Finding]:
+def _check_assertions(fields: Fields, other_zones: tuple[str, ...]) -> Iterator[Finding]:
     zone, environments = fields.text("zone"), [name for _, name in fields.texts("environments")]
     at = ("policy", "assertions", "max_environment_cutovers")
     for name in fields.mapping(*at):
@@ -331,6 +332,11 @@ def _check_assertions(fields: Fields) -> Iterator[Finding]:
     for index in range(fields.length(*groups)):
         for place, name in fields.texts(*groups, index):
             if zone is None or name_problem(zone):
+                continue
+            if (owner := zone_of_name(name, (zone, *other_zones))) not in (zone, None):
+                message = f"{name} is in the zone {owner}: names of two zones cannot move in one update"
+                hint = "keep what moves together in one zone; an alias in the other may point there"
+                yield finding_at(AUTHORITY_ASSERTION, fields.document, (*groups, index, place), message, hint)
                 continue
             service, _, environment = name.removesuffix(f".{zone}").partition(".")
             if name_problem(name) or not is_below(name, zone) or environment not in (*environments, SHARED):

@@ -63,7 +63,7 @@ def find_concerned(scope: Scope, tree: SourceTree, context: ZoneContext, read: D
         found |= todo
         following = set[str]()
         for path in todo:
-            targets = {target for _, target in dns_targets(drafts[path], zone)} if path in drafts else set()
+            targets = {target for _, target in dns_targets(drafts[path], context)} if path in drafts else set()
             named = {target: paths_of_name(target, context) for target in targets}
             following.update(*named.values(), *_paths_of_aliases(drafts.get(path), context))
             wanted |= {target for target, paths in named.items() if not paths}
@@ -74,17 +74,17 @@ def find_concerned(scope: Scope, tree: SourceTree, context: ZoneContext, read: D
         asked |= searched
         hits = tree.mentioning(searched) & there if searched else frozenset[str]()
         drafts |= read(tree, (hits | following) - drafts.keys())
-        claiming = {path for path in hits & drafts.keys() if _concerns(drafts[path], asked, pointed_at, zone)}
+        claiming = {path for path in hits & drafts.keys() if _concerns(drafts[path], asked, pointed_at, context)}
         todo = (following | claiming) - found
         if not todo:
             return Concerns(frozenset(found), tuple(drafts[path] for path in sorted(drafts)))
 
 
-def _concerns(draft: ContractDraft, names: Collection[str], pointed_at: Collection[str], zone: str) -> bool:
+def _concerns(draft: ContractDraft, names: Collection[str], pointed_at: Collection[str], context: ZoneContext) -> bool:
     """Whether a contract has, or points at, one of these names."""
     if any(name in names for name in _declared(draft)):
         return True
-    return any(target in pointed_at for _, target in dns_targets(draft, zone))
+    return any(target in pointed_at for _, target in dns_targets(draft, context))
 
 
 def _names(paths: Iterable[str], drafts: Mapping[str, ContractDraft], zone: str) -> frozenset[str]:

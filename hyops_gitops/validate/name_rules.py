@@ -28,9 +28,9 @@ NAME_SYNTAX = Rule(
 )
 NAME_OUTSIDE_ZONE = Rule(
     "name-outside-zone",
-    "endpoint_dns_name lies in the zone of the authority file.",
-    "Only this zone is ours to write; public DNS is not.",
-    "Use a name under the zone.",
+    "endpoint_dns_name lies in the zone of the authority file, and in no zone of the repository that is below it.",
+    "Only this zone is ours to write; public DNS is not, and what a child zone answers for, its parent cannot.",
+    "Use a name under the zone; a name that two zones of the repository end in belongs to the longer one.",
     "endpoint_dns_name: postgres.prod.example.com",
 )
 NAME_LABELS = Rule(
@@ -49,7 +49,8 @@ NAME_ENVIRONMENT = Rule(
 )
 NAME_PATH = Rule(
     "name-path",
-    "A contract for <service>.<env>.<zone> stands in endpoints/<env>/<service>.yaml.",
+    "A contract for <service>.<env>.<zone> stands in endpoints/<env>/<service>.yaml, of a further zone in "
+    "endpoints/<zone>/<env>/<service>.yaml.",
     "Who reviews a path must be able to rely on which name it changes, and one name must have one file.",
     "Move the file, or correct endpoint_dns_name.",
     "endpoints/dev/postgres.yaml with endpoint_dns_name: postgres.prod.hyops.internal",
@@ -117,6 +118,8 @@ def naming_problem(name: str, context: ZoneContext) -> str | None:
         return f"{name!r}: {problem}"
     if context.zone is None:
         return None
+    if (owner := context.zone_of(name)) not in (context.zone, None):
+        return f"{name} is in the zone {owner}, not in {context.zone}"
     parsed = _parsed(name, context)
     if parsed is None:
         return f"{name} is not of the form <service>.<env>.{context.zone}"
@@ -126,6 +129,11 @@ def naming_problem(name: str, context: ZoneContext) -> str | None:
 
 
 def _check_in_zone(draft: ContractDraft, name: str, zone: str, context: ZoneContext) -> Iterator[Finding]:
+    if (owner := context.zone_of(name)) not in (zone, None):
+        message = f"{name} is in the zone {owner}, not in {zone}"
+        hint = f"write its contract below endpoints/ where those of {owner} are, or give it a name outside {owner}"
+        yield finding_at(NAME_OUTSIDE_ZONE, draft.document, _AT, message, hint)
+        return
     if not is_in_zone(name, zone):
         message = f"{name} is outside the zone {zone}"
         yield finding_at(NAME_OUTSIDE_ZONE, draft.document, _AT, message, _outside_hint(draft, name, zone, context))
@@ -178,7 +186,9 @@ def _parsed(name: str, context: ZoneContext) -> EndpointName | None:
     if context.zone is None or name_problem(name) or not is_below(name, context.zone):
         return None
     service, _, environment = name.removesuffix(f".{context.zone}").partition(".")
-    return EndpointName(service, environment, context.zone) if environment and "." not in environment else None
+    if not environment or "." in environment:
+        return None
+    return EndpointName(service, environment, context.zone, context.folder)
 
 
 def _outside_hint(draft: ContractDraft, name: str, zone: str, context: ZoneContext) -> str:
@@ -249,7 +259,7 @@ def paths_of_name(name: str, context: ZoneContext) -> tuple[str, ...]:
         return ()
     labels = name.removesuffix(f".{context.zone}").split(".")
     parts = ((".".join(labels[:cut]), ".".join(labels[cut:])) for cut in range(1, len(labels)))
-    paths = (EndpointName(*part, context.zone).contract_path for part in parts)
+    paths = (EndpointName(*part, context.zone, context.folder).contract_path for part in parts)
     return tuple(sorted(path for path in paths if path in context.contract_paths))
 
 

@@ -8,7 +8,7 @@ from hyops_gitops.core.contract import TargetType
 from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.document import KeyPath, finding_at
 from hyops_gitops.core.findings import Finding, Rule
-from hyops_gitops.core.names import EndpointName, canonical_name, endpoint_name_of_path, is_in_zone
+from hyops_gitops.core.names import EndpointName, canonical_name, endpoint_name_of_path
 from hyops_gitops.core.text import did_you_mean
 from hyops_gitops.validate.building import ContractDraft
 from hyops_gitops.validate.name_rules import alias_names, paths_of_name
@@ -52,7 +52,7 @@ def check_references(drafts: Sequence[ContractDraft], context: ZoneContext, dele
     """Check for dangling targets, deleted targets and loops in a known zone."""
     if context.zone is None:
         return
-    pointing = _pointing(drafts, context.zone)
+    pointing = _pointing(drafts, context)
     if not pointing:
         return
     names = _KnownNames.of(drafts, context)
@@ -99,20 +99,21 @@ class _KnownNames:
 def references(drafts: Sequence[ContractDraft], context: ZoneContext) -> Mapping[str, frozenset[str]]:
     """Contract -> the contracts it points at, missing ones included."""
     zone = context.zone
-    pointing = _pointing(drafts, zone) if zone is not None else ()
+    pointing = _pointing(drafts, context)
     if zone is None or not pointing:
         return {}
     names = _KnownNames.of(drafts, context)
     return {
-        draft.path: frozenset(names.contract(target) or _expected_path(target, zone) for _, target in targets)
+        draft.path: frozenset(names.contract(target) or _expected_path(target, context) for _, target in targets)
         for draft, targets in pointing
     }
 
 
-def _expected_path(name: str, zone: str) -> str:
+def _expected_path(name: str, context: ZoneContext) -> str:
     """The path of a contract of this name, unused for odd names."""
+    zone = context.zone or ""
     service, _, environment = name.removesuffix(f".{zone}").partition(".")
-    return EndpointName(service, environment, zone).contract_path
+    return EndpointName(service, environment, zone, context.folder).contract_path
 
 
 def _similar_name(name: str, context: ZoneContext) -> str | None:
@@ -121,7 +122,7 @@ def _similar_name(name: str, context: ZoneContext) -> str | None:
     Few are compared: comparing all with all takes minutes.
     """
     service, _, environment = name.removesuffix(f".{context.zone}").partition(".")
-    start, end = f"endpoints/{environment}/{service[:1]}", ".yaml"
+    start, end = f"endpoints/{context.folder}{environment}/{service[:1]}", ".yaml"
     near = (
         path[len(start) - 1 : -len(end)]
         for path in sorted(context.contract_paths)
@@ -136,19 +137,24 @@ def _names_of_paths(paths: frozenset[str], zone: str) -> dict[str, str]:
     return {str(name): path for name, path in named if name is not None}
 
 
-def _pointing(drafts: Sequence[ContractDraft], zone: str) -> Sequence[tuple[ContractDraft, list[tuple[KeyPath, str]]]]:
+def _pointing(
+    drafts: Sequence[ContractDraft], context: ZoneContext
+) -> Sequence[tuple[ContractDraft, list[tuple[KeyPath, str]]]]:
     """The contracts that point at names in the zone, with these."""
-    pairs = ((draft, list(dns_targets(draft, zone))) for draft in drafts)
+    pairs = ((draft, list(dns_targets(draft, context))) for draft in drafts)
     return [(draft, targets) for draft, targets in pairs if targets]
 
 
-def dns_targets(draft: ContractDraft, zone: str) -> Iterator[tuple[KeyPath, str]]:
+def dns_targets(draft: ContractDraft, context: ZoneContext) -> Iterator[tuple[KeyPath, str]]:
     """The names in the zone that this contract's targets lead to."""
+    return ((at, name) for at, name in dns_names(draft) if context.zone and context.zone_of(name) == context.zone)
+
+
+def dns_names(draft: ContractDraft) -> Iterator[tuple[KeyPath, str]]:
+    """The names that this contract's targets lead to, in any zone."""
     for target in draft.targets():
         if target.type is TargetType.DNS and not target.listed:
-            for at, value in target.values:
-                if is_in_zone(name := canonical_name(value), zone):
-                    yield at, name
+            yield from ((at, canonical_name(value)) for at, value in target.values)
 
 
 def _check_loops(drafts: Sequence[ContractDraft], names: _KnownNames) -> Iterator[Finding]:

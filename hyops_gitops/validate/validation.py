@@ -18,7 +18,7 @@ from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.document import Document, DocumentReader, Fields, SchemaChecker
 from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.findings import Finding, Rule, Severity, finding
-from hyops_gitops.core.layout import FILE_PROBLEM, SIGNERS_PATH, START, check_layout, check_mixed, lay_out
+from hyops_gitops.core.layout import FILE_PROBLEM, SIGNERS_PATH, START, Layout, check_layout, check_mixed, lay_out
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.names import endpoint_name_of_path
 from hyops_gitops.core.signers import check_append_only, parse_allowed_signers
@@ -192,7 +192,7 @@ def validate_tree(  # noqa: PLR0913 - named, each with a default
     used = own if authority_override is None else replacement
     foreign = tuple(check_override(replacement, own)) if replacement is not None and own is not None else ()
     # Contracts are never measured by the authority file of another zone: that is one mistake, not one a contract.
-    context = zone_context(own if foreign else used, layout.contracts)
+    context = zone_context(own if foreign else used, layout.contracts, layout.folder, tree.other_zones)
     concerned = find_concerned(scope, tree, context, forms.drafts_of) if scope is not None else None
     everything = partial(
         validate_tree,
@@ -211,14 +211,14 @@ def validate_tree(  # noqa: PLR0913 - named, each with a default
 
     findings = [
         *check_layout(layout),
-        *(() if own is None else check_authority(own, in_tree=True)),
-        *(() if replacement is None else check_authority(replacement, in_tree=False)),
+        *(() if own is None else check_authority(own, in_tree=True, other_zones=tree.other_zones)),
+        *(() if replacement is None else check_authority(replacement, in_tree=False, other_zones=tree.other_zones)),
         *foreign,
         *_about_signers(sources.get(SIGNERS_PATH)),
         *_about_start(start, tree, sources.get(SIGNERS_PATH), read),
         *known.findings(drafts, context),
         *check_aliases(drafts, context, as_of),
-        *check_references(drafts, context, _deletions(start, tree, layout.contracts)),
+        *check_references(drafts, context, _deletions(start, tree, layout)),
         *forms.findings,
         *check_copies(copies),
     ]
@@ -342,11 +342,11 @@ def _with_genesis_of(authority: Authority, own: Document) -> Authority:
     return replace(authority, evidence=replace(authority.evidence, genesis=genesis))
 
 
-def _deletions(start: Start | None, tree: SourceTree, contracts: Collection[str]) -> Deletions:
+def _deletions(start: Start | None, tree: SourceTree, layout: Layout) -> Deletions:
     if start is None:
         return Deletions("the base", frozenset())
-    gone = [path for path in tree.changed(start.tree) if path not in contracts]
-    return Deletions(start.name, frozenset(lay_out(sorted(start.tree.read(gone))).contracts))
+    gone = [path for path in tree.changed(start.tree) if path not in layout.contracts]
+    return Deletions(start.name, frozenset(lay_out(sorted(start.tree.read(gone)), layout.folder).contracts))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hyops_gitops.adapters.files import replace_file
-from hyops_gitops.adapters.git.process import Git
+from hyops_gitops.adapters.git.process import Git, own_file
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.errors import HyopsError
 from hyops_gitops.core.exchange import SourceFile
@@ -34,10 +34,15 @@ class _Kept(NamedTuple):
 
 
 class ManifestCache:
-    """The lines of one commit of one clone."""
+    """The lines of one commit, or of a zone's part of it."""
 
-    def __init__(self, git: Git) -> None:
+    def __init__(self, git: Git, zone: str | None = None) -> None:
         self._git = git
+        self._zone = zone  # None: everything
+
+    def of_zone(self, zone: str) -> "ManifestCache":
+        """That of a zone's part."""
+        return ManifestCache(self._git, zone)
 
     def sha256(self, commit: str, at: Callable[[str], SourceTree]) -> str:
         """The digest of a commit's manifest; `at` gives the tree of any."""
@@ -76,7 +81,7 @@ class ManifestCache:
 
     @property
     def _path(self) -> Path:
-        return self._git.place.own / _FILE
+        return own_file(self._git, _FILE, self._zone)
 
     @property
     def _prefix(self) -> bytes:

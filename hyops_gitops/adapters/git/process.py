@@ -106,6 +106,11 @@ class Place(NamedTuple):
     is_cut_off: bool  # whether history is shallow, grafted or replaced
 
 
+def own_file(git: "Git", name: str, zone: str | None) -> Path:
+    """A cache of ours; of one zone, where a repository has several."""
+    return git.place.own / (name if zone is None else f"{zone}.{name}")
+
+
 def _nothing(_text: str) -> None:
     """For calls without a reader."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from hyops_gitops.adapters.files import replace_file
 from hyops_gitops.adapters.git.objects import descends, look_up, read_blobs, unreadable
 from hyops_gitops.adapters.git.partial import fetch_missing
-from hyops_gitops.adapters.git.process import Git
+from hyops_gitops.adapters.git.process import Git, own_file
 from hyops_gitops.adapters.git.tree_objects import changed_leaves, leaves_below, read_trees
 from hyops_gitops.adapters.git.trees import ORDINARY, is_full_id
 from hyops_gitops.core.errors import HyopsError, InvalidData, OutsideFailure
@@ -176,15 +176,16 @@ _LONGEST = 16 * 1024 * 1024  # octets of a mark that is worth reading: 100,000 n
 
 
 class GitVerifiedMark:
-    """The mark of one clone."""
+    """The mark of one clone, or of one of its zones."""
 
-    def __init__(self, root: Path | Git) -> None:
+    def __init__(self, root: Path | Git, zone: str | None = None) -> None:
         self._git = Git.of(root)
+        self._zone = zone
 
     def read(self) -> VerifiedCommit | None:
         """The last verification, None where it is missing or illegible."""
         try:
-            with (self._git.place.own / _FILE).open("rb") as file:
+            with own_file(self._git, _FILE, self._zone).open("rb") as file:
                 fields = json.loads(file.read(_LONGEST))
         except (OSError, ValueError, RecursionError, HyopsError):
             return None
@@ -212,6 +213,6 @@ class GitVerifiedMark:
             "ledger": verified.ledger,
         }
         with contextlib.suppress(OSError, HyopsError):
-            path = self._git.place.own / _FILE
+            path = own_file(self._git, _FILE, self._zone)
             path.parent.mkdir(exist_ok=True)
             replace_file(path, json.dumps(fields).encode() + b"\n")

@@ -21,6 +21,7 @@ from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.layout import MAX_FILE_BYTES, ROOTS
 from hyops_gitops.core.path_list import PathList, shown
 from hyops_gitops.core.tree import HIDING, SourceTree
+from hyops_gitops.core.zone_tree import zone_tree
 
 SYMLINK = "120000"
 SUBMODULE = "160000"
@@ -116,6 +117,14 @@ class CommitTree(SourceTree):
             return super().manifest_sha256()
         return self.manifests.sha256(
             self.commit, lambda commit: self if commit == self.commit else replace(self, commit=commit)
+        )
+
+    def manifest_of_zone(self, zone: str, part: SourceTree) -> str:
+        """The digest of the manifest of a zone's part of this tree."""
+        if self.manifests is None:
+            return super().manifest_of_zone(zone, part)
+        return self.manifests.of_zone(zone).sha256(
+            self.commit, lambda commit: part if commit == self.commit else zone_tree(replace(self, commit=commit), zone)
         )
 
     def mentioning(self, texts: Collection[str]) -> frozenset[str]:

@@ -1,0 +1,175 @@
+"""The part of a repository that belongs to one zone.
+
+A zone has its authority file and its contracts; `authority/allowed_signers` is of all. Contracts lie below
+`endpoints/<zone>/`, and of one zone, the first of a repository, in `endpoints/` itself: to it belongs what belongs to
+no other. With one authority file everything is the zone's, so that a repository with one zone is read as it always was.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+
+from hyops_gitops.core.exchange import CommitInfo, SourceFile
+from hyops_gitops.core.layout import SIGNERS_PATH, Division, authority_path
+from hyops_gitops.core.path_list import PathList
+from hyops_gitops.core.ports import History
+from hyops_gitops.core.tree import SourceTree
+
+
+class ZoneTree(SourceTree):
+    """One zone's part of a tree with several."""
+
+    def __init__(self, whole: SourceTree, zone: str) -> None:
+        self.whole = whole
+        self.zone = zone
+
+    @property
+    def division(self) -> Division:
+        """That of the whole tree."""
+        return self.whole.division
+
+    @property
+    def folder(self) -> str:
+        """`<zone>/`, or "" for the first zone."""
+        return f"{self.zone}/" if self.division.has_folder(self.zone) else ""
+
+    @property
+    def other_zones(self) -> tuple[str, ...]:
+        """The other zones of the repository."""
+        return tuple(zone for zone in self.division.zones if zone != self.zone)
+
+    def files(self) -> Sequence[SourceFile]:
+        """Every file of the zone, sorted by path."""
+        return list(self.read(self.paths()).values())
+
+    def paths(self) -> Collection[str]:
+        """The path of every file, sorted."""
+        return self._paths
+
+    @cached_property
+    def _paths(self) -> Collection[str]:
+        listed, division = self.whole.paths(), self.division
+        shows_misplaced = len(division.folders) == len(division.zones)  # what is in no zone's folder
+        if not isinstance(listed, PathList) or not listed.is_plain or shows_misplaced:
+            return tuple(self._owned(listed))
+        if division.has_folder(self.zone):
+            own = [f"endpoints/{self.zone}/"] if self.zone in division.zones else []
+            return listed.only([*self._owned(listed.below("authority")), *own])
+        others = sorted(division.folders)
+        return listed.without([*map(authority_path, others), *(f"endpoints/{zone}/" for zone in others)])
+
+    def _owned(self, paths: Iterable[str]) -> list[str]:
+        return [path for path in paths if self.division.owns(self.zone, path)]
+
+    def below(self, folder: str) -> list[str]:
+        """The paths below a folder, sorted."""
+        return self._owned(self.whole.below(folder))
+
+    def entries(self) -> Mapping[str, str]:
+        """The ids of the contents, by path."""
+        return {path: found for path, found in self.whole.entries().items() if self.division.owns(self.zone, path)}
+
+    def read(self, paths: Collection[str]) -> Mapping[str, SourceFile]:
+        """These files, without missing ones."""
+        return self.whole.read(self._owned(paths))
+
+    def changed(self, other: SourceTree) -> frozenset[str]:
+        """The paths whose file is not the same in both."""
+        there = other if isinstance(other, ZoneTree) and other.zone == self.zone else ZoneTree(other, self.zone)
+        differing = self.whole.changed(there.whole)
+        if self.division == there.division:
+            return frozenset(self._owned(differing))
+        here, before = set(self.paths()), set(there.paths())
+        return frozenset(differing & (here | before) | here ^ before)  # a file may have changed its zone alone
+
+    def is_at(self, commit: str) -> bool:
+        """Whether the whole tree surely is what a commit has."""
+        return self.whole.is_at(commit)
+
+    def manifest_sha256(self) -> str:
+        """The digest of the manifest of the zone's files."""
+        return self.whole.manifest_of_zone(self.zone, self)
+
+    def mentioning(self, texts: Collection[str]) -> frozenset[str]:
+        """Files of the zone that hold one of these texts."""
+        return frozenset(self._owned(self.whole.mentioning(texts)))
+
+
+def zone_tree(tree: SourceTree, zone: str) -> SourceTree:
+    """The part of a zone; everything, where there is one."""
+    return tree if tree.division.zones in ((), (zone,)) else ZoneTree(tree, zone)
+
+
+class ZoneHistory(History):
+    """The history of one zone's part of a repository."""
+
+    def __init__(self, whole: History, zone: str) -> None:
+        self._whole = whole
+        self._zone = zone
+        self._trees: dict[str, SourceTree] = {}  # each remembers what it was asked
+
+    def resolve(self, revision: str) -> str:
+        """The full id of a commit."""
+        return self._whole.resolve(revision)
+
+    def dirty_paths(self) -> tuple[str, ...]:
+        """Uncommitted paths of the zone, by their form."""
+        return tuple(filter(self._is_own, self._whole.dirty_paths()))
+
+    def is_shallow(self) -> bool:
+        """Whether the history is cut off."""
+        return self._whole.is_shallow()
+
+    def is_ancestor(self, ancestor: str, descendant: str) -> bool:
+        """Whether `descendant` equals or descends from `ancestor`."""
+        return self._whole.is_ancestor(ancestor, descendant)
+
+    def versions(self, path: str, upto: str) -> tuple[tuple[str, bytes], ...]:
+        """The commits that changed a file, with its content."""
+        return self._whole.versions(path, upto)
+
+    def first_parent_commits(self, after: str | None, upto: str) -> tuple[CommitInfo, ...]:
+        """The commits of main, with the changes of the zone."""
+        return self._of_zone(self._whole.first_parent_commits(after, upto))
+
+    def main_lines(self, ranges: Sequence[tuple[str | None, str]]) -> Sequence[tuple[CommitInfo, ...]]:
+        """As `first_parent_commits`, for several ranges of full ids."""
+        return [self._of_zone(commits) for commits in self._whole.main_lines(ranges)]
+
+    def tree(self, commit: str) -> SourceTree:
+        """The zone's part of one commit."""
+        found = self.resolve(commit)
+        if found not in self._trees:
+            self._trees[found] = zone_tree(self._whole.tree(found), self._zone)
+        return self._trees[found]
+
+    def merged(self, into: str, commit: str, changed: Mapping[str, bytes | None]) -> SourceTree:
+        """The zone's part of a trial merge, as `History.merged`."""
+        return zone_tree(self._whole.merged(into, commit, changed), self._zone)
+
+    def _of_zone(self, commits: Sequence[CommitInfo]) -> tuple[CommitInfo, ...]:
+        return tuple(map(self._with_own_changes, commits))
+
+    def _with_own_changes(self, commit: CommitInfo) -> CommitInfo:
+        changed = tuple(path for path in commit.changed if self._is_own(path))
+        taken_back = tuple(path for path in commit.taken_back if path in changed)
+        return replace(commit, changed=changed, taken_back=taken_back)
+
+    def _is_own(self, path: str) -> bool:
+        """Whether a changed path has the form of the zone's.
+
+        Whose it was depends on the zones that were there then; they come and go in a history.
+        """
+        if path == SIGNERS_PATH or path == authority_path(self._zone):
+            return True
+        if path.startswith("authority/"):
+            return not path.endswith(".yaml") and not self._has_folder
+        if path.startswith(f"endpoints/{self._zone}/"):
+            return True
+        parts = path.split("/")
+        in_a_folder = len(parts) > 3 or "." in parts[1].lstrip(".")  # noqa: PLR2004 - endpoints/<environment>/<file>
+        return not self._has_folder and not in_a_folder
+
+    @cached_property
+    def _has_folder(self) -> bool:
+        return self._whole.tree("HEAD").division.has_folder(self._zone)
