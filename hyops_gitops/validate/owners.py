@@ -183,7 +183,9 @@ class OwnersFile:
         """The file with these lines as its block, else at its end."""
         if self.block is None and not lines:
             return self
-        newline = b"\r\n" if any(line.endswith(b"\r\n") for line in self.before + self.after) else b"\n"
+        # What follows a CR at the end makes it one of CRLF, as which the file is read the next time.
+        is_crlf = any(line.endswith(b"\r\n") for line in (*self.before, *self.after))
+        newline = b"\r\n" if is_crlf or b"".join(self.before).endswith(b"\r") else b"\n"
         before = list(self.before)
         if self.block is None and before:
             if not before[-1].endswith((b"\n", b"\r")):

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hyops_gitops.core.errors import InvalidData
@@ -75,6 +75,7 @@ def test_a_path_that_no_pattern_can_have_is_refused(path: str) -> None:
         contract_pattern("gitea", path)
 
 
+@example(b"\r")
 @given(st.binary(max_size=80).filter(lambda text: BEGIN.encode() not in text and END.encode() not in text))
 def test_what_stands_around_the_block_stays_byte_for_byte(before: bytes) -> None:
     once = written(before)
