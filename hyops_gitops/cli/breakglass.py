@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from hyops_gitops.apply.prepare import Preparation
+from hyops_gitops.cli.completion import endpoint_names
 from hyops_gitops.cli.cutover import SiteOptions
 from hyops_gitops.cli.options import on_workspace, taking
 from hyops_gitops.cli.output import confirm, note, require_terminal, tell
@@ -60,7 +61,7 @@ def breakglass() -> None:
 
 
 @breakglass.command()
-@click.argument("name")
+@click.argument("name", shell_complete=endpoint_names)
 @click.option("--to", "site", metavar="SITE", help="The site to move to, one of endpoint_sites.")
 @click.option(
     "--target", "targets", multiple=True, metavar="ADDR", help="The new target: addresses or a name. Repeatable."
@@ -74,7 +75,7 @@ def cutover(workspace: LocalWorkspace, name: str, site: str | None, targets: tup
 
 
 @breakglass.command()
-@click.argument("name")
+@click.argument("name", shell_complete=endpoint_names)
 @site_lost_option
 @_options
 @on_workspace("json")

@@ -2,6 +2,7 @@
 
 import click
 
+from hyops_gitops.cli.completion import endpoint_names
 from hyops_gitops.cli.options import on_workspace, option, taking
 from hyops_gitops.cli.output import note, tell
 from hyops_gitops.cli.wiring import LocalWorkspace, overrides_of, site_lost_option
@@ -78,7 +79,7 @@ class OrderOptions(BranchOptions):
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=endpoint_names)
 @click.option("--to", "site", metavar="SITE", help="The site to move to, one of endpoint_sites.")
 @click.option(
     "--target", "targets", multiple=True, metavar="ADDR", help="The new target: addresses or a name. Repeatable."
@@ -115,7 +116,7 @@ def cutover(
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=endpoint_names)
 @site_lost_option
 @taking("chosen", OrderOptions)
 @on_workspace("json")

@@ -11,6 +11,7 @@ from hyops_gitops.adapters.git.exports import BranchChecker, GitBundler
 from hyops_gitops.adapters.git.new_repository import pin_genesis
 from hyops_gitops.adapters.new_folder import write_folder
 from hyops_gitops.apply.text import reading_json, reading_text
+from hyops_gitops.cli.completion import endpoint_names
 from hyops_gitops.cli.options import on_workspace
 from hyops_gitops.cli.output import echo, echo_json, note, tell
 from hyops_gitops.cli.wiring import LocalWorkspace
@@ -251,7 +252,7 @@ def compromised_command(
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=endpoint_names)
 @on_workspace("json")
 def history(workspace: LocalWorkspace, name: str, output_format: str) -> int:
     """List every change of a name: who asked, who approved, the outcome.

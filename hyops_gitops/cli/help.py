@@ -41,6 +41,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "hyops-gitops netbox suggest postgres.prod --update --write",
     ),
     "explain": ("hyops-gitops explain target-self", "hyops-gitops explain drift", "hyops-gitops explain"),
+    "completion": ("hyops-gitops completion bash", "hyops-gitops completion fish"),
     "plan": (
         "hyops-gitops plan",
         "hyops-gitops plan --commit origin/main --exit-code",
@@ -146,7 +147,7 @@ def usage_words(error: click.UsageError) -> tuple[str, str]:
             return f"missing option {option}", f"{option}: {about.removesuffix('.')}; {where}"
         case click.NoSuchOption(option_name=word):
             return f"unknown option {word}", _nearest(word, error.possibilities or (), where)
-    message = error.format_message()
+    message = " ".join(error.format_message().split())  # click lists choices on lines of their own
     unknown = re.match(r"No such command '(.*?)'", message)
     if unknown and context is not None and isinstance(context.command, click.Group):
         word = unknown[1]

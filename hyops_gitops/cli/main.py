@@ -7,7 +7,7 @@ import itertools
 import os
 import sys
 from collections.abc import Mapping
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -16,6 +16,9 @@ from hyops_gitops.cli.help import EXIT_CODES, usage_words, with_examples
 from hyops_gitops.cli.output import ResultLost, echo, echo_json, note
 from hyops_gitops.core.errors import Exit, HyopsError
 from hyops_gitops.core.findings import FindingsError, findings_text, printable
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 # Section -> command -> (module, attribute, one line of help). Modules are imported when their command runs: the hook
 # runs on every commit, and requests, jsonschema and dnspython cost more to import than most commands take to run.
@@ -34,6 +37,7 @@ SECTIONS: Mapping[str, Mapping[str, tuple[str, str, str]]] = {
         "netbox": ("netbox", "netbox", "Compare contracts with NetBox; draft contracts from it."),
         "explain": ("validate", "explain", "Explain a validation rule or a guard."),
         "scan": ("scan", "scan", "Find addresses in other repositories that a name stands for."),
+        "completion": ("completion", "completion", "Print a script by which bash, zsh or fish completes."),
     },
     "Applier and operators": {
         "init": ("init", "init", "Create a repository for your own zone."),
@@ -76,6 +80,14 @@ class LazyGroup(click.Group):
         module, attribute, _ = _COMMANDS[cmd_name]
         command = cast(click.Command, getattr(importlib.import_module(f"hyops_gitops.cli.{module}"), attribute))
         return with_examples(command, cmd_name)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list["CompletionItem"]:
+        """Commands and options that begin so."""
+        from click.shell_completion import CompletionItem  # noqa: PLC0415 - for shells alone
+
+        found = [(name, line) for name, (_, _, line) in _COMMANDS.items() if name.startswith(incomplete)]
+        commands = [CompletionItem(name, help=line) for name, line in found]
+        return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """The commands by the people who use them."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from hyops_gitops.cli.completion import endpoint_names
 from hyops_gitops.cli.options import inside, on_workspace, place_in_checkout
 from hyops_gitops.cli.output import is_terminal, note, tell
 from hyops_gitops.cli.validate import show_findings
@@ -79,7 +80,7 @@ def _progress() -> Callable[[str], None]:
 
 
 @netbox.command()
-@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=endpoint_names)
 @click.option("--write", is_flag=True, help="Write the files into the work tree; without it they are only shown.")
 @click.option("--update", is_flag=True, help="Also edit files that exist, where NetBox says otherwise.")
 @timeout_option

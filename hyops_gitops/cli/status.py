@@ -2,6 +2,7 @@
 
 import click
 
+from hyops_gitops.cli.completion import endpoint_names
 from hyops_gitops.cli.metrics import show_metrics
 from hyops_gitops.cli.options import on_workspace
 from hyops_gitops.cli.output import tell
@@ -13,7 +14,7 @@ from hyops_gitops.observe.text import status_blocks, status_text
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=endpoint_names)
 @click.option("-v", "--verbose", is_flag=True, help="Show every name in full.")
 @on_workspace("json", "openmetrics")
 def status(workspace: LocalWorkspace, name: str | None, output_format: str, verbose: bool) -> int:

@@ -233,15 +233,23 @@ def _about_commits(history: "GitRepository", revision: str, validation: Validati
     return trailer_findings(commits, validation.authority.path if validation.authority else "authority")
 
 
-@click.command()
-@click.argument("name", metavar="[RULE|GUARD]", required=False)
-@common_options("json")
-def explain(name: str | None, output_format: str, **_common: object) -> None:
-    """Explain a validation rule or a guard; without a name, list all."""
+def _every_rule() -> dict[str, Rule]:
     from hyops_gitops.netbox.check import NETBOX_RULES  # noqa: PLC0415 - the hook does not need them
     from hyops_gitops.scan.search import SCAN_RULES  # noqa: PLC0415 - as above
 
-    known = {**RULES, **{rule.id: rule for rule in (*SCAN_RULES, *NETBOX_RULES)}}
+    return {**RULES, **{rule.id: rule for rule in (*SCAN_RULES, *NETBOX_RULES)}}
+
+
+def _explained(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    return [name for name in (*_every_rule(), *GUARDS) if name.startswith(begun)]
+
+
+@click.command()
+@click.argument("name", metavar="[RULE|GUARD]", required=False, shell_complete=_explained)
+@common_options("json")
+def explain(name: str | None, output_format: str, **_common: object) -> None:
+    """Explain a validation rule or a guard; without a name, list all."""
+    known = _every_rule()
     rules = [rule for rule in known.values() if name in (None, rule.id)]
     guards = [guard for guard in GUARDS.values() if name in (None, guard.name)]
     if name is not None and not rules and not guards:
