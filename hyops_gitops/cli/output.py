@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 import click
@@ -49,8 +50,24 @@ def _harmless(text: str) -> str:
 
 def echo_json(document: object) -> None:
     """Write the result as one JSON document in UTF-8 (RFC 8259)."""
-    text = json.dumps(document, indent=2, ensure_ascii=False)
-    _write(_DOUBTFUL.sub(_in_json, text), "utf-8")
+    _write(json_text(document), "utf-8")
+
+
+def json_text(document: object) -> str:
+    """A document as JSON that orders neither terminal nor runner."""
+    return _DOUBTFUL.sub(_in_json, json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def write_json(document: object, file: Path) -> None:
+    """Write the result to a file too.
+
+    Raises:
+        ResultLost: code `result-not-written`.
+    """
+    try:
+        file.write_text(json_text(document) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise _lost(error) from None
 
 
 def echo_metrics(text: str) -> None:
@@ -116,11 +133,12 @@ def _write(text: str, encoding: str) -> None:
         _drop_the_rest()
     except OSError as error:
         _drop_the_rest()
-        raise ResultLost(
-            f"cannot write the result: {error.strerror}",
-            code="result-not-written",
-            hint="look at `status` and `history`; the command itself is complete",
-        ) from None
+        raise _lost(error) from None
+
+
+def _lost(error: OSError) -> ResultLost:
+    hint = "look at `status` and `history`; the command itself is complete"
+    return ResultLost(f"cannot write the result: {error.strerror}", code="result-not-written", hint=hint)
 
 
 def note(text: str) -> None:

@@ -169,14 +169,31 @@ def test_errors_as_text_go_to_stderr(offline: World) -> None:
     assert "hint: " in ran.err
 
 
+def test_an_apply_that_ends_without_a_receipt_leaves_none_of_another_run(offline: World, tmp_path: Path) -> None:
+    file = tmp_path / "receipt.json"
+    file.write_text("of another run")
+    ran = offline.cli("apply", "--receipt", file, "--commit", "nowhere")
+
+    assert (ran.exit, file.read_text()) == (2, "")
+
+
+def test_a_receipt_that_cannot_be_written_stops_an_apply_before_it_begins(offline: World, tmp_path: Path) -> None:
+    ran = offline.cli("apply", "--receipt", tmp_path / "missing" / "receipt.json", "--format", "json")
+
+    assert (ran.exit, ran.document()["code"]) == (2, "usage")
+    assert "receipt.json: No such file or directory" in str(ran.document()["message"])
+    assert offline.types() == ["genesis"]
+
+
 # --- apply and status on servers
 
 
 @pytest.mark.authority
-def test_the_document_of_an_apply(make_world: MakeWorld) -> None:
-    world = make_world()
-    ran = world.cli("apply", "--format", "json")
+def test_the_document_of_an_apply(make_world: MakeWorld, tmp_path: Path) -> None:
+    world, file = make_world(), tmp_path / "receipt.json"
+    ran = world.cli("apply", "--format", "json", "--receipt", file)
     receipt = ran.document()
+    assert file.read_text() == ran.out
     assert (ran.exit, receipt["format"], receipt["outcome"]) == (0, "hyops-apply/1", "applied")
     assert receipt.keys() >= RECEIPT_KEYS
     servers, changes = receipt["servers"], receipt["changes"]

@@ -48,6 +48,7 @@ class Job:
     failed: str | None
     summary: str
     said: str
+    receipt: str  # as the job hands it on; empty: none
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,8 @@ def run_job(setup: Mapping[str, Any], commit: str) -> dict[str, object]:
         while (folder / "hold").exists():
             time.sleep(0.02)
     said = "".join(runner.said.values())
-    return {"commit": commit, "failed": runner.failed, "summary": runner.summary, "said": said}
+    receipt = runner.outputs.get("steps.receipt.outputs.receipt", "")
+    return {"commit": commit, "failed": runner.failed, "summary": runner.summary, "said": said, "receipt": receipt}
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """Merge to evidence, whole: branch, validate, merge, the steps of apply.yml run by the forge's hook, on a real zone."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,9 @@ def test_a_merge_is_applied_and_the_evidence_comes_back(forge: Forge) -> None:
     assert "| primary | primary | converged | " in job.summary
     head = world.entries()[-1]
     assert f"Log head `{head.seq}:" in job.summary
+    receipt = json.loads(job.receipt)
+    assert (receipt["format"], receipt["outcome"], receipt["commit"]) == ("hyops-apply/1", "applied", commit)
+    assert receipt["head"] == {"seq": head.seq, "sha256": head.sha256}
     assert dict(head.envelope.run)["url"] == "https://forge.example/acme/dns/actions/runs/4711"
     assert world.environ["POWERDNS_API_KEY"] not in job.summary + job.said
     world.git("fetch", "-q", "origin", "evidence")
@@ -103,6 +107,7 @@ def test_a_merge_that_is_refused_and_the_override_in_the_next_one(forge: Forge) 
 
     assert refused is not None
     assert refused.failed == "Apply"
+    assert json.loads(refused.receipt)["outcome"] == "refused"
     assert world.at("second")["A"][1] == ("10.9.9.9",)
     assert isinstance(world.bodies()[-1], Refusal)
     assert f"--override foreign:{name}='REASON'" in refused.summary

@@ -19,6 +19,7 @@ from hyops_gitops.lab.model import Lab
 from tests.support.clone import GIT_CONFIG, run
 from tests.support.repository import ROOT
 from tests.support.world import World
+from tests.workflows.hook import taking
 from tests.workflows.reading import PATH, Runner, Yaml, with_programs
 
 HOST, REPOSITORY = "forge.example", "dns/contracts"
@@ -182,6 +183,11 @@ def test_the_gitlab_jobs_run_as_printed_with_keys_as_gitlab_hands_them_over(serv
         assert not any(key.split("\n")[1] in said for key in (signing, deploy))
     status, said = gitlab(server, "drift", server.clone("drift"))
     assert status == 0, said
+    with taking(server.folder) as hook:
+        told = {"HYOPS_NOTIFY_URL": hook.url, "CURL_CA_BUNDLE": hook.ca_file, "CI_PIPELINE_URL": "https://forge/1"}
+        status, said = gitlab(server, "notify", clone, **told)
+        assert status == 0, said
+        assert hook.body == {"text": f"applied: {world.zone} {commit[:12]}, 1 changes; https://forge/1"}
 
 
 @lab_only
@@ -264,6 +270,20 @@ def test_the_gitea_jobs_run_as_printed_with_secrets_as_they_are_pasted(server: S
         assert world.at("first")["A"][1] == (target,)
         assert not any(key.split("\n")[1] in str(job.said) for key in (signing, deploy))
     world.git("fetch", "-q", "origin", "evidence")
+    with taking(server.folder) as hook:
+        given = {
+            "secrets.HYOPS_NOTIFY_URL": hook.url,
+            "needs.apply.outputs.receipt": job.outputs["steps.receipt.outputs.receipt"],
+            "github.server_url": f"https://{HOST}",
+            "github.repository": REPOSITORY,
+            "github.run_number": "5",
+        }
+        folder, environ = server.folder / "notify", {**server.environ(), "CURL_CA_BUNDLE": hook.ca_file}
+        folder.mkdir()
+        sent = Runner(folder, folder, given, environ).execute(printed("Gitea Actions")["jobs"]["notify"]["steps"])
+        assert sent.failed is None, sent.said
+        commit, run_url = world.git("rev-parse", "HEAD")[:12], f"https://{HOST}/{REPOSITORY}/actions/runs/5"
+        assert hook.body == {"text": f"applied: {world.zone} {commit}, 1 changes; {run_url}"}
     looked = gitea(server, "drift", server.clone("drift"))
     assert looked.failed is None, looked.said
 

@@ -35,6 +35,7 @@ TRIGGERS = {
 # Whatever a job may do beyond reading the repository, and why it is harmless there: it runs nothing that it was given.
 WRITES = {
     ("validate", "comment"): {"pull-requests": "write"},
+    ("apply", "notify"): {},
     ("drift", "issue"): {"issues": "write"},
     ("release", "attest"): {"id-token": "write", "attestations": "write"},
     ("release", "publish"): {"contents": "write"},
@@ -176,6 +177,19 @@ def test_only_one_step_has_the_secrets() -> None:
     assert [name for name in NAMES if "secrets." in everything(workflow(name))] == ["apply", "release"]
     assert [step["name"] for step in steps_of("release", "bundle") if "secrets." in everything(step)] == ["Bundle"]
     assert "secrets" not in everything({key: value for key, value in jobs("apply")["apply"].items() if key != "steps"})
+
+
+def test_who_is_notified_is_a_secret_of_one_step_that_has_no_other() -> None:
+    notify = jobs("apply")["notify"]
+    (step,) = notify["steps"]
+    assert re.findall(r"secrets\.(\w+)", everything(workflow("apply")["jobs"])).count("HYOPS_NOTIFY_URL") == 1
+    assert re.findall(r"secrets\.(\w+)", everything(notify)) == ["HYOPS_NOTIFY_URL"]
+    assert "github.token" not in everything(notify)
+    assert (notify["environment"], notify["continue-on-error"], notify["permissions"]) == ("dns-notify", True, {})
+    assert notify["if"] == "${{ !cancelled() && vars.HYOPS_NOTIFY && github.ref == 'refs/heads/main' }}"
+    assert "$HOOK" not in re.sub(r"printf 'url = \"%s\"\\n' \"\$HOOK\"|\[\[ .* \]\]", "", step["run"])
+    hand_on = next(each for each in steps_of("apply", "apply") if each.get("id") == "receipt")
+    assert (hand_on["continue-on-error"], "env" in hand_on) == (True, False)
 
 
 def test_an_apply_is_never_cancelled_and_serves_main_only() -> None:
