@@ -78,6 +78,7 @@ OUTSIDE = frozenset(
         "urllib.request",
         "uuid",
         "yaml",
+        "zoneinfo",
     ]
 )
 CLOCK_AND_FILES = {"datetime.now", "datetime.utcnow", "datetime.today", "date.today", "open", "input"}

@@ -57,6 +57,7 @@ from hyops_gitops.log.log import Log
 from hyops_gitops.log.parts import Hold
 from hyops_gitops.log.repairing import RowRepair
 from hyops_gitops.log.workspace import Workspace
+from hyops_gitops.plan.freezes import KindOf, frozen, kinds_of
 from hyops_gitops.plan.limits import Limits, attested, candidates, guarded
 from hyops_gitops.plan.plan import Plan
 
@@ -165,6 +166,7 @@ class ChosenCommits:
     past: LastRecordedTree | None
     found: FindingsByEffect
     merged: tuple[MergedCommit, ...]
+    kind_of: KindOf  # of a contract's change
 
 
 def check_commits(
@@ -188,7 +190,8 @@ def check_commits(
     found = sort_findings(opened.validation, past)
     if found.blocking:
         raise FindingsError(found.blocking)
-    return ChosenCommits(past, found, tuple(attributed.merged for attributed in people))
+    merged = tuple(attributed.merged for attributed in people)
+    return ChosenCommits(past, found, merged, kinds_of(commits, opened.authority.path))
 
 
 def prepare(
@@ -224,6 +227,7 @@ def prepare(
     if refusal is not None:
         raise refusal
     plan = plan or planned(observation)
+    plan = frozen(plan, log.state, limits, request.overrides, checked.kind_of, workspace.clock.now())
     lost = tuple(dict.fromkeys((*request.sites_lost, *sites_lost(checked.merged))))
     hidden = (
         not_served(plan.changes, opened.authority, observation.header, lost, workspace) if not plan.refusals else ()

@@ -1,6 +1,7 @@
 """Plan what an apply would change, from the log or the primary."""
 
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import field, replace
 from datetime import datetime
 
 from hyops_gitops.apply.look import Observation, anchor_refusal, check_header, observe
@@ -36,6 +37,7 @@ from hyops_gitops.log.holds import held_contracts, moves_of
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.reconciling import segment_warnings
 from hyops_gitops.log.workspace import ManagedZone, Revision, Workspace
+from hyops_gitops.plan.freezes import KindOf, coming_freezes, frozen, kinds_of
 from hyops_gitops.plan.limits import Limits, Proposal, Source
 from hyops_gitops.plan.plan import GuardRefusal, Note
 from hyops_gitops.validate.validation import Validation
@@ -49,6 +51,7 @@ class PlanRequest:
     live: bool
     overrides: tuple[Override, ...] = ()
     into: str | None = None  # the branch that it is to be merged into; None: what was applied last
+    kinds: Mapping[str, str | None] = field(default_factory=dict)  # of changes that are not committed, by path
 
 
 def make_proposal(request: PlanRequest, workspace: Workspace) -> Proposal:
@@ -96,7 +99,10 @@ def make_proposal(request: PlanRequest, workspace: Workspace) -> Proposal:
         overrides=overrides,
         moves=moves_of(log, workspace.clock.now()),
     )
-    limits = limits_since(past, limits)
+    limits, now = limits_since(past, limits), workspace.clock.now()
+    kind_of = _kinds(request, commits, authority)
+    notes = (*notes, *coming_freezes(plan, recorded, limits, kind_of, now))
+    plan = frozen(plan, recorded, limits, overrides, kind_of, now)
     about_commits = [trailer_refusal(commits, limits, overrides)]
     if past is not None:
         about_commits.append(mixed_refusal(mixed_commits(commits), limits, overrides))
@@ -165,6 +171,11 @@ def _commits(basis: _Basis, head: str, history: History) -> tuple[tuple[CommitIn
         if failure.code != "no-history":
             raise
         return (), (*notes, Note(zone, f"{failure.message}, so no trailer of theirs lifts a guard in this plan"))
+
+
+def _kinds(request: PlanRequest, commits: Sequence[CommitInfo], authority: Authority) -> KindOf:
+    committed = kinds_of(commits, authority.path)
+    return lambda path: request.kinds[path] if path in request.kinds else committed(path)
 
 
 def _refusal(refused: Refused) -> GuardRefusal:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import field
+from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network
 from typing import Literal
 
@@ -95,6 +96,21 @@ NO_ASSERTIONS = Assertions()
 
 
 @dataclass(frozen=True, slots=True)
+class Freeze:
+    """A window in which records stay as they were applied last."""
+
+    start: datetime  # UTC, as `end`, which is outside
+    end: datetime
+    reason: str
+    environments: tuple[str, ...]  # empty: all
+    passes: tuple[str, ...]  # kinds of change that it does not stop
+
+    def stops(self, environment: str, kind: str | None) -> bool:
+        """Whether such a change has to wait for its end."""
+        return (not self.environments or environment in self.environments) and kind not in self.passes
+
+
+@dataclass(frozen=True, slots=True)
 class BreakGlass:
     """Requirements on changes made while the log cannot be reached."""
 
@@ -126,6 +142,7 @@ class Policy:
     convergence: Convergence
     assertions: Assertions
     breakglass: BreakGlass = BreakGlass()
+    freezes: tuple[Freeze, ...] = ()
     owners: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # endpoint_owner -> who approves, in CODEOWNERS
 
 
@@ -190,6 +207,7 @@ DEFAULT_OVERRIDABLE = (
     "cutover-required",
     "drift",
     "foreign",
+    "freeze",
     "held",
     "history",
     "log-gap",

@@ -1,6 +1,8 @@
 """A parsed YAML file: plain data with the place of every value."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import field
+from datetime import tzinfo
 from typing import Annotated, Literal, Protocol, cast
 
 from hyops_gitops.core.codec import JsonReport
@@ -165,6 +167,7 @@ class Document:
     key_marks: Mapping[KeyPath, Mark]
     value_marks: Mapping[KeyPath, Mark]
     faulty: frozenset[KeyPath] = frozenset()  # values that have a finding already, and get no other
+    time_zones: Mapping[str, tzinfo] | None = field(default_factory=dict)  # that it names; None: no database of them
 
     def is_sound(self, *at: str | int) -> bool:
         """Whether neither this value nor one around it has a finding."""

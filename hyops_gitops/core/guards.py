@@ -91,6 +91,12 @@ _ALL = (
         overridable=True,
         per_name=True,
     ),
+    Guard(
+        "freeze",
+        "the endpoint's environment is frozen now by policy.freezes, and the change is not of a kind that passes",
+        overridable=True,
+        per_name=True,
+    ),
     Guard("empty-tree", "there is no contract at all; that deletes every record we manage", overridable=True),
     Guard(
         "separation-of-duties",

@@ -232,7 +232,8 @@ def rehearse(
     selection = select_moves(request, replace(options, commit=False, push=False, pull_request=False), workspace)
     after = check_changes(selection.changes, workspace)
     made = {change.path: change.after for change in selection.changes}
-    planned = PlanRequest(None, live, options.overrides)
+    kinds = dict.fromkeys(made, options.declared.kind)
+    planned = PlanRequest(None, live, options.overrides, kinds=kinds)
     proposal = make_proposal(planned, workspace.replaced(work_tree=Overlay(workspace.work_tree, made)))
     reports = _probed(
         selection.moves,

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
-from hyops_gitops.core.authority import NO_ASSERTIONS, Assertions, Policy
+from hyops_gitops.core.authority import NO_ASSERTIONS, Assertions, Freeze, Policy
 from hyops_gitops.core.codec import JsonReport
 from hyops_gitops.core.contract import Contract, Target
 from hyops_gitops.core.dataclass import dataclass
@@ -34,6 +34,7 @@ class Limits:
     readiness_unknown: Literal["refuse", "warn"] = "refuse"
     readiness_attested_minutes: int = 0
     assertions: Assertions = NO_ASSERTIONS
+    freezes: tuple[Freeze, ...] = ()
 
     @classmethod
     def of(cls, policy: Policy) -> "Limits":
@@ -49,6 +50,7 @@ class Limits:
             policy.readiness_unknown,
             policy.readiness_attested_minutes,
             policy.assertions,
+            policy.freezes,
         )
 
     def lifted(self, guard: str, name: str | None, overrides: Iterable[Override]) -> bool:
@@ -77,6 +79,7 @@ class Limits:
             "refuse" if "refuse" in (self.readiness_unknown, other.readiness_unknown) else "warn",
             min(self.readiness_attested_minutes, other.readiness_attested_minutes),
             _all_of(self.assertions, other.assertions),
+            tuple(dict.fromkeys((*self.freezes, *other.freezes))),
         )
 
 

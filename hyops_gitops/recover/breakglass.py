@@ -158,16 +158,16 @@ class _Breakglass:
         now = replace(opened, validation=chosen.validation)
         past = read_past(opened.validation.files.tree, chosen.validation, self.workspace.read, self.workspace.check)
         held = self._held(opened, chosen)
-        prepared = prepare(
-            now, ChosenCommits(past, FindingsByEffect((), held), ()), seen, apply_request, self.workspace
-        )
+        declared = self.request.declared
+        chosen_commits = ChosenCommits(past, FindingsByEffect((), held), (), lambda _: declared.kind)
+        prepared = prepare(now, chosen_commits, seen, apply_request, self.workspace)
         listed = tuple(held for held in prepared.plan.held if held.reason != _NOT_PART)
         prepared = replace(
             prepared,
             opened=opened,
             plan=replace(prepared.plan, held=listed),
             sites_lost=self.request.apply.sites_lost,
-            declared=self.request.declared.masked(),
+            declared=declared.masked(),
         )
         self.watch.lap("prepare")
         return self._carry_out(prepared, chosen)

@@ -14,6 +14,7 @@ from hyops_gitops.core.guards import GUARDS, overridable_guards
 from hyops_gitops.core.markers import PROTOCOL
 from hyops_gitops.core.names import SHARED, is_below, label_problem, name_problem, zone_of_name
 from hyops_gitops.core.text import suggestion
+from hyops_gitops.validate.freeze_rules import check_freezes
 from hyops_gitops.validate.netbox_policy import check_netbox
 
 AUTHORITY_ZONE = Rule(
@@ -245,6 +246,7 @@ def check_authority(document: Document, *, in_tree: bool, other_zones: tuple[str
     yield from check_servers(fields)
     yield from _check_policy(fields)
     yield from check_netbox(fields)
+    yield from check_freezes(fields)
     yield from _check_assertions(fields, other_zones)
     yield from _check_convergence(fields)
     yield from _check_lease(fields)

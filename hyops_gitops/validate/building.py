@@ -36,6 +36,7 @@ from hyops_gitops.core.fields import parse_time
 from hyops_gitops.core.names import canonical_name, endpoint_name_of_path
 from hyops_gitops.core.zone import canonical_address
 from hyops_gitops.validate.authority_rules import parse_server_address
+from hyops_gitops.validate.freeze_rules import freezes_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +289,7 @@ def _policy(fields: Fields) -> Policy:
         convergence=_convergence(fields),
         assertions=_assertions(fields),
         breakglass=_breakglass(fields),
+        freezes=freezes_of(fields),
         owners=_owners(fields),
         **limits,  # type: ignore[arg-type]  # the schema has checked each limit's type
     )

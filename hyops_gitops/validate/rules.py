@@ -4,6 +4,7 @@ from hyops_gitops.core import declaration, document, layout, signers
 from hyops_gitops.core.findings import Rule, Severity
 from hyops_gitops.validate import (
     authority_rules,
+    freeze_rules,
     name_rules,
     netbox_policy,
     owners,
@@ -38,6 +39,7 @@ _MODULES = (
     target_rules,
     reference_rules,
     authority_rules,
+    freeze_rules,
     netbox_policy,
     signers,
     owners,

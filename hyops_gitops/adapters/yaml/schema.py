@@ -17,6 +17,7 @@ import ruamel.yaml
 
 from hyops_gitops import __version__
 from hyops_gitops.adapters.files import shipped_directory
+from hyops_gitops.adapters.yaml.time_zones import with_time_zones
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.document import (
@@ -227,6 +228,7 @@ _LENGTHS = ("minLength", "maxLength", "minItems", "maxItems", "minProperties")
 
 def check_document(schema: SchemaName, document: Document) -> tuple[Document, tuple[Finding, ...]]:
     """The document with malformed values marked, and a finding for each."""
+    document = with_time_zones(document) if schema == "authority" else document
     if is_surely_valid(schema, document.data):
         return document, ()
     errors = _validator(schema).iter_errors(cast("Any", document.data))

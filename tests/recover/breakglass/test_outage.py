@@ -1,5 +1,6 @@
 """A whole outage on a real zone: the forge goes, people move endpoints, the forge comes back."""
 
+import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +55,20 @@ def refused(outage: Outage, folder: Path | str, **options: object) -> tuple[str,
     with pytest.raises(Refused) as error:
         outage.bring_in(folder, **options)  # type: ignore[arg-type]
     return error.value.guard, error.value.message
+
+
+def test_a_freeze_stops_a_break_glass_command_unless_its_kind_passes(outage: Outage) -> None:
+    window = {"from": "2026-01-01T00:00", "until": "2999-01-01T00:00", "time_zone": "UTC", "reason": "why"}
+    shut = json.dumps({**window, "passes": []})
+    outage.world.edit_authority("policy: {", f'policy: {{"freezes": [{shut}], ')
+    outage.forge_down()
+    refused_at_first = outage.break_glass(FIRST).receipt
+    lifted = outage.break_glass(FIRST, f"freeze:{outage.world.name('first')}=it burns").receipt
+    outage.world.edit_authority(shut, json.dumps(window))
+    passed = outage.break_glass(Failback("first.prod")).receipt
+
+    assert [refusal.guard for refusal in refused_at_first.plan.refusals] == ["freeze"]
+    assert (lifted.outcome, passed.outcome) == ("applied", "applied")
 
 
 def test_site_fails_over_and_one_endpoint_back_while_the_forge_is_down(outage: Outage) -> None:
