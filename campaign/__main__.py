@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from campaign.faults.table import NOTHING
+from campaign.faults.table import NOTHING, unmet_needs
 from campaign.report import document, lines_of, runs_of, table
 from campaign.runs import RUNS, Done, keep_result, results, run_seeds
 from campaign.soak import HEAD, row, soak
@@ -33,6 +33,8 @@ def main(arguments: Sequence[str]) -> int:
     for backend in backends:
         known = {one.seed for one in done if one.backend == backend}
         left = [] if options.report else [seed for seed in seeds if seed not in known]
+        if left:
+            sys.stderr.write("".join(f"no faults here that need {need}\n" for need in unmet_needs()))
         for one in run_seeds(backend, left, only=options.only, runs=options.runs, keep=options.keep) if left else ():
             done.append(one)
             _say(one, options)

@@ -13,6 +13,7 @@ from pathlib import Path
 from campaign.disk import can_mount, mounted
 from campaign.dns_proxy import DnsProxy
 from campaign.proxy import TroubleProxy
+from campaign.second_machine import SecondMachine, can_have_another
 from campaign.witness.branch import Outcome, outcomes, read_entries, recorded_drifts
 from campaign.witness.journal import Journal, Query, shell_query, sqlite_query, triggers
 from campaign.witness.judge import Fault, Outside, account, judge_missing, judge_server
@@ -52,6 +53,7 @@ class Place:
     journal: bool  # whether its databases write one
     resolver: DnsProxy  # stands for the clients': before the first secondary, without a cache
     answers: Mapping[str, DnsProxy] = field(default_factory=dict)  # a proxy before each secondary, for the program
+    second_machine: SecondMachine | None = None  # where there can be one
     _zones: int = 0
 
     @classmethod
@@ -70,7 +72,8 @@ class Place:
         lab = start_lab(directory, zone="lab.internal", secondaries=2, backend=backend, settings=_SETTINGS)
         proxy = TroubleProxy(lab.primary.api)
         answers = {server.name: DnsProxy(server.dns) for server in lab.secondaries}
-        place = cls(lab, proxy, backend != "lmdb", DnsProxy(lab.secondaries[0].dns), answers)
+        resolver, another = DnsProxy(lab.secondaries[0].dns), SecondMachine() if can_have_another() else None
+        place = cls(lab, proxy, backend != "lmdb", resolver, answers, another)
         try:
             if place.journal:
                 place.query()(triggers(backend))
@@ -81,6 +84,8 @@ class Place:
             place.proxy.close()
             for other in place.dns_proxies:
                 other.close()
+            if another:
+                another.close()
             for server in place.lab.servers:
                 place.resume(server)
             stop_lab(place.lab)

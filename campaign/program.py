@@ -5,6 +5,7 @@ CAMPAIGN_FILE_BYTES and CAMPAIGN_MEMORY_MIB: limits of the process; of memory, a
 CAMPAIGN_CLOCK: seconds that its clock is ahead
 CAMPAIGN_JUMP: after how many looks at the clock it is set, and by how many seconds
 CAMPAIGN_MACHINE: the identity of another machine's boot
+CAMPAIGN_NETWORK: the second machine, where it is
 CAMPAIGN_USAGE: a file that gets what the process took
 CAMPAIGN_PLANT: a fault of `PLANTS`, which the witness has to find; the product has no such switch
 """
@@ -21,6 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Self
 
+from campaign.second_machine import enter
 from hyops_gitops.adapters.host import machine
 from hyops_gitops.adapters.host.machine import SystemClock
 from hyops_gitops.apply import carry_out, finish
@@ -138,6 +140,8 @@ def main(arguments: Sequence[str]) -> int:
     if begun := os.environ.get("CAMPAIGN_BEGUN"):
         Path(begun).touch()
     time.tzset()
+    if network := os.environ.get("CAMPAIGN_NETWORK"):
+        enter(network)
     for name, (limit, unit) in LIMITS.items():
         if name in os.environ:
             most = int(os.environ[name]) * unit + (_mapped() if limit == resource.RLIMIT_AS else 0)

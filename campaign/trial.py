@@ -3,7 +3,7 @@
 import random
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from campaign.place import Scene, git
@@ -22,6 +22,8 @@ _PAUSE_S = 0.5
 _KILLED = frozenset(
     {-signal.SIGABRT, -signal.SIGKILL, -signal.SIGALRM, -signal.SIGTERM, -signal.SIGINT, Exit.INTERRUPTED}
 )
+
+_UNCHANGED = frozenset({Exit.NO, Exit.USAGE, Exit.REFUSED, Exit.OUTSIDE})  # of ours
 
 
 def _no_aid() -> None:
@@ -46,6 +48,7 @@ class Trial:
     dumps: list[tuple[RRset, ...]] = field(default_factory=list)  # the zone as it was after each run
     overridden: bool = False  # whether an audit has to point to an override
     said: list[str] = field(default_factory=list)
+    ended: dict[int, int] = field(default_factory=dict)  # process to exit code, in this run
     problems: list[str] = field(default_factory=list)  # that a fault found by itself
 
     def __post_init__(self) -> None:
@@ -71,6 +74,7 @@ class Trial:
             ran = Ran(code, process.out.decode(errors="replace"), process.err.decode(errors="replace"))
         finally:
             process.end()
+        self.ended[process.pid] = ran.exit
         self.said.append(f"exit {ran.exit}: {ran.err.strip()[-1500:]}")
         return ran
 
@@ -131,6 +135,8 @@ class Trial:
             place.resume(server)
             if not is_running(server.process):
                 place.start(server.name)
+        if place.second_machine:
+            place.second_machine.join()
         place.proxy.calm()
         for proxy in place.dns_proxies:
             proxy.calm()
@@ -172,9 +178,16 @@ def exit_is_right(trial: Trial, ran: Ran, before: int, allowed: frozenset[int]) 
         return f"exit {ran.exit}, expected one of {sorted(allowed)}"
     if ran.exit == Exit.OK and trial.missing():
         return f"exit 0, and the zone is not as its contracts have it: {', '.join(trial.missing())}"
-    if ran.exit in (Exit.NO, Exit.USAGE, Exit.REFUSED, Exit.OUTSIDE) and changed:
+    if ran.exit in _UNCHANGED and changed:
         return f"exit {ran.exit}, which means that nothing was changed, and the zone was"
     return ""
+
+
+def denied(trial: Trial, known: Collection[int]) -> str:
+    """Where a process ended as if nothing of its own was changed, and its intent, none of the known, is applied."""
+    own = [one for one in trial.scene.log() if one.seq not in known and trial.ended.get(one.pid) in _UNCHANGED]
+    wrong = [one for one in own if one.outcome == "applied" and one.changed]
+    return "; ".join(f"exit {trial.ended[one.pid]}, and intent {one.seq} of this process is applied" for one in wrong)
 
 
 def conduct(trial: Trial, step: str, fault: str, allowed: frozenset[int], run: Callable[[Trial], Ran]) -> Found:
@@ -186,8 +199,9 @@ def conduct(trial: Trial, step: str, fault: str, allowed: frozenset[int], run: C
 
 
 def _conduct(trial: Trial, step: str, fault: str, allowed: frozenset[int], run: Callable[[Trial], Ran]) -> Found:
-    before = len(trial.scene.steps())
+    before, known = len(trial.scene.steps()), {one.seq for one in trial.scene.log()}
     trial.said.clear()
+    trial.ended.clear()
     trial.problems.clear()
     trial.recovering, trial.recoverer, trial.overridden = [], None, False
     trial.aid = _no_aid
@@ -214,7 +228,8 @@ def _conduct(trial: Trial, step: str, fault: str, allowed: frozenset[int], run: 
     trial.dumps.append(trial.scene.api.rrsets())
     faults = trial.scene.faults()
     problems += [f"{one.kind}: {one.text}" for one in faults]
-    problems += [wrong] if wrong else []
+    wrongs = list(filter(None, [wrong, denied(trial, known)]))
+    problems += wrongs
     for words in (("evidence", "verify"), ("audit",)):
         code, out, err = read_only(trial, *words)
         if code != Exit.OK and not (trial.overridden and words == ("audit",)):
@@ -230,7 +245,7 @@ def _conduct(trial: Trial, step: str, fault: str, allowed: frozenset[int], run: 
         tuple(problems),
         lost=sum(one.kind in ("lost", "lie") for one in faults),
         unrecorded=sum(one.kind in ("unrecorded", "twice", "digest") for one in faults),
-        wrong_exit=bool(wrong),
+        wrong_exit=bool(wrongs),
         traceback=crashed,
     )
 

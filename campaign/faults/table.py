@@ -3,7 +3,6 @@
 import signal
 from collections.abc import Mapping
 
-from campaign.disk import can_mount
 from campaign.dns_proxy import DNS_WAYS
 from campaign.faults import (
     on_applier,
@@ -12,11 +11,12 @@ from campaign.faults import (
     on_primary,
     on_remote,
     on_resolvers,
+    on_second_machine,
     on_secondaries,
     on_standby,
     on_zone,
 )
-from campaign.faults.kinds import ALL_BACKENDS, ANY, FaultKind
+from campaign.faults.kinds import ALL_BACKENDS, ANY, DISK, MACHINE, FaultKind
 from campaign.faults.on_machine import DISKS
 from campaign.proxy import WAYS
 from hyops_gitops.lab.model import Backend
@@ -38,12 +38,21 @@ FAULTS: Mapping[str, FaultKind] = {
     "appliers at once": FaultKind(on_applier.at_once(1, 2)),
     "ten appliers at once": FaultKind(on_applier.at_once(9)),
     "appliers at once, API out of order": FaultKind(on_applier.at_once(1, 2, way="out of order")),
+    "two appliers at once, on two machines": FaultKind(on_second_machine.at_once(2), need=MACHINE),
+    "ten appliers at once, on two machines": FaultKind(on_second_machine.at_once(10), need=MACHINE),
+    "appliers at once, machines parted": FaultKind(on_second_machine.at_once(2, 4, parted=True), need=MACHINE),
+    "machines parted before the run": FaultKind(on_second_machine.parted_before_the_run, frozenset({4}), need=MACHINE),
+    **{
+        f"machines parted {moment} the PATCH": FaultKind(on_second_machine.parted(moment), need=MACHINE)
+        for moment in ("before", "during", "after")
+    },
+    "machines parted, applier overtaken": FaultKind(on_second_machine.parted_and_overtaken, need=MACHINE),
     "files limited": FaultKind(on_applier.limited("CAMPAIGN_FILE_BYTES", 0, 200, 1000, 3000, 10_000), _ENDED),
     "memory limited": FaultKind(on_applier.limited("CAMPAIGN_MEMORY_MIB", 0, 1, 2, 4, 8, 16), _ENDED | _NO_MEMORY),
     "clock behind": FaultKind(on_applier.limited("CAMPAIGN_CLOCK", -600, -30)),
-    **{f"full disk: {what}": FaultKind(on_machine.disk(on_machine.full, what), _ENDED, disk=True) for what in DISKS},
+    **{f"full disk: {what}": FaultKind(on_machine.disk(on_machine.full, what), _ENDED, need=DISK) for what in DISKS},
     **{
-        f"read-only disk: {what}": FaultKind(on_machine.disk(on_machine.read_only, what), _ENDED, disk=True)
+        f"read-only disk: {what}": FaultKind(on_machine.disk(on_machine.read_only, what), _ENDED, need=DISK)
         for what in DISKS
     },
     "clock set meanwhile": FaultKind(on_machine.jumping_clock),
@@ -64,7 +73,7 @@ FAULTS: Mapping[str, FaultKind] = {
     "database: deadlock": FaultKind(on_database.deadlock, backends=_SERVERS),
     "database: sessions ended": FaultKind(on_database.sessions_ended, backends=_SERVERS),
     **{
-        f"database full {moment}": FaultKind(on_database.database_full(moment), disk=True)
+        f"database full {moment}": FaultKind(on_database.database_full(moment), need=DISK)
         for moment in ("before the run", "before the PATCH", "during the PATCH")
     },
     **{
@@ -102,5 +111,15 @@ FAULTS: Mapping[str, FaultKind] = {
 
 
 def of_backend(backend: Backend) -> dict[str, FaultKind]:
-    """The faults that this storage, and this user, can have."""
-    return {name: kind for name, kind in FAULTS.items() if backend in kind.backends and (can_mount() or not kind.disk)}
+    """The faults that this storage, this machine and this user can have."""
+    return {
+        name: kind
+        for name, kind in FAULTS.items()
+        if backend in kind.backends and (kind.need is None or kind.need.is_met())
+    }
+
+
+def unmet_needs() -> list[str]:
+    """What the faults need that cannot be had here."""
+    needs = {kind.need for kind in FAULTS.values() if kind.need}
+    return sorted(need.what for need in needs if not need.is_met())

@@ -43,6 +43,7 @@ class Outcome:
     after: str  # and by the result
     accepted: float  # when the primary accepted it; 0 where that is not known
     converged: Mapping[str, int]  # milliseconds after which a server had it, for each that had
+    pid: int = 0  # of the process that wrote the intent
 
 
 def read_entries(repository: Path, ref: str, zone: str) -> list[Entry]:
@@ -122,6 +123,7 @@ def _outcome(intent: Entry, result: Entry | None) -> Outcome:
             for server in said.get("servers", [])
             if server["verdict"] == "converged" and server["after_ms"] is not None
         },
+        pid=intent.predicate["lease"]["pid"],
     )
 
 

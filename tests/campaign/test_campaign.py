@@ -19,15 +19,18 @@ import pytest
 from campaign.__main__ import LONG, SHORT_RUNS, seeds_of
 from campaign.disk import can_mount
 from campaign.dns_proxy import DNS_WAYS
-from campaign.faults.table import NOTHING, of_backend
+from campaign.faults import table
+from campaign.faults.kinds import Need
+from campaign.faults.table import FAULTS, NOTHING, of_backend
 from campaign.place import EVIDENCE, Place
 from campaign.program import PLANTS
 from campaign.report import FORMAT
 from campaign.runs import Done, keep_result, plan_of, results, run
 from campaign.soak import soak
-from campaign.trial import Trial
+from campaign.trial import Trial, denied
 from campaign.witness.branch import SEGMENT_NUMBERS, read_entries
 from campaign.witness.transfers import TICK_S, Watch
+from hyops_gitops.core.errors import Exit
 from hyops_gitops.core.zone import RRset
 from hyops_gitops.lab.model import BACKENDS, Backend
 from tests.support.databases import require
@@ -193,6 +196,40 @@ def test_a_full_database_changes_nothing_and_is_emptied_afterwards(place: Place,
         assert all(one.exit in (4, 5) for one in found)
         free = shutil.disk_usage(place.lab.directory).free
         assert free > 1 << 30
+
+
+def test_two_machines_apply_at_once_and_are_parted(place: Place, tmp_path: Path) -> None:
+    if place.second_machine is None:
+        pytest.skip("only who may make network namespaces has a second machine")
+    faults = ["two appliers at once, on two machines", "machines parted during the PATCH"]
+    with place.history(tmp_path / "history") as scene:
+        trial = Trial(scene, 0)
+        assert [run(trial, number, "move", fault).problems for number, fault in enumerate(faults)] == [(), ()]
+        machines = {
+            entry.predicate["lease"]["boot_id"]
+            for entry in read_entries(scene.remote, EVIDENCE, trial.world.zone)
+            if entry.type == "intent"
+        }
+        assert "the second" in machines
+
+
+def test_an_exit_code_that_denies_what_its_process_applied_is_wrong(place: Place, tmp_path: Path) -> None:
+    with place.history(tmp_path / "history") as scene:
+        trial = Trial(scene, 0)
+        assert trial.apply().exit == 0
+        (process,) = trial.ended
+        (intent,) = scene.log()
+        assert denied(trial, known=()) == ""
+        trial.ended[process] = Exit.OUTSIDE
+        assert denied(trial, known=()) == f"exit 4, and intent {intent.seq} of this process is applied"
+        assert denied(trial, known=[intent.seq]) == ""
+
+
+def test_a_fault_that_this_machine_cannot_have_is_left_out_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    need = Need("another moon", lambda: False)
+    monkeypatch.setattr(table, "FAULTS", {NOTHING: FAULTS[NOTHING], "tides": replace(FAULTS[NOTHING], need=need)})
+    assert list(of_backend("gsqlite3")) == [NOTHING]
+    assert table.unmet_needs() == ["another moon"]
 
 
 @pytest.mark.only_backend("gpgsql")
