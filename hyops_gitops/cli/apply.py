@@ -57,7 +57,7 @@ class _Flags(TypedDict):
     type=click.Path(path_type=Path, dir_okay=False),
     help="Also write the receipt (hyops-apply/1) to this file, which stays empty if there is none.",
 )
-@on_workspace("json", "markdown")
+@on_workspace("json", "markdown", zones="at once")
 def apply(
     workspace: LocalWorkspace,
     revision: str | None,

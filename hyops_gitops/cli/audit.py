@@ -34,7 +34,7 @@ from hyops_gitops.log.pinned_heads import SeenHead
     metavar="SEQ:SHA256",
     help="A log head noted earlier: it must be an entry of the log. Repeatable.",
 )
-@on_workspace("json", "csv")
+@on_workspace("json", "csv", zones="each")
 def audit(
     workspace: LocalWorkspace,
     branch: str,

@@ -88,7 +88,7 @@ class OrderOptions(BranchOptions):
 @click.option("--ttl", type=int, metavar="SECONDS", help="TTL for --prepare; default: policy.cutover_ttl_max.")
 @site_lost_option
 @taking("chosen", OrderOptions)
-@on_workspace("json")
+@on_workspace("json", zones="own")
 def cutover(
     workspace: LocalWorkspace,
     name: str,
@@ -119,7 +119,7 @@ def cutover(
 @click.argument("name", shell_complete=endpoint_names)
 @site_lost_option
 @taking("chosen", OrderOptions)
-@on_workspace("json")
+@on_workspace("json", zones="own")
 def failback(
     workspace: LocalWorkspace, name: str, sites_lost: tuple[str, ...], chosen: OrderOptions, output_format: str
 ) -> int:
@@ -187,7 +187,7 @@ def _hold(text: str) -> tuple[str, str]:
 )
 @click.option("--live", is_flag=True, help="With --check: compare with the primary; needs its API key.")
 @taking("chosen", OrderOptions)
-@on_workspace("json")
+@on_workspace("json", zones="own")
 def failover(
     workspace: LocalWorkspace,
     which: SiteOptions,

@@ -38,7 +38,7 @@ from hyops_gitops.observe.text import checkup_text
     help="Look at this machine alone, for the health of a container: programs, contracts, keys, the log as it is here. "
     "Servers, remote and forge are not asked.",
 )
-@on_workspace("json")
+@on_workspace("json", zones="each")
 def doctor(
     workspace: LocalWorkspace,
     runner_site: str | None,

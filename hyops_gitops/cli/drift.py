@@ -34,7 +34,7 @@ from hyops_gitops.recover.text import repair_plan_text, repaired_text
     help="With --repair: the type that stays at a name without a contract. Repeatable.",
 )
 @click.option("--yes", is_flag=True, help="With --repair: do not ask for confirmation. Required without a terminal.")
-@on_workspace("json", "openmetrics")
+@on_workspace("json", "openmetrics", zones="each")
 def drift(
     workspace: LocalWorkspace,
     live: bool,

@@ -81,7 +81,7 @@ def init(workspace: LocalWorkspace, continues: str | None, output_format: str) -
     metavar="SEQ:SHA256",
     help="A log head noted earlier, as apply prints it: it must be an entry of the log. Repeatable.",
 )
-@on_workspace("json")
+@on_workspace("json", zones="each")
 def verify(workspace: LocalWorkspace, seen_texts: tuple[str, ...], output_format: str) -> int:
     """Verify the log in this clone.
 
@@ -189,7 +189,7 @@ def keys() -> None:
 
 
 @keys.command("list")
-@on_workspace("json")
+@on_workspace("json", zones="each")
 def list_command(workspace: LocalWorkspace, output_format: str) -> int:
     """List every key: owner, purpose, validity, first and last use.
 
@@ -203,7 +203,7 @@ def list_command(workspace: LocalWorkspace, output_format: str) -> int:
 @keys.command("trust")
 @click.argument("key", metavar="PRINCIPAL|FINGERPRINT")
 @_reason
-@on_workspace("json")
+@on_workspace("json", zones="each")
 def trust_command(workspace: LocalWorkspace, key: str, reason: str, output_format: str) -> int:
     """Trust a listed key from the next entry on."""
     echo_head(trust(workspace, key, reason), output_format)
@@ -213,7 +213,7 @@ def trust_command(workspace: LocalWorkspace, key: str, reason: str, output_forma
 @keys.command("retire")
 @click.argument("key", metavar="PRINCIPAL|FINGERPRINT")
 @_reason
-@on_workspace("json")
+@on_workspace("json", zones="each")
 def retire_command(workspace: LocalWorkspace, key: str, reason: str, output_format: str) -> int:
     """Retire a key: later entries by it are rejected whatever their timestamp.
 
@@ -233,7 +233,7 @@ def retire_command(workspace: LocalWorkspace, key: str, reason: str, output_form
     help="The last entry that the key's owner certainly signed; later ones are in doubt until acknowledged.",
 )
 @_reason
-@on_workspace("json")
+@on_workspace("json", zones="each")
 def compromised_command(
     workspace: LocalWorkspace, key: str, last_good_seq: int, reason: str, output_format: str
 ) -> int:
@@ -253,7 +253,7 @@ def compromised_command(
 
 @click.command()
 @click.argument("name", shell_complete=endpoint_names)
-@on_workspace("json")
+@on_workspace("json", zones="each")
 def history(workspace: LocalWorkspace, name: str, output_format: str) -> int:
     """List every change of a name: who asked, who approved, the outcome.
 

@@ -13,9 +13,8 @@ import click
 
 from hyops_gitops import __version__
 from hyops_gitops.cli.help import EXIT_CODES, usage_words, with_examples
-from hyops_gitops.cli.output import ResultLost, echo, echo_json, note
+from hyops_gitops.cli.output import ResultLost, note, tell_error
 from hyops_gitops.core.errors import Exit, HyopsError
-from hyops_gitops.core.findings import FindingsError, findings_text, printable
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -189,23 +188,7 @@ def _fail(form: str, code: Exit, slug: str, message: str, hint: str) -> int:
 def _say(form: str, error: HyopsError) -> int:
     """Print an error in this form and return its exit code."""
     try:
-        _tell(form, error)
+        tell_error(form, error)
     except ResultLost as lost:
-        _tell("text", lost)
+        tell_error("text", lost)
     return error.exit_code
-
-
-def _tell(form: str, error: HyopsError) -> None:
-    findings = error.findings if isinstance(error, FindingsError) else ()
-    if form == "json":
-        echo_json(error.to_json())
-        return
-    if form == "markdown":
-        from hyops_gitops.apply.text import error_markdown  # noqa: PLC0415 - plans and receipts cost 100 ms
-
-        echo(error_markdown(error, findings).rstrip("\n"))
-    if findings:
-        note(findings_text(findings).rstrip("\n"))
-    note(f"error: {printable(error.message)}")
-    if error.hint:
-        note(f"hint: {printable(error.hint)}")

@@ -41,7 +41,7 @@ def netbox() -> None:
 @netbox.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @timeout_option
-@on_workspace("json", "github", "sarif")
+@on_workspace("json", "github", "sarif", zones="own")
 def check(workspace: LocalWorkspace, paths: tuple[Path, ...], timeout_s: float, output_format: str) -> int:
     """Report where NetBox disagrees with contracts.
 
@@ -84,7 +84,7 @@ def _progress() -> Callable[[str], None]:
 @click.option("--write", is_flag=True, help="Write the files into the work tree; without it they are only shown.")
 @click.option("--update", is_flag=True, help="Also edit files that exist, where NetBox says otherwise.")
 @timeout_option
-@on_workspace("json")
+@on_workspace("json", zones="own")
 def suggest(
     workspace: LocalWorkspace,
     names: tuple[str, ...],

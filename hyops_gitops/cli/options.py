@@ -2,11 +2,11 @@
 
 import functools
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -15,6 +15,9 @@ from hyops_gitops.cli.output import EventDisplay, note
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.findings import printable
 from hyops_gitops.core.layout import ROOTS
+
+if TYPE_CHECKING:
+    from hyops_gitops.cli.zones import ZoneMode
 
 _Command = TypeVar("_Command", bound=Callable[..., object])
 
@@ -80,18 +83,43 @@ def common_options(*formats: str, contracts: bool = False) -> Callable[[_Command
     return decorate
 
 
-def on_workspace(*formats: str, contracts: bool = False) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Add the common options, and hand over the open `workspace`."""
+_ZONES: "Mapping[ZoneMode, str]" = {
+    "each": "Only this zone, of a repository with several; default: each of them.",
+    "at once": "Only this zone, of a repository with several; default: all of them, at the same time.",
+    "one": "The zone, in a repository with several.",
+    "own": "Only this zone, of a repository with several.",
+}
+
+
+def on_workspace(
+    *formats: str, contracts: bool = False, zones: "ZoneMode" = "one"
+) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Add the common options and `--zone`, and hand over the open `workspace`.
+
+    In a repository with several zones a command gets the workspace of one zone, as often as `zones` says.
+    """
 
     def decorate(command: Callable[..., int]) -> Callable[..., int]:
         @functools.wraps(command)
-        def run(repo: Path | None, authority_file: Path | None, **options: object) -> int:
+        def run(repo: Path | None, authority_file: Path | None, zone: str | None, **options: object) -> int:
             from hyops_gitops.cli.wiring import LocalWorkspace  # noqa: PLC0415 - reading a log takes cryptography
+            from hyops_gitops.cli.zones import choose_zones, on_chosen  # noqa: PLC0415 - as above
 
-            root = find_repository(repo)
-            return command(LocalWorkspace(root, on_event=EventDisplay(), authority_file=authority_file), **options)
+            workspace = LocalWorkspace(find_repository(repo), on_event=EventDisplay(), authority_file=authority_file)
+            choice = choose_zones(workspace, zone, zones, options)
+            form = str(options.get("output_format"))
+            file = options.get("receipt_file")
+            return on_chosen(
+                workspace,
+                choice,
+                zones,
+                form,
+                lambda restricted: command(restricted, **options),
+                file if isinstance(file, Path) else None,
+            )
 
-        return common_options(*formats, contracts=contracts)(run)
+        zone_option = click.option("--zone", metavar="ZONE", help=_ZONES[zones])
+        return common_options(*formats, contracts=contracts)(zone_option(run))
 
     return decorate
 

@@ -1,21 +1,23 @@
 """Where bytes leave: stdout is the result, stderr is progress and log."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import re
 import sys
 from collections.abc import Callable
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 import click
 
-from hyops_gitops.core.errors import Unconfirmed, UsageError
-from hyops_gitops.core.findings import printable
+from hyops_gitops.core.errors import HyopsError, Unconfirmed, UsageError
+from hyops_gitops.core.findings import FindingsError, findings_text, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from hyops_gitops.cli.terminal import LiveServers
     from hyops_gitops.core.events import Event
@@ -30,6 +32,35 @@ _COMMAND = re.compile(r"^(\s*):(?=:[A-Za-z-]+[ :])", re.MULTILINE)
 
 class ResultLost(Unconfirmed):
     """The result could not be written; the command itself is complete."""
+
+
+@dataclasses.dataclass(slots=True)
+class KeptResult:
+    """The result of one zone of several, not yet written."""
+
+    zone: str
+    texts: list[str] = dataclasses.field(default_factory=list)
+    document: object = None
+
+    def replay(self, form: str) -> None:
+        """Write it in this format."""
+        if form == "json":
+            echo_json(self.document)
+        for text in self.texts:
+            _write(text, sys.stdout.encoding if sys.stdout else "utf-8")
+
+
+_kept_in: ContextVar[KeptResult | None] = ContextVar("kept_in", default=None)
+
+
+@contextlib.contextmanager
+def into(part: KeptResult) -> "Iterator[None]":
+    """Keep what this thread writes to stdout; remarks name the zone."""
+    token = _kept_in.set(part)
+    try:
+        yield
+    finally:
+        _kept_in.reset(token)
 
 
 def echo(text: str) -> None:
@@ -50,7 +81,10 @@ def _harmless(text: str) -> str:
 
 def echo_json(document: object) -> None:
     """Write the result as one JSON document in UTF-8 (RFC 8259)."""
-    _write(json_text(document), "utf-8")
+    if (part := _kept_in.get()) is not None:
+        part.document = document
+    else:
+        _write(json_text(document), "utf-8")
 
 
 def json_text(document: object) -> str:
@@ -59,11 +93,14 @@ def json_text(document: object) -> str:
 
 
 def write_json(document: object, file: Path) -> None:
-    """Write the result to a file too.
+    """Write the result to a file too, or keep it for its zone.
 
     Raises:
         ResultLost: code `result-not-written`.
     """
+    if (part := _kept_in.get()) is not None:
+        part.document = document
+        return
     try:
         file.write_text(json_text(document) + "\n", encoding="utf-8")
     except OSError as error:
@@ -127,6 +164,9 @@ def _write(text: str, encoding: str) -> None:
     Raises:
         ResultLost: code `result-not-written`, such as on a full disk.
     """
+    if (part := _kept_in.get()) is not None:
+        part.texts.append(text)
+        return
     try:
         click.echo(text.encode(encoding, "backslashreplace"))
     except BrokenPipeError:
@@ -143,8 +183,27 @@ def _lost(error: OSError) -> ResultLost:
 
 def note(text: str) -> None:
     """Write progress or a remark to stderr, which may be closed."""
+    part = _kept_in.get()
     with contextlib.suppress(OSError):
-        click.echo(_harmless(text), err=True)
+        click.echo(_harmless(text if part is None else f"{part.zone}: {text}"), err=True)
+
+
+def tell_error(form: str, error: HyopsError, zone: str | None = None) -> None:
+    """Write an error in a format of results."""
+    whose = "" if zone is None else f"{zone}: "
+    findings = error.findings if isinstance(error, FindingsError) else ()
+    if form == "json":
+        echo_json(error.to_json())
+        return
+    if form == "markdown":
+        from hyops_gitops.apply.text import error_markdown  # noqa: PLC0415 - plans and receipts cost 100 ms
+
+        echo(error_markdown(error, findings).rstrip("\n"))
+    if findings:
+        note(findings_text(findings).rstrip("\n"))
+    note(f"{whose}error: {printable(error.message)}")
+    if error.hint:
+        note(f"{whose}hint: {printable(error.hint)}")
 
 
 def is_terminal(stream: TextIO | None) -> bool:
@@ -195,7 +254,8 @@ def _drop_the_rest() -> None:
 class EventDisplay:
     """Events on stderr, a line each; servers live on a terminal."""
 
-    def __init__(self) -> None:
+    def __init__(self, zone: str | None = None) -> None:
+        self._zone = zone  # of several that are applied at the same time
         self._live: LiveServers | None = None
 
     def __call__(self, event: "Event") -> None:
@@ -210,7 +270,7 @@ class EventDisplay:
                 self._say(f"- {printable(text)}")
             case Warned(text):
                 self._say(f"warning: {printable(text)}")
-            case WatchBegins(servers) if wants_colour(sys.stderr):
+            case WatchBegins(servers) if wants_colour(sys.stderr) and self._zone is None:
                 from hyops_gitops.cli.terminal import LiveServers  # noqa: PLC0415 - on a terminal alone
 
                 # The result shows them again, where it goes to a terminal.
@@ -220,13 +280,15 @@ class EventDisplay:
             case ServerSeen(report) if not is_terminal(sys.stdout):  # a terminal shows them once, in the result
                 from hyops_gitops.apply.text import server_line  # noqa: PLC0415 - plans and receipts cost 100 ms
 
-                note(f"  {printable(server_line(report))}")
+                self._say(f"  {printable(server_line(report))}")
             case WatchEnds(reports) if self._live is not None:
                 live, self._live = self._live, None
                 live.end(reports)
 
     def _say(self, line: str) -> None:
-        if self._live is None:
+        if self._zone is not None:
+            note(f"{self._zone}: {line}")
+        elif self._live is None:
             note(line)
         else:
             self._live.say(line)

@@ -21,7 +21,7 @@ from hyops_gitops.core.errors import Exit
 @click.option("--exit-code", "exit_code", is_flag=True, help="Exit 1 if there are changes, 3 if they are refused.")
 @override_option
 @click.option("--full", is_flag=True, help="Read every contract, even where the log says that it is valid as applied.")
-@on_workspace("json", "markdown")
+@on_workspace("json", "markdown", zones="each")
 def plan(
     workspace: LocalWorkspace,
     revision: str | None,

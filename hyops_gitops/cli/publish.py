@@ -27,7 +27,7 @@ _INSTANCES = "instances"  # the folder of a module's state files by instance
 @click.option("--allow-status", is_flag=True, help="Accept a module state whose status is not ok.")
 @click.option("--attest", is_flag=True, help="Also record that the status is ok now, for an apply that cannot probe.")
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 if the contract differs from the outputs.")
-@on_workspace("json")
+@on_workspace("json", zones="own")
 def publish(
     workspace: LocalWorkspace,
     file: Path,
@@ -71,7 +71,7 @@ def _content(file: Path) -> str:
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 when a contract is not in canonical order.")
-@on_workspace("json")
+@on_workspace("json", zones="own")
 def fmt(workspace: LocalWorkspace, paths: tuple[Path, ...], check: bool, output_format: str) -> int:
     """Put the keys of contracts in canonical order; comments stay.
 

@@ -49,7 +49,7 @@ class ReportWritten(JsonReport):
 )
 @click.option("--replace", is_flag=True, help="Replace DIR whatever it holds.")
 @period_options
-@on_workspace("json")
+@on_workspace("json", zones="each")
 def report(
     workspace: LocalWorkspace,
     directory: Path,
@@ -88,6 +88,9 @@ def report(
     else:
         files = report_files(facts_of(subject, log, snapshot.paths(), period), templates)
     _require_outside(directory, workspace.root)
+    if workspace.zone_name is not None:  # each of several zones has a report of its own
+        directory = directory / workspace.zone_name
+        directory.parent.mkdir(parents=True, exist_ok=True)
     write_folder(directory, files, may_replace=lambda place: replace or _is_report(place))
     made = ReportWritten(
         zone=subject.zone,

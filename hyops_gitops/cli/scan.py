@@ -19,7 +19,7 @@ from hyops_gitops.validate.formats import findings_annotations, findings_sarif
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path))
-@on_workspace("json", "github", "sarif", contracts=True)
+@on_workspace("json", "github", "sarif", contracts=True, zones="own")
 def scan(workspace: LocalWorkspace, paths: tuple[Path, ...], output_format: str) -> int:
     """Find addresses in other repositories that a name stands for.
 

@@ -16,7 +16,7 @@ from hyops_gitops.observe.text import status_blocks, status_text
 @click.command()
 @click.argument("name", required=False, shell_complete=endpoint_names)
 @click.option("-v", "--verbose", is_flag=True, help="Show every name in full.")
-@on_workspace("json", "openmetrics")
+@on_workspace("json", "openmetrics", zones="each")
 def status(workspace: LocalWorkspace, name: str | None, output_format: str, verbose: bool) -> int:
     """Compare what is intended, recorded and answered by each server.
 

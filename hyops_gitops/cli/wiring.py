@@ -351,7 +351,7 @@ class LocalWorkspace(Workspace):
     def _primary(self, authority: Authority, ca_file: Path | None = None) -> _Api:
         api = authority.primary.api
         trusted = self._ca_file(api) if ca_file is None else str(ca_file)
-        return api.url, api.server_id, authority.zone, primary_key(api, self.environ), trusted
+        return api.url, api.server_id, authority.zone, primary_key(api, self.environ, authority.zone), trusted
 
     def _secondary(self, authority: Authority, secondary: Secondary) -> _Api | None:
         api = secondary.api

@@ -172,6 +172,18 @@ class Authority:
     document: Document
 
 
+def bound_url(setting: str, zone: str) -> str:
+    """The URL that a zone's API key is bound to; empty: none.
+
+    Args:
+        setting: HYOPS_PRIMARY_URL: one URL for every zone, or a list of `ZONE=URL`; blanks or commas part them.
+        zone: Whose key it is.
+    """
+    items = setting.replace(",", " ").split()
+    named = {name: url for name, equals, url in (item.partition("=") for item in items) if equals and "/" not in name}
+    return named.get(zone) or " ".join(item for item in items if item.partition("=")[0] not in named)
+
+
 DEFAULT_LEASE_S = 120
 DEFAULT_MAX_BODY_MIB = 2  # as of PowerDNS's webserver-max-bodysize
 DEFAULT_CONVERGENCE_S = 60

@@ -11,7 +11,7 @@ from hyops_gitops.apply.look import (
     observe,
 )
 from hyops_gitops.apply.preview import PlanRequest, make_proposal
-from hyops_gitops.core.authority import DEFAULT_MAX_BODY_MIB, Authority
+from hyops_gitops.core.authority import DEFAULT_MAX_BODY_MIB, Authority, bound_url
 from hyops_gitops.core.damage import REPAIR, SETTINGS, damage_words, find_damage
 from hyops_gitops.core.errors import OutsideFailure, Refused
 from hyops_gitops.core.exchange import ServerInfo, ZoneHeader
@@ -102,7 +102,7 @@ def looks(primary: PrimaryServer) -> dict[str, Look]:
 
 
 def _bound(primary: PrimaryServer) -> str:
-    api, bound = primary.authority.primary.api, primary.request.bound_url
+    api, bound = primary.authority.primary.api, bound_url(primary.request.bound_url, primary.authority.zone)
     if bound.rstrip("/") != api.url:
         setting = f"HYOPS_PRIMARY_URL is {bound}" if bound else "HYOPS_PRIMARY_URL is not set"
         raise Refused(

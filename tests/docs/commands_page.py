@@ -16,7 +16,8 @@ VARIABLES = {
     "HYOPS_KNOWN_HOSTS_FILE": "With the deploy key: the only host keys to accept.",
     "POWERDNS_API_KEY": "The primary's API key; `primary.api_key_env` in the authority file names the variable.",
     "POWERDNS_API_KEY_FILE": "The file that holds it instead; likewise for each `api_key_env`.",
-    "HYOPS_PRIMARY_URL": "The only `primary.api_url` that this key is sent to; required where `CI` is set.",
+    "HYOPS_PRIMARY_URL": "The only `primary.api_url` that this key is sent to, or a list of `ZONE=URL`; required where "
+    "`CI` is set.",
     "HYOPS_SECONDARY_URLS": "The same for each `api_url` of a secondary, by commas; default: NOTIFY does the work.",
     "HYOPS_CONTRACTS": "For `scan`: a clone of the contracts, or an unpacked bundle.",
     "HYOPS_OVERRIDES": "Overrides for `apply`, one a line, as `--override` takes them: for the input of a workflow.",

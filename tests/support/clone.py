@@ -75,6 +75,8 @@ class Clone:
     remote: Path | None
     key: Path
     policy: dict[str, object] = field(default_factory=dict)
+    folder: str = ""  # `<zone>/`, of a further zone in a repository with several
+    branch: str = "evidence"
 
     @property
     def authority_path(self) -> str:
@@ -88,7 +90,7 @@ class Clone:
 
     def authority_text(self) -> str:
         """The authority file as it is at first. Flow style is JSON, which is YAML."""
-        evidence = {"branch": "evidence", **({} if self.remote is None else {"remote": "origin"})}
+        evidence = {"branch": self.branch, **({} if self.remote is None else {"remote": "origin"})}
         fields: dict[str, object] = {
             "zone": self.zone,
             "environments": ["dev", "prod"],
@@ -174,12 +176,16 @@ class Clone:
         if sites is not None:
             fields["endpoint_sites"] = sites
         self.write(
-            f"endpoints/{env}/{service}.yaml", "".join(f"{key}: {json.dumps(value)}\n" for key, value in fields.items())
+            self.contract_path(service, env), "".join(f"{key}: {json.dumps(value)}\n" for key, value in fields.items())
         )
 
     def delete_contract(self, service: str, env: str = "prod") -> None:
         """Remove a contract."""
-        (self.root / f"endpoints/{env}/{service}.yaml").unlink()
+        (self.root / self.contract_path(service, env)).unlink()
+
+    def contract_path(self, service: str, env: str = "prod") -> str:
+        """The place of a contract."""
+        return f"endpoints/{self.folder}{env}/{service}.yaml"
 
     def commit(self, message: str = "Change", *, push: bool = True) -> str:
         """Commit the whole work tree and push it where there is a remote."""

@@ -12,18 +12,18 @@ class RecordedLog(Clone):
 
     def evidence_head(self) -> str:
         """The evidence branch's commit, where it counts."""
-        return run("git", "-C", self.remote or self.root, "rev-parse", "refs/heads/evidence").decode().strip()
+        return run("git", "-C", self.remote or self.root, "rev-parse", f"refs/heads/{self.branch}").decode().strip()
 
     def evidence(self, path: str) -> bytes:
         """One file of the evidence branch."""
-        return run("git", "-C", self.remote or self.root, "show", f"refs/heads/evidence:{path}")
+        return run("git", "-C", self.remote or self.root, "show", f"refs/heads/{self.branch}:{path}")
 
     def entries(self) -> list[Entry]:
         """Every entry, in order."""
         git = ("git", "-C", self.remote or self.root)
-        paths = run(*git, "ls-tree", "-r", "--name-only", "refs/heads/evidence").decode().split()
+        paths = run(*git, "ls-tree", "-r", "--name-only", f"refs/heads/{self.branch}").decode().split()
         asked = [
-            f"refs/heads/evidence:{path}\n" for path in paths if path.startswith("log/") and path.endswith(".json")
+            f"refs/heads/{self.branch}:{path}\n" for path in paths if path.startswith("log/") and path.endswith(".json")
         ]
         answer = io.BytesIO(run(*git, "cat-file", "--batch=%(objectsize)", stdin="".join(asked).encode()))
         return [decode(answer.read(int(answer.readline()) + 1)[:-1]) for _ in asked]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hyops_gitops import __version__
+from hyops_gitops.core.authority import bound_url
 from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import OutsideFailure, Refused
 from hyops_gitops.core.text import masked
@@ -48,14 +49,20 @@ PRIMARY_URL = "HYOPS_PRIMARY_URL"
 SECONDARY_URLS = "HYOPS_SECONDARY_URLS"
 
 
-def primary_key(api: "ApiEndpoint", environ: Mapping[str, str]) -> str:
+def primary_key(api: "ApiEndpoint", environ: Mapping[str, str], zone: str = "") -> str:
     """The primary's API key.
 
     Raises:
         Refused: guard `primary-url`: the binding disagrees, or is missing where CI is set.
         OutsideFailure: code `powerdns-no-key`: neither the variable nor its file is set, or the file cannot be taken.
     """
-    bound = environ.get(PRIMARY_URL, "")
+    bound = bound_url(environ.get(PRIMARY_URL, ""), zone)
+    if not bound and environ.get(PRIMARY_URL):
+        raise Refused(
+            f"{PRIMARY_URL} names no server for {zone}: its API key is not sent to {api.url}",
+            guard="primary-url",
+            hint=f"add {zone}={api.url} to {PRIMARY_URL}, where the key is kept",
+        )
     if not bound and environ.get("CI"):
         raise Refused(
             f"{PRIMARY_URL} is not set: in CI the API key must be bound to its server",

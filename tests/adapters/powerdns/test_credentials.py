@@ -29,6 +29,34 @@ def test_a_key_goes_nowhere_else_and_no_secret_is_said(bound: str) -> None:
     assert not any(secret in said for secret in (KEY, "ada", "pw"))
 
 
+@pytest.mark.parametrize(
+    ("bound", "zone"),
+    [
+        (f"a.example={API.url} b.example=https://other:8443", "a.example"),
+        (f"b.example=https://other:8443,\n a.example={API.url}/", "a.example"),
+        (f"{API.url} b.example=https://other:8443", "a.example"),
+    ],
+)
+def test_each_zone_may_have_a_binding_of_its_own(bound: str, zone: str) -> None:
+    assert primary_key(API, {"THE_KEY": KEY, "HYOPS_PRIMARY_URL": bound}, zone) == KEY
+
+
+@pytest.mark.parametrize(
+    ("bound", "zone"),
+    [
+        (f"a.example={API.url} b.example=https://other:8443", "b.example"),
+        (f"a.example={API.url}", "c.example"),
+        (f"{API.url} https://other:8443", "a.example"),
+        (f"{API.url} b.example=https://other:8443", "b.example"),
+    ],
+    ids=["of another zone", "zone without one", "two for any", "its own counts"],
+)
+def test_the_key_of_a_zone_goes_to_no_other_zone_s_server(bound: str, zone: str) -> None:
+    with pytest.raises(Refused) as caught:
+        primary_key(API, {"THE_KEY": KEY, "HYOPS_PRIMARY_URL": bound}, zone)
+    assert caught.value.code == "primary-url"
+
+
 def test_in_ci_a_key_has_a_binding() -> None:
     with pytest.raises(Refused) as caught:
         primary_key(API, {"THE_KEY": KEY, "CI": "1"})
