@@ -2,14 +2,12 @@
 
 import click
 
-from hyops_gitops.cli.metrics import show_metrics
 from hyops_gitops.cli.options import on_workspace
 from hyops_gitops.cli.output import confirm, note, tell
 from hyops_gitops.cli.wiring import LocalWorkspace, run_request
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.names import canonical_name
 from hyops_gitops.observe.find_drift import DriftRequest, Look, look_for_drift
-from hyops_gitops.observe.metrics import drift_metrics
 from hyops_gitops.observe.text import drift_text
 from hyops_gitops.recover.repair import RepairRequest, carry_out_repair, prepare_repair
 from hyops_gitops.recover.text import repair_plan_text, repaired_text
@@ -73,6 +71,9 @@ def drift(
     look: Look = "api" if live else "dns" if dns_only else "auto"
     request = DriftRequest(look, record=record, retransfer=retransfer)
     if output_format == "openmetrics":
+        from hyops_gitops.cli.metrics import show_metrics  # noqa: PLC0415 - other forms do without
+        from hyops_gitops.observe.metrics import drift_metrics  # noqa: PLC0415 - as above
+
         return show_metrics("drift", workspace, lambda: look_for_drift(request, workspace), drift_metrics)
     found = look_for_drift(request, workspace)
     tell(found, output_format, lambda: drift_text(found))

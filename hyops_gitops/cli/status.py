@@ -3,13 +3,11 @@
 import click
 
 from hyops_gitops.cli.completion import endpoint_names
-from hyops_gitops.cli.metrics import show_metrics
 from hyops_gitops.cli.options import on_workspace
 from hyops_gitops.cli.output import tell
 from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.observe.find_status import look
-from hyops_gitops.observe.metrics import status_metrics
 from hyops_gitops.observe.text import status_blocks, status_text
 
 
@@ -31,6 +29,9 @@ def status(workspace: LocalWorkspace, name: str | None, output_format: str, verb
     if output_format == "openmetrics":
         if name is not None:
             raise UsageError(f"metrics are of every name, got {name!r}", code="usage", hint="leave NAME out")
+        from hyops_gitops.cli.metrics import show_metrics  # noqa: PLC0415 - what a look at drift takes, and TLS
+        from hyops_gitops.observe.metrics import status_metrics  # noqa: PLC0415 - as above
+
         return show_metrics("status", workspace, lambda: look(None, workspace), status_metrics)
     found = look(name, workspace)
     whole = name is not None or verbose

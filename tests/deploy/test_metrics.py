@@ -72,6 +72,8 @@ def test_the_tests_of_the_rules_ask_for_every_alert_and_name_real_series() -> No
 def test_promtool_takes_the_rules_and_their_tests(tmp_path: Path) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
+        if "CI" in os.environ:
+            pytest.fail("promtool is not installed, and CI must run this")
         pytest.skip("promtool is not installed: apt-get install prometheus")
     for file in (RULES, TESTS):
         shutil.copy(file, tmp_path)
