@@ -84,11 +84,11 @@ def go_on(sleeper: Forked) -> None:
         sleeper.send_signal(signal.SIGCONT)
 
 
-def another_applier(trial: Trial) -> tuple[World, dict[str, str]]:
-    """A clone, and the environment with a folder for temporary files, of its own."""
+def another_applier(trial: Trial, **environ: str) -> tuple[World, dict[str, str]]:
+    """A clone, and the environment with a folder for temporary files, of its own; made while no other one pushes."""
     folder = trial.scene.directory / f"applier-{time.monotonic_ns()}"
     (folder / "tmp").mkdir(parents=True)
-    return trial.world.clone(folder / "clone"), {"TMPDIR": str(folder / "tmp")}
+    return trial.world.clone(folder / "clone"), {**environ, "TMPDIR": str(folder / "tmp")}
 
 
 def to_judge(ended: Sequence[Ran]) -> Ran:
@@ -104,11 +104,8 @@ def at_once(*others: int, way: str = "") -> Callable[[Trial], Ran]:
     def run(trial: Trial) -> Ran:
         proxy = trial.scene.place.proxy
         proxy.trouble = Trouble(way, 4, trial.rng.uniform(0.1, 1.0)) if way else None
-        started = [trial.start("apply")]
-        for number in range(trial.rng.choice(others)):
-            world, environ = another_applier(trial)
-            environ["CAMPAIGN_MACHINE"] = f"machine {number}"
-            started.append(trial.start("apply", world=world, environ=environ))
+        made = [another_applier(trial, CAMPAIGN_MACHINE=f"machine {n}") for n in range(trial.rng.choice(others))]
+        started = [trial.start("apply"), *(trial.start("apply", world=world, environ=own) for world, own in made)]
         return to_judge([trial.finish(process) for process in started])
 
     return run

@@ -19,10 +19,9 @@ def at_once(*counts: int, parted: bool = False) -> Callable[[Trial], Ran]:
     """Half of the appliers on each machine; in the middle no packet passes between them for some time."""
 
     def run(trial: Trial) -> Ran:
-        started = [trial.start("apply")]
-        for number in range(1, trial.rng.choice(counts)):
-            world, environ = _over_there(trial) if number % 2 else another_applier(trial)
-            started.append(trial.start("apply", world=world, environ=environ))
+        numbers = range(1, trial.rng.choice(counts))
+        made = [_over_there(trial) if number % 2 else another_applier(trial) for number in numbers]
+        started = [trial.start("apply"), *(trial.start("apply", world=world, environ=own) for world, own in made)]
         if parted:
             cut_at = trial.rng.uniform(0.0, 1.2)
             later(trial, cut_at, _machine(trial).cut)
@@ -83,5 +82,4 @@ def _machine(trial: Trial) -> SecondMachine:
 
 def _over_there(trial: Trial) -> tuple[World, dict[str, str]]:
     """A clone, and the environment of an applier there."""
-    world, environ = another_applier(trial)
-    return world, {**environ, "CAMPAIGN_MACHINE": "the second", "CAMPAIGN_NETWORK": _machine(trial).path}
+    return another_applier(trial, CAMPAIGN_MACHINE="the second", CAMPAIGN_NETWORK=_machine(trial).path)
