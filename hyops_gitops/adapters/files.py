@@ -269,12 +269,15 @@ _LIMIT = 64 * 1024 * 1024  # octets; a zone of 100,000 records has a tenth of it
 
 
 class DiskSegments:
-    """The segments under one directory's `segments/`."""
+    """The segments under one directory's `segments/`.
 
-    def __init__(self, root: Path) -> None:
+    Those of one of several zones are below `segments/<zone>/`.
+    """
+
+    def __init__(self, root: Path, zone: str | None = None) -> None:
         from hyops_gitops.log.segment import SEGMENTS, is_segment_id  # noqa: PLC0415 - for segments alone
 
-        self._folder = root / SEGMENTS.rstrip("/")
+        self._folder = root / SEGMENTS.rstrip("/") / (zone or "")
         self._is_segment_id = is_segment_id
 
     def segments(self) -> list[str]:

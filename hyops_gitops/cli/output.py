@@ -93,7 +93,7 @@ def json_text(document: object) -> str:
 
 
 def write_json(document: object, file: Path) -> None:
-    """Write the result to a file too, or keep it for its zone.
+    """Write the result to a file, or keep it for a zone.
 
     Raises:
         ResultLost: code `result-not-written`.
@@ -184,8 +184,12 @@ def _lost(error: OSError) -> ResultLost:
 def note(text: str) -> None:
     """Write progress or a remark to stderr, which may be closed."""
     part = _kept_in.get()
+    _note_of(None if part is None else part.zone, text)
+
+
+def _note_of(zone: str | None, text: str) -> None:
     with contextlib.suppress(OSError):
-        click.echo(_harmless(text if part is None else f"{part.zone}: {text}"), err=True)
+        click.echo(_harmless(text if zone is None else f"{zone}: {text}"), err=True)
 
 
 def tell_error(form: str, error: HyopsError, zone: str | None = None) -> None:
@@ -287,7 +291,7 @@ class EventDisplay:
 
     def _say(self, line: str) -> None:
         if self._zone is not None:
-            note(f"{self._zone}: {line}")
+            _note_of(self._zone, line)  # whichever thread it comes from
         elif self._live is None:
             note(line)
         else:

@@ -218,11 +218,11 @@ class LocalWorkspace(Workspace):
                 "`breakglass` work",
             )
 
-    @cached_property
+    @property
     def segment_folder(self) -> SegmentFolder:
         from hyops_gitops.adapters.files import DiskSegments
 
-        return DiskSegments(self.root)
+        return DiskSegments(self.root, self.zone_name)
 
     @property
     def as_of(self) -> datetime | None:

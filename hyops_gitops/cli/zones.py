@@ -90,13 +90,15 @@ def choose_zones(
     for option, given in of_one.items():
         if given and len(known) > 1:
             raise UsageError(f"{option} is of one zone", code="usage", hint=f"name it: --zone {' | '.join(known)}")
-    if mode in ("one", "own") or len(known) <= 1:
-        return ZoneChoice(known, () if mode == "one" else known)
-    name = options.get("name")
-    if not isinstance(name, str):
+    if mode == "own" or len(known) <= 1:
         return ZoneChoice(known, known)
-    zone = zone_of_name(canonical_name(name), known)
-    return ZoneChoice(known, known, name) if zone is None else ZoneChoice(known, (zone,))
+    name = options.get("name")
+    zone = zone_of_name(canonical_name(name), known) if isinstance(name, str) else None
+    if zone is not None:
+        return ZoneChoice(known, (zone,))
+    if mode == "one":
+        return ZoneChoice(known, ())
+    return ZoneChoice(known, known, name if isinstance(name, str) else None)
 
 
 def on_chosen(

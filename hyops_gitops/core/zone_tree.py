@@ -148,7 +148,9 @@ class ZoneHistory(History):
         return zone_tree(self._whole.merged(into, commit, changed), self._zone)
 
     def _of_zone(self, commits: Sequence[CommitInfo]) -> tuple[CommitInfo, ...]:
-        return tuple(map(self._with_own_changes, commits))
+        """The commits that concern the zone, with its changes alone."""
+        own = [(commit, self._with_own_changes(commit)) for commit in commits]
+        return tuple(changed for commit, changed in own if changed.changed or not commit.changed)
 
     def _with_own_changes(self, commit: CommitInfo) -> CommitInfo:
         changed = tuple(path for path in commit.changed if self._is_own(path))

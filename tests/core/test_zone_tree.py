@@ -154,7 +154,7 @@ def test_a_commit_changed_in_a_zone_what_is_of_the_zone(path: str, zones: set[st
 
     seen = {zone: ZoneHistory(whole, zone).first_parent_commits(None, "c") for zone in (FIRST, SECOND, CHILD)}
 
-    assert {zone for zone, (commit,) in seen.items() if commit.changed} == zones
+    assert {zone for zone, commits in seen.items() if commits} == zones
 
 
 def test_a_division_is_made_of_paths_alone() -> None:
