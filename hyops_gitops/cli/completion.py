@@ -37,9 +37,9 @@ def endpoint_names(context: click.Context, _parameter: click.Parameter, begun: s
         root = find_repository(context.params.get("repo"))
     except HyopsError:
         return []
-    found: list[str] = []
+    found: set[str] = set()
     for folder, _, files in os.walk(root / "endpoints"):
         environment = Path(folder).name
         stems = (file.removesuffix(".yaml") for file in files if file.endswith(".yaml"))
-        found += [f"{stem}.{environment}" for stem in stems if _WORD.fullmatch(stem) and _WORD.fullmatch(environment)]
+        found |= {f"{stem}.{environment}" for stem in stems if _WORD.fullmatch(stem) and _WORD.fullmatch(environment)}
     return [CompletionItem(name) for name in sorted(found) if name.startswith(begun)]

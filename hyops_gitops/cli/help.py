@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import click
 
-from hyops_gitops.core.errors import EXIT_MEANINGS
+from hyops_gitops.core.errors import EXIT_MEANINGS, Exit, HyopsError
 
 EXIT_CODES = "\b\nExit codes:\n" + "\n".join(f"  {int(code):>3}  {meaning}" for code, meaning in EXIT_MEANINGS.items())
 
@@ -153,6 +153,81 @@ def usage_words(error: click.UsageError) -> tuple[str, str]:
         word = unknown[1]
         return f"unknown command {word}", _nearest(word, context.command.list_commands(context), where)
     return message[0].lower() + message[1:].removesuffix("."), where
+
+
+_READ = "see that it is there, is an ordinary file, and may be read by this user"
+_DAMAGED = "see what does not verify: hyops-gitops evidence verify"
+_AGAIN = "run it again where there is more memory and space"
+# What to do after an error that was raised without a hint, by its code; a test knows that no code is missing.
+NEXT_STEPS: Mapping[str, str] = {
+    "axfr-failed": "see that the server answers from here and transfers the zone to this machine",
+    "bad-authority": "give an ordinary file of at most 64 KiB",
+    "bad-branch": "give a name that git takes: git check-ref-format --branch NAME",
+    "bad-entry": _DAMAGED,
+    "bad-key": "give a key as its .pub file has it",
+    "bad-outputs": "correct the outputs of the module, then publish them again",
+    "bad-signature": _DAMAGED,
+    "bad-target": "give one or more addresses, or a single name",
+    "bad-trailer": "correct --kind, --reason or --reference",
+    "bad-zone-file": "correct the file, or see what does not verify: hyops-gitops evidence verify",
+    "cannot-include": "leave out its --include",
+    "cannot-read": _READ,
+    "cannot-write": "see that its folder is there, may be written to by this user, and has space left",
+    "evidence-invalid": _DAMAGED,
+    "exists": "move it away, or choose another directory",
+    "forge-reply": "see that HYOPS_FORGE_URL is the address of the forge's API",
+    "forge-status": "run it again later; the forge's own log says more",
+    "forge-token": "set HYOPS_FORGE_TOKEN to the token alone",
+    "forge-unreachable": "see that HYOPS_FORGE_URL can be reached from here, then run it again",
+    "gh-failed": "see that gh works here: gh auth status",
+    "git-ended": _AGAIN,
+    "git-failed": "do what git asks for; `git fsck` finds damage, which a fresh clone does not have",
+    "git-timeout": "run it again; `git gc` makes a slow clone faster",
+    "lab-authority": _READ,
+    "lab-busy": "wait until that command is done",
+    "lab-database": "install it, or choose another --backend",
+    "lab-directory": "choose a --dir that this user may write to",
+    "lab-platform": "use a machine with Linux",
+    "lab-ports": "run it again",
+    "lab-service": "see what the lab has: hyops-gitops lab status --dir DIR",
+    "lab-start": "see the server's log in the directory of the lab",
+    "lab-stop": "run it again, or remove its containers by hand",
+    "lab-zone": "see the server's log in the directory of the lab",
+    "netbox-reply": "see that HYOPS_NETBOX_URL is NetBox's web address, without /api",
+    "netbox-token": "set HYOPS_NETBOX_TOKEN to the token alone",
+    "netbox-unreachable": "see that HYOPS_NETBOX_URL can be reached from here, then run it again",
+    "no-commit": "run this in a clone, which has every commit",
+    "no-file": _READ,
+    "no-history": "run this in a clone, which has every commit",
+    "no-lock-row": "look into the primary's log and its database, then run it again",
+    "no-netbox": _READ,
+    "no-section": "add that mapping to the file by hand",
+    "not-canonical": _DAMAGED,
+    "not-editable": "edit the file by hand",
+    "nothing-to-acknowledge": "see what waits for a person: hyops-gitops evidence verify",
+    "nothing-to-do": "see which keys count: hyops-gitops keys list",
+    "owners-path": "rename the file",
+    "powerdns-bad-reply": "see that the URL is of PowerDNS's API, and what its log says",
+    "powerdns-refused": "look into the primary's log; nothing was stored",
+    "powerdns-url": "correct the URL of the API: the authority file, HYOPS_PRIMARY_URL, HYOPS_SECONDARY_URLS",
+    "search-ended": _AGAIN,
+    "too-large": "keep only what belongs there below endpoints/ and authority/",
+    "unknown-type": "use the newest hyops-gitops; if it is, see hyops-gitops evidence verify",
+    "unreadable": _READ,
+}
+INTERRUPTED = "run it again; the next apply settles what an apply left open"
+
+
+def next_step(error: HyopsError, command: str) -> str:
+    """The hint of an error, or what to do about its like."""
+    usual = {
+        Exit.NO: "correct it, then run the command again",
+        Exit.USAGE: f"see {command} --help",
+        Exit.REFUSED: f"see hyops-gitops explain {error.code}",
+        Exit.OUTSIDE: "remove the cause, then run it again; nothing was changed",
+        Exit.UNCONFIRMED: "look at `status` and `history`; the next apply settles what is open",
+    }
+    return error.hint or NEXT_STEPS.get(error.code) or usual.get(error.exit_code, "")
 
 
 def _nearest(word: str, known: Iterable[str], where: str) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from hyops_gitops import __version__
-from hyops_gitops.cli.help import EXIT_CODES, usage_words, with_examples
+from hyops_gitops.cli.help import EXIT_CODES, INTERRUPTED, next_step, usage_words, with_examples
 from hyops_gitops.cli.output import ResultLost, note, tell_error
 from hyops_gitops.core.errors import Exit, HyopsError
 
@@ -127,12 +127,13 @@ def execute(arguments: list[str]) -> int:
         # click takes any EOFError for the end of a terminal; a prompt's own comes without a cause.
         if isinstance(abort.__cause__, EOFError):
             return _bug(form, abort.__cause__)
-        return _fail(form, Exit.INTERRUPTED, "interrupted", "interrupted", "")
+        return _fail(form, Exit.INTERRUPTED, "interrupted", "interrupted", INTERRUPTED)
     except click.UsageError as error:
         return _usage(form, error)
     except ResultLost as lost:
         return _say("text", lost)
     except HyopsError as error:
+        error.hint = next_step(error, " ".join(["hyops-gitops", *arguments[:1]]))
         return _say(form, error)
     except Exception as error:  # noqa: BLE001 - the last resort: a bug must not look like an answer
         return _bug(form, error)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 
 import click
 
+from hyops_gitops.cli.help import next_step
 from hyops_gitops.core.errors import HyopsError, Unconfirmed, UsageError
 from hyops_gitops.core.findings import FindingsError, findings_text, printable
 
@@ -193,7 +194,9 @@ def _note_of(zone: str | None, text: str) -> None:
 
 
 def tell_error(form: str, error: HyopsError, zone: str | None = None) -> None:
-    """Write an error in a format of results."""
+    """Write an error in a format of results, with what to do next."""
+    context = click.get_current_context(silent=True)  # none: the command is over, or this is the thread of a zone
+    error.hint = next_step(error, context.command_path if context else "hyops-gitops")
     whose = "" if zone is None else f"{zone}: "
     findings = error.findings if isinstance(error, FindingsError) else ()
     if form == "json":

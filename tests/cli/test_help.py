@@ -1,13 +1,17 @@
 """What `--help` says, and what is said of a wrong call."""
 
+import ast
 import json
 import shlex
 
 import click
 import pytest
 
-from hyops_gitops.cli.help import EXAMPLES
+from hyops_gitops.cli.help import EXAMPLES, NEXT_STEPS, next_step
 from hyops_gitops.cli.main import cli, execute
+from hyops_gitops.core import errors
+from hyops_gitops.core.errors import Exit, HyopsError
+from tests.support.repository import ROOT
 
 
 def _commands(group: click.Group, prefix: str = "") -> dict[str, click.Command]:
@@ -84,3 +88,68 @@ def test_a_call_without_a_command_gets_help_on_stderr(arguments: list[str], caps
     assert execute(arguments) == 2
     printed = capsys.readouterr()
     assert (printed.out, printed.err[:19]) == ("", "Usage: hyops-gitops")
+
+
+# --- every error ends with what to do next
+
+PACKAGE = ROOT / "hyops_gitops"
+RAISED = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, HyopsError)}
+
+
+def without_hint() -> list[tuple[str, str]]:
+    """Where an error is made without a hint, and its code as it is written."""
+    found = []
+    for module in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in RAISED):
+                continue
+            given = {keyword.arg: keyword.value for keyword in node.keywords}
+            if "hint" not in given:
+                code = given.get("code", given.get("guard"))
+                place = f"{module.relative_to(PACKAGE)}:{node.lineno}"
+                found.append((place, ast.literal_eval(code) if isinstance(code, ast.Constant) else ast.dump(node)))
+    return found
+
+
+def test_an_error_without_a_hint_has_a_next_step_by_its_code() -> None:
+    known = {*NEXT_STEPS, "usage"}  # whose step is the help of the command
+    assert [(place, code) for place, code in without_hint() if code not in known] == []
+
+
+def test_no_next_step_is_of_a_code_that_always_comes_with_a_hint() -> None:
+    assert sorted(set(NEXT_STEPS) - {code for _, code in without_hint()}) == []
+
+
+@pytest.mark.parametrize("kind", sorted(RAISED - {"HyopsError", "Refused"}))
+def test_an_error_of_an_unknown_code_has_a_next_step_too(kind: str) -> None:
+    error: HyopsError = getattr(errors, kind)("something", code="no-such-code")
+    assert next_step(error, "plan")
+    error.hint = "its own"
+    assert next_step(error, "plan") == "its own"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["audit", "--offline", "--live"], "see hyops-gitops audit --help"),
+        (["publish", "no-such-file.json"], "see that it is there, is an ordinary file, and may be read by this user"),
+        (["cutover", "first.prod", "--ttl", "30"], "see hyops-gitops cutover --help"),
+    ],
+)
+def test_a_mistake_is_answered_by_what_to_do(
+    arguments: list[str], hint: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    code = execute(arguments)
+    assert (code, capsys.readouterr().err.splitlines()[-1]) == (Exit.USAGE, f"hint: {hint}")
+
+
+def test_an_interrupted_command_says_that_it_can_be_run_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "main", interrupted)
+    assert execute(["apply"]) == Exit.INTERRUPTED
+    assert capsys.readouterr().err.startswith("error: interrupted\nhint: run it again;")

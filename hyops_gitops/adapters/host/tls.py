@@ -50,7 +50,8 @@ def client_context(ca_file: str | None = None, *, code: str) -> ssl.SSLContext:
     except OSError as error:  # ssl.SSLError is one: the file holds no certificate
         named = f"the CA file {ca_file}" if ca_file else f"{_named(os.environ)}"
         why = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
-        raise OutsideFailure(f"cannot set up TLS: cannot read {named}: {why}", code=code) from None
+        hint = "name a readable file of certificates in PEM form"
+        raise OutsideFailure(f"cannot set up TLS: cannot read {named}: {why}", code=code, hint=hint) from None
 
 
 def note_certificate(server: str, sock: ssl.SSLSocket) -> None:
