@@ -194,7 +194,7 @@ def _note_of(zone: str | None, text: str) -> None:
 
 
 def tell_error(form: str, error: HyopsError, zone: str | None = None) -> None:
-    """Write an error in a format of results, with what to do next."""
+    """Write an error, with what to do next, in this format."""
     context = click.get_current_context(silent=True)  # none: the command is over, or this is the thread of a zone
     error.hint = next_step(error, context.command_path if context else "hyops-gitops")
     whose = "" if zone is None else f"{zone}: "
