@@ -107,6 +107,21 @@ def test_what_brings_the_recorded_records_back_passes_and_what_changes_them_as_w
     assert guards(stopped(*MOVED, window(), overrides=(drift,), live=live)) == ["freeze"]
 
 
+def test_a_zone_that_went_back_may_be_brought_to_what_was_applied_last() -> None:
+    older, applied = (managed_of(tuple(contracts)) for contracts in MOVED)
+    plan = make_plan(
+        Inputs(older, tuple(MOVED[1]), {}, Zone.of(APEX, older.zone.rrsets.values()), LOOSE, applied=applied)
+    )
+    limits = replace(LOOSE, freezes=(window(),))
+    assert (
+        [change.action for change in plan.changes],
+        guards(frozen(plan, applied, limits, (), lambda _: None, NOW)),
+    ) == (
+        ["replace"],
+        [],
+    )
+
+
 def test_an_override_lifts_it_for_one_name() -> None:
     both = [at("a", "10.0.0.1"), at("b", "10.0.0.1")], [at("a", "10.0.0.2"), at("b", "10.0.0.2")]
     left = stopped(*both, window(), overrides=(f"freeze:{A}=the board agreed",))
