@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Protocol, TypeVar
 
-from hyops_gitops.adapters.host.tls import certificate_expiries
+from hyops_gitops.adapters.host.tls import take_certificate_expiries
 from hyops_gitops.cli.output import echo_metrics
 from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.errors import Exit, HyopsError
@@ -26,7 +26,7 @@ def show_metrics(
     metrics: Callable[[_Found, ManagedZone], Iterable[Sample]],
 ) -> int:
     """Print what a look finds; of one that fails, when and how."""
-    name, samples = "", list[Sample]()
+    name, samples = workspace.zone_name or "", list[Sample]()
     exit_code: Exit = Exit.BUG
     try:
         zone = workspace.at("HEAD").zone()
@@ -40,6 +40,6 @@ def show_metrics(
         exit_code = Exit.INTERRUPTED
         raise
     finally:
-        own = run_metrics(command, name, workspace.clock.now(), exit_code, certificate_expiries())
+        own = run_metrics(command, name, workspace.clock.now(), exit_code, take_certificate_expiries())
         echo_metrics(exposition([*own, *samples]))
     return exit_code

@@ -2,8 +2,10 @@
 
 import pytest
 
+from hyops_gitops.cli.metrics import show_metrics
 from hyops_gitops.observe.drift import DriftKind
-from hyops_gitops.observe.metrics import KEY_EXPIRY, METRICS, Sample, exposition
+from hyops_gitops.observe.metrics import KEY_EXPIRY, METRICS, Sample, exposition, status_metrics
+from hyops_gitops.observe.status import Status
 from tests.support.metrics import parsed, values
 from tests.support.repository import first_cells, text
 from tests.support.world import World
@@ -82,6 +84,16 @@ def test_labels_come_back_as_they_were_and_move_no_cursor() -> None:
 
     assert dict(labels) == {"zone": "z", "principal": hostile, "fingerprint": r"line\nend \x1b[2J \u202e"}
     assert all(line.isprintable() for line in printed.splitlines())
+
+
+def test_a_bug_is_a_run_that_failed(offline: World, capsys: pytest.CaptureFixture[str]) -> None:
+    def look() -> Status:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        show_metrics("status", offline.wiring(), look, status_metrics)
+
+    assert values(parsed(capsys.readouterr().out), "hyops_run_exit_code", zone="off.internal") == [70]
 
 
 @pytest.mark.parametrize(

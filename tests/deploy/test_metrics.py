@@ -126,6 +126,16 @@ def test_collect_keeps_what_was_there_where_nothing_whole_is_printed(offline: Wo
     assert {file.name: file.read_text() for file in folder.iterdir()} == {"hyops-status.prom": "as before\n"}
 
 
+def test_collect_looks_at_what_is_here_where_the_forge_is_gone(offline: World, tmp_path: Path) -> None:
+    (folder := tmp_path / "textfile").mkdir()
+    offline.git("remote", "set-url", "origin", str(tmp_path / "gone"))
+    ran = collect(offline, folder)
+
+    assert ran.returncode == 0
+    assert "collect: cannot fetch the log" in ran.stderr
+    assert len(list(folder.iterdir())) == 2
+
+
 def test_collect_without_a_folder_says_how(offline: World, tmp_path: Path) -> None:
     ran = collect(offline, tmp_path / "missing")
 

@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from hyops_gitops.apply.receipt import Receipt
+from hyops_gitops.cli.output import KeptResult
+from hyops_gitops.cli.zones import FORMAT, ZoneRun
+from hyops_gitops.core.errors import OutsideFailure
 from hyops_gitops.core.managed import ManagedSet
 from hyops_gitops.core.server_report import ServerReport
 from hyops_gitops.core.zone import RRset, Zone
@@ -122,6 +125,41 @@ def test_many_changes_are_counted_and_a_late_server_is_named(hook: Hook, notify:
     ]
 
 
+def several(*runs: ZoneRun) -> str:
+    return json.dumps({"format": FORMAT, "exit_code": 4, "zones": [run.to_json() for run in runs]})
+
+
+def of_zone(zone: str, made: Receipt) -> ZoneRun:
+    return ZoneRun(zone, made.exit_code, KeptResult(zone, document=made.to_json()))
+
+
+def test_of_several_zones_those_with_news_are_shown(hook: Hook, notify: Notify) -> None:
+    quiet, moved = replace(receipt(), outcome="nothing"), receipt(change("first", "10.0.0.2"))
+    lost = ZoneRun("lost.internal", 4, KeptResult("lost.internal"), OutsideFailure("no answer", code="x"))
+    assert notify("chat", several(of_zone("y", quiet), of_zone("z", moved), lost)).failed is None
+
+    assert hook.body["text"].split("\n") == [
+        "*applied* z.internal cccccccccccc",
+        "```",
+        "create first.z.internal A: 10.0.0.2, before: nothing",
+        f"log head 7:{'a' * 64}",
+        "```",
+        "*error* lost.internal ",
+        "```",
+        "no answer",
+        "```",
+        "https://forge.example/acme/dns/actions/runs/5",
+    ]
+
+
+def test_several_zones_without_news_are_shown_all(hook: Hook, notify: Notify) -> None:
+    quiet = replace(receipt(), outcome="nothing")
+    assert notify("chat", several(*(of_zone("z", quiet) for _ in range(12)))).failed is None
+
+    assert hook.body["text"].count("*nothing* z.internal") == 10
+    assert hook.body["text"].split("\n")[-2] == "and 2 more zones"
+
+
 def test_an_apply_that_left_no_receipt_is_an_event_too(hook: Hook, notify: Notify) -> None:
     assert notify("chat", "", "failure").failed is None
     assert hook.body["text"].startswith("*the job ended without a receipt: failure*")
@@ -164,8 +202,12 @@ def test_a_line_end_that_was_pasted_with_the_address_does_no_harm(hook: Hook, no
 
 def hand_on(made: Receipt | None, folder: Path) -> str:
     """What the step of `apply` puts out."""
+    return handed_on("" if made is None else document(made), folder)
+
+
+def handed_on(text: str, folder: Path) -> str:
     folder.mkdir(exist_ok=True)
-    (folder / "receipt.json").write_text("" if made is None else document(made))
+    (folder / "receipt.json").write_text(text)
     steps: list[Yaml] = [step for step in steps_of("apply", "apply") if step.get("id") == "receipt"]
     runner = Runner(folder, folder, environ={"PATH": PATH}).execute(steps)
     assert runner.failed is None, runner.said
@@ -189,3 +231,12 @@ def test_one_that_no_variable_holds_goes_without_its_lists(hook: Hook, notify: N
     assert short.keys() | set(short["omitted"]) == json.loads(document(made)).keys() | {"omitted"}
     assert notify("chat", text).failed is None
     assert "too long for here: caught_up, changes, damage" in hook.body["text"]
+
+
+def test_receipts_of_several_zones_go_without_their_lists_each(tmp_path: Path) -> None:
+    long = receipt(*(change(f"n{number}", "10.0.0.2") for number in range(1000)))
+    lost = ZoneRun("lost", 4, KeptResult("lost"), OutsideFailure("no answer", code="x"))
+    first, second = json.loads(handed_on(several(of_zone("z", long), lost), tmp_path / "temp"))["zones"]
+
+    assert (first["result"]["outcome"], "changes" in first["result"]["omitted"]) == ("applied", True)
+    assert (second["result"], second["error"]["message"]) == (None, "no answer")

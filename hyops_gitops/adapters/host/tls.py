@@ -31,7 +31,7 @@ _NOT_TRUSTED = {  # numbers of X509_V_ERR_*
     21: "its certificate comes from a CA that is not trusted here",
 }
 _NOT_YET, _EXPIRED, _OTHER_NAME, _OTHER_ADDRESS = 9, 10, 62, 64
-_EXPIRIES: dict[str, datetime] = {}  # of the certificates that this process accepted
+_EXPIRIES: dict[str, datetime] = {}  # of the certificates that were accepted, by server
 
 
 def client_context(ca_file: str | None = None, *, code: str) -> ssl.SSLContext:
@@ -60,9 +60,11 @@ def note_certificate(server: str, sock: ssl.SSLSocket) -> None:
         _EXPIRIES[server] = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(end)), UTC)
 
 
-def certificate_expiries() -> Mapping[str, datetime]:
-    """The ends of the certificates that this process accepted, by server."""
-    return dict(_EXPIRIES)
+def take_certificate_expiries() -> Mapping[str, datetime]:
+    """The ends of certificates accepted since this was last called."""
+    taken = dict(_EXPIRIES)
+    _EXPIRIES.clear()
+    return taken
 
 
 def why_not_accepted(error: ssl.SSLCertVerificationError, ca_setting: str = "") -> tuple[str, str]:
