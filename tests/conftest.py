@@ -142,7 +142,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Show what the servers of a test that failed logged last: transfers, and what kept them."""
     report = yield
     if report.when == "call" and report.failed and isinstance(item, pytest.Function):
-        for lab in (value for value in item.funcargs.values() if isinstance(value, Lab)):
+        # Containers log to their engine.
+        for lab in (value for value in item.funcargs.values() if isinstance(value, Lab) and value.compose is None):
             for server in lab.servers:
                 lines = (lab.folder(server) / LOG_FILE).read_text(errors="replace").splitlines()
                 report.sections.append((f"log of {server.name}", "\n".join(lines[-_LOGGED:])))
