@@ -7,6 +7,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from hyops_gitops.cli.help import next_step
 from hyops_gitops.cli.output import (
     EventDisplay,
     KeptResult,
@@ -182,6 +183,7 @@ def _captured(workspace: "LocalWorkspace", zone: str, command: Callable[["LocalW
         try:
             return ZoneRun(zone, command(workspace.of_zone(zone)), part)
         except HyopsError as error:
+            error.hint = next_step(error, "hyops-gitops")
             return ZoneRun(zone, error.exit_code, part, error)
 
 

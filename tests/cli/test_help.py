@@ -3,14 +3,18 @@
 import ast
 import json
 import shlex
+from types import SimpleNamespace
+from typing import cast
 
 import click
 import pytest
 
+from hyops_gitops.cli import zones
 from hyops_gitops.cli.help import EXAMPLES, NEXT_STEPS, next_step
 from hyops_gitops.cli.main import cli, execute
+from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core import errors
-from hyops_gitops.core.errors import Exit, HyopsError
+from hyops_gitops.core.errors import Exit, HyopsError, OutsideFailure
 from tests.support.repository import ROOT
 
 
@@ -153,3 +157,15 @@ def test_an_interrupted_command_says_that_it_can_be_run_again(
     monkeypatch.setattr(cli, "main", interrupted)
     assert execute(["apply"]) == Exit.INTERRUPTED
     assert capsys.readouterr().err.startswith("error: interrupted\nhint: run it again;")
+
+
+def test_the_error_of_one_zone_of_several_has_a_next_step() -> None:
+    def fail(_: object) -> int:
+        raise OutsideFailure("git failed", code="git-failed")
+
+    workspace = SimpleNamespace(of_zone=lambda _: None)
+    ran = zones._captured(cast(LocalWorkspace, workspace), "z.internal", fail)
+    assert (
+        ran.to_json()["error"]
+        == OutsideFailure("git failed", code="git-failed", hint=NEXT_STEPS["git-failed"]).to_json()
+    )

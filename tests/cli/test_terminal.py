@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from hyops_gitops.cli.output import echo_drawn
 from hyops_gitops.cli.terminal import LiveServers, drawn, width_of
 from hyops_gitops.core.server_report import ServerReport
 from hyops_gitops.core.table import Cell, table
@@ -161,13 +162,17 @@ def test_a_terminal_without_colours_gets_the_table_alone(offline: World, name: s
     assert any(line.split() == ["CHANGE", "NAME", "TYPE", "TO", "TTL"] for line in screen.lines)
 
 
-def test_a_plan_of_thousands_is_text(offline: World) -> None:
-    for number in range(1001):
-        offline.contract(f"s{number}", "10.0.0.1")
-    offline.commit()
-    screen = at_terminal(["plan"], offline.root, offline.environ, 80, progress=False)
-    assert "+ s7.prod.off.internal A 10.0.0.1 (TTL " in screen.raw
-    assert "\x1b" not in screen.raw
+@pytest.mark.parametrize(("count", "shown"), [(1000, b"NAME\r\n"), (1001, b"the text\r\n")])
+def test_what_is_too_long_to_draw_is_text(monkeypatch: pytest.MonkeyPatch, count: int, shown: bytes) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.delenv("CI", raising=False)
+    ours, theirs = pty.openpty()
+    with os.fdopen(theirs, "w") as terminal:
+        monkeypatch.setattr(sys, "stdout", terminal)
+        echo_drawn(lambda: "the text", lambda: table(("name",), [("a",)] * count))
+        terminal.flush()
+        assert os.read(ours, 4096).startswith(shown)
+    os.close(ours)
 
 
 def test_rich_is_imported_for_a_terminal_alone(offline: World) -> None:
