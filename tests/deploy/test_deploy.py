@@ -86,6 +86,12 @@ def test_no_api_is_published_but_by_the_proxy() -> None:
     assert '"127.0.0.1:8444:8444/tcp"' in (DEPLOY / "primary/compose.yaml").read_text()
 
 
+def test_the_base_of_the_image_is_named_by_digest() -> None:
+    (base,) = re.findall(r"^ARG BASE_IMAGE=(\S+)$", (DEPLOY / "image/Dockerfile").read_text(), re.MULTILINE)
+
+    assert re.fullmatch(r"debian:trixie-slim@sha256:[0-9a-f]{64}", base)
+
+
 # --- the real thing
 
 
