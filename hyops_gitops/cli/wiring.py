@@ -10,9 +10,9 @@ import os
 import random
 import secrets
 import uuid
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import click
 
@@ -22,6 +22,7 @@ from hyops_gitops.adapters.files import read_source
 from hyops_gitops.adapters.git.clone import GitRepository
 from hyops_gitops.adapters.git.evidence import GitEvidenceStore
 from hyops_gitops.adapters.git.process import Git
+from hyops_gitops.adapters.git.remote import RemoteHeads
 from hyops_gitops.adapters.git.snapshot import GitVerifiedMark
 from hyops_gitops.adapters.host.machine import (
     SystemClock,
@@ -39,6 +40,7 @@ from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.events import Step
 from hyops_gitops.core.guards import Override
 from hyops_gitops.core.outside import Process
+from hyops_gitops.core.zone_tree import SharedHistory
 from hyops_gitops.log.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -146,6 +148,7 @@ class LocalWorkspace(Workspace):
     ) -> None:
         super().__init__(on_event, authority_source(authority_file))
         self.root = root
+        self.heads: RemoteHeads | None = None
         self.environ = os.environ if environ is None else environ
         self._git = Git(root, say=lambda text: self.on_event(Step(text)))
 
@@ -207,7 +210,13 @@ class LocalWorkspace(Workspace):
             from hyops_gitops.adapters.unpacked_log import UnpackedEvidence
 
             return UnpackedEvidence(self._unpacked)
-        return GitEvidenceStore(self._git, settings.branch, settings.remote, settings.mirrors)
+        return GitEvidenceStore(self._git, settings.branch, settings.remote, settings.mirrors, self.heads)
+
+    def shared(self) -> Self:
+        """The same for commands on several zones, which ask Git together."""
+        signer = cache(self.open_signer)  # opened when a zone first needs it
+        history, work_tree = SharedHistory(self.history), self.work_tree
+        return self.replaced(history=history, work_tree=work_tree, heads=RemoteHeads(), open_signer=signer)
 
     def require_clone(self) -> None:
         if self._unpacked is not None:

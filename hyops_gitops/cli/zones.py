@@ -134,6 +134,7 @@ def on_chosen(
     if form not in ("text", "markdown", "json", "openmetrics"):
         hint = f"name one: --zone {' | '.join(choice.known)}"
         raise UsageError(f"--format {form} is of one zone", code="usage", hint=hint)
+    workspace = workspace.shared()
     if choice.named is not None:
         return _where_known(choice, form, [_captured(workspace, zone, command) for zone in choice.chosen])
     if mode == "at once":
@@ -194,7 +195,6 @@ def _at_once(
 
     An interrupt starts no further zone, and waits for those that are being changed: each is left settled.
     """
-    _ = workspace.history, workspace.work_tree  # which they have in common
     restricted = {zone: workspace.replaced(on_event=EventDisplay(zone)) for zone in zones}
     with ThreadPoolExecutor(min(MOST_AT_ONCE, len(zones))) as pool:
         started = [pool.submit(copy_context().run, _captured, restricted[zone], zone, command) for zone in zones]

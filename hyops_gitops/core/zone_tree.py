@@ -8,6 +8,7 @@ no other. With one authority file everything is the zone's, so that a repository
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from threading import Lock
 
 from hyops_gitops.core.exchange import CommitInfo, SourceFile
 from hyops_gitops.core.layout import SIGNERS_PATH, Division, authority_path
@@ -100,21 +101,19 @@ def zone_tree(tree: SourceTree, zone: str) -> SourceTree:
     return tree if tree.division.zones in ((), (zone,)) else ZoneTree(tree, zone)
 
 
-class ZoneHistory(History):
-    """The history of one zone's part of a repository."""
+class _HistoryOf(History):
+    """A history that answers by another one."""
 
-    def __init__(self, whole: History, zone: str) -> None:
+    def __init__(self, whole: History) -> None:
         self._whole = whole
-        self._zone = zone
-        self._trees: dict[str, SourceTree] = {}  # each remembers what it was asked
 
     def resolve(self, revision: str) -> str:
         """The full id of a commit."""
         return self._whole.resolve(revision)
 
     def dirty_paths(self) -> tuple[str, ...]:
-        """Uncommitted paths of the zone, by their form."""
-        return tuple(filter(self._is_own, self._whole.dirty_paths()))
+        """Uncommitted paths."""
+        return self._whole.dirty_paths()
 
     def is_shallow(self) -> bool:
         """Whether the history is cut off."""
@@ -127,6 +126,62 @@ class ZoneHistory(History):
     def versions(self, path: str, upto: str) -> tuple[tuple[str, bytes], ...]:
         """The commits that changed a file, with its content."""
         return self._whole.versions(path, upto)
+
+    def first_parent_commits(self, after: str | None, upto: str) -> tuple[CommitInfo, ...]:
+        """The commits of main."""
+        return self._whole.first_parent_commits(after, upto)
+
+    def main_lines(self, ranges: Sequence[tuple[str | None, str]]) -> Sequence[tuple[CommitInfo, ...]]:
+        """As `first_parent_commits`, for several ranges of full ids."""
+        return self._whole.main_lines(ranges)
+
+    def tree(self, commit: str) -> SourceTree:
+        """The tree of one commit."""
+        return self._whole.tree(commit)
+
+    def merged(self, into: str, commit: str, changed: Mapping[str, bytes | None]) -> SourceTree:
+        """The tree of a trial merge."""
+        return self._whole.merged(into, commit, changed)
+
+
+class SharedHistory(_HistoryOf):
+    """A history that the zones of one run ask, at the same time too.
+
+    What does not depend on the zone is asked of Git once.
+    """
+
+    def __init__(self, whole: History) -> None:
+        super().__init__(whole)
+        self._lock = Lock()
+        self._dirty: tuple[str, ...] | None = None
+        self._lines: dict[tuple[str | None, str], tuple[CommitInfo, ...]] = {}
+
+    def dirty_paths(self) -> tuple[str, ...]:
+        """Uncommitted paths, as they were when they were first asked for."""
+        with self._lock:
+            if self._dirty is None:
+                self._dirty = self._whole.dirty_paths()
+            return self._dirty
+
+    def first_parent_commits(self, after: str | None, upto: str) -> tuple[CommitInfo, ...]:
+        """The commits of main."""
+        with self._lock:
+            if (after, upto) not in self._lines:
+                self._lines[after, upto] = self._whole.first_parent_commits(after, upto)
+            return self._lines[after, upto]
+
+
+class ZoneHistory(_HistoryOf):
+    """The history of one zone's part of a repository."""
+
+    def __init__(self, whole: History, zone: str) -> None:
+        super().__init__(whole)
+        self._zone = zone
+        self._trees: dict[str, SourceTree] = {}  # each remembers what it was asked
+
+    def dirty_paths(self) -> tuple[str, ...]:
+        """Uncommitted paths of the zone, by their form."""
+        return tuple(filter(self._is_own, self._whole.dirty_paths()))
 
     def first_parent_commits(self, after: str | None, upto: str) -> tuple[CommitInfo, ...]:
         """The commits of main, with the changes of the zone."""

@@ -134,7 +134,7 @@ class Revision:
     @cached_property
     def zones(self) -> Mapping[str, "ManagedZone"]:
         """The zones whose authority file is valid, by name."""
-        if self.tree.division.several and self.workspace.zone_name is None:
+        if self.workspace.zone_name is None and len(self.files.layout.authorities) > 1:
             parts = [self.of_zone(name) for name in self.tree.division.zones]
             return {name: zone for part in parts for name, zone in part.zones.items()}
         authority = self._without_contracts.authority

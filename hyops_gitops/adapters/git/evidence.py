@@ -13,7 +13,7 @@ from hyops_gitops.adapters.git.commit import identity, write_commit
 from hyops_gitops.adapters.git.exports import Mirrors, copy_branch
 from hyops_gitops.adapters.git.objects import descends, resolve
 from hyops_gitops.adapters.git.process import Git
-from hyops_gitops.adapters.git.remote import PushOutcome, RemoteBranch
+from hyops_gitops.adapters.git.remote import PushOutcome, RemoteBranch, RemoteHeads
 from hyops_gitops.adapters.git.snapshot import GitSnapshot
 from hyops_gitops.core.errors import OutsideFailure, Refused, UsageError
 
@@ -30,12 +30,20 @@ class GitEvidenceStore:
         branch: The branch's short name.
         remote: The name of a configured remote, or None for local mode.
         mirrors: Names of further remotes that get a copy.
+        heads: What the remote of several zones was asked for together; None: each is asked for.
 
     Raises:
         UsageError: the branch or the remote has no usable name.
     """
 
-    def __init__(self, root: Path | Git, branch: str, remote: str | None, mirrors: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        root: Path | Git,
+        branch: str,
+        remote: str | None,
+        mirrors: Sequence[str] = (),
+        heads: RemoteHeads | None = None,
+    ) -> None:
         if not _BRANCH.fullmatch(branch):
             raise UsageError(f"{branch!r} is not a branch name", code="bad-branch")
         self._git = Git.of(root)
@@ -43,6 +51,7 @@ class GitEvidenceStore:
         self._local = f"refs/heads/{branch}"
         self._remote = RemoteBranch(self._git, remote, branch) if remote is not None else None
         self._mirrors = Mirrors(self._git, mirrors, branch)
+        self._heads = heads
 
     def recorded(self) -> GitSnapshot | None:
         """The newer of remote-tracking ref and local branch, without the network.
@@ -82,7 +91,7 @@ class GitEvidenceStore:
         known = self.recorded()
         if self._remote is None:
             return known
-        head = self._remote.head()
+        head = self._remote.head() if self._heads is None else self._heads.head(self._remote)
         if head is None:
             return None
         if known is not None and head == known.commit == self._head(self._remote.tracking):

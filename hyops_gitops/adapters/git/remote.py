@@ -1,7 +1,9 @@
 """One branch on one remote: ask, fetch without rewinding, compare-and-swap."""
 
 import re
+from collections.abc import Mapping
 from enum import Enum, auto
+from threading import Lock
 
 from hyops_gitops.adapters.git.process import NETWORK_TIMEOUT_S, PLAIN_FETCH, Git, GitResult, locked, summary
 from hyops_gitops.adapters.host.machine import no_user_hint
@@ -43,6 +45,28 @@ class PushReport:
     words: str
 
 
+class RemoteHeads:
+    """Where the logs of several zones are on their remote, asked for once.
+
+    Each zone may take its own once: what others wrote since is asked of the remote.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._listed: dict[tuple[str, str], Mapping[str, str]] = {}  # remote and beginning of the name -> heads
+        self._taken: set[tuple[str, str]] = set()
+
+    def head(self, branch: "RemoteBranch") -> str | None:
+        """The remote's head of a branch, as `RemoteBranch.head`."""
+        with self._lock:
+            if (branch.remote, branch.branch) in self._taken:
+                return branch.head()
+            self._taken.add((branch.remote, branch.branch))
+            if (branch.remote, branch.stem) not in self._listed:
+                self._listed[branch.remote, branch.stem] = branch.heads_like()
+            return self._listed[branch.remote, branch.stem].get(branch.there)
+
+
 @dataclass(frozen=True, slots=True)
 class RemoteBranch:
     """`refs/heads/<branch>` on a configured remote, and the remote-tracking reference for it."""
@@ -76,18 +100,33 @@ class RemoteBranch:
         Raises:
             OutsideFailure: code `remote-unreachable`.
         """
+        return self._heads(self.there).get(self.there)  # the pattern also fits longer names that end in it
+
+    def heads_like(self) -> Mapping[str, str]:
+        """The remote's heads whose names begin as this one's do, up to a hyphen.
+
+        Raises:
+            OutsideFailure: code `remote-unreachable`.
+        """
+        return self._heads(f"refs/heads/{self.stem}*")
+
+    def _heads(self, pattern: str) -> Mapping[str, str]:
         if f"remote.{self.remote}.url" not in self.git.settings:
             raise OutsideFailure(
                 f"this clone has no remote called {self.remote!r}",
                 code="remote-unreachable",
                 hint=f"add it with `git remote add {self.remote} URL`; `git remote -v` lists them",
             )
-        result = self._ask("ls-remote", "--quiet", "--", self.remote, self.there)
+        result = self._ask("ls-remote", "--quiet", "--", self.remote, pattern)
         if not result.ok:
             raise self.unreachable(summary(result.stderr))
-        # The pattern also fits longer names that end in it, so compare.
         found = (line.split("\t") for line in result.stdout.decode("utf-8", "replace").splitlines())
-        return next((object_id for object_id, name in found if name == self.there), None)
+        return {name: object_id for object_id, name in found}
+
+    @property
+    def stem(self) -> str:
+        """The branch up to its first hyphen: `evidence` of `evidence-corp.example`."""
+        return self.branch.partition("-")[0]
 
     def fetch(self) -> bool:
         """Fetch the branch; False when it was rewound.

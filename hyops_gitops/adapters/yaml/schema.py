@@ -181,6 +181,7 @@ def shipped_schemas() -> dict[str, bytes]:
     return {f"schemas/{file.name}": file.read_bytes() for file in sorted(schema_directory().glob("*.schema.json"))}
 
 
+@functools.cache
 def rules_digest() -> str:
     """SHA-256 of all that decides whether a contract is valid.
 
