@@ -145,7 +145,7 @@ class _HistoryOf(History):
 
 
 class SharedHistory(_HistoryOf):
-    """A history that the zones of one run ask, at the same time too.
+    """A history that the zones of one run ask together.
 
     What does not depend on the zone is asked of Git once.
     """

@@ -46,7 +46,7 @@ class PushReport:
 
 
 class RemoteHeads:
-    """Where the logs of several zones are on their remote, asked for once.
+    """The heads of the logs of several zones, asked for once.
 
     Each zone may take its own once: what others wrote since is asked of the remote.
     """
@@ -103,7 +103,7 @@ class RemoteBranch:
         return self._heads(self.there).get(self.there)  # the pattern also fits longer names that end in it
 
     def heads_like(self) -> Mapping[str, str]:
-        """The remote's heads whose names begin as this one's do, up to a hyphen.
+        """The remote's heads whose names begin with this one's stem.
 
         Raises:
             OutsideFailure: code `remote-unreachable`.
