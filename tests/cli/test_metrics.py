@@ -96,6 +96,37 @@ def test_a_bug_is_a_run_that_failed(offline: World, capsys: pytest.CaptureFixtur
     assert values(parsed(capsys.readouterr().out), "hyops_run_exit_code", zone="off.internal") == [70]
 
 
+def second_zone(world: World) -> World:
+    """Another zone in the same clone, whose log was not started."""
+    other = World(world.root, "other.internal", world.environ, None, world.remote, world.key, dict(world.policy))
+    other.folder, other.branch = "other.internal/", "evidence-other.internal"
+    other.write(other.authority_path, other.authority_text())
+    other.contract("first", "10.0.0.1")
+    other.commit("Add a zone")
+    return other
+
+
+def test_several_zones_are_one_text_in_which_each_has_its_series(offline: World) -> None:
+    second_zone(offline)
+    found = parsed(offline.cli("status", "--format", "openmetrics").out)
+
+    for zone, verified in (("off.internal", 1), ("other.internal", 0)):
+        assert len(values(found, "hyops_run_exit_code", zone=zone)) == 1
+        assert values(found, "hyops_log_verified", zone=zone) == [verified]
+
+
+def test_a_zone_of_several_keeps_its_name_where_its_authority_file_is_invalid(offline: World) -> None:
+    other = second_zone(offline)
+    for world in (offline, other):
+        world.write(world.authority_path, world.read(world.authority_path) + "surplus: 1\n")
+    other.commit("Break both")
+    ran = offline.cli("status", "--format", "openmetrics")
+    found = parsed(ran.out)
+
+    assert ran.exit == 1
+    assert [values(found, "hyops_run_exit_code", zone=world.zone) for world in (offline, other)] == [[1], [1]]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -16,6 +16,7 @@ from hyops_gitops.log.trust import TRUST_NAMESPACE, TrustBook
 from hyops_gitops.log.workspace import Workspace
 from tests.support.clone import PRINCIPAL
 from tests.support.keys import Key, MakeKey, list_keys, ok, verifies
+from tests.support.metrics import parsed, values
 from tests.support.security_key import KINDS, Kind, SoftwareToken
 from tests.support.world import World
 
@@ -225,9 +226,12 @@ class TestStolen:
     def test_later_entries_are_problems_until_acknowledged(self, world: World, thief: Key) -> None:
         self.declare(world, thief)
         before = world.cli("evidence", "verify", "--format", "json")
+        unverified = parsed(world.cli("status", "--format", "openmetrics").out)
         ok(world.cli("evidence", "acknowledge", "4", "--reason", "it was me, on the train"))
 
         assert before.exit == 1
+        assert values(unverified, "hyops_log_verified") == [0]
+        assert values(unverified, "hyops_unreviewed_exceptions", kind="compromised") == [1]
         assert before.document()["problems"] == [
             {
                 "code": "compromised",
@@ -236,6 +240,9 @@ class TestStolen:
             }
         ]
         verifies(world)
+        done = parsed(world.cli("status", "--format", "openmetrics").out)
+        assert values(done, "hyops_log_verified") == [1]
+        assert set(values(done, "hyops_unreviewed_exceptions")) == {0}
 
     def test_it_no_longer_counts(self, world: World, thief: Key) -> None:
         self.declare(world, thief)
