@@ -14,6 +14,7 @@ from campaign.trial import Trial, read_only
 from hyops_gitops.lab.model import Backend
 
 HUNDRED = 100
+JUDGED_S = 1800.0  # an audit asks git about each merged commit: 15 ms of CPU for each
 SERVICES = 5
 _MIB = 1 << 20
 
@@ -82,7 +83,8 @@ def _sum_up(trial: Trial, temporary: Path, done: int, figures: Sequence[_Usage],
     if judged:
         problems += [f"{fault.kind}: {fault.text}" for fault in trial.scene.faults()]
         for words in (("evidence", "verify"), ("audit",)):
-            problems += [f"{' '.join(words)} failed"] if read_only(trial, *words)[0] else []
+            failed = read_only(trial, *words, wait_s=JUDGED_S)[0] != 0
+            problems += [f"{' '.join(words)} failed"] if failed else []
     listed = git(remote, "ls-tree", "-r", "--name-only", "refs/heads/evidence", f"log/{world.zone}/").splitlines()
     return Hundred(
         done,

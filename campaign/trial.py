@@ -67,10 +67,10 @@ class Trial:
         command = [*words[:group], "--repo", str(place.root), *words[group:]]
         return Forked(main, command, ROOT, {**place.environ, **(environ or {})})
 
-    def finish(self, process: Forked) -> Ran:
+    def finish(self, process: Forked, wait_s: float = WAIT_S) -> Ran:
         """Its end."""
         try:
-            code = process.wait(WAIT_S)
+            code = process.wait(wait_s)
             ran = Ran(code, process.out.decode(errors="replace"), process.err.decode(errors="replace"))
         finally:
             process.end()
@@ -250,11 +250,11 @@ def _conduct(trial: Trial, step: str, fault: str, allowed: frozenset[int], run: 
     )
 
 
-def read_only(trial: Trial, *words: str) -> tuple[int, str, str]:
+def read_only(trial: Trial, *words: str, wait_s: float = WAIT_S) -> tuple[int, str, str]:
     try:
         git(trial.world.root, "fetch", "-q", "origin", "evidence")
     except RuntimeError as error:
         return 1, "", str(error)
     process = Forked(main, [*words, "--repo", str(trial.world.root)], ROOT, dict(trial.world.environ))
-    ran = trial.finish(process)
+    ran = trial.finish(process, wait_s)
     return ran.exit, ran.out, ran.err
