@@ -81,7 +81,7 @@ def test_bootstrap_says_what_to_install_where_it_cannot(tmp_path: Path) -> None:
     assert "no Debian or Ubuntu" in second
 
 
-@pytest.mark.parametrize("script", ["bootstrap", "demo"])
+@pytest.mark.parametrize("script", ["bootstrap", "clean-roots", "demo"])
 def test_unknown_arguments_are_a_wrong_call(script: str) -> None:
     done = subprocess.run([ROOT / "script" / script, "--no-such"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
