@@ -152,7 +152,7 @@ def echo_drawn(text: Callable[[], str], blocks: "Callable[[], Iterable[Block]]")
         if sum(len(block.rows) if isinstance(block, Table) else 1 for block in shown) <= _MOST_ROWS:
             from hyops_gitops.cli.terminal import drawn, width_of  # noqa: PLC0415 - so is rich, which takes 40 ms
 
-            echo_orders(drawn(shown, width_of(sys.stdout), colour=wants_colour()))
+            echo_orders(drawn(shown, width_of(sys.stdout), colour=wants_colour(sys.stdout)))
             return
     echo(text())
 
@@ -223,10 +223,10 @@ def is_screen(stream: TextIO | None) -> bool:
     return is_terminal(stream) and not os.environ.get("CI")
 
 
-def wants_colour(stream: TextIO | None = None) -> bool:
-    """Whether a stream, by default stdout, takes orders to a terminal."""
+def wants_colour(stream: TextIO | None) -> bool:
+    """Whether a stream takes orders to a terminal."""
     plain = "NO_COLOR" in os.environ or os.environ.get("TERM", "dumb") == "dumb"
-    return is_screen(stream or sys.stdout) and not plain
+    return is_screen(stream) and not plain
 
 
 def require_terminal(*, yes: bool) -> None:

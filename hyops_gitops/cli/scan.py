@@ -1,5 +1,6 @@
 """`scan`: addresses in the files of applications."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -39,7 +40,7 @@ def scan(workspace: LocalWorkspace, paths: tuple[Path, ...], output_format: str)
         case "sarif":
             echo_json(findings_sarif(found.hits, SCAN_RULES, __version__, prefix))
         case _:
-            github, colour = output_format == "github", wants_colour()
+            github, colour = output_format == "github", wants_colour(sys.stdout)
             text = findings_annotations(found.hits, prefix) if github else findings_text(found.hits, colour=colour)
             if text:
                 (echo_orders if github or colour else echo)(text.rstrip("\n"))

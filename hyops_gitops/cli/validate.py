@@ -1,6 +1,7 @@
 """`validate` and `explain`: findings, and the rules behind them."""
 
 import os
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -204,9 +205,13 @@ def show_findings(
             echo_json(findings_sarif(findings, rules, __version__, prefix))
         case _:
             github = output_format == "github"
-            text = findings_annotations(findings, prefix) if github else findings_text(findings, colour=wants_colour())
+            text = (
+                findings_annotations(findings, prefix)
+                if github
+                else findings_text(findings, colour=wants_colour(sys.stdout))
+            )
             if text:
-                (echo_orders if github or wants_colour() else echo)(text.rstrip("\n"))
+                (echo_orders if github or wants_colour(sys.stdout) else echo)(text.rstrip("\n"))
             note(summary(findings, checked))
 
 

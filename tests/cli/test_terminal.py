@@ -1,5 +1,6 @@
 """What a terminal gets: aligned tables of its width, colours where they are wanted, and servers that turn new."""
 
+import contextlib
 import io
 import os
 import pty
@@ -11,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from hyops_gitops.cli.output import echo_drawn
+from hyops_gitops.cli.output import EventDisplay, echo_drawn, wants_colour
 from hyops_gitops.cli.terminal import LiveServers, drawn, width_of
+from hyops_gitops.core.events import ServerSeen, Warned, WatchBegins, WatchEnds
 from hyops_gitops.core.server_report import ServerReport
 from hyops_gitops.core.table import Cell, table
 from hyops_gitops.lab.model import Lab
@@ -119,6 +121,37 @@ def test_servers_turn_from_old_to_new() -> None:
     assert first.index("primary") < first.index("old") < first.index("secondary onprem")
     assert rest.index("warning: [bold]something") < rest.index("still old")
     assert shown.endswith("\x1b[?25h")  # the cursor is shown again
+
+
+def test_a_closed_stderr_stops_no_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    for name in ("CI", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    ours, theirs = pty.openpty()
+    with os.fdopen(theirs, "w") as terminal:
+        monkeypatch.setattr(sys, "stdout", terminal)
+        monkeypatch.setattr(sys, "stderr", None)
+        assert (wants_colour(sys.stdout), wants_colour(sys.stderr)) == (True, False)
+        show = EventDisplay()
+        for event in (WatchBegins((("primary", "primary"),)), Warned("something"), WatchEnds(())):
+            show(event)
+    os.close(ours)
+
+
+def test_a_terminal_that_goes_away_stops_no_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    for name in ("CI", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    ours, theirs = pty.openpty()
+    with os.fdopen(theirs, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        show = EventDisplay()
+        show(WatchBegins((("primary", "primary"),)))
+        os.close(ours)
+        for event in (ServerSeen(report("primary", "primary", "converged", 3)), Warned("something"), WatchEnds(())):
+            show(event)
+        with contextlib.suppress(OSError):
+            terminal.close()
 
 
 def test_a_stream_without_a_size_is_80_wide() -> None:
