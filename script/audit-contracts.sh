@@ -10,7 +10,23 @@ lines M 3 | sort -u | while read -r commit; do
     g merge-base --is-ancestor "$commit" "$contracts" 2> /dev/null &&
     g -c core.quotePath=false ls-tree -r "$commit" -- authority endpoints |
     sed -n "s/^100[0-7]* blob \([0-9a-f]*\)\t/$commit \1 /p"
-done > "$w/files" # lines COMMIT BLOB PATH
+done > "$w/every" # lines COMMIT BLOB PATH
+
+# Where a commit has several authority files, the zone's part of it. Contracts of a zone are below endpoints/<zone>/, and
+# those of one zone, which has no such folder, in endpoints/ itself: to it belongs what is in no other zone's place.
+awk -v zone="$zone" '
+  { path = substr($0, length($1 $2) + 3); count = split(path, part, "/"); owner = "" }
+  count == 2 && path ~ /^authority\/[^.].*[.]yaml$/ { owner = substr(part[2], 1, length(part[2]) - 5) }
+  count > 2 && part[1] == "endpoints" { owner = part[2] }
+  NR == FNR {
+    if (part[1] == "authority" && owner != "") { zones[$1]++; known[$1, owner] }
+    if (part[1] == "endpoints" && owner != "") below[$1, owner]
+    next
+  }
+  zones[$1] < 2 || path == "authority/allowed_signers" { print; next }
+  ($1, owner) in known && ($1, owner) in below { if (owner == zone) print; next }
+  !(($1, zone) in below) { print }
+' "$w/every" "$w/every" > "$w/files"
 
 # Every version of allowed_signers there ever was.
 g log -m --format= --raw --no-abbrev "$contracts" -- authority/allowed_signers |
@@ -134,10 +150,27 @@ awk '
 : >> "$w/never"
 
 # touched: commits that change contracts or authority. told: lines COMMIT that an entry says it applied, by entry.
+# By the form of paths: in a repository with several zones some changes are of others.
+g ls-tree -r --name-only "$contracts" -- authority "endpoints/$zone" > "$w/here"
 cut -d ' ' -f 2,3 "$w/steps" | sort -u | sed 's/ $//' |
-  g diff-tree --stdin --root -r --name-only -- authority endpoints |
-  grep -xE '[0-9a-f]{40,64}' |
-  sort > "$w/touched"
+  g -c core.quotePath=false diff-tree --stdin --root -r --name-only -- authority endpoints |
+  awk -v zone="$zone" '
+    NR == FNR {
+      if ($0 ~ /^authority\/[^.\/][^\/]*[.]yaml$/) zones++
+      if ($0 ~ /^endpoints\//) folder = 1
+      next
+    }
+    /^[0-9a-f]+$/ && (length($0) == 40 || length($0) == 64) { commit = $0; next }
+    zones > 1 && $0 != "authority/allowed_signers" && $0 != "authority/" zone ".yaml" {
+      count = split($0, part, "/")
+      if (index($0, "endpoints/" zone "/") != 1) {
+        if (folder || count > 3) next
+        if (part[1] == "authority" ? $0 ~ /[.]yaml$/ : part[2] ~ /.[.]/) next
+      }
+    }
+    { print commit }
+  ' "$w/here" - |
+  sort -u > "$w/touched"
 lines T | tr '\t' ' ' | sort > "$w/told" # lines ENTRY COMMIT
 awk '$4 ~ /intent|unchanged/ { print $1 }' "$w/ranges" > "$w/carried" # entries that applied what they name
 of_carried() { # lines ENTRY COMMIT...: the commits of those entries

@@ -9,6 +9,7 @@ from pathlib import Path
 from hyops_gitops.adapters.powerdns.http import PowerDnsHttp
 from hyops_gitops.core.zone import RRset
 from tests.stories.zones.conftest import Zones
+from tests.support.audits import audited
 from tests.support.clone import run
 from tests.support.world import Ran, World
 
@@ -153,3 +154,14 @@ def test_a_clone_from_before_is_brought_up_to_date(zones: Zones) -> None:
     assert (done.exit, verified.exit) == (0, 0), done.err + verified.err
     assert {part["result"]["outcome"] for part in parts(done).values()} == {"nothing"}  # type: ignore[index]
     assert zones.entries() == {zones.first.zone: APPLIED, zones.child.zone: TWICE, zones.other.zone: APPLIED}
+
+
+def test_every_audit_agrees_zone_by_zone(zones: Zones) -> None:
+    zones.first.cli("apply")
+    for world in (zones.first, zones.child):
+        world.contract("first", "10.0.0.9")
+        world.commit(f"Move first of {world.zone}")
+        zones.first.cli("apply")
+
+    for world in zones.all:
+        audited(world, "--zone", world.zone)
