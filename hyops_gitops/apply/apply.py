@@ -98,7 +98,7 @@ class _Apply:
     def run(self) -> Receipt:
         """Steps 1 to 11."""
         opened = open_log(self.request, self.workspace)
-        check_sites(opened, self.request)
+        check_sites(opened, self.request, self.workspace)
         commits = self._commits(opened)
         # What the commits alone show comes before any server is asked; an open intent may yet change what is recorded.
         checked = None if opened.log.open_intent else self._checked(opened, commits)

@@ -115,15 +115,17 @@ class SeenPrimary:
         return replace(self, observation=observe_names(self.observation, self.primary, log, names))
 
 
-def check_sites(opened: ApplyBase, request: ApplyRequest) -> None:
-    """Check that the sites declared lost exist.
+def check_sites(opened: ApplyBase, request: ApplyRequest, workspace: Workspace) -> None:
+    """Check that the sites declared lost exist, here or in another zone.
 
     Raises:
         UsageError: a misspelt site would leave its servers required.
     """
     known = known_sites(opened.validation) if request.sites_lost else frozenset()
     for site in request.sites_lost:
-        if site not in known:
+        if site not in known and opened.validation.files.tree.is_elsewhere(site):
+            workspace.on_event(Warned(f"--site-lost {site}: {opened.authority.zone} has no such site"))
+        elif site not in known:
             raise UsageError(
                 f"--site-lost {site}: no server or endpoint has a site of this name",
                 code="unknown-site",

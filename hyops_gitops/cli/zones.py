@@ -87,7 +87,8 @@ def choose_zones(
             hint = f"name one of: {', '.join(known)}" if known else "write its authority file"
             raise UsageError(f"there is no zone {asked}", code="unknown-zone", hint=hint)
         return ZoneChoice(known, (asked,))
-    of_one = {"--authority": workspace.authority_override, "--seen": options.get("seen_texts")}
+    seen, recover = options.get("seen_texts"), options.get("recover")
+    of_one: dict[str, object] = {"--authority": workspace.authority_override, "--seen": seen, "--recover": recover}
     for option, given in of_one.items():
         if given and len(known) > 1:
             raise UsageError(f"{option} is of one zone", code="usage", hint=f"name it: --zone {' | '.join(known)}")

@@ -36,6 +36,10 @@ class SourceTree(ABC):
         """The zones of the repository beside that of this tree."""
         return ()
 
+    def is_elsewhere(self, text: str) -> bool:  # noqa: ARG002 - for the tree of one zone
+        """Whether a file of another zone may hold this text."""
+        return False
+
     @abstractmethod
     def files(self) -> Sequence[SourceFile]:
         """Every file under `endpoints/` and `authority/`, sorted by path."""

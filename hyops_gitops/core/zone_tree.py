@@ -39,6 +39,10 @@ class ZoneTree(SourceTree):
         """The other zones of the repository."""
         return tuple(zone for zone in self.division.zones if zone != self.zone)
 
+    def is_elsewhere(self, text: str) -> bool:
+        """Whether a file of another zone may hold this text."""
+        return any(not self.division.owns(self.zone, path) for path in self.whole.mentioning([text]))
+
     def files(self) -> Sequence[SourceFile]:
         """Every file of the zone, sorted by path."""
         return list(self.read(self.paths()).values())

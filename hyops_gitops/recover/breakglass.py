@@ -152,7 +152,7 @@ class _Breakglass:
         """Open the segment, plan, confirm, carry out."""
         opened = open_segment(self.request, self.workspace)
         apply_request = self.request.at(opened.commit)
-        check_sites(opened, apply_request)
+        check_sites(opened, apply_request, self.workspace)
         opened, seen = without_open_intent(opened, apply_request, self.workspace)
         chosen = self._choose(opened)
         now = replace(opened, validation=chosen.validation)

@@ -161,3 +161,11 @@ def test_a_division_is_made_of_paths_alone() -> None:
     whole = tree(*ONE_ZONE, *OF_SECOND)
 
     assert Division.of(whole.below) == Division((SECOND, FIRST), frozenset([SECOND]))
+
+
+def test_what_other_zones_name_is_elsewhere() -> None:
+    whole = MemoryTree({**dict.fromkeys(ONE_ZONE, b""), OF_SECOND[0]: b"site: frankfurt", OF_SECOND[1]: b""})
+
+    assert zone_tree(whole, FIRST).is_elsewhere("frankfurt")
+    assert not zone_tree(whole, SECOND).is_elsewhere("frankfurt")
+    assert not MemoryTree({OF_SECOND[0]: b"site: frankfurt"}).is_elsewhere("frankfurt")
