@@ -29,7 +29,7 @@ class Screen:
     @property
     def lines(self) -> list[str]:
         """Each line, without orders to the terminal."""
-        return [line.rstrip("\r") for line in _ORDERS.sub("", self.raw).split("\n")]
+        return re.split(r"\r\n|[\r\n]", _ORDERS.sub("", self.raw))  # a line that is drawn again begins with \r
 
     @property
     def plain(self) -> bool:
