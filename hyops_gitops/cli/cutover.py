@@ -6,13 +6,14 @@ from hyops_gitops.cli.completion import endpoint_names
 from hyops_gitops.cli.options import on_workspace, option, taking
 from hyops_gitops.cli.output import note, tell
 from hyops_gitops.cli.wiring import LocalWorkspace, overrides_of, site_lost_option
+from hyops_gitops.cli.zones import ZoneChoice, on_chosen
 from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.declaration import KINDS, NOTHING_DECLARED, Declaration, Trailer, read_trailers
 from hyops_gitops.core.errors import Exit, UsageError
 from hyops_gitops.core.findings import printable
 from hyops_gitops.core.guards import Override
 from hyops_gitops.move import cutover as usecases
-from hyops_gitops.move.failover import FailoverRequest, rehearse
+from hyops_gitops.move.failover import FailoverRequest, failover_parts, rehearse
 from hyops_gitops.move.failover import failover as fail_over
 from hyops_gitops.move.moves import MoveResult
 from hyops_gitops.move.text import move_text, rehearsal_text, site_loss_markdown
@@ -103,7 +104,8 @@ def cutover(
     """Point an endpoint at another of its sites, or at another target.
 
     NAME may be short (postgres.prod). Type and port follow the site. The contract is edited in place, or with --commit
-    on a new branch; DNS changes at the next apply. --to with --target also sets this target for the site.
+    on a new branch; DNS changes at the next apply. --to with --target also sets this target for the site. The zone is
+    that of the name, of several the one with the longest suffix; a short name must mean one endpoint of all zones.
     """
     if only_ttl and (site is not None or targets):
         raise UsageError("--prepare only lowers the TTL: it takes neither --to nor --target", code="usage")
@@ -125,7 +127,8 @@ def failback(
 ) -> int:
     """Point an endpoint back at its endpoint_home, or its previous target.
 
-    This is a new change, planned and checked like any other, not a revert of a commit.
+    This is a new change, planned and checked like any other, not a revert of a commit. Of several zones it is the one
+    that NAME is in, as for cutover.
     """
     return _show(usecases.failback(name, chosen.order(sites_lost), workspace), output_format)
 
@@ -201,19 +204,27 @@ def failover(
 
     Lists those that stay, with the reason. An endpoint moves if it is active at --from, has a target at --to, and has
     endpoint_cutover_required: true. One commit, one apply, one PATCH. The contracts are edited in place, or with
-    --commit on a new branch.
+    --commit on a new branch. With several zones the endpoints of all move by this one commit, each by the rules of its
+    zone, and --check rehearses each zone.
     """
     if not check and (live or report):
         raise UsageError(f"{'--live' if live else '--report'} belongs to --check", code="usage")
     request, order = which.request(to_any=report), chosen.order()
-    if report:
-        from hyops_gitops.move.readiness_report import report_site_loss  # noqa: PLC0415 - of this option alone
-
-        drill = report_site_loss(request, order, workspace, live=live)
-        tell(drill, output_format, lambda: site_loss_markdown(drill))
-        return drill.exit_code
     if not check:
         return _show(fail_over(request, order, workspace), output_format)
-    found = rehearse(request, order, workspace, live=live)
-    tell(found, output_format, lambda: rehearsal_text(found))
-    return found.exit_code
+    parts = {part.workspace.zone_name: part for part in failover_parts(request, order.looking_only, workspace)}
+
+    def look(own: LocalWorkspace) -> int:
+        """Rehearse the failover of one zone."""
+        if report:
+            from hyops_gitops.move.readiness_report import report_site_loss  # noqa: PLC0415 - of this option alone
+
+            drill = report_site_loss(parts[own.zone_name], order, live=live)
+            tell(drill, output_format, lambda: site_loss_markdown(drill))
+            return drill.exit_code
+        found = rehearse(parts[own.zone_name], order, live=live)
+        tell(found, output_format, lambda: rehearsal_text(found))
+        return found.exit_code
+
+    zones = workspace.work_tree.division.zones if workspace.zone_name is None else ()
+    return on_chosen(workspace, ZoneChoice(zones, zones), "each", output_format, look)

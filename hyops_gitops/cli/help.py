@@ -70,6 +70,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "hyops-gitops init ../dns",
         "hyops-gitops init dns --zone example.internal --primary-url https://10.90.0.53:8443 --primary-site hetzner",
         "hyops-gitops init . --github print",
+        "hyops-gitops init . --add-zone corp.example --primary-url https://10.90.0.53:8443 --primary-site hetzner",
     ),
     "bundle": (
         "hyops-gitops bundle --out dns.tar.gz",

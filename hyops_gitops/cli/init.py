@@ -21,6 +21,7 @@ from hyops_gitops.core.errors import Exit, InvalidData, UsageError
 from hyops_gitops.core.names import canonical_name
 from hyops_gitops.core.ports import Signer
 from hyops_gitops.core.zone import RRset
+from hyops_gitops.init.add_zone import add_zone
 from hyops_gitops.init.init import InitRequest, init_repository
 from hyops_gitops.init.repository import (
     ENVIRONMENTS,
@@ -44,6 +45,9 @@ class InitOptions:
     """The answers that options give, and what to do with them."""
 
     zone: str | None = option("--zone", metavar="NAME", help="The zone, such as hyops.internal.")
+    further: str | None = option(
+        "--add-zone", metavar="NAME", help="Add this zone to the repository in DIR, with a folder and a log of its own."
+    )
     environments: tuple[str, ...] = option(
         "--environment",
         metavar="LABEL",
@@ -211,9 +215,12 @@ def init(
     """Create a repository for your own zone in DIR, or complete one.
 
     Asks for missing answers on a terminal. Never overwrites a file. `--authority FILE` uses an existing authority file.
-    Writes nothing to the primary; `--from-zone` reads from it.
+    Writes nothing to the primary; `--from-zone` reads from it. With `--add-zone` it writes authority/NAME.yaml,
+    endpoints/NAME/ for the contracts, and what `--from-zone` finds, and leaves the other zones as they are.
     """
     directory = directory.resolve()
+    if options.further is not None:
+        _check_further(options)
     if options.from_zone is not None and options.default_port is None:
         raise UsageError(
             "--from-zone needs --default-port: a zone has no port numbers",
@@ -223,7 +230,11 @@ def init(
     if options.github == "set" and options.github_repo is None:
         raise UsageError("--github set needs --github-repo OWNER/NAME", code="usage")
     request = _request(directory, options, authority_file, may_ask=output_format == "text")
-    result = init_repository(request, NewRepository(directory), _workspace(directory, options))
+    folder, workspace = NewRepository(directory), _workspace(directory, options)
+    if options.further is not None:
+        result = add_zone(canonical_name(options.further), request, folder, workspace)
+    else:
+        result = init_repository(request, folder, workspace)
     if options.github == "set":
         from hyops_gitops.adapters.forge.access import GithubRulesets  # noqa: PLC0415 - rarely used
 
@@ -236,20 +247,39 @@ def init(
     return Exit.OK
 
 
+def _check_further(options: InitOptions) -> None:
+    """Refuse the options that are about a new repository."""
+    new = {
+        "--zone": options.zone,
+        "--generate-key": options.generate,
+        "--principal": options.principal,
+        "--remote-url": options.remote_url,
+        "--tool-repo": options.tool_repo != PLACEHOLDER_REPO,
+        "--tool-ref": options.tool_ref != PLACEHOLDER_REF,
+        "--admins": options.admins,
+        "--owner-org": options.organisation,
+    }
+    given = [name for name, value in new.items() if value]
+    if given:
+        hint = "leave them out: the zones of a repository have signers, remote, workflows and CODEOWNERS in common"
+        raise UsageError(f"--add-zone excludes {', '.join(given)}", code="usage", hint=hint)
+
+
 def _request(directory: Path, options: InitOptions, given: Path | None, *, may_ask: bool) -> InitRequest:
     source = None if given is None else read_source(given.resolve(), str(given))
     if source is not None and source.content is None:
         raise UsageError(f"{given} {source.problem}", code="bad-authority")
-    written = given is not None or any((directory / "authority").glob("*.yaml"))
-    ca_file = options.primary_ca
+    further = options.further
+    written = given is not None or (further is None and any((directory / "authority").glob("*.yaml")))
+    ca_file, ca_name = options.primary_ca, _CA_FILE if further is None else f"ca-{canonical_name(further)}.pem"
     port = options.default_port
     return InitRequest(
         answers=None
         if written
         else answers_of(
-            options,
+            replace(options, zone=further or options.zone),
             remote="origin" if options.remote_url else None,
-            ca_file=_CA_FILE if ca_file else None,
+            ca_file=ca_name if ca_file else None,
             may_ask=may_ask,
         ),
         authority_file=source.content if source is not None else None,
@@ -266,7 +296,10 @@ def _request(directory: Path, options: InitOptions, given: Path | None, *, may_a
         github=options.github is not None,
         has_key=options.generate is not None or options.signing_key is not None,
         templates=load_templates(),
-        files={**shipped_schemas(), **({_CA_FILE: _read(ca_file)} if ca_file else {})},
+        files={
+            **(shipped_schemas() if further is None else {}),
+            **({ca_name: _read(ca_file)} if ca_file else {}),
+        },
     )
 
 

@@ -42,7 +42,8 @@ def publish(
 
     FILE is a HybridOps module state, a JSON object of outputs, or the output of `terraform output -json`; - is stdin.
     The target is endpoint_host, or else endpoint_target. It becomes the active target; with --site of a standby site,
-    only that site's target is set and nothing moves.
+    only that site's target is set and nothing moves. Of several zones the contract is of the one with the longest
+    suffix of endpoint_dns_name.
     """
     publication = read_publication(_content(file), "stdin" if str(file) == "-" else str(file))
     known = publication.source

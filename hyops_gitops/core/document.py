@@ -281,8 +281,8 @@ class ContractWriter(Protocol):
             InvalidData: code `not-editable`.
         """
 
-    def new(self, fields: Mapping[str, object]) -> bytes:
-        """A new file with these keys."""
+    def new(self, path: str, fields: Mapping[str, object]) -> bytes:
+        """A new file with these keys, for this path."""
 
     def in_order(self, content: bytes) -> bytes:
         """The file with its keys in canonical order, comments kept.

@@ -4,7 +4,7 @@ Implements the naming rule of the cutover contract (section 4) on top of RFC 112
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import UsageError
@@ -39,19 +39,60 @@ def resolved_name(given: str, zone: str, known: Collection[str], where: str) -> 
     Raises:
         UsageError: codes `unknown-name`, `ambiguous-name`.
     """
-    name = canonical_name(given)
-    whole = name if is_in_zone(name, zone) else f"{name}.{zone}"
-    if whole in known:
-        return whole
-    found = sorted(each for each in known if each.startswith(f"{name}."))
+    meant = _meant_names(given, zone, known)
+    if len(meant) == 1:
+        return meant[0]
+    if meant:
+        raise _ambiguous(given, meant)
+    whole = _whole_name(given, zone)
+    raise _unknown(whole, did_you_mean(whole, known), where)
+
+
+def resolved_zone(given: str, known: Mapping[str, Collection[str]], where: str) -> str:
+    """The zone of a name, which may be short.
+
+    Args:
+        given: As it was typed.
+        known: The names that can be meant, by zone.
+        where: As of `resolved_name`.
+
+    Raises:
+        UsageError: codes `unknown-name`, `ambiguous-name`.
+    """
+    longest_last = sorted(known, key=len)
+    found = {name: zone for zone in longest_last for name in _meant_names(given, zone, known[zone])}
     if len(found) == 1:
-        return found[0]
+        return next(iter(found.values()))
     if found:
-        hint = f"give one of: {first_few(found)}"
-        raise UsageError(f"{given!r} is short for several names", code="ambiguous-name", hint=hint)
-    guess = did_you_mean(whole, known)
+        raise _ambiguous(given, found)
+    name = canonical_name(given)
+    own = zone_of_name(name, known)
+    if own is not None:
+        raise _unknown(name, did_you_mean(name, known[own]), where)
+    near = ((zone, did_you_mean(f"{name}.{zone}", known[zone])) for zone in known)
+    guesses = {guess.removesuffix(f".{zone}"): guess for zone, guess in near if guess}
+    raise _unknown(name, guesses.get(did_you_mean(name, guesses) or ""), where)
+
+
+def _whole_name(given: str, zone: str) -> str:
+    name = canonical_name(given)
+    return name if is_in_zone(name, zone) else f"{name}.{zone}"
+
+
+def _meant_names(given: str, zone: str, known: Collection[str]) -> list[str]:
+    """The names of a zone that a name can mean."""
+    whole, name = _whole_name(given, zone), canonical_name(given)
+    return [whole] if whole in known else sorted(each for each in known if each.startswith(f"{name}."))
+
+
+def _ambiguous(given: str, names: Iterable[str]) -> UsageError:
+    hint = f"give one of: {first_few(sorted(names))}"
+    return UsageError(f"{given!r} is short for several names", code="ambiguous-name", hint=hint)
+
+
+def _unknown(name: str, guess: str | None, where: str) -> UsageError:
     hint = f"did you mean {guess}?" if guess else "list the endpoints: hyops-gitops status"
-    raise UsageError(f"no {where} has the name {whole}", code="unknown-name", hint=hint)
+    return UsageError(f"no {where} has the name {name}", code="unknown-name", hint=hint)
 
 
 def absolute(name: str) -> str:

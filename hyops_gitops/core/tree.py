@@ -97,6 +97,11 @@ class SourceTree(ABC):
         found = mentions(texts)
         return frozenset(file.path for file in self.files() if file.content is not None and found.search(file.content))
 
+    @cached_property
+    def known_mentions(self) -> dict[frozenset[str], frozenset[str]]:
+        """The answers of `mentioning` that several zones ask for."""
+        return {}
+
 
 class Contents(Mapping[str, bytes]):
     """The contents of readable files by path, read when asked for."""

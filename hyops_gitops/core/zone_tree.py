@@ -97,7 +97,10 @@ class ZoneTree(SourceTree):
 
     def mentioning(self, texts: Collection[str]) -> frozenset[str]:
         """Files of the zone that hold one of these texts."""
-        return frozenset(self._owned(self.whole.mentioning(texts)))
+        known, asked = self.whole.known_mentions, frozenset(texts)
+        if asked not in known:
+            known[asked] = self.whole.mentioning(texts)
+        return frozenset(self._owned(known[asked]))
 
 
 def zone_tree(tree: SourceTree, zone: str) -> SourceTree:

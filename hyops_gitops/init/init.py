@@ -17,7 +17,9 @@ from hyops_gitops.core.errors import OutsideFailure, UsageError
 from hyops_gitops.core.events import Step
 from hyops_gitops.core.findings import FindingsError
 from hyops_gitops.core.layout import SIGNERS_PATH
+from hyops_gitops.core.tree import SourceTree, contents_of
 from hyops_gitops.core.zone import RRset
+from hyops_gitops.core.zone_tree import zone_tree
 from hyops_gitops.init import repository as codeowners
 from hyops_gitops.init.repository import (
     AUTHORITY_TEMPLATE,
@@ -104,20 +106,25 @@ class InitRequest:
 
 _HOOKS = ".pre-commit-config.yaml"
 _FIRST_MESSAGE = "Begin the endpoint contracts of {}"
-_PIN_MESSAGE = "Pin the evidence log"
+PIN_MESSAGE = "Pin the evidence log"
 
 
 @dataclass(frozen=True, slots=True)
-class _Draft:
+class Draft:
     """The repository in memory."""
 
     workspace: Workspace
     present: Mapping[str, bytes]  # under endpoints/ and authority/
     made: Mapping[str, bytes]
+    zone: str | None = None  # None: the one without a folder, where there are several
 
     def judged(self, more: Mapping[str, bytes]) -> Validation:
-        """Validate it with these files added."""
-        tree = MemoryTree({**more, **self.made, **self.present})
+        """Validate its zone with these files added."""
+        tree: SourceTree = MemoryTree({**more, **self.made, **self.present})
+        division = tree.division
+        if division.several:
+            plain = (zone for zone in division.zones if zone not in division.folders)
+            tree = zone_tree(tree, self.zone or next(plain, division.zones[0]))
         return validate_tree(tree, self.workspace.read, self.workspace.check)
 
     def authority(self) -> Authority:
@@ -200,23 +207,22 @@ def _is_incomplete(folder: RepositoryFolder, path: str, placeholder: str, as_ask
     return folder.mentions(path, placeholder) if folder.has(path) else as_asked
 
 
-def _draft(request: InitRequest, workspace: Workspace) -> _Draft:
-    sources = workspace.work_tree.files()
-    present = {source.path: source.content for source in sources if source.content is not None}
+def _draft(request: InitRequest, workspace: Workspace) -> Draft:
+    present = contents_of(workspace.work_tree.files())
     if any(path.startswith("authority/") and path.endswith(".yaml") for path in present):
-        return _Draft(workspace, present, {})
+        return Draft(workspace, present, {})
     if request.authority_file is not None:
-        draft = _Draft(workspace, present, {"authority/zone.yaml": request.authority_file})
+        draft = Draft(workspace, present, {"authority/zone.yaml": request.authority_file})
         zone = _zone_of(draft)
     elif request.answers is not None:
         zone, text = request.answers.zone, authority_text(request.templates[AUTHORITY_TEMPLATE], request.answers)
-        return _Draft(workspace, present, {f"authority/{zone.replace('/', '_')}.yaml": text.encode()})
+        return Draft(workspace, present, {f"authority/{zone.replace('/', '_')}.yaml": text.encode()})
     else:
         raise UsageError("expected a zone", code="answers-missing", hint="give --zone or --authority FILE")
     return replace(draft, made={f"authority/{zone}.yaml": request.authority_file})
 
 
-def _zone_of(draft: _Draft) -> str:
+def _zone_of(draft: Draft) -> str:
     """The zone of an authority file that has no path yet."""
     (content,) = draft.made.values()
     document, findings = draft.workspace.read("authority/zone.yaml", content)
@@ -226,7 +232,7 @@ def _zone_of(draft: _Draft) -> str:
     return zone
 
 
-def _zone_contracts(request: InitRequest, draft: _Draft, authority: Authority) -> ZoneContracts:
+def _zone_contracts(request: InitRequest, draft: Draft, authority: Authority) -> ZoneContracts:
     if request.from_zone is None:
         return ZoneContracts({}, ())
     draft.workspace.on_event(Step(f"reading the zone {authority.zone}"))
@@ -242,16 +248,17 @@ def _with_git(
     commit = folder.commit(result.written, _FIRST_MESSAGE.format(authority.zone)) if result.written else None
     if not request.evidence or authority.evidence.genesis is not None:
         return replace(result, commit=commit)
-    started = _log_started(workspace)
+    started = log_started(workspace)
     folder.pin(authority.path, started.sha256)
-    commit = folder.commit([authority.path], _PIN_MESSAGE)
+    commit = folder.commit([authority.path], PIN_MESSAGE)
     return replace(result, commit=commit, genesis=started.sha256)
 
 
-def _log_started(workspace: Workspace) -> LogStart:
+def log_started(workspace: Workspace) -> LogStart:
     """Start the log, or fail with the way to continue."""
     try:
         return start_log(workspace)
     except OutsideFailure as failure:
-        hint = f"{failure.hint}; all files are committed: run `hyops-gitops evidence init` there to continue"
-        raise OutsideFailure(failure.message, code=failure.code, hint=hint) from failure
+        which = f" --zone {workspace.zone_name}" if workspace.zone_name else ""
+        again = f"all files are committed: run `hyops-gitops evidence init{which}` there to continue"
+        raise OutsideFailure(failure.message, code=failure.code, hint=f"{failure.hint}; {again}") from failure

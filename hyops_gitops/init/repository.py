@@ -10,11 +10,13 @@ from hyops_gitops.core.contract import Contract
 from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.names import SHARED
+from hyops_gitops.validate.building import DEFAULT_BRANCH
 from hyops_gitops.validate.owners import BEGIN, END, owner_line
 
 MARK = "@@"
 AUTHORITY_TEMPLATE = "authority/zone.yaml"
 SIGNERS_TEMPLATE = "authority/allowed_signers"
+ZONE_README = "endpoints/README.md"
 PLACEHOLDER_REPO = "https://github.com/CHANGE-ME/hyops-gitops"
 PLACEHOLDER_REF = "0" * 40
 ENVIRONMENTS = ("dev", "staging", "prod")
@@ -71,6 +73,7 @@ class Answers:
     target_networks: Sequence[str] = PRIVATE_NETWORKS
     ttl_max: int = DEFAULT_TTL.maximum
     remote: str | None = None  # the name of a git remote
+    branch: str = DEFAULT_BRANCH  # of the log
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +138,7 @@ def authority_text(template: str, answers: Answers) -> str:
         "ttl_max": str(ttl.maximum),
         "ttl_default": str(ttl.default),
         "target_networks": _flow(answers.target_networks),
-        "evidence": _evidence(answers.remote),
+        "evidence": _evidence(answers.branch, answers.remote),
     }
     return fill(template, values)
 
@@ -165,14 +168,23 @@ def check_principal(principal: str) -> None:
         )
 
 
+def zone_readme(template: str, authority: Authority, folder: str = "") -> str:
+    """The README.md beside the contracts of a zone."""
+    values = {
+        "zone": authority.zone,
+        "environment": authority.environments[0],
+        "environment_list": ", ".join((*authority.environments, SHARED)),
+        "top": "../" * (2 + folder.count("/")),  # from a contract
+    }
+    return fill(template, values)
+
+
 def other_files(
     templates: Mapping[str, str], authority: Authority, tool: Tool, runner: str, steps: str
 ) -> dict[str, str]:
     """The files except authority and signers, by path."""
     values = {
         "zone": authority.zone,
-        "environment": authority.environments[0],
-        "environment_list": ", ".join((*authority.environments, SHARED)),
         "evidence_branch": authority.evidence.branch,
         "tool_repo": tool.repo,
         "tool_slug": tool.slug,
@@ -180,11 +192,12 @@ def other_files(
         "runner": json.dumps(runner),
         "steps": steps,
     }
-    return {
+    made = {
         path: fill(template, values)
         for path, template in templates.items()
-        if path not in (AUTHORITY_TEMPLATE, SIGNERS_TEMPLATE)
+        if path not in (AUTHORITY_TEMPLATE, SIGNERS_TEMPLATE, ZONE_README)
     }
+    return {**made, ZONE_README: zone_readme(templates[ZONE_README], authority)}
 
 
 def _flow(texts: Sequence[str]) -> str:
@@ -212,12 +225,12 @@ def _servers(servers: Sequence[Server]) -> str:
     return "\n".join(("", *lines)) if servers else " []"
 
 
-def _evidence(remote: str | None) -> str:
+def _evidence(branch: str, remote: str | None) -> str:
     if remote is not None:
-        return f"evidence: {{branch: evidence, remote: {json.dumps(remote)}}}"
+        return f"evidence: {{branch: {scalar(branch)}, remote: {json.dumps(remote)}}}"
     return (
         "# Without `remote: NAME`, a git remote of every applier's clone, the log stays in this clone alone.\n"
-        "evidence: {branch: evidence}"
+        f"evidence: {{branch: {scalar(branch)}}}"
     )
 
 

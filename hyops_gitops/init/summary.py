@@ -27,6 +27,11 @@ class NextSteps:
     log_started: bool
     has_owners: bool
 
+    @property
+    def title(self) -> str:
+        """What was made."""
+        return f"a repository for {self.authority.zone}"
+
     def lines(self) -> Iterator[str]:
         """One step each."""
         api = self.authority.primary.api
@@ -58,6 +63,39 @@ class NextSteps:
     def markdown(self) -> str:
         """The steps as a numbered list."""
         return "\n".join(f"{number}. {_sentence(line)}" for number, line in enumerate(self.lines(), start=1))
+
+
+@dataclass(frozen=True, slots=True)
+class FurtherZoneSteps:
+    """The steps that a further zone needs before its first apply."""
+
+    authority: Authority
+    has_contracts: bool
+    committed: bool
+    log_started: bool
+
+    @property
+    def title(self) -> str:
+        """What was made."""
+        return f"a further zone, {self.authority.zone}"
+
+    def lines(self) -> Iterator[str]:
+        """One step each."""
+        zone, api, evidence = self.authority.zone, self.authority.primary.api, self.authority.evidence
+        if not self.has_contracts:
+            yield f"write a first contract; endpoints/{zone}/README.md shows one"
+        yield "`hyops-gitops validate`"
+        if not self.committed:
+            yield f"commit it on a branch of its own: `git add -A && git commit -m 'Add the zone {zone}'`"
+        if evidence.remote:
+            yield f"let the forge protect the branch {evidence.branch} as it protects those of the other zones"
+            yield "merge it into main by a pull request"
+        if not self.log_started:
+            start = f"`export HYOPS_SIGNING_KEY_FILE={_KEY}`, `hyops-gitops evidence init --zone {zone}`"
+            yield f"on main, {start}, and merge the line it adds"
+        yield f"where {api.key_env} is kept, add `{zone}={api.url}` to HYOPS_PRIMARY_URL, a ZONE=URL for each zone"
+        yield f"`hyops-gitops doctor --zone {zone}`, which checks everything that a first apply needs"
+        yield f"`hyops-gitops plan --live --zone {zone}`, then `hyops-gitops apply --zone {zone}`"
 
 
 def _sentence(line: str) -> str:
@@ -94,7 +132,7 @@ class InitResult(JsonReport):
     unmapped: tuple[UnmappedRRset, ...]
     principal: str | None  # listed as a signer
     key: str | None  # `<type> <base64>`
-    next: NextSteps
+    next: NextSteps | FurtherZoneSteps
     commit: str | None = None
     genesis: str | None = None
     rulesets: tuple[Ruleset, ...] = ()
@@ -107,7 +145,7 @@ def init_text(result: InitResult, directory: str, generated_key: str | None) -> 
 
 
 def _lines(result: InitResult, directory: str, generated_key: str | None) -> Iterator[str]:
-    yield f"{directory}: a repository for {result.zone}, {len(result.written)} files written"
+    yield f"{directory}: {result.next.title}, {len(result.written)} files written"
     yield from (f"  kept {printable(path)}, which existed" for path in result.kept)
     if generated_key is not None:
         where = printable(generated_key)

@@ -58,8 +58,13 @@ class ZoneMapping:
         return ZoneMapping(kept, tuple(sorted((*self.unmapped, *dropped))))
 
 
-def map_zone(zone: Zone) -> ZoneMapping:
-    """Map names of two labels with usable records to contracts."""
+def map_zone(zone: Zone, folder: str = "") -> ZoneMapping:
+    """Map names of two labels with usable records to contracts.
+
+    Args:
+        zone: The records.
+        folder: As of `EndpointName`.
+    """
     contracts: dict[str, tuple[RRset, ...]] = {}
     unmapped: list[UnmappedRRset] = []
     for name, by_type in zone.by_name().items():
@@ -71,19 +76,19 @@ def map_zone(zone: Zone) -> ZoneMapping:
             unmapped += [UnmappedRRset(*_shown(rrset), *reason) for rrset in wanted]
         elif wanted:
             service, environment = name.removesuffix(f".{zone.apex}").split(".")
-            contracts[EndpointName(service, environment, zone.apex).contract_path] = wanted
+            contracts[EndpointName(service, environment, zone.apex, folder).contract_path] = wanted
     return ZoneMapping(contracts, tuple(sorted(unmapped)))
 
 
-def contract_text(rrsets: tuple[RRset, ...], style: ContractDefaults) -> str:
+def contract_text(path: str, rrsets: tuple[RRset, ...], style: ContractDefaults) -> str:
     """The contract of one name that an apply would adopt unchanged."""
     first = rrsets[0]
     kind = "dns" if first.type == "CNAME" else "host"
-    return "".join(f"{line}\n" for line in _contract_lines(rrsets, first, kind, style))
+    schema = f"# yaml-language-server: $schema={'../' * path.count('/')}schemas/endpoint.schema.json"
+    return "".join(f"{line}\n" for line in (schema, *_contract_lines(rrsets, first, kind, style)))
 
 
 def _contract_lines(rrsets: tuple[RRset, ...], first: RRset, kind: str, style: ContractDefaults) -> Iterator[str]:
-    yield "# yaml-language-server: $schema=../../schemas/endpoint.schema.json"
     yield "# Made by `hyops-gitops init --from-zone` from what the zone held."
     yield f"endpoint_dns_name: {scalar(first.name)}"
     values = [value.removesuffix(".") if kind == "dns" else value for rrset in rrsets for value in rrset.rdata]
@@ -137,15 +142,15 @@ class ZoneContracts:
 
 
 def map_contracts(
-    authority: Authority, rrsets: tuple[RRset, ...], style: ContractDefaults, judge: Judge
+    authority: Authority, rrsets: tuple[RRset, ...], style: ContractDefaults, judge: Judge, folder: str = ""
 ) -> ZoneContracts:
     """Make the contracts; existing ones in the repository stay."""
     zone = Zone.of(authority.zone, rrsets)
     own = {path for path in judge({}).files if path.startswith("endpoints/")}
-    mapped = map_zone(zone)
+    mapped = map_zone(zone, folder)
     mapped = ZoneMapping({path: some for path, some in mapped.contracts.items() if path not in own}, mapped.unmapped)
     while True:
-        texts = {path: contract_text(some, style).encode() for path, some in mapped.contracts.items()}
+        texts = {path: contract_text(path, some, style).encode() for path, some in mapped.contracts.items()}
         validation = judge(texts)
         reasons = _invalid(validation.findings, mapped) or _not_adopted(authority, validation, zone, mapped)
         if not reasons:  # leaving one out can remove the target of another, hence the loop

@@ -13,7 +13,7 @@ from hyops_gitops.core.document import Edit
 from hyops_gitops.core.errors import HyopsError
 from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.findings import FindingsError, Severity
-from hyops_gitops.core.layout import lay_out
+from hyops_gitops.core.layout import Division, lay_out
 from hyops_gitops.core.tree import SourceTree, blob_id, differing, mentions
 from hyops_gitops.log.workspace import Revision, Workspace
 from hyops_gitops.validate.concerned import Scope
@@ -156,6 +156,21 @@ class Overlay(SourceTree):
 
     tree: SourceTree
     changes: Mapping[str, bytes]
+
+    @property
+    def folder(self) -> str | None:
+        """That of the tree."""
+        return self.tree.folder
+
+    @property
+    def other_zones(self) -> tuple[str, ...]:
+        """Those of the tree."""
+        return self.tree.other_zones
+
+    @property
+    def division(self) -> Division:
+        """That of the tree: no authority file is replaced."""
+        return self.tree.division
 
     def files(self) -> list[SourceFile]:
         kept = [source for source in self.tree.files() if source.path not in self.changes]

@@ -17,8 +17,10 @@ from hyops_gitops.move.write_moves import (
     cache_warnings,
     edit_moves,
     named_contract,
+    part_with,
     read_contracts,
     write_or_commit,
+    zone_label,
 )
 from hyops_gitops.validate.validation import Validation
 
@@ -33,7 +35,8 @@ def cutover(
         FindingsError: a contract is, or would be, invalid.
         Refused: guard `dirty`.
     """
-    validation = read_contracts(workspace, options)
+    workspace = part_with(name, workspace)
+    (validation,) = read_contracts(workspace, options)
     move = cutover_move(named_contract(validation, name), site, targets)
     return _finish("cutover", move, validation, options, workspace)
 
@@ -46,7 +49,8 @@ def failback(name: str, options: CommitOptions, workspace: Workspace) -> MoveRes
         FindingsError: a contract is, or would be, invalid.
         Refused: guard `dirty`; without home, the log is missing or does not verify.
     """
-    validation = read_contracts(workspace, options)
+    workspace = part_with(name, workspace)
+    (validation,) = read_contracts(workspace, options)
 
     def applied_to(whole_name: str) -> Iterable[Landing]:
         log = workspace.here().zone().log_if_started()
@@ -64,7 +68,8 @@ def prepare(name: str, ttl: int | None, options: CommitOptions, workspace: Works
         FindingsError: a contract is, or would be, invalid.
         Refused: guard `dirty`.
     """
-    validation = read_contracts(workspace, options)
+    workspace = part_with(name, workspace)
+    (validation,) = read_contracts(workspace, options)
     contract = named_contract(validation, name)
     policy = validation.authority.policy if validation.authority else None
     lowest = max(policy.ttl.minimum, min(policy.cutover_ttl_max, policy.ttl.maximum)) if policy else contract.ttl
@@ -72,8 +77,9 @@ def prepare(name: str, ttl: int | None, options: CommitOptions, workspace: Works
     if contract.ttl <= wanted:
         warning = f"{contract.name}: its TTL is {contract.ttl} s already, nothing to lower"
         return MoveResult("prepare", (), warnings=(warning,))
-    short = f"{contract.name.service}.{contract.name.environment}"
-    move = replace(move_of(contract, contract.target), edits=(Edit(("endpoint_ttl",), wanted),))
+    edits = (Edit(("endpoint_ttl",), wanted),)
+    move = replace(move_of(contract, contract.target), edits=edits, zone=zone_label(workspace))
+    short = _short_name(move)
     wait = f"{contract.name}: cut over {contract.ttl} s after this is applied, when no cache holds the old TTL any more"
     text = CommitText(f"Lower the TTL of {short} from {contract.ttl} to {wanted} s")
     result = MoveResult("prepare", (move,), warnings=(wait,))
@@ -159,10 +165,15 @@ def previous_target(contract: Contract, past: Iterable[Landing]) -> Target | Non
 def _finish(verb: str, move: Move, validation: Validation, options: CommitOptions, workspace: Workspace) -> MoveResult:
     if not move.edits:
         return MoveResult(verb, (), warnings=(f"{move.name} points there already",))
+    move = replace(move, zone=zone_label(workspace))
     changes = edit_moves([move], validation, workspace)
     result = MoveResult(verb, (move,), warnings=cache_warnings([move], validation, workspace))
-    service = move.name.partition(".")[0]
-    short, back = f"{service}.{move.environment}", " back" if verb == "failback" else ""
+    short, back = _short_name(move), " back" if verb == "failback" else ""
     text = CommitText(f"Move {short}{back} to {move.to_site or ', '.join(move.after.values)}", move.addresses)
     where = move.to_site or "-".join(move.after.values)
     return write_or_commit(result, changes, text, (verb, short, "to", where), options, workspace)
+
+
+def _short_name(move: Move) -> str:
+    """The name without the zone, where there is only one."""
+    return move.name if move.zone else f"{move.name.partition('.')[0]}.{move.environment}"

@@ -11,7 +11,7 @@ from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.declaration import DeclaredHold
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.findings import FindingsError
-from hyops_gitops.core.names import SHARED, EndpointName, endpoint_name_of_path
+from hyops_gitops.core.names import SHARED, EndpointName, endpoint_name_of_path, resolved_zone
 from hyops_gitops.core.readiness import Candidate, ReadinessReport
 from hyops_gitops.core.text import counted, suggestion
 from hyops_gitops.core.zone import Zone
@@ -21,10 +21,13 @@ from hyops_gitops.move.moves import CommitText, Move, MoveResult, Rehearsal, Ski
 from hyops_gitops.move.write_moves import (
     CommitOptions,
     cache_warnings,
+    contract_names,
     edit_moves,
     named_contract,
     read_contracts,
     write_or_commit,
+    zone_label,
+    zone_parts,
 )
 from hyops_gitops.plan.limits import attested, guarded
 from hyops_gitops.validate.validation import Validation
@@ -45,69 +48,130 @@ class FailoverRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
-    """The selected moves, edited in memory and checked."""
+class ZoneFailover:
+    """The part of a failover in one zone; names are whole."""
 
+    workspace: Workspace  # of the zone
+    request: FailoverRequest
     validation: Validation
+    contracts: Mapping[EndpointName, Contract | None]  # as `_at_origin` finds them
+
+    def choose(self) -> "Selection":
+        """The moves, edited in memory and checked. Writes nothing.
+
+        Raises:
+            UsageError: code `cannot-include`: an endpoint named by --include cannot move.
+            FindingsError: a contract would be invalid.
+        """
+        moves, skipped = _chosen(self.request, self.validation, self.contracts)
+        label = zone_label(self.workspace)
+        return Selection(
+            self,
+            tuple(replace(move, zone=label) for move in moves),
+            tuple(replace(endpoint, zone=label) for endpoint in skipped),
+            edit_moves(moves, self.validation, self.workspace),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The selected moves of a zone, edited in memory and checked."""
+
+    part: ZoneFailover
     moves: tuple[Move, ...]
     skipped: tuple[SkippedEndpoint, ...]
     changes: tuple[FileChange, ...]
-    holds: tuple[DeclaredHold, ...]
+
+    def warnings(self) -> tuple[str, ...]:
+        """Reasons for which clients keep old targets."""
+        return cache_warnings(self.moves, self.part.validation, self.part.workspace)
 
 
-def select_moves(request: FailoverRequest, options: CommitOptions, workspace: Workspace) -> Selection:
-    """Select the endpoints that move, and those that stay. Writes nothing.
+def failover_parts(request: FailoverRequest, options: CommitOptions, workspace: Workspace) -> tuple[ZoneFailover, ...]:
+    """What a failover asks of each zone.
+
+    A site, an environment and a name have to be known in any of them.
 
     Raises:
         UsageError: no such site, environment or name.
-        FindingsError: a contract would be invalid.
+        FindingsError: an authority file is invalid.
         Refused: guard `dirty`.
     """
-    validation = read_contracts(workspace, options)
-    moves, skipped, holds = choose_moves(request, validation)
-    return Selection(validation, moves, skipped, edit_moves(moves, validation, workspace), holds)
+    validations = read_contracts(workspace, options)
+    found = [_at_origin(request.origin, validation) for validation in validations]
+    _check_places(request, found, validations)
+    each = zip(zone_parts(workspace), _divided(request, validations), validations, found, strict=True)
+    return tuple(ZoneFailover(*part) for part in each)
+
+
+def _divided(request: FailoverRequest, validations: Sequence[Validation]) -> list[FailoverRequest]:
+    """The request of each zone, with whole names.
+
+    Raises:
+        UsageError: codes `unknown-name`, `ambiguous-name`.
+    """
+    by_zone = {validation.authority.zone: validation for validation in validations if validation.authority}
+    known = {zone: contract_names(validation.files.layout, zone) for zone, validation in by_zone.items()}
+
+    def whole(given: str) -> EndpointName:
+        zone = next(iter(by_zone)) if len(by_zone) == 1 else resolved_zone(given, known, "contract")
+        return named_contract(by_zone[zone], given).name
+
+    include = [whole(name) for name in request.include]
+    hold = [(whole(name), reason) for name, reason in request.hold.items()]
+    return [
+        replace(
+            request,
+            include=tuple(str(name) for name in include if name.zone == zone),
+            hold={str(name): reason for name, reason in hold if name.zone == zone},
+        )
+        for zone in by_zone
+    ]
 
 
 def choose_moves(
     request: FailoverRequest, validation: Validation
-) -> tuple[tuple[Move, ...], tuple[SkippedEndpoint, ...], tuple[DeclaredHold, ...]]:
-    """The moves, the endpoints that stay, and the holds asked for.
+) -> tuple[tuple[Move, ...], tuple[SkippedEndpoint, ...]]:
+    """The moves in the only zone, and the endpoints that stay.
 
     Raises:
         UsageError: no such site, environment or name.
     """
     contracts = _at_origin(request.origin, validation)
-    _check_places(request, contracts, validation)
-    include = tuple(str(named_contract(validation, name).name) for name in request.include)
-    hold = {str(named_contract(validation, name).name): reason for name, reason in request.hold.items()}
-    moves, skipped = _selected(contracts, replace(request, include=include, hold=hold))
-    holds = tuple(DeclaredHold(name, reason) for name, reason in hold.items())
-    return moves, (*skipped, *invalid_contracts(validation, request.environment)), holds
+    _check_places(request, [contracts], [validation])
+    (asked,) = _divided(request, [validation])
+    return _chosen(asked, validation, contracts)
 
 
 def failover(request: FailoverRequest, options: CommitOptions, workspace: Workspace) -> MoveResult:
-    """Move a site's endpoints to another site.
+    """Move a site's endpoints to another site, in all zones at once.
 
     Raises:
-        UsageError, FindingsError, Refused: as `select_moves`.
+        UsageError, FindingsError, Refused: as `failover_parts` and `ZoneFailover.choose`; nothing is written.
         OutsideFailure: git, the remote or the forge's program failed.
     """
-    selection = select_moves(request, options, workspace)
+    selections = [part.choose() for part in failover_parts(request, options, workspace)]
+    moves = tuple(move for selection in selections for move in selection.moves)
     result = MoveResult(
-        "failover", selection.moves, selection.skipped, cache_warnings(selection.moves, selection.validation, workspace)
+        "failover",
+        moves,
+        tuple(endpoint for selection in selections for endpoint in selection.skipped),
+        tuple(warning for selection in selections for warning in selection.warnings()),
     )
     lost = (request.origin,) if request.site_lost else ()
+    held = [DeclaredHold(*held) for selection in selections for held in selection.part.request.hold.items()]
     declared = replace(
         options.declared,
         sites_lost=tuple(dict.fromkeys((*lost, *options.declared.sites_lost))),
-        holds=selection.holds,
+        holds=tuple(held),
     )
-    number = len(selection.moves)
     where = f" in {request.environment}" if request.environment else ""
-    subject = f"Fail over from {request.origin} to {request.to}{where}: {counted(number, 'endpoint')}"
+    zones = f" in {len({move.zone for move in moves})} zones" if len({move.zone for move in moves}) > 1 else ""
+    subject = f"Fail over from {request.origin} to {request.to}{where}: {counted(len(moves), 'endpoint')}{zones}"
     words = ("failover", request.origin, "to", request.to, request.environment or "")
-    text = CommitText(subject, "\n".join(_lines(selection)))
-    return write_or_commit(result, selection.changes, text, words, replace(options, declared=declared), workspace)
+    text = CommitText(subject, "\n".join(line for selection in selections for line in _lines(selection)))
+    changes = [change for selection in selections for change in selection.changes]
+    return write_or_commit(result, changes, text, words, replace(options, declared=declared), workspace)
 
 
 def _at_origin(origin: str, validation: Validation) -> Mapping[EndpointName, Contract | None]:
@@ -126,6 +190,13 @@ def _at_origin(origin: str, validation: Validation) -> Mapping[EndpointName, Con
         return {contract.name: contract for contract in validation.contracts}
     names = ((path, endpoint_name_of_path(path, zone)) for path in sorted(unread | known.keys()))
     return {name: found.get(path) for path, name in names if name is not None}
+
+
+def _chosen(
+    request: FailoverRequest, validation: Validation, contracts: Mapping[EndpointName, Contract | None]
+) -> tuple[tuple[Move, ...], tuple[SkippedEndpoint, ...]]:
+    moves, skipped = _selected(contracts, request)
+    return moves, (*skipped, *invalid_contracts(validation, request.environment))
 
 
 def _selected(
@@ -169,21 +240,22 @@ def _stays(name: str, contract: Contract | None, request: FailoverRequest) -> st
 
 
 def _check_places(
-    request: FailoverRequest, contracts: Mapping[EndpointName, Contract | None], validation: Validation
+    request: FailoverRequest,
+    contracts: Iterable[Mapping[EndpointName, Contract | None]],
+    validations: Sequence[Validation],
 ) -> None:
     """Refuse unknown sites and environments, so that slips show."""
-    authority = validation.authority
-    if authority is None:
-        return
-    sites = {site for contract in contracts.values() if contract for site in contract.sites}
-    if not sites >= {request.origin, request.to}:
-        sites = {site for contract in validation.contracts for site in contract.sites}
-    for site in (request.origin, request.to):
+    places = [request.origin, *filter(None, (request.to,))]
+    sites = {site for found in contracts for contract in found.values() if contract for site in contract.sites}
+    if not sites.issuperset(places):
+        sites = {site for validation in validations for contract in validation.contracts for site in contract.sites}
+    for site in places:
         if site not in sites:
             raise unknown_site(site, sites)
     if request.origin == request.to:
         raise UsageError("--from and --to are the same site", code="usage")
-    environments = {*authority.environments, SHARED}
+    authorities = [validation.authority for validation in validations if validation.authority]
+    environments = {SHARED, *(environment for authority in authorities for environment in authority.environments)}
     if request.environment is not None and request.environment not in environments:
         hint = suggestion(request.environment, environments, "environments")
         raise UsageError(f"unknown environment {request.environment!r}", code="no-environment", hint=hint)
@@ -204,32 +276,27 @@ def invalid_contracts(validation: Validation, environment: str | None) -> Iterab
 
 def _lines(selection: Selection) -> Iterable[str]:
     """Body of the commit: the moves, and the endpoints that stay."""
+    if (zone := zone_label(selection.part.workspace)) and (selection.moves or selection.skipped):
+        yield f"zone {zone}"
     for move in selection.moves:
         yield move.addresses
     if selection.skipped:
         yield f"{len(selection.skipped)} stay: {', '.join(endpoint.name for endpoint in selection.skipped)}"
 
 
-def rehearse(
-    request: FailoverRequest,
-    options: CommitOptions,
-    workspace: Workspace,
-    *,
-    live: bool = False,
-) -> Rehearsal:
-    """Plan a failover and probe the readiness of its targets.
+def rehearse(part: ZoneFailover, options: CommitOptions, *, live: bool = False) -> Rehearsal:
+    """Plan a failover in one zone and probe its targets.
 
     Args:
-        request: The failover.
+        part: The failover.
         options: Only its overrides matter.
-        workspace: The repository, and the targets to ask.
         live: Whether to read the primary instead of the signed log.
 
     Raises:
         UsageError, FindingsError, Refused: as the failover and its plan do.
         OutsideFailure: with `live`, the primary cannot be read.
     """
-    selection = select_moves(request, replace(options, commit=False, push=False, pull_request=False), workspace)
+    selection, workspace = part.choose(), part.workspace
     after = check_changes(selection.changes, workspace)
     made = {change.path: change.after for change in selection.changes}
     kinds = dict.fromkeys(made, options.declared.kind)
@@ -243,15 +310,14 @@ def rehearse(
         proposal.limits.readiness_attested_minutes,
     )
     plan = guarded(proposal.plan, reports, proposal.limits, proposal.overrides)
-    warnings = cache_warnings(selection.moves, selection.validation, workspace)
     return Rehearsal(
-        request.origin,
-        request.to,
+        part.request.origin,
+        part.request.to,
         selection.moves,
         selection.skipped,
         reports,
         replace(proposal, plan=plan),
-        warnings,
+        selection.warnings(),
     )
 
 

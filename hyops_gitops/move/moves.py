@@ -11,7 +11,7 @@ from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.declaration import Declaration
 from hyops_gitops.core.document import Edit
 from hyops_gitops.core.errors import Exit
-from hyops_gitops.core.fields import NEVER, At
+from hyops_gitops.core.fields import LEFT_OUT, NEVER, At
 from hyops_gitops.core.guards import Override
 from hyops_gitops.core.readiness import ReadinessReport
 from hyops_gitops.move.contract_files import move_edits, site_move_edits
@@ -31,6 +31,7 @@ class Move(JsonReport):
     to_site: Annotated[str | None, At("after.site")]
     ttl: int  # that clients have of the old target
     edits: Annotated[tuple[Edit, ...], NEVER]
+    zone: Annotated[str | None, LEFT_OUT] = None  # where the repository has several
 
     @property
     def addresses(self) -> str:
@@ -44,6 +45,7 @@ class SkippedEndpoint(JsonObject):
 
     name: str
     reason: str
+    zone: Annotated[str | None, LEFT_OUT] = None  # as of a move
 
 
 def move_of(contract: Contract, target: Target, site: str | None = None) -> Move:

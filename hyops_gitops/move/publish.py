@@ -15,7 +15,7 @@ from hyops_gitops.core.document import Edit
 from hyops_gitops.core.errors import InvalidData, UsageError
 from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.findings import FindingsError
-from hyops_gitops.core.names import EndpointName, is_below
+from hyops_gitops.core.names import EndpointName, is_below, zone_of_name
 from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.move.contract_files import (
     FileChange,
@@ -76,6 +76,7 @@ def publish(request: PublishRequest, workspace: Workspace, now: datetime) -> Pub
     if not publication.name:
         note = "nothing to publish: endpoint_dns_name is empty"
         return PublishResult("nothing", notes=(note,))
+    workspace = _of_name(publication.name, workspace)
     validation = validated(workspace)
     zone = validation.authority.zone if validation.authority else ""
     name = _endpoint_name(publication.name, zone, validation.files.layout.folder)
@@ -86,7 +87,7 @@ def publish(request: PublishRequest, workspace: Workspace, now: datetime) -> Pub
     if contract is None:
         edits: tuple[Edit, ...] = (*_new(request), *_attestation(request, None, _needed_port(publication), now))
         fields = {edit.at[0]: edit.value for edit in edits}
-        change = FileChange(path, None, workspace.contract_writer.new(fields))
+        change = FileChange(path, None, workspace.contract_writer.new(path, fields))
         notes: tuple[str, ...] = ()
     else:
         edits, notes = _edits(request, contract, now)
@@ -113,6 +114,22 @@ def _check_status(request: PublishRequest) -> None:
             code="module-status",
             hint="give --attest a state file whose status is ok",
         )
+
+
+def _of_name(name: str, workspace: Workspace) -> Workspace:
+    """The workspace of the zone that a name belongs to.
+
+    Raises:
+        InvalidData: code `bad-outputs`: it is in none of them.
+    """
+    division = workspace.work_tree.division
+    if workspace.zone_name is not None or not division.several:
+        return workspace
+    zone = zone_of_name(name, division.zones)
+    if zone is None:
+        zones = f"one of these zones: {', '.join(division.zones)}"
+        raise InvalidData(f"endpoint_dns_name: expected a name in {zones}; got {name}", code="bad-outputs")
+    return workspace.of_zone(zone)
 
 
 def _endpoint_name(name: str, zone: str, folder: str) -> EndpointName:

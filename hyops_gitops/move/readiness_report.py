@@ -17,10 +17,9 @@ from hyops_gitops.core.fields import At, Commit, Flat, Natural, time_text
 from hyops_gitops.core.findings import FindingsError
 from hyops_gitops.core.names import endpoint_name_of_path
 from hyops_gitops.core.readiness import ReadinessReport
-from hyops_gitops.log.workspace import Workspace
-from hyops_gitops.move.failover import FailoverRequest, invalid_contracts, rehearse, unknown_site
+from hyops_gitops.move.failover import FailoverRequest, ZoneFailover, invalid_contracts, rehearse
 from hyops_gitops.move.moves import Move, Rehearsal
-from hyops_gitops.move.write_moves import CommitOptions, named_contract, read_contracts
+from hyops_gitops.move.write_moves import CommitOptions, named_contract
 from hyops_gitops.validate.validation import Validation
 
 State = Literal["at-risk", "cannot-move", "moves", "need-not-move", "not-known"]
@@ -165,28 +164,23 @@ def _groups(named: Iterable[tuple[str | None, EndpointOutlook]]) -> tuple[Outloo
     return tuple(OutlookGroup(name, OutlookCounts.of(endpoints)) for name, endpoints in ordered)
 
 
-def report_site_loss(
-    request: FailoverRequest, options: CommitOptions, workspace: Workspace, *, live: bool = False
-) -> SiteLossReport:
+def report_site_loss(part: ZoneFailover, options: CommitOptions, *, live: bool = False) -> SiteLossReport:
     """Rehearse the failover to each site, and judge every endpoint.
 
     Args:
-        request: The failover; without `to`, to any other site.
+        part: The failover; without `to`, to any other site.
         options: Only its overrides matter.
-        workspace: The repository, and the targets to ask.
         live: Whether to read the primary instead of the signed log.
 
     Raises:
         UsageError, FindingsError, Refused, OutsideFailure: as `rehearse` does.
     """
-    validation, now = read_contracts(workspace, options), workspace.clock.now()
-    contracts = validation.contracts
+    request, validation, workspace = part.request, part.validation, part.workspace
+    contracts, now = validation.contracts, workspace.clock.now()
     if validation.authority is None:
         raise FindingsError(validation.findings)
-    if not any(request.origin in contract.sites for contract in contracts):
-        raise unknown_site(request.origin, {site for contract in contracts for site in contract.sites})
     rehearsals = {
-        site: rehearse(_to_site(request, site, validation), options, workspace, live=live)
+        site: rehearse(replace(part, request=_to_site(request, site, validation)), options, live=live)
         for site in _standby_sites(request, contracts)
     }
     first = next(iter(rehearsals.values()), None)
@@ -233,7 +227,7 @@ def _unknown(request: FailoverRequest, validation: Validation) -> Iterator[Endpo
     zone = validation.authority.zone if validation.authority else ""
     for skipped in invalid_contracts(validation, request.environment):
         name = endpoint_name_of_path(skipped.name, zone)
-        environment = skipped.name.split("/")[1]
+        environment = skipped.name.split("/")[-2]
         shown = str(name) if name is not None else skipped.name
         yield EndpointOutlook(
             shown, skipped.name, environment, None, "not-known", skipped.reason, None, (), 0, None, ()

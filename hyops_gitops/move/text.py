@@ -17,8 +17,7 @@ from hyops_gitops.plan.text import counts, plan_lines, readiness_line
 
 def move_text(done: MoveResult) -> str:
     """The result of a command that moves endpoints, and the next commands."""
-    lines = [move_line(move) for move in done.moves]
-    lines += skipped_lines(done.skipped)
+    lines = list(_by_zone(done))
     if not done.moves:
         lines.append("nothing to move")
     lines += [f"edited {printable(path)}" for path in done.written]
@@ -30,6 +29,16 @@ def move_text(done: MoveResult) -> str:
     if done.next:
         lines += ["next:", *(f"  {command}" for command in done.next)]
     return "\n".join(lines)
+
+
+def _by_zone(done: MoveResult) -> Iterator[str]:
+    """What moves and what stays, under its zone of several."""
+    zones = {*(move.zone for move in done.moves), *(endpoint.zone for endpoint in done.skipped)}
+    for zone in sorted(zones, key=lambda zone: zone or ""):
+        if zone is not None:
+            yield f"zone {zone}"
+        yield from (move_line(move) for move in done.moves if move.zone == zone)
+        yield from skipped_lines([endpoint for endpoint in done.skipped if endpoint.zone == zone])
 
 
 def move_line(move: Move) -> str:

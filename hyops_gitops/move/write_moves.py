@@ -1,7 +1,7 @@
 """The common course of moves: edit, check, write or commit."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from hyops_gitops.apply.propose import known_sites
@@ -12,7 +12,8 @@ from hyops_gitops.core.errors import HyopsError, Refused, UsageError
 from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.findings import FindingsError
 from hyops_gitops.core.guards import Override
-from hyops_gitops.core.names import endpoint_name_of_path, resolved_name
+from hyops_gitops.core.layout import Layout
+from hyops_gitops.core.names import endpoint_name_of_path, resolved_name, resolved_zone
 from hyops_gitops.core.text import first_few, suggestion
 from hyops_gitops.log.log import Log
 from hyops_gitops.log.retirement import cached_until
@@ -52,12 +53,43 @@ class CommitOptions:
         """Whether to commit, which push and pull request need."""
         return self.commit or self.push or self.pull_request
 
+    @property
+    def looking_only(self) -> "CommitOptions":
+        """The same without a commit."""
+        return replace(self, commit=False, push=False, pull_request=False)
 
-def read_contracts(workspace: Workspace, options: CommitOptions) -> Validation:
-    """Validate the work tree; for a commit it must be clean.
+
+def zone_parts(workspace: Workspace) -> tuple[Workspace, ...]:
+    """The workspace of each zone; itself, where it is of one."""
+    division = workspace.work_tree.division
+    if workspace.zone_name is not None or not division.several:
+        return (workspace,)
+    return tuple(map(workspace.of_zone, division.zones))
+
+
+def part_with(name: str, workspace: Workspace) -> Workspace:
+    """The workspace of the zone with an endpoint of this name.
 
     Raises:
-        FindingsError: the authority is invalid.
+        UsageError: codes `unknown-name`, `ambiguous-name`.
+    """
+    parts = zone_parts(workspace)
+    if len(parts) == 1:
+        return workspace
+    known = {zone: contract_names(part.here().files.layout, zone) for part in parts if (zone := part.zone_name)}
+    return workspace.of_zone(resolved_zone(name, known, "contract"))
+
+
+def zone_label(workspace: Workspace) -> str | None:
+    """The zone, where results have to say which of several it is."""
+    return workspace.zone_name if workspace.work_tree.other_zones else None
+
+
+def read_contracts(workspace: Workspace, options: CommitOptions) -> tuple[Validation, ...]:
+    """Validate the work tree by zone; committing wants it clean.
+
+    Raises:
+        FindingsError: an authority file is invalid.
         UsageError: code `no-site`: a site declared lost is unknown.
         Refused: guard `dirty`: a commit is wanted, and contracts are not committed.
     """
@@ -67,23 +99,30 @@ def read_contracts(workspace: Workspace, options: CommitOptions) -> Validation:
             guard="dirty",
             hint="commit or remove them first, or leave out --commit",
         )
-    validation = validated(workspace)
-    check_lost_sites(options, validation)
-    return validation
+    validations = tuple(map(validated, zone_parts(workspace)))
+    check_lost_sites(options, validations)
+    return validations
 
 
-def check_lost_sites(options: CommitOptions, validation: Validation) -> None:
+def check_lost_sites(options: CommitOptions, validations: Iterable[Validation]) -> None:
     """Check that sites declared lost exist; slips would pass unseen.
 
     Raises:
         UsageError: code `no-site`.
     """
-    known = known_sites(validation) if options.declared.sites_lost else frozenset()
-    for site in options.declared.sites_lost:
+    lost = options.declared.sites_lost
+    known = {site for validation in validations for site in known_sites(validation)} if lost else frozenset()
+    for site in lost:
         if site not in known:
             raise UsageError(
                 f"no server or endpoint has a site {site!r}", code="no-site", hint=suggestion(site, known, "sites")
             )
+
+
+def contract_names(layout: Layout, zone: str) -> dict[str, str]:
+    """The paths of the contracts of a zone, by name."""
+    named = ((path, endpoint_name_of_path(path, zone)) for path in layout.contracts)
+    return {str(name): path for path, name in named if name is not None}
 
 
 def named_contract(validation: Validation, name: str) -> Contract:
@@ -94,8 +133,7 @@ def named_contract(validation: Validation, name: str) -> Contract:
         FindingsError: the contract is invalid.
     """
     zone = validation.authority.zone if validation.authority else ""
-    paths = validation.files.layout.contracts
-    named = {str(endpoint): path for path in paths if (endpoint := endpoint_name_of_path(path, zone)) is not None}
+    named = contract_names(validation.files.layout, zone)
     path = named[resolved_name(name, zone, named.keys(), "contract")]
     contract = validation.contract(path)
     if contract is None:
@@ -173,14 +211,16 @@ def _branch(options: CommitOptions, words: tuple[str, ...], workspace: Workspace
 
 
 def _remote(workspace: Workspace, options: CommitOptions) -> str:
-    remote = workspace.here().zone().authority.evidence.remote
-    if remote is None and (options.push or options.pull_request):
+    zones = workspace.here().zones.values()
+    remotes = sorted({zone.authority.evidence.remote for zone in zones if zone.authority.evidence.remote})
+    if len(remotes) != 1 and (options.push or options.pull_request):
+        several = f"the zones have several: {', '.join(remotes)}"
         raise UsageError(
-            "cannot push: the authority file has no evidence.remote",
+            f"cannot push: {several if remotes else 'the authority file has no evidence.remote'}",
             code="no-remote",
             hint="leave out --push and --pr, and push the branch yourself",
         )
-    return remote or ""
+    return remotes[0] if len(remotes) == 1 else ""
 
 
 # --- caches of clients

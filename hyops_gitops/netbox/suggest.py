@@ -186,7 +186,7 @@ def _draft(
         return _refused(name, "", [str(problem)]), None
     path = endpoint.contract_path
     if path not in workspace.work_tree.read([path]):  # a link or a file without content is there too
-        change = FileChange(path, None, workspace.contract_writer.new(wanted.fields()))
+        change = FileChange(path, None, workspace.contract_writer.new(path, wanted.fields()))
         return Suggestion(name, path, "new", (), change.after.decode()), change
     contract = validation.contract(path)
     if contract is None:

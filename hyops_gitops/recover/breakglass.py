@@ -81,7 +81,7 @@ def select_moves(wanted: BreakGlassCommand, validation: Validation, log: Log, wo
         case Failback(name):
             moves = [failback_move(named_contract(validation, name), log.applied_to, "breakglass cutover")]
         case FailoverRequest():
-            moves, skipped, _ = choose_moves(wanted, validation)
+            moves, skipped = choose_moves(wanted, validation)
     return ChosenMoves(edited_tree(moves, validation, workspace), tuple(moves), tuple(skipped))
 
 

@@ -76,6 +76,36 @@ endpoint_sites: {onprem: 10.0.0.7, edge: 10.2.0.7}
 }
 
 
+CHILD, OTHER = "eu.x.internal", "y.example"
+OF_FURTHER_ZONES = {
+    f"endpoints/{CHILD}/prod/pg.yaml": """\
+endpoint_dns_name: pg.prod.eu.x.internal
+endpoint_target: 10.0.1.1
+endpoint_target_type: host
+endpoint_port: 5432
+endpoint_cutover_required: true
+endpoint_sites: {onprem: 10.0.1.1, gcp: 10.1.1.1}
+endpoint_home: onprem
+""",
+    f"endpoints/{OTHER}/live/mail.yaml": """\
+endpoint_dns_name: mail.live.y.example
+endpoint_target: 10.0.2.1
+endpoint_target_type: host
+endpoint_port: 25
+endpoint_cutover_required: true
+endpoint_sites: {onprem: 10.0.2.1, gcp: 10.1.2.1, attic: 10.3.2.1}
+endpoint_readiness: [{type: none, reason: nothing listens in a test}]
+""",
+    f"endpoints/{OTHER}/live/still.yaml": """\
+endpoint_dns_name: still.live.y.example
+endpoint_target: 10.0.2.2
+endpoint_target_type: host
+endpoint_port: 25
+endpoint_cutover_required: true
+""",
+}
+
+
 @dataclass(frozen=True)
 class Ran:
     exit: int
@@ -142,3 +172,19 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     one.git("commit", "-q", "-m", "Begin")
     one.git("push", "-q", "origin", "main")
     return one
+
+
+@pytest.fixture
+def several(clone: Clone) -> Clone:
+    """With two further zones, of which one is a child of the first."""
+    files = dict(OF_FURTHER_ZONES)
+    for zone, environments in ((CHILD, "[prod]"), (OTHER, "[live]")):
+        authority = AUTHORITY.replace("x.internal", zone).replace("[dev, prod]", environments)
+        branch = f"branch: evidence-{zone}, remote: origin"
+        files[f"authority/{zone}.yaml"] = authority.replace("branch: evidence", branch)
+    for path, text in files.items():
+        (clone.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (clone.root / path).write_text(text)
+    clone.git("add", ".")
+    clone.git("commit", "-q", "-m", "Further zones")
+    return clone

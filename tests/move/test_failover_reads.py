@@ -8,7 +8,7 @@ from hyops_gitops.adapters.yaml.reader import read_document
 from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.document import Document
 from hyops_gitops.core.findings import Finding
-from hyops_gitops.move.failover import FailoverRequest, Selection, select_moves
+from hyops_gitops.move.failover import FailoverRequest, Selection, failover_parts
 from hyops_gitops.move.write_moves import CommitOptions
 from tests.support.valid_at import record
 from tests.support.world import World
@@ -39,8 +39,8 @@ def selected(world: World, **parts: object) -> tuple[Selection, set[str]]:
         return read_document(path, content)
 
     workspace: LocalWorkspace = world.wiring().replaced(read=counted, **parts)
-    selection = select_moves(FailoverRequest("onprem", "gcp"), CommitOptions(), workspace)
-    return selection, {path for path in read if path.startswith("endpoints/")}
+    (part,) = failover_parts(FailoverRequest("onprem", "gcp"), CommitOptions(), workspace)
+    return part.choose(), {path for path in read if path.startswith("endpoints/")}
 
 
 def test_contracts_without_the_site_are_not_read(world: World) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from hyops_gitops.adapters.yaml.schema import is_surely_valid
 from hyops_gitops.core.errors import UsageError
-from hyops_gitops.move.failover import FailoverRequest
+from hyops_gitops.move.failover import FailoverRequest, failover_parts
 from hyops_gitops.move.readiness_report import EndpointOutlook, SiteLossReport, report_site_loss
 from hyops_gitops.move.text import code_span, site_loss_markdown, table_cell
 from hyops_gitops.move.write_moves import CommitOptions
@@ -63,7 +63,8 @@ def world(tmp_path_factory: pytest.TempPathFactory, service: Service) -> World:
 
 def report(world: World, to: str = "", **more: object) -> SiteLossReport:
     request = FailoverRequest("onprem", to, **more)  # type: ignore[arg-type]  # fields by name
-    return report_site_loss(request, CommitOptions(), world.wiring())
+    (part,) = failover_parts(request, CommitOptions(), world.wiring())
+    return report_site_loss(part, CommitOptions())
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +135,7 @@ def test_one_environment_and_a_hold(world: World) -> None:
 
 def test_a_site_that_no_endpoint_has_is_an_error(world: World) -> None:
     with pytest.raises(UsageError, match="no endpoint has a site 'onprm'"):
-        report_site_loss(FailoverRequest("onprm", ""), CommitOptions(), world.wiring())
+        failover_parts(FailoverRequest("onprm", ""), CommitOptions(), world.wiring())
 
 
 def test_the_document_is_as_its_schema_says(found: SiteLossReport) -> None:

@@ -301,9 +301,10 @@ class TextWriter:
         """Set these keys and keep every other byte."""
         return set_values(_contract_text(content), edits).encode()
 
-    def new(self, fields: Mapping[str, object]) -> bytes:
-        """A new file with these keys."""
-        named = f"# yaml-language-server: $schema=../../{_SCHEMA}\n" if (self.root / _SCHEMA).is_file() else ""
+    def new(self, path: str, fields: Mapping[str, object]) -> bytes:
+        """A new file with these keys, for this path."""
+        up = "../" * path.count("/")
+        named = f"# yaml-language-server: $schema={up}{_SCHEMA}\n" if (self.root / _SCHEMA).is_file() else ""
         return new_text(fields, named).encode()
 
     def in_order(self, content: bytes) -> bytes:

@@ -12,6 +12,7 @@ from hyops_gitops.cli.main import execute
 from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.move.publication import read_publication
 from tests.move.publish.conftest import OUTPUTS
+from tests.support.authority import AUTHORITY
 
 PG = "endpoints/prod/pg.yaml"
 PG_STATE = "postgresql-ha/instances/postgresql_prod.json"
@@ -345,3 +346,39 @@ def test_fmt_of_a_file_that_is_no_yaml_writes_nothing(root: Path, publish: Publi
 
     assert execute(["fmt", "--repo", str(root)]) == 1
     assert (root / PG).read_text() == before
+
+
+# --- several zones
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("a.prod.x.internal", "endpoints/prod/a.yaml"),
+        ("a.prod.eu.x.internal", "endpoints/eu.x.internal/prod/a.yaml"),
+    ],
+)
+def test_a_contract_goes_to_the_zone_with_the_longest_suffix(
+    root: Path, publish: Publish, monkeypatch: pytest.MonkeyPatch, name: str, path: str
+) -> None:
+    (root / "authority/eu.x.internal.yaml").write_text(AUTHORITY.replace("x.internal", "eu.x.internal"))
+    (root / "endpoints/eu.x.internal").mkdir()
+    (root / "endpoints/eu.x.internal/README.md").write_text("")
+    (root / "schemas").mkdir()
+    (root / "schemas/endpoint.schema.json").write_text("{}")
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(outputs(endpoint_dns_name=name).encode())))
+
+    assert publish("-").document["path"] == path
+    schema = contract(root, path)[0].partition("=")[2]
+    assert ((root / path).parent / schema).resolve() == root / "schemas/endpoint.schema.json"
+
+
+def test_a_name_of_no_zone_is_not_published(root: Path, publish: Publish, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / "authority/y.example.yaml").write_text(AUTHORITY.replace("x.internal", "y.example"))
+    (root / "endpoints/y.example").mkdir()
+    (root / "endpoints/y.example/README.md").write_text("")
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(outputs(endpoint_dns_name="a.prod.z.org").encode())))
+
+    ran = publish("-")
+    assert (ran.exit, ran.document["code"]) == (1, "bad-outputs")
+    assert "x.internal, y.example" in str(ran.document["message"])
