@@ -303,21 +303,12 @@ class _Difference:
 def _differences(
     stood: StateBefore, after: ManagedSet, changed: Collection[Key], *, restored: bool
 ) -> Iterator[_Difference]:
-    for key in sorted({*_to_compare(stood, after), *changed}):
+    for key in sorted({*after.zone.differing(stood.facts.desired), *changed}):  # what is kept differs where it changed
         left, asked = after.rrset(key), stood.asked(key)
         if restored and asked is None and key not in changed:
             continue  # our record of an RRset that a restored zone lost goes with the next apply
         if served(left) != served(asked):
             yield _Difference(key, left, asked, stood.kept.get(key[0], ""))
-
-
-def _to_compare(stood: StateBefore, after: ManagedSet) -> Collection[Key]:
-    """Keys among which are all that may differ."""
-    desired = stood.facts.desired
-    if after.entries.canonical is None:
-        return after.entries.keys() | desired.rrsets.keys()
-    kept = {(name, rrtype) for name in stood.kept for of in (after.entries, desired.rrsets) for rrtype in of.at(name)}
-    return kept.union(after.zone.differing(desired))
 
 
 def _judged(

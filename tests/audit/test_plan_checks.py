@@ -176,6 +176,9 @@ def test_names_of_an_invalid_contract_have_to_stay() -> None:
     )
     moved = judged(managed(OLD), broken, intent(move(DB, OLD, NEW)))
     assert moved == AuditFindings(problems=[Problem("held", AT, message)])
+    deleted = judged(managed(OLD), broken, intent(move(DB, OLD, None)))
+    message = message.replace("10.0.0.2 (TTL 60)", "nothing")
+    assert deleted == AuditFindings(problems=[Problem("held", AT, message)])
 
 
 def test_a_held_name_stays_until_its_contract_changes_or_its_hold_is_lifted() -> None:
@@ -193,8 +196,10 @@ def test_a_held_name_stays_until_its_contract_changes_or_its_hold_is_lifted() ->
     ]
     since = holding(hold_of(contract(DB, "10.0.0.8")))
     assert judged(before, asked, intent(move(DB, OLD, NEW)), holders=since) == AuditFindings()
-    new_name = facts(OTHER, contracts=(db,), invalid=frozenset({PATHS[WEB]}))
-    assert judged(managed(OTHER), new_name, intent()) == AuditFindings()
+    renamed = ManagedSet.of(
+        ZONE, [ManagedRRset(OLD, "endpoints/prod/old.yaml", HELD_AT), ManagedRRset(OTHER, PATHS[WEB])]
+    )
+    assert judged(renamed, asked, intent(held=(Held(DB, PATHS[DB], "held"),)), holders=holders) == AuditFindings()
 
 
 def test_an_override_lifts_the_hold_of_its_name_unless_it_is_listed_as_held() -> None:
@@ -248,6 +253,16 @@ def test_a_rollback_that_does_something_else_is_named() -> None:
         ("rollback", f"{DB} is moved back, but not held"),
         ("rollback", f"{WEB} is moved back, but not held"),
     ]
+
+
+def test_a_rollback_brings_back_each_type_of_a_name_and_no_other() -> None:
+    holds, address = (hold_of(DB_ASKED),), RRset.of(DB, "AAAA", 60, ["fd00::1"])
+    gone, new = (replace(move(DB, *sides), type="AAAA") for sides in ((address, None), (None, address)))
+    back, both = move(DB, NEW, OLD), replace(EARLIER, changes=(*EARLIER.changes, gone))
+    assert rolled_back(intent(back, new, holds=holds), both) == []
+    wrong = [("rollback", f"{DB} AAAA is not what it was before")]
+    assert rolled_back(intent(back, holds=holds), both) == wrong
+    assert rolled_back(intent(back, new, holds=holds)) == wrong
 
 
 def test_a_rollback_leaves_the_other_names_to_the_contracts() -> None:
