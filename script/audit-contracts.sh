@@ -12,8 +12,8 @@ lines M 3 | sort -u | while read -r commit; do
     sed -n "s/^100[0-7]* blob \([0-9a-f]*\)\t/$commit \1 /p"
 done > "$w/every" # lines COMMIT BLOB PATH
 
-# Where a commit has several authority files, the zone's part of it. Contracts of a zone are below endpoints/<zone>/, and
-# those of one zone, which has no such folder, in endpoints/ itself: to it belongs what is in no other zone's place.
+# Where a commit has several authority files, the zone's part of it. Contracts of a zone are below endpoints/<zone>/,
+# and those of one zone, which has no such folder, in endpoints/ itself: to it belongs what is in no other zone's place.
 awk -v zone="$zone" '
   { path = substr($0, length($1 $2) + 3); count = split(path, part, "/"); owner = "" }
   count == 2 && path ~ /^authority\/[^.].*[.]yaml$/ { owner = substr(part[2], 1, length(part[2]) - 5) }
