@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,14 +19,13 @@ from hyops_gitops.adapters.yaml.schema import check_document, schema_copies
 from hyops_gitops.cli.options import common_options, find_repository, inside, place_in_checkout
 from hyops_gitops.cli.output import echo, echo_json, echo_orders, note, wants_colour
 from hyops_gitops.core.authority import EvidenceSettings
-from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import Exit, HyopsError, OutsideFailure, UsageError
 from hyops_gitops.core.findings import Finding, Rule, findings_json, findings_text, has_errors, summary
 from hyops_gitops.core.guards import GUARDS
 from hyops_gitops.core.text import did_you_mean
 from hyops_gitops.core.tree import SourceTree
 from hyops_gitops.log.segment import SEGMENTS
-from hyops_gitops.validate.concerned import Scope
+from hyops_gitops.validate.by_zone import Inquiry, ZonePart, validate_zones
 from hyops_gitops.validate.formats import (
     catalogue_text,
     explanations_json,
@@ -35,7 +35,7 @@ from hyops_gitops.validate.formats import (
     rule_text,
 )
 from hyops_gitops.validate.rules import RULES
-from hyops_gitops.validate.validation import Start, Validation, changed_paths, validate_tree
+from hyops_gitops.validate.validation import Start, validate_tree
 
 if TYPE_CHECKING:
     from hyops_gitops.adapters.git.clone import GitRepository
@@ -78,69 +78,35 @@ def validate(
     root = find_repository(repo)
     tree = StagedTree(root, os.environ) if staged else work_tree(root)
     history = _history(root) if paths or since is not None or staged else None
-    start = None if history is None or since is None else _start(history, since)
     override = None if authority_file is None else read_source(authority_file.resolve(), str(authority_file))
-    asked = None if history is None else _asked(root, tree, paths, start, history, staged=staged and not full)
-    validation = validate_tree(
-        tree,
-        read_document,
-        check_document,
-        authority_override=override,
-        start=start,
+    validate_one = partial(
+        validate_tree,
+        read=read_document,
+        check=check_document,
         as_of=SystemClock().now().date(),
         copies=schema_copies(root),
-        scope=None if full or asked is None else asked.scope,
     )
-    findings = validation.findings if asked is None else asked.shown(validation)
-    about_commits = () if history is None or since is None else _about_commits(history, since, validation)
-    findings = (*findings, *about_commits, *_about_segments(root, tree, validation))
-    show_findings(findings, validation.checked, output_format, place_in_checkout(root)[1])
+    asked = None if history is None else _asked(root, paths, since, history, staged=staged, full=full)
+    done = validate_zones(tree, asked, validate_one, read_document, override)
+    about_commits = () if history is None or since is None else _about_commits(history, since, done.parts)
+    about_segments = [found for part in done.parts for found in _about_segments(root, part)]
+    findings = (*done.findings, *about_commits, *about_segments)
+    show_findings(findings, done.checked, output_format, place_in_checkout(root)[1])
     return Exit.NO if has_errors(findings) else Exit.OK
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """The paths to show, and how to answer from few files."""
-
-    named: frozenset[str] | None  # on the command line
-    changed: frozenset[str] | None  # since an earlier state
-    scope: Scope | None  # None: everything has to be read
-
-    def shown(self, validation: Validation) -> tuple[Finding, ...]:
-        """The findings to show."""
-        findings = validation.findings
-        if validation.about is not None:
-            of_layout = (self.named or frozenset()) | (self.changed or frozenset())
-            return tuple(finding for finding in findings if finding.path in validation.about | of_layout)
-        if self.changed is not None:
-            findings = validation.findings_about(self.changed)
-        if self.named is not None:
-            about = {*validation.findings_about(self.named), *validation.dangling}
-            findings = tuple(finding for finding in findings if finding in about)
-        return findings
-
-
 def _asked(
-    root: Path,
-    tree: SourceTree,
-    paths: tuple[Path, ...],
-    start: Start | None,
-    history: "GitRepository",
-    *,
-    staged: bool,
-) -> _Asked | None:
+    root: Path, paths: tuple[Path, ...], since: str | None, history: "GitRepository", *, staged: bool, full: bool
+) -> Inquiry | None:
     """What a run is about; None: everything."""
-    if not paths and start is None and not staged:
-        return None
     named = frozenset(inside(root, paths)) if paths else None
-    base = start.tree if start else _head(history)
-    if base is None:
-        return _Asked(named, None, None) if named is not None else None
-    differing = changed_paths(start, tree) if start else tree.changed(base)
-    changed = differing if start or named is None else None
-    about = frozenset.intersection(*(some for some in (named, changed) if some is not None))
-    of_authority = any(path.startswith("authority/") for path in about | differing)
-    return _Asked(named, changed, None if of_authority else Scope(about, base, differing))
+    if since is not None:
+        start = _start(history, since)
+        return Inquiry(named, start, start.tree, full)
+    base = _head(history)
+    if named is None and (base is None or not staged or full):
+        return None
+    return Inquiry(named, None, base, full)
 
 
 def _head(history: "GitRepository") -> SourceTree | None:
@@ -151,8 +117,9 @@ def _head(history: "GitRepository") -> SourceTree | None:
         return None
 
 
-def _about_segments(root: Path, tree: SourceTree, validation: Validation) -> tuple[Finding, ...]:
-    """Findings about break-glass segments in the log, if there is one."""
+def _about_segments(root: Path, part: ZonePart) -> tuple[Finding, ...]:
+    """Findings about break-glass segments in a zone's log, if there is one."""
+    validation = part.validation
     if validation.authority is None or validation.authority.evidence.genesis is None:
         return ()
     if not any((folder / ".git").exists() for folder in (root, *root.parents)):
@@ -163,7 +130,8 @@ def _about_segments(root: Path, tree: SourceTree, validation: Validation) -> tup
     from hyops_gitops.log.reconciling import segment_findings  # noqa: PLC0415 - as above
     from hyops_gitops.log.workspace import Revision  # noqa: PLC0415 - as above
 
-    revision = Revision(LocalWorkspace(root), tree, validation=validation)
+    workspace = LocalWorkspace(root) if part.zone is None else LocalWorkspace(root).of_zone(part.zone)
+    revision = Revision(workspace, part.tree, validation=validation)
     return segment_findings(revision, SystemClock().now())
 
 
@@ -228,14 +196,15 @@ def _start(history: "GitRepository", revision: str) -> Start:
     return Start(history.tree(left), revision, None if left == commit else history.tree(commit))
 
 
-def _about_commits(history: "GitRepository", revision: str, validation: Validation) -> tuple[Finding, ...]:
+def _about_commits(history: "GitRepository", revision: str, parts: Iterable[ZonePart]) -> tuple[Finding, ...]:
     """Findings about the commits' messages; doubtful lines are only noted."""
     from hyops_gitops.apply.propose import quoted_lines, trailer_findings  # noqa: PLC0415 - planning is a large import
 
     commits = history.first_parent_commits(revision, "HEAD")
     for line in quoted_lines(commits):
         note(line)
-    return trailer_findings(commits, validation.authority.path if validation.authority else "authority")
+    known = (part.validation.authority.path for part in parts if part.validation.authority is not None)
+    return trailer_findings(commits, next(known, "authority"))
 
 
 def _every_rule() -> dict[str, Rule]:

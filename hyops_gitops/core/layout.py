@@ -45,8 +45,10 @@ TREE_TWO_AUTHORITIES = Rule(
 )
 MIXED_CHANGE = Rule(
     "mixed-change",
-    "Once the log is started, a change touches authority/ or endpoints/, not both (checked with --changed-since).",
-    "A review of a contract must not pass a new server, a looser policy or another signing key along with it.",
+    "Once the log is started, a change touches authority/ or endpoints/, not both (checked with --changed-since); of "
+    "several zones, each by itself, and allowed_signers is of all.",
+    "A review of a contract must not pass a new server, a looser policy or another signing key along with it. Of "
+    "another zone, neither governs the contract: that zone's owners review it, and its apply decides.",
     "Change the authority in a pull request of its own, then the contracts.",
     "one pull request that raises policy.max_deletes and deletes contracts",
 )

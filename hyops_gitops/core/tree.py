@@ -40,6 +40,11 @@ class SourceTree(ABC):
         """Whether a file of another zone may hold this text."""
         return False
 
+    @property
+    def whole(self) -> "SourceTree":
+        """The tree with every zone."""
+        return self
+
     @abstractmethod
     def files(self) -> Sequence[SourceFile]:
         """Every file under `endpoints/` and `authority/`, sorted by path."""

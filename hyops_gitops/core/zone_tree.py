@@ -21,8 +21,13 @@ class ZoneTree(SourceTree):
     """One zone's part of a tree with several."""
 
     def __init__(self, whole: SourceTree, zone: str) -> None:
-        self.whole = whole
+        self._whole = whole
         self.zone = zone
+
+    @property
+    def whole(self) -> SourceTree:
+        """The tree that it is a part of."""
+        return self._whole
 
     @property
     def division(self) -> Division:

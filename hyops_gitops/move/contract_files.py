@@ -172,6 +172,11 @@ class Overlay(SourceTree):
         """That of the tree: no authority file is replaced."""
         return self.tree.division
 
+    @property
+    def whole(self) -> SourceTree:
+        """The whole tree, changed alike."""
+        return self if self.tree.whole is self.tree else Overlay(self.tree.whole, self.changes)
+
     def files(self) -> list[SourceFile]:
         kept = [source for source in self.tree.files() if source.path not in self.changes]
         made = [SourceFile(path, content) for path, content in self.changes.items()]

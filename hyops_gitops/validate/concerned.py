@@ -14,10 +14,10 @@ from hyops_gitops.core.names import canonical_name, endpoint_name_of_path
 from hyops_gitops.core.tree import SourceTree
 from hyops_gitops.validate.building import ContractDraft
 from hyops_gitops.validate.name_rules import paths_of_name
-from hyops_gitops.validate.reference_rules import dns_targets
+from hyops_gitops.validate.reference_rules import dns_names, dns_targets
 
 # YAML and the rule for canonical names leave such a name as it is, but for what `SourceTree.mentioning` adds.
-_PLAIN = re.compile(r"[a-z0-9._-]+")
+PLAIN = re.compile(r"[a-z0-9._-]+")
 
 
 class DraftReader(Protocol):
@@ -35,6 +35,7 @@ class Scope:
     base: SourceTree  # an earlier state, to see which names appeared or vanished since
     changed: frozenset[str]  # the contract paths that differ from it
     is_sound: bool = False  # whether the base had no error: then only names that appear or vanish make one elsewhere
+    elsewhere: frozenset[str] = frozenset()  # names that vanished from other zones of the repository
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class Concerns:
 
     paths: frozenset[str]  # what the findings of a full run would be, is known of these
     drafts: tuple[ContractDraft, ...]  # sorted by path
+    vanished: frozenset[str]  # the names that no changed contract has any more
 
 
 def find_concerned(scope: Scope, tree: SourceTree, context: ZoneContext, read: DraftReader) -> Concerns | None:
@@ -57,7 +59,7 @@ def find_concerned(scope: Scope, tree: SourceTree, context: ZoneContext, read: D
     names_after = _names(scope.changed & there, drafts, zone)
     vanished = names_before - names_after
     pointed_at = vanished if scope.is_sound else vanished | _names(scope.about & there, drafts, zone)
-    wanted = vanished | (names_after - names_before if scope.is_sound else set())
+    wanted = vanished | scope.elsewhere | (names_after - names_before if scope.is_sound else set())
     found, todo, asked = set[str](), set(scope.about & there), set[str]()
     while True:
         found |= todo
@@ -69,15 +71,16 @@ def find_concerned(scope: Scope, tree: SourceTree, context: ZoneContext, read: D
             wanted |= {target for target, paths in named.items() if not paths}
             wanted |= set() if scope.is_sound else _own_names(path, drafts.get(path), context)
         searched = wanted - asked
-        if not all(map(_PLAIN.fullmatch, searched)):
+        if not all(map(PLAIN.fullmatch, searched)):
             return None
         asked |= searched
         hits = tree.mentioning(searched) & there if searched else frozenset[str]()
         drafts |= read(tree, (hits | following) - drafts.keys())
         claiming = {path for path in hits & drafts.keys() if _concerns(drafts[path], asked, pointed_at, context)}
+        claiming |= {path for path in hits & drafts.keys() if _points_at(drafts[path], scope.elsewhere)}
         todo = (following | claiming) - found
         if not todo:
-            return Concerns(frozenset(found), tuple(drafts[path] for path in sorted(drafts)))
+            return Concerns(frozenset(found), tuple(drafts[path] for path in sorted(drafts)), vanished)
 
 
 def _concerns(draft: ContractDraft, names: Collection[str], pointed_at: Collection[str], context: ZoneContext) -> bool:
@@ -85,6 +88,10 @@ def _concerns(draft: ContractDraft, names: Collection[str], pointed_at: Collecti
     if any(name in names for name in _declared(draft)):
         return True
     return any(target in pointed_at for _, target in dns_targets(draft, context))
+
+
+def _points_at(draft: ContractDraft, names: Collection[str]) -> bool:
+    return bool(names) and any(name in names for _, name in dns_names(draft))
 
 
 def _names(paths: Iterable[str], drafts: Mapping[str, ContractDraft], zone: str) -> frozenset[str]:
@@ -111,5 +118,5 @@ def _own_names(path: str, draft: ContractDraft | None, context: ZoneContext) -> 
     """
     named = endpoint_name_of_path(path, context.zone or "")
     kept = {canonical_name(alias.name) for alias in (draft.aliases if draft else ())}
-    plain = {name for name in kept if _PLAIN.fullmatch(name)}
+    plain = {name for name in kept if PLAIN.fullmatch(name)}
     return plain if named is None else {*plain, str(named)}

@@ -255,12 +255,18 @@ def paths_of_name(name: str, context: ZoneContext) -> tuple[str, ...]:
 
     One at most, unless labels have dots.
     """
-    if context.zone is None or not is_below(name, context.zone) or len(name) > MAX_NAME_OCTETS:
+    if context.zone is None:
         return ()
-    labels = name.removesuffix(f".{context.zone}").split(".")
+    return tuple(path for path in possible_paths(name, context.zone, context.folder) if path in context.contract_paths)
+
+
+def possible_paths(name: str, zone: str, folder: str) -> Sequence[str]:
+    """The paths that would say this name, sorted."""
+    if not is_below(name, zone) or len(name) > MAX_NAME_OCTETS:
+        return ()
+    labels = name.removesuffix(f".{zone}").split(".")
     parts = ((".".join(labels[:cut]), ".".join(labels[cut:])) for cut in range(1, len(labels)))
-    paths = (EndpointName(*part, context.zone, context.folder).contract_path for part in parts)
-    return tuple(sorted(path for path in paths if path in context.contract_paths))
+    return sorted(EndpointName(*part, zone, folder).contract_path for part in parts)
 
 
 def _check_alias(

@@ -1,6 +1,6 @@
 """Rules that look at several contracts: what dns targets lead to."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from hyops_gitops.core.context import ZoneContext
@@ -15,7 +15,7 @@ from hyops_gitops.validate.name_rules import alias_names, paths_of_name
 
 TARGET_DANGLING = Rule(
     "target-dangling",
-    "A dns target inside the zone is the name of another contract.",
+    "A dns target inside a zone of the repository is the name of another contract.",
     "A CNAME to a name that does not exist answers NXDOMAIN.",
     "Correct the name, or add the missing contract.",
     "endpoint_target: postgress.prod.hyops.internal",
@@ -67,7 +67,7 @@ def check_references(drafts: Sequence[ContractDraft], context: ZoneContext, dele
                 yield finding_at(TARGET_DELETED, draft.document, at, message, hint)
             else:
                 message = f"{target} is in the zone, but no contract defines it"
-                guess = _similar_name(target, context)
+                guess = similar_name(target, context)
                 hint = f"did you mean {guess}?" if guess else "add its contract, or correct the name"
                 yield finding_at(TARGET_DANGLING, draft.document, at, message, hint)
     yield from _check_loops([draft for draft, _ in pointing], names)
@@ -116,7 +116,7 @@ def _expected_path(name: str, context: ZoneContext) -> str:
     return EndpointName(service, environment, zone, context.folder).contract_path
 
 
-def _similar_name(name: str, context: ZoneContext) -> str | None:
+def similar_name(name: str, context: ZoneContext) -> str | None:
     """The name of a contract that differs by a typing mistake.
 
     Few are compared: comparing all with all takes minutes.
@@ -162,21 +162,26 @@ def _check_loops(drafts: Sequence[ContractDraft], names: _KnownNames) -> Iterato
     by_path = {draft.path: draft for draft in drafts}
     following = {}
     for draft in drafts:
-        target = _main_target(draft)
+        target = main_target(draft)
         leads_to = names.contract(target) if target else None
         # A contract that points at its own name has a finding of its own; one that points at its alias loops.
         if leads_to in by_path and (leads_to != draft.path or names.aliases.get(target) == leads_to):
             following[draft.path] = leads_to
-    for loop in _loops(following):
+    yield from loop_findings(loops_in(following), by_path)
+
+
+def loop_findings(loops: Iterable[tuple[str, ...]], drafts: Mapping[str, ContractDraft]) -> Iterator[Finding]:
+    """Report each contract in these loops of paths."""
+    for loop in loops:
         for position, path in enumerate(loop):
-            draft = by_path[path]
+            draft = drafts[path]
             around = (*loop[position:], *loop[:position], path)
-            message = f"the targets form a loop: {' -> '.join(_name_of(by_path[member]) for member in around)}"
+            message = f"the targets form a loop: {' -> '.join(_name_of(drafts[member]) for member in around)}"
             at = draft.target.at if draft.target is not None else ()
             yield finding_at(TARGET_LOOP, draft.document, at, message, "point one of them at an address")
 
 
-def _loops(following: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
+def loops_in(following: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
     """The loops, each path visited once."""
     visited: set[str] = set()
     for start in sorted(following):
@@ -195,7 +200,8 @@ def _name_of(draft: ContractDraft) -> str:
     return draft.name or draft.path
 
 
-def _main_target(draft: ContractDraft) -> str:
+def main_target(draft: ContractDraft) -> str:
+    """The name that a contract's own target leads to, or ""."""
     target = draft.target
     if target is None or target.type is not TargetType.DNS or target.listed:
         return ""

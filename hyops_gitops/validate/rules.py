@@ -11,6 +11,7 @@ from hyops_gitops.validate import (
     reference_rules,
     target_rules,
     validation,
+    zone_rules,
 )
 
 BREAKGLASS_REVIEW = Rule(
@@ -43,6 +44,7 @@ _MODULES = (
     netbox_policy,
     signers,
     owners,
+    zone_rules,
 )
 RULES: dict[str, Rule] = {
     rule.id: rule

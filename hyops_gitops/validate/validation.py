@@ -40,6 +40,7 @@ from hyops_gitops.validate.reference_rules import (
     check_references,
     references,
 )
+from hyops_gitops.validate.zone_rules import check_other_zones
 
 SCHEMA_COPY_STALE = Rule(
     "schema-copy-stale",
@@ -85,6 +86,7 @@ class Validation:
     references: Mapping[str, frozenset[str]] = field(default_factory=dict)  # contract -> contracts it points at
     about: frozenset[str] | None = None  # the contracts that were looked at, gone ones included; None: all
     others: "Others | None" = None  # the contracts that were not; None: there are none
+    vanished: frozenset[str] | None = None  # names that changed contracts have no more; None: unknown
 
     @cached_property
     def contracts(self) -> tuple[Contract, ...]:
@@ -219,6 +221,7 @@ def validate_tree(  # noqa: PLR0913 - named, each with a default
         *known.findings(drafts, context),
         *check_aliases(drafts, context, as_of),
         *check_references(drafts, context, _deletions(start, tree, layout)),
+        *check_other_zones(drafts, context, tree, forms.drafts_of, (start.name, start.tree) if start else None),
         *forms.findings,
         *check_copies(copies),
     ]
@@ -251,7 +254,7 @@ def validate_tree(  # noqa: PLR0913 - named, each with a default
     there = context.contract_paths
     others = Others(any(path not in here for path in there), read_other, lambda: everything().contracts)
     gone = {path for path in scope.changed if path not in there}
-    return replace(validation, about=concerned.paths | gone, others=others)
+    return replace(validation, about=concerned.paths | gone, others=others, vanished=concerned.vanished)
 
 
 def changed_paths(start: Start, tree: SourceTree) -> frozenset[str]:
