@@ -1,5 +1,6 @@
 """The applier's image: built by its Dockerfile, run without rights on a root file system that cannot be written."""
 
+import fcntl
 import itertools
 import json
 import os
@@ -27,8 +28,15 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def image(engine: None) -> str:  # noqa: ARG001 - asked first
-    """The image, on the base that script/with-docker made, or on its own."""
+def image(engine: None, tmp_path_factory: pytest.TempPathFactory) -> str:  # noqa: ARG001 - asked first
+    """The image, on the base that script/with-docker made, or on its own; one worker builds it, the others wait."""
+    with (tmp_path_factory.getbasetemp().parent / "image.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        build()
+    return IMAGE
+
+
+def build() -> None:
     base = os.environ.get("APPLIER_BASE_IMAGE")
     on = ("--build-arg", f"BASE_IMAGE={base}") if base else ()
     old = subprocess.run(["docker", "image", "inspect", "-f", "{{.Id}}", IMAGE], capture_output=True, check=False)
@@ -45,7 +53,6 @@ def image(engine: None) -> str:  # noqa: ARG001 - asked first
     assert built.returncode == 0, built.stdout + built.stderr
     if (was := old.stdout.decode().strip()) not in ("", docker("image", "inspect", "-f", "{{.Id}}", IMAGE)):
         subprocess.run(["docker", "image", "rm", was], capture_output=True, check=False)
-    return IMAGE
 
 
 @dataclass(frozen=True)
