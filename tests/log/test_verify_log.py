@@ -21,6 +21,7 @@ from hyops_gitops.log.log import README, state_path, zone_path
 from hyops_gitops.log.pages import FORM, LOG_PAGE, folder_page
 from hyops_gitops.log.parts import Hold, TrustedKey
 from hyops_gitops.log.segment import Base, SegmentRef
+from hyops_gitops.log.verify import Checkpoint
 from tests.support.paper import (
     ADA,
     AUTHORITY,
@@ -101,6 +102,47 @@ def test_what_was_verified_before_is_taken_over_and_the_rest_is_checked(known: i
     assert reading.ok, reading.problems
     assert reading.log is not None
     assert (reading.log.state, len(reading.log.entries)) == (log.state, 13)
+
+
+def with_paths(log: Paper, known: int) -> Checkpoint:
+    """What was verified of the first entries, with the paths whose files are as they were then."""
+    then, state = log.trees[known - 1]
+    same = frozenset(path for path, data in then.items() if log.files.get(path) == data)
+    return replace(log.checkpoint(known, state), paths=same)
+
+
+@pytest.mark.parametrize("known", range(1, 14))
+def test_paths_that_are_as_they_were_are_not_expected_anew(known: int) -> None:
+    log = long_log()
+    reading = log.read(checkpoint=with_paths(log, known))
+    assert reading.ok, reading.problems
+    assert reading.log is not None
+    assert (reading.log.entries, reading.log.state) == (log.entries, log.state)
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        (at(4), "not a file of this log, or an entry behind a gap"),
+        (f"{at(4)}.sig", "the signature is missing"),
+        (LOG_PAGE, "the file is missing"),
+        (f"{folder_page(ZONE, 1)}.sig", "the signature is missing"),
+        (zone_path(ZONE), "the file is missing"),
+    ],
+)
+def test_a_path_that_is_missing_is_named_though_others_are_as_they_were(path: str, message: str) -> None:
+    log = applied().add(UNCHANGED).add(UNCHANGED)
+    del log.files[path]
+    problems = log.read(checkpoint=with_paths(log, 3)).problems
+    where = at(5) if path == at(4) else path
+    assert (where, message) in [(one.where, one.message) for one in problems]
+
+
+def test_a_file_that_came_since_is_named_though_others_are_as_they_were() -> None:
+    log = applied().add(UNCHANGED)
+    log.files["stray"] = b""
+    stray = Problem("path", "stray", "not a file of this log, or an entry behind a gap")
+    assert log.read(checkpoint=with_paths(log, 3)).problems == (stray,)
 
 
 def test_entries_that_were_verified_before_are_not_checked_again() -> None:
