@@ -1,6 +1,8 @@
 """The README says what the program does."""
 
+import functools
 import re
+from pathlib import Path
 
 import pytest
 
@@ -55,3 +57,19 @@ def test_relative_links_lead_somewhere(page: object) -> None:
     path = ROOT / str(page)
     links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", path.read_text())
     assert [link for link in links if "://" not in link and not (path.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_anchors_lead_to_headings(page: object) -> None:
+    path = ROOT / str(page)
+    links = re.findall(r"\]\(([^)#\s:]*)#([^)\s]+)\)", path.read_text())
+    pages = [(path.parent / target if target else path, anchor) for target, anchor in links]
+    assert [anchor for target, anchor in pages if target.suffix == ".md" and anchor not in _anchors(target)] == []
+
+
+@functools.cache
+def _anchors(page: Path) -> frozenset[str]:
+    """The anchors that a forge makes of a page's headings."""
+    prose = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    words = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in re.findall(r"^#+ (.*)", prose, re.MULTILINE))
+    return frozenset(each.replace(" ", "-") for each in words)
