@@ -1,7 +1,6 @@
 """Commands over the zones of a repository, with one result."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import field
 from pathlib import Path
@@ -196,6 +195,8 @@ def _at_once(
 
     An interrupt starts no further zone, and waits for those that are being changed: each is left settled.
     """
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - imports logging, for what few repositories need
+
     restricted = {zone: workspace.replaced(on_event=EventDisplay(zone)) for zone in zones}
     with ThreadPoolExecutor(min(MOST_AT_ONCE, len(zones))) as pool:
         started = [pool.submit(copy_context().run, _captured, restricted[zone], zone, command) for zone in zones]
