@@ -9,6 +9,8 @@ from hyops_gitops.lab.model import Lab
 from hyops_gitops.lab.zones import create_zone
 from tests.support.world import World
 
+SITES = {"onprem": "10.0.0.1", "gcp": "10.0.0.9"}
+
 
 @dataclass(frozen=True)
 class Zones:
@@ -29,7 +31,7 @@ class Zones:
 
 
 def further_zone(first: World, zone: str, lab: Lab) -> World:
-    """A further zone in a clone, its log started."""
+    """A further zone in a clone, by the commands that the pages name, its log started."""
     environ = first.environ
     key = f"KEY_{zone.upper().replace('.', '_')}"
     environ[key] = lab.api_key
@@ -37,8 +39,11 @@ def further_zone(first: World, zone: str, lab: Lab) -> World:
     environ["HYOPS_SECONDARY_URLS"] += "," + ",".join(server.api_url for server in lab.secondaries)
     world = World(first.root, zone, environ, lab, first.remote, first.key, dict(first.policy))
     world.folder, world.branch = f"{zone}/", f"evidence-{zone}"
-    world.write(world.authority_path, world.authority_text().replace("POWERDNS_API_KEY", key))
-    world.contract("first", "10.0.0.1")
+    wanted = first.root.parent / f"{zone}.yaml"
+    wanted.write_text(world.authority_text().replace("POWERDNS_API_KEY", key))
+    added = world.cli("init", first.root, "--add-zone", zone, "--authority", wanted)
+    assert added.exit == 0, added.err
+    world.contract("first", "10.0.0.1", sites=SITES)
     world.commit(f"Add {zone}")
     started = world.cli("evidence", "init", "--zone", zone)
     assert started.exit == 0, started.err
@@ -54,5 +59,7 @@ def zones(small_lab: Lab, service_lab: Lab, tmp_path: Path) -> Zones:
     for lab, name in zip((small_lab, small_lab, service_lab), names, strict=True):
         create_zone(lab, name)
     first = World.make(tmp_path, names[0], small_lab)
+    first.contract("first", "10.0.0.1", sites=SITES)
+    first.commit("Two sites")
     first.environ["HYOPS_PRIMARY_URL"] = f"{names[0]}={small_lab.primary.api_url}"
     return Zones(first, further_zone(first, names[1], small_lab), further_zone(first, names[2], service_lab))

@@ -51,6 +51,20 @@ def test_a_merge_adds_an_entry_to_the_log_of_its_zone_alone(zones: Zones) -> Non
     assert [change["title"] for change in intent["predicate"]["changes"]] == ["Add second to the child"]
 
 
+def test_a_site_fails_over_in_every_zone_by_one_merge(zones: Zones) -> None:
+    zones.first.cli("apply")
+    moved = zones.first.cli("failover", "--from", "onprem", "--to", "gcp", "--reason", "drill")
+    assert moved.exit == 0, moved.err
+    assert zones.first.cli("validate").exit == 0
+    zones.first.commit("Fail over to gcp")
+
+    done = zones.first.cli("apply", "--no-watch")
+
+    assert done.exit == 0, done.err
+    assert [served(world) for world in zones.all] == [("10.0.0.9",)] * 3
+    assert zones.entries() == {world.zone: TWICE for world in zones.all}
+
+
 def test_a_zone_that_is_refused_stops_no_other_and_is_applied_later(zones: Zones) -> None:
     zones.first.cli("apply")
     for world in zones.all:
@@ -107,12 +121,12 @@ def test_break_glass_in_one_zone_leaves_the_others_alone(zones: Zones) -> None:
     zones.first.remote.rename(hidden)
 
     moved = zones.first.cli(
-        "breakglass", "cutover", zones.child.name("first"), "--target", "10.0.0.7", "--reason", "no forge", "--yes"
+        "breakglass", "cutover", zones.child.name("first"), "--to", "gcp", "--reason", "no forge", "--yes"
     )
 
     assert moved.exit == 0, moved.err
     hidden.rename(zones.first.remote)
-    assert (served(zones.first), served(zones.child)) == (("10.0.0.1",), ("10.0.0.7",))
+    assert (served(zones.first), served(zones.child)) == (("10.0.0.1",), ("10.0.0.9",))
     (segment,) = filter(Path.is_dir, (zones.first.root / "segments" / zones.child.zone).iterdir())
     done = zones.first.cli("apply", "--format", "json")
     assert {zone: part["exit_code"] for zone, part in parts(done).items()} == {
