@@ -114,6 +114,11 @@ class ManagedSet:
         found = (self.entries[key] for key in self.entries.holding(f"{_SEPARATOR}{path}"))
         return tuple(entry for entry in found if entry.contract == path)
 
+    def pointing_into(self, zones: Iterable[str]) -> frozenset[str]:
+        """The contracts whose CNAME leads into one of these zones."""
+        keys = {key for zone in zones for key in self.entries.holding(f".{zone}.{_SEPARATOR}") if key[1] == "CNAME"}
+        return frozenset(self.entries[key].contract for key in keys)
+
     def names(self) -> set[str]:
         """Every owner name we manage."""
         return self.entries.names()

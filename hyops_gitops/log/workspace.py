@@ -217,7 +217,9 @@ class ManagedZone:
         if any(not path.startswith("endpoints/") for path in changed):
             return "more than contracts changed"
         held = {entry.contract for name in log.state.held() for entry in log.state.entries.at(name).values()}
-        found = self.revision.validate(Scope(changed | held, base, changed, is_sound=True))
+        # Whether another zone still has the name that a contract points at, no change of this zone shows.
+        pointing = log.state.pointing_into(self.revision.tree.other_zones)
+        found = self.revision.validate(Scope(changed | held | pointing, base, changed, is_sound=True))
         asked = {(contract.path, rrset.name) for contract in found.looked_at for rrset in contract.rrsets()}
         # What a held contract has and no longer asks for, another may ask for that did not change since.
         kept = {(path, entry.rrset.name) for path in held for entry in log.state.of_contract(path)}

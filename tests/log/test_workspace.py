@@ -127,3 +127,22 @@ def test_a_file_that_stands_in_for_the_authority_file_has_everything_read(world:
     zone = world.wiring(outside).at("HEAD").zone()
 
     assert zone.validated(zone.log()).about is None
+
+
+def test_what_points_into_another_zone_is_looked_at_though_nothing_changed_here(world: World) -> None:
+    target = "wiki.prod.corp.example"
+    world.contract("second", target)
+    world.commit("Point elsewhere")
+    record(world, world.wiring().rules)
+    world.write("authority/corp.example.yaml", world.authority_text().replace(world.zone, "corp.example"))
+    world.write("endpoints/corp.example/README.md", "")
+    world.commit("Add a zone without that name")
+    zone = world.wiring().of_zone(world.zone).at("HEAD").zone()
+    applied = ManagedRRset(RRset.of(world.name("second"), "CNAME", 60, [f"{target}."]), SECOND)
+
+    here_alone = zone.validated(zone.log())
+    zone = world.wiring().of_zone(world.zone).at("HEAD").zone()
+    found = zone.validated(replace(zone.log(), state=ManagedSet.of(world.zone, [applied])))
+
+    assert (here_alone.about, found.about) == (frozenset(), frozenset({SECOND}))
+    assert [(each.path, each.rule) for each in found.findings] == [(SECOND, "target-dangling")]
