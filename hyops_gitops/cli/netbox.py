@@ -12,9 +12,9 @@ from hyops_gitops.cli.output import is_terminal, note, tell
 from hyops_gitops.cli.validate import show_findings
 from hyops_gitops.cli.wiring import LocalWorkspace
 from hyops_gitops.core.errors import Exit
-from hyops_gitops.core.findings import FindingsError, has_errors
+from hyops_gitops.core.findings import has_errors
 from hyops_gitops.core.text import counted
-from hyops_gitops.netbox.check import NETBOX_RULES, check_contracts
+from hyops_gitops.netbox.check import NETBOX_RULES, check_zones
 from hyops_gitops.netbox.ipam import Ipam
 from hyops_gitops.netbox.suggest import SuggestRequest, outcomes, suggestions_text
 from hyops_gitops.netbox.suggest import suggest as suggest_contracts
@@ -48,16 +48,15 @@ def check(workspace: LocalWorkspace, paths: tuple[Path, ...], timeout_s: float, 
     With PATHS, look only at these contracts. policy.netbox of the authority file says what is expected, and which
     findings are errors.
     """
-    validation = workspace.here().validation
-    if validation.authority is None:
-        raise FindingsError(validation.findings)
-    if validation.invalid_paths:
-        invalid = counted(len(validation.invalid_paths), "file")
-        note(f"warning: {invalid} with errors left out: `hyops-gitops validate` shows them")
+    zones = workspace.here().every_zone()
+    wrong = {path for zone in zones for path in zone.revision.validation.invalid_paths}
+    if wrong:
+        note(f"warning: {counted(len(wrong), 'file')} with errors left out: `hyops-gitops validate` shows them")
     about = inside(workspace.root, paths) if paths else None
     ipam = _open(workspace, timeout_s)
-    findings = check_contracts(validation.contracts, validation.authority, ipam, about)
-    checked = sum(about is None or contract.path in about for contract in validation.contracts)
+    by_zone = [(zone.authority, zone.revision.validation.contracts) for zone in zones]
+    findings = check_zones(by_zone, ipam, about)
+    checked = sum(about is None or contract.path in about for _, contracts in by_zone for contract in contracts)
     show_findings(
         findings,
         checked,
@@ -84,7 +83,7 @@ def _progress() -> Callable[[str], None]:
 @click.option("--write", is_flag=True, help="Write the files into the work tree; without it they are only shown.")
 @click.option("--update", is_flag=True, help="Also edit files that exist, where NetBox says otherwise.")
 @timeout_option
-@on_workspace("json", zones="own")
+@on_workspace("json", zones="one")
 def suggest(
     workspace: LocalWorkspace,
     names: tuple[str, ...],

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import click
@@ -17,8 +16,12 @@ from hyops_gitops.cli.options import common_options, find_repository, place_in_c
 from hyops_gitops.cli.output import echo, echo_json, echo_orders, note
 from hyops_gitops.core.authority import Authority
 from hyops_gitops.core.errors import Exit, OutsideFailure, UsageError
+from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.findings import FindingsError, Severity, findings_text, has_errors
-from hyops_gitops.core.text import counted
+from hyops_gitops.core.text import counted, first_few
+from hyops_gitops.core.tree import SourceTree
+from hyops_gitops.core.zone_tree import zone_tree
+from hyops_gitops.validate.by_zone import zone_of_override, zones_apart
 from hyops_gitops.validate.concerned import Scope
 from hyops_gitops.validate.formats import findings_annotations
 from hyops_gitops.validate.owners import (
@@ -63,24 +66,37 @@ def owners(
         raise UsageError("--write and --check exclude each other", code="usage")
     root = find_repository(repo)
     override = None if authority_file is None else read_source(authority_file.resolve(), str(authority_file))
-    tree = work_tree(root)
-    read = partial(validate_tree, tree, read_document, check_document, authority_override=override)
-    authority = _sound(read(scope=Scope(frozenset(), tree, frozenset())))  # the authority alone
+    trees = _trees(work_tree(root), override)
+    nothing: frozenset[str] = frozenset()
+    authorities = [_sound(_read_zone(*each, Scope(nothing, each[0], nothing))) for each in trees]  # no contract is read
     top, prefix = place_in_checkout(root)
     forge = forge_name or _forge(os.environ, top)
     place = next((path for path in PLACES[forge] if os.path.lexists(top / path)), NEW_PLACE[forge])
-    if not authority.policy.owners:
+    if not any(authority.policy.owners for authority in authorities):
+        without = f"{first_few([authority.path for authority in authorities])} has no policy.owners"
         if not check:
             hint = 'add `owners: {TEAM: ["@ORGANISATION/TEAM"]}` under policy, in a pull request of its own'
-            raise UsageError(f"{authority.path} has no policy.owners", code="no-owners", hint=hint)
-        note(f"{authority.path} has no policy.owners: nothing to check")
+            raise UsageError(without, code="no-owners", hint=hint)
+        note(f"{without}: nothing to check")
         file = OwnersFile(place, (), None)
         return _checked(OwnersResult(forge, file, file, (), ()), output_format)
-    file, whole = _read(top, place), read()
-    result = _in_checkout(find_owners(forge, file, whole.contracts, _sound(whole), prefix), prefix)
+    with_table = [each for each, authority in zip(trees, authorities, strict=True) if authority.policy.owners]
+    zones = [(_sound(whole), whole.contracts) for whole in (_read_zone(*each, None) for each in with_table)]
+    result = _in_checkout(find_owners(forge, _read(top, place), zones, prefix), prefix)
     if write:
         return _written(result, TextWriter(top), output_format)
     return (_checked if check else _printed)(result, output_format)
+
+
+def _trees(tree: SourceTree, override: SourceFile | None) -> list[tuple[SourceTree, SourceFile | None]]:
+    """Each zone's tree, with what stands in for its authority file."""
+    trees = {zone: zone_tree(tree, zone) for zone in zones_apart(tree.division)} or {"": tree}
+    named = None if override is None else zone_of_override(override, read_document, trees)
+    return [(part, override if zone == named else None) for zone, part in trees.items()]
+
+
+def _read_zone(tree: SourceTree, override: SourceFile | None, scope: Scope | None) -> Validation:
+    return validate_tree(tree, read_document, check_document, authority_override=override, scope=scope)
 
 
 def _sound(found: Validation) -> Authority:

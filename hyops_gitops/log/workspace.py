@@ -140,6 +140,16 @@ class Revision:
         authority = self._without_contracts.authority
         return {authority.zone: ManagedZone(self, authority)} if authority is not None else {}
 
+    def every_zone(self) -> tuple["ManagedZone", ...]:
+        """All zones.
+
+        Raises:
+            FindingsError: an authority file is not valid.
+        """
+        if self.tree.division.several and self.workspace.zone_name is None:
+            return tuple(self.of_zone(name).zone() for name in self.tree.division.zones)
+        return (self.zone(),)
+
     def of_zone(self, name: str) -> "Revision":
         """One zone's part of it."""
         workspace = self.workspace.of_zone(name)

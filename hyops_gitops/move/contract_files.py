@@ -15,6 +15,7 @@ from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.findings import FindingsError, Severity
 from hyops_gitops.core.layout import Division, lay_out
 from hyops_gitops.core.tree import SourceTree, blob_id, differing, mentions
+from hyops_gitops.core.zone_tree import zone_tree
 from hyops_gitops.log.workspace import Revision, Workspace
 from hyops_gitops.validate.concerned import Scope
 from hyops_gitops.validate.validation import Validation
@@ -293,8 +294,12 @@ def format_contracts(workspace: Workspace, paths: Collection[str] | None, *, wri
         FindingsError: a contract cannot be read; none is written.
         InvalidData: code `not-editable`.
     """
-    sources = {source.path: source.content for source in workspace.work_tree.files()}
-    wanted = [path for path in lay_out(tuple(sources)).contracts if paths is None or path in paths]
+    tree = workspace.work_tree
+    sources = {source.path: source.content for source in tree.files()}
+    by_zone = workspace.zone_name is None and tree.division.several
+    parts = [zone_tree(tree, zone) for zone in tree.division.zones] if by_zone else [tree]
+    contracts = {path for part in parts for path in lay_out(part.paths(), part.folder).contracts}
+    wanted = [path for path in sorted(contracts) if paths is None or path in paths]
     changes: list[FileChange] = []
     for path in wanted:
         content = sources[path]

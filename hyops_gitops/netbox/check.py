@@ -118,6 +118,24 @@ def check_contracts(
     return tuple(sorted(_weighed([*found, *_about_policy(authority, policy, ipam)], policy.findings)))
 
 
+def check_zones(
+    zones: Sequence[tuple[Authority, Sequence[Contract]]], ipam: Ipam, about: Collection[str] | None = None
+) -> tuple[Finding, ...]:
+    """As `check_contracts`, each zone's contracts by its own policy.
+
+    Raises:
+        OutsideFailure: as `Ipam` does.
+    """
+    if len(zones) == 1:
+        return check_contracts(zones[0][1], zones[0][0], ipam, about)
+    everything = [contract for _, contracts in zones for contract in contracts]
+    found: set[Finding] = set()
+    for authority, contracts in zones:
+        own = {contract.path for contract in contracts if about is None or contract.path in about}
+        found.update(check_contracts(everything, authority, ipam, own))
+    return tuple(sorted(found))
+
+
 def _weighed(findings: Iterable[Finding], weights: Mapping[str, str]) -> Iterator[Finding]:
     """The findings with the severity that the policy gives them."""
     for finding in findings:

@@ -12,7 +12,7 @@ from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.document import Edit
 from hyops_gitops.core.errors import InvalidData
 from hyops_gitops.core.findings import Finding, FindingsError, Severity, printable
-from hyops_gitops.core.names import EndpointName, canonical_name, is_below, name_problem, resolved_name
+from hyops_gitops.core.names import EndpointName, canonical_name, is_below, name_problem, resolved_name, zone_of_name
 from hyops_gitops.core.text import first_few
 from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.move.contract_files import (
@@ -143,7 +143,10 @@ def suggest(request: SuggestRequest, workspace: Workspace, ipam: Ipam) -> Sugges
         if each.status in policy.statuses and each.vrf.is_one_of(tagged.expected_vrfs(each.address)):
             by_name.setdefault(canonical_name(each.dns_name), []).append(each)
     nameless = [] if request.names else by_name.get("", [])
-    known = {name: found for name, found in by_name.items() if is_below(name, zone)}
+    zones = (zone, *workspace.work_tree.other_zones)
+    known = {
+        name: found for name, found in by_name.items() if is_below(name, zone) and zone_of_name(name, zones) == zone
+    }
     chosen = {resolved_name(name, zone, known, "tagged address of NetBox") for name in request.names} or known.keys()
     drafts = [_refused(each.address, "", ["it has the tag, and no dns_name"]) for each in nameless]
     changes: dict[str, FileChange] = {}

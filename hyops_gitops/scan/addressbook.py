@@ -66,16 +66,15 @@ def read_book(workspace: Workspace) -> AddressBook:
         UsageError: there is no such commit.
         Refused: a log was started, and is not here or does not verify.
     """
-    revision = workspace.at("HEAD")
-    if not revision.zones:
-        revision.zone()
+    zones = workspace.at("HEAD").every_zone()
     present: list[ContractFacts] = []
     past: list[PastRecord] = []
-    for name, zone in revision.zones.items():
+    for zone in zones:
+        name, revision = zone.authority.zone, zone.revision
         present += _declared(workspace.read, revision, revision.files.layout.contracts, name)
         log = zone.log(tolerate_doubt=True) if zone.is_started else None
-        past += _of_history(workspace, revision, name) if log is None else _of_log(log)
-    return make_book(tuple(revision.zones), present, past)
+        past += _of_history(zone.workspace, revision, name) if log is None else _of_log(log)
+    return make_book([zone.authority.zone for zone in zones], present, past)
 
 
 def _declared(read: DocumentReader, revision: Revision, paths: Iterable[str], zone: str) -> Iterator[ContractFacts]:

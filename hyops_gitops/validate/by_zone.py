@@ -166,13 +166,13 @@ class _Zones:
         self._tree = tree
         self._asked = asked
         self._validate = validate
-        self._trees = {zone: zone_tree(tree, zone) for zone in _apart(tree.division)}
+        self._trees = {zone: zone_tree(tree, zone) for zone in zones_apart(tree.division)}
         self._starts = {zone: asked.of_zone(tree, zone) if asked else None for zone in self._trees}
         self._selected = {zone: ZoneSelection.of(part, self._starts[zone]) for zone, part in self._trees.items()}
         if asked is not None and asked.base is not None and asked.base.division != tree.division:
             # A zone that comes or goes takes names from others, or leaves them theirs.
             self._selected = {zone: each.of_everything() for zone, each in self._selected.items()}
-        self._overridden = None if override is None else (_zone_of(override, read, self._trees), override)
+        self._overridden = None if override is None else (zone_of_override(override, read, self._trees), override)
         self._done: dict[str, Validation] = {}
 
     def validated(self) -> ZonesValidation:
@@ -241,7 +241,7 @@ class _Zones:
         return self._of(zone, None, Scope(frozenset(), self._trees[zone], frozenset())).authority
 
 
-def _apart(division: Division) -> list[str]:
+def zones_apart(division: Division) -> list[str]:
     """The zones that are validated apart.
 
     Those without a folder see each other: the first stands for them.
@@ -250,7 +250,7 @@ def _apart(division: Division) -> list[str]:
     return [zone for zone in division.zones if zone in division.folders or zone == without[0]]
 
 
-def _zone_of(override: SourceFile, read: DocumentReader, zones: Collection[str]) -> str:
+def zone_of_override(override: SourceFile, read: DocumentReader, zones: Collection[str]) -> str:
     """The zone that a replacement names, else the first, to report it."""
     document = read(override.path, override.content or b"")[0]
     named = None if document is None else Fields(document).text("zone")

@@ -258,17 +258,25 @@ class OwnersResult:
 
 
 def find_owners(
-    forge: ForgeName, file: OwnersFile, contracts: Sequence[Contract], authority: Authority, prefix: str = ""
+    forge: ForgeName, file: OwnersFile, zones: Sequence[tuple[Authority, Sequence[Contract]]], prefix: str = ""
 ) -> OwnersResult:
     """The block that the file should have, and every finding about it.
+
+    Args:
+        forge: Whose rules count.
+        file: As it is.
+        zones: The authority file and contracts of each zone with a table.
+        prefix: As of `owner_lines`.
 
     Raises:
         InvalidData: code `owners-path`.
     """
-    lines = owner_lines(forge, contracts, authority.policy.owners, prefix)
+    tables = [(contract, authority.policy.owners) for authority, contracts in zones for contract in contracts]
+    tables.sort(key=lambda each: each[0].path)
+    lines = tuple(line for contract, table in tables for line in owner_lines(forge, [contract], table, prefix))
     wanted = file.with_lines(forge, lines)
-    found = list(check_owners(forge, contracts, authority))
-    found += wanted.shadowing(forge, [prefix + contract.path for contract in contracts])
+    found = [each for authority, contracts in zones for each in check_owners(forge, contracts, authority)]
+    found += wanted.shadowing(forge, [prefix + contract.path for contract, _ in tables])
     size = len(wanted.content)
     if forge == "github" and size >= MAX_GITHUB_BYTES:
         found.append(finding(OWNERS_SIZE, file.path, START, f"{size:,} bytes, expected less than {MAX_GITHUB_BYTES:,}"))

@@ -6,9 +6,10 @@ import pytest
 
 from hyops_gitops.adapters.yaml.schema import shipped_schemas
 from hyops_gitops.core.findings import Finding, Severity
-from hyops_gitops.netbox.check import NETBOX_RULES, check_contracts
+from hyops_gitops.netbox.check import NETBOX_RULES, check_contracts, check_zones
 from tests.netbox.conftest import LAB, PlainIpam, known, prefix, service
 from tests.support.contracts import AUTHORITY, MINIMAL, contract_text, validated
+from tests.support.zoned import SECOND, authority_path, everything, repository
 
 PATH = "endpoints/prod/db.yaml"
 NAME = "db.prod.hyops.internal"
@@ -281,3 +282,19 @@ def test_the_policys_findings_are_the_rules() -> None:
     findings = schema["properties"]["policy"]["properties"]["netbox"]["properties"]["findings"]
 
     assert list(findings["properties"]) == [rule.id for rule in NETBOX_RULES]
+
+
+def test_each_zone_is_measured_by_its_own_policy_and_shares_addresses_with_others() -> None:
+    files = {**repository({NAME: "10.12.0.31", f"wiki.prod.{SECOND}": "10.12.0.31"})}
+    files[authority_path(SECOND)] += b"policy: {netbox: {statuses: [planned]}}\n"
+    zones = [
+        (part.validation.authority, part.validation.contracts)
+        for part in everything(files).parts
+        if part.validation.authority is not None
+    ]
+    ipam = PlainIpam((known(1, "10.12.0.31", status="planned", dns_name=f"wiki.prod.{SECOND}"),))
+
+    found = check_zones(zones, ipam)
+
+    assert [(each.path, each.rule) for each in found] == [(PATH, "netbox-status")]
+    assert check_zones(zones, ipam, {f"endpoints/{SECOND}/prod/wiki.yaml"}) == ()
