@@ -9,6 +9,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Protocol
 
 from hyops_gitops.core.authority import Authority
@@ -116,16 +117,23 @@ class Draft:
     workspace: Workspace
     present: Mapping[str, bytes]  # under endpoints/ and authority/
     made: Mapping[str, bytes]
-    zone: str | None = None  # None: the one without a folder, where there are several
+    zone: str | None = None  # None: the first, where there are several
+
+    @property
+    def zones(self) -> tuple[str, ...]:
+        """The zones; the one without a folder is the first."""
+        division = self._tree({}).division
+        return tuple(sorted(division.zones, key=lambda zone: (division.several and zone in division.folders, zone)))
 
     def judged(self, more: Mapping[str, bytes]) -> Validation:
         """Validate its zone with these files added."""
-        tree: SourceTree = MemoryTree({**more, **self.made, **self.present})
-        division = tree.division
-        if division.several:
-            plain = (zone for zone in division.zones if zone not in division.folders)
-            tree = zone_tree(tree, self.zone or next(plain, division.zones[0]))
+        tree, zones = self._tree(more), self.zones
+        if len(zones) > 1:
+            tree = zone_tree(tree, self.zone or zones[0])
         return validate_tree(tree, self.workspace.read, self.workspace.check)
+
+    def _tree(self, more: Mapping[str, bytes]) -> SourceTree:
+        return MemoryTree({**more, **self.made, **self.present})
 
     def authority(self) -> Authority:
         """The authority.
@@ -164,6 +172,7 @@ def init_repository(request: InitRequest, folder: RepositoryFolder, workspace: W
     check_principal(principal)
     taken = _zone_contracts(request, draft, authority)
     validation = draft.judged(taken.contracts)
+    beside = [replace(draft, zone=zone).judged({}) for zone in draft.zones[1:]]
     key = workspace.open_signer().public_key() if request.has_key else None
     steps = NextSteps(
         authority=authority,
@@ -180,7 +189,10 @@ def init_repository(request: InitRequest, folder: RepositoryFolder, workspace: W
         **request.files,
         SIGNERS_PATH: signers_text(request.templates[SIGNERS_TEMPLATE], principal, key).encode(),
         codeowners.PATH: codeowners.codeowners(
-            validation.contracts, request.admins, request.organisation, authority.policy.owners
+            [contract for each in (validation, *beside) for contract in each.contracts],
+            request.admins,
+            request.organisation,
+            authority.policy.owners,
         ).encode(),
     }
     others = other_files(request.templates, authority, request.tool, request.runner, steps.markdown())
@@ -199,7 +211,10 @@ def init_repository(request: InitRequest, folder: RepositoryFolder, workspace: W
         next=steps,
     )
     result = _with_git(result, request, folder, workspace, authority)
-    return replace(result, rulesets=rulesets(authority.evidence.branch)) if request.github else result
+    if not request.github:
+        return result
+    further = [rulesets(zone.authority.evidence.branch)[1:] for zone in beside if zone.authority]  # main has its own
+    return replace(result, rulesets=tuple(chain(rulesets(authority.evidence.branch), *further)))
 
 
 def _is_incomplete(folder: RepositoryFolder, path: str, placeholder: str, as_asked: bool) -> bool:

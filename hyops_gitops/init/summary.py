@@ -93,7 +93,7 @@ class FurtherZoneSteps:
         if not self.log_started:
             start = f"`export HYOPS_SIGNING_KEY_FILE={_KEY}`, `hyops-gitops evidence init --zone {zone}`"
             yield f"on main, {start}, and merge the line it adds"
-        yield f"where {api.key_env} is kept, add `{zone}={api.url}` to HYOPS_PRIMARY_URL, a ZONE=URL for each zone"
+        yield f"give the applier {api.key_env}, and `{zone}={api.url}` in HYOPS_PRIMARY_URL, a ZONE=URL for each zone"
         yield f"`hyops-gitops doctor --zone {zone}`, which checks everything that a first apply needs"
         yield f"`hyops-gitops plan --live --zone {zone}`, then `hyops-gitops apply --zone {zone}`"
 

@@ -72,7 +72,7 @@ def test_the_next_steps_name_the_zone(init: Init) -> None:
 
     assert isinstance(steps, list)
     assert [step for step in steps if f"evidence init --zone {CHILD}" in step]
-    assert [step for step in steps if f"`{CHILD}=https://other.begin.internal:8443` to HYOPS_PRIMARY_URL" in step]
+    assert [step for step in steps if f"`{CHILD}=https://other.begin.internal:8443` in HYOPS_PRIMARY_URL" in step]
 
 
 def test_the_rulesets_of_its_branch_are_printed_and_that_of_main_is_not(init: Init) -> None:
@@ -83,6 +83,22 @@ def test_the_rulesets_of_its_branch_are_printed_and_that_of_main_is_not(init: In
     assert {str(ruleset["conditions"]["ref_name"]["include"]) for ruleset in rulesets} == {
         f"['refs/heads/evidence-{CHILD}']"
     }
+
+
+def test_a_repository_with_several_zones_is_completed(init: Init, directory: Path) -> None:
+    init()
+    add(init)
+    (directory / f"endpoints/{CHILD}/prod").mkdir()
+    owned = CONTRACT.format(env="prod.eu") + "endpoint_owner: '@acme/eu'\n"
+    (directory / f"endpoints/{CHILD}/prod/pg.yaml").write_text(owned)
+    (directory / ".github/CODEOWNERS").unlink()
+    completed = init("--github", "print", bare=True)
+
+    assert (completed.exit, completed.document["written"]) == (0, [".github/CODEOWNERS"])
+    assert f"/endpoints/{CHILD}/prod/pg.yaml @acme/eu" in (directory / ".github/CODEOWNERS").read_text()
+    names = [ruleset["name"] for ruleset in completed.document["rulesets"]]  # type: ignore[attr-defined]
+    assert len(names) == 5
+    assert len(set(names)) == 5
 
 
 @pytest.mark.parametrize(

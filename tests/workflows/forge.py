@@ -70,6 +70,7 @@ class Forge:
             "vars.HYOPS_SECONDARY_URLS": world.environ["HYOPS_SECONDARY_URLS"],
             "vars.HYOPS_KNOWN_HOSTS": "forge.example ssh-ed25519 AAAA",
             "secrets.POWERDNS_API_KEY": world.environ["POWERDNS_API_KEY"],
+            "secrets.HYOPS_API_KEYS": "",
             "secrets.HYOPS_SIGNING_KEY": world.key.read_text().removesuffix("\n"),
             "secrets.HYOPS_DEPLOY_KEY": world.key.read_text().replace("\n", "\r\n"),  # as pasted on Windows
             "github.token": "",

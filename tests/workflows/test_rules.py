@@ -1,6 +1,7 @@
 """What our workflows may and may not do, read from their YAML."""
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -177,6 +178,22 @@ def test_only_one_step_has_the_secrets() -> None:
     assert [name for name in NAMES if "secrets." in everything(workflow(name))] == ["apply", "release"]
     assert [step["name"] for step in steps_of("release", "bundle") if "secrets." in everything(step)] == ["Bundle"]
     assert "secrets" not in everything({key: value for key, value in jobs("apply")["apply"].items() if key != "steps"})
+
+
+def test_keys_of_further_primaries_reach_the_program_alone(tmp_path: Path) -> None:
+    program = tmp_path / "hyops-gitops"
+    program.write_text(f"#!/bin/sh\nenv >{tmp_path}/env\n")
+    program.chmod(0o755)
+    (step,) = (step for step in steps_of("apply", "apply") if step["name"] == "Apply")
+    given = dict.fromkeys(re.findall(r"\$\{\{ (.*?) \}\}", everything(step)), "x")
+    given["secrets.HYOPS_API_KEYS"] = "KEY_EU=abc+/==\r\n\nKEY_US=$(touch pwned)"
+    runner = Runner(tmp_path, tmp_path / "temp", given, path=f"{tmp_path}:{os.environ['PATH']}").execute([step])
+
+    assert runner.failed is None, runner.said
+    environ = (tmp_path / "env").read_text().splitlines()
+    assert {"KEY_EU=abc+/==", "KEY_US=$(touch pwned)"} <= set(environ)
+    assert not [line for line in environ if line.startswith(("API_KEYS=", "SIGNING_KEY=", "DEPLOY_KEY="))]
+    assert not (tmp_path / "pwned").exists()
 
 
 def test_who_is_notified_is_a_secret_of_one_step_that_has_no_other() -> None:
