@@ -169,6 +169,7 @@ def in_pairs() -> Iterator[tuple[int, str, str]]:
 def test_the_gitlab_jobs_run_as_printed_with_keys_as_gitlab_hands_them_over(server: Server) -> None:
     world = server.world
     signing, deploy = world.key.read_text(), server.deploy.read_text()
+    applied = []
     for number, of_signing, of_deploy in in_pairs():
         commit = server.merged(target := f"10.0.1.{number}")
         clone = server.clone(f"apply{number}")
@@ -181,10 +182,12 @@ def test_the_gitlab_jobs_run_as_printed_with_keys_as_gitlab_hands_them_over(serv
         assert f"### Applied: `{commit[:12]}`" in said
         assert world.at("first")["A"][1] == (target,)
         assert not any(key.split("\n")[1] in said for key in (signing, deploy))
+        applied.append((clone, commit))
     status, said = gitlab(server, "drift", server.clone("drift"))
     assert status == 0, said
     with taking(server.folder) as hook:
         told = {"HYOPS_NOTIFY_URL": hook.url, "CURL_CA_BUNDLE": hook.ca_file, "CI_PIPELINE_URL": "https://forge/1"}
+        clone, commit = applied[-1]
         status, said = gitlab(server, "notify", clone, **told)
         assert status == 0, said
         assert hook.body == {"text": f"applied: {world.zone} {commit[:12]}, 1 changes; https://forge/1"}
@@ -262,6 +265,7 @@ def gitea(server: Server, job: str, clone: Path, **secrets: str) -> Runner:
 def test_the_gitea_jobs_run_as_printed_with_secrets_as_they_are_pasted(server: Server) -> None:
     world = server.world
     signing, deploy = world.key.read_text(), server.deploy.read_text()
+    jobs = []
     for number, of_signing, of_deploy in in_pairs():
         server.merged(target := f"10.0.1.{number}")
         keys = {"HYOPS_SIGNING_KEY": SPOILED[of_signing](signing), "HYOPS_DEPLOY_KEY": SPOILED[of_deploy](deploy)}
@@ -269,11 +273,12 @@ def test_the_gitea_jobs_run_as_printed_with_secrets_as_they_are_pasted(server: S
         assert job.failed is None, (of_signing, of_deploy, job.said)
         assert world.at("first")["A"][1] == (target,)
         assert not any(key.split("\n")[1] in str(job.said) for key in (signing, deploy))
+        jobs.append(job)
     world.git("fetch", "-q", "origin", "evidence")
     with taking(server.folder) as hook:
         given = {
             "secrets.HYOPS_NOTIFY_URL": hook.url,
-            "needs.apply.outputs.receipt": job.outputs["steps.receipt.outputs.receipt"],
+            "needs.apply.outputs.receipt": jobs[-1].outputs["steps.receipt.outputs.receipt"],
             "github.server_url": f"https://{HOST}",
             "github.repository": REPOSITORY,
             "github.run_number": "5",
