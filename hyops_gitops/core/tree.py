@@ -9,6 +9,7 @@ from functools import cached_property
 from hyops_gitops.core.canonical import sha256_hex
 from hyops_gitops.core.exchange import SourceFile
 from hyops_gitops.core.layout import Division, Layout, lay_out
+from hyops_gitops.core.path_list import PathList
 
 # What lets a name stand in a file otherwise than byte by byte: an escape of YAML (`\x70`, `\` at the end of a line),
 # and KELVIN SIGN, the one character beyond ASCII that is an ASCII letter in lower case. Anchors, aliases, tags and
@@ -55,7 +56,10 @@ class SourceTree(ABC):
 
     def below(self, folder: str) -> list[str]:
         """The paths below a folder, sorted."""
-        return [path for path in self.paths() if path.startswith(f"{folder}/")]
+        listed = self.paths()
+        if isinstance(listed, PathList):
+            return listed.below(folder)
+        return [path for path in listed if path.startswith(f"{folder}/")]
 
     def entries(self) -> Mapping[str, str]:
         """The ids of the contents, by path.

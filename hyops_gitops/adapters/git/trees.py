@@ -115,17 +115,23 @@ class CommitTree(SourceTree):
         """The digest of the tree's manifest."""
         if self.manifests is None:
             return super().manifest_sha256()
-        return self.manifests.sha256(
-            self.commit, lambda commit: self if commit == self.commit else replace(self, commit=commit)
-        )
+        return self.manifests.sha256(self.commit, self._at)
 
     def manifest_of_zone(self, zone: str, part: SourceTree) -> str:
         """The digest of the manifest of a zone's part of this tree."""
         if self.manifests is None:
             return super().manifest_of_zone(zone, part)
         return self.manifests.of_zone(zone).sha256(
-            self.commit, lambda commit: part if commit == self.commit else zone_tree(replace(self, commit=commit), zone)
+            self.commit, lambda commit: part if commit == self.commit else zone_tree(self._at(commit), zone)
         )
+
+    def _at(self, commit: str) -> "CommitTree":
+        """The tree of another commit, once for all zones."""
+        return self if commit == self.commit else self._others.setdefault(commit, replace(self, commit=commit))
+
+    @cached_property
+    def _others(self) -> dict[str, "CommitTree"]:
+        return {}
 
     def mentioning(self, texts: Collection[str]) -> frozenset[str]:
         """Files that hold one of these texts, or may hide one."""

@@ -170,11 +170,18 @@ class _Listing:
         odd = {path: source for path, source in found.items() if source.problem != _LINK}
         return cls(git, indexed, tags, leaves, frozenset({*doubtful, *odd} - nested), nested, odd)
 
-    def indexed_otherwise(self, commit: str) -> Iterator[str]:
+    def indexed_otherwise(self, commit: str) -> tuple[str, ...]:
         """The paths that the index has otherwise than a commit."""
-        options = ("--cached", "--name-only", "-z", "--no-renames", "--relative", "--ignore-submodules=none")
-        output = self.git.output("diff-index", *options, commit, "--", *ROOTS)
-        return (shown(path) for path in output.split(b"\0")[:-1])
+        if commit not in self._otherwise:
+            options = ("--cached", "--name-only", "-z", "--no-renames", "--relative", "--ignore-submodules=none")
+            output = self.git.output("diff-index", *options, commit, "--", *ROOTS)
+            self._otherwise[commit] = tuple(shown(path) for path in output.split(b"\0")[:-1])
+        return self._otherwise[commit]
+
+    @cached_property
+    def _otherwise(self) -> dict[str, tuple[str, ...]]:
+        """The answers, by commit: the listing stays as it was made."""
+        return {}
 
     def has(self, path: str) -> bool:
         """Whether there is such a path."""
