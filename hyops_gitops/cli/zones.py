@@ -86,8 +86,10 @@ def choose_zones(
             hint = f"name one of: {', '.join(known)}" if known else "write its authority file"
             raise UsageError(f"there is no zone {asked}", code="unknown-zone", hint=hint)
         return ZoneChoice(known, (asked,))
-    seen, recover = options.get("seen_texts"), options.get("recover")
-    of_one: dict[str, object] = {"--authority": workspace.authority_override, "--seen": seen, "--recover": recover}
+    of_one: dict[str, object] = {"--authority": workspace.authority_override}
+    # Numbers of entries are those of one log.
+    of_one |= {"--seen": options.get("seen_texts"), "--recover": options.get("recover")}
+    of_one |= {"--last-good-seq": options.get("last_good_seq")}
     for option, given in of_one.items():
         if given and len(known) > 1:
             raise UsageError(f"{option} is of one zone", code="usage", hint=f"name it: --zone {' | '.join(known)}")

@@ -1,4 +1,4 @@
-"""Commands about files, in a clone with three zones: validate, fmt, owners, scan."""
+"""Commands in a clone with three zones: validate, fmt, owners, scan; options about one of them."""
 
 import json
 from pathlib import Path
@@ -130,3 +130,14 @@ def test_scan_is_refused_where_one_zone_is_not_readable(clone: ZonedClone, tmp_p
 
     assert clone.cli("scan", str(file)) == 1
     assert authority_path(SECOND) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words", ["keys compromised SHA256:x --last-good-seq 3 --reason stolen", "apply --recover 3", "audit --seen 3:x"]
+)
+def test_the_number_of_an_entry_is_of_one_log(words: str, clone: ZonedClone, capsys: Capture) -> None:
+    command = words.split()
+    option = next(word for word in command if word.startswith("--"))
+
+    assert execute([*command, "--repo", str(clone.root)]) == 2
+    assert f"{option} is of one zone" in capsys.readouterr().err
