@@ -13,7 +13,7 @@ from hyops_gitops.core.errors import Exit, UsageError
 from hyops_gitops.core.findings import printable
 from hyops_gitops.core.guards import Override
 from hyops_gitops.move import cutover as usecases
-from hyops_gitops.move.failover import FailoverRequest, failover_parts, rehearse
+from hyops_gitops.move.failover import FailoverRequest, choose_together, failover_parts, rehearse
 from hyops_gitops.move.failover import failover as fail_over
 from hyops_gitops.move.moves import MoveResult
 from hyops_gitops.move.text import move_text, rehearsal_text, site_loss_markdown
@@ -213,6 +213,7 @@ def failover(
     if not check:
         return _show(fail_over(request, order, workspace), output_format)
     parts = {part.workspace.zone_name: part for part in failover_parts(request, order.looking_only, workspace)}
+    selected = {} if report else dict(zip(parts, choose_together(parts.values()), strict=True))
 
     def look(own: LocalWorkspace) -> int:
         """Rehearse the failover of one zone."""
@@ -222,7 +223,7 @@ def failover(
             drill = report_site_loss(parts[own.zone_name], order, live=live)
             tell(drill, output_format, lambda: site_loss_markdown(drill))
             return drill.exit_code
-        found = rehearse(parts[own.zone_name], order, live=live)
+        found = rehearse(selected[own.zone_name], order, live=live)
         tell(found, output_format, lambda: rehearsal_text(found))
         return found.exit_code
 

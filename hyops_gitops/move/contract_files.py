@@ -250,15 +250,22 @@ def order_file(path: str, before: bytes, workspace: Workspace) -> FileChange:
     return FileChange(path, before, after)
 
 
-def check_changes(changes: Iterable[FileChange], workspace: Workspace) -> Validation:
+def check_changes(changes: Iterable[FileChange], workspace: Workspace, beside: Iterable[FileChange] = ()) -> Validation:
     """Validate these changes, and what they concern in the tree.
+
+    Args:
+        changes: Those of a zone.
+        workspace: That of the zone, as it is now.
+        beside: Those of other zones, which are made along with them.
 
     Raises:
         FindingsError: a changed file would be invalid.
     """
     made = {change.path: change.after for change in changes}
-    scope = Scope(frozenset(made), workspace.work_tree, frozenset(made))
-    validation = Revision(workspace, Overlay(workspace.work_tree, made)).validate(scope)
+    tree: SourceTree = Overlay(workspace.work_tree, made)
+    if others := {change.path: change.after for change in beside}:
+        tree = zone_tree(Overlay(workspace.work_tree.whole, {**others, **made}), workspace.zone_name or "")
+    validation = Revision(workspace, tree).validate(Scope(frozenset(made), workspace.work_tree, frozenset(made)))
     about = validation.findings_about(made)
     if any(finding.severity is Severity.ERROR for finding in about) or validation.authority is None:
         raise FindingsError(about or validation.findings, unwritten=True)

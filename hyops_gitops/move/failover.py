@@ -104,6 +104,20 @@ def failover_parts(request: FailoverRequest, options: CommitOptions, workspace: 
     return tuple(ZoneFailover(*part) for part in each)
 
 
+def choose_together(parts: Iterable[ZoneFailover]) -> tuple[Selection, ...]:
+    """The moves of each zone; none is invalid after all of them.
+
+    Raises:
+        UsageError, FindingsError: as `ZoneFailover.choose`.
+    """
+    selections = tuple(part.choose() for part in parts)
+    moving = [selection for selection in selections if selection.changes]
+    for selection in moving if len(moving) > 1 else ():
+        beside = (change for other in moving if other is not selection for change in other.changes)
+        check_changes(selection.changes, selection.part.workspace, beside)
+    return selections
+
+
 def _divided(request: FailoverRequest, validations: Sequence[Validation]) -> list[FailoverRequest]:
     """The request of each zone, with whole names.
 
@@ -147,10 +161,10 @@ def failover(request: FailoverRequest, options: CommitOptions, workspace: Worksp
     """Move a site's endpoints to another site, in all zones at once.
 
     Raises:
-        UsageError, FindingsError, Refused: as `failover_parts` and `ZoneFailover.choose`; nothing is written.
+        UsageError, FindingsError, Refused: as `failover_parts` and `choose_together`; nothing is written.
         OutsideFailure: git, the remote or the forge's program failed.
     """
-    selections = [part.choose() for part in failover_parts(request, options, workspace)]
+    selections = choose_together(failover_parts(request, options, workspace))
     moves = tuple(move for selection in selections for move in selection.moves)
     result = MoveResult(
         "failover",
@@ -284,19 +298,19 @@ def _lines(selection: Selection) -> Iterable[str]:
         yield f"{len(selection.skipped)} stay: {', '.join(endpoint.name for endpoint in selection.skipped)}"
 
 
-def rehearse(part: ZoneFailover, options: CommitOptions, *, live: bool = False) -> Rehearsal:
+def rehearse(selection: Selection, options: CommitOptions, *, live: bool = False) -> Rehearsal:
     """Plan a failover in one zone and probe its targets.
 
     Args:
-        part: The failover.
+        selection: The failover.
         options: Only its overrides matter.
         live: Whether to read the primary instead of the signed log.
 
     Raises:
-        UsageError, FindingsError, Refused: as the failover and its plan do.
+        FindingsError, Refused: as its plan does.
         OutsideFailure: with `live`, the primary cannot be read.
     """
-    selection, workspace = part.choose(), part.workspace
+    request, workspace = selection.part.request, selection.part.workspace
     after = check_changes(selection.changes, workspace)
     made = {change.path: change.after for change in selection.changes}
     kinds = dict.fromkeys(made, options.declared.kind)
@@ -311,8 +325,8 @@ def rehearse(part: ZoneFailover, options: CommitOptions, *, live: bool = False) 
     )
     plan = guarded(proposal.plan, reports, proposal.limits, proposal.overrides)
     return Rehearsal(
-        part.request.origin,
-        part.request.to,
+        request.origin,
+        request.to,
         selection.moves,
         selection.skipped,
         reports,

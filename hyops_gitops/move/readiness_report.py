@@ -173,14 +173,14 @@ def report_site_loss(part: ZoneFailover, options: CommitOptions, *, live: bool =
         live: Whether to read the primary instead of the signed log.
 
     Raises:
-        UsageError, FindingsError, Refused, OutsideFailure: as `rehearse` does.
+        UsageError, FindingsError, Refused, OutsideFailure: as `ZoneFailover.choose` and `rehearse` do.
     """
     request, validation, workspace = part.request, part.validation, part.workspace
     contracts, now = validation.contracts, workspace.clock.now()
     if validation.authority is None:
         raise FindingsError(validation.findings)
     rehearsals = {
-        site: rehearse(replace(part, request=_to_site(request, site, validation)), options, live=live)
+        site: rehearse(replace(part, request=_to_site(request, site, validation)).choose(), options, live=live)
         for site in _standby_sites(request, contracts)
     }
     first = next(iter(rehearsals.values()), None)

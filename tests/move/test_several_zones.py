@@ -90,6 +90,21 @@ def test_a_policy_counts_in_its_zone_alone(several: Clone) -> None:
     assert {zone for zone, _ in names(ran.document["moves"])} == {CHILD, FIRST}
 
 
+def test_moves_of_two_zones_that_make_a_loop_are_not_written(several: Clone) -> None:
+    """Each alone would be valid."""
+    away = {PG: "mail.live.y.example", MAIL: "pg.prod.x.internal"}
+    for path, target in away.items():
+        old = "gcp: 10.1.0.1" if path == PG else "gcp: 10.1.2.1"
+        several.write(path, old, f"gcp: {{target: {target}, type: dns}}")
+    before = several.git("status", "--porcelain")
+    assert several.run("validate").exit == 0
+    for check in ((), ("--check",)):
+        ran = several.run(*FAILOVER, *check)
+        assert (ran.exit, ran.document["code"]) == (1, "findings")
+        assert "loop" in str(ran.document["findings"])
+    assert several.git("status", "--porcelain") == before
+
+
 def test_nothing_is_committed_beside_what_another_zone_has_not_committed(several: Clone) -> None:
     several.write(MAIL, "25", "26")
 
