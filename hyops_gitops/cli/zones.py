@@ -90,6 +90,8 @@ def choose_zones(
     # Numbers of entries are those of one log.
     of_one |= {"--seen": options.get("seen_texts"), "--recover": options.get("recover")}
     of_one |= {"--last-good-seq": options.get("last_good_seq")}
+    if mode in ("each", "at once"):
+        of_one |= dict.fromkeys(_nameless(options.get("override_texts")), True)
     for option, given in of_one.items():
         if given and len(known) > 1:
             raise UsageError(f"{option} is of one zone", code="usage", hint=f"name it: --zone {' | '.join(known)}")
@@ -151,6 +153,14 @@ def on_chosen(
         if file is not None:
             write_json(_document(runs), file)
     return _worst([run.exit_code for run in runs])
+
+
+def _nameless(overrides: object) -> Iterator[str]:
+    """The overrides that would lift their guard in every zone."""
+    for text in overrides if isinstance(overrides, tuple) else ():
+        guard = str(text).partition("=")[0]
+        if ":" not in guard:
+            yield f"--override {printable(guard)}"
 
 
 def _has_several(root: Path) -> bool:

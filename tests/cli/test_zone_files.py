@@ -141,3 +141,9 @@ def test_the_number_of_an_entry_is_of_one_log(words: str, clone: ZonedClone, cap
 
     assert execute([*command, "--repo", str(clone.root)]) == 2
     assert f"{option} is of one zone" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["apply", "plan"])
+def test_an_override_without_a_name_is_of_one_zone(command: str, clone: ZonedClone, capsys: Capture) -> None:
+    assert clone.cli(command, "--override", "max-deletes=seen: all of them") == 2
+    assert "--override max-deletes is of one zone" in capsys.readouterr().err
