@@ -11,7 +11,7 @@ from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.declaration import DeclaredHold
 from hyops_gitops.core.errors import UsageError
 from hyops_gitops.core.findings import FindingsError
-from hyops_gitops.core.names import SHARED, EndpointName, endpoint_name_of_path, resolved_zone
+from hyops_gitops.core.names import SHARED, EndpointName, endpoint_name_of_path, resolved_zone, zone_of_name
 from hyops_gitops.core.readiness import Candidate, ReadinessReport
 from hyops_gitops.core.text import counted, suggestion
 from hyops_gitops.core.zone import Zone
@@ -82,6 +82,12 @@ class Selection:
     skipped: tuple[SkippedEndpoint, ...]
     changes: tuple[FileChange, ...]
 
+    @property
+    def leads_elsewhere(self) -> bool:
+        """Whether a new target may be a name in another zone."""
+        others = self.part.workspace.work_tree.other_zones
+        return any(zone_of_name(value, others) for move in self.moves for value in move.after.values)
+
     def warnings(self) -> tuple[str, ...]:
         """Reasons for which clients keep old targets."""
         return cache_warnings(self.moves, self.part.validation, self.part.workspace)
@@ -111,10 +117,10 @@ def choose_together(parts: Iterable[ZoneFailover]) -> tuple[Selection, ...]:
         UsageError, FindingsError: as `ZoneFailover.choose`.
     """
     selections = tuple(part.choose() for part in parts)
-    moving = [selection for selection in selections if selection.changes]
-    for selection in moving if len(moving) > 1 else ():
-        beside = (change for other in moving if other is not selection for change in other.changes)
-        check_changes(selection.changes, selection.part.workspace, beside)
+    for selection in selections:
+        if selection.leads_elsewhere:  # what leads to no other zone is as it was found to be in its own
+            beside = (change for other in selections if other is not selection for change in other.changes)
+            check_changes(selection.changes, selection.part.workspace, beside)
     return selections
 
 

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hyops_gitops.core.names import MAX_NAME_OCTETS, label_problem, name_problem
+from hyops_gitops.core.errors import UsageError
+from hyops_gitops.core.names import MAX_NAME_OCTETS, label_problem, name_problem, resolved_zone
 
 labels = st.sampled_from(
     ["a", "prod", "a-b", "-a", "a-", "", "xn--a", "xn-a", "A", "a_b", "é", "a" * 63, "a" * 64, "1"]
@@ -26,3 +27,42 @@ def test_a_name_of_253_octets_is_the_longest(length: int, sound: bool) -> None:
 
     assert len(name) == length
     assert (name_problem(name) is None) == sound
+
+
+# --- short names
+
+KNOWN = {
+    "x.internal": ["pg.prod.x.internal", "pg.dev.x.internal", "web.prod.x.internal"],
+    "eu.x.internal": ["pg.prod.eu.x.internal"],
+    "y.example": ["mail.live.y.example", "web.prod.y.example"],
+}
+
+
+@pytest.mark.parametrize(
+    ("given", "zone"),
+    [
+        ("pg.prod.x.internal", "x.internal"),
+        ("PG.prod.eu.x.internal.", "eu.x.internal"),
+        ("pg.prod.eu", "eu.x.internal"),
+        ("pg.dev", "x.internal"),
+        ("mail", "y.example"),
+    ],
+)
+def test_a_name_leads_to_its_zone(given: str, zone: str) -> None:
+    assert resolved_zone(given, KNOWN, "contract") == zone
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "hint"),
+    [
+        ("pg.prod", "ambiguous-name", "give one of: pg.prod.eu.x.internal, pg.prod.x.internal"),
+        ("web.prod", "ambiguous-name", "give one of: web.prod.x.internal, web.prod.y.example"),
+        ("mial.live", "unknown-name", "did you mean mail.live.y.example?"),
+        ("pq.prod.eu.x.internal", "unknown-name", "did you mean pg.prod.eu.x.internal?"),
+    ],
+)
+def test_a_name_of_no_zone_or_of_several_is_refused(given: str, code: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        resolved_zone(given, KNOWN, "contract")
+
+    assert (caught.value.code, caught.value.hint) == (code, hint)
