@@ -128,7 +128,9 @@ class Division:
         """The division of a tree, by the paths below its folders."""
         zones = tuple(map(zone_of_authority, lay_out(below("authority")).authorities))
         several = len(zones) > 1
-        return cls(zones, frozenset(zone for zone in zones if several and below(f"endpoints/{zone}")))
+        parts = (path.split("/", 2) for path in below("endpoints")) if several else ()
+        inner = {each[1] for each in parts if len(each) > 2}  # noqa: PLR2004 - endpoints, a folder, and what is in it
+        return cls(zones, frozenset(zone for zone in zones if zone in inner))
 
     @property
     def several(self) -> bool:
