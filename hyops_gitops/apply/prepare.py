@@ -28,6 +28,7 @@ from hyops_gitops.apply.propose import (
     FindingsByEffect,
     LastRecordedTree,
     PlanBase,
+    about_zone,
     check_trailers,
     effective,
     known_sites,
@@ -236,6 +237,7 @@ def prepare(
     )
     plan = replace(plan, refusals=(*plan.refusals, *hidden))
     wanted = candidates(plan.changes, opened.validation.contract)
+    own = about_zone(request.overrides, opened.authority.zone, opened.validation.files.tree.other_zones)
     readiness = probe_targets(wanted, opened.authority, limits, plan.expected_zone(), workspace)
     return Preparation(
         opened=opened,
@@ -249,7 +251,7 @@ def prepare(
         authority_change=authority_change(opened, checked.past),
         drift=observation.drift(log, opened.commit),
         sites_lost=lost,
-        overrides=effective(request.overrides, Limits.of(opened.authority.policy), checked.past, workspace.on_event),
+        overrides=effective(own, Limits.of(opened.authority.policy), checked.past, workspace.on_event),
     )
 
 

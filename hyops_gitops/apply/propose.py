@@ -20,6 +20,7 @@ from hyops_gitops.core.findings import Finding, Severity, finding
 from hyops_gitops.core.guards import Override, find_override, may_lift, override_line
 from hyops_gitops.core.layout import START, mixed
 from hyops_gitops.core.managed import ManagedRRset, ManagedSet
+from hyops_gitops.core.names import zone_of_name
 from hyops_gitops.core.people import MergedCommit
 from hyops_gitops.core.ports import History
 from hyops_gitops.core.tree import Contents, SourceTree
@@ -131,6 +132,18 @@ def _unread(validation: Validation) -> Unread | None:
 def limits_since(past: LastRecordedTree | None, limits: Limits) -> Limits:
     """The limits that count: loosening them counts from the next apply."""
     return limits if past is None or past.limits is None else limits.stricter(past.limits)
+
+
+def about_zone(overrides: Iterable[Override], zone: str, others: Iterable[str]) -> tuple[Override, ...]:
+    """The overrides without those for a name of another zone.
+
+    Args:
+        overrides: Those of a run over several zones, or of a commit that changes several.
+        zone: The zone that they are recorded in.
+        others: The other zones of the repository.
+    """
+    zones = (zone, *others)
+    return tuple(each for each in overrides if each.name is None or zone_of_name(each.name, zones) in (zone, None))
 
 
 def effective(

@@ -2,7 +2,8 @@
 
 import pytest
 
-from hyops_gitops.apply.propose import LastRecordedTree, PlanBase, propose, sort_findings
+from hyops_gitops.apply.propose import LastRecordedTree, PlanBase, about_zone, propose, sort_findings
+from hyops_gitops.core.guards import Override
 from hyops_gitops.core.managed import ManagedRRset, ManagedSet
 from hyops_gitops.core.tree import Contents
 from hyops_gitops.core.zone import Zone
@@ -48,3 +49,12 @@ def test_a_finding_in_a_file_that_changed_stops(past: LastRecordedTree) -> None:
 def test_before_anything_was_applied_every_finding_stops() -> None:
     found = sort_findings(validated(THEN, TIGHTER), None)
     assert ([one.rule for one in found.blocking], found.held) == (["target-network"], {})
+
+
+def test_an_override_for_a_name_of_another_zone_is_not_recorded_here() -> None:
+    targets = ("max-deletes", "drift:db.prod.corp.example", "drift:db.prod.eu.corp.example", "drift:db.elsewhere")
+    given = [Override.parse(f"{target}=seen") for target in targets]
+
+    kept = about_zone(given, "corp.example", ["eu.corp.example"])
+
+    assert [override.target for override in kept] == ["max-deletes", "drift:db.prod.corp.example", "drift:db.elsewhere"]

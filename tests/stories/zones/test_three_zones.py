@@ -57,12 +57,15 @@ def test_a_site_fails_over_in_every_zone_by_one_merge(zones: Zones) -> None:
     assert moved.exit == 0, moved.err
     assert zones.first.cli("validate").exit == 0
     zones.first.commit("Fail over to gcp")
+    of_one_name = f"drift:{zones.child.name('first')}=looked at"
 
-    done = zones.first.cli("apply", "--no-watch")
+    done = zones.first.cli("apply", "--no-watch", "--override", of_one_name)
 
     assert done.exit == 0, done.err
     assert [served(world) for world in zones.all] == [("10.0.0.9",)] * 3
     assert zones.entries() == {world.zone: TWICE for world in zones.all}
+    intents = {world.zone: json.loads(world.entry_bytes(4))["predicate"] for world in zones.all}
+    assert [zone for zone, intent in intents.items() if intent.get("overrides")] == [zones.child.zone]
 
 
 def test_a_zone_that_is_refused_stops_no_other_and_is_applied_later(zones: Zones) -> None:
