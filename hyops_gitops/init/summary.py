@@ -88,7 +88,7 @@ class FurtherZoneSteps:
         if not self.committed:
             yield f"commit it on a branch of its own: `git add -A && git commit -m 'Add the zone {zone}'`"
         if evidence.remote:
-            yield f"let the forge protect the branch {evidence.branch} as it protects those of the other zones"
+            yield f"protect {evidence.branch} on the forge: `hyops-gitops init . --github print` has its rulesets"
             yield "merge it into main by a pull request"
         if not self.log_started:
             start = f"`export HYOPS_SIGNING_KEY_FILE={_KEY}`, `hyops-gitops evidence init --zone {zone}`"
