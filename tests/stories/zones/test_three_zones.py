@@ -97,9 +97,8 @@ def test_a_zone_that_is_refused_stops_no_other_and_is_applied_later(zones: Zones
     assert parts(audited).keys() == {world.zone for world in zones.all}
 
 
-def test_two_appliers_at_once_over_different_zones_both_succeed(zones: Zones) -> None:
-    there = zones.first.clone(zones.first.root.parent / "second-clone")
-    run("git", "-C", there.root, "fetch", "-q")
+def applied_at_once(*appliers: tuple[World, World]) -> None:
+    """Apply zones at the same time, each from its clone; both have to succeed."""
     begun = [
         subprocess.Popen(
             ["hyops-gitops", "apply", "--zone", world.zone],
@@ -108,12 +107,25 @@ def test_two_appliers_at_once_over_different_zones_both_succeed(zones: Zones) ->
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         )
-        for clone, world in ((zones.first, zones.child), (there, zones.other))
+        for clone, world in appliers
     ]
-
     ended = [process.communicate()[1] for process in begun]
-
     assert [process.returncode for process in begun] == [0, 0], ended
+
+
+def test_two_appliers_at_once_over_the_same_zone_make_one_change(zones: Zones) -> None:
+    there = zones.first.clone(zones.first.root.parent / "second-clone")
+
+    applied_at_once((zones.first, zones.child), (there, zones.child))
+
+    assert zones.child.types() == APPLIED
+
+
+def test_two_appliers_at_once_over_different_zones_both_succeed(zones: Zones) -> None:
+    there = zones.first.clone(zones.first.root.parent / "second-clone")
+
+    applied_at_once((zones.first, zones.child), (there, zones.other))
+
     assert zones.entries() == {zones.first.zone: ["genesis"], zones.child.zone: APPLIED, zones.other.zone: APPLIED}
 
 
