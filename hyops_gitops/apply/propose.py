@@ -117,6 +117,7 @@ def propose(
             moves=moves,
             promised_stable=frozenset(contract.path for contract in contracts if past and past.promised(contract)),
             unread=None if ground.went_back else _unread(validation),
+            other_zones=validation.files.tree.other_zones,
         )
     )
     longest = validation.authority.policy.cutover_ttl_max if validation.authority else 0

@@ -155,7 +155,11 @@ def is_marker(name: str, zone: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class EndpointName:
-    """`<service>.<env>.<zone>`, where env is one of the zone's environments or `shared`."""
+    """`<service>.<env>.<zone>`, where env is one of the zone's environments or `shared`.
+
+    In a further zone of a repository that is called after an environment, such as prod.hyops.internal, the names of
+    that environment are `<service>.<zone>`: they are what they were before the zone was split off.
+    """
 
     service: str
     environment: str
@@ -163,7 +167,18 @@ class EndpointName:
     folder: str = ""  # `<zone>/`, where the contracts of the zone lie in a folder of their own
 
     def __str__(self) -> str:
+        if self.folder and self.zone.startswith(f"{self.environment}."):
+            return f"{self.service}.{self.zone}"
         return f"{self.service}.{self.environment}.{self.zone}"
+
+    @classmethod
+    def parse(cls, name: str, zone: str, folder: str) -> "EndpointName | None":
+        """The endpoint of a canonical name; None: it has another form."""
+        labels = name.removesuffix(f".{zone}").split(".") if is_below(name, zone) else []
+        if len(labels) == 1 and folder:
+            labels.append(zone.partition(".")[0])
+        found = cls(labels[0], labels[1], zone, folder) if len(labels) == 2 and all(labels) else None  # noqa: PLR2004
+        return found if found is not None and str(found) == name else None
 
     @property
     def contract_path(self) -> str:

@@ -22,7 +22,6 @@ from hyops_gitops.plan.planning import Inputs, make_plan
 from hyops_gitops.validate.validation import Validation
 
 CONTRACT_TYPES = frozenset({"A", "AAAA", "CNAME"})
-_LABELS = 2  # service and environment
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -71,12 +70,12 @@ def map_zone(zone: Zone, folder: str = "") -> ZoneMapping:
         wanted = tuple(rrset for rrtype, rrset in by_type.items() if rrtype in CONTRACT_TYPES)
         others = (rrset for rrtype, rrset in by_type.items() if rrtype not in CONTRACT_TYPES)
         unmapped += [UnmappedRRset(*_shown(rrset), "a contract defines A, AAAA and CNAME only") for rrset in others]
-        reason = _reason(name, zone.apex, wanted)
+        endpoint = EndpointName.parse(name, zone.apex, folder)
+        reason = _reason(name, zone.apex, endpoint, wanted)
         if reason is not None:
             unmapped += [UnmappedRRset(*_shown(rrset), *reason) for rrset in wanted]
-        elif wanted:
-            service, environment = name.removesuffix(f".{zone.apex}").split(".")
-            contracts[EndpointName(service, environment, zone.apex, folder).contract_path] = wanted
+        elif wanted and endpoint is not None:
+            contracts[endpoint.contract_path] = wanted
     return ZoneMapping(contracts, tuple(sorted(unmapped)))
 
 
@@ -105,12 +104,12 @@ def _contract_lines(rrsets: tuple[RRset, ...], first: RRset, kind: str, style: C
     yield '  - {type: none, reason: "taken over from the zone by init: its port is not known yet"}'
 
 
-def _reason(name: str, apex: str, wanted: tuple[RRset, ...]) -> tuple[str, str] | None:
+def _reason(name: str, apex: str, endpoint: EndpointName | None, wanted: tuple[RRset, ...]) -> tuple[str, str] | None:
     """The reason that these records cannot become a contract, and a hint."""
     if not wanted:
         return None
     labels = name.removesuffix(apex).rstrip(".").split(".") if name != apex else []
-    if len(labels) != _LABELS:
+    if endpoint is None:
         return f"{len(labels)} label(s) before the zone, expected 2: <service>.<env>.{apex}", ""
     problem = next((problem for label in labels if (problem := label_problem(label))), None)
     if problem is not None:

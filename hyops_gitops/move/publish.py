@@ -15,7 +15,7 @@ from hyops_gitops.core.document import Edit
 from hyops_gitops.core.errors import InvalidData, UsageError
 from hyops_gitops.core.fields import time_text
 from hyops_gitops.core.findings import FindingsError
-from hyops_gitops.core.names import EndpointName, is_below, zone_of_name
+from hyops_gitops.core.names import EndpointName, zone_of_name
 from hyops_gitops.log.workspace import Workspace
 from hyops_gitops.move.contract_files import (
     FileChange,
@@ -133,13 +133,9 @@ def _of_name(name: str, workspace: Workspace) -> Workspace:
 
 
 def _endpoint_name(name: str, zone: str, folder: str) -> EndpointName:
-    service, _, environment = name.removesuffix(f".{zone}").partition(".")
-    if not is_below(name, zone) or not environment or "." in environment:
-        raise InvalidData(
-            f"endpoint_dns_name: expected <service>.<env>.{zone}, got {name}",
-            code="bad-outputs",
-        )
-    return EndpointName(service, environment, zone, folder)
+    if (found := EndpointName.parse(name, zone, folder)) is None:
+        raise InvalidData(f"endpoint_dns_name: expected <service>.<env>.{zone}, got {name}", code="bad-outputs")
+    return found
 
 
 def _new(request: PublishRequest) -> tuple[Edit, ...]:

@@ -207,12 +207,11 @@ def _draft(
 
 def _endpoint(name: str, zone: str, folder: str) -> EndpointName:
     """The endpoint of a name; only sound labels become a path."""
-    labels = name.removesuffix(f".{zone}").split(".")
     if problem := name_problem(name):
         raise _NoDraft(problem)
-    if len(labels) != 2:  # noqa: PLR2004 - service and environment
+    if (found := EndpointName.parse(name, zone, folder)) is None:
         raise _NoDraft(f"expected <service>.<env>.{zone}")
-    return EndpointName(labels[0], labels[1], zone, folder)
+    return found
 
 
 def _wanted(name: EndpointName, found: Sequence[IpamAddress], tagged: Inventory) -> _Wanted:

@@ -5,6 +5,7 @@ as desired although it was last applied otherwise, or never, is *adopted*: not w
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from enum import Enum, auto
 
 from hyops_gitops.core.authority import NO_ASSERTIONS
@@ -12,7 +13,7 @@ from hyops_gitops.core.contract import Contract
 from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.guards import Override
 from hyops_gitops.core.managed import ManagedSet
-from hyops_gitops.core.names import ancestors
+from hyops_gitops.core.names import ancestors, is_below
 from hyops_gitops.core.zone import RRset, Zone, in_words, same_served, same_stored, served
 from hyops_gitops.plan.assertions import Moves, assertion_refusals
 from hyops_gitops.plan.desired import DesiredZone, Unread, by_name, leads_to, rrsets_of
@@ -115,6 +116,7 @@ class Inputs:
     moves: Moves | None = None  # earlier ones
     applied: ManagedSet | None = None  # where `recorded` is what the zone went back to: what was applied last
     unread: Unread | None = None  # what is not among the contracts, because it asks for what is recorded
+    other_zones: tuple[str, ...] = ()  # of the repository
 
     def overridden(self, guard: str, name: str | None) -> bool:
         """Whether an override that the policy allows lifts this guard."""
@@ -138,10 +140,12 @@ def make_plan(inputs: Inputs) -> Plan:
     desired = DesiredZone(inputs.recorded, inputs.contracts, inputs.held, inputs.unread)
     names = _sides(inputs, desired)
     outcomes = [outcome for name in names for outcome in _decide(name, inputs)]
-    changes = sorted((change for change in outcomes if isinstance(change, Change)), key=lambda change: change.key)
+    decided = sorted((change for change in outcomes if isinstance(change, Change)), key=lambda change: change.key)
+    cuts = _cuts(inputs) if decided else {}
+    changes = [_unless_hidden(change, cuts, inputs.observed.apex) for change in decided]
     refusals = [
         *(refusal for refusal in outcomes if isinstance(refusal, GuardRefusal)),
-        *_occlusions(inputs.observed, changes),
+        *_occlusions(cuts, inputs.observed.apex, changes),
         *cap_refusals(changes, desired.contract, inputs.recorded, inputs.limits),
         *_whole_tree_refusals(inputs),
         *_assertions(inputs, changes, desired),
@@ -160,7 +164,11 @@ def make_plan(inputs: Inputs) -> Plan:
             for refusal in refusals
             if not inputs.overridden(refusal.guard, refusal.name)
         ),
-        notes=(*wildcard_notes(inputs.observed, changes), *(note for note in promises if isinstance(note, Note))),
+        notes=(
+            *wildcard_notes(inputs.observed, changes),
+            *(note for note in promises if isinstance(note, Note)),
+            *_left_behind(decided, changes),
+        ),
         unmanaged=_count_unmanaged(inputs, names, changes),
     )
 
@@ -273,12 +281,40 @@ def _decide_neighbour(name: _Name, rrtype: str, inputs: Inputs, *, touched: bool
     return Drift(name.name, rrtype, None, observed, name.contract)
 
 
-def _occlusions(observed: Zone, changes: Iterable[Change]) -> Iterator[GuardRefusal]:
-    """Refuse changes below a zone cut (RFC 1034) or DNAME (RFC 6672)."""
+def _cuts(inputs: Inputs) -> Mapping[str, str]:
+    """Names below which the zone shows nothing, and why.
+
+    Zone cuts (RFC 1034), DNAMEs (RFC 6672), and zones of the repository: a server that has both answers from the child.
+    """
+    observed = inputs.observed
     delegated = (name for name in observed.with_type("NS") if name != observed.apex)
-    cuts = dict.fromkeys(delegated, "delegation") | dict.fromkeys(observed.with_type("DNAME"), "DNAME")
+    children = (zone for zone in inputs.other_zones if is_below(zone, observed.apex))
+    cuts = dict.fromkeys(delegated, "delegation") | dict.fromkeys(children, "zone")
+    return cuts | dict.fromkeys(observed.with_type("DNAME"), "DNAME")
+
+
+def _unless_hidden(change: Change, cuts: Mapping[str, str], apex: str) -> Change:
+    """The change; a deletion that no server could show forgets instead.
+
+    It is of a name that went to a child zone. Its record stays, unseen: whether it is gone no answer can tell.
+    """
+    if change.action is not Action.DELETE or not any(ancestor in cuts for ancestor in ancestors(change.name, apex)):
+        return change
+    return replace(change, action=Action.FORGET, before=None, cutover=False)
+
+
+def _left_behind(decided: Sequence[Change], changes: Sequence[Change]) -> Iterator[Note]:
+    """Note records that are forgotten and still there."""
+    for was, now in zip(decided, changes, strict=True):
+        if was.action is not now.action:
+            message = f"its {was.type} stays in the zone, unseen below a cut: delete it by hand"
+            yield Note(was.name, message)
+
+
+def _occlusions(cuts: Mapping[str, str], apex: str, changes: Iterable[Change]) -> Iterator[GuardRefusal]:
+    """Refuse changes below what hides them."""
     for name in sorted({change.name for change in changes if change.after is not None}) if cuts else ():
-        for ancestor in ancestors(name, observed.apex):
+        for ancestor in ancestors(name, apex):
             if ancestor in cuts:
                 message = f"{name} is below the {cuts[ancestor]} at {ancestor}: its records would never be served"
                 hint = f"remove the {cuts[ancestor]} at {ancestor}, or rename the endpoint"

@@ -7,12 +7,12 @@ from itertools import chain
 from urllib.parse import urlsplit
 
 from hyops_gitops.core.authority import DEFAULT_LEASE_S, ServerAddress, default_convergence_s
-from hyops_gitops.core.context import parse_network, ttl_bounds
+from hyops_gitops.core.context import ZoneContext, parse_network, ttl_bounds
 from hyops_gitops.core.document import Document, Fields, KeyPath, finding_at
 from hyops_gitops.core.findings import Finding, Rule, Severity
 from hyops_gitops.core.guards import GUARDS, overridable_guards
 from hyops_gitops.core.markers import PROTOCOL
-from hyops_gitops.core.names import SHARED, is_below, label_problem, name_problem, zone_of_name
+from hyops_gitops.core.names import SHARED, EndpointName, label_problem, name_problem, zone_of_name
 from hyops_gitops.core.text import suggestion
 from hyops_gitops.validate.freeze_rules import check_freezes
 from hyops_gitops.validate.netbox_policy import check_netbox
@@ -226,18 +226,16 @@ def _is_loopback(host: str) -> bool:
 
 # git check-ref-format, less what only quoting could bring through a shell
 _BRANCH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(?:/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
-
-
 _OUTSIDE = "let the authority live outside of it (cutover contract, section 2.1)"
 
 
-def check_authority(document: Document, *, in_tree: bool, other_zones: tuple[str, ...] = ()) -> Iterator[Finding]:
+def check_authority(document: Document, *, in_tree: bool, context: ZoneContext | None = None) -> Iterator[Finding]:
     """Every rule about one authority file.
 
     Args:
         document: The file, its malformed values marked.
         in_tree: Whether it is the repository's own file, whose name must say the zone.
-        other_zones: The other zones of the repository.
+        context: Its zone among others.
     """
     fields = Fields(document)
     yield from _check_zone(fields, in_tree)
@@ -247,7 +245,7 @@ def check_authority(document: Document, *, in_tree: bool, other_zones: tuple[str
     yield from _check_policy(fields)
     yield from check_netbox(fields)
     yield from check_freezes(fields)
-    yield from _check_assertions(fields, other_zones)
+    yield from _check_assertions(fields, context)
     yield from _check_convergence(fields)
     yield from _check_lease(fields)
     yield from _check_branch(fields)
@@ -321,7 +319,8 @@ def _check_policy(fields: Fields) -> Iterator[Finding]:
             yield finding_at(AUTHORITY_OVERRIDABLE, document, at, f"guard {guard!r} {what}", hint)
 
 
-def _check_assertions(fields: Fields, other_zones: tuple[str, ...]) -> Iterator[Finding]:
+def _check_assertions(fields: Fields, context: ZoneContext | None) -> Iterator[Finding]:
+    other_zones, folder = (context.other_zones, context.folder) if context else ((), "")
     zone, environments = fields.text("zone"), [name for _, name in fields.texts("environments")]
     at = ("policy", "assertions", "max_environment_cutovers")
     for name in fields.mapping(*at):
@@ -340,8 +339,8 @@ def _check_assertions(fields: Fields, other_zones: tuple[str, ...]) -> Iterator[
                 hint = "keep what moves together in one zone; an alias in the other may point there"
                 yield finding_at(AUTHORITY_ASSERTION, fields.document, (*groups, index, place), message, hint)
                 continue
-            service, _, environment = name.removesuffix(f".{zone}").partition(".")
-            if name_problem(name) or not is_below(name, zone) or environment not in (*environments, SHARED):
+            named, service = EndpointName.parse(name, zone, folder), name.partition(".")[0]
+            if name_problem(name) or named is None or named.environment not in (*environments, SHARED):
                 hint = f"write it as <service>.<env>.{zone}" + (f", such as {service}.prod.{zone}" if service else "")
                 message = f"{name!r} is not the name of an endpoint"
                 yield finding_at(AUTHORITY_ASSERTION, fields.document, (*groups, index, place), message, hint)

@@ -36,7 +36,8 @@ NAME_OUTSIDE_ZONE = Rule(
 NAME_LABELS = Rule(
     "name-labels",
     "endpoint_dns_name has exactly one label for the service and one for the environment before the zone.",
-    "The naming rule of the cutover contract (section 4) is <service>.<env>.<zone> or <service>.shared.<zone>.",
+    "The naming rule of the cutover contract (section 4) is <service>.<env>.<zone> or <service>.shared.<zone>; a "
+    "further zone that is called after an environment, prod.hyops.internal, has that label in its own name.",
     "Join the parts of the service name with hyphens; add the environment if it is missing.",
     "endpoint_dns_name: db.postgres.prod.hyops.internal",
 )
@@ -185,10 +186,9 @@ def _in_letters(name: str) -> str:
 def _parsed(name: str, context: ZoneContext) -> EndpointName | None:
     if context.zone is None or name_problem(name) or not is_below(name, context.zone):
         return None
-    service, _, environment = name.removesuffix(f".{context.zone}").partition(".")
-    if not environment or "." in environment:
-        return None
-    return EndpointName(service, environment, context.zone, context.folder)
+    found = EndpointName.parse(name, context.zone, context.folder)
+    is_short = found is not None and name == f"{found.service}.{context.zone}"
+    return None if is_short and found and found.environment not in (context.environments or ()) else found
 
 
 def _outside_hint(draft: ContractDraft, name: str, zone: str, context: ZoneContext) -> str:
@@ -265,8 +265,10 @@ def possible_paths(name: str, zone: str, folder: str) -> Sequence[str]:
     if not is_below(name, zone) or len(name) > MAX_NAME_OCTETS:
         return ()
     labels = name.removesuffix(f".{zone}").split(".")
-    parts = ((".".join(labels[:cut]), ".".join(labels[cut:])) for cut in range(1, len(labels)))
-    return sorted(EndpointName(*part, zone, folder).contract_path for part in parts)
+    parts = [(".".join(labels[:cut]), ".".join(labels[cut:])) for cut in range(1, len(labels))]
+    parts += [(labels[0], zone.partition(".")[0])] if len(labels) == 1 else []
+    named = (EndpointName(*part, zone, folder) for part in parts)
+    return sorted(endpoint.contract_path for endpoint in named if str(endpoint) == name)
 
 
 def _check_alias(

@@ -1,6 +1,7 @@
 """Rules that look at several contracts: what dns targets lead to."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 
 from hyops_gitops.core.context import ZoneContext
@@ -113,7 +114,8 @@ def _expected_path(name: str, context: ZoneContext) -> str:
     """The path of a contract of this name, unused for odd names."""
     zone = context.zone or ""
     service, _, environment = name.removesuffix(f".{zone}").partition(".")
-    return EndpointName(service, environment, zone, context.folder).contract_path
+    meant = EndpointName.parse(name, zone, context.folder) or EndpointName(service, environment, zone, context.folder)
+    return meant.contract_path
 
 
 def similar_name(name: str, context: ZoneContext) -> str | None:
@@ -121,15 +123,17 @@ def similar_name(name: str, context: ZoneContext) -> str | None:
 
     Few are compared: comparing all with all takes minutes.
     """
-    service, _, environment = name.removesuffix(f".{context.zone}").partition(".")
-    start, end = f"endpoints/{context.folder}{environment}/{service[:1]}", ".yaml"
+    if (meant := EndpointName.parse(name, context.zone or "", context.folder)) is None:
+        return None
+    service = meant.service
+    start, end = f"endpoints/{context.folder}{meant.environment}/{service[:1]}", ".yaml"
     near = (
         path[len(start) - 1 : -len(end)]
         for path in sorted(context.contract_paths)
         if path.startswith(start) and abs(len(path) - len(start) + 1 - len(end) - len(service)) <= _MISTYPED
     )
-    guess = did_you_mean(service, list(islice(near, _COMPARED))) if service else None
-    return f"{guess}.{environment}.{context.zone}" if guess else None
+    guess = did_you_mean(service, list(islice(near, _COMPARED)))
+    return str(replace(meant, service=guess)) if guess else None
 
 
 def _names_of_paths(paths: frozenset[str], zone: str) -> dict[str, str]:

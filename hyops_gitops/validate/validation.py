@@ -213,8 +213,8 @@ def validate_tree(  # noqa: PLR0913 - named, each with a default
 
     findings = [
         *check_layout(layout),
-        *(() if own is None else check_authority(own, in_tree=True, other_zones=tree.other_zones)),
-        *(() if replacement is None else check_authority(replacement, in_tree=False, other_zones=tree.other_zones)),
+        *(() if own is None else check_authority(own, in_tree=True, context=context)),
+        *(() if replacement is None else check_authority(replacement, in_tree=False, context=context)),
         *foreign,
         *_about_signers(sources.get(SIGNERS_PATH)),
         *_about_start(start, tree, sources.get(SIGNERS_PATH), read),

@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hyops_gitops.core.errors import UsageError
-from hyops_gitops.core.names import MAX_NAME_OCTETS, label_problem, name_problem, resolved_zone
+from hyops_gitops.core.names import (
+    MAX_NAME_OCTETS,
+    EndpointName,
+    endpoint_name_of_path,
+    label_problem,
+    name_problem,
+    resolved_zone,
+)
 
 labels = st.sampled_from(
     ["a", "prod", "a-b", "-a", "a-", "", "xn--a", "xn-a", "A", "a_b", "é", "a" * 63, "a" * 64, "1"]
@@ -66,3 +73,38 @@ def test_a_name_of_no_zone_or_of_several_is_refused(given: str, code: str, hint:
         resolved_zone(given, KNOWN, "contract")
 
     assert (caught.value.code, caught.value.hint) == (code, hint)
+
+
+PARENT, SPLIT = "hyops.internal", "prod.hyops.internal"
+
+
+@pytest.mark.parametrize(
+    ("name", "zone", "folder", "path"),
+    [
+        (f"db.prod.{PARENT}", PARENT, "", "endpoints/prod/db.yaml"),
+        ("db.prod.corp.example", "corp.example", "corp.example/", "endpoints/corp.example/prod/db.yaml"),
+        (f"db.prod.{PARENT}", SPLIT, f"{SPLIT}/", f"endpoints/{SPLIT}/prod/db.yaml"),
+        (f"db.dev.{SPLIT}", SPLIT, f"{SPLIT}/", f"endpoints/{SPLIT}/dev/db.yaml"),
+        (f"db.prod.{SPLIT}", SPLIT, "", "endpoints/prod/db.yaml"),
+    ],
+)
+def test_a_name_and_its_path_say_the_same(name: str, zone: str, folder: str, path: str) -> None:
+    parsed = EndpointName.parse(name, zone, folder)
+
+    assert parsed is not None
+    assert (str(parsed), parsed.contract_path) == (name, path)
+    assert endpoint_name_of_path(path, zone) == parsed
+
+
+@pytest.mark.parametrize(
+    ("name", "zone", "folder"),
+    [
+        ("db.hyops.internal", "hyops.internal", ""),
+        ("a.db.prod.hyops.internal", "hyops.internal", ""),
+        (f"db.prod.{SPLIT}", SPLIT, f"{SPLIT}/"),
+        (SPLIT, SPLIT, f"{SPLIT}/"),
+        ("db.prod.example.org", "hyops.internal", ""),
+    ],
+)
+def test_a_name_of_another_form_is_no_endpoint_s(name: str, zone: str, folder: str) -> None:
+    assert EndpointName.parse(name, zone, folder) is None

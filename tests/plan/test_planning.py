@@ -267,11 +267,24 @@ def test_a_cut_is_called_what_it_is(rrtype: str, called: str) -> None:
     assert (refusal.name, refusal.hint) == (NAME, f"remove the {called} at prod.{APEX}, or rename the endpoint")
 
 
-def test_what_is_deleted_below_a_cut_is_deleted() -> None:
-    cut = RRset.of(f"prod.{APEX}", "NS", 60, ["x.example."])
-    made = plan([host("10.0.0.1")], [contract_of("t", Target(TargetType.HOST, ("10.0.0.9",), 1), 60, env="dev")],
-                [ONE, cut])  # fmt: skip
-    assert refused(made) == []
+def test_what_is_deleted_below_a_cut_is_forgotten_since_no_server_could_show_it_gone() -> None:
+    cut, other = RRset.of(f"prod.{APEX}", "NS", 60, ["x.example."]), host("10.0.0.9", service="t")
+    made = plan([host("10.0.0.1"), other], [other], [ONE, cut, *other.rrsets()])
+
+    assert (done(made), refused(made)) == ([(Action.FORGET, NAME, "A")], [])
+    assert [note.name for note in made.notes] == [NAME]
+    assert made.expected_zone().rrsets[ONE.key] == ONE
+
+
+@pytest.mark.parametrize(
+    ("zone", "expected"), [(f"prod.{APEX}", Action.FORGET), ("corp.example", Action.DELETE), (NAME, Action.DELETE)]
+)
+def test_a_zone_of_the_repository_is_a_cut_too(zone: str, expected: Action) -> None:
+    """A server that has both answers from the child, whether the parent delegates or not."""
+    inputs = Inputs(managed_of((host("10.0.0.1"),)), (host("10.0.0.9", service="t"),), {}, Zone.of(APEX, [ONE]), LOOSE)
+    made = make_plan(replace(inputs, other_zones=(zone,)))
+
+    assert expected in [change.action for change in made.changes if change.name == NAME]
 
 
 def test_a_move_is_a_cutover_and_a_new_ttl_or_a_first_target_is_not() -> None:

@@ -13,7 +13,7 @@ def audited(world: World, *zone: str) -> None:
     """
     assert world.cli("evidence", "verify", *zone).exit == 0
     audit = world.cli("audit", "--offline", "--format", "json", *zone).document()
-    assert (audit["problems"], audit["inconclusive"]) == ([], [])
+    assert (audit["problems"], audit["inconclusive"]) == ([], []), audit
     script = ROOT / "script" / "audit.sh"
     command = ["bash", script, world.root, world.root / "authority/allowed_signers", "--branch", world.branch]
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)

@@ -149,3 +149,25 @@ class TestLogs:
 
         assert since(files, after).findings == ()
         assert authority_path(SECOND) not in after.known
+
+
+def test_a_zone_that_is_called_after_an_environment_keeps_the_names_that_the_parent_had() -> None:
+    """Else a zone could be split only by renaming what clients ask for."""
+    split, name = f"prod.{FIRST}", f"db.prod.{FIRST}"
+    before = repository({}) | {"endpoints/prod/db.yaml": contract(name)}
+    after = before | {authority_path(split): authority(split), f"endpoints/{split}/prod/db.yaml": contract(name)}
+    del after["endpoints/prod/db.yaml"]
+    longer = after | {f"endpoints/{split}/prod/db.yaml": contract(f"db.prod.{split}")}
+
+    assert everything(before).findings == everything(after).findings == ()
+    named = [str(found.name) for part in everything(after).parts for found in part.validation.contracts]
+    assert named == [name]
+    assert shown(everything(longer)) == [f"name-labels endpoints/{split}/prod/db.yaml"]
+
+
+def test_an_environment_of_another_name_has_its_label_in_a_split_zone_too() -> None:
+    split = f"prod.{FIRST}"
+    files = repository({}) | {authority_path(split): authority(split)}
+    files |= {f"endpoints/{split}/shared/db.yaml": contract(f"db.shared.{split}")}
+
+    assert everything(files).findings == ()
