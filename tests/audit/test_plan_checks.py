@@ -220,6 +220,14 @@ def test_what_a_restored_zone_lost_needs_no_deletion() -> None:
     assert len(judged(managed(OLD), facts(NEW), added).problems) == 1
 
 
+def test_what_comes_behind_something_lost_by_a_restored_zone_is_compared_all_the_same() -> None:
+    body = intent(overrides=(Override("restored", None, "why", "option"),))
+    found = judged(managed(OLD, OTHER), facts(record(WEB, "10.0.0.8")), body)
+    assert [problem.message for problem in found.problems] == [
+        f"{WEB} A: the entry leaves 10.0.0.9 (TTL 60), the contracts ask for 10.0.0.8 (TTL 60)"
+    ]
+
+
 # --- roll-back
 
 
