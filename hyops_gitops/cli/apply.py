@@ -72,7 +72,8 @@ def apply(
 
     Needs the API key, in the variable that the authority file names, and HYOPS_SIGNING_KEY_FILE: a private key whose
     public half is in authority/allowed_signers, or a .pub file whose private half is in an agent. Where CI is set,
-    HYOPS_PRIMARY_URL must equal primary.api_url. HYOPS_OVERRIDES may hold more overrides, one a line.
+    HYOPS_PRIMARY_URL must equal primary.api_url; with several zones it is a list of ZONE=URL. HYOPS_OVERRIDES may
+    hold more overrides, one a line.
     """
     if receipt_file is not None:
         _empty(receipt_file)

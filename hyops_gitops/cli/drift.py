@@ -56,7 +56,7 @@ def drift(
     --repair rewrites only damaged names: it shows what stays at each name, what goes and why, asks, and sends one PATCH
     with an intent of its own.
 
-    --format openmetrics is for the node exporter; it is printed on every exit code of a look.
+    --format openmetrics prints metrics for the node exporter, also when the exit code is 1 or 4.
     """
     if repair and (live or dns_only or record or retransfer):
         raise UsageError("--repair excludes --live, --dns, --record and --retransfer", code="usage")

@@ -32,7 +32,7 @@ SECTIONS: Mapping[str, Mapping[str, tuple[str, str, str]]] = {
         "failback": ("cutover", "failback", "Point an endpoint back at its home, or at where it was before."),
         "publish": ("publish", "publish", "Write or update a contract from a module's outputs."),
         "fmt": ("publish", "fmt", "Put the keys of contracts in canonical order; comments stay."),
-        "owners": ("owners", "owners", "Write CODEOWNERS lines for contracts, out of their owners."),
+        "owners": ("owners", "owners", "Write CODEOWNERS lines for contracts, from their owners."),
         "netbox": ("netbox", "netbox", "Compare contracts with NetBox; draft contracts from it."),
         "explain": ("validate", "explain", "Explain a validation rule or a guard."),
         "scan": ("scan", "scan", "Find addresses in other repositories that a name stands for."),

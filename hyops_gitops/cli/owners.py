@@ -1,4 +1,4 @@
-"""`owners`: CODEOWNERS lines for contracts, out of their owners."""
+"""`owners`: CODEOWNERS lines for contracts, from their owners."""
 
 import os
 from collections.abc import Mapping

@@ -24,7 +24,7 @@ def status(workspace: LocalWorkspace, name: str | None, output_format: str, verb
     Exit 1 when anything differs; an older answer of a resolver within its TTL does not count, and is shown with the
     time left. Exit 4 when every answer agrees, but a required server did not answer.
 
-    --format openmetrics is of every name, for the node exporter; it is printed on every exit code of a look.
+    --format openmetrics prints metrics of every name for the node exporter, also when the exit code is 1 or 4.
     """
     if output_format == "openmetrics":
         if name is not None:
