@@ -110,7 +110,10 @@ class Server:
 @pytest.fixture
 def server(lab: Lab, zone_name: str, tmp_path: Path) -> Server:
     """A forge with a started log, and the first apply done by hand."""
-    world = World.make(tmp_path / "world", zone_name, lab)
+    # The printed jobs know no API of a secondary: its turn to look at a NOTIFY once came after ten seconds.
+    world = World.make(
+        tmp_path / "world", zone_name, lab, convergence={"timeout_s": 60, "require": ["primary", "secondaries"]}
+    )
     world.apply()
     world.git("push", "-q", "origin", "main")
     return Server.make(world, tmp_path / "forge")
