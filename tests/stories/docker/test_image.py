@@ -106,7 +106,9 @@ def applier(image: str, containers: Containers, tmp_path: Path) -> Iterator[Appl
 
 
 def test_it_applies_without_rights_and_writes_to_its_clone_and_tmp_alone(applier: Applier) -> None:
-    assert applier.run("sh", "-c", "id -u; touch /opt/hyops-gitops/x /home/hyops/x /work/x").stdout == f"{USER}\n"
+    clones = docker("image", "inspect", "--format", "{{.Config.WorkingDir}}", applier.image)
+    tried = applier.run("sh", "-c", f"id -u; touch /opt/hyops-gitops/x /home/hyops/x '{clones}'/x")
+    assert (tried.stdout, tried.stderr.count("Read-only file system")) == (f"{USER}\n", 3)
     applied = applier.run("hyops-gitops", "apply", "--format", "json")
     assert (applied.returncode, json.loads(applied.stdout)["outcome"]) == (0, "applied"), applied.stderr
     audited = applier.run("hyops-gitops", "audit", "--offline")
