@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import copy_context
-from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -56,7 +55,7 @@ class ZoneChoice:
 
     known: tuple[str, ...]
     chosen: tuple[str, ...]
-    named: str | None = field(default=None)  # a name that may be short, to be looked for in each
+    named: str | None = None  # a name that may be short, to be looked for in each
 
     @property
     def is_whole(self) -> bool:

@@ -123,14 +123,20 @@ def test_servers_turn_from_old_to_new() -> None:
     assert shown.endswith("\x1b[?25h")  # the cursor is shown again
 
 
-def test_a_closed_stderr_stops_no_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def in_colour(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment in which a terminal takes orders."""
     monkeypatch.setenv("TERM", "xterm")
     for name in ("CI", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
+    return monkeypatch
+
+
+def test_a_closed_stderr_stops_no_watch(in_colour: pytest.MonkeyPatch) -> None:
     ours, theirs = pty.openpty()
     with os.fdopen(theirs, "w") as terminal:
-        monkeypatch.setattr(sys, "stdout", terminal)
-        monkeypatch.setattr(sys, "stderr", None)
+        in_colour.setattr(sys, "stdout", terminal)
+        in_colour.setattr(sys, "stderr", None)
         assert (wants_colour(sys.stdout), wants_colour(sys.stderr)) == (True, False)
         show = EventDisplay()
         for event in (WatchBegins((("primary", "primary"),)), Warned("something"), WatchEnds(())):
@@ -138,13 +144,10 @@ def test_a_closed_stderr_stops_no_watch(monkeypatch: pytest.MonkeyPatch) -> None
     os.close(ours)
 
 
-def test_a_terminal_that_goes_away_stops_no_watch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "xterm")
-    for name in ("CI", "NO_COLOR"):
-        monkeypatch.delenv(name, raising=False)
+def test_a_terminal_that_goes_away_stops_no_watch(in_colour: pytest.MonkeyPatch) -> None:
     ours, theirs = pty.openpty()
     with os.fdopen(theirs, "w") as terminal:
-        monkeypatch.setattr(sys, "stderr", terminal)
+        in_colour.setattr(sys, "stderr", terminal)
         show = EventDisplay()
         show(WatchBegins((("primary", "primary"),)))
         os.close(ours)
