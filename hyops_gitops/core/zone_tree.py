@@ -193,15 +193,17 @@ class ZoneHistory(_HistoryOf):
 
     def dirty_paths(self) -> tuple[str, ...]:
         """Uncommitted paths of the zone, by their form."""
-        return tuple(filter(self._is_own, self._whole.dirty_paths()))
+        has_folder = self._has_folder("HEAD")
+        return tuple(path for path in self._whole.dirty_paths() if self._is_own(path, has_folder=has_folder))
 
     def first_parent_commits(self, after: str | None, upto: str) -> tuple[CommitInfo, ...]:
         """The commits of main, with the changes of the zone."""
-        return self._of_zone(self._whole.first_parent_commits(after, upto))
+        return self._of_zone(self._whole.first_parent_commits(after, upto), upto)
 
     def main_lines(self, ranges: Sequence[tuple[str | None, str]]) -> Sequence[tuple[CommitInfo, ...]]:
         """As `first_parent_commits`, for several ranges of full ids."""
-        return [self._of_zone(commits) for commits in self._whole.main_lines(ranges)]
+        newest = ranges[-1][1] if ranges else ""
+        return [self._of_zone(commits, newest) for commits in self._whole.main_lines(ranges)]
 
     def tree(self, commit: str) -> SourceTree:
         """The zone's part of one commit."""
@@ -214,17 +216,18 @@ class ZoneHistory(_HistoryOf):
         """The zone's part of a trial merge, as `History.merged`."""
         return zone_tree(self._whole.merged(into, commit, changed), self._zone)
 
-    def _of_zone(self, commits: Sequence[CommitInfo]) -> tuple[CommitInfo, ...]:
+    def _of_zone(self, commits: Sequence[CommitInfo], upto: str) -> tuple[CommitInfo, ...]:
         """The commits that concern the zone, with its changes alone."""
-        own = [(commit, self._with_own_changes(commit)) for commit in commits]
+        has_folder = self._has_folder(upto) if commits else False
+        own = [(commit, self._with_own_changes(commit, has_folder=has_folder)) for commit in commits]
         return tuple(changed for commit, changed in own if changed.changed or not commit.changed)
 
-    def _with_own_changes(self, commit: CommitInfo) -> CommitInfo:
-        changed = tuple(path for path in commit.changed if self._is_own(path))
+    def _with_own_changes(self, commit: CommitInfo, *, has_folder: bool) -> CommitInfo:
+        changed = tuple(path for path in commit.changed if self._is_own(path, has_folder=has_folder))
         taken_back = tuple(path for path in commit.taken_back if path in changed)
         return replace(commit, changed=changed, taken_back=taken_back)
 
-    def _is_own(self, path: str) -> bool:
+    def _is_own(self, path: str, *, has_folder: bool) -> bool:
         """Whether a changed path has the form of the zone's.
 
         Whose it was depends on the zones that were there then; they come and go in a history.
@@ -232,13 +235,12 @@ class ZoneHistory(_HistoryOf):
         if path == SIGNERS_PATH or path == authority_path(self._zone):
             return True
         if path.startswith("authority/"):
-            return not path.endswith(".yaml") and not self._has_folder
+            return not path.endswith(".yaml") and not has_folder
         if path.startswith(f"endpoints/{self._zone}/"):
             return True
         parts = path.split("/")
         in_a_folder = len(parts) > 3 or "." in parts[1].lstrip(".")  # noqa: PLR2004 - endpoints/<environment>/<file>
-        return not self._has_folder and not in_a_folder
+        return not has_folder and not in_a_folder
 
-    @cached_property
-    def _has_folder(self) -> bool:
-        return self._whole.tree("HEAD").division.has_folder(self._zone)
+    def _has_folder(self, commit: str) -> bool:
+        return self._whole.tree(commit).division.has_folder(self._zone)

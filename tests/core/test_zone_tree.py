@@ -169,3 +169,16 @@ def test_what_other_zones_name_is_elsewhere() -> None:
     assert zone_tree(whole, FIRST).is_elsewhere("frankfurt")
     assert not zone_tree(whole, SECOND).is_elsewhere("frankfurt")
     assert not MemoryTree({OF_SECOND[0]: b"site: frankfurt"}).is_elsewhere("frankfurt")
+
+
+def test_a_commit_s_changes_are_divided_by_the_commit_that_is_asked_about() -> None:
+    """What is checked out may have other zones: an audit is of a branch, an apply of a commit."""
+
+    class Checkout(Commits):
+        def tree(self, commit: str) -> SourceTree:
+            return super().tree(commit) if commit != "HEAD" else tree(f"authority/{SECOND}.yaml")
+
+    history = ZoneHistory(Checkout(tree(*ONE_ZONE, *OF_SECOND), "endpoints/prod/db.yaml"), FIRST)  # type: ignore[abstract]
+
+    (commit,) = history.first_parent_commits(None, "c" * 40)
+    assert commit.changed == ("endpoints/prod/db.yaml",)
