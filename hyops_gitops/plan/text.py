@@ -21,13 +21,14 @@ _SIGNS = {
 
 def plan_lines(plan: Plan) -> Iterator[str]:
     """Everything a plan says, changes first, refusals last."""
-    yield from map(change_line, plan.changes)
+    yield from (change_line(change, there=change.key in plan.observed.rrsets) for change in plan.changes)
     yield from (remark.text for remark in _remarks(plan))
 
 
 def plan_blocks(plan: Plan) -> Iterator[Block]:
     """What `plan_lines` says, with the changes as a table."""
-    yield from table(("change", "name", "type", "from", "to", "ttl"), map(_change_row, plan.changes))
+    rows = (_change_row(change, there=change.key in plan.observed.rrsets) for change in plan.changes)
+    yield from table(("change", "name", "type", "from", "to", "ttl"), rows)
     yield from _remarks(plan)
 
 
@@ -48,13 +49,16 @@ def _remarks(plan: Plan) -> Iterator[Cell]:
             yield Cell(f"  hint: {refusal.hint}")
 
 
-def change_line(change: Change) -> str:
-    """`~ postgres.prod.hyops.internal A 10.12.0.31 -> 10.72.16.24 (TTL 30) cutover`."""
+def change_line(change: Change, *, there: bool = False) -> str:
+    """`~ postgres.prod.hyops.internal A 10.12.0.31 -> 10.72.16.24 (TTL 30) cutover`.
+
+    `there`: whether the zone has records of that name and type.
+    """
     cutover = " cutover" if change.cutover else ""
-    return f"{_SIGNS[change.action]} {change.name} {change.type} {printable(_way(change))}{cutover}"
+    return f"{_SIGNS[change.action]} {change.name} {change.type} {printable(_way(change, there=there))}{cutover}"
 
 
-def _way(change: Change) -> str:
+def _way(change: Change, *, there: bool) -> str:
     match change.action:
         case Action.CREATE:
             return rrset_text(change.after)
@@ -63,12 +67,12 @@ def _way(change: Change) -> str:
         case Action.DELETE:
             return rrset_text(change.before)
         case Action.FORGET:
-            return "is gone already: forgotten"
+            return "stays unseen below a cut: forgotten" if there else "is gone already: forgotten"
         case Action.REPLACE:
             return f"{_targets(change.before)} -> {_targets(change.after)} ({_ttls(change.before, change.after)})"
 
 
-def _change_row(change: Change) -> tuple[str | Cell, ...]:
+def _change_row(change: Change, *, there: bool) -> tuple[str | Cell, ...]:
     tones: dict[Action, Tone] = {Action.CREATE: "good", Action.REPLACE: "doubtful", Action.DELETE: "bad"}
     action = Cell(
         f"{_SIGNS[change.action]} {'cutover' if change.cutover else change.action.value}",
@@ -79,7 +83,7 @@ def _change_row(change: Change) -> tuple[str | Cell, ...]:
         case Action.ADOPT:
             after += ", there already"
         case Action.FORGET:
-            after = "gone already"
+            after = "stays unseen" if there else "gone already"
     ttl = _ttls(change.before or change.after, change.after or change.before).removeprefix("TTL ")
     return action, change.name, change.type, before, after, ttl
 

@@ -15,6 +15,7 @@ from hyops_gitops.plan.desired import Unread, leads_to
 from hyops_gitops.plan.limits import Limits
 from hyops_gitops.plan.plan import Action, Change, Drift, Held, Note, Plan
 from hyops_gitops.plan.planning import Inputs, Verdict, make_plan, verdict
+from hyops_gitops.plan.text import plan_lines
 from tests.support.strategies import APEX, contract_of, managed_of
 
 NAME = f"s.prod.{APEX}"
@@ -274,6 +275,7 @@ def test_what_is_deleted_below_a_cut_is_forgotten_since_no_server_could_show_it_
     assert (done(made), refused(made)) == ([(Action.FORGET, NAME, "A")], [])
     assert [note.name for note in made.notes] == [NAME]
     assert made.expected_zone().rrsets[ONE.key] == ONE
+    assert f"x {NAME} A stays unseen below a cut: forgotten" in plan_lines(made)
 
 
 @pytest.mark.parametrize(
