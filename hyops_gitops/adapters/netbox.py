@@ -16,7 +16,7 @@ import requests
 
 from hyops_gitops import __version__
 from hyops_gitops.adapters.forge.rest import Trusting, is_fit_for_a_token
-from hyops_gitops.adapters.host.deadline import DeadlinePassed, within
+from hyops_gitops.adapters.host.deadline import DeadlinePassed, lateness, within
 from hyops_gitops.adapters.host.tls import client_context, tls_failure
 from hyops_gitops.adapters.netbox_shapes import (
     checked_page,
@@ -188,7 +188,8 @@ class CarefulSession(requests.Session):
                 reason, hint = tls_failure(error, NETBOX_CA_FILE)
                 failed = f"TLS with NetBox at {self.base} failed: {reason}"
                 raise OutsideFailure(failed, code="netbox-tls", hint=hint) from error
-            message = f"NetBox at {self.base} did not answer: {type(error).__name__}"
+            late = lateness(error, min(_CONNECT_S, self._deadline_s), self._deadline_s)
+            message = f"NetBox at {self.base} did not answer: {late or type(error).__name__}"
             raise OutsideFailure(message, code="netbox-unreachable") from error
         return response
 

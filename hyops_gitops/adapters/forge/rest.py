@@ -19,7 +19,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from hyops_gitops import __version__
-from hyops_gitops.adapters.host.deadline import DeadlinePassed, within
+from hyops_gitops.adapters.host.deadline import DeadlinePassed, lateness, within
 from hyops_gitops.adapters.host.tls import client_context, tls_failure
 from hyops_gitops.core.dataclass import dataclass
 from hyops_gitops.core.errors import OutsideFailure
@@ -174,7 +174,8 @@ class ForgeHttp:
                 reason, hint = tls_failure(error)
                 failed = f"TLS with the forge at {self.url} failed: {reason}"
                 raise OutsideFailure(failed, code="forge-tls", hint=hint) from error
-            reason = type(error).__name__
+            late = lateness(error, min(CONNECT_TIMEOUT_S, self.timeout_s), self.timeout_s)
+            reason = late or type(error).__name__
             raise OutsideFailure(
                 f"the forge at {self.url} did not answer: {reason}", code="forge-unreachable"
             ) from error

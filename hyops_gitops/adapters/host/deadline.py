@@ -146,3 +146,14 @@ def within(seconds: float, call: Callable[[], _T]) -> _T:
         if outcome.done():  # the call's own
             raise
         raise DeadlinePassed(f"not over within {seconds:g} s") from None
+
+
+def lateness(error: OSError, connect_s: float, silence_s: float) -> str | None:
+    """The wait that ended a request, in words, if one did."""
+    from requests.exceptions import ConnectTimeout, ReadTimeout  # noqa: PLC0415 - not all that have deadlines use it
+    from urllib3.exceptions import ReadTimeoutError  # noqa: PLC0415 - as above
+
+    if isinstance(error, ConnectTimeout):
+        return f"no connection within {connect_s:g} s"
+    in_body = any(isinstance(cause, ReadTimeoutError) for cause in error.args)
+    return f"nothing came within {silence_s:g} s" if in_body or isinstance(error, ReadTimeout) else None

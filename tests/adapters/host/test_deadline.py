@@ -136,3 +136,11 @@ def test_a_flood_of_datagrams_does_not_stop_the_clock() -> None:
         dns_client._receive(batch, flood, (), pool)
 
     assert len(batch.unanswered) == 1
+
+
+@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"], ids=["nothing", "half"])
+def test_a_forge_that_falls_silent_is_told_in_words_and_seconds(head: bytes) -> None:
+    with dripping(head, b"") as server, pytest.raises(OutsideFailure) as caught:
+        ForgeHttp(server.url, "token", timeout_s=SILENCE_S, deadline_s=30, sleep=lambda _: None).get("/repos/a/b")
+
+    assert caught.value.message == f"the forge at {server.url} did not answer: nothing came within {SILENCE_S:g} s"
